@@ -1,0 +1,312 @@
+"""The requests and replies of Docker's two driver protocols, as frozen values.
+
+The wire form of each lives in ``spec/`` and is read and written by ``handlers/``; below this line no
+address is a string. Field names follow moby ``daemon/libnetwork/drivers/remote/api`` and
+``daemon/libnetwork/ipams/remote/api``, in snake case.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
+from types import MappingProxyType
+from typing import Any
+
+Address = IPv4Address | IPv6Address
+InterfaceAddress = IPv4Interface | IPv6Interface
+Subnet = IPv4Network | IPv6Network
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+# --- shared pieces -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class IpamData:
+    """One subnet of a network, as the address manager gave it to the engine.
+
+    ``gateway`` is missing when none was assigned (null IPAM, GwAllocCheck said skip).
+    """
+
+    pool: Subnet
+    address_space: str = ""
+    gateway: InterfaceAddress | None = None
+    aux_addresses: Mapping[str, InterfaceAddress] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TransportPort:
+    """A port of a container. ``proto`` is the IP protocol number (6 tcp, 17 udp, 132 sctp)."""
+
+    proto: int
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortBinding:
+    """A wish to publish ``port`` of the container on the host.
+
+    ``host_port`` 0 asks for any free port; ``host_port`` < ``host_port_end`` for a free one in the range.
+    """
+
+    proto: int
+    port: int
+    ip: str = ""
+    host_ip: str = ""
+    host_port: int = 0
+    host_port_end: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkOptions:
+    """The ``Options`` of CreateNetwork and GwAllocCheck.
+
+    ``generic`` holds the user's ``-o key=value``, all strings; ``enable_ipv4`` is absent before 28.0 and
+    then means true.
+    """
+
+    generic: Mapping[str, str] = field(default_factory=dict)
+    enable_ipv4: bool = True
+    enable_ipv6: bool = False
+    internal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointOptions:
+    """The ``Options`` of CreateEndpoint, Join and ProgramExternalConnectivity.
+
+    ``driver_opts`` are the user's ``--driver-opt`` strings; everything that the engine itself adds
+    (ports, MAC, DNS servers, sandbox labels) is kept out of them.
+    """
+
+    port_map: tuple[PortBinding, ...] = ()
+    exposed_ports: tuple[TransportPort, ...] = ()
+    driver_opts: Mapping[str, str] = field(default_factory=dict)
+    no_proxy_6to4: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """Addresses of an endpoint's interface; ``None`` is the wire's empty string."""
+
+    address: InterfaceAddress | None = None
+    address_ipv6: InterfaceAddress | None = None
+    mac_address: str | None = None
+
+
+# --- NetworkDriver -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """Reply of NetworkDriver.GetCapabilities."""
+
+    scope: str = "local"
+    connectivity_scope: str = "local"
+    gw_alloc_checker: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GwAllocCheck:
+    """Asked before any address is requested (28.0 and later)."""
+
+    options: NetworkOptions
+
+
+@dataclass(frozen=True, slots=True)
+class GwAllocReply:
+    """Which families need no gateway address reserved."""
+
+    skip_ipv4: bool = False
+    skip_ipv6: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AllocateNetwork:
+    """Swarm leader only; ``options`` is flat here."""
+
+    network_id: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    ipv4_data: tuple[IpamData, ...] = ()
+    ipv6_data: tuple[IpamData, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AllocateReply:
+    """The options that replace the user's on every node: they must be echoed."""
+
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateNetwork:
+    """Make a network. Never repeated by the engine, not even after a restart."""
+
+    network_id: str
+    options: NetworkOptions = field(default_factory=NetworkOptions)
+    ipv4_data: tuple[IpamData, ...] = ()
+    ipv6_data: tuple[IpamData, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRef:
+    """DeleteNetwork and FreeNetwork."""
+
+    network_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateEndpoint:
+    """Make an endpoint, before its container joins it."""
+
+    network_id: str
+    endpoint_id: str
+    interface: Interface = field(default_factory=Interface)
+    options: EndpointOptions = field(default_factory=EndpointOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateEndpointReply:
+    """Only the fields that the request left empty: an echo is an error to the engine."""
+
+    interface: Interface = field(default_factory=Interface)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRef:
+    """DeleteEndpoint, EndpointOperInfo, Leave, RevokeExternalConnectivity."""
+
+    network_id: str
+    endpoint_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperInfo:
+    """Reply of EndpointOperInfo."""
+
+    value: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Put an endpoint into the sandbox (network namespace path) of a container."""
+
+    network_id: str
+    endpoint_id: str
+    sandbox_key: str
+    options: EndpointOptions = field(default_factory=EndpointOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class StaticRoute:
+    """A route inside the container; ``next_hop`` None makes it a link-scope (connected) route."""
+
+    destination: Subnet
+    next_hop: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JoinReply:
+    """The link to move (``src_name``, ≤ 15 characters, in the engine's namespace) and its routing."""
+
+    src_name: str
+    dst_prefix: str
+    gateway: IPv4Address | None = None
+    gateway_ipv6: IPv6Address | None = None
+    static_routes: tuple[StaticRoute, ...] = ()
+    disable_gateway_service: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramExternalConnectivity:
+    """Publish the endpoint's ports; a repeat replaces what was published."""
+
+    network_id: str
+    endpoint_id: str
+    options: EndpointOptions = field(default_factory=EndpointOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """DiscoverNew and DiscoverDelete: a node of the swarm came or went."""
+
+    discovery_type: int
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+# --- IpamDriver --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class IpamCapabilities:
+    """Reply of IpamDriver.GetCapabilities."""
+
+    requires_mac_address: bool = False
+    requires_request_replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AddressSpaces:
+    """Two different names: equal ones switch the engine's overlap check off (27.0)."""
+
+    local: str
+    global_: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPool:
+    """``pool`` None asks for any free pool; a zero address (0.0.0.0/24, ::/120) for one of that size."""
+
+    address_space: str
+    pool: Subnet | None = None
+    sub_pool: Subnet | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    v6: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PoolReply:
+    """The identity of a pool, opaque to the engine, and its subnet."""
+
+    pool_id: str
+    pool: Subnet
+    data: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasePool:
+    """Give a pool back."""
+
+    pool_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestAddress:
+    """``address`` None asks for any free one. ``options`` may say that it is for a gateway."""
+
+    pool_id: str
+    address: Address | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressReply:
+    """The address with the prefix length of its pool, not /32."""
+
+    address: InterfaceAddress
+    data: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseAddress:
+    """Give an address back; may name one that was never allocated."""
+
+    pool_id: str
+    address: Address | None = None

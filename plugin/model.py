@@ -1,0 +1,140 @@
+"""What pynet remembers: one frozen record per network, endpoint, pool, lease and pending deletion.
+
+Records are the whole truth; links, addresses and rules in the kernel can be rebuilt from them. Link names are pure
+functions of Docker's ids, so that teardown works without a record.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Interface, IPv6Interface
+from typing import ClassVar
+
+from plugin.messages import Address, InterfaceAddress, PortBinding, Subnet
+
+ID_LENGTH = 12  # of a link name's 15 characters (IFNAMSIZ - 1); 48 bits of a random id
+
+
+def bridge_name(network_id: str) -> str:
+    """Name of the bridge of a network, unless the user chose one."""
+    return "pn-" + network_id[:ID_LENGTH]
+
+
+def host_link_name(endpoint_id: str) -> str:
+    """Name of the end of an endpoint's veth pair that stays on the host."""
+    return "pnh" + endpoint_id[:ID_LENGTH]
+
+
+def container_link_name(endpoint_id: str) -> str:
+    """Name of the end of an endpoint's veth pair that the engine moves into the container."""
+    return "pnc" + endpoint_id[:ID_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSubnet:
+    """A subnet of a network; ``gateway`` is None where none was reserved."""
+
+    pool: Subnet
+    gateway: InterfaceAddress | None = None
+    aux_addresses: Mapping[str, InterfaceAddress] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network as CreateNetwork described it, and the link that carries it.
+
+    ``owns_link`` says whether pynet made the link: what it adopted it never deletes.
+    """
+
+    kind: ClassVar[str] = "network"
+
+    id: str
+    mode: str
+    link: str
+    owns_link: bool = True
+    internal: bool = False
+    subnets: tuple[NetworkSubnet, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The network id."""
+        return self.id
+
+    def gateway(self, version: int) -> Address | None:
+        """Gateway address of IP ``version`` (4 or 6), if the network has one."""
+        for subnet in self.subnets:
+            if subnet.pool.version == version and subnet.gateway is not None:
+                return subnet.gateway.ip
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An endpoint, its addresses and what it publishes.
+
+    ``sandbox`` is the path of the network namespace it joined, "" before Join and after Leave.
+    """
+
+    kind: ClassVar[str] = "endpoint"
+
+    id: str
+    network_id: str
+    mac: str
+    ipv4: IPv4Interface | None = None
+    ipv6: IPv6Interface | None = None
+    sandbox: str = ""
+    port_map: tuple[PortBinding, ...] = ()
+    driver_opts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Network id and endpoint id, so that a prefix lists a network's endpoints."""
+        return f"{self.network_id}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A link whose owner is gone and that the kernel has still to delete."""
+
+    kind: ClassVar[str] = "tombstone"
+
+    link: str
+    owner: str = ""
+
+    @property
+    def key(self) -> str:
+        """The name of the link."""
+        return self.link
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A pool of addresses; dynamic addresses come from ``sub_pool`` where there is one."""
+
+    kind: ClassVar[str] = "pool"
+
+    id: str
+    subnet: Subnet
+    sub_pool: Subnet | None = None
+
+    @property
+    def key(self) -> str:
+        """The pool id."""
+        return self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """An address of a pool that somebody holds; ``purpose`` is gateway, endpoint or auxiliary."""
+
+    kind: ClassVar[str] = "lease"
+
+    pool_id: str
+    address: Address
+    purpose: str = "endpoint"
+    name: str = ""
+
+    @property
+    def key(self) -> str:
+        """Pool id and address, so that a prefix lists a pool's leases."""
+        return f"{self.pool_id}#{self.address}"

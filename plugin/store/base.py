@@ -1,0 +1,93 @@
+"""Durable state behind one small interface, shaped like the lowest common part of SQLite, etcd, ZooKeeper, Consul.
+
+A record is a frozen dataclass with a ``kind`` and a ``key``. Every write gives it a new ``revision``, a number that
+grows over the whole store (etcd calls it mod_revision). Writers say which revision they read; a store refuses the
+whole transaction when one of them moved.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from plugin.errors import PynetError
+
+
+class Record(Protocol):
+    """What a store can keep: a frozen dataclass of plain and ``ipaddress`` values."""
+
+    kind: ClassVar[str]
+
+    @property
+    def key(self) -> str:
+        """Unique within the kind; may contain ``/`` so that a prefix names a family of records."""
+
+
+R = TypeVar("R", bound=Record)
+
+ABSENT = 0  # the revision to expect of a record that must not exist yet
+
+
+class StoreConflict(PynetError):
+    """A record was not at the revision that the transaction expected; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Versioned(Generic[R]):
+    """A record and the revision at which it was written."""
+
+    record: R
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write ``record``; ``expect`` is a revision, ``ABSENT``, or None for whatever stands there."""
+
+    record: Record
+    expect: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove a record; one that is gone already is fine unless ``expect`` names a revision."""
+
+    kind: type[Record]
+    key: str
+    expect: int | None = None
+
+
+Change = Put | Remove
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A change that a watch reports; ``record`` is None when it was removed."""
+
+    kind: str
+    key: str
+    record: Record | None
+    revision: int
+
+
+class Store(Protocol):
+    """Typed records with compare-and-set transactions. Every method may raise ``Failed`` or ``Busy``."""
+
+    def get(self, kind: type[R], key: str) -> Versioned[R] | None:
+        """Return the record, or None."""
+
+    def list(self, kind: type[R], prefix: str = "") -> Sequence[Versioned[R]]:
+        """Return every record of ``kind`` whose key begins with ``prefix``, by key."""
+
+    def transact(self, *changes: Change) -> None:
+        """Apply all changes or none; they are on stable storage when this returns.
+
+        Raises:
+            StoreConflict: a record was not at the revision that was expected.
+        """
+
+    def watch(self, kind: type[R]) -> AbstractContextManager[Iterator[Event]]:
+        """Yield the changes of ``kind`` from now on; the iterator blocks until one comes or the store closes."""
+
+    def close(self) -> None:
+        """Release files and connections; watches end."""
