@@ -1,8 +1,12 @@
 """What the plugin needs from the world, as small protocols with a real and an in-memory implementation each."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from contextlib import AbstractContextManager
+from ipaddress import IPv4Interface, IPv6Interface
+from typing import Any, Protocol
 
+from netlink.dump import Link
+from netlink.kernel import VethPair
 from plugin.messages import Subnet
 
 
@@ -11,3 +15,50 @@ class HostNetworks(Protocol):
 
     def in_use(self) -> Sequence[Subnet]:
         """Subnets of the host's routes and addresses (no default routes) and its nameservers as /32 or /128."""
+
+
+class Kernel(Protocol):
+    """Links, addresses and settings (``netlink.kernel.Kernel``). Every verb may raise ``KernelError``."""
+
+    def session(self) -> AbstractContextManager[None]:
+        """Share one handle between the verbs of a request."""
+
+    def links(self) -> list[Link]:
+        """Return every link."""
+
+    def link_exists(self, name: str) -> bool:
+        """Say whether a link has that name."""
+
+    def add_bridge(self, name: str, mac: str, mtu: int) -> None:
+        """Make a bridge and set it up; ``Exists`` when the name is taken."""
+
+    def add_veth(self, pair: VethPair) -> None:
+        """Make a veth pair with one end in a bridge; ``Exists`` when a name is taken."""
+
+    def set_alias(self, name: str, alias: str) -> None:
+        """Write the alias of a link."""
+
+    def delete_link(self, name: str) -> None:
+        """Delete a link; ``Missing`` when there is none."""
+
+    def add_address(self, name: str, address: IPv4Interface | IPv6Interface) -> None:
+        """Give a link an address; ``Exists`` when it has it."""
+
+    def delete_address(self, name: str, address: IPv4Interface | IPv6Interface) -> None:
+        """Take an address from a link; ``Missing`` when it is not there."""
+
+    def read_setting(self, path: str) -> str:
+        """Return a sysctl."""
+
+    def write_setting(self, path: str, value: str) -> None:
+        """Set a sysctl."""
+
+
+class Nft(Protocol):
+    """nftables (``netlink.nftables.Nftables``). Both verbs may raise ``KernelError``."""
+
+    def apply(self, text: str) -> None:
+        """Apply nft text as one transaction: all of it or nothing."""
+
+    def list(self, what: str) -> Sequence[dict[str, Any]]:
+        """Return nft's JSON objects of a listing; ``Missing`` when there is no such thing."""

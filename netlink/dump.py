@@ -1,0 +1,116 @@
+"""A lean dump of links: pyroute2 decodes every statistic of every link, which takes about 1 ms a link.
+
+Layout: RTM_GETLINK with ``struct ifinfomsg`` (linux/rtnetlink.h), attributes as in linux/if_link.h.
+"""
+
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
+_INFO = struct.Struct("=BxHiII")  # struct ifinfomsg
+_ATTRIBUTE = struct.Struct("=HH")  # struct nlattr
+RTM_GETLINK = 18
+RTM_NEWLINK = 16
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+NLM_F_REQUEST, NLM_F_DUMP, NLM_F_DUMP_INTR = 0x1, 0x300, 0x10
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO, IFLA_IFALIAS = 1, 3, 4, 10, 18, 20
+IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS = 29, 8
+IFLA_INFO_KIND = 1
+NLA_TYPE_MASK = 0x3FFF
+IFF_UP = 1
+ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What pynet needs to know of a link; ``kind`` is "" for hardware, ``master`` 0 without a bridge."""
+
+    index: int
+    name: str
+    kind: str = ""
+    mac: str = ""
+    mtu: int = 0
+    master: int = 0
+    alias: str = ""
+    up: bool = False
+
+
+def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield (type, value) of each netlink attribute in ``data``."""
+    offset = 0
+    while offset + _ATTRIBUTE.size <= len(data):
+        length, kind = _ATTRIBUTE.unpack_from(data, offset)
+        if length < _ATTRIBUTE.size:
+            return
+        yield kind & NLA_TYPE_MASK, data[offset + _ATTRIBUTE.size : offset + length]
+        offset += (length + 3) & ~3
+
+
+def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (type, flags, body) of each netlink message in ``data``."""
+    offset = 0
+    while offset + _HEADER.size <= len(data):
+        length, kind, flags, _, _ = _HEADER.unpack_from(data, offset)
+        if length < _HEADER.size:
+            return
+        yield kind, flags, data[offset + _HEADER.size : offset + length]
+        offset += (length + 3) & ~3
+
+
+def parse_link(body: bytes) -> Link:
+    """Read the body of an RTM_NEWLINK message."""
+    _, _, index, flags, _ = _INFO.unpack_from(body)
+    found = dict(attributes(body[_INFO.size :]))
+    info = dict(attributes(found.get(IFLA_LINKINFO, b"")))
+    return Link(
+        index=index,
+        name=_text(found.get(IFLA_IFNAME)),
+        kind=_text(info.get(IFLA_INFO_KIND)),
+        mac=found.get(IFLA_ADDRESS, b"").hex(":"),
+        mtu=int.from_bytes(found.get(IFLA_MTU, b""), "little"),
+        master=int.from_bytes(found.get(IFLA_MASTER, b""), "little"),
+        alias=_text(found.get(IFLA_IFALIAS)),
+        up=bool(flags & IFF_UP),
+    )
+
+
+def dump_links() -> list[Link]:
+    """Return every link; a dump that the kernel says was interrupted is taken again, at most five times.
+
+    Raises:
+        OSError: the kernel refused the dump or it stayed interrupted.
+    """
+    for _ in range(ATTEMPTS):
+        links, interrupted = _dump_once()
+        if not interrupted:
+            return links
+    raise OSError(4, "links kept changing while they were listed")
+
+
+def _dump_once() -> tuple[list[Link], bool]:
+    mask = _ATTRIBUTE.pack(8, IFLA_EXT_MASK) + struct.pack("=I", RTEXT_FILTER_SKIP_STATS)
+    body = _INFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + mask
+    header = _HEADER.pack(_HEADER.size + len(body), RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, 1, 0)
+    links: list[Link] = []
+    interrupted = False
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
+        sock.settimeout(10)
+        sock.bind((0, 0))
+        sock.send(header + body)
+        while True:
+            for kind, flags, payload in messages(sock.recv(1 << 17)):
+                interrupted |= bool(flags & NLM_F_DUMP_INTR)
+                if kind == NLMSG_DONE:
+                    return links, interrupted
+                if kind == NLMSG_ERROR:
+                    number = -int.from_bytes(payload[:4], "little", signed=True)
+                    raise OSError(number, os.strerror(number))
+                if kind == RTM_NEWLINK:
+                    links.append(parse_link(payload))
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").rstrip(b"\0").decode(errors="replace")

@@ -1,0 +1,76 @@
+"""Errors of the kernel, by kind; errno is read here and nowhere above.
+
+KernelError
+ ├─ Missing       no such link, address, route, table or file
+ ├─ Exists        the name or address is taken
+ ├─ InUse         the kernel is busy with it
+ ├─ Denied        this process lacks the capability
+ └─ NotSupported  the kernel was built without it
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyroute2.netlink.exceptions import NetlinkError
+
+
+class KernelError(Exception):
+    """The kernel refused; the text says what was tried and why it failed."""
+
+
+class Missing(KernelError):
+    """There is no such thing; to a delete this is success."""
+
+
+class Exists(KernelError):
+    """The name or address is taken already."""
+
+
+class InUse(KernelError):
+    """Something else holds it at this moment."""
+
+
+class Denied(KernelError):
+    """The process lacks a capability, or the file system is read-only."""
+
+
+class NotSupported(KernelError):
+    """The kernel was built without this feature."""
+
+
+_KINDS: dict[int, type[KernelError]] = {
+    errno.ENOENT: Missing,
+    errno.ENODEV: Missing,
+    errno.ENXIO: Missing,
+    errno.ESRCH: Missing,
+    errno.EADDRNOTAVAIL: Missing,
+    errno.EEXIST: Exists,
+    errno.EADDRINUSE: Exists,
+    errno.EBUSY: InUse,
+    errno.EPERM: Denied,
+    errno.EACCES: Denied,
+    errno.EROFS: Denied,
+    errno.EOPNOTSUPP: NotSupported,
+    errno.EPROTONOSUPPORT: NotSupported,
+    errno.EAFNOSUPPORT: NotSupported,
+}
+
+
+def kernel_error(action: str, number: int, detail: str = "") -> KernelError:
+    """Return the error for errno ``number`` met while doing ``action`` ("add bridge 'pn-1'")."""
+    kind = _KINDS.get(number, KernelError)
+    reason = detail or os.strerror(number).lower()
+    return kind(f"{action}: {reason}")
+
+
+@contextmanager
+def kernel_errors(action: str) -> Iterator[None]:
+    """Translate what pyroute2 and system calls raise into a ``KernelError`` that begins with ``action``."""
+    try:
+        yield
+    except NetlinkError as error:
+        raise kernel_error(action, int(error.code)) from error
+    except OSError as error:
+        raise kernel_error(action, error.errno or 0, (error.strerror or str(error)).lower()) from error

@@ -1,0 +1,147 @@
+"""Verbs on links and addresses, named like iproute2's, one netlink message each where the kernel allows it.
+
+A handle (``IPRoute``) is a socket and an event loop that belong to one thread, so it is opened for a request and
+closed after it: ``with kernel.session(): ...``. Outside a session every verb opens its own.
+"""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface
+from pathlib import Path
+
+from pyroute2 import IPRoute
+
+from netlink.dump import Link, dump_links
+from netlink.errors import kernel_error, kernel_errors
+
+IFA_F_NODAD = 0x02  # linux/if_addr.h: the bridge is alone on its link when it gets the address
+
+
+@dataclass(frozen=True, slots=True)
+class VethPair:
+    """Both ends of a veth pair: ``host`` stays and joins ``master``, ``peer`` goes into a container."""
+
+    host: str
+    peer: str
+    peer_mac: str
+    master: str
+    mtu: int
+    alias: str = ""
+
+
+class Kernel:
+    """The network namespace that this process lives in. Every verb may raise ``KernelError``."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Share one handle between the verbs that this thread calls inside the ``with`` block."""
+        if getattr(self._local, "stack", None) is not None:
+            yield
+            return
+        with ExitStack() as stack:
+            self._local.stack, self._local.handle = stack, None
+            try:
+                yield
+            finally:
+                self._local.stack = None
+
+    @contextmanager
+    def _handle(self, action: str) -> Iterator[IPRoute]:
+        with kernel_errors(action), self.session():
+            if self._local.handle is None:
+                self._local.handle = self._local.stack.enter_context(IPRoute())
+            yield self._local.handle
+
+    # --- links ---------------------------------------------------------------------------------
+
+    def links(self) -> list[Link]:
+        """Return every link of the namespace."""
+        with kernel_errors("list links"):
+            return dump_links()
+
+    def link_exists(self, name: str) -> bool:
+        """Say whether there is a link called ``name``."""
+        try:
+            socket.if_nametoindex(name)
+        except OSError:
+            return False
+        return True
+
+    def add_bridge(self, name: str, mac: str, mtu: int) -> None:
+        """``ip link add NAME address MAC mtu MTU up type bridge``; raises ``Exists`` when the name is taken.
+
+        The MAC is given so that it does not change with the ports (bridge(4) takes the lowest of them).
+        """
+        with self._handle(f"add bridge '{name}'") as ipr:
+            ipr.link("add", ifname=name, kind="bridge", address=mac, mtu=mtu, state="up")
+
+    def add_veth(self, pair: VethPair) -> None:
+        """Make both ends, put the host end into its bridge and set it up, in one message."""
+        action = f"add veth '{pair.host}' with peer '{pair.peer}' to bridge '{pair.master}'"
+        master = self._index(pair.master, action)
+        with self._handle(action) as ipr:
+            ipr.link(
+                "add",
+                ifname=pair.host,
+                kind="veth",
+                mtu=pair.mtu,
+                master=master,
+                state="up",
+                peer={"ifname": pair.peer, "address": pair.peer_mac, "mtu": pair.mtu},
+            )
+
+    def set_alias(self, name: str, alias: str) -> None:
+        """``ip link set NAME alias ALIAS``: RTM_NEWLINK ignores the alias of a link that it creates."""
+        action = f"set alias of '{name}'"
+        index = self._index(name, action)
+        with self._handle(action) as ipr:
+            ipr.link("set", index=index, ifalias=alias)
+
+    def delete_link(self, name: str) -> None:
+        """``ip link del NAME``; raises ``Missing`` when there is none."""
+        action = f"delete link '{name}'"
+        index = self._index(name, action)
+        with self._handle(action) as ipr:
+            ipr.link("del", index=index)
+
+    # --- addresses -----------------------------------------------------------------------------
+
+    def add_address(self, name: str, address: IPv4Interface | IPv6Interface) -> None:
+        """``ip addr add ADDRESS dev NAME`` (IPv6: nodad); raises ``Exists`` when it is there already."""
+        action = f"add address {address} to '{name}'"
+        index = self._index(name, action)
+        flags = IFA_F_NODAD if address.version == 6 else 0
+        with self._handle(action) as ipr:
+            ipr.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen, flags=flags)
+
+    def delete_address(self, name: str, address: IPv4Interface | IPv6Interface) -> None:
+        """``ip addr del ADDRESS dev NAME``; raises ``Missing`` when the link or the address is gone."""
+        action = f"delete address {address} of '{name}'"
+        index = self._index(name, action)
+        with self._handle(action) as ipr:
+            ipr.addr("del", index=index, address=str(address.ip), prefixlen=address.network.prefixlen)
+
+    # --- settings ------------------------------------------------------------------------------
+
+    def read_setting(self, path: str) -> str:
+        """Return the value of a sysctl, ``path`` as below /proc/sys ("net/ipv4/ip_forward")."""
+        with kernel_errors(f"read setting '{path}'"):
+            return (Path("/proc/sys") / path).read_text().strip()
+
+    def write_setting(self, path: str, value: str) -> None:
+        """Set a sysctl of this network namespace."""
+        with kernel_errors(f"set '{path}' to {value}"):
+            (Path("/proc/sys") / path).write_text(value)
+
+    @staticmethod
+    def _index(name: str, action: str) -> int:
+        try:
+            return socket.if_nametoindex(name)
+        except OSError as error:
+            raise kernel_error(action, error.errno or 0, f"there is no link '{name}'") from error

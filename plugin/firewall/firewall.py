@@ -1,0 +1,117 @@
+"""The firewall as pynet wants it, and its copy in the kernel.
+
+What is wanted lives in memory (loaded from the store at start), so that a table which somebody flushed can be written
+again whole. The table exists only while there is a network.
+"""
+
+import threading
+from collections.abc import Iterable
+
+import structlog
+
+from netlink.errors import KernelError, Missing
+from plugin.firewall import docker
+from plugin.firewall.ruleset import (
+    Elements,
+    add_text,
+    delete_text,
+    docker_elements,
+    network_elements,
+    table_text,
+)
+from plugin.model import Network
+from plugin.ports import Nft
+
+log = structlog.get_logger()
+
+
+class Firewall:
+    """One table, called after this pynet. Every verb may raise ``KernelError`` and then has changed nothing."""
+
+    def __init__(self, nft: Nft, table: str) -> None:
+        self._nft = nft
+        self._table = table
+        self._lock = threading.Lock()  # guards what is wanted, and the order of transactions on the table
+        self._networks: dict[str, Network] = {}
+        self._docker: frozenset[str] = frozenset()
+
+    def load(self, networks: Iterable[Network]) -> None:
+        """Take ``networks`` as everything that is wanted, and write the table anew."""
+        with self._lock:
+            self._networks = {network.id: network for network in networks}
+            self._write()
+
+    def open_network(self, network: Network) -> None:
+        """Let a network work: isolation, and masquerading of what leaves it."""
+        with self._lock:
+            self._networks[network.id] = network
+            try:
+                self._change(add_text(self._table, network_elements(network)))
+                self._accept()
+            except KernelError:
+                del self._networks[network.id]
+                raise
+
+    def close_network(self, network: Network) -> None:
+        """Forget a network; the last one takes the table with it."""
+        with self._lock:
+            if self._networks.pop(network.id, None) is None:
+                return
+            if self._networks:
+                self._change(delete_text(self._table, network_elements(network)))
+            else:
+                self._write()
+
+    def set_docker_bridges(self, names: frozenset[str]) -> None:
+        """Keep networks from reaching Docker's own bridges ``names`` (the other way is closed to all)."""
+        with self._lock:
+            if names == self._docker:
+                return
+            gone, new, self._docker = self._docker - names, names - self._docker, names
+            if self._networks:
+                gone_text = delete_text(self._table, docker_elements(gone))
+                self._change(gone_text + add_text(self._table, docker_elements(new)))
+
+    def heal(self) -> None:
+        """Put back the accepts in iptables' FORWARD that another program may have removed."""
+        with self._lock:
+            if self._networks:
+                self._accept()
+
+    def _change(self, text: str) -> None:
+        """Apply a change; if the table is gone, write it whole, which includes the change."""
+        try:
+            self._nft.apply(text)
+        except Missing:
+            log.info("nftables table written", table=self._table)
+            self._write()
+
+    def _write(self) -> None:
+        if self._networks:
+            self._nft.apply(table_text(self._table, self._wanted()))
+            self._accept()
+        else:
+            self._nft.apply(f"table inet {self._table}\ndelete table inet {self._table}\n")
+            self._withdraw_accepts()
+
+    def _wanted(self) -> list[Elements]:
+        return [*map(network_elements, self._networks.values()), docker_elements(self._docker)]
+
+    def _accept(self) -> None:
+        for family in docker.FAMILIES:
+            try:
+                text = docker.accepts_to_add(family, self._nft.list(f"chain {family} filter FORWARD"))
+            except Missing:
+                continue  # no iptables on this host, so nobody drops there
+            if text:
+                self._nft.apply(text)
+                log.info("accept rules added beside Docker's", family=family, chain="filter FORWARD")
+
+    def _withdraw_accepts(self) -> None:
+        for family in docker.FAMILIES:
+            try:
+                text = docker.accepts_to_delete(family, self._nft.list(f"chain {family} filter FORWARD"))
+            except Missing:
+                continue
+            if text:
+                self._nft.apply(text)

@@ -1,0 +1,112 @@
+"""Options: one declaration each, from which the parser, the error text and the documentation table are made.
+
+Keys of the built-in drivers mean what they mean there (moby drivers/bridge/labels.go, netlabel/labels.go); pynet's
+own keys begin with ``pynet.``. Other keys are none of pynet's business and are ignored, as the built-ins do.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from plugin.errors import InvalidRequest
+
+T = TypeVar("T")
+OWN_PREFIX = "pynet."
+
+
+@dataclass(frozen=True, slots=True)
+class Option(Generic[T]):
+    """A key that users may set; ``parse`` raises ValueError, ``legal`` completes "must be …"."""
+
+    key: str
+    parse: Callable[[str], T]
+    default: T
+    legal: str
+    help: str
+
+
+class Values:
+    """The values of a set of options, read once and then typed: ``values[MTU]`` is an int."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def __getitem__(self, option: Option[T]) -> T:
+        value: T = self._values.get(option.key, option.default)
+        return value
+
+
+def read_options(declared: Sequence[Option[Any]], raw: Mapping[str, str]) -> Values:
+    """Read what users set.
+
+    Raises:
+        InvalidRequest: a bad value of a declared key, or an unknown key of pynet's own.
+    """
+    known = {option.key: option for option in declared}
+    values = {}
+    for key, text in raw.items():
+        option = known.get(key)
+        if option is not None:
+            values[key] = _read(option, text)
+        elif key.startswith(OWN_PREFIX):
+            legal = ", ".join(sorted(k for k in known if k.startswith(OWN_PREFIX))) or "none here"
+            raise InvalidRequest(f"option '{key}' is not known; pynet's own options are: {legal}")
+    return Values(values)
+
+
+def _read(option: Option[T], text: str) -> T:
+    try:
+        return option.parse(text)
+    except ValueError:
+        raise InvalidRequest(f"option '{option.key}' must be {option.legal}, not '{text}'") from None
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    """Parser of whole numbers from ``low`` to ``high``."""
+
+    def parse(text: str) -> int:
+        value = int(text) if text.isascii() and text.removeprefix("-").isdigit() else None
+        if value is None or not low <= value <= high:
+            raise ValueError(text)
+        return value
+
+    return parse
+
+
+def choice(*legal: str) -> Callable[[str], str]:
+    """Parser of one of some words."""
+
+    def parse(text: str) -> str:
+        if text not in legal:
+            raise ValueError(text)
+        return text
+
+    return parse
+
+
+def flag(text: str) -> bool:
+    """Read a flag as Go's strconv.ParseBool does, so that the built-ins' values keep their meaning."""
+    if text in {"1", "t", "T", "TRUE", "true", "True"}:
+        return True
+    if text in {"0", "f", "F", "FALSE", "false", "False"}:
+        return False
+    raise ValueError(text)
+
+
+def link_prefix(text: str) -> str:
+    """Read the beginning of an interface name; the engine adds a number (IFNAMSIZ leaves 15 characters)."""
+    if not 1 <= len(text) <= 12 or any(c.isspace() or c in "/:%" or not c.isprintable() for c in text):
+        raise ValueError(text)
+    return text
+
+
+def option_table(declared: Sequence[Option[Any]]) -> str:
+    """Return the Markdown table that documents ``declared``."""
+    rows = [f"| `{o.key}` | {o.legal} | {_default(o.default)} | {o.help} |" for o in declared]
+    return "\n".join(["| option | value | default | meaning |", "|---|---|---|---|", *rows])
+
+
+def _default(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"`{value}`" if value not in ("", None, ()) else "-"

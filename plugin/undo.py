@@ -1,0 +1,45 @@
+"""What to take back when a verb fails half-way, and how to tear down without stopping at the first failure."""
+
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger()
+
+Step = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+class Undo:
+    """A stack of calls that run in reverse when the ``with`` block ends by an exception, and never otherwise.
+
+    An undo that fails itself is logged and noted on the error; it neither stops the others nor hides the error.
+    """
+
+    def __init__(self) -> None:
+        self._steps: list[Step] = []
+
+    def push(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Remember ``function(*arguments)``, right after the success that it takes back."""
+        self._steps.append((function, arguments))
+
+    def __enter__(self) -> "Undo":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if error is not None:
+            for failure in run_all(reversed(self._steps)):
+                error.add_note(f"undo failed: {failure}")
+
+
+def run_all(steps: Iterable[Step]) -> list[Exception]:
+    """Run every step, whatever the others do; return what failed."""
+    failures = []
+    for function, arguments in steps:
+        try:
+            function(*arguments)
+        except Exception as failure:  # noqa: BLE001 - a teardown collects everything
+            log.warning("clean-up step failed", step=getattr(function, "__name__", str(function)), error=str(failure))
+            failures.append(failure)
+    return failures
