@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
 
 from pyroute2 import IPRoute
@@ -126,6 +126,16 @@ class Kernel:
         index = self._index(name, action)
         with self._handle(action) as ipr:
             ipr.addr("del", index=index, address=str(address.ip), prefixlen=address.network.prefixlen)
+
+    def addresses(self) -> list[tuple[str, IPv4Interface | IPv6Interface]]:
+        """Return (link, address) of every address that is not link-local."""
+        with self._handle("list addresses") as ipr:
+            found = []
+            for message in ipr.get_addr():
+                address = ip_interface(f"{message.get('address')}/{message['prefixlen']}")
+                if not address.is_link_local:
+                    found.append((socket.if_indextoname(message["index"]), address))
+            return found
 
     # --- settings ------------------------------------------------------------------------------
 

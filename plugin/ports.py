@@ -47,6 +47,9 @@ class Kernel(Protocol):
     def delete_address(self, name: str, address: IPv4Interface | IPv6Interface) -> None:
         """Take an address from a link; ``Missing`` when it is not there."""
 
+    def addresses(self) -> list[tuple[str, IPv4Interface | IPv6Interface]]:
+        """Return (link, address) of every address that is not link-local."""
+
     def read_setting(self, path: str) -> str:
         """Return a sysctl."""
 

@@ -1,9 +1,9 @@
 """Living beside Docker's own rules: which bridges are Docker's, and the accepts that its DROP policy asks for.
 
-dockerd sets the policy of iptables' FORWARD chain to DROP when it turns forwarding on; a packet must be accepted by
-every base chain that it meets. pynet's own chain runs first and drops what must not pass, so two rules by name suffice:
-``-i pn-+ -j ACCEPT`` and ``-o pn-+ -j ACCEPT``, behind DOCKER-USER so that the user's rules are honoured. They are native
-nft expressions that every iptables-nft can list (its own ``-i``/``-o`` compile to the same).
+dockerd sets the policy of iptables' FORWARD chain to DROP when it turns forwarding on, and a packet must be accepted
+by every base chain that it meets. pynet's own chain runs first and drops what must not pass, so two rules by name
+suffice, ``-i pn-+ -j ACCEPT`` and ``-o pn-+ -j ACCEPT``, behind DOCKER-USER so that the user's rules are honoured. They
+are native nft expressions that every iptables-nft can list (its own ``-i`` and ``-o`` compile to the same).
 """
 
 import re

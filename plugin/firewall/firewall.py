@@ -32,30 +32,31 @@ class Firewall:
         self._nft = nft
         self._table = table
         self._lock = threading.Lock()  # guards what is wanted, and the order of transactions on the table
-        self._networks: dict[str, Network] = {}
+        self._networks: dict[str, Network] = {}  # by link
         self._docker: frozenset[str] = frozenset()
 
     def load(self, networks: Iterable[Network]) -> None:
         """Take ``networks`` as everything that is wanted, and write the table anew."""
         with self._lock:
-            self._networks = {network.id: network for network in networks}
+            self._networks = {network.link: network for network in networks}
             self._write()
 
     def open_network(self, network: Network) -> None:
         """Let a network work: isolation, and masquerading of what leaves it."""
         with self._lock:
-            self._networks[network.id] = network
+            self._networks[network.link] = network
             try:
                 self._change(add_text(self._table, network_elements(network)))
                 self._accept()
             except KernelError:
-                del self._networks[network.id]
+                del self._networks[network.link]
                 raise
 
-    def close_network(self, network: Network) -> None:
-        """Forget a network; the last one takes the table with it."""
+    def close_network(self, link: str) -> None:
+        """Forget the network on ``link``, if there is one; the last one takes the table with it."""
         with self._lock:
-            if self._networks.pop(network.id, None) is None:
+            network = self._networks.pop(link, None)
+            if network is None:
                 return
             if self._networks:
                 self._change(delete_text(self._table, network_elements(network)))

@@ -1,0 +1,82 @@
+"""Settings of the host that networks need, put back when the last network that needed them has gone.
+
+Forwarding is what makes a host a router. dockerd turns it on at its own start for IPv4, and for IPv6 at its first
+IPv6 bridge network (moby drivers/bridge/setup_ip_forwarding.go); pynet does the same only where it is still off.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import structlog
+
+from netlink.errors import KernelError
+from plugin.firewall.docker import docker_bridges
+from plugin.model import Network
+from plugin.ports import Kernel
+from plugin.store.base import Put, Remove, Store
+from plugin.undo import Undo
+
+log = structlog.get_logger()
+
+FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedSetting:
+    """A setting that pynet changed, and the value that it found."""
+
+    kind: ClassVar[str] = "setting"
+
+    path: str
+    before: str
+
+    @property
+    def key(self) -> str:
+        """The path below /proc/sys."""
+        return self.path
+
+
+class HostSettings:
+    """Turns forwarding on where a network needs it, and off again where pynet alone had turned it on."""
+
+    def __init__(self, kernel: Kernel, store: Store) -> None:
+        self._kernel = kernel
+        self._store = store
+
+    def prepare(self, network: Network, undo: Undo) -> None:
+        """Set what ``network`` needs; raises ``KernelError``."""
+        self._kernel.write_setting(f"net/ipv6/conf/{network.link}/accept_ra", "0")
+        for version in _versions([network]):
+            path = FORWARDING[version]
+            before = self._kernel.read_setting(path)
+            if before != "0":
+                continue
+            self._store.transact(Put(ChangedSetting(path, before)))
+            undo.push(self._restore, path, before)
+            self._kernel.write_setting(path, "1")
+            log.info("host setting changed", setting=path, before=before, after="1")
+
+    def release(self, remaining: Sequence[Network]) -> None:
+        """Put back what none of the ``remaining`` networks needs, unless Docker's own bridges route by now."""
+        needed = {FORWARDING[version] for version in _versions(remaining)}
+        idle = [item.record for item in self._store.list(ChangedSetting) if item.record.path not in needed]
+        for changed in idle:
+            if not self._others_route(changed.path):
+                self._restore(changed.path, changed.before)
+
+    def _others_route(self, path: str) -> bool:
+        docker = docker_bridges(self._kernel.links())
+        return any(link in docker and FORWARDING[address.version] == path for link, address in self._kernel.addresses())
+
+    def _restore(self, path: str, before: str) -> None:
+        try:
+            self._kernel.write_setting(path, before)
+            log.info("host setting put back", setting=path, value=before)
+        except KernelError as error:
+            log.warning("host setting not put back", setting=path, value=before, error=str(error))
+        self._store.transact(Remove(ChangedSetting, path))
+
+
+def _versions(networks: Sequence[Network]) -> set[int]:
+    return {subnet.pool.version for network in networks if not network.internal for subnet in network.subnets}

@@ -1,0 +1,34 @@
+"""What every mode does; one file a mode, so that a mode reads from top to bottom."""
+
+from typing import Protocol
+
+from plugin.messages import CreateNetwork, JoinReply
+from plugin.model import Endpoint, Network
+from plugin.options import Values
+from plugin.undo import Undo
+
+
+class Mode(Protocol):
+    """Creates and removes what a network and its endpoints are in the kernel.
+
+    Creating verbs push what takes each step back on ``undo``. Removing verbs go on past failures, take what is gone
+    already as success, and name links for the reaper instead of waiting for the kernel to delete them.
+    """
+
+    def plan(self, request: CreateNetwork, options: Values) -> Network:
+        """Check everything that can be checked without touching anything, and return the record to be."""
+
+    def create_network(self, network: Network, options: Values, undo: Undo) -> None:
+        """Make the network's link, addresses and rules; raises ``KernelError`` or ``PynetError``."""
+
+    def delete_network(self, network: Network) -> list[str]:
+        """Take the network out of use and return the links left to delete."""
+
+    def create_endpoint(self, network: Network, endpoint: Endpoint, undo: Undo) -> None:
+        """Make the endpoint's links and attach them."""
+
+    def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
+        """Take the endpoint out of use and return the links left to delete."""
+
+    def join(self, network: Network, endpoint: Endpoint) -> JoinReply:
+        """Say which link goes into the container, and where its default route points."""
