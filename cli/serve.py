@@ -1,0 +1,69 @@
+"""``pynet serve``: bind, then load, recover and answer. The one place where real parts are chosen."""
+
+import ctypes
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.settings import Settings, read_settings
+from cli.socket import bind_socket
+from plugin.errors import PynetError
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+LARGEST_HEADER = 8190  # bytes, gunicorn's limit for one header field
+
+
+def run() -> None:
+    """Serve until SIGTERM; exits 1 with a sentence when the settings or the socket do not allow it."""
+    try:
+        settings = read_settings(os.environ)
+        listener = bind_socket(settings.socket)
+    except PynetError as error:
+        raise click.ClickException(str(error)) from error
+    from cli.logs import configure
+
+    configure(settings.log_level, settings.log_format)
+    sys.argv = [sys.argv[0]]  # gunicorn reads the command line of the process
+    _application(settings, listener.detach()).run()
+
+
+def _application(settings: Settings, descriptor: int) -> Any:
+    from gunicorn.app.base import BaseApplication
+
+    from cli.logs import gunicorn_logging
+
+    class Application(BaseApplication):  # type: ignore[misc]
+        """gunicorn with one worker of many threads: locks, caches and state then live in one process."""
+
+        def load_config(self) -> None:
+            for key, value in {
+                "bind": f"fd://{descriptor}",
+                "workers": 1,
+                "worker_class": "gthread",
+                "threads": settings.threads,
+                "keepalive": 0,  # an idle connection that is closed as a request arrives loses the request's body
+                "graceful_timeout": 5,
+                "control_socket_disable": True,
+                "limit_request_field_size": LARGEST_HEADER,
+                "logconfig_dict": gunicorn_logging(settings.log_level),
+                "post_fork": _die_with_parent,
+            }.items():
+                self.cfg.set(key, value)
+
+        def load(self) -> "Flask":
+            from cli.wiring import build
+
+            return build(settings)
+
+    return Application()
+
+
+def _die_with_parent(_arbiter: object, _worker: object) -> None:
+    """Let the kernel end the worker with its parent: after kill -9 nothing old may answer or hold the state."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
