@@ -1,4 +1,4 @@
-"""A thread that keeps in line what other programs change: which bridges are Docker's, and the accepts beside its rules."""
+"""A thread that keeps in line what others change: which bridges are Docker's, and the accepts beside its rules."""
 
 import threading
 import time
