@@ -55,10 +55,6 @@ class Reaper:
             if tombstone is not None:
                 self._delete(tombstone.record)
 
-    def drain(self) -> None:
-        """Wait until everything queued so far has been tried once."""
-        self._queue.join()
-
     def stop(self) -> None:
         """End the thread; what is left stands in the store for the next start."""
         if self._thread is not None:
@@ -72,8 +68,6 @@ class Reaper:
             except (KernelError, PynetError) as error:
                 log.warning("link not deleted yet", link=tombstone.link, error=str(error))
                 threading.Timer(RETRY, self._queue.put, [tombstone]).start()
-            finally:
-                self._queue.task_done()
 
     def _delete(self, tombstone: Tombstone) -> None:
         """Link first, rules after it, tombstone last: nothing flows unfiltered, and a crash repeats it all."""

@@ -1,0 +1,214 @@
+"""In-memory kernel and nftables that refuse what the real ones refuse, and a world that can fail at any step."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from ipaddress import IPv4Interface, IPv6Interface
+from typing import Any
+
+from plugin.store.memory import MemoryStore
+
+from netlink.dump import Link
+from netlink.errors import Exists, KernelError, Missing
+from netlink.kernel import VethPair
+from plugin.driver import Driver
+from plugin.firewall.firewall import Firewall
+from plugin.host_settings import HostSettings
+from plugin.locks import Locks
+from plugin.model import Tombstone
+from plugin.modes.bridge import BridgeMode
+from plugin.reaper import Reaper
+from plugin.store.base import Change, Store
+
+InterfaceAddress = IPv4Interface | IPv6Interface
+
+
+class Steps:
+    """Counts the steps of every fake; step number ``fail_at`` raises instead of being done."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.fail_at = 0
+
+    def take(self, what: str) -> None:
+        """Count one step."""
+        self.count += 1
+        if self.count == self.fail_at:
+            raise KernelError(f"{what}: simulated failure at step {self.count}")
+
+
+class FakeKernel:
+    """Links, addresses and settings of one imaginary host."""
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self._next_index = 1
+        self.by_name: dict[str, Link] = {}
+        self.peers: dict[str, str] = {}
+        self.assigned: set[tuple[str, InterfaceAddress]] = set()
+        self.settings: dict[str, str] = {"net/ipv4/ip_forward": "0", "net/ipv6/conf/all/forwarding": "0"}
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        yield
+
+    def links(self) -> list[Link]:
+        return list(self.by_name.values())
+
+    def link_exists(self, name: str) -> bool:
+        return name in self.by_name
+
+    def add_bridge(self, name: str, mac: str, mtu: int) -> None:
+        self._steps.take("add bridge")
+        self._add(name, kind="bridge", mac=mac, mtu=mtu, up=True)
+
+    def add_veth(self, pair: VethPair) -> None:
+        self._steps.take("add veth")
+        master = self._find(pair.master).index
+        if pair.peer in self.by_name:
+            raise Exists(pair.peer)
+        self._add(pair.host, kind="veth", mtu=pair.mtu, master=master, up=True)
+        self._add(pair.peer, kind="veth", mtu=pair.mtu, mac=pair.peer_mac)
+        self.peers |= {pair.host: pair.peer, pair.peer: pair.host}
+
+    def set_alias(self, name: str, alias: str) -> None:
+        self._steps.take("set alias")
+        link = self._find(name)
+        self.by_name[name] = Link(
+            link.index, link.name, link.kind, link.mac, link.mtu, link.master, alias=alias, up=link.up
+        )
+
+    def delete_link(self, name: str) -> None:
+        self._steps.take("delete link")
+        self._find(name)
+        for gone in {name, self.peers.pop(name, name)}:
+            self.by_name.pop(gone, None)
+            self.peers.pop(gone, None)
+            self.assigned = {(link, address) for link, address in self.assigned if link != gone}
+            self.settings = {k: v for k, v in self.settings.items() if f"/{gone}/" not in k}
+
+    def add_address(self, name: str, address: InterfaceAddress) -> None:
+        self._steps.take("add address")
+        self._find(name)
+        if (name, address) in self.assigned:
+            raise Exists(str(address))
+        self.assigned.add((name, address))
+
+    def delete_address(self, name: str, address: InterfaceAddress) -> None:
+        self._steps.take("delete address")
+        if (name, address) not in self.assigned:
+            raise Missing(str(address))
+        self.assigned.remove((name, address))
+
+    def addresses(self) -> list[tuple[str, InterfaceAddress]]:
+        return sorted(self.assigned, key=str)
+
+    def read_setting(self, path: str) -> str:
+        return self.settings[path]
+
+    def write_setting(self, path: str, value: str) -> None:
+        self._steps.take("write setting")
+        self.settings[path] = value
+
+    def snapshot(self) -> object:
+        links = {name: (link.kind, link.mac, link.mtu, link.alias) for name, link in self.by_name.items()}
+        return links, frozenset(self.assigned), dict(self.settings)
+
+    def _add(self, name: str, **values: Any) -> None:
+        if name in self.by_name:
+            raise Exists(name)
+        self.by_name[name] = Link(index=self._next_index, name=name, **values)
+        self._next_index += 1
+
+    def _find(self, name: str) -> Link:
+        if name not in self.by_name:
+            raise Missing(name)
+        return self.by_name[name]
+
+
+_ELEMENT = re.compile(r"(add|delete) element inet \S+ (\S+) \{ (.*) \}")
+
+
+class FakeNft:
+    """Understands as much of nft's language as pynet writes: tables, and elements of sets."""
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self.table = False
+        self.elements: set[tuple[str, str]] = set()
+
+    def apply(self, text: str) -> None:
+        self._steps.take("apply nft")
+        whole = "chain forward" in text
+        if whole or text.startswith("table"):
+            self.table, self.elements = whole, set()
+        if not self.table and "element" in text:
+            raise Missing("No such file or directory")
+        for verb, name, values in _ELEMENT.findall(text):
+            for value in values.split(", "):
+                (self.elements.add if verb == "add" else self.elements.remove)((name, value))
+
+    def list(self, what: str) -> Sequence[dict[str, Any]]:
+        raise Missing(what)
+
+    def snapshot(self) -> object:
+        return self.table, frozenset(self.elements)
+
+
+class FailingStore:
+    """A memory store whose writes are steps too."""
+
+    def __init__(self, steps: Steps) -> None:
+        self.real = MemoryStore()
+        self._steps = steps
+
+    def transact(self, *changes: Change) -> None:
+        self._steps.take("write the store")
+        self.real.transact(*changes)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
+class World:
+    """A driver on an imaginary host."""
+
+    def __init__(self) -> None:
+        self.steps = Steps()
+        self.kernel = FakeKernel(self.steps)
+        self.nft = FakeNft(self.steps)
+        self.failing_store = FailingStore(self.steps)
+        self.store: Store = self.failing_store
+        self.locks = Locks(deadline=1)
+        self.firewall = Firewall(self.nft, "pynet")
+        self.settings = HostSettings(self.kernel, self.store)
+        self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
+        self.modes = {"bridge": BridgeMode(self.kernel, self.firewall, self.settings, "pynet")}
+        self.driver = Driver(
+            kernel=self.kernel,
+            store=self.store,
+            modes=self.modes,
+            settings=self.settings,
+            reaper=self.reaper,
+            locks=self.locks,
+        )
+
+    def snapshot(self) -> object:
+        """Everything that a verb may change, in a comparable form."""
+        return self.kernel.snapshot(), self.nft.snapshot(), self.failing_store.real.snapshot()
+
+    def bury(self) -> None:
+        """Do at once what the reaper does in the background."""
+        for item in self.store.list(Tombstone):
+            self.reaper.clear(item.record.link)
+
+    def failing_at(self, step: int) -> Driver:
+        """Return the driver, whose ``step``-th next step fails."""
+        self.steps.count, self.steps.fail_at = 0, step
+        return self.driver
+
+    def steps_of(self, call: Callable[[Driver], object]) -> int:
+        """Return how many steps ``call`` takes."""
+        self.steps.count, self.steps.fail_at = 0, 0
+        call(self.driver)
+        return self.steps.count

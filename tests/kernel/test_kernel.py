@@ -1,0 +1,111 @@
+"""The verbs of netlink/ on a real kernel."""
+
+from ipaddress import ip_interface
+
+import pytest
+
+from netlink.errors import Exists, Missing
+from netlink.kernel import Kernel, VethPair
+from netlink.monitor import LinkMonitor
+from tests.kernel.conftest import sh
+
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
+
+PAIR = VethPair("pnh1", "pnc1", "02:42:0a:00:00:02", master="pn-1", mtu=1400)
+
+
+def test_a_bridge_is_up_with_its_mac_and_mtu() -> None:
+    """One message makes the bridge as it is wanted; the listing shows it so."""
+    kernel = Kernel()
+    kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1400)
+    kernel.set_alias("pn-1", "pynet/network/abc")
+
+    (bridge,) = [link for link in kernel.links() if link.name == "pn-1"]
+    assert (bridge.kind, bridge.mac, bridge.mtu, bridge.up) == ("bridge", "02:00:00:00:00:01", 1400, True)
+    assert bridge.alias == "pynet/network/abc"
+
+
+def test_a_veth_pair_is_born_in_its_bridge() -> None:
+    """Both ends have the MTU, the peer has its MAC, the host end is in the bridge."""
+    kernel = Kernel()
+    kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1400)
+    kernel.add_veth(PAIR)
+
+    links = {link.name: link for link in kernel.links()}
+    assert links["pnh1"].master == links["pn-1"].index
+    assert (links["pnh1"].mtu, links["pnc1"].mtu, links["pnc1"].mac) == (1400, 1400, PAIR.peer_mac)
+
+
+def test_deleting_one_end_deletes_both() -> None:
+    """The pair goes as one, and a second delete finds nothing."""
+    kernel = Kernel()
+    kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1500)
+    kernel.add_veth(PAIR)
+    kernel.delete_link("pnh1")
+
+    assert not kernel.link_exists("pnc1")
+    with pytest.raises(Missing, match="delete link 'pnh1': there is no link 'pnh1'"):
+        kernel.delete_link("pnh1")
+
+
+def test_names_that_are_taken_say_so() -> None:
+    """EEXIST becomes Exists, with what was tried in the text."""
+    kernel = Kernel()
+    kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1500)
+
+    with pytest.raises(Exists, match="add bridge 'pn-1': file exists"):
+        kernel.add_bridge("pn-1", "02:00:00:00:00:02", 1500)
+
+
+@pytest.mark.parametrize("text", ["10.9.0.1/24", "fd00:9::1/64"])
+def test_addresses_come_and_go(text: str) -> None:
+    """Both families; adding twice says Exists, deleting twice says Missing."""
+    kernel, address = Kernel(), ip_interface(text)
+    kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1500)
+    kernel.add_address("pn-1", address)
+    assert ("pn-1", address) in kernel.addresses()
+    with pytest.raises(Exists):
+        kernel.add_address("pn-1", address)
+    kernel.delete_address("pn-1", address)
+
+    with pytest.raises(Missing):
+        kernel.delete_address("pn-1", address)
+
+
+def test_settings_are_those_of_the_namespace() -> None:
+    """A sysctl that is written here reads back here."""
+    kernel = Kernel()
+    kernel.write_setting("net/ipv4/ip_forward", "1")
+
+    assert kernel.read_setting("net/ipv4/ip_forward") == "1"
+
+
+def test_a_session_shares_one_handle() -> None:
+    """Verbs inside a session work, and a session after a failed one works too."""
+    kernel = Kernel()
+    with pytest.raises(Missing), kernel.session():
+        kernel.delete_link("nobody")
+    with kernel.session():
+        kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1500)
+        kernel.set_alias("pn-1", "x")
+
+    assert kernel.link_exists("pn-1")
+
+
+def test_the_listing_agrees_with_ip() -> None:
+    """Three hundred links are listed completely: the dump takes several messages."""
+    kernel = Kernel()
+    sh("for i in $(seq 150); do echo link add v$i type veth peer name w$i; done | ip -batch -")
+
+    assert len(kernel.links()) == len(sh("ip -o link").splitlines()) == 301
+
+
+def test_the_monitor_hears_bridges_and_their_ports_only() -> None:
+    """A new bridge rings, a veth pair of its own does not."""
+    with LinkMonitor() as monitor:
+        sh("ip link add v0 type veth peer name w0")
+        heard_veth = monitor.wait(0.2)
+        while monitor.wait(0.1):
+            pass
+        sh("ip link add br-x type bridge")
+        assert (heard_veth, monitor.wait(5)) == (False, True)

@@ -1,0 +1,90 @@
+"""Whatever step of a verb breaks, the imaginary host is afterwards as it was before."""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from netlink.errors import KernelError
+from plugin.driver import Driver
+from plugin.errors import PynetError
+from tests.fakes import World
+from tests.unit import requests as rq
+
+Call = Callable[[Driver], object]
+DUAL = rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64")
+
+
+def nothing(_driver: Driver) -> None:
+    """Prepare nothing."""
+
+
+def a_network(driver: Driver) -> None:
+    """Prepare a network."""
+    driver.create_network(DUAL)
+
+
+def a_second_network(driver: Driver) -> None:
+    """Prepare another network, so that the firewall's table stays."""
+    driver.create_network(rq.network(rq.OTHER_ID, "10.8.0.1/24"))
+
+
+CREATING: dict[str, tuple[Call, Call]] = {
+    "first network": (nothing, lambda driver: driver.create_network(DUAL)),
+    "second network": (a_second_network, lambda driver: driver.create_network(DUAL)),
+    "endpoint": (a_network, lambda driver: driver.create_endpoint(rq.endpoint())),
+}
+
+
+def steps_of(name: str) -> int:
+    """Return how many steps a verb takes when nothing breaks."""
+    prepare, call = CREATING[name]
+    world = World()
+    prepare(world.driver)
+    return world.steps_of(call)
+
+
+CASES = [(name, step) for name in CREATING for step in range(1, steps_of(name) + 1)]
+
+
+@pytest.mark.parametrize(("name", "step"), CASES, ids=[f"{name}-{step}" for name, step in CASES])
+def test_a_creation_that_fails_leaves_nothing(world: World, name: str, step: int) -> None:
+    """Kernel, firewall and store are as before, and the same call then succeeds."""
+    prepare, call = CREATING[name]
+    prepare(world.driver)
+    before = world.snapshot()
+
+    with pytest.raises((KernelError, PynetError), match="simulated failure"):
+        call(world.failing_at(step))
+
+    assert world.snapshot() == before
+    call(world.driver)
+
+
+def test_the_sweep_covers_every_step() -> None:
+    """A verb whose steps the fakes no longer count would make the sweep above prove nothing."""
+    assert {name: steps_of(name) for name in CREATING} == {"first network": 11, "second network": 10, "endpoint": 3}
+
+
+REMOVING: dict[str, Call] = {
+    "network": lambda driver: driver.delete_network(rq.NETWORK),
+    "endpoint": lambda driver: driver.delete_endpoint(rq.ENDPOINT),
+}
+
+
+@pytest.mark.parametrize("step", range(1, 6))
+@pytest.mark.parametrize("name", REMOVING)
+def test_a_removal_that_fails_can_be_repeated(world: World, name: str, step: int) -> None:
+    """Nobody retries a removal but the next one: it must find and finish what the first left."""
+    before = world.snapshot()
+    world.driver.create_network(DUAL)
+    world.driver.create_endpoint(rq.endpoint())
+
+    with suppress(PynetError):
+        REMOVING[name](world.failing_at(step))
+    world.failing_at(0)
+    world.driver.delete_endpoint(rq.ENDPOINT)
+    world.driver.delete_network(rq.NETWORK)
+    world.bury()
+
+    assert world.snapshot() == before

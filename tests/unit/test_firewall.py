@@ -1,0 +1,114 @@
+"""The ruleset as data, and what stands beside Docker's rules."""
+
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+
+from netlink.dump import Link
+from netlink.errors import KernelError
+from plugin.firewall.docker import accepts_to_add, accepts_to_delete, docker_bridges
+from plugin.firewall.ruleset import network_elements
+from plugin.model import Network, NetworkSubnet
+from tests.fakes import World
+from tests.unit import requests as rq
+
+JUMP = {"rule": {"handle": 7, "expr": [{"counter": None}, {"jump": {"target": "DOCKER-USER"}}]}}
+
+
+def accept(direction: str, handle: int) -> dict[str, Any]:
+    """Return nft's JSON of one of pynet's accepts."""
+    match = {"match": {"op": "==", "left": {"meta": {"key": direction}}, "right": "pn-*"}}
+    return {"rule": {"handle": handle, "expr": [match, {"counter": None}, {"accept": None}]}}
+
+
+def test_a_network_is_elements_not_rules() -> None:
+    """A dual-stack network may leave by both families and talk inside itself."""
+    subnets = (NetworkSubnet(ip_network("10.9.0.0/24")), NetworkSubnet(ip_network("fd00::/64")))
+    elements = network_elements(Network("a", "bridge", "pn-a", subnets=subnets))
+
+    assert elements["outbound"] == ['"pn-a" . ipv4', '"pn-a" . ipv6']
+    assert elements["inside"] == ['"pn-a" . "pn-a"']
+    assert elements["internal"] == []
+
+
+def test_an_internal_network_never_leaves() -> None:
+    """It stands in the set that is dropped both ways and is not masqueraded."""
+    subnets = (NetworkSubnet(ip_network("10.9.0.0/24")),)
+    elements = network_elements(Network("a", "bridge", "pn-a", internal=True, subnets=subnets))
+
+    assert (elements["internal"], elements["outbound"]) == (['"pn-a"'], [])
+
+
+def test_the_table_lives_as_long_as_a_network(world: World) -> None:
+    """A host without pynet networks has no table of pynet's."""
+    world.driver.create_network(rq.network())
+    assert world.nft.table
+    world.driver.delete_network(rq.NETWORK)
+    world.bury()
+
+    assert not world.nft.table
+
+
+def test_a_flushed_table_is_written_whole(world: World) -> None:
+    """After "nft flush ruleset" the next change brings every network back."""
+    world.driver.create_network(rq.network())
+    wanted = world.nft.elements | {("links", '"pn-b2b2b2b2b2b2"')}
+    world.nft.table, world.nft.elements = False, set()
+    world.driver.create_network(rq.network(rq.OTHER_ID, "10.8.0.1/24"))
+
+    assert wanted <= world.nft.elements
+
+
+def test_docker_bridges_are_known_by_name_or_port() -> None:
+    """Docker's are docker0, docker_gwbridge, br- and 12 hex digits, and any with a port named as Docker names them."""
+    links = [
+        Link(1, "docker0", "bridge"),
+        Link(2, "br-0123456789ab", "bridge"),
+        Link(3, "br-lan", "bridge"),
+        Link(4, "custom", "bridge"),
+        Link(5, "veth0a1b2c3", "veth", master=4),
+        Link(6, "pn-0123456789ab", "bridge"),
+    ]
+
+    assert docker_bridges(links) == {"docker0", "br-0123456789ab", "custom"}
+
+
+def test_accepts_stand_behind_the_users_rules() -> None:
+    """DOCKER-USER decides first, as it does for Docker's own bridges."""
+    text = accepts_to_add("ip", [JUMP])
+
+    assert text.splitlines() == [
+        'add rule ip filter FORWARD position 7 iifname "pn-*" counter accept',
+        'add rule ip filter FORWARD position 7 oifname "pn-*" counter accept',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("present", "missing"), [((), 2), (("iifname",), 1), (("oifname",), 1), (("iifname", "oifname"), 0)]
+)
+def test_only_missing_accepts_are_added(present: tuple[str, ...], missing: int) -> None:
+    """Looking again adds nothing twice."""
+    chain = [JUMP, *(accept(direction, 8) for direction in present)]
+
+    assert accepts_to_add("ip", chain).count("\n") == missing
+
+
+def test_only_pynets_accepts_are_deleted() -> None:
+    """Rules of others stay, also those that look alike."""
+    other = {"rule": {"handle": 9, "expr": [{"accept": None}]}}
+
+    assert accepts_to_delete("ip6", [JUMP, accept("iifname", 8), other]) == "delete rule ip6 filter FORWARD handle 8\n"
+
+
+def test_a_refused_network_is_forgotten(world: World) -> None:
+    """When nft refuses, the network is not written at the next opportunity either."""
+    world.steps.fail_at = 4
+    with pytest.raises(KernelError):
+        world.firewall.load([])
+        world.steps.count = 3
+        world.firewall.open_network(Network("a", "bridge", "pn-a"))
+    world.steps.fail_at = 0
+    world.firewall.open_network(Network("b", "bridge", "pn-b"))
+
+    assert ("links", '"pn-a"') not in world.nft.elements
