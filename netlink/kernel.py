@@ -15,7 +15,7 @@ from pathlib import Path
 from pyroute2 import IPRoute
 
 from netlink.dump import Link, dump_links
-from netlink.errors import kernel_error, kernel_errors
+from netlink.errors import Missing, kernel_errors
 
 IFA_F_NODAD = 0x02  # linux/if_addr.h: the bridge is alone on its link when it gets the address
 
@@ -154,4 +154,4 @@ class Kernel:
         try:
             return socket.if_nametoindex(name)
         except OSError as error:
-            raise kernel_error(action, error.errno or 0, f"there is no link '{name}'") from error
+            raise Missing(f"{action}: there is no link '{name}'") from error

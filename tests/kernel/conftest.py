@@ -41,7 +41,9 @@ class Container:
     """A process with a network namespace of its own, as a stand-in for a container."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo up; exec sleep 600"], stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(
+            ["unshare", "-n", "sh", "-c", "echo up; exec sleep 600"], stdout=subprocess.PIPE
+        )
         assert self._process.stdout is not None
         self._process.stdout.readline()
 

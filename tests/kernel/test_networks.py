@@ -1,6 +1,9 @@
 """The whole driver on a real kernel, with namespaces in the place of containers."""
 
+from ipaddress import IPv4Interface
+
 import pytest
+from plugin.store.memory import MemoryStore
 
 from netlink.kernel import Kernel
 from netlink.nftables import Nftables, open_runner
@@ -9,10 +12,9 @@ from plugin.firewall.firewall import Firewall
 from plugin.host_settings import HostSettings
 from plugin.locks import Locks
 from plugin.messages import CreateEndpoint, EndpointRef, Interface, Join, NetworkRef
-from plugin.model import Tombstone
+from plugin.model import Network, Tombstone
 from plugin.modes.bridge import BridgeMode
 from plugin.reaper import Reaper
-from plugin.store.memory import MemoryStore
 from tests.kernel.conftest import Container, sh
 from tests.unit import requests as rq
 
@@ -38,11 +40,107 @@ class Pynet:
 
     def attach(self, container: Container, network_id: str, number: int) -> EndpointRef:
         """Create an endpoint with the address .NUMBER, and move its link as the engine does."""
-        subnet = self.store.get_network(network_id).subnets[0].pool
-        address = type(rq.ipam("10.0.0.1/24").gateway)(f"{subnet[number]}/{subnet.prefixlen}")
+        known = self.store.get(Network, network_id)
+        assert known is not None
+        subnet = known.record.subnets[0].pool
+        address = IPv4Interface(f"{subnet[number]}/{subnet.prefixlen}")
         reference = EndpointRef(network_id, f"{number:02x}" * 32)
         self.driver.create_endpoint(CreateEndpoint(network_id, reference.endpoint_id, Interface(address=address)))
         reply = self.driver.join(Join(network_id, reference.endpoint_id, f"/proc/{container.pid}/ns/net"))
         route = f"ip route add default via {reply.gateway}" if reply.gateway else "true"
         container.take(reply.src_name, f"ip addr add {address} dev eth0", route)
         return reference
+
+    def end(self) -> None:
+        """Delete every network, and at once what the reaper would delete in the background."""
+        for item in self.store.list(Network):
+            self.driver.delete_network(NetworkRef(item.record.id))
+        for tombstone in self.store.list(Tombstone):
+            self.reaper.clear(tombstone.record.link)
+
+
+@pytest.fixture
+def pynet() -> Pynet:
+    """Return a driver in the namespace of the test."""
+    return Pynet()
+
+
+@pytest.fixture
+def two(containers: list[Container]) -> tuple[Container, Container]:
+    """Return two containers that are attached to nothing."""
+    containers += [Container(), Container()]
+    return containers[0], containers[1]
+
+
+def test_neighbours_reach_each_other_and_the_gateway(pynet: Pynet, two: tuple[Container, Container]) -> None:
+    """Two containers of one network."""
+    pynet.driver.create_network(rq.network())
+    pynet.attach(two[0], rq.NETWORK_ID, 2)
+    pynet.attach(two[1], rq.NETWORK_ID, 3)
+
+    assert two[0].reaches("10.9.0.3")
+    assert two[0].reaches("10.9.0.1")
+
+
+def test_networks_are_closed_to_each_other(pynet: Pynet, two: tuple[Container, Container]) -> None:
+    """A container of another network is not reached in either direction, although the host forwards."""
+    pynet.driver.create_network(rq.network())
+    pynet.driver.create_network(rq.network(rq.OTHER_ID, "10.8.0.1/24"))
+    pynet.attach(two[0], rq.NETWORK_ID, 2)
+    pynet.attach(two[1], rq.OTHER_ID, 3)
+
+    assert not two[0].reaches("10.8.0.3")
+    assert not two[1].reaches("10.9.0.2")
+
+
+@pytest.mark.parametrize(("internal", "reached"), [(False, True), (True, False)])
+def test_outside_sees_the_host_and_internal_networks_nothing(
+    pynet: Pynet, two: tuple[Container, Container], internal: bool, reached: bool
+) -> None:
+    """The outside has no route to the container, so an answer proves that the source was the host's address."""
+    container, outside = two
+    sh(
+        f"ip link add out0 type veth peer name in0; ip link set in0 netns {outside.pid}; ip addr add 192.0.2.1/24 dev out0"
+    )
+    sh("ip link set out0 up")
+    outside.sh("ip addr add 192.0.2.9/24 dev in0; ip link set in0 up")
+    pynet.driver.create_network(rq.network(internal=internal))
+    pynet.attach(container, rq.NETWORK_ID, 2)
+    if internal:
+        container.sh("ip route add default via 10.9.0.1")
+
+    assert container.reaches("192.0.2.9") is reached
+    outside.sh("ip route add 10.9.0.0/24 via 192.0.2.1")
+    assert not outside.reaches("10.9.0.2")
+
+
+def test_an_iptables_policy_of_drop_does_not_stop_pynet(pynet: Pynet, two: tuple[Container, Container]) -> None:
+    """Dockerd sets FORWARD to DROP; pynet's accepts stand behind the user's rules, and go with the last network."""
+    container, outside = two
+    sh("iptables -N DOCKER-USER; iptables -A FORWARD -j DOCKER-USER; iptables -P FORWARD DROP")
+    before = sh("iptables -S")
+    sh(
+        f"ip link add out0 type veth peer name in0; ip link set in0 netns {outside.pid}; ip addr add 192.0.2.1/24 dev out0"
+    )
+    sh("ip link set out0 up")
+    outside.sh("ip addr add 192.0.2.9/24 dev in0; ip link set in0 up")
+    pynet.driver.create_network(rq.network())
+    pynet.attach(container, rq.NETWORK_ID, 2)
+
+    assert container.reaches("192.0.2.9")
+    sh("iptables -A DOCKER-USER -j DROP")
+    assert not container.reaches("192.0.2.9")
+    sh("iptables -F DOCKER-USER")
+    pynet.end()
+    assert sh("iptables -S") == before
+
+
+def test_the_host_is_as_before(pynet: Pynet, two: tuple[Container, Container]) -> None:
+    """Links, addresses, routes, rules and settings: a network's life leaves nothing."""
+    look = "ip -o addr; ip route show table all; ip -6 route show table all; nft list ruleset; sysctl -n net.ipv4.ip_forward"
+    before = sh(look)
+    pynet.driver.create_network(rq.network())
+    pynet.driver.delete_endpoint(pynet.attach(two[0], rq.NETWORK_ID, 2))
+    pynet.end()
+
+    assert sh(look) == before
