@@ -59,6 +59,13 @@ class Pynet:
             self.reaper.clear(tombstone.record.link)
 
 
+def connect(outside: Container) -> None:
+    """Make ``outside`` a machine on a network of the host's, without a route to any container."""
+    sh(f"ip link add out0 type veth peer name in0; ip link set in0 netns {outside.pid}")
+    sh("ip addr add 192.0.2.1/24 dev out0; ip link set out0 up")
+    outside.sh("ip addr add 192.0.2.9/24 dev in0; ip link set in0 up")
+
+
 @pytest.fixture
 def pynet() -> Pynet:
     """Return a driver in the namespace of the test."""
@@ -99,11 +106,7 @@ def test_outside_sees_the_host_and_internal_networks_nothing(
 ) -> None:
     """The outside has no route to the container, so an answer proves that the source was the host's address."""
     container, outside = two
-    sh(
-        f"ip link add out0 type veth peer name in0; ip link set in0 netns {outside.pid}; ip addr add 192.0.2.1/24 dev out0"
-    )
-    sh("ip link set out0 up")
-    outside.sh("ip addr add 192.0.2.9/24 dev in0; ip link set in0 up")
+    connect(outside)
     pynet.driver.create_network(rq.network(internal=internal))
     pynet.attach(container, rq.NETWORK_ID, 2)
     if internal:
@@ -115,15 +118,11 @@ def test_outside_sees_the_host_and_internal_networks_nothing(
 
 
 def test_an_iptables_policy_of_drop_does_not_stop_pynet(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """Dockerd sets FORWARD to DROP; pynet's accepts stand behind the user's rules, and go with the last network."""
+    """The engine sets FORWARD to DROP; pynet's accepts stand behind the user's rules, and go with the last network."""
     container, outside = two
     sh("iptables -N DOCKER-USER; iptables -A FORWARD -j DOCKER-USER; iptables -P FORWARD DROP")
     before = sh("iptables -S")
-    sh(
-        f"ip link add out0 type veth peer name in0; ip link set in0 netns {outside.pid}; ip addr add 192.0.2.1/24 dev out0"
-    )
-    sh("ip link set out0 up")
-    outside.sh("ip addr add 192.0.2.9/24 dev in0; ip link set in0 up")
+    connect(outside)
     pynet.driver.create_network(rq.network())
     pynet.attach(container, rq.NETWORK_ID, 2)
 
@@ -137,7 +136,8 @@ def test_an_iptables_policy_of_drop_does_not_stop_pynet(pynet: Pynet, two: tuple
 
 def test_the_host_is_as_before(pynet: Pynet, two: tuple[Container, Container]) -> None:
     """Links, addresses, routes, rules and settings: a network's life leaves nothing."""
-    look = "ip -o addr; ip route show table all; ip -6 route show table all; nft list ruleset; sysctl -n net.ipv4.ip_forward"
+    routes = "ip route show table all; ip -6 route show table all"
+    look = f"ip -o addr; {routes}; nft list ruleset; sysctl -n net.ipv4.ip_forward"
     before = sh(look)
     pynet.driver.create_network(rq.network())
     pynet.driver.delete_endpoint(pynet.attach(two[0], rq.NETWORK_ID, 2))
