@@ -109,14 +109,8 @@ class Driver:
         """Remove a network and whatever endpoints it still has; one that nobody knows is gone already."""
         with self._work(f"network {request.network_id}"):
             known = self._store.get(Network, request.network_id)
-            if known is None:
-                return
-            network, mode = known.record, self._mode(known.record)
-            endpoints = [item.record for item in self._store.list(Endpoint, f"{network.id}/")]
-            links = [link for endpoint in endpoints for link in mode.delete_endpoint(network, endpoint)]
-            links += mode.delete_network(network)
-            removed = [Remove(Endpoint, endpoint.key) for endpoint in endpoints]
-            self._bury(links, Remove(Network, network.id), *removed)
+            if known is not None:
+                self._remove_network(known.record, self._mode(known.record))
             self._settings.release(self._networks())
 
     # --- endpoints -----------------------------------------------------------------------------
@@ -175,6 +169,13 @@ class Driver:
     def _work(self, *locks: str) -> Iterator[Undo]:
         with _as_failed(), self._locks.hold(*locks), self._kernel.session(), Undo() as undo:
             yield undo
+
+    def _remove_network(self, network: Network, mode: Mode) -> None:
+        endpoints = [item.record for item in self._store.list(Endpoint, f"{network.id}/")]
+        links = [link for endpoint in endpoints for link in mode.delete_endpoint(network, endpoint)]
+        links += mode.delete_network(network)
+        removed = [Remove(Endpoint, endpoint.key) for endpoint in endpoints]
+        self._bury(links, Remove(Network, network.id), *removed)
 
     def _bury(self, links: list[str], *changes: Remove) -> None:
         """Remove records and leave tombstones in one transaction, then hand the links to the reaper."""

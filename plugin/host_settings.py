@@ -11,6 +11,7 @@ from typing import ClassVar
 import structlog
 
 from netlink.errors import KernelError
+from plugin.errors import PynetError
 from plugin.firewall.docker import docker_bridges
 from plugin.model import Network
 from plugin.ports import Kernel
@@ -72,10 +73,10 @@ class HostSettings:
     def _restore(self, path: str, before: str) -> None:
         try:
             self._kernel.write_setting(path, before)
+            self._store.transact(Remove(ChangedSetting, path))
             log.info("host setting put back", setting=path, value=before)
-        except KernelError as error:
+        except (KernelError, PynetError) as error:  # the record stays, and with it the next occasion
             log.warning("host setting not put back", setting=path, value=before, error=str(error))
-        self._store.transact(Remove(ChangedSetting, path))
 
 
 def _versions(networks: Sequence[Network]) -> set[int]:

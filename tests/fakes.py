@@ -207,6 +207,10 @@ class World:
         self.steps.count, self.steps.fail_at = 0, step
         return self.driver
 
+    def healed(self) -> Driver:
+        """Return the driver, whose steps all succeed again."""
+        return self.failing_at(0)
+
     def steps_of(self, call: Callable[[Driver], object]) -> int:
         """Return how many steps ``call`` takes."""
         self.steps.count, self.steps.fail_at = 0, 0
