@@ -1,0 +1,27 @@
+"""Write the option and setting tables of README.md anew from their declarations (``make lint`` calls it)."""
+
+import re
+from pathlib import Path
+
+from cli.settings import SETTINGS
+from plugin.network_options import NETWORK_OPTIONS
+from plugin.options import option_table
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def main() -> None:
+    """Replace what stands between the markers."""
+    text = README.read_text()
+    tables = {
+        "options": option_table(NETWORK_OPTIONS),
+        "settings": option_table(SETTINGS).replace("| option", "| setting"),
+    }
+    for name, table in tables.items():
+        between = re.compile(f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        text = between.sub(lambda found, table=table: f"{found[1]}\n{table}\n\n{found[2]}", text)
+    README.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
