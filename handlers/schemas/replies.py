@@ -1,0 +1,113 @@
+"""Replies of both protocols, written from the values of ``plugin.messages``."""
+
+from typing import Any
+
+from marshmallow import Schema, fields, post_dump
+
+NEXT_HOP, CONNECTED = 0, 1  # moby daemon/libnetwork/types/types.go
+
+
+class Shown(fields.Field[Any]):
+    """A text, address or subnet; nothing is the empty text."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str:  # noqa: ARG002 - marshmallow's
+        return "" if value is None else str(value)
+
+
+class Reply(Schema):
+    """An object on the wire."""
+
+
+class CapabilitiesReply(Reply):
+    """NetworkDriver.GetCapabilities."""
+
+    scope = fields.String(data_key="Scope")
+    connectivity_scope = fields.String(data_key="ConnectivityScope")
+    gw_alloc_checker = fields.Boolean(data_key="GwAllocChecker")
+
+
+class GwAllocCheckReply(Reply):
+    """GwAllocCheck."""
+
+    skip_ipv4 = fields.Boolean(data_key="SkipIPv4")
+    skip_ipv6 = fields.Boolean(data_key="SkipIPv6")
+
+
+class AllocateNetworkReply(Reply):
+    """AllocateNetwork."""
+
+    options = fields.Dict(data_key="Options")
+
+
+class InterfaceReply(Reply):
+    """Only what is set, because even an empty echo is noise to the reader of a trace."""
+
+    address = Shown(data_key="Address")
+    address_ipv6 = Shown(data_key="AddressIPv6")
+    mac_address = Shown(data_key="MacAddress")
+
+    @post_dump
+    def leave_out_unset(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Drop empty texts."""
+        return {key: value for key, value in data.items() if value}
+
+
+class CreateEndpointReply(Reply):
+    """CreateEndpoint."""
+
+    interface = fields.Nested(InterfaceReply, data_key="Interface")
+
+
+class OperInfoReply(Reply):
+    """EndpointOperInfo."""
+
+    value = fields.Dict(data_key="Value")
+
+
+class StaticRouteReply(Reply):
+    """A route of Join; without a next hop it is a route of the link itself."""
+
+    destination = Shown(data_key="Destination")
+    route_type = fields.Function(lambda route: CONNECTED if route.next_hop is None else NEXT_HOP, data_key="RouteType")
+    next_hop = Shown(data_key="NextHop")
+
+
+class JoinReplySchema(Reply):
+    """Join; the gateways are addresses without a prefix length."""
+
+    interface_name = fields.Function(
+        lambda reply: {"SrcName": reply.src_name, "DstPrefix": reply.dst_prefix}, data_key="InterfaceName"
+    )
+    gateway = Shown(data_key="Gateway")
+    gateway_ipv6 = Shown(data_key="GatewayIPv6")
+    static_routes = fields.List(fields.Nested(StaticRouteReply), data_key="StaticRoutes")
+    disable_gateway_service = fields.Boolean(data_key="DisableGatewayService")
+
+
+class IpamCapabilitiesReply(Reply):
+    """IpamDriver.GetCapabilities."""
+
+    requires_mac_address = fields.Boolean(data_key="RequiresMACAddress")
+    requires_request_replay = fields.Boolean(data_key="RequiresRequestReplay")
+
+
+class AddressSpacesReply(Reply):
+    """GetDefaultAddressSpaces."""
+
+    local = fields.String(data_key="LocalDefaultAddressSpace")
+    global_ = fields.String(data_key="GlobalDefaultAddressSpace")
+
+
+class RequestPoolReply(Reply):
+    """RequestPool."""
+
+    pool_id = fields.String(data_key="PoolID")
+    pool = Shown(data_key="Pool")
+    data = fields.Dict(data_key="Data")
+
+
+class RequestAddressReply(Reply):
+    """RequestAddress."""
+
+    address = Shown(data_key="Address")
+    data = fields.Dict(data_key="Data")

@@ -1,0 +1,44 @@
+"""A verb is a row: how to read its request, what to call, how to write its reply."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from handlers.schemas.common import Request
+from handlers.schemas.replies import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """``request`` is None where the engine sends no body, ``reply`` None where nothing is answered but ``{}``.
+
+    ``quiet`` verbs change nothing and are logged at debug level.
+    """
+
+    request: type[Request] | None
+    call: Callable[..., Any]
+    reply: type[Reply] | None = None
+    quiet: bool = False
+
+
+class Bound:
+    """A verb with its schemas made once, and the object that serves it."""
+
+    def __init__(self, name: str, verb: Verb, subject: object) -> None:
+        self.name = name
+        self.quiet = verb.quiet
+        self._subject = subject
+        self._call = verb.call
+        self.request = verb.request() if verb.request else None
+        self._reply = verb.reply() if verb.reply else None
+
+    def serve(self, body: Any) -> Any:
+        """Load, call, dump."""
+        arguments = [] if self.request is None else [self.request.build(self.request.load(body))]
+        result = self._call(self._subject, *arguments)
+        return {} if self._reply is None else self._reply.dump(result)
+
+
+def bind(subsystem: str, verbs: Mapping[str, Verb], subject: object) -> dict[str, Bound]:
+    """Return the verbs of a subsystem by their path, "NetworkDriver.Join"."""
+    return {f"{subsystem}.{name}": Bound(f"{subsystem}.{name}", verb, subject) for name, verb in verbs.items()}
