@@ -1,26 +1,31 @@
 """Puts the real parts together; everything below receives its collaborators from here."""
 
+import secrets
 from pathlib import Path
 
 from flask import Flask
-from handlers.app import create_app
-from netlink.hostnet import HostNetworks
-from plugin.ipam_driver import Ipam
-from plugin.store.lockfile import lock_state
-from plugin.store.sqlite import SqliteStore
-from plugin.timing import timed
 
 from cli.settings import Settings
+from handlers.app import create_app
+from netlink.hostnet import HostNetworks
 from netlink.kernel import Kernel
 from netlink.monitor import LinkMonitor
 from netlink.nftables import Nftables, open_runner
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
 from plugin.host_settings import HostSettings
+from plugin.ipam.supernets import read_supernets
+from plugin.ipam_driver import Ipam
 from plugin.locks import Locks
+from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
+from plugin.ports import Kernel as KernelPort
 from plugin.reaper import Reaper
 from plugin.recovery import recover
+from plugin.store.base import Store
+from plugin.store.lockfile import lock_state
+from plugin.store.sqlite import SqliteStore
+from plugin.timing import timed
 from plugin.watcher import Watcher
 
 MACHINE_ID = Path("/etc/machine-id")
@@ -29,16 +34,24 @@ MACHINE_ID = Path("/etc/machine-id")
 def build(settings: Settings) -> Flask:
     """Open the state, bring the kernel in line with it, start the background threads, and return the application."""
     lock_state(settings.state_dir)
-    store = timed("store", SqliteStore(settings.state_dir / "pynet.db"))
-    kernel = timed("netlink", Kernel())
+    store: Store = timed("store", SqliteStore(settings.state_dir / "pynet.db"))
+    kernel: KernelPort = timed("netlink", Kernel())
     firewall = timed("nft", Firewall(Nftables(open_runner()), settings.name))
     locks = Locks()
     host = HostSettings(kernel, store)
     reaper = Reaper(kernel, firewall, store, locks)
-    modes = {"bridge": BridgeMode(kernel, firewall, host, settings.name)}
+    modes: dict[str, Mode] = {"bridge": BridgeMode(kernel, firewall, host, settings.name)}
     recover(store, kernel, firewall, modes, settings.name)
     reaper.start()
     Watcher(kernel, firewall, LinkMonitor()).start()
     driver = Driver(kernel=kernel, store=store, modes=modes, settings=host, reaper=reaper, locks=locks)
-    ipam = Ipam(store, HostNetworks(), settings.pools)
+    ipam = Ipam(store, HostNetworks(), read_supernets(settings.pools, _machine_id()))
     return create_app(driver, ipam)
+
+
+def _machine_id() -> str:
+    """Return what tells this machine from others; without it every start has IPv6 pools of another prefix."""
+    try:
+        return MACHINE_ID.read_text().strip() or secrets.token_hex(16)
+    except OSError:
+        return secrets.token_hex(16)

@@ -1,8 +1,9 @@
-"""A lean dump of links: pyroute2 decodes every statistic of every link, which takes about 1 ms a link.
+"""Lean dumps: pyroute2 decodes every statistic of every link, which takes about 1 ms a link.
 
 Layout: RTM_GETLINK with ``struct ifinfomsg`` (linux/rtnetlink.h), attributes as in linux/if_link.h.
 """
 
+import errno
 import os
 import socket
 import struct
@@ -13,7 +14,6 @@ _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
 _INFO = struct.Struct("=BxHiII")  # struct ifinfomsg
 _ATTRIBUTE = struct.Struct("=HH")  # struct nlattr
 RTM_GETLINK = 18
-RTM_NEWLINK = 16
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLM_F_REQUEST, NLM_F_DUMP, NLM_F_DUMP_INTR = 0x1, 0x300, 0x10
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO, IFLA_IFALIAS = 1, 3, 4, 10, 18, 20
@@ -22,6 +22,7 @@ IFLA_INFO_KIND = 1
 NLA_TYPE_MASK = 0x3FFF
 IFF_UP = 1
 ATTEMPTS = 5
+PATIENCE = 10.0  # seconds for the kernel to answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,38 +79,44 @@ def parse_link(body: bytes) -> Link:
 
 
 def dump_links() -> list[Link]:
-    """Return every link; a dump that the kernel says was interrupted is taken again, at most five times.
+    """Return every link; raises OSError when the kernel refuses."""
+    mask = _ATTRIBUTE.pack(8, IFLA_EXT_MASK) + struct.pack("=I", RTEXT_FILTER_SKIP_STATS)
+    return [parse_link(body) for body in dump(RTM_GETLINK, _INFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + mask)]
+
+
+def dump(request: int, body: bytes) -> list[bytes]:
+    """Return the bodies of what the kernel lists; one that was interrupted is taken again, at most five times.
+
+    The kernel answers RTM_GETx (``request``) with RTM_NEWx, whose number is two less (linux/rtnetlink.h).
 
     Raises:
-        OSError: the kernel refused the dump or it stayed interrupted.
+        OSError: the kernel refused, or what it listed kept changing.
     """
     for _ in range(ATTEMPTS):
-        links, interrupted = _dump_once()
+        bodies, interrupted = _dump_once(request, body)
         if not interrupted:
-            return links
-    raise OSError(4, "links kept changing while they were listed")
+            return bodies
+    raise OSError(errno.EINTR, "what was listed kept changing")
 
 
-def _dump_once() -> tuple[list[Link], bool]:
-    mask = _ATTRIBUTE.pack(8, IFLA_EXT_MASK) + struct.pack("=I", RTEXT_FILTER_SKIP_STATS)
-    body = _INFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + mask
-    header = _HEADER.pack(_HEADER.size + len(body), RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, 1, 0)
-    links: list[Link] = []
+def _dump_once(request: int, body: bytes) -> tuple[list[bytes], bool]:
+    header = _HEADER.pack(_HEADER.size + len(body), request, NLM_F_REQUEST | NLM_F_DUMP, 1, 0)
+    bodies: list[bytes] = []
     interrupted = False
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
-        sock.settimeout(10)
+        sock.settimeout(PATIENCE)
         sock.bind((0, 0))
         sock.send(header + body)
         while True:
             for kind, flags, payload in messages(sock.recv(1 << 17)):
                 interrupted |= bool(flags & NLM_F_DUMP_INTR)
                 if kind == NLMSG_DONE:
-                    return links, interrupted
+                    return bodies, interrupted
                 if kind == NLMSG_ERROR:
                     number = -int.from_bytes(payload[:4], "little", signed=True)
                     raise OSError(number, os.strerror(number))
-                if kind == RTM_NEWLINK:
-                    links.append(parse_link(payload))
+                if kind == request - 2:
+                    bodies.append(payload)
 
 
 def _text(value: bytes | None) -> str:

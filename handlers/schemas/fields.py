@@ -72,7 +72,10 @@ class Wire(fields.Field[Any]):
     rule: ClassVar[str] = ""
 
     def __init__(self, *, required: bool = False, data_key: str | None = None, nullable: bool = True) -> None:
-        messages = {"required": f"is missing; it has to be {self.rule}", "null": f"is null; it has to be {self.rule}"}
+        messages: dict[str, Any] = {
+            "required": f"is missing; it has to be {self.rule}",
+            "null": f"is null; it has to be {self.rule}",
+        }
         super().__init__(required=required, data_key=data_key, allow_none=nullable, error_messages=messages)
 
     def refused(self, value: object) -> ValidationError:

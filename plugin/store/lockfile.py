@@ -1,38 +1,58 @@
-"""One pynet a state folder: two would hand out the same address twice."""
+"""One pynet for each state folder: two would hand out the same addresses and fight over the same links."""
 
 import fcntl
 import os
 import time
 from pathlib import Path
 
-from plugin.errors import Conflict
+from plugin.errors import Conflict, Failed
 
-PATIENCE = 5.0  # seconds for a pynet that was just told to stop
+FILE = "lock"
+INTERVAL = 0.05  # seconds between two attempts: flock(2) knows no time limit
 
 
-def lock_state(folder: Path, patience: float = PATIENCE) -> int:
-    """Take the lock of ``folder`` for the life of this process and return its file descriptor.
+class StateLock:
+    """A taken lock. The kernel frees it when the process ends, however it ends.
 
-    The kernel lets go of the lock when the process ends, however it ends (flock(2)).
+    A forked child holds it as well (flock(2)), so a process that forks workers takes it in the worker.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    def release(self) -> None:
+        """Let the next one in; a second call does nothing."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def lock_state(folder: Path, timeout: float = 5.0) -> StateLock:
+    """Take the lock of a state folder, which is made when it is missing; wait ``timeout`` seconds for its holder.
 
     Raises:
-        Conflict: another process still holds it after ``patience`` seconds; the text names its process id.
+        Conflict: another process holds it; the text names its pid.
+        Failed: the folder cannot be written.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    until = time.monotonic() + patience
-    while not _try(descriptor):
-        if time.monotonic() > until:
-            holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "unknown"
+    path = folder / FILE
+    until = time.monotonic() + timeout
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Failed(f"open lock file '{path}': {(error.strerror or str(error)).lower()}") from error
+    while not _try_lock(descriptor):
+        if time.monotonic() >= until:
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(descriptor)
-            raise Conflict(f"state folder '{folder}' is in use by another pynet, process {holder}")
-        time.sleep(0.05)
+            raise Conflict(f"use state folder '{folder}': another pynet uses it, process {holder}")
+        time.sleep(INTERVAL)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return descriptor
+    return StateLock(descriptor)
 
 
-def _try(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,85 +1,71 @@
-"""The store as dictionaries, for tests and for trying things out: same semantics, nothing survives the process."""
+"""A store that forgets: the semantics of the durable ones, for tests."""
 
-import queue
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
-from plugin.store.base import Change, Event, Put, R, Record, Remove, StoreConflict, Versioned
+from plugin.errors import Failed
+from plugin.store.base import ABSENT, Change, Event, R, Versioned
+from plugin.store.codec import decode
+from plugin.store.writes import Watches, Write, check, prepare
 
 
 class MemoryStore:
-    """See ``plugin.store.base.Store``."""
+    """Records as JSON in a dict, so that what cannot be encoded fails here too. See ``plugin.store.base.Store``."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # guards everything below
-        self._records: dict[tuple[str, str], Versioned[Record]] = {}
+        self._guard = threading.Lock()  # guards everything below
+        self._rows: dict[tuple[str, str], tuple[int, str]] = {}
         self._revision = 0
-        self._watches: list[tuple[str, queue.Queue[Event | None]]] = []
+        self._closed = False
+        self._watches = Watches()
 
     def get(self, kind: type[R], key: str) -> Versioned[R] | None:
         """Return the record, or None."""
-        with self._lock:
-            return self._records.get((kind.kind, key))  # type: ignore[return-value]
+        with self._guard:
+            self._refuse_when_closed()
+            row = self._rows.get((kind.kind, key))
+        return None if row is None else Versioned(decode(kind, row[1]), row[0])
 
     def list(self, kind: type[R], prefix: str = "") -> Sequence[Versioned[R]]:
         """Return every record of ``kind`` whose key begins with ``prefix``, by key."""
-        with self._lock:
-            found = [(key, item) for (name, key), item in self._records.items() if name == kind.kind]
-        return [item for key, item in sorted(found) if key.startswith(prefix)]  # type: ignore[misc]
+        with self._guard:
+            self._refuse_when_closed()
+            rows = [(at[1], *row) for at, row in self._rows.items() if at[0] == kind.kind and at[1].startswith(prefix)]
+        return [Versioned(decode(kind, body), revision) for _, revision, body in sorted(rows)]
 
     def transact(self, *changes: Change) -> None:
-        """Apply all changes or none."""
-        with self._lock:
-            for change in changes:
-                self._check(change)
-            for change in changes:
-                self._apply(change)
+        """Apply all changes or none; raises ``StoreConflict`` when a record was not at its expected revision."""
+        writes = prepare(changes)
+        with self._guard:
+            self._refuse_when_closed()
+            for write in writes:
+                check(write, self._rows.get((write.kind, write.key), (ABSENT, ""))[0])
+            self._watches.publish(self._apply(writes))
 
-    @contextmanager
-    def watch(self, kind: type[R]) -> Iterator[Iterator[Event]]:
-        """Yield the changes of ``kind`` from now on."""
-        events: queue.Queue[Event | None] = queue.Queue()
-        with self._lock:
-            self._watches.append((kind.kind, events))
-        try:
-            yield iter(events.get, None)
-        finally:
-            with self._lock:
-                self._watches.remove((kind.kind, events))
+    def _apply(self, writes: Sequence[Write]) -> Sequence[Event]:
+        events = []
+        revision = self._revision + 1
+        for write in writes:
+            at = (write.kind, write.key)
+            if write.body is not None:
+                self._rows[at] = (revision, write.body)
+            elif self._rows.pop(at, None) is None:
+                continue
+            self._revision = revision
+            events.append(Event(write.kind, write.key, write.record, revision))
+        return events
+
+    def watch(self, kind: type[R]) -> AbstractContextManager[Iterator[Event]]:
+        """Yield the changes of ``kind`` from now on; the iterator blocks until one comes or the store closes."""
+        return self._watches.watch(kind.kind)
 
     def close(self) -> None:
-        """End the watches."""
-        with self._lock:
-            for _, events in self._watches:
-                events.put(None)
+        """End the watches and refuse every further call."""
+        with self._guard:
+            self._closed = True
+        self._watches.close()
 
-    def snapshot(self) -> object:
-        """Return every record, in a comparable form."""
-        with self._lock:
-            return {name: item.record for name, item in self._records.items()}
-
-    def _check(self, change: Change) -> None:
-        kind, key = _name(change)
-        present = self._records.get((kind, key))
-        revision = present.revision if present else 0
-        if change.expect is not None and change.expect != revision:
-            raise StoreConflict(f"{kind} '{key}' was changed by somebody else")
-
-    def _apply(self, change: Change) -> None:
-        name = _name(change)
-        self._revision += 1
-        record = change.record if isinstance(change, Put) else None
-        if record is not None:
-            self._records[name] = Versioned(record, self._revision)
-        else:
-            self._records.pop(name, None)
-        for kind, events in self._watches:
-            if kind == name[0]:
-                events.put(Event(*name, record, self._revision))
-
-
-def _name(change: Change) -> tuple[str, str]:
-    if isinstance(change, Remove):
-        return change.kind.kind, change.key
-    return change.record.kind, change.record.key
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise Failed("use the store in memory: it is closed")

@@ -1,156 +1,224 @@
-"""The store as one SQLite file: written ahead (WAL) and synced before a transaction returns.
+"""The embedded store: one SQLite file in WAL mode, on stable storage before a transaction returns.
 
-One connection a thread, because SQLite's are cheap and readers then never wait for the fsync of a writer.
+Writers that arrive while another one waits for the disk are committed together by the next of them, so that many
+requests at once cost few flushes. Readers have connections of their own and see the last commit without waiting.
 """
 
 import os
-import queue
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from plugin.errors import Busy, Failed, PynetError
-from plugin.store.base import Change, Event, Put, R, Remove, StoreConflict, Versioned
-from plugin.store.codec import decode, encode
+from plugin.store.base import ABSENT, Change, Event, R, StoreConflict, Versioned
+from plugin.store.codec import decode
+from plugin.store.schema import migrate, sqlite_errors
+from plugin.store.writes import Watches, Write, check, prepare
 
-PATIENCE = 5.0  # seconds that a statement waits for another process's lock
+READERS = 16  # connections that read at the same time; each costs three file descriptors
+LOCK_WAIT = 5.0  # seconds for other processes that have the file open, such as a backup
+TURN_WAIT = 10.0  # seconds for the writers of this process, half of a request's deadline
 
-# Migration N brings a file of schema version N to version N + 1 (PRAGMA user_version); entries are never changed.
-MIGRATIONS = (
-    """
-    CREATE TABLE record (kind TEXT, key TEXT, revision INTEGER NOT NULL, body TEXT NOT NULL,
-                         PRIMARY KEY (kind, key)) WITHOUT ROWID;
-    CREATE TABLE counter (revision INTEGER NOT NULL);
-    INSERT INTO counter VALUES (0);
-    """,
-)
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A transaction in the queue; its future holds nothing, or the error that the writer shall see."""
+
+    writes: Sequence[Write]
+    done: "Future[None]" = field(default_factory=Future)
 
 
 class SqliteStore:
-    """See ``plugin.store.base.Store``."""
+    """Records in the file ``path``, made 0600 (a missing folder 0700). See ``plugin.store.base.Store``.
+
+    Connections do not survive a fork: open the store in the process that uses it.
+
+    Raises:
+        Failed: the file cannot be opened, is no database, or was written by a newer pynet.
+        Busy: another process keeps it locked.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._local = threading.local()
-        self._writing = threading.Lock()  # guards the order of transactions and of the events that tell of them
-        self._watching = threading.Lock()  # guards _watches
-        self._watches: list[tuple[str, queue.Queue[Event | None]]] = []
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._errors():
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._migrate()
+        self._turn = threading.Lock()  # guards _writer; whoever holds it commits the whole queue
+        self._queue: deque[_Job] = deque()
+        self._slots = threading.BoundedSemaphore(READERS)
+        self._idle: deque[sqlite3.Connection] = deque()
+        self._closed = False
+        self._watches = Watches()
+        _make_file(path)
+        with sqlite_errors("open", path):
+            self._writer = self._connect()
+            try:
+                self._writer.execute("PRAGMA journal_mode = WAL")
+                migrate(self._writer, path)
+            except BaseException:
+                self._writer.close()
+                raise
 
     def get(self, kind: type[R], key: str) -> Versioned[R] | None:
         """Return the record, or None."""
-        with self._errors():
-            query = "SELECT body, revision FROM record WHERE kind = ? AND key = ?"
-            row = self._connection().execute(query, (kind.kind, key)).fetchone()
-        return Versioned(decode(kind, row[0]), row[1]) if row else None
+        with self._reader() as connection:
+            row = connection.execute(
+                "SELECT revision, body FROM record WHERE kind = ? AND key = ?", (kind.kind, _text(key))
+            ).fetchone()
+        return None if row is None else Versioned(decode(kind, row[1]), row[0])
 
     def list(self, kind: type[R], prefix: str = "") -> Sequence[Versioned[R]]:
         """Return every record of ``kind`` whose key begins with ``prefix``, by key."""
-        with self._errors():
-            query = "SELECT body, revision FROM record WHERE kind = ? AND key >= ? AND key < ? ORDER BY key"
-            end = prefix + chr(0x10FFFF)
-            rows = self._connection().execute(query, (kind.kind, prefix, end)).fetchall()
-        return [Versioned(decode(kind, body), revision) for body, revision in rows]
+        rows = []
+        with self._reader() as connection:
+            # Keys with the prefix are neighbours in the table; the scan stops at the first one without it.
+            for key, revision, body in connection.execute(
+                "SELECT key, revision, body FROM record WHERE kind = ? AND key >= ? ORDER BY key",
+                (kind.kind, _text(prefix)),
+            ):
+                if not key.startswith(prefix):
+                    break
+                rows.append((revision, body))
+        return [Versioned(decode(kind, body), revision) for revision, body in rows]
 
     def transact(self, *changes: Change) -> None:
-        """Apply all changes or none; they are on the disk when this returns."""
-        with self._errors(), self._writing:
-            events = self._write(changes)
-            with self._watching:
-                for kind, waiting in self._watches:
-                    for event in events:
-                        if event.kind == kind:
-                            waiting.put(event)
+        """Apply all changes or none; they are on stable storage when this returns.
 
-    @contextmanager
-    def watch(self, kind: type[R]) -> Iterator[Iterator[Event]]:
-        """Yield the changes of ``kind`` from now on."""
-        entry: tuple[str, queue.Queue[Event | None]] = (kind.kind, queue.Queue())
-        with self._watching:
-            self._watches.append(entry)
-        try:
-            yield iter(entry[1].get, None)
-        finally:
-            with self._watching:
-                self._watches.remove(entry)
+        Raises:
+            StoreConflict: a record was not at the revision that was expected.
+        """
+        job = _Job(prepare(changes))
+        self._queue.append(job)
+        if self._turn.acquire(timeout=TURN_WAIT):
+            try:
+                if not job.done.done():
+                    self._commit_queue()
+            finally:
+                self._turn.release()
+        elif job.done.cancel():
+            raise Busy(f"write store '{self._path}': other writers kept it for more than {TURN_WAIT:.0f} s")
+        job.done.result()
+
+    def watch(self, kind: type[R]) -> AbstractContextManager[Iterator[Event]]:
+        """Yield the changes of ``kind`` from now on; the iterator blocks until one comes or the store closes."""
+        return self._watches.watch(kind.kind)
 
     def close(self) -> None:
-        """End the watches; connections of other threads close with their threads."""
-        with self._watching:
-            for _, waiting in self._watches:
-                waiting.put(None)
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
-            connection.close()
-            del self._local.connection
+        """Wait for the writer, close every connection and end the watches; a second call does nothing."""
+        with self._turn:
+            self._closed = True
+            self._writer.close()
+        while self._idle:
+            self._idle.pop().close()
+        self._watches.close()
 
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(self._path, timeout=PATIENCE, isolation_level=None)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            self._local.connection = connection
+    def _commit_queue(self) -> None:
+        jobs = []
+        while self._queue:
+            job = self._queue.popleft()
+            if job.done.set_running_or_notify_cancel():
+                jobs.append(job)
+        try:
+            events = self._commit(jobs)
+        except PynetError as error:
+            for job in jobs:
+                job.done.set_exception(error)
+            return
+        except BaseException:
+            for job in jobs:
+                job.done.set_exception(Failed(f"write store '{self._path}': the writer was interrupted"))
+            raise
+        self._watches.publish([event for part in events if not isinstance(part, StoreConflict) for event in part])
+        for job, outcome in zip(jobs, events, strict=True):
+            if isinstance(outcome, StoreConflict):
+                job.done.set_exception(outcome)
+            else:
+                job.done.set_result(None)
+
+    def _commit(self, jobs: Sequence[_Job]) -> Sequence[Sequence[Event] | StoreConflict]:
+        """Apply ``jobs`` in one transaction of SQLite; one that meets a conflict leaves no trace in it."""
+        with sqlite_errors("write", self._path):
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                outcomes = [self._apply(job.writes) for job in jobs]
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+        return outcomes
+
+    def _apply(self, writes: Sequence[Write]) -> Sequence[Event] | StoreConflict:
+        try:
+            for write in writes:
+                if write.expect is not None:
+                    check(write, self._revision_of(write))
+        except StoreConflict as conflict:
+            return conflict
+        (revision,) = self._writer.execute("SELECT revision + 1 FROM counter").fetchone()
+        events = [
+            Event(write.kind, write.key, write.record, revision) for write in writes if self._put(write, revision)
+        ]
+        if events:
+            self._writer.execute("UPDATE counter SET revision = ?", (revision,))
+        return events
+
+    def _revision_of(self, write: Write) -> int:
+        row = self._writer.execute(
+            "SELECT revision FROM record WHERE kind = ? AND key = ?", (write.kind, write.key)
+        ).fetchone()
+        return ABSENT if row is None else int(row[0])
+
+    def _put(self, write: Write, revision: int) -> bool:
+        if write.body is None:
+            cursor = self._writer.execute("DELETE FROM record WHERE kind = ? AND key = ?", (write.kind, write.key))
+        else:
+            cursor = self._writer.execute(
+                "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?)", (write.kind, write.key, revision, write.body)
+            )
+        return cursor.rowcount > 0
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA synchronous = FULL")  # in WAL mode NORMAL would lose commits with the power
         return connection
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        with self._slots, sqlite_errors("read", self._path):
+            connection = self._take_reader()
+            try:
+                yield connection
+            finally:
+                self._idle.append(connection)
+                if self._closed:
+                    self._idle.remove(connection)
+                    connection.close()
+
+    def _take_reader(self) -> sqlite3.Connection:
+        if self._closed:
+            raise Failed(f"read store '{self._path}': it is closed")
         try:
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+            return self._idle.pop()
+        except IndexError:
+            return self._connect()
 
-    def _write(self, changes: Sequence[Change]) -> Sequence[Event]:
-        with self._transaction() as connection:
-            (revision,) = connection.execute("UPDATE counter SET revision = revision + 1 RETURNING revision").fetchone()
-            return [_apply(connection, change, revision) for change in changes]
 
-    def _migrate(self) -> None:
-        (version,) = self._connection().execute("PRAGMA user_version").fetchone()
-        if version > len(MIGRATIONS):
-            known = f"schema {version}, this one knows {len(MIGRATIONS)}"
-            raise Failed(f"open '{self._path}': it was written by a newer pynet ({known})")
-        for number in range(version, len(MIGRATIONS)):
-            script = f"BEGIN IMMEDIATE; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
-            self._connection().executescript(script)
+def _text(key: str) -> str:
+    """Replace what UTF-8 cannot write: such a key was never stored, so that it finds nothing."""
+    return key.encode(errors="replace").decode()
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Turn what SQLite and the file system say into a sentence."""
+
+def _make_file(path: Path) -> None:
+    # SQLite gives its -wal and -shm files the mode of the database.
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            yield
-        except PynetError:
-            raise
-        except sqlite3.OperationalError as error:
-            kind = Busy if "locked" in str(error) or "busy" in str(error) else Failed
-            raise kind(f"use the state file '{self._path}': {error}") from error
-        except (sqlite3.Error, OSError) as error:
-            raise Failed(f"use the state file '{self._path}': {error}") from error
-
-
-def _apply(connection: sqlite3.Connection, change: Change, revision: int) -> Event:
-    removing = isinstance(change, Remove)
-    kind, key = (
-        (change.kind.kind, change.key) if isinstance(change, Remove) else (change.record.kind, change.record.key)
-    )
-    if change.expect is not None:
-        row = connection.execute("SELECT revision FROM record WHERE kind = ? AND key = ?", (kind, key)).fetchone()
-        if (row[0] if row else 0) != change.expect:
-            raise StoreConflict(f"{kind} '{key}' was changed by somebody else")
-    if removing:
-        connection.execute("DELETE FROM record WHERE kind = ? AND key = ?", (kind, key))
-        return Event(kind, key, None, revision)
-    assert isinstance(change, Put)  # noqa: S101 - the other half of Change
-    values = (kind, key, revision, encode(change.record))
-    connection.execute("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?)", values)
-    return Event(kind, key, change.record, revision)
+            os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise Failed(f"open store '{path}': {(error.strerror or str(error)).lower()}") from error

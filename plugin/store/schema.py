@@ -1,0 +1,70 @@
+"""The tables of the SQLite store, their versions, and what SQLite's errors mean."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from plugin.errors import Busy, Failed
+
+# One entry a version, never changed once released; PRAGMA user_version says how many have been applied.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        "CREATE TABLE record (kind TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, body TEXT NOT NULL,"
+        " PRIMARY KEY (kind, key)) WITHOUT ROWID",
+        "CREATE TABLE counter (revision INTEGER NOT NULL)",
+        "INSERT INTO counter VALUES (0)",
+    ),
+)
+
+# https://www.sqlite.org/rescode.html; only those for which a user can do something have words of their own.
+_CAUSES: dict[int, str] = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_READONLY: "the file or its folder is read-only",
+    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged",
+    sqlite3.SQLITE_NOTADB: "the file is no database of pynet",
+    sqlite3.SQLITE_IOERR: "the disk reported an error",
+}
+_TAKEN = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_PRIMARY = 0xFF  # an extended result code carries the primary one in its lowest byte
+
+
+@contextmanager
+def sqlite_errors(action: str, path: Path) -> Iterator[None]:
+    """Translate what the ``sqlite3`` module raises into ``Busy`` or ``Failed``, naming the file and the cause."""
+    try:
+        yield
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        # Errors of the Python module itself, such as the use of a closed connection, carry no code of SQLite.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY
+        where = f"{action} store '{path}'"
+        if code in _TAKEN:
+            raise Busy(f"{where}: another process keeps it locked") from error
+        cause = _CAUSES.get(code)
+        raise Failed(f"{where}: {cause} ({error})" if cause else f"{where}: {error}") from error
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the tables to the version of this pynet, in one transaction; ``connection`` is in autocommit mode.
+
+    Raises:
+        Failed: a newer pynet wrote the file.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > len(MIGRATIONS):
+            raise Failed(
+                f"open store '{path}': a newer pynet wrote it (version {version}, this one reads up to "
+                f"{len(MIGRATIONS)}); start that pynet again or choose another state folder"
+            )
+        for statements in MIGRATIONS[version:]:
+            for statement in statements:
+                connection.execute(statement)
+        if version < len(MIGRATIONS):
+            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
