@@ -1,0 +1,123 @@
+"""Engines, throw-away hosts and scenes for the engine ring.
+
+One host per engine lives for the whole run; a test gets a scene on it, whose networks and containers are removed when
+the test ends. ``driver`` runs a test with Docker's own bridge driver and with pynet, so that "the same" is measured.
+"""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engine.lab import image, service
+from tests.engine.lab.cli import Docker
+from tests.engine.lab.engines import REQUIRED, Engine, Unavailable, obtain, wanted
+from tests.engine.lab.host import Host
+from tests.engine.lab.outside import Outside
+from tests.engine.lab.scene import Scene
+
+REPORTS = pytest.StashKey[dict[str, str]]()
+SHOWN = 6000  # characters of a log that a failure shows
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder belongs to the engine ring; the first test on an engine may have to download it."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.engine)
+            item.add_marker(pytest.mark.timeout(300))
+
+
+@pytest.fixture(scope="session", params=wanted())
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """A Docker Engine of each wanted version."""
+    reports = request.config.stash.setdefault(REPORTS, {})
+    try:
+        found = obtain(request.param)
+    except Unavailable as why:
+        reports[request.param] = f"NOT TESTED: {why}"
+        if request.param == REQUIRED:
+            pytest.fail(str(why))
+        pytest.skip(str(why))
+    reports[request.param] = f"tested with {found.version}"
+    return found
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say which engines the run really used."""
+    for label, report in config.stash.get(REPORTS, {}).items():
+        terminalreporter.write_line(f"Docker Engine {label}: {report}")
+
+
+@pytest.fixture(scope="session")
+def host(engine: Engine) -> Iterator[Host]:
+    """A throw-away host with a running engine and the image ``busybox``."""
+    with Host(engine) as host:
+        host.start_engine()
+        image.load(host.docker)
+        yield host
+
+
+@pytest.fixture(scope="session")
+def pynet(host: Host) -> Iterator[service.Plugin]:
+    """Run pynet on the host."""
+    plugin = service.pynet(host)
+    plugin.start()
+    yield plugin
+    plugin.stop()
+
+
+@pytest.fixture(params=["bridge", "pynet"])
+def driver(request: pytest.FixtureRequest) -> str:
+    """Name of the network driver: the built-in one, and pynet."""
+    if request.param == "pynet":
+        request.getfixturevalue("pynet")
+    return str(request.param)
+
+
+@pytest.fixture
+def docker(host: Host) -> Docker:
+    """Run the ``docker`` command of the engine."""
+    return host.docker
+
+
+@pytest.fixture
+def scene(host: Host, driver: str) -> Iterator[Scene]:
+    """Networks of ``driver`` and containers, removed afterwards."""
+    scene = Scene(host, driver)
+    try:
+        yield scene
+    finally:
+        scene.close()
+
+
+@pytest.fixture
+def pynet_scene(host: Host, pynet: service.Plugin) -> Iterator[Scene]:
+    """Networks of pynet and containers, removed afterwards."""
+    scene = Scene(host, pynet.name)
+    try:
+        yield scene
+    finally:
+        scene.close()
+
+
+@pytest.fixture(scope="session")
+def outside(host: Host) -> Iterator[Outside]:
+    """A network namespace beyond the host, with an echo."""
+    with Outside(host) as outside:
+        yield outside
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the end of the logs of pynet and of the engine with each failure."""
+    report = yield
+    host = getattr(item, "funcargs", {}).get("host")
+    if call.excinfo is not None and report.failed and isinstance(host, Host):
+        for program in ("pynet", "dockerd"):
+            if host.log(program).exists():
+                report.sections.append((f"end of the log of {program}", host.log(program).read_text()[-SHOWN:]))
+    return report

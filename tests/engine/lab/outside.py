@@ -1,0 +1,71 @@
+"""The world outside a throw-away host: a network namespace behind a veth pair, with an echo that tells whom it saw."""
+
+import subprocess
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.engine.lab.host import Host
+from tests.engine.lab.shell import run
+
+LINK = "out0"  # in the host; its other end is eth0 of the outside
+HOST4, HOST6 = "198.51.100.1", "2001:db8:99::1"
+OUTSIDE4, OUTSIDE6 = "198.51.100.2", "2001:db8:99::2"
+PORT = 7777
+
+
+class Outside(AbstractContextManager["Outside"]):
+    """Machines beyond ``host``; they know no way back to container subnets unless ``route`` is called."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._echo = subprocess.Popen(
+            ["unshare", "-n", sys.executable, str(Path(__file__).with_name("echo.py")), str(PORT)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._echo.stdout is not None
+        assert self._echo.stdout.readline() == b"ready\n"
+        host.net("ip", "link", "add", LINK, "type", "veth", "peer", "name", "eth0", "netns", str(self._echo.pid))
+        for family, address in (("-4", HOST4 + "/24"), ("-6", HOST6 + "/64")):
+            host.net("ip", family, "address", "add", address, "dev", LINK, *_nodad(family))
+        host.net("ip", "link", "set", LINK, "up")
+        self.exec("ip", "link", "set", "lo", "up")
+        for family, address in (("-4", OUTSIDE4 + "/24"), ("-6", OUTSIDE6 + "/64")):
+            self.exec("ip", family, "address", "add", address, "dev", "eth0", *_nodad(family))
+        self.exec("ip", "link", "set", "eth0", "up")
+
+    def exec(self, *argv: str) -> str:
+        """Run a command of the machine in the outside's network namespace."""
+        return run("nsenter", "-t", str(self._echo.pid), "-n", "--", *argv)
+
+    def route(self, subnet: str) -> None:
+        """Give the outside a way to a container subnet through the host, until ``unroute``."""
+        self.exec("ip", "route", "replace", subnet, "via", HOST6 if ":" in subnet else HOST4)
+
+    def unroute(self, subnet: str) -> None:
+        """Take that way away."""
+        self.exec("ip", "route", "del", subnet)
+
+    def close(self) -> None:
+        """End the outside; its link in the host goes with it."""
+        assert self._echo.stdin is not None
+        assert self._echo.stdout is not None
+        self._host.net("ip", "link", "del", LINK)
+        self._echo.stdin.close()
+        self._echo.wait(10)
+        self._echo.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _nodad(family: str) -> tuple[str, ...]:
+    return ("nodad",) if family == "-6" else ()

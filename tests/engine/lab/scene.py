@@ -1,0 +1,132 @@
+"""Networks and containers of one test, removed when it ends."""
+
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from tests.engine.lab import image
+from tests.engine.lab.host import Host
+from tests.engine.lab.outside import PORT
+from tests.engine.lab.shell import CommandFailed, run
+
+QUICK = ("--log-driver", "none", "--stop-signal", "KILL")  # sleep as process 1 ignores SIGTERM
+PROBE = Path(__file__).with_name("probe.py")
+_numbers = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A running container."""
+
+    name: str
+    host: Host
+
+    def exec(self, *argv: str) -> str:
+        """Run a command in it and return what it printed."""
+        return self.host.docker("exec", self.name, *argv)
+
+    def inspect(self) -> dict[str, Any]:
+        """What ``docker inspect`` says about it."""
+        return self.host.docker.inspect("container", self.name)
+
+    def endpoint(self, network: str) -> dict[str, Any]:
+        """What ``docker inspect`` says about its place on a network."""
+        found: dict[str, Any] = self.inspect()["NetworkSettings"]["Networks"][network]
+        return found
+
+    def ip(self, network: str) -> str:
+        """Its IPv4 address on a network."""
+        return str(self.endpoint(network)["IPAddress"])
+
+    def ip6(self, network: str) -> str:
+        """Its global IPv6 address on a network."""
+        return str(self.endpoint(network)["GlobalIPv6Address"])
+
+    def net(self, *argv: str | Path) -> str:
+        """Run a command of the machine in its network namespace; quicker than ``exec``, but without its file system."""
+        namespace = self.host.path(f"/proc/{self.inspect()['State']['Pid']}/ns/net")
+        return run("nsenter", f"--net={namespace}", "--", *argv)
+
+    def reaches(self, target: str) -> bool:
+        """Whether one of two pings to an address or name is answered within a second each."""
+        return any(self._succeeds("ping", "-c", "1", "-W", "1", target) for _ in range(2))
+
+    def _succeeds(self, *argv: str) -> bool:
+        try:
+            self.exec(*argv)
+        except CommandFailed:
+            return False
+        return True
+
+    def seen_by(self, address: str, kind: str = "tcp", port: int = PORT) -> str:
+        """The source address that the echo at ``address`` sees; "" when it cannot be reached."""
+        try:
+            return self.net(sys.executable, PROBE, kind, address, str(port))
+        except CommandFailed as failure:
+            if "Traceback" in failure.stderr:
+                raise
+            return ""
+
+
+class Scene:
+    """Makes networks of one driver, and containers; ``close`` removes all of them."""
+
+    def __init__(self, host: Host, driver: str) -> None:
+        self.host = host
+        self.driver = driver
+        self._containers: list[str] = []
+        self._networks: list[str] = []
+
+    def network(self, *arguments: str, driver: str = "") -> str:
+        """Create a network of the scene's driver, or of another, and return its name."""
+        name = f"net{next(_numbers)}"
+        self.host.docker("network", "create", "--driver", driver or self.driver, *arguments, name)
+        self._networks.append(name)
+        return name
+
+    def refused(self, *arguments: str) -> str:
+        """Try to create a network, which has to fail, and return the complaint."""
+        name = f"net{next(_numbers)}"
+        complaint = self.host.docker.fails("network", "create", "--driver", self.driver, *arguments, name)
+        assert name not in self.host.docker("network", "ls", "--format", "{{.Name}}").split()
+        return complaint
+
+    def container(self, network: str, *arguments: str) -> Container:
+        """Start a container on a network and return it."""
+        name = f"box{next(_numbers)}"
+        self._containers.append(name)
+        self.host.docker("run", "-d", "--name", name, *QUICK, "--network", network, *arguments, image.NAME)
+        return Container(name, self.host)
+
+    def containers(self, network: str, number: int, *arguments: str) -> Sequence[Container]:
+        """Start several containers at once."""
+        with ThreadPoolExecutor(number) as pool:
+            return list(pool.map(lambda _: self.container(network, *arguments), range(number)))
+
+    def run_fails(self, network: str, *arguments: str) -> str:
+        """Try to start a container, which has to fail, and return the complaint."""
+        name = f"box{next(_numbers)}"
+        self._containers.append(name)
+        return self.host.docker.fails("run", "-d", "--name", name, "--network", network, *arguments, image.NAME)
+
+    def remove(self, name: str) -> None:
+        """Remove a network now."""
+        self.host.docker("network", "rm", name)
+        self._networks.remove(name)
+
+    def clear(self) -> None:
+        """Remove all containers now."""
+        if self._containers:
+            self.host.docker("rm", "-f", *self._containers)
+        self._containers.clear()
+
+    def close(self) -> None:
+        """Remove everything that is left."""
+        self.clear()
+        if self._networks:
+            self.host.docker("network", "rm", *self._networks)
+        self._networks.clear()

@@ -1,0 +1,70 @@
+"""pynet as a service inside a throw-away host, run from the working tree."""
+
+import os
+import shlex
+import socket
+from collections.abc import Mapping
+
+from tests.engine.lab.host import REPOSITORY, Host
+from tests.engine.lab.process import Process, wait_until
+
+PLUGINS = "/run/docker/plugins"
+PYNET = (str(REPOSITORY / ".venv/bin/pynet"), "serve")
+
+
+class Plugin:
+    """A v1 plugin inside ``host``: a program that serves ``/run/docker/plugins/NAME.sock``.
+
+    Its state folder lies on a real disk and outlives the process, as on a real machine.
+    """
+
+    def __init__(self, host: Host, name: str, argv: tuple[str, ...], env: Mapping[str, str] | None = None) -> None:
+        self._host = host
+        self._argv = argv
+        self._env = dict(env or {})
+        self._process: Process | None = None
+        self.name = name
+        self.log = host.log(name)
+
+    def start(self) -> None:
+        """Start it and wait until its socket accepts connections."""
+        assert self._process is None, f"{self.name} runs already"
+        self._process = process = self._host.spawn(self.name, *self._argv, env=self._env)
+        try:
+            wait_until(lambda: self._accepts() or not process.alive, f"{self.name} to serve its socket")
+            assert process.alive, f"{self.name} ended at once"
+        except AssertionError as error:
+            error.add_note(self.log.read_text()[-3000:])
+            raise
+
+    def _accepts(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self._host.path(f"{PLUGINS}/{self.name}.sock"))) == 0
+
+    @property
+    def pids(self) -> list[int]:
+        """The machine's view of its process ids."""
+        return self._process.pids if self._process else []
+
+    def stop(self) -> None:
+        """Ask it to end (SIGTERM) and wait."""
+        if self._process:
+            self._process.stop()
+        self._process = None
+
+    def kill(self) -> None:
+        """Kill all its processes at once (SIGKILL): nothing can be tidied up."""
+        assert self._process is not None
+        self._process.kill(all_of_it=True)
+        self._process = None
+
+    def restart(self) -> None:
+        """Stop and start."""
+        self.stop()
+        self.start()
+
+
+def pynet(host: Host, **env: str) -> Plugin:
+    """Return pynet with its default socket and state folder; ``PYNET_COMMAND`` names another program to test."""
+    command = tuple(shlex.split(os.environ.get("PYNET_COMMAND", ""))) or PYNET
+    return Plugin(host, "pynet", command, {"PYNET_LOG_LEVEL": "debug"} | env)

@@ -1,0 +1,86 @@
+"""What networking leaves on a host, as lines of text: equal before and after is how a test says "nothing is left".
+
+Left out: neighbours and counters, which change by themselves.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.engine.lab.host import Host
+
+LINK_KEYS = ("ifname", "flags", "mtu", "qdisc", "operstate", "group", "txqlen", "link_type", "address", "master")
+ADDRESS_KEYS = ("family", "local", "prefixlen", "broadcast", "scope", "label")
+SETTINGS = ("/proc/sys/net/ipv4", "/proc/sys/net/ipv6", "/proc/sys/net/bridge", "/proc/sys/net/netfilter")
+VOLATILE = re.compile(r"nf_conntrack_count|stable_secret|tcp_fastopen_key|/inet_peer|nf_conntrack_events")
+
+
+def take(host: Host) -> list[str]:
+    """Links, addresses, routes, rules, firewall, kernel settings and namespaces of the host, one fact a line."""
+    return [
+        *_links(host),
+        *_lines("route", host.net("ip", "route", "show", "table", "all")),
+        *_lines("route6", host.net("ip", "-6", "route", "show", "table", "all")),
+        *_lines("rule", host.net("ip", "rule")),
+        *_lines("rule6", host.net("ip", "-6", "rule")),
+        *_firewall(host),
+        *_settings(host),
+        *_namespaces(host),
+    ]
+
+
+def difference(before: list[str], after: list[str]) -> str:
+    """What went (-) and what came (+), a line each; empty when both are the same."""
+    changes = difflib.unified_diff(before, after, lineterm="", n=0)
+    return "\n".join(line for line in changes if not line.startswith(("---", "+++", "@@")))
+
+
+@contextmanager
+def unchanged(host: Host) -> Iterator[None]:
+    """Assert that the host looks the same after the block as before.
+
+    Raises:
+        AssertionError: something came or went; the text lists it.
+    """
+    before = take(host)
+    yield
+    changes = difference(before, take(host))
+    assert not changes, f"left behind (+) or missing (-) on the host:\n{changes}"
+
+
+def _links(host: Host) -> Iterator[str]:
+    links: list[dict[str, Any]] = json.loads(host.net("ip", "-j", "address"))
+    for link in sorted(links, key=lambda link: str(link["ifname"])):
+        yield "link " + " ".join(f"{key}={link[key]}" for key in LINK_KEYS if key in link)
+        for address in link["addr_info"]:
+            facts = " ".join(f"{key}={address[key]}" for key in ADDRESS_KEYS if key in address)
+            yield f"address {link['ifname']} {facts}"
+
+
+def _lines(kind: str, text: str) -> list[str]:
+    return sorted(f"{kind} {line.strip()}" for line in text.splitlines())
+
+
+def _firewall(host: Host) -> Iterator[str]:
+    for line in host.net("nft", "--stateless", "list", "ruleset").splitlines():
+        if line.strip() and not line.startswith("#"):
+            yield "nft " + re.sub(r"counter packets \d+ bytes \d+", "counter", line)
+    for command in ("iptables-save", "ip6tables-save"):
+        for line in host.net(command).splitlines():
+            if not line.startswith("#"):
+                yield f"{command} " + re.sub(r"\[\d+:\d+\]", "", line)
+
+
+def _settings(host: Host) -> list[str]:
+    script = f"grep -rs . {' '.join(SETTINGS)} || true"
+    return [line for line in _lines("setting", host.net("sh", "-c", script)) if not VOLATILE.search(line)]
+
+
+def _namespaces(host: Host) -> list[str]:
+    """Mounts of network namespaces; their files alone are removed by the engine up to a minute later."""
+    mounts = Path(f"/proc/{host.pid}/mountinfo").read_text().splitlines()
+    return sorted("namespace " + line.split()[4] for line in mounts if " - nsfs " in line)
