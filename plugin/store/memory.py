@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from plugin.errors import Failed
 from plugin.store.base import ABSENT, Change, Event, R, Versioned
 from plugin.store.codec import decode
-from plugin.store.writes import Watches, Write, check, prepare
+from plugin.store.writes import Watches, Write, check, check_key, prepare
 
 
 class MemoryStore:
@@ -24,11 +24,12 @@ class MemoryStore:
         """Return the record, or None."""
         with self._guard:
             self._refuse_when_closed()
-            row = self._rows.get((kind.kind, key))
+            row = self._rows.get((kind.kind, check_key(kind.kind, key)))
         return None if row is None else Versioned(decode(kind, row[1]), row[0])
 
     def list(self, kind: type[R], prefix: str = "") -> Sequence[Versioned[R]]:
         """Return every record of ``kind`` whose key begins with ``prefix``, by key."""
+        check_key(kind.kind, prefix)
         with self._guard:
             self._refuse_when_closed()
             rows = [(at[1], *row) for at, row in self._rows.items() if at[0] == kind.kind and at[1].startswith(prefix)]

@@ -10,8 +10,8 @@ from plugin.errors import Busy, Failed
 # One entry a version, never changed once released; PRAGMA user_version says how many have been applied.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
-        "CREATE TABLE record (kind TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, body TEXT NOT NULL,"
-        " PRIMARY KEY (kind, key)) WITHOUT ROWID",
+        """CREATE TABLE record (kind TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, body TEXT NOT NULL,
+           PRIMARY KEY (kind, key)) WITHOUT ROWID""",
         "CREATE TABLE counter (revision INTEGER NOT NULL)",
         "INSERT INTO counter VALUES (0)",
     ),

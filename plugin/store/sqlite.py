@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from plugin.errors import Busy, Failed, PynetError
 from plugin.store.base import ABSENT, Change, Event, R, StoreConflict, Versioned
 from plugin.store.codec import decode
 from plugin.store.schema import migrate, sqlite_errors
-from plugin.store.writes import Watches, Write, check, prepare
+from plugin.store.writes import Watches, Write, check, check_key, prepare
 
 READERS = 16  # connections that read at the same time; each costs three file descriptors
 LOCK_WAIT = 5.0  # seconds for other processes that have the file open, such as a backup
@@ -65,7 +65,7 @@ class SqliteStore:
         """Return the record, or None."""
         with self._reader() as connection:
             row = connection.execute(
-                "SELECT revision, body FROM record WHERE kind = ? AND key = ?", (kind.kind, _text(key))
+                "SELECT revision, body FROM record WHERE kind = ? AND key = ?", (kind.kind, check_key(kind.kind, key))
             ).fetchone()
         return None if row is None else Versioned(decode(kind, row[1]), row[0])
 
@@ -76,7 +76,7 @@ class SqliteStore:
             # Keys with the prefix are neighbours in the table; the scan stops at the first one without it.
             for key, revision, body in connection.execute(
                 "SELECT key, revision, body FROM record WHERE kind = ? AND key >= ? ORDER BY key",
-                (kind.kind, _text(prefix)),
+                (kind.kind, check_key(kind.kind, prefix)),
             ):
                 if not key.startswith(prefix):
                     break
@@ -110,8 +110,7 @@ class SqliteStore:
         with self._turn:
             self._closed = True
             self._writer.close()
-        while self._idle:
-            self._idle.pop().close()
+        self._close_idle()
         self._watches.close()
 
     def _commit_queue(self) -> None:
@@ -194,8 +193,12 @@ class SqliteStore:
             finally:
                 self._idle.append(connection)
                 if self._closed:
-                    self._idle.remove(connection)
-                    connection.close()
+                    self._close_idle()
+
+    def _close_idle(self) -> None:
+        with suppress(IndexError):  # close() and the last readers may empty it together
+            while True:
+                self._idle.pop().close()
 
     def _take_reader(self) -> sqlite3.Connection:
         if self._closed:
@@ -204,11 +207,6 @@ class SqliteStore:
             return self._idle.pop()
         except IndexError:
             return self._connect()
-
-
-def _text(key: str) -> str:
-    """Replace what UTF-8 cannot write: such a key was never stored, so that it finds nothing."""
-    return key.encode(errors="replace").decode()
 
 
 def _make_file(path: Path) -> None:

@@ -28,20 +28,23 @@ def prepare(changes: Sequence[Change]) -> list[Write]:
     Raises:
         Failed: a key cannot be written as UTF-8.
     """
-    writes = [_prepare(change) for change in changes]
-    for write in writes:
-        try:
-            write.key.encode()
-        except UnicodeEncodeError as error:
-            raise Failed(f"write {write.kind} {write.key!r}: its key is no valid text") from error
-    return writes
+    return [_prepare(change) for change in changes]
 
 
 def _prepare(change: Change) -> Write:
     if isinstance(change, Put):
         record = change.record
-        return Write(record.kind, record.key, change.expect, record, encode(record))
-    return Write(change.kind.kind, change.key, change.expect)
+        return Write(record.kind, check_key(record.kind, record.key), change.expect, record, encode(record))
+    return Write(change.kind.kind, check_key(change.kind.kind, change.key), change.expect)
+
+
+def check_key(kind: str, key: str) -> str:
+    """Return ``key``; raises ``Failed`` when it cannot be written as UTF-8 (JSON can hold half a surrogate pair)."""
+    try:
+        key.encode()
+    except UnicodeEncodeError as error:
+        raise Failed(f"look up {kind} {key!r}: its key is no valid text") from error
+    return key
 
 
 def check(write: Write, found: int) -> None:

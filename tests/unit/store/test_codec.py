@@ -1,0 +1,86 @@
+"""Records survive JSON, and JSON of other versions is read."""
+
+import dataclasses
+import inspect
+import json
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address
+from typing import Any, get_type_hints
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from plugin import model
+from plugin.errors import Failed
+from plugin.ipam.turn import PoolTurn
+from plugin.store.codec import decode, encode
+
+RECORDS: list[Any] = [
+    kind for _, kind in inspect.getmembers(model, inspect.isclass) if isinstance(getattr(kind, "kind", None), str)
+]
+RECORDS.append(PoolTurn)
+
+
+def test_the_records_are_found() -> None:
+    """The list that the tests below run over is not empty by accident."""
+    assert {"network", "endpoint", "pool", "lease", "tombstone"} <= {kind.kind for kind in RECORDS}
+
+
+@pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.kind)
+@settings(max_examples=6, deadline=None)
+@given(data=st.data())
+def test_a_record_survives_json(kind: Any, data: st.DataObject) -> None:
+    """Whatever a record holds, reading what was written gives an equal record."""
+    hints = get_type_hints(kind)
+    fields = {field.name: st.from_type(hints[field.name]) for field in dataclasses.fields(kind)}
+    record = data.draw(st.builds(kind, **fields))
+    assert decode(kind, encode(record)) == record
+
+
+def test_keys_of_a_newer_version_are_ignored() -> None:
+    """A pynet that is older than the file still reads it."""
+    text = '{"pool_id":"p","address":"10.0.0.1","purpose":"gateway","name":"","colour":"red"}'
+    assert decode(model.Lease, text) == model.Lease("p", IPv4Address("10.0.0.1"), "gateway")
+
+
+def test_keys_that_an_older_version_lacked_take_their_default() -> None:
+    """A pynet that is newer than the file still reads it, also inside of nested records."""
+    network = decode(model.Network, '{"id":"n","mode":"bridge","link":"pn-n","subnets":[{"pool":"10.0.0.0/8"}]}')
+    assert network.owns_link is True
+    assert network.subnets[0].gateway is None
+
+
+def test_unions_of_families_keep_the_family() -> None:
+    """An address of either family comes back as that family; an interface keeps its prefix length."""
+    lease = model.Lease("p", IPv6Address("fd00::1"))
+    assert decode(model.Lease, encode(lease)).address == IPv6Address("fd00::1")
+    endpoint = model.Endpoint("e", "n", "02::", ipv4=IPv4Interface("10.0.0.2/24"))
+    assert decode(model.Endpoint, encode(endpoint)).ipv4 == IPv4Interface("10.0.0.2/24")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "Expecting value"),
+        ("[]", "read a stored lease"),
+        ("{}", "field 'pool_id' is missing"),
+        ('{"pool_id":null,"address":"10.0.0.1"}', "expected str, found None"),
+        ('{"pool_id":"p","address":null}', "expected str, found None"),
+        ('{"pool_id":"p","address":5}', "expected str, found 5"),
+        ('{"pool_id":"p","address":"10.0.0.300"}', "10.0.0.300"),
+    ],
+)
+def test_a_damaged_record_is_a_sentence(text: str, reason: str) -> None:
+    """A body that is no such record fails with the kind and the cause, never with a value made up."""
+    with pytest.raises(Failed, match=reason):
+        decode(model.Lease, text)
+
+
+def test_the_body_is_flat_json() -> None:
+    """A human can read the file: addresses are their usual text."""
+    assert json.loads(encode(model.Lease("p", IPv4Address("10.0.0.1")))) == {
+        "pool_id": "p",
+        "address": "10.0.0.1",
+        "purpose": "endpoint",
+        "name": "",
+    }
