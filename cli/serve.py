@@ -36,7 +36,7 @@ def run() -> None:
 def _application(settings: Settings, descriptor: int) -> Any:
     from gunicorn.app.base import BaseApplication
 
-    from cli.logs import gunicorn_logging
+    from cli.logs import gunicorn_logger
 
     class Application(BaseApplication):  # type: ignore[misc]
         """gunicorn with one worker of many threads: locks, caches and state then live in one process."""
@@ -51,7 +51,7 @@ def _application(settings: Settings, descriptor: int) -> Any:
                 "graceful_timeout": 5,
                 "control_socket_disable": True,
                 "limit_request_field_size": LARGEST_HEADER,
-                "logconfig_dict": gunicorn_logging(settings.log_level),
+                "logger_class": gunicorn_logger(settings.log_level),
                 "post_fork": _die_with_parent,
             }.items():
                 self.cfg.set(key, value)

@@ -32,7 +32,8 @@ POOLS = Option(
     str,
     "",
     "supernets as CIDR:LENGTH, separated by commas",
-    "where pools without a given subnet come from; a family left out has its default: 10.200.0.0/13:24,172.24.0.0/13:24, and this host's own /48 for IPv6",
+    "where pools come from when no subnet is given; a family that is left out has its default, "
+    "10.200.0.0/13:24,172.24.0.0/13:24 or a /48 of this host's own in /64s",
 )
 
 SETTINGS: tuple[Option[Any], ...] = (SOCKET, STATE_DIR, LOG_LEVEL, LOG_FORMAT, THREADS, POOLS)

@@ -10,9 +10,10 @@ from handlers.schemas.replies import Reply
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """``request`` is None where the engine sends no body, ``reply`` None where nothing is answered but ``{}``.
+    """One row of a table.
 
-    ``quiet`` verbs change nothing and are logged at debug level.
+    ``request`` is None where the engine sends no body, ``reply`` None where nothing but ``{}`` is answered. ``call`` is
+    the method of the protocol; it names the one to call. ``quiet`` verbs change nothing and are logged at debug level.
     """
 
     request: type[Request] | None
@@ -27,15 +28,14 @@ class Bound:
     def __init__(self, name: str, verb: Verb, subject: object) -> None:
         self.name = name
         self.quiet = verb.quiet
-        self._subject = subject
-        self._call = verb.call
+        self._call: Callable[..., Any] = getattr(subject, verb.call.__name__)
         self.request = verb.request() if verb.request else None
         self._reply = verb.reply() if verb.reply else None
 
     def serve(self, body: Any) -> Any:
         """Load, call, dump."""
         arguments = [] if self.request is None else [self.request.build(self.request.load(body))]
-        result = self._call(self._subject, *arguments)
+        result = self._call(*arguments)
         return {} if self._reply is None else self._reply.dump(result)
 
 

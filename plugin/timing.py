@@ -1,20 +1,19 @@
-"""Where the time of a request goes: each collaborator's calls are added up under its name."""
+"""How long a request spends in each layer below it, for the one log line of the request."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import wraps
+from time import perf_counter
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
-_spent: ContextVar[dict[str, float] | None] = ContextVar("spent", default=None)
+_spent: ContextVar[dict[str, float] | None] = ContextVar("pynet_spent", default=None)
 
 
 @contextmanager
 def collect() -> Iterator[dict[str, float]]:
-    """Collect the seconds spent under each name by the calls of this thread inside the ``with`` block."""
+    """Yield a dict of layer to seconds that fills up while the block runs, in this thread only."""
     spent: dict[str, float] = {}
     token = _spent.set(spent)
     try:
@@ -24,12 +23,16 @@ def collect() -> Iterator[dict[str, float]]:
 
 
 def timed(name: str, collaborator: T) -> T:
-    """Return a stand-in for ``collaborator`` whose method calls count under ``name``."""
+    """Return a stand-in for ``collaborator`` that adds the time of every call of a method to layer ``name``.
+
+    Layers that call each other are both charged. Of a method that returns a context manager only the call itself is
+    timed, and dunder methods are not forwarded. Outside ``collect`` nothing is recorded.
+    """
     return cast("T", _Timed(name, collaborator))
 
 
 class _Timed:
-    """Passes everything on; calls inside a call of the same name would count twice, and there are none."""
+    """Forwards every attribute; methods are wrapped once and then found as plain attributes."""
 
     def __init__(self, name: str, collaborator: object) -> None:
         self._name = name
@@ -37,18 +40,22 @@ class _Timed:
 
     def __getattr__(self, attribute: str) -> Any:
         value = getattr(self._collaborator, attribute)
-        return self._count(value) if callable(value) else value
+        if not callable(value):
+            return value
+        wrapped = _timing(self._name, value)
+        self.__dict__[attribute] = wrapped
+        return wrapped
 
-    def _count(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(function)
-        def counted(*arguments: Any, **named: Any) -> Any:
-            spent = _spent.get()
-            if spent is None:
-                return function(*arguments, **named)
-            start = time.perf_counter()
-            try:
-                return function(*arguments, **named)
-            finally:
-                spent[self._name] = spent.get(self._name, 0.0) + time.perf_counter() - start
 
-        return counted
+def _timing(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*arguments: Any, **named: Any) -> Any:
+        spent = _spent.get()
+        if spent is None:
+            return method(*arguments, **named)
+        begin = perf_counter()
+        try:
+            return method(*arguments, **named)
+        finally:
+            spent[name] = spent.get(name, 0.0) + perf_counter() - begin
+
+    return call

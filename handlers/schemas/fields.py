@@ -7,7 +7,7 @@ by ``load``, so that ``dump`` gives the same body again; ``present`` drops them 
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, ClassVar
 
@@ -122,10 +122,7 @@ class Identifier(Wire):
 class Parsed(Wire):
     """A text that stands for a value; the empty text stays what it is unless ``required``."""
 
-    @staticmethod
-    def read(text: str) -> Any:
-        """Turn the text into the value; ValueError if it breaks the rule."""
-        raise NotImplementedError
+    read: ClassVar[Callable[[str], Any]]  # turns the text into the value; ValueError if it breaks the rule
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         if not isinstance(value, str):
@@ -133,7 +130,7 @@ class Parsed(Wire):
         if not value and not self.required:
             return value
         try:
-            return self.read(value)
+            return type(self).read(value)
         except ValueError:
             raise self.refused(value) from None
 
@@ -145,21 +142,24 @@ class AddressWithPrefix(Parsed):
     """An address with the prefix length of its subnet, host bits kept."""
 
     rule: ClassVar[str] = "an address with a prefix length, like '10.9.0.1/24' or 'fd00::1/64'"
-    read = staticmethod(read_interface)
+
+    read: ClassVar[Callable[[str], Any]] = staticmethod(read_interface)
 
 
 class SubnetText(Parsed):
     """A subnet."""
 
     rule: ClassVar[str] = "a subnet, like '10.9.0.0/24' or 'fd00::/64'"
-    read = staticmethod(read_subnet)
+
+    read: ClassVar[Callable[[str], Any]] = staticmethod(read_subnet)
 
 
 class AddressText(Parsed):
     """An address alone."""
 
     rule: ClassVar[str] = "an IP address without a prefix length, like '10.9.0.1' or 'fd00::1'"
-    read = staticmethod(read_address)
+
+    read: ClassVar[Callable[[str], Any]] = staticmethod(read_address)
 
 
 class HostAddress(AddressText):
@@ -174,7 +174,8 @@ class MacText(Parsed):
     """An Ethernet address."""
 
     rule: ClassVar[str] = "a MAC address of six bytes, like '02:42:0a:09:00:02'"
-    read = staticmethod(read_mac)
+
+    read: ClassVar[Callable[[str], Any]] = staticmethod(read_mac)
 
 
 class MacBase64(Wire):

@@ -1,75 +1,107 @@
-"""Which address comes next: pure arithmetic on whole numbers, whatever the family.
+"""The addresses of one pool: which may be handed out, and which is next. No I/O, no locks."""
 
-Next-fit: the search goes on behind the last address that was given out, so a freed one rests for a whole turn. It
-looks at no more candidates than there are addresses taken, plus one; the size of the pool does not matter.
-"""
+from collections.abc import Iterable
 
-from collections.abc import Container
-from dataclasses import dataclass
-
-from plugin.errors import InvalidRequest
+from plugin.errors import Exhausted, InvalidRequest
+from plugin.ipam.intervals import Intervals
 from plugin.messages import Address, Subnet
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The addresses from ``first`` to ``last``, as numbers, both included."""
+def usable(subnet: Subnet, within: Subnet | None = None) -> tuple[int, int]:
+    """Return the first and the last address of ``subnet`` that may be handed out, as integers.
 
-    first: int
-    last: int
-
-    @property
-    def size(self) -> int:
-        """How many addresses there are."""
-        return self.last - self.first + 1
-
-    def __contains__(self, number: int) -> bool:
-        return self.first <= number <= self.last
-
-
-def dynamic_span(subnet: Subnet, sub_pool: Subnet | None) -> Span:
-    """Return what dynamic addresses come from: the sub-pool where there is one, never a reserved address."""
-    whole = sub_pool or subnet
-    first, last = int(whole.network_address), int(whole.broadcast_address)
-    reserved = reserved_addresses(subnet)
-    return Span(first + (first in reserved), last - (last in reserved))
-
-
-def reserved_addresses(subnet: Subnet) -> dict[int, str]:
-    """Return the addresses of ``subnet`` that nobody may have, and what they are.
-
-    IPv4: network and broadcast address, but not of /31 and /32 (RFC 3021). IPv6: the subnet-router anycast address
-    (RFC 4291 2.6.1), but not of /127 and /128 (RFC 6164).
+    ``within`` narrows them to a part of the subnet; the first is greater than the last when nothing is left.
     """
-    if subnet.prefixlen >= subnet.max_prefixlen - 1:
-        return {}
-    if subnet.version == 6:
-        return {int(subnet.network_address): "subnet-router anycast address"}
-    return {int(subnet.network_address): "network address", int(subnet.broadcast_address): "broadcast address"}
+    first, last = int(subnet.network_address), int(subnet.broadcast_address)
+    if subnet.max_prefixlen - subnet.prefixlen > 1:  # RFC 3021 and RFC 6164: both addresses of a /31 or /127 are hosts
+        first += 1
+        last -= subnet.version == 4  # IPv6 has no broadcast address
+    if within is not None:
+        first = max(first, int(within.network_address))
+        last = min(last, int(within.broadcast_address))
+    return first, last
 
 
-def check_static(subnet: Subnet, address: Address) -> None:
-    """Refuse an address that cannot be given out.
+def check_usable(subnet: Subnet, address: Address) -> None:
+    """Check that ``address`` may be handed out in ``subnet``.
 
     Raises:
-        InvalidRequest: it lies outside of ``subnet`` or is one of its reserved addresses.
+        InvalidRequest: it lies outside, or it is the network, broadcast or subnet-router anycast address.
     """
-    if address not in subnet:
-        raise InvalidRequest(f"address {address} does not lie in pool {subnet}")
-    role = reserved_addresses(subnet).get(int(address))
-    if role:
-        raise InvalidRequest(f"address {address} is the {role} of pool {subnet}")
+    if address.version != subnet.version or address not in subnet:
+        raise InvalidRequest(f"address '{address}' is not in pool '{subnet}'")
+    first, last = usable(subnet)
+    if first <= int(address) <= last:
+        return
+    if int(address) > last:
+        what = "broadcast address"
+    else:
+        what = "network address" if subnet.version == 4 else "subnet-router anycast address (RFC 4291)"
+    raise InvalidRequest(f"address '{address}' is the {what} of pool '{subnet}' and cannot be given to anybody")
 
 
-def next_free(span: Span, taken: Container[int], cursor: int, most: int) -> int | None:
-    """Return the first address of ``span`` behind ``cursor`` that is not ``taken``, or None.
+class AddressPool:
+    """The taken addresses of a pool and the place where the search for the next one begins.
 
-    ``most`` is how many addresses are taken at most: among that many candidates and one more there is a free one, or
-    there is none in the span.
+    The search goes round (next-fit): an address that was freed is handed out again only after all others, so that
+    neighbours forget it and a stale peer does not reach the wrong container.
     """
-    number = cursor + 1 if cursor + 1 in span else span.first
-    for _ in range(min(span.size, most + 1)):
-        if number not in taken:
-            return number
-        number = number + 1 if number < span.last else span.first
-    return None
+
+    def __init__(
+        self, subnet: Subnet, sub_pool: Subnet | None = None, taken: Iterable[int] = (), last: int | None = None
+    ) -> None:
+        self._subnet = subnet
+        self._sub_pool = sub_pool
+        self._taken = Intervals.of((number, number) for number in taken)
+        self._first, self._last = usable(subnet, sub_pool)
+        self._cursor = self._first if last is None else last + 1
+
+    def take_next(self) -> Address:
+        """Take the next free dynamic address.
+
+        Raises:
+            Exhausted: every one is taken.
+        """
+        start = max(self._cursor, self._first)
+        number = self._taken.free_block(start, self._last)
+        if number is None:
+            number = self._taken.free_block(self._first, self._last)
+        if number is None:
+            raise Exhausted(self._nothing_left())
+        self._cursor = number + 1
+        return self._take(number)
+
+    def take_first(self) -> Address:
+        """Take the first dynamic address when it is free, as a gateway wants it, else the next free one.
+
+        Raises:
+            Exhausted: every one is taken.
+        """
+        if self._first > self._last or self._first in self._taken:
+            return self.take_next()
+        self._cursor = max(self._cursor, self._first + 1)
+        return self._take(self._first)
+
+    def mark(self, address: Address) -> None:
+        """Note that ``address`` is taken; it may lie outside of the sub pool."""
+        self._taken.add(int(address))
+
+    def free(self, address: Address) -> None:
+        """Note that ``address`` is free; nothing happens when it was."""
+        self._taken.discard(int(address))
+
+    def __contains__(self, address: Address) -> bool:
+        return int(address) in self._taken
+
+    def _take(self, number: int) -> Address:
+        self._taken.add(number)
+        # IPv6 addresses below 2^32 would be read as IPv4 by a guess from the number.
+        return type(self._subnet.network_address)(number)
+
+    def _nothing_left(self) -> str:
+        size = max(0, self._last - self._first + 1)
+        if self._sub_pool is None:
+            return f"no free address is left in pool '{self._subnet}': {size} of {size} are taken"
+        return (
+            f"no free address is left in range '{self._sub_pool}' of pool '{self._subnet}': {size} of {size} are taken"
+        )

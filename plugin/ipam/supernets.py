@@ -1,120 +1,153 @@
-"""Where new pools come from: supernets, cut into pools of one length, clear of everything that is in use."""
+"""Where a pool comes from when the user names none: the next free block of the configured supernets. No I/O."""
 
 import hashlib
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from plugin.errors import Exhausted, InvalidRequest
+from plugin.ipam.intervals import Intervals
 from plugin.messages import Subnet
 
-DEFAULT_IPV4 = "10.200.0.0/13:24,172.24.0.0/13:24"  # 2,048 pools each; the second for hosts whose VPN routes 10/8
-ULA_LENGTH, IPV6_POOL_LENGTH = 48, 64  # RFC 4193: fd, 40 bits of a global id, 16 bits of subnets
+NAMED_AT_MOST = 3  # host networks in an error text
 
 
 @dataclass(frozen=True, slots=True)
 class Supernet:
-    """A range that pools of ``length`` are cut from."""
+    """A range from which pools of prefix length ``size`` are cut."""
 
-    subnet: Subnet
-    length: int
+    network: Subnet
+    size: int
 
 
-def read_supernets(text: str, machine_id: str) -> tuple[Supernet, ...]:
-    """Read ``CIDR:LENGTH,…``; a family that is not mentioned has its default.
+DEFAULT_IPV4 = Supernet(
+    IPv4Network("10.200.0.0/13"), 24
+)  # 2,048 pools; Docker's own come from 172.17/12 and 192.168/16
+
+
+def default_ipv6(machine_id: str) -> Supernet:
+    """Return the /48 of unique local addresses (RFC 4193) of a machine, cut into /64.
+
+    ``machine_id`` is the text of /etc/machine-id: the same host always gets the same range, two hosts hardly ever.
+    """
+    digest = hashlib.sha256(machine_id.strip().encode()).digest()
+    prefix = b"\xfd" + digest[:5]
+    return Supernet(IPv6Network((prefix.ljust(16, b"\0"), 48)), 64)
+
+
+def parse_supernets(text: str, machine_id: str) -> tuple[Supernet, ...]:
+    """Read supernets, "CIDR:LENGTH" separated by commas; a family of which there is none gets its default.
 
     Raises:
-        InvalidRequest: a part is no such thing.
+        InvalidRequest: an entry cannot be read; the text names it.
     """
-    given = [_read(part.strip()) for part in text.split(",") if part.strip()]
-    versions = {supernet.subnet.version for supernet in given}
+    found = [_parse_supernet(entry.strip()) for entry in text.split(",") if entry.strip()]
+    versions = {supernet.network.version for supernet in found}
     if 4 not in versions:
-        given += [_read(part) for part in DEFAULT_IPV4.split(",")]
+        found.append(DEFAULT_IPV4)
     if 6 not in versions:
-        given.append(Supernet(unique_local(machine_id), IPV6_POOL_LENGTH))
-    return tuple(given)
+        found.append(default_ipv6(machine_id))
+    return tuple(found)
 
 
-def unique_local(machine_id: str) -> IPv6Network:
-    """Return this host's own /48 (RFC 4193), the same each time."""
-    identity = hashlib.sha256(machine_id.encode()).digest()[:5]
-    return IPv6Network((b"\xfd" + identity + bytes(10), ULA_LENGTH))
-
-
-def _read(part: str) -> Supernet:
-    cidr, _, length = part.rpartition(":")
+def _parse_supernet(entry: str) -> Supernet:
+    # The last colon is the separator: the others belong to an IPv6 prefix.
+    prefix, colon, length = entry.rpartition(":")
     try:
-        supernet = Supernet(ip_network(cidr), int(length))
-    except ValueError:
-        raise InvalidRequest(f"supernet '{part}' must be CIDR:LENGTH, like 10.200.0.0/13:24") from None
-    if not supernet.subnet.prefixlen <= supernet.length <= supernet.subnet.max_prefixlen:
-        raise InvalidRequest(f"supernet '{part}': pools of /{length} cannot be cut from {cidr}")
-    return supernet
+        network = ip_network(prefix)
+    except ValueError as error:
+        reason = str(error) if colon and "/" in prefix else "it is not of the form 10.200.0.0/13:24"
+        raise InvalidRequest(f"read supernet '{entry}': {reason}") from error
+    if not (length.isascii() and length.isdigit() and network.prefixlen <= int(length) <= network.max_prefixlen):
+        raise InvalidRequest(
+            f"read supernet '{entry}': '{length}' is no prefix length between {network.prefixlen} and "
+            f"{network.max_prefixlen}"
+        )
+    return Supernet(network, int(length))
 
 
-class Occupied:
-    """Numbers that are in use, as sorted ranges without overlap."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A pool of IP ``version``, of the supernet's own size or of prefix length ``size``."""
 
-    def __init__(self, subnets: Iterable[Subnet], version: int) -> None:
-        same_family = (subnet for subnet in subnets if subnet.version == version and subnet.prefixlen)
-        ranges = sorted((int(subnet.network_address), int(subnet.broadcast_address)) for subnet in same_family)
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-        for start, end in ranges:
-            if self._ends and start <= self._ends[-1] + 1:
-                self._ends[-1] = max(self._ends[-1], end)
-            else:
-                self._starts.append(start)
-                self._ends.append(end)
+    version: int
+    size: int | None = None
 
-    def end_of_overlap(self, first: int, last: int) -> int | None:
-        """Return where the last range that meets ``first`` to ``last`` ends, or None."""
-        position = bisect_right(self._starts, last) - 1
-        return self._ends[position] if position >= 0 and self._ends[position] >= first else None
+    def describe(self) -> str:
+        """Say what is wanted, for an error text."""
+        return f"IPv{self.version} pool" if self.size is None else f"IPv{self.version} pool of size /{self.size}"
 
 
-def free_pool(
-    supernets: Sequence[Supernet], version: int, length: int | None, in_use: Iterable[Subnet], cursor: Subnet | None
+def choose_pool(
+    supernets: Sequence[Supernet],
+    wanted: Wanted,
+    pools: Iterable[Subnet],
+    reserved: Iterable[Subnet],
+    last: Subnet | None,
 ) -> Subnet:
-    """Return the next pool behind ``cursor`` that overlaps nothing of ``in_use``; ``length`` None is the supernet's.
+    """Return the first free block behind ``last``, going round the supernets in their order.
+
+    A block is free when it overlaps neither ``pools`` (pynet's) nor ``reserved`` (the host's).
 
     Raises:
-        Exhausted: there is none; the text names the supernets.
+        InvalidRequest: no supernet is as large as the size that is wanted.
+        Exhausted: every block is taken.
     """
-    family = [supernet for supernet in supernets if supernet.subnet.version == version]
-    occupied = Occupied(in_use, version)
-    for supernet, start in _turns(family, cursor):
-        wanted = length or supernet.length
-        if wanted >= supernet.subnet.prefixlen:
-            found = _search(supernet.subnet, wanted, occupied, start)
-            if found is not None:
-                return found
-    names = ", ".join(f"{supernet.subnet} in /{length or supernet.length}" for supernet in family)
-    raise Exhausted(f"no free IPv{version} pool is left in {names}: others and the host's routes use all of it")
+    usable = [
+        Supernet(supernet.network, supernet.size if wanted.size is None else wanted.size)
+        for supernet in supernets
+        if supernet.network.version == wanted.version
+        and (wanted.size is None or wanted.size >= supernet.network.prefixlen)
+    ]
+    if not usable:
+        raise InvalidRequest(f"find an {wanted.describe()}: no supernet is that large; {_hint(supernets, wanted)}")
+    pools = [pool for pool in pools if pool.version == wanted.version]
+    reserved = [network for network in reserved if network.version == wanted.version]
+    taken = Intervals.of(_bounds(network) for network in [*pools, *reserved])
+    for first, final, supernet in _spans(usable, last):
+        width = 1 << (supernet.network.max_prefixlen - supernet.size)
+        block = taken.free_block(first, final, width)
+        if block is not None:
+            return type(supernet.network)((block, supernet.size))
+    raise Exhausted(_nothing_left(usable, wanted, pools, reserved))
 
 
-def _turns(family: Sequence[Supernet], cursor: Subnet | None) -> Iterator[tuple[Supernet, int]]:
-    """Yield every supernet once, from the cursor's on, and that one again from its beginning."""
-    position = next((i for i, item in enumerate(family) if cursor is not None and _holds(item, cursor)), None)
-    if position is not None and cursor is not None:
-        yield family[position], int(cursor.broadcast_address) + 1
-        family = [*family[position + 1 :], *family[: position + 1]]
-    for supernet in family:
-        yield supernet, int(supernet.subnet.network_address)
+def _spans(supernets: Sequence[Supernet], last: Subnet | None) -> Iterator[tuple[int, int, Supernet]]:
+    """Yield what is to be searched: from ``last`` to the end of its supernet, the others, then that one again."""
+    ranges = [(*_bounds(supernet.network), supernet) for supernet in supernets]
+    behind = -1 if last is None else int(last.broadcast_address) + 1
+    for at, (first, final, supernet) in enumerate(ranges):
+        if first < behind <= final + 1:
+            yield behind, final, supernet
+            yield from ranges[at + 1 :]
+            yield from ranges[: at + 1]
+            return
+    yield from ranges
 
 
-def _holds(supernet: Supernet, pool: Subnet) -> bool:
-    return supernet.subnet.version == pool.version and pool.network_address in supernet.subnet
+def _bounds(network: Subnet) -> tuple[int, int]:
+    return int(network.network_address), int(network.broadcast_address)
 
 
-def _search(supernet: Subnet, length: int, occupied: Occupied, start: int) -> Subnet | None:
-    size = 1 << (supernet.max_prefixlen - length)
-    number = -(-start // size) * size
-    while number + size - 1 <= int(supernet.broadcast_address):
-        end = occupied.end_of_overlap(number, number + size - 1)
-        if end is None:
-            network = IPv4Network if supernet.version == 4 else IPv6Network
-            return network((number, length))
-        number = (end // size + 1) * size
-    return None
+def _nothing_left(
+    supernets: Sequence[Supernet], wanted: Wanted, pools: Sequence[Subnet], reserved: Sequence[Subnet]
+) -> str:
+    ranges = [supernet.network for supernet in supernets]
+    own = sum(any(pool.overlaps(network) for network in ranges) for pool in pools)
+    hosts = sorted(
+        {net for net in reserved if any(net.overlaps(network) for network in ranges)} - set(pools), key=_width
+    )
+    named = ", ".join(f"'{network}'" for network in hosts[:NAMED_AT_MOST])
+    more = f" and {len(hosts) - NAMED_AT_MOST} more" if len(hosts) > NAMED_AT_MOST else ""
+    covered = f" and the host uses {named}{more}" if hosts else ""
+    sizes = ", ".join(f"'{supernet.network}' in blocks of /{supernet.size}" for supernet in supernets)
+    return f"no free {wanted.describe()} is left in {sizes}: {own} pools are taken{covered}; PYNET_POOLS adds supernets"
+
+
+def _width(network: Subnet) -> tuple[int, int]:
+    return network.prefixlen, int(network.network_address)
+
+
+def _hint(supernets: Sequence[Supernet], wanted: Wanted) -> str:
+    names = ", ".join(f"'{supernet.network}'" for supernet in supernets if supernet.network.version == wanted.version)
+    return f"they are {names or 'none'}, and PYNET_POOLS adds others"
