@@ -13,9 +13,9 @@ from netlink.errors import Exists, KernelError, Missing
 from netlink.kernel import VethPair
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
-from plugin.host_settings import HostSettings
+from plugin.host_settings import ChangedSetting, HostSettings
 from plugin.locks import Locks
-from plugin.model import Tombstone
+from plugin.model import Endpoint, Network, Tombstone
 from plugin.modes.bridge import BridgeMode
 from plugin.reaper import Reaper
 from plugin.store.base import Change, Store
@@ -195,7 +195,11 @@ class World:
 
     def snapshot(self) -> object:
         """Everything that a verb may change, in a comparable form."""
-        return self.kernel.snapshot(), self.nft.snapshot(), self.failing_store.real.snapshot()
+        return self.kernel.snapshot(), self.nft.snapshot(), self._records()
+
+    def _records(self) -> object:
+        kinds = (Network, Endpoint, Tombstone, ChangedSetting)
+        return [[item.record for item in self.failing_store.real.list(kind)] for kind in kinds]
 
     def bury(self) -> None:
         """Do at once what the reaper does in the background."""

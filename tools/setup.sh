@@ -1,0 +1,58 @@
+#!/bin/bash
+# Installs the system packages that are missing and makes .venv; a second run does nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# package:command pairs; a package is installed when its command is not there
+packages=(docker.io:dockerd iptables:iptables nftables:nft iproute2:ip busybox-static:busybox iputils-ping:ping
+          curl:curl procps:ps util-linux:nsenter ca-certificates:update-ca-certificates)
+
+missing_packages() {
+    local pair
+    for pair in "${packages[@]}"; do
+        PATH=$PATH:/usr/sbin:/sbin command -v "${pair#*:}" >/dev/null || printf '%s\n' "${pair%%:*}"
+    done
+    ldconfig -p 2>/dev/null | grep -q 'libnftables\.so\.1' || printf 'libnftables1\n'
+    find_python >/dev/null || printf 'python3\npython3-venv\n'
+}
+
+find_python() {  # a Python of at least 3.11 that can make virtual environments
+    local candidate
+    for candidate in ${PYTHON:-} python3 /usr/bin/python3; do
+        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+install_packages() {
+    mapfile -t missing < <(missing_packages)
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    if [ "$(id -u)" -ne 0 ]; then
+        echo "setup: not root, so these packages stay missing: ${missing[*]}" >&2
+        return 0
+    fi
+    echo "setup: installing ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    # Docker must not be started by the package: the tests start engines of their own, 'make run' the machine's.
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+make_venv() {
+    local stamp python
+    stamp=.venv/.stamp-$(cat requirements-dev.lock setup.cfg pyproject.toml | sha256sum | cut -c1-16)
+    [ -e "$stamp" ] && return 0
+    python=$(find_python) || { echo 'setup: Python 3.11 or newer with venv is needed' >&2; exit 1; }
+    echo "setup: making .venv with $python"
+    rm -rf .venv
+    "$python" -m venv .venv
+    .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+    touch "$stamp"
+}
+
+install_packages
+make_venv
