@@ -14,7 +14,7 @@ from netlink.nftables import Nftables, open_runner
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
 from plugin.host_settings import HostSettings
-from plugin.ipam.supernets import read_supernets
+from plugin.ipam.supernets import parse_supernets
 from plugin.ipam_driver import Ipam
 from plugin.locks import Locks
 from plugin.modes.base import Mode
@@ -45,7 +45,7 @@ def build(settings: Settings) -> Flask:
     reaper.start()
     Watcher(kernel, firewall, LinkMonitor()).start()
     driver = Driver(kernel=kernel, store=store, modes=modes, settings=host, reaper=reaper, locks=locks)
-    ipam = Ipam(store, HostNetworks(), read_supernets(settings.pools, _machine_id()))
+    ipam = Ipam(store, HostNetworks(), parse_supernets(settings.pools, _machine_id()))
     return create_app(driver, ipam)
 
 

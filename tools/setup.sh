@@ -37,7 +37,6 @@ install_packages() {
     echo "setup: installing ${missing[*]}"
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
-    # Docker must not be started by the package: the tests start engines of their own, 'make run' the machine's.
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 

@@ -4,7 +4,7 @@ import pytest
 
 from netlink.dump import Link
 from plugin.errors import Conflict, InvalidRequest, NotFound, Unsupported
-from plugin.messages import EndpointOptions, PortBinding, ProgramExternalConnectivity
+from plugin.messages import CreateNetwork, EndpointOptions, PortBinding, ProgramExternalConnectivity
 from tests.fakes import World
 from tests.unit import requests as rq
 
@@ -160,7 +160,7 @@ def test_overlapping_subnets_are_refused(world: World) -> None:
         (rq.network(options={"pynet.mode": "magic"}), "'pynet.mode' must be bridge, not 'magic'"),
     ],
 )
-def test_bad_networks_are_refused_untouched(world: World, request_: rq.CreateNetwork, sentence: str) -> None:
+def test_bad_networks_are_refused_untouched(world: World, request_: CreateNetwork, sentence: str) -> None:
     """The sentence names the value and the rule, and nothing is changed."""
     before = world.snapshot()
 
