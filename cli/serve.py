@@ -1,6 +1,8 @@
 """``pynet serve``: bind, then load, recover and answer. The one place where real parts are chosen."""
 
 import ctypes
+import gc
+import logging
 import os
 import signal
 import sys
@@ -15,6 +17,7 @@ from plugin.errors import PynetError
 if TYPE_CHECKING:
     from flask import Flask
 
+M_ARENA_MAX = -8  # malloc.h
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 LARGEST_HEADER = 8190  # bytes, gunicorn's limit for one header field
 
@@ -26,9 +29,8 @@ def run() -> None:
         listener = bind_socket(settings.socket)
     except PynetError as error:
         raise click.ClickException(str(error)) from error
-    from cli.logs import configure
-
-    configure(settings.log_level, settings.log_format)
+    logging.basicConfig(level=logging.WARNING)  # for gunicorn's parent; the worker's lines have the form that is set
+    ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)  # an arena a thread would cost 9 MB
     sys.argv = [sys.argv[0]]  # gunicorn reads the command line of the process
     _application(settings, listener.detach()).run()
 
@@ -36,7 +38,7 @@ def run() -> None:
 def _application(settings: Settings, descriptor: int) -> Any:
     from gunicorn.app.base import BaseApplication
 
-    from cli.logs import gunicorn_logger
+    from cli.gunicorn_log import gunicorn_logger
 
     class Application(BaseApplication):  # type: ignore[misc]
         """gunicorn with one worker of many threads: locks, caches and state then live in one process."""
@@ -52,16 +54,25 @@ def _application(settings: Settings, descriptor: int) -> Any:
                 "control_socket_disable": True,
                 "limit_request_field_size": LARGEST_HEADER,
                 "logger_class": gunicorn_logger(settings.log_level),
+                "pre_fork": _share_memory,
                 "post_fork": _die_with_parent,
             }.items():
                 self.cfg.set(key, value)
 
         def load(self) -> "Flask":
+            from cli.logs import configure
             from cli.wiring import build
 
+            configure(settings.log_level, settings.log_format)
             return build(settings)
 
     return Application()
+
+
+def _share_memory(_arbiter: object, _worker: object) -> None:
+    """Keep the collector off what was loaded before the fork, so that both processes go on sharing those pages."""
+    gc.collect()
+    gc.freeze()
 
 
 def _die_with_parent(_arbiter: object, _worker: object) -> None:
