@@ -15,7 +15,7 @@ BACKLOG = 1024
 PATIENCE = 3.0  # seconds for a pynet that was just killed to let go of its socket
 
 
-def bind_socket(path: Path) -> socket.socket:
+def bind_socket(path: Path, patience: float = PATIENCE) -> socket.socket:
     """Return a listening unix socket at ``path``, mode 0600; a dead socket file there is replaced.
 
     Raises:
@@ -23,12 +23,13 @@ def bind_socket(path: Path) -> socket.socket:
         InvalidRequest: there is a file of another kind, or the path is too long.
     """
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    _remove_dead(path)
+    _remove_dead(path, patience)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o177)
     try:
         listener.bind(str(path))
     except OSError as error:
+        listener.close()
         raise InvalidRequest(f"listen on '{path}': {error.strerror or error}") from error
     finally:
         os.umask(mask)
@@ -36,8 +37,8 @@ def bind_socket(path: Path) -> socket.socket:
     return listener
 
 
-def _remove_dead(path: Path) -> None:
-    until = time.monotonic() + PATIENCE
+def _remove_dead(path: Path, patience: float) -> None:
+    until = time.monotonic() + patience
     while path.exists():
         if not stat.S_ISSOCK(path.stat().st_mode):
             raise InvalidRequest(f"listen on '{path}': there is a file that is no socket")

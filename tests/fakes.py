@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import Any
 
-from plugin.store.memory import MemoryStore
-
 from netlink.dump import Link
 from netlink.errors import Exists, KernelError, Missing
 from netlink.kernel import VethPair
@@ -19,6 +17,7 @@ from plugin.model import Endpoint, Network, Tombstone
 from plugin.modes.bridge import BridgeMode
 from plugin.reaper import Reaper
 from plugin.store.base import Change, Store
+from plugin.store.memory import MemoryStore
 
 InterfaceAddress = IPv4Interface | IPv6Interface
 
@@ -41,7 +40,7 @@ class FakeKernel:
     """Links, addresses and settings of one imaginary host."""
 
     def __init__(self, steps: Steps) -> None:
-        self._steps = steps
+        self.steps = steps
         self._next_index = 1
         self.by_name: dict[str, Link] = {}
         self.peers: dict[str, str] = {}
@@ -59,11 +58,11 @@ class FakeKernel:
         return name in self.by_name
 
     def add_bridge(self, name: str, mac: str, mtu: int) -> None:
-        self._steps.take("add bridge")
+        self.steps.take("add bridge")
         self._add(name, kind="bridge", mac=mac, mtu=mtu, up=True)
 
     def add_veth(self, pair: VethPair) -> None:
-        self._steps.take("add veth")
+        self.steps.take("add veth")
         master = self._find(pair.master).index
         if pair.peer in self.by_name:
             raise Exists(pair.peer)
@@ -72,14 +71,14 @@ class FakeKernel:
         self.peers |= {pair.host: pair.peer, pair.peer: pair.host}
 
     def set_alias(self, name: str, alias: str) -> None:
-        self._steps.take("set alias")
+        self.steps.take("set alias")
         link = self._find(name)
         self.by_name[name] = Link(
             link.index, link.name, link.kind, link.mac, link.mtu, link.master, alias=alias, up=link.up
         )
 
     def delete_link(self, name: str) -> None:
-        self._steps.take("delete link")
+        self.steps.take("delete link")
         self._find(name)
         for gone in {name, self.peers.pop(name, name)}:
             self.by_name.pop(gone, None)
@@ -88,14 +87,14 @@ class FakeKernel:
             self.settings = {k: v for k, v in self.settings.items() if f"/{gone}/" not in k}
 
     def add_address(self, name: str, address: InterfaceAddress) -> None:
-        self._steps.take("add address")
+        self.steps.take("add address")
         self._find(name)
         if (name, address) in self.assigned:
             raise Exists(str(address))
         self.assigned.add((name, address))
 
     def delete_address(self, name: str, address: InterfaceAddress) -> None:
-        self._steps.take("delete address")
+        self.steps.take("delete address")
         if (name, address) not in self.assigned:
             raise Missing(str(address))
         self.assigned.remove((name, address))
@@ -107,7 +106,7 @@ class FakeKernel:
         return self.settings[path]
 
     def write_setting(self, path: str, value: str) -> None:
-        self._steps.take("write setting")
+        self.steps.take("write setting")
         self.settings[path] = value
 
     def snapshot(self) -> object:
@@ -173,11 +172,13 @@ class FailingStore:
 class World:
     """A driver on an imaginary host."""
 
-    def __init__(self) -> None:
-        self.steps = Steps()
-        self.kernel = FakeKernel(self.steps)
-        self.nft = FakeNft(self.steps)
-        self.failing_store = FailingStore(self.steps)
+    def __init__(
+        self, kernel: FakeKernel | None = None, nft: FakeNft | None = None, store: FailingStore | None = None
+    ) -> None:
+        self.steps = kernel.steps if kernel else Steps()
+        self.kernel = kernel or FakeKernel(self.steps)
+        self.nft = nft or FakeNft(self.steps)
+        self.failing_store = store or FailingStore(self.steps)
         self.store: Store = self.failing_store
         self.locks = Locks(deadline=1)
         self.firewall = Firewall(self.nft, "pynet")

@@ -1,6 +1,5 @@
 """Write the option and setting tables of README.md anew from their declarations (``make lint`` calls it)."""
 
-import re
 from pathlib import Path
 
 from cli.settings import SETTINGS
@@ -18,8 +17,9 @@ def main() -> None:
         "settings": option_table(SETTINGS).replace("| option", "| setting"),
     }
     for name, table in tables.items():
-        between = re.compile(f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        text = between.sub(lambda found, table=table: f"{found[1]}\n{table}\n\n{found[2]}", text)
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n{table}\n\n{end}{rest.partition(end)[2]}"
     README.write_text(text)
 
 

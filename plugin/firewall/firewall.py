@@ -58,20 +58,28 @@ class Firewall:
             network = self._networks.pop(link, None)
             if network is None:
                 return
-            if self._networks:
-                self._change(delete_text(self._table, network_elements(network)))
-            else:
-                self._write()
+            try:
+                if self._networks:
+                    self._change(delete_text(self._table, network_elements(network)))
+                else:
+                    self._write()
+            except KernelError:
+                self._networks[link] = network
+                raise
 
     def set_docker_bridges(self, names: frozenset[str]) -> None:
         """Keep networks from reaching Docker's own bridges ``names`` (the other way is closed to all)."""
         with self._lock:
             if names == self._docker:
                 return
-            gone, new, self._docker = self._docker - names, names - self._docker, names
-            if self._networks:
-                gone_text = delete_text(self._table, docker_elements(gone))
-                self._change(gone_text + add_text(self._table, docker_elements(new)))
+            before, self._docker = self._docker, names
+            try:
+                if self._networks:
+                    gone, new = docker_elements(before - names), docker_elements(names - before)
+                    self._change(delete_text(self._table, gone) + add_text(self._table, new))
+            except KernelError:
+                self._docker = before
+                raise
 
     def heal(self) -> None:
         """Put back the accepts in iptables' FORWARD that another program may have removed."""

@@ -1,0 +1,132 @@
+"""What happens outside of requests: deletions after the reply, recovery at start, the watch on others."""
+
+import threading
+
+import pytest
+
+from netlink.dump import Link
+from plugin.model import Network, Tombstone
+from plugin.recovery import recover
+from plugin.watcher import Watcher
+from tests.fakes import World
+from tests.unit import requests as rq
+
+
+def restarted(old: World) -> World:
+    """Return a world with the store and the kernel of ``old``, as after kill -9 of pynet, recovered."""
+    world = World(old.kernel, old.nft, old.failing_store)
+    recover(world.store, world.kernel, world.firewall, world.modes, "pynet")
+    return world
+
+
+def test_a_deletion_happens_after_the_reply(world: World) -> None:
+    """The reply comes with the link still there; the reaper's thread then takes it and the tombstone."""
+    world.driver.create_network(rq.network())
+    world.driver.delete_network(rq.NETWORK)
+    assert world.kernel.link_exists("pn-a1a1a1a1a1a1")
+    world.reaper.start()
+    world.reaper.stop()
+
+    assert not world.kernel.link_exists("pn-a1a1a1a1a1a1")
+    assert world.store.list(Tombstone) == []
+
+
+def test_a_crash_before_the_deletion_leaks_nothing(world: World) -> None:
+    """The tombstone is in the store, and the next start finds it."""
+    world.driver.create_network(rq.network())
+    world.driver.delete_network(rq.NETWORK)
+    again = restarted(world)
+    again.reaper.start()
+    again.reaper.stop()
+
+    assert again.kernel.links() == []
+
+
+def test_a_name_that_is_wanted_again_is_free(world: World) -> None:
+    """Swarm creates a network with the id of one that was just deleted; the old deletion must not hit the new one."""
+    world.driver.create_network(rq.network())
+    world.driver.delete_network(rq.NETWORK)
+    world.driver.create_network(rq.network())
+    world.reaper.start()
+    world.reaper.stop()
+
+    assert world.kernel.link_exists("pn-a1a1a1a1a1a1")
+
+
+def test_a_deletion_that_fails_is_kept(world: World) -> None:
+    """The tombstone stays until the kernel has done it."""
+    world.driver.create_network(rq.network())
+    world.driver.delete_network(rq.NETWORK)
+    world.failing_at(1)
+    with pytest.raises(Exception, match="simulated"):
+        world.bury()
+    assert len(world.store.list(Tombstone)) == 1
+    world.healed()
+    world.bury()
+
+    assert world.kernel.links() == []
+
+
+def test_recovery_writes_the_rules_again(world: World) -> None:
+    """After a reboot the table is gone, and so are the bridges: both come back from the store."""
+    world.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64"))
+    wanted = world.snapshot()
+    world.kernel.by_name.clear()
+    world.kernel.assigned.clear()
+    world.nft.table, world.nft.elements = False, set()
+
+    assert restarted(world).snapshot() == wanted
+
+
+def test_recovery_removes_orphans_and_nothing_else(world: World) -> None:
+    """A link with pynet's alias that nobody knows is a leftover; a link of others is none of its business."""
+    world.kernel.by_name = {
+        "pn-dead": Link(1, "pn-dead", "bridge", alias="pynet/network/dead"),
+        "pn-other": Link(2, "pn-other", "bridge", alias="second/network/beef"),
+        "br-lan": Link(3, "br-lan", "bridge"),
+    }
+    again = restarted(world)
+    again.reaper.start()
+    again.reaper.stop()
+
+    assert sorted(again.kernel.by_name) == ["br-lan", "pn-other"]
+
+
+def test_a_network_that_cannot_be_made_again_stays_known(world: World) -> None:
+    """It must be removable; pynet starts all the same."""
+    world.driver.create_network(rq.network())
+    world.kernel.by_name.clear()
+    world.failing_at(2)
+
+    assert restarted(world).store.get(Network, rq.NETWORK_ID) is not None
+
+
+class Silence:
+    """A bell that never rings."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for ever."""
+        threading.Event().wait()
+        return False
+
+
+def test_the_watcher_learns_dockers_bridges(world: World) -> None:
+    """Containers of pynet cannot reach a bridge network that Docker made later."""
+    world.driver.create_network(rq.network())
+    world.kernel.by_name["br-0123456789ab"] = Link(9, "br-0123456789ab", "bridge")
+    Watcher(world.kernel, world.firewall, Silence()).look(bridges_changed=True)
+
+    assert ("docker", '"br-0123456789ab"') in world.nft.elements
+
+
+def test_the_watcher_survives_a_failure(world: World) -> None:
+    """One look that fails is a log line, not the end of watching."""
+    world.driver.create_network(rq.network())
+    world.kernel.by_name["docker0"] = Link(9, "docker0", "bridge")
+    watcher = Watcher(world.kernel, world.firewall, Silence())
+    world.failing_at(1)
+    watcher.look(bridges_changed=True)
+    world.healed()
+    watcher.look(bridges_changed=True)
+
+    assert ("docker", '"docker0"') in world.nft.elements

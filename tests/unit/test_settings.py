@@ -1,0 +1,43 @@
+"""Settings come from the environment."""
+
+from pathlib import Path
+
+import pytest
+
+from cli.settings import SETTINGS, describe, read_settings
+from plugin.errors import InvalidRequest
+
+
+def test_defaults_need_no_environment() -> None:
+    """Without any variable pynet serves where the engine looks."""
+    settings = read_settings({"PATH": "/bin"})
+
+    assert settings.socket == Path("/run/docker/plugins/pynet.sock")
+    assert (settings.name, settings.threads) == ("pynet", 32)
+
+
+def test_the_name_is_the_sockets() -> None:
+    """Two pynets side by side have names, tables and link aliases of their own."""
+    assert read_settings({"PYNET_SOCKET": "/run/docker/plugins/second.sock"}).name == "second"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "rule"),
+    [
+        ("PYNET_LOG_LEVEL", "loud", "must be debug, info, warning or error, not 'loud'"),
+        ("PYNET_THREADS", "2", "must be 16 to 256, not '2'"),
+        ("PYNET_SOKET", "/x", "'PYNET_SOKET' is not known"),
+    ],
+)
+def test_bad_settings_are_refused(variable: str, value: str, rule: str) -> None:
+    """The sentence names the variable, the value and what is legal."""
+    with pytest.raises(InvalidRequest, match=rule):
+        read_settings({variable: value})
+
+
+def test_the_settings_in_force_can_be_shown() -> None:
+    """``pynet settings`` prints each of them once, and the table."""
+    text = describe(read_settings({"PYNET_THREADS": "64"}), SETTINGS)
+
+    assert "PYNET_THREADS=64" in text.splitlines()
+    assert "| `PYNET_THREADS` |" in text

@@ -1,0 +1,50 @@
+"""The socket is bound carefully."""
+
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from cli.socket import bind_socket
+from plugin.errors import Conflict, InvalidRequest
+
+
+def test_the_socket_is_roots_alone(tmp_path: Path) -> None:
+    """Whoever may talk to the socket may change the host's network: mode 0600, in a folder that is made."""
+    path = tmp_path / "plugins" / "pynet.sock"
+    with bind_socket(path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_dead_socket_file_is_replaced(tmp_path: Path) -> None:
+    """A killed pynet leaves its file behind, and nothing answers on it."""
+    path = tmp_path / "pynet.sock"
+    bind_socket(path).close()
+    with bind_socket(path), socket.socket(socket.AF_UNIX) as client:
+        assert client.connect_ex(str(path)) == 0
+
+
+def test_a_socket_that_answers_is_left_alone(tmp_path: Path) -> None:
+    """Two pynets on one socket would fight; the second one says so and changes nothing."""
+    path = tmp_path / "pynet.sock"
+    with bind_socket(path), socket.socket(socket.AF_UNIX) as client:
+        with pytest.raises(Conflict, match="another process answers there"):
+            bind_socket(path, patience=0.1)
+        assert client.connect_ex(str(path)) == 0
+
+
+def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
+    """A mistyped path must not cost the user a file."""
+    path = tmp_path / "precious"
+    path.write_text("data")
+
+    with pytest.raises(InvalidRequest, match="there is a file that is no socket"):
+        bind_socket(path)
+    assert path.read_text() == "data"
+
+
+def test_a_path_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    """The kernel allows 107 characters (unix(7))."""
+    with pytest.raises(InvalidRequest, match="listen on"):
+        bind_socket(tmp_path / ("x" * 120))
