@@ -1,68 +1,92 @@
-"""What the host already uses: routes of every table, addresses, nameservers."""
+"""What the host already uses: routes, addresses and nameservers.
+
+A lean dump, for the reason of ``netlink.dump``: pyroute2 takes about 60 µs for each of a host's routes, and every new
+network asks for all of them. Layout: ``struct rtmsg`` (linux/rtnetlink.h), ``struct ifaddrmsg`` (linux/if_addr.h).
+"""
 
 import socket
-import struct
-from collections.abc import Iterator, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from itertools import chain
 from pathlib import Path
 
 from netlink.dump import attributes, dump
 from netlink.errors import kernel_errors
 
-Subnet = IPv4Network | IPv6Network
+Network = IPv4Network | IPv6Network
 
-RTM_GETADDR, RTM_GETROUTE = 22, 26  # linux/rtnetlink.h
-_ADDRESS = struct.Struct("=BBBBI")  # struct ifaddrmsg
-_ROUTE = struct.Struct("=BBBBBBBBI")  # struct rtmsg
-IFA_ADDRESS, RTA_DST = 1, 1
+ROUTE_BODY, ADDRESS_BODY = 12, 8  # bytes of struct rtmsg and struct ifaddrmsg; both begin with family and prefix length
+RTM_GETADDR, RTM_GETROUTE = 22, 26
 RTN_MULTICAST = 5
+RTM_F_CLONED = 0x200  # an entry of the route cache
+RTA_DST, IFA_ADDRESS, IFA_LOCAL = 1, 1, 2
+FAMILIES = (socket.AF_INET, socket.AF_INET6)
 RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 
 
 class HostNetworks:
-    """Reads the network namespace of this process afresh at each call, as VPNs come and go."""
+    """The network namespace that this process lives in. Implements ``plugin.ports.HostNetworks``."""
 
     def __init__(self, resolvers: Sequence[Path] = RESOLVERS) -> None:
         self._resolvers = resolvers
 
-    def in_use(self) -> Sequence[Subnet]:
-        """Return the subnets of routes (no default routes) and addresses, and nameservers as /32 or /128.
+    def in_use(self) -> Sequence[Network]:
+        """Return the host's routes of all tables, its addresses' networks and its nameservers, each once.
+
+        Default routes are left out, also in halves (0.0.0.0/1 and 128.0.0.0/1), as some VPN clients set them.
 
         Raises:
-            KernelError: the kernel refused to list them.
+            KernelError: the kernel refused, or its tables kept changing through five attempts.
         """
         with kernel_errors("list routes and addresses"):
-            return [*_routes(), *_addresses(), *self._nameservers()]
-
-    def _nameservers(self) -> Iterator[Subnet]:
-        for path in self._resolvers:
-            if path.exists():
-                for line in path.read_text(errors="replace").splitlines():
-                    yield from _nameserver(line)
+            found = {network for network in chain(_routes(), _addresses()) if network.prefixlen > 1}
+        found.update(nameservers(self._resolvers))
+        return list(found)
 
 
-def _nameserver(line: str) -> Iterator[Subnet]:
-    words = line.split()
-    if len(words) >= 2 and words[0] == "nameserver":
+def nameservers(files: Iterable[Path]) -> Iterator[Network]:
+    """Yield the nameservers of resolv.conf files as /32 or /128, without loopback ones; a file may be missing."""
+    for file in files:
         try:
-            address = ip_address(words[1].partition("%")[0])
-        except ValueError:
-            return
-        if not address.is_loopback:
-            yield ip_network(address)
+            lines = file.read_text(errors="replace").splitlines()
+        except OSError:
+            continue
+        for words in (line.split() for line in lines):
+            if len(words) > 1 and words[0] == "nameserver":
+                yield from _single(words[1])
 
 
-def _routes() -> Iterator[Subnet]:
-    for body in dump(RTM_GETROUTE, _ROUTE.pack(socket.AF_UNSPEC, 0, 0, 0, 0, 0, 0, 0, 0)):
-        _, length, _, _, _, _, _, kind, _ = _ROUTE.unpack_from(body)
-        destination = dict(attributes(body[_ROUTE.size :])).get(RTA_DST)
-        if length and destination and kind != RTN_MULTICAST:
-            yield ip_network((destination, length))
+def _single(text: str) -> Iterator[Network]:
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return
+    if not address.is_loopback:
+        yield _network(address.packed, address.max_prefixlen)
 
 
-def _addresses() -> Iterator[Subnet]:
-    for body in dump(RTM_GETADDR, _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)):
-        _, length, _, _, _ = _ADDRESS.unpack_from(body)
-        address = dict(attributes(body[_ADDRESS.size :])).get(IFA_ADDRESS)
-        if address:
-            yield ip_network((address, length), strict=False)
+def _network(packed: bytes, length: int) -> Network:
+    kind = IPv4Network if len(packed) == 4 else IPv6Network
+    return kind((int.from_bytes(packed, "big"), length), strict=False)
+
+
+def _routes() -> Iterator[Network]:
+    for body in dump(RTM_GETROUTE, bytes(ROUTE_BODY)):
+        family, length, kind = body[0], body[1], body[7]
+        if family not in FAMILIES or kind == RTN_MULTICAST or int.from_bytes(body[8:12], "little") & RTM_F_CLONED:
+            continue
+        for attribute, value in attributes(body[ROUTE_BODY:]):
+            if attribute == RTA_DST:
+                yield _network(value, length)
+                break
+
+
+def _addresses() -> Iterator[Network]:
+    for body in dump(RTM_GETADDR, bytes(ADDRESS_BODY)):
+        if body[0] not in FAMILIES:
+            continue
+        for attribute, value in attributes(body[ADDRESS_BODY:]):
+            if attribute == IFA_ADDRESS:  # of a point-to-point link this is the peer
+                yield _network(value, body[1])
+            elif attribute == IFA_LOCAL:
+                yield _network(value, len(value) * 8)

@@ -1,19 +1,20 @@
-"""The address manager: what each verb of Docker's IpamDriver protocol means.
+"""The address manager: pools and leases in the store, chosen by the pure code of ``plugin.ipam``.
 
-Every pool and every address is a record of its own, written only if nobody else has written it; so two requests, or
-two hosts on one store, can never hand out the same one. State is durable, hence no replay is asked of the engine.
+Every change is one transaction that fails when somebody else was first, so that hosts which share a store cannot hand
+out the same address twice. See ``docs/addresses.md``.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, ip_interface
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface
 
 from netlink.errors import KernelError
-from plugin.errors import Conflict, Exhausted, Failed, InvalidRequest, NotFound, PynetError
-from plugin.ipam.allocator import Span, check_static, dynamic_span, next_free
-from plugin.ipam.supernets import Supernet, free_pool
+from plugin.errors import Busy, Conflict, Failed, InvalidRequest, NotFound, PynetError
+from plugin.ipam.allocator import check_usable
+from plugin.ipam.leases import LeaseTable
+from plugin.ipam.supernets import Supernet, Wanted, choose_pool
+from plugin.ipam.turn import PoolTurn
 from plugin.locks import Locks
 from plugin.messages import (
     Address,
@@ -31,211 +32,270 @@ from plugin.messages import (
 from plugin.model import Lease, Pool
 from plugin.options import read_options
 from plugin.ports import HostNetworks
-from plugin.store.base import ABSENT, Put, Remove, Store, StoreConflict
+from plugin.store.base import ABSENT, Change, Put, Remove, Store, StoreConflict, Versioned
 
-SPACES = AddressSpaces(local="pynet-local", global_="pynet-global")
-REQUEST_TYPE = "RequestAddressType"
+LOCAL_SPACE = "pynet-local"
+GLOBAL_SPACE = "pynet-global"
+ADDRESS_TYPE = "RequestAddressType"  # moby daemon/libnetwork/ipamapi
 GATEWAY = "com.docker.network.gateway"
-ENDPOINT_NAME = "com.docker.network.endpoint.name"  # since 29.0
-ATTEMPTS = 5  # at an address that another writer of the store takes first
+ENDPOINT_NAME = "com.docker.network.endpoint.name"  # sent by 29.0 and later
+ATTEMPTS = 16  # each failed one means that another host was faster
 
 
-@dataclass
-class _Leases:
-    """What one pool has given out; ``cursor`` is the last dynamic address."""
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """The pools of an IP version as of ``turn``, which stands in the store at ``revision``."""
 
-    pool: Pool
-    span: Span
-    cursor: int
-    taken: set[int] = field(default_factory=set)
+    turn: PoolTurn
+    revision: int
+    pools: Mapping[str, Pool]
 
 
 class Ipam:
-    """Serves the IpamDriver protocol (``plugin.api.IpamDriver``)."""
+    """Implements ``plugin.api.IpamDriver``. Every method may raise ``Failed`` or ``Busy`` of the store.
+
+    ``supernets`` is where pools without a given subnet come from, see ``plugin.ipam.supernets.parse_supernets``.
+    """
 
     def __init__(self, store: Store, host: HostNetworks, supernets: Sequence[Supernet]) -> None:
         self._store = store
         self._host = host
         self._supernets = supernets
-        self._locks = Locks()
-        self._guard = threading.Lock()  # guards _pools; a pool's own entry is guarded by its lock
-        self._pools: dict[str, _Leases] = {}
-        self._cursors: dict[int, Subnet] = {}  # last pool of each family, under the lock "pools"
+        self._locks = Locks()  # one for the pools of each IP version
+        self._books: dict[int, _Book] = {}  # by IP version, guarded by its lock
+        self._tables_guard = threading.Lock()  # guards _tables
+        self._tables: dict[str, LeaseTable] = {}
 
     def get_capabilities(self) -> IpamCapabilities:
-        """Neither MAC addresses nor replays are needed."""
+        """Need neither MAC addresses nor a replay at start: the store remembers."""
         return IpamCapabilities()
 
     def get_default_address_spaces(self) -> AddressSpaces:
-        """Two names, because equal ones switch the engine's check for overlaps off."""
-        return SPACES
+        """Name the two address spaces."""
+        return AddressSpaces(local=LOCAL_SPACE, global_=GLOBAL_SPACE)
 
     # --- pools ---------------------------------------------------------------------------------
 
     def request_pool(self, request: RequestPool) -> PoolReply:
-        """Reserve a pool: the one that is named, or the next free one.
+        """Reserve a pool; without a subnet, or with one of address zero, always one that nobody has.
 
         Raises:
-            InvalidRequest: the sub-pool does not lie in the pool, or an option is unknown.
-            Conflict: the pool overlaps another one of pynet's.
-            Exhausted: no free pool is left.
+            InvalidRequest: the space, the sub pool or an option is not acceptable.
+            Conflict: the subnet overlaps another pool of pynet.
+            Exhausted: the supernets hold no free pool.
         """
-        read_options((), request.options)
-        _check_request(request)
-        with self._locks.hold("pools"):
-            pools = [item.record for item in self._store.list(Pool)]
-            wanted = request.pool
-            if wanted is not None and int(wanted.network_address):
-                subnet = wanted
-                _refuse_overlap(subnet, pools)
-            else:
-                subnet = self._free_pool(6 if request.v6 else 4, wanted.prefixlen if wanted else None, pools)
-            pool = Pool(_pool_id(request.address_space, subnet, request.sub_pool), subnet, request.sub_pool)
-            self._store.transact(Put(pool, ABSENT))
-        return PoolReply(pool.id, pool.subnet)
+        space = _check_request(request)
+        if request.pool is not None and int(request.pool.network_address) != 0:
+            wish = Pool(_pool_id(space, request.pool, request.sub_pool), request.pool, request.sub_pool)
+            pool = self._add_pool(request.pool.version, lambda book: _check_overlap(book, wish))
+        else:
+            pool = self._request_any(space, request)
+        return PoolReply(pool_id=pool.id, pool=pool.subnet)
 
     def release_pool(self, request: ReleasePool) -> None:
-        """Give a pool and whatever addresses of it are left back; one that nobody knows is free already."""
-        with self._locks.hold("pools", f"pool {request.pool_id}"):
-            self._forget(request.pool_id)
-            leases = self._store.list(Lease, f"{request.pool_id}#")
-            self._store.transact(Remove(Pool, request.pool_id), *(Remove(Lease, lease.record.key) for lease in leases))
+        """Give a pool back, with all its leases; one that is not known is given back already."""
+        stored = self._store.get(Pool, request.pool_id)
+        if stored is None:
+            return
+        version = stored.record.subnet.version
+        with self._locks.hold(_lock_name(version)):
+            for _ in range(ATTEMPTS):
+                book = self._read_book(version)
+                if request.pool_id not in book.pools:
+                    break
+                pools = {key: pool for key, pool in book.pools.items() if key != request.pool_id}
+                gone = [Remove(Pool, request.pool_id), *self._forget_leases(request.pool_id)]
+                if self._turn_page(book, book.turn.last, pools, gone):
+                    break
+            else:
+                raise Busy(f"release pool '{request.pool_id}': other hosts keep changing the pools")
+        self._forget_table(request.pool_id)
+
+    def _request_any(self, space: str, request: RequestPool) -> Pool:
+        if request.pool is None:
+            wanted = Wanted(6 if request.v6 else 4)
+        else:
+            wanted = Wanted(request.pool.version, request.pool.prefixlen)
+        try:
+            reserved = self._host.in_use()  # before the lock: the kernel may have much to tell
+        except KernelError as error:
+            raise Failed(f"look for a free pool: {error}") from error
+
+        def choose(book: _Book) -> Pool:
+            taken = [pool.subnet for pool in book.pools.values()]
+            subnet = choose_pool(self._supernets, wanted, taken, reserved, book.turn.last)
+            return Pool(_pool_id(space, subnet, None), subnet)
+
+        return self._add_pool(wanted.version, choose, chosen=True)
+
+    def _add_pool(self, version: int, decide: Callable[[_Book], Pool], *, chosen: bool = False) -> Pool:
+        with self._locks.hold(_lock_name(version)):
+            for _ in range(ATTEMPTS):
+                book = self._read_book(version)
+                pool = decide(book)
+                # A lease that was requested while its pool was released is left over; it must not be inherited.
+                changes = [*self._forget_leases(pool.id), Put(pool, ABSENT)]
+                last = pool.subnet if chosen else book.turn.last
+                if self._turn_page(book, last, {**book.pools, pool.id: pool}, changes):
+                    self._forget_table(pool.id)
+                    return pool
+        raise Busy("reserve a pool: other hosts keep changing the pools")
+
+    def _read_book(self, version: int) -> _Book:
+        found = self._store.get(PoolTurn, PoolTurn(version).key)
+        turn, revision = (PoolTurn(version), ABSENT) if found is None else (found.record, found.revision)
+        known = self._books.get(version)
+        if known is not None and known.turn.number == turn.number:
+            return _Book(turn, revision, known.pools)
+        pools = [stored.record for stored in self._store.list(Pool)]
+        return _Book(turn, revision, {pool.id: pool for pool in pools if pool.subnet.version == version})
+
+    def _turn_page(
+        self, book: _Book, last: Subnet | None, pools: Mapping[str, Pool], changes: Sequence[Change]
+    ) -> bool:
+        """Write ``changes`` unless another host changed the pools since ``book`` was read."""
+        version = book.turn.version
+        turn = PoolTurn(version, book.turn.number + 1, last)
+        self._books.pop(version, None)
+        try:
+            self._store.transact(Put(turn, book.revision), *changes)
+        except StoreConflict:
+            return False
+        self._books[version] = _Book(turn, ABSENT, pools)
+        return True
+
+    def _forget_leases(self, pool_id: str) -> Sequence[Change]:
+        return [Remove(Lease, stored.record.key) for stored in self._leases(pool_id)]
 
     # --- addresses -----------------------------------------------------------------------------
 
     def request_address(self, request: RequestAddress) -> AddressReply:
-        """Lease an address: the one that is named, or the next free one.
+        """Reserve an address; durable when it returns.
 
         Raises:
-            NotFound: nobody requested that pool.
-            InvalidRequest: the address lies outside of the pool or is reserved.
-            Conflict: the address is in use.
-            Exhausted: no address is free.
+            NotFound: nobody requested the pool.
+            InvalidRequest: the address is not in the pool or has a meaning of its own there.
+            Conflict: the address is taken.
+            Exhausted: every address of the pool is taken.
         """
-        purpose = "gateway" if request.options.get(REQUEST_TYPE) == GATEWAY else "endpoint"
+        stored = self._store.get(Pool, request.pool_id)
+        if stored is None:
+            raise NotFound(f"request an address: pool '{request.pool_id}' is not known")
+        pool = stored.record
+        purpose = "gateway" if request.options.get(ADDRESS_TYPE) == GATEWAY else "endpoint"
         name = request.options.get(ENDPOINT_NAME, "")
-        with self._locks.hold(f"pool {request.pool_id}"), self._leases(request.pool_id) as leases:
-            for _ in range(ATTEMPTS):
-                number = _choose(leases, request.address, purpose)
-                lease = Lease(request.pool_id, _address(leases.pool.subnet, number), purpose, name)
-                try:
-                    self._store.transact(Put(lease, ABSENT))
-                except StoreConflict:
-                    leases.taken.add(number)  # another host was faster
-                    continue
-                leases.taken.add(number)
-                leases.cursor = number if request.address is None else leases.cursor
-                return AddressReply(_with_length(lease.address, leases.pool.subnet))
-        raise Failed(f"lease an address of pool '{request.pool_id}': others took every one that was tried")
+        if request.address is None:
+            address = self._lease_any(pool, purpose, name)
+        else:
+            check_usable(pool.subnet, request.address)
+            address = self._lease_one(Lease(pool.id, request.address, purpose, name), pool)
+        return AddressReply(_with_prefix(address, pool.subnet))
 
     def release_address(self, request: ReleaseAddress) -> None:
-        """Give an address back; one that was never leased is free already."""
+        """Give an address back; one that nobody holds is given back already."""
         if request.address is None:
             return
-        with self._locks.hold(f"pool {request.pool_id}"):
-            self._store.transact(Remove(Lease, f"{request.pool_id}#{request.address}"))
-            with self._guard:
-                known = self._pools.get(request.pool_id)
-            if known is not None:
-                known.taken.discard(int(request.address))
+        self._store.transact(Remove(Lease, _lease_key(request.pool_id, request.address)))
+        with self._tables_guard:
+            table = self._tables.get(request.pool_id)
+        if table is not None:
+            table.free(request.address)
 
-    # --- shared by the verbs -------------------------------------------------------------------
+    def _lease_any(self, pool: Pool, purpose: str, name: str) -> Address:
+        table = self._table(pool)
+        for _ in range(ATTEMPTS):
+            address = table.take(first=purpose == "gateway")
+            try:
+                self._store.transact(Put(Lease(pool.id, address, purpose, name), ABSENT))
+            except StoreConflict:
+                table.drop(address)
+            except PynetError:
+                table.drop(address)
+                raise
+            else:
+                table.settle(address)
+                return address
+        raise Busy(f"request an address of pool '{pool.subnet}': other hosts keep taking the one that was chosen")
 
-    def _free_pool(self, version: int, length: int | None, pools: Sequence[Pool]) -> Subnet:
-        try:
-            in_use = [*self._host.in_use(), *(pool.subnet for pool in pools)]
-        except KernelError as error:
-            raise Failed(f"look for a free pool: {error}") from error
-        subnet = free_pool(
-            self._supernets, version, length, in_use, self._cursors.get(version) or _newest(pools, version)
-        )
-        self._cursors[version] = subnet
-        return subnet
+    def _lease_one(self, lease: Lease, pool: Pool) -> Address:
+        for _ in range(ATTEMPTS):
+            try:
+                self._store.transact(Put(lease, ABSENT))
+            except StoreConflict:
+                holder = self._store.get(Lease, lease.key)
+                if holder is None:
+                    continue
+                raise Conflict(_describe_taken(holder.record, pool)) from None
+            self._table(pool).settle(lease.address)
+            return lease.address
+        raise Busy(f"request address '{lease.address}': it keeps being taken and given back")
 
-    @contextmanager
-    def _leases(self, pool_id: str) -> Iterator[_Leases]:
-        """Yield what is known of a pool; when the store fails nothing is known any more."""
-        with self._guard:
-            known = self._pools.get(pool_id)
-        if known is None:
-            known = self._load(pool_id)
-            with self._guard:
-                self._pools[pool_id] = known
-        try:
-            yield known
-        except (Conflict, Exhausted, InvalidRequest):
-            raise
-        except PynetError:
-            self._forget(pool_id)
-            raise
+    def _table(self, pool: Pool) -> LeaseTable:
+        with self._tables_guard:
+            return self._tables.setdefault(pool.id, LeaseTable(pool, lambda: self._leases(pool.id)))
 
-    def _load(self, pool_id: str) -> _Leases:
-        known = self._store.get(Pool, pool_id)
-        if known is None:
-            raise NotFound(f"pool '{pool_id}' is not known to pynet")
-        span = dynamic_span(known.record.subnet, known.record.sub_pool)
-        leases = self._store.list(Lease, f"{pool_id}#")
-        newest = max(leases, key=lambda lease: lease.revision, default=None)
-        cursor = int(newest.record.address) if newest else span.first - 1
-        return _Leases(known.record, span, cursor, {int(lease.record.address) for lease in leases})
+    def _forget_table(self, pool_id: str) -> None:
+        with self._tables_guard:
+            self._tables.pop(pool_id, None)
 
-    def _forget(self, pool_id: str) -> None:
-        with self._guard:
-            self._pools.pop(pool_id, None)
+    def _leases(self, pool_id: str) -> Sequence[Versioned[Lease]]:
+        return self._store.list(Lease, f"{pool_id}#")
 
 
-def _choose(leases: _Leases, address: Address | None, purpose: str) -> int:
-    subnet = leases.pool.subnet
-    if address is not None:
-        check_static(subnet, address)
-        if int(address) in leases.taken:
-            raise Conflict(f"address {address} of pool {subnet} is already in use")
-        return int(address)
-    cursor = leases.span.first - 1 if purpose == "gateway" else leases.cursor
-    number = next_free(leases.span, leases.taken, cursor, len(leases.taken))
-    if number is None:
-        part = f" in {leases.pool.sub_pool}" if leases.pool.sub_pool else ""
-        raise Exhausted(f"pool {subnet} has no free address{part}: all {leases.span.size} are in use")
-    return number
-
-
-def _check_request(request: RequestPool) -> None:
+def _check_request(request: RequestPool) -> str:
+    """Return the name of the address space; raises ``InvalidRequest`` for what no pool can satisfy."""
+    space = request.address_space or LOCAL_SPACE
+    if space not in (LOCAL_SPACE, GLOBAL_SPACE):
+        raise InvalidRequest(f"address space '{space}' is not known; spaces are: {LOCAL_SPACE}, {GLOBAL_SPACE}")
+    read_options((), request.options)
     pool, sub_pool = request.pool, request.sub_pool
-    if sub_pool is not None and (pool is None or not int(pool.network_address)):
-        raise InvalidRequest(f"range {sub_pool} needs a subnet that it lies in ('--ip-range' goes with '--subnet')")
     if pool is not None and pool.version != (6 if request.v6 else 4):
-        raise InvalidRequest(f"subnet {pool} is not of IPv{6 if request.v6 else 4}")
+        raise InvalidRequest(f"subnet '{pool}' was asked for as an IPv{6 if request.v6 else 4} pool")
     if pool is not None and pool.prefixlen == 0:
-        raise InvalidRequest(f"subnet {pool} is every address there is")
-    if pool is not None and sub_pool is not None and not _lies_in(sub_pool, pool):
-        raise InvalidRequest(f"range {sub_pool} does not lie in subnet {pool}")
+        raise InvalidRequest(f"subnet '{pool}' is every address there is; name a smaller one")
+    if pool is not None and (pool.is_multicast or pool.is_loopback):
+        what = "multicast" if pool.is_multicast else "loopback"
+        raise InvalidRequest(f"subnet '{pool}' holds {what} addresses, which no container can use")
+    if sub_pool is None:
+        return space
+    if pool is None or int(pool.network_address) == 0:
+        raise InvalidRequest(f"range '{sub_pool}' needs a subnet that contains it; give one with --subnet")
+    if pool.version != sub_pool.version or not _bounds_inside(sub_pool, pool):
+        raise InvalidRequest(f"range '{sub_pool}' is not inside subnet '{pool}'")
+    return space
 
 
-def _lies_in(inner: Subnet, outer: Subnet) -> bool:
-    same = inner.version == outer.version and inner.prefixlen >= outer.prefixlen
-    return same and inner.network_address in outer
+def _bounds_inside(inner: Subnet, outer: Subnet) -> bool:
+    return inner.network_address in outer and inner.broadcast_address in outer
 
 
-def _refuse_overlap(subnet: Subnet, pools: Sequence[Pool]) -> None:
-    for other in pools:
-        if other.subnet.version == subnet.version and other.subnet.overlaps(subnet):
-            raise Conflict(f"subnet {subnet} overlaps pool {other.subnet}, which another network has")
+def _check_overlap(book: _Book, wish: Pool) -> Pool:
+    for pool in book.pools.values():
+        if pool.subnet == wish.subnet:
+            raise Conflict(f"subnet '{wish.subnet}' is already in use by another network, as pool '{pool.id}'")
+        if _bounds_inside(pool.subnet, wish.subnet) or _bounds_inside(wish.subnet, pool.subnet):
+            raise Conflict(f"subnet '{wish.subnet}' overlaps '{pool.subnet}' of another network, pool '{pool.id}'")
+    return wish
 
 
-def _newest(pools: Sequence[Pool], version: int) -> Subnet | None:
-    """Return a pool to go on behind after a restart: the highest one, as pools are given out upwards."""
-    family = [pool.subnet for pool in pools if pool.subnet.version == version]
-    return max(family, key=lambda subnet: int(subnet.network_address), default=None)
+def _describe_taken(lease: Lease, pool: Pool) -> str:
+    by = " by the gateway" if lease.purpose == "gateway" else f" by '{lease.name}'" if lease.name else ""
+    return f"address '{lease.address}' is already in use in pool '{pool.subnet}'{by}"
 
 
 def _pool_id(space: str, subnet: Subnet, sub_pool: Subnet | None) -> str:
-    return "/".join([space or SPACES.local, str(subnet), *([str(sub_pool)] if sub_pool else [])])
+    return f"{space}/{subnet}" if sub_pool is None else f"{space}/{subnet}/{sub_pool}"
 
 
-def _address(subnet: Subnet, number: int) -> Address:
-    return IPv4Address(number) if isinstance(subnet, IPv4Network) else IPv6Address(number)
+def _lease_key(pool_id: str, address: Address) -> str:
+    return Lease(pool_id, address).key
 
 
-def _with_length(address: Address, subnet: Subnet) -> InterfaceAddress:
-    interface: IPv4Interface | IPv6Interface = ip_interface((address, subnet.prefixlen))
-    return interface
+def _lock_name(version: int) -> str:
+    return f"the list of IPv{version} pools"
+
+
+def _with_prefix(address: Address, subnet: Subnet) -> InterfaceAddress:
+    if address.version == 4:
+        return IPv4Interface((address, subnet.prefixlen))
+    return IPv6Interface((address, subnet.prefixlen))

@@ -15,7 +15,8 @@ def usable(subnet: Subnet, within: Subnet | None = None) -> tuple[int, int]:
     first, last = int(subnet.network_address), int(subnet.broadcast_address)
     if subnet.max_prefixlen - subnet.prefixlen > 1:  # RFC 3021 and RFC 6164: both addresses of a /31 or /127 are hosts
         first += 1
-        last -= subnet.version == 4  # IPv6 has no broadcast address
+        if subnet.version == 4:  # IPv6 has no broadcast address
+            last -= 1
     if within is not None:
         first = max(first, int(within.network_address))
         last = min(last, int(within.broadcast_address))
@@ -56,31 +57,24 @@ class AddressPool:
         self._first, self._last = usable(subnet, sub_pool)
         self._cursor = self._first if last is None else last + 1
 
-    def take_next(self) -> Address:
-        """Take the next free dynamic address.
+    def take(self, *, first: bool = False) -> Address:
+        """Take the next free dynamic address; with ``first`` the lowest one of all when it is free, for a gateway.
 
         Raises:
             Exhausted: every one is taken.
         """
-        start = max(self._cursor, self._first)
-        number = self._taken.free_block(start, self._last)
-        if number is None:
-            number = self._taken.free_block(self._first, self._last)
+        if first and self._first <= self._last and self._first not in self._taken:
+            number: int | None = self._first
+        else:
+            number = self._taken.free_block(max(self._cursor, self._first), self._last)
+            if number is None:
+                number = self._taken.free_block(self._first, self._last)
         if number is None:
             raise Exhausted(self._nothing_left())
-        self._cursor = number + 1
-        return self._take(number)
-
-    def take_first(self) -> Address:
-        """Take the first dynamic address when it is free, as a gateway wants it, else the next free one.
-
-        Raises:
-            Exhausted: every one is taken.
-        """
-        if self._first > self._last or self._first in self._taken:
-            return self.take_next()
-        self._cursor = max(self._cursor, self._first + 1)
-        return self._take(self._first)
+        self._cursor = max(self._cursor, number + 1) if first else number + 1
+        self._taken.add(number)
+        # The class is named because a guess would read IPv6 addresses below 2^32 as IPv4.
+        return type(self._subnet.network_address)(number)
 
     def mark(self, address: Address) -> None:
         """Note that ``address`` is taken; it may lie outside of the sub pool."""
@@ -92,11 +86,6 @@ class AddressPool:
 
     def __contains__(self, address: Address) -> bool:
         return int(address) in self._taken
-
-    def _take(self, number: int) -> Address:
-        self._taken.add(number)
-        # IPv6 addresses below 2^32 would be read as IPv4 by a guess from the number.
-        return type(self._subnet.network_address)(number)
 
     def _nothing_left(self) -> str:
         size = max(0, self._last - self._first + 1)

@@ -32,8 +32,7 @@ class Intervals:
         return made
 
     def __contains__(self, number: int) -> bool:
-        at = bisect_right(self._firsts, number) - 1
-        return at >= 0 and number <= self._lasts[at]
+        return self.covers(number, number)
 
     def __len__(self) -> int:
         """Return the number of runs."""
@@ -43,6 +42,11 @@ class Intervals:
         """Return the end of the first run that shares a number with first..last, or None."""
         at = bisect_left(self._lasts, first)
         return self._lasts[at] if at < len(self._firsts) and self._firsts[at] <= last else None
+
+    def covers(self, first: int, last: int) -> bool:
+        """Say whether all of first..last is in the set."""
+        at = bisect_right(self._firsts, first) - 1
+        return at >= 0 and last <= self._lasts[at]
 
     def add(self, number: int) -> None:
         """Put ``number`` into the set; nothing happens when it is there."""

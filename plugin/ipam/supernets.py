@@ -132,16 +132,19 @@ def _bounds(network: Subnet) -> tuple[int, int]:
 def _nothing_left(
     supernets: Sequence[Supernet], wanted: Wanted, pools: Sequence[Subnet], reserved: Sequence[Subnet]
 ) -> str:
-    ranges = [supernet.network for supernet in supernets]
-    own = sum(any(pool.overlaps(network) for network in ranges) for pool in pools)
+    ranges = Intervals.of(_bounds(supernet.network) for supernet in supernets)
+    own = Intervals.of(_bounds(pool) for pool in pools)
+    count = sum(ranges.overlap(*_bounds(pool)) is not None for pool in pools)
     hosts = sorted(
-        {net for net in reserved if any(net.overlaps(network) for network in ranges)} - set(pools), key=_width
+        {net for net in reserved if ranges.overlap(*_bounds(net)) and not own.covers(*_bounds(net))}, key=_width
     )
     named = ", ".join(f"'{network}'" for network in hosts[:NAMED_AT_MOST])
     more = f" and {len(hosts) - NAMED_AT_MOST} more" if len(hosts) > NAMED_AT_MOST else ""
     covered = f" and the host uses {named}{more}" if hosts else ""
     sizes = ", ".join(f"'{supernet.network}' in blocks of /{supernet.size}" for supernet in supernets)
-    return f"no free {wanted.describe()} is left in {sizes}: {own} pools are taken{covered}; PYNET_POOLS adds supernets"
+    return (
+        f"no free {wanted.describe()} is left in {sizes}: {count} pools are taken{covered}; PYNET_POOLS adds supernets"
+    )
 
 
 def _width(network: Subnet) -> tuple[int, int]:

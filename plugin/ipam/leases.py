@@ -1,0 +1,76 @@
+"""What this process knows of the leases of a pool. The store decides; this saves reading it for each request."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from plugin.errors import Exhausted
+from plugin.ipam.allocator import AddressPool
+from plugin.messages import Address
+from plugin.model import Lease, Pool
+from plugin.store.base import Versioned
+
+Listing = Callable[[], Sequence[Versioned[Lease]]]
+
+
+class LeaseTable:
+    """The taken addresses of one pool, read with ``listing`` when they are first needed.
+
+    An address is handed out before it is stored, so that requests for the same pool go to the disk together. Until
+    ``settle`` or ``drop`` it counts as pending, which survives a new reading.
+    """
+
+    def __init__(self, pool: Pool, listing: Listing) -> None:
+        self._pool = pool
+        self._listing = listing
+        self._guard = threading.Lock()  # guards everything below
+        self._pending: set[Address] = set()
+        self._known: AddressPool | None = None
+
+    def take(self, *, first: bool) -> Address:
+        """Take the next free address, or the first one of the pool when it is free and ``first`` asks for it.
+
+        Raises:
+            Exhausted: the store knows no free one either.
+        """
+        with self._guard:
+            known = self._known
+            try:
+                address = (known or self._read()).take(first=first)
+            except Exhausted:
+                if known is None:
+                    raise
+                address = self._read().take(first=first)  # another host may have given some back
+            self._pending.add(address)
+            return address
+
+    def settle(self, address: Address) -> None:
+        """Note that ``address`` is stored as a lease."""
+        with self._guard:
+            self._pending.discard(address)
+            if self._known is not None:
+                self._known.mark(address)
+
+    def drop(self, address: Address) -> None:
+        """Note that ``address`` was not stored, and that what is known may be wrong."""
+        with self._guard:
+            self._pending.discard(address)
+            self._known = None
+
+    def free(self, address: Address) -> None:
+        """Note that the lease of ``address`` is gone from the store."""
+        with self._guard:
+            if self._known is not None and address not in self._pending:
+                self._known.free(address)
+
+    def _read(self) -> AddressPool:
+        leases = self._listing()
+        latest = max(leases, key=lambda lease: lease.revision, default=None)
+        self._known = AddressPool(
+            self._pool.subnet,
+            self._pool.sub_pool,
+            [int(lease.record.address) for lease in leases],
+            None if latest is None else int(latest.record.address),
+        )
+        for address in self._pending:
+            self._known.mark(address)
+        return self._known
