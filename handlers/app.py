@@ -1,4 +1,4 @@
-"""The Flask application: one route, one view, whatever the verb.
+"""The Flask application: one view, whatever the verb.
 
 The engine's client (moby pkg/plugins/client.go) sends no content type, takes nothing but 200 for success and wants a
 JSON value in it, reads ``Err`` of any other status, and takes 404 for "method not implemented". So every error has a
@@ -7,17 +7,19 @@ status of its kind and a body with both keys, ``Err`` for network drivers and ``
 
 import json
 import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import structlog
 from flask import Flask, Response, request
 from marshmallow import ValidationError
-from structlog.contextvars import bound_contextvars
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from structlog.contextvars import bind_contextvars, clear_contextvars
+from werkzeug.exceptions import HTTPException
 
 from handlers.body import read_body, sentence_of
 from handlers.ipam_driver import IPAM_VERBS
 from handlers.network_driver import NETWORK_VERBS
+from handlers.schemas.fields import describe
 from handlers.verbs import Bound, bind
 from plugin.api import IpamDriver, NetworkDriver
 from plugin.errors import InvalidRequest, PynetError
@@ -27,79 +29,108 @@ log = structlog.get_logger()
 
 MEDIA_TYPE = "application/vnd.docker.plugins.v1.2+json"
 LARGEST_BODY = 8 << 20  # bytes; a container that publishes 12,000 ports makes about 3 MB
+ACTIVATE = "Plugin.Activate"
 IMPLEMENTS = {"Implements": ["NetworkDriver", "IpamDriver"]}
+LOGGED_IDS = {"NetworkID": "network", "EndpointID": "endpoint", "PoolID": "pool"}
+SHORT_ID, SHORT_POOL = 12, 64  # characters
+
+Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def create_app(driver: NetworkDriver, ipam: IpamDriver) -> Flask:
     """Return the application that serves ``driver`` and ``ipam``."""
     app = Flask(__name__, static_folder=None)
+    app.url_map.merge_slashes = False  # no redirects: Go would repeat the call as a GET
+    app.wsgi_app = _without_host(app.wsgi_app)  # type: ignore[method-assign, assignment]
     verbs = bind("NetworkDriver", NETWORK_VERBS, driver) | bind("IpamDriver", IPAM_VERBS, ipam)
 
-    @app.route("/<path:method>", methods=["POST"])
+    @app.route("/<path:method>", methods=["POST"], provide_automatic_options=False)
     def serve(method: str) -> Response:
-        if method == "Plugin.Activate":
+        if method == ACTIVATE:
+            log.info("activated")
             return _reply(IMPLEMENTS)
-        if method not in verbs:
-            return _refuse(404, f"method '{method}' is not implemented")
-        return _logged(verbs[method])
+        return _serve(verbs[method]) if method in verbs else _not_implemented(method)
 
     @app.errorhandler(HTTPException)
-    def refuse(error: HTTPException) -> Response:
-        """Flask's own errors: another method than POST, the bare root."""
-        status = 404 if error.code == 404 else 400
-        return _refuse(status, f"{request.method} {request.path}: {(error.name or 'bad request').lower()}")
+    def refuse(_: HTTPException) -> Response:
+        """Answer what reached no view: another method than POST, the bare root."""
+        method = request.path.removeprefix("/")
+        if method == ACTIVATE or method in verbs:
+            return _refuse(400, f"{describe(request.method)[1:-1]} {method}: only POST is understood")
+        return _not_implemented(method)
 
     return app
 
 
-def _logged(verb: Bound) -> Response:
-    """Serve a request and write its one line, with the milliseconds that each layer took."""
+def _without_host(wsgi: Wsgi) -> Wsgi:
+    """Forget the Host header: engines up to 20.10.25, 23.0.6 and 24.0.4 send an empty one, and nothing reads it."""
+
+    def call(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        return wsgi({**environ, "HTTP_HOST": "pynet"}, start_response)
+
+    return call
+
+
+def _serve(verb: Bound) -> Response:
+    """Serve a request and write its one log line, with the milliseconds that each layer took."""
     start = time.perf_counter()
-    with collect() as spent, bound_contextvars(verb=verb.name):
-        response, fault, body = _serve(verb)
-        took = {f"{layer}_ms": round(seconds * 1000, 2) for layer, seconds in spent.items()}
-        fields = _identities(body) | {"ms": round((time.perf_counter() - start) * 1000, 2)} | took
-        if fault is not None:
-            log.error("refused", status=response.status_code, error=fault, **fields)
-        else:
-            (log.debug if verb.quiet else log.info)("served", **fields)
+    clear_contextvars()  # threads serve one request after the other
+    bind_contextvars(verb=verb.name)
+    with collect() as spent:
+        try:
+            response = _reply(verb.serve(_body(verb)))
+        except Exception as error:  # noqa: BLE001 - the boundary: the caller gets a sentence, the log the traceback
+            status, text = _fault(error)
+            details = {"status": status, "error": text, **_unexpected(error), **_took(start, spent)}
+            log.error("refused", **details)  # noqa: TRY400 - foreseen errors have no traceback
+            return _refuse(status, text)
+        (log.debug if verb.quiet else log.info)("served", **_took(start, spent))
     return response
 
 
-def _serve(verb: Bound) -> tuple[Response, str | None, Any]:
-    body: Any = None
-    try:
-        if verb.request is not None:
-            body = read_body(request, LARGEST_BODY)
-        return _reply(verb.serve(body)), None, body
-    except ValidationError as error:
-        return *_fault(400, f"{verb.name}: {sentence_of(error)}"), body
-    except RequestEntityTooLarge:
-        return *_fault(400, f"{verb.name}: the body is larger than {LARGEST_BODY} bytes"), body
-    except InvalidRequest as error:
-        return *_fault(400, str(error)), body
-    except PynetError as error:
-        return *_fault(500, str(error)), body
-    except Exception as error:  # the boundary: the caller gets a sentence, the log the traceback
-        log.exception("defect")
-        return *_fault(500, f"{verb.name}: internal error ({type(error).__name__}), see pynet's log"), body
+def _body(verb: Bound) -> dict[str, Any] | None:
+    """Read the body of a verb that has one, and let every log line from here on carry its ids."""
+    if verb.request is None:
+        return None
+    body = read_body(request, LARGEST_BODY)
+    known = {label: body[key] for key, label in LOGGED_IDS.items() if isinstance(body.get(key), str)}
+    bind_contextvars(**{label: text[: SHORT_POOL if label == "pool" else SHORT_ID] for label, text in known.items()})
+    return body
 
 
-def _identities(body: Any) -> dict[str, str]:
-    """Return the short ids of a request for its log line."""
-    names = {"NetworkID": "network", "EndpointID": "endpoint", "PoolID": "pool"}
-    known = body if isinstance(body, dict) else {}
-    short = {label: str(known[key]) for key, label in names.items() if key in known}
-    return {label: text if label == "pool" else text[:12] for label, text in short.items()}
+def _fault(error: Exception) -> tuple[int, str]:
+    """Return the status and the sentence of an error; the engine puts the method's name in front."""
+    match error:
+        case ValidationError():
+            return 400, sentence_of(error)
+        case InvalidRequest():
+            return 400, str(error)
+        case PynetError():
+            return 500, str(error)
+        case _:
+            return 500, f"internal error ({type(error).__name__}), see the log of pynet"
 
 
-def _fault(status: int, text: str) -> tuple[Response, str]:
-    return _refuse(status, text), text
+def _unexpected(error: Exception) -> dict[str, Any]:
+    """Return what only the log says: undo steps that failed, and the traceback of a defect."""
+    notes = getattr(error, "__notes__", None)
+    foreseen = isinstance(error, PynetError | ValidationError)
+    return ({"notes": notes} if notes else {}) | ({} if foreseen else {"exc_info": error})
+
+
+def _took(start: float, spent: Mapping[str, float]) -> dict[str, float]:
+    layers = {f"{layer}_ms": round(seconds * 1000, 2) for layer, seconds in spent.items()}
+    return {"ms": round((time.perf_counter() - start) * 1000, 2)} | layers
 
 
 def _reply(value: Any, status: int = 200) -> Response:
-    return Response(json.dumps(value, separators=(",", ":")) + "\n", status, content_type=MEDIA_TYPE)
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return Response(text + "\n", status, content_type=MEDIA_TYPE)
 
 
 def _refuse(status: int, text: str) -> Response:
     return _reply({"Err": text, "Error": text}, status)
+
+
+def _not_implemented(method: str) -> Response:
+    return _refuse(404, f"method {describe(method)} is not implemented")

@@ -6,59 +6,84 @@ from typing import Any
 
 from flask import Request
 from marshmallow import ValidationError
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from handlers.schemas.fields import describe
 from plugin.errors import InvalidRequest
 
+SHOWN_ERRORS = 3
 
-def read_body(request: Request, largest: int) -> Any:
-    """Return the JSON value of the body, whatever its content type says.
+
+def read_body(request: Request, largest: int) -> dict[str, Any]:
+    """Return the JSON object in the body, whatever its content type says.
 
     Raises:
-        RequestEntityTooLarge: more than ``largest`` bytes were announced.
-        InvalidRequest: there is no body, it ends early, or it is no JSON object.
+        InvalidRequest: there is no body, it ends early, holds more than ``largest`` bytes, or is no JSON object.
     """
-    announced = request.content_length or 0
-    if announced > largest:
-        raise RequestEntityTooLarge
-    data = request.get_data(cache=False)
-    method = request.path.lstrip("/")
+    data = _read(request, largest)
     if not data.strip():
         raise InvalidRequest(
-            f"{method}: the body is empty; the engine sends none when it repeats a call whose connection broke, "
-            "and the first attempt may have been carried out"
+            "the body is empty; the engine sends none when it repeats a call whose connection broke, "
+            "so an earlier attempt may have been carried out"
         )
-    if len(data) < announced:
-        raise InvalidRequest(f"{method}: the body ends after {len(data)} of {announced} bytes")
-    value = _parse(method, data)
+    value = _parse(data)
     if not isinstance(value, dict):
-        raise InvalidRequest(f"{method}: the body must be a JSON object, not {describe(value)}")
+        raise InvalidRequest(f"the body has to be a JSON object; it is {describe(value)}")
     return value
 
 
-def _parse(method: str, data: bytes) -> Any:
+def _read(request: Request, largest: int) -> bytes:
+    """Read what was announced, or fail before the first byte if that is too much."""
+    request.max_content_length = largest
     try:
-        return json.loads(data, parse_constant=_refuse_constant)
+        return request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raise InvalidRequest(f"the body is larger than {largest} bytes") from None
+    except (ClientDisconnected, OSError):
+        raise InvalidRequest(f"the body ends before the {request.content_length} bytes that were announced") from None
+
+
+def _parse(data: bytes) -> Any:
+    try:
+        value = json.loads(data.decode(), parse_constant=_refuse_constant)
+        if b"\\ud" in data.lower():
+            _refuse_surrogates(value)
     except RecursionError:
-        raise InvalidRequest(f"{method}: the body is nested too deeply") from None
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are both of this kind
-        raise InvalidRequest(f"{method}: the body is not JSON: {error}") from error
+        raise InvalidRequest("the body is nested too deeply") from None
+    except ValueError as error:  # of JSON, of UTF-8 and of numbers with thousands of digits
+        raise InvalidRequest(f"the body is not JSON: {error}") from None
+    return value
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON value")
 
 
+def _refuse_surrogates(value: Any) -> None:
+    """Half a surrogate pair passes for JSON, and then neither a log nor a store can write it."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("a text holds half of a surrogate pair") from None
+
+
 def sentence_of(error: ValidationError) -> str:
-    """Return marshmallow's tree of errors as one sentence; each leaf names the field, its value and the rule."""
-    return "; ".join(f"{'.'.join(path)} {rule}" for path, rule in _leaves(error.messages))
+    """Return marshmallow's tree of errors as one sentence; each part names a field, its value and the rule."""
+    parts = [f"field '{_path(path)}' {rule}" for path, rule in _leaves(error.messages)]
+    more = len(parts) - SHOWN_ERRORS
+    return "; ".join(parts[:SHOWN_ERRORS]) + (f"; and {more} more" if more > 0 else "")
 
 
-def _leaves(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+def _path(path: tuple[Any, ...]) -> str:
+    """Write ("Options", "generic", 0) as ``Options.generic[0]``, no longer than a value is shown."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path if step != "")
+    return describe(text.removeprefix("."))[1:-1]
+
+
+def _leaves(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
     if isinstance(node, dict):
         for key, child in node.items():
-            yield from _leaves(child, path if key == "_schema" else (*path, str(key)))
+            yield from _leaves(child, path if key == "_schema" else (*path, key))
     elif isinstance(node, list):
         for child in node:
             yield from _leaves(child, path)
