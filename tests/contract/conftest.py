@@ -1,0 +1,40 @@
+"""The real application over an imaginary host."""
+
+import pytest
+from flask.testing import FlaskClient
+
+from handlers.app import create_app
+from plugin.ipam.supernets import parse_supernets
+from plugin.ipam_driver import Ipam
+from plugin.messages import Subnet
+from tests.fakes import World
+
+
+class NoNetworks:
+    """A host that uses nothing yet."""
+
+    def in_use(self) -> list[Subnet]:
+        """Return nothing."""
+        return []
+
+
+class Service:
+    """A client of the application, and what lies behind it."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        ipam = Ipam(self.world.store, NoNetworks(), parse_supernets("", "0123456789abcdef"))
+        self.client: FlaskClient = create_app(self.world.driver, ipam).test_client()
+
+    def post(self, method: str, body: bytes | str = b"") -> tuple[int, dict[str, object]]:
+        """Send a request as the engine does, without a content type; return status and reply."""
+        answer = self.client.post(f"/{method}", data=body)
+        reply = answer.get_json(force=True)
+        assert isinstance(reply, dict)
+        return answer.status_code, reply
+
+
+@pytest.fixture
+def service() -> Service:
+    """Return a fresh service."""
+    return Service()
