@@ -17,7 +17,7 @@ from tests.engine.lab.outside import Outside
 from tests.engine.lab.scene import Scene
 
 REPORTS = pytest.StashKey[dict[str, str]]()
-SHOWN = 6000  # characters of a log that a failure shows
+SHOWN_LINES, SHOWN_COLUMNS = 25, 500  # of a log, with a failure
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -119,5 +119,7 @@ def pytest_runtest_makereport(
     if call.excinfo is not None and report.failed and isinstance(host, Host):
         for program in ("pynet", "dockerd"):
             if host.log(program).exists():
-                report.sections.append((f"end of the log of {program}", host.log(program).read_text()[-SHOWN:]))
+                lines = host.log(program).read_text(errors="replace").splitlines()[-SHOWN_LINES:]
+                text = "\n".join(line[:SHOWN_COLUMNS] for line in lines)
+                report.sections.append((f"end of the log of {program}", text))
     return report

@@ -31,11 +31,12 @@ class Outside(AbstractContextManager["Outside"]):
         host.net("ip", "link", "add", LINK, "type", "veth", "peer", "name", "eth0", "netns", str(self._echo.pid))
         for family, address in (("-4", HOST4 + "/24"), ("-6", HOST6 + "/64")):
             host.net("ip", family, "address", "add", address, "dev", LINK, *_nodad(family))
-        host.net("ip", "link", "set", LINK, "up")
+        # No link-local addresses: they come seconds later, and a snapshot would take them for something left behind.
+        host.net("ip", "link", "set", LINK, "addrgenmode", "none", "up")
         self.exec("ip", "link", "set", "lo", "up")
         for family, address in (("-4", OUTSIDE4 + "/24"), ("-6", OUTSIDE6 + "/64")):
             self.exec("ip", family, "address", "add", address, "dev", "eth0", *_nodad(family))
-        self.exec("ip", "link", "set", "eth0", "up")
+        self.exec("ip", "link", "set", "eth0", "addrgenmode", "none", "up")
 
     def exec(self, *argv: str) -> str:
         """Run a command of the machine in the outside's network namespace."""

@@ -8,6 +8,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.engine.lab import image
 from tests.engine.lab.host import Host
 from tests.engine.lab.outside import PORT
@@ -16,6 +18,12 @@ from tests.engine.lab.shell import CommandFailed, run
 QUICK = ("--log-driver", "none", "--stop-signal", "KILL")  # sleep as process 1 ignores SIGTERM
 PROBE = Path(__file__).with_name("probe.py")
 _numbers = count(1)
+
+
+def not_yet(reason: str) -> pytest.MarkDecorator:
+    """Run a test with both drivers, where pynet cannot do it yet; fails as soon as it can."""
+    mark = pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError)
+    return pytest.mark.parametrize("driver", ["bridge", pytest.param("pynet", marks=mark)], indirect=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 import os
 import shlex
-import socket
 from collections.abc import Mapping
+from http.client import HTTPException
 
+from tests.engine.lab.api import Api
 from tests.engine.lab.host import REPOSITORY, Host
 from tests.engine.lab.process import Process, wait_until
 
@@ -27,19 +28,25 @@ class Plugin:
         self.log = host.log(name)
 
     def start(self) -> None:
-        """Start it and wait until its socket accepts connections."""
+        """Start it and wait until it serves: its socket is there before the program is ready."""
         assert self._process is None, f"{self.name} runs already"
         self._process = process = self._host.spawn(self.name, *self._argv, env=self._env)
         try:
-            wait_until(lambda: self._accepts() or not process.alive, f"{self.name} to serve its socket")
+            wait_until(lambda: self._serves() or not process.alive, f"{self.name} to serve its socket")
             assert process.alive, f"{self.name} ended at once"
         except AssertionError as error:
             error.add_note(self.log.read_text()[-3000:])
             raise
 
-    def _accepts(self) -> bool:
-        with socket.socket(socket.AF_UNIX) as probe:
-            return probe.connect_ex(str(self._host.path(f"{PLUGINS}/{self.name}.sock"))) == 0
+    def _serves(self) -> bool:
+        api = Api(self._host.path(f"{PLUGINS}/{self.name}.sock"))
+        try:
+            api.call("POST", "/Plugin.Activate")
+        except (OSError, HTTPException):
+            return False
+        finally:
+            api.close()
+        return True
 
     @property
     def pids(self) -> list[int]:
@@ -67,4 +74,4 @@ class Plugin:
 def pynet(host: Host, **env: str) -> Plugin:
     """Return pynet with its default socket and state folder; ``PYNET_COMMAND`` names another program to test."""
     command = tuple(shlex.split(os.environ.get("PYNET_COMMAND", ""))) or PYNET
-    return Plugin(host, "pynet", command, {"PYNET_LOG_LEVEL": "debug"} | env)
+    return Plugin(host, "pynet", command, env)

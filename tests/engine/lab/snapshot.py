@@ -1,6 +1,6 @@
 """What networking leaves on a host, as lines of text: equal before and after is how a test says "nothing is left".
 
-Left out: neighbours and counters, which change by themselves.
+Left out: neighbours, counters and whether a link has a carrier, which change by themselves.
 """
 
 import difflib
@@ -13,7 +13,8 @@ from typing import Any
 
 from tests.engine.lab.host import Host
 
-LINK_KEYS = ("ifname", "flags", "mtu", "qdisc", "operstate", "group", "txqlen", "link_type", "address", "master")
+LINK_KEYS = ("ifname", "mtu", "qdisc", "group", "txqlen", "link_type", "address", "master", "ifalias")
+CARRIER = {"NO-CARRIER", "LOWER_UP"}
 ADDRESS_KEYS = ("family", "local", "prefixlen", "broadcast", "scope", "label")
 SETTINGS = ("/proc/sys/net/ipv4", "/proc/sys/net/ipv6", "/proc/sys/net/bridge", "/proc/sys/net/netfilter")
 VOLATILE = re.compile(r"nf_conntrack_count|stable_secret|tcp_fastopen_key|/inet_peer|nf_conntrack_events")
@@ -55,14 +56,15 @@ def unchanged(host: Host) -> Iterator[None]:
 def _links(host: Host) -> Iterator[str]:
     links: list[dict[str, Any]] = json.loads(host.net("ip", "-j", "address"))
     for link in sorted(links, key=lambda link: str(link["ifname"])):
-        yield "link " + " ".join(f"{key}={link[key]}" for key in LINK_KEYS if key in link)
+        flags = ",".join(flag for flag in link["flags"] if flag not in CARRIER)
+        yield " ".join(["link", flags, *(f"{key}={link[key]}" for key in LINK_KEYS if key in link)])
         for address in link["addr_info"]:
             facts = " ".join(f"{key}={address[key]}" for key in ADDRESS_KEYS if key in address)
             yield f"address {link['ifname']} {facts}"
 
 
 def _lines(kind: str, text: str) -> list[str]:
-    return sorted(f"{kind} {line.strip()}" for line in text.splitlines())
+    return sorted(f"{kind} {line.removesuffix('linkdown').strip()}" for line in text.replace(" \n", "\n").splitlines())
 
 
 def _firewall(host: Host) -> Iterator[str]:

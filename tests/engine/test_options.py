@@ -1,0 +1,43 @@
+"""Options of networks and containers that Docker's bridge driver knows."""
+
+from tests.engine.lab.scene import Scene, not_yet
+
+MTU = "com.docker.network.driver.mtu"
+PREFIX = "com.docker.network.container_iface_prefix"
+NAME = "com.docker.network.bridge.name"
+
+
+def test_the_mtu_holds_on_both_ends(scene: Scene) -> None:
+    """The container's link has it, and so does the host's end of the pair: a packet of that size passes, unsplit."""
+    net = scene.network("-o", f"{MTU}=1400")
+    one, two = scene.container(net), scene.container(net)
+    assert "mtu 1400" in one.exec("ip", "link", "show", "eth0")
+    links = scene.host.net("ip", "-o", "link", "show", "type", "veth").splitlines()
+    ends = [link for link in links if " master " in link]
+    assert len(ends) == 2
+    assert all("mtu 1400" in end for end in ends)
+    assert one.reaches(two.ip(net))
+
+
+def test_the_prefix_of_interface_names_is_the_users(scene: Scene) -> None:
+    """Links inside the container are called ``lan0``, not ``eth0``."""
+    net = scene.network("-o", f"{PREFIX}=lan")
+    one, two = scene.container(net), scene.container(net)
+    assert "lan0" in one.exec("ip", "link")
+    assert "eth0" not in one.exec("ip", "link")
+    assert one.reaches(two.name)
+
+
+@not_yet("pynet names its bridges itself")
+def test_the_bridge_is_called_as_the_user_says(scene: Scene) -> None:
+    """The bridge has the chosen name while the network lives, and is gone after it."""
+    net = scene.network("-o", f"{NAME}=br-mine")
+    assert "br-mine" in scene.host.net("ip", "-o", "link", "show", "type", "bridge")
+    scene.remove(net)
+    assert "br-mine" not in scene.host.net("ip", "-o", "link", "show", "type", "bridge")
+
+
+def test_options_of_others_are_ignored(scene: Scene) -> None:
+    """A key that nobody knows is no error, as with the built-in driver, so that any Compose file works."""
+    net = scene.network("-o", "org.example.colour=green")
+    assert scene.host.docker.inspect("network", net)["Options"] == {"org.example.colour": "green"}
