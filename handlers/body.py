@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Request
 from marshmallow import ValidationError
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected
 
 from handlers.schemas.fields import describe
 from plugin.errors import InvalidRequest
@@ -33,14 +33,26 @@ def read_body(request: Request, largest: int) -> dict[str, Any]:
 
 
 def _read(request: Request, largest: int) -> bytes:
-    """Read what was announced, or fail before the first byte if that is too much."""
-    request.max_content_length = largest
+    """Read what was announced, or fail before the first byte if that is too much.
+
+    The server ends the stream where the body ends, announced or chunked, so werkzeug checks neither length itself.
+    """
+    announced = request.content_length or 0
+    request.max_content_length = largest + 1
+    data = b"" if announced > largest else _all(request)
+    if max(announced, len(data)) > largest:
+        raise InvalidRequest(f"the body is larger than {largest} bytes")
+    if len(data) < announced:
+        raise InvalidRequest(f"the body ends before the {announced} bytes that were announced")
+    return data
+
+
+def _all(request: Request) -> bytes:
+    """Return as much of the body as came before the caller hung up."""
     try:
         return request.get_data(cache=False)
-    except RequestEntityTooLarge:
-        raise InvalidRequest(f"the body is larger than {largest} bytes") from None
     except (ClientDisconnected, OSError):
-        raise InvalidRequest(f"the body ends before the {request.content_length} bytes that were announced") from None
+        return b""
 
 
 def _parse(data: bytes) -> Any:

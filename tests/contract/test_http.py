@@ -1,0 +1,137 @@
+"""What an engine, or a broken one, puts on the socket; answered by the real server."""
+
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.contract.contract import error_validator, validator
+
+HEADERS = "User-Agent: Go-http-client/1.1\r\nAccept: application/vnd.docker.plugins.v1.2+json\r\n"
+ACTIVATE = f"POST /Plugin.Activate HTTP/1.1\r\nHost: plugin.moby.localhost\r\n{HEADERS}Content-Length: 0\r\n\r\n"
+DELETE = f"POST /NetworkDriver.DeleteNetwork HTTP/1.1\r\nHost: \r\n{HEADERS}"
+TIMEOUT = 20.0  # seconds; nothing here takes one, a hang must not take for ever
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Path of a socket that is served; clients queue while the server starts."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        path = str(Path(folder) / "pynet.sock")
+        listener.bind(path)
+        listener.listen(64)
+        number = str(listener.fileno())
+        command = [sys.executable, "-m", "tests.contract.serving", number]
+        server = subprocess.Popen(command, pass_fds=[listener.fileno()], stderr=subprocess.DEVNULL)
+        try:
+            yield path
+        finally:
+            server.terminate()
+            server.wait(TIMEOUT)
+
+
+def dial(address: str) -> socket.socket:
+    """Connect as the engine does."""
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(TIMEOUT)
+    client.connect(address)
+    return client
+
+
+def exchange(address: str, data: str, *, half_close: bool = False) -> tuple[int, str, dict[str, object]]:
+    """Send bytes as they are; return status, headers and body of what comes back before the server closes."""
+    answer = b""
+    with dial(address) as client:
+        with suppress(BrokenPipeError):  # an answer may come before everything is read
+            client.sendall(data.encode())
+            if half_close:
+                client.shutdown(socket.SHUT_WR)
+        with suppress(ConnectionResetError):
+            while part := client.recv(65536):
+                answer += part
+    head, _, body = answer.decode().partition("\r\n\r\n")
+    return int(head.split(" ")[1]), head, json.loads(body)
+
+
+def request(body: str, length: int | None = None) -> str:
+    """Return a DeleteNetwork request that announces ``length`` bytes."""
+    return f"{DELETE}Content-Length: {len(body) if length is None else length}\r\n\r\n{body}"
+
+
+HOSTS = ["Host: \r\n", "Host: plugin.moby.localhost\r\n", "Host: /run/x.sock\r\n", "Host: a:b:c\r\n", "Host: [::\r\n"]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_any_host_is_served(address: str, host: str) -> None:
+    """20.10 sends an empty Host, newer engines a made-up one; the reply has a length and ends the connection."""
+    wish = ACTIVATE.replace("Host: plugin.moby.localhost\r\n", host)
+    status, head, reply = exchange(address, wish)
+
+    assert status == 200
+    validator("Plugin.Activate", "reply").validate(reply)
+    for header in ("content-length:", "connection: close", "content-type: application/vnd.docker.plugins.v1.2+json"):
+        assert header in head.lower()
+
+
+def test_a_body_needs_no_content_type(address: str) -> None:
+    """The engine never sends one."""
+    assert exchange(address, request('{"NetworkID":"a1"}\n'))[::2] == (200, {})
+
+
+def test_a_chunked_body_is_read(address: str) -> None:
+    """No engine sends one, but a proxy between may."""
+    chunks = '12\r\n{"NetworkID":"a1"}\r\n0\r\n\r\n'
+
+    assert exchange(address, f"{DELETE}Transfer-Encoding: chunked\r\n\r\n{chunks}")[::2] == (200, {})
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (request(""), "an earlier attempt may have been carried out"),
+        (request('{"NetworkID":', 400), "ends before the 400 bytes"),
+        (request("", 400), "ends before the 400 bytes"),
+        (request("", 9 << 20), "larger than 8388608 bytes"),
+        (f"{DELETE}Transfer-Encoding: chunked\r\n\r\n900000\r\n{'a' * (9 << 20)}\r\n0\r\n\r\n", "larger than 8388608"),
+    ],
+    ids=["drained", "half", "none of it", "too much announced", "too much sent"],
+)
+def test_a_broken_body_is_refused(address: str, data: str, words: str) -> None:
+    """A retry without its body, a caller that dies half-way and one that never ends get status 400 and a sentence."""
+    status, _, reply = exchange(address, data, half_close=True)
+
+    assert status == 400
+    error_validator().validate(reply)
+    assert words in str(reply["Err"])
+
+
+def test_too_much_is_refused_before_it_is_read(address: str) -> None:
+    """The announced length is enough to refuse: the answer comes while the caller still holds the body back."""
+    status, _, reply = exchange(address, request("", 9 << 20))
+
+    assert (status, "larger than" in str(reply["Err"])) == (400, True)
+
+
+@pytest.mark.parametrize("data", ["", "POST /NetworkDriver.Del", request("")[:-2], "\x16\x03\x01\x02"])
+def test_callers_that_hang_up_harm_nobody(address: str, data: str) -> None:
+    """The engine probes a managed plugin by connecting and closing; more of them than threads change nothing."""
+    for _ in range(8):
+        with dial(address) as client:
+            client.sendall(data.encode())
+
+    assert exchange(address, ACTIVATE)[0] == 200
+
+
+def test_callers_that_say_nothing_hold_nobody_up(address: str) -> None:
+    """Silent connections take a thread each for a while; as long as one is left, a request is served."""
+    with ExitStack() as silent:
+        for _ in range(3):
+            silent.enter_context(dial(address))
+
+        assert exchange(address, ACTIVATE)[0] == 200
