@@ -20,9 +20,8 @@ class Supernet:
     size: int
 
 
-DEFAULT_IPV4 = Supernet(
-    IPv4Network("10.200.0.0/13"), 24
-)  # 2,048 pools; Docker's own come from 172.17/12 and 192.168/16
+# 2,048 pools each; the second is for hosts whose VPN routes all of 10.0.0.0/8.
+DEFAULT_IPV4 = (Supernet(IPv4Network("10.200.0.0/13"), 24), Supernet(IPv4Network("172.24.0.0/13"), 24))
 
 
 def default_ipv6(machine_id: str) -> Supernet:
@@ -44,7 +43,7 @@ def parse_supernets(text: str, machine_id: str) -> tuple[Supernet, ...]:
     found = [_parse_supernet(entry.strip()) for entry in text.split(",") if entry.strip()]
     versions = {supernet.network.version for supernet in found}
     if 4 not in versions:
-        found.append(DEFAULT_IPV4)
+        found.extend(DEFAULT_IPV4)
     if 6 not in versions:
         found.append(default_ipv6(machine_id))
     return tuple(found)
@@ -53,11 +52,12 @@ def parse_supernets(text: str, machine_id: str) -> tuple[Supernet, ...]:
 def _parse_supernet(entry: str) -> Supernet:
     # The last colon is the separator: the others belong to an IPv6 prefix.
     prefix, colon, length = entry.rpartition(":")
+    if not colon or "/" not in prefix:
+        raise InvalidRequest(f"read supernet '{entry}': it is not of the form 10.200.0.0/13:24")
     try:
         network = ip_network(prefix)
     except ValueError as error:
-        reason = str(error) if colon and "/" in prefix else "it is not of the form 10.200.0.0/13:24"
-        raise InvalidRequest(f"read supernet '{entry}': {reason}") from error
+        raise InvalidRequest(f"read supernet '{entry}': {error}") from error
     if not (length.isascii() and length.isdigit() and network.prefixlen <= int(length) <= network.max_prefixlen):
         raise InvalidRequest(
             f"read supernet '{entry}': '{length}' is no prefix length between {network.prefixlen} and "
@@ -126,7 +126,8 @@ def _spans(supernets: Sequence[Supernet], last: Subnet | None) -> Iterator[tuple
 
 
 def _bounds(network: Subnet) -> tuple[int, int]:
-    return int(network.network_address), int(network.broadcast_address)
+    first = int(network.network_address)
+    return first, first + (1 << (network.max_prefixlen - network.prefixlen)) - 1
 
 
 def _nothing_left(
