@@ -7,7 +7,7 @@ status of its kind and a body with both keys, ``Err`` for network drivers and ``
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -34,14 +34,10 @@ IMPLEMENTS = {"Implements": ["NetworkDriver", "IpamDriver"]}
 LOGGED_IDS = {"NetworkID": "network", "EndpointID": "endpoint", "PoolID": "pool"}
 SHORT_ID, SHORT_POOL = 12, 64  # characters
 
-Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
-
 
 def create_app(driver: NetworkDriver, ipam: IpamDriver) -> Flask:
     """Return the application that serves ``driver`` and ``ipam``."""
     app = Flask(__name__, static_folder=None)
-    app.url_map.merge_slashes = False  # no redirects: Go would repeat the call as a GET
-    app.wsgi_app = _without_host(app.wsgi_app)  # type: ignore[method-assign, assignment]
     verbs = bind("NetworkDriver", NETWORK_VERBS, driver) | bind("IpamDriver", IPAM_VERBS, ipam)
 
     @app.route("/<path:method>", methods=["POST"], provide_automatic_options=False)
@@ -60,15 +56,6 @@ def create_app(driver: NetworkDriver, ipam: IpamDriver) -> Flask:
         return _not_implemented(method)
 
     return app
-
-
-def _without_host(wsgi: Wsgi) -> Wsgi:
-    """Forget the Host header: engines up to 20.10.25, 23.0.6 and 24.0.4 send an empty one, and nothing reads it."""
-
-    def call(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        return wsgi({**environ, "HTTP_HOST": "pynet"}, start_response)
-
-    return call
 
 
 def _serve(verb: Bound) -> Response:

@@ -64,7 +64,15 @@ def request(body: str, length: int | None = None) -> str:
     return f"{DELETE}Content-Length: {len(body) if length is None else length}\r\n\r\n{body}"
 
 
-HOSTS = ["Host: \r\n", "Host: plugin.moby.localhost\r\n", "Host: /run/x.sock\r\n", "Host: a:b:c\r\n", "Host: [::\r\n"]
+HOSTS = [
+    "Host: \r\n",
+    "Host: plugin.moby.localhost\r\n",
+    "Host: /run/x.sock\r\n",
+    "Host: a:b:c\r\n",
+    "Host: [::\r\n",
+    "Host: é x\r\n",
+    "Host: \r\nHost: \r\n",
+]
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -77,6 +85,15 @@ def test_any_host_is_served(address: str, host: str) -> None:
     validator("Plugin.Activate", "reply").validate(reply)
     for header in ("content-length:", "connection: close", "content-type: application/vnd.docker.plugins.v1.2+json"):
         assert header in head.lower()
+
+
+@pytest.mark.parametrize("path", ["/", "/x//Plugin.Activate", "/Plugin.Activate/", "/%00", "/%ff"])
+def test_an_unknown_path_is_not_implemented(address: str, path: str) -> None:
+    """Never a redirect: the engine's client would follow it with a GET."""
+    status, _, reply = exchange(address, ACTIVATE.replace("/Plugin.Activate", path, 1))
+
+    assert status == 404
+    error_validator().validate(reply)
 
 
 def test_a_body_needs_no_content_type(address: str) -> None:
