@@ -71,7 +71,6 @@ HOSTS = [
     "Host: a:b:c\r\n",
     "Host: [::\r\n",
     "Host: é x\r\n",
-    "Host: \r\nHost: \r\n",
 ]
 
 
