@@ -20,7 +20,7 @@ V4, V6 = "10.31.0.0/24", "fd00:31::/64"
 def test_containers_talk_over_every_family_of_the_network(scene: Scene, arguments: tuple[str, ...]) -> None:
     """Each family that was asked for gives an address of its subnet, a default route, and reachability."""
     net = scene.network(*arguments)
-    one, two = scene.container(net), scene.container(net)
+    one, two = scene.containers(net, 2)
     assert one.reaches(two.ip(net))
     assert "default via" in one.exec("ip", "route")
     if "--ipv6" in arguments:
@@ -34,7 +34,7 @@ def test_ipv6_only(scene: Scene) -> None:
     if not scene.host.engine.at_least_28:
         pytest.skip("--ipv4=false came with 28.0")
     net = scene.network("--ipv4=false", "--ipv6")
-    one, two = scene.container(net), scene.container(net)
+    one, two = scene.containers(net, 2)
     assert one.ip(net) == ""
     assert "inet " not in one.exec("ip", "address", "show", "eth0")
     assert one.reaches(two.ip6(net))

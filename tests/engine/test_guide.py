@@ -49,7 +49,7 @@ def test_a_container_on_two_networks_reaches_both(scene: Scene) -> None:
 def test_disconnect_takes_a_running_container_off_and_connect_puts_it_back(scene: Scene) -> None:
     """After disconnect the interface is gone and the peer unreachable; connect brings both back."""
     docker, web = scene.host.docker, scene.network()
-    one, two = scene.container(web), scene.container(web)
+    one, two = scene.containers(web, 2)
     docker("network", "disconnect", web, one.name)
     assert "eth0" not in one.exec("ip", "link")
     assert not one.reaches(two.ip(web))
@@ -72,7 +72,7 @@ def test_a_network_with_a_container_cannot_be_removed(scene: Scene) -> None:
 def test_a_stopped_container_comes_back_on_its_network(scene: Scene) -> None:
     """Stop and start, restart, pause and rename leave the container on its network."""
     docker, web = scene.host.docker, scene.network()
-    one, two = scene.container(web), scene.container(web)
+    one, two = scene.containers(web, 2)
     docker("stop", one.name)
     assert not two.reaches(two.ip(web).rsplit(".", 1)[0] + ".99")
     docker("start", one.name)

@@ -44,6 +44,8 @@ def test_ipv6_traffic_to_the_outside_leaves_with_the_hosts_address(scene: Scene)
 @not_yet("pynet always masquerades")
 def test_masquerading_can_be_switched_off(scene: Scene, outside: Outside) -> None:
     """Without it the outside sees the container's own address, when it knows the way back."""
+    if scene.driver == "bridge" and scene.host.engine.at_least_28:
+        pytest.skip("from 28.0 on the built-in driver drops what comes for a container's own address")
     net = scene.network("-o", "com.docker.network.bridge.enable_ip_masquerade=false", "--subnet", "10.33.0.0/24")
     one = scene.container(net)
     outside.route("10.33.0.0/24")
@@ -57,7 +59,7 @@ def test_masquerading_can_be_switched_off(scene: Scene, outside: Outside) -> Non
 def test_an_internal_network_has_no_way_out_and_no_way_in(scene: Scene, outside: Outside) -> None:
     """Members talk to each other; nothing beyond the host answers, and the outside cannot come in even with a route."""
     net = scene.network("--internal", "--subnet", INTERNAL)
-    one, two = scene.container(net), scene.container(net)
+    one, two = scene.containers(net, 2)
     assert one.reaches(two.name)
     one.net("ip", "route", "replace", "default", "dev", "eth0")
     assert one.seen_by(OUTSIDE4) == ""
@@ -89,7 +91,7 @@ def test_a_network_does_not_reach_those_of_the_built_in_driver(scene: Scene, nei
 def test_icc_can_be_switched_off(scene: Scene) -> None:
     """With ``enable_icc=false`` containers of one network do not reach each other, but the gateway."""
     net = scene.network("-o", "com.docker.network.bridge.enable_icc=false", "--subnet", "10.34.0.0/24")
-    one, two = scene.container(net), scene.container(net)
+    one, two = scene.containers(net, 2)
     assert not one.reaches(two.ip(net))
     assert one.reaches("10.34.0.1")
 

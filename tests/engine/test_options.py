@@ -1,6 +1,7 @@
 """Options of networks and containers that Docker's bridge driver knows."""
 
 from tests.engine.lab.scene import Scene, not_yet
+from tests.engine.lab.snapshot import unchanged
 
 MTU = "com.docker.network.driver.mtu"
 PREFIX = "com.docker.network.container_iface_prefix"
@@ -10,7 +11,7 @@ NAME = "com.docker.network.bridge.name"
 def test_the_mtu_holds_on_both_ends(scene: Scene) -> None:
     """The container's link has it, and so does the host's end of the pair: a packet of that size passes, unsplit."""
     net = scene.network("-o", f"{MTU}=1400")
-    one, two = scene.container(net), scene.container(net)
+    one, two = scene.containers(net, 2)
     assert "mtu 1400" in one.exec("ip", "link", "show", "eth0")
     links = scene.host.net("ip", "-o", "link", "show", "type", "veth").splitlines()
     ends = [link for link in links if " master " in link]
@@ -22,7 +23,7 @@ def test_the_mtu_holds_on_both_ends(scene: Scene) -> None:
 def test_the_prefix_of_interface_names_is_the_users(scene: Scene) -> None:
     """Links inside the container are called ``lan0``, not ``eth0``."""
     net = scene.network("-o", f"{PREFIX}=lan")
-    one, two = scene.container(net), scene.container(net)
+    one, two = scene.containers(net, 2)
     assert "lan0" in one.exec("ip", "link")
     assert "eth0" not in one.exec("ip", "link")
     assert one.reaches(two.name)
@@ -30,11 +31,12 @@ def test_the_prefix_of_interface_names_is_the_users(scene: Scene) -> None:
 
 @not_yet("pynet names its bridges itself")
 def test_the_bridge_is_called_as_the_user_says(scene: Scene) -> None:
-    """The bridge has the chosen name while the network lives, and is gone after it."""
+    """The bridge has the chosen name while the network lives, and another one is gone after its network."""
     net = scene.network("-o", f"{NAME}=br-mine")
     assert "br-mine" in scene.host.net("ip", "-o", "link", "show", "type", "bridge")
-    scene.remove(net)
-    assert "br-mine" not in scene.host.net("ip", "-o", "link", "show", "type", "bridge")
+    with unchanged(scene.host):
+        scene.remove(scene.network("-o", f"{NAME}=br-mine2"))
+    assert net in scene.host.docker("network", "ls", "--format", "{{.Name}}")
 
 
 def test_options_of_others_are_ignored(scene: Scene) -> None:

@@ -6,6 +6,7 @@ Left out: neighbours, counters and whether a link has a carrier, which change by
 import difflib
 import json
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from tests.engine.lab.host import Host
 
 LINK_KEYS = ("ifname", "mtu", "qdisc", "group", "txqlen", "link_type", "address", "master", "ifalias")
+SETTLES = 5.0  # seconds that both drivers may take to finish a removal in the background
 CARRIER = {"NO-CARRIER", "LOWER_UP"}
 ADDRESS_KEYS = ("family", "local", "prefixlen", "broadcast", "scope", "label")
 SETTINGS = ("/proc/sys/net/ipv4", "/proc/sys/net/ipv6", "/proc/sys/net/bridge", "/proc/sys/net/netfilter")
@@ -42,14 +44,16 @@ def difference(before: list[str], after: list[str]) -> str:
 
 @contextmanager
 def unchanged(host: Host) -> Iterator[None]:
-    """Assert that the host looks the same after the block as before.
+    """Assert that the host looks the same after the block as before, or soon after: links go in the background.
 
     Raises:
         AssertionError: something came or went; the text lists it.
     """
     before = take(host)
     yield
-    changes = difference(before, take(host))
+    deadline = time.monotonic() + SETTLES
+    while (changes := difference(before, take(host))) and time.monotonic() < deadline:
+        time.sleep(0.1)
     assert not changes, f"left behind (+) or missing (-) on the host:\n{changes}"
 
 
