@@ -33,7 +33,7 @@ POOLS = Option(
     "",
     "supernets as CIDR:LENGTH, separated by commas",
     "where pools come from when no subnet is given; a family that is left out has its default, "
-    "10.200.0.0/13:24 (2,048 pools) or a /48 of this host's own in /64s",
+    "10.200.0.0/13:24,172.24.0.0/13:24 (2,048 pools each) or a /48 of this host's own in /64s",
 )
 
 SETTINGS: tuple[Option[Any], ...] = (SOCKET, STATE_DIR, LOG_LEVEL, LOG_FORMAT, THREADS, POOLS)

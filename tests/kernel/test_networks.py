@@ -3,7 +3,6 @@
 from ipaddress import IPv4Interface
 
 import pytest
-from plugin.store.memory import MemoryStore
 
 from netlink.kernel import Kernel
 from netlink.nftables import Nftables, open_runner
@@ -15,6 +14,7 @@ from plugin.messages import CreateEndpoint, EndpointRef, Interface, Join, Networ
 from plugin.model import Network, Tombstone
 from plugin.modes.bridge import BridgeMode
 from plugin.reaper import Reaper
+from plugin.store.memory import MemoryStore
 from tests.kernel.conftest import Container, sh
 from tests.unit import requests as rq
 
