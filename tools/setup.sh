@@ -12,13 +12,26 @@ missing_packages() {
     for pair in "${packages[@]}"; do
         PATH=$PATH:/usr/sbin:/sbin command -v "${pair#*:}" >/dev/null || printf '%s\n' "${pair%%:*}"
     done
-    ldconfig -p 2>/dev/null | grep -q 'libnftables\.so\.1' || printf 'libnftables1\n'
+    PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null | grep -q 'libnftables\.so\.1' || printf 'libnftables1\n'
     find_python >/dev/null || printf 'python3\npython3-venv\n'
+}
+
+add_what_only_the_index_knows() {  # names that differ by release, so they are looked up after apt-get update
+    # From Debian 13 on the docker command is a package of its own.
+    if ! command -v docker >/dev/null && [ -n "$(apt-cache search --names-only '^docker-cli$')" ]; then
+        missing+=(docker-cli)
+    fi
+    # Ubuntu 22.04: python3 is 3.10, and 3.11 stands beside it.
+    if [[ " ${missing[*]} " == *" python3-venv "* ]]; then
+        local version
+        version=$(apt-cache show python3 | sed -n 's/^Version: 3\.\([0-9]*\).*/\1/p' | sort -n | tail -n 1)
+        [ "${version:-0}" -ge 11 ] || missing+=(python3.11 python3.11-venv)
+    fi
 }
 
 find_python() {  # a Python of at least 3.11 that can make virtual environments
     local candidate
-    for candidate in ${PYTHON:-} python3 /usr/bin/python3; do
+    for candidate in ${PYTHON:-} python3 /usr/bin/python3 /usr/bin/python3.11; do
         if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             command -v "$candidate"
             return
@@ -31,12 +44,13 @@ install_packages() {
     mapfile -t missing < <(missing_packages)
     [ "${#missing[@]}" -gt 0 ] || return 0
     if [ "$(id -u)" -ne 0 ]; then
-        echo "setup: not root, so these packages stay missing: ${missing[*]}" >&2
+        echo "setup: not root, so only .venv is made; these packages stay missing: ${missing[*]}" >&2
         return 0
     fi
-    echo "setup: installing ${missing[*]}"
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
+    add_what_only_the_index_knows
+    echo "setup: installing ${missing[*]}"
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 

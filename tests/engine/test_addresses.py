@@ -91,11 +91,12 @@ def test_auxiliary_addresses_are_kept_free(scene: Scene) -> None:
     assert "10.31.0.2" not in addresses
 
 
-def test_thirty_containers_started_at_once_get_thirty_addresses(scene: Scene) -> None:
+@pytest.mark.parametrize("ipam", ["default", "pynet"])
+def test_thirty_containers_started_at_once_get_thirty_addresses(pynet_scene: Scene, ipam: str) -> None:
     """None fails and no two share an address, and the first reaches the last."""
-    net = scene.network()
-    boxes = scene.containers(net, 30)
-    seen = scene.host.docker.inspect("network", net)["Containers"].values()
+    net = pynet_scene.network("--ipam-driver", ipam)
+    boxes = pynet_scene.containers(net, 30)
+    seen = pynet_scene.host.docker.inspect("network", net)["Containers"].values()
     assert len({entry["IPv4Address"] for entry in seen}) == 30
     assert len({entry["MacAddress"] for entry in seen}) == 30
     assert boxes[0].reaches(boxes[-1].name)

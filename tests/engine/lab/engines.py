@@ -122,8 +122,10 @@ def _fetch(suite: str, tree: Path) -> None:
         try:
             for deb in _download(suite, Path(work)):
                 run("dpkg-deb", "-x", deb, part)
-        except (CommandFailed, subprocess.TimeoutExpired) as error:
-            raise Unavailable(f"engine of Debian {suite}: {error}") from error
+        except CommandFailed as error:
+            raise Unavailable(f"engine of Debian {suite}: {error.stderr or error}") from error
+        except subprocess.TimeoutExpired as error:
+            raise Unavailable(f"engine of Debian {suite}: {error.cmd[0]} took over {error.timeout:g} s") from error
     part.rename(tree)
 
 

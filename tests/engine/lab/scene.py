@@ -13,6 +13,7 @@ import pytest
 from tests.engine.lab import image
 from tests.engine.lab.host import Host
 from tests.engine.lab.outside import PORT
+from tests.engine.lab.process import wait_until
 from tests.engine.lab.shell import CommandFailed, run
 
 QUICK = ("--log-driver", "none", "--stop-signal", "KILL")  # sleep as process 1 ignores SIGTERM
@@ -39,7 +40,8 @@ class Container:
 
     def inspect(self) -> dict[str, Any]:
         """What ``docker inspect`` says about it."""
-        return self.host.docker.inspect("container", self.name)
+        found: dict[str, Any] = self.host.api.call("GET", f"/containers/{self.name}/json")
+        return found
 
     def endpoint(self, network: str) -> dict[str, Any]:
         """What ``docker inspect`` says about its place on a network."""
@@ -132,6 +134,16 @@ class Scene:
     def close(self) -> None:
         """Remove everything that is left."""
         self.clear()
-        if self._networks:
-            self.host.docker("network", "rm", *self._networks)
-        self._networks.clear()
+        while self._networks:
+            wait_until(lambda: self._removed(self._networks[-1]), f"network {self._networks[-1]} to be empty", 10)
+            self._networks.pop()
+
+    def _removed(self, network: str) -> bool:
+        """Remove a network; 20.10 may still be taking its last endpoint off when ``docker rm -f`` is through."""
+        try:
+            self.host.docker("network", "rm", network)
+        except CommandFailed as failure:
+            if "active endpoints" not in failure.stderr:
+                raise
+            return False
+        return True
