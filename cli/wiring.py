@@ -44,7 +44,7 @@ def build(settings: Settings) -> Flask:
     recover(store, kernel, firewall, modes, settings.name)
     reaper.start()
     Watcher(kernel, firewall, LinkMonitor()).start()
-    driver = Driver(kernel=kernel, store=store, modes=modes, settings=host, reaper=reaper, locks=locks)
+    driver = Driver(store=store, modes=modes, settings=host, reaper=reaper, locks=locks)
     ipam = Ipam(store, HostNetworks(), parse_supernets(settings.pools, _machine_id()))
     return create_app(driver, ipam)
 

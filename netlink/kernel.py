@@ -1,22 +1,24 @@
 """Verbs on links and addresses, named like iproute2's, one netlink message each where the kernel allows it.
 
-A handle (``IPRoute``) is a socket and an event loop that belong to one thread, so it is opened for a request and
-closed after it: ``with kernel.session(): ...``. Outside a session every verb opens its own.
+A handle (``IPRoute``) is a socket and an event loop that belong to one thread. Opening one takes 1 ms, so each thread
+keeps its own; one on which anything but an answer of the kernel happened is closed and not used again.
 """
 
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
 
 from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
 
 from netlink.dump import Link, dump_links
 from netlink.errors import Missing, kernel_errors
 
+DOOMED = 0x706E6574  # link group of what is about to be deleted; others leave links in group 0
 IFA_F_NODAD = 0x02  # linux/if_addr.h: the bridge is alone on its link when it gets the address
 
 
@@ -39,24 +41,25 @@ class Kernel:
         self._local = threading.local()
 
     @contextmanager
-    def session(self) -> Iterator[None]:
-        """Share one handle between the verbs that this thread calls inside the ``with`` block."""
-        if getattr(self._local, "stack", None) is not None:
-            yield
-            return
-        with ExitStack() as stack:
-            self._local.stack, self._local.handle = stack, None
-            try:
-                yield
-            finally:
-                self._local.stack = None
-
-    @contextmanager
     def _handle(self, action: str) -> Iterator[IPRoute]:
-        with kernel_errors(action), self.session():
-            if self._local.handle is None:
-                self._local.handle = self._local.stack.enter_context(IPRoute())
-            yield self._local.handle
+        with kernel_errors(action):
+            handle = getattr(self._local, "handle", None) or IPRoute()
+            self._local.handle = None
+            try:
+                yield handle
+            except NetlinkError:
+                self._local.handle = handle  # an answer, though no good one
+                raise
+            except BaseException:
+                handle.close()
+                raise
+            self._local.handle = handle
+
+    def close(self) -> None:
+        """Close the handle of this thread."""
+        handle, self._local.handle = getattr(self._local, "handle", None), None
+        if handle is not None:
+            handle.close()
 
     # --- links ---------------------------------------------------------------------------------
 
@@ -109,6 +112,19 @@ class Kernel:
         index = self._index(name, action)
         with self._handle(action) as ipr:
             ipr.link("del", index=index)
+
+    def delete_links(self, names: Sequence[str]) -> None:
+        """``ip link del group DOOMED``: six links at once take the kernel 30 ms, one by one 15 to 40 ms each.
+
+        Links that are gone already are passed over.
+        """
+        action = f"delete links {', '.join(names)}"
+        with self._handle(action) as ipr:
+            for name in names:
+                with suppress(Missing), kernel_errors(action):
+                    ipr.link("set", index=self._index(name, action), group=DOOMED)
+            with suppress(Missing), kernel_errors(action):
+                ipr.link("del", index=0, group=DOOMED)
 
     # --- addresses -----------------------------------------------------------------------------
 

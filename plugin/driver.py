@@ -36,7 +36,6 @@ from plugin.model import Endpoint, Network, Tombstone, host_link_name
 from plugin.modes.base import Mode
 from plugin.network_options import MODE, NETWORK_OPTIONS
 from plugin.options import read_options
-from plugin.ports import Kernel
 from plugin.reaper import Reaper
 from plugin.store.base import Put, Remove, Store, StoreConflict
 from plugin.undo import Undo
@@ -48,14 +47,12 @@ class Driver:
     def __init__(
         self,
         *,
-        kernel: Kernel,
         store: Store,
         modes: Mapping[str, Mode],
         settings: HostSettings,
         reaper: Reaper,
         locks: Locks,
     ) -> None:
-        self._kernel = kernel
         self._store = store
         self._modes = modes
         self._settings = settings
@@ -66,8 +63,11 @@ class Driver:
     # --- what the engine asks about the driver -------------------------------------------------
 
     def get_capabilities(self) -> Capabilities:
-        """Networks are of one host, and the engine may ask whether a gateway address is needed."""
-        return Capabilities(scope="local", connectivity_scope="local", gw_alloc_checker=True)
+        """Networks are of one host.
+
+        No GwAllocCheck: a bridge always wants its gateway address, and being asked costs 2 ms of every creation.
+        """
+        return Capabilities(scope="local", connectivity_scope="local", gw_alloc_checker=False)
 
     def gw_alloc_check(self, request: GwAllocCheck) -> GwAllocReply:
         """Refuse bad options before an address is taken; a bridge always wants its gateway address."""
@@ -167,7 +167,7 @@ class Driver:
 
     @contextmanager
     def _work(self, *locks: str) -> Iterator[Undo]:
-        with _as_failed(), self._locks.hold(*locks), self._kernel.session(), Undo() as undo:
+        with _as_failed(), self._locks.hold(*locks), Undo() as undo:
             yield undo
 
     def _remove_network(self, network: Network, mode: Mode) -> None:

@@ -1,7 +1,6 @@
 """What the plugin needs from the world, as small protocols with a real and an in-memory implementation each."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import Any, Protocol
 
@@ -20,9 +19,6 @@ class HostNetworks(Protocol):
 class Kernel(Protocol):
     """Links, addresses and settings (``netlink.kernel.Kernel``). Every verb may raise ``KernelError``."""
 
-    def session(self) -> AbstractContextManager[None]:
-        """Share one handle between the verbs of a request."""
-
     def links(self) -> list[Link]:
         """Return every link."""
 
@@ -40,6 +36,9 @@ class Kernel(Protocol):
 
     def delete_link(self, name: str) -> None:
         """Delete a link; ``Missing`` when there is none."""
+
+    def delete_links(self, names: Sequence[str]) -> None:
+        """Delete links in one go, passing over those that are gone."""
 
     def add_address(self, name: str, address: IPv4Interface | IPv6Interface) -> None:
         """Give a link an address; ``Exists`` when it has it."""

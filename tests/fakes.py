@@ -1,8 +1,7 @@
 """In-memory kernel and nftables that refuse what the real ones refuse, and a world that can fail at any step."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import Any
 
@@ -47,10 +46,6 @@ class FakeKernel:
         self.assigned: set[tuple[str, InterfaceAddress]] = set()
         self.settings: dict[str, str] = {"net/ipv4/ip_forward": "0", "net/ipv6/conf/all/forwarding": "0"}
 
-    @contextmanager
-    def session(self) -> Iterator[None]:
-        yield
-
     def links(self) -> list[Link]:
         return list(self.by_name.values())
 
@@ -80,11 +75,19 @@ class FakeKernel:
     def delete_link(self, name: str) -> None:
         self.steps.take("delete link")
         self._find(name)
+        self._drop(name)
+
+    def _drop(self, name: str) -> None:
         for gone in {name, self.peers.pop(name, name)}:
             self.by_name.pop(gone, None)
             self.peers.pop(gone, None)
             self.assigned = {(link, address) for link, address in self.assigned if link != gone}
             self.settings = {k: v for k, v in self.settings.items() if f"/{gone}/" not in k}
+
+    def delete_links(self, names: Sequence[str]) -> None:
+        self.steps.take("delete links")
+        for name in set(names) & set(self.by_name):
+            self._drop(name)
 
     def add_address(self, name: str, address: InterfaceAddress) -> None:
         self.steps.take("add address")
@@ -181,12 +184,11 @@ class World:
         self.failing_store = store or FailingStore(self.steps)
         self.store: Store = self.failing_store
         self.locks = Locks(deadline=1)
-        self.firewall = Firewall(self.nft, "pynet")
+        self.firewall = Firewall(self.nft, "pynet", linger=0)
         self.settings = HostSettings(self.kernel, self.store)
         self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
         self.modes = {"bridge": BridgeMode(self.kernel, self.firewall, self.settings, "pynet")}
         self.driver = Driver(
-            kernel=self.kernel,
             store=self.store,
             modes=self.modes,
             settings=self.settings,
@@ -203,9 +205,10 @@ class World:
         return [[item.record for item in self.failing_store.real.list(kind)] for kind in kinds]
 
     def bury(self) -> None:
-        """Do at once what the reaper does in the background."""
+        """Do at once what the reaper and the watcher do in the background."""
         for item in self.store.list(Tombstone):
             self.reaper.clear(item.record.link)
+        self.firewall.heal()
 
     def failing_at(self, step: int) -> Driver:
         """Return the driver, whose ``step``-th next step fails."""

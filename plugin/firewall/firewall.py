@@ -1,10 +1,11 @@
 """The firewall as pynet wants it, and its copy in the kernel.
 
 What is wanted lives in memory (loaded from the store at start), so that a table which somebody flushed can be written
-again whole. The table exists only while there is a network.
+again whole. The table exists while there is a network, and a little longer.
 """
 
 import threading
+import time
 from collections.abc import Iterable
 
 import structlog
@@ -24,16 +25,22 @@ from plugin.ports import Nft
 
 log = structlog.get_logger()
 
+LINGER = 2.5  # seconds that the table outlives its last network; another network often follows
+
 
 class Firewall:
     """One table, called after this pynet. Every verb may raise ``KernelError`` and then has changed nothing."""
 
-    def __init__(self, nft: Nft, table: str) -> None:
+    def __init__(self, nft: Nft, table: str, linger: float = LINGER) -> None:
         self._nft = nft
         self._table = table
+        self._linger = linger
         self._lock = threading.Lock()  # guards what is wanted, and the order of transactions on the table
         self._networks: dict[str, Network] = {}  # by link
         self._docker: frozenset[str] = frozenset()
+        self._written = False  # whether the table is in the kernel, as far as is known
+        self._accepted = False  # whether the accepts beside Docker's rules were seen there
+        self._idle_since = 0.0  # when the last network went, by the monotonic clock
 
     def load(self, networks: Iterable[Network]) -> None:
         """Take ``networks`` as everything that is wanted, and write the table anew."""
@@ -47,25 +54,24 @@ class Firewall:
             self._networks[network.link] = network
             try:
                 self._change(add_text(self._table, network_elements(network)))
-                self._accept()
+                if not self._accepted:
+                    self._accept()
             except KernelError:
                 del self._networks[network.link]
                 raise
 
     def close_network(self, link: str) -> None:
-        """Forget the network on ``link``, if there is one; the last one takes the table with it."""
+        """Forget the network on ``link``, if there is one."""
         with self._lock:
             network = self._networks.pop(link, None)
             if network is None:
                 return
             try:
-                if self._networks:
-                    self._change(delete_text(self._table, network_elements(network)))
-                else:
-                    self._write()
+                self._change(delete_text(self._table, network_elements(network)))
             except KernelError:
                 self._networks[link] = network
                 raise
+            self._idle_since = time.monotonic()
 
     def set_docker_bridges(self, names: frozenset[str]) -> None:
         """Keep networks from reaching Docker's own bridges ``names`` (the other way is closed to all)."""
@@ -74,7 +80,7 @@ class Firewall:
                 return
             before, self._docker = self._docker, names
             try:
-                if self._networks:
+                if self._written:
                     gone, new = docker_elements(before - names), docker_elements(names - before)
                     self._change(delete_text(self._table, gone) + add_text(self._table, new))
             except KernelError:
@@ -82,10 +88,16 @@ class Firewall:
                 raise
 
     def heal(self) -> None:
-        """Put back the accepts in iptables' FORWARD that another program may have removed."""
+        """Put back the accepts that another program may have removed; without a network remove the table.
+
+        The table goes here, a while after its last network, because the kernel takes longer for a table with its hooks
+        than for everything else that creating a network needs.
+        """
         with self._lock:
             if self._networks:
                 self._accept()
+            elif self._written and time.monotonic() - self._idle_since >= self._linger:
+                self._write()
 
     def _change(self, text: str) -> None:
         """Apply a change; if the table is gone, write it whole, which includes the change."""
@@ -98,10 +110,12 @@ class Firewall:
     def _write(self) -> None:
         if self._networks:
             self._nft.apply(table_text(self._table, self._wanted()))
+            self._written = True
             self._accept()
         else:
             self._nft.apply(f"table inet {self._table}\ndelete table inet {self._table}\n")
             self._withdraw_accepts()
+            self._written = False
 
     def _wanted(self) -> list[Elements]:
         return [*map(network_elements, self._networks.values()), docker_elements(self._docker)]
@@ -116,7 +130,10 @@ class Firewall:
                 self._nft.apply(text)
                 log.info("accept rules added beside Docker's", family=family, chain="filter FORWARD")
 
+        self._accepted = True
+
     def _withdraw_accepts(self) -> None:
+        self._accepted = False
         for family in docker.FAMILIES:
             try:
                 text = docker.accepts_to_delete(family, self._nft.list(f"chain {family} filter FORWARD"))

@@ -1,5 +1,6 @@
 """The verbs of netlink/ on a real kernel."""
 
+from collections.abc import Iterator
 from ipaddress import ip_interface
 
 import pytest
@@ -11,12 +12,20 @@ from tests.kernel.conftest import sh
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
 
+
+@pytest.fixture
+def kernel() -> Iterator[Kernel]:
+    """Return the verbs in the namespace of the test; their handle is closed after it."""
+    kernel = Kernel()
+    yield kernel
+    kernel.close()
+
+
 PAIR = VethPair("pnh1", "pnc1", "02:42:0a:00:00:02", master="pn-1", mtu=1400)
 
 
-def test_a_bridge_is_up_with_its_mac_and_mtu() -> None:
+def test_a_bridge_is_up_with_its_mac_and_mtu(kernel: Kernel) -> None:
     """One message makes the bridge as it is wanted; the listing shows it so."""
-    kernel = Kernel()
     kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1400)
     kernel.set_alias("pn-1", "pynet/network/abc")
 
@@ -25,9 +34,8 @@ def test_a_bridge_is_up_with_its_mac_and_mtu() -> None:
     assert bridge.alias == "pynet/network/abc"
 
 
-def test_a_veth_pair_is_born_in_its_bridge() -> None:
+def test_a_veth_pair_is_born_in_its_bridge(kernel: Kernel) -> None:
     """Both ends have the MTU, the peer has its MAC, the host end is in the bridge."""
-    kernel = Kernel()
     kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1400)
     kernel.add_veth(PAIR)
 
@@ -36,9 +44,8 @@ def test_a_veth_pair_is_born_in_its_bridge() -> None:
     assert (links["pnh1"].mtu, links["pnc1"].mtu, links["pnc1"].mac) == (1400, 1400, PAIR.peer_mac)
 
 
-def test_deleting_one_end_deletes_both() -> None:
+def test_deleting_one_end_deletes_both(kernel: Kernel) -> None:
     """The pair goes as one, and a second delete finds nothing."""
-    kernel = Kernel()
     kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1500)
     kernel.add_veth(PAIR)
     kernel.delete_link("pnh1")
@@ -48,9 +55,8 @@ def test_deleting_one_end_deletes_both() -> None:
         kernel.delete_link("pnh1")
 
 
-def test_names_that_are_taken_say_so() -> None:
+def test_names_that_are_taken_say_so(kernel: Kernel) -> None:
     """EEXIST becomes Exists, with what was tried in the text."""
-    kernel = Kernel()
     kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1500)
 
     with pytest.raises(Exists, match="add bridge 'pn-1': file exists"):
@@ -58,9 +64,9 @@ def test_names_that_are_taken_say_so() -> None:
 
 
 @pytest.mark.parametrize("text", ["10.9.0.1/24", "fd00:9::1/64"])
-def test_addresses_come_and_go(text: str) -> None:
+def test_addresses_come_and_go(kernel: Kernel, text: str) -> None:
     """Both families; adding twice says Exists, deleting twice says Missing."""
-    kernel, address = Kernel(), ip_interface(text)
+    address = ip_interface(text)
     kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1500)
     kernel.add_address("pn-1", address)
     assert ("pn-1", address) in kernel.addresses()
@@ -72,29 +78,38 @@ def test_addresses_come_and_go(text: str) -> None:
         kernel.delete_address("pn-1", address)
 
 
-def test_settings_are_those_of_the_namespace() -> None:
+def test_settings_are_those_of_the_namespace(kernel: Kernel) -> None:
     """A sysctl that is written here reads back here."""
-    kernel = Kernel()
     kernel.write_setting("net/ipv4/ip_forward", "1")
 
     assert kernel.read_setting("net/ipv4/ip_forward") == "1"
 
 
-def test_a_session_shares_one_handle() -> None:
-    """Verbs inside a session work, and a session after a failed one works too."""
-    kernel = Kernel()
-    with pytest.raises(Missing), kernel.session():
-        kernel.delete_link("nobody")
-    with kernel.session():
+def test_a_thread_keeps_its_handle(kernel: Kernel) -> None:
+    """Verbs go on working after one that the kernel refused, and after the handle was closed."""
+    kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1500)
+    with pytest.raises(Exists):
         kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1500)
-        kernel.set_alias("pn-1", "x")
+    kernel.set_alias("pn-1", "x")
+    kernel.close()
+    kernel.delete_link("pn-1")
 
-    assert kernel.link_exists("pn-1")
+    assert not kernel.link_exists("pn-1")
 
 
-def test_the_listing_agrees_with_ip() -> None:
+def test_links_are_deleted_together(kernel: Kernel) -> None:
+    """A bridge, its port, and one that is gone already: the named ones go, with their peers, and no other."""
+    kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1400)
+    kernel.add_bridge("pn-2", "02:00:00:00:00:02", 1400)
+    kernel.add_veth(PAIR)
+    kernel.delete_links(["pn-1", "gone", "pnh1"])
+    kernel.delete_links(["gone"])
+
+    assert {link.name for link in kernel.links()} == {"lo", "pn-2"}
+
+
+def test_the_listing_agrees_with_ip(kernel: Kernel) -> None:
     """Three hundred links are listed completely: the dump takes several messages."""
-    kernel = Kernel()
     sh("for i in $(seq 150); do echo link add v$i type veth peer name w$i; done | ip -batch -")
 
     assert len(kernel.links()) == len(sh("ip -o link").splitlines()) == 301

@@ -1,5 +1,6 @@
 """The whole driver on a real kernel, with namespaces in the place of containers."""
 
+from collections.abc import Iterator
 from ipaddress import IPv4Interface
 
 import pytest
@@ -26,11 +27,10 @@ class Pynet:
 
     def __init__(self) -> None:
         self.store, self.kernel, self.locks = MemoryStore(), Kernel(), Locks()
-        self.firewall = Firewall(Nftables(open_runner()), "pynet")
+        self.firewall = Firewall(Nftables(open_runner()), "pynet", linger=0)
         settings = HostSettings(self.kernel, self.store)
         self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
         self.driver = Driver(
-            kernel=self.kernel,
             store=self.store,
             modes={"bridge": BridgeMode(self.kernel, self.firewall, settings, "pynet")},
             settings=settings,
@@ -52,11 +52,12 @@ class Pynet:
         return reference
 
     def end(self) -> None:
-        """Delete every network, and at once what the reaper would delete in the background."""
+        """Delete every network, and do at once what happens in the background."""
         for item in self.store.list(Network):
             self.driver.delete_network(NetworkRef(item.record.id))
         for tombstone in self.store.list(Tombstone):
             self.reaper.clear(tombstone.record.link)
+        self.firewall.heal()
 
 
 def connect(outside: Container) -> None:
@@ -67,9 +68,11 @@ def connect(outside: Container) -> None:
 
 
 @pytest.fixture
-def pynet() -> Pynet:
+def pynet() -> Iterator[Pynet]:
     """Return a driver in the namespace of the test."""
-    return Pynet()
+    pynet = Pynet()
+    yield pynet
+    pynet.kernel.close()
 
 
 @pytest.fixture

@@ -57,8 +57,10 @@ def test_a_creation_that_fails_leaves_nothing(world: World, name: str, step: int
     with pytest.raises((KernelError, PynetError), match="simulated failure"):
         call(world.failing_at(step))
 
+    world.healed()
+    world.bury()
     assert world.snapshot() == before
-    call(world.healed())
+    call(world.driver)
 
 
 def test_the_sweep_covers_every_step() -> None:
