@@ -60,16 +60,16 @@ class Firewall:
                 del self._networks[network.link]
                 raise
 
-    def close_network(self, link: str) -> None:
-        """Forget the network on ``link``, if there is one."""
+    def close_networks(self, *links: str) -> None:
+        """Forget the networks on ``links``, those that there are, in one transaction."""
         with self._lock:
-            network = self._networks.pop(link, None)
-            if network is None:
+            known = {link: self._networks.pop(link) for link in links if link in self._networks}
+            if not known:
                 return
             try:
-                self._change(delete_text(self._table, network_elements(network)))
+                self._change("".join(delete_text(self._table, network_elements(item)) for item in known.values()))
             except KernelError:
-                self._networks[link] = network
+                self._networks |= known
                 raise
             self._idle_since = time.monotonic()
 

@@ -60,7 +60,7 @@ class BridgeMode:
         undo.push(self._kernel.delete_link, link)
         self._kernel.set_alias(link, f"{self._owner}/network/{network.id}")
         self._firewall.open_network(network)
-        undo.push(self._firewall.close_network, link)
+        undo.push(self._firewall.close_networks, link)
         self._settings.prepare(network, undo)
         for subnet in network.subnets:
             if subnet.gateway is not None:

@@ -16,6 +16,7 @@ from tests.engine.lab.host import Host
 from tests.engine.lab.outside import Outside
 from tests.engine.lab.scene import Scene
 
+ANCHOR = "anchor"
 REPORTS = pytest.StashKey[dict[str, str]]()
 SHOWN_LINES, SHOWN_COLUMNS = 25, 500  # of a log, with a failure
 
@@ -61,10 +62,12 @@ def host(engine: Engine) -> Iterator[Host]:
 
 @pytest.fixture(scope="session")
 def pynet(host: Host) -> Iterator[service.Plugin]:
-    """Run pynet on the host."""
+    """Run pynet on the host, with one network that stays: rules leave some time after the last one."""
     plugin = service.pynet(host)
     plugin.start()
+    host.docker("network", "create", "--driver", plugin.name, ANCHOR)
     yield plugin
+    host.docker("network", "rm", ANCHOR)
     plugin.stop()
 
 

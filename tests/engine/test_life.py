@@ -4,12 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.engine.lab import service
+from tests.engine.conftest import ANCHOR
+from tests.engine.lab.cli import Docker
 from tests.engine.lab.host import Host
 from tests.engine.lab.outside import HOST4, OUTSIDE4
 from tests.engine.lab.process import wait_until
 from tests.engine.lab.scene import Container, Scene, not_yet
-from tests.engine.lab.snapshot import unchanged
+from tests.engine.lab.service import Plugin
+from tests.engine.lab.snapshot import take, unchanged
 
 
 class Pings:
@@ -55,6 +57,15 @@ def test_a_network_leaves_nothing_behind(scene: Scene, arguments: tuple[str, ...
         scene.close()
 
 
+def test_the_last_network_takes_pynets_rules_with_it(docker: Docker, host: Host, pynet: Plugin) -> None:
+    """Without networks there is no rule, no table and no link of pynet on the host."""
+    docker("network", "rm", ANCHOR)
+    try:
+        wait_until(lambda: not [line for line in take(host) if "pynet" in line or "pn-" in line], "pynet's rules to go")
+    finally:
+        docker("network", "create", "--driver", pynet.name, ANCHOR)
+
+
 @not_yet("pynet does not publish ports")
 def test_a_published_port_leaves_nothing_behind(scene: Scene) -> None:
     """A port that was published answers while its container lives, and leaves nothing on the host."""
@@ -67,7 +78,7 @@ def test_a_published_port_leaves_nothing_behind(scene: Scene) -> None:
 
 
 @pytest.fixture
-def revived(pynet: service.Plugin) -> Iterator[service.Plugin]:
+def revived(pynet: Plugin) -> Iterator[Plugin]:
     """Run pynet, and start it again if the test left it dead."""
     yield pynet
     if not pynet.pids:
@@ -75,7 +86,7 @@ def revived(pynet: service.Plugin) -> Iterator[service.Plugin]:
 
 
 @pytest.mark.usefixtures("outside")
-def test_killing_pynet_disturbs_nobody(pynet_scene: Scene, revived: service.Plugin) -> None:
+def test_killing_pynet_disturbs_nobody(pynet_scene: Scene, revived: Plugin) -> None:
     """Containers keep talking while pynet is dead; once it is back it knows everything and serves new ones."""
     net = pynet_scene.network()
     one, two = pynet_scene.containers(net, 2)
@@ -94,7 +105,7 @@ def test_killing_pynet_disturbs_nobody(pynet_scene: Scene, revived: service.Plug
 
 @pytest.mark.parametrize("ipam", ["default", "pynet"])
 def test_what_was_made_before_a_kill_can_be_taken_apart_after_it(
-    pynet_scene: Scene, revived: service.Plugin, ipam: str
+    pynet_scene: Scene, revived: Plugin, ipam: str
 ) -> None:
     """A network that pynet did not make in this life is removed without a trace."""
     with unchanged(pynet_scene.host):
@@ -105,7 +116,7 @@ def test_what_was_made_before_a_kill_can_be_taken_apart_after_it(
         pynet_scene.close()
 
 
-def test_stopping_pynet_properly_leaves_the_network_alone(pynet_scene: Scene, revived: service.Plugin) -> None:
+def test_stopping_pynet_properly_leaves_the_network_alone(pynet_scene: Scene, revived: Plugin) -> None:
     """A stop and a start of the service, as an upgrade does, costs no packet."""
     net = pynet_scene.network()
     one, two = pynet_scene.containers(net, 2)

@@ -12,10 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from plugin.model import bridge_name, container_link_name
 from tests.engine.lab.host import Host
+from tests.engine.lab.process import wait_until
 
 LINK_KEYS = ("ifname", "mtu", "qdisc", "group", "txqlen", "link_type", "address", "master", "ifalias")
+OF_A_LINK = re.compile(r"/(?:conf|neigh)/(?!(?:all|default|lo|docker0|out0)/)")
+SHOWN = 60  # lines of a difference
 SETTLES = 5.0  # seconds that both drivers may take to finish a removal in the background
+BRIDGE = re.compile(bridge_name("") + "[0-9a-f]{12}")
 LINK_LOCAL = re.compile(r"fe80::|ff00::/8")
 CARRIER = {"NO-CARRIER", "LOWER_UP"}
 ADDRESS_KEYS = ("family", "local", "prefixlen", "broadcast", "scope", "label")
@@ -31,7 +36,7 @@ def take(host: Host) -> list[str]:
         *_lines("route6", host.net("ip", "-6", "route", "show", "table", "all")),
         *_lines("rule", host.net("ip", "rule")),
         *_lines("rule6", host.net("ip", "-6", "rule")),
-        *_firewall(host),
+        *sorted(_firewall(host)),  # 20.10 moves its own rules up whenever a network is made
         *_settings(host),
         *_namespaces(host),
     ]
@@ -40,7 +45,8 @@ def take(host: Host) -> list[str]:
 def difference(before: list[str], after: list[str]) -> str:
     """What went (-) and what came (+), a line each; empty when both are the same."""
     changes = difflib.unified_diff(before, after, lineterm="", n=0)
-    return "\n".join(line for line in changes if not line.startswith(("---", "+++", "@@")))
+    lines = [line for line in changes if not line.startswith(("---", "+++", "@@"))]
+    return "\n".join(lines[:SHOWN] + [f"... and {len(lines) - SHOWN} more"] * (len(lines) > SHOWN))
 
 
 @contextmanager
@@ -50,7 +56,8 @@ def unchanged(host: Host) -> Iterator[None]:
     Raises:
         AssertionError: something came or went; the text lists it.
     """
-    before = _at_rest(host)
+    wait_until(lambda: _at_rest(host), "earlier removals to be finished")
+    before = take(host)
     yield
     deadline = time.monotonic() + SETTLES
     while (changes := difference(before, take(host))) and time.monotonic() < deadline:
@@ -58,13 +65,14 @@ def unchanged(host: Host) -> Iterator[None]:
     assert not changes, f"left behind (+) or missing (-) on the host:\n{changes}"
 
 
-def _at_rest(host: Host) -> list[str]:
-    """The first of two snapshots in a row that are equal: what an earlier test removed may still be going."""
-    for _ in range(20):
-        first, second = take(host), take(host)
-        if first == second:
-            break
-    return second
+def _at_rest(host: Host) -> bool:
+    """Whether pynet has finished what it does after its replies: no link is left of what the engine took away.
+
+    The engine puts a container's end of a pair back on the host when the container leaves, so none is there otherwise.
+    """
+    wanted = {bridge_name(network["Id"]) for network in host.api.call("GET", "/networks")}
+    state = host.net("ip", "-o", "link") + host.net("nft", "list", "ruleset")
+    return set(BRIDGE.findall(state)) <= wanted and container_link_name("") not in state
 
 
 def _links(host: Host) -> Iterator[str]:
@@ -93,8 +101,10 @@ def _firewall(host: Host) -> Iterator[str]:
 
 
 def _settings(host: Host) -> list[str]:
+    """Settings of the host and of links that stay; those of other links come and go with them."""
     script = f"grep -rs . {' '.join(SETTINGS)} || true"
-    return [line for line in _lines("setting", host.net("sh", "-c", script)) if not VOLATILE.search(line)]
+    lines = _lines("setting", host.net("sh", "-c", script))
+    return [line for line in lines if not VOLATILE.search(line) and not OF_A_LINK.search(line)]
 
 
 def _namespaces(host: Host) -> list[str]:
