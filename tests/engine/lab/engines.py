@@ -23,7 +23,6 @@ REQUIRED = "20.10"  # the distribution's own on Debian 12: it is there or the ma
 DEFAULT = ("20.10", "28.5")
 PACKAGES = ("docker.io", "docker-cli", "containerd")
 PACKAGES_BOOKWORM = ("docker.io", "containerd")  # docker-cli became a package of its own in trixie
-DEFAULT_MIRROR = "http://deb.debian.org/debian"
 
 
 class Unavailable(Exception):
@@ -151,7 +150,9 @@ def _download(suite: str, work: Path) -> list[Path]:
 def _mirror() -> str:
     listing = run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages")
     debian = [line for line in listing.splitlines() if re.search(r"/debian/?$", line)]
-    return debian[0] if debian else DEFAULT_MIRROR
+    if not debian:
+        raise Unavailable("the sources of apt name no Debian archive to take other suites from")
+    return debian[0]
 
 
 def main() -> int:
