@@ -7,19 +7,25 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-_HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
-_INFO = struct.Struct("=BxHiII")  # struct ifinfomsg
-_ATTRIBUTE = struct.Struct("=HH")  # struct nlattr
+from netlink.wire import (
+    NLM_F_DUMP,
+    NLM_F_DUMP_INTR,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    attributes,
+    error_number,
+    message,
+    messages,
+    word,
+)
+
+INFO = struct.Struct("=BxHiII")  # struct ifinfomsg
 RTM_GETLINK = 18
-NLMSG_ERROR, NLMSG_DONE = 2, 3
-NLM_F_REQUEST, NLM_F_DUMP, NLM_F_DUMP_INTR = 0x1, 0x300, 0x10
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO, IFLA_IFALIAS = 1, 3, 4, 10, 18, 20
 IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS = 29, 8
 IFLA_INFO_KIND = 1
-NLA_TYPE_MASK = 0x3FFF
 IFF_UP = 1
 ATTEMPTS = 5
 PATIENCE = 10.0  # seconds for the kernel to answer
@@ -39,32 +45,10 @@ class Link:
     up: bool = False
 
 
-def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield (type, value) of each netlink attribute in ``data``."""
-    offset = 0
-    while offset + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        if length < _ATTRIBUTE.size:
-            return
-        yield kind & NLA_TYPE_MASK, data[offset + _ATTRIBUTE.size : offset + length]
-        offset += (length + 3) & ~3
-
-
-def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield (type, flags, body) of each netlink message in ``data``."""
-    offset = 0
-    while offset + _HEADER.size <= len(data):
-        length, kind, flags, _, _ = _HEADER.unpack_from(data, offset)
-        if length < _HEADER.size:
-            return
-        yield kind, flags, data[offset + _HEADER.size : offset + length]
-        offset += (length + 3) & ~3
-
-
 def parse_link(body: bytes) -> Link:
     """Read the body of an RTM_NEWLINK message."""
-    _, _, index, flags, _ = _INFO.unpack_from(body)
-    found = dict(attributes(body[_INFO.size :]))
+    _, _, index, flags, _ = INFO.unpack_from(body)
+    found = dict(attributes(body[INFO.size :]))
     info = dict(attributes(found.get(IFLA_LINKINFO, b"")))
     return Link(
         index=index,
@@ -80,8 +64,8 @@ def parse_link(body: bytes) -> Link:
 
 def dump_links() -> list[Link]:
     """Return every link; raises OSError when the kernel refuses."""
-    mask = _ATTRIBUTE.pack(8, IFLA_EXT_MASK) + struct.pack("=I", RTEXT_FILTER_SKIP_STATS)
-    return [parse_link(body) for body in dump(RTM_GETLINK, _INFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + mask)]
+    asked = INFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
+    return [parse_link(body) for body in dump(RTM_GETLINK, asked)]
 
 
 def dump(request: int, body: bytes) -> list[bytes]:
@@ -100,20 +84,19 @@ def dump(request: int, body: bytes) -> list[bytes]:
 
 
 def _dump_once(request: int, body: bytes) -> tuple[list[bytes], bool]:
-    header = _HEADER.pack(_HEADER.size + len(body), request, NLM_F_REQUEST | NLM_F_DUMP, 1, 0)
     bodies: list[bytes] = []
     interrupted = False
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
         sock.settimeout(PATIENCE)
         sock.bind((0, 0))
-        sock.send(header + body)
+        sock.send(message(request, NLM_F_DUMP, body))
         while True:
             for kind, flags, payload in messages(sock.recv(1 << 17)):
                 interrupted |= bool(flags & NLM_F_DUMP_INTR)
                 if kind == NLMSG_DONE:
                     return bodies, interrupted
                 if kind == NLMSG_ERROR:
-                    number = -int.from_bytes(payload[:4], "little", signed=True)
+                    number = error_number(payload)
                     raise OSError(number, os.strerror(number))
                 if kind == request - 2:
                     bodies.append(payload)

@@ -10,8 +10,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from itertools import chain
 from pathlib import Path
 
-from netlink.dump import attributes, dump
+from netlink.dump import dump
 from netlink.errors import kernel_errors
+from netlink.wire import attributes
 
 Network = IPv4Network | IPv6Network
 

@@ -1,6 +1,7 @@
 """Verbs on links and addresses, named like iproute2's, one netlink message each where the kernel allows it.
 
-A handle (``IPRoute``) is a socket and an event loop that belong to one thread. Opening one takes 1 ms, so each thread
+What every creation needs goes by lean requests (``netlink.request``), the rest through pyroute2, which knows more. Its
+handle (``IPRoute``) is a socket and an event loop that belong to one thread. Opening one takes 1 ms, so each thread
 keeps its own; one on which anything but an answer of the kernel happened is closed and not used again.
 """
 
@@ -15,11 +16,11 @@ from pathlib import Path
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from netlink import request
 from netlink.dump import Link, dump_links
 from netlink.errors import Missing, kernel_errors
 
 DOOMED = 0x706E6574  # link group of what is about to be deleted; others leave links in group 0
-IFA_F_NODAD = 0x02  # linux/if_addr.h: the bridge is alone on its link when it gets the address
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,6 @@ class VethPair:
     peer_mac: str
     master: str
     mtu: int
-    alias: str = ""
 
 
 class Kernel:
@@ -39,6 +39,7 @@ class Kernel:
 
     def __init__(self) -> None:
         self._local = threading.local()
+        self._requests = request.Requests()
 
     @contextmanager
     def _handle(self, action: str) -> Iterator[IPRoute]:
@@ -56,7 +57,8 @@ class Kernel:
             self._local.handle = handle
 
     def close(self) -> None:
-        """Close the handle of this thread."""
+        """Close the handles of this thread."""
+        self._requests.close()
         handle, self._local.handle = getattr(self._local, "handle", None), None
         if handle is not None:
             handle.close()
@@ -81,30 +83,22 @@ class Kernel:
 
         The MAC is given so that it does not change with the ports (bridge(4) takes the lowest of them).
         """
-        with self._handle(f"add bridge '{name}'") as ipr:
-            ipr.link("add", ifname=name, kind="bridge", address=mac, mtu=mtu, state="up")
+        with kernel_errors(f"add bridge '{name}'"):
+            self._requests.send(request.bridge(name, mac, mtu))
 
     def add_veth(self, pair: VethPair) -> None:
         """Make both ends, put the host end into its bridge and set it up, in one message."""
         action = f"add veth '{pair.host}' with peer '{pair.peer}' to bridge '{pair.master}'"
         master = self._index(pair.master, action)
-        with self._handle(action) as ipr:
-            ipr.link(
-                "add",
-                ifname=pair.host,
-                kind="veth",
-                mtu=pair.mtu,
-                master=master,
-                state="up",
-                peer={"ifname": pair.peer, "address": pair.peer_mac, "mtu": pair.mtu},
-            )
+        with kernel_errors(action):
+            self._requests.send(request.veth(pair.host, pair.peer, pair.peer_mac, master, pair.mtu))
 
     def set_alias(self, name: str, alias: str) -> None:
         """``ip link set NAME alias ALIAS``: RTM_NEWLINK ignores the alias of a link that it creates."""
         action = f"set alias of '{name}'"
         index = self._index(name, action)
-        with self._handle(action) as ipr:
-            ipr.link("set", index=index, ifalias=alias)
+        with kernel_errors(action):
+            self._requests.send(request.alias(index, alias))
 
     def delete_link(self, name: str) -> None:
         """``ip link del NAME``; raises ``Missing`` when there is none."""
@@ -132,9 +126,8 @@ class Kernel:
         """``ip addr add ADDRESS dev NAME`` (IPv6: nodad); raises ``Exists`` when it is there already."""
         action = f"add address {address} to '{name}'"
         index = self._index(name, action)
-        flags = IFA_F_NODAD if address.version == 6 else 0
-        with self._handle(action) as ipr:
-            ipr.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen, flags=flags)
+        with kernel_errors(action):
+            self._requests.send(request.address(index, address))
 
     def delete_address(self, name: str, address: IPv4Interface | IPv6Interface) -> None:
         """``ip addr del ADDRESS dev NAME``; raises ``Missing`` when the link or the address is gone."""

@@ -111,7 +111,7 @@ class Driver:
             known = self._store.get(Network, request.network_id)
             if known is not None:
                 self._remove_network(known.record, self._mode(known.record))
-            self._settings.release(self._networks())
+            self._settings.release(self._claims.forget(request.network_id))
 
     # --- endpoints -----------------------------------------------------------------------------
 

@@ -1,0 +1,123 @@
+"""Lean requests for what every network and every container needs.
+
+pyroute2 packs and unpacks through classes and an event loop. Measured on two cores: a bridge 0.80 ms, of which the
+kernel needs 0.15; an alias 0.35 and 0.02; an address 0.44 and 0.02; a veth pair 1.33 and 0.53.
+"""
+
+import os
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import IPv4Interface, IPv6Interface
+
+from netlink.dump import (
+    IFF_UP,
+    IFLA_ADDRESS,
+    IFLA_IFALIAS,
+    IFLA_IFNAME,
+    IFLA_INFO_KIND,
+    IFLA_LINKINFO,
+    IFLA_MASTER,
+    IFLA_MTU,
+    INFO,
+    PATIENCE,
+)
+from netlink.wire import (
+    NLM_F_ACK,
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    NLMSG_ERROR,
+    attribute,
+    error_number,
+    message,
+    messages,
+    text,
+    word,
+)
+
+RTM_NEWLINK, RTM_SETLINK, RTM_NEWADDR = 16, 19, 20  # linux/rtnetlink.h
+IFLA_INFO_DATA, VETH_INFO_PEER = 2, 1
+IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS, IFA_F_NODAD = 1, 2, 8, 0x02  # linux/if_addr.h
+_ADDRESS = struct.Struct("=BBBBI")  # struct ifaddrmsg
+_NEW = NLM_F_CREATE | NLM_F_EXCL
+_UP_LINK = INFO.pack(socket.AF_UNSPEC, 0, 0, IFF_UP, IFF_UP)
+_LINK = INFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
+
+
+def mac_bytes(mac: str) -> bytes:
+    """Return the six bytes of "02:42:0a:00:00:02"."""
+    return bytes.fromhex(mac.replace(":", ""))
+
+
+def bridge(name: str, mac: str, mtu: int) -> bytes:
+    """RTM_NEWLINK of a bridge that is up; MTU in bytes."""
+    kind = attribute(IFLA_LINKINFO, text(IFLA_INFO_KIND, "bridge"))
+    body = _UP_LINK + text(IFLA_IFNAME, name) + attribute(IFLA_ADDRESS, mac_bytes(mac)) + word(IFLA_MTU, mtu)
+    return message(RTM_NEWLINK, NLM_F_ACK | _NEW, body + kind)
+
+
+def veth(host: str, peer: str, peer_mac: str, master: int, mtu: int) -> bytes:
+    """RTM_NEWLINK of a pair whose host end is up and in the bridge with index ``master``."""
+    other = _LINK + text(IFLA_IFNAME, peer) + attribute(IFLA_ADDRESS, mac_bytes(peer_mac)) + word(IFLA_MTU, mtu)
+    data = attribute(IFLA_INFO_DATA, attribute(VETH_INFO_PEER, other))
+    kind = attribute(IFLA_LINKINFO, text(IFLA_INFO_KIND, "veth") + data)
+    body = _UP_LINK + text(IFLA_IFNAME, host) + word(IFLA_MASTER, master) + word(IFLA_MTU, mtu)
+    return message(RTM_NEWLINK, NLM_F_ACK | _NEW, body + kind)
+
+
+def alias(index: int, value: str) -> bytes:
+    """RTM_SETLINK of the alias of the link with ``index``."""
+    return message(RTM_SETLINK, NLM_F_ACK, INFO.pack(socket.AF_UNSPEC, 0, index, 0, 0) + text(IFLA_IFALIAS, value))
+
+
+def address(index: int, value: IPv4Interface | IPv6Interface) -> bytes:
+    """RTM_NEWADDR; IPv6 without duplicate address detection, as the bridge is alone on its link when it gets it."""
+    family = socket.AF_INET if value.version == 4 else socket.AF_INET6
+    packed = value.ip.packed
+    body = _ADDRESS.pack(family, value.network.prefixlen, 0, 0, index)
+    body += attribute(IFA_LOCAL, packed) + attribute(IFA_ADDRESS, packed)
+    if value.version == 6:
+        body += word(IFA_FLAGS, IFA_F_NODAD)
+    return message(RTM_NEWADDR, NLM_F_ACK | _NEW, body)
+
+
+class Requests:
+    """One socket a thread; one on which anything but the kernel's answer happened is not used again."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    def send(self, request: bytes) -> None:
+        """Send a request and wait for its acknowledgement; raises OSError when the kernel refuses it."""
+        with self._socket() as sock:
+            sock.send(request)
+            answers = [error_number(body) for kind, _, body in messages(sock.recv(1 << 16)) if kind == NLMSG_ERROR]
+        for number in answers:
+            if number:
+                raise OSError(number, os.strerror(number))
+
+    def close(self) -> None:
+        """Close the socket of this thread."""
+        sock, self._local.socket = getattr(self._local, "socket", None), None
+        if sock is not None:
+            sock.close()
+
+    @contextmanager
+    def _socket(self) -> Iterator[socket.socket]:
+        sock = getattr(self._local, "socket", None) or _open()
+        self._local.socket = None
+        try:
+            yield sock
+        except BaseException:
+            sock.close()
+            raise
+        self._local.socket = sock
+
+
+def _open() -> socket.socket:
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+    sock.settimeout(PATIENCE)
+    sock.bind((0, 0))
+    return sock
