@@ -17,6 +17,24 @@ def serve() -> None:
 
 
 @main.command()
+@click.option("--json", "machine", is_flag=True, help="Print JSON instead of a table.")
+def ports(*, machine: bool) -> None:
+    """Print which port of the host leads to which container."""
+    import os
+
+    from cli.engine import endpoint_names
+    from cli.ports import as_json, as_table, published
+    from cli.settings import read_settings
+    from plugin.errors import PynetError
+
+    try:
+        rows = published(read_settings(os.environ).database, endpoint_names())
+    except PynetError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(as_json(rows) if machine else as_table(rows))
+
+
+@main.command()
 def settings() -> None:
     """Print the settings in force, and the table that documents them."""
     import os

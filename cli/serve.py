@@ -4,6 +4,7 @@ import ctypes
 import gc
 import logging
 import os
+import resource
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -30,9 +31,16 @@ def run() -> None:
     except PynetError as error:
         raise click.ClickException(str(error)) from error
     logging.basicConfig(level=logging.WARNING)  # for gunicorn's parent; the worker's lines have the form that is set
+    _allow_many_files()
     ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)  # an arena a thread would cost 9 MB
     sys.argv = [sys.argv[0]]  # gunicorn reads the command line of the process
     _application(settings, listener.detach()).run()
+
+
+def _allow_many_files() -> None:
+    """Every published port is held by a socket or two; the usual limit of 1,024 is there for select(2), unused here."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _application(settings: Settings, descriptor: int) -> Any:

@@ -51,6 +51,11 @@ class Settings:
     pools: str
 
     @property
+    def database(self) -> Path:
+        """The file of the embedded store."""
+        return self.state_dir / "pynet.db"
+
+    @property
     def name(self) -> str:
         """Name of this pynet: Docker calls the driver like the socket, and so are its table and its links' aliases."""
         return self.socket.stem

@@ -7,10 +7,13 @@ from flask import Flask
 
 from cli.settings import Settings
 from handlers.app import create_app
+from netlink.conntrack import Conntrack
+from netlink.holds import Sockets
 from netlink.hostnet import HostNetworks
 from netlink.kernel import Kernel
-from netlink.monitor import LinkMonitor
+from netlink.monitor import Monitor
 from netlink.nftables import Nftables, open_runner
+from netlink.relay import Relay
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
 from plugin.host_settings import HostSettings
@@ -20,6 +23,7 @@ from plugin.locks import Locks
 from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.ports import Kernel as KernelPort
+from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
 from plugin.recovery import recover
 from plugin.store.base import Store
@@ -34,17 +38,18 @@ MACHINE_ID = Path("/etc/machine-id")
 def build(settings: Settings) -> Flask:
     """Open the state, bring the kernel in line with it, start the background threads, and return the application."""
     lock_state(settings.state_dir)
-    store: Store = timed("store", SqliteStore(settings.state_dir / "pynet.db"))
+    store: Store = timed("store", SqliteStore(settings.database))
     kernel: KernelPort = timed("netlink", Kernel())
     firewall = timed("nft", Firewall(Nftables(open_runner()), settings.name))
     locks = Locks()
     host = HostSettings(kernel, store)
     reaper = Reaper(kernel, firewall, store, locks)
     modes: dict[str, Mode] = {"bridge": BridgeMode(kernel, firewall, host, settings.name)}
-    recover(store, kernel, firewall, modes, settings.name)
+    publisher = Publisher(Sockets(Relay()), firewall, Conntrack())
+    recover(store, kernel, firewall, publisher, modes, settings.name)
     reaper.start()
-    Watcher(kernel, firewall, LinkMonitor()).start()
-    driver = Driver(store=store, modes=modes, settings=host, reaper=reaper, locks=locks)
+    Watcher(kernel, firewall, Monitor()).start()
+    driver = Driver(store=store, modes=modes, settings=host, reaper=reaper, publisher=publisher, locks=locks)
     ipam = Ipam(store, HostNetworks(), parse_supernets(settings.pools, _machine_id()))
     return create_app(driver, ipam)
 

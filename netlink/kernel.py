@@ -100,6 +100,13 @@ class Kernel:
         with kernel_errors(action):
             self._requests.send(request.alias(index, alias))
 
+    def set_up(self, name: str) -> None:
+        """``ip link set NAME up``."""
+        action = f"set link '{name}' up"
+        index = self._index(name, action)
+        with kernel_errors(action):
+            self._requests.send(request.up(index))
+
     def delete_link(self, name: str) -> None:
         """``ip link del NAME``; raises ``Missing`` when there is none."""
         action = f"delete link '{name}'"

@@ -9,19 +9,32 @@ import ctypes.util
 import json
 import subprocess
 import threading
+from enum import Enum
 from typing import Any, Protocol
 
 from netlink.errors import Denied, Exists, KernelError, Missing, NotSupported
 
 LIBRARY = "libnftables.so.1"
-_OUTPUT_HANDLE, _OUTPUT_JSON = 1 << 3, 1 << 4  # NFT_CTX_OUTPUT_*, libnftables(3)
+_OUTPUT_STATELESS, _OUTPUT_HANDLE, _OUTPUT_JSON, _OUTPUT_TERSE = 1 << 1, 1 << 3, 1 << 4, 1 << 11  # libnftables(3)
 DEADLINE = 15.0  # seconds for one nft process
+
+
+class Form(Enum):
+    """How a listing is printed."""
+
+    TEXT = (0, ())
+    JSON = (_OUTPUT_JSON | _OUTPUT_HANDLE, ("-a", "-j"))
+    RULES = (_OUTPUT_STATELESS | _OUTPUT_TERSE, ("-s", "-t"))
+
+    def __init__(self, flags: int, arguments: tuple[str, ...]) -> None:
+        self.flags = flags
+        self.arguments = arguments
 
 
 class Runner(Protocol):
     """Runs nft text; returns (succeeded, output, errors)."""
 
-    def run(self, text: str, *, as_json: bool = False) -> tuple[bool, str, str]:
+    def run(self, text: str, form: "Form") -> tuple[bool, str, str]:
         """Apply ``text`` as one transaction."""
 
 
@@ -35,10 +48,10 @@ class LibraryRunner:
         self._lib.nft_ctx_buffer_error(self._context)
         self._lock = threading.Lock()  # guards the context and its two buffers
 
-    def run(self, text: str, *, as_json: bool = False) -> tuple[bool, str, str]:
+    def run(self, text: str, form: Form) -> tuple[bool, str, str]:
         """Apply ``text`` as one transaction."""
         with self._lock:
-            self._lib.nft_ctx_output_set_flags(self._context, _OUTPUT_JSON | _OUTPUT_HANDLE if as_json else 0)
+            self._lib.nft_ctx_output_set_flags(self._context, form.flags)
             failed = self._lib.nft_run_cmd_from_buffer(self._context, text.encode())
             output = self._lib.nft_ctx_get_output_buffer(self._context) or b""
             errors = self._lib.nft_ctx_get_error_buffer(self._context) or b""
@@ -48,11 +61,15 @@ class LibraryRunner:
 class CommandRunner:
     """One ``nft -f -`` process a call."""
 
-    def run(self, text: str, *, as_json: bool = False) -> tuple[bool, str, str]:
+    def run(self, text: str, form: Form) -> tuple[bool, str, str]:
         """Apply ``text`` as one transaction."""
-        flags = ["-a", "-j"] if as_json else []
         done = subprocess.run(
-            ["nft", *flags, "-f", "-"], input=text, capture_output=True, text=True, timeout=DEADLINE, check=False
+            ["nft", *form.arguments, "-f", "-"],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
         )
         return done.returncode == 0, done.stdout, done.stderr
 
@@ -73,17 +90,25 @@ class Nftables:
 
     def apply(self, text: str) -> None:
         """Apply ``text`` as one transaction; raises ``KernelError`` and changes nothing when any line fails."""
-        succeeded, _, errors = self._runner.run(text)
+        succeeded, _, errors = self._runner.run(text, Form.TEXT)
         if not succeeded:
             raise _nft_error(errors)
 
     def list(self, what: str) -> list[dict[str, Any]]:
         """Return the objects of ``nft -a -j list WHAT``; raises ``Missing`` when there is no such thing."""
-        succeeded, output, errors = self._runner.run(f"list {what}\n", as_json=True)
-        if not succeeded:
-            raise _nft_error(errors)
+        output = self._show(what, Form.JSON)
         objects: list[dict[str, Any]] = json.loads(output)["nftables"] if output else []
         return objects
+
+    def rules(self, what: str) -> str:
+        """Return the text of ``nft -s -t list WHAT``, without elements and counters; raises ``Missing``."""
+        return self._show(what, Form.RULES)
+
+    def _show(self, what: str, form: Form) -> str:
+        succeeded, output, errors = self._runner.run(f"list {what}\n", form)
+        if not succeeded:
+            raise _nft_error(errors)
+        return output
 
 
 _SENTENCES = (

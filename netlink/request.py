@@ -72,6 +72,11 @@ def alias(index: int, value: str) -> bytes:
     return message(RTM_SETLINK, NLM_F_ACK, INFO.pack(socket.AF_UNSPEC, 0, index, 0, 0) + text(IFLA_IFALIAS, value))
 
 
+def up(index: int) -> bytes:
+    """RTM_SETLINK that sets a link up."""
+    return message(RTM_SETLINK, NLM_F_ACK, INFO.pack(socket.AF_UNSPEC, 0, index, IFF_UP, IFF_UP))
+
+
 def address(index: int, value: IPv4Interface | IPv6Interface) -> bytes:
     """RTM_NEWADDR; IPv6 without duplicate address detection, as the bridge is alone on its link when it gets it."""
     family = socket.AF_INET if value.version == 4 else socket.AF_INET6

@@ -26,7 +26,6 @@ def endpoint_of(request: CreateEndpoint) -> Endpoint:
         mac=request.interface.mac_address or endpoint_mac(request.endpoint_id, ipv4 or ipv6),
         ipv4=ipv4,
         ipv6=ipv6,
-        port_map=request.options.port_map,
         driver_opts=dict(request.options.driver_opts),
     )
 

@@ -14,6 +14,8 @@ from netlink.errors import KernelError
 from plugin.errors import PynetError
 from plugin.firewall.docker import docker_bridges
 from plugin.model import Network
+from plugin.network_options import ISOLATED, NETWORK_OPTIONS, gateway_mode
+from plugin.options import read_options
 from plugin.ports import Kernel
 from plugin.store.base import Put, Remove, Store
 from plugin.undo import Undo
@@ -46,25 +48,34 @@ class HostSettings:
         self._store = store
 
     def prepare(self, network: Network, undo: Undo) -> None:
-        """Set what ``network`` needs; raises ``KernelError``."""
-        self._kernel.write_setting(f"net/ipv6/conf/{network.link}/accept_ra", "0")
-        for version in _versions([network]):
-            path = FORWARDING[version]
-            before = self._kernel.read_setting(path)
-            if before != "0":
-                continue
-            self._store.transact(Put(ChangedSetting(path, before)))
-            undo.push(self._restore, path, before)
-            self._kernel.write_setting(path, "1")
-            log.info("host setting changed", setting=path, before=before, after="1")
+        """Set what ``network`` needs; raises ``KernelError``.
+
+        Settings of a link that pynet made go with the link; those of others and of the host are noted to be put back.
+        """
+        if network.owns_link:
+            self._kernel.write_setting(f"net/ipv6/conf/{network.link}/accept_ra", "0")
+        for path, value in needed(network).items():
+            if path in FORWARDING.values() or not network.owns_link:
+                self._change(path, value, undo)
+            else:
+                self._kernel.write_setting(path, value)
 
     def release(self, remaining: Sequence[Network]) -> None:
         """Put back what none of the ``remaining`` networks needs, unless Docker's own bridges route by now."""
-        needed = {FORWARDING[version] for version in _versions(remaining)}
-        idle = [item.record for item in self._store.list(ChangedSetting) if item.record.path not in needed]
+        still = {path for network in remaining for path in needed(network)}
+        idle = [item.record for item in self._store.list(ChangedSetting) if item.record.path not in still]
         for changed in idle:
             if not self._others_route(changed.path):
                 self._restore(changed.path, changed.before)
+
+    def _change(self, path: str, value: str, undo: Undo) -> None:
+        before = self._kernel.read_setting(path)
+        if before != "0":
+            return
+        self._store.transact(Put(ChangedSetting(path, before)))
+        undo.push(self._restore, path, before)
+        self._kernel.write_setting(path, value)
+        log.info("host setting changed", setting=path, before=before, after=value)
 
     def _others_route(self, path: str) -> bool:
         docker = docker_bridges(self._kernel.links())
@@ -79,5 +90,18 @@ class HostSettings:
             log.warning("host setting not put back", setting=path, value=before, error=str(error))
 
 
-def _versions(networks: Sequence[Network]) -> set[int]:
-    return {subnet.pool.version for network in networks if not network.internal for subnet in network.subnets}
+def needed(network: Network) -> dict[str, str]:
+    """Return the settings that a network needs, below /proc/sys, and their values.
+
+    A host forwards with one switch a family; the kernel looks at no other for IPv6, and at those of all links that a
+    packet may come in by for IPv4. ``route_localnet`` lets the host reach published ports by 127.0.0.1; what containers
+    send to that address is dropped.
+    """
+    versions = {subnet.pool.version for subnet in network.subnets}
+    if network.internal:
+        isolated = gateway_mode(read_options(NETWORK_OPTIONS, network.options), 6) == ISOLATED
+        return {f"net/ipv6/conf/{network.link}/disable_ipv6": "1"} if isolated and 6 in versions else {}
+    settings = {FORWARDING[version]: "1" for version in sorted(versions)}
+    if 4 in versions:
+        settings[f"net/ipv4/conf/{network.link}/route_localnet"] = "1"
+    return settings

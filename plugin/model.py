@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import ClassVar
 
-from plugin.messages import Address, InterfaceAddress, PortBinding, Subnet
+from plugin.messages import Address, InterfaceAddress, Subnet
 
 ID_LENGTH = 12  # of a link name's 15 characters (IFNAMSIZ - 1); 48 bits of a random id
 
@@ -42,7 +42,8 @@ class NetworkSubnet:
 class Network:
     """A network as CreateNetwork described it, and the link that carries it.
 
-    ``owns_link`` says whether pynet made the link: what it adopted it never deletes.
+    ``owns_link`` says whether pynet made the link: what it adopted it never deletes. ``found`` are the gateway
+    addresses that an adopted link had already; they stay on it too.
     """
 
     kind: ClassVar[str] = "network"
@@ -54,26 +55,44 @@ class Network:
     internal: bool = False
     subnets: tuple[NetworkSubnet, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+    found: tuple[InterfaceAddress, ...] = ()
 
     @property
     def key(self) -> str:
         """The network id."""
         return self.id
 
-    def gateway(self, version: int) -> Address | None:
-        """Gateway address of IP ``version`` (4 or 6), if the network has one."""
+    def router(self, version: int) -> Address | None:
+        """Address of the containers' default route for IP ``version`` (4 or 6), if there is one.
+
+        An auxiliary address called DefaultGatewayIPv4 or DefaultGatewayIPv6 stands for a router other than the host
+        (moby drivers/bridge/bridge_linux.go).
+        """
         for subnet in self.subnets:
-            if subnet.pool.version == version and subnet.gateway is not None:
-                return subnet.gateway.ip
+            if subnet.pool.version == version:
+                router = subnet.aux_addresses.get(f"DefaultGatewayIPv{version}") or subnet.gateway
+                return router.ip if router else None
         return None
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """An endpoint, its addresses and what it publishes.
+class Published:
+    """A port of a container that can be reached through the host.
 
-    ``sandbox`` is the path of the network namespace it joined, "" before Join and after Leave.
+    ``proto`` is the IP protocol number. ``host`` is the address that it is published on, unspecified (0.0.0.0 or ::)
+    for every one of the host's; it is None where only the container's own address ``target`` leads to the port.
     """
+
+    proto: int
+    port: int
+    target: Address
+    host: Address | None = None
+    host_port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An endpoint, its addresses and what it publishes at this moment."""
 
     kind: ClassVar[str] = "endpoint"
 
@@ -82,9 +101,8 @@ class Endpoint:
     mac: str
     ipv4: IPv4Interface | None = None
     ipv6: IPv6Interface | None = None
-    sandbox: str = ""
-    port_map: tuple[PortBinding, ...] = ()
     driver_opts: Mapping[str, str] = field(default_factory=dict)
+    published: tuple[Published, ...] = ()
 
     @property
     def key(self) -> str:

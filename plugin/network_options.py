@@ -1,8 +1,87 @@
 """The options of ``docker network create -o`` that pynet reads."""
 
-from plugin.options import Option, choice, integer, link_prefix
+from plugin.messages import Address
+from plugin.options import (
+    Option,
+    Values,
+    address_of,
+    choice,
+    flag,
+    integer,
+    link_name,
+    link_names,
+    link_prefix,
+    toggle,
+)
+
+BRIDGE = "com.docker.network.bridge."
+NAT, UNPROTECTED, ROUTED, ISOLATED = GATEWAY_MODES = ("nat", "nat-unprotected", "routed", "isolated")
+_GATEWAY_HELP = (
+    "`nat`: translated, only published ports can be reached; `nat-unprotected`: every port of a container can be "
+    "reached by its own address too; `routed`: no translation, published ports can be reached by the container's address; "
+    "`isolated`: no gateway address at all, with `--internal` only"
+)
 
 MODE = Option("pynet.mode", choice("bridge"), "bridge", "bridge", "how the network is made")
+BRIDGE_NAME = Option(
+    BRIDGE + "name",
+    link_name,
+    "",
+    "a name of up to 15 bytes without spaces, / : or quotes",
+    "name of the bridge, by default `pn-` and 12 digits of the id; one that exists is used and never deleted",
+)
+MASQUERADE = Option(
+    BRIDGE + "enable_ip_masquerade", flag, True, "true or false", "whether what leaves has the host's address as source"
+)
+ICC = Option(
+    BRIDGE + "enable_icc",
+    flag,
+    True,
+    "true or false",
+    "whether containers of the network reach each other; published ports can be reached anyway",
+)
+HOST_BINDING = Option(
+    BRIDGE + "host_binding_ipv4",
+    address_of(0),
+    None,
+    "an IP address",
+    "host address for ports that are published without one; by default all of IPv4 and IPv6",
+)
+INHIBIT_IPV4 = Option(
+    BRIDGE + "inhibit_ipv4",
+    flag,
+    False,
+    "true or false",
+    "leave the IPv4 gateway address off the bridge, because another router has it",
+)
+HOST_IPV4 = Option(
+    "com.docker.network.host_ipv4",
+    address_of(4),
+    None,
+    "an IPv4 address",
+    "source address of what leaves by IPv4, instead of the outgoing link's",
+)
+HOST_IPV6 = Option(
+    "com.docker.network.host_ipv6", address_of(6), None, "an IPv6 address", "the same for what leaves by IPv6"
+)
+GATEWAY_MODE_IPV4 = Option(
+    BRIDGE + "gateway_mode_ipv4", choice(*GATEWAY_MODES), NAT, "nat, nat-unprotected, routed or isolated", _GATEWAY_HELP
+)
+GATEWAY_MODE_IPV6 = Option(
+    BRIDGE + "gateway_mode_ipv6",
+    choice(*GATEWAY_MODES),
+    NAT,
+    "nat, nat-unprotected, routed or isolated",
+    "the same for IPv6",
+)
+_NONE: tuple[str, ...] = ()
+TRUSTED = Option(
+    BRIDGE + "trusted_host_interfaces",
+    link_names,
+    _NONE,
+    "names of links, with colons between them",
+    "links from which published ports can be reached by the container's own address too",
+)
 MTU = Option(
     "com.docker.network.driver.mtu",
     integer(0, 65535),
@@ -17,5 +96,46 @@ LINK_PREFIX = Option(
     "1 to 12 characters without spaces, / : or %",
     "beginning of the interface name in the container; the engine appends a number",
 )
+PUBLISH = Option(
+    "pynet.publish",
+    choice("pynet", "engine"),
+    "pynet",
+    "pynet or engine",
+    "who publishes ports; with `engine` containers get no gateway of the network, and the engine adds its own "
+    "`docker_gwbridge`, through which `docker ps` shows the ports",
+)
+GUARD = Option(
+    "pynet.guard",
+    toggle,
+    True,
+    "on or off",
+    "whether a container may send only from the MAC and the addresses that it was given",
+)
 
-NETWORK_OPTIONS = (MODE, MTU, LINK_PREFIX)
+NETWORK_OPTIONS = (
+    MODE,
+    PUBLISH,
+    GUARD,
+    BRIDGE_NAME,
+    GATEWAY_MODE_IPV4,
+    GATEWAY_MODE_IPV6,
+    MASQUERADE,
+    ICC,
+    HOST_BINDING,
+    INHIBIT_IPV4,
+    HOST_IPV4,
+    HOST_IPV6,
+    TRUSTED,
+    MTU,
+    LINK_PREFIX,
+)
+
+
+def gateway_mode(options: Values, version: int) -> str:
+    """Return the gateway mode of a family."""
+    return options[GATEWAY_MODE_IPV4 if version == 4 else GATEWAY_MODE_IPV6]
+
+
+def source_address(options: Values, version: int) -> Address | None:
+    """Return the source address that the user wants for what leaves by a family."""
+    return options[HOST_IPV4 if version == 4 else HOST_IPV6]

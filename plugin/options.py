@@ -6,12 +6,15 @@ own keys begin with ``pynet.``. Other keys are none of pynet's business and are 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any, Generic, TypeVar
 
 from plugin.errors import InvalidRequest
+from plugin.messages import Address
 
 T = TypeVar("T")
 OWN_PREFIX = "pynet."
+LONGEST_NAME = 15  # bytes, IFNAMSIZ - 1 (linux/if.h)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,35 @@ def flag(text: str) -> bool:
     if text in {"0", "f", "F", "FALSE", "false", "False"}:
         return False
     raise ValueError(text)
+
+
+def toggle(text: str) -> bool:
+    """Read "on" or "off", or a flag as ``flag`` does."""
+    return {"on": True, "off": False}[text] if text in {"on", "off"} else flag(text)
+
+
+def address_of(version: int) -> Callable[[str], Address | None]:
+    """Parser of an IP address of ``version`` (4 or 6; 0 for either); the empty text is none."""
+
+    def parse(text: str) -> Address | None:
+        address = ip_address(text) if text else None
+        if address is not None and version not in {0, address.version}:
+            raise ValueError(text)
+        return address
+
+    return parse
+
+
+def link_name(text: str) -> str:
+    """Read the name of a link as the kernel takes it (dev_valid_name, net/core/dev.c); the empty text is none."""
+    if len(text.encode()) > LONGEST_NAME or text in {".", ".."} or any(c.isspace() or c in '/:"' for c in text):
+        raise ValueError(text)
+    return text
+
+
+def link_names(text: str) -> tuple[str, ...]:
+    """Read names of links with colons between them."""
+    return tuple(link_name(name) for name in text.split(":") if name)
 
 
 def link_prefix(text: str) -> str:

@@ -1,12 +1,12 @@
 """What the plugin needs from the world, as small protocols with a real and an in-memory implementation each."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import Any, Protocol
 
 from netlink.dump import Link
 from netlink.kernel import VethPair
-from plugin.messages import Subnet
+from plugin.messages import Address, Subnet
 
 
 class HostNetworks(Protocol):
@@ -24,6 +24,9 @@ class Kernel(Protocol):
 
     def link_exists(self, name: str) -> bool:
         """Say whether a link has that name."""
+
+    def set_up(self, name: str) -> None:
+        """Set a link up."""
 
     def add_bridge(self, name: str, mac: str, mtu: int) -> None:
         """Make a bridge and set it up; ``Exists`` when the name is taken."""
@@ -56,11 +59,39 @@ class Kernel(Protocol):
         """Set a sysctl."""
 
 
+class Hold(Protocol):
+    """A port of the host that is held (``netlink.holds.Hold``)."""
+
+    @property
+    def port(self) -> int:
+        """The port number."""
+
+    def release(self) -> None:
+        """Give the port back."""
+
+
+class Sockets(Protocol):
+    """Holds ports (``netlink.holds.Sockets``)."""
+
+    def hold(self, proto: int, address: Address, port: int, relay_to: tuple[Address, int] | None = None) -> Hold:
+        """Take a port, 0 for any free one; ``Exists`` when it is taken, ``Missing`` when the address is not there."""
+
+
+class Conntrack(Protocol):
+    """Connection tracking (``netlink.conntrack.Conntrack``)."""
+
+    def forget_udp(self, ports: Collection[int], targets: Collection[Address]) -> int:
+        """Forget UDP flows to ``ports``, or answered by ``targets``; say how many."""
+
+
 class Nft(Protocol):
-    """nftables (``netlink.nftables.Nftables``). Both verbs may raise ``KernelError``."""
+    """nftables (``netlink.nftables.Nftables``). Every verb may raise ``KernelError``."""
 
     def apply(self, text: str) -> None:
         """Apply nft text as one transaction: all of it or nothing."""
 
     def list(self, what: str) -> Sequence[dict[str, Any]]:
         """Return nft's JSON objects of a listing; ``Missing`` when there is no such thing."""
+
+    def rules(self, what: str) -> str:
+        """Return nft's text of a listing without elements; ``Missing`` when there is no such thing."""

@@ -97,6 +97,6 @@ class Reaper:
             if not doomed:
                 return
             self._kernel.delete_links(doomed)
-            self._firewall.close_networks(*doomed)
+            self._firewall.forget(*doomed)
             self._store.transact(*(Remove(Tombstone, name) for name in doomed))
             self._doomed.difference_update(doomed)

@@ -1,4 +1,4 @@
-"""A thread that keeps in line what others change: which bridges are Docker's, and the accepts beside its rules."""
+"""A thread that keeps in line what others change: which bridges are Docker's, and the rules that others removed."""
 
 import threading
 import time
@@ -7,6 +7,7 @@ from typing import Protocol
 import structlog
 
 from netlink.errors import KernelError
+from netlink.monitor import LINKS, RULES
 from plugin.errors import PynetError
 from plugin.firewall.docker import docker_bridges
 from plugin.firewall.firewall import Firewall
@@ -14,15 +15,16 @@ from plugin.ports import Kernel
 
 log = structlog.get_logger()
 
-PERIOD = 2.0  # seconds between two looks at the accepts
-SETTLE = 0.05  # seconds for a burst of link changes to end
+PERIOD = 1.5  # seconds between two looks at the rules when nothing was heard
+SETTLE = {LINKS: 0.05, RULES: 0.2}  # seconds for a burst of changes to end; a firewall's reload takes many
+LONGEST = 1.0  # seconds after which a burst that does not end is looked at anyway
 
 
 class Bell(Protocol):
-    """Rings when a bridge or a port of one changed (``netlink.monitor.LinkMonitor``)."""
+    """Rings when a bridge, a port of one, or a rule changed (``netlink.monitor.Monitor``)."""
 
-    def wait(self, seconds: float) -> bool:
-        """Wait up to ``seconds``; say whether it rang."""
+    def wait(self, seconds: float) -> frozenset[str]:
+        """Wait up to ``seconds``; say what of ``LINKS`` and ``RULES`` changed."""
 
 
 class Watcher:
@@ -49,9 +51,14 @@ class Watcher:
 
     def _run(self) -> None:
         while True:
-            rang = self._bell.wait(PERIOD)
-            if rang:
-                time.sleep(SETTLE)
-                while self._bell.wait(0.001):
-                    pass
-            self.look(bridges_changed=rang)
+            self.look(bridges_changed=LINKS in self._heard())
+
+    def _heard(self) -> frozenset[str]:
+        """Wait for a change, or the period, and for the burst to end."""
+        heard = self._bell.wait(PERIOD)
+        end = time.monotonic() + LONGEST
+        more = heard
+        while more and time.monotonic() < end:
+            more = self._bell.wait(max(SETTLE[kind] for kind in more))
+            heard |= more
+        return heard

@@ -1,8 +1,9 @@
 """In-memory kernel and nftables that refuse what the real ones refuse, and a world that can fail at any step."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from ipaddress import IPv4Interface, IPv6Interface
+from itertools import count
 from typing import Any
 
 from netlink.dump import Link
@@ -12,8 +13,10 @@ from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
 from plugin.host_settings import ChangedSetting, HostSettings
 from plugin.locks import Locks
+from plugin.messages import Address
 from plugin.model import Endpoint, Network, Tombstone
 from plugin.modes.bridge import BridgeMode
+from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
 from plugin.store.base import Change, Store
 from plugin.store.memory import MemoryStore
@@ -51,6 +54,10 @@ class FakeKernel:
 
     def link_exists(self, name: str) -> bool:
         return name in self.by_name
+
+    def set_up(self, name: str) -> None:
+        self.steps.take("set up")
+        self._find(name)
 
     def add_bridge(self, name: str, mac: str, mtu: int) -> None:
         self.steps.take("add bridge")
@@ -106,7 +113,7 @@ class FakeKernel:
         return sorted(self.assigned, key=str)
 
     def read_setting(self, path: str) -> str:
-        return self.settings[path]
+        return self.settings[path] if "/conf/all/" in path or path in self.settings else "0"
 
     def write_setting(self, path: str, value: str) -> None:
         self.steps.take("write setting")
@@ -128,7 +135,7 @@ class FakeKernel:
         return self.by_name[name]
 
 
-_ELEMENT = re.compile(r"(add|delete) element inet \S+ (\S+) \{ (.*) \}")
+_ELEMENT = re.compile(r"(add|delete) element (?:inet|bridge) \S+ (\S+) \{ (.*) \}")
 
 
 class FakeNft:
@@ -153,8 +160,56 @@ class FakeNft:
     def list(self, what: str) -> Sequence[dict[str, Any]]:
         raise Missing(what)
 
+    def rules(self, what: str) -> str:
+        if not self.table:
+            raise Missing(what)
+        return what
+
     def snapshot(self) -> object:
         return self.table, frozenset(self.elements)
+
+
+class FakeHold:
+    """A port that is held until it is released."""
+
+    def __init__(self, taken: set[tuple[int, str, int]], key: tuple[int, str, int]) -> None:
+        self._taken, self._key, self.port = taken, key, key[2]
+
+    def release(self) -> None:
+        self._taken.remove(self._key)
+
+
+class FakeSockets:
+    """Ports of the imaginary host; addresses that it does not have are 192.0.2.0/24."""
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self._ephemeral = count(32768)
+        self.taken: set[tuple[int, str, int]] = set()
+        self.relayed: dict[tuple[int, str, int], str] = {}
+
+    def hold(self, proto: int, address: Address, port: int, relay_to: tuple[Address, int] | None = None) -> FakeHold:
+        self._steps.take("hold a port")
+        if str(address).startswith("192.0.2."):
+            raise Missing(str(address))
+        key = (proto, str(address), port or next(self._ephemeral))
+        if key in self.taken:
+            raise Exists(str(port))
+        self.taken.add(key)
+        if relay_to:
+            self.relayed[key] = f"{relay_to[0]} {relay_to[1]}"
+        return FakeHold(self.taken, key)
+
+
+class FakeConntrack:
+    """Remembers what was to be forgotten."""
+
+    def __init__(self) -> None:
+        self.forgotten: list[tuple[set[int], set[Address]]] = []
+
+    def forget_udp(self, ports: Collection[int], targets: Collection[Address]) -> int:
+        self.forgotten.append((set(ports), set(targets)))
+        return 0
 
 
 class FailingStore:
@@ -187,18 +242,21 @@ class World:
         self.firewall = Firewall(self.nft, "pynet", linger=0)
         self.settings = HostSettings(self.kernel, self.store)
         self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
+        self.sockets, self.conntrack = FakeSockets(self.steps), FakeConntrack()
+        self.publisher = Publisher(self.sockets, self.firewall, self.conntrack)
         self.modes = {"bridge": BridgeMode(self.kernel, self.firewall, self.settings, "pynet")}
         self.driver = Driver(
             store=self.store,
             modes=self.modes,
             settings=self.settings,
             reaper=self.reaper,
+            publisher=self.publisher,
             locks=self.locks,
         )
 
     def snapshot(self) -> object:
         """Everything that a verb may change, in a comparable form."""
-        return self.kernel.snapshot(), self.nft.snapshot(), self._records()
+        return self.kernel.snapshot(), self.nft.snapshot(), frozenset(self.sockets.taken), self._records()
 
     def _records(self) -> object:
         kinds = (Network, Endpoint, Tombstone, ChangedSetting)

@@ -1,22 +1,45 @@
-"""Living beside Docker's own rules: which bridges are Docker's, and the accepts that its DROP policy asks for.
+"""Living beside the rules of Docker and of other firewalls: which bridges are Docker's, and which accepts are needed.
 
-dockerd sets the policy of iptables' FORWARD chain to DROP when it turns forwarding on, and a packet must be accepted
-by every base chain that it meets. pynet's own chain runs first and drops what must not pass, so two rules by name
-suffice, ``-i pn-+ -j ACCEPT`` and ``-o pn-+ -j ACCEPT``, behind DOCKER-USER so that the user's rules are honoured. They
-are native nft expressions that every iptables-nft can list (its own ``-i`` and ``-o`` compile to the same).
+A packet must be accepted by every base chain that it meets. dockerd sets the policy of iptables' FORWARD chain to DROP
+when it turns forwarding on, ufw does the same, and firewalld ends its own chains with a reject. pynet's own chain runs
+first and drops what must not pass, so two rules suffice in each of these, ``-i pn-+ -j ACCEPT`` and ``-o pn-+ -j
+ACCEPT``: behind DOCKER-USER, so that the user's rules are honoured, or else at the head. They are native expressions
+of nft that every iptables-nft can list (its own ``-i`` and ``-o`` compile to the same). A bridge that the user named
+has two of its own. In firewalld's INPUT chain containers are let to the host, as Docker's zone does.
 """
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from netlink.dump import Link
 
 OURS = "pn-*"  # every bridge that pynet names by itself
-FAMILIES = ("ip", "ip6")
-_DIRECTIONS = ("iifname", "oifname")
+COMMENT = "pynet"  # tells the rules for bridges that the user named
 _DOCKER_BRIDGE = re.compile(r"docker0|docker_gwbridge|br-[0-9a-f]{12}")
 _DOCKER_PORT = re.compile(r"veth[0-9a-f]{7}")
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A base chain of another firewall, and the sides of a packet by which pynet's links are accepted there."""
+
+    family: str
+    table: str
+    name: str
+    sides: tuple[str, ...] = ("iifname", "oifname")
+
+    def __str__(self) -> str:
+        return f"{self.family} {self.table} {self.name}"
+
+
+CHAINS = (
+    Chain("ip", "filter", "FORWARD"),
+    Chain("ip6", "filter", "FORWARD"),
+    Chain("inet", "firewalld", "filter_FORWARD"),
+    Chain("inet", "firewalld", "filter_INPUT", ("iifname",)),
+)
 
 
 def docker_bridges(links: Iterable[Link]) -> frozenset[str]:
@@ -28,33 +51,38 @@ def docker_bridges(links: Iterable[Link]) -> frozenset[str]:
         for link in every
         if link.kind == "bridge"
         and not link.name.startswith("pn-")
-        and (_DOCKER_BRIDGE.fullmatch(link.name) or link.index in with_docker_port)
+        and (is_docker_name(link.name) or link.index in with_docker_port)
     )
 
 
-def accepts_to_add(family: str, chain: Sequence[dict[str, Any]]) -> str:
-    """Return the nft text that adds the accepts missing from FORWARD, or "" when none is."""
-    rules = [item["rule"] for item in chain if "rule" in item]
-    present = {direction for rule in rules for direction in _DIRECTIONS if _is_accept(rule, direction)}
-    missing = [direction for direction in _DIRECTIONS if direction not in present]
+def is_docker_name(name: str) -> bool:
+    """Say whether Docker's own drivers call a bridge so."""
+    return _DOCKER_BRIDGE.fullmatch(name) is not None
+
+
+def accepts_to_add(chain: Chain, listed: Sequence[dict[str, Any]], names: Sequence[str] = ()) -> str:
+    """Return the nft text that adds the accepts missing from ``chain``, or "" when none is."""
+    rules = [item["rule"] for item in listed if "rule" in item]
+    wanted = [(side, name) for name in (OURS, *names) for side in chain.sides]
+    missing = [key for key in wanted if not any(_is_accept(rule, *key) for rule in rules)]
     behind = next((rule["handle"] for rule in rules if _jumps_to(rule, "DOCKER-USER")), None)
-    where = f"add rule {family} filter FORWARD position {behind}" if behind else f"insert rule {family} filter FORWARD"
-    return "".join(f'{where} {direction} "{OURS}" counter accept\n' for direction in missing)
+    where = f"add rule {chain} position {behind}" if behind else f"insert rule {chain}"
+    return "".join(f'{where} {side} "{name}" counter accept comment "{COMMENT}"\n' for side, name in missing)
 
 
-def accepts_to_delete(family: str, chain: Sequence[dict[str, Any]]) -> str:
-    """Return the nft text that deletes the accepts again, or "" when there is none."""
-    rules = [item["rule"] for item in chain if "rule" in item]
-    return "".join(
-        f"delete rule {family} filter FORWARD handle {rule['handle']}\n"
-        for rule in rules
-        if any(_is_accept(rule, direction) for direction in _DIRECTIONS)
-    )
+def accepts_to_delete(chain: Chain, listed: Sequence[dict[str, Any]]) -> str:
+    """Return the nft text that deletes pynet's accepts again, or "" when there is none."""
+    rules = [item["rule"] for item in listed if "rule" in item]
+    return "".join(f"delete rule {chain} handle {rule['handle']}\n" for rule in rules if _is_ours(chain, rule))
 
 
-def _is_accept(rule: dict[str, Any], direction: str) -> bool:
+def _is_ours(chain: Chain, rule: dict[str, Any]) -> bool:
+    return rule.get("comment") == COMMENT or any(_is_accept(rule, side, OURS) for side in chain.sides)
+
+
+def _is_accept(rule: dict[str, Any], side: str, name: str) -> bool:
     expressions = rule.get("expr", [])
-    match = {"match": {"op": "==", "left": {"meta": {"key": direction}}, "right": OURS}}
+    match = {"match": {"op": "==", "left": {"meta": {"key": side}}, "right": name}}
     return match in expressions and {"accept": None} in expressions
 
 

@@ -1,75 +1,75 @@
 """The firewall as pynet wants it, and its copy in the kernel.
 
-What is wanted lives in memory (loaded from the store at start), so that a table which somebody flushed can be written
-again whole. The table exists while there is a network, and a little longer.
+What is wanted lives in memory (loaded from the store at start): each owner, a network's or an endpoint's link or the
+ports of an endpoint, has its elements. So tables that somebody flushed can be written again whole. They exist while
+somebody owns something, and a little longer.
 """
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import structlog
 
 from netlink.errors import KernelError, Missing
 from plugin.firewall import docker
-from plugin.firewall.ruleset import (
-    Elements,
-    add_text,
-    delete_text,
-    docker_elements,
-    network_elements,
-    table_text,
-)
-from plugin.model import Network
+from plugin.firewall.elements import docker_elements
+from plugin.firewall.ruleset import FAMILIES, Elements, change_text, delete_text, remove_text, tables_text
 from plugin.ports import Nft
 
 log = structlog.get_logger()
 
-LINGER = 2.5  # seconds that the table outlives its last network; another network often follows
+LINGER = 2.5  # seconds that the tables outlive their last owner; another network often follows
 
 
 class Firewall:
-    """One table, called after this pynet. Every verb may raise ``KernelError`` and then has changed nothing."""
+    """Two tables, called after this pynet. Every verb may raise ``KernelError`` and then has changed nothing."""
 
     def __init__(self, nft: Nft, table: str, linger: float = LINGER) -> None:
         self._nft = nft
         self._table = table
         self._linger = linger
-        self._lock = threading.Lock()  # guards what is wanted, and the order of transactions on the table
-        self._networks: dict[str, Network] = {}  # by link
+        self._lock = threading.Lock()  # guards what is wanted, and the order of transactions on the tables
+        self._wanted: dict[str, Elements] = {}  # by owner
         self._docker: frozenset[str] = frozenset()
-        self._written = False  # whether the table is in the kernel, as far as is known
+        self._rules: list[str] | None = None  # the static rules as the kernel listed them; None: no tables, or unknown
+        self._written = False  # whether the tables are in the kernel, as far as is known
         self._accepted = False  # whether the accepts beside Docker's rules were seen there
-        self._idle_since = 0.0  # when the last network went, by the monotonic clock
+        self._idle_since = 0.0  # when the last owner went, by the monotonic clock
 
-    def load(self, networks: Iterable[Network]) -> None:
-        """Take ``networks`` as everything that is wanted, and write the table anew."""
+    def load(self, wanted: Mapping[str, Elements]) -> None:
+        """Take ``wanted`` as everything that is wanted, by owner, and write the tables anew."""
         with self._lock:
-            self._networks = {network.link: network for network in networks}
+            self._wanted = dict(wanted)
             self._write()
 
-    def open_network(self, network: Network) -> None:
-        """Let a network work: isolation, and masquerading of what leaves it."""
+    def put(self, owner: str, elements: Elements) -> None:
+        """Let ``owner`` have these elements, and none that it had before."""
         with self._lock:
-            self._networks[network.link] = network
+            before = self._wanted.get(owner)
+            self._wanted[owner] = elements
             try:
-                self._change(add_text(self._table, network_elements(network)))
-                if not self._accepted:
+                self._change(change_text(self._table, before or {}, elements))
+                if not self._accepted or _own_names(elements):
                     self._accept()
             except KernelError:
-                del self._networks[network.link]
+                del self._wanted[owner]
+                self._wanted |= {} if before is None else {owner: before}
                 raise
 
-    def close_networks(self, *links: str) -> None:
-        """Forget the networks on ``links``, those that there are, in one transaction."""
+    def forget(self, *owners: str) -> None:
+        """Take away what ``owners`` have, those that have something, in one transaction."""
         with self._lock:
-            known = {link: self._networks.pop(link) for link in links if link in self._networks}
+            known = {owner: self._wanted.pop(owner) for owner in owners if owner in self._wanted}
             if not known:
                 return
             try:
-                self._change("".join(delete_text(self._table, network_elements(item)) for item in known.values()))
+                self._change("".join(delete_text(self._table, elements) for elements in known.values()))
+                if any(map(_own_names, known.values())):
+                    self._withdraw_accepts()
+                    self._accept()
             except KernelError:
-                self._networks |= known
+                self._wanted |= known
                 raise
             self._idle_since = time.monotonic()
 
@@ -81,63 +81,79 @@ class Firewall:
             before, self._docker = self._docker, names
             try:
                 if self._written:
-                    gone, new = docker_elements(before - names), docker_elements(names - before)
-                    self._change(delete_text(self._table, gone) + add_text(self._table, new))
+                    self._change(change_text(self._table, docker_elements(before), docker_elements(names)))
             except KernelError:
                 self._docker = before
                 raise
 
     def heal(self) -> None:
-        """Put back the accepts that another program may have removed; without a network remove the table.
+        """Put back what another program removed, tables or accepts; without an owner remove the tables.
 
-        The table goes here, a while after its last network, because the kernel takes longer for a table with its hooks
-        than for everything else that creating a network needs.
+        They go here, a while after their last owner, because the kernel takes longer for tables with their hooks than
+        for everything else that creating a network needs.
         """
         with self._lock:
-            if self._networks:
+            if self._wanted:
+                if self._listed() != self._rules:
+                    log.warning("nftables tables were changed by another program, written anew", table=self._table)
+                    self._write()
                 self._accept()
             elif self._written and time.monotonic() - self._idle_since >= self._linger:
                 self._write()
 
     def _change(self, text: str) -> None:
-        """Apply a change; if the table is gone, write it whole, which includes the change."""
+        """Apply a change; if the tables are gone, write them whole, which includes the change."""
+        if not text:
+            return
         try:
             self._nft.apply(text)
         except Missing:
-            log.info("nftables table written", table=self._table)
+            log.info("nftables tables written", table=self._table)
             self._write()
 
     def _write(self) -> None:
-        if self._networks:
-            self._nft.apply(table_text(self._table, self._wanted()))
+        if self._wanted:
+            self._nft.apply(tables_text(self._table, [*self._wanted.values(), docker_elements(self._docker)]))
             self._written = True
+            self._rules = self._listed()
             self._accept()
         else:
-            self._nft.apply(f"table inet {self._table}\ndelete table inet {self._table}\n")
+            self._nft.apply(remove_text(self._table))
             self._withdraw_accepts()
-            self._written = False
+            self._written, self._rules = False, None
 
-    def _wanted(self) -> list[Elements]:
-        return [*map(network_elements, self._networks.values()), docker_elements(self._docker)]
+    def _listed(self) -> list[str] | None:
+        """Return both tables as the kernel has them, without elements."""
+        try:
+            return [self._nft.rules(f"table {family} {self._table}") for family in FAMILIES]
+        except Missing:
+            return None
+
+    def _names(self) -> list[str]:
+        """Return the links of networks whose names pynet did not choose."""
+        return sorted({name for elements in self._wanted.values() for name in _own_names(elements)})
 
     def _accept(self) -> None:
-        for family in docker.FAMILIES:
+        for chain in docker.CHAINS:
             try:
-                text = docker.accepts_to_add(family, self._nft.list(f"chain {family} filter FORWARD"))
+                text = docker.accepts_to_add(chain, self._nft.list(f"chain {chain}"), self._names())
             except Missing:
-                continue  # no iptables on this host, so nobody drops there
+                continue  # no such firewall on this host, so nobody drops there
             if text:
                 self._nft.apply(text)
-                log.info("accept rules added beside Docker's", family=family, chain="filter FORWARD")
-
+                log.info("accept rules added beside another firewall's", chain=str(chain))
         self._accepted = True
 
     def _withdraw_accepts(self) -> None:
         self._accepted = False
-        for family in docker.FAMILIES:
+        for chain in docker.CHAINS:
             try:
-                text = docker.accepts_to_delete(family, self._nft.list(f"chain {family} filter FORWARD"))
+                text = docker.accepts_to_delete(chain, self._nft.list(f"chain {chain}"))
             except Missing:
                 continue
             if text:
                 self._nft.apply(text)
+
+
+def _own_names(elements: Elements) -> list[str]:
+    return [name for link in elements.get("links", ()) if not (name := link.strip('"')).startswith("pn-")]

@@ -16,10 +16,17 @@ class Mode(Protocol):
     """
 
     def plan(self, request: CreateNetwork, options: Values) -> Network:
-        """Check everything that can be checked without touching anything, and return the record to be."""
+        """Check everything that can be checked without touching anything, and return the record to be.
 
-    def create_network(self, network: Network, options: Values, undo: Undo) -> None:
-        """Make the network's link, addresses and rules; raises ``KernelError`` or ``PynetError``."""
+        The same request gives the same record.
+        """
+
+    def create_network(self, network: Network, options: Values, undo: Undo) -> Network:
+        """Make the network's link, addresses and rules, and return the record with what was found on the way.
+
+        Raises:
+            KernelError, PynetError: a step failed; what was done stands on ``undo``.
+        """
 
     def delete_network(self, network: Network) -> list[str]:
         """Take the network out of use and return the links left to delete."""

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from plugin.errors import Busy, Failed, PynetError
 from plugin.store.base import ABSENT, Change, Event, R, StoreConflict, Versioned
@@ -220,3 +221,18 @@ def _make_file(path: Path) -> None:
             os.close(descriptor)
     except OSError as error:
         raise Failed(f"open store '{path}': {(error.strerror or str(error)).lower()}") from error
+
+
+def read_records(path: Path, kind: type[R]) -> Sequence[R]:
+    """Return every record of ``kind`` without opening the store, which belongs to the process that serves.
+
+    Raises:
+        Failed: there is no such file, or it cannot be read.
+    """
+    with sqlite_errors("read", path):
+        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=LOCK_WAIT)
+        try:
+            rows = connection.execute("SELECT body FROM record WHERE kind = ? ORDER BY key", (kind.kind,)).fetchall()
+        finally:
+            connection.close()
+    return [decode(kind, body) for (body,) in rows]

@@ -7,7 +7,7 @@ import pytest
 
 from netlink.errors import Exists, Missing
 from netlink.kernel import Kernel, VethPair
-from netlink.monitor import LinkMonitor
+from netlink.monitor import LINKS, RULES, Monitor
 from tests.kernel.conftest import sh
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
@@ -116,11 +116,14 @@ def test_the_listing_agrees_with_ip(kernel: Kernel) -> None:
 
 
 def test_the_monitor_hears_bridges_and_their_ports_only() -> None:
-    """A new bridge rings, a veth pair of its own does not."""
-    with LinkMonitor() as monitor:
+    """A new bridge rings, a veth pair of its own does not; a change of nftables rings too."""
+    with Monitor() as monitor:
         sh("ip link add v0 type veth peer name w0")
         heard_veth = monitor.wait(0.2)
         while monitor.wait(0.1):
             pass
         sh("ip link add br-x type bridge")
-        assert (heard_veth, monitor.wait(5)) == (False, True)
+        assert not heard_veth
+        assert monitor.wait(5) == {LINKS}
+        sh("nft add table ip x")
+        assert monitor.wait(5) == {RULES}

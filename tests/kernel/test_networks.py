@@ -5,8 +5,11 @@ from ipaddress import IPv4Interface
 
 import pytest
 
+from netlink.conntrack import Conntrack
+from netlink.holds import Sockets
 from netlink.kernel import Kernel
 from netlink.nftables import Nftables, open_runner
+from netlink.relay import Relay
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
 from plugin.host_settings import HostSettings
@@ -14,6 +17,7 @@ from plugin.locks import Locks
 from plugin.messages import CreateEndpoint, EndpointRef, Interface, Join, NetworkRef
 from plugin.model import Network, Tombstone
 from plugin.modes.bridge import BridgeMode
+from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
 from plugin.store.memory import MemoryStore
 from tests.kernel.conftest import Container, sh
@@ -30,11 +34,13 @@ class Pynet:
         self.firewall = Firewall(Nftables(open_runner()), "pynet", linger=0)
         settings = HostSettings(self.kernel, self.store)
         self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
+        self.relay = Relay()
         self.driver = Driver(
             store=self.store,
             modes={"bridge": BridgeMode(self.kernel, self.firewall, settings, "pynet")},
             settings=settings,
             reaper=self.reaper,
+            publisher=Publisher(Sockets(self.relay), self.firewall, Conntrack()),
             locks=self.locks,
         )
 
@@ -55,6 +61,7 @@ class Pynet:
         """Delete every network, and do at once what happens in the background."""
         for item in self.store.list(Network):
             self.driver.delete_network(NetworkRef(item.record.id))
+        self.relay.close()
         for tombstone in self.store.list(Tombstone):
             self.reaper.clear(tombstone.record.link)
         self.firewall.heal()

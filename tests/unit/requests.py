@@ -12,6 +12,8 @@ from plugin.messages import (
     Join,
     NetworkOptions,
     NetworkRef,
+    PortBinding,
+    ProgramExternalConnectivity,
 )
 
 NETWORK_ID, OTHER_ID = "a1" * 32, "b2" * 32
@@ -58,6 +60,15 @@ def endpoint(
 def join() -> Join:
     """Return the request that puts the endpoint into a sandbox."""
     return Join(NETWORK_ID, ENDPOINT_ID, "/var/run/docker/netns/0123456789ab")
+
+
+def program(*ports: int | str, proto: int = 6) -> ProgramExternalConnectivity:
+    """Return the request to publish port 80 of the endpoint; "192.0.2.1:8080" names an address, 0 is any port."""
+    bindings = []
+    for port in ports:
+        address, _, number = str(port).rpartition(":")
+        bindings.append(PortBinding(proto, 80, host_ip=address.strip("[]"), host_port=int(number)))
+    return ProgramExternalConnectivity(NETWORK_ID, ENDPOINT_ID, EndpointOptions(port_map=tuple(bindings)))
 
 
 NETWORK = NetworkRef(NETWORK_ID)

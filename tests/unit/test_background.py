@@ -15,7 +15,7 @@ from tests.unit import requests as rq
 def restarted(old: World) -> World:
     """Return a world with the store and the kernel of ``old``, as after kill -9 of pynet, recovered."""
     world = World(old.kernel, old.nft, old.failing_store)
-    recover(world.store, world.kernel, world.firewall, world.modes, "pynet")
+    recover(world.store, world.kernel, world.firewall, world.publisher, world.modes, "pynet")
     return world
 
 
@@ -104,10 +104,10 @@ def test_a_network_that_cannot_be_made_again_stays_known(world: World) -> None:
 class Silence:
     """A bell that never rings."""
 
-    def wait(self, seconds: float) -> bool:
+    def wait(self, seconds: float) -> frozenset[str]:
         """Wait for ever."""
         threading.Event().wait()
-        return False
+        return frozenset()
 
 
 def test_the_watcher_learns_dockers_bridges(world: World) -> None:

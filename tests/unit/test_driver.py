@@ -3,8 +3,8 @@
 import pytest
 
 from netlink.dump import Link
-from plugin.errors import Conflict, InvalidRequest, NotFound, Unsupported
-from plugin.messages import CreateNetwork, EndpointOptions, PortBinding, ProgramExternalConnectivity
+from plugin.errors import Conflict, InvalidRequest, NotFound
+from plugin.messages import CreateNetwork
 from tests.fakes import World
 from tests.unit import requests as rq
 
@@ -183,14 +183,6 @@ def test_unknown_endpoint_options_of_pynet_are_refused(world: World) -> None:
 
     with pytest.raises(InvalidRequest, match=r"pynet\.rat"):
         world.driver.create_endpoint(rq.endpoint(driver_opts={"pynet.rat": "1mbit"}))
-
-
-def test_ports_are_refused_rather_than_forgotten(world: World) -> None:
-    """A port that nobody publishes must fail the start; exposing one is no wish to publish it."""
-    wish = EndpointOptions(port_map=(PortBinding(proto=6, port=80, host_port=8080),))
-
-    with pytest.raises(Unsupported, match="publish port 8080"):
-        world.driver.program_external_connectivity(ProgramExternalConnectivity(rq.NETWORK_ID, rq.ENDPOINT_ID, wish))
 
 
 def test_forwarding_is_turned_on_and_put_back(world: World) -> None:

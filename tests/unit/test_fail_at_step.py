@@ -29,10 +29,24 @@ def a_second_network(driver: Driver) -> None:
     driver.create_network(rq.network(rq.OTHER_ID, "10.8.0.1/24"))
 
 
+def an_endpoint(driver: Driver) -> None:
+    """Prepare an endpoint."""
+    a_network(driver)
+    driver.create_endpoint(rq.endpoint(address_ipv6="fd00:9::2/64"))
+
+
+def a_published_port(driver: Driver) -> None:
+    """Prepare an endpoint with a published port."""
+    an_endpoint(driver)
+    driver.program_external_connectivity(rq.program(8080))
+
+
 CREATING: dict[str, tuple[Call, Call]] = {
     "first network": (nothing, lambda driver: driver.create_network(DUAL)),
     "second network": (a_second_network, lambda driver: driver.create_network(DUAL)),
     "endpoint": (a_network, lambda driver: driver.create_endpoint(rq.endpoint())),
+    "ports": (an_endpoint, lambda driver: driver.program_external_connectivity(rq.program(8080, 8081))),
+    "other ports": (a_published_port, lambda driver: driver.program_external_connectivity(rq.program(8080, 8081))),
 }
 
 
@@ -65,7 +79,13 @@ def test_a_creation_that_fails_leaves_nothing(world: World, name: str, step: int
 
 def test_the_sweep_covers_every_step() -> None:
     """A verb whose steps the fakes no longer count would make the sweep above prove nothing."""
-    assert {name: steps_of(name) for name in CREATING} == {"first network": 12, "second network": 9, "endpoint": 3}
+    assert {name: steps_of(name) for name in CREATING} == {
+        "first network": 13,
+        "second network": 10,
+        "endpoint": 4,
+        "ports": 6,
+        "other ports": 4,
+    }
 
 
 REMOVING: dict[str, Call] = {

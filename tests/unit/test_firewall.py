@@ -7,8 +7,8 @@ import pytest
 
 from netlink.dump import Link
 from netlink.errors import KernelError
-from plugin.firewall.docker import accepts_to_add, accepts_to_delete, docker_bridges
-from plugin.firewall.ruleset import network_elements
+from plugin.firewall.docker import CHAINS, accepts_to_add, accepts_to_delete, docker_bridges
+from plugin.firewall.elements import network_elements
 from plugin.model import Network, NetworkSubnet
 from tests.fakes import World
 from tests.unit import requests as rq
@@ -29,7 +29,7 @@ def test_a_network_is_elements_not_rules() -> None:
 
     assert elements["outbound"] == ['"pn-a" . ipv4', '"pn-a" . ipv6']
     assert elements["inside"] == ['"pn-a" . "pn-a"']
-    assert elements["internal"] == []
+    assert "internal" not in elements
 
 
 def test_an_internal_network_never_leaves() -> None:
@@ -37,7 +37,7 @@ def test_an_internal_network_never_leaves() -> None:
     subnets = (NetworkSubnet(ip_network("10.9.0.0/24")),)
     elements = network_elements(Network("a", "bridge", "pn-a", internal=True, subnets=subnets))
 
-    assert (elements["internal"], elements["outbound"]) == (['"pn-a"'], [])
+    assert (elements["internal"], elements.get("outbound")) == (['"pn-a"'], None)
 
 
 def test_the_table_lives_as_long_as_a_network(world: World) -> None:
@@ -76,11 +76,11 @@ def test_docker_bridges_are_known_by_name_or_port() -> None:
 
 def test_accepts_stand_behind_the_users_rules() -> None:
     """DOCKER-USER decides first, as it does for Docker's own bridges."""
-    text = accepts_to_add("ip", [JUMP])
+    text = accepts_to_add(CHAINS[0], [JUMP])
 
     assert text.splitlines() == [
-        'add rule ip filter FORWARD position 7 iifname "pn-*" counter accept',
-        'add rule ip filter FORWARD position 7 oifname "pn-*" counter accept',
+        'add rule ip filter FORWARD position 7 iifname "pn-*" counter accept comment "pynet"',
+        'add rule ip filter FORWARD position 7 oifname "pn-*" counter accept comment "pynet"',
     ]
 
 
@@ -91,24 +91,24 @@ def test_only_missing_accepts_are_added(present: tuple[str, ...], missing: int) 
     """Looking again adds nothing twice."""
     chain = [JUMP, *(accept(direction, 8) for direction in present)]
 
-    assert accepts_to_add("ip", chain).count("\n") == missing
+    assert accepts_to_add(CHAINS[0], chain).count("\n") == missing
 
 
 def test_only_pynets_accepts_are_deleted() -> None:
     """Rules of others stay, also those that look alike."""
     other = {"rule": {"handle": 9, "expr": [{"accept": None}]}}
 
-    assert accepts_to_delete("ip6", [JUMP, accept("iifname", 8), other]) == "delete rule ip6 filter FORWARD handle 8\n"
+    assert (
+        accepts_to_delete(CHAINS[1], [JUMP, accept("iifname", 8), other]) == "delete rule ip6 filter FORWARD handle 8\n"
+    )
 
 
 def test_a_refused_network_is_forgotten(world: World) -> None:
     """When nft refuses, the network is not written at the next opportunity either."""
-    world.steps.fail_at = 4
+    world.steps.fail_at = 1
     with pytest.raises(KernelError):
-        world.firewall.load([])
-        world.steps.count = 3
-        world.firewall.open_network(Network("a", "bridge", "pn-a"))
+        world.firewall.put("pn-a", network_elements(Network("a", "bridge", "pn-a")))
     world.steps.fail_at = 0
-    world.firewall.open_network(Network("b", "bridge", "pn-b"))
+    world.firewall.put("pn-b", network_elements(Network("b", "bridge", "pn-b")))
 
     assert ("links", '"pn-a"') not in world.nft.elements

@@ -1,0 +1,55 @@
+"""``pynet ports``: which port of the host leads to which container."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from plugin.firewall.elements import PROTOCOLS
+from plugin.model import Endpoint
+from plugin.store.sqlite import read_records
+
+COLUMNS = {"container": "CONTAINER", "network_name": "NETWORK", "proto": "PROTO", "host": "HOST", "to": "ADDRESS"}
+Names = Mapping[str, tuple[str, str]]  # endpoint id -> name of its network, name of its container
+
+
+def published(state: Path, names: Names) -> list[dict[str, Any]]:
+    """Return one row a published port; raises ``Failed`` when there is no state to read."""
+    rows = []
+    for endpoint in read_records(state, Endpoint):
+        network, container = names.get(endpoint.id, ("", ""))
+        for port in endpoint.published:
+            row = {
+                "container": container,
+                "network_name": network,
+                "endpoint": endpoint.id,
+                "network": endpoint.network_id,
+                "proto": PROTOCOLS[port.proto],
+                "host_ip": str(port.host) if port.host else "",
+                "host_port": port.host_port,
+                "container_ip": str(port.target),
+                "container_port": port.port,
+            }
+            rows.append(row)
+    return sorted(rows, key=lambda row: (row["host_port"], row["proto"], row["host_ip"]))
+
+
+def as_json(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the rows for scripts."""
+    return json.dumps(rows, indent=2)
+
+
+def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the rows for people; an endpoint without a known name is shown by its id."""
+    lines = [list(COLUMNS.values())]
+    for row in rows:
+        host = _joined(row["host_ip"], row["host_port"]) if row["host_ip"] else "-"
+        to = _joined(row["container_ip"], row["container_port"])
+        names = (row["container"] or row["endpoint"][:12], row["network_name"] or row["network"][:12])
+        lines.append([*names, row["proto"], host, to])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
+def _joined(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

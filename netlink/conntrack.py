@@ -1,0 +1,118 @@
+"""Forgetting tracked UDP flows: an old flow would go on to a container that is gone, past what is translated now.
+
+A lean dump, for the reason of ``netlink.dump``. The kernel lists only UDP where it can filter (CTA_FILTER, Linux 5.8);
+what it lists is looked at again here. Layout: linux/netfilter/nfnetlink_conntrack.h.
+"""
+
+import socket
+import struct
+from collections.abc import Collection, Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from netlink.dump import PATIENCE
+from netlink.errors import kernel_errors
+from netlink.wire import (
+    NLM_F_ACK,
+    NLM_F_DUMP,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    attribute,
+    attributes,
+    error_number,
+    message,
+    messages,
+)
+
+NETLINK_NETFILTER = 12
+_CT_GET, _CT_DELETE = 0x101, 0x102  # NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET, _DELETE
+NLA_F_NESTED = 0x8000
+CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_FILTER = 1, 2, 25
+CTA_TUPLE_IP, CTA_TUPLE_PROTO = 1, 2
+CTA_PROTO_NUM, CTA_PROTO_DST_PORT = 1, 3
+CTA_FILTER_ORIG_FLAGS, FILTER_PROTO_NUM = 1, 1 << 6  # CTA_FILTER_F_CTA_PROTO_NUM: 7th bit of nf_internals.h
+_SOURCES = {1: 4, 3: 16}  # CTA_IP_V4_SRC and CTA_IP_V6_SRC, and the bytes of each
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+
+
+class Conntrack:
+    """Connection tracking of the network namespace that this process lives in."""
+
+    def forget_udp(self, ports: Collection[int], targets: Collection[IPv4Address | IPv6Address]) -> int:
+        """Forget UDP flows that were sent to one of ``ports`` or are answered by one of ``targets``; say how many.
+
+        Raises:
+            KernelError: the kernel refused, or has no connection tracking.
+        """
+        with kernel_errors("forget tracked UDP flows"), _open() as sock:
+            doomed = [
+                (family, orig)
+                for family in _FAMILIES
+                for orig, reply in _flows(sock, family)
+                if _port(orig) in ports or _source(reply) in targets
+            ]
+            for family, orig in doomed:
+                _delete(sock, family, orig)
+        return len(doomed)
+
+
+def _open() -> socket.socket:
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
+    sock.settimeout(PATIENCE)
+    sock.bind((0, 0))
+    return sock
+
+
+def _flows(sock: socket.socket, family: int) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the original and the reply tuple of each UDP flow."""
+    udp = attribute(CTA_TUPLE_PROTO | NLA_F_NESTED, attribute(CTA_PROTO_NUM, bytes([socket.IPPROTO_UDP])))
+    only = attribute(CTA_FILTER_ORIG_FLAGS, struct.pack("=I", FILTER_PROTO_NUM))
+    asked = attribute(CTA_TUPLE_ORIG | NLA_F_NESTED, udp) + attribute(CTA_FILTER | NLA_F_NESTED, only)
+    sock.send(message(_CT_GET, NLM_F_DUMP, _header(family) + asked))
+    while True:
+        for kind, _, body in messages(sock.recv(1 << 17)):
+            if kind == NLMSG_DONE:
+                return
+            if kind == NLMSG_ERROR:
+                _check(body)
+                return
+            found = dict(attributes(body[4:]))
+            orig, reply = found.get(CTA_TUPLE_ORIG, b""), found.get(CTA_TUPLE_REPLY, b"")
+            if _protocol(orig) == socket.IPPROTO_UDP:
+                yield orig, reply
+
+
+def _delete(sock: socket.socket, family: int, orig: bytes) -> None:
+    sock.send(message(_CT_DELETE, NLM_F_ACK, _header(family) + attribute(CTA_TUPLE_ORIG | NLA_F_NESTED, orig)))
+    for kind, _, body in messages(sock.recv(1 << 16)):
+        if kind == NLMSG_ERROR:
+            _check(body, gone_is_fine=True)
+
+
+def _check(body: bytes, *, gone_is_fine: bool = False) -> None:
+    number = error_number(body)
+    if number and not (gone_is_fine and number == _ENOENT):
+        raise OSError(number, "")
+
+
+_ENOENT = 2
+
+
+def _header(family: int) -> bytes:
+    return struct.pack("=BBH", family, 0, 0)  # struct nfgenmsg, NFNETLINK_V0
+
+
+def _part(flow: bytes, part: int) -> dict[int, bytes]:
+    return dict(attributes(dict(attributes(flow)).get(part, b"")))
+
+
+def _protocol(flow: bytes) -> int:
+    return int.from_bytes(_part(flow, CTA_TUPLE_PROTO).get(CTA_PROTO_NUM, b""), "big")
+
+
+def _port(flow: bytes) -> int:
+    return int.from_bytes(_part(flow, CTA_TUPLE_PROTO).get(CTA_PROTO_DST_PORT, b""), "big")
+
+
+def _source(flow: bytes) -> IPv4Address | IPv6Address | None:
+    addresses = _part(flow, CTA_TUPLE_IP)
+    return next((ip_address(addresses[kind]) for kind in _SOURCES if kind in addresses), None)

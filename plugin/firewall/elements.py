@@ -1,0 +1,108 @@
+"""What stands in the sets and maps of ``plugin.firewall.ruleset``: for networks, endpoints, ports, Docker's bridges."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from ipaddress import IPv6Address
+
+from plugin.firewall.ruleset import Elements
+from plugin.model import Endpoint, Network, Published, host_link_name
+from plugin.network_options import (
+    GUARD,
+    ICC,
+    MASQUERADE,
+    NAT,
+    NETWORK_OPTIONS,
+    ROUTED,
+    TRUSTED,
+    UNPROTECTED,
+    gateway_mode,
+    source_address,
+)
+from plugin.options import Values, read_options
+
+PROTOCOLS = {6: "tcp", 17: "udp", 132: "sctp"}  # IANA's numbers, as nft and Docker write them
+_NF = {4: "ipv4", 6: "ipv6"}
+_ICMP = {4: "icmp", 6: "ipv6-icmp"}
+
+
+def network_elements(network: Network) -> Elements:
+    """Return what stands in the sets for ``network``."""
+    options = read_options(NETWORK_OPTIONS, network.options)
+    link = f'"{network.link}"'
+    found: dict[str, list[str]] = defaultdict(list, links=[link], same=[f"{link} . {link}"])
+    if options[ICC]:
+        found["inside"].append(f"{link} . {link}")
+    if network.internal:
+        found["internal"].append(link)
+        return found
+    for version in sorted({subnet.pool.version for subnet in network.subnets}):
+        _add_family(found, link, version, options)
+    found["trusted"] += [f'"{trusted}" . {link}' for trusted in options[TRUSTED]]
+    return found
+
+
+def _add_family(found: dict[str, list[str]], link: str, version: int, options: Values) -> None:
+    mode, family = gateway_mode(options, version), f"{link} . {_NF[version]}"
+    source = source_address(options, version)
+    if options[MASQUERADE] and mode in {NAT, UNPROTECTED}:
+        if source is not None:
+            found[f"source{version}"].append(f"{link} : {source}")
+        else:
+            found["outbound"].append(family)
+    if mode == UNPROTECTED:
+        found["unprotected"].append(family)
+    if mode == ROUTED:
+        found["direct"].append(f"{family} . {_ICMP[version]}")
+
+
+def endpoint_elements(network: Network, endpoint: Endpoint) -> Elements:
+    """Return what stands in the sets for the port of ``endpoint``."""
+    options = read_options(NETWORK_OPTIONS, network.options)
+    port = f'"{host_link_name(endpoint.id)}"'
+    closed = {} if options[ICC] else {"closed": [port]}
+    return {**closed, **(_guard(port, endpoint) if options[GUARD] else {})}
+
+
+def _guard(port: str, endpoint: Endpoint) -> Elements:
+    """Return what the endpoint may send from."""
+    addresses = [link_local(endpoint.mac)] if endpoint.ipv6 else []
+    addresses += [endpoint.ipv6.ip] if endpoint.ipv6 else []
+    return {
+        "guarded": [port],
+        "macs": [f"{port} . {endpoint.mac}"],
+        "pairs4": [f"{port} . {endpoint.mac} . {endpoint.ipv4.ip}"] if endpoint.ipv4 else [],
+        "pairs6": [f"{port} . {endpoint.mac} . {address}" for address in addresses],
+        "targets": [f"{port} . {int(address):#034x}" for address in addresses],
+    }
+
+
+def link_local(mac: str) -> IPv6Address:
+    """Return the address that the kernel forms from a MAC (RFC 4291, appendix A)."""
+    raw = bytes.fromhex(mac.replace(":", ""))
+    return IPv6Address(b"\xfe\x80" + bytes(6) + bytes([raw[0] ^ 2, *raw[1:3], 0xFF, 0xFE, *raw[3:]]))
+
+
+def port_elements(network: Network, published: Iterable[Published]) -> Elements:
+    """Return what publishes ports; one whose host address is of the other family is not for nftables."""
+    options = read_options(NETWORK_OPTIONS, network.options)
+    found: dict[str, list[str]] = defaultdict(list)
+    for port in published:
+        version = port.target.version
+        protocol = PROTOCOLS[port.proto]
+        own = f"{port.target} . {protocol} . {port.port}"
+        if port.host is None:
+            found[f"open{version}"].append(own)
+        elif port.host.version == version:
+            where = f"{protocol} . {port.host_port} : {port.target} . {port.port}"
+            if port.host.is_unspecified:
+                found[f"anywhere{version}"].append(where)
+            else:
+                found[f"ports{version}"].append(f"{port.host} . {where}")
+            if options[TRUSTED]:
+                found[f"near{version}"].append(own)
+    return {name: list(dict.fromkeys(values)) for name, values in found.items()}
+
+
+def docker_elements(names: Iterable[str]) -> Elements:
+    """Return what stands in the sets for Docker's own bridges."""
+    return {"docker": [f'"{name}"' for name in sorted(names)]}

@@ -1,0 +1,82 @@
+"""Where a port is to be published: which addresses of the host lead to which address of the container."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from plugin.errors import InvalidRequest
+from plugin.firewall.elements import PROTOCOLS
+from plugin.messages import Address, PortBinding
+from plugin.model import Endpoint, Published
+from plugin.network_options import HOST_BINDING, NAT, ROUTED, UNPROTECTED, gateway_mode
+from plugin.options import Values
+
+EVERYWHERE = (IPv4Address(0), IPv6Address(0))
+EPHEMERAL_TRIES = 10  # a port that is free for one family may be taken for the other
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An address of the host that leads to an address of the container."""
+
+    host: Address
+    target: Address
+
+    @property
+    def relayed(self) -> bool:
+        """Whether nftables cannot translate: IPv6 to IPv4, and the host's ::1 (there is no route_localnet for IPv6)."""
+        if self.host.version == 4:
+            return False
+        return self.target.version == 4 or self.host.is_unspecified or self.host.is_loopback
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How a port of a container can be reached: through the host, or by its own addresses in routed mode."""
+
+    places: tuple[Place, ...] = ()
+    routed: tuple[Address, ...] = ()
+
+
+def reach(endpoint: Endpoint, options: Values, binding: PortBinding, *, relay_ipv6: bool) -> Reach:
+    """Return where ``binding`` is published, families in order.
+
+    Without a host address that is every IPv4 and IPv6 address of the host, or the network's own choice (moby
+    drivers/bridge/port_mapping_linux.go). An IPv6 address leads to a container without IPv6 unless ``relay_ipv6`` is
+    false, because another network of the container has its IPv6 gateway.
+
+    Raises:
+        InvalidRequest: an unknown protocol, or the container has no address that a given host address could lead to.
+    """
+    if binding.proto not in PROTOCOLS:
+        raise InvalidRequest(f"publish port {binding.port}: protocol {binding.proto} is none of tcp, udp and sctp")
+    hosts = _hosts(options, binding)
+    own = {address.version: address.ip for address in (endpoint.ipv4, endpoint.ipv6) if address is not None}
+    pairs = [(host, own.get(host.version) or (own.get(4) if relay_ipv6 else None)) for host in hosts]
+    if not any(target for _, target in pairs):
+        where = " or ".join(map(str, hosts))
+        port = binding.host_port or binding.port
+        raise InvalidRequest(f"publish port {port} on {where}: the container has no address of that family")
+    reached = [(host, target, gateway_mode(options, target.version)) for host, target in pairs if target]
+    return Reach(
+        tuple(Place(host, target) for host, target, mode in reached if mode in {NAT, UNPROTECTED}),
+        tuple(target for host, target, mode in reached if mode == ROUTED and host.version == target.version),
+    )
+
+
+def candidates(binding: PortBinding, before: Sequence[Published]) -> Iterator[int]:
+    """Yield the host ports to try, 0 for any free one; what the endpoint had ``before`` comes first."""
+    if binding.host_port_end <= binding.host_port and binding.host_port:
+        yield binding.host_port
+        return
+    wanted = range(binding.host_port, binding.host_port_end + 1)
+    had = [old.host_port for old in before if (old.proto, old.port) == (binding.proto, binding.port) and old.host]
+    yield from (port for port in dict.fromkeys(had) if not binding.host_port or port in wanted)
+    yield from wanted if binding.host_port else [0] * EPHEMERAL_TRIES
+
+
+def _hosts(options: Values, binding: PortBinding) -> Sequence[Address]:
+    if binding.host_ip:
+        return (ip_address(binding.host_ip),)
+    chosen = options[HOST_BINDING]
+    return EVERYWHERE if chosen is None else (chosen,)

@@ -1,0 +1,180 @@
+"""Publishing ports: each is held by a socket and is an element of an nftables map; no process and no rule a port."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from netlink.errors import Exists, KernelError, Missing
+from plugin.errors import Conflict
+from plugin.firewall.elements import PROTOCOLS, port_elements
+from plugin.firewall.firewall import Firewall
+from plugin.messages import Address, EndpointOptions, PortBinding
+from plugin.model import Endpoint, Network, Published
+from plugin.network_options import NETWORK_OPTIONS
+from plugin.options import Values, read_options
+from plugin.ports import Conntrack, Hold, Sockets
+from plugin.publish.places import Place, candidates, reach
+
+log = structlog.get_logger()
+
+UDP = 17
+Key = tuple[int, Address, int]  # protocol, host address, host port
+Holds = dict[Key, Hold]
+
+
+class Publisher:
+    """Knows which endpoint holds which port; the caller has the endpoint's lock."""
+
+    def __init__(self, sockets: Sockets, firewall: Firewall, conntrack: Conntrack) -> None:
+        self._sockets = sockets
+        self._firewall = firewall
+        self._conntrack = conntrack
+        self._lock = threading.Lock()  # guards _holds
+        self._holds: dict[str, Holds] = {}  # by endpoint id
+
+    def publishes(self, endpoint_id: str) -> bool:
+        """Say whether the endpoint has published ports, without asking the store."""
+        with self._lock:
+            return endpoint_id in self._holds
+
+    def publish(
+        self,
+        network: Network,
+        endpoint: Endpoint,
+        wishes: EndpointOptions,
+        save: Callable[[tuple[Published, ...]], None],
+    ) -> None:
+        """Publish what ``wishes`` name in the place of what the endpoint publishes now; all of it or nothing.
+
+        ``save`` makes the result durable.
+
+        Raises:
+            Conflict: a port is taken; the text names it and who has it.
+            InvalidRequest: a wish that nobody can fulfil.
+            KernelError: the kernel refused.
+        """
+        options = read_options(NETWORK_OPTIONS, network.options)
+        before = self._held_by(endpoint.id)
+        after: Holds = {}
+        try:
+            published = () if network.internal else self._bind_all(endpoint, options, wishes, before, after)
+            self._firewall.put(ports_owner(endpoint.id), port_elements(network, published))
+            try:
+                save(published)
+            except BaseException:
+                self._firewall.put(ports_owner(endpoint.id), port_elements(network, endpoint.published))
+                raise
+        except BaseException:
+            _release(after, unless=before)
+            raise
+        self._remember(endpoint.id, after, keep=bool(published))
+        _release(before, unless=after)
+        self._forget_flows((*endpoint.published, *published))
+
+    def withdraw(self, endpoint: Endpoint) -> None:
+        """Publish nothing of the endpoint any more; what is gone already is passed over."""
+        self._firewall.forget(ports_owner(endpoint.id))
+        _release(self._held_by(endpoint.id))
+        self._remember(endpoint.id, {}, keep=False)
+        self._forget_flows(endpoint.published)
+
+    def restore(self, endpoint: Endpoint) -> None:
+        """Hold the ports of a known endpoint again, after a start; their translation is written with the tables."""
+        holds: Holds = {}
+        for port in endpoint.published:
+            if port.host is not None:
+                place = Place(port.host, port.target)
+                try:
+                    holds[port.proto, port.host, port.host_port] = self._hold(port, place, port.host_port)
+                except KernelError as error:
+                    log.warning("published port not held", endpoint=endpoint.id[:12], error=str(error))
+        self._remember(endpoint.id, holds, keep=bool(endpoint.published))
+
+    def _bind_all(
+        self, endpoint: Endpoint, options: Values, wishes: EndpointOptions, before: Holds, after: Holds
+    ) -> tuple[Published, ...]:
+        found: list[Published] = []
+        for binding in wishes.port_map:
+            where = reach(endpoint, options, binding, relay_ipv6=not wishes.no_proxy_6to4)
+            found += [Published(binding.proto, binding.port, target) for target in where.routed]
+            if where.places:
+                found += self._bind(endpoint, binding, where.places, before, after)
+        return tuple(found)
+
+    def _bind(
+        self, endpoint: Endpoint, binding: PortBinding, places: Sequence[Place], before: Holds, after: Holds
+    ) -> list[Published]:
+        """Hold one port on all places, the first of the candidates that is free on each."""
+        own = before | after
+        refusal = Conflict("")
+        for candidate in candidates(binding, endpoint.published):
+            holds: Holds = {}
+            port = candidate
+            try:
+                for place in places:
+                    hold = own.get((binding.proto, place.host, port)) or self._hold(binding, place, port)
+                    port = hold.port
+                    holds[binding.proto, place.host, port] = hold
+            except (Exists, Missing) as error:
+                _release(holds, unless=own)
+                refusal = self._refusal(binding, place, port, error)
+            except BaseException:
+                _release(holds, unless=own)
+                raise
+            else:
+                after |= holds
+                return [Published(binding.proto, binding.port, place.target, place.host, port) for place in places]
+        raise refusal
+
+    def _hold(self, what: PortBinding | Published, place: Place, port: int) -> Hold:
+        return self._sockets.hold(what.proto, place.host, port, (place.target, what.port) if place.relayed else None)
+
+    def _refusal(self, binding: PortBinding, place: Place, port: int, error: KernelError) -> Conflict:
+        what = f"publish port {port or binding.port}/{PROTOCOLS[binding.proto]} on {place.host}"
+        if binding.host_port_end > binding.host_port:
+            what = f"publish a port of {binding.host_port}-{binding.host_port_end} on {place.host}"
+        if isinstance(error, Missing):
+            return Conflict(f"{what}: the host does not have this address")
+        other = self._holder(binding.proto, port)
+        if other:
+            return Conflict(f"{what}: port is already allocated, to endpoint '{other[:12]}'")
+        return Conflict(f"{what}: address already in use, by another program of the host")
+
+    def _holder(self, proto: int, port: int) -> str:
+        with self._lock:
+            owners = (
+                owner for owner, holds in self._holds.items() for key in holds if (key[0], key[2]) == (proto, port)
+            )
+            return next(owners, "")
+
+    def _held_by(self, endpoint_id: str) -> Holds:
+        with self._lock:
+            return self._holds.get(endpoint_id, {})
+
+    def _remember(self, endpoint_id: str, holds: Holds, *, keep: bool) -> None:
+        with self._lock:
+            self._holds.pop(endpoint_id, None)
+            if keep:
+                self._holds[endpoint_id] = holds
+
+    def _forget_flows(self, published: Sequence[Published]) -> None:
+        """An old UDP flow would go on to where it went before; a failure must not undo what is published."""
+        datagrams = [port for port in published if port.proto == UDP]
+        if not datagrams:
+            return
+        try:
+            self._conntrack.forget_udp({p.host_port for p in datagrams if p.host}, {p.target for p in datagrams})
+        except KernelError as error:
+            log.warning("old UDP flows not forgotten", error=str(error))
+
+
+def ports_owner(endpoint_id: str) -> str:
+    """Name under which the firewall knows the ports of an endpoint."""
+    return f"ports of {endpoint_id}"
+
+
+def _release(holds: Holds, unless: Holds | None = None) -> None:
+    for key, hold in holds.items():
+        if unless is None or key not in unless:
+            hold.release()

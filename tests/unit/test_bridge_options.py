@@ -1,0 +1,155 @@
+"""What each option of a network does, on an imaginary host."""
+
+import pytest
+
+from netlink.dump import Link
+from plugin.errors import Conflict, InvalidRequest
+from plugin.messages import GwAllocCheck, NetworkOptions
+from plugin.model import Network
+from tests.fakes import World
+from tests.unit import requests as rq
+from tests.unit.test_publisher import elements
+
+BRIDGE = "com.docker.network.bridge."
+LINK = "pn-a1a1a1a1a1a1"
+DUAL = ("10.9.0.1/24", "fd00:9::1/64")
+
+
+def made(world: World, **options: str) -> World:
+    """Return ``world`` with a network of these bridge options."""
+    generic = {BRIDGE + key: value for key, value in options.items()}
+    world.driver.create_network(rq.network(options=generic))
+    return world
+
+
+def test_masquerading_can_be_switched_off(world: World) -> None:
+    """The network is in no set that translates what leaves."""
+    made(world, enable_ip_masquerade="false")
+    assert elements(world, "outbound") == []
+
+
+def test_the_source_address_can_be_chosen(world: World) -> None:
+    """It stands in a map, and the other family is masqueraded."""
+    options = {"com.docker.network.host_ipv4": "192.0.2.7"}
+    world.driver.create_network(rq.network(rq.NETWORK_ID, *DUAL, options=options))
+
+    assert elements(world, "source4") == [f'"{LINK}" : 192.0.2.7']
+    assert elements(world, "outbound") == [f'"{LINK}" . ipv6']
+
+
+def test_without_icc_ports_of_the_bridge_are_closed_to_each_other(world: World) -> None:
+    """The endpoint's port is in the set, and the network may not talk inside itself."""
+    made(world, enable_icc="false").driver.create_endpoint(rq.endpoint())
+
+    assert elements(world, "closed") == [f'"pnh{rq.ENDPOINT_ID[:12]}"']
+    assert (elements(world, "inside"), elements(world, "same")) == ([], [f'"{LINK}" . "{LINK}"'])
+
+
+@pytest.mark.parametrize(
+    ("mode", "outbound", "unprotected", "direct"),
+    [
+        ("nat", [f'"{LINK}" . ipv4'], [], []),
+        ("nat-unprotected", [f'"{LINK}" . ipv4'], [f'"{LINK}" . ipv4'], []),
+        ("routed", [], [], [f'"{LINK}" . ipv4 . icmp']),
+    ],
+)
+def test_gateway_modes(world: World, mode: str, outbound: list[str], unprotected: list[str], direct: list[str]) -> None:
+    """What is translated, and what of the outside may come in."""
+    made(world, gateway_mode_ipv4=mode)
+
+    found = (elements(world, "outbound"), elements(world, "unprotected"), elements(world, "direct"))
+    assert found == (outbound, unprotected, direct)
+
+
+def test_an_isolated_network_has_no_gateway(world: World) -> None:
+    """No address on the bridge, no IPv6 on it, and no gateway to reserve."""
+    modes = {f"{BRIDGE}gateway_mode_ipv{version}": "isolated" for version in (4, 6)}
+    world.driver.create_network(rq.network(rq.NETWORK_ID, *DUAL, internal=True, options=modes))
+    reply = world.driver.gw_alloc_check(GwAllocCheck(NetworkOptions(generic=modes, internal=True)))
+
+    assert world.kernel.addresses() == []
+    assert world.kernel.read_setting(f"net/ipv6/conf/{LINK}/disable_ipv6") == "1"
+    assert (reply.skip_ipv4, reply.skip_ipv6) == (True, True)
+
+
+def test_an_external_router_is_the_containers_gateway(world: World) -> None:
+    """With inhibit_ipv4 the bridge has no address, and containers get the gateway all the same."""
+    made(world, inhibit_ipv4="true").driver.create_endpoint(rq.endpoint())
+
+    assert world.kernel.addresses() == []
+    assert str(world.driver.join(rq.join()).gateway) == "10.9.0.1"
+
+
+def test_the_engine_may_publish(world: World) -> None:
+    """Without a gateway of ours it adds its own network."""
+    world.driver.create_network(rq.network(options={"pynet.publish": "engine"}))
+    world.driver.create_endpoint(rq.endpoint())
+
+    assert world.driver.join(rq.join()).gateway is None
+
+
+def test_a_bridge_that_exists_is_adopted(world: World) -> None:
+    """It gets the gateway and loses it again; it and what it had stay."""
+    world.kernel.by_name["br-mine"] = Link(7, "br-mine", "bridge")
+    made(world, name="br-mine")
+    assert [(link, str(address)) for link, address in world.kernel.addresses()] == [("br-mine", "10.9.0.1/24")]
+    world.driver.delete_network(rq.NETWORK)
+    world.bury()
+
+    assert (world.kernel.link_exists("br-mine"), world.kernel.addresses()) == (True, [])
+    assert world.kernel.settings["net/ipv4/conf/br-mine/route_localnet"] == "0"
+
+
+def test_an_address_of_an_adopted_bridge_stays(world: World) -> None:
+    """The gateway that the bridge had before is its owner's."""
+    world.kernel.by_name["br-mine"] = Link(7, "br-mine", "bridge")
+    world.kernel.add_address("br-mine", rq.ipam("10.9.0.1/24").gateway)  # type: ignore[arg-type]
+    made(world, name="br-mine").driver.delete_network(rq.NETWORK)
+
+    assert [str(address) for _, address in world.kernel.addresses()] == ["10.9.0.1/24"]
+
+
+def test_a_repeated_request_finds_its_adopted_bridge(world: World) -> None:
+    """The second CreateNetwork changes nothing."""
+    world.kernel.by_name["br-mine"] = Link(7, "br-mine", "bridge")
+    before = made(world, name="br-mine").snapshot()
+    made(world, name="br-mine")
+
+    assert world.snapshot() == before
+
+
+def test_two_networks_do_not_share_a_bridge(world: World) -> None:
+    """The text names the link and the network that has it."""
+    made(world, name="br-mine")
+    other = rq.network(rq.OTHER_ID, "10.8.0.1/24", options={BRIDGE + "name": "br-mine"})
+
+    with pytest.raises(Conflict, match="link 'br-mine' belongs to network 'a1a1a1a1a1a1' already"):
+        world.driver.create_network(other)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"name": "x" * 16}, "must be a name of up to 15 bytes"),
+        ({"name": "lo"}, "the existing interface 'lo' is not a bridge"),
+        ({"name": "docker0"}, "a name of Docker's own bridges"),
+        ({"gateway_mode_ipv4": "isolated"}, "isolated is for internal networks only"),
+        ({"gateway_mode_ipv6": "bridged"}, "must be nat, nat-unprotected, routed or isolated, not 'bridged'"),
+        ({"enable_icc": "perhaps"}, "must be true or false, not 'perhaps'"),
+        ({"enable_ip_masquerade": "2"}, "must be true or false"),
+        ({"inhibit_ipv4": "x"}, "must be true or false"),
+        ({"host_binding_ipv4": "localhost"}, "must be an IP address"),
+        ({"trusted_host_interfaces": "a b"}, "must be names of links"),
+    ],
+)
+def test_bad_values_are_refused_before_anything_is_touched(
+    world: World, options: dict[str, str], sentence: str
+) -> None:
+    """The text names the option and the rule; kernel and store are as before."""
+    world.kernel.by_name["lo"] = Link(1, "lo", "")
+    before = world.snapshot()
+    with pytest.raises(InvalidRequest, match=sentence):
+        made(world, **options)
+
+    assert world.snapshot() == before
+    assert not world.store.list(Network)

@@ -1,0 +1,194 @@
+"""Published ports, on an imaginary host."""
+
+from dataclasses import replace
+
+import pytest
+
+from plugin.errors import Conflict, InvalidRequest
+from plugin.messages import PortBinding, ProgramExternalConnectivity
+from plugin.model import Endpoint, Published
+from tests.fakes import World
+from tests.unit import requests as rq
+from tests.unit.test_background import restarted
+
+BRIDGE = "com.docker.network.bridge."
+OTHER_ENDPOINT = "f1" * 32
+
+
+def joined(world: World, *gateways: str, ipv6: str | None = None, **options: str) -> World:
+    """Return ``world`` with a network of these bridge options and one endpoint."""
+    generic = {BRIDGE + key: value for key, value in options.items()}
+    world.driver.create_network(rq.network(rq.NETWORK_ID, *gateways, options=generic))
+    world.driver.create_endpoint(rq.endpoint(address_ipv6=ipv6))
+    return world
+
+
+def published(world: World) -> tuple[Published, ...]:
+    """Return what the endpoint publishes, according to the store."""
+    known = world.store.get(Endpoint, f"{rq.NETWORK_ID}/{rq.ENDPOINT_ID}")
+    assert known is not None
+    return known.record.published
+
+
+def elements(world: World, name: str) -> list[str]:
+    """Return the elements of a set or map."""
+    return sorted(value for kind, value in world.nft.elements if kind == name)
+
+
+def test_a_port_is_an_element_and_a_held_socket_a_family(world: World) -> None:
+    """Without a host address it is published on all of IPv4 and IPv6; IPv6 to an IPv4 container is relayed."""
+    joined(world).driver.program_external_connectivity(rq.program(8080))
+
+    assert elements(world, "anywhere4") == ["tcp . 8080 : 10.9.0.2 . 80"]
+    assert world.sockets.taken == {(6, "0.0.0.0", 8080), (6, "::", 8080)}
+    assert world.sockets.relayed == {(6, "::", 8080): "10.9.0.2 80"}
+
+
+def test_a_container_with_ipv6_is_reached_by_it(world: World) -> None:
+    """Both families are translated; what arrives for ::1 is relayed."""
+    joined(world, "10.9.0.1/24", "fd00:9::1/64", ipv6="fd00:9::2/64")
+    world.driver.program_external_connectivity(rq.program(8080))
+
+    assert elements(world, "anywhere6") == ["tcp . 8080 : fd00:9::2 . 80"]
+    assert world.sockets.relayed == {(6, "::", 8080): "fd00:9::2 80"}
+
+
+def test_a_given_address_is_the_only_one(world: World) -> None:
+    """``-p 127.0.0.1:8080:80`` is no port of other addresses."""
+    joined(world).driver.program_external_connectivity(rq.program("127.0.0.1:8080"))
+
+    assert elements(world, "ports4") == ["127.0.0.1 . tcp . 8080 : 10.9.0.2 . 80"]
+    assert (elements(world, "anywhere4"), world.sockets.taken) == ([], {(6, "127.0.0.1", 8080)})
+
+
+def test_the_network_may_choose_the_address(world: World) -> None:
+    """``host_binding_ipv4`` stands in for the address that ``-p`` does not give."""
+    joined(world, host_binding_ipv4="127.0.0.1").driver.program_external_connectivity(rq.program(8080))
+
+    assert world.sockets.taken == {(6, "127.0.0.1", 8080)}
+
+
+def test_any_port_is_the_same_for_both_families(world: World) -> None:
+    """A free port of IPv4 that is taken for IPv6 is not used."""
+    world.sockets.taken.add((6, "::", 32768))
+    joined(world).driver.program_external_connectivity(rq.program(0))
+
+    assert {port.host_port for port in published(world)} == {32769}
+    assert (6, "0.0.0.0", 32768) not in world.sockets.taken
+
+
+def test_the_first_free_port_of_a_range_is_taken(world: World) -> None:
+    """``-p 8000-8002:80`` passes over what others have, and gives nothing when all are taken."""
+    request = rq.program()
+    binding = PortBinding(6, 80, host_port=8000, host_port_end=8002)
+    request = replace(request, options=replace(request.options, port_map=(binding,)))
+    world.sockets.taken |= {(6, "0.0.0.0", 8000), (6, "::", 8001)}
+    joined(world).driver.program_external_connectivity(request)
+    assert {port.host_port for port in published(world)} == {8002}
+    world.driver.revoke_external_connectivity(rq.ENDPOINT)
+    world.sockets.taken.add((6, "::", 8002))
+
+    with pytest.raises(Conflict, match="a port of 8000-8002"):
+        world.driver.program_external_connectivity(request)
+
+
+def test_a_taken_port_is_refused_and_nothing_is_held(world: World) -> None:
+    """The text names the port; the second port of the container is given back."""
+    joined(world)
+    world.sockets.taken.add((6, "::", 8081))
+    with pytest.raises(Conflict, match=r"port 8081/tcp on ::: address already in use, by another program"):
+        world.driver.program_external_connectivity(rq.program(8080, 8081))
+
+    assert world.sockets.taken == {(6, "::", 8081)}
+    assert (published(world), elements(world, "anywhere4")) == ((), [])
+
+
+def test_a_port_of_another_container_is_refused(world: World) -> None:
+    """The text says which endpoint has it."""
+    joined(world).driver.program_external_connectivity(rq.program(8080))
+    world.driver.create_endpoint(replace(rq.endpoint("10.9.0.3/24"), endpoint_id=OTHER_ENDPOINT))
+    request = ProgramExternalConnectivity(rq.NETWORK_ID, OTHER_ENDPOINT, rq.program(8080).options)
+
+    with pytest.raises(Conflict, match=f"already allocated, to endpoint '{rq.ENDPOINT_ID[:12]}'"):
+        world.driver.program_external_connectivity(request)
+
+
+def test_an_address_that_the_host_has_not_is_refused(world: World) -> None:
+    """The text says so, instead of "cannot assign requested address"."""
+    with pytest.raises(Conflict, match="the host does not have this address"):
+        joined(world).driver.program_external_connectivity(rq.program("192.0.2.1:8080"))
+
+
+def test_a_repeat_replaces(world: World) -> None:
+    """What stays keeps its socket and its port, what is new comes, what is old goes."""
+    joined(world).driver.program_external_connectivity(rq.program(0))
+    chosen = {port.host_port for port in published(world)}
+    world.driver.program_external_connectivity(rq.program(0, 8082))
+
+    assert {port.host_port for port in published(world)} == chosen | {8082}
+    assert {key[2] for key in world.sockets.taken} == chosen | {8082}
+    assert len(elements(world, "anywhere4")) == 2
+
+
+@pytest.mark.parametrize("verb", ["revoke_external_connectivity", "leave", "delete_endpoint"])
+def test_ports_are_withdrawn_by_each_way_out(world: World, verb: str) -> None:
+    """After a restart of the engine no Revoke comes, so Leave and DeleteEndpoint do the same."""
+    joined(world).driver.program_external_connectivity(rq.program(8080))
+    getattr(world.driver, verb)(rq.ENDPOINT)
+    getattr(world.driver, verb)(rq.ENDPOINT)
+
+    assert not world.sockets.taken
+    assert elements(world, "anywhere4") == []
+
+
+def test_a_restart_holds_the_ports_again(world: World) -> None:
+    """Translation and sockets are as before, and the ports can be withdrawn."""
+    joined(world).driver.program_external_connectivity(rq.program(8080, 0))
+    taken, elements_before = world.sockets.taken, world.nft.elements
+    again = restarted(world)
+    assert (again.sockets.taken, again.nft.elements) == (taken, elements_before)
+    again.driver.revoke_external_connectivity(rq.ENDPOINT)
+
+    assert not again.sockets.taken
+
+
+def test_routed_mode_opens_the_containers_own_port(world: World) -> None:
+    """No port of the host is taken, and the host port of ``-p`` means nothing."""
+    joined(world, gateway_mode_ipv4="routed").driver.program_external_connectivity(rq.program(8080))
+
+    assert elements(world, "open4") == ["10.9.0.2 . tcp . 80"]
+    assert not world.sockets.taken
+
+
+def test_trusted_links_reach_published_ports_directly(world: World) -> None:
+    """The container's own address and port stand in the set for them."""
+    joined(world, trusted_host_interfaces="eth1:wg0").driver.program_external_connectivity(rq.program(8080))
+
+    assert elements(world, "near4") == ["10.9.0.2 . tcp . 80"]
+    assert elements(world, "trusted") == ['"eth1" . "pn-a1a1a1a1a1a1"', '"wg0" . "pn-a1a1a1a1a1a1"']
+
+
+def test_old_udp_flows_are_forgotten(world: World) -> None:
+    """Those to the host's port, and those that a container answers; TCP flows end by themselves."""
+    joined(world).driver.program_external_connectivity(rq.program(8080, proto=17))
+    world.driver.program_external_connectivity(rq.program(8081))
+
+    assert [(ports, {str(address) for address in targets}) for ports, targets in world.conntrack.forgotten] == [
+        ({8080}, {"10.9.0.2"}),
+        ({8080}, {"10.9.0.2"}),
+    ]
+
+
+def test_other_protocols_are_refused(world: World) -> None:
+    """Docker knows three."""
+    with pytest.raises(InvalidRequest, match="protocol 33 is none of tcp, udp and sctp"):
+        joined(world).driver.program_external_connectivity(rq.program(8080, proto=33))
+
+
+def test_an_internal_network_publishes_nothing(world: World) -> None:
+    """29.0 asks for it all the same."""
+    world.driver.create_network(rq.network(internal=True))
+    world.driver.create_endpoint(rq.endpoint())
+    world.driver.program_external_connectivity(rq.program(8080))
+
+    assert (published(world), world.sockets.taken) == ((), set())
