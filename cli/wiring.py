@@ -45,7 +45,7 @@ def build(settings: Settings) -> Flask:
     host = HostSettings(kernel, store)
     reaper = Reaper(kernel, firewall, store, locks)
     modes: dict[str, Mode] = {"bridge": BridgeMode(kernel, firewall, host, settings.name)}
-    publisher = Publisher(Sockets(Relay()), firewall, Conntrack())
+    publisher = Publisher(kernel, Sockets(Relay()), firewall, Conntrack())
     recover(store, kernel, firewall, publisher, modes, settings.name)
     reaper.start()
     Watcher(kernel, firewall, Monitor()).start()

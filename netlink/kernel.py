@@ -107,6 +107,13 @@ class Kernel:
         with kernel_errors(action):
             self._requests.send(request.up(index))
 
+    def set_hairpin(self, name: str) -> None:
+        """``bridge link set dev NAME hairpin on``."""
+        action = f"set hairpin mode of '{name}'"
+        index = self._index(name, action)
+        with kernel_errors(action):
+            self._requests.send(request.hairpin(index))
+
     def delete_link(self, name: str) -> None:
         """``ip link del NAME``; raises ``Missing`` when there is none."""
         action = f"delete link '{name}'"

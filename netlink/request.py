@@ -38,6 +38,7 @@ from netlink.wire import (
 )
 
 RTM_NEWLINK, RTM_SETLINK, RTM_NEWADDR = 16, 19, 20  # linux/rtnetlink.h
+AF_BRIDGE, IFLA_PROTINFO, IFLA_BRPORT_MODE, NLA_F_NESTED = 7, 12, 4, 0x8000  # linux/if_link.h, linux/netlink.h
 IFLA_INFO_DATA, VETH_INFO_PEER = 2, 1
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS, IFA_F_NODAD = 1, 2, 8, 0x02  # linux/if_addr.h
 _ADDRESS = struct.Struct("=BBBBI")  # struct ifaddrmsg
@@ -75,6 +76,12 @@ def alias(index: int, value: str) -> bytes:
 def up(index: int) -> bytes:
     """RTM_SETLINK that sets a link up."""
     return message(RTM_SETLINK, NLM_F_ACK, INFO.pack(socket.AF_UNSPEC, 0, index, IFF_UP, IFF_UP))
+
+
+def hairpin(index: int) -> bytes:
+    """RTM_SETLINK that lets a bridge send a frame back out of the port that it came in by."""
+    port = attribute(IFLA_PROTINFO | NLA_F_NESTED, attribute(IFLA_BRPORT_MODE, b"\1"))
+    return message(RTM_SETLINK, NLM_F_ACK, INFO.pack(AF_BRIDGE, 0, index, 0, 0) + port)
 
 
 def address(index: int, value: IPv4Interface | IPv6Interface) -> bytes:

@@ -54,6 +54,9 @@ class HostSettings:
         """
         if network.owns_link:
             self._kernel.write_setting(f"net/ipv6/conf/{network.link}/accept_ra", "0")
+            if any(subnet.pool.version == 6 for subnet in network.subnets):
+                # The host asks for containers from the bridge's link-local address, and cannot before it is checked.
+                self._kernel.write_setting(f"net/ipv6/conf/{network.link}/accept_dad", "0")
         for path, value in needed(network).items():
             if path in FORWARDING.values() or not network.owns_link:
                 self._change(path, value, undo)

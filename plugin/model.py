@@ -43,7 +43,7 @@ class Network:
     """A network as CreateNetwork described it, and the link that carries it.
 
     ``owns_link`` says whether pynet made the link: what it adopted it never deletes. ``found`` are the gateway
-    addresses that an adopted link had already; they stay on it too.
+    addresses that an adopted link had already; they stay on it too. ``mac`` is the link's.
     """
 
     kind: ClassVar[str] = "network"
@@ -56,6 +56,7 @@ class Network:
     subnets: tuple[NetworkSubnet, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     found: tuple[InterfaceAddress, ...] = ()
+    mac: str = ""
 
     @property
     def key(self) -> str:

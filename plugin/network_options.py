@@ -18,7 +18,8 @@ BRIDGE = "com.docker.network.bridge."
 NAT, UNPROTECTED, ROUTED, ISOLATED = GATEWAY_MODES = ("nat", "nat-unprotected", "routed", "isolated")
 _GATEWAY_HELP = (
     "`nat`: translated, only published ports can be reached; `nat-unprotected`: every port of a container can be "
-    "reached by its own address too; `routed`: no translation, published ports can be reached by the container's address; "
+    "reached by its own address too; `routed`: no translation, published ports can be reached by the container's own "
+    "address; "
     "`isolated`: no gateway address at all, with `--internal` only"
 )
 

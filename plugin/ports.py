@@ -28,6 +28,9 @@ class Kernel(Protocol):
     def set_up(self, name: str) -> None:
         """Set a link up."""
 
+    def set_hairpin(self, name: str) -> None:
+        """Let a bridge send frames back out of the port NAME."""
+
     def add_bridge(self, name: str, mac: str, mtu: int) -> None:
         """Make a bridge and set it up; ``Exists`` when the name is taken."""
 

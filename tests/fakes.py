@@ -59,6 +59,9 @@ class FakeKernel:
         self.steps.take("set up")
         self._find(name)
 
+    def set_hairpin(self, name: str) -> None:
+        self._find(name)
+
     def add_bridge(self, name: str, mac: str, mtu: int) -> None:
         self.steps.take("add bridge")
         self._add(name, kind="bridge", mac=mac, mtu=mtu, up=True)
@@ -243,7 +246,7 @@ class World:
         self.settings = HostSettings(self.kernel, self.store)
         self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
         self.sockets, self.conntrack = FakeSockets(self.steps), FakeConntrack()
-        self.publisher = Publisher(self.sockets, self.firewall, self.conntrack)
+        self.publisher = Publisher(self.kernel, self.sockets, self.firewall, self.conntrack)
         self.modes = {"bridge": BridgeMode(self.kernel, self.firewall, self.settings, "pynet")}
         self.driver = Driver(
             store=self.store,

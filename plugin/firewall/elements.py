@@ -29,7 +29,7 @@ def network_elements(network: Network) -> Elements:
     """Return what stands in the sets for ``network``."""
     options = read_options(NETWORK_OPTIONS, network.options)
     link = f'"{network.link}"'
-    found: dict[str, list[str]] = defaultdict(list, links=[link], same=[f"{link} . {link}"])
+    found: dict[str, list[str]] = defaultdict(list, links=[link])
     if options[ICC]:
         found["inside"].append(f"{link} . {link}")
     if network.internal:
@@ -59,7 +59,7 @@ def endpoint_elements(network: Network, endpoint: Endpoint) -> Elements:
     """Return what stands in the sets for the port of ``endpoint``."""
     options = read_options(NETWORK_OPTIONS, network.options)
     port = f'"{host_link_name(endpoint.id)}"'
-    closed = {} if options[ICC] else {"closed": [port]}
+    closed = {} if options[ICC] else {"closed": [port], "doors": [f"{port} . {network.mac}"]}
     return {**closed, **(_guard(port, endpoint) if options[GUARD] else {})}
 
 
@@ -85,11 +85,13 @@ def link_local(mac: str) -> IPv6Address:
 def port_elements(network: Network, published: Iterable[Published]) -> Elements:
     """Return what publishes ports; one whose host address is of the other family is not for nftables."""
     options = read_options(NETWORK_OPTIONS, network.options)
+    pools = [subnet.pool for subnet in network.subnets]
     found: dict[str, list[str]] = defaultdict(list)
     for port in published:
         version = port.target.version
         protocol = PROTOCOLS[port.proto]
         own = f"{port.target} . {protocol} . {port.port}"
+        found[f"mates{version}"] += [f"{pool} . {port.target}" for pool in pools if port.target in pool]
         if port.host is None:
             found[f"open{version}"].append(own)
         elif port.host.version == version:

@@ -12,10 +12,11 @@ reach whom and translates addresses; the one of family bridge sees frames betwee
       into a network: see the chain "into"
       out to one of Docker's bridges, unless it published    drop
     into           published ports, and what the gateway mode opens, accept; all else drop
-    postrouting    a container that reaches its own network by a published port, and the host's 127.0.0.0/8: masquerade
+    postrouting    to a published port from the container's own network, or from the host's 127.0.0.0/8: masquerade
                    out of a network: the user's source address, or masquerade; nothing towards another network
   bridge
-    forward        between two ports of a network without icc: drop
+    closed         without icc, to another MAC than the bridge's: drop, before br_netfilter translates and changes it
+    forward        without icc, broadcast between two ports: drop
     guard          a frame whose MAC or addresses do not belong to the port that it comes from: drop
 """
 
@@ -26,7 +27,6 @@ Elements = Mapping[str, Sequence[str]]  # set or map -> elements in nft syntax
 _PORT = "inet_proto . inet_service"
 INET_SETS = {
     "links": "set links { type ifname; }",
-    "same": "set same { type ifname . ifname; }",
     "inside": "set inside { type ifname . ifname; }",
     "internal": "set internal { type ifname; }",
     "outbound": "set outbound { type ifname . nf_proto; }",
@@ -38,6 +38,8 @@ INET_SETS = {
     "trusted": "set trusted { type ifname . ifname; }",
     "open4": f"set open4 {{ type ipv4_addr . {_PORT}; }}",
     "open6": f"set open6 {{ type ipv6_addr . {_PORT}; }}",
+    "mates4": "set mates4 { type ipv4_addr . ipv4_addr; flags interval; }",
+    "mates6": "set mates6 { type ipv6_addr . ipv6_addr; flags interval; }",
     "near4": f"set near4 {{ type ipv4_addr . {_PORT}; }}",
     "near6": f"set near6 {{ type ipv6_addr . {_PORT}; }}",
     "ports4": f"map ports4 {{ type ipv4_addr . {_PORT} : ipv4_addr . inet_service; }}",
@@ -47,6 +49,7 @@ INET_SETS = {
 }
 BRIDGE_SETS = {
     "closed": "set closed { type ifname; }",
+    "doors": "set doors { type ifname . ether_addr; }",
     "guarded": "set guarded { type ifname; }",
     "macs": "set macs { type ifname . ether_addr; }",
     "pairs4": "set pairs4 { type ifname . ether_addr . ipv4_addr; }",
@@ -98,7 +101,8 @@ INET_RULES = """\
   }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
-    iifname . oifname @same ct status & dnat == dnat masquerade
+    ct status & dnat == dnat ip saddr . ip daddr @mates4 masquerade
+    ct status & dnat == dnat ip6 saddr . ip6 daddr @mates6 masquerade
     oifname @links ip saddr 127.0.0.0/8 masquerade
     oifname @links return
     snat ip to iifname map @source4
@@ -109,11 +113,16 @@ INET_RULES = """\
 BRIDGE_RULES = """\
   chain prerouting {
     type filter hook prerouting priority -300; policy accept;
+    iifname @closed jump closed
     iifname @guarded jump guard
   }
   chain forward {
     type filter hook forward priority -200; policy accept;
-    iifname @closed oifname @closed drop
+    iifname @closed oifname @closed ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 drop
+  }
+  chain closed {
+    ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 return
+    iifname . ether daddr != @doors drop
   }
   chain guard {
     iifname . ether saddr != @macs drop

@@ -148,11 +148,13 @@ class BridgeMode:
             self._kernel.set_up(link)
             there = {address for name, address in self._kernel.addresses() if name == link}
             found = tuple(address for address in gateway_addresses(network) if address in there)
-            return replace(network, owns_link=False, found=found)
-        self._fresh_bridge(link, _bridge_mac(network.id), options[MTU] or DEFAULT_MTU)
+            mac = next(entry.mac for entry in self._kernel.links() if entry.name == link)
+            return replace(network, owns_link=False, found=found, mac=mac)
+        mac = _bridge_mac(network.id)
+        self._fresh_bridge(link, mac, options[MTU] or DEFAULT_MTU)
         undo.push(self._kernel.delete_link, link)
         self._kernel.set_alias(link, f"{self._owner}/network/{network.id}")
-        return network
+        return replace(network, mac=mac)
 
     def _fresh_bridge(self, name: str, mac: str, mtu: int) -> None:
         """Make the bridge; one of that name is left from a request that was killed, as the name comes from the id."""

@@ -10,15 +10,16 @@ from plugin.errors import Conflict
 from plugin.firewall.elements import PROTOCOLS, port_elements
 from plugin.firewall.firewall import Firewall
 from plugin.messages import Address, EndpointOptions, PortBinding
-from plugin.model import Endpoint, Network, Published
+from plugin.model import Endpoint, Network, Published, host_link_name
 from plugin.network_options import NETWORK_OPTIONS
 from plugin.options import Values, read_options
-from plugin.ports import Conntrack, Hold, Sockets
+from plugin.ports import Conntrack, Hold, Kernel, Sockets
 from plugin.publish.places import Place, candidates, reach
 
 log = structlog.get_logger()
 
 UDP = 17
+BRIDGED_RULES = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables")
 Key = tuple[int, Address, int]  # protocol, host address, host port
 Holds = dict[Key, Hold]
 
@@ -26,7 +27,8 @@ Holds = dict[Key, Hold]
 class Publisher:
     """Knows which endpoint holds which port; the caller has the endpoint's lock."""
 
-    def __init__(self, sockets: Sockets, firewall: Firewall, conntrack: Conntrack) -> None:
+    def __init__(self, kernel: Kernel, sockets: Sockets, firewall: Firewall, conntrack: Conntrack) -> None:
+        self._kernel = kernel
         self._sockets = sockets
         self._firewall = firewall
         self._conntrack = conntrack
@@ -70,6 +72,7 @@ class Publisher:
             raise
         self._remember(endpoint.id, after, keep=bool(published))
         _release(before, unless=after)
+        self._let_turn_back(endpoint)
         self._forget_flows((*endpoint.published, *published))
 
     def withdraw(self, endpoint: Endpoint) -> None:
@@ -90,6 +93,13 @@ class Publisher:
                 except KernelError as error:
                     log.warning("published port not held", endpoint=endpoint.id[:12], error=str(error))
         self._remember(endpoint.id, holds, keep=bool(endpoint.published))
+
+    def close(self) -> None:
+        """Give every port back, as the end of the process would; what is published stays published."""
+        with self._lock:
+            held, self._holds = self._holds, {}
+        for holds in held.values():
+            _release(holds)
 
     def _bind_all(
         self, endpoint: Endpoint, options: Values, wishes: EndpointOptions, before: Holds, after: Holds
@@ -157,6 +167,16 @@ class Publisher:
             self._holds.pop(endpoint_id, None)
             if keep:
                 self._holds[endpoint_id] = holds
+
+    def _let_turn_back(self, endpoint: Endpoint) -> None:
+        """Let the container reach itself where br_netfilter translates on the bridge: the frame leaves as it came."""
+        try:
+            if any(self._kernel.read_setting(path) == "1" for path in BRIDGED_RULES):
+                self._kernel.set_hairpin(host_link_name(endpoint.id))
+        except Missing:
+            pass  # no br_netfilter
+        except KernelError as error:
+            log.warning("container does not reach its own published ports", error=str(error))
 
     def _forget_flows(self, published: Sequence[Published]) -> None:
         """An old UDP flow would go on to where it went before; a failure must not undo what is published."""

@@ -8,7 +8,7 @@ import pytest
 from netlink.errors import Exists, Missing
 from netlink.kernel import Kernel, VethPair
 from netlink.monitor import LINKS, RULES, Monitor
-from tests.kernel.conftest import sh
+from tests.kernel.container import sh
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
 

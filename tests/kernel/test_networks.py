@@ -1,92 +1,12 @@
 """The whole driver on a real kernel, with namespaces in the place of containers."""
 
-from collections.abc import Iterator
-from ipaddress import IPv4Interface
-
 import pytest
 
-from netlink.conntrack import Conntrack
-from netlink.holds import Sockets
-from netlink.kernel import Kernel
-from netlink.nftables import Nftables, open_runner
-from netlink.relay import Relay
-from plugin.driver import Driver
-from plugin.firewall.firewall import Firewall
-from plugin.host_settings import HostSettings
-from plugin.locks import Locks
-from plugin.messages import CreateEndpoint, EndpointRef, Interface, Join, NetworkRef
-from plugin.model import Network, Tombstone
-from plugin.modes.bridge import BridgeMode
-from plugin.publish.publisher import Publisher
-from plugin.reaper import Reaper
-from plugin.store.memory import MemoryStore
-from tests.kernel.conftest import Container, sh
+from tests.kernel.container import Container, sh
+from tests.kernel.pynet import Pynet, connect
 from tests.unit import requests as rq
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
-
-
-class Pynet:
-    """A driver on this test's kernel, and what the engine does with its answers."""
-
-    def __init__(self) -> None:
-        self.store, self.kernel, self.locks = MemoryStore(), Kernel(), Locks()
-        self.firewall = Firewall(Nftables(open_runner()), "pynet", linger=0)
-        settings = HostSettings(self.kernel, self.store)
-        self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
-        self.relay = Relay()
-        self.driver = Driver(
-            store=self.store,
-            modes={"bridge": BridgeMode(self.kernel, self.firewall, settings, "pynet")},
-            settings=settings,
-            reaper=self.reaper,
-            publisher=Publisher(Sockets(self.relay), self.firewall, Conntrack()),
-            locks=self.locks,
-        )
-
-    def attach(self, container: Container, network_id: str, number: int) -> EndpointRef:
-        """Create an endpoint with the address .NUMBER, and move its link as the engine does."""
-        known = self.store.get(Network, network_id)
-        assert known is not None
-        subnet = known.record.subnets[0].pool
-        address = IPv4Interface(f"{subnet[number]}/{subnet.prefixlen}")
-        reference = EndpointRef(network_id, f"{number:02x}" * 32)
-        self.driver.create_endpoint(CreateEndpoint(network_id, reference.endpoint_id, Interface(address=address)))
-        reply = self.driver.join(Join(network_id, reference.endpoint_id, f"/proc/{container.pid}/ns/net"))
-        route = f"ip route add default via {reply.gateway}" if reply.gateway else "true"
-        container.take(reply.src_name, f"ip addr add {address} dev eth0", route)
-        return reference
-
-    def end(self) -> None:
-        """Delete every network, and do at once what happens in the background."""
-        for item in self.store.list(Network):
-            self.driver.delete_network(NetworkRef(item.record.id))
-        self.relay.close()
-        for tombstone in self.store.list(Tombstone):
-            self.reaper.clear(tombstone.record.link)
-        self.firewall.heal()
-
-
-def connect(outside: Container) -> None:
-    """Make ``outside`` a machine on a network of the host's, without a route to any container."""
-    sh(f"ip link add out0 type veth peer name in0; ip link set in0 netns {outside.pid}")
-    sh("ip addr add 192.0.2.1/24 dev out0; ip link set out0 up")
-    outside.sh("ip addr add 192.0.2.9/24 dev in0; ip link set in0 up")
-
-
-@pytest.fixture
-def pynet() -> Iterator[Pynet]:
-    """Return a driver in the namespace of the test."""
-    pynet = Pynet()
-    yield pynet
-    pynet.kernel.close()
-
-
-@pytest.fixture
-def two(containers: list[Container]) -> tuple[Container, Container]:
-    """Return two containers that are attached to nothing."""
-    containers += [Container(), Container()]
-    return containers[0], containers[1]
 
 
 def test_neighbours_reach_each_other_and_the_gateway(pynet: Pynet, two: tuple[Container, Container]) -> None:

@@ -1,0 +1,99 @@
+"""A driver on the kernel of a test, and what the engine does with its answers."""
+
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+from typing import cast
+
+from netlink.conntrack import Conntrack
+from netlink.holds import Sockets
+from netlink.kernel import Kernel
+from netlink.nftables import Nftables, open_runner
+from netlink.relay import Relay
+from plugin.driver import Driver
+from plugin.firewall.firewall import Firewall
+from plugin.host_settings import HostSettings
+from plugin.locks import Locks
+from plugin.messages import (
+    CreateEndpoint,
+    EndpointOptions,
+    EndpointRef,
+    Interface,
+    Join,
+    NetworkRef,
+    PortBinding,
+    ProgramExternalConnectivity,
+)
+from plugin.model import Network, Tombstone
+from plugin.modes.bridge import BridgeMode
+from plugin.publish.publisher import Publisher
+from plugin.reaper import Reaper
+from plugin.store.memory import MemoryStore
+from tests.kernel.container import Container, sh
+
+
+class Pynet:
+    """A driver on this test's kernel, and what the engine does with its answers."""
+
+    def __init__(self) -> None:
+        self.store, self.kernel, self.locks = MemoryStore(), Kernel(), Locks()
+        self.firewall = Firewall(Nftables(open_runner()), "pynet", linger=0)
+        settings = HostSettings(self.kernel, self.store)
+        self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
+        self.relay = Relay()
+        self.publisher = Publisher(self.kernel, Sockets(self.relay), self.firewall, Conntrack())
+        self.driver = Driver(
+            store=self.store,
+            modes={"bridge": BridgeMode(self.kernel, self.firewall, settings, "pynet")},
+            settings=settings,
+            reaper=self.reaper,
+            publisher=self.publisher,
+            locks=self.locks,
+        )
+
+    def attach(self, container: Container, network_id: str, number: int) -> EndpointRef:
+        """Create an endpoint with the address .NUMBER (and ::NUMBER), and move its link as the engine does."""
+        known = self.store.get(Network, network_id)
+        assert known is not None
+        addresses = [ip_interface(f"{s.pool[number]}/{s.pool.prefixlen}") for s in known.record.subnets]
+        own = {address.version: address for address in addresses}
+        reference = EndpointRef(network_id, f"{number:02x}" * 32)
+        interface = Interface(cast("IPv4Interface", own[4]), cast("IPv6Interface | None", own.get(6)))
+        self.driver.create_endpoint(CreateEndpoint(network_id, reference.endpoint_id, interface))
+        reply = self.driver.join(Join(network_id, reference.endpoint_id, f"/proc/{container.pid}/ns/net"))
+        routes = [
+            f"ip -{router.version} route add default via {router}"
+            for router in (reply.gateway, reply.gateway_ipv6)
+            if router
+        ]
+        container.take(reply.src_name, *(f"ip addr add {address} dev eth0 nodad" for address in addresses), *routes)
+        return reference
+
+    def close(self) -> None:
+        """Close what belongs to threads."""
+        self.publisher.close()
+        self.relay.close()
+        self.kernel.close()
+
+    def publish(self, reference: EndpointRef, *ports: str, proto: int = 6) -> None:
+        """Publish port 7777 of an endpoint as ``-p`` would: "8080", "127.0.0.1:8080", "[::1]:8080"."""
+        bindings = []
+        for port in ports:
+            address, _, number = port.rpartition(":")
+            bindings.append(PortBinding(proto, 7777, host_ip=address.strip("[]"), host_port=int(number)))
+        options = EndpointOptions(port_map=tuple(bindings))
+        request = ProgramExternalConnectivity(reference.network_id, reference.endpoint_id, options)
+        self.driver.program_external_connectivity(request)
+
+    def end(self) -> None:
+        """Delete every network, and do at once what happens in the background."""
+        for item in self.store.list(Network):
+            self.driver.delete_network(NetworkRef(item.record.id))
+        for tombstone in self.store.list(Tombstone):
+            self.reaper.clear(tombstone.record.link)
+        self.firewall.heal()
+
+
+def connect(outside: Container) -> None:
+    """Make ``outside`` a machine on a network of the host's, without a route to any container."""
+    sh(f"ip link add out0 type veth peer name in0; ip link set in0 netns {outside.pid}")
+    sh("ip addr add 192.0.2.1/24 dev out0; ip addr add 2001:db8::1/64 dev out0 nodad; ip link set out0 up")
+    outside.sh("ip addr add 192.0.2.9/24 dev in0; ip addr add 2001:db8::9/64 dev in0 nodad; ip link set in0 up")
