@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.engine.lab.outside import HOST4, HOST6, OUTSIDE4, OUTSIDE6, PORT, Outside
-from tests.engine.lab.scene import Container, Scene, not_yet
+from tests.engine.lab.scene import Container, Scene
 
 pytestmark = pytest.mark.usefixtures("outside")
 INTERNAL = "10.32.0.0/24"
@@ -41,7 +41,6 @@ def test_ipv6_traffic_to_the_outside_leaves_with_the_hosts_address(scene: Scene)
     assert one.seen_by(OUTSIDE6) == HOST6
 
 
-@not_yet("pynet always masquerades")
 def test_masquerading_can_be_switched_off(scene: Scene, outside: Outside) -> None:
     """Without it the outside sees the container's own address, when it knows the way back."""
     if scene.driver == "bridge" and scene.host.engine.at_least_28:
@@ -87,7 +86,6 @@ def test_a_network_does_not_reach_those_of_the_built_in_driver(scene: Scene, nei
         assert "refused" not in _complaint(box, target)
 
 
-@not_yet("pynet does not read enable_icc")
 def test_icc_can_be_switched_off(scene: Scene) -> None:
     """With ``enable_icc=false`` containers of one network do not reach each other, but the gateway."""
     net = scene.network("-o", "com.docker.network.bridge.enable_icc=false", "--subnet", "10.34.0.0/24")

@@ -9,7 +9,7 @@ from tests.engine.lab.cli import Docker
 from tests.engine.lab.host import Host
 from tests.engine.lab.outside import HOST4, OUTSIDE4
 from tests.engine.lab.process import wait_until
-from tests.engine.lab.scene import Container, Scene, not_yet
+from tests.engine.lab.scene import Container, Scene
 from tests.engine.lab.service import Plugin
 from tests.engine.lab.snapshot import take, unchanged
 
@@ -66,7 +66,6 @@ def test_the_last_network_takes_pynets_rules_with_it(docker: Docker, host: Host,
         docker("network", "create", "--driver", pynet.name, ANCHOR)
 
 
-@not_yet("pynet does not publish ports")
 def test_a_published_port_leaves_nothing_behind(scene: Scene) -> None:
     """A port that was published answers while its container lives, and leaves nothing on the host."""
     with unchanged(scene.host):

@@ -1,6 +1,6 @@
 """Options of networks and containers that Docker's bridge driver knows."""
 
-from tests.engine.lab.scene import Scene, not_yet
+from tests.engine.lab.scene import Scene
 from tests.engine.lab.snapshot import unchanged
 
 MTU = "com.docker.network.driver.mtu"
@@ -29,7 +29,6 @@ def test_the_prefix_of_interface_names_is_the_users(scene: Scene) -> None:
     assert one.reaches(two.name)
 
 
-@not_yet("pynet names its bridges itself")
 def test_the_bridge_is_called_as_the_user_says(scene: Scene) -> None:
     """The bridge has the chosen name while the network lives, and another one is gone after its network."""
     net = scene.network("-o", f"{NAME}=br-mine")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.engine.lab.scene import Scene, not_yet
+from tests.engine.lab.scene import Scene
 from tests.engine.lab.snapshot import unchanged
 
 
@@ -65,7 +65,6 @@ def test_a_subnet_of_another_network_is_refused(scene: Scene) -> None:
         assert "overlap" in scene.refused("--subnet", "10.35.0.0/25")
 
 
-@not_yet("pynet names its bridges itself")
 def test_a_bridge_name_of_another_network_is_refused(scene: Scene) -> None:
     """Two networks cannot share a bridge; the complaint names it."""
     option = ("-o", "com.docker.network.bridge.name=br-mine")

@@ -1,30 +1,34 @@
 """Networks and containers of one test, removed when it ends."""
 
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.engine.lab import image
 from tests.engine.lab.host import Host
 from tests.engine.lab.outside import PORT
 from tests.engine.lab.process import wait_until
+from tests.engine.lab.service import published_by_pynet
 from tests.engine.lab.shell import CommandFailed, run
 
 QUICK = ("--log-driver", "none", "--stop-signal", "KILL")  # sleep as process 1 ignores SIGTERM
-PROBE = Path(__file__).with_name("probe.py")
+PROBE, ECHO = Path(__file__).with_name("probe.py"), Path(__file__).with_name("echo.py")
 _numbers = count(1)
 
 
-def not_yet(reason: str) -> pytest.MarkDecorator:
-    """Run a test with both drivers, where pynet cannot do it yet; fails as soon as it can."""
-    mark = pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError)
-    return pytest.mark.parametrize("driver", ["bridge", pytest.param("pynet", marks=mark)], indirect=True)
+def seen_from(net: Callable[..., str], address: str, kind: str = "tcp", port: int = PORT) -> str:
+    """The source address that the echo at ``address`` sees when ``net`` runs a probe; "" when it cannot be reached."""
+    try:
+        return net(sys.executable, str(PROBE), kind, address, str(port))
+    except CommandFailed as failure:
+        if "Traceback" in failure.stderr:
+            raise
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,12 @@ class Container:
 
     def net(self, *argv: str | Path) -> str:
         """Run a command of the machine in its network namespace; quicker than ``exec``, but without its file system."""
-        namespace = self.host.path(f"/proc/{self.inspect()['State']['Pid']}/ns/net")
-        return run("nsenter", f"--net={namespace}", "--", *argv)
+        return run("nsenter", f"--net={self.namespace}", "--", *argv)
+
+    @property
+    def namespace(self) -> Path:
+        """Its network namespace."""
+        return self.host.path(f"/proc/{self.inspect()['State']['Pid']}/ns/net")
 
     def reaches(self, target: str) -> bool:
         """Whether one of two pings to an address or name is answered within a second."""
@@ -71,12 +79,17 @@ class Container:
 
     def seen_by(self, address: str, kind: str = "tcp", port: int = PORT) -> str:
         """The source address that the echo at ``address`` sees; "" when it cannot be reached."""
-        try:
-            return self.net(sys.executable, PROBE, kind, address, str(port))
-        except CommandFailed as failure:
-            if "Traceback" in failure.stderr:
-                raise
-            return ""
+        return seen_from(self.net, address, kind, port)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedPort:
+    """A port of the host that leads to a container."""
+
+    proto: str
+    host_ip: str
+    host_port: int
+    container_port: int
 
 
 class Scene:
@@ -86,6 +99,7 @@ class Scene:
         self.host = host
         self.driver = driver
         self._containers: list[str] = []
+        self._echoes: list[subprocess.Popen[bytes]] = []
         self._networks: list[str] = []
 
     def network(self, *arguments: str, driver: str = "") -> str:
@@ -120,6 +134,35 @@ class Scene:
         self._containers.append(name)
         return self.host.docker.fails("run", "-d", "--name", name, "--network", network, *arguments, image.NAME)
 
+    def echo(self, container: Container, *ports: int) -> None:
+        """Answer on ports of a container, TCP and UDP, with the address that asked."""
+        words = [str(port) for port in ports or (PORT,)]
+        command = ["nsenter", f"--net={container.namespace}", "--", sys.executable, str(ECHO), *words]
+        echo = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._echoes.append(echo)
+        assert echo.stdout is not None
+        assert echo.stdout.readline() == b"ready\n"
+
+    def server(self, network: str, *arguments: str) -> Container:
+        """Start a container with an echo on port 7777."""
+        container = self.container(network, *arguments)
+        self.echo(container)
+        return container
+
+    def ports(self, container: Container) -> list[PublishedPort]:
+        """What is published for a container: Docker says it of its own drivers, ``pynet ports`` of pynet's."""
+        if self.driver != "bridge":
+            rows = [row for row in published_by_pynet(self.host) if row["container"] == container.name]
+            return [PublishedPort(r["proto"], r["host_ip"], r["host_port"], r["container_port"]) for r in rows]
+        found = container.inspect()["NetworkSettings"]["Ports"] or {}
+        return [
+            PublishedPort(
+                key.partition("/")[2], binding["HostIp"], int(binding["HostPort"]), int(key.partition("/")[0])
+            )
+            for key, bindings in found.items()
+            for binding in bindings or ()
+        ]
+
     def remove(self, name: str) -> None:
         """Remove a network now."""
         self.host.docker("network", "rm", name)
@@ -131,6 +174,8 @@ class Scene:
         ``docker rm`` of many removes them at once, and 20.10 then sometimes counts an endpoint too many: it has called
         DeleteEndpoint for each of thirty and still refuses to remove the network.
         """
+        while self._echoes:
+            self._echoes.pop().communicate()
         while self._containers:
             self.host.docker("rm", "-f", self._containers[-1])
             self._containers.pop()

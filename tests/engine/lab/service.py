@@ -1,9 +1,11 @@
 """pynet as a service inside a throw-away host, run from the working tree."""
 
+import json
 import os
 import shlex
 from collections.abc import Mapping
 from http.client import HTTPException
+from typing import Any
 
 from tests.engine.lab.api import Api
 from tests.engine.lab.host import REPOSITORY, Host
@@ -75,3 +77,9 @@ def pynet(host: Host, **env: str) -> Plugin:
     """Return pynet with its default socket and state folder; ``PYNET_COMMAND`` names another program to test."""
     command = tuple(shlex.split(os.environ.get("PYNET_COMMAND", ""))) or PYNET
     return Plugin(host, "pynet", command, env)
+
+
+def published_by_pynet(host: Host) -> list[dict[str, Any]]:
+    """What ``pynet ports`` says."""
+    rows: list[dict[str, Any]] = json.loads(host.exec(PYNET[0], "ports", "--json"))
+    return rows
