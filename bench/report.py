@@ -53,4 +53,10 @@ def table(result: dict[str, Any]) -> str:
         cells = [f"{parts[key]:.2f}" if key in parts else "" for key in ("ms", "store_ms", "netlink_ms", "nft_ms")]
         lines.append(f"| {verb} | " + " | ".join(cells) + " |")
     sizes = ", ".join(f"{name} {size:.0f} MB" for name, size in result["memory_mb"].items())
-    return "\n".join([*lines, "", f"memory (PSS): {sizes}"])
+    lines += ["", f"memory (PSS): {sizes}"]
+    if result["wider"]:
+        lines += ["", "| what | unit | bridge | pynet | pynet/bridge |", "|---|---|---|---|---|"]
+    for row in result["wider"]:
+        figures = [f"{row[key]:.2f}" if row[key] else "" for key in ("bridge", "pynet", "ratio")]
+        lines.append(f"| {row['what']} | {row['unit']} | " + " | ".join(figures) + " |")
+    return "\n".join(lines)

@@ -14,10 +14,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+from bench import wider
 from bench.report import memory, table, verb_times
 from tests.engine.lab import image, service
 from tests.engine.lab.api import Api
@@ -29,6 +31,7 @@ STEPS = ("network create", "container start", "disconnect", "connect", "containe
 PAIRS = (("pynet", "bridge"), ("pynet", "floor"), ("floor", "bridge"))
 RESULTS = Path(__file__).with_name("results")
 FLOOR = (str(REPOSITORY / ".venv/bin/python"), "-m", "bench.floor", f"{service.PLUGINS}/floor.sock")
+WIDER = os.environ.get("WIDER", "1") != "0"  # the rows that take minutes, most of them the built-in driver's
 Round = dict[str, float]  # milliseconds by step
 
 
@@ -109,6 +112,7 @@ def bench(label: str, rounds: int) -> dict[str, Any]:
             "steps": summarise(found),
             "pynet_verbs_ms": verb_times(pynet.log),
             "memory_mb": {"pynet": memory(pynet.pids), "floor": memory(floor.pids)},
+            "wider": [asdict(row) for row in wider.rows(host, pynet, rounds)] if WIDER else [],
         }
     print(table(result))
     return result

@@ -1,0 +1,96 @@
+"""Rows beyond the life of one network: ports, many starts at once, many networks, throughput."""
+
+import statistics
+from dataclasses import dataclass
+from functools import partial
+
+from bench import ports, traffic
+from bench.report import memory
+from tests.engine.lab.api import Api
+from tests.engine.lab.host import Host
+from tests.engine.lab.scene import Scene
+from tests.engine.lab.service import Plugin
+
+PAIR = ("bridge", "pynet")
+MANY_PORTS, MANY_NETWORKS, CREATIONS = 500, 200, 9
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One comparison: ``what`` of ``bridge`` and ``pynet``, in ``unit``, and pynet's part of the other."""
+
+    what: str
+    unit: str
+    bridge: float
+    pynet: float
+    ratio: float
+
+
+def rows(host: Host, pynet: Plugin, rounds: int) -> list[Row]:
+    """Measure everything; the built-in driver publishes 500 ports only once, as that takes it a minute."""
+    found = [*_one_port(host.api, rounds), *_at_once(host, max(3, rounds // 4))]
+    found += _many_networks(host.api)
+    found += _many_ports(host.api, pynet, found[0].pynet)
+    return found + _throughput(host, max(5, rounds // 2))
+
+
+def _compared(what: str, unit: str, bridge: list[float], pynet: list[float]) -> Row:
+    ratio = statistics.median(own / other for own, other in zip(pynet, bridge, strict=True))
+    return Row(what, unit, statistics.median(bridge), statistics.median(pynet), ratio)
+
+
+def _one_port(api: Api, rounds: int) -> list[Row]:
+    times: dict[str, list[tuple[float, float]]] = {driver: [] for driver in PAIR}
+    for number in range(rounds):
+        for driver in PAIR if number % 2 else reversed(PAIR):
+            times[driver].append(ports.start_and_stop(api, driver, 1))
+    starts, stops = ({driver: [pair[i] for pair in times[driver]] for driver in PAIR} for i in (0, 1))
+    return [
+        _compared("start, one port", "ms", starts["bridge"], starts["pynet"]),
+        _compared("stop, one port", "ms", stops["bridge"], stops["pynet"]),
+    ]
+
+
+def _at_once(host: Host, rounds: int) -> list[Row]:
+    times: dict[str, list[float]] = {driver: [] for driver in PAIR}
+    for number in range(rounds):
+        for driver in PAIR if number % 2 else reversed(PAIR):
+            times[driver].append(ports.many_starts(partial(Api, host.socket), driver))
+    return [_compared(f"{ports.AT_ONCE} starts at once", "ms", times["bridge"], times["pynet"])]
+
+
+def _many_networks(api: Api) -> list[Row]:
+    """How much longer a creation takes with 200 networks there; the built-in driver is given 20, to end in time."""
+    few, many = ports.with_many_networks(api, "pynet", MANY_NETWORKS, CREATIONS)
+    built_few, built_many = ports.with_many_networks(api, "bridge", MANY_NETWORKS // 10, CREATIONS)
+    what = f"create with {MANY_NETWORKS} networks ({MANY_NETWORKS // 10} of bridge) against the first"
+    return [Row(what, "times", built_many / built_few, many / few, (many / few) / (built_many / built_few))]
+
+
+def _many_ports(api: Api, pynet: Plugin, one_port: float) -> list[Row]:
+    before = memory(pynet.pids)
+    with ports.network(api, "pynet", "memory") as net:
+        box = ports.container(api, net, MANY_PORTS)
+        api.call("POST", f"/containers/{box}/start")
+        grown = (memory(pynet.pids) - before) * 1024 / MANY_PORTS
+        api.call("DELETE", f"/containers/{box}?force=1")
+    own = [ports.start_and_stop(api, "pynet", MANY_PORTS) for _ in range(5)]
+    start, stop = (statistics.median(times[i] for times in own) for i in (0, 1))
+    built_start, built_stop = ports.start_and_stop(api, "bridge", MANY_PORTS)
+    return [
+        Row(f"start, {MANY_PORTS} ports", "ms", built_start, start, start / built_start),
+        Row(f"stop, {MANY_PORTS} ports", "ms", built_stop, stop, stop / built_stop),
+        Row(f"start, {MANY_PORTS} ports against one", "times", built_start / one_port, start / one_port, 0.0),
+        Row("memory of pynet for a port", "kB", 0.0, grown, 0.0),
+    ]
+
+
+def _throughput(host: Host, rounds: int) -> list[Row]:
+    scenes = {driver: Scene(host, driver) for driver in PAIR}
+    try:
+        found = traffic.measure(scenes, rounds)
+    finally:
+        for scene in scenes.values():
+            scene.close()
+    pairs = {kind: (found["bridge"][kind], found["pynet"][kind]) for kind in ("neighbour", "host")}
+    return [Row(f"throughput from {kind}", "MB/s", *pair, pair[1] / pair[0]) for kind, pair in pairs.items()]

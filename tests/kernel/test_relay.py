@@ -1,0 +1,130 @@
+"""The relay on the loopback of a namespace of its own."""
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from netlink.relay import Relay
+
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
+MEGABYTE = 1 << 20
+PATIENCE = 5.0  # seconds
+
+
+@pytest.fixture
+def relay() -> Iterator[Relay]:
+    """Return a relay, closed after the test."""
+    relay = Relay()
+    yield relay
+    relay.close()
+
+
+@pytest.fixture
+def front() -> Iterator[socket.socket]:
+    """Return a listening socket on ::1."""
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+        yield listener
+
+
+def serve(connections: int = 1) -> tuple[str, int]:
+    """Serve some connections on 127.0.0.1: read to the end, then answer with what was read."""
+    server = socket.create_server(("127.0.0.1", 0), backlog=64)
+
+    def echo() -> None:
+        with server:
+            for _ in range(connections):
+                with server.accept()[0] as connection:
+                    connection.sendall(everything(connection))
+
+    threading.Thread(target=echo, daemon=True).start()
+    host, port = server.getsockname()[:2]
+    return str(host), int(port)
+
+
+def connect(front: socket.socket) -> socket.socket:
+    """Connect to the relay's end."""
+    return socket.create_connection(front.getsockname()[:2], PATIENCE)
+
+
+def send_all(connection: socket.socket, data: bytes) -> None:
+    """Write all, and say that no more comes."""
+    connection.sendall(data)
+    connection.shutdown(socket.SHUT_WR)
+
+
+def everything(connection: socket.socket) -> bytes:
+    """Read until the other end is through."""
+    return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
+
+def test_a_client_that_is_through_with_writing_gets_its_answer(relay: Relay, front: socket.socket) -> None:
+    """A megabyte each way, and the end of one direction does not end the other."""
+    relay.add(front, serve())
+    sent = bytes(range(256)) * (MEGABYTE // 256)
+    with connect(front) as client:
+        writer = threading.Thread(target=send_all, args=[client, sent])
+        writer.start()
+        assert everything(client) == sent
+        writer.join()
+
+
+def test_a_target_that_refuses_ends_the_connection(relay: Relay, front: socket.socket) -> None:
+    """The client is not left waiting."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        target = closed.getsockname()[:2]
+    relay.add(front, target)
+    with connect(front) as client:
+        assert everything(client) == b""
+
+
+def test_datagrams_of_two_clients_are_kept_apart(relay: Relay) -> None:
+    """Each has a socket of its own towards the target, and gets its own answer."""
+    with (
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as front,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as target,
+    ):
+        front.bind(("::1", 0))
+        target.bind(("127.0.0.1", 0))
+        relay.add(front, target.getsockname())
+        clients = [socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _ in range(2)]
+        for number, client in enumerate(clients):
+            client.settimeout(PATIENCE)
+            client.sendto(b"%d" % number, front.getsockname())
+            word, sender = target.recvfrom(99)
+            target.sendto(b"to " + word, sender)
+        assert [client.recv(99) for client in clients] == [b"to 0", b"to 1"]
+        relay.remove(front)
+        for client in clients:
+            client.close()
+
+
+def test_a_removed_listener_is_let_go(relay: Relay, front: socket.socket) -> None:
+    """Its connections end, its owner may close it, and a second removal does nothing."""
+    relay.add(front, serve())
+    with connect(front) as client:
+        client.sendall(b"?")
+        relay.remove(front)
+        relay.remove(front)
+        try:
+            rest = everything(client)
+        except ConnectionResetError:
+            rest = b""
+        assert rest == b""
+
+
+def test_five_hundred_listeners_all_answer(relay: Relay) -> None:
+    """One thread serves them all."""
+    target = serve(500)
+    fronts = [socket.create_server(("::1", 0), family=socket.AF_INET6) for _ in range(500)]
+    for front in fronts:
+        relay.add(front, target)
+    for front in fronts:
+        with connect(front) as client:
+            send_all(client, b"here")
+            assert everything(client) == b"here"
+    assert sum(thread.name == "relay" for thread in threading.enumerate()) == 1
+    for front in fronts:
+        relay.remove(front)
+        front.close()
