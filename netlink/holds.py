@@ -7,6 +7,7 @@ nftables translates before a packet reaches a socket, so these hear little: they
 import ctypes
 import socket
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
@@ -31,8 +32,8 @@ class Forwarder(Protocol):
     def add(self, listener: socket.socket, target: tuple[str, int]) -> None:
         """Forward what arrives on ``listener``."""
 
-    def remove(self, listener: socket.socket) -> None:
-        """Leave ``listener`` alone."""
+    def remove(self, *listeners: socket.socket) -> None:
+        """Leave ``listeners`` alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +42,7 @@ class Hold:
 
     port: int
     socket: socket.socket | None
-    relay: Forwarder | None
-
-    def release(self) -> None:
-        """Give the port back."""
-        if self.socket is not None:
-            if self.relay is not None:
-                self.relay.remove(self.socket)
-            self.socket.close()
+    relayed: bool = False
 
 
 class Sockets:
@@ -75,16 +69,24 @@ class Sockets:
             except OSError:
                 if proto != IPPROTO_SCTP:
                     raise
-                return Hold(port, None, None)  # no process of this host can take it either
+                return Hold(port, None)  # no process of this host can take it either
             try:
                 _bind(sock, proto, address, port, deaf=relay_to is None)
             except BaseException:
                 sock.close()
                 raise
         if relay_to is None or proto == IPPROTO_SCTP:
-            return Hold(sock.getsockname()[1], sock, None)
+            return Hold(sock.getsockname()[1], sock)
         self._relay.add(sock, (str(relay_to[0]), relay_to[1]))
-        return Hold(sock.getsockname()[1], sock, self._relay)
+        return Hold(sock.getsockname()[1], sock, relayed=True)
+
+    def release(self, holds: Iterable[Hold]) -> None:
+        """Give ports back."""
+        given = [hold for hold in holds if hold.socket is not None]
+        self._relay.remove(*(hold.socket for hold in given if hold.relayed and hold.socket))
+        for hold in given:
+            if hold.socket is not None:
+                hold.socket.close()
 
 
 def _socket(proto: int, address: IPv4Address | IPv6Address) -> socket.socket:

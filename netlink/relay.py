@@ -56,10 +56,10 @@ class Relay:
         listener.setblocking(False)
         self._started().call_soon_threadsafe(self._watch, _Listener(listener, target))
 
-    def remove(self, listener: socket.socket) -> None:
-        """End what runs for ``listener`` and touch it no more; one that was never added is passed over."""
-        if self._loop is not None:
-            self._run(self._remove(listener.fileno()))
+    def remove(self, *listeners: socket.socket) -> None:
+        """End what runs for ``listeners`` and touch them no more; one that was never added is passed over."""
+        if self._loop is not None and listeners:
+            self._run(self._remove([listener.fileno() for listener in listeners]))
 
     def close(self) -> None:
         """End everything, and the thread."""
@@ -92,20 +92,21 @@ class Relay:
             act = self._accept if listener.sock.type == socket.SOCK_STREAM else self._receive
             asyncio.get_running_loop().add_reader(listener.sock, act, listener)
 
-    async def _remove(self, descriptor: int) -> None:
-        listener = self._listeners.pop(descriptor, None)
-        if listener is None:
-            return
-        asyncio.get_running_loop().remove_reader(descriptor)
-        for task in listener.tasks:
+    async def _remove(self, descriptors: list[int]) -> None:
+        ending: list[asyncio.Task[None]] = []
+        for descriptor in descriptors:
+            listener = self._listeners.pop(descriptor, None)
+            if listener is not None:
+                asyncio.get_running_loop().remove_reader(descriptor)
+                ending += listener.tasks
+                for client in list(listener.flows):
+                    _forget(listener, client)
+        for task in ending:
             task.cancel()
-        await asyncio.gather(*listener.tasks, return_exceptions=True)
-        for client in list(listener.flows):
-            _forget(listener, client)
+        await asyncio.gather(*ending, return_exceptions=True)
 
     async def _remove_all(self) -> None:
-        for descriptor in list(self._listeners):
-            await self._remove(descriptor)
+        await self._remove(list(self._listeners))
 
     def _accept(self, listener: _Listener) -> None:
         loop = asyncio.get_running_loop()

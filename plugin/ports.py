@@ -1,10 +1,11 @@
 """What the plugin needs from the world, as small protocols with a real and an in-memory implementation each."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import Any, Protocol
 
 from netlink.dump import Link
+from netlink.holds import Hold
 from netlink.kernel import VethPair
 from plugin.messages import Address, Subnet
 
@@ -62,22 +63,14 @@ class Kernel(Protocol):
         """Set a sysctl."""
 
 
-class Hold(Protocol):
-    """A port of the host that is held (``netlink.holds.Hold``)."""
-
-    @property
-    def port(self) -> int:
-        """The port number."""
-
-    def release(self) -> None:
-        """Give the port back."""
-
-
 class Sockets(Protocol):
     """Holds ports (``netlink.holds.Sockets``)."""
 
     def hold(self, proto: int, address: Address, port: int, relay_to: tuple[Address, int] | None = None) -> Hold:
         """Take a port, 0 for any free one; ``Exists`` when it is taken, ``Missing`` when the address is not there."""
+
+    def release(self, holds: Iterable[Hold]) -> None:
+        """Give ports back."""
 
 
 class Conntrack(Protocol):

@@ -1,13 +1,14 @@
 """In-memory kernel and nftables that refuse what the real ones refuse, and a world that can fail at any step."""
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from ipaddress import IPv4Interface, IPv6Interface
 from itertools import count
 from typing import Any
 
 from netlink.dump import Link
 from netlink.errors import Exists, KernelError, Missing
+from netlink.holds import Hold
 from netlink.kernel import VethPair
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
@@ -172,16 +173,6 @@ class FakeNft:
         return self.table, frozenset(self.elements)
 
 
-class FakeHold:
-    """A port that is held until it is released."""
-
-    def __init__(self, taken: set[tuple[int, str, int]], key: tuple[int, str, int]) -> None:
-        self._taken, self._key, self.port = taken, key, key[2]
-
-    def release(self) -> None:
-        self._taken.remove(self._key)
-
-
 class FakeSockets:
     """Ports of the imaginary host; addresses that it does not have are 192.0.2.0/24."""
 
@@ -189,9 +180,10 @@ class FakeSockets:
         self._steps = steps
         self._ephemeral = count(32768)
         self.taken: set[tuple[int, str, int]] = set()
+        self._keys: dict[int, tuple[Hold, tuple[int, str, int]]] = {}
         self.relayed: dict[tuple[int, str, int], str] = {}
 
-    def hold(self, proto: int, address: Address, port: int, relay_to: tuple[Address, int] | None = None) -> FakeHold:
+    def hold(self, proto: int, address: Address, port: int, relay_to: tuple[Address, int] | None = None) -> Hold:
         self._steps.take("hold a port")
         if str(address).startswith("192.0.2."):
             raise Missing(str(address))
@@ -201,7 +193,13 @@ class FakeSockets:
         self.taken.add(key)
         if relay_to:
             self.relayed[key] = f"{relay_to[0]} {relay_to[1]}"
-        return FakeHold(self.taken, key)
+        hold = Hold(key[2], None)
+        self._keys[id(hold)] = hold, key
+        return hold
+
+    def release(self, holds: Iterable[Hold]) -> None:
+        for hold in holds:
+            self.taken.remove(self._keys.pop(id(hold))[1])
 
 
 class FakeConntrack:

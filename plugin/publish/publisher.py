@@ -1,11 +1,13 @@
 """Publishing ports: each is held by a socket and is an element of an nftables map; no process and no rule a port."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from netlink.errors import Exists, KernelError, Missing
+from netlink.holds import Hold
 from plugin.errors import Conflict
 from plugin.firewall.elements import PROTOCOLS, port_elements
 from plugin.firewall.firewall import Firewall
@@ -13,7 +15,7 @@ from plugin.messages import Address, EndpointOptions, PortBinding
 from plugin.model import Endpoint, Network, Published, host_link_name
 from plugin.network_options import NETWORK_OPTIONS
 from plugin.options import Values, read_options
-from plugin.ports import Conntrack, Hold, Kernel, Sockets
+from plugin.ports import Conntrack, Kernel, Sockets
 from plugin.publish.places import Place, candidates, reach
 
 log = structlog.get_logger()
@@ -61,24 +63,24 @@ class Publisher:
         after: Holds = {}
         try:
             published = () if network.internal else self._bind_all(endpoint, options, wishes, before, after)
-            self._firewall.put(ports_owner(endpoint.id), port_elements(network, published))
+            self._translate(network, endpoint, published)
             try:
                 save(published)
             except BaseException:
-                self._firewall.put(ports_owner(endpoint.id), port_elements(network, endpoint.published))
+                self._translate(network, endpoint, endpoint.published)
                 raise
         except BaseException:
-            _release(after, unless=before)
+            self._release(after, unless=before)
             raise
         self._remember(endpoint.id, after, keep=bool(published))
-        _release(before, unless=after)
+        self._release(before, unless=after)
         self._let_turn_back(endpoint)
         self._forget_flows((*endpoint.published, *published))
 
     def withdraw(self, endpoint: Endpoint) -> None:
         """Publish nothing of the endpoint any more; what is gone already is passed over."""
         self._firewall.forget(ports_owner(endpoint.id))
-        _release(self._held_by(endpoint.id))
+        self._release(self._held_by(endpoint.id))
         self._remember(endpoint.id, {}, keep=False)
         self._forget_flows(endpoint.published)
 
@@ -99,7 +101,13 @@ class Publisher:
         with self._lock:
             held, self._holds = self._holds, {}
         for holds in held.values():
-            _release(holds)
+            self._release(holds)
+
+    def _translate(self, network: Network, endpoint: Endpoint, published: Sequence[Published]) -> None:
+        if published:
+            self._firewall.put(ports_owner(endpoint.id), port_elements(network, published))
+        else:
+            self._firewall.forget(ports_owner(endpoint.id))
 
     def _bind_all(
         self, endpoint: Endpoint, options: Values, wishes: EndpointOptions, before: Holds, after: Holds
@@ -116,7 +124,7 @@ class Publisher:
         self, endpoint: Endpoint, binding: PortBinding, places: Sequence[Place], before: Holds, after: Holds
     ) -> list[Published]:
         """Hold one port on all places, the first of the candidates that is free on each."""
-        own = before | after
+        own = ChainMap(after, before)
         refusal = Conflict("")
         for candidate in candidates(binding, endpoint.published):
             holds: Holds = {}
@@ -127,10 +135,10 @@ class Publisher:
                     port = hold.port
                     holds[binding.proto, place.host, port] = hold
             except (Exists, Missing) as error:
-                _release(holds, unless=own)
+                self._release(holds, unless=own)
                 refusal = self._refusal(binding, place, port, error)
             except BaseException:
-                _release(holds, unless=own)
+                self._release(holds, unless=own)
                 raise
             else:
                 after |= holds
@@ -168,6 +176,9 @@ class Publisher:
             if keep:
                 self._holds[endpoint_id] = holds
 
+    def _release(self, holds: Holds, unless: Mapping[Key, Hold] | None = None) -> None:
+        self._sockets.release([hold for key, hold in holds.items() if unless is None or key not in unless])
+
     def _let_turn_back(self, endpoint: Endpoint) -> None:
         """Let the container reach itself where br_netfilter translates on the bridge: the frame leaves as it came."""
         try:
@@ -192,9 +203,3 @@ class Publisher:
 def ports_owner(endpoint_id: str) -> str:
     """Name under which the firewall knows the ports of an endpoint."""
     return f"ports of {endpoint_id}"
-
-
-def _release(holds: Holds, unless: Holds | None = None) -> None:
-    for key, hold in holds.items():
-        if unless is None or key not in unless:
-            hold.release()

@@ -101,12 +101,13 @@ def test_datagrams_of_two_clients_are_kept_apart(relay: Relay) -> None:
 
 
 def test_a_removed_listener_is_let_go(relay: Relay, front: socket.socket) -> None:
-    """Its connections end, its owner may close it, and a second removal does nothing."""
+    """Its connections end with it when its owner closes it, accepted or not; a second removal does nothing."""
     relay.add(front, serve())
     with connect(front) as client:
         client.sendall(b"?")
         relay.remove(front)
         relay.remove(front)
+        front.close()
         try:
             rest = everything(client)
         except ConnectionResetError:
