@@ -48,7 +48,7 @@ def build(settings: Settings) -> Flask:
     publisher = Publisher(kernel, Sockets(Relay()), firewall, Conntrack())
     recover(store, kernel, firewall, publisher, modes, settings.name)
     reaper.start()
-    Watcher(kernel, firewall, Monitor()).start()
+    Watcher(kernel, firewall, Monitor(settings.name, "FORWARD")).start()
     driver = Driver(store=store, modes=modes, settings=host, reaper=reaper, publisher=publisher, locks=locks)
     ipam = Ipam(store, HostNetworks(), parse_supernets(settings.pools, _machine_id()))
     return create_app(driver, ipam)

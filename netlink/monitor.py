@@ -1,8 +1,13 @@
-"""Word from the kernel that a bridge came, went or got a port (rtnetlink(7)), or that nftables' rules changed."""
+"""Word from the kernel: a bridge came, went or got a port (rtnetlink(7)), or somebody else changed nftables' rules."""
 
+import os
 import select
 import socket
+import time
+from collections.abc import Callable
 from types import TracebackType
+
+from netlink.wire import HEADER
 
 RTMGRP_LINK = 1  # linux/rtnetlink.h
 NETLINK_NETFILTER, NFNLGRP_NFTABLES = 12, 7  # linux/netlink.h, linux/netfilter/nfnetlink.h
@@ -12,9 +17,13 @@ _BRIDGE = b"bridge\0"  # IFLA_INFO_KIND of a bridge, IFLA_INFO_SLAVE_KIND of its
 
 
 class Monitor:
-    """Two sockets that hear changes; looking for a word costs less than decoding every message."""
+    """Two sockets that hear changes; looking for a word costs less than decoding every message.
 
-    def __init__(self) -> None:
+    ``names`` are the tables and chains whose changes matter: a name matches those that end with it.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self._names = [name.encode() + b"\0" for name in names]
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         self._links = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
         self._links.bind((0, RTMGRP_LINK))
@@ -24,13 +33,18 @@ class Monitor:
 
     def wait(self, seconds: float) -> frozenset[str]:
         """Wait up to ``seconds``; say whether something happened to ``LINKS`` (bridges or their ports) or ``RULES``."""
-        ready, _, _ = select.select([self._links, self._rules], [], [], seconds)
-        heard = set()
-        if self._links in ready and _heard(self._links, _BRIDGE):
-            heard.add(LINKS)
-        if self._rules in ready and _heard(self._rules, b""):
-            heard.add(RULES)
+        end = time.monotonic() + seconds
+        heard: set[str] = set()
+        while not heard and (rest := end - time.monotonic()) > 0:
+            ready, _, _ = select.select([self._links, self._rules], [], [], rest)
+            if self._links in ready and _heard(self._links, _is_of_a_bridge):
+                heard.add(LINKS)
+            if self._rules in ready and _heard(self._rules, self._matters):
+                heard.add(RULES)
         return frozenset(heard)
+
+    def _matters(self, data: bytes) -> bool:
+        return _is_foreign(data) and any(name in data for name in self._names)
 
     def close(self) -> None:
         """Close the sockets."""
@@ -44,12 +58,25 @@ class Monitor:
         self.close()
 
 
-def _heard(sock: socket.socket, word: bytes) -> bool:
-    """Read what has come, and say whether ``word`` is in it."""
+def _is_of_a_bridge(data: bytes) -> bool:
+    return _BRIDGE in data
+
+
+def _is_foreign(data: bytes) -> bool:
+    """Say whether another program changed rules: a message carries the port of the socket that asked for the change.
+
+    The kernel gives the first socket of a process the process id as its port (netlink(7)), and that is libnftables'
+    here. Where it is not, pynet's own changes are heard too, which costs a look and nothing else.
+    """
+    return len(data) < HEADER.size or HEADER.unpack_from(data)[4] != os.getpid()
+
+
+def _heard(sock: socket.socket, matters: Callable[[bytes], bool]) -> bool:
+    """Read what has come, and say whether any of it matters."""
     heard = False
     while True:
         try:
-            heard |= word in sock.recv(1 << 16)
+            heard |= matters(sock.recv(1 << 16))
         except BlockingIOError:
             return heard
         except OSError:

@@ -117,7 +117,7 @@ def test_the_listing_agrees_with_ip(kernel: Kernel) -> None:
 
 def test_the_monitor_hears_bridges_and_their_ports_only() -> None:
     """A new bridge rings, a veth pair of its own does not; a change of nftables rings too."""
-    with Monitor() as monitor:
+    with Monitor("pynet") as monitor:
         sh("ip link add v0 type veth peer name w0")
         heard_veth = monitor.wait(0.2)
         while monitor.wait(0.1):
@@ -126,4 +126,6 @@ def test_the_monitor_hears_bridges_and_their_ports_only() -> None:
         assert not heard_veth
         assert monitor.wait(5) == {LINKS}
         sh("nft add table ip x")
+        assert not monitor.wait(0.2)
+        sh("nft add table ip pynet")
         assert monitor.wait(5) == {RULES}

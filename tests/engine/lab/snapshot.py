@@ -21,6 +21,7 @@ OF_A_LINK = re.compile(r"/(?:conf|neigh)/(?!(?:all|default|lo|docker0|out0)/)")
 SHOWN = 60  # lines of a difference
 SETTLES = 5.0  # seconds that both drivers may take to finish a removal in the background
 BRIDGE = re.compile(bridge_name("") + "[0-9a-f]{12}")
+DOCKER_BRIDGE = re.compile(r"\bbr-[0-9a-f]{12}\b")
 LINK_LOCAL = re.compile(r"fe80::|ff00::/8")
 CARRIER = {"NO-CARRIER", "LOWER_UP"}
 ADDRESS_KEYS = ("family", "local", "prefixlen", "broadcast", "scope", "label")
@@ -68,11 +69,13 @@ def unchanged(host: Host) -> Iterator[None]:
 def _at_rest(host: Host) -> bool:
     """Whether pynet has finished what it does after its replies: no link is left of what the engine took away.
 
-    The engine puts a container's end of a pair back on the host when the container leaves, so none is there otherwise.
+    Rules name no bridge of Docker's that is gone. The engine puts a container's end of a pair back on the host when the
+    container leaves, so none is there otherwise.
     """
     wanted = {bridge_name(network["Id"]) for network in host.api.call("GET", "/networks")}
     state = host.net("ip", "-o", "link") + host.net("nft", "list", "ruleset")
-    return set(BRIDGE.findall(state)) <= wanted and container_link_name("") not in state
+    gone = set(DOCKER_BRIDGE.findall(state)) - set(DOCKER_BRIDGE.findall(host.net("ip", "-o", "link")))
+    return set(BRIDGE.findall(state)) <= wanted and container_link_name("") not in state and not gone
 
 
 def _links(host: Host) -> Iterator[str]:
