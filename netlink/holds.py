@@ -9,7 +9,9 @@ import socket
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 from typing import Protocol
 
 from netlink.errors import kernel_errors
@@ -29,8 +31,8 @@ _PROGRAM = struct.pack("@HP", 1, ctypes.addressof(_DROP_ALL))  # struct sock_fpr
 class Forwarder(Protocol):
     """Forwards what arrives on sockets (``netlink.relay.Relay``)."""
 
-    def add(self, listener: socket.socket, target: tuple[str, int]) -> None:
-        """Forward what arrives on ``listener``."""
+    def add(self, *listeners: tuple[socket.socket, tuple[str, int]]) -> None:
+        """Forward what arrives on each socket to its target."""
 
     def remove(self, *listeners: socket.socket) -> None:
         """Leave ``listeners`` alone."""
@@ -42,7 +44,7 @@ class Hold:
 
     port: int
     socket: socket.socket | None
-    relayed: bool = False
+    relay_to: tuple[str, int] | None = None
 
 
 class Sockets:
@@ -57,13 +59,19 @@ class Sockets:
         address: IPv4Address | IPv6Address,
         port: int,
         relay_to: tuple[IPv4Address | IPv6Address, int] | None = None,
+        *,
+        dual: bool = False,
     ) -> Hold:
-        """Take ``port`` (0: any free one) of ``address`` for IP protocol ``proto``, deaf or relayed.
+        """Take ``port`` (0: any free one) of ``address`` for IP protocol ``proto``, deaf or for ``serve``.
+
+        ``dual`` takes it of IPv4 too, with the one socket that ``::`` needs; without IPv6 in the kernel, of IPv4 alone.
 
         Raises:
             KernelError: ``Exists`` when the port is taken, ``Missing`` when the host does not have the address.
         """
         with kernel_errors(f"hold port {port} of {address}"):
+            if dual and not _has_ipv6():
+                address, relay_to = IPv4Address(0), None
             try:
                 sock = _socket(proto, address)
             except OSError:
@@ -71,22 +79,36 @@ class Sockets:
                     raise
                 return Hold(port, None)  # no process of this host can take it either
             try:
-                _bind(sock, proto, address, port, deaf=relay_to is None)
+                _bind(sock, proto, address, port, deaf=relay_to is None, dual=dual)
             except BaseException:
                 sock.close()
                 raise
         if relay_to is None or proto == IPPROTO_SCTP:
-            return Hold(sock.getsockname()[1], sock)
-        self._relay.add(sock, (str(relay_to[0]), relay_to[1]))
-        return Hold(sock.getsockname()[1], sock, relayed=True)
+            return Hold(port or sock.getsockname()[1], sock)
+        return Hold(port or sock.getsockname()[1], sock, (_text(relay_to[0]), relay_to[1]))
+
+    def serve(self, holds: Iterable[Hold]) -> None:
+        """Begin to relay; all at once, as the relay's thread would be in the way of holding further ports."""
+        self._relay.add(*((hold.socket, hold.relay_to) for hold in holds if hold.socket and hold.relay_to))
 
     def release(self, holds: Iterable[Hold]) -> None:
         """Give ports back."""
         given = [hold for hold in holds if hold.socket is not None]
-        self._relay.remove(*(hold.socket for hold in given if hold.relayed and hold.socket))
+        self._relay.remove(*(hold.socket for hold in given if hold.relay_to and hold.socket))
         for hold in given:
             if hold.socket is not None:
                 hold.socket.close()
+
+
+@lru_cache(maxsize=1)
+def _has_ipv6() -> bool:
+    """Say whether the kernel has IPv6; it is switched off with ipv6.disable=1 at boot only."""
+    return Path("/proc/net/if_inet6").exists()
+
+
+@lru_cache(maxsize=64)
+def _text(address: IPv4Address | IPv6Address) -> str:
+    return str(address)
 
 
 def _socket(proto: int, address: IPv4Address | IPv6Address) -> socket.socket:
@@ -94,14 +116,16 @@ def _socket(proto: int, address: IPv4Address | IPv6Address) -> socket.socket:
     return socket.socket(family, _KINDS[proto] | socket.SOCK_CLOEXEC, proto)
 
 
-def _bind(sock: socket.socket, proto: int, address: IPv4Address | IPv6Address, port: int, *, deaf: bool) -> None:
+def _bind(
+    sock: socket.socket, proto: int, address: IPv4Address | IPv6Address, port: int, *, deaf: bool, dual: bool
+) -> None:
     if address.version == 6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
     if deaf:
         sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, _PROGRAM)
     if proto != socket.IPPROTO_UDP:
         # A connection that waits in TIME_WAIT does not hold the port; a listening socket does.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((str(address), port))
+    sock.bind((_text(address), port))
     if proto != socket.IPPROTO_UDP:
         sock.listen(BACKLOG)

@@ -51,10 +51,12 @@ class Relay:
         self._listeners: dict[int, _Listener] = {}  # by descriptor; touched by the loop's thread alone
         self._connections = 0
 
-    def add(self, listener: socket.socket, target: Target) -> None:
-        """Forward to ``target`` what arrives on a listening TCP or a bound UDP socket; the caller keeps owning it."""
-        listener.setblocking(False)
-        self._started().call_soon_threadsafe(self._watch, _Listener(listener, target))
+    def add(self, *listeners: tuple[socket.socket, Target]) -> None:
+        """Forward what arrives on listening TCP or bound UDP sockets to their targets; the caller keeps owning them."""
+        if listeners:
+            for listener, _ in listeners:
+                listener.setblocking(False)
+            self._started().call_soon_threadsafe(self._watch, [_Listener(*pair) for pair in listeners])
 
     def remove(self, *listeners: socket.socket) -> None:
         """End what runs for ``listeners`` and touch them no more; one that was never added is passed over."""
@@ -83,9 +85,10 @@ class Relay:
 
     # --- in the loop's thread --------------------------------------------------------------------
 
-    def _watch(self, listener: _Listener) -> None:
-        self._listeners[listener.sock.fileno()] = listener
-        self._resume(listener)
+    def _watch(self, listeners: list[_Listener]) -> None:
+        for listener in listeners:
+            self._listeners[listener.sock.fileno()] = listener
+            self._resume(listener)
 
     def _resume(self, listener: _Listener) -> None:
         if self._listeners.get(listener.sock.fileno()) is listener:

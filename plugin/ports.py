@@ -66,8 +66,23 @@ class Kernel(Protocol):
 class Sockets(Protocol):
     """Holds ports (``netlink.holds.Sockets``)."""
 
-    def hold(self, proto: int, address: Address, port: int, relay_to: tuple[Address, int] | None = None) -> Hold:
-        """Take a port, 0 for any free one; ``Exists`` when it is taken, ``Missing`` when the address is not there."""
+    def hold(
+        self,
+        proto: int,
+        address: Address,
+        port: int,
+        relay_to: tuple[Address, int] | None = None,
+        *,
+        dual: bool = False,
+    ) -> Hold:
+        """Take a port, 0 for any free one; ``dual``: of ``::`` and of 0.0.0.0 with one socket.
+
+        Raises:
+            KernelError: ``Exists`` when it is taken, ``Missing`` when the address is not there.
+        """
+
+    def serve(self, holds: Iterable[Hold]) -> None:
+        """Begin to relay what arrives on those that were held for it."""
 
     def release(self, holds: Iterable[Hold]) -> None:
         """Give ports back."""

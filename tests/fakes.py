@@ -183,19 +183,32 @@ class FakeSockets:
         self._keys: dict[int, tuple[Hold, tuple[int, str, int]]] = {}
         self.relayed: dict[tuple[int, str, int], str] = {}
 
-    def hold(self, proto: int, address: Address, port: int, relay_to: tuple[Address, int] | None = None) -> Hold:
+    def hold(
+        self,
+        proto: int,
+        address: Address,
+        port: int,
+        relay_to: tuple[Address, int] | None = None,
+        *,
+        dual: bool = False,
+    ) -> Hold:
         self._steps.take("hold a port")
         if str(address).startswith("192.0.2."):
             raise Missing(str(address))
         key = (proto, str(address), port or next(self._ephemeral))
         if key in self.taken:
             raise Exists(str(port))
+        if dual and (proto, "0.0.0.0", key[2]) in self.taken:
+            raise Exists(str(port))
         self.taken.add(key)
-        if relay_to:
-            self.relayed[key] = f"{relay_to[0]} {relay_to[1]}"
-        hold = Hold(key[2], None)
+        hold = Hold(key[2], None, (str(relay_to[0]), relay_to[1]) if relay_to else None)
         self._keys[id(hold)] = hold, key
         return hold
+
+    def serve(self, holds: Iterable[Hold]) -> None:
+        for hold in holds:
+            if hold.relay_to:
+                self.relayed[self._keys[id(hold)][1]] = f"{hold.relay_to[0]} {hold.relay_to[1]}"
 
     def release(self, holds: Iterable[Hold]) -> None:
         for hold in holds:

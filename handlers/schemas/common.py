@@ -14,12 +14,13 @@ from handlers.schemas.fields import (
     ListOf,
     MacBase64,
     MacText,
-    Object,
     Port,
+    PortList,
     Protocol,
     SubnetText,
     Text,
     TextMap,
+    Wire,
     present,
 )
 from plugin.messages import EndpointOptions, Interface, IpamData, NetworkOptions, PortBinding, TransportPort
@@ -94,20 +95,17 @@ def network_options(row: dict[str, Any] | None) -> NetworkOptions:
     return NetworkOptions(**present(row or {}))
 
 
-class PortSchema(Message):
-    """A port of a container."""
-
-    proto = Protocol(data_key="Proto", required=True, nullable=False)
-    port = Port(data_key="Port", required=True, nullable=False)
-
-
-class PortBindingSchema(PortSchema):
-    """A port of a container and where the user wants it on the host (moby daemon/libnetwork/types/types.go)."""
-
-    ip = HostAddress(data_key="IP")
-    host_ip = HostAddress(data_key="HostIP")
-    host_port = Port(data_key="HostPort")
-    host_port_end = Port(data_key="HostPortEnd")
+# A port of a container; and where the user wants it on the host (moby daemon/libnetwork/types/types.go).
+PORT_KEYS: dict[str, tuple[str, Wire]] = {
+    "Proto": ("proto", Protocol(required=True, nullable=False)),
+    "Port": ("port", Port(required=True, nullable=False)),
+}
+BINDING_KEYS: dict[str, tuple[str, Wire]] = PORT_KEYS | {
+    "IP": ("ip", HostAddress()),
+    "HostIP": ("host_ip", HostAddress()),
+    "HostPort": ("host_port", Port()),
+    "HostPortEnd": ("host_port_end", Port()),
+}
 
 
 class EndpointOptionsSchema(Message):
@@ -117,8 +115,8 @@ class EndpointOptionsSchema(Message):
     links under the generic key; nothing reads them, and a network driver has no use for the DNS servers either.
     """
 
-    port_map = ListOf(Object(PortBindingSchema, nullable=False), data_key="com.docker.network.portmap")
-    exposed_ports = ListOf(Object(PortSchema, nullable=False), data_key="com.docker.network.endpoint.exposedports")
+    port_map = PortList(BINDING_KEYS, data_key="com.docker.network.portmap")
+    exposed_ports = PortList(PORT_KEYS, data_key="com.docker.network.endpoint.exposedports")
     mac_bytes = MacBase64(data_key="com.docker.network.endpoint.macaddress")
     dns_servers = ListOf(Text(nullable=False), data_key="com.docker.network.endpoint.dnsservers")
     legacy_links = AnyObject(data_key=GENERIC)

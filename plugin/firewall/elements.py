@@ -1,7 +1,8 @@
 """What stands in the sets and maps of ``plugin.firewall.ruleset``: for networks, endpoints, ports, Docker's bridges."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv6Address
 
 from plugin.firewall.ruleset import Elements
@@ -82,24 +83,26 @@ def link_local(mac: str) -> IPv6Address:
     return IPv6Address(b"\xfe\x80" + bytes(6) + bytes([raw[0] ^ 2, *raw[1:3], 0xFF, 0xFE, *raw[3:]]))
 
 
-def port_elements(network: Network, published: Iterable[Published]) -> Elements:
+def port_elements(network: Network, published: Sequence[Published]) -> Elements:
     """Return what publishes ports; one whose host address is of the other family is not for nftables."""
     options = read_options(NETWORK_OPTIONS, network.options)
-    pools = [subnet.pool for subnet in network.subnets]
+    text = lru_cache(str)  # of the same few addresses
     found: dict[str, list[str]] = defaultdict(list)
+    for target in {port.target for port in published}:
+        pools = [subnet.pool for subnet in network.subnets if target in subnet.pool]
+        found[f"mates{target.version}"] += [f"{pool} . {target}" for pool in pools]
     for port in published:
         version = port.target.version
         protocol = PROTOCOLS[port.proto]
-        own = f"{port.target} . {protocol} . {port.port}"
-        found[f"mates{version}"] += [f"{pool} . {port.target}" for pool in pools if port.target in pool]
+        own = f"{text(port.target)} . {protocol} . {port.port}"
         if port.host is None:
             found[f"open{version}"].append(own)
         elif port.host.version == version:
-            where = f"{protocol} . {port.host_port} : {port.target} . {port.port}"
+            where = f"{protocol} . {port.host_port} : {text(port.target)} . {port.port}"
             if port.host.is_unspecified:
                 found[f"anywhere{version}"].append(where)
             else:
-                found[f"ports{version}"].append(f"{port.host} . {where}")
+                found[f"ports{version}"].append(f"{text(port.host)} . {where}")
             if options[TRUSTED]:
                 found[f"near{version}"].append(own)
     return {name: list(dict.fromkeys(values)) for name, values in found.items()}

@@ -38,22 +38,30 @@ class Reach:
     routed: tuple[Address, ...] = ()
 
 
-def reach(endpoint: Endpoint, options: Values, binding: PortBinding, *, relay_ipv6: bool) -> Reach:
+def sockets_for(places: Sequence[Place]) -> list[tuple[Place, bool]]:
+    """Return the places that need a socket, and whether it is for both families: all addresses of the host need one."""
+    everywhere = [place for place in places if place.host in EVERYWHERE]
+    if len(everywhere) < len(EVERYWHERE):
+        return [(place, False) for place in places]
+    return [(place, place in everywhere) for place in places if place.host != EVERYWHERE[0]]
+
+
+def reach(endpoint: Endpoint, options: Values, binding: PortBinding, *, ipv6: bool) -> Reach:
     """Return where ``binding`` is published, families in order.
 
     Without a host address that is every IPv4 and IPv6 address of the host, or the network's own choice (moby
-    drivers/bridge/port_mapping_linux.go). An IPv6 address leads to a container without IPv6 unless ``relay_ipv6`` is
-    false, because another network of the container has its IPv6 gateway.
+    drivers/bridge/port_mapping_linux.go). An IPv6 address leads to a container without IPv6 as well. ``ipv6`` is false
+    when another network of the container has its IPv6 gateway and publishes there.
 
     Raises:
         InvalidRequest: an unknown protocol, or the container has no address that a given host address could lead to.
     """
     if binding.proto not in PROTOCOLS:
         raise InvalidRequest(f"publish port {binding.port}: protocol {binding.proto} is none of tcp, udp and sctp")
-    hosts = _hosts(options, binding)
+    hosts = [host for host in _hosts(options, binding) if ipv6 or host.version == 4]
     own = {address.version: address.ip for address in (endpoint.ipv4, endpoint.ipv6) if address is not None}
-    pairs = [(host, own.get(host.version) or (own.get(4) if relay_ipv6 else None)) for host in hosts]
-    if not any(target for _, target in pairs):
+    pairs = [(host, own.get(host.version) or (own.get(4) if host.version == 6 else None)) for host in hosts]
+    if hosts and not any(target for _, target in pairs):
         where = " or ".join(map(str, hosts))
         port = binding.host_port or binding.port
         raise InvalidRequest(f"publish port {port} on {where}: the container has no address of that family")

@@ -1,8 +1,8 @@
 """Publishing ports: each is held by a socket and is an element of an nftables map; no process and no rule a port."""
 
 import threading
-from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
+from collections import ChainMap, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import structlog
 
@@ -16,7 +16,7 @@ from plugin.model import Endpoint, Network, Published, host_link_name
 from plugin.network_options import NETWORK_OPTIONS
 from plugin.options import Values, read_options
 from plugin.ports import Conntrack, Kernel, Sockets
-from plugin.publish.places import Place, candidates, reach
+from plugin.publish.places import Place, Reach, candidates, reach, sockets_for
 
 log = structlog.get_logger()
 
@@ -60,6 +60,8 @@ class Publisher:
         """
         options = read_options(NETWORK_OPTIONS, network.options)
         before = self._held_by(endpoint.id)
+        if wishes.no_proxy_6to4:
+            before = self._leave_ipv6(before)
         after: Holds = {}
         try:
             published = () if network.internal else self._bind_all(endpoint, options, wishes, before, after)
@@ -74,6 +76,7 @@ class Publisher:
             raise
         self._remember(endpoint.id, after, keep=bool(published))
         self._release(before, unless=after)
+        self._sockets.serve([hold for key, hold in after.items() if key not in before])
         self._let_turn_back(endpoint)
         self._forget_flows((*endpoint.published, *published))
 
@@ -87,13 +90,12 @@ class Publisher:
     def restore(self, endpoint: Endpoint) -> None:
         """Hold the ports of a known endpoint again, after a start; their translation is written with the tables."""
         holds: Holds = {}
-        for port in endpoint.published:
-            if port.host is not None:
-                place = Place(port.host, port.target)
-                try:
-                    holds[port.proto, port.host, port.host_port] = self._hold(port, place, port.host_port)
-                except KernelError as error:
-                    log.warning("published port not held", endpoint=endpoint.id[:12], error=str(error))
+        for port, place, dual in _to_hold(endpoint.published):
+            try:
+                holds[port.proto, place.host, port.host_port] = self._hold(port, place, port.host_port, dual=dual)
+            except KernelError as error:
+                log.warning("published port not held", endpoint=endpoint.id[:12], error=str(error))
+        self._sockets.serve(holds.values())
         self._remember(endpoint.id, holds, keep=bool(endpoint.published))
 
     def close(self) -> None:
@@ -113,8 +115,12 @@ class Publisher:
         self, endpoint: Endpoint, options: Values, wishes: EndpointOptions, before: Holds, after: Holds
     ) -> tuple[Published, ...]:
         found: list[Published] = []
+        known: dict[tuple[int, str], Reach] = {}
         for binding in wishes.port_map:
-            where = reach(endpoint, options, binding, relay_ipv6=not wishes.no_proxy_6to4)
+            alike = binding.proto, binding.host_ip
+            if alike not in known:
+                known[alike] = reach(endpoint, options, binding, ipv6=not wishes.no_proxy_6to4)
+            where = known[alike]
             found += [Published(binding.proto, binding.port, target) for target in where.routed]
             if where.places:
                 found += self._bind(endpoint, binding, where.places, before, after)
@@ -130,8 +136,8 @@ class Publisher:
             holds: Holds = {}
             port = candidate
             try:
-                for place in places:
-                    hold = own.get((binding.proto, place.host, port)) or self._hold(binding, place, port)
+                for place, dual in sockets_for(places):
+                    hold = own.get((binding.proto, place.host, port)) or self._hold(binding, place, port, dual=dual)
                     port = hold.port
                     holds[binding.proto, place.host, port] = hold
             except (Exists, Missing) as error:
@@ -145,8 +151,14 @@ class Publisher:
                 return [Published(binding.proto, binding.port, place.target, place.host, port) for place in places]
         raise refusal
 
-    def _hold(self, what: PortBinding | Published, place: Place, port: int) -> Hold:
-        return self._sockets.hold(what.proto, place.host, port, (place.target, what.port) if place.relayed else None)
+    def _hold(self, what: PortBinding | Published, place: Place, port: int, *, dual: bool) -> Hold:
+        relay_to = (place.target, what.port) if place.relayed else None
+        return self._sockets.hold(what.proto, place.host, port, relay_to, dual=dual)
+
+    def _leave_ipv6(self, before: Holds) -> Holds:
+        """Give back what another endpoint of the container is about to hold."""
+        self._release({key: hold for key, hold in before.items() if key[1].version == 6})
+        return {key: hold for key, hold in before.items() if key[1].version == 4}
 
     def _refusal(self, binding: PortBinding, place: Place, port: int, error: KernelError) -> Conflict:
         what = f"publish port {port or binding.port}/{PROTOCOLS[binding.proto]} on {place.host}"
@@ -203,3 +215,15 @@ class Publisher:
 def ports_owner(endpoint_id: str) -> str:
     """Name under which the firewall knows the ports of an endpoint."""
     return f"ports of {endpoint_id}"
+
+
+def _to_hold(published: Sequence[Published]) -> Iterator[tuple[Published, Place, bool]]:
+    """Yield each port that needs a socket, its place, and whether that is for both families."""
+    together: dict[tuple[int, int, int], list[tuple[Published, Place]]] = defaultdict(list)
+    for port in published:
+        if port.host is not None:
+            together[port.proto, port.port, port.host_port].append((port, Place(port.host, port.target)))
+    for ports in together.values():
+        of_place = {place: port for port, place in ports}
+        for place, dual in sockets_for(list(of_place)):
+            yield of_place[place], place, dual

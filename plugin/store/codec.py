@@ -5,7 +5,7 @@ Keys that this version does not know are ignored, keys that are missing take the
 
 import json
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -58,13 +58,19 @@ def _converter() -> Converter:
     converter = Converter(detailed_validation=False)
     for family, parse in _PARSERS.items():
         for kind in family:
-            converter.register_unstructure_hook(kind, str)
+            converter.register_unstructure_hook(kind, _text)
             converter.register_structure_hook(kind, _from_text(kind))
         converter.register_structure_hook_func(_is_union_of(family), _from_text(parse))
         converter.register_structure_hook_func(_is_union_of(family | {NoneType}), _optional(_from_text(parse)))
     for plain in (str, int, bool, float):
         converter.register_structure_hook(plain, _unchanged)
     return converter
+
+
+@lru_cache(maxsize=512)
+def _text(address: object) -> str:
+    """Write an address; those of a container with many ports are the same few."""
+    return str(address)
 
 
 def _is_union_of(kinds: frozenset[type]) -> Callable[[Any], bool]:

@@ -58,6 +58,8 @@ def test_the_outside_and_the_host_reach_it(scene: Scene, outside: Outside, kind:
 @pytest.mark.usefixtures("outside")
 def test_containers_reach_it_by_an_address_of_the_host(scene: Scene, kind: str) -> None:
     """Itself, a neighbour, a container of another network, and one on Docker's default bridge."""
+    if scene.driver == "bridge" and kind == "udp" and not scene.host.engine.at_least_28:
+        pytest.skip("the built-in driver of 20.10 leaves some of them without an answer over UDP")
     net, other = scene.network(), scene.network()
     server = scene.server(net, "-p", f"8080:7777/{kind}")
 
@@ -75,12 +77,13 @@ def test_a_port_of_a_built_in_network_is_reached(scene: Scene) -> None:
 
 @KINDS
 def test_ipv6_is_published_like_ipv4(scene: Scene, outside: Outside, kind: str) -> None:
-    """A container with an IPv6 address sees the outside's; 20.10's built-in driver used a proxy for that."""
+    """A container with an IPv6 address sees the outside's; the gateway and ::1 work too."""
+    if scene.driver == "bridge" and not scene.host.engine.at_least_28:
+        pytest.skip("the built-in driver of 20.10 had no rules for IPv6")
     net = scene.network("--ipv6", "--subnet", "fd00:41::/64")
     scene.server(net, "-p", f"8080:7777/{kind}")
 
-    seen = seen_from(outside.exec, HOST6, kind, 8080)
-    assert seen == OUTSIDE6 if scene.driver == "pynet" or scene.host.engine.at_least_28 else seen
+    assert seen_from(outside.exec, HOST6, kind, 8080) == OUTSIDE6
     assert seen_from(scene.host.net, "::1", kind, 8080)
     assert seen_from(outside.exec, HOST4, kind, 8080) == OUTSIDE4
 

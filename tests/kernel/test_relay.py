@@ -61,7 +61,7 @@ def everything(connection: socket.socket) -> bytes:
 
 def test_a_client_that_is_through_with_writing_gets_its_answer(relay: Relay, front: socket.socket) -> None:
     """A megabyte each way, and the end of one direction does not end the other."""
-    relay.add(front, serve())
+    relay.add((front, serve()))
     sent = bytes(range(256)) * (MEGABYTE // 256)
     with connect(front) as client:
         writer = threading.Thread(target=send_all, args=[client, sent])
@@ -74,7 +74,7 @@ def test_a_target_that_refuses_ends_the_connection(relay: Relay, front: socket.s
     """The client is not left waiting."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         target = closed.getsockname()[:2]
-    relay.add(front, target)
+    relay.add((front, target))
     with connect(front) as client:
         assert everything(client) == b""
 
@@ -87,7 +87,7 @@ def test_datagrams_of_two_clients_are_kept_apart(relay: Relay) -> None:
     ):
         front.bind(("::1", 0))
         target.bind(("127.0.0.1", 0))
-        relay.add(front, target.getsockname())
+        relay.add((front, target.getsockname()))
         clients = [socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _ in range(2)]
         for number, client in enumerate(clients):
             client.settimeout(PATIENCE)
@@ -102,7 +102,7 @@ def test_datagrams_of_two_clients_are_kept_apart(relay: Relay) -> None:
 
 def test_a_removed_listener_is_let_go(relay: Relay, front: socket.socket) -> None:
     """Its connections end with it when its owner closes it, accepted or not; a second removal does nothing."""
-    relay.add(front, serve())
+    relay.add((front, serve()))
     with connect(front) as client:
         client.sendall(b"?")
         relay.remove(front)
@@ -120,7 +120,7 @@ def test_five_hundred_listeners_all_answer(relay: Relay) -> None:
     target = serve(500)
     fronts = [socket.create_server(("::1", 0), family=socket.AF_INET6) for _ in range(500)]
     for front in fronts:
-        relay.add(front, target)
+        relay.add((front, target))
     for front in fronts:
         with connect(front) as client:
             send_all(client, b"here")

@@ -83,8 +83,8 @@ def test_the_sweep_covers_every_step() -> None:
         "first network": 14,
         "second network": 11,
         "endpoint": 4,
-        "ports": 6,
-        "other ports": 4,
+        "ports": 4,
+        "other ports": 3,
     }
 
 

@@ -35,12 +35,12 @@ def elements(world: World, name: str) -> list[str]:
     return sorted(value for kind, value in world.nft.elements if kind == name)
 
 
-def test_a_port_is_an_element_and_a_held_socket_a_family(world: World) -> None:
-    """Without a host address it is published on all of IPv4 and IPv6; IPv6 to an IPv4 container is relayed."""
+def test_a_port_is_an_element_and_a_held_socket(world: World) -> None:
+    """Without a host address it is published on all of IPv4 and IPv6, held by one socket; IPv6 to IPv4 is relayed."""
     joined(world).driver.program_external_connectivity(rq.program(8080))
 
     assert elements(world, "anywhere4") == ["tcp . 8080 : 10.9.0.2 . 80"]
-    assert world.sockets.taken == {(6, "0.0.0.0", 8080), (6, "::", 8080)}
+    assert world.sockets.taken == {(6, "::", 8080)}
     assert world.sockets.relayed == {(6, "::", 8080): "10.9.0.2 80"}
 
 
@@ -70,11 +70,10 @@ def test_the_network_may_choose_the_address(world: World) -> None:
 
 def test_any_port_is_the_same_for_both_families(world: World) -> None:
     """A free port of IPv4 that is taken for IPv6 is not used."""
-    world.sockets.taken.add((6, "::", 32768))
+    world.sockets.taken.add((6, "0.0.0.0", 32768))
     joined(world).driver.program_external_connectivity(rq.program(0))
 
     assert {port.host_port for port in published(world)} == {32769}
-    assert (6, "0.0.0.0", 32768) not in world.sockets.taken
 
 
 def test_the_first_free_port_of_a_range_is_taken(world: World) -> None:
@@ -126,7 +125,7 @@ def test_a_repeat_replaces(world: World) -> None:
     world.driver.program_external_connectivity(rq.program(0, 8082))
 
     assert {port.host_port for port in published(world)} == chosen | {8082}
-    assert {key[2] for key in world.sockets.taken} == chosen | {8082}
+    assert world.sockets.taken == {(6, "::", port) for port in chosen | {8082}}
     assert len(elements(world, "anywhere4")) == 2
 
 
@@ -192,3 +191,14 @@ def test_an_internal_network_publishes_nothing(world: World) -> None:
     world.driver.program_external_connectivity(rq.program(8080))
 
     assert (published(world), world.sockets.taken) == ((), set())
+
+
+def test_another_network_may_have_the_ipv6_gateway(world: World) -> None:
+    """Then its endpoint publishes on IPv6, and this one gives that up."""
+    request = rq.program(8080)
+    joined(world).driver.program_external_connectivity(request)
+    other = replace(request, options=replace(request.options, no_proxy_6to4=True))
+    world.driver.program_external_connectivity(other)
+
+    assert world.sockets.taken == {(6, "0.0.0.0", 8080)}
+    assert [str(port.host) for port in published(world)] == ["0.0.0.0"]
