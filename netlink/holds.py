@@ -77,7 +77,7 @@ class Sockets:
             except OSError:
                 if proto != IPPROTO_SCTP:
                     raise
-                return Hold(port, None)  # no process of this host can take it either
+                return Hold(port or _any_number(), None)  # no process of this host can take it either
             try:
                 _bind(sock, proto, address, port, deaf=relay_to is None, dual=dual)
             except BaseException:
@@ -109,6 +109,13 @@ def _has_ipv6() -> bool:
 @lru_cache(maxsize=64)
 def _text(address: IPv4Address | IPv6Address) -> str:
     return str(address)
+
+
+def _any_number() -> int:
+    """Return a port number that the kernel gives to those who ask for any."""
+    with socket.socket() as sock:
+        sock.bind(("", 0))
+        return int(sock.getsockname()[1])
 
 
 def _socket(proto: int, address: IPv4Address | IPv6Address) -> socket.socket:

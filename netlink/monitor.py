@@ -13,6 +13,7 @@ RTMGRP_LINK = 1  # linux/rtnetlink.h
 NETLINK_NETFILTER, NFNLGRP_NFTABLES = 12, 7  # linux/netlink.h, linux/netfilter/nfnetlink.h
 SOL_NETLINK, NETLINK_ADD_MEMBERSHIP = 270, 1
 LINKS, RULES = "links", "rules"
+_OWN = (b"pn-", b"pnh")  # beginnings of the names of pynet's bridges and ports
 _BRIDGE = b"bridge\0"  # IFLA_INFO_KIND of a bridge, IFLA_INFO_SLAVE_KIND of its ports
 
 
@@ -59,7 +60,8 @@ class Monitor:
 
 
 def _is_of_a_bridge(data: bytes) -> bool:
-    return _BRIDGE in data
+    """Say whether a bridge or a port of one changed that is not pynet's own; its own would ring at every creation."""
+    return _BRIDGE in data and not any(prefix in data for prefix in _OWN)
 
 
 def _is_foreign(data: bytes) -> bool:

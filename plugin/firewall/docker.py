@@ -70,14 +70,15 @@ def accepts_to_add(chain: Chain, listed: Sequence[dict[str, Any]], names: Sequen
     return "".join(f'{where} {side} "{name}" counter accept comment "{COMMENT}"\n' for side, name in missing)
 
 
-def accepts_to_delete(chain: Chain, listed: Sequence[dict[str, Any]]) -> str:
-    """Return the nft text that deletes pynet's accepts again, or "" when there is none."""
+def accepts_to_delete(chain: Chain, listed: Sequence[dict[str, Any]], keep: Sequence[str] = ()) -> str:
+    """Return the nft text that deletes pynet's accepts but those for the links ``keep``, or "" when there is none."""
     rules = [item["rule"] for item in listed if "rule" in item]
-    return "".join(f"delete rule {chain} handle {rule['handle']}\n" for rule in rules if _is_ours(chain, rule))
+    stale = [rule for rule in rules if rule.get("comment") == COMMENT and not _is_for(chain, rule, keep)]
+    return "".join(f"delete rule {chain} handle {rule['handle']}\n" for rule in stale)
 
 
-def _is_ours(chain: Chain, rule: dict[str, Any]) -> bool:
-    return rule.get("comment") == COMMENT or any(_is_accept(rule, side, OURS) for side in chain.sides)
+def _is_for(chain: Chain, rule: dict[str, Any], names: Sequence[str]) -> bool:
+    return any(_is_accept(rule, side, name) for side in chain.sides for name in names)
 
 
 def _is_accept(rule: dict[str, Any], side: str, name: str) -> bool:

@@ -8,6 +8,7 @@ somebody owns something, and a little longer.
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 import structlog
 
@@ -66,7 +67,6 @@ class Firewall:
             try:
                 self._change("".join(delete_text(self._table, elements) for elements in known.values()))
                 if any(map(_own_names, known.values())):
-                    self._withdraw_accepts()
                     self._accept()
             except KernelError:
                 self._wanted |= known
@@ -134,25 +134,27 @@ class Firewall:
         return sorted({name for elements in self._wanted.values() for name in _own_names(elements)})
 
     def _accept(self) -> None:
+        """Let every chain of other firewalls have the accepts that are needed, and no other of pynet's."""
         for chain in docker.CHAINS:
             try:
-                text = docker.accepts_to_add(chain, self._nft.list(f"chain {chain}"), self._names())
+                listed = self._nft.list(f"chain {chain}")
             except Missing:
                 continue  # no such firewall on this host, so nobody drops there
+            names = self._names()
+            text = docker.accepts_to_add(chain, listed, names)
+            text += docker.accepts_to_delete(chain, listed, (docker.OURS, *names))
             if text:
                 self._nft.apply(text)
-                log.info("accept rules added beside another firewall's", chain=str(chain))
+                log.info("accept rules changed beside another firewall's", chain=str(chain))
         self._accepted = True
 
     def _withdraw_accepts(self) -> None:
         self._accepted = False
         for chain in docker.CHAINS:
-            try:
+            with suppress(Missing):
                 text = docker.accepts_to_delete(chain, self._nft.list(f"chain {chain}"))
-            except Missing:
-                continue
-            if text:
-                self._nft.apply(text)
+                if text:
+                    self._nft.apply(text)
 
 
 def _own_names(elements: Elements) -> list[str]:

@@ -14,7 +14,9 @@ from tests.engine.lab.cli import Docker
 from tests.engine.lab.engines import REQUIRED, Engine, Unavailable, obtain, wanted
 from tests.engine.lab.host import Host
 from tests.engine.lab.outside import Outside
+from tests.engine.lab.process import wait_until
 from tests.engine.lab.scene import Scene
+from tests.engine.lab.snapshot import listening
 
 ANCHOR = "anchor"
 REPORTS = pytest.StashKey[dict[str, str]]()
@@ -62,13 +64,24 @@ def host(engine: Engine) -> Iterator[Host]:
 
 @pytest.fixture(scope="session")
 def pynet(host: Host) -> Iterator[service.Plugin]:
-    """Run pynet on the host, with one network that stays: rules leave some time after the last one."""
-    plugin = service.pynet(host)
+    """Run pynet on the host, with one network that stays: rules leave some time after the last one.
+
+    When the run on this engine is through, nothing of pynet's is left on the host, and no port is held.
+    """
+    plugin, before = service.pynet(host), listening(host)
     plugin.start()
     host.docker("network", "create", "--driver", plugin.name, ANCHOR)
     yield plugin
     host.docker("network", "rm", ANCHOR)
+    wait_until(lambda: not _of_pynet(host), "pynet's links and tables to be gone", 10)
+    assert listening(host) == before
     plugin.stop()
+
+
+def _of_pynet(host: Host) -> list[str]:
+    """Lines about links and rules of pynet's."""
+    state = host.net("ip", "-o", "link") + host.net("nft", "list", "ruleset")
+    return [line for line in state.splitlines() if "pn-" in line or "pnh" in line or "table inet pynet" in line]
 
 
 @pytest.fixture(params=["bridge", "pynet"])

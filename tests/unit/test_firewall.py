@@ -19,7 +19,7 @@ JUMP = {"rule": {"handle": 7, "expr": [{"counter": None}, {"jump": {"target": "D
 def accept(direction: str, handle: int) -> dict[str, Any]:
     """Return nft's JSON of one of pynet's accepts."""
     match = {"match": {"op": "==", "left": {"meta": {"key": direction}}, "right": "pn-*"}}
-    return {"rule": {"handle": handle, "expr": [match, {"counter": None}, {"accept": None}]}}
+    return {"rule": {"handle": handle, "comment": "pynet", "expr": [match, {"counter": None}, {"accept": None}]}}
 
 
 def test_a_network_is_elements_not_rules() -> None:
@@ -112,3 +112,14 @@ def test_a_refused_network_is_forgotten(world: World) -> None:
     world.firewall.put("pn-b", network_elements(Network("b", "bridge", "pn-b")))
 
     assert ("links", '"pn-a"') not in world.nft.elements
+
+
+def test_a_bridge_of_the_users_has_accepts_while_its_network_lives() -> None:
+    """They are added by name, and stale ones alone are deleted."""
+    added = accepts_to_add(CHAINS[0], [JUMP, accept("iifname", 8), accept("oifname", 9)], ["br-mine"])
+    assert [line.split('"')[1] for line in added.splitlines()] == ["br-mine", "br-mine"]
+    stale = accept("iifname", 10)
+    stale["rule"]["expr"][0]["match"]["right"] = "br-mine"
+
+    listed = [JUMP, accept("iifname", 8), stale]
+    assert accepts_to_delete(CHAINS[0], listed, ["pn-*"]) == "delete rule ip filter FORWARD handle 10\n"

@@ -178,6 +178,12 @@ def test_old_udp_flows_are_forgotten(world: World) -> None:
     ]
 
 
+def test_sctp_is_published_like_the_others(world: World) -> None:
+    """Its number is 132."""
+    joined(world).driver.program_external_connectivity(rq.program(8080, proto=132))
+    assert elements(world, "anywhere4") == ["sctp . 8080 : 10.9.0.2 . 80"]
+
+
 def test_other_protocols_are_refused(world: World) -> None:
     """Docker knows three."""
     with pytest.raises(InvalidRequest, match="protocol 33 is none of tcp, udp and sctp"):

@@ -30,7 +30,7 @@ VOLATILE = re.compile(r"nf_conntrack_count|stable_secret|tcp_fastopen_key|/inet_
 
 
 def take(host: Host) -> list[str]:
-    """Links, addresses, routes, rules, firewall, kernel settings and namespaces of the host, one fact a line."""
+    """Links, addresses, routes, rules, firewall, settings, listeners and namespaces of the host, one fact a line."""
     return [
         *_links(host),
         *_lines("route", host.net("ip", "route", "show", "table", "all")),
@@ -39,6 +39,7 @@ def take(host: Host) -> list[str]:
         *_lines("rule6", host.net("ip", "-6", "rule")),
         *sorted(_firewall(host)),  # 20.10 moves its own rules up whenever a network is made
         *_settings(host),
+        *listening(host),
         *_namespaces(host),
     ]
 
@@ -108,6 +109,12 @@ def _settings(host: Host) -> list[str]:
     script = f"grep -rs . {' '.join(SETTINGS)} || true"
     lines = _lines("setting", host.net("sh", "-c", script))
     return [line for line in lines if not VOLATILE.search(line) and not OF_A_LINK.search(line)]
+
+
+def listening(host: Host) -> list[str]:
+    """Ports that somebody listens on."""
+    lines = (line.split() for line in host.net("ss", "-Hlntu").splitlines())
+    return sorted(f"listening {words[0]} {words[4]}" for words in lines)
 
 
 def _namespaces(host: Host) -> list[str]:

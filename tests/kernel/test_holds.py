@@ -1,0 +1,63 @@
+"""Held ports on a real kernel."""
+
+import socket
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address
+
+import pytest
+
+from netlink.errors import Exists, Missing
+from netlink.holds import IPPROTO_SCTP, Sockets
+from netlink.relay import Relay
+
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
+ANY, ANY6 = IPv4Address(0), IPv6Address(0)
+TCP, UDP = socket.IPPROTO_TCP, socket.IPPROTO_UDP
+
+
+@pytest.fixture
+def sockets() -> Iterator[Sockets]:
+    """Return what holds ports, with a relay that is closed after the test."""
+    relay = Relay()
+    yield Sockets(relay)
+    relay.close()
+
+
+@pytest.mark.parametrize("proto", [TCP, UDP])
+def test_one_socket_holds_both_families(sockets: Sockets, proto: int) -> None:
+    """Nobody else gets the port, of either family, until it is released."""
+    hold = sockets.hold(proto, ANY6, 8080, dual=True)
+    for address in (ANY, ANY6, IPv4Address("127.0.0.1")):
+        with pytest.raises(Exists, match="hold port 8080"):
+            sockets.hold(proto, address, 8080)
+    sockets.release([hold])
+    sockets.release([sockets.hold(proto, ANY, 8080)])
+
+
+def test_families_can_be_held_apart(sockets: Sockets) -> None:
+    """One port of IPv4 and the same of IPv6, as two containers may publish them."""
+    sockets.release([sockets.hold(TCP, ANY, 8080), sockets.hold(TCP, ANY6, 8080)])
+
+
+def test_a_deaf_port_does_not_answer(sockets: Sockets) -> None:
+    """A client that gets past the translation is neither accepted nor refused."""
+    hold = sockets.hold(TCP, ANY, 0)
+    with socket.socket() as client, pytest.raises(TimeoutError):
+        client.settimeout(0.3)
+        client.connect(("127.0.0.1", hold.port))
+    sockets.release([hold])
+
+
+def test_an_address_of_another_host_is_missing(sockets: Sockets) -> None:
+    """The error is of its own kind, so that the user is told."""
+    with pytest.raises(Missing):
+        sockets.hold(TCP, IPv4Address("192.0.2.1"), 8080)
+
+
+def test_sctp_needs_no_socket_where_the_kernel_has_none(sockets: Sockets) -> None:
+    """The port is translated all the same, and any port is a number."""
+    holds = [sockets.hold(IPPROTO_SCTP, ANY, port) for port in (8080, 0)]
+
+    assert holds[0].port == 8080
+    assert holds[1].port > 1023
+    sockets.release(holds)
