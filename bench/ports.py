@@ -12,6 +12,7 @@ from tests.engine.lab.api import Api
 
 FIRST = 20000  # number of the first published port
 AT_ONCE = 20  # containers
+SETTLE = 1.5  # seconds in which what was removed before is deleted by the kernel
 
 
 @contextmanager
@@ -79,8 +80,10 @@ def many_starts(make_api: Callable[[], Api], driver: str) -> float:
 
 def with_many_networks(api: Api, driver: str, number: int, tries: int) -> tuple[float, float]:
     """Return the median milliseconds of a creation with no other network, and with ``number`` others."""
+    time.sleep(SETTLE)
     first = statistics.median(_creations(api, driver, tries))
     made = [api.call("POST", "/networks/create", _wish(driver, index))["Id"] for index in range(number)]
+    time.sleep(SETTLE)
     last = statistics.median(_creations(api, driver, tries))
     for net in made:
         api.call("DELETE", f"/networks/{net}")

@@ -7,10 +7,20 @@ network never waits for another.
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from plugin.errors import Conflict
-from plugin.messages import Subnet
 from plugin.model import Network
+
+Span = tuple[int, int, int]  # IP version, first and last address as numbers
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """A network, and its subnets in the form that is compared."""
+
+    network: Network
+    spans: Sequence[Span]
 
 
 class Claims:
@@ -23,8 +33,8 @@ class Claims:
     def __init__(self, existing: Callable[[], Sequence[Network]]) -> None:
         self._existing = existing
         self._lock = threading.Lock()  # guards _known and _pending
-        self._known: dict[str, Network] | None = None
-        self._pending: dict[str, Network] = {}
+        self._known: dict[str, _Claim] | None = None
+        self._pending: dict[str, _Claim] = {}
 
     @contextmanager
     def claim(self, network: Network) -> Iterator[None]:
@@ -34,10 +44,11 @@ class Claims:
             Conflict: another network has one of them; the text names both.
         """
         with self._lock:
+            mine = _spans(network)
             for other in (*self._all().values(), *self._pending.values()):
-                if other.id != network.id:
-                    _refuse_overlap(network, other)
-            self._pending[network.id] = network
+                if other.network.id != network.id and _meet(network.link, mine, other):
+                    _refuse(network, other.network)
+            self._pending[network.id] = _Claim(network, mine)
         try:
             yield
         except BaseException:
@@ -51,24 +62,34 @@ class Claims:
         """Give back what a removed network held, and return the networks that remain."""
         with self._lock:
             self._all().pop(network_id, None)
-            return list(self._all().values())
+            return [claim.network for claim in self._all().values()]
 
-    def _all(self) -> dict[str, Network]:
+    def _all(self) -> dict[str, _Claim]:
         if self._known is None:
-            self._known = {network.id: network for network in self._existing()}
+            self._known = {network.id: _Claim(network, _spans(network)) for network in self._existing()}
         return self._known
 
 
-def _refuse_overlap(network: Network, other: Network) -> None:
-    # Only integers are compared, as this runs for each network that there is: 200 of them would cost 0.4 ms.
+def _spans(network: Network) -> Sequence[Span]:
+    pools = (subnet.pool for subnet in network.subnets)
+    return [(pool.version, int(pool.network_address), int(pool.broadcast_address)) for pool in pools]
+
+
+def _meet(link: str, spans: Sequence[Span], other: _Claim) -> bool:
+    """Compare numbers alone: this runs for each network that there is, and 200 of them would cost 0.4 ms."""
+    if other.network.link == link:
+        return True
+    for version, first, last in spans:
+        for their_version, their_first, their_last in other.spans:
+            if version == their_version and first <= their_last and their_first <= last:
+                return True
+    return False
+
+
+def _refuse(network: Network, other: Network) -> None:
     if other.link == network.link:
         raise Conflict(f"link '{network.link}' belongs to network '{other.id[:12]}' already")
     for mine in network.subnets:
         for theirs in other.subnets:
-            if mine.pool.version == theirs.pool.version and _overlap(mine.pool, theirs.pool):
+            if mine.pool.version == theirs.pool.version and mine.pool.overlaps(theirs.pool):
                 raise Conflict(f"subnet {mine.pool} overlaps subnet {theirs.pool} of network '{other.id[:12]}'")
-
-
-def _overlap(one: Subnet, other: Subnet) -> bool:
-    shift = one.max_prefixlen - min(one.prefixlen, other.prefixlen)
-    return int(one.network_address) >> shift == int(other.network_address) >> shift

@@ -78,8 +78,9 @@ def _is_union_of(kinds: frozenset[type]) -> Callable[[Any], bool]:
 
 
 def _from_text(parse: Callable[[str], Any]) -> Callable[[Any, Any], Any]:
+    known = lru_cache(maxsize=512)(parse)
     # ipaddress reads a number as an address too; a record never holds one.
-    return lambda value, _kind: parse(_unchanged(value, str))
+    return lambda value, _kind: known(_unchanged(value, str))
 
 
 def _optional(structure: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
