@@ -13,6 +13,7 @@ RTMGRP_LINK = 1  # linux/rtnetlink.h
 NETLINK_NETFILTER, NFNLGRP_NFTABLES = 12, 7  # linux/netlink.h, linux/netfilter/nfnetlink.h
 SOL_NETLINK, NETLINK_ADD_MEMBERSHIP = 270, 1
 LINKS, RULES = "links", "rules"
+GATHER = 0.03  # seconds to let messages gather: a creation makes a dozen, and reading each at once would slow it down
 _OWN = (b"pn-", b"pnh")  # beginnings of the names of pynet's bridges and ports
 _BRIDGE = b"bridge\0"  # IFLA_INFO_KIND of a bridge, IFLA_INFO_SLAVE_KIND of its ports
 
@@ -37,10 +38,12 @@ class Monitor:
         end = time.monotonic() + seconds
         heard: set[str] = set()
         while not heard and (rest := end - time.monotonic()) > 0:
-            ready, _, _ = select.select([self._links, self._rules], [], [], rest)
-            if self._links in ready and _heard(self._links, _is_of_a_bridge):
+            if not any(select.select([self._links, self._rules], [], [], rest)):
+                break
+            time.sleep(GATHER)
+            if _heard(self._links, _is_of_a_bridge):
                 heard.add(LINKS)
-            if self._rules in ready and _heard(self._rules, self._matters):
+            if _heard(self._rules, self._matters):
                 heard.add(RULES)
         return frozenset(heard)
 
