@@ -51,6 +51,7 @@ def _wanted(networks: Mapping[str, Network], endpoints: Iterable[Endpoint]) -> d
         network = networks.get(endpoint.network_id)
         if network is not None:
             wanted[host_link_name(endpoint.id)] = endpoint_elements(network, endpoint)
+        if network is not None and endpoint.published:
             wanted[ports_owner(endpoint.id)] = port_elements(network, endpoint.published)
     return wanted
 

@@ -73,7 +73,11 @@ def pynet(host: Host) -> Iterator[service.Plugin]:
     host.docker("network", "create", "--driver", plugin.name, ANCHOR)
     yield plugin
     host.docker("network", "rm", ANCHOR)
-    wait_until(lambda: not _of_pynet(host), "pynet's links and tables to be gone", 10)
+    try:
+        wait_until(lambda: not _of_pynet(host), "pynet's links and tables to be gone", 10)
+    except AssertionError as error:
+        error.add_note("\n".join(_of_pynet(host)))
+        raise
     assert listening(host) == before
     plugin.stop()
 

@@ -130,3 +130,15 @@ def test_the_watcher_survives_a_failure(world: World) -> None:
     watcher.look(bridges_changed=True)
 
     assert ("docker", '"docker0"') in world.nft.elements
+
+
+def test_the_tables_go_with_the_last_network_after_a_restart_too(world: World) -> None:
+    """Recovery leaves no owner behind that nobody forgets."""
+    world.driver.create_network(rq.network())
+    world.driver.create_endpoint(rq.endpoint())
+    again = restarted(world)
+    again.driver.delete_endpoint(rq.ENDPOINT)
+    again.driver.delete_network(rq.NETWORK)
+    again.bury()
+
+    assert not again.nft.table
