@@ -104,6 +104,7 @@ class Relay:
                 ending += listener.tasks
                 for client in list(listener.flows):
                     _forget(listener, client)
+        await asyncio.sleep(0)  # a task that is cancelled before its first step would not close its socket
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
