@@ -134,18 +134,32 @@ def _bodies(table: str, changes: Iterable[ElementChange]) -> Iterator[bytes]:
 
 
 def _element(of: SetType, element: str) -> bytes:
-    key, _, data = element.partition(" : ")
-    parts = list(zip(of.key, key.split(" . "), strict=True))
-    packed = _value(ELEM_KEY, b"".join(_pack(kind, word) for kind, word in parts))
-    if of.interval:
-        packed += _value(ELEM_KEY_END, b"".join(_pack(kind, word, last=True) for kind, word in parts))
-    if of.data:
-        packed += _value(ELEM_DATA, b"".join(map(_pack, of.data, data.split(" . "))))
-    return attribute(LIST_ELEM | NLA_F_NESTED, packed)
+    words, _, data = element.partition(" : ")
+    parts = list(zip(of.key, words.split(" . "), strict=True))
+    key = b"".join([_pack(kind, word) for kind, word in parts])
+    end = b"".join([_pack(kind, word, last=True) for kind, word in parts]) if of.interval else b""
+    value = b"".join(map(_pack, of.data, data.split(" . "))) if of.data else b""
+    heads = _heads(len(key), len(end), len(value))
+    return b"".join([heads[0], key, heads[1], end, heads[2], value])
 
 
-def _value(kind: int, packed: bytes) -> bytes:
-    return attribute(kind | NLA_F_NESTED, attribute(DATA_VALUE, packed))
+@lru_cache(maxsize=64)
+def _heads(*lengths: int) -> tuple[bytes, bytes, bytes]:
+    """Return what stands before the key, the end and the data of an element with these lengths, all multiples of 4."""
+    kinds = (ELEM_KEY, ELEM_KEY_END, ELEM_DATA)
+    inner = [_head(kind, length) for kind, length in zip(kinds, lengths, strict=True)]
+    total = sum(map(len, inner)) + sum(lengths)
+    return _attribute(LIST_ELEM, total) + inner[0], inner[1], inner[2]
+
+
+def _head(kind: int, length: int) -> bytes:
+    """Return the heads of a nest and of the value in it, and nothing for no value."""
+    value = struct.pack("=HH", 4 + length, DATA_VALUE)
+    return _attribute(kind, len(value) + length) + value if length else b""
+
+
+def _attribute(kind: int, length: int) -> bytes:
+    return struct.pack("=HH", 4 + length, kind | NLA_F_NESTED)
 
 
 @lru_cache(maxsize=4096)
