@@ -59,10 +59,10 @@ class Claims:
             self._all()[network.id] = self._pending.pop(network.id)
 
     def forget(self, network_id: str) -> list[Network]:
-        """Give back what a removed network held, and return the networks that remain."""
+        """Give back what a removed network held, and return the networks that remain or are being created."""
         with self._lock:
             self._all().pop(network_id, None)
-            return [claim.network for claim in self._all().values()]
+            return [claim.network for claim in (*self._all().values(), *self._pending.values())]
 
     def _all(self) -> dict[str, _Claim]:
         if self._known is None:

@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
+import structlog
+
 from netlink.errors import KernelError
 from plugin.claims import Claims
 from plugin.endpoints import endpoint_of
-from plugin.errors import Conflict, Failed, NotFound
+from plugin.errors import Conflict, Failed, NotFound, PynetError
 from plugin.host_settings import HostSettings
 from plugin.locks import Locks
 from plugin.messages import (
@@ -41,6 +43,8 @@ from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
 from plugin.store.base import Put, Remove, Store, StoreConflict
 from plugin.undo import Undo
+
+log = structlog.get_logger()
 
 
 class Driver:
@@ -118,7 +122,7 @@ class Driver:
         with self._work(f"network {request.network_id}"):
             known = self._store.get(Network, request.network_id)
             if known is not None:
-                self._remove_network(known.record, self._mode(known.record))
+                self._remove_network(known.record)
             self._settings.release(self._claims.forget(request.network_id))
 
     # --- endpoints -----------------------------------------------------------------------------
@@ -196,15 +200,24 @@ class Driver:
         with _as_failed(), self._locks.hold(*locks), Undo() as undo:
             yield undo
 
-    def _remove_network(self, network: Network, mode: Mode) -> None:
+    def _remove_network(self, network: Network) -> None:
         endpoints = [item.record for item in self._store.list(Endpoint, f"{network.id}/")]
         for endpoint in endpoints:
             if endpoint.published:
                 self._publisher.withdraw(endpoint)
-        links = [link for endpoint in endpoints for link in mode.delete_endpoint(network, endpoint)]
-        links += mode.delete_network(network)
+        links = self._take_apart(network, endpoints)
         removed = [Remove(Endpoint, endpoint.key) for endpoint in endpoints]
         self._bury(links, Remove(Network, network.id), *removed)
+
+    def _take_apart(self, network: Network, endpoints: list[Endpoint]) -> list[str]:
+        """Return the links left to delete; those of a network whose record this pynet cannot understand go as well."""
+        try:
+            mode = self._mode(network)
+            links = [link for endpoint in endpoints for link in mode.delete_endpoint(network, endpoint)]
+            return [*links, *mode.delete_network(network)]
+        except PynetError as error:
+            log.warning("network taken apart by its names alone", network=network.id[:12], error=str(error))
+            return [*(host_link_name(end.id) for end in endpoints), *([network.link] if network.owns_link else [])]
 
     def _bury(self, links: list[str], *changes: Remove) -> None:
         """Remove records and leave tombstones in one transaction, then hand the links to the reaper."""
@@ -228,7 +241,10 @@ class Driver:
         return known.record
 
     def _mode(self, network: Network) -> Mode:
-        return self._modes[network.mode]
+        mode = self._modes.get(network.mode)
+        if mode is None:
+            raise Failed(f"network '{network.id[:12]}' is of mode '{network.mode}', which this pynet does not have")
+        return mode
 
 
 @contextmanager
