@@ -8,6 +8,7 @@ from flask import Flask
 from cli.settings import Settings
 from handlers.app import create_app
 from netlink.conntrack import Conntrack
+from netlink.doings import Doings
 from netlink.holds import Sockets
 from netlink.hostnet import HostNetworks
 from netlink.kernel import Kernel
@@ -25,7 +26,10 @@ from plugin.modes.bridge import BridgeMode
 from plugin.ports import Kernel as KernelPort
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
-from plugin.recovery import recover
+from plugin.reconcile.owner import Owner
+from plugin.reconcile.parts import Parts
+from plugin.reconcile.reconciler import Reconciler
+from plugin.reconcile.survey import Survey
 from plugin.store.base import Store
 from plugin.store.lockfile import lock_state
 from plugin.store.sqlite import SqliteStore
@@ -39,7 +43,8 @@ def build(settings: Settings) -> Flask:
     """Open the state, bring the kernel in line with it, start the background threads, and return the application."""
     lock_state(settings.state_dir)
     store: Store = timed("store", SqliteStore(settings.database))
-    kernel: KernelPort = timed("netlink", Kernel())
+    owner, doings = Owner(settings.name), Doings()
+    kernel: KernelPort = timed("netlink", Kernel(owner.group, doings))
     nft = Nftables(open_runner())
     firewall = timed("nft", Firewall(nft, settings.name))
     locks = Locks()
@@ -47,12 +52,16 @@ def build(settings: Settings) -> Flask:
     reaper = Reaper(kernel, firewall, store, locks)
     modes: dict[str, Mode] = {"bridge": BridgeMode(kernel, firewall, host, settings.name)}
     publisher = Publisher(kernel, Sockets(Relay()), firewall, Conntrack())
-    recover(store, kernel, firewall, publisher, modes, settings.name)
+    parts = Parts(kernel, store, firewall, host, publisher, reaper, modes, locks)
+    reconciler = Reconciler(parts, Survey(store, kernel, host, modes, owner))
+    # Before recovery, so that nothing is missed in between.
+    monitor = Monitor(settings.name, "FORWARD", is_own=nft.is_own, doings=doings)
+    reconciler.recover()
     reaper.start()
-    Watcher(kernel, firewall, Monitor(settings.name, "FORWARD", is_own=nft.is_own)).start()
+    Watcher(kernel, firewall, reconciler, monitor).start()
     driver = Driver(store=store, modes=modes, settings=host, reaper=reaper, publisher=publisher, locks=locks)
     ipam = Ipam(store, HostNetworks(), parse_supernets(settings.pools, _machine_id()))
-    return create_app(driver, ipam)
+    return create_app(driver, ipam, reconciler)
 
 
 def _machine_id() -> str:

@@ -21,8 +21,9 @@ from handlers.body import read_body, sentence_of
 from handlers.ipam_driver import IPAM_VERBS
 from handlers.network_driver import NETWORK_VERBS
 from handlers.schemas.fields import describe
+from handlers.service import SERVICE_VERBS
 from handlers.verbs import Bound, bind
-from plugin.api import IpamDriver, NetworkDriver
+from plugin.api import IpamDriver, NetworkDriver, Service
 from plugin.errors import InvalidRequest, PynetError
 from plugin.timing import collect
 
@@ -36,10 +37,11 @@ LOGGED_IDS = {"NetworkID": "network", "EndpointID": "endpoint", "PoolID": "pool"
 SHORT_ID, SHORT_POOL = 12, 64  # characters
 
 
-def create_app(driver: NetworkDriver, ipam: IpamDriver) -> Flask:
-    """Return the application that serves ``driver`` and ``ipam``."""
+def create_app(driver: NetworkDriver, ipam: IpamDriver, service: Service) -> Flask:
+    """Return the application that serves ``driver`` and ``ipam`` to the engine, and ``service`` to pynet's command."""
     app = Flask(__name__, static_folder=None)
     verbs = bind("NetworkDriver", NETWORK_VERBS, driver) | bind("IpamDriver", IPAM_VERBS, ipam)
+    verbs |= bind("Pynet", SERVICE_VERBS, service)
 
     @app.route("/<path:method>", methods=["POST"], provide_automatic_options=False)
     def serve(method: str) -> Response:

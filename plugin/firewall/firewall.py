@@ -16,8 +16,10 @@ from netlink.errors import KernelError, Missing
 from netlink.setelem import ElementChange
 from plugin.firewall import docker
 from plugin.firewall.elements import docker_elements
+from plugin.firewall.listing import difference, listed_contents, wanted_contents
 from plugin.firewall.ruleset import FAMILIES, Elements, changes, remove_text, tables_text
 from plugin.ports import Nft
+from plugin.reconcile.findings import AcceptsChanged, Finding, TableChanged, TableLeft
 
 log = structlog.get_logger()
 
@@ -36,6 +38,7 @@ class Firewall:
         self._docker: frozenset[str] = frozenset()
         self._rules: list[str] | None = None  # the static rules as the kernel listed them; None: no tables, or unknown
         self._written = False  # whether the tables are in the kernel, as far as is known
+        self._comparable = True  # whether this nft lists elements in the words in which they are written
         self._accepted = False  # whether the accepts beside Docker's rules were seen there
         self._idle_since = 0.0  # when the last owner went, by the monotonic clock
 
@@ -44,6 +47,11 @@ class Firewall:
         with self._lock:
             self._wanted = dict(wanted)
             self._write()
+
+    def expect(self, wanted: Mapping[str, Elements], bridges: frozenset[str], rules: list[str]) -> None:
+        """Take ``wanted``, Docker's ``bridges`` and the static ``rules`` as listed for written, and write nothing."""
+        with self._lock:
+            self._wanted, self._docker, self._rules, self._written = dict(wanted), bridges, rules, True
 
     def put(self, owner: str, elements: Elements) -> None:
         """Let ``owner`` have these elements, and none that it had before."""
@@ -87,20 +95,60 @@ class Firewall:
                 self._docker = before
                 raise
 
-    def heal(self) -> None:
-        """Put back what another program removed, tables or accepts; without an owner remove the tables.
+    def heal(self, *, elements: bool = False) -> list[Finding]:
+        """Put back what another program removed, tables or accepts, and return what it was; see ``differences``.
 
-        They go here, a while after their last owner, because the kernel takes longer for tables with their hooks than
-        for everything else that creating a network needs.
+        Without an owner the tables are removed: here, a while after their last owner, because the kernel takes longer
+        for tables with their hooks than for everything else that creating a network needs.
         """
         with self._lock:
-            if self._wanted:
-                if self._listed() != self._rules:
-                    log.warning("nftables tables were changed by another program, written anew", table=self._table)
+            if not self._wanted:
+                if self._written and time.monotonic() - self._idle_since >= self._linger:
                     self._write()
-                self._accept()
-            elif self._written and time.monotonic() - self._idle_since >= self._linger:
+                return []
+            found = self._differences(elements=elements)
+            if any(isinstance(finding, TableChanged) for finding in found):
                 self._write()
+                self._learn_to_compare()
+            elif found:
+                self._accept()
+            return found
+
+    def differences(self) -> list[Finding]:
+        """Return how tables, elements and accepts differ from what is wanted, and change nothing."""
+        with self._lock:
+            if self._wanted:
+                return self._differences(elements=True)
+            return [] if self._listed() is None else [TableLeft("", self._table)]
+
+    def _differences(self, *, elements: bool) -> list[Finding]:
+        """``elements`` are looked at only when asked for: listing ten thousand takes 0.18 s, the rules alone 0.07."""
+        listed = self._listed()
+        found: list[Finding] = []
+        if listed is None:
+            found.append(TableChanged("", self._table, "are missing"))
+        elif not self._written or listed != self._rules:
+            found.append(TableChanged("", self._table, "have other rules than pynet wrote"))
+        elif elements and self._comparable and any(wrong := self._wrong_elements()):
+            found.append(TableChanged("", self._table, "lack {} elements and have {} that nobody wants".format(*wrong)))
+        for chain in docker.CHAINS:
+            with suppress(Missing):
+                if self._accepts_text(chain):
+                    found.append(AcceptsChanged("", str(chain)))
+        return found
+
+    def _wrong_elements(self) -> tuple[int, int]:
+        listed = [item for family in FAMILIES for item in self._nft.list(f"table {family} {self._table}")]
+        wanted = wanted_contents([*self._wanted.values(), docker_elements(self._docker)])
+        return difference(wanted, listed_contents(listed))
+
+    def _learn_to_compare(self) -> None:
+        """Stop comparing elements where they differ right after they were written: it would never end."""
+        if self._comparable and any(self._wrong_elements()):
+            self._comparable = False
+            log.warning(
+                "this nft lists elements in other words than expected; they are not compared", table=self._table
+            )
 
     def _change(self, wanted: Sequence[ElementChange]) -> None:
         """Apply changes; if the tables or what is to be deleted are gone, write them whole, which includes these."""
@@ -138,16 +186,19 @@ class Firewall:
         """Let every chain of other firewalls have the accepts that are needed, and no other of pynet's."""
         for chain in docker.CHAINS:
             try:
-                listed = self._nft.list(f"chain {chain}")
+                text = self._accepts_text(chain)
             except Missing:
                 continue  # no such firewall on this host, so nobody drops there
-            names = self._names()
-            text = docker.accepts_to_add(chain, listed, names)
-            text += docker.accepts_to_delete(chain, listed, (docker.OURS, *names))
             if text:
                 self._nft.apply(text)
-                log.info("accept rules changed beside another firewall's", chain=str(chain))
+                log.debug("accept rules changed beside another firewall's", chain=str(chain))
         self._accepted = True
+
+    def _accepts_text(self, chain: docker.Chain) -> str:
+        """Return what makes the accepts in ``chain`` right; raises ``Missing`` when there is no such chain."""
+        listed, names = self._nft.list(f"chain {chain}"), self._names()
+        text = docker.accepts_to_add(chain, listed, names)
+        return text + docker.accepts_to_delete(chain, listed, (docker.OURS, *names))
 
     def _withdraw_accepts(self) -> None:
         self._accepted = False
@@ -160,3 +211,9 @@ class Firewall:
 
 def _own_names(elements: Elements) -> list[str]:
     return [name for link in elements.get("links", ()) if not (name := link.strip('"')).startswith("pn-")]
+
+
+def static_rules(nft: Nft, table: str) -> list[str]:
+    """Write the tables without elements and return how their rules are listed: in a namespace made for it."""
+    nft.apply(tables_text(table, []))
+    return [nft.rules(f"table {family} {table}") for family in FAMILIES]

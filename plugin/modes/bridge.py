@@ -10,18 +10,19 @@ container, renames it, and gives it its addresses and routes (moby daemon/libnet
 """
 
 import hashlib
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface
 from typing import cast
 
 from netlink.errors import Exists, Missing
 from netlink.kernel import VethPair
 from plugin.errors import InvalidRequest
 from plugin.firewall.docker import is_docker_name
-from plugin.firewall.elements import endpoint_elements, network_elements
+from plugin.firewall.elements import endpoint_elements, link_local, network_elements
 from plugin.firewall.firewall import Firewall
-from plugin.host_settings import HostSettings
+from plugin.host_settings import HostSettings, wanted_settings
 from plugin.messages import CreateNetwork, InterfaceAddress, IpamData, JoinReply
 from plugin.model import Endpoint, Network, NetworkSubnet, bridge_name, container_link_name, host_link_name
 from plugin.network_options import (
@@ -38,6 +39,7 @@ from plugin.network_options import (
 )
 from plugin.options import Values, read_options
 from plugin.ports import Kernel
+from plugin.reconcile.state import Desired, WantedLink
 from plugin.undo import Undo
 
 DEFAULT_MTU = 1500  # bytes, what the kernel gives to an Ethernet-like link
@@ -111,7 +113,7 @@ class BridgeMode:
         undo.push(self._firewall.forget, pair.host)
         self._fresh_veth(pair)
         undo.push(self._kernel.delete_link, pair.host)
-        self._kernel.set_alias(pair.host, f"{self._owner}/endpoint/{endpoint.id}")
+        self._kernel.set_alias(pair.host, self._alias(endpoint))
 
     def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
         """Leave the pair to the reaper: one end takes the other with it, wherever that is."""
@@ -130,6 +132,33 @@ class BridgeMode:
             gateway=cast("IPv4Address | None", gateway),
             gateway_ipv6=cast("IPv6Address | None", gateway_ipv6),
         )
+
+    def desired(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
+        """The bridge, a port of it for each endpoint, gateway addresses, settings and rules."""
+        options = read_options(NETWORK_OPTIONS, network.options)
+        mtu = options[MTU] or DEFAULT_MTU
+        own = WantedLink(network.link, "bridge", self._alias(network), network.mac, mtu, adopted=not network.owns_link)
+        ports = [
+            WantedLink(host_link_name(end.id), "veth", self._alias(end), "", mtu, master=network.link, endpoint=end.id)
+            for end in endpoints
+        ]
+        return Desired(
+            network=network.id,
+            links=(own, *ports),
+            addresses=[(network.link, address) for address in _own_addresses(network)],
+            settings=wanted_settings(network),
+            elements={network.link: network_elements(network)}
+            | {host_link_name(end.id): endpoint_elements(network, end) for end in endpoints},
+        )
+
+    def make_link(self, network: Network, link: str, undo: Undo) -> Network:
+        """Make the bridge; it is pynet's own from then on, also in the place of one that was adopted."""
+        options = read_options(NETWORK_OPTIONS, network.options)
+        mac = _bridge_mac(network.id)
+        self._fresh_bridge(link, mac, options[MTU] or DEFAULT_MTU)
+        undo.push(self._kernel.delete_link, link)
+        self._kernel.set_alias(link, self._alias(network))
+        return replace(network, owns_link=True, found=(), mac=mac)
 
     def _check_link(self, name: str, options: Values) -> None:
         """Refuse a link that cannot be the network's bridge, where the user chose one."""
@@ -150,11 +179,10 @@ class BridgeMode:
             found = tuple(address for address in gateway_addresses(network) if address in there)
             mac = next(entry.mac for entry in self._kernel.links() if entry.name == link)
             return replace(network, owns_link=False, found=found, mac=mac)
-        mac = _bridge_mac(network.id)
-        self._fresh_bridge(link, mac, options[MTU] or DEFAULT_MTU)
-        undo.push(self._kernel.delete_link, link)
-        self._kernel.set_alias(link, f"{self._owner}/network/{network.id}")
-        return replace(network, mac=mac)
+        return self.make_link(network, link, undo)
+
+    def _alias(self, of: Network | Endpoint) -> str:
+        return f"{self._owner}/{of.kind}/{of.id}"
 
     def _fresh_bridge(self, name: str, mac: str, mtu: int) -> None:
         """Make the bridge; one of that name is left from a request that was killed, as the name comes from the id."""
@@ -182,6 +210,17 @@ def gateway_addresses(network: Network) -> list[InterfaceAddress]:
         and gateway_mode(options, subnet.pool.version) != ISOLATED
         and not (options[INHIBIT_IPV4] and subnet.pool.version == 4)
     ]
+
+
+def _own_addresses(network: Network) -> list[InterfaceAddress]:
+    """Return the addresses that pynet, or the kernel for its bridge, gave to the bridge.
+
+    Without the link-local one the host cannot ask for the containers' MACs.
+    """
+    given = [address for address in gateway_addresses(network) if address not in network.found]
+    if network.owns_link and network.mac and any(address.version == 6 for address in given):
+        given.append(IPv6Interface((link_local(network.mac), 64)))
+    return given
 
 
 def _check_modes(options: Values, *, internal: bool) -> None:

@@ -24,7 +24,7 @@ class Service:
     def __init__(self) -> None:
         self.world = World()
         ipam = Ipam(self.world.store, NoNetworks(), parse_supernets("", "0123456789abcdef"))
-        self.client: FlaskClient = create_app(self.world.driver, ipam).test_client()
+        self.client: FlaskClient = create_app(self.world.driver, ipam, self.world.reconciler).test_client()
 
     def post(self, method: str, body: bytes | str = b"") -> tuple[int, dict[str, object]]:
         """Send a request as the engine does, without a content type; return status and reply."""
