@@ -3,24 +3,12 @@
 import http.client
 import json
 import os
-import socket
 from typing import Any
+
+from cli.unix_http import UnixConnection
 
 SOCKET = "/run/docker.sock"
 PATIENCE = 2.0  # seconds
-
-
-class _Connection(http.client.HTTPConnection):
-    """HTTP over the unix socket of the engine."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__("docker", timeout=PATIENCE)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(PATIENCE)
-        self.sock.connect(self._path)
 
 
 def endpoint_names() -> dict[str, tuple[str, str]]:
@@ -39,7 +27,8 @@ def endpoint_names() -> dict[str, tuple[str, str]]:
 
 def _get(path: str) -> Any:
     address = os.environ.get("DOCKER_HOST", "")
-    connection = _Connection(address.removeprefix("unix://") if address.startswith("unix://") else SOCKET)
+    path = address.removeprefix("unix://") if address.startswith("unix://") else SOCKET
+    connection = UnixConnection(path, PATIENCE)
     try:
         connection.request("GET", path)
         return json.loads(connection.getresponse().read())

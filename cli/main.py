@@ -35,6 +35,49 @@ def ports(*, machine: bool) -> None:
 
 
 @main.command()
+@click.option("--dry-run", is_flag=True, help="Print what would be repaired; exit 1 if there is anything, 0 if not.")
+@click.option("--json", "machine", is_flag=True, help="Print JSON instead of lines.")
+def reconcile(*, dry_run: bool, machine: bool) -> None:
+    """Compare networks with the kernel now, and let the pynet that serves repair what others changed."""
+    import os
+    import sys
+
+    from cli.reconcile import as_json, as_lines, as_replies, look
+    from cli.service import ask
+    from cli.settings import read_settings
+    from netlink.errors import KernelError
+    from plugin.errors import PynetError
+
+    try:
+        chosen = read_settings(os.environ)
+        repairs = as_replies(look(chosen)) if dry_run else ask(chosen.socket, "Reconcile")["Repairs"]
+    except (KernelError, PynetError) as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    if repairs or machine:
+        click.echo(as_json(repairs) if machine else as_lines(repairs))
+    sys.exit(int(any(dry_run or repair["Error"] for repair in repairs)))
+
+
+@main.command()
+@click.option("--json", "machine", is_flag=True, help="Print JSON instead of lines.")
+def status(*, machine: bool) -> None:
+    """Print what the pynet that serves has repaired since its start, and what it cannot repair."""
+    import os
+
+    from cli.reconcile import as_json, as_status
+    from cli.service import ask
+    from cli.settings import read_settings
+    from plugin.errors import PynetError
+
+    try:
+        reply = ask(read_settings(os.environ).socket, "Status")
+    except PynetError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(as_json(reply) if machine else as_status(reply))
+
+
+@main.command()
 def settings() -> None:
     """Print the settings in force, and the table that documents them."""
     import os
