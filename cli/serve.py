@@ -18,13 +18,18 @@ from plugin.errors import PynetError
 if TYPE_CHECKING:
     from flask import Flask
 
+    from cli.wiring import Dress
+
 M_ARENA_MAX = -8  # malloc.h
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 LARGEST_HEADER = 8190  # bytes, gunicorn's limit for one header field
 
 
-def run() -> None:
-    """Serve until SIGTERM; exits 1 with a sentence when the settings or the socket do not allow it."""
+def run(dress: "Dress | None" = None) -> None:
+    """Serve until SIGTERM; exits 1 with a sentence when the settings or the socket do not allow it.
+
+    ``dress`` is what a test puts around the parts in the place of the clock, see ``cli.wiring``.
+    """
     try:
         settings = read_settings(os.environ)
         listener = bind_socket(settings.socket)
@@ -34,7 +39,7 @@ def run() -> None:
     _allow_many_files()
     ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)  # an arena a thread would cost 9 MB
     sys.argv = [sys.argv[0]]  # gunicorn reads the command line of the process
-    _application(settings, listener.detach()).run()
+    _application(settings, listener.detach(), dress).run()
 
 
 def _allow_many_files() -> None:
@@ -43,7 +48,7 @@ def _allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _application(settings: Settings, descriptor: int) -> Any:
+def _application(settings: Settings, descriptor: int, dress: "Dress | None") -> Any:
     from gunicorn.app.base import BaseApplication
 
     from cli.gunicorn_log import gunicorn_logger
@@ -72,7 +77,7 @@ def _application(settings: Settings, descriptor: int) -> Any:
             from cli.wiring import build
 
             configure(settings.log_level, settings.log_format)
-            return build(settings)
+            return build(settings, dress) if dress else build(settings)
 
     return Application()
 

@@ -2,6 +2,7 @@
 
 import secrets
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from flask import Flask
 
@@ -37,21 +38,33 @@ from plugin.timing import timed
 from plugin.watcher import Watcher
 
 MACHINE_ID = Path("/etc/machine-id")
+T = TypeVar("T")
 
 
-def build(settings: Settings) -> Flask:
-    """Open the state, bring the kernel in line with it, start the background threads, and return the application."""
+class Dress(Protocol):
+    """Puts something around a collaborator: a clock, or what a test needs."""
+
+    def __call__(self, name: str, collaborator: T) -> T:
+        """Return a stand-in for ``collaborator``; ``name`` is its layer."""
+
+
+def build(settings: Settings, dress: Dress = timed) -> Flask:
+    """Open the state, bring the kernel in line with it, start the background threads, and return the application.
+
+    ``dress`` is put around every part that changes something outside of this process.
+    """
     lock_state(settings.state_dir)
-    store: Store = timed("store", SqliteStore(settings.database))
+    store: Store = dress("store", SqliteStore(settings.database))
     owner, doings = Owner(settings.name), Doings()
-    kernel: KernelPort = timed("netlink", Kernel(owner.group, doings))
-    nft = Nftables(open_runner())
-    firewall = timed("nft", Firewall(nft, settings.name))
+    kernel: KernelPort = dress("netlink", Kernel(owner.group, doings))
+    nft = dress("nft", Nftables(open_runner()))
+    firewall = Firewall(nft, settings.name)
     locks = Locks()
     host = HostSettings(kernel, store)
     reaper = Reaper(kernel, firewall, store, locks)
     modes: dict[str, Mode] = {"bridge": BridgeMode(kernel, firewall, host, settings.name)}
-    publisher = Publisher(kernel, Sockets(Relay()), firewall, Conntrack())
+    sockets, conntrack = dress("sockets", Sockets(Relay())), dress("conntrack", Conntrack())
+    publisher = Publisher(kernel, sockets, firewall, conntrack)
     parts = Parts(kernel, store, firewall, host, publisher, reaper, modes, locks)
     reconciler = Reconciler(parts, Survey(store, kernel, host, modes, owner))
     # Before recovery, so that nothing is missed in between.
