@@ -64,6 +64,13 @@ class Claims:
             self._all().pop(network_id, None)
             return [claim.network for claim in (*self._all().values(), *self._pending.values())]
 
+    def rivals(self, network: Network) -> list[Network]:
+        """Return the other networks that have a subnet of ``network``, or its link."""
+        mine = _spans(network)
+        with self._lock:
+            others = [other for other in self._all().values() if other.network.id != network.id]
+            return [other.network for other in others if _meet(network.link, mine, other)]
+
     def _all(self) -> dict[str, _Claim]:
         if self._known is None:
             self._known = {network.id: _Claim(network, _spans(network)) for network in self._existing()}

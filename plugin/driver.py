@@ -15,6 +15,7 @@ from netlink.errors import KernelError
 from plugin.claims import Claims
 from plugin.endpoints import endpoint_of
 from plugin.errors import Conflict, Failed, NotFound, PynetError
+from plugin.holders import Holders, has_subnet_of
 from plugin.host_settings import HostSettings
 from plugin.locks import Locks
 from plugin.messages import (
@@ -66,6 +67,7 @@ class Driver:
         self._reaper = reaper
         self._publisher = publisher
         self._locks = locks
+        self._holders = Holders(store)
         self._claims = Claims(self._networks)
 
     # --- what the engine asks about the driver -------------------------------------------------
@@ -113,6 +115,7 @@ class Driver:
                 asked = replace(known.record, owns_link=True, found=(), mac="")
                 _refuse_difference("network", network.id, same=asked == network)
                 return
+            self._remove_dead_networks(network)
             with self._claims.claim(network):
                 self._reaper.clear(network.link)
                 self._store.transact(Put(mode.create_network(network, options, undo)))
@@ -136,9 +139,11 @@ class Driver:
             if known is not None:
                 _refuse_difference("endpoint", endpoint.id, same=replace(known.record, published=()) == endpoint)
             else:
+                self._remove_dead_endpoints(network, endpoint)
                 self._reaper.clear(host_link_name(endpoint.id))
                 self._mode(network).create_endpoint(network, endpoint, undo)
                 self._store.transact(Put(endpoint))
+                self._holders.add(endpoint)
         return CreateEndpointReply(Interface(mac_address=None if request.interface.mac_address else endpoint.mac))
 
     def delete_endpoint(self, request: EndpointRef) -> None:
@@ -146,12 +151,8 @@ class Driver:
         with self._work(f"network {request.network_id}", f"endpoint {request.endpoint_id}"):
             known = self._store.get(Endpoint, f"{request.network_id}/{request.endpoint_id}")
             network = self._store.get(Network, request.network_id)
-            if known is None or network is None:
-                return
-            if known.record.published:
-                self._publisher.withdraw(known.record)
-            links = self._mode(network.record).delete_endpoint(network.record, known.record)
-            self._bury(links, Remove(Endpoint, known.record.key))
+            if known is not None and network is not None:
+                self._remove_endpoint(network.record, known.record)
 
     def endpoint_oper_info(self, request: EndpointRef) -> OperInfo:
         """Nothing: the engine reads no key of it (moby daemon/network.go getEndpointPortMapInfo)."""
@@ -200,6 +201,34 @@ class Driver:
         with _as_failed(), self._locks.hold(*locks), Undo() as undo:
             yield undo
 
+    def _remove_dead_networks(self, network: Network) -> None:
+        """Remove networks that the engine gave up: their subnet is given to this one, and no container is left."""
+        for dead in [rival for rival in self._claims.rivals(network) if has_subnet_of(network, rival)]:
+            mode = self._modes.get(dead.mode)
+            if mode is None:
+                continue
+            with self._locks.hold(f"network {dead.id}"):
+                if not any(mode.in_container(item.record) for item in self._store.list(Endpoint, f"{dead.id}/")):
+                    log.warning("network given up by the engine removed", dead=dead.id[:12], by=network.id[:12])
+                    self._remove_network(dead)
+                    self._claims.forget(dead.id)
+
+    def _remove_dead_endpoints(self, network: Network, endpoint: Endpoint) -> None:
+        """Remove endpoints that the engine gave up: their address is given to this one, and no container has them."""
+        for dead in self._holders.of_the_addresses_of(endpoint):
+            with self._locks.hold(f"endpoint {dead.id}"):
+                known = self._store.get(Endpoint, dead.key)
+                if known is not None and not self._mode(network).in_container(known.record):
+                    log.warning("endpoint given up by the engine removed", dead=dead.id[:12], by=endpoint.id[:12])
+                    self._remove_endpoint(network, known.record)
+
+    def _remove_endpoint(self, network: Network, endpoint: Endpoint) -> None:
+        if endpoint.published:
+            self._publisher.withdraw(endpoint)
+        links = self._mode(network).delete_endpoint(network, endpoint)
+        self._bury(links, Remove(Endpoint, endpoint.key))
+        self._holders.remove(endpoint)
+
     def _remove_network(self, network: Network) -> None:
         endpoints = [item.record for item in self._store.list(Endpoint, f"{network.id}/")]
         for endpoint in endpoints:
@@ -208,6 +237,7 @@ class Driver:
         links = self._take_apart(network, endpoints)
         removed = [Remove(Endpoint, endpoint.key) for endpoint in endpoints]
         self._bury(links, Remove(Network, network.id), *removed)
+        self._holders.remove(*endpoints)
 
     def _take_apart(self, network: Network, endpoints: list[Endpoint]) -> list[str]:
         """Return the links left to delete; those of a network whose record this pynet cannot understand go as well."""

@@ -53,3 +53,6 @@ class Mode(Protocol):
 
         Addresses, settings and ports are given to it by the caller, as ``desired`` names them.
         """
+
+    def in_container(self, endpoint: Endpoint) -> bool:
+        """Say whether a container has the endpoint's link."""

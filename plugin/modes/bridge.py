@@ -160,6 +160,11 @@ class BridgeMode:
         self._kernel.set_alias(link, self._alias(network))
         return replace(network, owns_link=True, found=(), mac=mac)
 
+    def in_container(self, endpoint: Endpoint) -> bool:
+        """Look where the other end of the pair is; the engine puts it back when a container leaves."""
+        own, other = host_link_name(endpoint.id), container_link_name(endpoint.id)
+        return self._kernel.link_exists(own) and not self._kernel.link_exists(other)
+
     def _check_link(self, name: str, options: Values) -> None:
         """Refuse a link that cannot be the network's bridge, where the user chose one."""
         if not options[BRIDGE_NAME]:
@@ -239,7 +244,7 @@ def _subnets(data: tuple[IpamData, ...], version: int) -> tuple[NetworkSubnet, .
             raise InvalidRequest(
                 f"a bridge network needs an address manager that gives subnets, not one that gives {item.pool}"
             )
-    return tuple(NetworkSubnet(item.pool, item.gateway, dict(item.aux_addresses)) for item in data)
+    return tuple(NetworkSubnet(item.pool, item.gateway, dict(item.aux_addresses), item.address_space) for item in data)
 
 
 def _bridge_mac(network_id: str) -> str:
