@@ -30,6 +30,9 @@ lint: setup  ## mend what can be mended, and the tables of the README
 bench: setup  ## bridge, pynet and the floor side by side (ENGINES="20.10 28.5" ROUNDS=20)
 	$(VENV)/bin/python -m bench.run
 
+torture: setup  ## kill pynet at every step, below twenty containers, and let 500 networks come and go (15 minutes)
+	$(VENV)/bin/python -m tests.torture $(PARTS)
+
 record: setup  ## record what an engine sends as contract data (ENGINE=28.5)
 	$(VENV)/bin/python -m tests.record $(or $(ENGINE),20.10 28.5)
 
@@ -41,4 +44,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup run test check lint bench record lock help
+.PHONY: setup run test check lint bench torture record lock help
