@@ -27,8 +27,8 @@ def endpoint_names() -> dict[str, tuple[str, str]]:
 
 def _get(path: str) -> Any:
     address = os.environ.get("DOCKER_HOST", "")
-    path = address.removeprefix("unix://") if address.startswith("unix://") else SOCKET
-    connection = UnixConnection(path, PATIENCE)
+    socket_path = address.removeprefix("unix://") if address.startswith("unix://") else SOCKET
+    connection = UnixConnection(socket_path, PATIENCE)
     try:
         connection.request("GET", path)
         return json.loads(connection.getresponse().read())
