@@ -21,19 +21,21 @@ from plugin.firewall.firewall import Firewall
 from plugin.host_settings import HostSettings
 from plugin.ipam.supernets import parse_supernets
 from plugin.ipam_driver import Ipam
+from plugin.kinds import KINDS
 from plugin.locks import Locks
 from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.ports import Kernel as KernelPort
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
+from plugin.rebuild import rebuilder
 from plugin.reconcile.owner import Owner
 from plugin.reconcile.parts import Parts
 from plugin.reconcile.reconciler import Reconciler
 from plugin.reconcile.survey import Survey
 from plugin.store.base import Store
 from plugin.store.lockfile import lock_state
-from plugin.store.sqlite import SqliteStore
+from plugin.store.opening import open_store
 from plugin.timing import timed
 from plugin.watcher import Watcher
 
@@ -54,10 +56,12 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     ``dress`` is put around every part that changes something outside of this process.
     """
     lock_state(settings.state_dir)
-    store: Store = dress("store", SqliteStore(settings.database))
     owner, doings = Owner(settings.name), Doings()
     kernel: KernelPort = dress("netlink", Kernel(owner.group, doings))
     nft = dress("nft", Nftables(open_runner()))
+    supernets = parse_supernets(settings.pools, _machine_id())
+    rebuild = rebuilder(kernel, nft, settings.name, supernets)
+    store: Store = dress("store", open_store(settings.database, KINDS, rebuild))
     firewall = Firewall(nft, settings.name)
     locks = Locks()
     host = HostSettings(kernel, store)
@@ -73,7 +77,7 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     reaper.start()
     Watcher(kernel, firewall, reconciler, monitor).start()
     driver = Driver(store=store, modes=modes, settings=host, reaper=reaper, publisher=publisher, locks=locks)
-    ipam = Ipam(store, HostNetworks(), parse_supernets(settings.pools, _machine_id()))
+    ipam = Ipam(store, HostNetworks(), supernets)
     return create_app(driver, ipam, reconciler)
 
 

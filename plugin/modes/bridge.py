@@ -113,7 +113,7 @@ class BridgeMode:
         undo.push(self._firewall.forget, pair.host)
         self._fresh_veth(pair)
         undo.push(self._kernel.delete_link, pair.host)
-        self._kernel.set_alias(pair.host, self._alias(endpoint))
+        self._kernel.set_alias(pair.host, self._port_alias(network, endpoint))
 
     def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
         """Leave the pair to the reaper: one end takes the other with it, wherever that is."""
@@ -139,7 +139,15 @@ class BridgeMode:
         mtu = options[MTU] or DEFAULT_MTU
         own = WantedLink(network.link, "bridge", self._alias(network), network.mac, mtu, adopted=not network.owns_link)
         ports = [
-            WantedLink(host_link_name(end.id), "veth", self._alias(end), "", mtu, master=network.link, endpoint=end.id)
+            WantedLink(
+                host_link_name(end.id),
+                "veth",
+                self._port_alias(network, end),
+                "",
+                mtu,
+                master=network.link,
+                endpoint=end.id,
+            )
             for end in endpoints
         ]
         return Desired(
@@ -186,8 +194,13 @@ class BridgeMode:
             return replace(network, owns_link=False, found=found, mac=mac)
         return self.make_link(network, link, undo)
 
-    def _alias(self, of: Network | Endpoint) -> str:
-        return f"{self._owner}/{of.kind}/{of.id}"
+    def _alias(self, network: Network) -> str:
+        return f"{self._owner}/network/{network.id}"
+
+    def _port_alias(self, network: Network, endpoint: Endpoint) -> str:
+        """Name the network too on a bridge that is not pynet's: that one has no alias of pynet's."""
+        alias = f"{self._owner}/endpoint/{endpoint.id}"
+        return alias if network.owns_link else f"{alias}/{network.id}"
 
     def _fresh_bridge(self, name: str, mac: str, mtu: int) -> None:
         """Make the bridge; one of that name is left from a request that was killed, as the name comes from the id."""

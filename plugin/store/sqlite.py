@@ -4,7 +4,6 @@ Writers that arrive while another one waits for the disk are committed together 
 requests at once cost few flushes. Readers have connections of their own and see the last commit without waiting.
 """
 
-import os
 import sqlite3
 import threading
 from collections import deque
@@ -20,6 +19,7 @@ import structlog
 from plugin.errors import Busy, Failed, PynetError
 from plugin.store.base import ABSENT, Change, Event, R, StoreConflict, Versioned
 from plugin.store.codec import decode
+from plugin.store.files import create, file_errors
 from plugin.store.schema import migrate, sqlite_errors
 from plugin.store.writes import Watches, Write, check, check_key, prepare
 
@@ -57,7 +57,9 @@ class SqliteStore:
         self._idle: deque[sqlite3.Connection] = deque()
         self._closed = False
         self._watches = Watches()
-        _make_file(path)
+        if not path.exists():
+            create(path)
+        _keep_private(path)
         with sqlite_errors("open", path):
             self._writer = self._connect()
             try:
@@ -216,17 +218,10 @@ class SqliteStore:
             return self._connect()
 
 
-def _make_file(path: Path) -> None:
+def _keep_private(path: Path) -> None:
     # SQLite gives its -wal and -shm files the mode of the database.
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.fchmod(descriptor, 0o600)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise Failed(f"open store '{path}': {(error.strerror or str(error)).lower()}") from error
+    with file_errors("open store", path):
+        path.chmod(0o600)
 
 
 def _extend_log(path: Path) -> None:
