@@ -1,5 +1,7 @@
 """The ``pynet`` command: one line a subcommand, each in a module that is loaded only when it is used."""
 
+from pathlib import Path
+
 import click
 
 
@@ -75,6 +77,38 @@ def status(*, machine: bool) -> None:
     except PynetError as error:
         raise click.ClickException(str(error)) from error
     click.echo(as_json(reply) if machine else as_status(reply))
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def backup(file: Path) -> None:
+    """Write a copy of the state to FILE, which must not exist; pynet may run meanwhile."""
+    import os
+
+    from cli.backup import backup_to
+    from cli.settings import read_settings
+    from plugin.errors import PynetError
+
+    try:
+        click.echo(backup_to(read_settings(os.environ), file))
+    except PynetError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def restore(file: Path) -> None:
+    """Put the backup FILE in the place of the state, which is set aside; pynet must not run."""
+    import os
+
+    from cli.backup import restore_from
+    from cli.settings import read_settings
+    from plugin.errors import PynetError
+
+    try:
+        click.echo(restore_from(read_settings(os.environ), file))
+    except PynetError as error:
+        raise click.ClickException(str(error)) from error
 
 
 @main.command()

@@ -72,12 +72,13 @@ def _chosen_pool(supernets: Sequence[Supernet], use: _Use) -> Pool | None:
     own = any(supernet.size == use.subnet.prefixlen and first in supernet.network for supernet in supernets)
     if own and use.whole:
         return Pool(f"{LOCAL_SPACE}/{use.subnet}", use.subnet)
-    reason = "an endpoint does not show its addresses" if own else "it is in no supernet, so it may be another's"
-    log.warning(
-        "pool not rebuilt: if the network was made with --ipam-driver pynet, make it again",
-        subnet=str(use.subnet),
-        reason=reason,
-    )
+    if own:
+        log.warning(
+            "pool not rebuilt, as an endpoint does not show its addresses: make the network again",
+            subnet=str(use.subnet),
+        )
+    else:
+        log.info("subnet lies in no supernet: taken for another address manager's", subnet=str(use.subnet))
     return None
 
 

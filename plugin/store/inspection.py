@@ -11,7 +11,7 @@ from plugin.errors import Failed
 from plugin.store.base import Record
 from plugin.store.codec import decode
 from plugin.store.files import Row, companions, create, file_errors
-from plugin.store.schema import MIGRATIONS, sqlite_errors
+from plugin.store.schema import MIGRATIONS, sqlite_errors, version_of
 from plugin.store.walfile import wal_damage
 
 Kinds = Sequence[type[Record]]
@@ -56,7 +56,7 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
 
 
 def _look(connection: sqlite3.Connection, kinds: Kinds) -> str:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    version = version_of(connection)
     if version > len(MIGRATIONS):
         return ""
     (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()

@@ -45,6 +45,11 @@ def sqlite_errors(action: str, path: Path) -> Iterator[None]:
         raise Failed(f"{where}: {cause} ({error})" if cause else f"{where}: {error}") from error
 
 
+def version_of(connection: sqlite3.Connection) -> int:
+    """Return the version of the tables, 0 for a file that pynet did not make."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Bring the tables to the version of this pynet, in one transaction; ``connection`` is in autocommit mode.
 
@@ -53,7 +58,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        version = version_of(connection)
         if version > len(MIGRATIONS):
             raise Failed(
                 f"open store '{path}': a newer pynet wrote it (version {version}, this one reads up to "
