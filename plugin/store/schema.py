@@ -1,5 +1,6 @@
 """The tables of the SQLite store, their versions, and what SQLite's errors mean."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,8 @@ def sqlite_errors(action: str, path: Path) -> Iterator[None]:
         where = f"{action} store '{path}'"
         if code in _TAKEN:
             raise Busy(f"{where}: another process keeps it locked") from error
+        if code == sqlite3.SQLITE_CANTOPEN and not os.access(path.parent, os.W_OK):
+            code = sqlite3.SQLITE_READONLY  # there is no place for the log
         cause = _CAUSES.get(code)
         raise Failed(f"{where}: {cause} ({error})" if cause else f"{where}: {error}") from error
 
