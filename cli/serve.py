@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.privileges import check_capabilities, drop_privileges
 from cli.settings import Settings, read_settings
 from cli.socket import bind_socket
 from plugin.errors import PynetError
@@ -32,14 +33,23 @@ def run(dress: "Dress | None" = None) -> None:
     """
     try:
         settings = read_settings(os.environ)
+        check_capabilities()
         listener = bind_socket(settings.socket)
     except PynetError as error:
         raise click.ClickException(str(error)) from error
     logging.basicConfig(level=logging.WARNING)  # for gunicorn's parent; the worker's lines have the form that is set
     _allow_many_files()
+    _drop_privileges()
     ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)  # an arena a thread would cost 9 MB
     sys.argv = [sys.argv[0]]  # gunicorn reads the command line of the process
     _application(settings, listener.detach(), dress).run()
+
+
+def _drop_privileges() -> None:
+    try:
+        drop_privileges()
+    except PynetError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _allow_many_files() -> None:
