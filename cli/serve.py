@@ -14,6 +14,7 @@ import click
 from cli.privileges import check_capabilities, drop_privileges
 from cli.settings import Settings, read_settings
 from cli.socket import bind_socket
+from handlers.limits import LARGEST_HEAD, MOST_FIELDS
 from plugin.errors import PynetError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 M_ARENA_MAX = -8  # malloc.h
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-LARGEST_HEADER = 8190  # bytes, gunicorn's limit for one header field
 
 
 def run(dress: "Dress | None" = None) -> None:
@@ -67,19 +67,9 @@ def _application(settings: Settings, descriptor: int, dress: "Dress | None") -> 
         """gunicorn with one worker of many threads: locks, caches and state then live in one process."""
 
         def load_config(self) -> None:
-            for key, value in {
-                "bind": f"fd://{descriptor}",
-                "workers": 1,
-                "worker_class": "gthread",
-                "threads": settings.threads,
-                "keepalive": 0,  # an idle connection that is closed as a request arrives loses the request's body
-                "graceful_timeout": 5,
-                "control_socket_disable": True,
-                "limit_request_field_size": LARGEST_HEADER,
-                "logger_class": gunicorn_logger(settings.log_level),
-                "pre_fork": _share_memory,
-                "post_fork": _die_with_parent,
-            }.items():
+            hooks = {"pre_fork": _share_memory, "post_fork": _die_with_parent}
+            logger = {"logger_class": gunicorn_logger(settings.log_level)}
+            for key, value in (server_settings(descriptor, settings.threads) | hooks | logger).items():
                 self.cfg.set(key, value)
 
         def load(self) -> "Flask":
@@ -90,6 +80,24 @@ def _application(settings: Settings, descriptor: int, dress: "Dress | None") -> 
             return build(settings, dress) if dress else build(settings)
 
     return Application()
+
+
+def server_settings(descriptor: int, threads: int) -> dict[str, Any]:
+    """Return gunicorn's settings for a listening socket; the tests serve with the same."""
+    from cli.worker import CONNECTIONS, PatientWorker
+
+    return {
+        "bind": f"fd://{descriptor}",
+        "workers": 1,
+        "worker_class": PatientWorker,
+        "worker_connections": CONNECTIONS,
+        "threads": threads,
+        "keepalive": 0,  # an idle connection that is closed as a request arrives loses the request's body
+        "graceful_timeout": 5,
+        "control_socket_disable": True,
+        "limit_request_field_size": LARGEST_HEAD,
+        "limit_request_fields": MOST_FIELDS,
+    }
 
 
 def _share_memory(_arbiter: object, _worker: object) -> None:

@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 
 from handlers.body import read_body, sentence_of
 from handlers.ipam_driver import IPAM_VERBS
+from handlers.limits import LARGEST_BODY
 from handlers.network_driver import NETWORK_VERBS
 from handlers.schemas.fields import describe
 from handlers.service import SERVICE_VERBS
@@ -30,7 +31,6 @@ from plugin.timing import collect
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/vnd.docker.plugins.v1.2+json"
-LARGEST_BODY = 8 << 20  # bytes; a container that publishes 12,000 ports makes about 3 MB
 ACTIVATE = "Plugin.Activate"
 IMPLEMENTS = {"Implements": ["NetworkDriver", "IpamDriver"]}
 LOGGED_IDS = {"NetworkID": "network", "EndpointID": "endpoint", "PoolID": "pool"}
