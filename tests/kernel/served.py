@@ -3,10 +3,12 @@
 import http.client
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +38,8 @@ class Served:
 
     def call(self, method: str, **body: Any) -> dict[str, Any]:
         """Send a request as the engine does; return the reply, whatever its status."""
-        with self.dial() as sock:
+        with self.dial() as sock, closing(http.client.HTTPResponse(sock)) as answer:
             sock.sendall(request(method, json.dumps(body)))
-            answer = http.client.HTTPResponse(sock)
             answer.begin()
             reply: dict[str, Any] = json.loads(answer.read())
             return reply
@@ -67,10 +68,14 @@ class Served:
 
     def kill(self) -> None:
         """End it without warning, and wait until nothing of it is left."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        if self._process is None or self._process.poll() is not None:
+            return
+        watched = [os.pidfd_open(pid) for pid in self.pids]
+        self._process.kill()
+        self._process.wait()
+        for descriptor in watched:
+            select.select([descriptor], [], [], PATIENCE)
+            os.close(descriptor)
 
 
 def request(method: str, body: str) -> bytes:

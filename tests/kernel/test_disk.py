@@ -1,8 +1,5 @@
 """The store on file systems that are full or read-only, in a mount namespace of the test."""
 
-import ctypes
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,26 +15,6 @@ from plugin.store.sqlite import SqliteStore, read_records
 from tests.kernel.container import sh
 
 pytestmark = pytest.mark.kernel
-
-CLONE_NEWNS = 0x00020000  # linux/sched.h
-LIBC = ctypes.CDLL(None, use_errno=True)
-SMALL = 512 << 10  # bytes
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small file system that this thread alone sees, and that goes with its mount namespace."""
-    home = os.open("/proc/self/ns/mnt", os.O_RDONLY)
-    folder = os.open(".", os.O_RDONLY)
-    assert LIBC.unshare(CLONE_NEWNS) == 0, os.strerror(ctypes.get_errno())
-    try:
-        sh(f"mount --make-rprivate /; mount -t tmpfs -o size={SMALL} small {tmp_path}")
-        yield tmp_path
-    finally:
-        assert LIBC.setns(home, CLONE_NEWNS) == 0, os.strerror(ctypes.get_errno())
-        os.fchdir(folder)
-        os.close(home)
-        os.close(folder)
 
 
 def fill(disk: Path) -> Path:
