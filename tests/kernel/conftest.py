@@ -11,7 +11,7 @@ from tests.kernel.container import Container, sh
 from tests.kernel.pynet import Pynet
 
 CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x00020000  # linux/sched.h
-SMALL = 512 << 10  # bytes
+SMALL = 12 << 20  # bytes, room for two logs of 4 MB
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 

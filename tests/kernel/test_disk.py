@@ -38,7 +38,7 @@ def test_a_full_disk_fails_the_call_and_the_next_one_succeeds(disk: Path) -> Non
     filler = fill(disk)
     with pytest.raises(Failed, match=r"write store '.*pynet\.db': the disk is full"):
         for number in range(100):
-            store.transact(Put(Tombstone(f"link{number:02}", "x" * 5000)))
+            store.transact(Put(Tombstone(f"link{number:02}", "x" * 200_000)))
             acknowledged.append(f"link{number:02}")
     filler.unlink()
     store.transact(Put(Tombstone("after")))

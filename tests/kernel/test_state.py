@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
 
 NETWORK, OTHER, ENDPOINT = "a1" * 32, "b2" * 32, "e0" * 32
 IDS = {"NetworkID": NETWORK, "EndpointID": ENDPOINT}
-OPTIONS = {"com.docker.network.generic": {"com.docker.network.bridge.enable_icc": "false"}}
+GENERIC = "com.docker.network.generic"
 BINDING = {"Proto": 6, "Port": 80, "HostIP": "0.0.0.0", "HostPort": 8080, "HostPortEnd": 8080}
 PORTS = {"com.docker.network.portmap": [BINDING]}
 
@@ -38,10 +38,11 @@ def served(disk: Path) -> Iterator[Served]:
         served.kill()
 
 
-def create(served: Served, network: str, number: int) -> dict[str, object]:
-    """Make a network; return the reply."""
+def create(served: Served, network: str, number: int, ballast: str = "") -> dict[str, object]:
+    """Make a network, with an option of no meaning that takes room; return the reply."""
     data = [{"Pool": f"10.{number}.0.0/24", "Gateway": f"10.{number}.0.1/24"}]
-    return served.call("NetworkDriver.CreateNetwork", NetworkID=network, Options=OPTIONS, IPv4Data=data, IPv6Data=[])
+    options = {GENERIC: {"com.docker.network.bridge.enable_icc": "false", "ballast": ballast}}
+    return served.call("NetworkDriver.CreateNetwork", NetworkID=network, Options=options, IPv4Data=data, IPv6Data=[])
 
 
 def delete_all(served: Served) -> list[dict[str, object]]:
@@ -61,10 +62,16 @@ def scribble(path: Path) -> None:
     path.with_name("pynet.db-wal").write_bytes(b"\xff" * 8192)
 
 
+def delete(path: Path) -> None:
+    """Remove every file of the database."""
+    for file in path.parent.glob("pynet.db*"):
+        file.unlink()
+
+
 LOSSES: dict[str, Callable[[Path], object]] = {
     "header and log": scribble,
     "noise": lambda path: path.write_bytes(b"\xff" * 8192),
-    "file": lambda path: [file.unlink() for file in path.parent.glob("pynet.db*")],
+    "file": delete,
     "folder": lambda path: shutil.rmtree(path.parent),
 }
 
@@ -102,15 +109,14 @@ def test_a_state_that_is_deleted_under_the_running_process_is_written_again(serv
 def test_a_full_disk_fails_the_call_and_leaves_nothing(served: Served) -> None:
     """The engine shows the sentence; what had been made is taken back, and the next call succeeds."""
     filler = fill(served.state.parent)
-    before = look()
-    number = 10
-    while not (reply := create(served, f"{number:064x}", number)):
-        number, before = number + 1, look()  # the log may have some room left in it
+    number, before = 10, look()
+    while not (reply := create(served, f"{number:02x}" * 32, number, ballast="x" * 900_000)):
+        number, before = number + 1, look()  # there is room in the log
 
     assert "the disk is full" in str(reply["Err"])
     assert look() == before
     filler.unlink()
-    assert create(served, f"{number:064x}", number) == {}
+    assert create(served, f"{number:02x}" * 32, number) == {}
 
 
 def test_a_backup_of_the_running_service_comes_back(served: Served, tmp_path_factory: pytest.TempPathFactory) -> None:
