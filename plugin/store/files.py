@@ -5,8 +5,10 @@ is no name. Between "set the old one aside" and "the new one is there" a crash l
 that only has to be renamed; ``finish`` does that at the next start.
 """
 
+import ctypes
 import os
 import sqlite3
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -18,6 +20,10 @@ from plugin.store.schema import migrate, sqlite_errors
 
 COMPANIONS = ("-wal", "-shm")  # of a database in WAL mode; the log goes first, a database never meets another's log
 NEW, READY = ".new", ".ready"
+_AT_FDCWD, _STATX_INO, _STATX_SIZE = -100, 0x100, 256  # fcntl.h, linux/stat.h
+_Statx = ctypes.c_char * _STATX_SIZE
+_WHICH = struct.Struct("=32xQ96xII")  # stx_ino, stx_dev_major, stx_dev_minor of struct statx
+_statx = ctypes.CDLL(None).statx
 STAMP = "%Y%m%dT%H%M%S.%fZ"
 
 
@@ -137,6 +143,19 @@ def set_aside(path: Path, why: str) -> Path | None:
     pairs = zip((*companions(path), path), (*companions(aside), aside), strict=True)
     moved = [old.rename(new) for old, new in pairs if old.exists()]
     return aside if moved else None
+
+
+def identity(path: bytes) -> tuple[int, int, int] | None:
+    """Return device and inode of a file; None when there is none.
+
+    By statx(2), which does not ask for the time of the last change: to a kernel of 6.13 or later the question means
+    that the next write must note a new one, which makes a commit on ext4 30 µs slower than this does.
+    """
+    found = _Statx()
+    if _statx(_AT_FDCWD, path, 0, _STATX_INO, found) != 0:
+        return None
+    inode, major, minor = _WHICH.unpack_from(found)
+    return major, minor, inode
 
 
 def finish(path: Path) -> Path | None:

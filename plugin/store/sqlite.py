@@ -20,7 +20,7 @@ import structlog
 from plugin.errors import Busy, Failed, PynetError
 from plugin.store.base import ABSENT, Change, Event, R, StoreConflict, Versioned
 from plugin.store.codec import decode
-from plugin.store.files import beside, companions, create, file_errors, put_in_place
+from plugin.store.files import beside, companions, create, file_errors, identity, put_in_place
 from plugin.store.schema import migrate, sqlite_errors
 from plugin.store.writes import Watches, Write, check, check_key, prepare
 
@@ -52,6 +52,7 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._names = [os.fsencode(name) for name in (path, *companions(path))]
         self._turn = threading.Lock()  # guards _writer; whoever holds it commits the whole queue
         self._queue: deque[_Job] = deque()
         self._slots = threading.BoundedSemaphore(READERS)
@@ -130,9 +131,9 @@ class SqliteStore:
                 raise
         return writer
 
-    def _files_now(self) -> Sequence[tuple[int, int] | None]:
+    def _files_now(self) -> Sequence[tuple[int, int, int] | None]:
         """Return which files have the names of the database and of its companions; None for no file."""
-        return [_identity(path) for path in (self._path, *companions(self._path))]
+        return [identity(path) for path in self._names]
 
     def _return_to_place(self) -> None:
         """Write everything to the path again when somebody deleted or replaced a file there; the caller has the turn.
@@ -167,7 +168,7 @@ class SqliteStore:
             self._writer.backup(copy)
         with file_errors("replace store", self._path):
             for path in (*companions(self._path), self._path):
-                if _identity(path) in self._files:
+                if identity(os.fsencode(path)) in self._files:
                     path.unlink(missing_ok=True)  # ours, and copied: it must not go aside as a part of another's
         aside = put_in_place(self._path, "foreign")
         log.error(
@@ -288,14 +289,6 @@ class SqliteStore:
             return self._idle.pop()
         except IndexError:
             return self._connect()
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _extend_log(path: Path) -> None:
