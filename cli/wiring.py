@@ -14,6 +14,7 @@ from netlink.kernel import Kernel
 from netlink.monitor import Monitor
 from netlink.nftables import Nftables, open_runner
 from netlink.relay import Relay
+from plugin.attempt import Workers
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
 from plugin.host_settings import HostSettings
@@ -40,10 +41,10 @@ def build(settings: Settings) -> Flask:
     lock_state(settings.state_dir)
     store: Store = timed("store", SqliteStore(settings.database))
     kernel: KernelPort = timed("netlink", Kernel())
-    nft = Nftables(open_runner())
-    firewall = timed("nft", Firewall(nft, settings.name))
     locks = Locks()
-    host = HostSettings(kernel, store)
+    nft = Nftables(open_runner())
+    firewall = timed("nft", Firewall(nft, settings.name, locks=locks))
+    host = HostSettings(kernel, store, locks)
     reaper = Reaper(kernel, firewall, store, locks)
     modes: dict[str, Mode] = {"bridge": BridgeMode(kernel, firewall, host, settings.name)}
     publisher = Publisher(kernel, Sockets(Relay()), firewall, Conntrack())
@@ -51,8 +52,8 @@ def build(settings: Settings) -> Flask:
     reaper.start()
     Watcher(kernel, firewall, Monitor(settings.name, "FORWARD", is_own=nft.is_own)).start()
     driver = Driver(store=store, modes=modes, settings=host, reaper=reaper, publisher=publisher, locks=locks)
-    ipam = Ipam(store, HostNetworks(), parse_supernets(settings.pools, _machine_id()))
-    return create_app(driver, ipam)
+    ipam = Ipam(store, HostNetworks(), parse_supernets(settings.pools, _machine_id()), reaper.debts)
+    return create_app(driver, ipam, Workers(most=2 * settings.threads))
 
 
 def _machine_id() -> str:

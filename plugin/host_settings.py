@@ -4,7 +4,7 @@ Forwarding is what makes a host a router. dockerd turns it on at its own start f
 IPv6 bridge network (moby drivers/bridge/setup_ip_forwarding.go); pynet does the same only where it is still off.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,6 +13,7 @@ import structlog
 from netlink.errors import KernelError
 from plugin.errors import PynetError
 from plugin.firewall.docker import docker_bridges
+from plugin.locks import Locks
 from plugin.model import Network
 from plugin.network_options import ISOLATED, NETWORK_OPTIONS, gateway_mode
 from plugin.options import read_options
@@ -43,9 +44,11 @@ class ChangedSetting:
 class HostSettings:
     """Turns forwarding on where a network needs it, and off again where pynet alone had turned it on."""
 
-    def __init__(self, kernel: Kernel, store: Store) -> None:
+    def __init__(self, kernel: Kernel, store: Store, locks: Locks | None = None) -> None:
         self._kernel = kernel
         self._store = store
+        self._locks = locks or Locks()  # "host settings" guards the settings that networks share, and _users
+        self._users: dict[str, Mapping[str, str]] = {}  # what networks made in this life need, by network id
 
     def prepare(self, network: Network, undo: Undo) -> None:
         """Set what ``network`` needs; raises ``KernelError``.
@@ -57,26 +60,41 @@ class HostSettings:
             if any(subnet.pool.version == 6 for subnet in network.subnets):
                 # The host asks for containers from the bridge's link-local address, and cannot before it is checked.
                 self._kernel.write_setting(f"net/ipv6/conf/{network.link}/accept_dad", "0")
-        for path, value in needed(network).items():
-            if path in FORWARDING.values() or not network.owns_link:
-                self._change(path, value, undo)
-            else:
-                self._kernel.write_setting(path, value)
+        with self._locks.hold("host settings"):
+            self._users[network.id] = needed(network)
+            undo.push(self._withdraw, network.id)
+            for path, value in needed(network).items():
+                if path in FORWARDING.values() or not network.owns_link:
+                    self._change(path, value)
+                else:
+                    self._kernel.write_setting(path, value)
 
-    def release(self, remaining: Sequence[Network]) -> None:
-        """Put back what none of the ``remaining`` networks needs, unless Docker's own bridges route by now."""
-        still = {path for network in remaining for path in needed(network)}
-        idle = [item.record for item in self._store.list(ChangedSetting) if item.record.path not in still]
-        for changed in idle:
-            if not self._others_route(changed.path):
-                self._restore(changed.path, changed.before)
+    def release(self, network_id: str, remaining: Callable[[], Sequence[Network]]) -> None:
+        """Put back what the network alone needed, unless Docker's own bridges route by now.
 
-    def _change(self, path: str, value: str, undo: Undo) -> None:
+        ``remaining`` are the networks that there are; those that are being made are known here.
+        """
+        with self._locks.hold("host settings"):
+            self._users.pop(network_id, None)
+            still = {path for network in remaining() for path in needed(network)}
+            still |= {path for paths in self._users.values() for path in paths}
+            idle = [item.record for item in self._store.list(ChangedSetting) if item.record.path not in still]
+            for changed in idle:
+                if not self._others_route(changed.path):
+                    self._restore(changed.path, changed.before)
+
+    def _withdraw(self, network_id: str) -> None:
+        """Take back what was prepared for a network that did not come to be."""
+        self.release(network_id, lambda: [network for network in self._stored() if network.id != network_id])
+
+    def _stored(self) -> list[Network]:
+        return [item.record for item in self._store.list(Network)]
+
+    def _change(self, path: str, value: str) -> None:
         before = self._kernel.read_setting(path)
         if before != "0":
             return
         self._store.transact(Put(ChangedSetting(path, before)))
-        undo.push(self._restore, path, before)
         self._kernel.write_setting(path, value)
         log.info("host setting changed", setting=path, before=before, after=value)
 

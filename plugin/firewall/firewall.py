@@ -5,7 +5,6 @@ ports of an endpoint, has its elements. So tables that somebody flushed can be w
 somebody owns something, and a little longer.
 """
 
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from netlink.setelem import ElementChange
 from plugin.firewall import docker
 from plugin.firewall.elements import docker_elements
 from plugin.firewall.ruleset import FAMILIES, Elements, changes, remove_text, tables_text
+from plugin.locks import Locks
 from plugin.ports import Nft
 
 log = structlog.get_logger()
@@ -25,13 +25,13 @@ LINGER = 2.5  # seconds that the tables outlive their last owner; another networ
 
 
 class Firewall:
-    """Two tables, called after this pynet. Every verb may raise ``KernelError`` and then has changed nothing."""
+    """Two tables, called after this pynet. Verbs may raise ``KernelError`` or ``Busy``: nothing is changed then."""
 
-    def __init__(self, nft: Nft, table: str, linger: float = LINGER) -> None:
+    def __init__(self, nft: Nft, table: str, linger: float = LINGER, locks: Locks | None = None) -> None:
         self._nft = nft
         self._table = table
         self._linger = linger
-        self._lock = threading.Lock()  # guards what is wanted, and the order of transactions on the tables
+        self._locks = locks or Locks()  # "firewall" guards what is wanted, and the order of transactions
         self._wanted: dict[str, Elements] = {}  # by owner
         self._docker: frozenset[str] = frozenset()
         self._rules: list[str] | None = None  # the static rules as the kernel listed them; None: no tables, or unknown
@@ -41,13 +41,13 @@ class Firewall:
 
     def load(self, wanted: Mapping[str, Elements]) -> None:
         """Take ``wanted`` as everything that is wanted, by owner, and write the tables anew."""
-        with self._lock:
+        with self._locks.hold("firewall"):
             self._wanted = dict(wanted)
             self._write()
 
     def put(self, owner: str, elements: Elements) -> None:
         """Let ``owner`` have these elements, and none that it had before."""
-        with self._lock:
+        with self._locks.hold("firewall"):
             before = self._wanted.get(owner)
             self._wanted[owner] = elements
             try:
@@ -61,7 +61,7 @@ class Firewall:
 
     def forget(self, *owners: str) -> None:
         """Take away what ``owners`` have, those that have something, in one transaction."""
-        with self._lock:
+        with self._locks.hold("firewall"):
             known = {owner: self._wanted.pop(owner) for owner in owners if owner in self._wanted}
             if not known:
                 return
@@ -76,7 +76,7 @@ class Firewall:
 
     def set_docker_bridges(self, names: frozenset[str]) -> None:
         """Keep networks from reaching Docker's own bridges ``names`` (the other way is closed to all)."""
-        with self._lock:
+        with self._locks.hold("firewall"):
             if names == self._docker:
                 return
             before, self._docker = self._docker, names
@@ -93,7 +93,7 @@ class Firewall:
         They go here, a while after their last owner, because the kernel takes longer for tables with their hooks than
         for everything else that creating a network needs.
         """
-        with self._lock:
+        with self._locks.hold("firewall"):
             if self._wanted:
                 if self._listed() != self._rules:
                     log.warning("nftables tables were changed by another program, written anew", table=self._table)

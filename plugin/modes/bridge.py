@@ -109,8 +109,8 @@ class BridgeMode:
         )
         self._firewall.put(pair.host, endpoint_elements(network, endpoint))
         undo.push(self._firewall.forget, pair.host)
+        undo.push(self._remove, pair.host)
         self._fresh_veth(pair)
-        undo.push(self._kernel.delete_link, pair.host)
         self._kernel.set_alias(pair.host, f"{self._owner}/endpoint/{endpoint.id}")
 
     def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
@@ -151,10 +151,14 @@ class BridgeMode:
             mac = next(entry.mac for entry in self._kernel.links() if entry.name == link)
             return replace(network, owns_link=False, found=found, mac=mac)
         mac = _bridge_mac(network.id)
+        undo.push(self._remove, link)  # before: an answer that is lost leaves open whether it was made
         self._fresh_bridge(link, mac, options[MTU] or DEFAULT_MTU)
-        undo.push(self._kernel.delete_link, link)
         self._kernel.set_alias(link, f"{self._owner}/network/{network.id}")
         return replace(network, mac=mac)
+
+    def _remove(self, link: str) -> None:
+        with suppress(Missing):
+            self._kernel.delete_link(link)
 
     def _fresh_bridge(self, name: str, mac: str, mtu: int) -> None:
         """Make the bridge; one of that name is left from a request that was killed, as the name comes from the id."""
