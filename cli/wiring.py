@@ -5,6 +5,7 @@ from pathlib import Path
 
 from flask import Flask
 
+from cli.engine import Engine
 from cli.settings import Settings
 from handlers.app import create_app
 from netlink.conntrack import Conntrack
@@ -15,6 +16,7 @@ from netlink.monitor import Monitor
 from netlink.nftables import Nftables, open_runner
 from netlink.relay import Relay
 from plugin.attempt import Workers
+from plugin.collector import Collector
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
 from plugin.host_settings import HostSettings
@@ -53,6 +55,8 @@ def build(settings: Settings) -> Flask:
     Watcher(kernel, firewall, Monitor(settings.name, "FORWARD", is_own=nft.is_own)).start()
     driver = Driver(store=store, modes=modes, settings=host, reaper=reaper, publisher=publisher, locks=locks)
     ipam = Ipam(store, HostNetworks(), parse_supernets(settings.pools, _machine_id()), reaper.debts)
+    if settings.docker_socket:
+        Collector(Engine(settings.docker_socket), driver, ipam, store, settings.docker_grace).start()
     return create_app(driver, ipam, Workers(most=2 * settings.threads))
 
 
