@@ -39,9 +39,9 @@ class VethPair:
 class Kernel:
     """The network namespace that this process lives in. Every verb may raise ``KernelError``."""
 
-    def __init__(self) -> None:
+    def __init__(self, requests: request.Requests | None = None) -> None:
         self._local = threading.local()
-        self._requests = request.Requests()
+        self._requests = requests or request.Requests()
 
     @contextmanager
     def _handle(self, action: str) -> Iterator[IPRoute]:

@@ -92,9 +92,9 @@ def open_runner() -> Runner:
 class Nftables:
     """Transactions and listings; errors are told apart by what the kernel said."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, elements: SetElements | None = None) -> None:
         self._runner = runner
-        self._elements = SetElements()
+        self._elements = elements or SetElements()
         self._lock = threading.Lock()  # guards _elements
 
     def is_own(self, port: int) -> bool:
@@ -113,8 +113,12 @@ class Nftables:
 
     def change(self, table: str, changes: Sequence[ElementChange]) -> None:
         """Add and delete elements as one transaction; ``Missing`` when a table, set or element is not there."""
-        with self._lock:
+        if not self._lock.acquire(timeout=remaining(DEADLINE)):
+            raise KernelError(f"change elements of nftables table '{table}': another transaction does not end")
+        try:
             self._elements.change(table, changes)
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """Close the socket for elements; the next change opens another."""

@@ -37,6 +37,7 @@ class Firewall:
         self._rules: list[str] | None = None  # the static rules as the kernel listed them; None: no tables, or unknown
         self._written = False  # whether the tables are in the kernel, as far as is known
         self._accepted = False  # whether the accepts beside Docker's rules were seen there
+        self._doubtful = False  # whether a change was refused, or done and its answer lost
         self._idle_since = 0.0  # when the last owner went, by the monotonic clock
 
     def load(self, wanted: Mapping[str, Elements]) -> None:
@@ -55,6 +56,7 @@ class Firewall:
                 if not self._accepted or _own_names(elements):
                     self._accept()
             except KernelError:
+                self._doubtful = True
                 del self._wanted[owner]
                 self._wanted |= {} if before is None else {owner: before}
                 raise
@@ -70,6 +72,7 @@ class Firewall:
                 if any(map(_own_names, known.values())):
                     self._accept()
             except KernelError:
+                self._doubtful = True
                 self._wanted |= known
                 raise
             self._idle_since = time.monotonic()
@@ -95,7 +98,10 @@ class Firewall:
         """
         with self._locks.hold("firewall"):
             if self._wanted:
-                if self._listed() != self._rules:
+                if self._doubtful:
+                    log.info("nftables tables written anew after a change that failed", table=self._table)
+                    self._write()
+                elif self._listed() != self._rules:
                     log.warning("nftables tables were changed by another program, written anew", table=self._table)
                     self._write()
                 self._accept()
@@ -113,6 +119,7 @@ class Firewall:
             self._write()
 
     def _write(self) -> None:
+        self._doubtful = False
         if self._wanted:
             self._nft.apply(tables_text(self._table, [*self._wanted.values(), docker_elements(self._docker)]))
             self._written = True

@@ -8,6 +8,7 @@ from netlink.holds import Sockets
 from netlink.kernel import Kernel
 from netlink.nftables import Nftables, open_runner
 from netlink.relay import Relay
+from netlink.request import Requests
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
 from plugin.host_settings import HostSettings
@@ -33,9 +34,9 @@ from tests.kernel.container import Container, sh
 class Pynet:
     """A driver on this test's kernel, and what the engine does with its answers."""
 
-    def __init__(self) -> None:
-        self.store, self.kernel, self.locks = MemoryStore(), Kernel(), Locks()
-        self.nft = Nftables(open_runner())
+    def __init__(self, requests: Requests | None = None, nft: Nftables | None = None) -> None:
+        self.store, self.kernel, self.locks = MemoryStore(), Kernel(requests), Locks()
+        self.nft = nft or Nftables(open_runner())
         self.firewall = Firewall(self.nft, "pynet", linger=0)
         settings = HostSettings(self.kernel, self.store)
         self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
