@@ -136,7 +136,7 @@ class Driver:
         endpoint = endpoint_of(request)
         with self._create(*_locks_of(request)) as undo:
             network = self._network(request.network_id)
-            if self._debts.owes(f"endpoint {endpoint.id}"):
+            if self._debts.owes(f"endpoint {endpoint.key}"):
                 self._remove_endpoint(EndpointRef(endpoint.network_id, endpoint.id))
             self._touch(endpoint.id)
             known = self._store.get(Endpoint, endpoint.key)
@@ -151,7 +151,7 @@ class Driver:
 
     def delete_endpoint(self, request: EndpointRef) -> None:
         """Remove an endpoint; one that nobody knows is gone already."""
-        name = f"endpoint {request.endpoint_id}"
+        name = f"endpoint {request.network_id}/{request.endpoint_id}"
         self._remove(name, lambda: self._remove_endpoint(request), *_locks_of(request))
 
     def endpoint_oper_info(self, request: EndpointRef) -> OperInfo:
@@ -178,7 +178,7 @@ class Driver:
         with self._create(*_locks_of(request)) as undo:
             network = self._network(request.network_id)
             endpoint = self._endpoint(request.network_id, request.endpoint_id)
-            self._debts.forgive(f"ports of {endpoint.id}")
+            self._debts.forgive(f"ports of {endpoint.key}")
             self._touch(endpoint.id)
 
             def save(published: tuple[Published, ...]) -> None:
@@ -192,7 +192,7 @@ class Driver:
         """Withdraw the endpoint's ports; after a restart of the engine Leave or DeleteEndpoint comes without Revoke."""
         if not self._publisher.publishes(request.endpoint_id):
             return
-        name = f"ports of {request.endpoint_id}"
+        name = f"ports of {request.network_id}/{request.endpoint_id}"
         self._remove(name, lambda: self._withdraw(request), *_locks_of(request))
 
     # --- what the engine forgot ----------------------------------------------------------------
@@ -263,7 +263,7 @@ class Driver:
             links = self._mode(network.record).delete_endpoint(network.record, known.record)
             self._bury(links, Remove(Endpoint, known.record.key))
         for owed in ("endpoint", "ports of"):
-            self._debts.forgive(f"{owed} {request.endpoint_id}")
+            self._debts.forgive(f"{owed} {request.network_id}/{request.endpoint_id}")
 
     def _withdraw(self, request: EndpointRef) -> None:
         known = self._store.get(Endpoint, f"{request.network_id}/{request.endpoint_id}")
@@ -312,7 +312,7 @@ class Driver:
 
     def _endpoint(self, network_id: str, endpoint_id: str) -> Endpoint:
         known = self._store.get(Endpoint, f"{network_id}/{endpoint_id}")
-        if self._debts.owes(f"endpoint {endpoint_id}"):
+        if self._debts.owes(f"endpoint {network_id}/{endpoint_id}"):
             raise NotFound(f"endpoint '{endpoint_id[:12]}' of network '{network_id[:12]}' is being removed")
         if known is None:
             raise NotFound(f"endpoint '{endpoint_id[:12]}' of network '{network_id[:12]}' is not known to pynet")

@@ -36,7 +36,7 @@ def network(number: int, *, must_succeed: bool = True) -> Request:
     return call(
         NET + "CreateNetwork",
         must_succeed=must_succeed,
-        NetworkID=_network_id(number),
+        NetworkID=network_id(number),
         Options=options,
         IPv4Data=[pool],
         IPv6Data=[],
@@ -124,13 +124,13 @@ def _nearly(dice: random.Random) -> Request:
     return Request(method, json.dumps(body).encode())
 
 
-def _network_id(number: int) -> str:
+def network_id(number: int) -> str:
     """Return an id of 64 characters, or every third of 25 as swarm makes them."""
     return f"x{number:02d}k2mz9q1w7e5r3t8y6u0ip2a"[:25] if number % 3 == 0 else f"{number:02x}" * 32
 
 
 def _ids(number: int, index: int) -> dict[str, Any]:
-    return {"NetworkID": _network_id(number), "EndpointID": f"{number:02x}{index:04x}" + "e0" * 29}
+    return {"NetworkID": network_id(number), "EndpointID": f"{number:02x}{index:04x}" + "e0" * 29}
 
 
 def _ports(index: int) -> dict[str, Any]:

@@ -73,13 +73,13 @@ class Disorder(RuleBasedStateMachine):
     def create_endpoint(self, net: int, end: int, mac: str | None, breaks: int) -> None:
         interface = Interface(IPv4Interface(f"10.{net}.0.{end + 2}/24"), mac_address=mac)
         request = CreateEndpoint(NETWORKS[net], self._endpoint(net, end), interface)
-        if not self._stands("network", request.network_id, Network, request.network_id):
+        if not self._stands(Network, request.network_id):
             with pytest.raises(NotFound):
                 self.world.driver.create_endpoint(request)
             return
         known = self.world.store.get(Endpoint, f"{request.network_id}/{request.endpoint_id}")
         differs = known is not None and known.record.mac != (mac or f"02:42:0a:{net:02x}:00:{end + 2:02x}")
-        if differs and not self._is_owed("endpoint", request.endpoint_id):
+        if differs and not self._is_owed("endpoint", f"{request.network_id}/{request.endpoint_id}"):
             with pytest.raises(Conflict):
                 self.world.driver.create_endpoint(request)
             return
@@ -195,14 +195,12 @@ class Disorder(RuleBasedStateMachine):
     def _is_owed(self, what: str, identity: str) -> bool:
         return self.world.reaper.debts.owes(f"{what} {identity}")
 
-    def _stands(self, what: str, identity: str, kind: type[Network] | type[Endpoint], key: str) -> bool:
-        return self.world.store.get(kind, key) is not None and not self._is_owed(what, identity)
+    def _stands(self, kind: type[Network] | type[Endpoint], key: str) -> bool:
+        return self.world.store.get(kind, key) is not None and not self._is_owed(kind.kind, key)
 
     def _joinable(self, net: int, end: int) -> bool:
-        identity = self._endpoint(net, end)
-        return self._stands("network", NETWORKS[net], Network, NETWORKS[net]) and self._stands(
-            "endpoint", identity, Endpoint, f"{NETWORKS[net]}/{identity}"
-        )
+        key = f"{NETWORKS[net]}/{self._endpoint(net, end)}"
+        return self._stands(Network, NETWORKS[net]) and self._stands(Endpoint, key)
 
     def _reference(self, net: int, end: int) -> EndpointRef:
         return EndpointRef(NETWORKS[net], self._endpoint(net, end))
