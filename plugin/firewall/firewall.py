@@ -119,16 +119,15 @@ class Firewall:
             self._write()
 
     def _write(self) -> None:
-        self._doubtful = False
         if self._wanted:
             self._nft.apply(tables_text(self._table, [*self._wanted.values(), docker_elements(self._docker)]))
-            self._written = True
+            self._written, self._doubtful = True, False
             self._rules = self._listed()
             self._accept()
         else:
             self._nft.apply(remove_text(self._table))
             self._withdraw_accepts()
-            self._written, self._rules = False, None
+            self._written, self._doubtful, self._rules = False, False, None
 
     def _listed(self) -> list[str] | None:
         """Return both tables as the kernel has them, without elements."""

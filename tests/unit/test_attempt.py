@@ -1,13 +1,14 @@
 """A caller is answered in time, and what is done too late is settled."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
 
 from netlink.deadline import deadline, remaining
+from netlink.setelem import ElementChange
 from plugin.attempt import Overdue, Workers, commit
 from plugin.errors import Busy, Failed, NotFound
 from plugin.messages import NetworkRef, ReleaseAddress, ReleasePool
@@ -50,8 +51,8 @@ class HangingNft(FakeNft):
 
     gate: Callable[[], None] | None = None
 
-    def apply(self, text: str) -> None:
-        super().apply(text)
+    def change(self, table: str, changes: Sequence[ElementChange]) -> None:
+        super().change(table, changes)
         if self.gate:
             self.gate()
 
