@@ -10,6 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Collection
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,9 @@ def _foreign_pools(network: dict[str, Any]) -> list[str]:
     ipam = network.get("IPAM") or {}
     if ipam.get("Driver") in OWN_ADDRESSES:
         return []
-    return [str(entry["Subnet"]) for entry in ipam.get("Config") or () if entry.get("Subnet")]
+    # What the user typed stands there as it was typed.
+    subnets = (entry.get("Subnet") for entry in ipam.get("Config") or ())
+    return [str(ip_network(subnet, strict=False)) for subnet in subnets if subnet]
 
 
 def endpoint_names() -> dict[str, tuple[str, str]]:

@@ -51,7 +51,14 @@ class Attempt(Generic[T]):
             self._error = error
         self._ended.set()
         if self._given_up:
-            log.warning("ended after its caller was answered", error=str(self._error) if self._error else None)
+            notes = getattr(self._error, "__notes__", None)
+            details = {"notes": notes} if notes else {}
+            log.warning("ended after its caller was answered", error=str(self._error or "none"), **details)
+
+    @property
+    def hangs(self) -> bool:
+        """Whether its caller has given up, and it goes on."""
+        return self._given_up
 
     def commit(self) -> None:
         """Claim that the work is done; the caller will get its result.
@@ -98,6 +105,12 @@ def commit() -> None:
     attempt = _current.get()
     if attempt is not None:
         attempt.commit()
+
+
+def hanging() -> Callable[[], bool]:
+    """Return what says whether the work of this request hangs; what happens outside of requests never does."""
+    attempt = _current.get()
+    return (lambda: False) if attempt is None else lambda: attempt.hangs
 
 
 class Workers:

@@ -21,7 +21,7 @@ import structlog
 from netlink.deadline import deadline
 from netlink.errors import KernelError
 from plugin.errors import PynetError
-from plugin.messages import EndpointRef, NetworkRef
+from plugin.messages import EndpointRef, NetworkRef, Subnet
 from plugin.model import Endpoint, Network, Pool
 from plugin.store.base import Put, Store, Versioned
 
@@ -58,6 +58,11 @@ class KnownEngine:
     def key(self) -> str:
         """There is one."""
         return "engine"
+
+
+def _any_of_its_size(subnet: Subnet) -> str:
+    """Return what a user typed who asked for any pool of that size (29.0 and later), and what the engine shows then."""
+    return f"{'0.0.0.0' if subnet.version == 4 else '::'}/{subnet.prefixlen}"  # noqa: S104 - no address to bind
 
 
 class Engine(Protocol):
@@ -170,7 +175,7 @@ class Collector:
             if endpoint.network_id in seen.networks and endpoint.id not in seen.endpoints:
                 found[f"endpoint {endpoint.id}"] = self._endpoint(EndpointRef(endpoint.network_id, endpoint.id))
         for pool in here.pools:
-            if str(pool.record.subnet) not in seen.pools:
+            if seen.pools.isdisjoint((str(pool.record.subnet), _any_of_its_size(pool.record.subnet))):
                 found[f"pool {pool.record.id} {pool.revision}"] = self._pool(pool.record.id, pool.revision)
         return found
 

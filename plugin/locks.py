@@ -9,13 +9,15 @@ kernel itself makes one after the other). Other locks of this program guard a fe
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from netlink.deadline import remaining
+from plugin.attempt import hanging
 from plugin.errors import Busy
 
 DEADLINE = 20.0  # seconds for whoever has no deadline
+HANGING = 1.0  # seconds to wait for one that hangs; otherwise those that wait would take all threads
 ORDER = ("network", "endpoint", "link", "host settings", "firewall")
 
 
@@ -26,6 +28,7 @@ class Locks:
         self._deadline = deadline
         self._guard = threading.Lock()  # guards _locks
         self._locks: dict[str, tuple[threading.Lock, int]] = {}
+        self._holders: dict[str, Callable[[], bool]] = {}  # whether who holds it hangs
 
     @contextmanager
     def hold(self, *names: str) -> Iterator[None]:
@@ -45,11 +48,18 @@ class Locks:
     def _hold_one(self, name: str, until: float, patience: float) -> Iterator[None]:
         lock = self._enter(name)
         try:
-            if not lock.acquire(timeout=max(0.0, until - time.monotonic())):
-                raise Busy(f"{name} is busy with another request for more than {patience:.0f} s")
+            hangs = self._holders.get(name, lambda: False)()
+            if not lock.acquire(timeout=max(0.0, min(until - time.monotonic(), HANGING if hangs else patience))):
+                raise Busy(
+                    f"{name} is busy with a request that hangs"
+                    if hangs
+                    else f"{name} is busy with another request for more than {patience:.0f} s"
+                )
+            self._holders[name] = hanging()
             try:
                 yield
             finally:
+                del self._holders[name]
                 lock.release()
         finally:
             self._leave(name)

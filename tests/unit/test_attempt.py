@@ -195,6 +195,17 @@ def test_requests_for_other_networks_do_not_wait(gate: Gate) -> None:
     assert not gate.open.is_set()
 
 
+def test_who_meets_a_request_that_hangs_does_not_wait_long(gate: Gate) -> None:
+    """Once its caller was answered, others for the same network are refused at once and take no thread for long."""
+    world = World(HangingKernel(gate))
+    world.driver.create_network(rq.network())
+    with pytest.raises(Busy):
+        Workers(SHORT).attempt(lambda: world.driver.create_endpoint(rq.endpoint()))
+
+    with pytest.raises(Busy, match=r"network a1a1.* is busy with a request that hangs"):
+        world.driver.create_endpoint(rq.endpoint())
+
+
 def test_a_removal_that_finds_a_lock_held_is_done_later(gate: Gate) -> None:
     """DeleteNetwork while CreateEndpoint hangs: the engine takes both for done, and so they are in the end."""
     world = World(HangingKernel(gate))

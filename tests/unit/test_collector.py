@@ -104,6 +104,15 @@ def test_a_forgotten_pool_goes(scene: Scene) -> None:
     assert scene.left() == (1, 1, 0)
 
 
+def test_a_pool_of_any_subnet_of_its_size_is_known(scene: Scene) -> None:
+    """``--subnet 0.0.0.0/24`` is what the engine may show of it."""
+    scene.forgets(pools=frozenset({"0.0.0.0/24"}))
+    scene.collector.look(10)
+    scene.collector.look(10 + GRACE)
+
+    assert scene.left() == (1, 1, 1)
+
+
 def test_no_answer_begins_the_count_anew(scene: Scene) -> None:
     """An engine that is down or starting says nothing about what it knows."""
     scene.forgets(endpoints=frozenset())
