@@ -173,12 +173,13 @@ class Driver:
 
     def program_external_connectivity(self, request: ProgramExternalConnectivity) -> None:
         """Publish the endpoint's ports in the place of what it publishes now."""
-        if not request.options.port_map and not self._publisher.publishes(request.endpoint_id):
+        owed = f"ports of {request.network_id}/{request.endpoint_id}"
+        published = self._publisher.publishes(request.endpoint_id) or self._debts.owes(owed)
+        if not request.options.port_map and not published:
             return
         with self._create(*_locks_of(request)) as undo:
             network = self._network(request.network_id)
             endpoint = self._endpoint(request.network_id, request.endpoint_id)
-            self._debts.forgive(f"ports of {endpoint.key}")
             self._touch(endpoint.id)
 
             def save(published: tuple[Published, ...]) -> None:
@@ -187,6 +188,7 @@ class Driver:
 
             self._publisher.publish(network, endpoint, request.options, save)
             undo.push(self._withdraw, EndpointRef(endpoint.network_id, endpoint.id))
+            self._debts.forgive(owed)
 
     def revoke_external_connectivity(self, request: EndpointRef) -> None:
         """Withdraw the endpoint's ports; after a restart of the engine Leave or DeleteEndpoint comes without Revoke."""

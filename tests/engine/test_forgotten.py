@@ -53,11 +53,11 @@ def test_what_a_killed_engine_forgot_is_removed(asking: Scene) -> None:
 
 
 def test_what_lives_through_a_restart_of_the_engine_stays(asking: Scene) -> None:
-    """With ``--live-restore`` containers run on, and the engine knows them again when it answers."""
+    """With ``--live-restore`` containers run on, and the engine knows them, and the pool, again when it answers."""
     host = asking.host
     host.stop_engine()
     host.start_engine("--live-restore")
-    net = asking.network()
+    net = asking.network("--ipam-driver", asking.driver)
     one = asking.container(net, "-p", "8123:80")
     host.kill_engine()
     host.start_engine("--live-restore")

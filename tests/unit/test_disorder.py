@@ -30,7 +30,7 @@ from tests.fakes import World
 from tests.unit import requests as rq
 from tests.unit.test_background import restarted
 
-EXAMPLES = int(os.environ.get("PYNET_EXAMPLES", "50"))
+EXAMPLES = int(os.environ.get("PYNET_EXAMPLES", "100"))
 NETWORKS = ("a1" * 32, "x4k2mz9q1w7e5r3t8y6u0ip2a")  # the second as swarm makes them: 25 characters, base 36
 ENDPOINTS = ("e0" * 32, "f1" * 32)
 networks, endpoints = st.sampled_from([0, 1]), st.sampled_from([0, 1])
