@@ -22,15 +22,21 @@ ENVIRONMENT = {
 
 
 @pytest.fixture
-def asking(host: Host) -> Iterator[Scene]:
+def asker(host: Host) -> Iterator[Plugin]:
     """A second pynet, beside the one of all tests, that asks the engine."""
     plugin = Plugin(host, "asking", PYNET, ENVIRONMENT)
     plugin.start()
-    scene = Scene(host, "asking")
-    yield scene
-    scene.close()
+    yield plugin
     wait_until(lambda: "table inet asking" not in host.net("nft", "list", "ruleset"), "the tables to go", 10)
     plugin.stop()
+
+
+@pytest.fixture
+def asking(host: Host, asker: Plugin) -> Iterator[Scene]:
+    """Networks of the second pynet, and containers."""
+    scene = Scene(host, asker.name)
+    yield scene
+    scene.close()
 
 
 def held(host: Host) -> bool:
@@ -50,6 +56,19 @@ def test_what_a_killed_engine_forgot_is_removed(asking: Scene) -> None:
         wait_until(lambda: not held(host), "the forgotten port to be free")
         asking.close()
     assert "endpoint unknown to the engine removed" in host.log("asking").read_text()
+
+
+def test_a_network_that_was_removed_without_pynet_goes(asking: Scene, asker: Plugin) -> None:
+    """The engine removes a network although nobody answers, and never says so again."""
+    host = asking.host
+    with unchanged(host):
+        net = asking.network("--ipam-driver", asking.driver)
+        time.sleep(GRACE)  # in this time the engine was seen with the network, and is believed from then on
+        asker.kill()
+        asking.remove(net)
+        asker.start()
+        wait_until(lambda: "network unknown to the engine removed" in asker.log.read_text(), "the network to go")
+        wait_until(lambda: "pool unknown to the engine removed" in asker.log.read_text(), "its pool to go")
 
 
 def test_what_lives_through_a_restart_of_the_engine_stays(asking: Scene) -> None:
