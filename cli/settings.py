@@ -36,7 +36,31 @@ POOLS = Option(
     "10.200.0.0/13:24,172.24.0.0/13:24 (2,048 pools each) or a /48 of this host's own in /64s",
 )
 
-SETTINGS: tuple[Option[Any], ...] = (SOCKET, STATE_DIR, LOG_LEVEL, LOG_FORMAT, THREADS, POOLS)
+DOCKER_SOCKET = Option(
+    "PYNET_DOCKER_SOCKET",
+    lambda text: Path(text) if text else None,
+    None,
+    "a path",
+    "socket of the Docker Engine, to find what it forgot without saying so after a crash; without it nobody asks",
+)
+DOCKER_GRACE = Option(
+    "PYNET_DOCKER_GRACE",
+    integer(1, 86400),
+    60,
+    "a number of seconds from 1 to 86400",
+    "how long a network or an endpoint must be unknown to the engine before it is removed",
+)
+
+SETTINGS: tuple[Option[Any], ...] = (
+    SOCKET,
+    STATE_DIR,
+    LOG_LEVEL,
+    LOG_FORMAT,
+    THREADS,
+    POOLS,
+    DOCKER_SOCKET,
+    DOCKER_GRACE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +73,8 @@ class Settings:
     log_format: str
     threads: int
     pools: str
+    docker_socket: Path | None
+    docker_grace: int
 
     @property
     def database(self) -> Path:

@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 from flask import Flask
 
+from cli.engine import Engine
 from cli.settings import Settings
 from handlers.app import create_app
 from netlink.conntrack import Conntrack
@@ -16,6 +17,8 @@ from netlink.kernel import Kernel
 from netlink.monitor import Monitor
 from netlink.nftables import Nftables, open_runner
 from netlink.relay import Relay
+from plugin.attempt import Workers
+from plugin.collector import Collector
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
 from plugin.host_settings import HostSettings
@@ -62,9 +65,9 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     supernets = parse_supernets(settings.pools, _machine_id())
     rebuild = rebuilder(kernel, nft, settings.name, supernets)
     store: Store = dress("store", open_store(settings.database, KINDS, rebuild))
-    firewall = Firewall(nft, settings.name)
     locks = Locks()
-    host = HostSettings(kernel, store)
+    firewall = Firewall(nft, settings.name, locks=locks)
+    host = HostSettings(kernel, store, locks)
     reaper = Reaper(kernel, firewall, store, locks)
     modes: dict[str, Mode] = {"bridge": BridgeMode(kernel, firewall, host, settings.name)}
     sockets, conntrack = dress("sockets", Sockets(Relay())), dress("conntrack", Conntrack())
@@ -77,8 +80,10 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     reaper.start()
     Watcher(kernel, firewall, reconciler, monitor).start()
     driver = Driver(store=store, modes=modes, settings=host, reaper=reaper, publisher=publisher, locks=locks)
-    ipam = Ipam(store, HostNetworks(), supernets)
-    return create_app(driver, ipam, reconciler)
+    ipam = Ipam(store, HostNetworks(), supernets, reaper.debts)
+    if settings.docker_socket:
+        Collector(Engine(settings.docker_socket), driver, ipam, store, settings.docker_grace).start()
+    return create_app(driver, ipam, reconciler, Workers(most=2 * settings.threads))
 
 
 def _machine_id() -> str:

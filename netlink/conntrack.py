@@ -9,6 +9,7 @@ import struct
 from collections.abc import Collection, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from netlink.deadline import remaining
 from netlink.dump import PATIENCE
 from netlink.errors import kernel_errors
 from netlink.wire import (
@@ -57,7 +58,7 @@ class Conntrack:
 
 def _open() -> socket.socket:
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
-    sock.settimeout(PATIENCE)
+    sock.settimeout(remaining(PATIENCE))
     sock.bind((0, 0))
     return sock
 

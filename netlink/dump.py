@@ -10,6 +10,7 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 
+from netlink.deadline import remaining
 from netlink.wire import (
     NLM_F_DUMP,
     NLM_F_DUMP_INTR,
@@ -109,7 +110,7 @@ def _dump_once(request: int, body: bytes) -> tuple[list[bytes], bool]:
     bodies: list[bytes] = []
     interrupted = False
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
-        sock.settimeout(PATIENCE)
+        sock.settimeout(remaining(PATIENCE))
         sock.bind((0, 0))
         sock.send(message(request, NLM_F_DUMP, body))
         while True:

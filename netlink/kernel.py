@@ -44,11 +44,11 @@ class Kernel:
     is changed here, so that a monitor can tell it from what others do.
     """
 
-    def __init__(self, group: int = 0, doings: Doings | None = None) -> None:
+    def __init__(self, group: int = 0, doings: Doings | None = None, requests: request.Requests | None = None) -> None:
         self._group = group
         self._doings = doings or Doings()
         self._local = threading.local()
-        self._requests = request.Requests()
+        self._requests = requests or request.Requests()
 
     @contextmanager
     def _handle(self, action: str) -> Iterator[IPRoute]:

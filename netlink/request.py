@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Interface, IPv6Interface
 
+from netlink.deadline import remaining
 from netlink.dump import (
     ADDRESS_BODY,
     IFA_ADDRESS,
@@ -125,6 +126,7 @@ class Requests:
     def send(self, request: bytes) -> None:
         """Send a request and wait for its acknowledgement; raises OSError when the kernel refuses it."""
         with self._socket() as sock:
+            sock.settimeout(remaining(PATIENCE))
             sock.send(request)
             answers = [error_number(body) for kind, _, body in messages(sock.recv(1 << 16)) if kind == NLMSG_ERROR]
         for number in answers:
@@ -151,6 +153,5 @@ class Requests:
 
 def _open() -> socket.socket:
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
-    sock.settimeout(PATIENCE)
     sock.bind((0, 0))
     return sock

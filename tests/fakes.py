@@ -280,16 +280,20 @@ class World:
     """A driver on an imaginary host."""
 
     def __init__(
-        self, kernel: FakeKernel | None = None, nft: FakeNft | None = None, store: FailingStore | None = None
+        self,
+        kernel: FakeKernel | None = None,
+        nft: FakeNft | None = None,
+        store: FailingStore | None = None,
+        locks: Locks | None = None,
     ) -> None:
         self.steps = kernel.steps if kernel else Steps()
         self.kernel = kernel or FakeKernel(self.steps)
         self.nft = nft or FakeNft(self.steps)
         self.failing_store = store or FailingStore(self.steps)
         self.store: Store = self.failing_store
-        self.locks = Locks(deadline=1)
-        self.firewall = Firewall(self.nft, "pynet", linger=0)
-        self.settings = HostSettings(self.kernel, self.store)
+        self.locks = locks or Locks(deadline=1)
+        self.firewall = Firewall(self.nft, "pynet", linger=0, locks=self.locks)
+        self.settings = HostSettings(self.kernel, self.store, self.locks)
         self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
         self.sockets, self.conntrack = FakeSockets(self.steps), FakeConntrack()
         self.publisher = Publisher(self.kernel, self.sockets, self.firewall, self.conntrack)
@@ -324,7 +328,8 @@ class World:
         return [[item.record for item in self.failing_store.real.list(kind)] for kind in kinds]
 
     def bury(self) -> None:
-        """Do at once what the reaper and the watcher do in the background."""
+        """Do at once what happens in the background: removals that are owed, the reaper, the watcher."""
+        self.reaper.debts.settle()
         for item in self.store.list(Tombstone):
             self.reaper.clear(item.record.link)
         self.firewall.heal()

@@ -111,8 +111,8 @@ class BridgeMode:
         )
         self._firewall.put(pair.host, endpoint_elements(network, endpoint))
         undo.push(self._firewall.forget, pair.host)
+        undo.push(self._remove, pair.host)
         self._fresh_veth(pair)
-        undo.push(self._kernel.delete_link, pair.host)
         self._kernel.set_alias(pair.host, self._port_alias(network, endpoint))
 
     def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
@@ -163,8 +163,8 @@ class BridgeMode:
         """Make the bridge; it is pynet's own from then on, also in the place of one that was adopted."""
         options = read_options(NETWORK_OPTIONS, network.options)
         mac = _bridge_mac(network.id)
+        undo.push(self._remove, link)  # before: an answer that is lost leaves open whether it was made
         self._fresh_bridge(link, mac, options[MTU] or DEFAULT_MTU)
-        undo.push(self._kernel.delete_link, link)
         self._kernel.set_alias(link, self._alias(network))
         return replace(network, owns_link=True, found=(), mac=mac)
 
@@ -201,6 +201,10 @@ class BridgeMode:
         """Name the network too on a bridge that is not pynet's: that one has no alias of pynet's."""
         alias = f"{self._owner}/endpoint/{endpoint.id}"
         return alias if network.owns_link else f"{alias}/{network.id}"
+
+    def _remove(self, link: str) -> None:
+        with suppress(Missing):
+            self._kernel.delete_link(link)
 
     def _fresh_bridge(self, name: str, mac: str, mtu: int) -> None:
         """Make the bridge; one of that name is left from a request that was killed, as the name comes from the id."""

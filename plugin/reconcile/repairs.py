@@ -56,7 +56,7 @@ class Repairs:
             wanted = mode.desired(network, ends)
             for setting in wanted.settings:
                 if setting.link == finding.link:
-                    self._settings.set(network, setting, undo)
+                    self._settings.set(network, setting)
             for link, address in wanted.addresses:
                 if link == finding.link and not address.is_link_local:
                     self._kernel.add_address(link, address)
@@ -100,7 +100,7 @@ class Repairs:
 
     def _set(self, finding: f.SettingChanged, desired: Desired) -> None:
         wanted = next(setting for setting in desired.settings if setting.path == finding.path)
-        self._settings.set(self._network(finding), wanted, Undo())
+        self._settings.set(self._network(finding), wanted)
 
     def _hold(self, finding: f.PortNotHeld, _: Desired) -> None:
         endpoint = self._store.get(Endpoint, f"{finding.network}/{finding.endpoint}")

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import structlog
 
+from netlink.deadline import remaining
 from plugin.errors import Busy, Failed, PynetError
 from plugin.store.base import ABSENT, Change, Event, R, StoreConflict, Versioned
 from plugin.store.codec import decode
@@ -95,14 +96,15 @@ class SqliteStore:
         """
         job = _Job(prepare(changes))
         self._queue.append(job)
-        if self._turn.acquire(timeout=TURN_WAIT):
+        patience = remaining(TURN_WAIT)
+        if self._turn.acquire(timeout=patience):
             try:
                 if not job.done.done():
                     self._commit_queue()
             finally:
                 self._turn.release()
         elif job.done.cancel():
-            raise Busy(f"write store '{self._path}': other writers kept it for more than {TURN_WAIT:.0f} s")
+            raise Busy(f"write store '{self._path}': other writers kept it for more than {patience:.0f} s")
         job.done.result()
 
     def watch(self, kind: type[R]) -> AbstractContextManager[Iterator[Event]]:
@@ -268,14 +270,19 @@ class SqliteStore:
     def _reader(self) -> Iterator[sqlite3.Connection]:
         if self._files_now() != self._files:
             self._wait_and_return()
-        with self._slots, sqlite_errors("read", self._path):
-            connection = self._take_reader()
-            try:
-                yield connection
-            finally:
-                self._idle.append(connection)
-                if self._closed:
-                    self._close_idle()
+        if not self._slots.acquire(timeout=remaining(TURN_WAIT)):
+            raise Busy(f"read store '{self._path}': other readers kept it too long")
+        try:
+            with sqlite_errors("read", self._path):
+                connection = self._take_reader()
+                try:
+                    yield connection
+                finally:
+                    self._idle.append(connection)
+                    if self._closed:
+                        self._close_idle()
+        finally:
+            self._slots.release()
 
     def _close_idle(self) -> None:
         with suppress(IndexError):  # close() and the last readers may empty it together

@@ -9,6 +9,7 @@ from netlink.holds import Sockets
 from netlink.kernel import Kernel
 from netlink.nftables import Nftables, open_runner
 from netlink.relay import Relay
+from netlink.request import Requests
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
 from plugin.host_settings import HostSettings
@@ -38,10 +39,17 @@ from tests.kernel.container import Container, sh
 class Pynet:
     """A driver on this test's kernel, and what the engine does with its answers."""
 
-    def __init__(self, store: MemoryStore | None = None, memory: dict[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        store: MemoryStore | None = None,
+        memory: dict[str, float] | None = None,
+        requests: Requests | None = None,
+        nft: Nftables | None = None,
+    ) -> None:
         owner, self.doings = Owner("pynet"), Doings(memory or dict.fromkeys((MADE, GONE, SET), 0.0))
-        self.store, self.kernel, self.locks = store or MemoryStore(), Kernel(owner.group, self.doings), Locks()
-        self.nft = Nftables(open_runner())
+        self.store, self.locks = store or MemoryStore(), Locks()
+        self.kernel = Kernel(owner.group, self.doings, requests)
+        self.nft = nft or Nftables(open_runner())
         self.firewall = Firewall(self.nft, "pynet", linger=0)
         settings = HostSettings(self.kernel, self.store)
         self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
