@@ -77,9 +77,8 @@ class Monitor:
 
         A container that comes or goes changes the carrier of its port; that is neither.
         """
-        if kind in {RTM_NEWLINK, RTM_DELLINK} and (_OWN_NAME.search(body) or (kind == RTM_DELLINK and _BRIDGE in body)):
-            what = MADE if kind == RTM_NEWLINK else GONE
-            return _lost(kind, body) and not self._doings.recent(what, parse_link(body).name)
+        if kind in {RTM_NEWLINK, RTM_DELLINK}:
+            return self._is_loss(kind, body)
         if kind == RTM_DELADDR:
             name = _name_of(ADDRESS_BODY.unpack_from(body)[4])
             return name.startswith("pn-") and not self._doings.recent(GONE, name)
@@ -87,6 +86,14 @@ class Monitor:
             is_host = (NETCONFA_IFINDEX, ALL_LINKS) in attributes(body[NETCONF_BODY:])
             return is_host and not any(self._doings.recent(SET, path) for path in FORWARDING)
         return False
+
+    def _is_loss(self, kind: int, body: bytes) -> bool:
+        """Names first: most of what is heard pynet did itself, and decoding costs more."""
+        found = _OWN_NAME.search(body)
+        if found is None:
+            return kind == RTM_DELLINK and _BRIDGE in body and body[0] == socket.AF_UNSPEC
+        name = found.group().rstrip(b"\0").decode()
+        return not self._doings.recent(MADE if kind == RTM_NEWLINK else GONE, name) and _lost(kind, body)
 
     def close(self) -> None:
         """Close the sockets."""
