@@ -54,7 +54,7 @@ def test_a_bridge_that_is_deleted_under_its_containers_comes_back(pynet_scene: S
     host.net("ip", "link", "del", bridge_of(host, net))
 
     wait_until(lambda: one.reaches(two.name), "the containers to talk again", 10)
-    assert one.seen_by(OUTSIDE4) == HOST4
+    wait_until(lambda: one.seen_by(OUTSIDE4) == HOST4, "the outside to be reached again", 10)
     repairs = json.loads(host.exec(PYNET[0], "status", "--json"))["Repairs"]
     assert repairs["LinkMissing"] >= 1
     assert repairs["LinkDetached"] >= 2
