@@ -7,13 +7,14 @@ import os
 import resource
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from cli.privileges import check_capabilities, drop_privileges
 from cli.settings import Settings, read_settings
-from cli.socket import bind_socket
+from cli.socket import listening
 from handlers.limits import LARGEST_HEAD, MOST_FIELDS
 from plugin.errors import PynetError
 
@@ -24,32 +25,50 @@ if TYPE_CHECKING:
 
 M_ARENA_MAX = -8  # malloc.h
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+GIVEN_UP = 20.0  # seconds
 
 
 def run(dress: "Dress | None" = None) -> None:
-    """Serve until SIGTERM; exits 1 with a sentence when the settings or the socket do not allow it.
+    """Serve until SIGTERM; exits 1 with a sentence when the settings or the sockets do not allow it.
 
     ``dress`` is what a test puts around the parts in the place of the clock, see ``cli.wiring``.
     """
+    signal.signal(signal.SIGTERM, _end)  # process 1 of a container ignores it otherwise
     try:
         settings = read_settings(os.environ)
         check_capabilities()
-        listener = bind_socket(settings.socket)
+        # The host's first: the engine asks for networks as soon as the other one accepts.
+        with listening([path for path in (settings.host_socket, settings.socket) if path]) as descriptors:
+            _prepare_process()
+            _application(settings, descriptors, dress).run()
     except PynetError as error:
-        raise click.ClickException(str(error)) from error
+        click.echo(f"Error: {error}", err=True)
+        _let_the_engine_give_up()
+        sys.exit(1)
+
+
+def _let_the_engine_give_up() -> None:
+    """Stay for a while, as process 1 of a container: the engine starts a managed plugin that ends again at once.
+
+    It does so for ever, and 20.10.24 then loses track of it: the next enable fails with "id already in use". A plugin
+    that does not listen is given up after 12 s, and stopped (moby plugin manager, pluginPostStart).
+    """
+    if os.getpid() == 1:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        signal.sigtimedwait({signal.SIGTERM}, GIVEN_UP)
+
+
+def _end(_signal: int, _frame: object) -> NoReturn:
+    sys.exit(0)
+
+
+def _prepare_process() -> None:
+    """Set what holds for the whole process; raises ``PynetError`` where the kernel does not allow it."""
     logging.basicConfig(level=logging.WARNING)  # for gunicorn's parent; the worker's lines have the form that is set
     _allow_many_files()
-    _drop_privileges()
+    drop_privileges()
     ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)  # an arena a thread would cost 9 MB
     sys.argv = [sys.argv[0]]  # gunicorn reads the command line of the process
-    _application(settings, listener.detach(), dress).run()
-
-
-def _drop_privileges() -> None:
-    try:
-        drop_privileges()
-    except PynetError as error:
-        raise click.ClickException(str(error)) from error
 
 
 def _allow_many_files() -> None:
@@ -58,7 +77,7 @@ def _allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _application(settings: Settings, descriptor: int, dress: "Dress | None") -> Any:
+def _application(settings: Settings, descriptors: Sequence[int], dress: "Dress | None") -> Any:
     from gunicorn.app.base import BaseApplication
 
     from cli.gunicorn_log import gunicorn_logger
@@ -67,9 +86,9 @@ def _application(settings: Settings, descriptor: int, dress: "Dress | None") -> 
         """gunicorn with one worker of many threads: locks, caches and state then live in one process."""
 
         def load_config(self) -> None:
-            hooks = {"pre_fork": _share_memory, "post_fork": _die_with_parent}
+            hooks = {"pre_fork": _share_memory, "post_fork": _die_with_parent, "worker_exit": _tidy}
             logger = {"logger_class": gunicorn_logger(settings.log_level)}
-            for key, value in (server_settings(descriptor, settings.threads) | hooks | logger).items():
+            for key, value in (server_settings(descriptors, settings.threads) | hooks | logger).items():
                 self.cfg.set(key, value)
 
         def load(self) -> "Flask":
@@ -82,12 +101,12 @@ def _application(settings: Settings, descriptor: int, dress: "Dress | None") -> 
     return Application()
 
 
-def server_settings(descriptor: int, threads: int) -> dict[str, Any]:
-    """Return gunicorn's settings for a listening socket; the tests serve with the same."""
+def server_settings(descriptors: Sequence[int], threads: int) -> dict[str, Any]:
+    """Return gunicorn's settings for listening sockets; the tests serve with the same."""
     from cli.worker import CONNECTIONS, PatientWorker
 
     return {
-        "bind": f"fd://{descriptor}",
+        "bind": [f"fd://{descriptor}" for descriptor in descriptors],
         "workers": 1,
         "worker_class": PatientWorker,
         "worker_connections": CONNECTIONS,
@@ -104,6 +123,14 @@ def _share_memory(_arbiter: object, _worker: object) -> None:
     """Keep the collector off what was loaded before the fork, so that both processes go on sharing those pages."""
     gc.collect()
     gc.freeze()
+
+
+def _tidy(_arbiter: object, worker: Any) -> None:
+    """Finish what is done after replies; a worker whose application did not load has nothing to finish."""
+    from cli.wiring import AT_END
+
+    if application := getattr(worker, "wsgi", None):
+        application.extensions[AT_END]()
 
 
 def _die_with_parent(_arbiter: object, _worker: object) -> None:

@@ -11,6 +11,14 @@ from plugin.options import Option, choice, integer, option_table, read_options
 SOCKET = Option(
     "PYNET_SOCKET", Path, Path("/run/docker/plugins/pynet.sock"), "a path", "unix socket; its name is the driver's name"
 )
+HOST_SOCKET = Option(
+    "PYNET_HOST_SOCKET",
+    lambda text: Path(text) if text else None,
+    None,
+    "a path",
+    "another unix socket that is served too; the managed plugin's lies in the host's folder of plugins, so that the "
+    "engine knows it as `pynet`, without a tag",
+)
 STATE_DIR = Option("PYNET_STATE_DIR", Path, Path("/var/lib/pynet"), "a path", "folder of the database, mode 0700")
 LOG_LEVEL = Option(
     "PYNET_LOG_LEVEL",
@@ -21,10 +29,11 @@ LOG_LEVEL = Option(
 )
 LOG_FORMAT = Option(
     "PYNET_LOG_FORMAT",
-    choice("auto", "text", "json"),
+    choice("auto", "text", "json", "engine"),
     "auto",
-    "auto, text or json",
-    "form of log lines; auto is text on a terminal and JSON elsewhere",
+    "auto, text, json or engine",
+    "form of log lines; auto is text on a terminal and JSON elsewhere, engine is for the log of dockerd, which has "
+    "times of its own",
 )
 THREADS = Option("PYNET_THREADS", integer(16, 256), 32, "16 to 256", "requests that are served at the same time")
 POOLS = Option(
@@ -51,8 +60,24 @@ DOCKER_GRACE = Option(
     "how long a network or an endpoint must be unknown to the engine before it is removed",
 )
 
+
+def _sysctl_dir(text: str) -> Path:
+    if not (Path(text) / "net/ipv4").is_dir():
+        raise ValueError(text)
+    return Path(text)
+
+
+SYSCTL_DIR = Option(
+    "PYNET_SYSCTL_DIR",
+    _sysctl_dir,
+    Path("/proc/sys"),
+    "a folder with the kernel's settings",
+    "where settings below `net` are changed; elsewhere than in the default where that is read-only",
+)
+
 SETTINGS: tuple[Option[Any], ...] = (
     SOCKET,
+    HOST_SOCKET,
     STATE_DIR,
     LOG_LEVEL,
     LOG_FORMAT,
@@ -60,6 +85,7 @@ SETTINGS: tuple[Option[Any], ...] = (
     POOLS,
     DOCKER_SOCKET,
     DOCKER_GRACE,
+    SYSCTL_DIR,
 )
 
 
@@ -68,6 +94,7 @@ class Settings:
     """The settings in force."""
 
     socket: Path
+    host_socket: Path | None
     state_dir: Path
     log_level: str
     log_format: str
@@ -75,6 +102,7 @@ class Settings:
     pools: str
     docker_socket: Path | None
     docker_grace: int
+    sysctl_dir: Path
 
     @property
     def database(self) -> Path:
@@ -99,5 +127,6 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 def describe(settings: Settings, declared: Sequence[Option[Any]]) -> str:
     """Return the values in force and the documentation table."""
-    lines = [f"{o.key}={getattr(settings, o.key.removeprefix('PYNET_').lower())}" for o in declared]
+    values = [(o.key, getattr(settings, o.key.removeprefix("PYNET_").lower())) for o in declared]
+    lines = [f"{key}={'' if value is None else value}" for key, value in values]
     return "\n".join([*lines, "", option_table(declared).replace("| option |", "| setting |")])

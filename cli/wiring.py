@@ -1,9 +1,12 @@
 """Puts the real parts together; everything below receives its collaborators from here."""
 
 import secrets
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import structlog
 from flask import Flask
 
 from cli.engine import Engine
@@ -11,6 +14,7 @@ from cli.settings import Settings
 from handlers.app import create_app
 from netlink.conntrack import Conntrack
 from netlink.doings import Doings
+from netlink.errors import KernelError
 from netlink.holds import Sockets
 from netlink.hostnet import HostNetworks
 from netlink.kernel import Kernel
@@ -42,6 +46,9 @@ from plugin.store.opening import open_store
 from plugin.timing import timed
 from plugin.watcher import Watcher
 
+log = structlog.get_logger()
+
+AT_END = "pynet.at_end"  # extension of the application: what to call when it has served its last request
 MACHINE_ID = Path("/etc/machine-id")
 T = TypeVar("T")
 
@@ -60,9 +67,9 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     """
     lock_state(settings.state_dir)
     owner, doings = Owner(settings.name), Doings()
-    kernel: KernelPort = dress("netlink", Kernel(owner.group, doings))
+    kernel: KernelPort = dress("netlink", Kernel(owner.group, doings, settings=settings.sysctl_dir))
     nft = dress("nft", Nftables(open_runner()))
-    supernets = parse_supernets(settings.pools, _machine_id())
+    supernets = parse_supernets(settings.pools, _machine_id(settings.state_dir))
     rebuild = rebuilder(kernel, nft, settings.name, supernets)
     store: Store = dress("store", open_store(settings.database, KINDS, rebuild))
     locks = Locks()
@@ -83,12 +90,28 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     ipam = Ipam(store, HostNetworks(), supernets, reaper.debts)
     if settings.docker_socket:
         Collector(Engine(settings.docker_socket), driver, ipam, store, settings.docker_grace).start()
-    return create_app(driver, ipam, reconciler, Workers(most=2 * settings.threads))
+    app = create_app(driver, ipam, reconciler, Workers(most=2 * settings.threads))
+    app.extensions[AT_END] = partial(_tidy, reaper, firewall)
+    return app
 
 
-def _machine_id() -> str:
-    """Return what tells this machine from others; without it every start has IPv6 pools of another prefix."""
+def _tidy(reaper: Reaper, firewall: Firewall) -> None:
+    """Do what waits in the background: a plugin that is removed next leaves nothing behind."""
+    reaper.stop()
     try:
-        return MACHINE_ID.read_text().strip() or secrets.token_hex(16)
-    except OSError:
-        return secrets.token_hex(16)
+        firewall.close()
+    except KernelError as error:
+        log.warning("nftables tables not removed", error=str(error))
+
+
+def _machine_id(state_dir: Path) -> str:
+    """Return what tells this machine from others; a container has none, so one is made up and kept with the state."""
+    kept = state_dir / MACHINE_ID.name
+    for file in (kept, MACHINE_ID):
+        with suppress(OSError):
+            if known := file.read_text().strip():
+                return known
+    made = secrets.token_hex(16)
+    with suppress(OSError):  # without it the next start has IPv6 pools of another prefix
+        kept.write_text(made + "\n")
+    return made
