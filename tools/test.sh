@@ -7,5 +7,6 @@ if [ "$(id -u)" -ne 0 ]; then
 else
     # Before the tests, so that a slow mirror is not a slow test; one that cannot be had is said there and skipped.
     .venv/bin/python -m tests.engine.lab.engines
+    tools/plugin.sh fetch
 fi
 exec .venv/bin/python -m pytest "$@"
