@@ -15,7 +15,7 @@ from plugin.store.codec import encode as encode_record
 from plugin.store.remote.address import Access, StoreAddress
 from plugin.store.remote.etcd_client import EtcdClient, decode, encode, next_prefix
 from plugin.store.remote.etcd_watch import watch_etcd
-from plugin.store.remote.mirror import Row
+from plugin.store.remote.seen import Row
 from plugin.store.remote.watching import Watchers
 from plugin.store.writes import Write, check, check_key, prepare
 

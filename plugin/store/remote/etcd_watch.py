@@ -10,7 +10,7 @@ from plugin.errors import Failed
 from plugin.store.base import Event, R, StoreAway
 from plugin.store.remote.etcd_client import EtcdClient, encode, next_prefix
 from plugin.store.remote.http import keep_alive, send, shut
-from plugin.store.remote.mirror import Mirror, Row
+from plugin.store.remote.seen import Row, Seen
 from plugin.store.remote.watching import Watch, Watchers
 
 CONNECT = 2.0  # seconds for an endpoint to begin a watch
@@ -49,7 +49,7 @@ class _Follower:
         self._store = store
         self._client = client
         self._kind = kind.kind
-        self._mirror = Mirror(kind, {row.key: row.revision for row in rows})
+        self._seen = Seen(kind, {row.key: row.revision for row in rows})
         self._revision = revision  # up to which everything has been handed over
         self._endpoint = client.http.first
 
@@ -94,7 +94,7 @@ class _Follower:
 
     def _hear(self, watch: Watch, result: dict[str, Any]) -> None:
         rows = [self._store.row_of_event(self._kind, event) for event in result.get("events", [])]
-        watch.publish([event for row in rows for event in self._mirror.apply(row)])
+        watch.publish([event for row in rows for event in self._seen.apply(row)])
         if rows:  # the header may be ahead of what has been told by now
             self._revision = max(self._revision, *(row.revision for row in rows))
         elif not result.get("created"):
@@ -107,5 +107,5 @@ class _Follower:
             reason = result.get("cancel_reason") or message.get("error", {}).get("message", "cancelled")
             raise Failed(f"watch store '{self._client.http.address}': {reason}")
         rows, revision = self._store.rows(self._kind)
-        watch.publish(self._mirror.replace(rows, revision))
+        watch.publish(self._seen.replace(rows, revision))
         self._revision = revision

@@ -17,7 +17,7 @@ class Row:
     body: str | None = None
 
 
-class Mirror:
+class Seen:
     """Revisions of the records of one kind, by key."""
 
     def __init__(self, kind: type[R], known: Mapping[str, int]) -> None:
