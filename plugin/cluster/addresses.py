@@ -41,7 +41,7 @@ from plugin.store.base import ABSENT, Put, Remove, StoreConflict
 from plugin.store.remote.patience import deadline, within
 
 SPACE = "pynet-cluster"  # begins the ids of pools that the cluster shares
-PATIENCE = 4.5  # seconds for a request: a join that cannot reach the cluster store fails within five
+PATIENCE = 4.0  # seconds for a request: a join that cannot reach the cluster store fails within five
 SETTLE = 2.0  # seconds for the kernel to delete a bridge
 NETWORK = Option(
     "pynet.network",

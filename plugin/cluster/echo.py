@@ -14,7 +14,7 @@ from plugin.store.base import Event, Put, Remove, Store
 
 log = structlog.get_logger()
 
-RETRY = 2.0  # seconds before a watch that could not begin is tried again
+RETRY = 1.0  # seconds before a watch that could not begin is tried again
 PATIENCE = 3.0  # seconds for the hosts to answer
 
 

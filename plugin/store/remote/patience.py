@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-OPERATION = 4.0  # seconds for one operation, with all its attempts; an election of etcd takes up to two
+OPERATION = 3.5  # seconds for one operation, with all its attempts; an election of etcd takes up to two
 AFTER_FAILURE = 1.0  # seconds for an operation after one that failed: the store is probably still away
 
 _until: ContextVar[float] = ContextVar("until")
