@@ -29,6 +29,7 @@ class ClusterHost:
     """
 
     kind: ClassVar[str] = "cluster-host"
+    vanishing: ClassVar[bool] = True  # without a transaction
 
     id: str
     name: str

@@ -10,16 +10,16 @@ import pytest
 from plugin.store.base import ClusterStore
 from plugin.store.remote.address import Access, parse_store_address
 from plugin.store.remote.open import open_cluster_store
-from tests.cluster.servers import Etcd
+from tests.cluster.servers import Etcd, ZooKeeper
 
 Opener = Callable[[], ClusterStore]
-STORES = ["etcd"]
+STORES = ["etcd", "zookeeper"]
 
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
     """Return a function that starts a kind of server when it is first wanted, and returns its URL."""
-    running: dict[str, Etcd] = {}
+    running: dict[str, Etcd | ZooKeeper] = {}
     with ExitStack() as stack:
 
         def url(kind: str) -> str:
@@ -32,7 +32,9 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         yield url
 
 
-def _made(_kind: str, folder: Path) -> Etcd:
+def _made(kind: str, folder: Path) -> Etcd | ZooKeeper:
+    if kind == "zookeeper":
+        return ZooKeeper(folder)
     return Etcd(folder)
 
 

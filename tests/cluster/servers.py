@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.engine.lab.process import wait_until
 
+CLASSES = "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar"  # the first names all others
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PRCTL = ctypes.CDLL(None).prctl
 
@@ -121,19 +122,15 @@ def zookeeper_missing() -> str:
 class ZooKeeper:
     """A ZooKeeper of one server, from Debian's package without its start script."""
 
-    CLASSES = ("zookeeper", "zookeeper-jute", "slf4j-api", "slf4j-simple", "netty-all", "log4j-1.2", "metrics-core",
-               "snappy-java", "commons-cli", "jackson-core", "jackson-databind", "jackson-annotations")  # fmt: skip
-
     def __init__(self, folder: Path) -> None:
         (port,) = free_ports(1)
         config = folder / "zoo.cfg"
         config.write_text(
-            f"tickTime=500\ndataDir={folder}/data\nclientPort={port}\nclientPortAddress=127.0.0.1\n"
+            f"tickTime=500\nmaxSessionTimeout=60000\ndataDir={folder}/data\nclientPort={port}\nclientPortAddress=127.0.0.1\n"
             "admin.enableServer=false\nforceSync=no\nmaxClientCnxns=0\n4lw.commands.whitelist=*\n"
         )
-        classes = ":".join(f"/usr/share/java/{name}.jar" for name in self.CLASSES)
         main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
-        argv = ["java", "-Xmx128m", "-Dzookeeper.log.dir=" + str(folder), "-cp", classes, main, str(config)]
+        argv = ["java", "-Xmx128m", "-Dzookeeper.log.dir=" + str(folder), "-cp", CLASSES, main, str(config)]
         self.server = Server(argv, port, folder / "zookeeper.log")
 
     def start(self) -> None:

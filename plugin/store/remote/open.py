@@ -10,6 +10,10 @@ def open_cluster_store(address: StoreAddress, access: Access) -> ClusterStore:
     Raises:
         InvalidRequest: a certificate cannot be read.
     """
+    if address.scheme == "zookeeper":
+        from plugin.store.remote.zookeeper import ZooKeeperStore
+
+        return ZooKeeperStore(address, access)
     from plugin.store.remote.etcd import EtcdStore
 
     return EtcdStore(address, access)
