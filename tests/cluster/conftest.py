@@ -3,28 +3,26 @@
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from plugin.store.base import ClusterStore
 from plugin.store.remote.address import Access, parse_store_address
 from plugin.store.remote.open import open_cluster_store
-from tests.cluster.servers import Etcd, ZooKeeper
+from tests.cluster.servers import KINDS, StoreServer, make_server
 
 Opener = Callable[[], ClusterStore]
-STORES = ["etcd", "zookeeper"]
 
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
     """Return a function that starts a kind of server when it is first wanted, and returns its URL."""
-    running: dict[str, Etcd | ZooKeeper] = {}
+    running: dict[str, StoreServer] = {}
     with ExitStack() as stack:
 
         def url(kind: str) -> str:
             if kind not in running:
-                running[kind] = _made(kind, tmp_path_factory.mktemp(kind))
+                running[kind] = make_server(kind, tmp_path_factory.mktemp(kind))
                 stack.callback(running[kind].kill)
                 running[kind].start()
             return running[kind].url
@@ -32,13 +30,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         yield url
 
 
-def _made(kind: str, folder: Path) -> Etcd | ZooKeeper:
-    if kind == "zookeeper":
-        return ZooKeeper(folder)
-    return Etcd(folder)
-
-
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=KINDS)
 def opener(request: pytest.FixtureRequest, servers: Callable[[str], str]) -> Iterator[Opener]:
     """Return a function that opens one store as often as there are hosts."""
     address = parse_store_address(f"{servers(request.param)}/test-{secrets.token_hex(6)}")

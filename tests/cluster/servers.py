@@ -1,6 +1,7 @@
 """Real servers of the cluster stores, on loopback, with data in a folder of the test; they end with the test run."""
 
 import ctypes
+import json
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.cluster.fake_consul import FakeConsul
 from tests.engine.lab.process import wait_until
 
 CLASSES = "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar"  # the first names all others
@@ -112,13 +114,6 @@ class Etcd:
         return "etcd://" + ",".join(f"127.0.0.1:{server.port}" for server in self.servers)
 
 
-def zookeeper_missing() -> str:
-    """Return why ZooKeeper cannot be started here, or nothing."""
-    if not shutil.which("java") or not Path("/usr/share/java/zookeeper.jar").exists():
-        return "the package zookeeper is not installed"
-    return ""
-
-
 class ZooKeeper:
     """A ZooKeeper of one server, from Debian's package without its start script."""
 
@@ -145,3 +140,53 @@ class ZooKeeper:
     def url(self) -> str:
         """PYNET_STORE without a prefix."""
         return f"zookeeper://127.0.0.1:{self.server.port}"
+
+
+class Consul:
+    """A Consul agent in its mode for development, which keeps nothing; no package of Debian has it."""
+
+    def __init__(self, folder: Path) -> None:
+        http, dns, rpc, serf, wan, grpc = free_ports(6)
+        ports = {
+            "http": http,
+            "dns": dns,
+            "server": rpc,
+            "serf_lan": serf,
+            "serf_wan": wan,
+            "grpc": grpc,
+            "grpc_tls": -1,
+        }
+        config = folder / "consul.json"
+        config.write_text(json.dumps({"ports": ports, "bind_addr": "127.0.0.1", "client_addr": "127.0.0.1"}))
+        self.server = Server(["consul", "agent", "-dev", "-config-file", str(config)], http, folder / "consul.log")
+
+    def start(self) -> None:
+        """Start the agent."""
+        self.server.start()
+
+    def kill(self) -> None:
+        """End the agent."""
+        self.server.kill()
+
+    @property
+    def url(self) -> str:
+        """PYNET_STORE without a prefix."""
+        return f"consul://127.0.0.1:{self.server.port}"
+
+
+StoreServer = Etcd | ZooKeeper | Consul | FakeConsul
+HAS_CONSUL = shutil.which("consul") is not None
+KINDS = ("etcd", "zookeeper", *(["consul"] if HAS_CONSUL else []), "fake-consul")
+
+
+def make_server(kind: str, folder: Path) -> StoreServer:
+    """Return a server that is not started yet."""
+    match kind:
+        case "etcd":
+            return Etcd(folder)
+        case "zookeeper":
+            return ZooKeeper(folder)
+        case "consul":
+            return Consul(folder)
+        case _:
+            return FakeConsul()

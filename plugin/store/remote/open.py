@@ -14,6 +14,10 @@ def open_cluster_store(address: StoreAddress, access: Access) -> ClusterStore:
         from plugin.store.remote.zookeeper import ZooKeeperStore
 
         return ZooKeeperStore(address, access)
+    if address.scheme == "consul":
+        from plugin.store.remote.consul import ConsulStore
+
+        return ConsulStore(address, access)
     from plugin.store.remote.etcd import EtcdStore
 
     return EtcdStore(address, access)

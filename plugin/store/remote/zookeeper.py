@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
-from urllib.parse import quote, unquote
 
 from kazoo import exceptions as zk
 from kazoo.client import KazooClient
@@ -22,6 +21,7 @@ from plugin.errors import Busy
 from plugin.store.base import ABSENT, Change, Event, R, Record, Versioned
 from plugin.store.codec import decode, encode
 from plugin.store.remote.address import Access, StoreAddress
+from plugin.store.remote.names import key_of, name_of
 from plugin.store.remote.patience import OPERATION, deadline, within
 from plugin.store.remote.seen import Row
 from plugin.store.remote.watching import Watchers
@@ -190,16 +190,6 @@ class ZooKeeperStore:
             paths = (self.folder(kind), self.pulse(kind), f"{self._root}/.clock")
             self.session.ask("write", *(lambda zoo, path=path: zoo.ensure_path_async(path) for path in paths))
             self._folders.add(kind)
-
-
-def name_of(key: str) -> str:
-    """Return the name of a node; empty names and some characters are not allowed (ZooKeeper docs, data model)."""
-    return "=" + quote(key, safe="")
-
-
-def key_of(name: str) -> str:
-    """Return the key of a node's name."""
-    return unquote(name[1:])
 
 
 def _names(keys: Sequence[str]) -> bytes:
