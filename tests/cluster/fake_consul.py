@@ -161,14 +161,14 @@ class _Handler(BaseHTTPRequestHandler):
             if session not in self.data.sessions:
                 return 404, f"Session id '{session}' not found", self.data.index
             ttl, _ = self.data.sessions[session]
-            self.data.sessions[session] = (ttl, time.monotonic() + 2 * ttl)
+            self.data.sessions[session] = (ttl, time.monotonic() + ttl)
             return 200, [{"ID": session}], self.data.index
 
     def _create(self, ttl: float, body: Mapping[str, Any]) -> str:
         if ttl < SHORTEST or body["Behavior"] != "delete" or body["NodeChecks"] != []:
             raise Refused(400, f"Invalid Session TTL '{ttl:g}s', must be between [10s=24h0m0s]")
         session = secrets.token_hex(16)
-        self.data.sessions[session] = (ttl, time.monotonic() + 2 * ttl)
+        self.data.sessions[session] = (ttl, time.monotonic() + ttl)
         return session
 
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tests.cluster.fake_consul import FakeConsul
@@ -129,8 +130,15 @@ class ZooKeeper:
         self.server = Server(argv, port, folder / "zookeeper.log")
 
     def start(self) -> None:
-        """Start the server."""
+        """Start the server and wait until it serves: it accepts connections before."""
         self.server.start()
+        wait_until(self._serves, f"ZooKeeper on port {self.server.port} to serve", 60)
+
+    def _serves(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.server.port), timeout=5) as sock:
+            sock.sendall(b"srvr")
+            return b"Mode: " in b"".join(iter(lambda: sock.recv(4096), b""))
+        return False
 
     def kill(self) -> None:
         """End the server."""
