@@ -7,11 +7,27 @@ from contextlib import ExitStack
 import pytest
 
 from plugin.store.base import ClusterStore
-from plugin.store.remote.address import Access, parse_store_address
+from plugin.store.remote.address import Access, StoreAddress, parse_store_address
 from plugin.store.remote.open import open_cluster_store
 from tests.cluster.servers import KINDS, StoreServer, make_server
 
-Opener = Callable[[], ClusterStore]
+
+class Opener:
+    """Opens the store of a test, once for each host that the test imagines."""
+
+    def __init__(self, address: StoreAddress) -> None:
+        self.address = address
+        self._opened: list[ClusterStore] = []
+
+    def __call__(self) -> ClusterStore:
+        """Return one more connection to it."""
+        self._opened.append(open_cluster_store(self.address, Access()))
+        return self._opened[-1]
+
+    def close(self) -> None:
+        """Close them all."""
+        for store in self._opened:
+            store.close()
 
 
 @pytest.fixture(scope="session")
@@ -32,16 +48,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
 
 @pytest.fixture(params=KINDS)
 def opener(request: pytest.FixtureRequest, servers: Callable[[str], str]) -> Iterator[Opener]:
-    """Return a function that opens one store as often as there are hosts."""
-    address = parse_store_address(f"{servers(request.param)}/test-{secrets.token_hex(6)}")
-    with ExitStack() as stack:
-
-        def opened() -> ClusterStore:
-            store = open_cluster_store(address, Access())
-            stack.callback(store.close)
-            return store
-
-        yield opened
+    """Return what opens an empty store."""
+    opener = Opener(parse_store_address(f"{servers(request.param)}/test-{secrets.token_hex(6)}"))
+    yield opener
+    opener.close()
 
 
 @pytest.fixture

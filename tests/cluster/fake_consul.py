@@ -177,6 +177,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     stopping = False
 
+    def handle_error(self, *_: object) -> None:
+        """Say nothing when a client is gone before its answer."""
+
 
 class FakeConsul:
     """A server with these answers on a port of loopback."""
