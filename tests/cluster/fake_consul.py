@@ -184,10 +184,10 @@ class _Server(ThreadingHTTPServer):
 class FakeConsul:
     """A server with these answers on a port of loopback."""
 
-    def __init__(self, token: str = "") -> None:
+    def __init__(self, token: str = "", port: int = 0) -> None:
         self.data = Data()
         handler = type("Handler", (_Handler,), {"data": self.data, "token": token})
-        self._server = _Server(("127.0.0.1", 0), handler)
+        self._server = _Server(("127.0.0.1", port), handler)
         self.port = self._server.server_address[1]
 
     def start(self) -> None:
