@@ -62,6 +62,12 @@ class Server:
                 preexec_fn=lambda: _PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509
             )
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process
+        return self._process.pid
+
     def kill(self) -> None:
         """End the server as a crash would; nothing happens when it does not run."""
         process, self._process = self._process, None

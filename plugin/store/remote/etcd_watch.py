@@ -21,8 +21,8 @@ HAS_LEADER = {"Grpc-Metadata-hasleader": "true"}  # a server that is cut off fro
 class Rows(Protocol):
     """What a watch needs of the store (``plugin.store.remote.etcd.EtcdStore``)."""
 
-    def rows(self, kind: str, prefix: str = "") -> tuple[Sequence[Row], int]:
-        """Return the rows of a kind as of one revision, and that revision."""
+    def rows(self, kind: str, prefix: str = "", *, bodies: bool = True) -> tuple[Sequence[Row], int]:
+        """Return the rows of a kind as of one revision, and that revision; without ``bodies`` they are empty."""
 
     def row_of_event(self, kind: str, event: dict[str, Any]) -> Row:
         """Return the row of an event."""
@@ -37,7 +37,7 @@ def watch_etcd(
     """Watch a kind from the present revision on."""
 
     def prepare(watch: Watch) -> Callable[[], object]:
-        rows, revision = store.rows(kind.kind)
+        rows, revision = store.rows(kind.kind, bodies=False)
         follower = _Follower(store, client, kind, rows, revision)
         return lambda: follower.follow(watch)
 
