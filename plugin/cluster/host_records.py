@@ -123,6 +123,24 @@ class ClusterLease:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """A request that is about to write ``record_kind`` with its token into the cluster store, in the host's own store.
+
+    One that a crash left says what the cluster store may hold that nobody was ever given.
+    """
+
+    kind: ClassVar[str] = "cluster-attempt"
+
+    token: str
+    record_kind: str
+
+    @property
+    def key(self) -> str:
+        """The token."""
+        return self.token
+
+
+@dataclass(frozen=True, slots=True)
 class Queued:
     """A removal that has yet to reach the cluster store, in the host's own store; ``number`` gives the order.
 
