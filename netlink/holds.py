@@ -69,7 +69,7 @@ class Sockets:
         Raises:
             KernelError: ``Exists`` when the port is taken, ``Missing`` when the host does not have the address.
         """
-        with kernel_errors(f"hold port {port} of {address}"):
+        with kernel_errors(f"hold port {port} of {_text(address)}"):
             if dual and not _has_ipv6():
                 address, relay_to = IPv4Address(0), None
             try:

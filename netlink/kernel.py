@@ -5,13 +5,13 @@ handle (``IPRoute``) is a socket and an event loop that belong to one thread. Op
 keeps its own; one on which anything but an answer of the kernel happened is closed and not used again.
 """
 
+import os
 import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
-from pathlib import Path
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -20,6 +20,8 @@ from netlink import request
 from netlink.dump import Link, dump_links
 from netlink.errors import Missing, kernel_errors
 
+SETTINGS = "/proc/sys"
+LARGEST_SETTING = 4096  # bytes
 DOOMED = 0x706E6574  # link group of what is about to be deleted; others leave links in group 0
 
 
@@ -164,13 +166,13 @@ class Kernel:
 
     def read_setting(self, path: str) -> str:
         """Return the value of a sysctl, ``path`` as below /proc/sys ("net/ipv4/ip_forward")."""
-        with kernel_errors(f"read setting '{path}'"):
-            return (Path("/proc/sys") / path).read_text().strip()
+        with kernel_errors(f"read setting '{path}'"), _setting(path, os.O_RDONLY) as descriptor:
+            return os.read(descriptor, LARGEST_SETTING).decode().strip()
 
     def write_setting(self, path: str, value: str) -> None:
         """Set a sysctl of this network namespace."""
-        with kernel_errors(f"set '{path}' to {value}"):
-            (Path("/proc/sys") / path).write_text(value)
+        with kernel_errors(f"set '{path}' to {value}"), _setting(path, os.O_WRONLY) as descriptor:
+            os.write(descriptor, value.encode())
 
     @staticmethod
     def _index(name: str, action: str) -> int:
@@ -178,3 +180,13 @@ class Kernel:
             return socket.if_nametoindex(name)
         except OSError as error:
             raise Missing(f"{action}: there is no link '{name}'") from error
+
+
+@contextmanager
+def _setting(path: str, flags: int) -> Iterator[int]:
+    """Open a file below /proc/sys; pathlib takes 40 to 110 µs for what the kernel does in 12, three times a network."""
+    descriptor = os.open(f"{SETTINGS}/{path}", flags | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

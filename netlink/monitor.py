@@ -1,6 +1,5 @@
 """Word from the kernel: a bridge came, went or got a port (rtnetlink(7)), or somebody else changed nftables' rules."""
 
-import os
 import select
 import socket
 import time
@@ -21,10 +20,12 @@ _BRIDGE = b"bridge\0"  # IFLA_INFO_KIND of a bridge, IFLA_INFO_SLAVE_KIND of its
 class Monitor:
     """Two sockets that hear changes; looking for a word costs less than decoding every message.
 
-    ``names`` are the tables and chains whose changes matter: a name matches those that end with it.
+    ``names`` are the tables and chains whose changes matter: a name matches those that end with it. ``is_own`` tells by
+    the netlink port of who changed a rule whether that was pynet.
     """
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, is_own: Callable[[int], bool]) -> None:
+        self._is_own = is_own
         self._names = [name.encode() + b"\0" for name in names]
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         self._links = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
@@ -48,7 +49,8 @@ class Monitor:
         return frozenset(heard)
 
     def _matters(self, data: bytes) -> bool:
-        return _is_foreign(data) and any(name in data for name in self._names)
+        own = len(data) >= HEADER.size and self._is_own(HEADER.unpack_from(data)[4])
+        return not own and any(name in data for name in self._names)
 
     def close(self) -> None:
         """Close the sockets."""
@@ -65,15 +67,6 @@ class Monitor:
 def _is_of_a_bridge(data: bytes) -> bool:
     """Say whether a bridge or a port of one changed that is not pynet's own; its own would ring at every creation."""
     return _BRIDGE in data and not any(prefix in data for prefix in _OWN)
-
-
-def _is_foreign(data: bytes) -> bool:
-    """Say whether another program changed rules: a message carries the port of the socket that asked for the change.
-
-    The kernel gives the first socket of a process the process id as its port (netlink(7)), and that is libnftables'
-    here. Where it is not, pynet's own changes are heard too, which costs a look and nothing else.
-    """
-    return len(data) < HEADER.size or HEADER.unpack_from(data)[4] != os.getpid()
 
 
 def _heard(sock: socket.socket, matters: Callable[[bytes], bool]) -> bool:

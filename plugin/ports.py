@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from netlink.dump import Link
 from netlink.holds import Hold
 from netlink.kernel import VethPair
+from netlink.setelem import ElementChange
 from plugin.messages import Address, Subnet
 
 
@@ -100,6 +101,9 @@ class Nft(Protocol):
 
     def apply(self, text: str) -> None:
         """Apply nft text as one transaction: all of it or nothing."""
+
+    def change(self, table: str, changes: Sequence[ElementChange]) -> None:
+        """Add and delete elements of sets as one transaction; ``Missing`` when what they name is not there."""
 
     def list(self, what: str) -> Sequence[dict[str, Any]]:
         """Return nft's JSON objects of a listing; ``Missing`` when there is no such thing."""

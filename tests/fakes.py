@@ -10,6 +10,7 @@ from netlink.dump import Link
 from netlink.errors import Exists, KernelError, Missing
 from netlink.holds import Hold
 from netlink.kernel import VethPair
+from netlink.setelem import ElementChange
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
 from plugin.host_settings import ChangedSetting, HostSettings
@@ -139,7 +140,7 @@ class FakeKernel:
         return self.by_name[name]
 
 
-_ELEMENT = re.compile(r"(add|delete) element (?:inet|bridge) \S+ (\S+) \{ (.*) \}")
+_ELEMENT = re.compile(r"add element (?:inet|bridge) \S+ (\S+) \{ (.*) \}")
 
 
 class FakeNft:
@@ -157,9 +158,17 @@ class FakeNft:
             self.table, self.elements = whole, set()
         if not self.table and "element" in text:
             raise Missing("No such file or directory")
-        for verb, name, values in _ELEMENT.findall(text):
-            for value in values.split(", "):
-                (self.elements.add if verb == "add" else self.elements.remove)((name, value))
+        self.elements |= {(name, value) for name, values in _ELEMENT.findall(text) for value in values.split(", ")}
+
+    def change(self, table: str, changes: Sequence[ElementChange]) -> None:
+        self._steps.take("change elements")
+        after = set(self.elements)
+        for change in changes:
+            named = {(change.of.name, value) for value in change.elements}
+            if not self.table or not (change.add or named <= after):
+                raise Missing(f"change elements of {table}: no such file or directory")
+            after = after | named if change.add else after - named
+        self.elements = after
 
     def list(self, what: str) -> Sequence[dict[str, Any]]:
         raise Missing(what)

@@ -1,6 +1,7 @@
 """What all request schemas share, and the pieces that several messages hold."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, post_dump, pre_load
@@ -141,8 +142,18 @@ def endpoint_options(row: dict[str, Any] | None) -> EndpointOptions:
     """Build the options of an endpoint from what ``EndpointOptionsSchema`` loaded."""
     values = present(row or {})
     return EndpointOptions(
-        port_map=tuple(PortBinding(**present(port)) for port in values.get("port_map", ())),
-        exposed_ports=tuple(TransportPort(**present(port)) for port in values.get("exposed_ports", ())),
+        port_map=tuple([_binding(*map(port.get, _BINDING)) for port in values.get("port_map", ())]),
+        exposed_ports=tuple([_port(port["proto"], port["port"]) for port in values.get("exposed_ports", ())]),
         driver_opts=values.get("driver_opts", {}),
         no_proxy_6to4=values.get("no_proxy_6to4", False),
     )
+
+
+@lru_cache(maxsize=2048)
+def _binding(*values: Any) -> PortBinding:
+    """Return the value for a port that was read, the same in each of the three requests that carry it."""
+    return PortBinding(**present(dict(zip(_BINDING, values, strict=True))))
+
+
+_port = lru_cache(maxsize=2048)(TransportPort)
+_BINDING = tuple(name for name, _ in BINDING_KEYS.values())

@@ -7,15 +7,16 @@ somebody owns something, and a little longer.
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import structlog
 
 from netlink.errors import KernelError, Missing
+from netlink.setelem import ElementChange
 from plugin.firewall import docker
 from plugin.firewall.elements import docker_elements
-from plugin.firewall.ruleset import FAMILIES, Elements, change_text, delete_text, remove_text, tables_text
+from plugin.firewall.ruleset import FAMILIES, Elements, changes, remove_text, tables_text
 from plugin.ports import Nft
 
 log = structlog.get_logger()
@@ -50,7 +51,7 @@ class Firewall:
             before = self._wanted.get(owner)
             self._wanted[owner] = elements
             try:
-                self._change(change_text(self._table, before or {}, elements))
+                self._change(changes(before or {}, elements))
                 if not self._accepted or _own_names(elements):
                     self._accept()
             except KernelError:
@@ -65,7 +66,7 @@ class Firewall:
             if not known:
                 return
             try:
-                self._change("".join(delete_text(self._table, elements) for elements in known.values()))
+                self._change([change for elements in known.values() for change in changes(elements, {})])
                 if any(map(_own_names, known.values())):
                     self._accept()
             except KernelError:
@@ -81,7 +82,7 @@ class Firewall:
             before, self._docker = self._docker, names
             try:
                 if self._written:
-                    self._change(change_text(self._table, docker_elements(before), docker_elements(names)))
+                    self._change(changes(docker_elements(before), docker_elements(names)))
             except KernelError:
                 self._docker = before
                 raise
@@ -101,12 +102,12 @@ class Firewall:
             elif self._written and time.monotonic() - self._idle_since >= self._linger:
                 self._write()
 
-    def _change(self, text: str) -> None:
-        """Apply a change; if the tables are gone, write them whole, which includes the change."""
-        if not text:
+    def _change(self, wanted: Sequence[ElementChange]) -> None:
+        """Apply changes; if the tables or what is to be deleted are gone, write them whole, which includes these."""
+        if not wanted:
             return
         try:
-            self._nft.apply(text)
+            self._nft.change(self._table, wanted)
         except Missing:
             log.info("nftables tables written", table=self._table)
             self._write()

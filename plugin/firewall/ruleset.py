@@ -22,41 +22,44 @@ reach whom and translates addresses; the one of family bridge sees frames betwee
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from netlink.setelem import ElementChange, SetType
+
 Elements = Mapping[str, Sequence[str]]  # set or map -> elements in nft syntax
 
-_PORT = "inet_proto . inet_service"
-INET_SETS = {
-    "links": "set links { type ifname; }",
-    "inside": "set inside { type ifname . ifname; }",
-    "internal": "set internal { type ifname; }",
-    "outbound": "set outbound { type ifname . nf_proto; }",
-    "source4": "map source4 { type ifname : ipv4_addr; }",
-    "source6": "map source6 { type ifname : ipv6_addr; }",
-    "docker": "set docker { type ifname; }",
-    "unprotected": "set unprotected { type ifname . nf_proto; }",
-    "direct": "set direct { type ifname . nf_proto . inet_proto; }",
-    "trusted": "set trusted { type ifname . ifname; }",
-    "open4": f"set open4 {{ type ipv4_addr . {_PORT}; }}",
-    "open6": f"set open6 {{ type ipv6_addr . {_PORT}; }}",
-    "mates4": "set mates4 { type ipv4_addr . ipv4_addr; flags interval; }",
-    "mates6": "set mates6 { type ipv6_addr . ipv6_addr; flags interval; }",
-    "near4": f"set near4 {{ type ipv4_addr . {_PORT}; }}",
-    "near6": f"set near6 {{ type ipv6_addr . {_PORT}; }}",
-    "ports4": f"map ports4 {{ type ipv4_addr . {_PORT} : ipv4_addr . inet_service; }}",
-    "ports6": f"map ports6 {{ type ipv6_addr . {_PORT} : ipv6_addr . inet_service; }}",
-    "anywhere4": f"map anywhere4 {{ type {_PORT} : ipv4_addr . inet_service; }}",
-    "anywhere6": f"map anywhere6 {{ type {_PORT} : ipv6_addr . inet_service; }}",
-}
-BRIDGE_SETS = {
-    "closed": "set closed { type ifname; }",
-    "doors": "set doors { type ifname . ether_addr; }",
-    "guarded": "set guarded { type ifname; }",
-    "macs": "set macs { type ifname . ether_addr; }",
-    "pairs4": "set pairs4 { type ifname . ether_addr . ipv4_addr; }",
-    "pairs6": "set pairs6 { type ifname . ether_addr . ipv6_addr; }",
+_PORT = ("inet_proto", "inet_service")
+_V4, _V6 = ("ipv4_addr",), ("ipv6_addr",)
+INET_SETS = (
+    SetType("inet", "links", ("ifname",)),
+    SetType("inet", "inside", ("ifname", "ifname")),
+    SetType("inet", "internal", ("ifname",)),
+    SetType("inet", "outbound", ("ifname", "nf_proto")),
+    SetType("inet", "source4", ("ifname",), _V4),
+    SetType("inet", "source6", ("ifname",), _V6),
+    SetType("inet", "docker", ("ifname",)),
+    SetType("inet", "unprotected", ("ifname", "nf_proto")),
+    SetType("inet", "direct", ("ifname", "nf_proto", "inet_proto")),
+    SetType("inet", "trusted", ("ifname", "ifname")),
+    SetType("inet", "open4", (*_V4, *_PORT)),
+    SetType("inet", "open6", (*_V6, *_PORT)),
+    SetType("inet", "mates4", _V4 * 2, interval=True),
+    SetType("inet", "mates6", _V6 * 2, interval=True),
+    SetType("inet", "near4", (*_V4, *_PORT)),
+    SetType("inet", "near6", (*_V6, *_PORT)),
+    SetType("inet", "ports4", (*_V4, *_PORT), (*_V4, "inet_service")),
+    SetType("inet", "ports6", (*_V6, *_PORT), (*_V6, "inet_service")),
+    SetType("inet", "anywhere4", _PORT, (*_V4, "inet_service")),
+    SetType("inet", "anywhere6", _PORT, (*_V6, "inet_service")),
+)
+BRIDGE_SETS = (
+    SetType("bridge", "closed", ("ifname",)),
+    SetType("bridge", "doors", ("ifname", "ether_addr")),
+    SetType("bridge", "guarded", ("ifname",)),
+    SetType("bridge", "macs", ("ifname", "ether_addr")),
+    SetType("bridge", "pairs4", ("ifname", "ether_addr", *_V4)),
+    SetType("bridge", "pairs6", ("ifname", "ether_addr", *_V6)),
     # nft 1.0.6 has no name for the target of a neighbour advertisement: the 16 bytes behind the ICMPv6 header's 8.
-    "targets": "set targets { typeof iifname . @th,64,128; }",
-}
+    SetType("bridge", "targets", ("ifname", "@th,64,128")),
+)
 
 INET_RULES = """\
   chain raw {
@@ -150,16 +153,16 @@ BRIDGE_RULES = """\
   }
 """
 FAMILIES = {"inet": (INET_SETS, INET_RULES), "bridge": (BRIDGE_SETS, BRIDGE_RULES)}
-_FAMILY_OF = {name: family for family, (sets, _) in FAMILIES.items() for name in sets}
+_SETS = {of.name: of for sets, _ in FAMILIES.values() for of in sets}
 
 
 def tables_text(table: str, contents: Iterable[Elements]) -> str:
     """Return the transaction that replaces both tables whole by the static rules and ``contents``."""
     lines = [remove_text(table)]
     for family, (sets, rules) in FAMILIES.items():
-        declared = "".join(f"  {declaration}\n" for declaration in sets.values())
+        declared = "".join(f"  {of.declaration}\n" for of in sets)
         lines.append(f"table {family} {table} {{\n{declared}{rules}}}\n")
-    return "".join([*lines, *(add_text(table, elements) for elements in contents)])
+    return "".join([*lines, *(_add_text(table, elements) for elements in contents)])
 
 
 def remove_text(table: str) -> str:
@@ -167,19 +170,11 @@ def remove_text(table: str) -> str:
     return "".join(f"table {family} {table}\ndelete table {family} {table}\n" for family in FAMILIES)
 
 
-def add_text(table: str, elements: Elements) -> str:
-    """Return the lines that add ``elements``; adding what is there already changes nothing."""
-    return "".join(_lines("add", table, elements))
-
-
-def delete_text(table: str, elements: Elements) -> str:
-    """Return the lines that delete ``elements``, present or not: nft refuses to delete what is absent."""
-    return add_text(table, elements) + "".join(_lines("delete", table, elements))
-
-
-def change_text(table: str, before: Elements, after: Elements) -> str:
-    """Return the lines that turn ``before`` into ``after``."""
-    return delete_text(table, _without(before, after)) + add_text(table, _without(after, before))
+def changes(before: Elements, after: Elements) -> list[ElementChange]:
+    """Return what turns ``before`` into ``after``."""
+    going, coming = _without(before, after), _without(after, before)
+    gone = [ElementChange(False, _SETS[name], values) for name, values in going.items() if values]
+    return gone + [ElementChange(True, _SETS[name], values) for name, values in coming.items() if values]
 
 
 def _without(some: Elements, others: Elements) -> Elements:
@@ -188,7 +183,9 @@ def _without(some: Elements, others: Elements) -> Elements:
     }
 
 
-def _lines(verb: str, table: str, elements: Elements) -> Iterable[str]:
-    for name, values in elements.items():
-        if values:
-            yield f"{verb} element {_FAMILY_OF[name]} {table} {name} {{ {', '.join(values)} }}\n"
+def _add_text(table: str, elements: Elements) -> str:
+    return "".join(
+        f"add element {_SETS[name].family} {table} {name} {{ {', '.join(values)} }}\n"
+        for name, values in elements.items()
+        if values
+    )

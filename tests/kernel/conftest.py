@@ -3,6 +3,7 @@
 import ctypes
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,15 @@ def _switch(call: str, *arguments: int) -> None:
         raise OSError(ctypes.get_errno(), f"{call}: {os.strerror(ctypes.get_errno())}")
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder belongs to the kernel ring."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.kernel)
+
+
+@pytest.fixture(autouse=True)
 def host() -> Iterator[None]:
     """Move this thread into a fresh network namespace with only lo, and back after the test."""
     home = os.open("/proc/self/ns/net", os.O_RDONLY)

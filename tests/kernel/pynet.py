@@ -35,7 +35,8 @@ class Pynet:
 
     def __init__(self) -> None:
         self.store, self.kernel, self.locks = MemoryStore(), Kernel(), Locks()
-        self.firewall = Firewall(Nftables(open_runner()), "pynet", linger=0)
+        self.nft = Nftables(open_runner())
+        self.firewall = Firewall(self.nft, "pynet", linger=0)
         settings = HostSettings(self.kernel, self.store)
         self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
         self.relay = Relay()
@@ -71,6 +72,7 @@ class Pynet:
         """Close what belongs to threads."""
         self.publisher.close()
         self.relay.close()
+        self.nft.close()
         self.kernel.close()
 
     def publish(self, reference: EndpointRef, *ports: str, proto: int = 6) -> None:

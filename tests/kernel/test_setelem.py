@@ -1,0 +1,93 @@
+"""Elements of sets written without libnftables, compared with what nft itself makes of the same words."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from netlink.errors import Missing
+from netlink.monitor import RULES, Monitor
+from netlink.nftables import Nftables, open_runner
+from netlink.setelem import ElementChange
+from plugin.firewall.ruleset import BRIDGE_SETS, INET_SETS, tables_text
+from tests.kernel.container import sh
+
+WORDS = {
+    "ifname": '"pn-0123456789ab"',
+    "nf_proto": "ipv6",
+    "inet_proto": "sctp",
+    "inet_service": "8080",
+    "ether_addr": "02:42:0a:00:00:02",
+    "ipv4_addr": "10.9.0.2",
+    "ipv6_addr": "fd00::2",
+    "@th,64,128": "0xfd0000000000000000000000000000aa",
+}
+WANTED = {
+    of.name: [
+        " . ".join(WORDS[kind] for kind in of.key) + (" : " + " . ".join(WORDS[k] for k in of.data)) * bool(of.data)
+    ]
+    for of in (*INET_SETS, *BRIDGE_SETS)
+} | {"mates4": ["10.9.0.0/24 . 10.9.0.2"], "mates6": ["fd00::/64 . fd00::2"]}
+CHANGES = {add: [ElementChange(add, of, WANTED[of.name]) for of in (*INET_SETS, *BRIDGE_SETS)] for add in (True, False)}
+
+
+@pytest.fixture
+def nft() -> Iterator[Nftables]:
+    """Nftables with the empty tables of a pynet called "pynet"."""
+    nftables = Nftables(open_runner())
+    nftables.apply(tables_text("pynet", []))
+    yield nftables
+    nftables.close()
+
+
+def test_elements_are_what_nft_makes_of_the_same_words(nft: Nftables) -> None:
+    """Every set and map, with one element each: the kernel lists the same, whoever wrote it."""
+    nft.apply(tables_text("pynet", [WANTED]))
+    by_nft = sh("nft list ruleset")
+    nft.apply(tables_text("pynet", []))
+    nft.change("pynet", CHANGES[True])
+    nft.change("pynet", CHANGES[True])
+
+    assert by_nft.count("elements = ") == len(WANTED)
+    assert sh("nft list ruleset") == by_nft
+
+
+def test_elements_that_nft_wrote_can_be_deleted(nft: Nftables) -> None:
+    """Keys and ends of intervals are the same bytes as nft's, and nothing is left."""
+    empty = sh("nft list ruleset")
+    nft.apply(tables_text("pynet", [WANTED]))
+    nft.change("pynet", CHANGES[False])
+
+    assert sh("nft list ruleset") == empty
+
+
+def test_a_refused_change_changes_nothing(nft: Nftables) -> None:
+    """An element that is not there cannot be deleted, and then what came with it is not added either."""
+    before = sh("nft list ruleset")
+    with pytest.raises(Missing, match="table 'pynet'"):
+        nft.change("pynet", [CHANGES[True][0], CHANGES[False][1]])
+    with pytest.raises(Missing, match="table 'other'"):
+        nft.change("other", CHANGES[True])
+
+    assert sh("nft list ruleset") == before
+
+
+def test_many_elements_are_one_transaction(nft: Nftables) -> None:
+    """Two thousand ports take several messages, and come and go together."""
+    ports = next(of for of in INET_SETS if of.name == "anywhere4")
+    many = [f"tcp . {number} : 10.9.0.2 . {number}" for number in range(20000, 22000)]
+    nft.change("pynet", [ElementChange(True, ports, many)])
+    listed = sh("nft list map inet pynet anywhere4").count("10.9.0.2")
+    nft.change("pynet", [ElementChange(False, ports, many)])
+
+    assert listed == 2000
+    assert "10.9.0.2" not in sh("nft list map inet pynet anywhere4")
+
+
+def test_the_monitor_tells_own_changes_from_others(nft: Nftables) -> None:
+    """What pynet writes itself must not make it look whether somebody else did."""
+    nft.change("pynet", CHANGES[True])
+    with Monitor("pynet", is_own=nft.is_own) as monitor:
+        nft.change("pynet", CHANGES[False])
+        assert not monitor.wait(0.3)
+        sh("nft 'add element inet pynet links { \"x\" }'")
+        assert monitor.wait(5) == {RULES}
