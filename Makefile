@@ -34,6 +34,9 @@ bench-cluster: setup  ## what a cluster store costs as hosts and endpoints grow 
 	@tools/setup.sh --servers
 	$(VENV)/bin/python -m bench.cluster $(or $(STORES),etcd)
 
+torture: setup  ## kill pynet at every step, below twenty containers, and let 500 networks come and go (15 minutes)
+	$(VENV)/bin/python -m tests.torture $(PARTS)
+
 record: setup  ## record what an engine sends as contract data (ENGINE=28.5)
 	$(VENV)/bin/python -m tests.record $(or $(ENGINE),20.10 28.5)
 
@@ -45,4 +48,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup run test check lint bench bench-cluster record lock help
+.PHONY: setup run test check lint bench bench-cluster torture record lock help

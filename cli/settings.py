@@ -66,7 +66,33 @@ ADVERTISE = Option(
 )
 
 CLUSTER_SETTINGS = (STORE, STORE_CA, STORE_CERT, STORE_KEY, STORE_USER, STORE_PASSWORD_FILE, ADVERTISE)
-SETTINGS: tuple[Option[Any], ...] = (SOCKET, STATE_DIR, LOG_LEVEL, LOG_FORMAT, THREADS, POOLS, *CLUSTER_SETTINGS)
+
+DOCKER_SOCKET = Option(
+    "PYNET_DOCKER_SOCKET",
+    lambda text: Path(text) if text else None,
+    None,
+    "a path",
+    "socket of the Docker Engine, to find what it forgot without saying so after a crash; without it nobody asks",
+)
+DOCKER_GRACE = Option(
+    "PYNET_DOCKER_GRACE",
+    integer(1, 86400),
+    60,
+    "a number of seconds from 1 to 86400",
+    "how long a network or an endpoint must be unknown to the engine before it is removed",
+)
+
+SETTINGS: tuple[Option[Any], ...] = (
+    SOCKET,
+    STATE_DIR,
+    LOG_LEVEL,
+    LOG_FORMAT,
+    THREADS,
+    POOLS,
+    DOCKER_SOCKET,
+    DOCKER_GRACE,
+    *CLUSTER_SETTINGS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +105,8 @@ class Settings:
     log_format: str
     threads: int
     pools: str
+    docker_socket: Path | None
+    docker_grace: int
     store: StoreAddress | None
     store_ca: Path | None
     store_cert: Path | None

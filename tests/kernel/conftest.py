@@ -10,7 +10,8 @@ import pytest
 from tests.kernel.container import Container, sh
 from tests.kernel.pynet import Pynet
 
-CLONE_NEWNET = 0x40000000  # linux/sched.h
+CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x00020000  # linux/sched.h
+SMALL = 12 << 20  # bytes, room for two logs of 4 MB
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -62,3 +63,19 @@ def two(containers: list[Container]) -> tuple[Container, Container]:
     """Return two containers that are attached to nothing."""
     containers += [Container(), Container()]
     return containers[0], containers[1]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small file system that this thread alone sees, and that goes with its mount namespace."""
+    home = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    folder = os.open(".", os.O_RDONLY)
+    _switch("unshare", CLONE_NEWNS)
+    try:
+        sh(f"mount --make-rprivate /; mount -t tmpfs -o size={SMALL} small {tmp_path}")
+        yield tmp_path
+    finally:
+        _switch("setns", home, CLONE_NEWNS)
+        os.fchdir(folder)
+        os.close(home)
+        os.close(folder)
