@@ -36,6 +36,10 @@ lint: setup  ## mend what can be mended, and the tables of the README
 bench: setup  ## bridge, pynet and the floor side by side (ENGINES="20.10 28.5" ROUNDS=20)
 	$(VENV)/bin/python -m bench.run
 
+bench-cluster: setup  ## what a cluster store costs as hosts and endpoints grow (STORES="etcd zookeeper")
+	@tools/setup.sh --servers
+	$(VENV)/bin/python -m bench.cluster $(or $(STORES),etcd)
+
 torture: setup  ## kill pynet at every step, below twenty containers, and let 500 networks come and go (15 minutes)
 	$(VENV)/bin/python -m tests.torture $(PARTS)
 
@@ -62,4 +66,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help
+.PHONY: setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster

@@ -7,7 +7,8 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 M_ARENA_MAX = -8  # malloc.h
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 GIVEN_UP = 20.0  # seconds
+APP_LOAD_ERROR = 4  # exit code of a worker at which gunicorn ends too (gunicorn/arbiter.py)
 
 
 def run(dress: "Dress | None" = None) -> None:
@@ -36,6 +38,7 @@ def run(dress: "Dress | None" = None) -> None:
     signal.signal(signal.SIGTERM, _end)  # process 1 of a container ignores it otherwise
     try:
         settings = read_settings(os.environ)
+        _ = settings.access  # what cannot be read is said before anything is made
         check_capabilities()
         # The host's first: the engine asks for networks as soon as the other one accepts.
         with listening([path for path in (settings.host_socket, settings.socket) if path]) as descriptors:
@@ -96,9 +99,20 @@ def _application(settings: Settings, descriptors: Sequence[int], dress: "Dress |
             from cli.wiring import build
 
             configure(settings.log_level, settings.log_format)
-            return build(settings, dress) if dress else build(settings)
+            with _refusing():
+                return build(settings, dress) if dress else build(settings)
 
     return Application()
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Let the process end with one sentence when its parts cannot be put together."""
+    try:
+        yield
+    except PynetError as error:
+        logging.getLogger("pynet").critical("not started: %s", error)
+        sys.exit(APP_LOAD_ERROR)
 
 
 def server_settings(descriptors: Sequence[int], threads: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 import structlog
 from flask import Flask
 
+from cli.cluster import open_cluster
 from cli.engine import Engine
 from cli.settings import Settings
 from handlers.app import create_app
@@ -22,6 +23,7 @@ from netlink.monitor import Monitor
 from netlink.nftables import Nftables, open_runner
 from netlink.relay import Relay
 from plugin.attempt import Workers
+from plugin.cluster.router import IpamRouter
 from plugin.collector import Collector
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
@@ -87,10 +89,13 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     reaper.start()
     Watcher(kernel, firewall, reconciler, monitor).start()
     driver = Driver(store=store, modes=modes, settings=host, reaper=reaper, publisher=publisher, locks=locks)
-    ipam = Ipam(store, HostNetworks(), supernets, reaper.debts)
+    networks = HostNetworks()
+    ipam = Ipam(store, networks, supernets, reaper.debts)
     if settings.docker_socket:
         Collector(Engine(settings.docker_socket), driver, ipam, store, settings.docker_grace).start()
-    app = create_app(driver, ipam, reconciler, Workers(most=2 * settings.threads))
+    cluster = open_cluster(settings, store, kernel)
+    addresses = cluster.start(networks, supernets) if cluster else None
+    app = create_app(driver, IpamRouter(ipam, addresses), reconciler, Workers(most=2 * settings.threads))
     app.extensions[AT_END] = partial(_tidy, reaper, firewall)
     return app
 

@@ -10,8 +10,8 @@ from ipaddress import ip_network
 
 import structlog
 
+from plugin.ipam.requests import LOCAL_SPACE
 from plugin.ipam.supernets import Supernet
-from plugin.ipam_driver import LOCAL_SPACE
 from plugin.messages import Address, Subnet
 from plugin.model import Endpoint, Lease, Network, Pool
 from plugin.store.base import Record

@@ -13,6 +13,8 @@ from plugin.model import Lease, Network, Tombstone
 from plugin.store.base import ABSENT, Change, Put, Remove, Store, StoreConflict
 from plugin.store.memory import MemoryStore
 
+FAR = 2**62  # a revision that no record has
+
 
 def lease(number: int, pool: str = "p") -> Lease:
     return Lease(pool, IPv4Address(number))
@@ -55,9 +57,9 @@ def test_revisions_grow_over_the_whole_store(store: Store) -> None:
     ("change", "reason"),
     [
         (Put(Tombstone("old"), ABSENT), "it exists already"),
-        (Put(Tombstone("old"), 99), "but it is at 1"),
+        (Put(Tombstone("old"), FAR), r"but it is at \d"),
         (Put(Tombstone("new"), 1), "but it is gone"),
-        (Remove(Tombstone, "old", 99), "but it is at 1"),
+        (Remove(Tombstone, "old", FAR), r"but it is at \d"),
         (Remove(Tombstone, "new", 1), "but it is gone"),
     ],
 )
@@ -120,10 +122,11 @@ def test_a_watch_reports_its_kind_in_order(store: Store) -> None:
     store.transact(Put(Tombstone("before")))
     with store.watch(Tombstone) as events:
         store.transact(Put(Tombstone("a")), Put(lease(1)))
+        first = next(events)
         with pytest.raises(StoreConflict):
             store.transact(Put(Tombstone("a", "again"), ABSENT))
         store.transact(Remove(Tombstone, "gone"), Remove(Tombstone, "a"))
-        first, second = next(events), next(events)
+        second = next(events)
     assert (first.record, first.key) == (Tombstone("a"), "a")
     assert (second.record, second.key) == (None, "a")
     assert second.revision > first.revision
