@@ -8,7 +8,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Interface, IPv6Interface
 
@@ -42,6 +42,7 @@ AF_BRIDGE, IFLA_PROTINFO, IFLA_BRPORT_MODE, NLA_F_NESTED = 7, 12, 4, 0x8000  # l
 IFLA_INFO_DATA, VETH_INFO_PEER = 2, 1
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS, IFA_F_NODAD = 1, 2, 8, 0x02  # linux/if_addr.h
 _ADDRESS = struct.Struct("=BBBBI")  # struct ifaddrmsg
+TOGETHER = 64  # requests in one datagram: their answers must fit into the socket's buffer
 _NEW = NLM_F_CREATE | NLM_F_EXCL
 _UP_LINK = INFO.pack(socket.AF_UNSPEC, 0, 0, IFF_UP, IFF_UP)
 _LINK = INFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
@@ -109,6 +110,20 @@ class Requests:
         for number in answers:
             if number:
                 raise OSError(number, os.strerror(number))
+
+    def send_all(self, requests: Sequence[bytes]) -> list[int]:
+        """Send requests that ask for an acknowledgement; return one errno a request, 0 for done.
+
+        The kernel carries out a datagram of many in order, and answers each.
+        """
+        numbers: list[int] = []
+        with self._socket() as sock:
+            for start in range(0, len(requests), TOGETHER):
+                sock.send(b"".join(requests[start : start + TOGETHER]))
+                while len(numbers) < min(start + TOGETHER, len(requests)):
+                    data = sock.recv(1 << 16)
+                    numbers += [error_number(body) for kind, _, body in messages(data) if kind == NLMSG_ERROR]
+        return numbers
 
     def close(self) -> None:
         """Close the socket of this thread."""
