@@ -13,7 +13,7 @@ NETLINK_NETFILTER, NFNLGRP_NFTABLES = 12, 7  # linux/netlink.h, linux/netfilter/
 SOL_NETLINK, NETLINK_ADD_MEMBERSHIP = 270, 1
 LINKS, RULES = "links", "rules"
 GATHER = 0.03  # seconds to let messages gather: a creation makes a dozen, and reading each at once would slow it down
-_OWN = (b"pn-", b"pnh")  # beginnings of the names of pynet's bridges and ports
+_OWN = (b"pn-", b"pnh", b"pnv")  # beginnings of the names of pynet's bridges and ports
 _BRIDGE = b"bridge\0"  # IFLA_INFO_KIND of a bridge, IFLA_INFO_SLAVE_KIND of its ports
 
 

@@ -106,7 +106,7 @@ class Driver:
         with self._work(f"network {network.id}") as undo:
             known = self._store.get(Network, network.id)
             if known is not None:
-                asked = replace(known.record, owns_link=True, found=(), mac="")
+                asked = replace(known.record, owns_link=True, found=(), mac="", overlay=None)
                 _refuse_difference("network", network.id, same=asked == network)
                 return
             with self._claims.claim(network):

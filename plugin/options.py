@@ -4,6 +4,7 @@ Keys of the built-in drivers mean what they mean there (moby drivers/bridge/labe
 own keys begin with ``pynet.``. Other keys are none of pynet's business and are ignored, as the built-ins do.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -116,6 +117,13 @@ def address_of(version: int) -> Callable[[str], Address | None]:
 def link_name(text: str) -> str:
     """Read the name of a link as the kernel takes it (dev_valid_name, net/core/dev.c); the empty text is none."""
     if len(text.encode()) > LONGEST_NAME or text in {".", ".."} or any(c.isspace() or c in '/:"' for c in text):
+        raise ValueError(text)
+    return text
+
+
+def network_name(text: str) -> str:
+    """Read the name by which hosts know a network; it is a part of keys in the cluster store."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", text):
         raise ValueError(text)
     return text
 

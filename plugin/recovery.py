@@ -9,7 +9,7 @@ from netlink.errors import KernelError
 from plugin.firewall.elements import endpoint_elements, network_elements, port_elements
 from plugin.firewall.firewall import Firewall
 from plugin.firewall.ruleset import Elements
-from plugin.model import Endpoint, Network, Tombstone, host_link_name
+from plugin.model import Endpoint, Network, Tombstone, host_link_name, vxlan_name
 from plugin.modes.base import Mode
 from plugin.network_options import NETWORK_OPTIONS
 from plugin.options import read_options
@@ -34,7 +34,7 @@ def recover(
     for network in networks:
         if not kernel.link_exists(network.link):
             _make_again(network, modes[network.mode])
-    known = {network.link for network in networks}
+    known = {name for network in networks for name in (network.link, vxlan_name(network.id))}
     known |= {host_link_name(endpoint.id) for endpoint in endpoints}
     for endpoint in endpoints:
         publisher.restore(endpoint)

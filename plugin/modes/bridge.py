@@ -2,12 +2,13 @@
 
 import hashlib
 
+from plugin.errors import InvalidRequest
 from plugin.firewall.firewall import Firewall
 from plugin.host_settings import HostSettings
 from plugin.messages import CreateNetwork, JoinReply
 from plugin.model import Endpoint, Network
 from plugin.modes.hostbridge import HostBridge
-from plugin.network_options import MTU, NETWORK_OPTIONS
+from plugin.network_options import MODE, MTU, NETWORK_OPTIONS, OVERLAY_OPTIONS
 from plugin.options import Values, read_options
 from plugin.ports import Kernel
 from plugin.undo import Undo
@@ -23,6 +24,9 @@ class BridgeMode:
 
     def plan(self, request: CreateNetwork, options: Values) -> Network:
         """Return the network of ``request``; raises ``InvalidRequest`` for what a bridge cannot serve."""
+        for option in OVERLAY_OPTIONS:
+            if option.key in request.options.generic:
+                raise InvalidRequest(f"option '{option.key}' is for mode overlay only: add -o {MODE.key}=overlay")
         return self._bridge.plan(request, options, "bridge")
 
     def create_network(self, network: Network, options: Values, undo: Undo) -> Network:

@@ -168,12 +168,13 @@ class HostBridge:
 
 
 def gateway_addresses(network: Network) -> list[InterfaceAddress]:
-    """Return the addresses that belong on the bridge; an external router or an isolated network leaves them off."""
+    """Return the addresses that belong on the bridge; an external router, or nowhere to go, leaves them off."""
     options = read_options(NETWORK_OPTIONS, network.options)
     return [
         subnet.gateway
         for subnet in network.subnets
-        if subnet.gateway is not None
+        if network.on_host
+        and subnet.gateway is not None
         and gateway_mode(options, subnet.pool.version) != ISOLATED
         and not (options[INHIBIT_IPV4] and subnet.pool.version == 4)
     ]
