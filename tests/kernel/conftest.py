@@ -1,21 +1,13 @@
 """Fixtures of the kernel ring: every test runs in a network namespace of its own, which vanishes after it."""
 
-import ctypes
 import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.kernel.container import Container, sh
+from tests.kernel.namespaces import enter_fresh_namespace, enter_namespace
 from tests.kernel.pynet import Pynet
-
-CLONE_NEWNET = 0x40000000  # linux/sched.h
-LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def _switch(call: str, *arguments: int) -> None:
-    if getattr(LIBC, call)(*arguments) != 0:
-        raise OSError(ctypes.get_errno(), f"{call}: {os.strerror(ctypes.get_errno())}")
 
 
 @pytest.fixture
@@ -23,11 +15,11 @@ def host() -> Iterator[None]:
     """Move this thread into a fresh network namespace with only lo, and back after the test."""
     home = os.open("/proc/self/ns/net", os.O_RDONLY)
     try:
-        _switch("unshare", CLONE_NEWNET)
+        enter_fresh_namespace()
         sh("ip link set lo up")
         yield
     finally:
-        _switch("setns", home, CLONE_NEWNET)
+        enter_namespace(home)
         os.close(home)
 
 

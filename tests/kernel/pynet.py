@@ -23,9 +23,11 @@ from plugin.messages import (
     ProgramExternalConnectivity,
 )
 from plugin.model import Network, Tombstone
+from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
+from plugin.store.base import Store
 from plugin.store.memory import MemoryStore
 from tests.kernel.container import Container, sh
 
@@ -33,8 +35,8 @@ from tests.kernel.container import Container, sh
 class Pynet:
     """A driver on this test's kernel, and what the engine does with its answers."""
 
-    def __init__(self) -> None:
-        self.store, self.kernel, self.locks = MemoryStore(), Kernel(), Locks()
+    def __init__(self, store: Store | None = None) -> None:
+        self.store, self.kernel, self.locks = store or MemoryStore(), Kernel(), Locks()
         self.nft = Nftables(open_runner())
         self.firewall = Firewall(self.nft, "pynet", linger=0)
         settings = HostSettings(self.kernel, self.store)
@@ -43,20 +45,24 @@ class Pynet:
         self.publisher = Publisher(self.kernel, Sockets(self.relay), self.firewall, Conntrack())
         self.driver = Driver(
             store=self.store,
-            modes={"bridge": BridgeMode(self.kernel, self.firewall, settings, "pynet")},
+            modes=self.modes(settings),
             settings=settings,
             reaper=self.reaper,
             publisher=self.publisher,
             locks=self.locks,
         )
 
-    def attach(self, container: Container, network_id: str, number: int) -> EndpointRef:
+    def modes(self, settings: HostSettings) -> dict[str, Mode]:
+        """Return the modes of the driver."""
+        return {"bridge": BridgeMode(self.kernel, self.firewall, settings, "pynet")}
+
+    def attach(self, container: Container, network_id: str, number: int, endpoint: str = "") -> EndpointRef:
         """Create an endpoint with the address .NUMBER (and ::NUMBER), and move its link as the engine does."""
         known = self.store.get(Network, network_id)
         assert known is not None
         addresses = [ip_interface(f"{s.pool[number]}/{s.pool.prefixlen}") for s in known.record.subnets]
         own = {address.version: address for address in addresses}
-        reference = EndpointRef(network_id, f"{number:02x}" * 32)
+        reference = EndpointRef(network_id, endpoint or f"{number:02x}" * 32)
         interface = Interface(cast("IPv4Interface", own[4]), cast("IPv6Interface | None", own.get(6)))
         self.driver.create_endpoint(CreateEndpoint(network_id, reference.endpoint_id, interface))
         reply = self.driver.join(Join(network_id, reference.endpoint_id, f"/proc/{container.pid}/ns/net"))
