@@ -7,6 +7,8 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 M_ARENA_MAX = -8  # malloc.h
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+APP_LOAD_ERROR = 4  # exit code of a worker at which gunicorn ends too (gunicorn/arbiter.py)
 LARGEST_HEADER = 8190  # bytes, gunicorn's limit for one header field
 
 
@@ -27,6 +30,7 @@ def run() -> None:
     """Serve until SIGTERM; exits 1 with a sentence when the settings or the socket do not allow it."""
     try:
         settings = read_settings(os.environ)
+        _ = settings.access  # what cannot be read is said before anything is made
         listener = bind_socket(settings.socket)
     except PynetError as error:
         raise click.ClickException(str(error)) from error
@@ -72,9 +76,20 @@ def _application(settings: Settings, descriptor: int) -> Any:
             from cli.wiring import build
 
             configure(settings.log_level, settings.log_format)
-            return build(settings)
+            with _refusing():
+                return build(settings)
 
     return Application()
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Let the process end with one sentence when its parts cannot be put together."""
+    try:
+        yield
+    except PynetError as error:
+        logging.getLogger("pynet").critical("not started: %s", error)
+        sys.exit(APP_LOAD_ERROR)
 
 
 def _share_memory(_arbiter: object, _worker: object) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from plugin.errors import InvalidRequest
 from plugin.options import Option, choice, integer, option_table, read_options
+from plugin.store.remote.address import Access, StoreAddress, parse_store_address, read_access
 
 SOCKET = Option(
     "PYNET_SOCKET", Path, Path("/run/docker/plugins/pynet.sock"), "a path", "unix socket; its name is the driver's name"
@@ -36,7 +37,36 @@ POOLS = Option(
     "10.200.0.0/13:24,172.24.0.0/13:24 (2,048 pools each) or a /48 of this host's own in /64s",
 )
 
-SETTINGS: tuple[Option[Any], ...] = (SOCKET, STATE_DIR, LOG_LEVEL, LOG_FORMAT, THREADS, POOLS)
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+STORE = Option(
+    "PYNET_STORE",
+    lambda text: parse_store_address(text) if text else None,
+    None,
+    "etcd, zookeeper or consul as etcd://HOST:PORT,HOST:PORT/PREFIX",
+    "store that hosts share, for networks that span them; several endpoints are of one cluster, of which one that "
+    "answers is used",
+)
+STORE_CA = Option("PYNET_STORE_CA", _path, None, "a path", "CA that signed the store's certificate; turns TLS on")
+STORE_CERT = Option("PYNET_STORE_CERT", _path, None, "a path", "certificate of this host for the store; turns TLS on")
+STORE_KEY = Option("PYNET_STORE_KEY", _path, None, "a path", "private key of that certificate")
+STORE_USER = Option("PYNET_STORE_USER", str, "", "a name", "user of the store")
+STORE_PASSWORD_FILE = Option(
+    "PYNET_STORE_PASSWORD_FILE", _path, None, "a path", "file with the user's password; for Consul with the token"
+)
+ADVERTISE = Option(
+    "PYNET_ADVERTISE",
+    str,
+    "",
+    "an address of this host or the name of a link",
+    "where other hosts reach this one; by default the source address of the route to the store",
+)
+
+CLUSTER_SETTINGS = (STORE, STORE_CA, STORE_CERT, STORE_KEY, STORE_USER, STORE_PASSWORD_FILE, ADVERTISE)
+SETTINGS: tuple[Option[Any], ...] = (SOCKET, STATE_DIR, LOG_LEVEL, LOG_FORMAT, THREADS, POOLS, *CLUSTER_SETTINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +79,18 @@ class Settings:
     log_format: str
     threads: int
     pools: str
+    store: StoreAddress | None
+    store_ca: Path | None
+    store_cert: Path | None
+    store_key: Path | None
+    store_user: str
+    store_password_file: Path | None
+    advertise: str
+
+    @property
+    def access(self) -> Access:
+        """How to log in to the cluster store; raises ``InvalidRequest`` when a file of it cannot be read."""
+        return read_access((self.store_ca, self.store_cert, self.store_key), self.store_user, self.store_password_file)
 
     @property
     def database(self) -> Path:
@@ -73,5 +115,6 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 def describe(settings: Settings, declared: Sequence[Option[Any]]) -> str:
     """Return the values in force and the documentation table."""
-    lines = [f"{o.key}={getattr(settings, o.key.removeprefix('PYNET_').lower())}" for o in declared]
+    values = [(o.key, getattr(settings, o.key.removeprefix("PYNET_").lower())) for o in declared]
+    lines = [f"{key}={'' if value is None else value}" for key, value in values]
     return "\n".join([*lines, "", option_table(declared).replace("| option |", "| setting |")])

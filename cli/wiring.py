@@ -5,6 +5,7 @@ from pathlib import Path
 
 from flask import Flask
 
+from cli.cluster import open_cluster
 from cli.settings import Settings
 from handlers.app import create_app
 from netlink.conntrack import Conntrack
@@ -14,6 +15,7 @@ from netlink.kernel import Kernel
 from netlink.monitor import Monitor
 from netlink.nftables import Nftables, open_runner
 from netlink.relay import Relay
+from plugin.cluster.router import IpamRouter
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
 from plugin.host_settings import HostSettings
@@ -51,8 +53,10 @@ def build(settings: Settings) -> Flask:
     reaper.start()
     Watcher(kernel, firewall, Monitor(settings.name, "FORWARD", is_own=nft.is_own)).start()
     driver = Driver(store=store, modes=modes, settings=host, reaper=reaper, publisher=publisher, locks=locks)
-    ipam = Ipam(store, HostNetworks(), parse_supernets(settings.pools, _machine_id()))
-    return create_app(driver, ipam)
+    networks, supernets = HostNetworks(), parse_supernets(settings.pools, _machine_id())
+    cluster = open_cluster(settings, store, kernel)
+    addresses = cluster.start(networks, supernets) if cluster else None
+    return create_app(driver, IpamRouter(Ipam(store, networks, supernets), addresses))
 
 
 def _machine_id() -> str:

@@ -7,12 +7,21 @@ out the same address twice. See ``docs/addresses.md``.
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface
 
 from netlink.errors import KernelError
-from plugin.errors import Busy, Conflict, Failed, InvalidRequest, NotFound, PynetError
+from plugin.errors import Busy, Conflict, Failed, NotFound, PynetError
 from plugin.ipam.allocator import check_usable
 from plugin.ipam.leases import LeaseTable
+from plugin.ipam.requests import (
+    ENDPOINT_NAME,
+    GLOBAL_SPACE,
+    LOCAL_SPACE,
+    bounds_inside,
+    check_request,
+    names_subnet,
+    purpose_of,
+    with_prefix,
+)
 from plugin.ipam.supernets import Supernet, Wanted, choose_pool
 from plugin.ipam.turn import PoolTurn
 from plugin.locks import Locks
@@ -20,7 +29,6 @@ from plugin.messages import (
     Address,
     AddressReply,
     AddressSpaces,
-    InterfaceAddress,
     IpamCapabilities,
     PoolReply,
     ReleaseAddress,
@@ -34,11 +42,6 @@ from plugin.options import read_options
 from plugin.ports import HostNetworks
 from plugin.store.base import ABSENT, Change, Put, Remove, Store, StoreConflict, Versioned
 
-LOCAL_SPACE = "pynet-local"
-GLOBAL_SPACE = "pynet-global"
-ADDRESS_TYPE = "RequestAddressType"  # moby daemon/libnetwork/ipamapi
-GATEWAY = "com.docker.network.gateway"
-ENDPOINT_NAME = "com.docker.network.endpoint.name"  # sent by 29.0 and later
 ATTEMPTS = 16  # each failed one means that another host was faster
 
 
@@ -84,8 +87,9 @@ class Ipam:
             Conflict: the subnet overlaps another pool of pynet.
             Exhausted: the supernets hold no free pool.
         """
-        space = _check_request(request)
-        if request.pool is not None and int(request.pool.network_address) != 0:
+        space = check_request(request)
+        read_options((), request.options)
+        if request.pool is not None and names_subnet(request):
             wish = Pool(_pool_id(space, request.pool, request.sub_pool), request.pool, request.sub_pool)
             pool = self._add_pool(request.pool.version, lambda book: _check_overlap(book, wish))
         else:
@@ -182,14 +186,14 @@ class Ipam:
         if stored is None:
             raise NotFound(f"request an address: pool '{request.pool_id}' is not known")
         pool = stored.record
-        purpose = "gateway" if request.options.get(ADDRESS_TYPE) == GATEWAY else "endpoint"
+        purpose = purpose_of(request.options)
         name = request.options.get(ENDPOINT_NAME, "")
         if request.address is None:
             address = self._lease_any(pool, purpose, name)
         else:
             check_usable(pool.subnet, request.address)
             address = self._lease_one(Lease(pool.id, request.address, purpose, name), pool)
-        return AddressReply(_with_prefix(address, pool.subnet))
+        return AddressReply(with_prefix(address, pool.subnet))
 
     def release_address(self, request: ReleaseAddress) -> None:
         """Give an address back; one that nobody holds is given back already."""
@@ -242,38 +246,11 @@ class Ipam:
         return self._store.list(Lease, f"{pool_id}#")
 
 
-def _check_request(request: RequestPool) -> str:
-    """Return the name of the address space; raises ``InvalidRequest`` for what no pool can satisfy."""
-    space = request.address_space or LOCAL_SPACE
-    if space not in (LOCAL_SPACE, GLOBAL_SPACE):
-        raise InvalidRequest(f"address space '{space}' is not known; spaces are: {LOCAL_SPACE}, {GLOBAL_SPACE}")
-    read_options((), request.options)
-    pool, sub_pool = request.pool, request.sub_pool
-    if pool is not None and pool.version != (6 if request.v6 else 4):
-        raise InvalidRequest(f"subnet '{pool}' was asked for as an IPv{6 if request.v6 else 4} pool")
-    if pool is not None and pool.prefixlen == 0:
-        raise InvalidRequest(f"subnet '{pool}' is every address there is; name a smaller one")
-    if pool is not None and (pool.is_multicast or pool.is_loopback):
-        what = "multicast" if pool.is_multicast else "loopback"
-        raise InvalidRequest(f"subnet '{pool}' holds {what} addresses, which no container can use")
-    if sub_pool is None:
-        return space
-    if pool is None or int(pool.network_address) == 0:
-        raise InvalidRequest(f"range '{sub_pool}' needs a subnet that contains it; give one with --subnet")
-    if pool.version != sub_pool.version or not _bounds_inside(sub_pool, pool):
-        raise InvalidRequest(f"range '{sub_pool}' is not inside subnet '{pool}'")
-    return space
-
-
-def _bounds_inside(inner: Subnet, outer: Subnet) -> bool:
-    return inner.network_address in outer and inner.broadcast_address in outer
-
-
 def _check_overlap(book: _Book, wish: Pool) -> Pool:
     for pool in book.pools.values():
         if pool.subnet == wish.subnet:
             raise Conflict(f"subnet '{wish.subnet}' is already in use by another network, as pool '{pool.id}'")
-        if _bounds_inside(pool.subnet, wish.subnet) or _bounds_inside(wish.subnet, pool.subnet):
+        if bounds_inside(pool.subnet, wish.subnet) or bounds_inside(wish.subnet, pool.subnet):
             raise Conflict(f"subnet '{wish.subnet}' overlaps '{pool.subnet}' of another network, pool '{pool.id}'")
     return wish
 
@@ -293,9 +270,3 @@ def _lease_key(pool_id: str, address: Address) -> str:
 
 def _lock_name(version: int) -> str:
     return f"the list of IPv{version} pools"
-
-
-def _with_prefix(address: Address, subnet: Subnet) -> InterfaceAddress:
-    if address.version == 4:
-        return IPv4Interface((address, subnet.prefixlen))
-    return IPv6Interface((address, subnet.prefixlen))

@@ -2,14 +2,42 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from plugin.errors import Exhausted
 from plugin.ipam.allocator import AddressPool
 from plugin.messages import Address
-from plugin.model import Lease, Pool
-from plugin.store.base import Versioned
+from plugin.model import Pool
 
-Listing = Callable[[], Sequence[Versioned[Lease]]]
+
+class Leased(Protocol):
+    """A record that takes an address."""
+
+    @property
+    def address(self) -> Address:
+        """The address."""
+
+
+class Held(Protocol):
+    """Such a record with its revision, as a store lists it."""
+
+    @property
+    def record(self) -> Leased:
+        """The record."""
+
+    @property
+    def revision(self) -> int:
+        """When it was written."""
+
+
+Listing = Callable[[], Sequence[Held]]
+Begin = Callable[[Sequence[Held]], int | None]
+
+
+def behind_latest(leases: Sequence[Held]) -> int | None:
+    """Begin the search behind the address that was leased last."""
+    latest = max(leases, key=lambda lease: lease.revision, default=None)
+    return None if latest is None else int(latest.record.address)
 
 
 class LeaseTable:
@@ -19,9 +47,11 @@ class LeaseTable:
     ``settle`` or ``drop`` it counts as pending, which survives a new reading.
     """
 
-    def __init__(self, pool: Pool, listing: Listing) -> None:
+    def __init__(self, pool: Pool, listing: Listing, begin: Begin = behind_latest) -> None:
+        """``begin`` returns the address behind which the search begins after a reading, as a number."""
         self._pool = pool
         self._listing = listing
+        self._begin = begin
         self._guard = threading.Lock()  # guards everything below
         self._pending: set[Address] = set()
         self._known: AddressPool | None = None
@@ -64,12 +94,11 @@ class LeaseTable:
 
     def _read(self) -> AddressPool:
         leases = self._listing()
-        latest = max(leases, key=lambda lease: lease.revision, default=None)
         self._known = AddressPool(
             self._pool.subnet,
             self._pool.sub_pool,
             [int(lease.record.address) for lease in leases],
-            None if latest is None else int(latest.record.address),
+            self._begin(leases),
         )
         for address in self._pending:
             self._known.mark(address)

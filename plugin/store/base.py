@@ -5,12 +5,12 @@ grows over the whole store (etcd calls it mod_revision). Writers say which revis
 whole transaction when one of them moved.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
 
-from plugin.errors import PynetError
+from plugin.errors import Failed, PynetError
 
 
 class Record(Protocol):
@@ -30,6 +30,10 @@ ABSENT = 0  # the revision to expect of a record that must not exist yet
 
 class StoreConflict(PynetError):
     """A record was not at the revision that the transaction expected; nothing was written."""
+
+
+class StoreAway(Failed):
+    """No server of a store answered in time; what was asked of it may have been carried out or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +95,16 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Release files and connections; watches end."""
+
+
+class ClusterStore(Store, Protocol):
+    """A store that hosts share. Every method of it may raise ``StoreAway`` too."""
+
+    def announce(self, record: Record, seconds: int) -> None:
+        """Write ``record`` so that it vanishes ``seconds`` after the last call; the others see it come and go.
+
+        One record a store. The time is the server's: it knows nothing of this host's clock.
+        """
+
+    def ages(self, kind: type[R]) -> Mapping[str, float]:
+        """Return the seconds since each announced record of ``kind`` was renewed, by key, where the server tells."""

@@ -1,0 +1,56 @@
+"""Puts together what a host shares with others; nothing of it is loaded or made unless PYNET_STORE names a store."""
+
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from cli.settings import Settings
+from plugin.cluster.addresses import ClusterAddresses
+from plugin.cluster.echo import Echo
+from plugin.cluster.forget import HOST_KINDS
+from plugin.cluster.host_records import ClusterHost, KnownHost
+from plugin.cluster.identity import advertised_address, host_identity
+from plugin.cluster.membership import Membership
+from plugin.cluster.outbox import Outbox
+from plugin.cluster.repair import Stores
+from plugin.ipam.supernets import Supernet
+from plugin.ports import HostNetworks, Kernel
+from plugin.store.base import ClusterStore, Put, Store, StoreAway
+from plugin.store.remote.open import open_cluster_store
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """This host in its cluster. ``me.id`` is who it is to the others, ``me.address`` where they reach it."""
+
+    stores: Stores
+    me: ClusterHost
+    outbox: Outbox
+
+    def start(self, networks: HostNetworks, supernets: Sequence[Supernet]) -> ClusterAddresses:
+        """Start the threads, and return the manager of the shared addresses."""
+        addresses = ClusterAddresses(self.stores, self.me.id, self.outbox, networks, supernets)
+        Membership(self.stores.shared, self.me, self.outbox, addresses.repair).start()
+        Echo(self.stores.shared, self.me.id).start()
+        return addresses
+
+
+def open_cluster(settings: Settings, local: Store, kernel: Kernel) -> Cluster | None:
+    """Open the cluster store, if there is one; a store that does not answer yet is waited for in the background.
+
+    Raises:
+        InvalidRequest: the address for other hosts is not one of this host's, or a certificate cannot be read.
+        Failed: the store refuses the credentials.
+    """
+    if settings.store is None:
+        return None
+    shared: ClusterStore = open_cluster_store(settings.store, settings.access)
+    identity = host_identity(local)
+    address = advertised_address(settings.advertise, settings.store, kernel.addresses(), identity.address)
+    local.transact(Put(replace(identity, address=address)))
+    with suppress(StoreAway):
+        shared.get(KnownHost, identity.id)
+    me = ClusterHost(identity.id, socket.gethostname(), address, int(time.time()))
+    return Cluster(Stores(local, shared), me, Outbox(local, shared, HOST_KINDS))

@@ -1,0 +1,295 @@
+"""The address manager of networks that span hosts: ``--ipam-opt pynet.network=NAME``.
+
+No host owns a range. An address belongs to whoever wrote its lease into the cluster store, which accepts one writer and
+no second; so neither a partition nor a wrong clock nor a host that dies half-way hands one out twice. This host notes
+its own leases in its own store too, after the cluster store and before the reply: what stands in one of the two only is
+put right by ``plugin.cluster.repair``.
+"""
+
+import random
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+from netlink.errors import KernelError
+from plugin.cluster.host_records import ClusterHost, ClusterLease, KnownHost, PoolGateway, PoolUse
+from plugin.cluster.outbox import Outbox
+from plugin.cluster.pools import SharedPools, Wish, check_clear, network_of, shared_pool_id
+from plugin.cluster.repair import Repair, Stores
+from plugin.errors import Busy, Conflict, Failed, NotFound, PynetError
+from plugin.ipam.allocator import check_usable, usable
+from plugin.ipam.leases import Begin, LeaseTable
+from plugin.ipam.requests import ENDPOINT_NAME, check_request, names_subnet, purpose_of, with_prefix
+from plugin.ipam.supernets import Supernet, Wanted, choose_pool
+from plugin.messages import (
+    Address,
+    AddressReply,
+    PoolReply,
+    ReleaseAddress,
+    ReleasePool,
+    RequestAddress,
+    RequestPool,
+    Subnet,
+)
+from plugin.model import Pool
+from plugin.options import Option, network_name, read_options
+from plugin.ports import HostNetworks
+from plugin.store.base import ABSENT, Put, Remove, StoreConflict
+from plugin.store.remote.patience import deadline, within
+
+SPACE = "pynet-cluster"  # begins the ids of pools that the cluster shares
+PATIENCE = 4.0  # seconds for a request: a join that cannot reach the cluster store fails within five
+SETTLE = 2.0  # seconds for the kernel to delete a bridge
+NETWORK = Option(
+    "pynet.network",
+    network_name,
+    "",
+    "1 to 63 letters, digits, dots, dashes or underlines",
+    "name of a network whose pools and addresses all hosts share",
+)
+
+
+class ClusterAddresses:
+    """Serves the pools and addresses of shared networks in the name of ``host``, an id."""
+
+    def __init__(
+        self, stores: Stores, host: str, outbox: Outbox, networks: HostNetworks, supernets: Sequence[Supernet]
+    ) -> None:
+        self._local = stores.local
+        self._shared = stores.shared
+        self._host = host
+        self._outbox = outbox
+        self._host_networks = networks
+        self._supernets = supernets
+        self._pools = SharedPools(stores.shared)
+        self._guard = threading.Lock()  # guards _tables
+        self._tables: dict[str, LeaseTable] = {}
+        self.repair = Repair(stores, host, outbox)
+
+    # --- pools ---------------------------------------------------------------------------------
+
+    def request_pool(self, request: RequestPool) -> PoolReply:
+        """Use the network's pool, which is made when no host has one.
+
+        Raises:
+            InvalidRequest: the range or an option is not acceptable.
+            Conflict: the network has another subnet, or this host uses some of it.
+            Exhausted: the supernets hold no free pool.
+        """
+        check_request(request)
+        network = read_options((NETWORK,), request.options)[NETWORK]
+        in_use, token = _used_by(self._host_networks), secrets.token_hex(4)
+        named = names_subnet(request)
+        version = request.pool.version if request.pool else 6 if request.v6 else 4
+        length = request.pool.prefixlen if request.pool and not named else None
+        wish = Wish(network, version, request.pool if named else None, length)
+
+        def choose(taken: Sequence[Subnet], last: Subnet | None) -> Subnet:
+            return choose_pool(self._supernets, Wanted(version, length), taken, in_use, last)
+
+        def make_use(subnet: Subnet) -> PoolUse:
+            if not named:
+                _wait_until_clear(network, subnet, self._host_networks)
+            return PoolUse(shared_pool_id(network, subnet), self._host, token, subnet, request.sub_pool)
+
+        with within(PATIENCE), self._attempt(token):
+            use = self._pools.use(wish, make_use, choose)
+            self._local.transact(Put(use))
+        return PoolReply(pool_id=_engine_id(use), pool=use.subnet)
+
+    def release_pool(self, request: ReleasePool) -> None:
+        """End a use of a pool; the last one takes the pool along. One that is not known has ended already."""
+        use = self._use(request.pool_id)
+        if use is None:
+            return
+        leases = [item.record for item in self._local.list(ClusterLease, f"{use.pool_id}#")]
+        if len(self._local.list(PoolUse, f"{use.pool_id}@")) > 1:
+            leases = []  # another network of this host may hold them
+        gone = [Remove(PoolUse, use.key), *(Remove(ClusterLease, lease.key) for lease in leases)]
+        if self._outbox.take_back(*leases, use, also=gone):
+            with suppress(PynetError), within(PATIENCE):  # otherwise a later repair, of this host or another
+                self._pools.drop_unused(use.pool_id)
+        with self._guard:
+            self._tables.pop(use.key, None)
+
+    def _use(self, engine_id: str) -> PoolUse | None:
+        space, _, rest = engine_id.partition("/")
+        pool_id, _, token = rest.rpartition("/")
+        if space != SPACE:
+            return None
+        found = self._local.get(PoolUse, f"{pool_id}@{self._host}/{token}")
+        return None if found is None else found.record
+
+    # --- addresses -----------------------------------------------------------------------------
+
+    def request_address(self, request: RequestAddress) -> AddressReply:
+        """Reserve an address for the whole cluster; durable in both stores when it returns.
+
+        Raises:
+            NotFound: this host did not request the pool.
+            InvalidRequest: the address is not in the pool or has a meaning of its own there.
+            Conflict: the address is taken, or the network has another gateway.
+            Exhausted: every address of the pool is taken.
+        """
+        use = self._use(request.pool_id)
+        if use is None:
+            raise NotFound(f"request an address: pool '{request.pool_id}' is not known")
+        if request.address is not None:
+            check_usable(use.subnet, request.address)
+        purpose = purpose_of(request.options)
+        lease = ClusterLease(
+            use.pool_id,
+            request.address or use.subnet.network_address,
+            "" if purpose == "gateway" else self._host,
+            secrets.token_hex(4),
+            purpose,
+            request.options.get(ENDPOINT_NAME, ""),
+        )
+        with within(PATIENCE):
+            if purpose == "gateway":
+                address = self._gateway(use, lease, request.address)
+            elif request.address is not None:
+                address = self._lease_one(use, lease)
+            else:
+                address = self._lease_any(use, lease)
+        return AddressReply(with_prefix(address, use.subnet))
+
+    def release_address(self, request: ReleaseAddress) -> None:
+        """Give an address back; one that this host does not hold is given back already, the gateway stays."""
+        use = self._use(request.pool_id)
+        if use is None or request.address is None:
+            return
+        held = self._local.get(ClusterLease, f"{use.pool_id}#{request.address}")
+        if held is not None:
+            self._outbox.take_back(held.record, also=[Remove(ClusterLease, held.record.key)])
+            self._table(use).free(request.address)
+
+    def _gateway(self, use: PoolUse, lease: ClusterLease, wish: Address | None) -> Address:
+        """Return the pool's gateway, which the first host chooses; every host is the gateway of its own containers."""
+        while True:
+            known = self._shared.get(PoolGateway, use.pool_id)
+            if known is not None:
+                if wish not in (None, known.record.address):
+                    raise Conflict(
+                        f"network '{network_of(use.pool_id)}' has gateway '{known.record.address}' on the other "
+                        f"hosts, and this host asks for '{wish}'"
+                    )
+                return known.record.address
+            address = wish or self._table(use).take(first=True)
+            mine = _at(lease, address)
+            try:
+                self._shared.transact(Put(PoolGateway(use.pool_id, address), ABSENT), Put(mine, ABSENT))
+            except StoreConflict:
+                self._table(use).drop(address)
+                if wish is not None and self._shared.get(PoolGateway, use.pool_id) is None:
+                    self._refuse_taken(mine)
+            except PynetError:
+                self._table(use).drop(address)
+                raise
+            else:
+                self._table(use).settle(address)
+
+    def _lease_any(self, use: PoolUse, lease: ClusterLease) -> Address:
+        """Lease any free address; each failure means that another host got one, so that the end is near."""
+        table = self._table(use)
+        while True:
+            mine = _at(lease, table.take(first=False))
+            try:
+                with self._attempt(mine.token, mine):
+                    self._shared.transact(Put(mine, ABSENT))
+                    self._local.transact(Put(mine))
+            except StoreConflict:
+                table.drop(mine.address)
+            except PynetError:
+                table.drop(mine.address)
+                raise
+            else:
+                table.settle(mine.address)
+                return mine.address
+
+    def _lease_one(self, use: PoolUse, lease: ClusterLease) -> Address:
+        try:
+            with self._attempt(lease.token, lease):
+                self._shared.transact(Put(lease, ABSENT))
+                self._local.transact(Put(lease))
+        except StoreConflict:
+            self._refuse_taken(lease)
+        self._table(use).settle(lease.address)
+        return lease.address
+
+    @contextmanager
+    def _attempt(self, token: str, *written: ClusterLease) -> Iterator[None]:
+        """Keep ``repair`` off what stands in one store only yet; take back what may have been written."""
+        with self.repair.under_way(token):
+            try:
+                yield
+            except StoreConflict:
+                raise
+            except PynetError:
+                if written:
+                    self._outbox.take_back(*written)
+                raise
+
+    def _refuse_taken(self, lease: ClusterLease) -> None:
+        found = self._shared.get(ClusterLease, lease.key)
+        if found is None:
+            raise Busy(f"request address '{lease.address}': it keeps being taken and given back")
+        pool = f"of network '{network_of(lease.pool_id)}'"
+        holder = found.record
+        if holder.purpose == "gateway":
+            raise Conflict(f"address '{lease.address}' {pool} is already in use by the gateway")
+        by = f" by '{holder.name}'" if holder.name else ""
+        known = self._shared.get(KnownHost, holder.host)
+        name = known.record.name if known else holder.host
+        if self._shared.get(ClusterHost, holder.host) is None:
+            raise Conflict(
+                f"address '{lease.address}' {pool} is in use{by} on host '{name}', which does not answer; if it is "
+                f"gone for good, free its addresses with: pynet cluster forget {name}"
+            )
+        raise Conflict(f"address '{lease.address}' {pool} is already in use{by} on host '{name}'")
+
+    def _table(self, use: PoolUse) -> LeaseTable:
+        pool = Pool(use.pool_id, use.subnet, use.sub_pool)
+        with self._guard:
+            known = self._tables.get(use.key)
+            if known is None:
+                known = LeaseTable(pool, lambda: self._shared.list(ClusterLease, f"{pool.id}#"), _anywhere(pool))
+                self._tables[use.key] = known
+            return known
+
+
+def _engine_id(use: PoolUse) -> str:
+    """Return the pool id for the engine, which gives it back with every request."""
+    return f"{SPACE}/{use.pool_id}/{use.token}"
+
+
+def _at(lease: ClusterLease, address: Address) -> ClusterLease:
+    return replace(lease, address=address)
+
+
+def _anywhere(pool: Pool) -> Begin:
+    """Begin the search at a place of chance, so that hosts which search at the same time do not meet."""
+    first, last = usable(pool.subnet, pool.sub_pool)
+    return lambda _: random.randint(first, max(first, last)) - 1  # noqa: S311 - not a secret
+
+
+def _used_by(host: HostNetworks) -> Sequence[Subnet]:
+    try:
+        return host.in_use()
+    except KernelError as error:
+        raise Failed(f"look for a free pool: {error}") from error
+
+
+def _wait_until_clear(network: str, subnet: Subnet, host: HostNetworks) -> None:
+    """Wait for the bridge of a network that was removed a moment ago, which the kernel is still deleting."""
+    until = deadline(SETTLE)
+    while True:
+        try:
+            return check_clear(network, subnet, _used_by(host))
+        except Conflict:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.1)

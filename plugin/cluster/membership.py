@@ -1,0 +1,102 @@
+"""Which hosts there are: each renews a record that vanishes by itself, and leaves one behind that does not."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from plugin.cluster.host_records import ClusterHost, KnownHost
+from plugin.cluster.outbox import Outbox
+from plugin.errors import PynetError
+from plugin.store.base import ClusterStore, Put
+
+log = structlog.get_logger()
+
+LEASE = 30  # seconds without a renewal after which a host counts as dead, and may be forgotten
+BEAT = 10.0  # seconds between two renewals
+RETRY = 1.0  # seconds between two attempts while the cluster store is away, or while removals wait
+AUDIT = 30  # beats between two comparisons of this host's records with those of the cluster store
+
+
+class Membership:
+    """Renews this host's record, carries out what waits, and calls ``repair`` when the cluster store is back.
+
+    ``available`` says whether it answered the last time.
+    """
+
+    def __init__(self, store: ClusterStore, me: ClusterHost, outbox: Outbox, repair: Callable[[], object]) -> None:
+        self._store = store
+        self._me = me
+        self._outbox = outbox
+        self._repair = repair
+        self._wake = threading.Event()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._beats = 0
+        self.available = False
+        outbox.on_left = self._wake.set
+
+    def start(self) -> None:
+        """Renew for the first time, which may fail, and go on in a thread of its own."""
+        self.beat()
+        self._thread = threading.Thread(target=self._run, name="membership", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread. The record stays until its time is over: containers keep their addresses."""
+        self._stopped.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+    def beat(self) -> None:
+        """Renew, carry out what waits, and repair if the cluster store was away or enough time has passed."""
+        was_available = self.available
+        try:
+            self._store.announce(self._me, LEASE)
+            if not was_available:
+                self._store.transact(Put(KnownHost(self._me.id, self._me.name, self._me.address)))
+            self._outbox.flush()
+            if not was_available or self._beats % AUDIT == 0:
+                self._repair()
+        except PynetError as error:
+            self.available = False
+            if was_available or self._beats == 0:
+                log.warning("cluster store away, joins of shared networks fail meanwhile", error=str(error))
+        else:
+            self.available = True
+            if not was_available:
+                log.info("cluster store reached", host=self._me.id, address=str(self._me.address))
+        self._beats += 1
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            hurry = not self.available or self._outbox.pending
+            self._wake.wait(RETRY if hurry else BEAT)
+            if self._wake.is_set():
+                self._wake.clear()
+                self._stopped.wait(RETRY)
+            if not self._stopped.is_set():
+                self.beat()
+
+
+@dataclass(frozen=True, slots=True)
+class HostState:
+    """A host for people: ``age`` are the seconds since it renewed, None where the store does not tell."""
+
+    id: str
+    name: str
+    address: str
+    alive: bool
+    age: float | None = None
+
+
+def host_states(store: ClusterStore) -> Sequence[HostState]:
+    """Return every host that was not forgotten, by name."""
+    alive = {item.record.id: item.record for item in store.list(ClusterHost)}
+    ages = store.ages(ClusterHost)
+    states = [HostState(h.id, h.name, str(h.address), alive=True, age=ages.get(h.id)) for h in alive.values()]
+    known = [item.record for item in store.list(KnownHost) if item.record.id not in alive]
+    states += [HostState(h.id, h.name, str(h.address), alive=False) for h in known]
+    return sorted(states, key=lambda state: (state.name, state.id))

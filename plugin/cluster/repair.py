@@ -1,0 +1,110 @@
+"""Brings what a host holds in line between its own store and the cluster's: at start, and after either was away."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import structlog
+
+from plugin.cluster.host_records import ClusterLease, PoolUse
+from plugin.cluster.outbox import Outbox
+from plugin.cluster.pools import SharedPools, Wish, network_of
+from plugin.errors import Conflict
+from plugin.store.base import ABSENT, ClusterStore, Put, Remove, Store, StoreConflict
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The host's own store, and the one that it shares with others."""
+
+    local: Store
+    shared: ClusterStore
+
+
+class Repair:
+    """Compares the leases and the uses of pools of ``host``.
+
+    What the cluster store lacks is written again, because a container may use it: so does a host that was forgotten
+    while it was cut off. What only the cluster store has was never handed out, and is removed.
+    """
+
+    def __init__(self, stores: Stores, host: str, outbox: Outbox) -> None:
+        self._local = stores.local
+        self._shared = stores.shared
+        self._host = host
+        self._outbox = outbox
+        self._pools = SharedPools(stores.shared)
+        self._guard = threading.Lock()  # guards _tokens
+        self._tokens: set[str] = set()
+
+    @contextmanager
+    def under_way(self, token: str) -> Iterator[None]:
+        """Leave alone what carries ``token``: it is being written, to one store after the other."""
+        with self._guard:
+            self._tokens.add(token)
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._tokens.discard(token)
+
+    def __call__(self) -> None:
+        """Compare and mend; raises ``StoreAway``."""
+        self._claim_uses()
+        self._claim_leases()
+        self._remove_strays(PoolUse)
+        self._remove_strays(ClusterLease)
+        self._pools.drop_unused()
+
+    def _claim_uses(self) -> None:
+        known = {item.record.key for item in self._shared.list(PoolUse)}
+        for item in self._local.list(PoolUse):
+            if item.record.key not in known:
+                self._claim_use(item.record)
+
+    def _claim_use(self, use: PoolUse) -> None:
+        wish = Wish(network_of(use.pool_id), use.subnet.version, use.subnet)
+        try:
+            self._pools.use(wish, lambda _: use, lambda _taken, _last: use.subnet)
+        except Conflict as error:
+            log.error("pool is another one by now", error=str(error))  # noqa: TRY400 - foreseen
+            return
+        log.warning("pool claimed again", pool=use.pool_id)
+        if not self._holds(use):
+            self._outbox.take_back(use)
+
+    def _claim_leases(self) -> None:
+        known = {item.record.key: item.record for item in self._shared.list(ClusterLease)}
+        for item in self._local.list(ClusterLease):
+            lease = item.record
+            other = known.get(lease.key)
+            if other is None:
+                self._claim_lease(lease)
+            elif other != lease:
+                log.error("address is another host's by now", address=str(lease.address), host=other.host)
+
+    def _claim_lease(self, lease: ClusterLease) -> None:
+        with suppress(StoreConflict):  # the next comparison sees who has it
+            self._shared.transact(Put(lease, ABSENT))
+            log.warning("address claimed again", network=network_of(lease.pool_id), address=str(lease.address))
+        if not self._holds(lease):
+            self._outbox.take_back(lease)
+
+    def _holds(self, record: PoolUse | ClusterLease) -> bool:
+        """Say whether the host still has it; it may have been given back while it was written again."""
+        found = self._local.get(type(record), record.key)
+        return found is not None and found.record == record
+
+    def _remove_strays(self, kind: type[PoolUse] | type[ClusterLease]) -> None:
+        """In this order: what is written after the first listing is not in it, and what is done is in the last."""
+        theirs = [item for item in self._shared.list(kind) if item.record.host == self._host]
+        with self._guard:
+            tokens = set(self._tokens)
+        mine = {item.record.key: item.record for item in self._local.list(kind)}
+        for item in theirs:
+            if mine.get(item.record.key) != item.record and item.record.token not in tokens:
+                with suppress(StoreConflict):
+                    self._shared.transact(Remove(kind, item.record.key, item.revision))

@@ -1,0 +1,65 @@
+"""The address manager that the engine sees: networks of this host go to one, those that hosts share to the other."""
+
+from plugin.api import IpamDriver
+from plugin.cluster.addresses import NETWORK, SPACE, ClusterAddresses
+from plugin.errors import NotFound, Unsupported
+from plugin.messages import (
+    AddressReply,
+    AddressSpaces,
+    IpamCapabilities,
+    PoolReply,
+    ReleaseAddress,
+    ReleasePool,
+    RequestAddress,
+    RequestPool,
+)
+
+
+class IpamRouter:
+    """Implements ``plugin.api.IpamDriver``. A request with ``pynet.network`` is shared, and the ids of pools tell."""
+
+    def __init__(self, local: IpamDriver, shared: ClusterAddresses | None) -> None:
+        self._local = local
+        self._shared = shared
+
+    def get_capabilities(self) -> IpamCapabilities:
+        """As the local one."""
+        return self._local.get_capabilities()
+
+    def get_default_address_spaces(self) -> AddressSpaces:
+        """As the local one: the engine asks for all pools in one space."""
+        return self._local.get_default_address_spaces()
+
+    def request_pool(self, request: RequestPool) -> PoolReply:
+        """Reserve a pool; raises ``Unsupported`` for a shared one without a cluster store."""
+        if not request.options.get(NETWORK.key):
+            return self._local.request_pool(request)
+        if self._shared is None:
+            raise Unsupported(f"option '{NETWORK.key}' needs a store that the hosts share, and PYNET_STORE names none")
+        return self._shared.request_pool(request)
+
+    def release_pool(self, request: ReleasePool) -> None:
+        """Give a pool back."""
+        if not _is_shared(request.pool_id):
+            self._local.release_pool(request)
+        elif self._shared is not None:
+            self._shared.release_pool(request)
+
+    def request_address(self, request: RequestAddress) -> AddressReply:
+        """Reserve an address; raises ``NotFound`` for a shared pool without a cluster store."""
+        if not _is_shared(request.pool_id):
+            return self._local.request_address(request)
+        if self._shared is None:
+            raise NotFound(f"request an address of pool '{request.pool_id}': PYNET_STORE names no store any more")
+        return self._shared.request_address(request)
+
+    def release_address(self, request: ReleaseAddress) -> None:
+        """Give an address back."""
+        if not _is_shared(request.pool_id):
+            self._local.release_address(request)
+        elif self._shared is not None:
+            self._shared.release_address(request)
+
+
+def _is_shared(pool_id: str) -> bool:
+    return pool_id.startswith(f"{SPACE}/")

@@ -1,0 +1,15 @@
+"""The one place that knows the kinds of cluster stores; each is loaded only when it is asked for."""
+
+from plugin.store.base import ClusterStore
+from plugin.store.remote.address import Access, StoreAddress
+
+
+def open_cluster_store(address: StoreAddress, access: Access) -> ClusterStore:
+    """Return a store; no server is asked before the first use.
+
+    Raises:
+        InvalidRequest: a certificate cannot be read.
+    """
+    from plugin.store.remote.etcd import EtcdStore
+
+    return EtcdStore(address, access)

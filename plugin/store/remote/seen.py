@@ -1,0 +1,50 @@
+"""What a watch has seen, so that after a gap the difference to the present can be told as events."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from plugin.errors import PynetError
+from plugin.store.base import Event, R
+from plugin.store.codec import decode
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A record as a store keeps it: ``body`` is None when it was removed at ``revision``."""
+
+    key: str
+    revision: int
+    body: str | None = None
+
+
+class Seen:
+    """Revisions of the records of one kind, by key."""
+
+    def __init__(self, kind: type[R], known: Mapping[str, int]) -> None:
+        self._kind = kind
+        self._known = dict(known)
+
+    def apply(self, row: Row) -> list[Event]:
+        """Return the event of one change; none when it was seen already, or when the record cannot be read."""
+        if row.body is None:
+            return [self._gone(row.key, row.revision)] if self._known.pop(row.key, None) is not None else []
+        if self._known.get(row.key, 0) >= row.revision:
+            return []
+        self._known[row.key] = row.revision
+        try:
+            record = decode(self._kind, row.body)
+        except PynetError:  # a newer pynet on another host may write what this one cannot read
+            return []
+        return [Event(self._kind.kind, row.key, record, row.revision)]
+
+    def replace(self, rows: Iterable[Row], revision: int) -> Sequence[Event]:
+        """Return what happened between the last event and a listing of everything at ``revision``."""
+        present = {row.key: row for row in rows}
+        gone = [self._gone(key, revision) for key in sorted(set(self._known) - set(present))]
+        for event in gone:
+            del self._known[event.key]
+        changed = sorted(present.values(), key=lambda row: row.revision)
+        return [*gone, *(event for row in changed for event in self.apply(row))]
+
+    def _gone(self, key: str, revision: int) -> Event:
+        return Event(self._kind.kind, key, None, revision)

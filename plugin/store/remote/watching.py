@@ -1,0 +1,109 @@
+"""A watch of a remote store: a thread that follows the server and hands events over, until the block ends."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from queue import SimpleQueue
+
+import structlog
+
+from plugin.errors import PynetError
+from plugin.store.base import Event
+
+log = structlog.get_logger()
+
+BACK_OFF = (0.1, 2.0)  # seconds before a connection that broke is made again: the first time, and at most
+
+
+class Watch:
+    """What a following thread needs: where to put events, and when to stop."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[Event | None] = SimpleQueue()
+        self._ended = threading.Event()
+        self._guard = threading.Lock()  # guards _wake
+        self._wake: Callable[[], object] = lambda: None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nobody listens any more."""
+        return self._ended.is_set()
+
+    def events(self) -> Iterator[Event]:
+        """Yield events until the end; blocks."""
+        return iter(self._queue.get, None)
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Hand events over."""
+        for event in events:
+            self._queue.put(event)
+
+    def on_end(self, wake: Callable[[], object]) -> None:
+        """Call ``wake`` at the end, at once if that has come: it frees the thread from what it waits for."""
+        with self._guard:
+            self._wake = wake
+            if self.ended:
+                wake()
+
+    def pause(self, seconds: float) -> None:
+        """Wait, but not past the end."""
+        self._ended.wait(seconds)
+
+    def end(self) -> None:
+        """End the watch; a second call does nothing."""
+        with self._guard:
+            self._ended.set()
+            self._wake()
+        self._queue.put(None)
+
+
+class Watchers:
+    """The watches of one store; they end with it."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()  # guards _open and _closed
+        self._open: list[Watch] = []
+        self._closed = False
+
+    @contextmanager
+    def watch(self, prepare: Callable[[Watch], Callable[[], object]]) -> Iterator[Iterator[Event]]:
+        """Run ``prepare``, which fixes where the watch begins and returns what follows once, again and again.
+
+        What follows returns when the connection ended and may raise ``PynetError``; both lead to another attempt.
+        """
+        watch = Watch()
+        with self._guard:
+            self._open.append(watch)
+            closed = self._closed
+        if closed:
+            watch.end()
+        else:
+            follow = prepare(watch)
+            threading.Thread(target=_run, args=(watch, follow), name="store watch", daemon=True).start()
+        try:
+            yield watch.events()
+        finally:
+            with self._guard:
+                self._open.remove(watch)
+            watch.end()
+
+    def close(self) -> None:
+        """End every watch, also those that begin later."""
+        with self._guard:
+            self._closed = True
+            watches = list(self._open)
+        for watch in watches:
+            watch.end()
+
+
+def _run(watch: Watch, follow: Callable[[], object]) -> None:
+    pause = BACK_OFF[0]
+    while not watch.ended:
+        try:
+            if follow():
+                pause = BACK_OFF[0]
+        except PynetError as error:
+            if not watch.ended:
+                log.debug("watch interrupted", error=str(error))
+        watch.pause(pause)
+        pause = min(2 * pause, BACK_OFF[1])

@@ -1,0 +1,231 @@
+"""Pools and addresses that hosts share: who gets what, and what is refused with which words."""
+
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_network
+
+import pytest
+
+from plugin.cluster.host_records import ClusterLease, PoolUse
+from plugin.errors import Conflict, Exhausted, InvalidRequest, NotFound
+from plugin.messages import RequestPool
+from plugin.model import Pool
+from plugin.store.base import StoreAway
+from tests.unit.cluster.parts import ClusterMember, FakeClusterStore, leases
+
+
+@pytest.fixture
+def shared() -> FakeClusterStore:
+    return FakeClusterStore()
+
+
+@pytest.fixture
+def two(shared: FakeClusterStore) -> tuple[ClusterMember, ClusterMember]:
+    return ClusterMember(shared, "a"), ClusterMember(shared, "b")
+
+
+Two = tuple[ClusterMember, ClusterMember]
+
+
+def test_hosts_get_the_same_pool(two: Two, shared: FakeClusterStore) -> None:
+    """The first host chooses, the others join; each has an id of its own, and there is one pool."""
+    one, other = (host.pool() for host in two)
+    assert one.rpartition("/")[0] == other.rpartition("/")[0] == "pynet-cluster/blue/10.200.0.0/24"
+    assert one != other
+    assert [item.record.id for item in shared.list(Pool)] == ["blue/10.200.0.0/24"]
+
+
+def test_networks_with_other_names_are_others(two: Two) -> None:
+    """A free pool is nobody else's; a subnet that was named may be that of another network, which it never meets."""
+    assert two[0].pool(network="blue").split("/")[2] == "10.200.0.0"
+    assert two[1].pool(network="red").split("/")[2] == "10.200.1.0"
+    assert two[1].pool("10.200.0.0/24", network="green").split("/")[1] == "green"
+
+
+def test_families_are_pools_of_their_own(two: Two) -> None:
+    """A network has one pool of each IP version."""
+    assert two[0].pool("10.1.0.0/24").startswith("pynet-cluster/blue/10.1.0.0/24")
+    assert two[0].pool("fd00:9::/64").startswith("pynet-cluster/blue/fd00:9::/64")
+    with pytest.raises(
+        Conflict, match=r"'fd00:9::/64' on the other hosts, and this host asks for subnet 'fd00:8::/64'"
+    ):
+        two[1].pool("fd00:8::/64")
+
+
+def test_another_subnet_is_refused_with_both(two: Two) -> None:
+    """Hosts that configure one network differently hear both values; nothing is written for the second."""
+    two[0].pool("10.1.0.0/24")
+    text = r"network 'blue' has subnet '10.1.0.0/24' on the other hosts, and this host asks for subnet '10.2.0.0/24'"
+    with pytest.raises(Conflict, match=text):
+        two[1].pool("10.2.0.0/24")
+    with pytest.raises(Conflict, match=r"asks for a subnet of size /26"):
+        two[1].pool("0.0.0.0/26")
+    assert [item.record.host for item in two[0].shared.list(PoolUse)] == ["id-a"]
+
+
+def test_a_pool_that_this_host_uses_is_refused(shared: FakeClusterStore) -> None:
+    """A joined pool that overlaps a route of the host is refused: the engine would ask for another one for ever."""
+    ClusterMember(shared, "a").pool("10.1.0.0/24")
+    cramped = ClusterMember(shared, "b", "10.1.0.0/16")
+    with pytest.raises(
+        Conflict, match=r"has subnet '10.1.0.0/24' on the other hosts, and this host uses '10.1.0.0/16'"
+    ):
+        cramped.pool()
+    assert cramped.pool("10.1.0.0/24")
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"pynet.network": "a/b"}, "'pynet.network' must be 1 to 63"),
+        ({"pynet.networks": "a"}, "own options are: pynet"),
+    ],
+)
+def test_bad_options_are_refused(two: Two, options: dict[str, str], text: str) -> None:
+    """A name that is no part of a key, and an option that is none, are sentences."""
+    with pytest.raises(InvalidRequest, match=text):
+        two[0].addresses.request_pool(RequestPool("pynet-local", ip_network("10.1.0.0/24"), None, options, v6=False))
+
+
+def test_the_gateway_is_everybody_s(two: Two, shared: FakeClusterStore) -> None:
+    """Each host is the gateway of its own containers under one address; a second wish is refused with both."""
+    one, other = (host.pool("10.1.0.0/24") for host in two)
+    assert [two[0].address(one, gateway=True), two[1].address(other, gateway=True)] == ["10.1.0.1", "10.1.0.1"]
+    assert two[1].address(other, "10.1.0.1", gateway=True) == "10.1.0.1"
+    with pytest.raises(Conflict, match=r"gateway '10.1.0.1' on the other hosts, and this host asks for '10.1.0.9'"):
+        two[1].address(other, "10.1.0.9", gateway=True)
+    two[0].release(one, "10.1.0.1")
+    assert leases(shared) == {"10.1.0.1": ""}
+
+
+def test_two_hosts_exhaust_a_pool_exactly(two: Two) -> None:
+    """A /28 has 14 addresses: 13 beside the gateway, none twice, and then a sentence on both hosts."""
+    pools = [host.pool("10.1.0.0/28") for host in two]
+    for host, pool in zip(two, pools, strict=True):
+        host.address(pool, gateway=True)
+    taken = [two[number % 2].address(pools[number % 2]) for number in range(13)]
+    assert sorted(taken) == sorted(f"10.1.0.{number}" for number in range(2, 15))
+    for host, pool in zip(two, pools, strict=True):
+        with pytest.raises(Exhausted, match=r"no free address is left in pool '10.1.0.0/28': 14 of 14 are taken"):
+            host.address(pool)
+    two[0].release(pools[0], taken[0])
+    assert two[1].address(pools[1]) == taken[0]
+
+
+def test_many_at_once_get_different_addresses(shared: FakeClusterStore) -> None:
+    """Sixty requests on three hosts at the same time: sixty addresses."""
+    hosts = [ClusterMember(shared, name) for name in "abc"]
+    pools = [host.pool("10.1.0.0/26") for host in hosts]
+    with ThreadPoolExecutor(20) as threads:
+        got = list(threads.map(lambda n: hosts[n % 3].address(pools[n % 3]), range(60)))
+    assert len(set(got)) == 60
+
+
+def test_hosts_begin_apart(two: Two, shared: FakeClusterStore) -> None:
+    """Hosts that start at the same time do not try the same address again and again: the start is chance."""
+    pools = [host.pool("10.0.0.0/8") for host in two]
+    two[0].address(pools[0])
+    before = shared.asked
+    two[1].address(pools[1])
+    assert shared.asked - before == 2  # one reading, one writing
+
+
+def test_a_range_is_each_host_s_own(two: Two) -> None:
+    """--ip-range narrows what one host hands out of the pool that all share."""
+    one, other = two[0].pool("10.1.0.0/24", "10.1.0.128/30"), two[1].pool("10.1.0.0/24", "10.1.0.64/30")
+    assert {two[0].address(one) for _ in range(4)} == {f"10.1.0.{number}" for number in range(128, 132)}
+    assert {two[1].address(other) for _ in range(4)} == {f"10.1.0.{number}" for number in range(64, 68)}
+
+
+def test_a_taken_address_names_its_host(two: Two, shared: FakeClusterStore) -> None:
+    """Who holds it is said, and of a dead host what to do."""
+    one, other = (host.pool("10.1.0.0/24") for host in two)
+    two[0].membership.beat()
+    two[0].address(one, "10.1.0.9", "web")
+    with pytest.raises(Conflict, match=r"address '10.1.0.9' of network 'blue' is already in use by 'web' on host 'a'"):
+        two[1].address(other, "10.1.0.9")
+    shared.expire("id-a")
+    with pytest.raises(Conflict, match=r"does not answer; if it is gone for good.*: pynet cluster forget a$"):
+        two[1].address(other, "10.1.0.9")
+
+
+def test_a_moved_address_is_free_at_once(two: Two) -> None:
+    """An endpoint that is removed on one host can be made with the same address on another."""
+    one, other = (host.pool("10.1.0.0/24") for host in two)
+    assert two[0].address(one, "10.1.0.9") == "10.1.0.9"
+    two[0].release(one, "10.1.0.9")
+    assert two[1].address(other, "10.1.0.9") == "10.1.0.9"
+    two[0].release(one, "10.1.0.9")
+    assert leases(two[0].shared) == {"10.1.0.9": "id-b"}  # type: ignore[arg-type]
+
+
+def test_a_pool_goes_with_its_last_use(two: Two, shared: FakeClusterStore) -> None:
+    """As long as one host uses it the pool stays; the last one takes it along with its gateway and leases."""
+    pools = [host.pool("10.1.0.0/24") for host in two]
+    two[0].address(pools[0], gateway=True)
+    two[0].address(pools[0])
+    two[0].release_pool(pools[0])
+    two[0].release_pool(pools[0])
+    assert len(shared.list(Pool)) == 1
+    two[1].release_pool(pools[1])
+    assert list(shared.list(Pool)) == []
+    assert leases(shared) == {}
+    assert two[1].pool("10.3.0.0/24")
+
+
+def test_a_pool_that_nobody_requested_is_not_known(two: Two) -> None:
+    """Neither another host's id nor nonsense gives an address; giving back is fine."""
+    pool = two[0].pool("10.1.0.0/24")
+    for unknown in (pool, "pynet-cluster/blue", "pynet-cluster"):
+        with pytest.raises(NotFound, match="is not known"):
+            two[1].address(unknown)
+        two[1].release(unknown, "10.1.0.9")
+        two[1].release_pool(unknown)
+
+
+@pytest.mark.parametrize("wanted", ["10.9.0.1", "10.1.0.0", "10.1.0.255"])
+def test_an_impossible_address_is_refused(two: Two, wanted: str) -> None:
+    """What no container can have is refused before the cluster store is asked."""
+    pool = two[0].pool("10.1.0.0/24")
+    two[0].shared.away = True  # type: ignore[attr-defined]
+    with pytest.raises(InvalidRequest):
+        two[0].address(pool, wanted)
+
+
+def test_nothing_is_handed_out_while_the_store_is_away(two: Two, shared: FakeClusterStore) -> None:
+    """A join fails with the store's sentence, and leaves nothing in either store."""
+    pool = two[0].pool("10.1.0.0/24")
+    shared.away = True
+    with pytest.raises(StoreAway, match="no endpoint answers"):
+        two[0].address(pool)
+    with pytest.raises(StoreAway, match="no endpoint answers"):
+        two[0].pool(network="red")
+    shared.away = False
+    two[0].membership.beat()
+    assert leases(shared) == {}
+    assert list(two[0].local.list(ClusterLease)) == []
+
+
+def test_an_address_whose_reply_was_lost_is_taken_back(two: Two, shared: FakeClusterStore) -> None:
+    """The write was carried out and nobody heard: the address is free again, and nobody else's was touched."""
+    one, other = (host.pool("10.1.0.0/28") for host in two)
+    two[1].address(other, "10.1.0.5")
+    shared.lose_replies = 1
+    with pytest.raises(StoreAway):
+        two[0].address(one, "10.1.0.4")
+    two[0].membership.beat()
+    assert leases(shared) == {"10.1.0.5": "id-b"}
+
+
+def test_addresses_are_given_back_while_the_store_is_away(two: Two, shared: FakeClusterStore) -> None:
+    """A container can be stopped, and a network removed, at any time; the cluster hears of it later."""
+    one = two[0].pool("10.1.0.0/24")
+    taken = two[0].address(one)
+    shared.away = True
+    two[0].release(one, taken)
+    two[0].release_pool(one)
+    assert list(two[0].local.list(PoolUse)) == []
+    shared.away = False
+    two[0].start()
+    two[0].membership.beat()
+    assert leases(shared) == {}
+    assert list(shared.list(Pool)) == []

@@ -1,0 +1,110 @@
+"""A host that died half-way, was cut off, or was forgotten by mistake comes back."""
+
+from ipaddress import ip_address
+
+import pytest
+
+from plugin.cluster.forget import forget_host
+from plugin.cluster.host_records import ClusterHost, ClusterLease, KnownHost, PoolUse
+from plugin.errors import Conflict, InvalidRequest, NotFound
+from plugin.model import Pool
+from plugin.store.base import Put
+from tests.unit.cluster.parts import ClusterMember, FakeClusterStore, leases
+
+
+@pytest.fixture
+def shared() -> FakeClusterStore:
+    return FakeClusterStore()
+
+
+def test_what_was_never_answered_is_removed(shared: FakeClusterStore) -> None:
+    """A host that died between the two stores has a lease and a use that no container knows of."""
+    host = ClusterMember(shared)
+    host.pool("10.1.0.0/24")
+    shared.transact(Put(ClusterLease("blue/10.1.0.0/24", ip_address("10.1.0.7"), "id-a", "t")))
+    host.local.close()
+    revived = ClusterMember(shared)
+    revived.membership.beat()
+    assert leases(shared) == {}
+    assert list(shared.list(PoolUse)) == []
+    assert list(shared.list(Pool)) == []
+
+
+def test_other_hosts_records_are_left_alone(shared: FakeClusterStore) -> None:
+    """A repair on one host removes nothing of another's."""
+    one, other = ClusterMember(shared, "a"), ClusterMember(shared, "b")
+    pool = other.pool("10.1.0.0/24")
+    other.address(pool, "10.1.0.9")
+    one.membership.beat()
+    assert leases(shared) == {"10.1.0.9": "id-b"}
+
+
+def test_what_is_being_written_is_left_alone(shared: FakeClusterStore) -> None:
+    """A lease that stands in the cluster store alone because its request is not done yet is none that is left over."""
+    host = ClusterMember(shared)
+    with host.addresses.repair.under_way("t"):
+        shared.transact(Put(ClusterLease("blue/10.1.0.0/24", ip_address("10.1.0.7"), "id-a", "t")))
+        host.addresses.repair()
+        assert leases(shared) == {"10.1.0.7": "id-a"}
+
+
+def test_a_dead_host_keeps_its_addresses_until_it_is_forgotten(shared: FakeClusterStore) -> None:
+    """They are not handed out, however long it is dead, and all of them are free afterwards."""
+    dead, other = ClusterMember(shared, "a"), ClusterMember(shared, "b")
+    one, two = dead.pool("10.1.0.0/29"), other.pool("10.1.0.0/29")
+    dead.membership.beat()
+    held = {dead.address(one) for _ in range(5)}
+    shared.expire("id-a")
+    assert other.address(two) not in held
+    assert forget_host(shared, "a") == {"cluster-lease": 5, "cluster-pool-use": 1, "cluster-known-host": 1}
+    assert {other.address(two) for _ in range(5)} == held
+
+
+def test_a_living_host_is_not_forgotten(shared: FakeClusterStore) -> None:
+    """Its containers use their addresses: the refusal says since when it is silent and what to do."""
+    host = ClusterMember(shared, "a")
+    host.membership.beat()
+    with pytest.raises(Conflict, match=r"forget host 'a': it is alive, it renewed its lease 3 s ago; stop pynet there"):
+        forget_host(shared, "a")
+
+
+def test_forgetting_names_one_host(shared: FakeClusterStore) -> None:
+    """A name that nobody has and one that two have are refused with those that there are; an id will do."""
+    for identity, name in (("1111", "a"), ("2222", "a"), ("3333", "c")):
+        shared.transact(Put(KnownHost(identity, name, ip_address("192.0.2.1"))))
+    with pytest.raises(NotFound, match=r"'x': it is not known; hosts are: a \(1111\), a \(2222\), c \(3333\)"):
+        forget_host(shared, "x")
+    with pytest.raises(InvalidRequest, match="several have that name: 1111, 2222"):
+        forget_host(shared, "a")
+    forget_host(shared, "22")
+    assert [item.record.id for item in shared.list(KnownHost)] == ["1111", "3333"]
+
+
+def test_a_forgotten_host_claims_what_is_still_free(shared: FakeClusterStore) -> None:
+    """It was only cut off: its containers run, so it writes its leases again, and names the one that another got."""
+    host, other = ClusterMember(shared, "a"), ClusterMember(shared, "b")
+    one, two = host.pool("10.1.0.0/24"), other.pool("10.1.0.0/24")
+    host.membership.beat()
+    host.address(one, "10.1.0.8")
+    host.address(one, "10.1.0.9")
+    shared.expire("id-a")
+    forget_host(shared, "a")
+    other.address(two, "10.1.0.9")
+    host.start()
+    host.membership.beat()
+    assert leases(shared) == {"10.1.0.8": "id-a", "10.1.0.9": "id-b"}
+    assert {item.record.host for item in shared.list(PoolUse)} == {"id-a", "id-b"}
+    assert shared.get(ClusterHost, "id-a") is not None
+
+
+def test_a_pool_that_became_another_is_said(shared: FakeClusterStore) -> None:
+    """A host that comes back to a network with another subnet leaves it as it is, and goes on with the rest."""
+    host, other = ClusterMember(shared, "a"), ClusterMember(shared, "b")
+    host.pool("10.1.0.0/24")
+    shared.transact(Put(KnownHost("id-a", "a", host.me.address)))
+    forget_host(shared, "a")
+    other.addresses.repair()
+    other.pool("10.2.0.0/24")
+    host.membership.beat()
+    assert [item.record.id for item in shared.list(Pool)] == ["blue/10.2.0.0/24"]
+    assert host.membership.available
