@@ -6,6 +6,7 @@ from pathlib import Path
 from flask import Flask
 
 from cli.cluster import open_cluster
+from cli.overlay import share, start
 from cli.settings import Settings
 from handlers.app import create_app
 from netlink.conntrack import Conntrack
@@ -22,8 +23,11 @@ from plugin.host_settings import HostSettings
 from plugin.ipam.supernets import parse_supernets
 from plugin.ipam_driver import Ipam
 from plugin.locks import Locks
+from plugin.model import Network
 from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
+from plugin.modes.hostbridge import HostBridge
+from plugin.modes.overlay import OverlayMode
 from plugin.ports import Kernel as KernelPort
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
@@ -47,15 +51,18 @@ def build(settings: Settings) -> Flask:
     locks = Locks()
     host = HostSettings(kernel, store)
     reaper = Reaper(kernel, firewall, store, locks)
-    modes: dict[str, Mode] = {"bridge": BridgeMode(kernel, firewall, host, settings.name)}
+    cluster = open_cluster(settings, store, kernel)
+    shared = share(kernel, store, locks, cluster)
+    overlay = OverlayMode(HostBridge(kernel, firewall, host, settings.name), kernel, shared, settings.name)
+    modes: dict[str, Mode] = {"bridge": BridgeMode(kernel, firewall, host, settings.name), "overlay": overlay}
     publisher = Publisher(kernel, Sockets(Relay()), firewall, Conntrack())
     recover(store, kernel, firewall, publisher, modes, settings.name)
     reaper.start()
     Watcher(kernel, firewall, Monitor(settings.name, "FORWARD", is_own=nft.is_own)).start()
     driver = Driver(store=store, modes=modes, settings=host, reaper=reaper, publisher=publisher, locks=locks)
     networks, supernets = HostNetworks(), parse_supernets(settings.pools, _machine_id())
-    cluster = open_cluster(settings, store, kernel)
-    addresses = cluster.start(networks, supernets) if cluster else None
+    start(shared, overlay, (item.record for item in store.list(Network)))
+    addresses = cluster.start(networks, supernets, shared.own.mend) if cluster else None
     return create_app(driver, IpamRouter(Ipam(store, networks, supernets), addresses))
 
 

@@ -121,8 +121,9 @@ class OverlayWorld(World):
         self.peers = Peers(store, self.tunnels, cluster.host)
         self.own = OwnRecords(self.store, cluster, self.peers, self.locks)
         bridge = HostBridge(self.kernel, self.firewall, self.settings, "pynet")
-        sharing = Shared(Agreement(store, self.removals), self.peers, self.own, Underlay(self.kernel, address))
-        self.overlay = OverlayMode(bridge, self.kernel, self.tunnels, sharing, "pynet")
+        agreement, underlay = Agreement(store, self.removals), Underlay(self.kernel, address)
+        sharing = Shared(self.tunnels, agreement, self.peers, self.own, underlay)
+        self.overlay = OverlayMode(bridge, self.kernel, sharing, "pynet")
         self.modes["overlay"] = self.overlay
         self.hear()
 

@@ -38,6 +38,7 @@ from plugin.undo import Undo
 class Shared:
     """What overlay networks have in common with other hosts; ``closed`` says why there can be none, or is empty."""
 
+    tunnels: Tunnels
     agreement: Agreement
     peers: Peers
     own: OwnRecords
@@ -48,10 +49,10 @@ class Shared:
 class OverlayMode:
     """See the module's description."""
 
-    def __init__(self, bridge: HostBridge, kernel: Kernel, tunnels: Tunnels, shared: Shared, owner: str) -> None:
+    def __init__(self, bridge: HostBridge, kernel: Kernel, shared: Shared, owner: str) -> None:
         self._bridge = bridge
         self._kernel = kernel
-        self._tunnels = tunnels
+        self._tunnels = shared.tunnels
         self._agreement = shared.agreement
         self._peers = shared.peers
         self._own = shared.own

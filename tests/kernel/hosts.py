@@ -60,9 +60,9 @@ class OverlayPynet(Pynet):
         """Return bridge and overlay."""
         self.own = OwnRecords(self.store, self.cluster, self.peers, self.locks)
         agreement = Agreement(self.cluster.store, self.cluster.removals)
-        shared = Shared(agreement, self.peers, self.own, Underlay(self.kernel, self.cluster.address))
+        shared = Shared(self.tunnels, agreement, self.peers, self.own, Underlay(self.kernel, self.cluster.address))
         bridge = HostBridge(self.kernel, self.firewall, settings, "pynet")
-        self.overlay = OverlayMode(bridge, self.kernel, self.tunnels, shared, "pynet")
+        self.overlay = OverlayMode(bridge, self.kernel, shared, "pynet")
         return {**super().modes(settings), "overlay": self.overlay}
 
     def close(self) -> None:
