@@ -12,6 +12,7 @@ import pytest
 
 from tests.cluster.overlay.cluster import Box, Cluster, pinging
 from tests.engine.lab.process import wait_until
+from tests.engine.lab.service import PYNET
 
 FAULT = 30.0  # seconds
 Losses = dict[tuple[str, str], int]  # from which host to which address: packets lost
@@ -139,7 +140,7 @@ def test_a_container_moves_with_its_address(blue: Cluster) -> None:
 
 
 def test_a_host_dies_and_its_address_is_taken_over(blue: Cluster) -> None:
-    """Refused while its lease lasts; forgotten, its container starts elsewhere and is reached; it finds itself robbed."""
+    """Refused while its lease lasts; forgotten, its container starts elsewhere and is reached, also when it returns."""
     dead, taker, asker = blue.nodes[2], blue.nodes[1], blue.nodes[0].boxes[0]
     wanted = dead.boxes[0].ip
     dead.pynet.kill()
@@ -147,7 +148,7 @@ def test_a_host_dies_and_its_address_is_taken_over(blue: Cluster) -> None:
     complaint = taker.host.docker.fails("run", "-d", "--network", "blue", "--ip", wanted, "busybox")
     assert wanted in complaint
     time.sleep(FAULT + 5)
-    taker.host.exec(".venv/bin/pynet", "cluster", "forget", "h3")
+    taker.host.exec("env", f"PYNET_STORE={blue.underlay.store}", PYNET[0], "cluster", "forget", "h3")
     moved = taker.run("blue", "--ip", wanted)
     wait_until(lambda: asker.reaches(moved.ip), "the container to answer from its new host", 2)
     blue.underlay.switch.mend("h3")
