@@ -30,6 +30,10 @@ lint: setup  ## mend what can be mended, and the tables of the README
 bench: setup  ## bridge, pynet and the floor side by side (ENGINES="20.10 28.5" ROUNDS=20)
 	$(VENV)/bin/python -m bench.run
 
+bench-cluster: setup  ## what a cluster store costs as hosts and endpoints grow (STORES="etcd zookeeper")
+	@tools/setup.sh --servers
+	$(VENV)/bin/python -m bench.cluster $(or $(STORES),etcd)
+
 record: setup  ## record what an engine sends as contract data (ENGINE=28.5)
 	$(VENV)/bin/python -m tests.record $(or $(ENGINE),20.10 28.5)
 
@@ -39,6 +43,6 @@ lock:  ## write the lock files anew from setup.cfg
 	$(PIP_COMPILE) --extra dev --output-file requirements-dev.lock setup.cfg
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup run test check lint bench record lock help
+.PHONY: setup run test check lint bench bench-cluster record lock help

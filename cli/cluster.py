@@ -20,6 +20,8 @@ from plugin.ports import HostNetworks, Kernel
 from plugin.store.base import ClusterStore, Put, Store, StoreAway
 from plugin.store.remote.open import open_cluster_store
 
+HOST_ID = "host-id"  # file in the state folder
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
@@ -54,7 +56,7 @@ def open_cluster(settings: Settings, local: Store, kernel: Kernel) -> Cluster | 
     if settings.store is None:
         return None
     shared: ClusterStore = open_cluster_store(settings.store, settings.access)
-    identity = host_identity(local)
+    identity = host_identity(local, settings.state_dir / HOST_ID)
     address = advertised_address(settings.advertise, settings.store, kernel.addresses(), identity.address)
     local.transact(Put(replace(identity, address=address)))
     with suppress(StoreAway):

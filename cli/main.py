@@ -34,6 +34,47 @@ def ports(*, machine: bool) -> None:
     click.echo(as_json(rows) if machine else as_table(rows))
 
 
+@main.group()
+def cluster() -> None:
+    """Look at the hosts that share networks with this one."""
+
+
+@cluster.command()
+@click.option("--json", "machine", is_flag=True, help="Print JSON instead of tables.")
+@click.pass_context
+def status(context: click.Context, *, machine: bool) -> None:
+    """Print hosts and shared networks; exits 1 when something is wrong, 2 when the store cannot be asked."""
+    import os
+
+    from cli import cluster_command
+    from cli.settings import read_settings
+    from plugin.errors import PynetError
+
+    try:
+        found = cluster_command.status(read_settings(os.environ))
+    except PynetError as error:
+        click.echo(f"Error: {error}", err=True)
+        context.exit(2)
+    click.echo(cluster_command.as_json(found) if machine else cluster_command.as_text(found))
+    context.exit(1 if found.problems else 0)
+
+
+@cluster.command()
+@click.argument("host")
+def forget(host: str) -> None:
+    """Free the addresses of HOST, a name or an id, which is dead and does not come back."""
+    import os
+
+    from cli import cluster_command
+    from cli.settings import read_settings
+    from plugin.errors import PynetError
+
+    try:
+        click.echo(cluster_command.forget(read_settings(os.environ), host))
+    except PynetError as error:
+        raise click.ClickException(str(error)) from error
+
+
 @main.command()
 def settings() -> None:
     """Print the settings in force, and the table that documents them."""

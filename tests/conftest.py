@@ -7,7 +7,7 @@ import pytest
 NEEDS_ROOT = {
     "kernel": "kernel ring: needs root, for network namespaces of its own",
     "engine": "engine ring: needs root, for Docker Engines of its own",
-    "cluster": "cluster ring: needs root, for Docker Engines of its own",
+    "cluster": "cluster ring: needs root, for servers and engines of its own",
 }
 
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Installs the system packages that are missing and makes .venv; a second run does nothing.
+# With --servers also the servers of the cluster stores, which only the tests need.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -40,6 +41,25 @@ find_python() {  # a Python of at least 3.11 that can make virtual environments
     return 1
 }
 
+install_servers() {  # without starting them, now or at boot
+    local missing=() policy=/usr/sbin/policy-rc.d
+    PATH=$PATH:/usr/sbin:/sbin command -v etcd >/dev/null || missing+=(etcd-server)
+    [ -e /usr/share/java/zookeeper.jar ] || missing+=(zookeeper)
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    echo "setup: installing ${missing[*]} for the tests"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    if [ ! -e "$policy" ]; then
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+    fi
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    if [ -d /run/systemd/system ] && [[ " ${missing[*]} " == *" etcd-server "* ]]; then
+        systemctl disable --quiet etcd || true
+    fi
+}
+
 install_packages() {
     mapfile -t missing < <(missing_packages)
     [ "${#missing[@]}" -gt 0 ] || return 0
@@ -67,5 +87,9 @@ make_venv() {
     touch "$stamp"
 }
 
+if [ "${1:-}" = --servers ]; then
+    install_servers
+    exit 0
+fi
 install_packages
 make_venv

@@ -3,8 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ "$(id -u)" -ne 0 ]; then
-    echo 'test: not root: the kernel and engine rings need network namespaces and engines, and are skipped'
+    echo 'test: not root: the kernel, engine and cluster rings need namespaces, engines and servers, and are skipped'
 else
+    tools/setup.sh --servers
     # Before the tests, so that a slow mirror is not a slow test; one that cannot be had is said there and skipped.
     .venv/bin/python -m tests.engine.lab.engines
 fi

@@ -10,12 +10,12 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from netlink.errors import KernelError
-from plugin.cluster.host_records import ClusterHost, ClusterLease, KnownHost, PoolGateway, PoolUse
+from plugin.cluster.host_records import Attempt, ClusterHost, ClusterLease, KnownHost, PoolGateway, PoolUse
 from plugin.cluster.outbox import Outbox
 from plugin.cluster.pools import SharedPools, Wish, check_clear, network_of, shared_pool_id
 from plugin.cluster.repair import Repair, Stores
@@ -95,9 +95,9 @@ class ClusterAddresses:
                 _wait_until_clear(network, subnet, self._host_networks)
             return PoolUse(shared_pool_id(network, subnet), self._host, token, subnet, request.sub_pool)
 
-        with within(PATIENCE), self._attempt(token):
+        with within(PATIENCE), self.repair.attempt(token, PoolUse):
             use = self._pools.use(wish, make_use, choose)
-            self._local.transact(Put(use))
+            self._local.transact(Put(use), Remove(Attempt, token))
         return PoolReply(pool_id=_engine_id(use), pool=use.subnet)
 
     def release_pool(self, request: ReleasePool) -> None:
@@ -151,10 +151,10 @@ class ClusterAddresses:
         with within(PATIENCE):
             if purpose == "gateway":
                 address = self._gateway(use, lease, request.address)
-            elif request.address is not None:
-                address = self._lease_one(use, lease)
             else:
-                address = self._lease_any(use, lease)
+                with self.repair.attempt(lease.token, ClusterLease):
+                    lease_it = self._lease_any if request.address is None else self._lease_one
+                    address = lease_it(use, lease)
         return AddressReply(with_prefix(address, use.subnet))
 
     def release_address(self, request: ReleaseAddress) -> None:
@@ -198,9 +198,7 @@ class ClusterAddresses:
         while True:
             mine = _at(lease, table.take(first=False))
             try:
-                with self._attempt(mine.token, mine):
-                    self._shared.transact(Put(mine, ABSENT))
-                    self._local.transact(Put(mine))
+                self._write(mine)
             except StoreConflict:
                 table.drop(mine.address)
             except PynetError:
@@ -212,26 +210,26 @@ class ClusterAddresses:
 
     def _lease_one(self, use: PoolUse, lease: ClusterLease) -> Address:
         try:
-            with self._attempt(lease.token, lease):
-                self._shared.transact(Put(lease, ABSENT))
-                self._local.transact(Put(lease))
+            self._write(lease)
         except StoreConflict:
             self._refuse_taken(lease)
         self._table(use).settle(lease.address)
         return lease.address
 
-    @contextmanager
-    def _attempt(self, token: str, *written: ClusterLease) -> Iterator[None]:
-        """Keep ``repair`` off what stands in one store only yet; take back what may have been written."""
-        with self.repair.under_way(token):
-            try:
-                yield
-            except StoreConflict:
-                raise
-            except PynetError:
-                if written:
-                    self._outbox.take_back(*written)
-                raise
+    def _write(self, lease: ClusterLease) -> None:
+        """Write a lease to the cluster store and then to this host's; take back what may have been written."""
+        try:
+            self._shared.transact(Put(lease, ABSENT))
+        except StoreConflict:
+            raise
+        except PynetError:
+            self._outbox.take_back(lease)
+            raise
+        try:
+            self._local.transact(Put(lease), Remove(Attempt, lease.token))
+        except PynetError:
+            self._outbox.take_back(lease)
+            raise
 
     def _refuse_taken(self, lease: ClusterLease) -> None:
         found = self._shared.get(ClusterLease, lease.key)

@@ -29,6 +29,7 @@ class ClusterHost:
     """
 
     kind: ClassVar[str] = "cluster-host"
+    vanishing: ClassVar[bool] = True  # without a transaction
 
     id: str
     name: str
@@ -119,6 +120,24 @@ class ClusterLease:
     def key(self) -> str:
         """Pool id and address, so that a prefix lists a pool's leases."""
         return f"{self.pool_id}#{self.address}"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A request that is about to write ``record_kind`` with its token into the cluster store, in the host's own store.
+
+    One that a crash left says what the cluster store may hold that nobody was ever given.
+    """
+
+    kind: ClassVar[str] = "cluster-attempt"
+
+    token: str
+    record_kind: str
+
+    @property
+    def key(self) -> str:
+        """The token."""
+        return self.token
 
 
 @dataclass(frozen=True, slots=True)

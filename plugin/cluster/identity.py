@@ -1,28 +1,55 @@
 """Who this host is to the others, and where they reach it."""
 
+import os
 import secrets
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface, ip_address
+from pathlib import Path
 
 from plugin.cluster.host_records import HostIdentity
-from plugin.errors import InvalidRequest
+from plugin.errors import Failed, InvalidRequest
 from plugin.messages import Address
-from plugin.store.base import ABSENT, Put, Store, StoreConflict
+from plugin.store.base import Put, Store
 from plugin.store.remote.address import StoreAddress
 
 LinkAddress = tuple[str, IPv4Interface | IPv6Interface]
 
 
-def host_identity(local: Store) -> HostIdentity:
-    """Return this host's identity, made when there is none."""
-    while True:
-        known = local.get(HostIdentity, "self")
-        if known is not None:
-            return known.record
-        with suppress(StoreConflict):
-            local.transact(Put(HostIdentity(secrets.token_hex(6)), ABSENT))
+def host_identity(local: Store, file: Path) -> HostIdentity:
+    """Return this host's identity, made when there is none.
+
+    It is in ``file`` too: a host that lost its store is still who it was, and its addresses in the cluster store are
+    its own.
+
+    Raises:
+        Failed: the file cannot be read or written.
+    """
+    known = local.get(HostIdentity, "self")
+    try:
+        written = file.read_text().strip() if file.exists() else ""
+        identity = known.record if known else HostIdentity(written or secrets.token_hex(6))
+        if written and written != identity.id:
+            identity = replace(identity, id=written)
+        if not written:
+            _write(file, identity.id)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = str(getattr(error, "strerror", None) or error).lower()
+        raise Failed(f"keep this host's id in '{file}': {reason}") from error
+    if known is None or known.record != identity:
+        local.transact(Put(identity))
+    return identity
+
+
+def _write(file: Path, text: str) -> None:
+    part = file.with_suffix(".part")
+    with part.open("w") as handle:
+        handle.write(text + "\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+    part.rename(file)
 
 
 def advertised_address(

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from plugin.cluster.host_records import ClusterLease, PoolUse
+from plugin.cluster.host_records import Attempt, ClusterLease, PoolUse
 from plugin.cluster.outbox import Outbox
 from plugin.cluster.pools import SharedPools, Wish, network_of
 from plugin.errors import Conflict
-from plugin.store.base import ABSENT, ClusterStore, Put, Remove, Store, StoreConflict
+from plugin.store.base import ABSENT, ClusterStore, Put, Remove, Store, StoreAway, StoreConflict
 
 log = structlog.get_logger()
 
@@ -28,7 +28,8 @@ class Repair:
     """Compares the leases and the uses of pools of ``host``.
 
     What the cluster store lacks is written again, because a container may use it: so does a host that was forgotten
-    while it was cut off. What only the cluster store has was never handed out, and is removed.
+    while it was cut off. What only the cluster store has is noted here again, as after the loss of this host's own
+    store, unless it is left from an attempt that a crash ended: that was never handed out, and is removed.
     """
 
     def __init__(self, stores: Stores, host: str, outbox: Outbox) -> None:
@@ -41,23 +42,46 @@ class Repair:
         self._tokens: set[str] = set()
 
     @contextmanager
-    def under_way(self, token: str) -> Iterator[None]:
-        """Leave alone what carries ``token``: it is being written, to one store after the other."""
+    def attempt(self, token: str, kind: type[PoolUse] | type[ClusterLease]) -> Iterator[None]:
+        """Leave alone what carries ``token``, which is being written to one store after the other.
+
+        Whoever succeeds removes the ``Attempt`` in the transaction that notes the record. It goes here when nothing was
+        written, and stays for the next repair when nobody knows.
+        """
         with self._guard:
             self._tokens.add(token)
+        self._local.transact(Put(Attempt(token, kind.kind)))
         try:
             yield
+        except StoreAway:
+            raise
+        except BaseException:
+            self._local.transact(Remove(Attempt, token))
+            raise
         finally:
             with self._guard:
                 self._tokens.discard(token)
 
     def __call__(self) -> None:
         """Compare and mend; raises ``StoreAway``."""
+        self._finish_attempts()
         self._claim_uses()
         self._claim_leases()
-        self._remove_strays(PoolUse)
-        self._remove_strays(ClusterLease)
+        self._note(PoolUse)
+        self._note(ClusterLease)
         self._pools.drop_unused()
+
+    def _finish_attempts(self) -> None:
+        left = [item.record for item in self._local.list(Attempt)]
+        with self._guard:
+            left = [attempt for attempt in left if attempt.token not in self._tokens]
+        kinds: tuple[type[PoolUse] | type[ClusterLease], ...] = (PoolUse, ClusterLease)
+        for kind in kinds:
+            tokens = {attempt.token for attempt in left if attempt.record_kind == kind.kind}
+            records = [item.record for item in self._shared.list(kind)] if tokens else []
+            written = [record for record in records if record.host == self._host and record.token in tokens]
+            if tokens:
+                self._outbox.take_back(*written, also=[Remove(Attempt, token) for token in tokens])
 
     def _claim_uses(self) -> None:
         known = {item.record.key for item in self._shared.list(PoolUse)}
@@ -98,13 +122,19 @@ class Repair:
         found = self._local.get(type(record), record.key)
         return found is not None and found.record == record
 
-    def _remove_strays(self, kind: type[PoolUse] | type[ClusterLease]) -> None:
+    def _note(self, kind: type[PoolUse] | type[ClusterLease]) -> None:
         """In this order: what is written after the first listing is not in it, and what is done is in the last."""
-        theirs = [item for item in self._shared.list(kind) if item.record.host == self._host]
+        theirs = [item.record for item in self._shared.list(kind) if item.record.host == self._host]
         with self._guard:
-            tokens = set(self._tokens)
-        mine = {item.record.key: item.record for item in self._local.list(kind)}
-        for item in theirs:
-            if mine.get(item.record.key) != item.record and item.record.token not in tokens:
-                with suppress(StoreConflict):
-                    self._shared.transact(Remove(kind, item.record.key, item.revision))
+            passing = self._tokens | {item.record.token for item in self._local.list(Attempt)}
+        leaving = {queued.record_key for queued in self._outbox.pending}
+        mine = {item.record.key for item in self._local.list(kind)}
+        for record in theirs:
+            if record.key in mine or record.key in leaving or record.token in passing:
+                continue
+            self._local.transact(Put(record))
+            found = self._shared.get(kind, record.key)
+            if found is None or found.record != record:  # it was given back meanwhile
+                self._local.transact(Remove(kind, record.key))
+            else:
+                log.warning("record noted again", kind=kind.kind, key=record.key)

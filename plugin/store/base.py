@@ -91,7 +91,10 @@ class Store(Protocol):
         """
 
     def watch(self, kind: type[R]) -> AbstractContextManager[Iterator[Event]]:
-        """Yield the changes of ``kind`` from now on; the iterator blocks until one comes or the store closes."""
+        """Yield the changes of ``kind`` from now on; the iterator blocks until one comes or the store closes.
+
+        A store that hosts share may leave out a change that another of the same record overtook.
+        """
 
     def close(self) -> None:
         """Release files and connections; watches end."""
@@ -103,7 +106,8 @@ class ClusterStore(Store, Protocol):
     def announce(self, record: Record, seconds: int) -> None:
         """Write ``record`` so that it vanishes ``seconds`` after the last call; the others see it come and go.
 
-        One record a store. The time is the server's: it knows nothing of this host's clock.
+        One record a store, of a kind that says so with ``vanishing``. The time is the server's: it knows nothing of
+        this host's clock.
         """
 
     def ages(self, kind: type[R]) -> Mapping[str, float]:

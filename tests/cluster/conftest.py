@@ -3,28 +3,42 @@
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from plugin.store.base import ClusterStore
-from plugin.store.remote.address import Access, parse_store_address
+from plugin.store.remote.address import Access, StoreAddress, parse_store_address
 from plugin.store.remote.open import open_cluster_store
-from tests.cluster.servers import Etcd
+from tests.cluster.servers import KINDS, StoreServer, make_server
 
-Opener = Callable[[], ClusterStore]
-STORES = ["etcd"]
+
+class Opener:
+    """Opens the store of a test, once for each host that the test imagines."""
+
+    def __init__(self, address: StoreAddress) -> None:
+        self.address = address
+        self._opened: list[ClusterStore] = []
+
+    def __call__(self) -> ClusterStore:
+        """Return one more connection to it."""
+        self._opened.append(open_cluster_store(self.address, Access()))
+        return self._opened[-1]
+
+    def close(self) -> None:
+        """Close them all."""
+        for store in self._opened:
+            store.close()
 
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
     """Return a function that starts a kind of server when it is first wanted, and returns its URL."""
-    running: dict[str, Etcd] = {}
+    running: dict[str, StoreServer] = {}
     with ExitStack() as stack:
 
         def url(kind: str) -> str:
             if kind not in running:
-                running[kind] = _made(kind, tmp_path_factory.mktemp(kind))
+                running[kind] = make_server(kind, tmp_path_factory.mktemp(kind))
                 stack.callback(running[kind].kill)
                 running[kind].start()
             return running[kind].url
@@ -32,22 +46,12 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         yield url
 
 
-def _made(_kind: str, folder: Path) -> Etcd:
-    return Etcd(folder)
-
-
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=KINDS)
 def opener(request: pytest.FixtureRequest, servers: Callable[[str], str]) -> Iterator[Opener]:
-    """Return a function that opens one store as often as there are hosts."""
-    address = parse_store_address(f"{servers(request.param)}/test-{secrets.token_hex(6)}")
-    with ExitStack() as stack:
-
-        def opened() -> ClusterStore:
-            store = open_cluster_store(address, Access())
-            stack.callback(store.close)
-            return store
-
-        yield opened
+    """Return what opens an empty store."""
+    opener = Opener(parse_store_address(f"{servers(request.param)}/test-{secrets.token_hex(6)}"))
+    yield opener
+    opener.close()
 
 
 @pytest.fixture

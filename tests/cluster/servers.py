@@ -1,16 +1,20 @@
 """Real servers of the cluster stores, on loopback, with data in a folder of the test; they end with the test run."""
 
 import ctypes
+import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from tests.cluster.fake_consul import FakeConsul
 from tests.engine.lab.process import wait_until
 
+CLASSES = "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar"  # the first names all others
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PRCTL = ctypes.CDLL(None).prctl
 
@@ -57,6 +61,12 @@ class Server:
                 env={**os.environ, **(self._env or {})},
                 preexec_fn=lambda: _PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509
             )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process
+        return self._process.pid
 
     def kill(self) -> None:
         """End the server as a crash would; nothing happens when it does not run."""
@@ -111,34 +121,30 @@ class Etcd:
         return "etcd://" + ",".join(f"127.0.0.1:{server.port}" for server in self.servers)
 
 
-def zookeeper_missing() -> str:
-    """Return why ZooKeeper cannot be started here, or nothing."""
-    if not shutil.which("java") or not Path("/usr/share/java/zookeeper.jar").exists():
-        return "the package zookeeper is not installed"
-    return ""
-
-
 class ZooKeeper:
     """A ZooKeeper of one server, from Debian's package without its start script."""
-
-    CLASSES = ("zookeeper", "zookeeper-jute", "slf4j-api", "slf4j-simple", "netty-all", "log4j-1.2", "metrics-core",
-               "snappy-java", "commons-cli", "jackson-core", "jackson-databind", "jackson-annotations")  # fmt: skip
 
     def __init__(self, folder: Path) -> None:
         (port,) = free_ports(1)
         config = folder / "zoo.cfg"
         config.write_text(
-            f"tickTime=500\ndataDir={folder}/data\nclientPort={port}\nclientPortAddress=127.0.0.1\n"
+            f"tickTime=500\nmaxSessionTimeout=60000\ndataDir={folder}/data\nclientPort={port}\nclientPortAddress=127.0.0.1\n"
             "admin.enableServer=false\nforceSync=no\nmaxClientCnxns=0\n4lw.commands.whitelist=*\n"
         )
-        classes = ":".join(f"/usr/share/java/{name}.jar" for name in self.CLASSES)
         main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
-        argv = ["java", "-Xmx128m", "-Dzookeeper.log.dir=" + str(folder), "-cp", classes, main, str(config)]
+        argv = ["java", "-Xmx128m", "-Dzookeeper.log.dir=" + str(folder), "-cp", CLASSES, main, str(config)]
         self.server = Server(argv, port, folder / "zookeeper.log")
 
     def start(self) -> None:
-        """Start the server."""
+        """Start the server and wait until it serves: it accepts connections before."""
         self.server.start()
+        wait_until(self._serves, f"ZooKeeper on port {self.server.port} to serve", 60)
+
+    def _serves(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.server.port), timeout=5) as sock:
+            sock.sendall(b"srvr")
+            return b"Mode: " in b"".join(iter(lambda: sock.recv(4096), b""))
+        return False
 
     def kill(self) -> None:
         """End the server."""
@@ -148,3 +154,53 @@ class ZooKeeper:
     def url(self) -> str:
         """PYNET_STORE without a prefix."""
         return f"zookeeper://127.0.0.1:{self.server.port}"
+
+
+class Consul:
+    """A Consul agent in its mode for development, which keeps nothing; no package of Debian has it."""
+
+    def __init__(self, folder: Path) -> None:
+        http, dns, rpc, serf, wan, grpc = free_ports(6)
+        ports = {
+            "http": http,
+            "dns": dns,
+            "server": rpc,
+            "serf_lan": serf,
+            "serf_wan": wan,
+            "grpc": grpc,
+            "grpc_tls": -1,
+        }
+        config = folder / "consul.json"
+        config.write_text(json.dumps({"ports": ports, "bind_addr": "127.0.0.1", "client_addr": "127.0.0.1"}))
+        self.server = Server(["consul", "agent", "-dev", "-config-file", str(config)], http, folder / "consul.log")
+
+    def start(self) -> None:
+        """Start the agent."""
+        self.server.start()
+
+    def kill(self) -> None:
+        """End the agent."""
+        self.server.kill()
+
+    @property
+    def url(self) -> str:
+        """PYNET_STORE without a prefix."""
+        return f"consul://127.0.0.1:{self.server.port}"
+
+
+StoreServer = Etcd | ZooKeeper | Consul | FakeConsul
+HAS_CONSUL = shutil.which("consul") is not None
+KINDS = ("etcd", "zookeeper", *(["consul"] if HAS_CONSUL else []), "fake-consul")
+
+
+def make_server(kind: str, folder: Path) -> StoreServer:
+    """Return a server that is not started yet."""
+    match kind:
+        case "etcd":
+            return Etcd(folder)
+        case "zookeeper":
+            return ZooKeeper(folder)
+        case "consul":
+            return Consul(folder)
+        case _:
+            return FakeConsul()

@@ -43,13 +43,19 @@ class EtcdStore:
         rows, _ = self.rows(kind.kind, check_key(kind.kind, prefix))
         return [_versioned(kind, row) for row in rows]
 
-    def rows(self, kind: str, prefix: str = "") -> tuple[Sequence[Row], int]:
-        """Return the rows of a kind as of one revision, and that revision."""
+    def rows(self, kind: str, prefix: str = "", *, bodies: bool = True) -> tuple[Sequence[Row], int]:
+        """Return the rows of a kind as of one revision, and that revision; without ``bodies`` they are empty."""
         start = self._path(kind, prefix)
         end, revision = encode(next_prefix(start)), 0
         rows: list[Row] = []
         while True:
-            page = {"key": encode(start), "range_end": end, "limit": str(PAGE), "revision": str(revision)}
+            page: dict[str, Any] = {
+                "key": encode(start),
+                "range_end": end,
+                "limit": str(PAGE),
+                "revision": str(revision),
+            }
+            page["keys_only"] = not bodies
             found, _ = self._client.ask("read", "kv/range", page)
             rows += [self._row(kind, entry) for entry in found.get("kvs", [])]
             revision = revision or int(found["header"]["revision"])

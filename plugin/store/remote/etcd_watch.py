@@ -21,8 +21,8 @@ HAS_LEADER = {"Grpc-Metadata-hasleader": "true"}  # a server that is cut off fro
 class Rows(Protocol):
     """What a watch needs of the store (``plugin.store.remote.etcd.EtcdStore``)."""
 
-    def rows(self, kind: str, prefix: str = "") -> tuple[Sequence[Row], int]:
-        """Return the rows of a kind as of one revision, and that revision."""
+    def rows(self, kind: str, prefix: str = "", *, bodies: bool = True) -> tuple[Sequence[Row], int]:
+        """Return the rows of a kind as of one revision, and that revision; without ``bodies`` they are empty."""
 
     def row_of_event(self, kind: str, event: dict[str, Any]) -> Row:
         """Return the row of an event."""
@@ -37,7 +37,7 @@ def watch_etcd(
     """Watch a kind from the present revision on."""
 
     def prepare(watch: Watch) -> Callable[[], object]:
-        rows, revision = store.rows(kind.kind)
+        rows, revision = store.rows(kind.kind, bodies=False)
         follower = _Follower(store, client, kind, rows, revision)
         return lambda: follower.follow(watch)
 
@@ -75,7 +75,9 @@ class _Follower:
         create = {
             "key": encode(prefix),
             "range_end": encode(next_prefix(prefix)),
-            "start_revision": str(self._revision + 1),
+            # The one that was seen last comes again and is known: when etcd forgot everything up to the next one, it
+            # says so only to who asks for less, and leaves removals out otherwise (etcd-io/etcd#19179).
+            "start_revision": str(self._revision),
             "progress_notify": True,
         }
         response = send(connection, self._client.request("watch", {"create_request": create}, **HAS_LEADER))

@@ -203,18 +203,24 @@ def shut(connection: http.client.HTTPConnection) -> None:
         return
 
 
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (TimeoutError, "no answer in time"),
+    (socket.gaierror, "its name is not known"),
+    (http.client.RemoteDisconnected, "it closed the connection"),
+)
+
+
 def _reason(error: Exception) -> str:
+    for kind, reason in _REASONS:
+        if isinstance(error, kind):
+            return reason
     match error:
-        case TimeoutError():
-            return "no answer in time"
         case ssl.SSLCertVerificationError():
             return f"its certificate is not accepted: {error.verify_message.lower()}"
-        case socket.gaierror():
-            return "its name is not known"
+        case ssl.SSLError():
+            return f"TLS failed: {(error.reason or str(error)).lower().replace('_', ' ')}"
         case OSError(errno=int(number)) if number in errno.errorcode:
             return os.strerror(number).lower()
-        case http.client.RemoteDisconnected():
-            return "it closed the connection"
     return str(error) or type(error).__name__
 
 

@@ -10,6 +10,14 @@ def open_cluster_store(address: StoreAddress, access: Access) -> ClusterStore:
     Raises:
         InvalidRequest: a certificate cannot be read.
     """
+    if address.scheme == "zookeeper":
+        from plugin.store.remote.zookeeper import ZooKeeperStore
+
+        return ZooKeeperStore(address, access)
+    if address.scheme == "consul":
+        from plugin.store.remote.consul import ConsulStore
+
+        return ConsulStore(address, access)
     from plugin.store.remote.etcd import EtcdStore
 
     return EtcdStore(address, access)

@@ -10,7 +10,7 @@ from plugin.cluster.membership import Membership
 from plugin.cluster.outbox import Outbox
 from plugin.cluster.repair import Stores
 from plugin.messages import ReleaseAddress, ReleasePool, RequestAddress, RequestPool, Subnet
-from plugin.store.base import Change, ClusterStore, Put, R, Record, Remove, StoreAway, Versioned
+from plugin.store.base import Change, ClusterStore, Put, R, Record, Remove, Store, StoreAway, Versioned
 from plugin.store.memory import MemoryStore
 from tests.unit.ipam.parts import SUPERNETS
 from tests.unit.ipam.parts import Host as HostNetworks
@@ -59,8 +59,8 @@ class FakeClusterStore(MemoryStore):
 class ClusterMember:
     """A host with its own store, and what the engine asks of it."""
 
-    def __init__(self, shared: ClusterStore, name: str = "a", *in_use: str) -> None:
-        self.local = MemoryStore()
+    def __init__(self, shared: ClusterStore, name: str = "a", *in_use: str, local: Store | None = None) -> None:
+        self.local = local or MemoryStore()
         self.shared = shared
         self.me = ClusterHost(f"id-{name}", name, ip_address("192.0.2.1"), 0)
         self.networks = HostNetworks(*in_use)
@@ -97,6 +97,6 @@ class ClusterMember:
         self.addresses.release_pool(ReleasePool(pool_id))
 
 
-def leases(store: MemoryStore) -> dict[str, str]:
+def leases(store: Store) -> dict[str, str]:
     """Return which host holds which address."""
-    return {str(item.record.address): item.record.host for item in MemoryStore.list(store, ClusterLease)}
+    return {str(item.record.address): item.record.host for item in store.list(ClusterLease)}

@@ -155,7 +155,7 @@ def test_a_moved_address_is_free_at_once(two: Two) -> None:
     two[0].release(one, "10.1.0.9")
     assert two[1].address(other, "10.1.0.9") == "10.1.0.9"
     two[0].release(one, "10.1.0.9")
-    assert leases(two[0].shared) == {"10.1.0.9": "id-b"}  # type: ignore[arg-type]
+    assert leases(two[0].shared) == {"10.1.0.9": "id-b"}
 
 
 def test_a_pool_goes_with_its_last_use(two: Two, shared: FakeClusterStore) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from ipaddress import ip_address, ip_interface
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +13,9 @@ from plugin.cluster.host_records import HostIdentity
 from plugin.cluster.identity import advertised_address, host_identity
 from plugin.cluster.membership import host_states
 from plugin.cluster.router import IpamRouter
-from plugin.errors import InvalidRequest, NotFound, Unsupported
+from plugin.errors import Failed, InvalidRequest, NotFound, Unsupported
 from plugin.messages import ReleaseAddress, ReleasePool, RequestAddress, RequestPool
-from plugin.store.base import Remove
+from plugin.store.base import Put, Remove
 from plugin.store.memory import MemoryStore
 from plugin.store.remote.address import StoreAddress
 from tests.engine.lab.process import wait_until
@@ -67,11 +68,25 @@ def test_a_thread_carries_out_what_was_left() -> None:
     host.membership.stop()
 
 
-def test_the_identity_is_made_once() -> None:
-    """A host keeps its id over restarts, and two hosts have different ones."""
-    one, other = MemoryStore(), MemoryStore()
-    assert host_identity(one) == host_identity(one) != host_identity(other)
-    assert one.get(HostIdentity, "self") is not None
+def test_the_identity_is_made_once(tmp_path: Path) -> None:
+    """A host keeps its id over restarts and over the loss of its store, and two hosts have different ones."""
+    first = host_identity(MemoryStore(), tmp_path / "one")
+    assert host_identity(MemoryStore(), tmp_path / "one") == first
+    assert host_identity(MemoryStore(), tmp_path / "other") != first
+    with pytest.raises(Failed, match=r"keep this host's id in '.*/no/id': no such file"):
+        host_identity(MemoryStore(), tmp_path / "no" / "id")
+
+
+def test_the_identity_of_a_store_without_its_file_stays(tmp_path: Path) -> None:
+    """The file is written anew from the store; where both differ the file is right, as stores are restored."""
+    local = MemoryStore()
+    local.transact(Put(HostIdentity("abc")))
+    assert host_identity(local, tmp_path / "id").id == (tmp_path / "id").read_text().strip() == "abc"
+    (tmp_path / "id").write_text("def\n")
+    assert host_identity(local, tmp_path / "id").id == "def"
+    known = local.get(HostIdentity, "self")
+    assert known is not None
+    assert known.record.id == "def"
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,15 @@
 """A host that died half-way, was cut off, or was forgotten by mistake comes back."""
 
-from ipaddress import ip_address
+from collections.abc import Callable
+from ipaddress import ip_address, ip_network
 
 import pytest
 
 from plugin.cluster.forget import forget_host
-from plugin.cluster.host_records import ClusterHost, ClusterLease, KnownHost, PoolUse
+from plugin.cluster.host_records import Attempt, ClusterHost, ClusterLease, KnownHost, PoolUse
 from plugin.errors import Conflict, InvalidRequest, NotFound
 from plugin.model import Pool
-from plugin.store.base import Put
+from plugin.store.base import Change, Put, Store, StoreAway
 from tests.unit.cluster.parts import ClusterMember, FakeClusterStore, leases
 
 
@@ -17,17 +18,86 @@ def shared() -> FakeClusterStore:
     return FakeClusterStore()
 
 
+class Dead(BaseException):
+    """The process is gone: nothing after this is run, not even what cleans up."""
+
+
+class Mortal:
+    """Lets a host die after its ``step``-th write to either store."""
+
+    def __init__(self, local: Store, shared: FakeClusterStore, step: int) -> None:
+        self._stores = local, shared
+        self._left = step
+        for store in self._stores:
+            store.transact = self._counting(store.transact)  # type: ignore[method-assign]
+
+    def _counting(self, write: Callable[..., None]) -> Callable[..., None]:
+        def transact(*changes: Change) -> None:
+            if self._left <= 0:
+                raise Dead
+            self._left -= 1
+            write(*changes)
+            if self._left <= 0:
+                raise Dead
+
+        return transact
+
+    def bury(self) -> None:
+        """Let the next process write again."""
+        for store in self._stores:
+            del store.transact
+
+
 def test_what_was_never_answered_is_removed(shared: FakeClusterStore) -> None:
-    """A host that died between the two stores has a lease and a use that no container knows of."""
+    """A host that died between the two stores left a lease and a use that nobody knows of, and attempts that say so."""
     host = ClusterMember(shared)
-    host.pool("10.1.0.0/24")
+    shared.transact(Put(PoolUse("blue/10.1.0.0/24", "id-a", "u", ip_network("10.1.0.0/24"))))
     shared.transact(Put(ClusterLease("blue/10.1.0.0/24", ip_address("10.1.0.7"), "id-a", "t")))
-    host.local.close()
-    revived = ClusterMember(shared)
-    revived.membership.beat()
+    host.local.transact(Put(Attempt("t", "cluster-lease")), Put(Attempt("u", "cluster-pool-use")))
+    host.membership.beat()
     assert leases(shared) == {}
-    assert list(shared.list(PoolUse)) == []
-    assert list(shared.list(Pool)) == []
+    assert not [*shared.list(PoolUse), *shared.list(Pool), *host.local.list(Attempt), *host.local.list(ClusterLease)]
+
+
+@pytest.mark.parametrize("step", range(1, 6))
+def test_a_host_that_dies_at_any_write_holds_nothing(shared: FakeClusterStore, step: int) -> None:
+    """Whatever the last write to either store was, a start puts both in line, and the address is free or known."""
+    host = ClusterMember(shared)
+    pool = host.pool("10.1.0.0/29")
+    mortal = Mortal(host.local, shared, step)
+    with pytest.raises(Dead):
+        host.address(pool)
+        host.address(pool)
+    mortal.bury()
+    host.start()
+    host.membership.beat()
+    assert {str(item.record.address) for item in host.local.list(ClusterLease)} == set(leases(shared))
+    assert list(host.local.list(Attempt)) == []
+
+
+def test_a_pool_whose_reply_was_lost_is_given_back(shared: FakeClusterStore) -> None:
+    """The use was written and nobody heard: the attempt says so until the cluster store can be asked."""
+    host = ClusterMember(shared)
+    host.membership.beat()
+    shared.lose_replies = 1
+    with pytest.raises(StoreAway):
+        host.pool("10.1.0.0/24")
+    assert len(shared.list(PoolUse)) == 1
+    host.addresses.repair()
+    assert not [*shared.list(PoolUse), *shared.list(Pool), *host.local.list(Attempt)]
+
+
+def test_a_host_that_lost_its_store_notes_what_it_holds(shared: FakeClusterStore) -> None:
+    """The cluster store says what was its own; its containers can give that back as before."""
+    host = ClusterMember(shared)
+    pool = host.pool("10.1.0.0/24")
+    host.address(pool, "10.1.0.7")
+    again = ClusterMember(shared)
+    again.membership.beat()
+    assert leases(again.local) == {"10.1.0.7": "id-a"}
+    again.release(pool, "10.1.0.7")
+    again.release_pool(pool)
+    assert not [*shared.list(ClusterLease), *shared.list(PoolUse), *shared.list(Pool)]
 
 
 def test_other_hosts_records_are_left_alone(shared: FakeClusterStore) -> None:
@@ -40,12 +110,13 @@ def test_other_hosts_records_are_left_alone(shared: FakeClusterStore) -> None:
 
 
 def test_what_is_being_written_is_left_alone(shared: FakeClusterStore) -> None:
-    """A lease that stands in the cluster store alone because its request is not done yet is none that is left over."""
+    """A lease that stands in the cluster store alone because its request is not done yet is neither left nor lost."""
     host = ClusterMember(shared)
-    with host.addresses.repair.under_way("t"):
+    with host.addresses.repair.attempt("t", ClusterLease):
         shared.transact(Put(ClusterLease("blue/10.1.0.0/24", ip_address("10.1.0.7"), "id-a", "t")))
         host.addresses.repair()
         assert leases(shared) == {"10.1.0.7": "id-a"}
+        assert leases(host.local) == {}
 
 
 def test_a_dead_host_keeps_its_addresses_until_it_is_forgotten(shared: FakeClusterStore) -> None:

@@ -1,0 +1,92 @@
+"""``pynet cluster``: how the hosts are, and how to take over what a dead one held."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from cli.settings import Settings
+from plugin.cluster.forget import forget_host
+from plugin.cluster.host_records import ClusterLease, HostIdentity, Queued
+from plugin.cluster.pools import SharedPools
+from plugin.cluster.status import ClusterStatus, LocalState, cluster_status
+from plugin.errors import InvalidRequest
+from plugin.store.base import ClusterStore
+from plugin.store.remote.open import open_cluster_store
+from plugin.store.sqlite import read_records
+
+
+@contextmanager
+def cluster_store(settings: Settings) -> Iterator[ClusterStore]:
+    """Open the cluster store for a moment; raises ``InvalidRequest`` when there is none."""
+    if settings.store is None:
+        raise InvalidRequest("ask the cluster: PYNET_STORE names no store that hosts share")
+    store = open_cluster_store(settings.store, settings.access)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def status(settings: Settings) -> ClusterStatus:
+    """Return how the cluster is, seen from this host."""
+
+    def read_local() -> LocalState:
+        if not settings.database.exists():
+            return LocalState()
+        identity = read_records(settings.database, HostIdentity)
+        leases = read_records(settings.database, ClusterLease)
+        return LocalState(identity[0].id if identity else "", leases, len(read_records(settings.database, Queued)))
+
+    with cluster_store(settings) as store:
+        return cluster_status(store, read_local)
+
+
+def forget(settings: Settings, host: str) -> str:
+    """Free everything that a dead host holds, and say what that was."""
+    with cluster_store(settings) as store:
+        removed = forget_host(store, host)
+        SharedPools(store).drop_unused()
+    addresses, uses = removed.get(ClusterLease.kind, 0), removed.get("cluster-pool-use", 0)
+    return f"host '{host}' is forgotten: {addresses} addresses and {uses} uses of pools are free"
+
+
+def as_json(state: ClusterStatus) -> str:
+    """Return the status for scripts; ages, lags and the answer are in seconds, null where they are not known."""
+    hosts: list[dict[str, Any]] = [
+        {
+            "id": host.state.id,
+            "name": host.state.name,
+            "address": host.state.address,
+            "alive": host.state.alive,
+            "lease_age": host.state.age,
+            "watch_lag": host.lag,
+            "endpoints": host.endpoints,
+        }
+        for host in state.hosts
+    ]
+    networks = [
+        {"name": n.name, "subnets": list(n.subnets), "hosts": list(n.hosts), "endpoints": n.endpoints}
+        for n in state.networks
+    ]
+    whole = {"hosts": hosts, "networks": networks, "waiting": state.waiting, "store_answer": state.answer}
+    return json.dumps(whole | {"problems": list(state.problems)}, indent=2)
+
+
+def as_text(state: ClusterStatus) -> str:
+    """Return the status for people."""
+    hosts = [["HOST", "ID", "ADDRESS", "LEASE", "WATCH", "ENDPOINTS"]]
+    for host in state.hosts:
+        age = "dead" if not host.state.alive else "alive" if host.state.age is None else f"{host.state.age:.0f} s ago"
+        lag = "-" if host.lag is None else f"{host.lag * 1000:.0f} ms"
+        hosts.append([host.state.name, host.state.id, host.state.address, age, lag, str(host.endpoints)])
+    networks = [["NETWORK", "SUBNETS", "HOSTS", "ENDPOINTS"]]
+    networks += [[n.name, ",".join(n.subnets), ",".join(n.hosts), str(n.endpoints)] for n in state.networks]
+    lines = [*_table(hosts), "", *_table(networks), ""]
+    lines += [f"- {problem}" for problem in state.problems] or ["all is well"]
+    return "\n".join(lines)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

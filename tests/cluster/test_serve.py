@@ -1,0 +1,85 @@
+"""``pynet serve`` with a cluster store that it cannot use, in a network namespace of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.fake_consul import FakeConsul
+from tests.cluster.servers import free_ports
+from tests.cluster.test_faults import running
+from tests.engine.lab.api import Api, Refused
+from tests.engine.lab.process import wait_until
+from tests.kernel.conftest import host  # noqa: F401 - a fixture
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("host")]
+
+PYNET = (str(Path(sys.executable).with_name("pynet")), "serve")
+
+
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    own = {"PYNET_SOCKET": str(folder / "pynet.sock"), "PYNET_STATE_DIR": str(folder), "PYNET_LOG_FORMAT": "json"}
+    return {"PATH": os.environ["PATH"], **own, **settings}
+
+
+@contextmanager
+def serving(folder: Path, **settings: str) -> Iterator[Api]:
+    """Serve until the end of the block."""
+    with subprocess.Popen(PYNET, env=environment(folder, **settings), stderr=subprocess.DEVNULL) as process:
+        api = Api(folder / "pynet.sock")
+        try:
+            wait_until((folder / "pynet.sock").exists, "the socket")
+            api.call("POST", "/Plugin.Activate")
+            yield api
+        finally:
+            api.close()
+            process.terminate()
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"PYNET_STORE": "etcd:/h1"}, "read store 'etcd:/h1': it is not of the form etcd://HOST:PORT"),
+        ({"PYNET_STORE": "etcd://h1", "PYNET_STORE_CA": "/no"}, "file '/no': no such file or directory"),
+        ({"PYNET_ADVERTISE": "192.0.2.9"}, "address '192.0.2.9' is not on this host, which has: 127.0.0.1, ::1"),
+        ({"PYNET_ADVERTISE": "eth9"}, "'eth9' is neither an address nor a link with one; links are: lo"),
+        ({}, "no route to 'consul://127.0.0.1:{port}/pynet' leaves this host; set PYNET_ADVERTISE"),
+        ({"PYNET_ADVERTISE": "lo"}, "it refused: rpc error making call: Permission denied"),
+    ],
+)
+def test_what_is_wrong_ends_it_with_a_sentence(tmp_path: Path, settings: dict[str, str], text: str) -> None:
+    """It ends by itself, says why once, without a traceback, and leaves no link behind."""
+    with running(FakeConsul("right")) as consul:
+        env = environment(tmp_path, **{"PYNET_STORE": consul.url, **settings})
+        result = subprocess.run(PYNET, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode != 0
+    assert result.stderr.count(text.format(port=consul.port)) == 1
+    assert "Traceback" not in result.stderr
+    links = json.loads(subprocess.run(["ip", "-j", "link"], capture_output=True, check=True, timeout=10).stdout)
+    assert [link["ifname"] for link in links] == ["lo"]
+
+
+def test_a_store_that_is_away_at_the_start_is_waited_for(tmp_path: Path) -> None:
+    """Networks of this host work, shared ones are refused with a sentence, and work once the store is there."""
+    (port,) = free_ports(1)
+    settings = {"PYNET_STORE": f"consul://127.0.0.1:{port}", "PYNET_ADVERTISE": "lo"}
+    request = {"AddressSpace": "pynet-local", "Pool": "", "SubPool": "", "V6": False}
+    shared = request | {"Options": {"pynet.network": "blue"}}
+    with serving(tmp_path, **settings) as api:
+        assert api.call("POST", "/IpamDriver.RequestPool", request)["Pool"] == "10.200.0.0/24"
+        with pytest.raises(Refused, match=r"no endpoint answers: 127.0.0.1:[0-9]+: connection refused"):
+            api.call("POST", "/IpamDriver.RequestPool", shared)
+        with running(FakeConsul(port=port)):
+            wait_until(lambda: _works(api, shared), "the shared network")
+
+
+def _works(api: Api, request: dict[str, object]) -> bool:
+    try:
+        return bool(api.call("POST", "/IpamDriver.RequestPool", request)["Pool"])
+    except Refused:
+        return False
