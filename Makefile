@@ -16,6 +16,10 @@ run: setup  ## start the engine if none runs, and serve pynet
 test: setup  ## every ring of tests; without root unit and contract only (ARGS="-k name" for some)
 	@tools/test.sh $(ARGS)
 
+test-cluster: setup  ## the faults of half a minute, on three hosts with real engines
+	@tools/setup.sh --servers
+	$(VENV)/bin/python -m pytest -s tests/cluster/overlay tests/cluster/overlay/long_faults.py $(ARGS)
+
 check: setup  ## look: format, lint, types, import order
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
@@ -34,6 +38,10 @@ bench-cluster: setup  ## what a cluster store costs as hosts and endpoints grow 
 	@tools/setup.sh --servers
 	$(VENV)/bin/python -m bench.cluster $(or $(STORES),etcd)
 
+bench-overlay: setup  ## how soon a container on another host is reached, and what VXLAN carries (ROUNDS=20)
+	@tools/setup.sh --servers
+	$(VENV)/bin/python -m bench.overlay
+
 record: setup  ## record what an engine sends as contract data (ENGINE=28.5)
 	$(VENV)/bin/python -m tests.record $(or $(ENGINE),20.10 28.5)
 
@@ -45,4 +53,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup run test check lint bench bench-cluster record lock help
+.PHONY: setup run test check lint bench bench-cluster bench-overlay test-cluster record lock help

@@ -6,6 +6,7 @@ host that is removing it as its last member is refused.
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -15,9 +16,11 @@ from plugin.cluster.records import ClusterNetwork, Member, VniClaim
 from plugin.errors import Busy, Conflict, InvalidRequest, PynetError
 from plugin.model import NetworkSubnet
 from plugin.store.base import ABSENT, Put, Record, Remove, Store, StoreConflict, Versioned
+from plugin.store.remote.patience import within
 
 log = structlog.get_logger()
 
+PATIENCE = 4.0  # seconds for the cluster store: what cannot reach it fails within five
 ATTEMPTS = 10  # at a transaction that another host got in the way of
 FIRST_VNI, LAST_VNI = 4096, (1 << 24) - 1  # those that are given out; lower ones are left to people who choose
 
@@ -43,6 +46,10 @@ class Agreement:
             Conflict: the hosts that have the network want something else, or another network has the VNI.
             InvalidRequest: the MTU does not fit into this host's link.
         """
+        with within(PATIENCE):
+            return self._join(wish, member, room)
+
+    def _join(self, wish: ClusterNetwork, member: Member, room: int) -> ClusterNetwork:
         for _ in range(ATTEMPTS):
             known = self._store.get(ClusterNetwork, wish.name)
             others = self._others(member)
@@ -59,10 +66,7 @@ class Agreement:
         """Take this host off the network's members, and the network away with its last one."""
         self._removals.take_back(member)
         try:
-            known = self._store.get(ClusterNetwork, member.network)
-            if known and not self._store.list(Member, f"{member.network}/"):
-                claims = self._claims(known.record)
-                self._store.transact(Remove(ClusterNetwork, member.network, known.revision), *claims)
+            _drop_unused(self._store, self._store.get(ClusterNetwork, member.network))
         except PynetError as error:  # without members it binds nobody
             log.info("network left in the cluster store", network=member.network, error=str(error))
 
@@ -92,7 +96,7 @@ class Agreement:
         claim = self._store.get(VniClaim, str(vni))
         if claim and claim.record.network != wish.name and self._store.list(Member, f"{claim.record.network}/"):
             raise Conflict(f"VNI {vni} belongs to network '{claim.record.network}'")
-        old = self._claims(stale.record) if stale and stale.record.vni != vni else []
+        old = _claims(self._store, stale.record) if stale and stale.record.vni != vni else []
         self._store.transact(
             Put(network, expect=stale.revision if stale else ABSENT),
             Put(VniClaim(vni, wish.name), expect=claim.revision if claim else ABSENT),
@@ -100,12 +104,6 @@ class Agreement:
             *old,
         )
         return network
-
-    def _claims(self, network: ClusterNetwork) -> list[Remove]:
-        """Return what gives back the VNI of ``network``; another may have taken it while nobody used it."""
-        claim = self._store.get(VniClaim, str(network.vni))
-        mine = claim and claim.record.network == network.name
-        return [Remove(VniClaim, claim.record.key, claim.revision)] if claim and mine else []
 
     def _free_vni(self, name: str) -> int:
         """Return a VNI that nobody has; where to begin follows from the name, so that hosts rarely meet."""
@@ -117,6 +115,25 @@ class Agreement:
             if claim is None or claim.record.network == name:
                 return vni
         raise Conflict("every VNI of the cluster is taken")
+
+
+def drop_unused_networks(store: Store) -> None:
+    """Remove the networks that have no members any more."""
+    for known in store.list(ClusterNetwork):
+        with suppress(StoreConflict):  # a host joins at this moment
+            _drop_unused(store, known)
+
+
+def _drop_unused(store: Store, known: Versioned[ClusterNetwork] | None) -> None:
+    if known and not store.list(Member, f"{known.record.name}/"):
+        store.transact(Remove(ClusterNetwork, known.record.name, known.revision), *_claims(store, known.record))
+
+
+def _claims(store: Store, network: ClusterNetwork) -> list[Remove]:
+    """Return what gives back the VNI of ``network``; another may have taken it while nobody used it."""
+    claim = store.get(VniClaim, str(network.vni))
+    mine = claim and claim.record.network == network.name
+    return [Remove(VniClaim, claim.record.key, claim.revision)] if claim and mine else []
 
 
 def check_room(network: ClusterNetwork, room: int) -> ClusterNetwork:

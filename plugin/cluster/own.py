@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from plugin.cluster.agreement import Removals
+from plugin.cluster.agreement import PATIENCE, Removals
 from plugin.cluster.peers import Peers
 from plugin.cluster.records import Member, Peer
 from plugin.errors import Conflict, PynetError
@@ -13,6 +13,7 @@ from plugin.locks import Locks
 from plugin.messages import Address
 from plugin.model import Endpoint, Network, Overlay
 from plugin.store.base import Put, Remove, Store
+from plugin.store.remote.patience import within
 
 log = structlog.get_logger()
 
@@ -53,7 +54,10 @@ class OwnRecords:
             Conflict: another host that is alive has the address. One that is not loses it.
             PynetError: the cluster store is away.
         """
-        peer = self._peer(overlay, endpoint)
+        with within(PATIENCE):
+            self._announce(self._peer(overlay, endpoint))
+
+    def _announce(self, peer: Peer) -> None:
         doomed = []
         for known in self._peers.owners(peer.network, peer.addresses):
             there = self._cluster.store.get(Peer, known.key)
