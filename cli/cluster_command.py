@@ -52,7 +52,8 @@ def _table_drift(settings: Settings, store: ClusterStore) -> Sequence[str]:
     """Compare the tables of this host's overlay networks with the cluster store."""
     if not settings.database.exists():
         return []
-    identity, networks = (read_records(settings.database, kind) for kind in (HostIdentity, Network))
+    identity = read_records(settings.database, HostIdentity)
+    networks = read_records(settings.database, Network)
     tunnels = Vxlan()
     try:
         return table_drift(store, networks, tunnels, identity[0].id) if identity else []

@@ -2,11 +2,14 @@
 
 import pytest
 
+from cli.overlay import share
 from netlink.vxlan import EVERYBODY, Forward, Neighbour, Remote
 from plugin.cluster.records import ClusterNetwork, Member, Peer, VniClaim
 from plugin.errors import InvalidRequest, PynetError, Unsupported
 from plugin.messages import CreateEndpoint, CreateNetwork, NetworkRef
 from plugin.model import Overlay
+from plugin.modes.hostbridge import HostBridge
+from plugin.modes.overlay import OverlayMode
 from tests.overlay_fakes import OverlayWorld, overlay
 from tests.unit import requests as rq
 
@@ -191,3 +194,17 @@ def test_without_the_store_nothing_is_created_and_everything_removed(world: Over
 
 def _blue() -> Overlay:
     return Overlay("blue", 0, 0, 0)
+
+
+def test_without_a_store_there_is_no_overlay(world: OverlayWorld) -> None:
+    """One sentence that names the setting; networks that were made before can be removed."""
+    world.driver.create_network(overlay())
+    closed = share(world.kernel, world.store, world.locks, None)
+    bridge = HostBridge(world.kernel, world.firewall, world.settings, "pynet")
+    world.modes["overlay"] = OverlayMode(bridge, world.kernel, closed, "pynet")
+
+    with pytest.raises(Unsupported, match="needs a store that the hosts share, and PYNET_STORE names none"):
+        world.driver.create_network(overlay(rq.OTHER_ID, "10.8.0.1/24"))
+    world.driver.delete_network(rq.NETWORK)
+    world.bury()
+    assert [link.name for link in world.kernel.links()] == ["ul0"]

@@ -3,6 +3,7 @@
 Containers ping each other ten times a second over both families; what the fault does not cut loses nothing.
 """
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +14,7 @@ import pytest
 from tests.cluster.overlay.cluster import Box, Cluster, pinging
 from tests.engine.lab.process import wait_until
 from tests.engine.lab.service import PYNET
+from tests.engine.lab.shell import CommandFailed
 
 FAULT = 30.0  # seconds
 Losses = dict[tuple[str, str], int]  # from which host to which address: packets lost
@@ -157,6 +159,23 @@ def test_a_host_dies_and_its_address_is_taken_over(blue: Cluster) -> None:
 
     assert asker.reaches(moved.ip)
     assert f"{moved.mac} dst {taker.address} self static" in blue.nodes[0].tables("blue")
+
+
+def test_the_status_tells_what_is_wrong(blue: Cluster) -> None:
+    """Nothing while all is well; an entry that is missing, and a host that does not renew its lease."""
+    node = blue.nodes[0]
+    command = ("env", f"PYNET_STORE={blue.underlay.store}", PYNET[0], "cluster", "status", "--json")
+    assert json.loads(node.host.exec(*command))["problems"] == []
+    node.pynet.kill()
+    _, tunnel = node.links("blue")
+    node.host.net("bridge", "fdb", "del", blue.nodes[1].boxes[0].mac, "dev", tunnel, "master")
+    with pytest.raises(CommandFailed) as failure:
+        node.host.exec(*command)
+    node.pynet.start()
+    blue.wait("blue")
+
+    problems = json.loads(failure.value.stdout)["problems"]
+    assert [problem for problem in problems if f"lacks the entry {blue.nodes[1].boxes[0].mac}" in problem]
 
 
 @pytest.mark.parametrize("hosts", [2])

@@ -83,6 +83,24 @@ def test_sixty_containers_at_once_have_sixty_addresses(blue: Cluster) -> None:
     assert blue.nodes[0].boxes[-1].reaches(blue.nodes[2].boxes[-1].ip)
 
 
+def test_hosts_with_ranges_of_their_own_share_a_network(cluster: Cluster) -> None:
+    """With the engine's own address manager and one gateway; what is taken on another host is refused by name."""
+    nodes = cluster.nodes[:2]
+    for number, node in enumerate(nodes):
+        given = ("--subnet", "10.80.0.0/24", "--gateway", "10.80.0.1", "--ip-range", f"10.80.0.{16 * number + 16}/28")
+        node.create("plain", *given, ipam=False)
+    try:
+        one, two = (node.run("plain") for node in nodes)
+        wait_until(lambda: one.reaches(two.ip) and two.reaches(one.ip), "the two to reach each other", 10)
+        complaint = nodes[0].host.docker.fails("run", "--rm", "--network", "plain", "--ip", two.ip, "busybox")
+        assert f"address {two.ip} of network 'plain' belongs to endpoint" in complaint
+    finally:
+        for node in nodes:
+            for box in list(node.boxes):
+                node.remove(box)
+            node.host.docker("network", "rm", "plain")
+
+
 def test_each_host_publishes_and_leads_out_its_own(blue: Cluster) -> None:
     """A port of a container on the second host is reached there by one on the first, whose host's address it sees."""
     one, server = blue.nodes[0].boxes[0], blue.nodes[1].run("blue", "-p", "8080:7777")
