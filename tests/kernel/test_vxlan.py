@@ -35,7 +35,8 @@ def entries(count: int) -> set[Entry]:
     return found
 
 
-def test_the_link_learns_and_floods_nothing(vxlan: Vxlan) -> None:
+@pytest.mark.usefixtures("vxlan")
+def test_the_link_learns_and_floods_nothing() -> None:
     """And has no IPv6 address that it would announce."""
     shown = sh("ip -d link show vx; bridge -d link show dev vx; ip addr show vx")
     for words in ("nolearning", "learning off", "flood off", "neigh_suppress on", "mtu 1450", "id 70", "dstport 4789"):
@@ -56,8 +57,8 @@ def test_an_entry_takes_the_place_of_another(vxlan: Vxlan) -> None:
     """A MAC on another host, an address with another MAC; what is gone already is passed over."""
     vxlan.change("br", "vx", entries(1))
     mac, address = "02:42:0a:09:00:00", ip_address("10.9.0.0")
-    after = {Remote(mac, ONE), Neighbour(address, "02:00:00:00:00:09")}
-    gone = {Remote(mac, TWO), Neighbour(address, mac), Forward("02:00:00:00:00:77")}
+    after: set[Entry] = {Remote(mac, ONE), Neighbour(address, "02:00:00:00:00:09")}
+    gone: set[Entry] = {Remote(mac, TWO), Neighbour(address, mac), Forward("02:00:00:00:00:77")}
     vxlan.change("br", "vx", after, gone)
 
     assert vxlan.entries("br", "vx") == (entries(1) - gone) | after
