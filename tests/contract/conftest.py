@@ -28,8 +28,8 @@ class Service:
 
     def post(self, method: str, body: bytes | str = b"") -> tuple[int, dict[str, object]]:
         """Send a request as the engine does, without a content type; return status and reply."""
-        answer = self.client.post(f"/{method}", data=body)
-        reply = answer.get_json(force=True)
+        with self.client.post(f"/{method}", data=body) as answer:  # the line is logged when the answer is closed
+            reply = answer.get_json(force=True)
         assert isinstance(reply, dict)
         return answer.status_code, reply
 

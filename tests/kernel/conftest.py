@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,15 @@ from tests.kernel.namespaces import enter_fresh_namespace, enter_namespace
 from tests.kernel.pynet import Pynet
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder belongs to the kernel ring."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.kernel)
+
+
+@pytest.fixture(autouse=True)
 def host() -> Iterator[None]:
     """Move this thread into a fresh network namespace with only lo, and back after the test."""
     home = os.open("/proc/self/ns/net", os.O_RDONLY)

@@ -130,20 +130,19 @@ class OverlayHost:
         """Return the MAC of a network's bridge."""
         return self.sh(f"ip -o link show pn-{network_id[:12]} | grep -o 'ether [^ ]*'").split()[1]
 
-    def inject(self, to: str, sender: str, source: str, network_id: str = rq.NETWORK_ID) -> None:
-        """Send a datagram to 10.9.0.2 into the network's tunnel, from any MAC and address."""
-        self.sh(f"{sys.executable} {FRAMES} send {vxlan_name(network_id)} {to} {sender} {source} 10.9.0.2")
+    def inject(self, frame: bytes, network_id: str = rq.NETWORK_ID) -> None:
+        """Send a frame into the network's tunnel, whoever it says that it is from."""
+        self.sh(f"{sys.executable} {FRAMES} send {vxlan_name(network_id)} {frame.hex()}")
 
-    def hears(self, link: str, send: Callable[[], object], pid: int = 0) -> bool:
-        """Say whether such a datagram arrives at ``link`` of this host, or of the container ``pid``, after ``send``."""
+    def hears(self, link: str, frame: bytes, send: Callable[[bytes], object], pid: int = 0) -> bool:
+        """Say whether a frame arrives at ``link`` of this host, or of the container ``pid``, after ``send``."""
         enter = ["nsenter", "-n", "-t", str(pid), "--"] if pid else []
-        command = [*enter, sys.executable, FRAMES, "hear", link]
-        listener = self.do(lambda: subprocess.Popen(command, stdout=subprocess.PIPE))
-        with listener:
+        command = [*enter, sys.executable, FRAMES, "hear", link, frame.hex()]
+        with self.do(lambda: subprocess.Popen(command, stdout=subprocess.PIPE)) as listener:
             assert listener.stdout is not None
             assert listener.stdout.readline() == b"ready\n"
-            send()
-            return listener.wait() == 0
+            send(frame)
+            return b"heard" in listener.communicate(timeout=20)[0]
 
     def stop(self, network_id: str, number: int) -> None:
         """Delete the endpoint of that container."""

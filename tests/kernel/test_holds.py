@@ -10,7 +10,6 @@ from netlink.errors import Exists, Missing
 from netlink.holds import IPPROTO_SCTP, Sockets
 from netlink.relay import Relay
 
-pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
 ANY, ANY6 = IPv4Address(0), IPv6Address(0)
 TCP, UDP = socket.IPPROTO_TCP, socket.IPPROTO_UDP
 

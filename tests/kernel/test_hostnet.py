@@ -11,7 +11,6 @@ from netlink.hostnet import HostNetworks
 from plugin.ports import HostNetworks as Port
 from tests.kernel.container import sh
 
-pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
 LOOPBACK = {"127.0.0.0/8", "127.0.0.1/32", "127.255.255.255/32", "::1/128"}
 
 

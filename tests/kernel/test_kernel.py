@@ -10,8 +10,6 @@ from netlink.kernel import Kernel, VethPair
 from netlink.monitor import LINKS, RULES, Monitor
 from tests.kernel.container import sh
 
-pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
-
 
 @pytest.fixture
 def kernel() -> Iterator[Kernel]:

@@ -6,8 +6,6 @@ from tests.kernel.container import Container, sh
 from tests.kernel.pynet import Pynet, connect
 from tests.unit import requests as rq
 
-pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
-
 
 def test_neighbours_reach_each_other_and_the_gateway(pynet: Pynet, two: tuple[Container, Container]) -> None:
     """Two containers of one network."""

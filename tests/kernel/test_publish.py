@@ -12,7 +12,6 @@ from tests.kernel.container import Container, host_asks, sh
 from tests.kernel.pynet import Pynet, connect
 from tests.unit import requests as rq
 
-pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
 DUAL = ("10.9.0.1/24", "fd00:9::1/64")
 KINDS = {"tcp": 6, "udp": 17}
 

@@ -9,7 +9,6 @@ import pytest
 
 from netlink.relay import Relay
 
-pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
 MEGABYTE = 1 << 20
 PATIENCE = 5.0  # seconds
 
