@@ -9,6 +9,8 @@ from typing import Self
 ETH_P_ALL, ETH_P_IP, ETH_P_IPV6, UDP = 3, 0x0800, 0x86DD, 17
 IP_MORE_OR_OFFSET = 0x3FFF  # of the 16 bits with the flags and the offset of a fragment
 ARP = 0x0806
+# A container that was just started asks for routers, and tells which multicast it listens to.
+GREETINGS = ("33:33:00:00:00:02", "33:33:00:00:00:16")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,8 @@ from tests.cluster.overlay.conftest import SUBNETS
 from tests.engine.lab.process import wait_until
 from tests.engine.lab.scene import PROBE
 from tests.engine.lab.shell import CommandFailed
+from tests.kernel.capture import GREETINGS
 
-# A container that was just started asks for routers, and tells which multicast it listens to.
-GREETINGS = ("33:33:00:00:00:02", "33:33:00:00:00:16")
 MEGABYTE = 1_000_000
 
 
