@@ -42,6 +42,9 @@ bench-overlay: setup  ## how soon a container on another host is reached, and wh
 	@tools/setup.sh --servers
 	$(VENV)/bin/python -m bench.overlay
 
+torture: setup  ## kill pynet at every step, below twenty containers, and let 500 networks come and go (15 minutes)
+	$(VENV)/bin/python -m tests.torture $(PARTS)
+
 record: setup  ## record what an engine sends as contract data (ENGINE=28.5)
 	$(VENV)/bin/python -m tests.record $(or $(ENGINE),20.10 28.5)
 
@@ -53,4 +56,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup run test check lint bench bench-cluster bench-overlay test-cluster record lock help
+.PHONY: setup run test check lint bench bench-cluster bench-overlay test-cluster torture record lock help

@@ -1,47 +1,112 @@
-"""What the engine can say about names. Nobody depends on it: without an answer there are none."""
+"""What the engine can say: names for ``pynet ports``, and what it still knows for ``plugin.collector``.
+
+Nobody depends on it, and nobody asks it while a request is served: the engine holds locks then that its own API waits
+for (claymore666/docker-net-dhcp issue 23), and while it starts, its socket accepts but nothing is answered.
+"""
 
 import http.client
 import json
 import os
-import socket
+import time
+from collections.abc import Collection
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
+from cli.unix_http import UnixConnection
+from plugin.collector import Look
+
 SOCKET = "/run/docker.sock"
-PATIENCE = 2.0  # seconds
+PATIENCE = 2.0  # seconds for one answer
+LONGEST = 20.0  # seconds for all answers of a look
+OWN_ADDRESSES = ("default", "null")  # the engine's own address managers
 
 
-class _Connection(http.client.HTTPConnection):
-    """HTTP over the unix socket of the engine."""
+class Engine:
+    """A client of the Engine API that keeps its connection. It belongs to one thread."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__("docker", timeout=PATIENCE)
-        self._path = path
+    def __init__(self, path: Path | str) -> None:
+        self._path = str(path)
+        self._connection: UnixConnection | None = None
+        self._run = 0
 
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(PATIENCE)
-        self.sock.connect(self._path)
+    def get(self, path: str) -> Any:
+        """Return the answer, decoded; None for 404.
+
+        Raises:
+            OSError, ValueError, http.client.HTTPException: no answer, or none that can be read.
+        """
+        connection = self._connection or self._connect()
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            body = response.read()
+        except BaseException:
+            self.close()
+            raise
+        if response.status == http.client.NOT_FOUND:
+            return None
+        if response.status != http.client.OK:
+            raise ValueError(f"GET {path}: status {response.status}")
+        return json.loads(body)
+
+    def look(self, networks: Collection[str]) -> Look | None:
+        """Return what the engine knows, with the endpoints of ``networks``; None when it does not answer."""
+        until = time.monotonic() + LONGEST
+        try:
+            identity = str(self.get("/info")["ID"])
+            listed = {str(network["Id"]): network for network in self.get("/networks")}
+            found: set[str] = set()
+            for network in networks:
+                if time.monotonic() > until:
+                    return None
+                detail = self.get(f"/networks/{network}") if network in listed else None
+                found |= {str(entry["EndpointID"]) for entry in ((detail or {}).get("Containers") or {}).values()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, http.client.HTTPException):
+            self.close()
+            return None
+        pools = frozenset(subnet for network in listed.values() for subnet in _foreign_pools(network))
+        return Look(self._run, identity, frozenset(listed), frozenset(found), pools)
+
+    def close(self) -> None:
+        """Close the connection; the next one counts as another run of the engine."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def _connect(self) -> UnixConnection:
+        connection = UnixConnection(self._path, PATIENCE)
+        connection.auto_open = 0  # opened once, and never anew behind the caller's back
+        connection.connect()
+        self._run += 1
+        self._connection = connection
+        return connection
+
+
+def _foreign_pools(network: dict[str, Any]) -> list[str]:
+    """Return the subnets that a network got from an address manager that is not the engine's own."""
+    ipam = network.get("IPAM") or {}
+    if ipam.get("Driver") in OWN_ADDRESSES:
+        return []
+    # What the user typed stands there as it was typed.
+    subnets = (entry.get("Subnet") for entry in ipam.get("Config") or ())
+    return [str(ip_network(subnet, strict=False)) for subnet in subnets if subnet]
 
 
 def endpoint_names() -> dict[str, tuple[str, str]]:
     """Return the names of network and container by endpoint id; empty when the engine does not answer."""
+    address = os.environ.get("DOCKER_HOST", "")
+    engine = Engine(address.removeprefix("unix://") if address.startswith("unix://") else SOCKET)
     try:
-        networks = _get("/networks")
-        details = [_get(f"/networks/{network['Id']}") for network in networks]
+        networks = engine.get("/networks")
+        details = [engine.get(f"/networks/{network['Id']}") for network in networks]
     except (OSError, ValueError, http.client.HTTPException):
         return {}
+    finally:
+        engine.close()
     return {
         container["EndpointID"]: (network["Name"], container["Name"])
         for network in details
+        if network is not None
         for container in (network.get("Containers") or {}).values()
     }
-
-
-def _get(path: str) -> Any:
-    address = os.environ.get("DOCKER_HOST", "")
-    connection = _Connection(address.removeprefix("unix://") if address.startswith("unix://") else SOCKET)
-    try:
-        connection.request("GET", path)
-        return json.loads(connection.getresponse().read())
-    finally:
-        connection.close()

@@ -1,5 +1,7 @@
 """The ``pynet`` command: one line a subcommand, each in a module that is loaded only when it is used."""
 
+from pathlib import Path
+
 import click
 
 
@@ -39,10 +41,10 @@ def cluster() -> None:
     """Look at the hosts that share networks with this one."""
 
 
-@cluster.command()
+@cluster.command("status")
 @click.option("--json", "machine", is_flag=True, help="Print JSON instead of tables.")
 @click.pass_context
-def status(context: click.Context, *, machine: bool) -> None:
+def cluster_status(context: click.Context, *, machine: bool) -> None:
     """Print hosts and shared networks; exits 1 when something is wrong, 2 when the store cannot be asked."""
     import os
 
@@ -71,6 +73,81 @@ def forget(host: str) -> None:
 
     try:
         click.echo(cluster_command.forget(read_settings(os.environ), host))
+    except PynetError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@click.option("--dry-run", is_flag=True, help="Print what would be repaired; exit 1 if there is anything, 0 if not.")
+@click.option("--json", "machine", is_flag=True, help="Print JSON instead of lines.")
+def reconcile(*, dry_run: bool, machine: bool) -> None:
+    """Compare networks with the kernel now, and let the pynet that serves repair what others changed."""
+    import os
+    import sys
+
+    from cli.reconcile import as_json, as_lines, as_replies, look
+    from cli.service import ask
+    from cli.settings import read_settings
+    from netlink.errors import KernelError
+    from plugin.errors import PynetError
+
+    try:
+        chosen = read_settings(os.environ)
+        repairs = as_replies(look(chosen)) if dry_run else ask(chosen.socket, "Reconcile")["Repairs"]
+    except (KernelError, PynetError) as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    if repairs or machine:
+        click.echo(as_json(repairs) if machine else as_lines(repairs))
+    sys.exit(int(any(dry_run or repair["Error"] for repair in repairs)))
+
+
+@main.command()
+@click.option("--json", "machine", is_flag=True, help="Print JSON instead of lines.")
+def status(*, machine: bool) -> None:
+    """Print what the pynet that serves has repaired since its start, and what it cannot repair."""
+    import os
+
+    from cli.reconcile import as_json, as_status
+    from cli.service import ask
+    from cli.settings import read_settings
+    from plugin.errors import PynetError
+
+    try:
+        reply = ask(read_settings(os.environ).socket, "Status")
+    except PynetError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(as_json(reply) if machine else as_status(reply))
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def backup(file: Path) -> None:
+    """Write a copy of the state to FILE, which must not exist; pynet may run meanwhile."""
+    import os
+
+    from cli.backup import backup_to
+    from cli.settings import read_settings
+    from plugin.errors import PynetError
+
+    try:
+        click.echo(backup_to(read_settings(os.environ), file))
+    except PynetError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def restore(file: Path) -> None:
+    """Put the backup FILE in the place of the state, which is set aside; pynet must not run."""
+    import os
+
+    from cli.backup import restore_from
+    from cli.settings import read_settings
+    from plugin.errors import PynetError
+
+    try:
+        click.echo(restore_from(read_settings(os.environ), file))
     except PynetError as error:
         raise click.ClickException(str(error)) from error
 

@@ -3,6 +3,7 @@
 A managed plugin whose socket does not accept within 0.5 s costs the engine 3 s (moby plugin manager, pluginPostStart).
 """
 
+import logging
 import os
 import socket
 import stat
@@ -10,6 +11,8 @@ import time
 from pathlib import Path
 
 from plugin.errors import Conflict, InvalidRequest
+
+log = logging.getLogger(__name__)
 
 BACKLOG = 1024
 PATIENCE = 3.0  # seconds for a pynet that was just killed to let go of its socket
@@ -22,7 +25,7 @@ def bind_socket(path: Path, patience: float = PATIENCE) -> socket.socket:
         Conflict: something answers on it.
         InvalidRequest: there is a file of another kind, or the path is too long.
     """
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    _prepare_folder(path)
     _remove_dead(path, patience)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o177)
@@ -35,6 +38,20 @@ def bind_socket(path: Path, patience: float = PATIENCE) -> socket.socket:
         os.umask(mask)
     listener.listen(BACKLOG)
     return listener
+
+
+def _prepare_folder(path: Path) -> None:
+    """Make the socket's folder, 0755 whatever the umask; in one that others can write they can put another socket."""
+    folder = path.parent
+    try:
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            folder.chmod(0o755)
+        mode = folder.stat().st_mode
+    except OSError as error:
+        raise InvalidRequest(f"listen on '{path}': {(error.strerror or str(error)).lower()}") from error
+    if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
+        log.warning("folder '%s' can be written by others than its owner, who can replace the socket in it", folder)
 
 
 def _remove_dead(path: Path, patience: float) -> None:

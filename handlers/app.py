@@ -6,8 +6,10 @@ status of its kind and a body with both keys, ``Err`` for network drivers and ``
 """
 
 import json
+import select
+import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -19,34 +21,41 @@ from werkzeug.exceptions import HTTPException
 
 from handlers.body import read_body, sentence_of
 from handlers.ipam_driver import IPAM_VERBS
+from handlers.limits import LARGEST_BODY
 from handlers.network_driver import NETWORK_VERBS
 from handlers.schemas.fields import describe
+from handlers.service import SERVICE_VERBS
 from handlers.verbs import Bound, bind
-from plugin.api import IpamDriver, NetworkDriver
+from plugin.api import IpamDriver, NetworkDriver, Service
+from plugin.attempt import Workers
 from plugin.errors import InvalidRequest, PynetError
-from plugin.timing import collect
+from plugin.timing import Spent, collect
 
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/vnd.docker.plugins.v1.2+json"
-LARGEST_BODY = 8 << 20  # bytes; a container that publishes 12,000 ports makes about 3 MB
 ACTIVATE = "Plugin.Activate"
 IMPLEMENTS = {"Implements": ["NetworkDriver", "IpamDriver"]}
 LOGGED_IDS = {"NetworkID": "network", "EndpointID": "endpoint", "PoolID": "pool"}
+LAYERS = {"netlink": "the kernel", "nft": "nftables", "store": "the store"}  # in words for users
 SHORT_ID, SHORT_POOL = 12, 64  # characters
 
 
-def create_app(driver: NetworkDriver, ipam: IpamDriver) -> Flask:
-    """Return the application that serves ``driver`` and ``ipam``."""
+def create_app(driver: NetworkDriver, ipam: IpamDriver, service: Service, workers: Workers | None = None) -> Flask:
+    """Return the application that serves ``driver`` and ``ipam`` to the engine, and ``service`` to pynet's command.
+
+    With ``workers`` every request is answered in their time; without, it is carried out in the thread that serves it.
+    """
     app = Flask(__name__, static_folder=None)
     verbs = bind("NetworkDriver", NETWORK_VERBS, driver) | bind("IpamDriver", IPAM_VERBS, ipam)
+    verbs |= bind("Pynet", SERVICE_VERBS, service)
 
     @app.route("/<path:method>", methods=["POST"], provide_automatic_options=False)
     def serve(method: str) -> Response:
         if method == ACTIVATE:
             log.info("activated")
             return _reply(IMPLEMENTS)
-        return _serve(verbs[method]) if method in verbs else _not_implemented(method)
+        return _serve(verbs[method], workers) if method in verbs else _not_implemented(method)
 
     @app.errorhandler(HTTPException)
     def refuse(_: HTTPException) -> Response:
@@ -59,14 +68,14 @@ def create_app(driver: NetworkDriver, ipam: IpamDriver) -> Flask:
     return app
 
 
-def _serve(verb: Bound) -> Response:
+def _serve(verb: Bound, workers: Workers | None) -> Response:
     """Serve a request and write its one log line, with the milliseconds that each layer took."""
     start = time.perf_counter()
     clear_contextvars()  # threads serve one request after the other
     bind_contextvars(verb=verb.name)
     with collect() as spent:
         try:
-            response = _reply(verb.serve(_body(verb)))
+            response = _reply(_carry_out(verb, _body(verb), workers, spent))
         except Exception as error:  # noqa: BLE001 - the boundary: the caller gets a sentence, the log the traceback
             status, text = _fault(error)
             details = {"status": status, "error": text, **_unexpected(error), **_took(start, spent)}
@@ -75,6 +84,28 @@ def _serve(verb: Bound) -> Response:
     tell = partial(log.debug if verb.quiet else log.info, "served", **_took(start, spent))
     response.call_on_close(tell)  # when the engine has its answer: a line takes a tenth of a millisecond
     return response
+
+
+def _carry_out(verb: Bound, body: dict[str, Any] | None, workers: Workers | None, spent: Spent) -> Any:
+    """Serve what changes something in a worker's thread, so that the caller is answered whatever that hangs in."""
+    if workers is None or verb.quiet:
+        return verb.serve(body)
+    hung_up = _hung_up(request.environ.get("gunicorn.socket"))
+    return workers.attempt(lambda: verb.serve(body), hung_up, lambda: _waiting(spent))
+
+
+def _waiting(spent: Spent) -> str:
+    inside = list(spent.inside)
+    return f", waiting for {LAYERS.get(inside[-1], inside[-1])}" if inside else ""
+
+
+def _hung_up(connection: socket.socket | None) -> Callable[[], bool]:
+    """Return what says whether the caller has closed its connection; one that only sends no more still listens."""
+    if connection is None:
+        return lambda: False
+    watch = select.poll()
+    watch.register(connection, 0)  # POLLHUP and POLLERR are always reported
+    return lambda: any(events & (select.POLLHUP | select.POLLERR) for _, events in watch.poll(0))
 
 
 def _body(verb: Bound) -> dict[str, Any] | None:
@@ -108,7 +139,7 @@ def _unexpected(error: Exception) -> dict[str, Any]:
 
 
 def _took(start: float, spent: Mapping[str, float]) -> dict[str, float]:
-    layers = {f"{layer}_ms": round(seconds * 1000, 2) for layer, seconds in spent.items()}
+    layers = {f"{layer}_ms": round(seconds * 1000, 2) for layer, seconds in dict(spent).items()}
     return {"ms": round((time.perf_counter() - start) * 1000, 2)} | layers
 
 

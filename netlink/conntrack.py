@@ -9,6 +9,7 @@ import struct
 from collections.abc import Collection, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from netlink.deadline import remaining
 from netlink.dump import PATIENCE
 from netlink.errors import kernel_errors
 from netlink.wire import (
@@ -29,7 +30,7 @@ NLA_F_NESTED = 0x8000
 CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_FILTER = 1, 2, 25
 CTA_TUPLE_IP, CTA_TUPLE_PROTO = 1, 2
 CTA_PROTO_NUM, CTA_PROTO_DST_PORT = 1, 3
-CTA_FILTER_ORIG_FLAGS, FILTER_PROTO_NUM = 1, 1 << 6  # CTA_FILTER_F_CTA_PROTO_NUM: 7th bit of nf_internals.h
+CTA_FILTER_ORIG_FLAGS, FILTER_PROTO_NUM = 1, 1 << 3  # CTA_FILTER_F_CTA_PROTO_NUM (net/netfilter/nf_internals.h)
 _SOURCES = {1: 4, 3: 16}  # CTA_IP_V4_SRC and CTA_IP_V6_SRC, and the bytes of each
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
@@ -57,7 +58,7 @@ class Conntrack:
 
 def _open() -> socket.socket:
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
-    sock.settimeout(PATIENCE)
+    sock.settimeout(remaining(PATIENCE))
     sock.bind((0, 0))
     return sock
 

@@ -8,7 +8,9 @@ import os
 import socket
 import struct
 from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 
+from netlink.deadline import remaining
 from netlink.wire import (
     NLM_F_DUMP,
     NLM_F_DUMP_INTR,
@@ -22,18 +24,23 @@ from netlink.wire import (
 )
 
 INFO = struct.Struct("=BxHiII")  # struct ifinfomsg
-RTM_GETLINK = 18
+ADDRESS_BODY = struct.Struct("=BBBBI")  # struct ifaddrmsg
+RTM_GETLINK, RTM_GETADDR = 18, 22
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO, IFLA_IFALIAS = 1, 3, 4, 10, 18, 20
-IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS = 29, 8
+IFLA_GROUP, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS = 27, 29, 8
+IFA_ADDRESS, IFA_LOCAL = 1, 2
 IFLA_INFO_KIND = 1
-IFF_UP = 1
+IFF_UP, IFF_RUNNING = 0x1, 0x40
 ATTEMPTS = 5
 PATIENCE = 10.0  # seconds for the kernel to answer
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What pynet needs to know of a link; ``kind`` is "" for hardware, ``master`` 0 without a bridge."""
+    """What pynet needs to know of a link; ``kind`` is "" for hardware, ``master`` 0 without a bridge.
+
+    ``running`` is a link that is up and has a carrier, as a bridge has from a port that runs.
+    """
 
     index: int
     name: str
@@ -43,6 +50,8 @@ class Link:
     master: int = 0
     alias: str = ""
     up: bool = False
+    group: int = 0
+    running: bool = False
 
 
 def parse_link(body: bytes) -> Link:
@@ -59,6 +68,8 @@ def parse_link(body: bytes) -> Link:
         master=int.from_bytes(found.get(IFLA_MASTER, b""), "little"),
         alias=_text(found.get(IFLA_IFALIAS)),
         up=bool(flags & IFF_UP),
+        running=bool(flags & IFF_RUNNING),
+        group=int.from_bytes(found.get(IFLA_GROUP, b""), "little"),
     )
 
 
@@ -66,6 +77,18 @@ def dump_links() -> list[Link]:
     """Return every link; raises OSError when the kernel refuses."""
     asked = INFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
     return [parse_link(body) for body in dump(RTM_GETLINK, asked)]
+
+
+def dump_addresses() -> list[tuple[int, IPv4Interface | IPv6Interface]]:
+    """Return (index of the link, address) of every address; raises OSError when the kernel refuses."""
+    return [parse_address(body) for body in dump(RTM_GETADDR, bytes(ADDRESS_BODY.size))]
+
+
+def parse_address(body: bytes) -> tuple[int, IPv4Interface | IPv6Interface]:
+    """Read the body of an RTM_NEWADDR or RTM_DELADDR message; of a point-to-point link the address is the own one."""
+    _, length, _, _, index = ADDRESS_BODY.unpack_from(body)
+    found = dict(attributes(body[ADDRESS_BODY.size :]))
+    return index, ip_interface((ip_address(found.get(IFA_LOCAL) or found[IFA_ADDRESS]), length))
 
 
 def dump(request: int, body: bytes) -> list[bytes]:
@@ -87,7 +110,7 @@ def _dump_once(request: int, body: bytes) -> tuple[list[bytes], bool]:
     bodies: list[bytes] = []
     interrupted = False
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
-        sock.settimeout(PATIENCE)
+        sock.settimeout(remaining(PATIENCE))
         sock.bind((0, 0))
         sock.send(message(request, NLM_F_DUMP, body))
         while True:

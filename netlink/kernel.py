@@ -11,13 +11,14 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+from ipaddress import IPv4Interface, IPv6Interface
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from netlink import request
-from netlink.dump import Link, dump_links
+from netlink.doings import GONE, MADE, SET, Doings
+from netlink.dump import Link, dump_addresses, dump_links
 from netlink.errors import Missing, kernel_errors
 
 SETTINGS = "/proc/sys"
@@ -37,11 +38,17 @@ class VethPair:
 
 
 class Kernel:
-    """The network namespace that this process lives in. Every verb may raise ``KernelError``."""
+    """The network namespace that this process lives in. Every verb may raise ``KernelError``.
 
-    def __init__(self) -> None:
+    Links are born in link group ``group``, which tells whose they are before they have an alias. ``doings`` learns what
+    is changed here, so that a monitor can tell it from what others do.
+    """
+
+    def __init__(self, group: int = 0, doings: Doings | None = None, requests: request.Requests | None = None) -> None:
+        self._group = group
+        self._doings = doings or Doings()
         self._local = threading.local()
-        self._requests = request.Requests()
+        self._requests = requests or request.Requests()
 
     @contextmanager
     def _handle(self, action: str) -> Iterator[IPRoute]:
@@ -86,14 +93,16 @@ class Kernel:
         The MAC is given so that it does not change with the ports (bridge(4) takes the lowest of them).
         """
         with kernel_errors(f"add bridge '{name}'"):
-            self._requests.send(request.bridge(name, mac, mtu))
+            self._doings.note(MADE, name)
+            self._requests.send(request.bridge(name, mac, mtu, self._group))
 
     def add_veth(self, pair: VethPair) -> None:
         """Make both ends, put the host end into its bridge and set it up, in one message."""
         action = f"add veth '{pair.host}' with peer '{pair.peer}' to bridge '{pair.master}'"
         master = self._index(pair.master, action)
         with kernel_errors(action):
-            self._requests.send(request.veth(pair.host, pair.peer, pair.peer_mac, master, pair.mtu))
+            self._doings.note(MADE, pair.host)
+            self._requests.send(request.veth(pair.host, pair.peer, pair.peer_mac, master, pair.mtu, self._group))
 
     def set_alias(self, name: str, alias: str) -> None:
         """``ip link set NAME alias ALIAS``: RTM_NEWLINK ignores the alias of a link that it creates."""
@@ -109,6 +118,27 @@ class Kernel:
         with kernel_errors(action):
             self._requests.send(request.up(index))
 
+    def set_mac(self, name: str, mac: str) -> None:
+        """``ip link set NAME address MAC``."""
+        action = f"set MAC of '{name}' to {mac}"
+        index = self._index(name, action)
+        with kernel_errors(action):
+            self._requests.send(request.mac(index, mac))
+
+    def set_mtu(self, name: str, mtu: int) -> None:
+        """``ip link set NAME mtu MTU``; a bridge then no longer follows its ports (br_mtu_auto_adjust)."""
+        action = f"set MTU of '{name}' to {mtu}"
+        index = self._index(name, action)
+        with kernel_errors(action):
+            self._requests.send(request.mtu(index, mtu))
+
+    def set_master(self, name: str, bridge: str) -> None:
+        """``ip link set NAME master BRIDGE``."""
+        action = f"attach '{name}' to bridge '{bridge}'"
+        index, bridge_index = self._index(name, action), self._index(bridge, action)
+        with kernel_errors(action):
+            self._requests.send(request.master(index, bridge_index))
+
     def set_hairpin(self, name: str) -> None:
         """``bridge link set dev NAME hairpin on``."""
         action = f"set hairpin mode of '{name}'"
@@ -120,6 +150,7 @@ class Kernel:
         """``ip link del NAME``; raises ``Missing`` when there is none."""
         action = f"delete link '{name}'"
         index = self._index(name, action)
+        self._doings.note(GONE, name)
         with self._handle(action) as ipr:
             ipr.link("del", index=index)
 
@@ -129,6 +160,7 @@ class Kernel:
         Links that are gone already are passed over.
         """
         action = f"delete links {', '.join(names)}"
+        self._doings.note(GONE, *names)
         with self._handle(action) as ipr:
             for name in names:
                 with suppress(Missing), kernel_errors(action):
@@ -149,18 +181,16 @@ class Kernel:
         """``ip addr del ADDRESS dev NAME``; raises ``Missing`` when the link or the address is gone."""
         action = f"delete address {address} of '{name}'"
         index = self._index(name, action)
+        self._doings.note(GONE, name)
         with self._handle(action) as ipr:
             ipr.addr("del", index=index, address=str(address.ip), prefixlen=address.network.prefixlen)
 
-    def addresses(self) -> list[tuple[str, IPv4Interface | IPv6Interface]]:
-        """Return (link, address) of every address that is not link-local."""
-        with self._handle("list addresses") as ipr:
-            found = []
-            for message in ipr.get_addr():
-                address = ip_interface(f"{message.get('address')}/{message['prefixlen']}")
-                if not address.is_link_local:
-                    found.append((socket.if_indextoname(message["index"]), address))
-            return found
+    def addresses(self, *, link_local: bool = False) -> list[tuple[str, IPv4Interface | IPv6Interface]]:
+        """Return (link, address) of every address, link-local ones only when asked for."""
+        with kernel_errors("list addresses"):
+            names = dict(socket.if_nameindex())
+            found = [(names.get(index, ""), address) for index, address in dump_addresses()]
+        return [(name, address) for name, address in found if name and (link_local or not address.is_link_local)]
 
     # --- settings ------------------------------------------------------------------------------
 
@@ -171,6 +201,7 @@ class Kernel:
 
     def write_setting(self, path: str, value: str) -> None:
         """Set a sysctl of this network namespace."""
+        self._doings.note(SET, path)
         with kernel_errors(f"set '{path}' to {value}"), _setting(path, os.O_WRONLY) as descriptor:
             os.write(descriptor, value.encode())
 

@@ -1,19 +1,31 @@
-"""Word from the kernel: a bridge came, went or got a port (rtnetlink(7)), or somebody else changed nftables' rules."""
+"""Word from the kernel about what others did (rtnetlink(7), nftables' group of nfnetlink).
 
+A bridge came, went or got a port; a link of pynet's own lost what it needs; rules were changed; the host stopped or
+began to forward.
+"""
+
+import re
 import select
 import socket
 import time
 from collections.abc import Callable
 from types import TracebackType
 
-from netlink.wire import HEADER
+from netlink.doings import GONE, MADE, SET, Doings
+from netlink.dump import ADDRESS_BODY, parse_link
+from netlink.wire import HEADER, attributes, messages
 
-RTMGRP_LINK = 1  # linux/rtnetlink.h
+RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 0x1, 0x10, 0x100  # linux/rtnetlink.h
+RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF = 24, 25
+RTM_NEWLINK, RTM_DELLINK, RTM_DELADDR, RTM_NEWNETCONF = 16, 17, 21, 80
+NETCONFA_IFINDEX, ALL_LINKS, NETCONF_BODY = 1, b"\xff\xff\xff\xff", 4  # linux/netconf.h; -1 stands for all links
 NETLINK_NETFILTER, NFNLGRP_NFTABLES = 12, 7  # linux/netlink.h, linux/netfilter/nfnetlink.h
 SOL_NETLINK, NETLINK_ADD_MEMBERSHIP = 270, 1
-LINKS, RULES = "links", "rules"
+LINKS, RULES, OWN = "links", "rules", "own"
 GATHER = 0.03  # seconds to let messages gather: a creation makes a dozen, and reading each at once would slow it down
+FORWARDING = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
 _OWN = (b"pn-", b"pnh", b"pnv")  # beginnings of the names of pynet's bridges and ports
+_OWN_NAME = re.compile(rb"(pn-|pnh|pnv)[0-9a-f]{12}\0")
 _BRIDGE = b"bridge\0"  # IFLA_INFO_KIND of a bridge, IFLA_INFO_SLAVE_KIND of its ports
 
 
@@ -21,36 +33,67 @@ class Monitor:
     """Two sockets that hear changes; looking for a word costs less than decoding every message.
 
     ``names`` are the tables and chains whose changes matter: a name matches those that end with it. ``is_own`` tells by
-    the netlink port of who changed a rule whether that was pynet.
+    the netlink port of who changed a rule whether that was pynet, ``doings`` what of links and settings was.
     """
 
-    def __init__(self, *names: str, is_own: Callable[[int], bool]) -> None:
+    def __init__(self, *names: str, is_own: Callable[[int], bool], doings: Doings) -> None:
         self._is_own = is_own
+        self._doings = doings
         self._names = [name.encode() + b"\0" for name in names]
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         self._links = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
-        self._links.bind((0, RTMGRP_LINK))
+        self._links.bind((0, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))
+        for group in (RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF):
+            self._links.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
         self._rules = socket.socket(socket.AF_NETLINK, kind, NETLINK_NETFILTER)
         self._rules.bind((0, 0))
         self._rules.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NFNLGRP_NFTABLES)
 
     def wait(self, seconds: float) -> frozenset[str]:
-        """Wait up to ``seconds``; say whether something happened to ``LINKS`` (bridges or their ports) or ``RULES``."""
+        """Wait up to ``seconds``; say what others did something to.
+
+        ``LINKS`` are bridges of others and their ports, ``RULES`` nftables, ``OWN`` pynet's links and the forwarding.
+        """
         end = time.monotonic() + seconds
         heard: set[str] = set()
         while not heard and (rest := end - time.monotonic()) > 0:
             if not any(select.select([self._links, self._rules], [], [], rest)):
                 break
             time.sleep(GATHER)
-            if _heard(self._links, _is_of_a_bridge):
-                heard.add(LINKS)
-            if _heard(self._rules, self._matters):
-                heard.add(RULES)
+            for sock, what in ((self._links, self._of_links), (self._rules, self._of_rules)):
+                heard |= _heard(sock, what)
         return frozenset(heard)
 
-    def _matters(self, data: bytes) -> bool:
+    def _of_links(self, data: bytes) -> set[str]:
+        heard = {OWN for kind, _, body in messages(data) if self._is_drift(kind, body)}
+        return heard | ({LINKS} if _is_of_a_bridge(data) else set())
+
+    def _of_rules(self, data: bytes) -> set[str]:
         own = len(data) >= HEADER.size and self._is_own(HEADER.unpack_from(data)[4])
-        return not own and any(name in data for name in self._names)
+        return {RULES} if not own and any(name in data for name in self._names) else set()
+
+    def _is_drift(self, kind: int, body: bytes) -> bool:
+        """Say whether a link of pynet's went, or is without its bridge, down or without an address, by another's doing.
+
+        A container that comes or goes changes the carrier of its port; that is neither.
+        """
+        if kind in {RTM_NEWLINK, RTM_DELLINK}:
+            return self._is_loss(kind, body)
+        if kind == RTM_DELADDR:
+            name = _name_of(ADDRESS_BODY.unpack_from(body)[4])
+            return name.startswith("pn-") and not self._doings.recent(GONE, name)
+        if kind == RTM_NEWNETCONF:
+            is_host = (NETCONFA_IFINDEX, ALL_LINKS) in attributes(body[NETCONF_BODY:])
+            return is_host and not any(self._doings.recent(SET, path) for path in FORWARDING)
+        return False
+
+    def _is_loss(self, kind: int, body: bytes) -> bool:
+        """Names first: most of what is heard pynet did itself, and decoding costs more."""
+        found = _OWN_NAME.search(body)
+        if found is None:
+            return kind == RTM_DELLINK and _BRIDGE in body and body[0] == socket.AF_UNSPEC
+        name = found.group().rstrip(b"\0").decode()
+        return not self._doings.recent(MADE if kind == RTM_NEWLINK else GONE, name) and _lost(kind, body)
 
     def close(self) -> None:
         """Close the sockets."""
@@ -69,13 +112,27 @@ def _is_of_a_bridge(data: bytes) -> bool:
     return _BRIDGE in data and not any(prefix in data for prefix in _OWN)
 
 
-def _heard(sock: socket.socket, matters: Callable[[bytes], bool]) -> bool:
-    """Read what has come, and say whether any of it matters."""
-    heard = False
+def _lost(kind: int, body: bytes) -> bool:
+    if body[0] != socket.AF_UNSPEC:
+        return False  # a bridge's word about a port of its own
+    link = parse_link(body)
+    return kind == RTM_DELLINK or not link.up or (link.kind == "veth" and not link.master)
+
+
+def _name_of(index: int) -> str:
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return ""  # the link went with its addresses, and that is heard by itself
+
+
+def _heard(sock: socket.socket, of: Callable[[bytes], set[str]]) -> set[str]:
+    """Read what has come, and say what of it matters."""
+    heard: set[str] = set()
     while True:
         try:
-            heard |= matters(sock.recv(1 << 16))
+            heard |= of(sock.recv(1 << 16))
         except BlockingIOError:
             return heard
         except OSError:
-            return True  # ENOBUFS: messages were lost, so anything may have happened
+            return {LINKS, RULES, OWN}  # ENOBUFS: messages were lost, so anything may have happened

@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any, Protocol
 
-from netlink.errors import Denied, Exists, KernelError, Missing, NotSupported
+from netlink.deadline import remaining
+from netlink.errors import Denied, Exists, KernelError, Missing, NotSupported, kernel_error
 from netlink.setelem import ElementChange, SetElements
 
 LIBRARY = "libnftables.so.1"
 _OUTPUT_STATELESS, _OUTPUT_HANDLE, _OUTPUT_JSON, _OUTPUT_TERSE = 1 << 1, 1 << 3, 1 << 4, 1 << 11  # libnftables(3)
-DEADLINE = 15.0  # seconds for one nft process
+DEADLINE = 15.0  # seconds for one nft process, and to wait for the transaction of another thread
 
 
 class Form(Enum):
@@ -53,12 +54,16 @@ class LibraryRunner:
 
     def run(self, text: str, form: Form) -> tuple[bool, str, str]:
         """Apply ``text`` as one transaction."""
-        with self._lock:
+        if not self._lock.acquire(timeout=remaining(DEADLINE)):
+            raise KernelError("change nftables: another transaction does not end")
+        try:
             self._lib.nft_ctx_output_set_flags(self._context, form.flags)
             failed = self._lib.nft_run_cmd_from_buffer(self._context, text.encode())
             output = self._lib.nft_ctx_get_output_buffer(self._context) or b""
             errors = self._lib.nft_ctx_get_error_buffer(self._context) or b""
             return failed == 0, output.decode(), errors.decode()
+        finally:
+            self._lock.release()
 
 
 class CommandRunner:
@@ -66,14 +71,13 @@ class CommandRunner:
 
     def run(self, text: str, form: Form) -> tuple[bool, str, str]:
         """Apply ``text`` as one transaction."""
-        done = subprocess.run(
-            ["nft", *form.arguments, "-f", "-"],
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE,
-            check=False,
-        )
+        command, seconds = ["nft", *form.arguments, "-f", "-"], remaining(DEADLINE)
+        try:
+            done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=seconds, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise KernelError(f"change nftables: the nft command did not end within {seconds:.0f} s") from error
+        except OSError as error:
+            raise kernel_error("start the nft command", error.errno or 0) from error
         return done.returncode == 0, done.stdout, done.stderr
 
 
@@ -88,9 +92,9 @@ def open_runner() -> Runner:
 class Nftables:
     """Transactions and listings; errors are told apart by what the kernel said."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, elements: SetElements | None = None) -> None:
         self._runner = runner
-        self._elements = SetElements()
+        self._elements = elements or SetElements()
         self._lock = threading.Lock()  # guards _elements
 
     def is_own(self, port: int) -> bool:
@@ -109,8 +113,12 @@ class Nftables:
 
     def change(self, table: str, changes: Sequence[ElementChange]) -> None:
         """Add and delete elements as one transaction; ``Missing`` when a table, set or element is not there."""
-        with self._lock:
+        if not self._lock.acquire(timeout=remaining(DEADLINE)):
+            raise KernelError(f"change elements of nftables table '{table}': another transaction does not end")
+        try:
             self._elements.change(table, changes)
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """Close the socket for elements; the next change opens another."""

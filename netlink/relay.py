@@ -13,6 +13,9 @@ from typing import Any
 
 import structlog
 
+from netlink.deadline import remaining
+from netlink.errors import KernelError
+
 log = structlog.get_logger()
 
 CHUNK = 1 << 16  # bytes that one direction of a connection holds at most
@@ -59,7 +62,11 @@ class Relay:
             self._started().call_soon_threadsafe(self._watch, [_Listener(*pair) for pair in listeners])
 
     def remove(self, *listeners: socket.socket) -> None:
-        """End what runs for ``listeners`` and touch them no more; one that was never added is passed over."""
+        """End what runs for ``listeners`` and touch them no more; one that was never added is passed over.
+
+        Raises:
+            KernelError: the thread does not answer.
+        """
         if self._loop is not None and listeners:
             self._run(self._remove([listener.fileno() for listener in listeners]))
 
@@ -81,7 +88,10 @@ class Relay:
             return self._loop
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._started()).result(ANSWER)
+        try:
+            asyncio.run_coroutine_threadsafe(work, self._started()).result(remaining(ANSWER))
+        except TimeoutError as error:
+            raise KernelError("give a relayed port back: the thread that relays does not answer") from error
 
     # --- in the loop's thread --------------------------------------------------------------------
 

@@ -6,15 +6,19 @@ kernel needs 0.15; an alias 0.35 and 0.02; an address 0.44 and 0.02; a veth pair
 
 import os
 import socket
-import struct
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Interface, IPv6Interface
 
+from netlink.deadline import remaining
 from netlink.dump import (
+    ADDRESS_BODY,
+    IFA_ADDRESS,
+    IFA_LOCAL,
     IFF_UP,
     IFLA_ADDRESS,
+    IFLA_GROUP,
     IFLA_IFALIAS,
     IFLA_IFNAME,
     IFLA_INFO_KIND,
@@ -40,8 +44,7 @@ from netlink.wire import (
 RTM_NEWLINK, RTM_SETLINK, RTM_NEWADDR = 16, 19, 20  # linux/rtnetlink.h
 AF_BRIDGE, IFLA_PROTINFO, IFLA_BRPORT_MODE, NLA_F_NESTED = 7, 12, 4, 0x8000  # linux/if_link.h, linux/netlink.h
 IFLA_INFO_DATA, VETH_INFO_PEER = 2, 1
-IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS, IFA_F_NODAD = 1, 2, 8, 0x02  # linux/if_addr.h
-_ADDRESS = struct.Struct("=BBBBI")  # struct ifaddrmsg
+IFA_FLAGS, IFA_F_NODAD = 8, 0x02  # linux/if_addr.h
 TOGETHER = 64  # requests in one datagram: their answers must fit into the socket's buffer
 _NEW = NLM_F_CREATE | NLM_F_EXCL
 _UP_LINK = INFO.pack(socket.AF_UNSPEC, 0, 0, IFF_UP, IFF_UP)
@@ -53,25 +56,44 @@ def mac_bytes(mac: str) -> bytes:
     return bytes.fromhex(mac.replace(":", ""))
 
 
-def bridge(name: str, mac: str, mtu: int) -> bytes:
+def bridge(name: str, mac: str, mtu: int, group: int) -> bytes:
     """RTM_NEWLINK of a bridge that is up; MTU in bytes."""
     kind = attribute(IFLA_LINKINFO, text(IFLA_INFO_KIND, "bridge"))
     body = _UP_LINK + text(IFLA_IFNAME, name) + attribute(IFLA_ADDRESS, mac_bytes(mac)) + word(IFLA_MTU, mtu)
-    return message(RTM_NEWLINK, NLM_F_ACK | _NEW, body + kind)
+    return message(RTM_NEWLINK, NLM_F_ACK | _NEW, body + word(IFLA_GROUP, group) + kind)
 
 
-def veth(host: str, peer: str, peer_mac: str, master: int, mtu: int) -> bytes:
+def veth(host: str, peer: str, peer_mac: str, master: int, mtu: int, group: int) -> bytes:
     """RTM_NEWLINK of a pair whose host end is up and in the bridge with index ``master``."""
     other = _LINK + text(IFLA_IFNAME, peer) + attribute(IFLA_ADDRESS, mac_bytes(peer_mac)) + word(IFLA_MTU, mtu)
     data = attribute(IFLA_INFO_DATA, attribute(VETH_INFO_PEER, other))
     kind = attribute(IFLA_LINKINFO, text(IFLA_INFO_KIND, "veth") + data)
     body = _UP_LINK + text(IFLA_IFNAME, host) + word(IFLA_MASTER, master) + word(IFLA_MTU, mtu)
-    return message(RTM_NEWLINK, NLM_F_ACK | _NEW, body + kind)
+    return message(RTM_NEWLINK, NLM_F_ACK | _NEW, body + word(IFLA_GROUP, group) + kind)
 
 
 def alias(index: int, value: str) -> bytes:
     """RTM_SETLINK of the alias of the link with ``index``."""
-    return message(RTM_SETLINK, NLM_F_ACK, INFO.pack(socket.AF_UNSPEC, 0, index, 0, 0) + text(IFLA_IFALIAS, value))
+    return _change(index, text(IFLA_IFALIAS, value))
+
+
+def mac(index: int, value: str) -> bytes:
+    """RTM_SETLINK of the MAC."""
+    return _change(index, attribute(IFLA_ADDRESS, mac_bytes(value)))
+
+
+def mtu(index: int, value: int) -> bytes:
+    """RTM_SETLINK of the MTU, in bytes."""
+    return _change(index, word(IFLA_MTU, value))
+
+
+def master(index: int, bridge_index: int) -> bytes:
+    """RTM_SETLINK that puts a link into a bridge."""
+    return _change(index, word(IFLA_MASTER, bridge_index))
+
+
+def _change(index: int, what: bytes) -> bytes:
+    return message(RTM_SETLINK, NLM_F_ACK, INFO.pack(socket.AF_UNSPEC, 0, index, 0, 0) + what)
 
 
 def up(index: int) -> bytes:
@@ -89,7 +111,7 @@ def address(index: int, value: IPv4Interface | IPv6Interface) -> bytes:
     """RTM_NEWADDR; IPv6 without duplicate address detection, as the bridge is alone on its link when it gets it."""
     family = socket.AF_INET if value.version == 4 else socket.AF_INET6
     packed = value.ip.packed
-    body = _ADDRESS.pack(family, value.network.prefixlen, 0, 0, index)
+    body = ADDRESS_BODY.pack(family, value.network.prefixlen, 0, 0, index)
     body += attribute(IFA_LOCAL, packed) + attribute(IFA_ADDRESS, packed)
     if value.version == 6:
         body += word(IFA_FLAGS, IFA_F_NODAD)
@@ -105,6 +127,7 @@ class Requests:
     def send(self, request: bytes) -> None:
         """Send a request and wait for its acknowledgement; raises OSError when the kernel refuses it."""
         with self._socket() as sock:
+            sock.settimeout(remaining(PATIENCE))
             sock.send(request)
             answers = [error_number(body) for kind, _, body in messages(sock.recv(1 << 16)) if kind == NLMSG_ERROR]
         for number in answers:
@@ -145,6 +168,5 @@ class Requests:
 
 def _open() -> socket.socket:
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
-    sock.settimeout(PATIENCE)
     sock.bind((0, 0))
     return sock

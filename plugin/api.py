@@ -1,4 +1,4 @@
-"""The two protocols as Python: one method per verb, over the frozen values of ``plugin.messages``.
+"""The two protocols, and pynet's own, as Python: one method per verb, over the frozen values of ``plugin.messages``.
 
 ``handlers/`` calls these and nothing else of ``plugin/``; ``plugin.driver`` and ``plugin.ipam_driver`` implement them.
 Every method may raise any ``PynetError``, whose text the user reads; anything else is a defect and is answered as an
@@ -30,8 +30,10 @@ from plugin.messages import (
     ProgramExternalConnectivity,
     ReleaseAddress,
     ReleasePool,
+    Repair,
     RequestAddress,
     RequestPool,
+    Status,
 )
 
 
@@ -104,3 +106,13 @@ class IpamDriver(Protocol):
 
     def release_address(self, request: ReleaseAddress) -> None:
         """Give an address back."""
+
+
+class Service(Protocol):
+    """What the ``pynet`` command asks of the process that serves (``plugin.reconcile.reconciler.Reconciler``)."""
+
+    def reconcile(self) -> list[Repair]:
+        """Compare kernel and records now, repair, and return what was out of line."""
+
+    def status(self) -> Status:
+        """Say what was repaired since the start."""

@@ -58,10 +58,21 @@ class Claims:
         with self._lock:
             self._all()[network.id] = self._pending.pop(network.id)
 
-    def forget(self, network_id: str) -> list[Network]:
-        """Give back what a removed network held, and return the networks that remain."""
+    def forget(self, network_id: str) -> None:
+        """Give back what a removed network held."""
         with self._lock:
             self._all().pop(network_id, None)
+
+    def rivals(self, network: Network) -> list[Network]:
+        """Return the other networks that have a subnet of ``network``, or its link."""
+        mine = _spans(network)
+        with self._lock:
+            others = [other for other in self._all().values() if other.network.id != network.id]
+            return [other.network for other in others if _meet(network.link, mine, other)]
+
+    def networks(self) -> list[Network]:
+        """Return the networks that there are."""
+        with self._lock:
             return [claim.network for claim in self._all().values()]
 
     def _all(self) -> dict[str, _Claim]:

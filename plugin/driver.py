@@ -5,14 +5,19 @@ and write the state before the reply. Verbs that remove succeed for what nobody 
 reorders its calls (moby daemon/libnetwork/endpoint.go, pkg/plugins/client.go).
 """
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
+import structlog
+
 from netlink.errors import KernelError
+from plugin.attempt import commit
 from plugin.claims import Claims
 from plugin.endpoints import endpoint_of
-from plugin.errors import Conflict, Failed, NotFound
+from plugin.errors import Conflict, Failed, NotFound, PynetError
+from plugin.holders import Holders, has_subnet_of
 from plugin.host_settings import HostSettings
 from plugin.locks import Locks
 from plugin.messages import (
@@ -42,6 +47,8 @@ from plugin.reaper import Reaper
 from plugin.store.base import Put, Remove, Store, StoreConflict
 from plugin.undo import Undo
 
+log = structlog.get_logger()
+
 
 class Driver:
     """Serves the NetworkDriver protocol (``plugin.api.NetworkDriver``)."""
@@ -62,7 +69,10 @@ class Driver:
         self._reaper = reaper
         self._publisher = publisher
         self._locks = locks
+        self._holders = Holders(store)
+        self._debts = reaper.debts
         self._claims = Claims(self._networks)
+        self._touched: dict[str, float] = {}  # when the engine last named a network or endpoint, by its id
 
     # --- what the engine asks about the driver -------------------------------------------------
 
@@ -103,51 +113,56 @@ class Driver:
         options = read_options(NETWORK_OPTIONS, request.options.generic)
         mode = self._modes[options[MODE]]
         network = mode.plan(request, options)
-        with self._work(f"network {network.id}") as undo:
+        name = f"network {network.id}"
+        with self._create(name) as undo:
+            if self._debts.owes(name):
+                self._remove_network(network.id)
+            self._touch(network.id)
             known = self._store.get(Network, network.id)
             if known is not None:
                 asked = replace(known.record, owns_link=True, found=(), mac="", overlay=None)
                 _refuse_difference("network", network.id, same=asked == network)
                 return
+            undo.push(self._claims.forget, network.id)
+            self._remove_dead_networks(network)
             with self._claims.claim(network):
                 self._reaper.clear(network.link)
-                self._store.transact(Put(mode.create_network(network, options, undo)))
+                made = mode.create_network(network, options, undo)
+                self._store.transact(Put(made))
+                undo.push(self._store.transact, Remove(Network, network.id))
 
     def delete_network(self, request: NetworkRef) -> None:
         """Remove a network and whatever endpoints it still has; one that nobody knows is gone already."""
-        with self._work(f"network {request.network_id}"):
-            known = self._store.get(Network, request.network_id)
-            if known is not None:
-                self._remove_network(known.record, self._mode(known.record))
-            self._settings.release(self._claims.forget(request.network_id))
+        name = f"network {request.network_id}"
+        self._remove(name, lambda: self._remove_network(request.network_id), name)
 
     # --- endpoints -----------------------------------------------------------------------------
 
     def create_endpoint(self, request: CreateEndpoint) -> CreateEndpointReply:
         """Make an endpoint; the reply names its MAC only where the request had none."""
         endpoint = endpoint_of(request)
-        with self._work(f"network {request.network_id}", f"endpoint {request.endpoint_id}") as undo:
+        with self._create(*_locks_of(request)) as undo:
             network = self._network(request.network_id)
+            if self._debts.owes(f"endpoint {endpoint.key}"):
+                self._remove_endpoint(EndpointRef(endpoint.network_id, endpoint.id))
+            self._touch(endpoint.id)
             known = self._store.get(Endpoint, endpoint.key)
             if known is not None:
                 _refuse_difference("endpoint", endpoint.id, same=replace(known.record, published=()) == endpoint)
             else:
+                self._remove_dead_endpoints(network, endpoint)
                 self._reaper.clear(host_link_name(endpoint.id))
                 self._mode(network).create_endpoint(network, endpoint, undo)
                 self._store.transact(Put(endpoint))
+                undo.push(self._store.transact, Remove(Endpoint, endpoint.key))
+                self._holders.add(endpoint)
+                undo.push(self._holders.remove, endpoint)
         return CreateEndpointReply(Interface(mac_address=None if request.interface.mac_address else endpoint.mac))
 
     def delete_endpoint(self, request: EndpointRef) -> None:
         """Remove an endpoint; one that nobody knows is gone already."""
-        with self._work(f"network {request.network_id}", f"endpoint {request.endpoint_id}"):
-            known = self._store.get(Endpoint, f"{request.network_id}/{request.endpoint_id}")
-            network = self._store.get(Network, request.network_id)
-            if known is None or network is None:
-                return
-            if known.record.published:
-                self._publisher.withdraw(known.record)
-            links = self._mode(network.record).delete_endpoint(network.record, known.record)
-            self._bury(links, Remove(Endpoint, known.record.key))
+        name = f"endpoint {request.network_id}/{request.endpoint_id}"
+        self._remove(name, lambda: self._remove_endpoint(request), *_locks_of(request))
 
     def endpoint_oper_info(self, request: EndpointRef) -> OperInfo:
         """Nothing: the engine reads no key of it (moby daemon/network.go getEndpointPortMapInfo)."""
@@ -159,6 +174,7 @@ class Driver:
         with self._work(f"endpoint {request.endpoint_id}"):
             network = self._network(request.network_id)
             endpoint = self._endpoint(request.network_id, request.endpoint_id)
+            self._touch(endpoint.id)
             return self._mode(network).join(network, endpoint)
 
     def leave(self, request: EndpointRef) -> None:
@@ -167,44 +183,158 @@ class Driver:
 
     def program_external_connectivity(self, request: ProgramExternalConnectivity) -> None:
         """Publish the endpoint's ports in the place of what it publishes now."""
-        if not request.options.port_map and not self._publisher.publishes(request.endpoint_id):
+        owed = f"ports of {request.network_id}/{request.endpoint_id}"
+        published = self._publisher.publishes(request.endpoint_id) or self._debts.owes(owed)
+        if not request.options.port_map and not published:
             return
-        with self._work(f"network {request.network_id}", f"endpoint {request.endpoint_id}"):
+        with self._create(*_locks_of(request)) as undo:
             network = self._network(request.network_id)
             endpoint = self._endpoint(request.network_id, request.endpoint_id)
+            self._touch(endpoint.id)
 
             def save(published: tuple[Published, ...]) -> None:
                 if published != endpoint.published:
                     self._store.transact(Put(replace(endpoint, published=published)))
 
             self._publisher.publish(network, endpoint, request.options, save)
+            undo.push(self._withdraw, EndpointRef(endpoint.network_id, endpoint.id))
+            self._debts.forgive(owed)
 
     def revoke_external_connectivity(self, request: EndpointRef) -> None:
         """Withdraw the endpoint's ports; after a restart of the engine Leave or DeleteEndpoint comes without Revoke."""
         if not self._publisher.publishes(request.endpoint_id):
             return
-        with self._work(f"network {request.network_id}", f"endpoint {request.endpoint_id}"):
+        name = f"ports of {request.network_id}/{request.endpoint_id}"
+        self._remove(name, lambda: self._withdraw(request), *_locks_of(request))
+
+    # --- what the engine forgot ----------------------------------------------------------------
+
+    def forget_endpoint(self, request: EndpointRef, untouched_since: float) -> bool:
+        """Remove an endpoint as ``delete_endpoint`` does, unless the engine named it since (monotonic clock).
+
+        Returns:
+            Whether there was one to remove.
+        """
+        with self._work(*_locks_of(request)):
             known = self._store.get(Endpoint, f"{request.network_id}/{request.endpoint_id}")
-            if known is not None:
-                self._publisher.withdraw(known.record)
-                self._store.transact(Put(replace(known.record, published=())))
+            if known is None or self._touched.get(request.endpoint_id, 0.0) >= untouched_since:
+                return False
+            self._remove_endpoint(request)
+            return True
+
+    def forget_network(self, request: NetworkRef, untouched_since: float) -> bool:
+        """Remove a network as ``delete_network`` does, unless the engine named it since (monotonic clock).
+
+        Returns:
+            Whether there was one to remove.
+        """
+        with self._work(f"network {request.network_id}"):
+            endpoints = [item.record.id for item in self._store.list(Endpoint, f"{request.network_id}/")]
+            named = max(self._touched.get(known, 0.0) for known in (request.network_id, *endpoints))
+            if self._store.get(Network, request.network_id) is None or named >= untouched_since:
+                return False
+            self._remove_network(request.network_id)
+            return True
 
     # --- shared by the verbs -------------------------------------------------------------------
 
     @contextmanager
-    def _work(self, *locks: str) -> Iterator[Undo]:
-        with _as_failed(), self._locks.hold(*locks), Undo() as undo:
-            yield undo
+    def _work(self, *locks: str) -> Iterator[None]:
+        with _as_failed(), self._locks.hold(*locks):
+            yield
 
-    def _remove_network(self, network: Network, mode: Mode) -> None:
+    @contextmanager
+    def _create(self, *locks: str) -> Iterator[Undo]:
+        """Take back what is done when it fails, or when nobody waits for it any more."""
+        with self._work(*locks), Undo() as undo:
+            yield undo
+            commit()
+
+    def _remove(self, name: str, removal: Callable[[], None], *locks: str) -> None:
+        """Remove now, or later when that fails: the engine never asks again."""
+        try:
+            with self._work(*locks):
+                removal()
+                self._debts.forgive(name)
+        except PynetError:
+            self._debts.owe(name, lambda: self._remove_owed(name, removal, *locks))
+            raise
+
+    def _remove_owed(self, name: str, removal: Callable[[], None], *locks: str) -> None:
+        with self._work(*locks):
+            if self._debts.owes(name):
+                removal()
+
+    def _remove_endpoint(self, request: EndpointRef) -> None:
+        self._touched.pop(request.endpoint_id, None)
+        known = self._store.get(Endpoint, f"{request.network_id}/{request.endpoint_id}")
+        network = self._store.get(Network, request.network_id)
+        if known is not None and network is not None:
+            self._discard(network.record, known.record)
+        for owed in ("endpoint", "ports of"):
+            self._debts.forgive(f"{owed} {request.network_id}/{request.endpoint_id}")
+
+    def _withdraw(self, request: EndpointRef) -> None:
+        known = self._store.get(Endpoint, f"{request.network_id}/{request.endpoint_id}")
+        if known is not None:
+            self._publisher.withdraw(known.record)
+            self._store.transact(Put(replace(known.record, published=())))
+
+    def _remove_dead_networks(self, network: Network) -> None:
+        """Remove networks that the engine gave up: their subnet is given to this one, and no container is left."""
+        for dead in [rival for rival in self._claims.rivals(network) if has_subnet_of(network, rival)]:
+            mode = self._modes.get(dead.mode)
+            if mode is None:
+                continue
+            with self._locks.hold(f"network {dead.id}"):
+                if not any(mode.in_container(item.record) for item in self._store.list(Endpoint, f"{dead.id}/")):
+                    log.warning("network given up by the engine removed", dead=dead.id[:12], by=network.id[:12])
+                    self._remove_network(dead.id)
+
+    def _remove_dead_endpoints(self, network: Network, endpoint: Endpoint) -> None:
+        """Remove endpoints that the engine gave up: their address is given to this one, and no container has them."""
+        for dead in self._holders.of_the_addresses_of(endpoint):
+            with self._locks.hold(f"endpoint {dead.id}"):
+                known = self._store.get(Endpoint, dead.key)
+                if known is not None and not self._mode(network).in_container(known.record):
+                    log.warning("endpoint given up by the engine removed", dead=dead.id[:12], by=endpoint.id[:12])
+                    self._discard(network, known.record)
+
+    def _discard(self, network: Network, endpoint: Endpoint) -> None:
+        if endpoint.published:
+            self._publisher.withdraw(endpoint)
+        links = self._mode(network).delete_endpoint(network, endpoint)
+        self._bury(links, Remove(Endpoint, endpoint.key))
+        self._holders.remove(endpoint)
+
+    def _remove_network(self, network_id: str) -> None:
+        known = self._store.get(Network, network_id)
+        if known is not None:
+            self._remove_known(known.record)
+        self._claims.forget(network_id)
+        self._settings.release(network_id, self._claims.networks)
+        self._touched.pop(network_id, None)
+        self._debts.forgive(f"network {network_id}")
+
+    def _remove_known(self, network: Network) -> None:
         endpoints = [item.record for item in self._store.list(Endpoint, f"{network.id}/")]
         for endpoint in endpoints:
             if endpoint.published:
                 self._publisher.withdraw(endpoint)
-        links = [link for endpoint in endpoints for link in mode.delete_endpoint(network, endpoint)]
-        links += mode.delete_network(network)
+        links = self._take_apart(network, endpoints)
         removed = [Remove(Endpoint, endpoint.key) for endpoint in endpoints]
         self._bury(links, Remove(Network, network.id), *removed)
+        self._holders.remove(*endpoints)
+
+    def _take_apart(self, network: Network, endpoints: list[Endpoint]) -> list[str]:
+        """Return the links left to delete; those of a network whose record this pynet cannot understand go as well."""
+        try:
+            mode = self._mode(network)
+            links = [link for endpoint in endpoints for link in mode.delete_endpoint(network, endpoint)]
+            return [*links, *mode.delete_network(network)]
+        except PynetError as error:
+            log.warning("network taken apart by its names alone", network=network.id[:12], error=str(error))
+            return [*(host_link_name(end.id) for end in endpoints), *([network.link] if network.owns_link else [])]
 
     def _bury(self, links: list[str], *changes: Remove) -> None:
         """Remove records and leave tombstones in one transaction, then hand the links to the reaper."""
@@ -212,23 +342,33 @@ class Driver:
         self._store.transact(*changes, *map(Put, tombstones))
         self._reaper.bury(tombstones)
 
+    def _touch(self, identity: str) -> None:
+        self._touched[identity] = time.monotonic()
+
     def _networks(self) -> list[Network]:
         return [item.record for item in self._store.list(Network)]
 
     def _network(self, network_id: str) -> Network:
         known = self._store.get(Network, network_id)
+        if self._debts.owes(f"network {network_id}"):
+            raise NotFound(f"network '{network_id[:12]}' is being removed")
         if known is None:
             raise NotFound(f"network '{network_id[:12]}' is not known to pynet; remove it and create it again")
         return known.record
 
     def _endpoint(self, network_id: str, endpoint_id: str) -> Endpoint:
         known = self._store.get(Endpoint, f"{network_id}/{endpoint_id}")
+        if self._debts.owes(f"endpoint {network_id}/{endpoint_id}"):
+            raise NotFound(f"endpoint '{endpoint_id[:12]}' of network '{network_id[:12]}' is being removed")
         if known is None:
             raise NotFound(f"endpoint '{endpoint_id[:12]}' of network '{network_id[:12]}' is not known to pynet")
         return known.record
 
     def _mode(self, network: Network) -> Mode:
-        return self._modes[network.mode]
+        mode = self._modes.get(network.mode)
+        if mode is None:
+            raise Failed(f"network '{network.id[:12]}' is of mode '{network.mode}', which this pynet does not have")
+        return mode
 
 
 @contextmanager
@@ -241,6 +381,10 @@ def _as_failed() -> Iterator[None]:
         for note in getattr(error, "__notes__", []):
             failed.add_note(note)
         raise failed from error
+
+
+def _locks_of(request: CreateEndpoint | EndpointRef | ProgramExternalConnectivity) -> tuple[str, str]:
+    return f"network {request.network_id}", f"endpoint {request.endpoint_id}"
 
 
 def _refuse_difference(what: str, identity: str, *, same: bool) -> None:

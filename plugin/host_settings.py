@@ -4,19 +4,22 @@ Forwarding is what makes a host a router. dockerd turns it on at its own start f
 IPv6 bridge network (moby drivers/bridge/setup_ip_forwarding.go); pynet does the same only where it is still off.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
 import structlog
 
-from netlink.errors import KernelError
+from netlink.errors import KernelError, Missing
 from plugin.errors import PynetError
 from plugin.firewall.docker import docker_bridges
+from plugin.locks import Locks
 from plugin.model import Network
 from plugin.network_options import ISOLATED, NETWORK_OPTIONS, gateway_mode
 from plugin.options import read_options
 from plugin.ports import Kernel
+from plugin.reconcile.state import WantedSetting
 from plugin.store.base import Put, Remove, Store
 from plugin.undo import Undo
 
@@ -43,40 +46,68 @@ class ChangedSetting:
 class HostSettings:
     """Turns forwarding on where a network needs it, and off again where pynet alone had turned it on."""
 
-    def __init__(self, kernel: Kernel, store: Store) -> None:
+    def __init__(self, kernel: Kernel, store: Store, locks: Locks | None = None) -> None:
         self._kernel = kernel
         self._store = store
+        self._locks = locks or Locks()  # "host settings" guards the settings that networks share, and _users
+        self._users: dict[str, Collection[str]] = {}  # what networks made in this life need, by network id
 
     def prepare(self, network: Network, undo: Undo) -> None:
         """Set what ``network`` needs; raises ``KernelError``.
 
         Settings of a link that pynet made go with the link; those of others and of the host are noted to be put back.
         """
-        if network.owns_link:
-            self._kernel.write_setting(f"net/ipv6/conf/{network.link}/accept_ra", "0")
-            if any(subnet.pool.version == 6 for subnet in network.subnets):
-                # The host asks for containers from the bridge's link-local address, and cannot before it is checked.
-                self._kernel.write_setting(f"net/ipv6/conf/{network.link}/accept_dad", "0")
-        for path, value in needed(network).items():
-            if path in FORWARDING.values() or not network.owns_link:
-                self._change(path, value, undo)
-            else:
-                self._kernel.write_setting(path, value)
+        with self._locks.hold("host settings"):
+            self._users[network.id] = _needed_paths(network)
+            undo.push(self._withdraw, network.id)
+            for setting in wanted_settings(network):
+                self._set(network, setting)
 
-    def release(self, remaining: Sequence[Network]) -> None:
-        """Put back what none of the ``remaining`` networks needs, unless Docker's own bridges route by now."""
-        still = {path for network in remaining for path in needed(network)}
+    def set(self, network: Network, setting: WantedSetting) -> None:
+        """Set one of ``wanted_settings``."""
+        with self._locks.hold("host settings"):
+            self._set(network, setting)
+
+    def left_over(self, remaining: Sequence[Network]) -> list[ChangedSetting]:
+        """Return what was changed and none of the ``remaining`` networks needs, nor Docker's own bridges."""
+        still = {path for network in remaining for path in _needed_paths(network)}
+        still |= {path for paths in self._users.values() for path in paths}
         idle = [item.record for item in self._store.list(ChangedSetting) if item.record.path not in still]
-        for changed in idle:
-            if not self._others_route(changed.path):
-                self._restore(changed.path, changed.before)
+        return [changed for changed in idle if not self._others_route(changed.path)]
 
-    def _change(self, path: str, value: str, undo: Undo) -> None:
+    def release(self, network_id: str, remaining: Callable[[], Sequence[Network]]) -> None:
+        """Put back what the network alone needed, unless Docker's own bridges route by now.
+
+        ``remaining`` are the networks that there are; those that are being made are known here.
+        """
+        with self._locks.hold("host settings"):
+            self._users.pop(network_id, None)
+            for changed in self.left_over(remaining()):
+                self._put_back(changed.path, changed.before)
+
+    def put_back(self, path: str, before: str) -> None:
+        """Give a changed setting its former value; a failure is logged."""
+        with self._locks.hold("host settings"):
+            self._put_back(path, before)
+
+    def _set(self, network: Network, setting: WantedSetting) -> None:
+        if setting.link and network.owns_link:
+            self._kernel.write_setting(setting.path, setting.value)
+        else:
+            self._change(setting.path, setting.value)
+
+    def _withdraw(self, network_id: str) -> None:
+        """Take back what was prepared for a network that did not come to be."""
+        self.release(network_id, lambda: [network for network in self._stored() if network.id != network_id])
+
+    def _stored(self) -> list[Network]:
+        return [item.record for item in self._store.list(Network)]
+
+    def _change(self, path: str, value: str) -> None:
         before = self._kernel.read_setting(path)
         if before != "0":
             return
         self._store.transact(Put(ChangedSetting(path, before)))
-        undo.push(self._restore, path, before)
         self._kernel.write_setting(path, value)
         log.info("host setting changed", setting=path, before=before, after=value)
 
@@ -84,13 +115,29 @@ class HostSettings:
         docker = docker_bridges(self._kernel.links())
         return any(link in docker and FORWARDING[address.version] == path for link, address in self._kernel.addresses())
 
-    def _restore(self, path: str, before: str) -> None:
+    def _put_back(self, path: str, before: str) -> None:
         try:
-            self._kernel.write_setting(path, before)
+            with suppress(Missing):  # it went with its link
+                self._kernel.write_setting(path, before)
             self._store.transact(Remove(ChangedSetting, path))
             log.info("host setting put back", setting=path, value=before)
         except (KernelError, PynetError) as error:  # the record stays, and with it the next occasion
             log.warning("host setting not put back", setting=path, value=before, error=str(error))
+
+
+def wanted_settings(network: Network) -> list[WantedSetting]:
+    """Return every setting that ``network`` wants: what it needs, and of a bridge that pynet made some more."""
+    wanted = [
+        WantedSetting(path, value, "" if path in FORWARDING.values() else network.link)
+        for path, value in needed(network).items()
+    ]
+    if not network.owns_link:
+        return wanted
+    own = {f"net/ipv6/conf/{network.link}/accept_ra": "0"}
+    if any(subnet.pool.version == 6 for subnet in network.subnets):
+        # The host asks for containers from the bridge's link-local address, and cannot before it is checked.
+        own[f"net/ipv6/conf/{network.link}/accept_dad"] = "0"
+    return [*(WantedSetting(path, value, network.link) for path, value in own.items()), *wanted]
 
 
 def needed(network: Network) -> dict[str, str]:
@@ -108,3 +155,11 @@ def needed(network: Network) -> dict[str, str]:
     if 4 in versions:
         settings[f"net/ipv4/conf/{network.link}/route_localnet"] = "1"
     return settings
+
+
+def _needed_paths(network: Network) -> Collection[str]:
+    """Return the settings that a network needs; forwarding, where its record cannot be understood."""
+    try:
+        return needed(network)
+    except PynetError:
+        return FORWARDING.values()

@@ -6,9 +6,12 @@ out the same address twice. See ``docs/addresses.md``.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from netlink.errors import KernelError
+from plugin.attempt import commit
+from plugin.debts import Debts
 from plugin.errors import Busy, Conflict, Failed, NotFound, PynetError
 from plugin.ipam.allocator import check_usable
 from plugin.ipam.leases import LeaseTable
@@ -41,6 +44,7 @@ from plugin.model import Lease, Pool
 from plugin.options import read_options
 from plugin.ports import HostNetworks
 from plugin.store.base import ABSENT, Change, Put, Remove, Store, StoreConflict, Versioned
+from plugin.undo import Undo
 
 ATTEMPTS = 16  # each failed one means that another host was faster
 
@@ -60,8 +64,11 @@ class Ipam:
     ``supernets`` is where pools without a given subnet come from, see ``plugin.ipam.supernets.parse_supernets``.
     """
 
-    def __init__(self, store: Store, host: HostNetworks, supernets: Sequence[Supernet]) -> None:
+    def __init__(
+        self, store: Store, host: HostNetworks, supernets: Sequence[Supernet], debts: Debts | None = None
+    ) -> None:
         self._store = store
+        self._debts = debts or Debts()
         self._host = host
         self._supernets = supernets
         self._locks = Locks()  # one for the pools of each IP version
@@ -94,6 +101,9 @@ class Ipam:
             pool = self._add_pool(request.pool.version, lambda book: _check_overlap(book, wish))
         else:
             pool = self._request_any(space, request)
+        with Undo() as undo:
+            undo.push(self._release_pool, pool.id)
+            commit()
         return PoolReply(pool_id=pool.id, pool=pool.subnet)
 
     def release_pool(self, request: ReleasePool) -> None:
@@ -101,19 +111,39 @@ class Ipam:
         stored = self._store.get(Pool, request.pool_id)
         if stored is None:
             return
+        try:
+            self._release_pool(request.pool_id)
+        except PynetError:
+            # The engine never asks again; the revision tells this pool from one that is requested meanwhile.
+            self._debts.owe(f"pool {request.pool_id}", lambda: self._release_pool(request.pool_id, stored.revision))
+            raise
+
+    def forget_pool(self, pool_id: str, revision: int) -> bool:
+        """Release a pool that stands at ``revision``; say whether there was one."""
+        stored = self._store.get(Pool, pool_id)
+        if stored is None or stored.revision != revision:
+            return False
+        self._release_pool(pool_id, revision)
+        return True
+
+    def _release_pool(self, pool_id: str, revision: int | None = None) -> None:
+        stored = self._store.get(Pool, pool_id)
+        if stored is None:
+            return
         version = stored.record.subnet.version
         with self._locks.hold(_lock_name(version)):
             for _ in range(ATTEMPTS):
                 book = self._read_book(version)
-                if request.pool_id not in book.pools:
+                stored = self._store.get(Pool, pool_id)
+                if pool_id not in book.pools or stored is None or revision not in (None, stored.revision):
                     break
-                pools = {key: pool for key, pool in book.pools.items() if key != request.pool_id}
-                gone = [Remove(Pool, request.pool_id), *self._forget_leases(request.pool_id)]
+                pools = {key: pool for key, pool in book.pools.items() if key != pool_id}
+                gone = [Remove(Pool, pool_id), *self._forget_leases(pool_id)]
                 if self._turn_page(book, book.turn.last, pools, gone):
                     break
             else:
-                raise Busy(f"release pool '{request.pool_id}': other hosts keep changing the pools")
-        self._forget_table(request.pool_id)
+                raise Busy(f"release pool '{pool_id}': other hosts keep changing the pools")
+        self._forget_table(pool_id)
 
     def _request_any(self, space: str, request: RequestPool) -> Pool:
         if request.pool is None:
@@ -193,17 +223,36 @@ class Ipam:
         else:
             check_usable(pool.subnet, request.address)
             address = self._lease_one(Lease(pool.id, request.address, purpose, name), pool)
+        with Undo() as undo:
+            undo.push(self._release_address, pool.id, address)
+            commit()
         return AddressReply(with_prefix(address, pool.subnet))
 
     def release_address(self, request: ReleaseAddress) -> None:
         """Give an address back; one that nobody holds is given back already."""
         if request.address is None:
             return
-        self._store.transact(Remove(Lease, _lease_key(request.pool_id, request.address)))
+        pool_id, address = request.pool_id, request.address
+        try:
+            self._release_address(pool_id, address)
+        except PynetError:
+            # The engine never asks again; the revision tells this lease from one that somebody else gets meanwhile.
+            held = self._store.get(Lease, _lease_key(pool_id, address))
+            if held is not None:
+                owed = held.revision
+                self._debts.owe(f"lease {held.record.key}", lambda: self._release_owed(pool_id, address, owed))
+            raise
+
+    def _release_owed(self, pool_id: str, address: Address, revision: int) -> None:
+        with suppress(StoreConflict):  # it was released since, and may be somebody else's by now
+            self._release_address(pool_id, address, revision)
+
+    def _release_address(self, pool_id: str, address: Address, revision: int | None = None) -> None:
+        self._store.transact(Remove(Lease, _lease_key(pool_id, address), revision))
         with self._tables_guard:
-            table = self._tables.get(request.pool_id)
+            table = self._tables.get(pool_id)
         if table is not None:
-            table.free(request.address)
+            table.free(address)
 
     def _lease_any(self, pool: Pool, purpose: str, name: str) -> Address:
         table = self._table(pool)

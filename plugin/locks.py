@@ -1,25 +1,34 @@
-"""Locks by name: one for each network and each endpoint, taken in one order, never for longer than a deadline."""
+"""Locks by name, taken in one order, never for longer than the deadline of the request.
+
+    network X  →  endpoint Y  →  link Z  →  host settings  →  firewall
+
+Whoever holds one takes only those to its right. Requests meet at the first three when they are about the same network,
+endpoint or link. All meet at the last two: a change of the host's settings, and one transaction of nftables (which the
+kernel itself makes one after the other). Other locks of this program guard a few lines that never wait.
+"""
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+from netlink.deadline import remaining
+from plugin.attempt import hanging
 from plugin.errors import Busy
 
-DEADLINE = 20.0  # seconds; the engine's calls over a v1 socket have no time limit of their own
+DEADLINE = 20.0  # seconds for whoever has no deadline
+HANGING = 1.0  # seconds to wait for one that hangs; otherwise those that wait would take all threads
+ORDER = ("network", "endpoint", "link", "host settings", "firewall")
 
 
 class Locks:
-    """Named locks that exist only while somebody holds or awaits them.
-
-    Order: a network before its endpoints. Nothing may be locked while waiting for another request's work.
-    """
+    """Named locks that exist only while somebody holds or awaits them."""
 
     def __init__(self, deadline: float = DEADLINE) -> None:
         self._deadline = deadline
         self._guard = threading.Lock()  # guards _locks
         self._locks: dict[str, tuple[threading.Lock, int]] = {}
+        self._holders: dict[str, Callable[[], bool]] = {}  # whether who holds it hangs
 
     @contextmanager
     def hold(self, *names: str) -> Iterator[None]:
@@ -28,21 +37,29 @@ class Locks:
         Raises:
             Busy: one of them stayed taken until the deadline.
         """
-        until = time.monotonic() + self._deadline
+        patience = remaining(self._deadline)
+        until = time.monotonic() + patience
         with ExitStack() as stack:
             for name in names:
-                stack.enter_context(self._hold_one(name, until))
+                stack.enter_context(self._hold_one(name, until, patience))
             yield
 
     @contextmanager
-    def _hold_one(self, name: str, until: float) -> Iterator[None]:
+    def _hold_one(self, name: str, until: float, patience: float) -> Iterator[None]:
         lock = self._enter(name)
         try:
-            if not lock.acquire(timeout=max(0.0, until - time.monotonic())):
-                raise Busy(f"{name} is busy with another request for more than {self._deadline:.0f} s")
+            hangs = self._holders.get(name, lambda: False)()
+            if not lock.acquire(timeout=max(0.0, min(until - time.monotonic(), HANGING if hangs else patience))):
+                raise Busy(
+                    f"{name} is busy with a request that hangs"
+                    if hangs
+                    else f"{name} is busy with another request for more than {patience:.0f} s"
+                )
+            self._holders[name] = hanging()
             try:
                 yield
             finally:
+                del self._holders[name]
                 lock.release()
         finally:
             self._leave(name)

@@ -310,3 +310,24 @@ class ReleaseAddress:
 
     pool_id: str
     address: Address | None = None
+
+
+# --- pynet's own -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Something that was out of line; ``error`` says why it could not be repaired, and is empty when it was."""
+
+    kind: str
+    sentence: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How often what was repaired since the start, what the last look could not repair, and the number of looks."""
+
+    repairs: Mapping[str, int]
+    failing: tuple[Repair, ...] = ()
+    looks: int = 0

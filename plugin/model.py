@@ -46,11 +46,15 @@ class Overlay:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSubnet:
-    """A subnet of a network; ``gateway`` is None where none was reserved."""
+    """A subnet of a network; ``gateway`` is None where none was reserved.
+
+    ``space`` is the address space that the engine had it from, "" in records of before it was kept.
+    """
 
     pool: Subnet
     gateway: InterfaceAddress | None = None
     aux_addresses: Mapping[str, InterfaceAddress] = field(default_factory=dict)
+    space: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,15 @@ class Kernel(Protocol):
     def set_up(self, name: str) -> None:
         """Set a link up."""
 
+    def set_mac(self, name: str, mac: str) -> None:
+        """Give a link another MAC."""
+
+    def set_mtu(self, name: str, mtu: int) -> None:
+        """Give a link another MTU, in bytes."""
+
+    def set_master(self, name: str, bridge: str) -> None:
+        """Put a link into a bridge, out of any other."""
+
     def set_hairpin(self, name: str) -> None:
         """Let a bridge send frames back out of the port NAME."""
 
@@ -55,8 +64,8 @@ class Kernel(Protocol):
     def delete_address(self, name: str, address: IPv4Interface | IPv6Interface) -> None:
         """Take an address from a link; ``Missing`` when it is not there."""
 
-    def addresses(self) -> list[tuple[str, IPv4Interface | IPv6Interface]]:
-        """Return (link, address) of every address that is not link-local."""
+    def addresses(self, *, link_local: bool = False) -> list[tuple[str, IPv4Interface | IPv6Interface]]:
+        """Return (link, address) of every address, link-local ones only when asked for."""
 
     def read_setting(self, path: str) -> str:
         """Return a sysctl."""

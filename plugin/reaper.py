@@ -2,6 +2,7 @@
 
 What is left to do stands in the store as tombstones, written in the same transaction that removes the network or the
 endpoint; so a crash in between leaks nothing. A link whose name is wanted again is deleted at once, by ``clear``.
+Removals that failed altogether are the reaper's too (``plugin.debts``).
 """
 
 import queue
@@ -11,6 +12,7 @@ from collections.abc import Iterable
 import structlog
 
 from netlink.errors import KernelError
+from plugin.debts import Debts
 from plugin.errors import PynetError
 from plugin.firewall.firewall import Firewall
 from plugin.locks import Locks
@@ -25,7 +27,7 @@ PAUSE = 0.3  # seconds without a new tombstone: links are deleted together, and 
 
 
 class Reaper:
-    """One thread that empties a queue of tombstones."""
+    """One thread that empties a queue of tombstones; ``debts`` are removals that are to be tried again."""
 
     def __init__(self, kernel: Kernel, firewall: Firewall, store: Store, locks: Locks) -> None:
         self._kernel = kernel
@@ -35,9 +37,11 @@ class Reaper:
         self._queue: queue.Queue[Tombstone | None] = queue.Queue()
         self._doomed: set[str] = set()  # names of links that have a tombstone; the store says the same
         self._thread: threading.Thread | None = None
+        self.debts = Debts()
 
     def start(self) -> None:
         """Begin with the tombstones that an earlier run left."""
+        self.debts.start()
         self.bury(item.record for item in self._store.list(Tombstone))
         self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
         self._thread.start()
@@ -57,6 +61,7 @@ class Reaper:
 
     def stop(self) -> None:
         """Delete what is queued and end the thread; what fails stands in the store for the next start."""
+        self.debts.stop()
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join(timeout=2)

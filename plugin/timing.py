@@ -8,13 +8,22 @@ from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
-_spent: ContextVar[dict[str, float] | None] = ContextVar("pynet_spent", default=None)
+
+class Spent(dict[str, float]):
+    """Seconds by layer, and the layers that the request is in at this moment, the innermost last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside: list[str] = []
+
+
+_spent: ContextVar[Spent | None] = ContextVar("pynet_spent", default=None)
 
 
 @contextmanager
-def collect() -> Iterator[dict[str, float]]:
-    """Yield a dict of layer to seconds that fills up while the block runs, in this thread only."""
-    spent: dict[str, float] = {}
+def collect() -> Iterator[Spent]:
+    """Yield a dict of layer to seconds that fills up while the block runs, in this context and copies of it."""
+    spent = Spent()
     token = _spent.set(spent)
     try:
         yield spent
@@ -53,9 +62,11 @@ def _timing(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         if spent is None:
             return method(*arguments, **named)
         begin = perf_counter()
+        spent.inside.append(name)
         try:
             return method(*arguments, **named)
         finally:
+            spent.inside.pop()
             spent[name] = spent.get(name, 0.0) + perf_counter() - begin
 
     return call

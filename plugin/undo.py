@@ -6,7 +6,11 @@ from typing import Any
 
 import structlog
 
+from netlink.deadline import deadline
+
 log = structlog.get_logger()
+
+PATIENCE = 20.0  # seconds for everything that is taken back; the caller has its answer by then
 
 Step = tuple[Callable[..., Any], tuple[Any, ...]]
 
@@ -29,7 +33,9 @@ class Undo:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if error is not None:
-            for failure in run_all(reversed(self._steps)):
+            with deadline(PATIENCE):
+                failures = run_all(reversed(self._steps))
+            for failure in failures:
                 error.add_note(f"undo failed: {failure}")
 
 

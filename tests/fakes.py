@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface
 from itertools import count
 from typing import Any
@@ -21,6 +22,10 @@ from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
+from plugin.reconcile.owner import Owner
+from plugin.reconcile.parts import Parts
+from plugin.reconcile.reconciler import Reconciler
+from plugin.reconcile.survey import Survey
 from plugin.store.base import Change, Store
 from plugin.store.memory import MemoryStore
 
@@ -60,7 +65,23 @@ class FakeKernel:
 
     def set_up(self, name: str) -> None:
         self.steps.take("set up")
-        self._find(name)
+        self.change(name, up=True)
+
+    def set_mac(self, name: str, mac: str) -> None:
+        self.steps.take("set MAC")
+        self.change(name, mac=mac)
+
+    def set_mtu(self, name: str, mtu: int) -> None:
+        self.steps.take("set MTU")
+        self.change(name, mtu=mtu)
+
+    def set_master(self, name: str, bridge: str) -> None:
+        self.steps.take("attach")
+        self.change(name, master=self._find(bridge).index)
+
+    def change(self, name: str, **values: Any) -> None:
+        """Change a link, as others might."""
+        self.by_name[name] = replace(self._find(name), **values)
 
     def set_hairpin(self, name: str) -> None:
         self._find(name)
@@ -75,15 +96,12 @@ class FakeKernel:
         if pair.peer in self.by_name:
             raise Exists(pair.peer)
         self._add(pair.host, kind="veth", mtu=pair.mtu, master=master, up=True)
-        self._add(pair.peer, kind="veth", mtu=pair.mtu, mac=pair.peer_mac)
+        self._add(pair.peer, kind="veth", mtu=pair.mtu, mac=pair.peer_mac, group=0)
         self.peers |= {pair.host: pair.peer, pair.peer: pair.host}
 
     def set_alias(self, name: str, alias: str) -> None:
         self.steps.take("set alias")
-        link = self._find(name)
-        self.by_name[name] = Link(
-            link.index, link.name, link.kind, link.mac, link.mtu, link.master, alias=alias, up=link.up
-        )
+        self.change(name, alias=alias)
 
     def delete_link(self, name: str) -> None:
         self.steps.take("delete link")
@@ -115,7 +133,7 @@ class FakeKernel:
             raise Missing(str(address))
         self.assigned.remove((name, address))
 
-    def addresses(self) -> list[tuple[str, InterfaceAddress]]:
+    def addresses(self, *, link_local: bool = False) -> list[tuple[str, InterfaceAddress]]:
         return sorted(self.assigned, key=str)
 
     def read_setting(self, path: str) -> str:
@@ -126,13 +144,13 @@ class FakeKernel:
         self.settings[path] = value
 
     def snapshot(self) -> object:
-        links = {name: (link.kind, link.mac, link.mtu, link.alias) for name, link in self.by_name.items()}
+        links = {name: (link.kind, link.mac, link.mtu, link.alias, link.up) for name, link in self.by_name.items()}
         return links, frozenset(self.assigned), dict(self.settings)
 
     def _add(self, name: str, **values: Any) -> None:
         if name in self.by_name:
             raise Exists(name)
-        self.by_name[name] = Link(index=self._next_index, name=name, **values)
+        self.by_name[name] = Link(index=self._next_index, name=name, **{"group": Owner("pynet").group, **values})
         self._next_index += 1
 
     def _find(self, name: str) -> Link:
@@ -150,13 +168,14 @@ class FakeNft:
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
         self.table = False
+        self.rewritten = ""  # what somebody made of the rules
         self.elements: set[tuple[str, str]] = set()
 
     def apply(self, text: str) -> None:
         self._steps.take("apply nft")
         whole = "chain forward" in text
         if whole or text.startswith("table"):
-            self.table, self.elements = whole, set()
+            self.table, self.elements, self.rewritten = whole, set(), ""
         if not self.table and "element" in text:
             raise Missing("No such file or directory")
         self.elements |= {(name, value) for name, values in _ELEMENT.findall(text) for value in values.split(", ")}
@@ -172,12 +191,19 @@ class FakeNft:
         self.elements = after
 
     def list(self, what: str) -> Sequence[dict[str, Any]]:
-        raise Missing(what)
+        if what.startswith("chain") or not self.table:
+            raise Missing(what)
+        listed = what.startswith("table inet")  # the other table is listed without elements
+        names = sorted({name for name, _ in self.elements}) if listed else []
+        return [{"set": {"name": name, "elem": self._listed(name)}} for name in names]
+
+    def _listed(self, name: str) -> Sequence[str]:
+        return [value.replace('"', "") for owner, value in self.elements if owner == name]
 
     def rules(self, what: str) -> str:
         if not self.table:
             raise Missing(what)
-        return what
+        return what + self.rewritten
 
     def snapshot(self) -> object:
         return self.table, frozenset(self.elements)
@@ -255,20 +281,36 @@ class World:
     """A driver on an imaginary host."""
 
     def __init__(
-        self, kernel: FakeKernel | None = None, nft: FakeNft | None = None, store: FailingStore | None = None
+        self,
+        kernel: FakeKernel | None = None,
+        nft: FakeNft | None = None,
+        store: FailingStore | None = None,
+        locks: Locks | None = None,
     ) -> None:
         self.steps = kernel.steps if kernel else Steps()
         self.kernel = kernel or FakeKernel(self.steps)
         self.nft = nft or FakeNft(self.steps)
         self.failing_store = store or FailingStore(self.steps)
         self.store: Store = self.failing_store
-        self.locks = Locks(deadline=1)
-        self.firewall = Firewall(self.nft, "pynet", linger=0)
-        self.settings = HostSettings(self.kernel, self.store)
+        self.locks = locks or Locks(deadline=1)
+        self.firewall = Firewall(self.nft, "pynet", linger=0, locks=self.locks)
+        self.settings = HostSettings(self.kernel, self.store, self.locks)
         self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
         self.sockets, self.conntrack = FakeSockets(self.steps), FakeConntrack()
         self.publisher = Publisher(self.kernel, self.sockets, self.firewall, self.conntrack)
         self.modes: dict[str, Mode] = {"bridge": BridgeMode(self.kernel, self.firewall, self.settings, "pynet")}
+        parts = Parts(
+            self.kernel,
+            self.store,
+            self.firewall,
+            self.settings,
+            self.publisher,
+            self.reaper,
+            self.modes,
+            self.locks,
+        )
+        survey = Survey(self.store, self.kernel, self.settings, self.modes, Owner("pynet"))
+        self.survey, self.reconciler = survey, Reconciler(parts, survey)
         self.driver = Driver(
             store=self.store,
             modes=self.modes,
@@ -287,7 +329,8 @@ class World:
         return [[item.record for item in self.failing_store.real.list(kind)] for kind in kinds]
 
     def bury(self) -> None:
-        """Do at once what the reaper and the watcher do in the background."""
+        """Do at once what happens in the background: removals that are owed, the reaper, the watcher."""
+        self.reaper.debts.settle()
         for item in self.store.list(Tombstone):
             self.reaper.clear(item.record.link)
         self.firewall.heal()

@@ -1,4 +1,4 @@
-"""Replies of both protocols, written from the values of ``plugin.messages``."""
+"""Replies of both protocols and of pynet's own verbs, written from the values of ``plugin.messages``."""
 
 from typing import Any
 
@@ -111,3 +111,25 @@ class RequestAddressReply(Reply):
 
     address = Shown(data_key="Address")
     data = fields.Dict(data_key="Data")
+
+
+class RepairReply(Reply):
+    """Something that was out of line."""
+
+    kind = fields.String(data_key="Kind")
+    sentence = fields.String(data_key="Sentence")
+    error = fields.String(data_key="Error")
+
+
+class ReconcileReply(Reply):
+    """Pynet.Reconcile."""
+
+    repairs = fields.Function(lambda repairs: RepairReply(many=True).dump(repairs), data_key="Repairs")
+
+
+class StatusReply(Reply):
+    """Pynet.Status."""
+
+    repairs = fields.Dict(data_key="Repairs")
+    failing = fields.List(fields.Nested(RepairReply), data_key="Failing")
+    looks = fields.Integer(data_key="Looks")

@@ -1,10 +1,12 @@
 """What every mode does; one file a mode, so that a mode reads from top to bottom."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from plugin.messages import CreateNetwork, JoinReply
 from plugin.model import Endpoint, Network
 from plugin.options import Values
+from plugin.reconcile.state import Desired
 from plugin.undo import Undo
 
 
@@ -39,3 +41,18 @@ class Mode(Protocol):
 
     def join(self, network: Network, endpoint: Endpoint) -> JoinReply:
         """Say which link goes into the container, and where its default route points."""
+
+    def desired(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
+        """Say what ``network`` with ``endpoints`` wants of the kernel, without looking at it.
+
+        Whatever is missing there is repaired by ``plugin.reconcile``; links of the network itself by ``make_link``.
+        """
+
+    def make_link(self, network: Network, link: str, undo: Undo) -> Network:
+        """Make a link of the network again that the kernel has no more, and return the record as it is then.
+
+        Addresses, settings and ports are given to it by the caller, as ``desired`` names them.
+        """
+
+    def in_container(self, endpoint: Endpoint) -> bool:
+        """Say whether a container has the endpoint's link."""

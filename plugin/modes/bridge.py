@@ -1,6 +1,7 @@
 """Bridge mode: a Linux bridge for each network, a veth pair for each endpoint (``plugin.modes.hostbridge``)."""
 
 import hashlib
+from collections.abc import Sequence
 
 from plugin.errors import InvalidRequest
 from plugin.firewall.firewall import Firewall
@@ -11,6 +12,7 @@ from plugin.modes.hostbridge import HostBridge
 from plugin.network_options import MODE, MTU, NETWORK_OPTIONS, OVERLAY_OPTIONS
 from plugin.options import Values, read_options
 from plugin.ports import Kernel
+from plugin.reconcile.state import Desired
 from plugin.undo import Undo
 
 DEFAULT_MTU = 1500  # bytes, what the kernel gives to an Ethernet-like link
@@ -39,8 +41,7 @@ class BridgeMode:
 
     def create_endpoint(self, network: Network, endpoint: Endpoint, undo: Undo) -> None:
         """Put a veth pair into the bridge."""
-        options = read_options(NETWORK_OPTIONS, network.options)
-        self._bridge.attach(network, endpoint, options[MTU] or DEFAULT_MTU, undo)
+        self._bridge.attach(network, endpoint, _mtu(network), undo)
 
     def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
         """Leave the pair to the reaper."""
@@ -50,6 +51,23 @@ class BridgeMode:
     def join(self, network: Network, endpoint: Endpoint) -> JoinReply:
         """Name the container's end, and the gateways."""
         return self._bridge.join(network, endpoint)
+
+    def desired(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
+        """The bridge with its ports and rules."""
+        return self._bridge.desired(network, endpoints, _mtu(network))
+
+    def make_link(self, network: Network, link: str, undo: Undo) -> Network:
+        """Make the bridge again."""
+        del link  # a network has one
+        return self._bridge.make_bridge(network, _bridge_mac(network.id), _mtu(network), undo)
+
+    def in_container(self, endpoint: Endpoint) -> bool:
+        """Look where the other end of the pair is."""
+        return self._bridge.in_container(endpoint)
+
+
+def _mtu(network: Network) -> int:
+    return read_options(NETWORK_OPTIONS, network.options)[MTU] or DEFAULT_MTU
 
 
 def _bridge_mac(network_id: str) -> str:

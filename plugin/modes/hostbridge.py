@@ -9,18 +9,19 @@ The bridge carries the gateway addresses of the network. The engine moves the co
 container, renames it, and gives it its addresses and routes (moby daemon/libnetwork/osl/interface_linux.go).
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface
 from typing import cast
 
 from netlink.errors import Exists, Missing
 from netlink.kernel import VethPair
 from plugin.errors import InvalidRequest
 from plugin.firewall.docker import is_docker_name
-from plugin.firewall.elements import endpoint_elements, network_elements
+from plugin.firewall.elements import endpoint_elements, link_local, network_elements
 from plugin.firewall.firewall import Firewall
-from plugin.host_settings import HostSettings
+from plugin.host_settings import HostSettings, wanted_settings
 from plugin.messages import CreateNetwork, InterfaceAddress, IpamData, JoinReply
 from plugin.model import Endpoint, Network, NetworkSubnet, bridge_name, container_link_name, host_link_name
 from plugin.network_options import (
@@ -36,6 +37,7 @@ from plugin.network_options import (
 )
 from plugin.options import Values, read_options
 from plugin.ports import Kernel
+from plugin.reconcile.state import Desired, WantedLink
 from plugin.undo import Undo
 
 
@@ -106,9 +108,9 @@ class HostBridge:
         )
         self._firewall.put(pair.host, endpoint_elements(network, endpoint))
         undo.push(self._firewall.forget, pair.host)
+        undo.push(self._remove, pair.host)
         self._fresh_veth(pair)
-        undo.push(self._kernel.delete_link, pair.host)
-        self._kernel.set_alias(pair.host, f"{self._owner}/endpoint/{endpoint.id}")
+        self._kernel.set_alias(pair.host, self._port_alias(network, endpoint))
 
     def detach(self, endpoint: Endpoint) -> list[str]:
         """Leave the pair to the reaper: one end takes the other with it, wherever that is."""
@@ -126,6 +128,42 @@ class HostBridge:
             gateway=cast("IPv4Address | None", gateway),
             gateway_ipv6=cast("IPv6Address | None", gateway_ipv6),
         )
+
+    def desired(self, network: Network, endpoints: Sequence[Endpoint], mtu: int) -> Desired:
+        """The bridge, a port of it for each endpoint, gateway addresses, settings and rules."""
+        own = WantedLink(network.link, "bridge", self._alias(network), network.mac, mtu, adopted=not network.owns_link)
+        ports = [
+            WantedLink(
+                host_link_name(end.id),
+                "veth",
+                self._port_alias(network, end),
+                "",
+                mtu,
+                master=network.link,
+                endpoint=end.id,
+            )
+            for end in endpoints
+        ]
+        return Desired(
+            network=network.id,
+            links=(own, *ports),
+            addresses=[(network.link, address) for address in _own_addresses(network)],
+            settings=wanted_settings(network),
+            elements={network.link: network_elements(network)}
+            | {host_link_name(end.id): endpoint_elements(network, end) for end in endpoints},
+        )
+
+    def make_bridge(self, network: Network, mac: str, mtu: int, undo: Undo) -> Network:
+        """Make the bridge; it is pynet's own from then on, also in the place of one that was adopted."""
+        undo.push(self._remove, network.link)  # before: an answer that is lost leaves open whether it was made
+        self._fresh_bridge(network.link, mac, mtu)
+        self._kernel.set_alias(network.link, self._alias(network))
+        return replace(network, owns_link=True, found=(), mac=mac)
+
+    def in_container(self, endpoint: Endpoint) -> bool:
+        """Look where the other end of the pair is; the engine puts it back when a container leaves."""
+        own, other = host_link_name(endpoint.id), container_link_name(endpoint.id)
+        return self._kernel.link_exists(own) and not self._kernel.link_exists(other)
 
     def _check_link(self, name: str, options: Values) -> None:
         """Refuse a link that cannot be the network's bridge, where the user chose one."""
@@ -146,10 +184,19 @@ class HostBridge:
             found = tuple(address for address in gateway_addresses(network) if address in there)
             mac = next(entry.mac for entry in self._kernel.links() if entry.name == link)
             return replace(network, owns_link=False, found=found, mac=mac)
-        self._fresh_bridge(link, mac, mtu)
-        undo.push(self._kernel.delete_link, link)
-        self._kernel.set_alias(link, f"{self._owner}/network/{network.id}")
-        return replace(network, mac=mac)
+        return self.make_bridge(network, mac, mtu, undo)
+
+    def _alias(self, network: Network) -> str:
+        return f"{self._owner}/network/{network.id}"
+
+    def _port_alias(self, network: Network, endpoint: Endpoint) -> str:
+        """Name the network too on a bridge that is not pynet's: that one has no alias of pynet's."""
+        alias = f"{self._owner}/endpoint/{endpoint.id}"
+        return alias if network.owns_link else f"{alias}/{network.id}"
+
+    def _remove(self, link: str) -> None:
+        with suppress(Missing):
+            self._kernel.delete_link(link)
 
     def _fresh_bridge(self, name: str, mac: str, mtu: int) -> None:
         """Make the bridge; one of that name is left from a request that was killed, as the name comes from the id."""
@@ -180,6 +227,17 @@ def gateway_addresses(network: Network) -> list[InterfaceAddress]:
     ]
 
 
+def _own_addresses(network: Network) -> list[InterfaceAddress]:
+    """Return the addresses that pynet, or the kernel for its bridge, gave to the bridge.
+
+    Without the link-local one the host cannot ask for the containers' MACs.
+    """
+    given = [address for address in gateway_addresses(network) if address not in network.found]
+    if network.owns_link and network.mac and any(address.version == 6 for address in given):
+        given.append(IPv6Interface((link_local(network.mac), 64)))
+    return given
+
+
 def _check_modes(options: Values, *, internal: bool) -> None:
     for option in (GATEWAY_MODE_IPV4, GATEWAY_MODE_IPV6):
         if options[option] == ISOLATED and not internal:
@@ -196,4 +254,4 @@ def _subnets(data: tuple[IpamData, ...], mode: str, version: int) -> tuple[Netwo
             raise InvalidRequest(
                 f"a network of mode {mode} needs an address manager that gives subnets, not one that gives {item.pool}"
             )
-    return tuple(NetworkSubnet(item.pool, item.gateway, dict(item.aux_addresses)) for item in data)
+    return tuple(NetworkSubnet(item.pool, item.gateway, dict(item.aux_addresses), item.address_space) for item in data)

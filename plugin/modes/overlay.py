@@ -14,6 +14,7 @@ never leaves its host, and what comes from another host never reaches this one (
 """
 
 import hashlib
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -31,6 +32,7 @@ from plugin.modes.hostbridge import HostBridge
 from plugin.network_options import BRIDGE_NAME, MTU, NETWORK, VNI, VXLAN_PORT
 from plugin.options import Values
 from plugin.ports import Kernel, Tunnels
+from plugin.reconcile.state import Desired, WantedLink
 from plugin.undo import Undo
 
 
@@ -83,12 +85,7 @@ class OverlayMode:
         network = network if network.overlay else self._agreed(network, options, undo)
         overlay = _overlay(network)
         network = self._bridge.make(network, gateway_mac(overlay), overlay.mtu, undo)
-        link = self._link(network)
-        self._fresh_vxlan(link)
-        undo.push(self._kernel.delete_link, link.name)
-        self._kernel.set_alias(link.name, f"{self._owner}/vxlan/{network.id}")
-        undo.push(self._peers.detach, overlay.network)
-        self._peers.attach(overlay.network, network.id, link)
+        self._make_tunnel(network, undo)
         return network
 
     def resume(self, network: Network) -> None:
@@ -99,8 +96,7 @@ class OverlayMode:
         """Take the tunnel down at once, because its VNI may be wanted again; the bridge goes after the reply."""
         overlay = _overlay(network)
         self._peers.detach(overlay.network)
-        with suppress(Missing):
-            self._kernel.delete_link(vxlan_name(network.id))
+        self._remove(vxlan_name(network.id))
         links = self._bridge.unmake(network)
         self._agreement.leave(self._own.member(overlay, network.id))
         return links
@@ -120,6 +116,44 @@ class OverlayMode:
     def join(self, network: Network, endpoint: Endpoint) -> JoinReply:
         """Name the container's end, and the gateways."""
         return self._bridge.join(network, endpoint)
+
+    def desired(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
+        """As in bridge mode, and the tunnel; its tables are looked after by ``plugin.cluster.peers``."""
+        overlay = _overlay(network)
+        part = self._bridge.desired(network, endpoints, overlay.mtu)
+        alias = self._alias(network)
+        tunnel = WantedLink(vxlan_name(network.id), "vxlan", alias, "", overlay.mtu, master=network.link)
+        bridge, *ports = part.links
+        return replace(part, links=(bridge, tunnel, *ports))
+
+    def make_link(self, network: Network, link: str, undo: Undo) -> Network:
+        """Make the bridge or the tunnel again; without its bridge the tunnel is not what it was, so it is made too."""
+        if link == network.link:
+            overlay = _overlay(network)
+            network = self._bridge.make_bridge(network, gateway_mac(overlay), overlay.mtu, undo)
+        self._make_tunnel(network, undo)
+        return network
+
+    def in_container(self, endpoint: Endpoint) -> bool:
+        """Look where the other end of the pair is."""
+        return self._bridge.in_container(endpoint)
+
+    def _make_tunnel(self, network: Network, undo: Undo) -> None:
+        link, name = self._link(network), _overlay(network).network
+        undo.push(self._remove, link.name)  # before: an answer that is lost leaves open whether it was made
+        self._fresh_vxlan(link)
+        self._kernel.set_alias(link.name, self._alias(network))
+        undo.push(self._peers.detach, name)
+        self._peers.attach(name, network.id, link)
+
+    def _alias(self, network: Network) -> str:
+        """Name the network, and what the kernel does not show of it (``plugin.rebuild``)."""
+        overlay = _overlay(network)
+        return f"{self._owner}/network/{network.id}/{overlay.network}/{overlay.vni}/{overlay.port}"
+
+    def _remove(self, link: str) -> None:
+        with suppress(Missing):
+            self._kernel.delete_link(link)
 
     def _agreed(self, network: Network, options: Values, undo: Undo) -> Network:
         """Return the network with what the hosts agreed on."""
@@ -153,8 +187,7 @@ class OverlayMode:
     def _fresh_vxlan(self, link: VxlanLink) -> None:
         """Make the link; one of that name is left from a request that was killed, as the name comes from the id."""
         try:
-            with suppress(Missing):
-                self._kernel.delete_link(link.name)
+            self._remove(link.name)
             self._tunnels.add_vxlan(link)
         except Exists as error:
             raise Conflict(f"VNI {link.vni} is used by another link of this host ({error})") from error

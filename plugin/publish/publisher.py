@@ -87,16 +87,32 @@ class Publisher:
         self._remember(endpoint.id, {}, keep=False)
         self._forget_flows(endpoint.published)
 
-    def restore(self, endpoint: Endpoint) -> None:
-        """Hold the ports of a known endpoint again, after a start; their translation is written with the tables."""
-        holds: Holds = {}
-        for port, place, dual in _to_hold(endpoint.published):
-            try:
-                holds[port.proto, place.host, port.host_port] = self._hold(port, place, port.host_port, dual=dual)
-            except KernelError as error:
-                log.warning("published port not held", endpoint=endpoint.id[:12], error=str(error))
-        self._sockets.serve(holds.values())
-        self._remember(endpoint.id, holds, keep=bool(endpoint.published))
+    def held(self) -> frozenset[Key]:
+        """Return every port that is held."""
+        with self._lock:
+            return frozenset(key for holds in self._holds.values() for key in holds)
+
+    def restore(self, endpoint: Endpoint) -> dict[Key, KernelError]:
+        """Hold those ports of a known endpoint that are not held, and return what was refused.
+
+        Their translation is written with the tables.
+        """
+        before, fresh, refused = self._held_by(endpoint.id), Holds(), dict[Key, KernelError]()
+        for port, place, dual in to_hold(endpoint.published):
+            key = port.proto, place.host, port.host_port
+            if key not in before:
+                try:
+                    fresh[key] = self._hold(port, place, port.host_port, dual=dual)
+                except KernelError as error:
+                    refused[key] = error
+        self._remember(endpoint.id, {**before, **fresh}, keep=bool(endpoint.published))
+        self._sockets.serve(fresh.values())
+        return refused
+
+    def reattached(self, endpoint: Endpoint) -> None:
+        """Give a port of a bridge back what it lost when it left the bridge."""
+        if endpoint.published:
+            self._let_turn_back(endpoint)
 
     def close(self) -> None:
         """Give every port back, as the end of the process would; what is published stays published."""
@@ -153,7 +169,26 @@ class Publisher:
 
     def _hold(self, what: PortBinding | Published, place: Place, port: int, *, dual: bool) -> Hold:
         relay_to = (place.target, what.port) if place.relayed else None
+        try:
+            return self._sockets.hold(what.proto, place.host, port, relay_to, dual=dual)
+        except Exists:
+            if not self._take_from_lost(what.proto, port):
+                raise
         return self._sockets.hold(what.proto, place.host, port, relay_to, dual=dual)
+
+    def _take_from_lost(self, proto: int, port: int) -> bool:
+        """Give a port back that an endpoint without a link holds, and all others of it; say whether there was one.
+
+        An engine that was killed forgets its endpoints without a word, and starts the containers with the same ports.
+        """
+        other = self._holder(proto, port)
+        if not other or self._kernel.link_exists(host_link_name(other)):
+            return False
+        log.info("ports taken from an endpoint whose link is gone", endpoint=other[:12], port=port)
+        self._firewall.forget(ports_owner(other))
+        self._release(self._held_by(other))
+        self._remember(other, {}, keep=False)
+        return True
 
     def _leave_ipv6(self, before: Holds) -> Holds:
         """Give back what another endpoint of the container is about to hold."""
@@ -217,7 +252,7 @@ def ports_owner(endpoint_id: str) -> str:
     return f"ports of {endpoint_id}"
 
 
-def _to_hold(published: Sequence[Published]) -> Iterator[tuple[Published, Place, bool]]:
+def to_hold(published: Sequence[Published]) -> Iterator[tuple[Published, Place, bool]]:
     """Yield each port that needs a socket, its place, and whether that is for both families."""
     together: dict[tuple[int, int, int], list[tuple[Published, Place]]] = defaultdict(list)
     for port in published:

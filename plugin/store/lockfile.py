@@ -2,10 +2,15 @@
 
 import fcntl
 import os
+import stat
 import time
 from pathlib import Path
 
+import structlog
+
 from plugin.errors import Conflict, Failed
+
+log = structlog.get_logger()
 
 FILE = "lock"
 INTERVAL = 0.05  # seconds between two attempts: flock(2) knows no time limit
@@ -38,6 +43,7 @@ def lock_state(folder: Path, timeout: float = 5.0) -> StateLock:
     until = time.monotonic() + timeout
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _close_to_others(folder)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise Failed(f"open lock file '{path}': {(error.strerror or str(error)).lower()}") from error
@@ -50,6 +56,14 @@ def lock_state(folder: Path, timeout: float = 5.0) -> StateLock:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return StateLock(descriptor)
+
+
+def _close_to_others(folder: Path) -> None:
+    """Records tell who talks to whom, and who can write them rules the host's network."""
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & 0o077:
+        folder.chmod(0o700)
+        log.warning("state folder was open to others, closed", folder=str(folder), before=f"{mode:04o}", after="0700")
 
 
 def _try_lock(descriptor: int) -> bool:

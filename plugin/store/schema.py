@@ -1,5 +1,6 @@
 """The tables of the SQLite store, their versions, and what SQLite's errors mean."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,8 +42,15 @@ def sqlite_errors(action: str, path: Path) -> Iterator[None]:
         where = f"{action} store '{path}'"
         if code in _TAKEN:
             raise Busy(f"{where}: another process keeps it locked") from error
+        if code == sqlite3.SQLITE_CANTOPEN and not os.access(path.parent, os.W_OK):
+            code = sqlite3.SQLITE_READONLY  # there is no place for the log
         cause = _CAUSES.get(code)
         raise Failed(f"{where}: {cause} ({error})" if cause else f"{where}: {error}") from error
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """Return the version of the tables, 0 for a file that pynet did not make."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
@@ -53,7 +61,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        version = version_of(connection)
         if version > len(MIGRATIONS):
             raise Failed(
                 f"open store '{path}': a newer pynet wrote it (version {version}, this one reads up to "

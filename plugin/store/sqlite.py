@@ -10,25 +10,27 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
 import structlog
 
+from netlink.deadline import remaining
 from plugin.errors import Busy, Failed, PynetError
 from plugin.store.base import ABSENT, Change, Event, R, StoreConflict, Versioned
 from plugin.store.codec import decode
+from plugin.store.files import beside, companions, create, file_errors, identity, put_in_place
 from plugin.store.schema import migrate, sqlite_errors
 from plugin.store.writes import Watches, Write, check, check_key, prepare
+
+log = structlog.get_logger()
 
 READERS = 16  # connections that read at the same time; each costs three file descriptors
 LOCK_WAIT = 5.0  # seconds for other processes that have the file open, such as a backup
 LOG_SIZE = (4 << 20) + (64 << 10)  # bytes: a checkpoint comes after 1,000 pages of 4 KiB
 TURN_WAIT = 10.0  # seconds for the writers of this process, half of a request's deadline
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +53,18 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._names = [os.fsencode(name) for name in (path, *companions(path))]
         self._turn = threading.Lock()  # guards _writer; whoever holds it commits the whole queue
         self._queue: deque[_Job] = deque()
         self._slots = threading.BoundedSemaphore(READERS)
         self._idle: deque[sqlite3.Connection] = deque()
         self._closed = False
         self._watches = Watches()
-        _make_file(path)
-        with sqlite_errors("open", path):
-            self._writer = self._connect()
-            try:
-                self._writer.execute("PRAGMA journal_mode = WAL")
-                migrate(self._writer, path)
-                _extend_log(path)
-            except BaseException:
-                self._writer.close()
-                raise
+        if not path.exists():
+            create(path)
+        self._writer = self._open_writer()
+        self._files = self._files_now()  # those that are open; guarded by _turn
+        self._copied = False  # whether only the connections have to follow to the path; guarded by _turn
 
     def get(self, kind: type[R], key: str) -> Versioned[R] | None:
         """Return the record, or None."""
@@ -98,14 +96,15 @@ class SqliteStore:
         """
         job = _Job(prepare(changes))
         self._queue.append(job)
-        if self._turn.acquire(timeout=TURN_WAIT):
+        patience = remaining(TURN_WAIT)
+        if self._turn.acquire(timeout=patience):
             try:
                 if not job.done.done():
                     self._commit_queue()
             finally:
                 self._turn.release()
         elif job.done.cancel():
-            raise Busy(f"write store '{self._path}': other writers kept it for more than {TURN_WAIT:.0f} s")
+            raise Busy(f"write store '{self._path}': other writers kept it for more than {patience:.0f} s")
         job.done.result()
 
     def watch(self, kind: type[R]) -> AbstractContextManager[Iterator[Event]]:
@@ -120,6 +119,79 @@ class SqliteStore:
         self._close_idle()
         self._watches.close()
 
+    def _open_writer(self) -> sqlite3.Connection:
+        with file_errors("open store", self._path):
+            self._path.chmod(0o600)  # SQLite gives its -wal and -shm files the mode of the database
+        with sqlite_errors("open", self._path):
+            writer = self._connect()
+            try:
+                writer.execute("PRAGMA journal_mode = WAL")
+                migrate(writer, self._path)
+                _extend_log(self._path)
+            except BaseException:
+                writer.close()
+                raise
+        return writer
+
+    def _files_now(self) -> Sequence[tuple[int, int, int] | None]:
+        """Return which files have the names of the database and of its companions; None for no file."""
+        return [identity(path) for path in self._names]
+
+    def _return_to_place(self) -> None:
+        """Write everything to the path again when somebody deleted or replaced a file there; the caller has the turn.
+
+        What is open is the truth, as every answer was given from it. What stands at the path is set aside.
+        """
+        if self._closed or self._files_now() == self._files:
+            return
+        with self._no_readers():
+            if not self._copied:
+                self._copy_to_place()
+                self._copied = True
+            # The last connection to go removes a log by its name; so no old one may outlive the birth of the new one.
+            self._close_idle()
+            self._writer.close()
+            self._writer = self._open_writer()
+            self._files = self._files_now()
+            self._copied = False
+
+    def _wait_and_return(self) -> None:
+        if not self._turn.acquire(timeout=TURN_WAIT):
+            raise Busy(f"read store '{self._path}': writers kept it for more than {TURN_WAIT:.0f} s")
+        try:
+            self._return_to_place()
+        finally:
+            self._turn.release()
+
+    def _copy_to_place(self) -> None:
+        with file_errors("make store", self._path):
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with beside(self._path) as new, sqlite_errors("write", self._path), closing(sqlite3.connect(new)) as copy:
+            self._writer.backup(copy)
+        with file_errors("replace store", self._path):
+            for path in (*companions(self._path), self._path):
+                if identity(os.fsencode(path)) in self._files:
+                    path.unlink(missing_ok=True)  # ours, and copied: it must not go aside as a part of another's
+        aside = put_in_place(self._path, "foreign")
+        log.error(
+            "store was deleted or replaced, written again from what was known",
+            store=str(self._path),
+            set_aside=str(aside) if aside else "nothing",
+        )
+
+    @contextmanager
+    def _no_readers(self) -> Iterator[None]:
+        taken = 0
+        try:
+            for _ in range(READERS):
+                if not self._slots.acquire(timeout=TURN_WAIT):
+                    raise Busy(f"write store '{self._path}' again: readers kept it for more than {TURN_WAIT:.0f} s")
+                taken += 1
+            yield
+        finally:
+            for _ in range(taken):
+                self._slots.release()
+
     def _commit_queue(self) -> None:
         jobs = []
         while self._queue:
@@ -127,6 +199,7 @@ class SqliteStore:
             if job.done.set_running_or_notify_cancel():
                 jobs.append(job)
         try:
+            self._return_to_place()
             events = self._commit(jobs)
         except PynetError as error:
             for job in jobs:
@@ -187,20 +260,29 @@ class SqliteStore:
         return cursor.rowcount > 0
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False)
+        # mode=rw: a file that is missing must not be made empty.
+        where = f"file:{quote(str(self._path))}?mode=rw"
+        connection = sqlite3.connect(where, uri=True, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA synchronous = FULL")  # in WAL mode NORMAL would lose commits with the power
         return connection
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
-        with self._slots, sqlite_errors("read", self._path):
-            connection = self._take_reader()
-            try:
-                yield connection
-            finally:
-                self._idle.append(connection)
-                if self._closed:
-                    self._close_idle()
+        if self._files_now() != self._files:
+            self._wait_and_return()
+        if not self._slots.acquire(timeout=remaining(TURN_WAIT)):
+            raise Busy(f"read store '{self._path}': other readers kept it too long")
+        try:
+            with sqlite_errors("read", self._path):
+                connection = self._take_reader()
+                try:
+                    yield connection
+                finally:
+                    self._idle.append(connection)
+                    if self._closed:
+                        self._close_idle()
+        finally:
+            self._slots.release()
 
     def _close_idle(self) -> None:
         with suppress(IndexError):  # close() and the last readers may empty it together
@@ -216,19 +298,6 @@ class SqliteStore:
             return self._connect()
 
 
-def _make_file(path: Path) -> None:
-    # SQLite gives its -wal and -shm files the mode of the database.
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.fchmod(descriptor, 0o600)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise Failed(f"open store '{path}': {(error.strerror or str(error)).lower()}") from error
-
-
 def _extend_log(path: Path) -> None:
     """Write zeros behind the log, so that a commit overwrites blocks that there are: 130 µs to the disk instead of 230.
 
@@ -238,8 +307,11 @@ def _extend_log(path: Path) -> None:
     """
     try:
         with Path(f"{path}-wal").open("r+b", buffering=0) as wal:
-            wal.seek(0, os.SEEK_END)
-            wal.write(bytes(max(0, LOG_SIZE - wal.tell())))
+            before = wal.seek(0, os.SEEK_END)
+            missing = max(0, LOG_SIZE - before)
+            if wal.write(bytes(missing)) < missing:
+                wal.truncate(before)  # what is left of the disk is not for zeros
+                log.info("log of the store not extended", error="no room")
             os.fsync(wal.fileno())
     except OSError as error:  # a full disk: the log grows by itself as long as it can
         log.info("log of the store not extended", error=str(error))

@@ -4,10 +4,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from handlers.app import create_app
+from plugin.attempt import Workers
 from plugin.ipam.supernets import parse_supernets
 from plugin.ipam_driver import Ipam
 from plugin.messages import Subnet
 from tests.fakes import World
+
+WORKERS = Workers()  # one set for all services, as their threads stay
 
 
 class NoNetworks:
@@ -24,7 +27,8 @@ class Service:
     def __init__(self) -> None:
         self.world = World()
         ipam = Ipam(self.world.store, NoNetworks(), parse_supernets("", "0123456789abcdef"))
-        self.client: FlaskClient = create_app(self.world.driver, ipam).test_client()
+        service = self.world.reconciler
+        self.client: FlaskClient = create_app(self.world.driver, ipam, service, WORKERS).test_client()
 
     def post(self, method: str, body: bytes | str = b"") -> tuple[int, dict[str, object]]:
         """Send a request as the engine does, without a content type; return status and reply."""

@@ -1,14 +1,24 @@
 """The real application behind the real server, for tests of what happens before Flask: ``… serving DESCRIPTOR``."""
 
 import sys
-from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
+from cli.serve import server_settings
+from cli.worker import PatientWorker
 from tests.contract.conftest import Service
 
 DESCRIPTOR = sys.argv.pop()  # gunicorn reads the command line too, and must not see it
+
+
+class Hasty(PatientWorker):
+    """The server's own worker, which waits a second for a request instead of ten."""
+
+    patience = 1.0
+
+
+HASTE = {"graceful_timeout": 1, "worker_class": Hasty}
 
 
 class Serving(BaseApplication):  # type: ignore[misc]
@@ -16,9 +26,7 @@ class Serving(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         """Set what ``cli/serve.py`` sets."""
-        settings: dict[str, Any] = {"bind": f"fd://{DESCRIPTOR}", "workers": 1, "worker_class": "gthread"}
-        settings |= {"threads": 4, "keepalive": 0, "graceful_timeout": 1, "control_socket_disable": True}
-        for key, value in settings.items():
+        for key, value in (server_settings(int(DESCRIPTOR), threads=4) | HASTE).items():
             self.cfg.set(key, value)
 
     def load(self) -> Flask:

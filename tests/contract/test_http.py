@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from cli.socket import BACKLOG
+from cli.worker import CONNECTIONS
 from tests.contract.contract import error_validator, validator
 
 HEADERS = "User-Agent: Go-http-client/1.1\r\nAccept: application/vnd.docker.plugins.v1.2+json\r\n"
@@ -25,7 +27,7 @@ def address() -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
         path = str(Path(folder) / "pynet.sock")
         listener.bind(path)
-        listener.listen(64)
+        listener.listen(BACKLOG)
         number = str(listener.fileno())
         command = [sys.executable, "-m", "tests.contract.serving", number]
         server = subprocess.Popen(command, pass_fds=[listener.fileno()], stderr=subprocess.DEVNULL)
@@ -64,6 +66,7 @@ def request(body: str, length: int | None = None) -> str:
     return f"{DELETE}Content-Length: {len(body) if length is None else length}\r\n\r\n{body}"
 
 
+CHUNKS = f"{DELETE}Transfer-Encoding: chunked\r\n\r\n12\r\n"
 HOSTS = [
     "Host: \r\n",
     "Host: plugin.moby.localhost\r\n",
@@ -144,10 +147,67 @@ def test_callers_that_hang_up_harm_nobody(address: str, data: str) -> None:
     assert exchange(address, ACTIVATE)[0] == 200
 
 
-def test_callers_that_say_nothing_hold_nobody_up(address: str) -> None:
-    """Silent connections take a thread each for a while; as long as one is left, a request is served."""
+HALVES = {"nothing": "", "half a head": "POST /NetworkDriver.Del", "no body": request("", 400), "chunks": CHUNKS}
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_callers_that_do_not_go_on_hold_nobody_up(address: str, half: str) -> None:
+    """Three times as many as there are threads: none of them has a thread before its request is whole."""
     with ExitStack() as silent:
-        for _ in range(3):
+        for _ in range(12):
+            silent.enter_context(dial(address)).sendall(HALVES[half].encode())
+
+        assert exchange(address, ACTIVATE)[0] == 200
+
+
+def test_more_callers_than_connections_hold_nobody_up(address: str) -> None:
+    """The oldest that did not finish their requests make room."""
+    with ExitStack() as silent:
+        for _ in range(CONNECTIONS + 20):
             silent.enter_context(dial(address))
+
+        assert exchange(address, ACTIVATE)[0] == 200
+
+
+@pytest.mark.parametrize(("half", "answer"), [("nothing", b""), ("half a head", b""), ("no body", b"HTTP/1.1 400 ")])
+def test_a_caller_that_does_not_go_on_is_sent_away(address: str, half: str, answer: bytes) -> None:
+    """The server closes; who had sent a head is told that the body was short of what it announced."""
+    with dial(address) as client:
+        client.sendall(HALVES[half].encode())
+        said = client.recv(65536)
+
+        assert said[:13] == answer
+        assert (b"ends before the 400 bytes" in said) == bool(answer)
+
+
+FIELDS = "".join(f"X-{number}: y\r\n" for number in range(70))
+
+
+@pytest.mark.parametrize(
+    ("head", "code", "words"),
+    [
+        ("POST /Plugin.Activate HTTP/1.1\r\nX: " + "y" * 40_000, 431, "larger than 32768 bytes"),
+        (f"POST /Plugin.Activate HTTP/1.1\r\n{FIELDS}", 431, "headers fields"),
+        (f"POST /{'x' * 9000} HTTP/1.1", 400, "is not HTTP"),
+        ("GARBAGE", 400, "is not HTTP"),
+        ("POST / HTTP/1.1\r\nContent-Length: x", 400, "is not HTTP"),
+    ],
+    ids=["large", "many fields", "long line", "garbage", "no length"],
+)
+def test_a_head_that_is_too_much_or_no_http_is_refused(address: str, head: str, code: int, words: str) -> None:
+    """In the same form as every other refusal."""
+    status, _, reply = exchange(address, f"{head}\r\n\r\n")
+
+    assert status == code
+    error_validator().validate(reply)
+    assert words in str(reply["Err"])
+
+
+def test_the_server_closes_first(address: str) -> None:
+    """A caller that keeps its end open after the answer holds nobody up: nothing waits for it."""
+    with dial(address) as client:
+        client.sendall(ACTIVATE.encode())
+        while client.recv(65536):
+            pass
 
         assert exchange(address, ACTIVATE)[0] == 200

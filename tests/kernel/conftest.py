@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.container import Container, sh
-from tests.kernel.namespaces import enter_fresh_namespace, enter_namespace
+from tests.kernel.namespaces import CLONE_NEWNS, enter_fresh_namespace, enter_namespace, switch
 from tests.kernel.pynet import Pynet
+
+SMALL = 12 << 20  # bytes, room for two logs of 4 MB
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,3 +56,19 @@ def two(containers: list[Container]) -> tuple[Container, Container]:
     """Return two containers that are attached to nothing."""
     containers += [Container(), Container()]
     return containers[0], containers[1]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small file system that this thread alone sees, and that goes with its mount namespace."""
+    home = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    folder = os.open(".", os.O_RDONLY)
+    switch("unshare", CLONE_NEWNS)
+    try:
+        sh(f"mount --make-rprivate /; mount -t tmpfs -o size={SMALL} small {tmp_path}")
+        yield tmp_path
+    finally:
+        switch("setns", home, CLONE_NEWNS)
+        os.fchdir(folder)
+        os.close(home)
+        os.close(folder)

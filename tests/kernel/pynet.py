@@ -4,10 +4,12 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import cast
 
 from netlink.conntrack import Conntrack
+from netlink.doings import GONE, MADE, SET, Doings
 from netlink.holds import Sockets
 from netlink.kernel import Kernel
 from netlink.nftables import Nftables, open_runner
 from netlink.relay import Relay
+from netlink.request import Requests
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
 from plugin.host_settings import HostSettings
@@ -27,6 +29,10 @@ from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
+from plugin.reconcile.owner import Owner
+from plugin.reconcile.parts import Parts
+from plugin.reconcile.reconciler import Reconciler
+from plugin.reconcile.survey import Survey
 from plugin.store.base import Store
 from plugin.store.memory import MemoryStore
 from tests.kernel.container import Container, sh
@@ -35,17 +41,29 @@ from tests.kernel.container import Container, sh
 class Pynet:
     """A driver on this test's kernel, and what the engine does with its answers."""
 
-    def __init__(self, store: Store | None = None) -> None:
-        self.store, self.kernel, self.locks = store or MemoryStore(), Kernel(), Locks()
-        self.nft = Nftables(open_runner())
+    def __init__(
+        self,
+        store: Store | None = None,
+        memory: dict[str, float] | None = None,
+        requests: Requests | None = None,
+        nft: Nftables | None = None,
+    ) -> None:
+        owner, self.doings = Owner("pynet"), Doings(memory or dict.fromkeys((MADE, GONE, SET), 0.0))
+        self.store, self.locks = store or MemoryStore(), Locks()
+        self.kernel = Kernel(owner.group, self.doings, requests)
+        self.nft = nft or Nftables(open_runner())
         self.firewall = Firewall(self.nft, "pynet", linger=0)
         settings = HostSettings(self.kernel, self.store)
         self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
         self.relay = Relay()
         self.publisher = Publisher(self.kernel, Sockets(self.relay), self.firewall, Conntrack())
+        modes = self.modes(settings)
+        parts = Parts(self.kernel, self.store, self.firewall, settings, self.publisher, self.reaper, modes, self.locks)
+        self.survey = Survey(self.store, self.kernel, settings, modes, owner)
+        self.reconciler = Reconciler(parts, self.survey)
         self.driver = Driver(
             store=self.store,
-            modes=self.modes(settings),
+            modes=modes,
             settings=settings,
             reaper=self.reaper,
             publisher=self.publisher,

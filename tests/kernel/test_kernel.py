@@ -5,6 +5,7 @@ from ipaddress import ip_interface
 
 import pytest
 
+from netlink.doings import Doings
 from netlink.errors import Exists, Missing
 from netlink.kernel import Kernel, VethPair
 from netlink.monitor import LINKS, RULES, Monitor
@@ -115,7 +116,7 @@ def test_the_listing_agrees_with_ip(kernel: Kernel) -> None:
 
 def test_the_monitor_hears_bridges_and_their_ports_only() -> None:
     """A new bridge rings, a veth pair of its own does not; a change of nftables rings too."""
-    with Monitor("pynet", is_own=lambda _: False) as monitor:
+    with Monitor("pynet", is_own=lambda _: False, doings=Doings()) as monitor:
         sh("ip link add v0 type veth peer name w0")
         heard_veth = monitor.wait(0.2)
         while monitor.wait(0.1):

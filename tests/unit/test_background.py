@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from netlink.dump import Link
+from netlink.monitor import LINKS
 from plugin.model import Network, Tombstone
-from plugin.recovery import recover
 from plugin.watcher import Watcher
 from tests.fakes import World
 from tests.unit import requests as rq
@@ -15,7 +15,7 @@ from tests.unit import requests as rq
 def restarted(old: World) -> World:
     """Return a world with the store and the kernel of ``old``, as after kill -9 of pynet, recovered."""
     world = World(old.kernel, old.nft, old.failing_store)
-    recover(world.store, world.kernel, world.firewall, world.publisher, world.modes, "pynet")
+    world.reconciler.recover()
     return world
 
 
@@ -114,7 +114,7 @@ def test_the_watcher_learns_dockers_bridges(world: World) -> None:
     """Containers of pynet cannot reach a bridge network that Docker made later."""
     world.driver.create_network(rq.network())
     world.kernel.by_name["br-0123456789ab"] = Link(9, "br-0123456789ab", "bridge")
-    Watcher(world.kernel, world.firewall, Silence()).look(bridges_changed=True)
+    Watcher(world.kernel, world.firewall, world.reconciler, Silence()).look(frozenset({LINKS}))
 
     assert ("docker", '"br-0123456789ab"') in world.nft.elements
 
@@ -123,11 +123,11 @@ def test_the_watcher_survives_a_failure(world: World) -> None:
     """One look that fails is a log line, not the end of watching."""
     world.driver.create_network(rq.network())
     world.kernel.by_name["docker0"] = Link(9, "docker0", "bridge")
-    watcher = Watcher(world.kernel, world.firewall, Silence())
+    watcher = Watcher(world.kernel, world.firewall, world.reconciler, Silence())
     world.failing_at(1)
-    watcher.look(bridges_changed=True)
+    watcher.look(frozenset({LINKS}))
     world.healed()
-    watcher.look(bridges_changed=True)
+    watcher.look(frozenset({LINKS}))
 
     assert ("docker", '"docker0"') in world.nft.elements
 

@@ -34,7 +34,7 @@ def test_a_network_is_a_bridge_with_a_tunnel(world: OverlayWorld) -> None:
 
     link, bridge = world.kernel.by_name["pnva1a1a1a1a1a1"], world.kernel.by_name["pn-a1a1a1a1a1a1"]
     assert (link.mtu, bridge.mtu) == (1450, 1450)
-    assert link.alias == f"pynet/vxlan/{rq.NETWORK_ID}"
+    assert link.alias == f"pynet/network/{rq.NETWORK_ID}/blue/{world.real.list(ClusterNetwork)[0].record.vni}/4789"
 
 
 def test_hosts_are_one_gateway(world: OverlayWorld, other: OverlayWorld) -> None:

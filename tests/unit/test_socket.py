@@ -1,5 +1,6 @@
 """The socket is bound carefully."""
 
+import os
 import socket
 import stat
 from pathlib import Path
@@ -48,3 +49,24 @@ def test_a_path_that_is_too_long_is_refused(tmp_path: Path) -> None:
     """The kernel allows 107 characters (unix(7))."""
     with pytest.raises(InvalidRequest, match="listen on"):
         bind_socket(tmp_path / ("x" * 120))
+
+
+def test_the_folder_is_for_all_to_see_and_root_to_write(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The mask of whoever starts pynet does not matter; a folder that others can write is not pynet's to mend."""
+    mask = os.umask(0o077)
+    try:
+        bind_socket(tmp_path / "run" / "pynet.sock").close()
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "run").stat().st_mode) == 0o755
+    assert caplog.text == ""
+    (tmp_path / "run").chmod(0o777)
+    bind_socket(tmp_path / "run" / "pynet.sock").close()
+    assert f"folder '{tmp_path}/run' can be written by others" in caplog.text
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    """An obstacle in the path is named."""
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidRequest, match=r"listen on '.*/file/run/pynet\.sock': not a directory"):
+        bind_socket(tmp_path / "file" / "run" / "pynet.sock")

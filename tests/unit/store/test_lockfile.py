@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from plugin.errors import Conflict, Failed
 from plugin.store.lockfile import lock_state
@@ -58,3 +59,16 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Failed, match=r"open lock file '.*/file/lock': (not a directory|file exists)"):
         lock_state(tmp_path / "file")
+
+
+def test_a_folder_that_is_open_to_others_is_closed(tmp_path: Path) -> None:
+    """Records say who talks to whom; the log says what was repaired, once."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    folder.chmod(0o755)
+    with capture_logs() as lines:
+        lock_state(folder).release()
+        lock_state(folder).release()
+
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert [(line["folder"], line["before"]) for line in lines] == [(str(folder), "0755")]

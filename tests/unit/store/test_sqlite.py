@@ -126,7 +126,7 @@ def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     """An obstacle in the path is named."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(Failed, match=r"open store '.*/file/pynet\.db': (not a directory|file exists)"):
+    with pytest.raises(Failed, match=r"make store '.*/file/pynet\.db': (not a directory|file exists)"):
         SqliteStore(tmp_path / "file" / "pynet.db")
 
 

@@ -1,0 +1,88 @@
+"""``pynet reconcile`` and ``pynet status``: what is out of line, and what was repaired."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from cli.service import serves
+from cli.settings import Settings
+from netlink.kernel import Kernel
+from netlink.listening import listening
+from netlink.nftables import Nftables, open_runner
+from netlink.scratch import scratch_namespace
+from plugin.firewall.docker import docker_bridges
+from plugin.firewall.firewall import Firewall, static_rules
+from plugin.host_settings import HostSettings
+from plugin.modes.bridge import BridgeMode
+from plugin.publish.places import EVERYWHERE
+from plugin.reconcile.findings import Finding
+from plugin.reconcile.owner import Owner
+from plugin.reconcile.state import Held
+from plugin.reconcile.survey import Survey
+from plugin.store.readonly import ReadOnlyStore
+
+SETTLES = 6.0  # seconds in which requests in flight, deferred deletions and lingering tables are through
+PAUSE = 0.3  # seconds between two looks
+
+
+def look(settings: Settings) -> list[Finding]:
+    """Compare the store with the kernel, and change nothing.
+
+    While a pynet serves, what one of the looks of the next seconds does not find was the trace of a request: left out.
+
+    Raises:
+        KernelError, PynetError: the store or the kernel cannot be read.
+    """
+    looks = _looker(settings)
+    found = looks()
+    until = time.monotonic() + SETTLES
+    while found and serves(settings.socket) and time.monotonic() < until:
+        time.sleep(PAUSE)
+        again = looks()
+        found = [finding for finding in found if finding in again]
+    return found
+
+
+def as_lines(repairs: Sequence[Mapping[str, str]]) -> str:
+    """Return a line for each repair; one that failed says why."""
+    return "\n".join(f"{r['Sentence']}" + (f" (failed: {r['Error']})" if r["Error"] else "") for r in repairs)
+
+
+def as_status(status: Mapping[str, Any]) -> str:
+    """Return the counts for people."""
+    lines = [f"looks at everything since the start: {status['Looks']}"]
+    lines += [f"repaired {kind}: {count}" for kind, count in sorted(status["Repairs"].items())]
+    return "\n".join([*lines, *(f"not repaired: {as_lines([repair])}" for repair in status["Failing"])])
+
+
+def as_json(value: Any) -> str:
+    """Return a reply for scripts."""
+    return json.dumps(value, indent=2)
+
+
+def as_replies(found: Sequence[Finding]) -> list[dict[str, str]]:
+    """Return findings in the form of the reply to Pynet.Reconcile."""
+    return [{"Kind": finding.kind, "Sentence": finding.sentence, "Error": ""} for finding in found]
+
+
+def _looker(settings: Settings) -> Callable[[], list[Finding]]:
+    """Return what looks once; how the kernel lists the rules is learnt in a namespace made for it."""
+    store, kernel, owner = ReadOnlyStore(settings.database), Kernel(), Owner(settings.name)
+    with scratch_namespace():
+        rules = static_rules(Nftables(open_runner()), settings.name)
+    firewall = Firewall(Nftables(open_runner()), settings.name)
+    host = HostSettings(kernel, store)
+    survey = Survey(store, kernel, host, {"bridge": BridgeMode(kernel, firewall, host, settings.name)}, owner)
+
+    def look_once() -> list[Finding]:
+        firewall.expect(survey.elements(), docker_bridges(kernel.links()), rules)
+        return [*firewall.differences(), *survey.look(_held(), idle=True)[1]]
+
+    return look_once
+
+
+def _held() -> frozenset[Held]:
+    """Return the ports that somebody listens on; a socket for all of IPv6 may be one for all of IPv4 too."""
+    found = listening()
+    return found | {(proto, EVERYWHERE[0], port) for proto, address, port in found if address == EVERYWHERE[1]}

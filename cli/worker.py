@@ -1,0 +1,188 @@
+"""gunicorn's threaded worker, with one difference: a thread gets a connection when its whole request is there.
+
+gunicorn gives each connection a thread that waits for it, five seconds for the first byte and for ever after that: as
+many silent or slow callers as there are threads would stop the service. Here the loop that accepts also reads, which
+costs a caller who sends little or nothing a buffer and no thread. He has ``PATIENCE`` seconds, and when there are too
+many of them the oldest goes.
+"""
+
+import errno
+import json
+import re
+import selectors
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from gunicorn import http
+from gunicorn.http.errors import LimitRequestHeaders, ParseException
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from handlers.limits import LARGEST_BODY, LARGEST_HEAD
+
+CONNECTIONS = 512  # open at the same time, served or not; more wait in the backlog
+PATIENCE = 10.0  # seconds for a caller to send a whole request
+BUFFERED = 64 << 20  # bytes that all callers who are not done may have sent together
+PIECE = 1 << 16  # bytes read at once
+_ANNOUNCED = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
+_GONE = {errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK}
+
+
+class Connection(TConn):  # type: ignore[misc]
+    """A connection that is closed at once: gunicorn's loop would wait two seconds for the caller to do it first.
+
+    That is for TCP, where closing with unread data may cost the caller the answer; a unix socket delivers what was
+    written (net/unix/af_unix.c, unix_stream_read_generic).
+    """
+
+    def close(self, graceful: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - gunicorn's signature
+        """Close the socket."""
+        super().close(graceful=False)
+
+
+@dataclass(slots=True)
+class Incoming:
+    """A request of which not everything has come."""
+
+    connection: Connection
+    until: float  # by the monotonic clock
+    data: bytearray = field(default_factory=bytearray)
+    head: int = 0  # length of the head with its empty line, 0 while it is not complete
+    wanted: int = 0  # length of the whole request, 0 for one in chunks
+
+    def add(self, piece: bytes) -> None:
+        """Take what has come."""
+        searched = max(0, len(self.data) - 3)
+        self.data += piece
+        if not self.head:
+            end = self.data.find(b"\r\n\r\n", searched)
+            if end >= 0:
+                self._read_head(end + 4)
+
+    def _read_head(self, head: int) -> None:
+        self.head = head
+        text = bytes(self.data[: head - 2])
+        announced = _ANNOUNCED.search(text)
+        if _CHUNKED.search(text):
+            return
+        # What is too long is refused by its announcement alone; what announces nothing sensible, by the parser.
+        length = int(announced[1]) if announced else 0
+        self.wanted = head + (length if length <= LARGEST_BODY else 0)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to wait for."""
+        if not self.head:
+            return False
+        if self.wanted:
+            return len(self.data) >= self.wanted
+        return self.data.endswith(b"0\r\n\r\n", self.head) or len(self.data) > self.head + LARGEST_BODY
+
+
+class PatientWorker(ThreadWorker):  # type: ignore[misc]
+    """See the module's description."""
+
+    patience = PATIENCE
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._incoming: dict[socket.socket, Incoming] = {}  # the oldest first; touched by the loop's thread alone
+        self._buffered = 0
+
+    def accept(self, listener: socket.socket) -> None:
+        """Accept a connection and wait for its request in the loop."""
+        try:
+            sock, address = listener.accept()
+        except OSError as error:
+            if error.errno in _GONE:
+                return
+            raise
+        self.nr_conns += 1
+        connection = Connection(self.cfg, sock, address, listener.getsockname())
+        self._incoming[sock] = Incoming(connection, time.monotonic() + self.patience)
+        self.poller.register(sock, selectors.EVENT_READ, self._receive)
+        self._make_room()
+
+    def _receive(self, sock: socket.socket) -> None:
+        incoming = self._incoming.get(sock)
+        if incoming is None:
+            return  # made room for another one in the same round of the loop
+        try:
+            piece = sock.recv(PIECE)
+        except BlockingIOError:
+            return
+        except OSError:
+            piece = b""
+        incoming.add(piece)
+        self._buffered += len(piece)
+        if (incoming.head or len(incoming.data)) > LARGEST_HEAD:
+            refuse(sock, 431, f"the head of the request is larger than {LARGEST_HEAD} bytes")
+            self._drop(incoming)
+        elif incoming.complete or (not piece and incoming.data):
+            self._hand_over(incoming)
+        elif not piece:
+            self._drop(incoming)
+        else:
+            self._make_room()
+
+    def murder_pending(self) -> None:
+        """Let those go who took too long; one whose head has come gets an answer. An ending worker waits for no word.
+
+        (The name is gunicorn's: its loop calls this at least once a second.)
+        """
+        now = time.monotonic()
+        for incoming in list(self._incoming.values()):
+            if incoming.until > now and (self.alive or incoming.data):
+                continue
+            if incoming.head:
+                incoming.connection.sock.shutdown(socket.SHUT_RD)  # the thread must not wait either
+                self._hand_over(incoming)
+            else:
+                self._drop(incoming)
+
+    def _make_room(self) -> None:
+        while self._incoming and (self.nr_conns >= self.worker_connections or self._buffered > BUFFERED):
+            oldest = next(iter(self._incoming.values()))
+            self.log.warning("connection closed to make room: no whole request came on it")
+            self._drop(oldest)
+
+    def _forget(self, incoming: Incoming) -> None:
+        sock = incoming.connection.sock
+        del self._incoming[sock]
+        self._buffered -= len(incoming.data)
+        self.poller.unregister(sock)
+
+    def _drop(self, incoming: Incoming) -> None:
+        self._forget(incoming)
+        self.nr_conns -= 1
+        incoming.connection.close()
+
+    def _hand_over(self, incoming: Incoming) -> None:
+        """Give the request to a thread; gunicorn's parser reads what has come before it reads the socket."""
+        self._forget(incoming)
+        connection = incoming.connection
+        connection.parser = http.get_parser(self.cfg, connection.sock, connection.client)
+        connection.parser.unreader.unread(bytes(incoming.data))
+        connection.data_ready = True
+        self.enqueue_req(connection)
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
+        """Answer what the parser refused as everything else is answered, not with HTML."""
+        if isinstance(exc, ParseException):
+            self.log.warning("request refused before it was read: %s", exc)
+            refuse(client, 431 if isinstance(exc, LimitRequestHeaders) else 400, f"the request is not HTTP: {exc}")
+        else:
+            super().handle_error(req, client, addr, exc)
+
+
+def refuse(sock: socket.socket, status: int, text: str) -> None:
+    """Answer with a sentence under both keys; a caller who does not take it goes without."""
+    body = json.dumps({"Err": text, "Error": text})
+    head = f"HTTP/1.1 {status} Refused\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    try:
+        sock.setblocking(False)
+        sock.send(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+    except OSError:
+        return

@@ -1,0 +1,35 @@
+"""A network namespace for a moment: what the kernel makes of rules can be seen there without touching the host."""
+
+import ctypes
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from netlink.errors import kernel_errors
+
+CLONE_NEWNET = 0x40000000  # linux/sched.h
+
+
+@contextmanager
+def scratch_namespace() -> Iterator[None]:
+    """Let this thread live in a fresh network namespace while the block runs.
+
+    Raises:
+        KernelError: ``Denied`` without CAP_SYS_ADMIN.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    with kernel_errors("make a network namespace"):
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _check(libc.unshare(CLONE_NEWNET))
+            try:
+                yield
+            finally:
+                _check(libc.setns(home, CLONE_NEWNET))
+        finally:
+            os.close(home)
+
+
+def _check(result: int) -> None:
+    if result != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

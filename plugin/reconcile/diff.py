@@ -1,0 +1,112 @@
+"""Desired against actual: a list of findings in the order in which they are to be repaired. Nothing is touched here."""
+
+from collections.abc import Collection, Iterable, Iterator
+
+from netlink.dump import Link
+from plugin.firewall.elements import PROTOCOLS
+from plugin.messages import InterfaceAddress
+from plugin.reconcile.findings import (
+    AddressMissing,
+    EndpointLost,
+    Finding,
+    LinkChanged,
+    LinkDetached,
+    LinkDown,
+    LinkForeign,
+    LinkMissing,
+    OrphanLink,
+    PortNotHeld,
+    SettingChanged,
+)
+from plugin.reconcile.owner import Owner
+from plugin.reconcile.state import Actual, Desired, WantedLink
+
+KERNELS_MTU = 1500  # bytes, of a bridge without ports (br_mtu_min, net/bridge/br_if.c)
+
+
+def differences(desired: Desired, actual: Actual) -> list[Finding]:
+    """Return what of ``desired`` the kernel does not have.
+
+    A link that is missing is made with its addresses and settings, so these are no findings of their own.
+    """
+    found = [finding for wanted in desired.links for finding in _link_findings(desired, wanted, actual)]
+    absent = {wanted.name for wanted in desired.links if wanted.name not in actual.links}
+    lost = {wanted.endpoint for wanted in desired.links if wanted.endpoint and wanted.name in absent}
+    found += _setting_findings(desired, actual, absent)
+    found += [
+        AddressMissing(desired.network, link, address)
+        for link, address in desired.addresses
+        if link not in absent and not _has_address(actual, link, address)
+    ]
+    found += [
+        PortNotHeld(desired.network, port.endpoint, PROTOCOLS[port.place[0]], *port.place[1:])
+        for port in desired.ports
+        if port.endpoint not in lost and port.place not in actual.held
+    ]
+    return found
+
+
+def orphans(links: Iterable[Link], known: Collection[str], owner: Owner, *, unnamed: bool) -> list[Finding]:
+    """Return the links that this pynet made and that are not ``known``.
+
+    ``unnamed`` includes those that have no alias yet, which a creation in flight makes too.
+    """
+    return [
+        OrphanLink("", link.name, link.alias)
+        for link in links
+        if link.name not in known and (owner.made(link) or (unnamed and owner.began(link)))
+    ]
+
+
+def _link_findings(desired: Desired, wanted: WantedLink, actual: Actual) -> Iterator[Finding]:
+    found = actual.links.get(wanted.name)
+    if found is None and wanted.endpoint:
+        yield EndpointLost(desired.network, wanted.endpoint, wanted.name)
+    elif found is None:
+        yield LinkMissing(desired.network, wanted.name)
+    elif found.kind != wanted.kind:
+        yield LinkForeign(desired.network, wanted.name, found.kind, wanted.kind)
+    else:
+        yield from _attribute_findings(desired, wanted, found, actual)
+
+
+def _attribute_findings(desired: Desired, wanted: WantedLink, found: Link, actual: Actual) -> Iterator[Finding]:
+    master = actual.links.get(wanted.master)
+    if wanted.master and (master is None or found.master != master.index):
+        yield LinkDetached(desired.network, wanted.name, wanted.master)
+    if not wanted.adopted:
+        for what, is_, should in (("alias", found.alias, wanted.alias), ("MAC", found.mac, wanted.mac)):
+            if should and is_ != should:
+                yield LinkChanged(desired.network, wanted.name, what, is_, should)
+        if wanted.mtu and not _mtu_fits(desired, wanted, found, actual):
+            yield LinkChanged(desired.network, wanted.name, "MTU", str(found.mtu), str(wanted.mtu))
+    if not found.up:
+        yield LinkDown(desired.network, wanted.name)
+
+
+def _mtu_fits(desired: Desired, wanted: WantedLink, found: Link, actual: Actual) -> bool:
+    """Say whether the MTU is right: a bridge takes the least of its ports, and without any the kernel's own.
+
+    A bridge to which a user attached a link is left as it is.
+    """
+    if found.mtu == wanted.mtu or wanted.kind != "bridge":
+        return found.mtu == wanted.mtu
+    own = {link.name for link in desired.links}
+    ports = [link.name for link in actual.links.values() if link.master == found.index]
+    return any(port not in own for port in ports) or (not ports and found.mtu == KERNELS_MTU)
+
+
+def _has_address(actual: Actual, link: str, address: InterfaceAddress) -> bool:
+    if not address.is_link_local:
+        return (link, address) in actual.addresses
+    return not actual.links[link].running or any(
+        name == link and other.is_link_local and other.version == address.version for name, other in actual.addresses
+    )
+
+
+def _setting_findings(desired: Desired, actual: Actual, absent: Collection[str]) -> Iterator[Finding]:
+    """Settings are switches: any value but 0 is on."""
+    for wanted in desired.settings:
+        found = actual.settings.get(wanted.path)
+        if wanted.link not in absent and (found is None or (found == "0") != (wanted.value == "0")):
+            yield SettingChanged(desired.network, wanted.path, found or "", wanted.value)

@@ -1,0 +1,35 @@
+"""Which links this pynet made: by their alias, and in the moment before they have one by their link group."""
+
+import zlib
+from dataclasses import dataclass
+
+from netlink.dump import Link
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A pynet by its name; two of them may run side by side, and each knows its own links."""
+
+    name: str
+
+    @property
+    def group(self) -> int:
+        """Link group in which links are born, a number below 2^31 that follows from the name; others leave it at 0."""
+        return zlib.crc32(f"pynet/{self.name}".encode()) & 0x7FFFFFFF
+
+    def made(self, link: Link) -> bool:
+        """Say whether the alias of ``link`` is this pynet's."""
+        return link.alias.startswith(f"{self.name}/")
+
+    def began(self, link: Link) -> bool:
+        """Say whether this pynet made ``link`` and was killed before the link had its alias.
+
+        The container's end of a pair is in no group, and goes with the host's.
+        """
+        return not link.alias and link.group == self.group and link.kind in {"bridge", "veth"}
+
+
+def locks_of(alias: str) -> tuple[str, ...]:
+    """Return the lock of what a link was made for; its alias is a name, "network" or "endpoint", an id."""
+    parts = alias.split("/")
+    return (f"{parts[1]} {parts[2]}",) if len(parts) > 2 else ()

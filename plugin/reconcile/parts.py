@@ -1,0 +1,27 @@
+"""What repairing needs, as one value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from plugin.firewall.firewall import Firewall
+from plugin.host_settings import HostSettings
+from plugin.locks import Locks
+from plugin.modes.base import Mode
+from plugin.ports import Kernel
+from plugin.publish.publisher import Publisher
+from plugin.reaper import Reaper
+from plugin.store.base import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The same objects that the driver works with."""
+
+    kernel: Kernel
+    store: Store
+    firewall: Firewall
+    settings: HostSettings
+    publisher: Publisher
+    reaper: Reaper
+    modes: Mapping[str, Mode]
+    locks: Locks

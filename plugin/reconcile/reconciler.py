@@ -1,0 +1,137 @@
+"""Brings the kernel in line with the records: whole at start, and while running whatever others changed.
+
+Looking takes no locks. What it finds is looked at again under the locks of the network or the endpoint, which a request
+in flight holds, and only what is still wrong then is repaired: a network that is being made or removed is no drift.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable
+
+import structlog
+
+from netlink.errors import KernelError
+from plugin.errors import PynetError
+from plugin.messages import Repair, Status
+from plugin.reconcile.findings import EndpointLost, Finding, OrphanLink
+from plugin.reconcile.owner import locks_of
+from plugin.reconcile.parts import Parts
+from plugin.reconcile.repairs import Repairs
+from plugin.reconcile.state import Desired
+from plugin.reconcile.survey import Survey
+
+log = structlog.get_logger()
+
+NOTHING = Desired("")
+
+
+class Reconciler:
+    """Used by the watcher's thread and by ``pynet reconcile``, one at a time."""
+
+    def __init__(self, parts: Parts, survey: Survey) -> None:
+        self._survey = survey
+        self._repairs = Repairs(parts)
+        self._firewall = parts.firewall
+        self._publisher = parts.publisher
+        self._locks = parts.locks
+        self._turn = threading.Lock()  # one reconciliation at a time; guards everything below
+        self._counts: Counter[str] = Counter()
+        self._failing: dict[str, Repair] = {}  # by sentence, of the last look
+        self._looks = 0
+
+    def recover(self) -> None:
+        """At start, before any request: forget endpoints whose links are gone, then rules, ports, links and the rest.
+
+        Nothing here stops pynet from serving: what cannot be repaired is logged, and tried again later.
+        """
+        with self._turn:
+            _, found = self._survey.look(self._publisher.held(), idle=True)
+            self._repair([finding for finding in found if isinstance(finding, EndpointLost)], NOTHING)
+            try:
+                self._firewall.load(self._survey.elements())
+            except KernelError as error:
+                log.error("rules not written, so no link is made", error=str(error))  # noqa: TRY400 - foreseen
+                return
+            for ends in self._survey.records().endpoints.values():
+                for endpoint in ends:
+                    self._publisher.restore(endpoint)
+            self._look_and_repair(idle=True)
+
+    def reconcile(self) -> list[Repair]:
+        """Look at everything and repair what is out of line; returns what was found, repaired or not.
+
+        Raises:
+            KernelError, PynetError: it was not possible to look.
+        """
+        with self._turn:
+            done = self._heal(elements=True)
+            return done + self._look_and_repair(idle=False)
+
+    def heal(self, *, elements: bool) -> None:
+        """Bring the rules in line, and with ``elements`` what stands in the sets; raises ``KernelError``."""
+        with self._turn:
+            self._heal(elements=elements)
+
+    def status(self) -> Status:
+        """Return the counts of repairs, and what the last look could not repair."""
+        with self._turn:
+            return Status(dict(self._counts), tuple(self._failing.values()), self._looks)
+
+    def _heal(self, *, elements: bool) -> list[Repair]:
+        return [self._repaired(finding) for finding in self._firewall.heal(elements=elements)]
+
+    def _look_and_repair(self, *, idle: bool) -> list[Repair]:
+        desired, found = self._survey.look(self._publisher.held(), idle=idle)
+        done: list[Repair] = []
+        if idle:
+            for finding in found:
+                done += self._repair([finding], desired.get(finding.network, NOTHING))
+        else:
+            for network in dict.fromkeys(finding.network for finding in found if finding.network):
+                done += self._repair_network(network)
+            for orphan in found:
+                if isinstance(orphan, OrphanLink):
+                    done += self._repair_orphan(orphan)
+        self._failing = {repair.sentence: repair for repair in done if repair.error}
+        self._looks += 1
+        return done
+
+    def _repair_network(self, network_id: str) -> list[Repair]:
+        try:
+            with self._locks.hold(f"network {network_id}"):
+                desired, found = self._survey.look_at(network_id, self._publisher.held())
+                return self._repair(found, desired)
+        except PynetError as error:
+            log.info("network not looked at", network=network_id[:12], error=str(error))
+            return []
+
+    def _repair_orphan(self, orphan: OrphanLink) -> list[Repair]:
+        try:
+            with self._locks.hold(*locks_of(orphan.alias)):
+                return self._repair([orphan] if self._survey.is_orphan(orphan.link) else [], NOTHING)
+        except PynetError as error:
+            log.info("link not looked at", link=orphan.link, error=str(error))
+            return []
+
+    def _repair(self, found: Iterable[Finding], desired: Desired) -> list[Repair]:
+        done = []
+        for finding in found:
+            endpoint = getattr(finding, "endpoint", "")
+            try:
+                with self._locks.hold(*([f"endpoint {endpoint}"] if endpoint else [])):
+                    self._repairs.repair(finding, desired)
+            except (KernelError, PynetError) as error:
+                done.append(self._failed(finding, error))
+            else:
+                done.append(self._repaired(finding))
+        return done
+
+    def _repaired(self, finding: Finding) -> Repair:
+        self._counts[finding.kind] += 1
+        log.warning("repaired", finding=finding.kind, what=finding.sentence)
+        return Repair(finding.kind, finding.sentence)
+
+    def _failed(self, finding: Finding, error: Exception) -> Repair:
+        if finding.sentence not in self._failing:
+            log.warning("not repaired", finding=finding.kind, what=finding.sentence, error=str(error))
+        return Repair(finding.kind, finding.sentence, str(error))

@@ -1,0 +1,116 @@
+"""One repair a finding. The caller holds the locks and has looked again under them."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from netlink.errors import Exists
+from plugin.errors import Failed
+from plugin.firewall.elements import PROTOCOLS
+from plugin.model import Endpoint, Network, Tombstone
+from plugin.reconcile import findings as f
+from plugin.reconcile.parts import Parts
+from plugin.reconcile.state import Desired
+from plugin.store.base import Put, Remove
+from plugin.undo import Undo
+
+
+class Repairs:
+    """Every repair may raise ``KernelError`` or ``PynetError``, and can be repeated."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._kernel = parts.kernel
+        self._store = parts.store
+        self._firewall = parts.firewall
+        self._settings = parts.settings
+        self._publisher = parts.publisher
+        self._reaper = parts.reaper
+        self._modes = parts.modes
+        self._by_kind: Mapping[type[f.Finding], Callable[[Any, Desired], None]] = {
+            f.LinkMissing: self._make_link,
+            f.EndpointLost: self._forget,
+            f.LinkDetached: self._attach,
+            f.LinkDown: lambda finding, _: self._kernel.set_up(finding.link),
+            f.LinkChanged: self._change,
+            f.AddressMissing: self._add_address,
+            f.SettingChanged: self._set,
+            f.PortNotHeld: self._hold,
+            f.OrphanLink: lambda finding, _: self._bury(finding.link),
+            f.OrphanSetting: lambda finding, _: self._settings.put_back(finding.path, finding.before),
+        }
+
+    def repair(self, finding: f.Finding, desired: Desired) -> None:
+        """Repair ``finding`` of the network that wants ``desired``; raises ``Failed`` for what has no repair."""
+        repair = self._by_kind.get(type(finding))
+        if repair is None:
+            raise Failed(finding.sentence)
+        repair(finding, desired)
+
+    def _make_link(self, finding: f.LinkMissing, _: Desired) -> None:
+        """Make the link with its settings and addresses; rules stand already."""
+        before = self._network(finding)
+        mode = self._modes[before.mode]
+        with Undo() as undo:
+            network = mode.make_link(before, finding.link, undo)
+            ends = [item.record for item in self._store.list(Endpoint, f"{network.id}/")]
+            wanted = mode.desired(network, ends)
+            for setting in wanted.settings:
+                if setting.link == finding.link:
+                    self._settings.set(network, setting)
+            for link, address in wanted.addresses:
+                if link == finding.link and not address.is_link_local:
+                    self._kernel.add_address(link, address)
+            if network != before:
+                self._store.transact(Put(network))
+        if network != before:
+            for owner, elements in wanted.elements.items():
+                self._firewall.put(owner, elements)
+
+    def _forget(self, finding: f.EndpointLost, _: Desired) -> None:
+        key = f"{finding.network}/{finding.endpoint}"
+        known = self._store.get(Endpoint, key)
+        if known is not None and known.record.published:
+            self._publisher.withdraw(known.record)
+        self._bury(finding.link, Remove(Endpoint, key))
+
+    def _bury(self, link: str, *changes: Remove) -> None:
+        tombstone = Tombstone(link)
+        self._store.transact(*changes, Put(tombstone))
+        self._reaper.bury([tombstone])
+
+    def _attach(self, finding: f.LinkDetached, desired: Desired) -> None:
+        self._kernel.set_master(finding.link, finding.bridge)
+        endpoint_id = next(link.endpoint for link in desired.links if link.name == finding.link)
+        endpoint = self._store.get(Endpoint, f"{finding.network}/{endpoint_id}")
+        if endpoint is not None:
+            self._publisher.reattached(endpoint.record)
+
+    def _change(self, finding: f.LinkChanged, _: Desired) -> None:
+        match finding.what:
+            case "alias":
+                self._kernel.set_alias(finding.link, finding.wanted)
+            case "MAC":
+                self._kernel.set_mac(finding.link, finding.wanted)
+            case _:
+                self._kernel.set_mtu(finding.link, int(finding.wanted))
+
+    def _add_address(self, finding: f.AddressMissing, _: Desired) -> None:
+        with suppress(Exists):
+            self._kernel.add_address(finding.link, finding.address)
+
+    def _set(self, finding: f.SettingChanged, desired: Desired) -> None:
+        wanted = next(setting for setting in desired.settings if setting.path == finding.path)
+        self._settings.set(self._network(finding), wanted)
+
+    def _hold(self, finding: f.PortNotHeld, _: Desired) -> None:
+        endpoint = self._store.get(Endpoint, f"{finding.network}/{finding.endpoint}")
+        refused = {} if endpoint is None else self._publisher.restore(endpoint.record)
+        for (proto, host, port), error in refused.items():
+            if (PROTOCOLS[proto], host, port) == (finding.proto, finding.host, finding.port):
+                raise error
+
+    def _network(self, finding: f.Finding) -> Network:
+        known = self._store.get(Network, finding.network)
+        if known is None:
+            raise Failed(f"network '{finding.network[:12]}' is gone")
+        return known.record

@@ -1,0 +1,122 @@
+"""Looks: reads the records and the kernel, and says what is out of line. Changes nothing, takes no locks."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from plugin.errors import Failed, PynetError
+from plugin.firewall.elements import port_elements
+from plugin.firewall.ruleset import Elements
+from plugin.host_settings import HostSettings
+from plugin.model import Endpoint, Network, Tombstone, host_link_name
+from plugin.modes.base import Mode
+from plugin.ports import Kernel
+from plugin.publish.publisher import ports_owner, to_hold
+from plugin.reconcile.diff import differences, orphans
+from plugin.reconcile.findings import EndpointLost, Finding, NetworkUnclear, OrphanSetting
+from plugin.reconcile.owner import Owner
+from plugin.reconcile.state import Desired, Held, WantedPort, read_actual
+from plugin.store.base import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What the store says: networks, their endpoints by network id, and names of links that wait for their deletion."""
+
+    networks: Mapping[str, Network]
+    endpoints: Mapping[str, Sequence[Endpoint]]
+    doomed: Collection[str]
+
+    def links(self) -> set[str]:
+        """Names of links that belong to somebody, or are about to go."""
+        names = {network.link for network in self.networks.values()} | set(self.doomed)
+        return names | {host_link_name(endpoint.id) for ends in self.endpoints.values() for endpoint in ends}
+
+
+class Survey:
+    """Knows how to look; every look may raise ``KernelError`` and ``PynetError``."""
+
+    def __init__(
+        self, store: Store, kernel: Kernel, settings: HostSettings, modes: Mapping[str, Mode], owner: Owner
+    ) -> None:
+        self._store = store
+        self._kernel = kernel
+        self._settings = settings
+        self._modes = modes
+        self._owner = owner
+
+    def records(self) -> Records:
+        """Read all records, networks first: an endpoint whose network came later is not seen as without one."""
+        endpoints: dict[str, list[Endpoint]] = defaultdict(list)
+        for item in self._store.list(Endpoint):
+            endpoints[item.record.network_id].append(item.record)
+        networks = {item.record.id: item.record for item in self._store.list(Network)}
+        return Records(networks, endpoints, {item.record.link for item in self._store.list(Tombstone)})
+
+    def elements(self) -> dict[str, Elements]:
+        """Return what the firewall should have, by owner."""
+        return {
+            owner: elements for part in self._desired(self.records())[0] for owner, elements in part.elements.items()
+        }
+
+    def look(self, held: Collection[Held], *, idle: bool) -> tuple[dict[str, Desired], list[Finding]]:
+        """Return what each network wants, and what is out of line, orphans last; ``held`` are the ports of sockets.
+
+        ``idle`` says that no request can be in flight, so that the first traces of a creation are leftovers too.
+        """
+        records = self.records()
+        desired, found = self._desired(records)
+        actual = read_actual(self._kernel, desired, held)
+        for part in desired:
+            found += differences(part, actual)
+        known = records.links() | {link.name for part in desired for link in part.links}
+        found += orphans(actual.links.values(), known, self._owner, unnamed=idle)
+        if idle:
+            left = self._settings.left_over(list(records.networks.values()))
+            found += [OrphanSetting("", setting.path, setting.before) for setting in left]
+        return {part.network: part for part in desired}, found
+
+    def is_orphan(self, name: str) -> bool:
+        """Say whether there is a link called ``name`` that nobody knows."""
+        records = self.records()
+        known = records.links() | {link.name for part in self._desired(records)[0] for link in part.links}
+        return name not in known and self._kernel.link_exists(name)
+
+    def look_at(self, network_id: str, held: Collection[Held]) -> tuple[Desired, list[Finding]]:
+        """Return what one network wants and what of it is out of line; nothing when the network is gone."""
+        known = self._store.get(Network, network_id)
+        ends = [item.record for item in self._store.list(Endpoint, f"{network_id}/")]
+        networks = {} if known is None else {network_id: known.record}
+        desired, found = self._desired(Records(networks, {network_id: ends} if ends else {}, ()))
+        part = desired[0] if desired else Desired(network_id)
+        return part, found + differences(part, read_actual(self._kernel, desired, held))
+
+    def _desired(self, records: Records) -> tuple[list[Desired], list[Finding]]:
+        """Return what networks want, and what is wrong with the records themselves."""
+        desired: list[Desired] = []
+        found: list[Finding] = [
+            EndpointLost(network_id, endpoint.id, host_link_name(endpoint.id))
+            for network_id, ends in records.endpoints.items()
+            for endpoint in ends
+            if network_id not in records.networks
+        ]
+        for network in records.networks.values():
+            try:
+                desired.append(self._desired_by(network, records.endpoints.get(network.id, ())))
+            except PynetError as error:
+                found.append(NetworkUnclear(network.id, str(error)))
+        return desired, found
+
+    def _desired_by(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
+        mode = self._modes.get(network.mode)
+        if mode is None:
+            raise Failed(f"this pynet has no mode '{network.mode}'")
+        part = mode.desired(network, endpoints)
+        publishing = [endpoint for endpoint in endpoints if endpoint.published]
+        elements = {ports_owner(end.id): port_elements(network, end.published) for end in publishing}
+        ports = [
+            WantedPort(end.id, (port.proto, place.host, port.host_port))
+            for end in publishing
+            for port, place, _ in to_hold(end.published)
+        ]
+        return replace(part, elements={**part.elements, **elements}, ports=ports)

@@ -1,0 +1,111 @@
+"""Copies of the embedded store: taken while a pynet writes to it, put back while none does."""
+
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from plugin.errors import Conflict, Failed
+from plugin.store.files import beside, companions, file_errors, flush, private_file, put_in_place, sync_folder
+from plugin.store.inspection import Kinds, find_damage
+from plugin.store.schema import MIGRATIONS, sqlite_errors, version_of
+
+LOCK_WAIT = 5.0  # seconds
+Counts = Mapping[str, int]  # records by kind
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restored store holds, and where the one that was there is now."""
+
+    counts: Counts
+    set_aside: Path | None
+
+
+def back_up(store: Path, target: Path) -> Counts:
+    """Copy the database ``store`` as of one moment into a new file ``target``, 0600 and flushed.
+
+    Raises:
+        Conflict: there is a file called ``target``.
+        Failed: the store cannot be read, or the copy cannot be written; no half of it stays.
+        Busy: another process keeps the store locked.
+    """
+    with file_errors("read store", store):
+        store.stat()
+    with _new_file(target):
+        with (
+            sqlite_errors(f"write backup '{target}' of", store),
+            closing(_existing(store)) as source,
+            closing(sqlite3.connect(target)) as copy,
+        ):
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
+            counts = _counts(copy)
+        with file_errors("flush backup", target):
+            flush(target)
+            sync_folder(target.absolute().parent)
+    return counts
+
+
+@contextmanager
+def _new_file(target: Path) -> Iterator[None]:
+    try:
+        with file_errors("write backup", target):
+            private_file(target)
+    except Failed as error:
+        if isinstance(error.__cause__, FileExistsError):
+            raise Conflict(f"write backup '{target}': there is a file of that name already") from None
+        raise
+    try:
+        yield
+    except BaseException:
+        for half in (target, *companions(target), target.with_name(target.name + "-journal")):
+            half.unlink(missing_ok=True)
+        raise
+
+
+def restore(backup: Path, store: Path, kinds: Kinds) -> Restored:
+    """Put a copy of ``backup`` in the place of ``store``, which is set aside; the caller holds the lock of the folder.
+
+    Raises:
+        Failed: the backup is damaged, none of pynet's or of a newer one, or the folder cannot be written; then
+            everything is as it was.
+    """
+    with file_errors("read backup", backup):
+        backup.stat()
+    with file_errors("restore to", store):
+        store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with beside(store) as copy:
+        with file_errors("copy backup", backup):
+            shutil.copyfile(backup, copy)
+        counts = _checked(backup, copy, kinds)
+    return Restored(counts, put_in_place(store, "replaced"))
+
+
+def _checked(backup: Path, copy: Path, kinds: Kinds) -> Counts:
+    damage = find_damage(copy, kinds)
+    if damage:
+        raise Failed(f"restore '{backup}': it is damaged ({damage}); nothing was changed")
+    with sqlite_errors("read", backup), closing(sqlite3.connect(copy)) as connection:
+        version = version_of(connection)
+        if version > len(MIGRATIONS):
+            raise Failed(
+                f"restore '{backup}': a newer pynet wrote it (version {version}, this one reads up to "
+                f"{len(MIGRATIONS)}); nothing was changed"
+            )
+        if version == 0:
+            raise Failed(f"restore '{backup}': it is no backup of pynet; nothing was changed")
+        return _counts(connection)
+
+
+def _counts(connection: sqlite3.Connection) -> Counts:
+    return Counter(dict(connection.execute("SELECT kind, count(*) FROM record GROUP BY kind")))
+
+
+def _existing(path: Path) -> sqlite3.Connection:
+    # Not mode=ro: such a connection cannot remove the log that it has to make when no pynet runs.
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=LOCK_WAIT)

@@ -1,0 +1,87 @@
+"""What the engine forgets without a word is found by asking it; what still runs is left alone."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.engine.lab.host import Host
+from tests.engine.lab.process import wait_until
+from tests.engine.lab.scene import Scene
+from tests.engine.lab.service import PLUGINS, PYNET, Plugin
+from tests.engine.lab.snapshot import listening, unchanged
+
+pytestmark = pytest.mark.usefixtures("pynet")
+GRACE = 3  # seconds
+ENVIRONMENT = {
+    "PYNET_SOCKET": f"{PLUGINS}/asking.sock",
+    "PYNET_STATE_DIR": "/var/lib/pynet-asking",
+    "PYNET_DOCKER_SOCKET": "/run/docker.sock",
+    "PYNET_DOCKER_GRACE": str(GRACE),
+}
+
+
+@pytest.fixture
+def asker(host: Host) -> Iterator[Plugin]:
+    """A second pynet, beside the one of all tests, that asks the engine."""
+    plugin = Plugin(host, "asking", PYNET, ENVIRONMENT)
+    plugin.start()
+    yield plugin
+    wait_until(lambda: "table inet asking" not in host.net("nft", "list", "ruleset"), "the tables to go", 10)
+    plugin.stop()
+
+
+@pytest.fixture
+def asking(host: Host, asker: Plugin) -> Iterator[Scene]:
+    """Networks of the second pynet, and containers."""
+    scene = Scene(host, asker.name)
+    yield scene
+    scene.close()
+
+
+def held(host: Host) -> bool:
+    """Whether somebody holds the port that the test publishes."""
+    return any(line.endswith(":8123") for line in listening(host))
+
+
+def test_what_a_killed_engine_forgot_is_removed(asking: Scene) -> None:
+    """The engine drops the endpoints of dead containers and tells a v1 plugin nothing: their ports would stay."""
+    host = asking.host
+    with unchanged(host):
+        net = asking.network()
+        asking.container(net, "-p", "8123:80")
+        host.kill_engine()
+        host.start_engine()
+        assert held(host)
+        wait_until(lambda: not held(host), "the forgotten port to be free")
+        asking.close()
+    assert "endpoint unknown to the engine removed" in host.log("asking").read_text()
+
+
+def test_a_network_that_was_removed_without_pynet_goes(asking: Scene, asker: Plugin) -> None:
+    """The engine removes a network although nobody answers, and never says so again."""
+    host = asking.host
+    with unchanged(host):
+        net = asking.network("--ipam-driver", asking.driver)
+        time.sleep(GRACE)  # in this time the engine was seen with the network, and is believed from then on
+        asker.kill()
+        asking.remove(net)
+        asker.start()
+        wait_until(lambda: "network unknown to the engine removed" in asker.log.read_text(), "the network to go")
+        wait_until(lambda: "pool unknown to the engine removed" in asker.log.read_text(), "its pool to go")
+
+
+def test_what_lives_through_a_restart_of_the_engine_stays(asking: Scene) -> None:
+    """With ``--live-restore`` containers run on, and the engine knows them, and the pool, again when it answers."""
+    host = asking.host
+    host.stop_engine()
+    host.start_engine("--live-restore")
+    net = asking.network("--ipam-driver", asking.driver)
+    one = asking.container(net, "-p", "8123:80")
+    host.kill_engine()
+    host.start_engine("--live-restore")
+    gone = asking.container(net)
+    host.docker("rm", "-f", gone.name)
+    time.sleep(3 * GRACE)  # in this time everything would have gone that the engine does not know
+    assert held(host)
+    assert asking.container(net).reaches(one.name)

@@ -1,0 +1,108 @@
+"""What others break under running containers is mended; after a reboot or a crash of the engine all starts again."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from plugin.model import bridge_name
+from tests.engine.lab.host import Host
+from tests.engine.lab.outside import HOST4, OUTSIDE4, Outside
+from tests.engine.lab.process import wait_until
+from tests.engine.lab.scene import Container, Scene
+from tests.engine.lab.service import PYNET, Plugin
+from tests.engine.lab.shell import CommandFailed
+
+URL = "http://127.0.0.1:8080/"
+
+
+@pytest.fixture
+def revived(pynet: Plugin) -> Iterator[Plugin]:
+    """Run pynet, and start it again if the test left it dead."""
+    yield pynet
+    if not pynet.pids:
+        pynet.start()
+
+
+def bridge_of(host: Host, network: str) -> str:
+    """The bridge that carries a network."""
+    return bridge_name(host.docker("network", "inspect", "--format", "{{.Id}}", network).strip())
+
+
+def serve(box: Container) -> None:
+    """Answer "hello" on port 80 of a container."""
+    box.host.docker("exec", "-d", box.name, "httpd", "-p", "80", "-h", "/www")
+
+
+def asks(host: Host) -> str:
+    """What the published port 8080 answers."""
+    return host.net("curl", "-s", "--retry", "5", "--retry-connrefused", URL)
+
+
+@pytest.mark.usefixtures("outside")
+def test_a_bridge_that_is_deleted_under_its_containers_comes_back(pynet_scene: Scene) -> None:
+    """Containers talk to each other and to the outside again, without anybody doing anything."""
+    host = pynet_scene.host
+    net = pynet_scene.network()
+    one, two = pynet_scene.containers(net, 2)
+    host.net("ip", "link", "del", bridge_of(host, net))
+
+    wait_until(lambda: one.reaches(two.name), "the containers to talk again", 10)
+    assert one.seen_by(OUTSIDE4) == HOST4
+    repairs = json.loads(host.exec(PYNET[0], "status", "--json"))["Repairs"]
+    assert repairs["LinkMissing"] >= 1
+    assert repairs["LinkDetached"] >= 2
+    assert host.exec(PYNET[0], "reconcile", "--dry-run") == ""
+
+
+def test_a_dry_run_says_what_a_dead_pynet_would_mend(pynet_scene: Scene, revived: Plugin) -> None:
+    """Without the service it exits 1 with a line; once the service is back it exits 0."""
+    host = pynet_scene.host
+    net = pynet_scene.network()
+    revived.kill()
+    host.net("ip", "addr", "flush", "dev", bridge_of(host, net))
+    with pytest.raises(CommandFailed) as refused:
+        host.exec(PYNET[0], "reconcile", "--dry-run")
+    revived.start()
+
+    assert f"is not on link '{bridge_of(host, net)}'" in refused.value.stdout
+    assert host.exec(PYNET[0], "reconcile", "--dry-run") == ""
+
+
+def test_after_a_reboot_networks_are_there_and_containers_start(
+    pynet_scene: Scene, revived: Plugin, outside: Outside
+) -> None:
+    """The kernel has nothing of pynet's any more, the store all of it; the engine tells pynet nothing."""
+    del outside
+    host = pynet_scene.host
+    net = pynet_scene.network("--subnet", "10.44.0.0/24")
+    box = pynet_scene.container(net, "-p", "8080:80")
+    revived.kill()
+    host.kill_engine()
+    reboot(host)
+    revived.start()
+    host.start_engine()
+    host.docker("start", box.name)
+    serve(box)
+
+    assert asks(host) == "hello"
+    other = pynet_scene.container(net)
+    assert other.reaches(box.name)
+    assert other.seen_by(OUTSIDE4) == HOST4
+
+
+def reboot(host: Host) -> None:
+    """Take from the kernel what a reboot takes: pynet's links, all rules of the host, and forwarding."""
+    script = "for link in $(ip -br link | grep -oE '^(pn-|pnh)[^@ ]+'); do ip link del $link; done; nft flush ruleset"
+    host.net("sh", "-c", f"{script}; sysctl -qw net.ipv4.ip_forward=0")
+
+
+def test_a_container_that_restarts_after_a_crash_of_the_engine_has_its_port(host: Host, scene: Scene) -> None:
+    """The engine forgets the old endpoint without a word, and starts the container with the same port."""
+    box = scene.container(scene.network(), "-p", "8080:80", "--restart", "always")
+    host.kill_engine()
+    host.start_engine()
+    wait_until(lambda: box.inspect()["State"]["Running"], "the container to run again", 20)
+    serve(box)
+
+    assert asks(host) == "hello"

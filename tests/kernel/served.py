@@ -1,0 +1,83 @@
+"""``pynet serve`` as a user starts it, in the network namespace of the test."""
+
+import http.client
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 30.0  # seconds for a start; a hang must not take for ever
+
+
+class Served:
+    """A real pynet with a socket and a state folder of its own, below ``folder``."""
+
+    def __init__(self, folder: Path, *before: str) -> None:
+        self.socket, self.state, self.log = folder / "run" / "pynet.sock", folder / "state", folder / "pynet.log"
+        self._before = before  # words in front of the command, such as those of setpriv(1)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait for its first answer."""
+        self.spawn()
+        self.call("Plugin.Activate")
+
+    def spawn(self) -> "subprocess.Popen[bytes]":
+        """Start it."""
+        env = os.environ | {"PYNET_SOCKET": str(self.socket), "PYNET_STATE_DIR": str(self.state)}
+        command = [*self._before, str(Path(sys.executable).with_name("pynet")), "serve"]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return self._process
+
+    def call(self, method: str, **body: Any) -> dict[str, Any]:
+        """Send a request as the engine does; return the reply, whatever its status."""
+        with self.dial() as sock, closing(http.client.HTTPResponse(sock)) as answer:
+            sock.sendall(request(method, json.dumps(body)))
+            answer.begin()
+            reply: dict[str, Any] = json.loads(answer.read())
+            return reply
+
+    def dial(self) -> socket.socket:
+        """Connect; as long as it starts there may be no socket yet."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            sock = socket.socket(socket.AF_UNIX)
+            sock.settimeout(PATIENCE)
+            try:
+                sock.connect(str(self.socket))
+            except OSError:
+                sock.close()
+                assert time.monotonic() < until, self.log.read_text()
+                time.sleep(0.02)
+            else:
+                return sock
+
+    @property
+    def pids(self) -> list[int]:
+        """The parent and its worker."""
+        assert self._process is not None
+        parent = self._process.pid
+        return [parent, *map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())]
+
+    def kill(self) -> None:
+        """End it without warning, and wait until nothing of it is left."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        watched = [os.pidfd_open(pid) for pid in self.pids]
+        self._process.kill()
+        self._process.wait()
+        for descriptor in watched:
+            select.select([descriptor], [], [], PATIENCE)
+            os.close(descriptor)
+
+
+def request(method: str, body: str) -> bytes:
+    """Return a request as bytes."""
+    return f"POST /{method} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()

@@ -1,0 +1,115 @@
+"""A lost store is made again from what the real kernel shows."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from netlink.nftables import Nftables, open_runner
+from plugin.ipam.supernets import parse_supernets
+from plugin.kinds import KINDS
+from plugin.model import Endpoint, Lease, Network, Pool
+from plugin.network_options import ICC, NETWORK_OPTIONS
+from plugin.options import Option, read_options
+from plugin.rebuild import rebuilder
+from plugin.store.base import Record
+from tests.kernel.container import Container, sh
+from tests.kernel.pynet import Pynet
+from tests.unit import requests as rq
+
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
+
+BRIDGE, NET = "com.docker.network.bridge.", "com.docker.network."
+OPTIONS: list[dict[str, str]] = [
+    {},
+    {BRIDGE + "name": "lan0", NET + "driver.mtu": "1400"},
+    {BRIDGE + "enable_icc": "false", BRIDGE + "enable_ip_masquerade": "false"},
+    {BRIDGE + "gateway_mode_ipv4": "routed", BRIDGE + "gateway_mode_ipv6": "nat-unprotected"},
+    {NET + "host_ipv4": "192.0.2.7", NET + "host_ipv6": "2001:db8::7", BRIDGE + "trusted_host_interfaces": "lo:eth9"},
+]
+
+
+def seen(pynet: Pynet, known: Sequence[Record] = ()) -> list[Record]:
+    """Return what the kernel shows and ``known`` lacks."""
+    rebuild = rebuilder(pynet.kernel, Nftables(open_runner()), "pynet", parse_supernets("", "0123456789abcdef"))
+    return sorted(rebuild(known), key=lambda record: record.key)
+
+
+def stored(pynet: Pynet) -> list[Record]:
+    """Return what the store holds of networks and endpoints."""
+    records: list[Record] = [item.record for kind in (Network, Endpoint) for item in pynet.store.list(kind)]
+    return sorted(records, key=lambda record: record.key)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=["plain", "named", "closed", "modes", "sources"])
+def test_a_network_with_both_families_comes_back_as_it_was(
+    pynet: Pynet, two: tuple[Container, Container], options: dict[str, str]
+) -> None:
+    """Ids, links, subnets, gateways, MACs, options, addresses and ports: the records are equal to those that were."""
+    pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64", options=options))
+    first = pynet.attach(two[0], rq.NETWORK_ID, 2)
+    pynet.attach(two[1], rq.NETWORK_ID, 3)
+    pynet.publish(first, "127.0.0.1:8080", "0.0.0.0:8081", "[::]:8081")
+
+    assert [alike(record) for record in seen(pynet)] == [alike(record) for record in stored(pynet)]
+
+
+def alike(record: Record) -> object:
+    """Return a record in a form in which options have values; ports are a set."""
+    if isinstance(record, Endpoint):
+        return replace(record, published=tuple(sorted(set(record.published), key=str)))
+    assert isinstance(record, Network)
+    return replace(record, options={}), values(record)
+
+
+def values(network: Network) -> list[object]:
+    """Return the value of every option of a network."""
+    read = read_options(NETWORK_OPTIONS, network.options)
+    declared: tuple[Option[Any], ...] = NETWORK_OPTIONS
+    return [read[option] for option in declared]
+
+
+def test_what_is_known_is_not_made_again(pynet: Pynet, two: tuple[Container, Container]) -> None:
+    """With the network salvaged only the lost endpoint comes back; a link that was being deleted does not."""
+    pynet.driver.create_network(rq.network())
+    pynet.attach(two[0], rq.NETWORK_ID, 2)
+    kept = pynet.attach(two[1], rq.NETWORK_ID, 3)
+    records = stored(pynet)
+
+    assert [record.key for record in seen(pynet, records[:-1])] == [f"{rq.NETWORK_ID}/{kept.endpoint_id}"]
+    pynet.driver.delete_endpoint(kept)
+    tombstones: list[Record] = [item.record for kind in KINDS[2:3] for item in pynet.store.list(kind)]
+    assert seen(pynet, [*records[:-1], *tombstones]) == []
+
+
+def test_a_bridge_of_the_users_is_found_by_its_endpoints(pynet: Pynet, two: tuple[Container, Container]) -> None:
+    """It carries no alias of pynet's; the network comes back as adopted, and its address stays when it is removed."""
+    sh("ip link add br0 address 02:00:00:00:00:07 type bridge; ip link set br0 up; ip addr add 10.9.0.1/24 dev br0")
+    pynet.driver.create_network(rq.network(options={BRIDGE + "name": "br0"}))
+    pynet.attach(two[0], rq.NETWORK_ID, 2)
+
+    assert [alike(record) for record in seen(pynet)] == [alike(record) for record in stored(pynet)]
+
+
+def test_pools_and_leases_of_the_supernets_come_back(pynet: Pynet, two: tuple[Container, Container]) -> None:
+    """A subnet that pynet's address manager chose has a pool again, in which every address that is seen is taken."""
+    pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.200.7.1/24"))
+    pynet.attach(two[0], rq.NETWORK_ID, 2)
+    found = seen(pynet)
+
+    assert [record.key for record in found if isinstance(record, Pool)] == ["pynet-local/10.200.7.0/24"]
+    leases = [(str(lease.address), lease.purpose) for lease in found if isinstance(lease, Lease)]
+    assert leases == [("10.200.7.1", "gateway"), ("10.200.7.2", "endpoint")]
+
+
+def test_flushed_tables_give_the_default_options(pynet: Pynet, two: tuple[Container, Container]) -> None:
+    """No table is no sign that the network was closed; addresses of endpoints are then unknown."""
+    pynet.driver.create_network(rq.network())
+    pynet.attach(two[0], rq.NETWORK_ID, 2)
+    sh("nft flush ruleset")
+    network, endpoint = seen(pynet)
+
+    assert isinstance(network, Network)
+    assert isinstance(endpoint, Endpoint)
+    assert (read_options(NETWORK_OPTIONS, network.options)[ICC], endpoint.ipv4) == (True, None)

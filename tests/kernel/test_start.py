@@ -1,0 +1,118 @@
+"""``pynet serve`` and ``pynet reconcile`` as processes, on a kernel of their own."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from ipaddress import ip_interface
+from pathlib import Path
+
+import pytest
+
+from plugin.model import Network, NetworkSubnet, bridge_name
+from plugin.store.base import Put
+from plugin.store.sqlite import SqliteStore
+from tests.engine.lab.process import wait_until
+from tests.kernel.container import sh
+
+PYNET = str(Path(sys.executable).parent / "pynet")
+REQUEST = b"POST /Plugin.Activate HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A socket and a state folder of the test's own."""
+    return {**os.environ, "PYNET_SOCKET": str(tmp_path / "pynet.sock"), "PYNET_STATE_DIR": str(tmp_path / "state")}
+
+
+@pytest.fixture
+def command(environment: dict[str, str]) -> Command:
+    """Run a subcommand of pynet."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [PYNET, *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    return run
+
+
+@contextmanager
+def serving(environment: dict[str, str]) -> Iterator[Path]:
+    """Run ``pynet serve`` until the block ends; yields its socket as soon as it is bound."""
+    path = Path(environment["PYNET_SOCKET"])
+    log = path.with_suffix(".log")
+    with log.open("w") as output:
+        process = subprocess.Popen([PYNET, "serve"], env=environment, stdout=output, stderr=output)
+    try:
+        wait_until(path.exists, "the socket to be bound", 20)
+        yield path
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def remember_networks(environment: dict[str, str], number: int) -> list[str]:
+    """Write networks into the store, as an earlier life did, and return the names of their bridges."""
+    store = SqliteStore(Path(environment["PYNET_STATE_DIR"]) / "pynet.db")
+    networks = []
+    for at in range(number):
+        identity, gateway = f"{at:04x}" * 16, ip_interface(f"10.{at // 250}.{at % 250}.1/24")
+        subnets = (NetworkSubnet(gateway.network, gateway),)
+        networks.append(Network(identity, "bridge", bridge_name(identity), subnets=subnets))
+    store.transact(*map(Put, networks))
+    store.close()
+    return [network.link for network in networks]
+
+
+def test_requests_wait_while_pynet_recovers(environment: dict[str, str]) -> None:
+    """The socket takes a request before the first of 100 networks is made again, and answers after the last."""
+    links = remember_networks(environment, 100)
+    with serving(environment) as path, socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(60)
+        client.connect(str(path))
+        client.sendall(REQUEST)
+        early = [name for _, name in socket.if_nameindex() if name.startswith("pn-")]
+        answer = client.recv(1 << 16)
+        late = {name for _, name in socket.if_nameindex()}
+
+    assert early == []
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert late >= set(links)
+
+
+def test_a_dry_run_changes_nothing_and_says_all(environment: dict[str, str], command: Command) -> None:
+    """Without a service: exit 1 and a line for each thing; after a start 0 and nothing."""
+    [link] = remember_networks(environment, 1)
+    sh("ip link add pn-dead type bridge; ip link set pn-dead alias pynet/network/dead")
+    before = sh("ip -o link; nft list ruleset; sysctl net.ipv4.ip_forward")
+    found = command("reconcile", "--dry-run", "--json")
+    assert found.returncode == 1, found.stderr
+    kinds = [item["Kind"] for item in json.loads(found.stdout)]
+    assert kinds == ["TableChanged", "LinkMissing", "SettingChanged", "OrphanLink"]
+    assert sh("ip -o link; nft list ruleset; sysctl net.ipv4.ip_forward") == before
+
+    with serving(environment):
+        answer = command("status", "--json")
+        clean = command("reconcile", "--dry-run")
+    assert json.loads(answer.stdout)["Repairs"] == {"LinkMissing": 1, "OrphanLink": 1, "SettingChanged": 1}
+    assert (clean.returncode, clean.stdout) == (0, "")
+    assert link in sh("ip -o link")
+
+
+def test_a_service_repairs_when_it_is_asked(environment: dict[str, str], command: Command) -> None:
+    """What the kernel does not tell, without waiting for the timer; with nobody serving the command exits 2."""
+    [link] = remember_networks(environment, 1)
+    with serving(environment):
+        command("status")
+        sh(f"ip link set {link} alias mine")
+        done = command("reconcile")
+        again = command("reconcile")
+
+    assert (done.returncode, done.stdout.count("\n")) == (0, 1)
+    assert f"alias of link '{link}'" in done.stdout
+    assert (again.returncode, again.stdout) == (0, "")
+    assert command("reconcile").returncode == 2

@@ -1,0 +1,149 @@
+"""Every verb of every mode, and what happens outside of requests: what comes before, and what the engine does after."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.torture.engine import DRIVER, IPAM, Call
+
+NET, OTHER, NEW = "a1" * 32, "b2" * 32, "c3" * 32
+END, SECOND, FRESH = "e0" * 32, "e1" * 32, "e2" * 32
+ADOPTED = "br-own"
+POOL = "pynet-local/10.40.0.0/24"
+REQUEST, START, REAPER, WATCHER = "request", "start", "reaper", "watcher"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """``verb`` is under test, after ``before``; ``given_up`` is what the engine sends when it has given the verb up.
+
+    ``where`` the steps are taken: by the request, after its reply by a background thread, or (without a verb) by the
+    start. ``reboot`` empties the kernel before the next start.
+    """
+
+    name: str
+    before: tuple[Call, ...] = ()
+    verb: Call | None = None
+    given_up: tuple[Call, ...] = ()
+    where: str = REQUEST
+    reboot: bool = False
+    setup: str = ""
+
+    @property
+    def net(self) -> Call:
+        """The network under test, or one like it."""
+        made = [call for call in (*self.before, self.verb) if call and call.body.get("NetworkID") == NET]
+        return next((call for call in made if call.method == f"{DRIVER}CreateNetwork"), network())
+
+
+def network(identity: str = NET, third: int = 9, *, ipv6: bool = False, internal: bool = False, own: str = "") -> Call:
+    """CreateNetwork with the subnet 10.THIRD.0.0/24, and fd00:THIRD::/64 if asked for; ``own`` is a bridge option."""
+    generic = dict([f"com.docker.network.bridge.{own}".split("=")]) if own else {}
+    options: dict[str, Any] = {"com.docker.network.generic": generic, "com.docker.network.enable_ipv6": ipv6}
+    options |= {"com.docker.network.internal": True} if internal else {}
+    return Call(
+        f"{DRIVER}CreateNetwork",
+        {
+            "NetworkID": identity,
+            "Options": options,
+            "IPv4Data": [_data(f"10.{third}.0.0/24", f"10.{third}.0.1/24")],
+            "IPv6Data": [_data(f"fd00:{third}::/64", f"fd00:{third}::1/64")] if ipv6 else [],
+        },
+    )
+
+
+def _data(pool: str, gateway: str) -> dict[str, Any]:
+    return {"AddressSpace": "LocalDefault", "Pool": pool, "Gateway": gateway, "AuxAddresses": {}}
+
+
+def endpoint(identity: str = END, address: str = "10.9.0.2/24", address6: str = "", net: str = NET) -> Call:
+    """CreateEndpoint."""
+    interface = {"Address": address, "AddressIPv6": address6, "MacAddress": ""}
+    return Call(
+        f"{DRIVER}CreateEndpoint",
+        {"NetworkID": net, "EndpointID": identity, "Interface": interface, "Options": {}},
+    )
+
+
+def join(identity: str = END, net: str = NET) -> Call:
+    """Join."""
+    body = {"NetworkID": net, "EndpointID": identity, "SandboxKey": "/var/run/docker/netns/0123456789ab", "Options": {}}
+    return Call(f"{DRIVER}Join", body)
+
+
+def program(*ports: int, identity: str = END, net: str = NET) -> Call:
+    """ProgramExternalConnectivity: every port by tcp, and by udp on 127.0.0.1."""
+    bindings = [
+        {"Proto": proto, "IP": "", "Port": 80, "HostIP": address, "HostPort": port, "HostPortEnd": port}
+        for port in ports
+        for proto, address in ((6, ""), (17, "127.0.0.1"))
+    ]
+    options = {"com.docker.network.portmap": bindings, "com.docker.network.endpoint.exposedports": []}
+    body = {"NetworkID": net, "EndpointID": identity, "Options": options}
+    return Call(f"{DRIVER}ProgramExternalConnectivity", body)
+
+
+def of(verb: str, identity: str = END, net: str = NET) -> Call:
+    """Return a call that names an endpoint and nothing else."""
+    return Call(DRIVER + verb, {"NetworkID": net, "EndpointID": identity})
+
+
+def pool(subnet: str = "") -> Call:
+    """RequestPool."""
+    body = {"AddressSpace": "pynet-local", "Pool": subnet, "SubPool": "", "Options": {}, "V6": False}
+    return Call(f"{IPAM}RequestPool", body)
+
+
+def address(wish: str = "", *, gateway: bool = False) -> Call:
+    """RequestAddress."""
+    options = {"RequestAddressType": "com.docker.network.gateway"} if gateway else None
+    return Call(f"{IPAM}RequestAddress", {"PoolID": POOL, "Address": wish, "Options": options})
+
+
+REVOKE, LEAVE, DELETE = of("RevokeExternalConnectivity"), of("Leave"), of("DeleteEndpoint")
+REMOVE = Call(f"{DRIVER}DeleteNetwork", {"NetworkID": NET})
+DUAL = network(ipv6=True)
+DUAL_END = endpoint(address6="fd00:9::2/64")
+OWN = network(own=f"name={ADOPTED}")
+MAKE_BRIDGE = f"ip link add {ADOPTED} address 02:00:00:00:00:11 up type bridge; ip addr add 10.9.0.1/24 dev {ADOPTED}"
+CLOSED = network(own="enable_icc=false")
+JOINED = (DUAL, DUAL_END, join())
+PUBLISHED = (*JOINED, program(8080))
+RELEASE = Call(f"{IPAM}ReleaseAddress", {"PoolID": POOL, "Address": "10.40.0.9"})
+POOLED = (pool("10.40.0.0/24"), address(gateway=True))
+
+SCENARIOS = (
+    Scenario("CreateNetwork, the first", (), DUAL),
+    Scenario("CreateNetwork, another", (network(OTHER, 8),), DUAL),
+    Scenario("CreateNetwork, internal", (), network(internal=True)),
+    Scenario("CreateNetwork on a bridge of the host's", (), OWN, setup=MAKE_BRIDGE),
+    Scenario("CreateNetwork of an id just deleted", (network(OTHER, 8), DUAL, REMOVE), DUAL),
+    Scenario("CreateEndpoint", (DUAL,), DUAL_END),
+    Scenario("CreateEndpoint without icc", (CLOSED,), endpoint()),
+    Scenario("CreateEndpoint of an id just deleted", (DUAL, DUAL_END, DELETE), DUAL_END),
+    Scenario("Join", (DUAL, DUAL_END), join(), (LEAVE, DELETE)),
+    Scenario("Program", JOINED, program(8080), (LEAVE, LEAVE, DELETE)),
+    Scenario("Program again, other ports", PUBLISHED, program(8080, 8081), (LEAVE, LEAVE, DELETE)),
+    Scenario("Program again, fewer ports", (*JOINED, program(8080, 8081)), program(8081), (LEAVE, LEAVE, DELETE)),
+    Scenario("Revoke", PUBLISHED, REVOKE, (LEAVE, DELETE)),
+    Scenario("Leave with ports", PUBLISHED, LEAVE, (DELETE,)),
+    Scenario("DeleteEndpoint", (*JOINED, LEAVE), DELETE),
+    Scenario("DeleteEndpoint with ports", PUBLISHED, DELETE),
+    Scenario("DeleteNetwork, the last", (DUAL,), REMOVE),
+    Scenario("DeleteNetwork, one of two", (network(OTHER, 8), DUAL), REMOVE),
+    Scenario("DeleteNetwork with endpoints and ports", PUBLISHED, REMOVE),
+    Scenario("DeleteNetwork on a bridge of the host's", (OWN,), REMOVE, setup=MAKE_BRIDGE),
+    Scenario("RequestPool, any", (), pool()),
+    Scenario("RequestPool, given", (), pool("10.40.0.0/24")),
+    Scenario("RequestAddress, gateway", (pool("10.40.0.0/24"),), address(gateway=True)),
+    Scenario("RequestAddress, any", POOLED, address()),
+    Scenario("RequestAddress, given", POOLED, address("10.40.0.9")),
+    Scenario("ReleaseAddress", (*POOLED, address("10.40.0.9")), RELEASE),
+    Scenario("ReleasePool", (*POOLED, address("10.40.0.9")), Call(f"{IPAM}ReleasePool", {"PoolID": POOL})),
+    Scenario("deferred deletion of an endpoint", (*JOINED, LEAVE), DELETE, where=REAPER),
+    Scenario("deferred deletion of a network", PUBLISHED, REMOVE, where=REAPER),
+    Scenario("the tables after the last network", (DUAL,), REMOVE, where=WATCHER),
+    Scenario("start", PUBLISHED, where=START),
+    Scenario("start after a reboot", (network(OTHER, 8), DUAL, DUAL_END, program(8080)), where=START, reboot=True),
+    Scenario("start on a bridge of the host's", (OWN, endpoint(), join()), where=START, setup=MAKE_BRIDGE),
+    Scenario("start with deletions left", (*PUBLISHED, LEAVE, DELETE, REMOVE), where=START),
+)

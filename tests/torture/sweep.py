@@ -1,0 +1,153 @@
+"""The sweep: pynet is killed right before and right after every step of every verb, and nothing is lost or left.
+
+python -m tests.torture.sweep [EVERY] [NAME]     every EVERY-th case (1: all) of scenarios whose name has NAME
+"""
+
+import itertools
+import json
+import math
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cli.wiring  # noqa: F401 - loaded once, for all the processes that are forked
+from tests.torture.case import GIVEN_UP, REPEATED, Case, Outcome, play
+from tests.torture.engine import IPAM
+from tests.torture.scenarios import REQUEST, SCENARIOS, Scenario
+
+WITHOUT_STEPS = {"Join"}  # only reads
+AT_ONCE = 64  # cases; most of the time each waits for something
+Reference = Mapping[tuple[str, str], Outcome]
+
+
+@dataclass(slots=True)
+class Report:
+    """What the whole sweep found."""
+
+    planned: int = 0
+    cases: int = 0
+    missed: int = 0
+    seconds: float = 0.0
+    left: dict[str, list[str]] = field(default_factory=dict)
+    faults: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every case was played, and but few missed their step."""
+        return self.cases == self.planned > 0 and self.missed <= self.planned // 20
+
+
+def behaviours(scenario: Scenario) -> tuple[str, ...]:
+    """What the engine may do when the call breaks; nothing breaks for it outside of requests.
+
+    A request for a pool or an address is not repeated with its body once it was read, and must not give the same twice.
+    """
+    if scenario.where != REQUEST or scenario.verb is None:
+        return (REPEATED,)
+    return (GIVEN_UP,) if scenario.verb.method.startswith(f"{IPAM}Request") else (REPEATED, GIVEN_UP)
+
+
+def sweep(every: int = 1, name: str = "", until: float = math.inf) -> Report:
+    """Play every ``every``-th case of the scenarios whose name contains ``name``, but begin none after ``until``."""
+    begin, report = time.monotonic(), Report()
+    scenarios = [scenario for scenario in SCENARIOS if name in scenario.name]
+    references: dict[tuple[str, str], Outcome] = {}
+    for case, outcome in _play_all((Case(s, b) for s in scenarios for b in behaviours(s)), {}):
+        references[case.scenario.name, case.behaviour] = outcome
+        if outcome.faults:
+            report.faults[f"{case.scenario.name}: without a kill, {case.behaviour}"] = outcome.faults
+            print(f"FAULT {case.scenario.name}: without a kill\n  " + "\n  ".join(outcome.faults), flush=True)
+    for scenario in scenarios:
+        if not references[scenario.name, behaviours(scenario)[0]].steps and scenario.name not in WITHOUT_STEPS:
+            report.faults[scenario.name] = ["no step was counted, so none was tried"]
+    cases = list(_cases(scenarios, references))[::every]
+    report.planned = len(cases)
+    for case, outcome in _play_all(itertools.takewhile(lambda _: time.monotonic() < until, cases), references):
+        report.cases += 1
+        report.missed += outcome.missed
+        if outcome.left:
+            report.left[str(case)] = outcome.left
+        if outcome.faults:
+            report.faults[str(case)] = outcome.faults
+            print(f"FAULT {case}\n  " + "\n  ".join(outcome.faults), flush=True)
+    report.seconds = time.monotonic() - begin
+    return report
+
+
+def _cases(scenarios: Iterable[Scenario], references: Reference) -> Iterator[Case]:
+    for scenario in scenarios:
+        for step in range(1, len(references[scenario.name, behaviours(scenario)[0]].steps) + 1):
+            for side in ("before", "after"):
+                for behaviour in behaviours(scenario):
+                    yield Case(scenario, behaviour, step, side)
+
+
+def _play_all(cases: Iterable[Case], references: Reference) -> Iterator[tuple[Case, Outcome]]:
+    """Play cases in processes of their own, some at once; those that run end with this."""
+    memory = Path("/dev/shm")
+    running: dict[int, tuple[Case, Path]] = {}
+    with tempfile.TemporaryDirectory(prefix="pynet-sweep-", dir=memory if memory.is_dir() else None) as folder:
+        try:
+            for number, case in enumerate(cases):
+                if len(running) >= AT_ONCE:
+                    yield _ended(running)
+                place = Path(folder) / str(number)
+                place.mkdir()
+                reference = references.get((case.scenario.name, case.behaviour))
+                running[_fork(case, place, reference.looks if reference else [])] = case, place
+            while running:
+                yield _ended(running)
+        finally:
+            _end_all(running)
+
+
+def _fork(case: Case, place: Path, reference: list[str]) -> int:
+    pid = os.fork()
+    if pid == 0:
+        try:
+            play(case, place, reference)
+        finally:
+            os._exit(0)
+    return pid
+
+
+def _end_all(running: Iterable[int]) -> None:
+    """End the cases that still run; the kernel ends the pynets with them."""
+    pids = list(running)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    for pid in pids:
+        os.waitpid(pid, 0)
+    if pids:
+        time.sleep(1)
+
+
+def _ended(running: dict[int, tuple[Case, Path]]) -> tuple[Case, Outcome]:
+    pid, _ = os.wait()
+    case, place = running.pop(pid)
+    file = place / "outcome"
+    outcome = Outcome(**json.loads(file.read_text())) if file.exists() else Outcome(faults=["the case itself died"])
+    shutil.rmtree(place, ignore_errors=True)
+    return case, outcome
+
+
+def main(argv: list[str]) -> int:
+    """Print what was found; 1 if anything was left or lost."""
+    report = sweep(int(argv[0]) if argv else 1, argv[1] if len(argv) > 1 else "")
+    for case, left in report.left.items():
+        print(f"left to the garbage collector: {case}: {', '.join(left)}")
+    print(
+        f"{report.cases} of {report.planned} cases in {report.seconds:.0f} s, {report.missed} missed their step; "
+        f"{len(report.faults)} with a fault, {len(report.left)} in which something waits for the garbage collector"
+    )
+    return 0 if report.complete and not report.faults else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,151 @@
+"""Backups: whole, private, never over another file; and back again, with a sentence for whatever is wrong."""
+
+import os
+import re
+import sqlite3
+import stat
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.main import main
+from plugin.kinds import KINDS
+from plugin.model import Tombstone
+from plugin.store.backup import back_up, restore
+from plugin.store.base import Put
+from plugin.store.lockfile import lock_state
+from plugin.store.schema import MIGRATIONS
+from plugin.store.sqlite import SqliteStore, read_records
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """The path of a closed store with one record."""
+    path = tmp_path / "state" / "pynet.db"
+    made = SqliteStore(path)
+    made.transact(Put(Tombstone("before")))
+    made.close()
+    return path
+
+
+def pynet(store: Path, *words: str | Path) -> Result:
+    """Run the command with the state folder of ``store``."""
+    return CliRunner().invoke(main, [str(word) for word in words], env={"PYNET_STATE_DIR": str(store.parent)})
+
+
+def test_a_backup_is_of_one_moment_while_the_store_is_written(store: Path, tmp_path: Path) -> None:
+    """Pairs that were written together are in it together; it is one file, 0600."""
+    opened, stop = SqliteStore(store), threading.Event()
+
+    def write() -> None:
+        for number in range(2000):
+            opened.transact(Put(Tombstone(f"a{number}")), Put(Tombstone(f"b{number}")))
+            if stop.is_set():
+                return
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    copies = [tmp_path / f"copy{number}" for number in range(5)]
+    for copy in copies:
+        back_up(store, copy)
+    stop.set()
+    writer.join()
+    opened.close()
+    assert all(len(read_records(copy, Tombstone)) % 2 == 1 for copy in copies)
+    assert stat.S_IMODE(copies[0].stat().st_mode) == 0o600
+    assert sorted(file.name for file in tmp_path.iterdir()) == [*(copy.name for copy in copies), "state"]
+
+
+def test_there_and_back_again(store: Path, tmp_path: Path) -> None:
+    """What was there since is set aside, not deleted, and both commands say what they did."""
+    saved = pynet(store, "backup", tmp_path / "copy")
+    later = SqliteStore(store)
+    later.transact(Put(Tombstone("later")))
+    later.close()
+    back = pynet(store, "restore", tmp_path / "copy")
+
+    assert (saved.exit_code, back.exit_code) == (0, 0)
+    assert saved.output == f"backup '{tmp_path}/copy' written: 0 networks, 0 endpoints, 0 pools, 0 leases\n"
+    assert [record.link for record in read_records(store, Tombstone)] == ["before"]
+    [aside] = store.parent.glob("pynet.db.replaced-*")
+    assert f"the store that was there is '{aside}'" in back.output
+    assert len(read_records(aside, Tombstone)) == 2
+
+
+def test_restoring_needs_no_store(store: Path, tmp_path: Path) -> None:
+    """A new machine has none."""
+    back_up(store, tmp_path / "copy")
+    done = restore(tmp_path / "copy", tmp_path / "new" / "pynet.db", KINDS)
+
+    assert (done.counts, done.set_aside) == ({"tombstone": 1}, None)
+    assert len(read_records(tmp_path / "new" / "pynet.db", Tombstone)) == 1
+
+
+def newer(path: Path) -> None:
+    """Mark a database as a later version's."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+
+
+def foreign(path: Path) -> None:
+    """Leave a database of another program."""
+    path.unlink()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE song (title)")
+
+
+def half(path: Path) -> None:
+    """Cut a file."""
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (Path.unlink, r"read backup '.*copy': no such file or directory"),
+        (half, r"restore '.*copy': it is damaged \(.*\); nothing was changed"),
+        (newer, r"restore '.*copy': a newer pynet wrote it \(version 2, this one reads up to 1\); nothing was changed"),
+        (foreign, r"restore '.*copy': it is no backup of pynet; nothing was changed"),
+    ],
+)
+def test_what_cannot_be_restored_changes_nothing(
+    store: Path, tmp_path: Path, spoil: Callable[[Path], object], sentence: str
+) -> None:
+    """Exit code 1, a sentence, and the files as they were."""
+    back_up(store, tmp_path / "copy")
+    before = store.read_bytes()
+    spoil(tmp_path / "copy")
+    result = pynet(store, "restore", tmp_path / "copy")
+
+    assert result.exit_code == 1
+    assert re.match(f"Error: {sentence}\n", result.output)
+    assert store.read_bytes() == before
+    assert {file.name for file in store.parent.iterdir()} <= {"pynet.db", "lock"}
+
+
+def test_restoring_under_a_running_pynet_is_refused(store: Path, tmp_path: Path) -> None:
+    """The process that has the state would go on with the old one; the sentence says which it is."""
+    back_up(store, tmp_path / "copy")
+    lock = lock_state(store.parent)
+    result = pynet(store, "restore", tmp_path / "copy")
+    lock.release()
+
+    assert result.exit_code == 1
+    assert f"restore '{tmp_path}/copy': stop pynet first" in result.output
+    assert f"process {os.getpid()})" in result.output
+
+
+def test_a_backup_overwrites_nothing(store: Path, tmp_path: Path) -> None:
+    """The file that is there stays, and so does nothing of a backup that could not be made."""
+    (tmp_path / "copy").write_text("precious")
+    result = pynet(store, "backup", tmp_path / "copy")
+
+    assert (result.exit_code, (tmp_path / "copy").read_text()) == (1, "precious")
+    assert result.output == f"Error: write backup '{tmp_path}/copy': there is a file of that name already\n"
+    result = pynet(tmp_path / "none" / "pynet.db", "backup", tmp_path / "other")
+    assert (result.exit_code, (tmp_path / "other").exists()) == (1, False)
+    assert "read store" in result.output

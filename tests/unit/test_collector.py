@@ -1,0 +1,181 @@
+"""What the engine forgot is removed, and nothing else."""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import pytest
+
+from plugin.collector import Collector, Look
+from plugin.messages import ReleasePool
+from plugin.model import Endpoint, Network, Pool
+from tests.fakes import World
+from tests.unit import requests as rq
+from tests.unit.ipam.parts import manager, pool
+
+GRACE = 60
+ALL = Look(1, "engine a", frozenset({rq.NETWORK_ID}), frozenset({rq.ENDPOINT_ID}), frozenset({"10.1.0.0/24"}))
+
+
+class Engine:
+    """An engine that knows what it is told; None is no answer."""
+
+    def __init__(self) -> None:
+        self.knows: Look | None = ALL
+
+    def look(self, networks: Collection[str]) -> Look | None:
+        """Answer, the endpoints of ``networks`` only."""
+        if self.knows is None or rq.NETWORK_ID in networks:
+            return self.knows
+        return replace(self.knows, endpoints=frozenset())
+
+
+class Scene:
+    """A network with an endpoint that publishes a port, a pool, and the engine that knows them all."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.world.driver.create_network(rq.network())
+        self.world.driver.create_endpoint(rq.endpoint())
+        self.world.driver.program_external_connectivity(rq.program(8080))
+        self.world.driver._touched.clear()  # as after a restart: otherwise "long ago" would have to pass
+        self.ipam = manager(self.world.store)
+        pool(self.ipam, "10.1.0.0/24")
+        self.engine = Engine()
+        self.collector = Collector(self.engine, self.world.driver, self.ipam, self.world.store, GRACE)
+        self.collector.look(0)
+
+    def forgets(self, **what: object) -> None:
+        """Let the engine know no more of it than ``what``."""
+        self.engine.knows = replace(ALL, **what)  # type: ignore[arg-type]
+
+    def left(self) -> tuple[int, int, int]:
+        """Return how many networks, endpoints and pools there are."""
+        store = self.world.store
+        return len(store.list(Network)), len(store.list(Endpoint)), len(store.list(Pool))
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """Return a scene that the engine knows."""
+    return Scene()
+
+
+def test_what_the_engine_knows_stays(scene: Scene) -> None:
+    """However often one looks."""
+    for now in range(1, 1000, 50):
+        scene.collector.look(now)
+
+    assert scene.left() == (1, 1, 1)
+
+
+def test_a_forgotten_endpoint_goes_with_its_port(scene: Scene) -> None:
+    """After the grace time and not before; the link goes with the reaper."""
+    scene.forgets(endpoints=frozenset())
+    scene.collector.look(10)
+    scene.collector.look(10 + GRACE - 1)
+    assert scene.left() == (1, 1, 1)
+    scene.collector.look(10 + GRACE)
+    scene.world.bury()
+
+    assert scene.left() == (1, 0, 1)
+    assert (scene.world.sockets.taken, sorted(scene.world.kernel.by_name)) == (set(), ["pn-a1a1a1a1a1a1"])
+    assert scene.collector.collected == {"endpoint": 1}
+
+
+def test_a_forgotten_network_goes_with_its_endpoints(scene: Scene) -> None:
+    """The engine is known from before, so it is believed although it knows no network at all."""
+    scene.forgets(networks=frozenset(), endpoints=frozenset())
+    scene.collector.look(10)
+    scene.collector.look(10 + GRACE)
+
+    assert scene.left() == (0, 0, 1)
+
+
+def test_a_forgotten_pool_goes(scene: Scene) -> None:
+    """Its addresses go along; one that is requested again meanwhile is counted anew."""
+    scene.forgets(pools=frozenset())
+    scene.collector.look(10)
+    scene.ipam.release_pool(ReleasePool("pynet-local/10.1.0.0/24"))
+    pool(scene.ipam, "10.1.0.0/24")
+    scene.collector.look(10 + GRACE)
+    assert scene.left() == (1, 1, 1)
+    scene.collector.look(10 + 2 * GRACE)
+
+    assert scene.left() == (1, 1, 0)
+
+
+def test_a_pool_of_any_subnet_of_its_size_is_known(scene: Scene) -> None:
+    """``--subnet 0.0.0.0/24`` is what the engine may show of it."""
+    scene.forgets(pools=frozenset({"0.0.0.0/24"}))
+    scene.collector.look(10)
+    scene.collector.look(10 + GRACE)
+
+    assert scene.left() == (1, 1, 1)
+
+
+def test_no_answer_begins_the_count_anew(scene: Scene) -> None:
+    """An engine that is down or starting says nothing about what it knows."""
+    scene.forgets(endpoints=frozenset())
+    scene.collector.look(10)
+    scene.engine.knows = None
+    scene.collector.look(10 + GRACE)
+    scene.forgets(endpoints=frozenset())
+    scene.collector.look(11 + GRACE)
+
+    assert scene.left() == (1, 1, 1)
+
+
+def test_another_run_of_the_engine_begins_the_count_anew(scene: Scene) -> None:
+    """An engine that just started may not have restored its containers."""
+    scene.forgets(endpoints=frozenset())
+    scene.collector.look(10)
+    scene.forgets(endpoints=frozenset(), run=2)
+    scene.collector.look(10 + GRACE)
+    assert scene.left() == (1, 1, 1)
+    scene.collector.look(10 + 2 * GRACE)
+
+    assert scene.left() == (1, 0, 1)
+
+
+def test_what_comes_back_is_not_removed(scene: Scene) -> None:
+    """Unknown once and known again, as while a container restarts."""
+    scene.forgets(endpoints=frozenset())
+    scene.collector.look(10)
+    scene.engine.knows = ALL
+    scene.collector.look(40)
+    scene.forgets(endpoints=frozenset())
+    scene.collector.look(10 + GRACE)
+
+    assert scene.left() == (1, 1, 1)
+
+
+def test_what_the_engine_named_meanwhile_is_not_removed(scene: Scene) -> None:
+    """A request of the engine between the two looks proves that it knows the endpoint and its network."""
+    scene.forgets(networks=frozenset(), endpoints=frozenset())
+    scene.collector.look(10)
+    scene.world.driver.join(rq.join())
+    scene.collector.look(10 + GRACE)
+
+    assert scene.left() == (1, 1, 1)
+
+
+def test_another_engine_is_not_believed(scene: Scene) -> None:
+    """The path may lead to an engine that has other networks, or lost its folder; nothing of ours goes for that."""
+    scene.engine.knows = Look(1, "engine b", frozenset({"c3" * 32}), frozenset(), frozenset())
+    scene.collector.look(10)
+    scene.collector.look(10 + GRACE)
+
+    assert scene.left() == (1, 1, 1)
+
+
+def test_a_removal_that_fails_is_tried_at_the_next_look(scene: Scene) -> None:
+    """One log line, and the next look."""
+    scene.forgets(endpoints=frozenset())
+    scene.collector.look(10)
+    scene.world.failing_at(1)
+    scene.collector.look(10 + GRACE)
+    scene.world.healed()
+    assert scene.left() == (1, 1, 1)
+    scene.collector.look(11 + GRACE)
+
+    assert scene.left() == (1, 0, 1)

@@ -1,0 +1,95 @@
+"""What the engine gave up without saying so goes when its address or subnet is given out again."""
+
+from dataclasses import replace
+
+import pytest
+
+from plugin.errors import Conflict
+from plugin.messages import CreateNetwork
+from plugin.model import Endpoint, Network, container_link_name, host_link_name
+from tests.fakes import World
+from tests.unit import requests as rq
+
+SECOND = "e1" * 32
+
+
+def network(identity: str = rq.NETWORK_ID, space: str = "LocalDefault") -> CreateNetwork:
+    """Return the request for a network whose subnet the engine has from ``space``."""
+    request = rq.network(identity)
+    return replace(request, ipv4_data=tuple(replace(data, address_space=space) for data in request.ipv4_data))
+
+
+def test_an_endpoint_that_was_given_up_goes_with_its_address(world: World) -> None:
+    """The engine gave up a DeleteEndpoint; its port and address are free for the next container."""
+    world.driver.create_network(rq.network())
+    world.driver.create_endpoint(rq.endpoint())
+    world.driver.program_external_connectivity(rq.program(8080))
+    world.driver.create_endpoint(replace(rq.endpoint(), endpoint_id=SECOND))
+    world.bury()
+
+    assert [item.record.id for item in world.store.list(Endpoint)] == [SECOND]
+    assert not world.kernel.link_exists(host_link_name(rq.ENDPOINT_ID))
+    assert not world.sockets.taken
+
+
+def test_an_endpoint_in_a_container_stays(world: World) -> None:
+    """Its other end is not on the host, so a container has it, whatever the address manager says."""
+    world.driver.create_network(rq.network())
+    world.driver.create_endpoint(rq.endpoint())
+    del world.kernel.by_name[container_link_name(rq.ENDPOINT_ID)]
+    world.driver.create_endpoint(replace(rq.endpoint(), endpoint_id=SECOND))
+
+    assert len(world.store.list(Endpoint)) == 2
+
+
+def test_an_address_that_was_given_back_proves_nothing(world: World) -> None:
+    """Containers come and go with the same address."""
+    world.driver.create_network(rq.network())
+    for endpoint in (rq.ENDPOINT_ID, SECOND):
+        world.driver.create_endpoint(replace(rq.endpoint(), endpoint_id=endpoint))
+        world.driver.delete_endpoint(replace(rq.ENDPOINT, endpoint_id=endpoint))
+    world.bury()
+
+    assert world.store.list(Endpoint) == []
+
+
+def test_a_network_that_was_given_up_goes_with_its_subnet(world: World) -> None:
+    """The engine gave up a CreateNetwork; the user's second attempt has the same subnet and another id."""
+    world.driver.create_network(network())
+    world.driver.create_endpoint(rq.endpoint())
+    world.driver.create_network(network(rq.OTHER_ID))
+    world.bury()
+
+    assert [item.record.id for item in world.store.list(Network)] == [rq.OTHER_ID]
+    assert [link.name for link in world.kernel.links()] == ["pn-b2b2b2b2b2b2"]
+
+
+def test_a_network_with_a_container_is_not_taken_for_dead(world: World) -> None:
+    """The subnet is refused, as for any two networks."""
+    world.driver.create_network(network())
+    world.driver.create_endpoint(rq.endpoint())
+    del world.kernel.by_name[container_link_name(rq.ENDPOINT_ID)]
+
+    with pytest.raises(Conflict, match="overlaps"):
+        world.driver.create_network(network(rq.OTHER_ID))
+
+
+@pytest.mark.parametrize(("first", "second"), [("", ""), ("dhcp", "dhcp"), ("LocalDefault", "pynet-local")])
+def test_only_an_address_manager_that_keeps_subnets_apart_proves_anything(
+    world: World, first: str, second: str
+) -> None:
+    """Two managers, or one that nobody knows, may give out the same subnet."""
+    world.driver.create_network(network(space=first))
+
+    with pytest.raises(Conflict, match="overlaps"):
+        world.driver.create_network(network(rq.OTHER_ID, second))
+
+
+def test_addresses_are_known_after_a_restart(world: World) -> None:
+    """What an earlier run left in the store counts too."""
+    world.driver.create_network(rq.network())
+    world.driver.create_endpoint(rq.endpoint())
+    again = World(world.kernel, world.nft, world.failing_store)
+    again.driver.create_endpoint(replace(rq.endpoint(), endpoint_id=SECOND))
+
+    assert [item.record.id for item in again.store.list(Endpoint)] == [SECOND]

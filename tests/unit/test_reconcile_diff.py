@@ -1,0 +1,147 @@
+"""Desired against actual, without a kernel: what is found, and what is none of pynet's business."""
+
+from dataclasses import replace
+from ipaddress import IPv4Address, ip_interface
+from typing import Any
+
+import pytest
+
+from netlink.dump import Link
+from plugin.reconcile.diff import differences, orphans
+from plugin.reconcile.findings import (
+    AddressMissing,
+    EndpointLost,
+    Finding,
+    LinkChanged,
+    LinkDetached,
+    LinkDown,
+    LinkForeign,
+    LinkMissing,
+    OrphanLink,
+    PortNotHeld,
+    SettingChanged,
+)
+from plugin.reconcile.owner import Owner
+from plugin.reconcile.state import Actual, Desired, WantedLink, WantedPort, WantedSetting
+
+ME, MAC, GATEWAY = Owner("pynet"), "02:00:00:00:00:01", ip_interface("10.9.0.1/24")
+LOCAL = ip_interface("fe80::ff:fe00:1/64")
+PLACE = (6, IPv4Address("0.0.0.0"), 8080)
+BRIDGE = Link(1, "pn-a", "bridge", mac=MAC, mtu=1400, alias="pynet/network/a", up=True, running=True)
+PORT = Link(2, "pnhe", "veth", mtu=1400, master=1, alias="pynet/endpoint/e", up=True)
+DESIRED = Desired(
+    "a",
+    links=(
+        WantedLink("pn-a", "bridge", "pynet/network/a", MAC, 1400),
+        WantedLink("pnhe", "veth", "pynet/endpoint/e", mtu=1400, master="pn-a", endpoint="e"),
+    ),
+    addresses=(("pn-a", GATEWAY), ("pn-a", LOCAL)),
+    settings=(WantedSetting("ip_forward", "1"), WantedSetting("conf/pn-a/accept_ra", "0", "pn-a")),
+    ports=(WantedPort("e", PLACE),),
+)
+RIGHT = Actual(
+    links={"pn-a": BRIDGE, "pnhe": PORT},
+    addresses={("pn-a", GATEWAY), ("pn-a", ip_interface("fe80::1/64")), ("pn-a", ip_interface("10.9.0.77/24"))},
+    settings={"ip_forward": "1", "conf/pn-a/accept_ra": "0"},
+    held={PLACE},
+)
+
+
+def links(**changed: Link | None) -> Actual:
+    """What is right, but for some links; None for one that is gone."""
+    found = {"pn-a": BRIDGE, "pnhe": PORT} | {link.name: link for link in changed.values() if link}
+    gone = {"bridge": "pn-a", "port": "pnhe"}
+    absent = {gone[which] for which, link in changed.items() if link is None}
+    return replace(RIGHT, links={name: link for name, link in found.items() if name not in absent})
+
+
+CASES: dict[str, tuple[Actual, list[Finding]]] = {
+    "nothing": (RIGHT, []),
+    "no bridge": (links(bridge=None), [LinkMissing("a", "pn-a"), LinkDetached("a", "pnhe", "pn-a")]),
+    "no port": (links(port=None), [EndpointLost("a", "e", "pnhe")]),
+    "nothing at all": (Actual(), [LinkMissing("a", "pn-a"), EndpointLost("a", "e", "pnhe")]),
+    "another kind": (links(bridge=replace(BRIDGE, kind="dummy")), [LinkForeign("a", "pn-a", "dummy", "bridge")]),
+    "pulled out": (links(port=replace(PORT, master=0)), [LinkDetached("a", "pnhe", "pn-a")]),
+    "down": (links(port=replace(PORT, up=False)), [LinkDown("a", "pnhe")]),
+    "alias": (links(bridge=replace(BRIDGE, alias="x")), [LinkChanged("a", "pn-a", "alias", "x", "pynet/network/a")]),
+    "MAC": (links(bridge=replace(BRIDGE, mac="02::2")), [LinkChanged("a", "pn-a", "MAC", "02::2", MAC)]),
+    "MTU": (links(port=replace(PORT, mtu=1300)), [LinkChanged("a", "pnhe", "MTU", "1300", "1400")]),
+    "MTU of bridge": (links(bridge=replace(BRIDGE, mtu=1300)), [LinkChanged("a", "pn-a", "MTU", "1300", "1400")]),
+    "no gateway": (
+        replace(RIGHT, addresses={("pn-a", LOCAL), ("lan", GATEWAY)}),
+        [AddressMissing("a", "pn-a", GATEWAY)],
+    ),
+    "no link-local": (replace(RIGHT, addresses={("pn-a", GATEWAY)}), [AddressMissing("a", "pn-a", LOCAL)]),
+    "no forwarding": (
+        replace(RIGHT, settings={**RIGHT.settings, "ip_forward": "0"}),
+        [SettingChanged("a", "ip_forward", "0", "1")],
+    ),
+    "switched on": (
+        replace(RIGHT, settings={**RIGHT.settings, "conf/pn-a/accept_ra": "2"}),
+        [SettingChanged("a", "conf/pn-a/accept_ra", "2", "0")],
+    ),
+    "no socket": (replace(RIGHT, held=()), [PortNotHeld("a", "e", "tcp", *PLACE[1:])]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_difference_is_a_finding(case: str) -> None:
+    """One fact that is wrong is one finding; a link that is missing is made with all that belongs to it."""
+    actual, expected = CASES[case]
+    if case == "nothing at all":
+        expected = [*expected, SettingChanged("a", "ip_forward", "", "1")]
+
+    assert differences(DESIRED, actual) == expected
+
+
+@pytest.mark.parametrize(
+    "bridge",
+    [
+        pytest.param({"mtu": 1500, "index": 7}, id="without a port a bridge has the kernel's MTU"),
+        pytest.param({"mtu": 1280}, id="a link of the user's in the bridge sets its MTU"),
+        pytest.param({"running": False}, id="a bridge without a carrier has no link-local address"),
+    ],
+)
+def test_what_the_kernel_or_the_user_does_is_no_drift(bridge: dict[str, Any]) -> None:
+    """Otherwise a repair would be in their way, again and again."""
+    own = replace(BRIDGE, **bridge)
+    users = Link(9, "lan0", master=1, up=True)
+    addresses = {("pn-a", GATEWAY)} | ({("pn-a", LOCAL)} if own.running else set())
+    desired = replace(DESIRED, links=DESIRED.links[:1], ports=())
+
+    assert differences(desired, replace(RIGHT, links={"pn-a": own, "lan0": users}, addresses=addresses)) == []
+
+
+def test_of_an_adopted_bridge_only_being_up_matters() -> None:
+    """Alias, MAC and MTU are its owner's."""
+    theirs = replace(BRIDGE, alias="", mac="02::9", mtu=9000, up=False)
+    desired = Desired("a", links=(WantedLink("pn-a", "bridge", "pynet/network/a", MAC, 1400, adopted=True),))
+
+    assert differences(desired, Actual(links={"pn-a": theirs})) == [LinkDown("a", "pn-a")]
+
+
+@pytest.mark.parametrize("unnamed", [True, False])
+def test_orphans_are_links_that_this_pynet_made(unnamed: bool) -> None:
+    """By alias, and after a crash by link group; a name alone proves nothing."""
+    half_made = Link(4, "pn-half", "bridge", group=ME.group)
+    found = [
+        Link(1, "pn-dead", "bridge", alias="pynet/network/dead"),
+        Link(2, "pn-known", "bridge", alias="pynet/network/known"),
+        Link(3, "pn-other", "bridge", alias="second/network/beef", group=Owner("second").group),
+        half_made,
+        Link(5, "pn-plain", "bridge"),
+        Link(6, "pnh012345678", "veth"),
+    ]
+    expected = [OrphanLink("", "pn-dead", "pynet/network/dead")] + [OrphanLink("", "pn-half", "")] * unnamed
+
+    assert orphans(found, {"pn-known"}, ME, unnamed=unnamed) == expected
+
+
+def test_a_finding_says_what_is_and_what_is_done() -> None:
+    """Ids have the twelve characters that the user knows them by."""
+    sentence = PortNotHeld("a1" * 32, "e0" * 32, "tcp", *PLACE[1:]).sentence
+
+    assert sentence == (
+        "port 8080/tcp of 0.0.0.0, published for endpoint 'e0e0e0e0e0e0' of network 'a1a1a1a1a1a1', "
+        "is held by no socket of pynet: hold it"
+    )

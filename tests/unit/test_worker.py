@@ -1,0 +1,32 @@
+"""When a request is whole: the server's loop decides it before a thread is taken."""
+
+from itertools import pairwise
+from typing import Any, cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli.worker import Incoming
+from handlers.limits import LARGEST_BODY
+
+HEADS = {
+    "length": "POST /x HTTP/1.1\r\nHost: \r\nCONTENT-length: \t5 \r\nX: Content-Length: 9\r\n\r\n",
+    "chunks": "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n",
+    "none": "GET /x HTTP/1.1\r\n\r\n",
+    "too much": f"POST /x HTTP/1.1\r\nContent-Length: {LARGEST_BODY + 1}\r\n\r\n",
+}
+BODIES = {"length": "abcde", "chunks": "0\r\n\r\n", "none": "", "too much": ""}
+
+
+@given(st.sampled_from(sorted(HEADS)), st.lists(st.integers(1, 90)))
+def test_a_request_is_whole_at_its_last_byte_however_it_is_cut(name: str, cuts: list[int]) -> None:
+    """Not before it, not after it, whatever pieces it comes in."""
+    data = (HEADS[name] + BODIES[name]).encode()
+    incoming = Incoming(cast("Any", None), 0.0)
+    edges = sorted({0, len(data) - 1, len(data), *(cut for cut in cuts if cut < len(data))})
+    for start, end in pairwise(edges):
+        assert not incoming.complete
+        incoming.add(data[start:end])
+
+    assert incoming.complete
+    assert incoming.data == data
