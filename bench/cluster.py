@@ -134,9 +134,7 @@ def _write(store: ClusterStore) -> Iterator[tuple[str, float]]:
 
 
 def _pid(server: StoreServer) -> object:
-    if isinstance(server, Etcd):
-        return server.servers[0].pid
-    return server.server.pid if isinstance(server, ZooKeeper) else "self"
+    return server.servers[0].pid if isinstance(server, Etcd | ZooKeeper) else "self"
 
 
 def main() -> None:

@@ -71,6 +71,8 @@ class Echo:
                         self._answer(event)
             except PynetError as error:
                 log.debug("questions not heard", error=str(error))
+            except Exception:
+                log.exception("questions not heard")
             self._stopped.wait(RETRY)
 
     def _answer(self, event: Event) -> None:

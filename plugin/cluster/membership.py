@@ -78,7 +78,14 @@ class Membership:
                 self._wake.clear()
                 self._stopped.wait(RETRY)
             if not self._stopped.is_set():
-                self.beat()
+                self._try()
+
+    def _try(self) -> None:
+        try:
+            self.beat()
+        except Exception:
+            self.available = False
+            log.exception("lease not renewed")
 
 
 @dataclass(frozen=True, slots=True)

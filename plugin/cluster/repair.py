@@ -1,7 +1,7 @@
 """Brings what a host holds in line between its own store and the cluster's: at start, and after either was away."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from plugin.cluster.host_records import Attempt, ClusterLease, PoolUse
 from plugin.cluster.outbox import Outbox
 from plugin.cluster.pools import SharedPools, Wish, network_of
 from plugin.errors import Conflict
-from plugin.store.base import ABSENT, ClusterStore, Put, Remove, Store, StoreAway, StoreConflict
+from plugin.store.base import ABSENT, ClusterStore, Put, R, Remove, Store, StoreAway, StoreConflict
 
 log = structlog.get_logger()
 
@@ -101,7 +101,7 @@ class Repair:
             self._outbox.take_back(use)
 
     def _claim_leases(self) -> None:
-        known = {item.record.key: item.record for item in self._shared.list(ClusterLease)}
+        known = {record.key: record for record in self._shared_records(ClusterLease)}
         for item in self._local.list(ClusterLease):
             lease = item.record
             other = known.get(lease.key)
@@ -122,9 +122,16 @@ class Repair:
         found = self._local.get(type(record), record.key)
         return found is not None and found.record == record
 
+    def _shared_records(self, kind: type[R]) -> Sequence[R]:
+        """Return what the cluster store has of a kind; of leases only those of pools that this host uses."""
+        prefixes = {""}
+        if kind is ClusterLease:
+            prefixes = {f"{item.record.pool_id}#" for item in self._local.list(PoolUse)}
+        return [item.record for prefix in prefixes for item in self._shared.list(kind, prefix)]
+
     def _note(self, kind: type[PoolUse] | type[ClusterLease]) -> None:
         """In this order: what is written after the first listing is not in it, and what is done is in the last."""
-        theirs = [item.record for item in self._shared.list(kind) if item.record.host == self._host]
+        theirs = [record for record in self._shared_records(kind) if record.host == self._host]
         with self._guard:
             passing = self._tokens | {item.record.token for item in self._local.list(Attempt)}
         leaving = {queued.record_key for queued in self._outbox.pending}

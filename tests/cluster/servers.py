@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -79,6 +80,7 @@ class Server:
         """Let it accept connections and answer nothing."""
         assert self._process
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)  # all its threads
 
     def thaw(self) -> None:
         """Let it go on."""
@@ -116,44 +118,75 @@ class Etcd:
             server.kill()
 
     @property
+    def leader(self) -> Server:
+        """The server that leads the others."""
+        for server in self.servers:
+            request = urllib.request.Request(f"http://127.0.0.1:{server.port}/v3/maintenance/status", b"{}")
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                status = json.load(answer)
+            if status["header"]["member_id"] == status["leader"]:
+                return server
+        raise AssertionError("no server says that it leads")
+
+    @property
     def url(self) -> str:
         """PYNET_STORE without a prefix."""
         return "etcd://" + ",".join(f"127.0.0.1:{server.port}" for server in self.servers)
 
 
 class ZooKeeper:
-    """A ZooKeeper of one server, from Debian's package without its start script."""
+    """A ZooKeeper of one or three servers, from Debian's package without its start script."""
 
-    def __init__(self, folder: Path) -> None:
-        (port,) = free_ports(1)
-        config = folder / "zoo.cfg"
-        config.write_text(
-            f"tickTime=500\nmaxSessionTimeout=60000\ndataDir={folder}/data\nclientPort={port}\nclientPortAddress=127.0.0.1\n"
-            "admin.enableServer=false\nforceSync=no\nmaxClientCnxns=0\n4lw.commands.whitelist=*\n"
-        )
-        main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
-        argv = ["java", "-Xmx128m", "-Dzookeeper.log.dir=" + str(folder), "-cp", CLASSES, main, str(config)]
-        self.server = Server(argv, port, folder / "zookeeper.log")
+    def __init__(self, folder: Path, size: int = 1) -> None:
+        clients, peers, votes = (free_ports(size) for _ in range(3))
+        numbered = enumerate(zip(peers, votes, strict=True), 1)
+        ensemble = "".join(f"server.{number}=127.0.0.1:{peer}:{vote}\n" for number, (peer, vote) in numbered)
+        self.servers = []
+        for number, port in enumerate(clients, 1):
+            data = folder / str(number)
+            data.mkdir()
+            (data / "myid").write_text(str(number))
+            config = folder / f"{number}.cfg"
+            config.write_text(
+                f"tickTime=500\nmaxSessionTimeout=60000\ndataDir={data}\nclientPort={port}\nforceSync=no\n"
+                "clientPortAddress=127.0.0.1\nadmin.enableServer=false\nmaxClientCnxns=0\ninitLimit=20\nsyncLimit=8\n"
+                f"4lw.commands.whitelist=*\n{ensemble if size > 1 else ''}"
+            )
+            main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
+            argv = ["java", "-Xmx128m", f"-Dzookeeper.log.dir={folder}", "-cp", CLASSES, main, str(config)]
+            self.servers.append(Server(argv, port, folder / f"{number}.log"))
 
     def start(self) -> None:
-        """Start the server and wait until it serves: it accepts connections before."""
-        self.server.start()
-        wait_until(self._serves, f"ZooKeeper on port {self.server.port} to serve", 60)
-
-    def _serves(self) -> bool:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.server.port), timeout=5) as sock:
-            sock.sendall(b"srvr")
-            return b"Mode: " in b"".join(iter(lambda: sock.recv(4096), b""))
-        return False
+        """Start the servers and wait until they serve: they accept connections before."""
+        for server in self.servers:
+            server.launch()
+        for server in self.servers:
+            wait_until(lambda port=server.port: _mode(port) != "", f"ZooKeeper on port {server.port}", 60)  # type: ignore[misc]
 
     def kill(self) -> None:
-        """End the server."""
-        self.server.kill()
+        """End all servers."""
+        for server in self.servers:
+            server.kill()
+
+    @property
+    def leader(self) -> Server:
+        """The server that leads the others."""
+        (leader,) = [server for server in self.servers if _mode(server.port) == "leader"]
+        return leader
 
     @property
     def url(self) -> str:
         """PYNET_STORE without a prefix."""
-        return f"zookeeper://127.0.0.1:{self.server.port}"
+        return "zookeeper://" + ",".join(f"127.0.0.1:{server.port}" for server in self.servers)
+
+
+def _mode(port: int) -> str:
+    """Return what a ZooKeeper says it is (leader, follower, standalone), nothing while it does not serve."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+        sock.sendall(b"srvr")
+        answer = b"".join(iter(lambda: sock.recv(4096), b"")).decode()
+        return answer.partition("Mode: ")[2].partition("\n")[0]
+    return ""
 
 
 class Consul:

@@ -92,10 +92,8 @@ def collect(store: ClusterStore, kind: type[Tombstone] | type[ClusterHost]) -> t
 
 def only(server: StoreServer) -> Server:
     """Return the one process of a server."""
-    if isinstance(server, Etcd):
-        return server.servers[0]
-    assert isinstance(server, ZooKeeper)
-    return server.server
+    assert isinstance(server, Etcd | ZooKeeper)
+    return server.servers[0]
 
 
 def test_a_host_vanishes_by_itself_and_comes_back(opener: Opener) -> None:
@@ -209,28 +207,23 @@ def test_a_watch_behind_a_compaction_tells_the_difference(etcd: Etcd, opened: Op
     watch.end()
 
 
-def test_one_of_three_servers_dies(three: Etcd, opened: Opened) -> None:
+@pytest.mark.parametrize("kind", [Etcd, ZooKeeper])
+def test_one_of_three_servers_dies(kind: type[Etcd | ZooKeeper], tmp_path: Path, opened: Opened) -> None:
     """While the leader is killed no write fails and no event is lost, whichever server hosts were talking to."""
-    stores = [opened(three) for _ in range(3)]
-    watchers = [opened(three) for _ in range(3)]
-    for number, store in enumerate([*stores, *watchers]):
-        store._client.http._first = number % 3  # type: ignore[attr-defined]
-    seen = [collect(store, Tombstone)[0] for store in watchers]
-    for number in range(150):
-        if number == 50:
-            _leader(three, stores[0]).kill()
-        stores[number % 3].transact(Put(Tombstone(str(number))))
-    wait_until(lambda: all(len(events) == 150 for events in seen), "all events on all hosts", 30)
-    assert [[event.key for event in events] for events in seen] == [[str(number) for number in range(150)]] * 3
-
-
-def _leader(etcd: Etcd, store: ClusterStore) -> Server:
-    for number, server in enumerate(etcd.servers):
-        store._client.http._first = number  # type: ignore[attr-defined]
-        status, _ = store._client.ask("ask", "maintenance/status", {})  # type: ignore[attr-defined]
-        if status["header"]["member_id"] == status["leader"]:
-            return server
-    raise AssertionError("no server says that it leads")
+    with running(kind(tmp_path, 3)) as servers:
+        stores, watchers = ([opened(servers) for _ in range(3)] for _ in range(2))
+        for number, store in enumerate([*stores, *watchers]):
+            if isinstance(store, EtcdStore):
+                store._client.http._first = number % 3
+        seen = [collect(store, Tombstone)[0] for store in watchers]
+        for number in range(150):
+            if number == 50:
+                servers.leader.kill()
+            stores[number % 3].transact(Put(Tombstone(str(number))))
+        wait_until(lambda: all(len(events) == 150 for events in seen), "all events on all hosts", 30)
+        assert [[event.key for event in events] for events in seen] == [[str(number) for number in range(150)]] * 3
+        for store in [*stores, *watchers]:
+            store.close()
 
 
 def test_a_majority_that_is_gone_is_a_sentence(three: Etcd, opened: Opened) -> None:

@@ -30,13 +30,12 @@ IDLE = 8  # connections that are kept for later
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked; ``body`` is written as JSON. ``timeout`` is for one attempt, 0 for ``ANSWER``."""
+    """What is asked; ``body`` is written as JSON."""
 
     method: str
     path: str
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    timeout: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class HttpEndpoints:
             StoreAway: none did; the text says what each one did instead.
             Failed: the store is closed.
         """
-        until = deadline((AFTER_FAILURE if self._failed else OPERATION) + request.timeout)
+        until = deadline(AFTER_FAILURE if self._failed else OPERATION)
         reasons: dict[str, str] = {}
         repeated, pause = False, PAUSE
         while True:
@@ -134,7 +133,7 @@ class HttpEndpoints:
         try:
             connection = self._take(number) or self.connect(number, min(CONNECT, left))
             sent = True
-            answer = _exchange(connection, request, min(request.timeout or ANSWER, left))
+            answer = _exchange(connection, request, min(ANSWER, left))
         except (OSError, http.client.HTTPException) as error:
             reasons[f"{host}:{port}"] = _reason(error)
             self._drop_idle(number)  # a server that went away took them all with it

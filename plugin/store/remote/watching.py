@@ -105,5 +105,7 @@ def _run(watch: Watch, follow: Callable[[], object]) -> None:
         except PynetError as error:
             if not watch.ended:
                 log.debug("watch interrupted", error=str(error))
+        except Exception:
+            log.exception("watch interrupted")
         watch.pause(pause)
         pause = min(2 * pause, BACK_OFF[1])

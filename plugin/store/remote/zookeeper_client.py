@@ -120,6 +120,10 @@ class Session:
             raise self._away(action, "no answer in time") from error
         except (zk.NoAuthError, zk.AuthFailedError, zk.InvalidACLError) as error:
             raise Failed(f"{action} store '{self.address}': it refused: {type(error).__name__}") from error
+        except AWAY:
+            raise
+        except zk.KazooException as error:
+            raise Failed(f"{action} store '{self.address}': {type(error).__name__}: {error}") from error
         self._failed = False
         return value
 
