@@ -30,7 +30,7 @@ from tests.unit import requests as rq
 
 T = TypeVar("T")
 FRAMES = str(Path(__file__).with_name("frames.py"))
-SOON = 5.0  # seconds within which a change must be seen by other hosts
+SOON = 10.0  # seconds within which a change must be seen by other hosts
 
 
 class AtOnce:
