@@ -61,9 +61,9 @@ def cluster_status(context: click.Context, *, machine: bool) -> None:
     context.exit(1 if found.problems else 0)
 
 
-@cluster.command()
+@cluster.command("forget")
 @click.argument("host")
-def forget(host: str) -> None:
+def cluster_forget(host: str) -> None:
     """Free the addresses of HOST, a name or an id, which is dead and does not come back."""
     import os
 

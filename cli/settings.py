@@ -37,21 +37,6 @@ POOLS = Option(
     "10.200.0.0/13:24,172.24.0.0/13:24 (2,048 pools each) or a /48 of this host's own in /64s",
 )
 
-DOCKER_SOCKET = Option(
-    "PYNET_DOCKER_SOCKET",
-    lambda text: Path(text) if text else None,
-    None,
-    "a path",
-    "socket of the Docker Engine, to find what it forgot without saying so after a crash; without it nobody asks",
-)
-DOCKER_GRACE = Option(
-    "PYNET_DOCKER_GRACE",
-    integer(1, 86400),
-    60,
-    "a number of seconds from 1 to 86400",
-    "how long a network or an endpoint must be unknown to the engine before it is removed",
-)
-
 
 def _path(text: str) -> Path | None:
     return Path(text) if text else None
@@ -81,6 +66,22 @@ ADVERTISE = Option(
 )
 
 CLUSTER_SETTINGS = (STORE, STORE_CA, STORE_CERT, STORE_KEY, STORE_USER, STORE_PASSWORD_FILE, ADVERTISE)
+
+DOCKER_SOCKET = Option(
+    "PYNET_DOCKER_SOCKET",
+    lambda text: Path(text) if text else None,
+    None,
+    "a path",
+    "socket of the Docker Engine, to find what it forgot without saying so after a crash; without it nobody asks",
+)
+DOCKER_GRACE = Option(
+    "PYNET_DOCKER_GRACE",
+    integer(1, 86400),
+    60,
+    "a number of seconds from 1 to 86400",
+    "how long a network or an endpoint must be unknown to the engine before it is removed",
+)
+
 SETTINGS: tuple[Option[Any], ...] = (
     SOCKET,
     STATE_DIR,

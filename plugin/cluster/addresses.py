@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from netlink.errors import KernelError
+from plugin.attempt import commit
 from plugin.cluster.host_records import Attempt, ClusterHost, ClusterLease, KnownHost, PoolGateway, PoolUse
 from plugin.cluster.outbox import Outbox
 from plugin.cluster.pools import SharedPools, Wish, check_clear, network_of, shared_pool_id
@@ -39,6 +40,7 @@ from plugin.options import Option, network_name, read_options
 from plugin.ports import HostNetworks
 from plugin.store.base import ABSENT, Put, Remove, StoreConflict
 from plugin.store.remote.patience import deadline, within
+from plugin.undo import Undo
 
 SPACE = "pynet-cluster"  # begins the ids of pools that the cluster shares
 PATIENCE = 4.0  # seconds for a request: a join that cannot reach the cluster store fails within five
@@ -98,6 +100,9 @@ class ClusterAddresses:
         with within(PATIENCE), self.repair.attempt(token, PoolUse):
             use = self._pools.use(wish, make_use, choose)
             self._local.transact(Put(use), Remove(Attempt, token))
+        with Undo() as undo:
+            undo.push(self.release_pool, ReleasePool(_engine_id(use)))
+            commit()
         return PoolReply(pool_id=_engine_id(use), pool=use.subnet)
 
     def release_pool(self, request: ReleasePool) -> None:
@@ -155,6 +160,9 @@ class ClusterAddresses:
                 with self.repair.attempt(lease.token, ClusterLease):
                     lease_it = self._lease_any if request.address is None else self._lease_one
                     address = lease_it(use, lease)
+        with Undo() as undo:
+            undo.push(self.release_address, ReleaseAddress(request.pool_id, address))
+            commit()
         return AddressReply(with_prefix(address, use.subnet))
 
     def release_address(self, request: ReleaseAddress) -> None:
