@@ -18,7 +18,7 @@ test: setup  ## every ring of tests; without root unit and contract only (ARGS="
 
 test-cluster: setup  ## the faults of half a minute, on three hosts with real engines
 	@tools/setup.sh --servers
-	$(VENV)/bin/python -m pytest -s tests/cluster/overlay tests/cluster/overlay/long_faults.py $(ARGS)
+	$(VENV)/bin/python -m pytest -s -o "python_files=test_*.py long_*.py" tests/cluster/overlay $(ARGS)
 
 check: setup  ## look: format, lint, types, import order
 	$(VENV)/bin/ruff format --check .

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from tests.cluster.overlay.underlay import LINK, Underlay
 from tests.engine.lab import image, service
@@ -74,6 +74,7 @@ class Node:
     pynet: service.Plugin
     address: str
     boxes: list[Box] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)  # also of containers that did not start
 
     def create(self, name: str, *arguments: str, ipam: bool = True) -> None:
         """Create the overlay network ``name`` on this host, known by the same name in the cluster."""
@@ -84,12 +85,13 @@ class Node:
     def run(self, network: str, *arguments: str) -> Box:
         """Start a container on a network."""
         name = f"box{next(_numbers)}"
+        self.names.append(name)
         self.host.docker("run", "-d", "--name", name, *QUICK, "--network", network, *arguments, image.NAME)
         return self.adopt(name, network)
 
     def adopt(self, name: str, network: str) -> Box:
         """Return a container that runs."""
-        state: dict[str, Any] = self.host.api.call("GET", f"/containers/{name}/json")
+        state = self.host.docker.inspect("container", name)
         place = state["NetworkSettings"]["Networks"][network]
         box = Box(name, self.host, place["IPAddress"], place["GlobalIPv6Address"], state["State"]["Pid"])
         self.boxes.append(box)
@@ -99,6 +101,14 @@ class Node:
         """Remove a container."""
         self.host.docker("rm", "-f", box.name)
         self.boxes.remove(box)
+        self.names.remove(box.name)
+
+    def clear(self) -> None:
+        """Remove all containers."""
+        while self.names:
+            self.host.docker("rm", "-f", self.names[-1])
+            self.names.pop()
+        self.boxes.clear()
 
     def links(self, network: str) -> tuple[str, str]:
         """Return the names of the bridge and of the tunnel of a network."""
@@ -143,8 +153,7 @@ class Cluster:
     def remove(self, name: str) -> None:
         """Remove the containers of every node, and a network."""
         for node in self.nodes:
-            for box in list(node.boxes):
-                node.remove(box)
+            node.clear()
             node.host.docker("network", "rm", name)
 
     def settled(self, name: str) -> bool:

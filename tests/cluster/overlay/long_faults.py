@@ -120,8 +120,7 @@ def test_an_engine_is_killed(blue: Cluster) -> None:
 
     assert nothing_lost(lost)
     node.host.start_engine("--live-restore")
-    node.host.docker("rm", "-f", *(box.name for box in node.boxes))
-    node.boxes.clear()
+    node.clear()
     node.run("blue")
     blue.wait("blue", 20)
 
@@ -192,7 +191,6 @@ def test_a_small_subnet_is_exhausted_exactly(cluster: Cluster, hosts: int) -> No
         assert len({box.ip for node in nodes for box in node.boxes}) == 13
     finally:
         for node in nodes:
-            for box in list(node.boxes):
-                node.remove(box)
+            node.clear()
             node.host.docker("container", "prune", "-f")
             node.host.docker("network", "rm", "small")

@@ -95,8 +95,7 @@ def test_hosts_with_ranges_of_their_own_share_a_network(cluster: Cluster) -> Non
         assert f"address {two.ip} of network 'plain' belongs to endpoint" in complaint
     finally:
         for node in nodes:
-            for box in list(node.boxes):
-                node.remove(box)
+            node.clear()
             node.host.docker("network", "rm", "plain")
 
 
