@@ -20,6 +20,10 @@ test-managed: setup  ## the engine ring with the managed plugin in the place of 
 	@tools/plugin.sh fetch
 	PYNET_FORM=managed $(VENV)/bin/python -m pytest tests/engine $(ARGS)
 
+test-cluster: setup  ## the faults of half a minute, on three hosts with real engines
+	@tools/setup.sh --servers
+	$(VENV)/bin/python -m pytest -s -o "python_files=test_*.py long_*.py" tests/cluster/overlay $(ARGS)
+
 check: setup  ## look: format, lint, types, import order
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
@@ -39,6 +43,10 @@ bench: setup  ## bridge, pynet and the floor side by side (ENGINES="20.10 28.5" 
 bench-cluster: setup  ## what a cluster store costs as hosts and endpoints grow (STORES="etcd zookeeper")
 	@tools/setup.sh --servers
 	$(VENV)/bin/python -m bench.cluster $(or $(STORES),etcd)
+
+bench-overlay: setup  ## how soon a container on another host is reached, and what VXLAN carries (ROUNDS=20)
+	@tools/setup.sh --servers
+	$(VENV)/bin/python -m bench.overlay
 
 torture: setup  ## kill pynet at every step, below twenty containers, and let 500 networks come and go (15 minutes)
 	$(VENV)/bin/python -m tests.torture $(PARTS)
@@ -66,4 +74,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster
+.PHONY: setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-overlay test-cluster

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -31,10 +31,17 @@ class Cluster:
     me: ClusterHost
     outbox: Outbox
 
-    def start(self, networks: HostNetworks, supernets: Sequence[Supernet]) -> ClusterAddresses:
-        """Start the threads, and return the manager of the shared addresses."""
+    def start(
+        self, networks: HostNetworks, supernets: Sequence[Supernet], mend: Callable[[], object]
+    ) -> ClusterAddresses:
+        """Start the threads, and return the manager of the shared addresses; ``mend`` is called as its repair is."""
         addresses = ClusterAddresses(self.stores, self.me.id, self.outbox, networks, supernets)
-        Membership(self.stores.shared, self.me, self.outbox, addresses.repair).start()
+
+        def repair() -> None:
+            addresses.repair()
+            mend()
+
+        Membership(self.stores.shared, self.me, self.outbox, repair).start()
         Echo(self.stores.shared, self.me.id).start()
         return addresses
 

@@ -3,14 +3,19 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from cli.settings import Settings
+from netlink.vxlan import Vxlan
+from plugin.cluster.agreement import drop_unused_networks
+from plugin.cluster.drift import table_drift
 from plugin.cluster.forget import forget_host
 from plugin.cluster.host_records import ClusterLease, HostIdentity, Queued
 from plugin.cluster.pools import SharedPools
 from plugin.cluster.status import ClusterStatus, LocalState, cluster_status
 from plugin.errors import InvalidRequest
+from plugin.model import Network
 from plugin.store.base import ClusterStore
 from plugin.store.remote.open import open_cluster_store
 from plugin.store.sqlite import read_records
@@ -39,7 +44,21 @@ def status(settings: Settings) -> ClusterStatus:
         return LocalState(identity[0].id if identity else "", leases, len(read_records(settings.database, Queued)))
 
     with cluster_store(settings) as store:
-        return cluster_status(store, read_local)
+        found = cluster_status(store, read_local)
+        return replace(found, problems=(*found.problems, *_table_drift(settings, store)))
+
+
+def _table_drift(settings: Settings, store: ClusterStore) -> Sequence[str]:
+    """Compare the tables of this host's overlay networks with the cluster store."""
+    if not settings.database.exists():
+        return []
+    identity = read_records(settings.database, HostIdentity)
+    networks = read_records(settings.database, Network)
+    tunnels = Vxlan()
+    try:
+        return table_drift(store, networks, tunnels, identity[0].id) if identity else []
+    finally:
+        tunnels.close()
 
 
 def forget(settings: Settings, host: str) -> str:
@@ -47,6 +66,7 @@ def forget(settings: Settings, host: str) -> str:
     with cluster_store(settings) as store:
         removed = forget_host(store, host)
         SharedPools(store).drop_unused()
+        drop_unused_networks(store)
     addresses, uses = removed.get(ClusterLease.kind, 0), removed.get("cluster-pool-use", 0)
     return f"host '{host}' is forgotten: {addresses} addresses and {uses} uses of pools are free"
 

@@ -11,6 +11,7 @@ from flask import Flask
 
 from cli.cluster import open_cluster
 from cli.engine import Engine
+from cli.overlay import share, start
 from cli.settings import Settings
 from handlers.app import create_app
 from netlink.conntrack import Conntrack
@@ -32,8 +33,11 @@ from plugin.ipam.supernets import parse_supernets
 from plugin.ipam_driver import Ipam
 from plugin.kinds import KINDS
 from plugin.locks import Locks
+from plugin.model import Network
 from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
+from plugin.modes.hostbridge import HostBridge
+from plugin.modes.overlay import OverlayMode
 from plugin.ports import Kernel as KernelPort
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
@@ -78,7 +82,10 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     firewall = Firewall(nft, settings.name, locks=locks)
     host = HostSettings(kernel, store, locks)
     reaper = Reaper(kernel, firewall, store, locks)
-    modes: dict[str, Mode] = {"bridge": BridgeMode(kernel, firewall, host, settings.name)}
+    cluster = open_cluster(settings, store, kernel)
+    shared = share(kernel, store, locks, cluster)
+    overlay = OverlayMode(HostBridge(kernel, firewall, host, settings.name), kernel, shared, settings.name)
+    modes: dict[str, Mode] = {"bridge": BridgeMode(kernel, firewall, host, settings.name), "overlay": overlay}
     sockets, conntrack = dress("sockets", Sockets(Relay())), dress("conntrack", Conntrack())
     publisher = Publisher(kernel, sockets, firewall, conntrack)
     parts = Parts(kernel, store, firewall, host, publisher, reaper, modes, locks)
@@ -91,10 +98,10 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     driver = Driver(store=store, modes=modes, settings=host, reaper=reaper, publisher=publisher, locks=locks)
     networks = HostNetworks()
     ipam = Ipam(store, networks, supernets, reaper.debts)
+    start(shared, overlay, (item.record for item in store.list(Network)))
+    addresses = cluster.start(networks, supernets, shared.own.mend) if cluster else None
     if settings.docker_socket:
         Collector(Engine(settings.docker_socket), driver, ipam, store, settings.docker_grace).start()
-    cluster = open_cluster(settings, store, kernel)
-    addresses = cluster.start(networks, supernets) if cluster else None
     app = create_app(driver, IpamRouter(ipam, addresses), reconciler, Workers(most=2 * settings.threads))
     app.extensions[AT_END] = partial(_tidy, reaper, firewall)
     return app

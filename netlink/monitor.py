@@ -24,8 +24,8 @@ SOL_NETLINK, NETLINK_ADD_MEMBERSHIP = 270, 1
 LINKS, RULES, OWN = "links", "rules", "own"
 GATHER = 0.03  # seconds to let messages gather: a creation makes a dozen, and reading each at once would slow it down
 FORWARDING = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
-_OWN = (b"pn-", b"pnh")  # beginnings of the names of pynet's bridges and ports
-_OWN_NAME = re.compile(rb"(pn-|pnh)[0-9a-f]{12}\0")
+_OWN = (b"pn-", b"pnh", b"pnv")  # beginnings of the names of pynet's bridges and ports
+_OWN_NAME = re.compile(rb"(pn-|pnh|pnv)[0-9a-f]{12}\0")
 _BRIDGE = b"bridge\0"  # IFLA_INFO_KIND of a bridge, IFLA_INFO_SLAVE_KIND of its ports
 
 

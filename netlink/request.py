@@ -7,7 +7,7 @@ kernel needs 0.15; an alias 0.35 and 0.02; an address 0.44 and 0.02; a veth pair
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Interface, IPv6Interface
 
@@ -45,6 +45,7 @@ RTM_NEWLINK, RTM_SETLINK, RTM_NEWADDR = 16, 19, 20  # linux/rtnetlink.h
 AF_BRIDGE, IFLA_PROTINFO, IFLA_BRPORT_MODE, NLA_F_NESTED = 7, 12, 4, 0x8000  # linux/if_link.h, linux/netlink.h
 IFLA_INFO_DATA, VETH_INFO_PEER = 2, 1
 IFA_FLAGS, IFA_F_NODAD = 8, 0x02  # linux/if_addr.h
+TOGETHER = 64  # requests in one datagram: their answers must fit into the socket's buffer
 _NEW = NLM_F_CREATE | NLM_F_EXCL
 _UP_LINK = INFO.pack(socket.AF_UNSPEC, 0, 0, IFF_UP, IFF_UP)
 _LINK = INFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
@@ -132,6 +133,20 @@ class Requests:
         for number in answers:
             if number:
                 raise OSError(number, os.strerror(number))
+
+    def send_all(self, requests: Sequence[bytes]) -> list[int]:
+        """Send requests that ask for an acknowledgement; return one errno a request, 0 for done.
+
+        The kernel carries out a datagram of many in order, and answers each.
+        """
+        numbers: list[int] = []
+        with self._socket() as sock:
+            for start in range(0, len(requests), TOGETHER):
+                sock.send(b"".join(requests[start : start + TOGETHER]))
+                while len(numbers) < min(start + TOGETHER, len(requests)):
+                    data = sock.recv(1 << 16)
+                    numbers += [error_number(body) for kind, _, body in messages(data) if kind == NLMSG_ERROR]
+        return numbers
 
     def close(self) -> None:
         """Close the socket of this thread."""

@@ -82,7 +82,7 @@ class Claims:
 
 
 def _spans(network: Network) -> Sequence[Span]:
-    pools = (subnet.pool for subnet in network.subnets)
+    pools = (subnet.pool for subnet in network.subnets if network.on_host)
     return [(pool.version, int(pool.network_address), int(pool.broadcast_address)) for pool in pools]
 
 
@@ -101,6 +101,6 @@ def _refuse(network: Network, other: Network) -> None:
     if other.link == network.link:
         raise Conflict(f"link '{network.link}' belongs to network '{other.id[:12]}' already")
     for mine in network.subnets:
-        for theirs in other.subnets:
+        for theirs in other.subnets if other.on_host else ():
             if mine.pool.version == theirs.pool.version and mine.pool.overlaps(theirs.pool):
                 raise Conflict(f"subnet {mine.pool} overlaps subnet {theirs.pool} of network '{other.id[:12]}'")

@@ -120,7 +120,7 @@ class Driver:
             self._touch(network.id)
             known = self._store.get(Network, network.id)
             if known is not None:
-                asked = replace(known.record, owns_link=True, found=(), mac="")
+                asked = replace(known.record, owns_link=True, found=(), mac="", overlay=None)
                 _refuse_difference("network", network.id, same=asked == network)
                 return
             undo.push(self._claims.forget, network.id)

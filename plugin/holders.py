@@ -54,6 +54,8 @@ class Holders:
 
 def has_subnet_of(network: Network, other: Network) -> bool:
     """Say whether the address manager that gave ``network`` its subnets has given away those of ``other`` with them."""
+    if "overlay" in {network.mode, other.mode}:
+        return False  # hosts that share a pool give its subnet to each network of that name, and to others too
     return any(
         mine.space in EXCLUSIVE
         and mine.space == theirs.space

@@ -29,6 +29,21 @@ def container_link_name(endpoint_id: str) -> str:
     return "pnc" + endpoint_id[:ID_LENGTH]
 
 
+def vxlan_name(network_id: str) -> str:
+    """Name of the link that leads a network's frames to other hosts."""
+    return "pnv" + network_id[:ID_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """What a network that spans hosts agreed on with them: its name, VNI, UDP port, and the MTU of its containers."""
+
+    network: str
+    vni: int
+    port: int
+    mtu: int
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkSubnet:
     """A subnet of a network; ``gateway`` is None where none was reserved.
@@ -47,7 +62,8 @@ class Network:
     """A network as CreateNetwork described it, and the link that carries it.
 
     ``owns_link`` says whether pynet made the link: what it adopted it never deletes. ``found`` are the gateway
-    addresses that an adopted link had already; they stay on it too. ``mac`` is the link's.
+    addresses that an adopted link had already; they stay on it too. ``mac`` is the link's. ``overlay`` is what the
+    hosts agreed on, in mode overlay.
     """
 
     kind: ClassVar[str] = "network"
@@ -61,11 +77,17 @@ class Network:
     options: Mapping[str, str] = field(default_factory=dict)
     found: tuple[InterfaceAddress, ...] = ()
     mac: str = ""
+    overlay: Overlay | None = None
 
     @property
     def key(self) -> str:
         """The network id."""
         return self.id
+
+    @property
+    def on_host(self) -> bool:
+        """Whether the host has addresses in its subnets; one of many hosts that is internal leads nowhere else."""
+        return not (self.internal and self.mode == "overlay")
 
     def router(self, version: int) -> Address | None:
         """Address of the containers' default route for IP ``version`` (4 or 6), if there is one.

@@ -11,9 +11,11 @@ from plugin.options import (
     link_name,
     link_names,
     link_prefix,
+    network_name,
     toggle,
 )
 
+LARGEST_VNI = (1 << 24) - 1  # RFC 7348
 BRIDGE = "com.docker.network.bridge."
 NAT, UNPROTECTED, ROUTED, ISOLATED = GATEWAY_MODES = ("nat", "nat-unprotected", "routed", "isolated")
 _GATEWAY_HELP = (
@@ -23,7 +25,34 @@ _GATEWAY_HELP = (
     "`isolated`: no gateway address at all, with `--internal` only"
 )
 
-MODE = Option("pynet.mode", choice("bridge"), "bridge", "bridge", "how the network is made")
+MODE = Option(
+    "pynet.mode",
+    choice("bridge", "overlay"),
+    "bridge",
+    "bridge or overlay",
+    "how the network is made: `bridge` is of one host, `overlay` spans hosts",
+)
+NETWORK = Option(
+    "pynet.network",
+    network_name,
+    "",
+    "1 to 63 letters, digits, dots, dashes or underlines",
+    "name by which hosts know an `overlay` network: those with one name are one network",
+)
+VNI = Option(
+    "pynet.vni",
+    integer(1, LARGEST_VNI),
+    0,
+    f"a number from 1 to {LARGEST_VNI}",
+    "VXLAN network identifier of an `overlay` network; by default a free one of the cluster",
+)
+VXLAN_PORT = Option(
+    "pynet.vxlan_port",
+    integer(1, 65535),
+    4789,
+    "a number from 1 to 65535",
+    "UDP port of an `overlay` network's VXLAN",
+)
 BRIDGE_NAME = Option(
     BRIDGE + "name",
     link_name,
@@ -88,7 +117,8 @@ MTU = Option(
     integer(0, 65535),
     0,
     "a number of bytes from 0 to 65535",
-    "largest packet, on the bridge and on both ends of every endpoint; 0 leaves the kernel's 1500",
+    "largest packet, on the bridge and on both ends of every endpoint; 0 leaves the kernel's 1500, in mode `overlay` "
+    "what fits into the link to the other hosts",
 )
 LINK_PREFIX = Option(
     "com.docker.network.container_iface_prefix",
@@ -115,6 +145,9 @@ GUARD = Option(
 
 NETWORK_OPTIONS = (
     MODE,
+    NETWORK,
+    VNI,
+    VXLAN_PORT,
     PUBLISH,
     GUARD,
     BRIDGE_NAME,
@@ -130,6 +163,8 @@ NETWORK_OPTIONS = (
     MTU,
     LINK_PREFIX,
 )
+
+OVERLAY_OPTIONS = (NETWORK, VNI, VXLAN_PORT)  # those that mean nothing in other modes
 
 
 def gateway_mode(options: Values, version: int) -> str:

@@ -8,6 +8,7 @@ from netlink.dump import Link
 from netlink.holds import Hold
 from netlink.kernel import VethPair
 from netlink.setelem import ElementChange
+from netlink.vxlan import Entry, VxlanLink
 from plugin.messages import Address, Subnet
 
 
@@ -71,6 +72,22 @@ class Kernel(Protocol):
 
     def write_setting(self, path: str, value: str) -> None:
         """Set a sysctl."""
+
+
+class Tunnels(Protocol):
+    """Links to other hosts and their tables (``netlink.vxlan.Vxlan``). Every verb may raise ``KernelError``."""
+
+    def add_vxlan(self, link: VxlanLink) -> None:
+        """Make a VXLAN link in a bridge; ``Exists`` when the name or the VNI is taken."""
+
+    def change(self, bridge: str, link: str, add: Collection[Entry], delete: Collection[Entry] = ()) -> None:
+        """Add or replace entries and delete others, passing over those that are gone; ``Missing`` without the links."""
+
+    def entries(self, bridge: str, link: str) -> set[Entry]:
+        """Return what stands in the tables; ``Missing`` without the links."""
+
+    def close(self) -> None:
+        """Close what belongs to this thread."""
 
 
 class Sockets(Protocol):

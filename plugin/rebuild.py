@@ -20,7 +20,7 @@ from plugin.firewall.ruleset import FAMILIES
 from plugin.ipam.rebuild import rebuild_pools
 from plugin.ipam.supernets import Supernet
 from plugin.messages import Address, InterfaceAddress, Subnet
-from plugin.model import Endpoint, Network, NetworkSubnet, Published, Tombstone, bridge_name
+from plugin.model import Endpoint, Network, NetworkSubnet, Overlay, Published, Tombstone, bridge_name
 from plugin.network_options import (
     BRIDGE_NAME,
     GATEWAY_MODE_IPV4,
@@ -32,7 +32,9 @@ from plugin.network_options import (
     INHIBIT_IPV4,
     ISOLATED,
     MASQUERADE,
+    MODE,
     MTU,
+    NETWORK,
     ROUTED,
     TRUSTED,
     UNPROTECTED,
@@ -125,13 +127,26 @@ def _identity(link: Link, owner: str, what: str) -> str:
 
 
 def _networks(seen: Seen, links: Sequence[Link], owner: str) -> Iterator[Network]:
+    tunnels = {link.master: link for link in links if link.kind == "vxlan"}
     for link in links:
         identity = _identity(link, owner, "network")
         if identity and link.kind == "bridge":
             subnets = tuple(NetworkSubnet(address.network, address) for address in _addresses(seen, link.name))
-            yield Network(
+            network = Network(
                 identity, "bridge", link.name, subnets=subnets, mac=link.mac, options=_link_options(link, identity)
             )
+            yield _over_tunnel(network, tunnels.get(link.index), owner)
+
+
+def _over_tunnel(network: Network, tunnel: Link | None, owner: str) -> Network:
+    """Return a network that spans hosts if it has a tunnel, whose alias tells what they agreed on."""
+    words = _identity(tunnel, owner, "network").split("/") if tunnel else []
+    if tunnel is None or len(words) != 4 or words[0] != network.id:
+        return network
+    overlay = Overlay(words[1], int(words[2]), int(words[3]), tunnel.mtu)
+    options = {key: value for key, value in network.options.items() if key != MTU.key}
+    options |= {MODE.key: "overlay", NETWORK.key: overlay.network}
+    return replace(network, mode="overlay", overlay=overlay, options=options)
 
 
 def _adopted(seen: Seen, links: Sequence[Link], owner: str) -> Iterator[Network]:

@@ -18,6 +18,7 @@ from plugin.host_settings import ChangedSetting, HostSettings
 from plugin.locks import Locks
 from plugin.messages import Address
 from plugin.model import Endpoint, Network, Tombstone
+from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
@@ -297,7 +298,7 @@ class World:
         self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
         self.sockets, self.conntrack = FakeSockets(self.steps), FakeConntrack()
         self.publisher = Publisher(self.kernel, self.sockets, self.firewall, self.conntrack)
-        self.modes = {"bridge": BridgeMode(self.kernel, self.firewall, self.settings, "pynet")}
+        self.modes: dict[str, Mode] = {"bridge": BridgeMode(self.kernel, self.firewall, self.settings, "pynet")}
         parts = Parts(
             self.kernel,
             self.store,

@@ -6,7 +6,8 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 
 from plugin.firewall.ruleset import Elements
-from plugin.model import Endpoint, Network, Published, host_link_name
+from plugin.messages import Address
+from plugin.model import Endpoint, Network, Published, host_link_name, vxlan_name
 from plugin.network_options import (
     GUARD,
     ICC,
@@ -33,6 +34,8 @@ def network_elements(network: Network) -> Elements:
     found: dict[str, list[str]] = defaultdict(list, links=[link])
     if options[ICC]:
         found["inside"].append(f"{link} . {link}")
+    if network.overlay:
+        _add_tunnel(found, network, options)
     if network.internal:
         found["internal"].append(link)
         return found
@@ -56,12 +59,41 @@ def _add_family(found: dict[str, list[str]], link: str, version: int, options: V
         found["direct"].append(f"{family} . {_ICMP[version]}")
 
 
+def _add_tunnel(found: dict[str, list[str]], network: Network, options: Values) -> None:
+    """Let nobody on another host be the gateway, which every host has under the same addresses."""
+    port = f'"{vxlan_name(network.id)}"'
+    found["tunnels"].append(port)
+    if not options[ICC]:
+        found["closed"].append(port)
+    addresses = [subnet.gateway.ip for subnet in network.subnets if subnet.gateway]
+    for name, values in _ours(port, network.mac, addresses).items():
+        found[name] += values
+
+
+def _ours(port: str, mac: str, addresses: Iterable[Address]) -> Elements:
+    """Return what may not come in by ``port`` because this host has it."""
+    found: dict[str, list[str]] = defaultdict(list, ours=[f"{port} . {mac}"])
+    for address in addresses:
+        found[f"ours{address.version}"].append(f"{port} . {address}")
+        if address.version == 6:
+            found["advertised"].append(f"{port} . {int(address):#034x}")
+    return found
+
+
 def endpoint_elements(network: Network, endpoint: Endpoint) -> Elements:
     """Return what stands in the sets for the port of ``endpoint``."""
     options = read_options(NETWORK_OPTIONS, network.options)
     port = f'"{host_link_name(endpoint.id)}"'
-    closed = {} if options[ICC] else {"closed": [port], "doors": [f"{port} . {network.mac}"]}
-    return {**closed, **(_guard(port, endpoint) if options[GUARD] else {})}
+    found: dict[str, Sequence[str]] = {}
+    if not options[ICC]:
+        found |= {"closed": [port], "doors": [f"{port} . {network.mac}"]}
+    if options[GUARD]:
+        found |= _guard(port, endpoint)
+    if options[GUARD] and network.overlay:
+        addresses = [own.ip for own in (endpoint.ipv4, endpoint.ipv6) if own]
+        addresses += [link_local(endpoint.mac)] if endpoint.ipv6 else []
+        found |= _ours(f'"{vxlan_name(network.id)}"', endpoint.mac, addresses)
+    return found
 
 
 def _guard(port: str, endpoint: Endpoint) -> Elements:

@@ -18,6 +18,9 @@ reach whom and translates addresses; the one of family bridge sees frames betwee
     closed         without icc, to another MAC than the bridge's: drop, before br_netfilter translates and changes it
     forward        without icc, broadcast between two ports: drop
     guard          a frame whose MAC or addresses do not belong to the port that it comes from: drop
+    tunnel         from other hosts, with the MAC or an address of the gateway or of a container of this host: drop
+    input          from other hosts to the host itself, whose gateway every host has under the same address: drop
+    output         from the host itself to all on other hosts: drop, nobody there shall hear of this gateway
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -59,6 +62,11 @@ BRIDGE_SETS = (
     SetType("bridge", "pairs6", ("ifname", "ether_addr", *_V6)),
     # nft 1.0.6 has no name for the target of a neighbour advertisement: the 16 bytes behind the ICMPv6 header's 8.
     SetType("bridge", "targets", ("ifname", "@th,64,128")),
+    SetType("bridge", "tunnels", ("ifname",)),
+    SetType("bridge", "ours", ("ifname", "ether_addr")),
+    SetType("bridge", "ours4", ("ifname", *_V4)),
+    SetType("bridge", "ours6", ("ifname", *_V6)),
+    SetType("bridge", "advertised", ("ifname", "@th,64,128")),
 )
 
 INET_RULES = """\
@@ -118,6 +126,15 @@ BRIDGE_RULES = """\
     type filter hook prerouting priority -300; policy accept;
     iifname @closed jump closed
     iifname @guarded jump guard
+    iifname @tunnels jump tunnel
+  }
+  chain input {
+    type filter hook input priority -200; policy accept;
+    iifname @tunnels drop
+  }
+  chain output {
+    type filter hook output priority -200; policy accept;
+    oifname @tunnels ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 drop
   }
   chain forward {
     type filter hook forward priority -200; policy accept;
@@ -150,6 +167,15 @@ BRIDGE_RULES = """\
     ip6 saddr :: icmpv6 type { nd-neighbor-solicit, nd-router-solicit } accept
     ip6 saddr :: icmpv6 type { mld-listener-report, mld2-listener-report } accept
     drop
+  }
+  chain tunnel {
+    iifname . ether saddr @ours drop
+    meta protocol { 8021q, 8021ad } drop
+    iifname . ip saddr @ours4 drop
+    iifname . arp saddr ip @ours4 drop
+    iifname . ip6 saddr @ours6 drop
+    icmpv6 type { nd-router-advert, nd-redirect } drop
+    icmpv6 type nd-neighbor-advert iifname . @th,64,128 @advertised drop
   }
 """
 FAMILIES = {"inet": (INET_SETS, INET_RULES), "bridge": (BRIDGE_SETS, BRIDGE_RULES)}

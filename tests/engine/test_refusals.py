@@ -15,6 +15,8 @@ from tests.engine.lab.snapshot import unchanged
             "com.docker.network.container_iface_prefix=far-too-long-a-name",
             ["far-too-long-a-name", "1 to 12 characters"],
         ),
+        ("pynet.mode=overlay", ["pynet.network=NAME"]),
+        ("pynet.network=blue", ["pynet.network", "pynet.mode=overlay"]),
         ("pynet.nonsense=1", ["pynet.nonsense", "pynet.mode"]),
     ],
 )

@@ -1,6 +1,5 @@
 """Fixtures of the kernel ring: every test runs in a network namespace of its own, which vanishes after it."""
 
-import ctypes
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,16 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.container import Container, sh
+from tests.kernel.namespaces import CLONE_NEWNS, enter_fresh_namespace, enter_namespace, switch
 from tests.kernel.pynet import Pynet
 
-CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x00020000  # linux/sched.h
 SMALL = 12 << 20  # bytes, room for two logs of 4 MB
-LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def _switch(call: str, *arguments: int) -> None:
-    if getattr(LIBC, call)(*arguments) != 0:
-        raise OSError(ctypes.get_errno(), f"{call}: {os.strerror(ctypes.get_errno())}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,11 +26,11 @@ def host() -> Iterator[None]:
     """Move this thread into a fresh network namespace with only lo, and back after the test."""
     home = os.open("/proc/self/ns/net", os.O_RDONLY)
     try:
-        _switch("unshare", CLONE_NEWNET)
+        enter_fresh_namespace()
         sh("ip link set lo up")
         yield
     finally:
-        _switch("setns", home, CLONE_NEWNET)
+        enter_namespace(home)
         os.close(home)
 
 
@@ -70,12 +63,12 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """A small file system that this thread alone sees, and that goes with its mount namespace."""
     home = os.open("/proc/self/ns/mnt", os.O_RDONLY)
     folder = os.open(".", os.O_RDONLY)
-    _switch("unshare", CLONE_NEWNS)
+    switch("unshare", CLONE_NEWNS)
     try:
         sh(f"mount --make-rprivate /; mount -t tmpfs -o size={SMALL} small {tmp_path}")
         yield tmp_path
     finally:
-        _switch("setns", home, CLONE_NEWNS)
+        switch("setns", home, CLONE_NEWNS)
         os.fchdir(folder)
         os.close(home)
         os.close(folder)

@@ -25,6 +25,7 @@ from plugin.messages import (
     ProgramExternalConnectivity,
 )
 from plugin.model import Network, Tombstone
+from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
@@ -32,6 +33,7 @@ from plugin.reconcile.owner import Owner
 from plugin.reconcile.parts import Parts
 from plugin.reconcile.reconciler import Reconciler
 from plugin.reconcile.survey import Survey
+from plugin.store.base import Store
 from plugin.store.memory import MemoryStore
 from tests.kernel.container import Container, sh
 
@@ -41,7 +43,7 @@ class Pynet:
 
     def __init__(
         self,
-        store: MemoryStore | None = None,
+        store: Store | None = None,
         memory: dict[str, float] | None = None,
         requests: Requests | None = None,
         nft: Nftables | None = None,
@@ -55,7 +57,7 @@ class Pynet:
         self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
         self.relay = Relay()
         self.publisher = Publisher(self.kernel, Sockets(self.relay), self.firewall, Conntrack())
-        modes = {"bridge": BridgeMode(self.kernel, self.firewall, settings, "pynet")}
+        modes = self.modes(settings)
         parts = Parts(self.kernel, self.store, self.firewall, settings, self.publisher, self.reaper, modes, self.locks)
         self.survey = Survey(self.store, self.kernel, settings, modes, owner)
         self.reconciler = Reconciler(parts, self.survey)
@@ -68,13 +70,17 @@ class Pynet:
             locks=self.locks,
         )
 
-    def attach(self, container: Container, network_id: str, number: int) -> EndpointRef:
+    def modes(self, settings: HostSettings) -> dict[str, Mode]:
+        """Return the modes of the driver."""
+        return {"bridge": BridgeMode(self.kernel, self.firewall, settings, "pynet")}
+
+    def attach(self, container: Container, network_id: str, number: int, endpoint: str = "") -> EndpointRef:
         """Create an endpoint with the address .NUMBER (and ::NUMBER), and move its link as the engine does."""
         known = self.store.get(Network, network_id)
         assert known is not None
         addresses = [ip_interface(f"{s.pool[number]}/{s.pool.prefixlen}") for s in known.record.subnets]
         own = {address.version: address for address in addresses}
-        reference = EndpointRef(network_id, f"{number:02x}" * 32)
+        reference = EndpointRef(network_id, endpoint or f"{number:02x}" * 32)
         interface = Interface(cast("IPv4Interface", own[4]), cast("IPv6Interface | None", own.get(6)))
         self.driver.create_endpoint(CreateEndpoint(network_id, reference.endpoint_id, interface))
         reply = self.driver.join(Join(network_id, reference.endpoint_id, f"/proc/{container.pid}/ns/net"))

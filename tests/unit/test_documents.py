@@ -10,7 +10,7 @@ from plugin.network_options import NETWORK_OPTIONS
 from plugin.options import option_table
 
 ROOT = Path(__file__).parents[2]
-README, COMPOSE = ROOT / "README.md", ROOT / "examples/compose.yaml"
+README, EXAMPLES = ROOT / "README.md", ROOT / "examples"
 
 
 @pytest.mark.parametrize(
@@ -24,9 +24,10 @@ def test_the_tables_of_the_readme_are_true(name: str, table: str) -> None:
     assert text.split(f"<!-- {name} -->\n")[1].split(f"<!-- /{name} -->")[0] == f"\n{table}\n\n"
 
 
-def test_the_example_uses_options_that_exist() -> None:
-    """Every key of the Compose file is declared, and most of those declared are shown."""
-    used = set(re.findall(r"^ +((?:com\.docker|pynet)\.[\w.]+):", COMPOSE.read_text(), re.MULTILINE))
+def test_the_examples_use_options_that_exist() -> None:
+    """Every key of the Compose files is declared, and most of those declared are shown."""
+    text = "".join(path.read_text() for path in EXAMPLES.glob("*.yaml"))
+    used = set(re.findall(r"^ +((?:com\.docker|pynet)\.[\w.]+):", text, re.MULTILINE))
     declared = {option.key for option in NETWORK_OPTIONS}
 
     assert used <= declared

@@ -127,7 +127,8 @@ def test_a_dead_host_keeps_its_addresses_until_it_is_forgotten(shared: FakeClust
     held = {dead.address(one) for _ in range(5)}
     shared.expire("id-a")
     assert other.address(two) not in held
-    assert forget_host(shared, "a") == {"cluster-lease": 5, "cluster-pool-use": 1, "cluster-known-host": 1}
+    freed = {kind: number for kind, number in forget_host(shared, "a").items() if number}
+    assert freed == {"cluster-lease": 5, "cluster-pool-use": 1, "cluster-known-host": 1}
     assert {other.address(two) for _ in range(5)} == held
 
 

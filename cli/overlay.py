@@ -1,0 +1,77 @@
+"""Puts together what overlay networks need; without a cluster store those that there are can only be removed."""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address
+
+import structlog
+
+from cli.cluster import Cluster
+from netlink.errors import KernelError
+from netlink.vxlan import Vxlan
+from plugin.cluster.agreement import Agreement
+from plugin.cluster.host_records import ClusterHost
+from plugin.cluster.own import Cluster as SharedCluster
+from plugin.cluster.own import OwnRecords
+from plugin.cluster.peers import Peers
+from plugin.cluster.underlay import Underlay
+from plugin.locks import Locks
+from plugin.model import Network
+from plugin.modes.overlay import OverlayMode, Shared
+from plugin.ports import Kernel, Tunnels
+from plugin.store.base import Record, Store
+from plugin.store.memory import MemoryStore
+from plugin.timing import timed
+
+log = structlog.get_logger()
+
+CLOSED = "mode overlay needs a store that the hosts share, and PYNET_STORE names none"
+
+
+class Nowhere:
+    """Takes records back where there is no cluster store any more."""
+
+    def take_back(self, *records: Record) -> bool:
+        """Do nothing."""
+        del records
+        return True
+
+
+def share(kernel: Kernel, local: Store, locks: Locks, cluster: Cluster | None) -> Shared:
+    """Return what overlay mode shares with other hosts, closed without a cluster."""
+    known = _known(cluster) if cluster else _nothing()
+    tunnels: Tunnels = timed("netlink", Vxlan())
+    peers = Peers(known.store, tunnels, known.host)
+    return Shared(
+        tunnels=tunnels,
+        agreement=Agreement(known.store, known.removals),
+        peers=peers,
+        own=OwnRecords(local, known, peers, locks),
+        underlay=Underlay(kernel, known.address),
+        closed="" if cluster else CLOSED,
+    )
+
+
+def start(shared: Shared, mode: OverlayMode, networks: Iterable[Network]) -> None:
+    """Go on with the networks that there are, and start the threads."""
+    if shared.closed:
+        return
+    for network in networks:
+        if network.overlay:
+            try:
+                mode.resume(network)
+            except KernelError as error:
+                log.warning("overlay network not resumed", network=network.id[:12], error=str(error))
+    shared.peers.start(shared.own.mend)
+
+
+def _known(cluster: Cluster) -> SharedCluster:
+    store: Store = timed("store", cluster.stores.shared)
+
+    def alive(host: str) -> bool:
+        return store.get(ClusterHost, host) is not None
+
+    return SharedCluster(store, cluster.outbox, alive, cluster.me.id, cluster.me.address)
+
+
+def _nothing() -> SharedCluster:
+    return SharedCluster(MemoryStore(), Nowhere(), lambda _: False, "", IPv4Address(0))

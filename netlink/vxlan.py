@@ -1,0 +1,215 @@
+"""VXLAN links and the tables that lead into them: forwarding entries and neighbours, many in one message.
+
+Layout: ``struct ndmsg`` (linux/neighbour.h), IFLA_VXLAN_* and IFLA_BRPORT_* (linux/if_link.h). Three tables are needed
+for a container on another host: the link's (MAC to host, ``bridge fdb ... self``), the bridge's (MAC to link, ``bridge
+fdb ... master``), and the bridge's neighbours (address to MAC), from which it answers ARP and neighbour discovery.
+"""
+
+import socket
+import struct
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from netlink import request
+from netlink.dump import IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, INFO, dump
+from netlink.errors import Missing, kernel_error, kernel_errors
+from netlink.request import AF_BRIDGE, IFLA_INFO_DATA, IFLA_PROTINFO, NLA_F_NESTED, RTM_NEWLINK, RTM_SETLINK, mac_bytes
+from netlink.wire import NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, attribute, attributes, message, text, word
+
+Address = IPv4Address | IPv6Address
+
+RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30  # linux/rtnetlink.h
+NLM_F_REPLACE, NLM_F_APPEND = 0x100, 0x800  # linux/netlink.h
+IFLA_VXLAN_ID, IFLA_VXLAN_LOCAL, IFLA_VXLAN_LEARNING, IFLA_VXLAN_PORT, IFLA_VXLAN_LOCAL6 = 1, 4, 7, 15, 17
+IFLA_AF_SPEC, IFLA_INET6_ADDR_GEN_MODE = 26, 8
+IFLA_BRPORT_LEARNING, IFLA_BRPORT_UNICAST_FLOOD, IFLA_BRPORT_NEIGH_SUPPRESS = 8, 9, 32
+NDA_DST, NDA_LLADDR, NDA_IFINDEX, NDA_MASTER = 1, 2, 8, 9
+NTF_SELF, NTF_MASTER = 0x02, 0x04
+NUD_REACHABLE, NUD_NOARP, NUD_PERMANENT = 0x02, 0x40, 0x80
+_NEIGHBOUR = struct.Struct("=BxxxiHBB")  # struct ndmsg: family, link, state, flags, type
+EVERYBODY = "00:00:00:00:00:00"  # the link's entries for broadcast, multicast and what has no entry
+
+
+@dataclass(frozen=True, slots=True)
+class VxlanLink:
+    """A VXLAN link that is a port of the bridge ``master``; ``port`` is the UDP port, ``local`` this host's address."""
+
+    name: str
+    vni: int
+    port: int
+    local: Address
+    master: str
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """``bridge fdb add MAC dev LINK self dst HOST``; the MAC ``EVERYBODY`` has one entry for each host."""
+
+    mac: str
+    host: Address
+
+    def __str__(self) -> str:
+        return f"{self.mac} on host {self.host}"
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """``bridge fdb add MAC dev LINK master static``."""
+
+    mac: str
+
+    def __str__(self) -> str:
+        return f"{self.mac} in the bridge"
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """``ip neigh add ADDRESS lladdr MAC dev BRIDGE nud permanent``."""
+
+    address: Address
+    mac: str
+
+    def __str__(self) -> str:
+        return f"{self.address} at {self.mac}"
+
+
+Entry = Remote | Forward | Neighbour
+
+
+class Vxlan:
+    """The network namespace that this process lives in. Every verb may raise ``KernelError``."""
+
+    def __init__(self) -> None:
+        self._requests = request.Requests()
+
+    def close(self) -> None:
+        """Close the socket of this thread."""
+        self._requests.close()
+
+    def add_vxlan(self, link: VxlanLink) -> None:
+        """``ip link add NAME type vxlan … nolearning``, a port of its bridge that neither learns nor floods unicast.
+
+        It is set up last, so that no frame meets it half made.
+
+        Raises:
+            Exists: the name is taken, or another link of this host has the VNI.
+            NotSupported: the kernel has no VXLAN.
+        """
+        action = f"add vxlan '{link.name}' with VNI {link.vni} to bridge '{link.master}'"
+        master = _index(link.master, action)
+        with kernel_errors(action):
+            self._requests.send(_new_link(link, master))
+            index = socket.if_nametoindex(link.name)
+            self._requests.send(_quiet_port(index))
+            self._requests.send_all([_without_address(index)])  # a kernel without IPv6 refuses, and needs it not
+            self._requests.send(request.up(index))
+
+    def change(self, bridge: str, link: str, add: Collection[Entry], delete: Collection[Entry] = ()) -> None:
+        """Add, or replace, and delete entries of a VXLAN link and its bridge; what is gone already is passed over.
+
+        Raises:
+            Missing: a link is not there.
+            KernelError: the kernel refused some; the others are done, and the text names the first.
+        """
+        action = f"write forwarding entries of '{link}'"
+        indexes = _index(bridge, action), _index(link, action)
+        taken = {_slot(entry) for entry in add}
+        going = [entry for entry in delete if _slot(entry) not in taken]
+        entries = [*going, *add]
+        requests = [_neighbour(RTM_DELNEIGH, entry, *indexes) for entry in going]
+        requests += [_neighbour(RTM_NEWNEIGH, entry, *indexes) for entry in add]
+        with kernel_errors(action):
+            numbers = self._requests.send_all(requests)
+        for position, (entry, number) in enumerate(zip(entries, numbers, strict=True)):
+            error = kernel_error(f"{action}: {entry}", number) if number else None
+            if error and not (position < len(going) and isinstance(error, Missing)):
+                raise error
+
+    def entries(self, bridge: str, link: str) -> set[Entry]:
+        """Return what stands in the tables: the link's, the bridge's static ones for it, its permanent neighbours."""
+        action = f"list forwarding entries of '{link}'"
+        indexes = _index(bridge, action), _index(link, action)
+        with kernel_errors(action):
+            # One as long as struct ifinfomsg names a port (valid_fdb_dump_legacy, net/core/rtnetlink.c).
+            found = set(_read_forwarding(dump(RTM_GETNEIGH, INFO.pack(AF_BRIDGE, 0, indexes[1], 0, 0)), indexes[1]))
+            asked = _NEIGHBOUR.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + word(NDA_IFINDEX, indexes[0])
+            found |= set(_read_neighbours(dump(RTM_GETNEIGH, asked), indexes[0]))
+        return found
+
+
+def _new_link(link: VxlanLink, master: int) -> bytes:
+    local = IFLA_VXLAN_LOCAL if link.local.version == 4 else IFLA_VXLAN_LOCAL6
+    data = word(IFLA_VXLAN_ID, link.vni) + attribute(local, link.local.packed)
+    data += attribute(IFLA_VXLAN_LEARNING, b"\0") + attribute(IFLA_VXLAN_PORT, link.port.to_bytes(2, "big"))
+    info = attribute(IFLA_LINKINFO, text(IFLA_INFO_KIND, "vxlan") + attribute(IFLA_INFO_DATA, data))
+    body = INFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + text(IFLA_IFNAME, link.name) + word(IFLA_MTU, link.mtu)
+    return message(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body + word(IFLA_MASTER, master) + info)
+
+
+def _without_address(index: int) -> bytes:
+    """RTM_SETLINK of a link that gets no IPv6 address by itself: the kernel would announce it to all hosts."""
+    none = attribute(IFLA_AF_SPEC, attribute(socket.AF_INET6, attribute(IFLA_INET6_ADDR_GEN_MODE, b"\1")))
+    return message(RTM_SETLINK, NLM_F_ACK, INFO.pack(socket.AF_UNSPEC, 0, index, 0, 0) + none)
+
+
+def _quiet_port(index: int) -> bytes:
+    """RTM_SETLINK of a port that learns nothing, and gets no unknown unicast nor questions that the bridge answers."""
+    flags = attribute(IFLA_BRPORT_LEARNING, b"\0") + attribute(IFLA_BRPORT_UNICAST_FLOOD, b"\0")
+    flags += attribute(IFLA_BRPORT_NEIGH_SUPPRESS, b"\1")
+    port = attribute(IFLA_PROTINFO | NLA_F_NESTED, flags)
+    return message(RTM_SETLINK, NLM_F_ACK, INFO.pack(AF_BRIDGE, 0, index, 0, 0) + port)
+
+
+def _neighbour(verb: int, entry: Entry, bridge: int, link: int) -> bytes:
+    flags, put = NLM_F_ACK, NLM_F_CREATE | NLM_F_REPLACE
+    if isinstance(entry, Neighbour):
+        family = socket.AF_INET if entry.address.version == 4 else socket.AF_INET6
+        body = _NEIGHBOUR.pack(family, bridge, NUD_PERMANENT, 0, 0) + attribute(NDA_DST, entry.address.packed)
+    elif isinstance(entry, Remote):
+        body = _NEIGHBOUR.pack(AF_BRIDGE, link, NUD_NOARP | NUD_REACHABLE, NTF_SELF, 0)
+        body += attribute(NDA_DST, entry.host.packed)
+        put = NLM_F_CREATE | (NLM_F_APPEND if entry.mac == EVERYBODY else NLM_F_REPLACE)
+    else:
+        body = _NEIGHBOUR.pack(AF_BRIDGE, link, NUD_NOARP | NUD_REACHABLE, NTF_MASTER, 0)
+    flags |= put if verb == RTM_NEWNEIGH else 0
+    return message(verb, flags, body + attribute(NDA_LLADDR, mac_bytes(entry.mac)))
+
+
+def _slot(entry: Entry) -> object:
+    """Return what two entries must have in common for the second to take the place of the first."""
+    if isinstance(entry, Neighbour):
+        return entry.address
+    if isinstance(entry, Remote) and entry.mac != EVERYBODY:
+        return Remote, entry.mac
+    return entry
+
+
+def _read_forwarding(bodies: Iterable[bytes], link: int) -> Iterator[Entry]:
+    for body in bodies:
+        family, index, state, _, _ = _NEIGHBOUR.unpack_from(body)
+        found = dict(attributes(body[_NEIGHBOUR.size :]))
+        if family != AF_BRIDGE or index != link or NDA_LLADDR not in found:
+            continue
+        mac = found[NDA_LLADDR].hex(":")
+        if NDA_MASTER in found:
+            if state & NUD_NOARP and not state & NUD_PERMANENT:  # permanent is the link's own MAC
+                yield Forward(mac)
+        elif NDA_DST in found:
+            yield Remote(mac, ip_address(found[NDA_DST]))
+
+
+def _read_neighbours(bodies: Iterable[bytes], bridge: int) -> Iterator[Entry]:
+    for body in bodies:
+        _, index, state, _, _ = _NEIGHBOUR.unpack_from(body)
+        found = dict(attributes(body[_NEIGHBOUR.size :]))
+        if index == bridge and state & NUD_PERMANENT and len(found.get(NDA_LLADDR, b"")) == 6:
+            yield Neighbour(ip_address(found[NDA_DST]), found[NDA_LLADDR].hex(":"))
+
+
+def _index(name: str, action: str) -> int:
+    try:
+        return socket.if_nametoindex(name)
+    except OSError as error:
+        raise Missing(f"{action}: there is no link '{name}'") from error

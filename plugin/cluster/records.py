@@ -1,0 +1,89 @@
+"""What hosts share through the cluster store: frozen records with a kind and a key, as in ``plugin.model``."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface
+from typing import ClassVar
+
+from plugin.messages import Address
+from plugin.model import NetworkSubnet
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterNetwork:
+    """What the hosts of an overlay network agree on; ``mtu`` is that of the containers, ``port`` the UDP port.
+
+    One that has no ``Member`` is left from a host that could not remove it, and binds nobody.
+    """
+
+    kind: ClassVar[str] = "cluster-network"
+
+    name: str
+    vni: int
+    port: int
+    mtu: int
+    internal: bool = False
+    subnets: tuple[NetworkSubnet, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The name that users give with ``pynet.network``."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class VniClaim:
+    """The network that has a VXLAN network identifier."""
+
+    kind: ClassVar[str] = "cluster-vni"
+
+    vni: int
+    network: str
+
+    @property
+    def key(self) -> str:
+        """The number."""
+        return str(self.vni)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A host that has a network, and the address at which it takes the network's frames.
+
+    ``network_id`` is Docker's there: a removal that comes late then never meets the network that followed.
+    """
+
+    kind: ClassVar[str] = "cluster-member"
+
+    network: str
+    host: str
+    network_id: str
+    address: Address
+
+    @property
+    def key(self) -> str:
+        """Network, host and Docker's id, so that a prefix lists a network's hosts."""
+        return f"{self.network}/{self.host}/{self.network_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """An endpoint of an overlay network, and the host that has it; of two with one address the later one counts."""
+
+    kind: ClassVar[str] = "cluster-peer"
+
+    network: str
+    endpoint: str
+    host: str
+    mac: str
+    ipv4: IPv4Interface | None = None
+    ipv6: IPv6Interface | None = None
+
+    @property
+    def key(self) -> str:
+        """Network and Docker's id of the endpoint, so that a prefix lists a network's endpoints."""
+        return f"{self.network}/{self.endpoint}"
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Its addresses without their lengths."""
+        return tuple(own.ip for own in (self.ipv4, self.ipv6) if own)

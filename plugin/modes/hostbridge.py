@@ -1,0 +1,257 @@
+"""What modes with a Linux bridge on the host share: the bridge with gateways and rules, a veth pair for each endpoint.
+
+    container                     host
+    ┌────────────┐               ┌──────────────────────────────────┐
+    │ eth0  ◄────┼── veth pair ──┼──► pnh…  ── bridge pn-…  ── rules ┼──► outside
+    └────────────┘               └──────────────────────────────────┘
+
+The bridge carries the gateway addresses of the network. The engine moves the container's end of the pair into the
+container, renames it, and gives it its addresses and routes (moby daemon/libnetwork/osl/interface_linux.go).
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface
+from typing import cast
+
+from netlink.errors import Exists, Missing
+from netlink.kernel import VethPair
+from plugin.errors import InvalidRequest
+from plugin.firewall.docker import is_docker_name
+from plugin.firewall.elements import endpoint_elements, link_local, network_elements
+from plugin.firewall.firewall import Firewall
+from plugin.host_settings import HostSettings, wanted_settings
+from plugin.messages import CreateNetwork, InterfaceAddress, IpamData, JoinReply
+from plugin.model import Endpoint, Network, NetworkSubnet, bridge_name, container_link_name, host_link_name
+from plugin.network_options import (
+    BRIDGE_NAME,
+    GATEWAY_MODE_IPV4,
+    GATEWAY_MODE_IPV6,
+    INHIBIT_IPV4,
+    ISOLATED,
+    LINK_PREFIX,
+    NETWORK_OPTIONS,
+    PUBLISH,
+    gateway_mode,
+)
+from plugin.options import Values, read_options
+from plugin.ports import Kernel
+from plugin.reconcile.state import Desired, WantedLink
+from plugin.undo import Undo
+
+
+class HostBridge:
+    """See the module's description."""
+
+    def __init__(self, kernel: Kernel, firewall: Firewall, settings: HostSettings, owner: str) -> None:
+        self._kernel = kernel
+        self._firewall = firewall
+        self._settings = settings
+        self._owner = owner
+
+    def plan(self, request: CreateNetwork, options: Values, mode: str) -> Network:
+        """Return the network of ``request``.
+
+        Raises:
+            InvalidRequest: subnets that a bridge cannot serve, options that contradict each other, or a link that pynet
+                must not use.
+        """
+        subnets = (*_subnets(request.ipv4_data, mode, 4), *_subnets(request.ipv6_data, mode, 6))
+        if not subnets:
+            raise InvalidRequest(
+                f"a network of mode {mode} needs an IPv4 or an IPv6 subnet, and the request has neither"
+            )
+        _check_modes(options, internal=request.options.internal)
+        link = options[BRIDGE_NAME] or bridge_name(request.network_id)
+        self._check_link(link, options)
+        return Network(
+            id=request.network_id,
+            mode=mode,
+            link=link,
+            internal=request.options.internal,
+            subnets=subnets,
+            options=dict(request.options.generic),
+        )
+
+    def make(self, network: Network, mac: str, mtu: int, undo: Undo) -> Network:
+        """Bridge, rules, host settings, gateway addresses: in this order, so that nothing flows before the rules."""
+        network = self._take_link(network, mac, mtu, undo)
+        self._firewall.put(network.link, network_elements(network))
+        undo.push(self._firewall.forget, network.link)
+        self._settings.prepare(network, undo)
+        for address in gateway_addresses(network):
+            if address not in network.found:
+                self._kernel.add_address(network.link, address)
+                if not network.owns_link:
+                    undo.push(self._kernel.delete_address, network.link, address)
+        return network
+
+    def unmake(self, network: Network) -> list[str]:
+        """Take the addresses off at once, so that the subnet is free; the link and its rules go after the reply."""
+        for address in gateway_addresses(network):
+            if address not in network.found:
+                with suppress(Missing):
+                    self._kernel.delete_address(network.link, address)
+        if not network.owns_link:
+            self._firewall.forget(network.link)
+        return [network.link] if network.owns_link else []
+
+    def attach(self, network: Network, endpoint: Endpoint, mtu: int, undo: Undo) -> None:
+        """One veth pair, with its host end in the bridge and both ends at ``mtu``; its guard stands first."""
+        pair = VethPair(
+            host=host_link_name(endpoint.id),
+            peer=container_link_name(endpoint.id),
+            peer_mac=endpoint.mac,
+            master=network.link,
+            mtu=mtu,
+        )
+        self._firewall.put(pair.host, endpoint_elements(network, endpoint))
+        undo.push(self._firewall.forget, pair.host)
+        undo.push(self._remove, pair.host)
+        self._fresh_veth(pair)
+        self._kernel.set_alias(pair.host, self._port_alias(network, endpoint))
+
+    def detach(self, endpoint: Endpoint) -> list[str]:
+        """Leave the pair to the reaper: one end takes the other with it, wherever that is."""
+        return [host_link_name(endpoint.id)]
+
+    def join(self, network: Network, endpoint: Endpoint) -> JoinReply:
+        """Name the container's end, and the gateways if there is a way out through this network."""
+        options = read_options(NETWORK_OPTIONS, network.options)
+        routed_here = not network.internal and options[PUBLISH] == "pynet"
+        gateway = network.router(4) if endpoint.ipv4 and routed_here else None
+        gateway_ipv6 = network.router(6) if endpoint.ipv6 and routed_here else None
+        return JoinReply(
+            src_name=container_link_name(endpoint.id),
+            dst_prefix=options[LINK_PREFIX],
+            gateway=cast("IPv4Address | None", gateway),
+            gateway_ipv6=cast("IPv6Address | None", gateway_ipv6),
+        )
+
+    def desired(self, network: Network, endpoints: Sequence[Endpoint], mtu: int) -> Desired:
+        """The bridge, a port of it for each endpoint, gateway addresses, settings and rules."""
+        own = WantedLink(network.link, "bridge", self._alias(network), network.mac, mtu, adopted=not network.owns_link)
+        ports = [
+            WantedLink(
+                host_link_name(end.id),
+                "veth",
+                self._port_alias(network, end),
+                "",
+                mtu,
+                master=network.link,
+                endpoint=end.id,
+            )
+            for end in endpoints
+        ]
+        return Desired(
+            network=network.id,
+            links=(own, *ports),
+            addresses=[(network.link, address) for address in _own_addresses(network)],
+            settings=wanted_settings(network),
+            elements={network.link: network_elements(network)}
+            | {host_link_name(end.id): endpoint_elements(network, end) for end in endpoints},
+        )
+
+    def make_bridge(self, network: Network, mac: str, mtu: int, undo: Undo) -> Network:
+        """Make the bridge; it is pynet's own from then on, also in the place of one that was adopted."""
+        undo.push(self._remove, network.link)  # before: an answer that is lost leaves open whether it was made
+        self._fresh_bridge(network.link, mac, mtu)
+        self._kernel.set_alias(network.link, self._alias(network))
+        return replace(network, owns_link=True, found=(), mac=mac)
+
+    def in_container(self, endpoint: Endpoint) -> bool:
+        """Look where the other end of the pair is; the engine puts it back when a container leaves."""
+        own, other = host_link_name(endpoint.id), container_link_name(endpoint.id)
+        return self._kernel.link_exists(own) and not self._kernel.link_exists(other)
+
+    def _check_link(self, name: str, options: Values) -> None:
+        """Refuse a link that cannot be the network's bridge, where the user chose one."""
+        if not options[BRIDGE_NAME]:
+            return
+        if is_docker_name(name):
+            raise InvalidRequest(f"option '{BRIDGE_NAME.key}': '{name}' is a name of Docker's own bridges")
+        kind = next((link.kind for link in self._kernel.links() if link.name == name), "bridge")
+        if kind != "bridge":
+            raise InvalidRequest(f"option '{BRIDGE_NAME.key}': the existing interface '{name}' is not a bridge")
+
+    def _take_link(self, network: Network, mac: str, mtu: int, undo: Undo) -> Network:
+        """Make the bridge, or use the one that the user chose and that exists."""
+        link = network.link
+        if read_options(NETWORK_OPTIONS, network.options)[BRIDGE_NAME] and self._kernel.link_exists(link):
+            self._kernel.set_up(link)
+            there = {address for name, address in self._kernel.addresses() if name == link}
+            found = tuple(address for address in gateway_addresses(network) if address in there)
+            mac = next(entry.mac for entry in self._kernel.links() if entry.name == link)
+            return replace(network, owns_link=False, found=found, mac=mac)
+        return self.make_bridge(network, mac, mtu, undo)
+
+    def _alias(self, network: Network) -> str:
+        return f"{self._owner}/network/{network.id}"
+
+    def _port_alias(self, network: Network, endpoint: Endpoint) -> str:
+        """Name the network too on a bridge that is not pynet's: that one has no alias of pynet's."""
+        alias = f"{self._owner}/endpoint/{endpoint.id}"
+        return alias if network.owns_link else f"{alias}/{network.id}"
+
+    def _remove(self, link: str) -> None:
+        with suppress(Missing):
+            self._kernel.delete_link(link)
+
+    def _fresh_bridge(self, name: str, mac: str, mtu: int) -> None:
+        """Make the bridge; one of that name is left from a request that was killed, as the name comes from the id."""
+        try:
+            self._kernel.add_bridge(name, mac, mtu)
+        except Exists:
+            self._kernel.delete_link(name)
+            self._kernel.add_bridge(name, mac, mtu)
+
+    def _fresh_veth(self, pair: VethPair) -> None:
+        try:
+            self._kernel.add_veth(pair)
+        except Exists:
+            self._kernel.delete_link(pair.host)
+            self._kernel.add_veth(pair)
+
+
+def gateway_addresses(network: Network) -> list[InterfaceAddress]:
+    """Return the addresses that belong on the bridge; an external router, or nowhere to go, leaves them off."""
+    options = read_options(NETWORK_OPTIONS, network.options)
+    return [
+        subnet.gateway
+        for subnet in network.subnets
+        if network.on_host
+        and subnet.gateway is not None
+        and gateway_mode(options, subnet.pool.version) != ISOLATED
+        and not (options[INHIBIT_IPV4] and subnet.pool.version == 4)
+    ]
+
+
+def _own_addresses(network: Network) -> list[InterfaceAddress]:
+    """Return the addresses that pynet, or the kernel for its bridge, gave to the bridge.
+
+    Without the link-local one the host cannot ask for the containers' MACs.
+    """
+    given = [address for address in gateway_addresses(network) if address not in network.found]
+    if network.owns_link and network.mac and any(address.version == 6 for address in given):
+        given.append(IPv6Interface((link_local(network.mac), 64)))
+    return given
+
+
+def _check_modes(options: Values, *, internal: bool) -> None:
+    for option in (GATEWAY_MODE_IPV4, GATEWAY_MODE_IPV6):
+        if options[option] == ISOLATED and not internal:
+            raise InvalidRequest(f"option '{option.key}': {ISOLATED} is for internal networks only, see --internal")
+
+
+def _subnets(data: tuple[IpamData, ...], mode: str, version: int) -> tuple[NetworkSubnet, ...]:
+    """Return the one subnet of a family, as the built-in bridge demands (moby drivers/bridge/bridge_linux.go)."""
+    if len(data) > 1:
+        pools = ", ".join(str(item.pool) for item in data)
+        raise InvalidRequest(f"a network of mode {mode} takes one IPv{version} subnet, not {len(data)}: {pools}")
+    for item in data:
+        if item.pool.prefixlen == 0:
+            raise InvalidRequest(
+                f"a network of mode {mode} needs an address manager that gives subnets, not one that gives {item.pool}"
+            )
+    return tuple(NetworkSubnet(item.pool, item.gateway, dict(item.aux_addresses), item.address_space) for item in data)

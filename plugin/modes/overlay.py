@@ -1,0 +1,206 @@
+"""Overlay mode: one network over many hosts. Each has a bridge as in bridge mode, and VXLAN joins the bridges.
+
+    container        host a                                                host b       container
+    ┌──────┐   ┌─────────────────────┐                               ┌─────────────────┐   ┌──────┐
+    │ eth0 ◄───┼─► pnh… ─ pn-… ─ pnv… ┼── UDP 4789 to the other host ──┼ pnv… ─ pn-… ─ … ◄───► eth0 │
+    └──────┘   └───────────┼─────────┘                               └─────────┼───────┘   └──────┘
+                           └─► rules ─► outside                                └─► rules ─► outside
+
+Hosts agree on a network by its name in the cluster store (``plugin.cluster.agreement``). Where a container is stands
+there too, and ``plugin.cluster.peers`` writes it into the tables of the kernel, which then learns and asks nothing.
+
+Every host is the gateway of its own containers, under one address and one MAC: what a container sends to the gateway
+never leaves its host, and what comes from another host never reaches this one (``plugin.firewall.ruleset``).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from netlink.errors import Exists, Missing, NotSupported
+from netlink.vxlan import VxlanLink
+from plugin.cluster.agreement import Agreement
+from plugin.cluster.own import OwnRecords
+from plugin.cluster.peers import Peers
+from plugin.cluster.records import ClusterNetwork
+from plugin.cluster.underlay import Underlay
+from plugin.errors import Conflict, InvalidRequest, Unsupported
+from plugin.messages import CreateNetwork, JoinReply
+from plugin.model import Endpoint, Network, NetworkSubnet, Overlay, vxlan_name
+from plugin.modes.hostbridge import HostBridge
+from plugin.network_options import BRIDGE_NAME, MTU, NETWORK, VNI, VXLAN_PORT
+from plugin.options import Values
+from plugin.ports import Kernel, Tunnels
+from plugin.reconcile.state import Desired, WantedLink
+from plugin.undo import Undo
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What overlay networks have in common with other hosts; ``closed`` says why there can be none, or is empty."""
+
+    tunnels: Tunnels
+    agreement: Agreement
+    peers: Peers
+    own: OwnRecords
+    underlay: Underlay
+    closed: str = ""
+
+
+class OverlayMode:
+    """See the module's description."""
+
+    def __init__(self, bridge: HostBridge, kernel: Kernel, shared: Shared, owner: str) -> None:
+        self._bridge = bridge
+        self._kernel = kernel
+        self._tunnels = shared.tunnels
+        self._agreement = shared.agreement
+        self._peers = shared.peers
+        self._own = shared.own
+        self._underlay = shared.underlay
+        self._closed = shared.closed
+        self._owner = owner
+
+    def plan(self, request: CreateNetwork, options: Values) -> Network:
+        """Return the network of ``request``; raises ``InvalidRequest`` for what no host can serve."""
+        if not options[NETWORK]:
+            raise InvalidRequest(
+                f"mode overlay needs the name by which all hosts know the network: -o {NETWORK.key}=NAME"
+            )
+        if self._closed:
+            raise Unsupported(self._closed)
+        network = self._bridge.plan(request, options, "overlay")
+        if options[BRIDGE_NAME] and self._kernel.link_exists(options[BRIDGE_NAME]):
+            raise InvalidRequest(
+                f"option '{BRIDGE_NAME.key}': '{options[BRIDGE_NAME]}' exists, and mode overlay makes its own bridge"
+            )
+        return network
+
+    def create_network(self, network: Network, options: Values, undo: Undo) -> Network:
+        """Agree with the other hosts, then make bridge and tunnel, then fill the tunnel's tables.
+
+        A network that was agreed on before is made again from its record alone: the cluster store may be away.
+        """
+        network = network if network.overlay else self._agreed(network, options, undo)
+        overlay = _overlay(network)
+        network = self._bridge.make(network, gateway_mac(overlay), overlay.mtu, undo)
+        self._make_tunnel(network, undo)
+        return network
+
+    def resume(self, network: Network) -> None:
+        """Go on with a network whose links stand, after a start; raises ``KernelError``."""
+        self._peers.attach(_overlay(network).network, network.id, self._link(network))
+
+    def delete_network(self, network: Network) -> list[str]:
+        """Take the tunnel down at once, because its VNI may be wanted again; the bridge goes after the reply."""
+        overlay = _overlay(network)
+        self._peers.detach(overlay.network)
+        self._remove(vxlan_name(network.id))
+        links = self._bridge.unmake(network)
+        self._agreement.leave(self._own.member(overlay, network.id))
+        return links
+
+    def create_endpoint(self, network: Network, endpoint: Endpoint, undo: Undo) -> None:
+        """Tell the other hosts first: their tables are written while this one makes the links."""
+        overlay = _overlay(network)
+        undo.push(self._own.withdraw, overlay, endpoint)
+        self._own.announce(overlay, endpoint)
+        self._bridge.attach(network, endpoint, overlay.mtu, undo)
+
+    def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
+        """Take it back from the other hosts, and leave the pair to the reaper."""
+        self._own.withdraw(_overlay(network), endpoint)
+        return self._bridge.detach(endpoint)
+
+    def join(self, network: Network, endpoint: Endpoint) -> JoinReply:
+        """Name the container's end, and the gateways."""
+        return self._bridge.join(network, endpoint)
+
+    def desired(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
+        """As in bridge mode, and the tunnel; its tables are looked after by ``plugin.cluster.peers``."""
+        overlay = _overlay(network)
+        part = self._bridge.desired(network, endpoints, overlay.mtu)
+        alias = self._alias(network)
+        tunnel = WantedLink(vxlan_name(network.id), "vxlan", alias, "", overlay.mtu, master=network.link)
+        bridge, *ports = part.links
+        return replace(part, links=(bridge, tunnel, *ports))
+
+    def make_link(self, network: Network, link: str, undo: Undo) -> Network:
+        """Make the bridge or the tunnel again; without its bridge the tunnel is not what it was, so it is made too."""
+        if link == network.link:
+            overlay = _overlay(network)
+            network = self._bridge.make_bridge(network, gateway_mac(overlay), overlay.mtu, undo)
+        self._make_tunnel(network, undo)
+        return network
+
+    def in_container(self, endpoint: Endpoint) -> bool:
+        """Look where the other end of the pair is."""
+        return self._bridge.in_container(endpoint)
+
+    def _make_tunnel(self, network: Network, undo: Undo) -> None:
+        link, name = self._link(network), _overlay(network).network
+        undo.push(self._remove, link.name)  # before: an answer that is lost leaves open whether it was made
+        self._fresh_vxlan(link)
+        self._kernel.set_alias(link.name, self._alias(network))
+        undo.push(self._peers.detach, name)
+        self._peers.attach(name, network.id, link)
+
+    def _alias(self, network: Network) -> str:
+        """Name the network, and what the kernel does not show of it (``plugin.rebuild``)."""
+        overlay = _overlay(network)
+        return f"{self._owner}/network/{network.id}/{overlay.network}/{overlay.vni}/{overlay.port}"
+
+    def _remove(self, link: str) -> None:
+        with suppress(Missing):
+            self._kernel.delete_link(link)
+
+    def _agreed(self, network: Network, options: Values, undo: Undo) -> Network:
+        """Return the network with what the hosts agreed on."""
+        name = options[NETWORK]
+        self._peers.reserve(name, network.id)
+        wish = ClusterNetwork(
+            name=name,
+            vni=options[VNI],
+            port=options[VXLAN_PORT],
+            mtu=options[MTU],
+            internal=network.internal,
+            subnets=tuple(NetworkSubnet(subnet.pool, subnet.gateway) for subnet in network.subnets),
+        )
+        member = self._own.member(Overlay(name, 0, 0, 0), network.id)
+        room = self._underlay.room()
+        undo.push(self._agreement.leave, member)
+        agreed = self._agreement.join(wish, member, room)
+        return replace(network, overlay=Overlay(name, agreed.vni, agreed.port, agreed.mtu))
+
+    def _link(self, network: Network) -> VxlanLink:
+        overlay = _overlay(network)
+        return VxlanLink(
+            name=vxlan_name(network.id),
+            vni=overlay.vni,
+            port=overlay.port,
+            local=self._underlay.address,
+            master=network.link,
+            mtu=overlay.mtu,
+        )
+
+    def _fresh_vxlan(self, link: VxlanLink) -> None:
+        """Make the link; one of that name is left from a request that was killed, as the name comes from the id."""
+        try:
+            self._remove(link.name)
+            self._tunnels.add_vxlan(link)
+        except Exists as error:
+            raise Conflict(f"VNI {link.vni} is used by another link of this host ({error})") from error
+        except NotSupported as error:
+            raise Unsupported(f"mode overlay needs VXLAN, which this kernel does not have ({error})") from error
+
+
+def gateway_mac(overlay: Overlay) -> str:
+    """Return the MAC of the bridges of a network, the same on all hosts."""
+    return "02:" + hashlib.sha256(f"{overlay.network} {overlay.vni}".encode()).digest()[:5].hex(":")
+
+
+def _overlay(network: Network) -> Overlay:
+    if network.overlay is None:
+        raise Conflict(f"network '{network.id[:12]}' has no record of what the hosts agreed on; create it again")
+    return network.overlay

@@ -1,0 +1,221 @@
+"""Three Docker hosts with a pynet each, on one underlay, and what runs on them."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.cluster.overlay.underlay import LINK, Underlay
+from tests.engine.lab import image, service
+from tests.engine.lab.engines import Engine
+from tests.engine.lab.host import Host
+from tests.engine.lab.process import wait_until
+from tests.engine.lab.scene import ECHO
+from tests.engine.lab.shell import CommandFailed, run
+
+QUICK = ("--log-driver", "none", "--stop-signal", "KILL")
+_numbers = count(1)
+
+
+@dataclass(slots=True)
+class Box:
+    """A container on a host, with its addresses on the network that it was started for."""
+
+    name: str
+    host: Host
+    ip: str
+    ip6: str
+    pid: int
+
+    def net(self, *argv: str | Path) -> str:
+        """Run a command of the machine in its network namespace."""
+        return run(*self.enter, *argv)
+
+    @property
+    def enter(self) -> tuple[str, ...]:
+        """What puts a command into its network namespace."""
+        return ("nsenter", f"--net={self.host.path(f'/proc/{self.pid}/ns/net')}", "--")
+
+    @property
+    def mac(self) -> str:
+        """Its MAC, which follows from its address."""
+        return "02:42:" + bytes(map(int, self.ip.split("."))).hex(":")
+
+    @contextmanager
+    def echo(self, port: int) -> Iterator[None]:
+        """Answer on a port, while the block runs, with the address that asks."""
+        command = [*self.enter, sys.executable, str(ECHO), str(port)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as echo:
+            assert echo.stdout is not None
+            assert echo.stdout.readline() == b"ready\n"
+            yield
+            echo.communicate()
+
+    def reaches(self, address: str) -> bool:
+        """Whether one of two pings is answered within a second."""
+        try:
+            self.net("ping", "-c", "2", "-i", "0.2", "-W", "1", address)
+        except CommandFailed:
+            return False
+        return True
+
+
+@dataclass(slots=True)
+class Node:
+    """A host of the cluster with its pynet."""
+
+    host: Host
+    pynet: service.Plugin
+    address: str
+    boxes: list[Box] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)  # also of containers that did not start
+
+    def create(self, name: str, *arguments: str, ipam: bool = True) -> None:
+        """Create the overlay network ``name`` on this host, known by the same name in the cluster."""
+        own = ("--ipam-driver", "pynet", "--ipam-opt", f"pynet.network={name}") if ipam else ()
+        mode = ("-o", "pynet.mode=overlay", "-o", f"pynet.network={name}")
+        self.host.docker("network", "create", "--driver", "pynet", *own, *mode, *arguments, name)
+
+    def run(self, network: str, *arguments: str) -> Box:
+        """Start a container on a network."""
+        name = f"box{next(_numbers)}"
+        self.names.append(name)
+        self.host.docker("run", "-d", "--name", name, *QUICK, "--network", network, *arguments, image.NAME)
+        return self.adopt(name, network)
+
+    def adopt(self, name: str, network: str) -> Box:
+        """Return a container that runs."""
+        state = self.host.docker.inspect("container", name)
+        place = state["NetworkSettings"]["Networks"][network]
+        box = Box(name, self.host, place["IPAddress"], place["GlobalIPv6Address"], state["State"]["Pid"])
+        self.boxes.append(box)
+        return box
+
+    def remove(self, box: Box) -> None:
+        """Remove a container."""
+        self.host.docker("rm", "-f", box.name)
+        self.boxes.remove(box)
+        self.names.remove(box.name)
+
+    def clear(self) -> None:
+        """Remove all containers."""
+        while self.names:
+            self.host.docker("rm", "-f", self.names[-1])
+            self.names.pop()
+        self.boxes.clear()
+
+    def links(self, network: str) -> tuple[str, str]:
+        """Return the names of the bridge and of the tunnel of a network."""
+        identity = str(self.host.api.call("GET", f"/networks/{network}")["Id"])[:12]
+        return f"pn-{identity}", f"pnv{identity}"
+
+    def tables(self, network: str) -> list[str]:
+        """Return what stands in the kernel's tables for a network, one entry a line."""
+        bridge, tunnel = self.links(network)
+        lines = self.host.net("bridge", "fdb", "show", "dev", tunnel).splitlines()
+        entries = [line.replace(bridge, "bridge") for line in lines if "permanent" not in line or " dst " in line]
+        for family in ("-4", "-6"):
+            shown = self.host.net("ip", family, "neigh", "show", "dev", bridge, "nud", "permanent").splitlines()
+            entries += [line for line in shown if not line.startswith(("ff", "2001:db8", "224."))]
+        return sorted(line.strip() for line in entries)
+
+
+class Cluster:
+    """Three nodes; use it with ``with``."""
+
+    def __init__(self, engine: Engine, underlay: Underlay, size: int = 3) -> None:
+        self.underlay = underlay
+        self._stack = ExitStack()
+        with ThreadPoolExecutor(size) as pool:
+            self.nodes: Sequence[Node] = list(pool.map(lambda number: self._node(engine, number), range(1, size + 1)))
+
+    def _node(self, engine: Engine, number: int) -> Node:
+        host = self._stack.enter_context(Host(engine, f"h{number}"))
+        address = self.underlay.switch.plug(f"h{number}", host.pid, number)
+        host.start_engine()
+        image.load(host.docker)
+        pynet = service.pynet(host, PYNET_STORE=self.underlay.store, PYNET_ADVERTISE=LINK)
+        pynet.start()
+        self._stack.callback(pynet.stop)
+        return Node(host, pynet, address)
+
+    def create(self, name: str, *arguments: str) -> None:
+        """Create an overlay network on every node."""
+        for node in self.nodes:
+            node.create(name, *arguments)
+
+    def remove(self, name: str) -> None:
+        """Remove the containers of every node, and a network."""
+        for node in self.nodes:
+            node.clear()
+            node.host.docker("network", "rm", name)
+
+    def settled(self, name: str) -> bool:
+        """Whether every node's tables hold every container of the others, and nothing else."""
+        return all(self._expected(node, name) == node.tables(name) for node in self.nodes)
+
+    def _expected(self, node: Node, name: str) -> list[str]:
+        lines = []
+        for other in self.nodes:
+            if other is not node:
+                lines.append(f"00:00:00:00:00:00 dst {other.address} self static")
+                lines += [line for box in other.boxes for line in _lines(box, other.address)]
+        return sorted(lines)
+
+    def wait(self, name: str, seconds: float = 10) -> None:
+        """Wait until all tables are right; an error shows what differs."""
+        try:
+            wait_until(lambda: self.settled(name), f"the tables of {name} to be equal", seconds)
+        except AssertionError as error:
+            for node in self.nodes:
+                wanted, found = set(self._expected(node, name)), set(node.tables(name))
+                error.add_note(f"{node.host.name}: missing {wanted - found}, too much {found - wanted}")
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._stack.close()
+
+
+def _lines(box: Box, host: str) -> Iterator[str]:
+    mac = box.mac
+    yield f"{mac} dst {host} self static"
+    yield f"{mac} master bridge static"
+    yield f"{box.ip} lladdr {mac} PERMANENT"
+    if box.ip6:
+        yield f"{box.ip6} lladdr {mac} PERMANENT"
+
+
+@contextmanager
+def pinging(box: Box, address: str) -> Iterator[Callable[[], tuple[int, int]]]:
+    """Ping ten times a second while the block runs; the function then returns (sent, lost)."""
+    command = [*box.enter, "ping", "-i", "0.1", "-W", "1", address]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    result = [0, 0]
+    yield lambda: (result[0], result[1])
+    process.send_signal(2)
+    output, _ = process.communicate(timeout=10)
+    words = next(line for line in output.splitlines() if "packets transmitted" in line).split()
+    result[:] = [int(words[0]), int(words[0]) - int(words[3])]
+
+
+def transfer(sender: Box, receiver: Box, address: str, size: int = 1_000_000) -> int:
+    """Send ``size`` bytes by TCP and return how many arrived."""
+    receive = (
+        "import socket; s=socket.create_server(('::',5001),family=socket.AF_INET6,dualstack_ipv6=True);"
+        "print('ready',flush=True); c=s.accept()[0]; print(sum(map(len,iter(lambda:c.recv(65536),b''))),flush=True)"
+    )
+    send = f"import socket; c=socket.create_connection(('{address}',5001),5); c.sendall(bytes({size})); c.close()"
+    with subprocess.Popen([*receiver.enter, sys.executable, "-c", receive], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        sender.net(sys.executable, "-c", send)
+        return int(process.stdout.readline())

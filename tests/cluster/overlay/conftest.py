@@ -1,0 +1,69 @@
+"""One cluster for the run: three real engines with a pynet each, an underlay, and an etcd of three servers."""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.overlay.cluster import Cluster
+from tests.cluster.overlay.underlay import Underlay
+from tests.engine.lab.engines import REQUIRED, Engine, Unavailable, obtain, wanted
+
+SUBNETS = ("--subnet", "10.77.0.0/24", "--ipv6", "--subnet", "fd77::/64")
+SHOWN_LINES, SHOWN_COLUMNS = 12, 400  # of a log, with a failure
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder belongs to the cluster ring; the first test may have to download an engine."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+            item.add_marker(pytest.mark.timeout(300))
+
+
+@pytest.fixture(scope="session")
+def cluster_engine() -> Engine:
+    """The newest engine that is wanted and can be had; the distribution's own otherwise."""
+    try:
+        return obtain(wanted()[-1])
+    except Unavailable:
+        return obtain(REQUIRED)
+
+
+@pytest.fixture(scope="session")
+def cluster(cluster_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three nodes without networks."""
+    with Underlay(tmp_path_factory.mktemp("etcd")) as underlay:
+        underlay.start()
+        with Cluster(cluster_engine, underlay) as cluster:
+            yield cluster
+
+
+@pytest.fixture
+def blue(cluster: Cluster) -> Iterator[Cluster]:
+    """The nodes with the network blue, 10.77.0.0/24 and fd77::/64, and one container each; all go afterwards."""
+    cluster.create("blue", *SUBNETS, "-o", "pynet.vni=77")
+    try:
+        for node in cluster.nodes:
+            node.run("blue")
+        cluster.wait("blue")
+        yield cluster
+    finally:
+        cluster.remove("blue")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the end of every pynet's log with each failure."""
+    report = yield
+    cluster = getattr(item, "funcargs", {}).get("cluster")
+    if call.excinfo is not None and report.failed and isinstance(cluster, Cluster):
+        for node in cluster.nodes:
+            lines = node.pynet.log.read_text(errors="replace").splitlines()[-SHOWN_LINES:]
+            report.sections.append(
+                (f"end of pynet's log on {node.host.name}", "\n".join(line[:SHOWN_COLUMNS] for line in lines))
+            )
+    return report

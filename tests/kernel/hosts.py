@@ -1,0 +1,170 @@
+"""Several hosts in one test: each a thread with a network namespace and a driver of its own, on one underlay."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TypeVar
+
+from netlink.vxlan import Entry, Vxlan
+from plugin.cluster.agreement import Agreement
+from plugin.cluster.own import Cluster, OwnRecords
+from plugin.cluster.peers import Peers
+from plugin.cluster.underlay import Underlay
+from plugin.host_settings import HostSettings
+from plugin.messages import CreateNetwork, EndpointRef
+from plugin.model import Network, vxlan_name
+from plugin.modes.base import Mode
+from plugin.modes.hostbridge import HostBridge
+from plugin.modes.overlay import OverlayMode, Shared
+from plugin.store.base import Record, Remove, Store
+from plugin.store.memory import MemoryStore
+from tests.kernel.container import Container, sh
+from tests.kernel.namespaces import enter_fresh_namespace
+from tests.kernel.pynet import Pynet
+from tests.unit import requests as rq
+
+T = TypeVar("T")
+FRAMES = str(Path(__file__).with_name("frames.py"))
+SOON = 10.0  # seconds within which a change must be seen by other hosts
+
+
+class AtOnce:
+    """Removes from a store that is never away."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def take_back(self, *records: Record) -> bool:
+        """Remove records."""
+        self._store.transact(*(Remove(type(record), record.key) for record in records))
+        return True
+
+
+class OverlayPynet(Pynet):
+    """A driver with overlay mode, on the store ``cluster`` that hosts share and on ``store`` of this host."""
+
+    def __init__(self, cluster: Cluster, store: Store) -> None:
+        self.tunnels, self.cluster = Vxlan(), cluster
+        self.peers = Peers(cluster.store, self.tunnels, cluster.host)
+        super().__init__(store)
+        for item in store.list(Network):
+            self.overlay.resume(item.record)
+        self.peers.start(self.own.mend)
+
+    def modes(self, settings: HostSettings) -> dict[str, Mode]:
+        """Return bridge and overlay."""
+        self.own = OwnRecords(self.store, self.cluster, self.peers, self.locks)
+        agreement = Agreement(self.cluster.store, self.cluster.removals)
+        shared = Shared(self.tunnels, agreement, self.peers, self.own, Underlay(self.kernel, self.cluster.address))
+        bridge = HostBridge(self.kernel, self.firewall, settings, "pynet")
+        self.overlay = OverlayMode(bridge, self.kernel, shared, "pynet")
+        return {**super().modes(settings), "overlay": self.overlay}
+
+    def close(self) -> None:
+        """Close what belongs to threads."""
+        self.peers.stop()
+        self.tunnels.close()
+        super().close()
+
+
+class OverlayHost:
+    """A host of an underlay; ``do`` runs something in its network namespace."""
+
+    def __init__(self, cluster: Store, number: int, prefix: str, mtu: int) -> None:
+        self.name = f"h{number}"
+        self.address = f"{prefix}{number}"
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=self.name)
+        tid = self.do(self._begin)
+        sh(f"ip link add {self.name} mtu {mtu} type veth peer name ul0 mtu {mtu} netns {tid}")
+        sh(f"ip link set {self.name} master sw0 up")
+        length, nodad = ("/64", " nodad") if ":" in prefix else ("/24", "")
+        self.sh(f"ip link set lo up; ip addr add {self.address}{length} dev ul0{nodad}; ip link set ul0 up")
+        self.dead: set[str] = set()
+        alive = lambda host: host not in self.dead  # noqa: E731
+        self._cluster = Cluster(cluster, AtOnce(cluster), alive, self.name, ip_address(self.address))
+        self._store = MemoryStore()
+        self.containers: list[Container] = []
+        self.restart()
+
+    def _begin(self) -> int:
+        enter_fresh_namespace()
+        return threading.get_native_id()
+
+    def do(self, call: Callable[[], T]) -> T:
+        """Run ``call`` in the host's namespace."""
+        return self._thread.submit(call).result()
+
+    def sh(self, command: str) -> str:
+        """Run a shell command in the host's namespace."""
+        return self.do(lambda: sh(command))
+
+    def create(self, request: CreateNetwork) -> None:
+        """Create a network."""
+        self.do(lambda: self.pynet.driver.create_network(request))
+
+    def crash(self) -> None:
+        """End pynet; whatever it made stays."""
+        self.do(self.pynet.close)
+
+    def restart(self) -> None:
+        """Start pynet on what it knew."""
+        self.pynet = self.do(lambda: OverlayPynet(self._cluster, self._store))
+
+    def run(self, network_id: str, number: int, endpoint: str = "") -> Container:
+        """Start a container with the address .NUMBER (and ::NUMBER) and the id ``endpoint``, or NUMBER again."""
+        container = Container()
+        self.containers.append(container)
+        self.do(lambda: self.pynet.attach(container, network_id, number, endpoint))
+        return container
+
+    def publish(self, network_id: str, number: int, port: str) -> None:
+        """Publish port 7777 of that container."""
+        self.do(lambda: self.pynet.publish(EndpointRef(network_id, f"{number:02x}" * 32), port))
+
+    def mac(self, network_id: str) -> str:
+        """Return the MAC of a network's bridge."""
+        return self.sh(f"ip -o link show pn-{network_id[:12]} | grep -o 'ether [^ ]*'").split()[1]
+
+    def inject(self, frame: bytes, network_id: str = rq.NETWORK_ID) -> None:
+        """Send a frame into the network's tunnel, whoever it says that it is from."""
+        self.sh(f"{sys.executable} {FRAMES} send {vxlan_name(network_id)} {frame.hex()}")
+
+    def hears(self, link: str, frame: bytes, send: Callable[[bytes], object], pid: int = 0) -> bool:
+        """Say whether a frame arrives at ``link`` of this host, or of the container ``pid``, after ``send``."""
+        enter = ["nsenter", "-n", "-t", str(pid), "--"] if pid else []
+        command = [*enter, sys.executable, FRAMES, "hear", link, frame.hex()]
+        with self.do(lambda: subprocess.Popen(command, stdout=subprocess.PIPE)) as listener:
+            assert listener.stdout is not None
+            assert listener.stdout.readline() == b"ready\n"
+            send(frame)
+            return b"heard" in listener.communicate(timeout=20)[0]
+
+    def stop(self, network_id: str, number: int) -> None:
+        """Delete the endpoint of that container."""
+        self.do(lambda: self.pynet.driver.delete_endpoint(EndpointRef(network_id, f"{number:02x}" * 32)))
+
+    def entries(self, network_id: str = rq.NETWORK_ID) -> set[Entry]:
+        """Return what stands in the kernel's tables of a network."""
+        return self.do(lambda: self.pynet.tunnels.entries(f"pn-{network_id[:12]}", vxlan_name(network_id)))
+
+    def end(self) -> None:
+        """End containers, driver and thread; the namespace goes with them."""
+        for container in self.containers:
+            container.end()
+        self.do(self.pynet.close)
+        self._thread.shutdown()
+
+
+def soon(condition: Callable[[], bool]) -> bool:
+    """Say whether something comes true in time."""
+    end = time.monotonic() + SOON
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True

@@ -1,0 +1,23 @@
+"""Moving a thread from one namespace into another."""
+
+import ctypes
+import os
+
+CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x00020000  # linux/sched.h
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def enter_fresh_namespace() -> None:
+    """Move this thread into a new network namespace, in which even lo is down."""
+    switch("unshare", CLONE_NEWNET)
+
+
+def enter_namespace(descriptor: int) -> None:
+    """Move this thread into the network namespace of an open file."""
+    switch("setns", descriptor, CLONE_NEWNET)
+
+
+def switch(name: str, *arguments: int) -> None:
+    """Call ``unshare`` or ``setns``; raises ``OSError``."""
+    if getattr(LIBC, name)(*arguments) != 0:
+        raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")

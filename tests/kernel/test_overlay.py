@@ -1,0 +1,272 @@
+"""Overlay mode on a real kernel: hosts are namespaces on one underlay, and share a store in memory."""
+
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from plugin.cluster.records import Peer
+from plugin.errors import Conflict
+from plugin.store.memory import MemoryStore
+from tests.kernel import test_guard as frames
+from tests.kernel.capture import ARP, GREETINGS, Capture
+from tests.kernel.container import Container, sh
+from tests.kernel.hosts import FRAMES, OverlayHost, soon
+from tests.overlay_fakes import overlay
+from tests.unit import requests as rq
+
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
+DUAL = ("10.9.0.1/24", "fd00:9::1/64")
+MAC2, MAC3 = "02:42:0a:09:00:02", "02:42:0a:09:00:03"
+BLUE, GREEN = rq.NETWORK_ID, rq.OTHER_ID
+ALL_NODES = "33:33:00:00:00:01"
+MakeHosts = Callable[..., list[OverlayHost]]
+
+
+@pytest.fixture
+def shared() -> Iterator[MemoryStore]:
+    """Return the store that the hosts share."""
+    store = MemoryStore()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def make_hosts(shared: MemoryStore) -> Iterator[MakeHosts]:
+    """Return what makes hosts that are plugged into one switch."""
+    hosts: list[OverlayHost] = []
+    sh("ip link add sw0 type bridge mcast_snooping 0; ip link set sw0 up")
+
+    def make(count: int, prefix: str = "192.0.2.", mtu: int = 1500) -> list[OverlayHost]:
+        hosts.extend(OverlayHost(shared, number + 1, prefix, mtu) for number in range(len(hosts), len(hosts) + count))
+        return hosts
+
+    yield make
+    for host in hosts:
+        host.end()
+
+
+@pytest.fixture
+def three(make_hosts: MakeHosts) -> list[OverlayHost]:
+    """Return three hosts with the network blue, VNI 70."""
+    hosts = make_hosts(3)
+    for host in hosts:
+        host.create(overlay(BLUE, *DUAL, vni="70"))
+    return hosts
+
+
+def reach(box: Container, *addresses: str) -> bool:
+    """Say whether a container reaches all of ``addresses``, soon."""
+    return all(soon(lambda address=address: box.reaches(address)) for address in addresses)  # type: ignore[misc]
+
+
+def run(hosts: list[OverlayHost]) -> list[Container]:
+    """Start one container a host, .2 on the first and so on, and wait until all tables are complete."""
+    boxes = [host.run(BLUE, number) for number, host in enumerate(hosts, 2)]
+    expected = (len(hosts) - 1) * 5  # two neighbours, a MAC in two tables, and the host itself
+    assert soon(lambda: all(len(host.entries()) == expected for host in hosts))
+    return boxes
+
+
+@pytest.mark.parametrize("prefix", ["192.0.2.", "2001:db8::"])
+def test_containers_of_three_hosts_reach_each_other(make_hosts: MakeHosts, prefix: str) -> None:
+    """Over IPv4 and IPv6 inside, over IPv4 and over IPv6 outside."""
+    hosts = make_hosts(3, prefix)
+    for host in hosts:
+        host.create(overlay(BLUE, *DUAL))
+
+    for box in run(hosts):
+        for number in (2, 3, 4):
+            assert reach(box, f"10.9.0.{number}", f"fd00:9::{number}")
+
+
+@pytest.mark.parametrize(("prefix", "mtu"), [("192.0.2.", 1450), ("2001:db8::", 1430)])
+def test_a_full_frame_fits(make_hosts: MakeHosts, prefix: str, mtu: int) -> None:
+    """The largest packet of a container fills the underlay's exactly, in one piece and with the right VNI."""
+    hosts = make_hosts(2, prefix)
+    for host in hosts:
+        host.create(overlay(BLUE, *DUAL, vni="70"))
+    one, _ = run(hosts)
+
+    with Capture("h2") as capture:
+        one.sh(f"ping -c 1 -W 2 -M do -s {mtu - 28} 10.9.0.3")
+        assert {(frame.vni, frame.outer_length) for frame in capture.tunnelled() if frame.kind != ARP} == {(70, 1500)}
+        assert capture.fragments == 0
+    with pytest.raises(AssertionError, match="essage too long"):
+        one.sh(f"ping -c 1 -W 2 -M do -s {mtu - 27} 10.9.0.3")
+
+
+def test_nothing_is_flooded_for_known_peers(three: list[OverlayHost]) -> None:
+    """Two containers talk, from their first question on, and the third host's cable carries nothing."""
+    one, _, _ = run(three)
+
+    with Capture("h3") as third, Capture("h2") as second:
+        assert reach(one, "10.9.0.3", "fd00:9::3")
+        assert [frame for frame in third.tunnelled() if frame.to not in GREETINGS] == []
+        assert {frame.to for frame in second.tunnelled() if frame.to not in GREETINGS} == {MAC2, MAC3}
+
+
+def test_the_gateway_is_never_asked_for_outside(three: list[OverlayHost]) -> None:
+    """Each host answers for it, and nothing of that is heard on the underlay."""
+    boxes = run(three)
+
+    with Capture("h1") as capture:
+        assert all(reach(box, "10.9.0.1", "fd00:9::1") for box in boxes)
+        assert [frame for frame in capture.tunnelled() if frame.to not in GREETINGS] == []
+
+
+def test_broadcast_and_multicast_reach_every_host(three: list[OverlayHost]) -> None:
+    """One copy a host, by head-end replication; containers answer a ping to all nodes of the link."""
+    one, _, _ = run(three)
+
+    with Capture("h2") as second, Capture("h3") as third:
+        answers = one.sh("ping -c 2 ff02::1%eth0")
+        copies = [[frame.to for frame in capture.tunnelled()].count(ALL_NODES) for capture in (second, third)]
+    assert copies == [2, 2]
+    assert "duplicates" in answers  # its own answer is the first, those of the others are too many
+
+
+def test_each_host_leads_its_own_containers_out(three: list[OverlayHost]) -> None:
+    """With its own address as source, and back in by a published port."""
+    boxes = run(three)
+    boxes[1].echo()
+    for host in three:
+        host.sh("ip link set ul0 up")
+
+    assert reach(boxes[0], "192.0.2.2")
+    three[1].publish(BLUE, 3, "8080")
+    assert boxes[0].asks("192.0.2.2", 8080) == "192.0.2.1"
+
+
+def test_networks_with_one_subnet_never_meet(make_hosts: MakeHosts) -> None:
+    """Two internal networks on the same two hosts, with the same addresses in both."""
+    hosts = make_hosts(2)
+    for host in hosts:
+        host.create(overlay(BLUE, *DUAL, internal=True))
+        host.create(overlay(GREEN, *DUAL, internal=True, network="green"))
+    blue, green = hosts[0].run(BLUE, 2), hosts[0].run(GREEN, 2, endpoint="92" * 32)
+    hosts[1].run(BLUE, 3)
+    assert reach(blue, "10.9.0.3")
+
+    assert not green.reaches("10.9.0.3")
+    assert not green.reaches("fd00:9::3")
+    hosts[1].run(GREEN, 4)
+    assert reach(green, "10.9.0.4")
+    assert not blue.reaches("10.9.0.4")
+
+
+def test_a_container_that_moves_is_found(three: list[OverlayHost]) -> None:
+    """With its address, and with another endpoint id, as it is made anew there."""
+    one, _, _ = run(three)
+    three[1].stop(BLUE, 3)
+    three[2].run(BLUE, 3, endpoint="77" * 32)
+
+    assert reach(one, "10.9.0.3", "fd00:9::3")
+    remote = {str(entry) for entry in three[0].entries()}
+    assert "02:42:0a:09:00:03 on host 192.0.2.3" in remote
+    assert "02:42:0a:09:00:03 on host 192.0.2.2" not in remote
+
+
+def test_an_address_is_taken_over_from_a_dead_host(three: list[OverlayHost]) -> None:
+    """Refused while the host is alive; afterwards the later record counts, whatever the host left behind."""
+    one, _, _ = run(three)
+    with pytest.raises(Conflict, match=r"address 10\.9\.0\.3, fd00:9::3 .* on host 'h2'"):
+        three[2].run(BLUE, 3, endpoint="77" * 32)
+    three[2].dead.add("h2")
+    three[2].run(BLUE, 3, endpoint="77" * 32)
+
+    assert soon(lambda: "02:42:0a:09:00:03 on host 192.0.2.3" in {str(entry) for entry in three[0].entries()})
+    assert reach(one, "10.9.0.3")
+
+
+FOREIGN = {
+    "ARP for itself": frames.arp("10.9.0.3"),
+    "an IPv4 packet": frames.ipv4("10.9.0.3", 7, 7),
+    "neighbour advertisement for itself": frames.discovery("fd00:9::3", frames.ADVERTISEMENT, "fd00:9::3"),
+}
+STOLEN = {
+    "ARP for the gateway": frames.arp("10.9.0.1"),
+    "ARP for a container of this host": frames.arp("10.9.0.2"),
+    "an IPv4 packet of the gateway": frames.ipv4("10.9.0.1", 7, 7),
+    "an IPv4 packet of a container of this host": frames.ipv4("10.9.0.2", 7, 7),
+    "an IPv6 packet of a container of this host": frames.ipv6("fd00:9::2", frames.UDP, bytes(8)),
+    "neighbour advertisement for the gateway": frames.discovery("fd00:9::3", frames.ADVERTISEMENT, "fd00:9::1"),
+    "neighbour advertisement for a container": frames.discovery("fd00:9::3", frames.ADVERTISEMENT, "fd00:9::2"),
+    "router advertisement": frames.discovery("fe80::3", frames.ROUTER),
+    "a frame with a container's MAC": frames.ethernet(ARP, frames.arp("10.9.0.3")[14:], MAC2),
+    "a frame with a VLAN tag": frames.ethernet(frames.VLAN, bytes(60)),
+}
+
+
+def test_the_tunnel_brings_in_no_address_of_this_host(three: list[OverlayHost]) -> None:
+    """What another host sends as the gateway or as a container of this one is not heard; what it sends as itself is."""
+    one, _, _ = run(three)
+    gateway = frames.ethernet(ARP, frames.arp("10.9.0.3")[14:], three[0].mac(BLUE))
+    heard = {
+        what: three[0].hears("eth0", frame, three[1].inject, one.pid)
+        for what, frame in (FOREIGN | STOLEN | {"a frame with the gateway's MAC": gateway}).items()
+    }
+
+    assert {what for what, it_is in heard.items() if it_is} == set(FOREIGN)
+
+
+def test_the_tunnel_does_not_lead_to_the_host(three: list[OverlayHost]) -> None:
+    """What comes from another host for the gateway's MAC is dropped: this host is no router for it."""
+    one, _, _ = run(three)
+    gateway, bridge = three[0].mac(BLUE), f"pn-{BLUE[:12]}"
+    three[1].sh(f"bridge fdb add {gateway} dev pnv{BLUE[:12]} self dst 192.0.2.1")
+    to_it = bytes.fromhex(gateway.replace(":", ""))
+
+    with Capture("h1") as capture:
+        assert not three[0].hears(bridge, to_it + frames.ipv4("10.9.0.3", 7, 7)[6:], three[1].inject)
+        assert gateway in {frame.to for frame in capture.tunnelled()}
+    own = frames.ethernet(ARP, frames.arp("10.9.0.2")[14:], MAC2)
+    send = f"{sys.executable} {FRAMES} send eth0"
+    own = to_it + own[6:22] + bytes.fromhex(MAC2.replace(":", "")) + own[28:]
+    assert three[0].hears(bridge, own, lambda frame: one.sh(f"{send} {frame.hex()}"))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "bridge fdb del 02:42:0a:09:00:03 dev {link} self dst 192.0.2.2",
+        "bridge fdb del 02:42:0a:09:00:03 dev {link} master",
+        "ip neigh flush all nud permanent dev {bridge}",
+        "bridge fdb add 02:42:0a:09:00:99 dev {link} self dst 192.0.2.9",
+        "ip link del {link}",
+    ],
+)
+def test_tables_that_others_changed_are_mended(three: list[OverlayHost], damage: str) -> None:
+    """What is missing is written, what is too much is removed, and a link that was deleted is made again."""
+    run(three)
+    before = three[0].entries()
+    three[0].sh(damage.format(link=f"pnv{BLUE[:12]}", bridge=f"pn-{BLUE[:12]}"))
+    three[0].do(lambda: three[0].pynet.peers.look(everything=True))
+
+    assert three[0].entries() == before
+
+
+def test_a_restart_leaves_traffic_alone_and_finds_what_changed(three: list[OverlayHost], shared: MemoryStore) -> None:
+    """While pynet is away the tables stay; when it is back it hears of what came and went."""
+    one, _, _ = run(three)
+    three[0].crash()
+    assert reach(one, "10.9.0.3")
+    three[1].stop(BLUE, 3)
+    three[1].run(BLUE, 5)
+    three[0].restart()
+
+    assert reach(one, "10.9.0.5")
+    assert "10.9.0.3" not in " ".join(map(str, three[0].entries()))
+    assert len(shared.list(Peer)) == 3
+
+
+def test_a_removed_network_leaves_nothing(make_hosts: MakeHosts, shared: MemoryStore) -> None:
+    """Links, rules and records."""
+    (host,) = make_hosts(1)
+    before = host.sh("ip -br link | sed s/@.*//; nft list ruleset")
+    host.create(overlay(BLUE, *DUAL))
+    host.run(BLUE, 2)
+    host.do(host.pynet.end)
+
+    assert host.sh("ip -br link | sed s/@.*//; nft list ruleset") == before
+    assert shared.list(Peer) == []

@@ -1,0 +1,67 @@
+"""Whatever step of a verb of overlay mode breaks, the host and the cluster are afterwards as they were before."""
+
+from collections.abc import Callable
+
+import pytest
+
+from netlink.errors import KernelError
+from plugin.driver import Driver
+from plugin.errors import PynetError
+from plugin.messages import CreateEndpoint
+from tests.overlay_fakes import OverlayWorld, overlay
+from tests.unit import requests as rq
+
+Call = Callable[[Driver], object]
+DUAL = overlay(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64")
+
+
+def with_other_host() -> OverlayWorld:
+    """Return a host whose network another host has too."""
+    other = OverlayWorld(2)
+    other.driver.create_network(overlay(rq.OTHER_ID, "10.9.0.1/24", "fd00:9::1/64"))
+    other.driver.create_endpoint(CreateEndpoint(rq.OTHER_ID, "e2" * 32))
+    return OverlayWorld(1, other.real)
+
+
+def with_network() -> OverlayWorld:
+    """Return a host with the network."""
+    world = with_other_host()
+    world.driver.create_network(DUAL)
+    return world
+
+
+CASES: dict[str, tuple[Callable[[], OverlayWorld], Call]] = {
+    "first": (OverlayWorld, lambda driver: driver.create_network(DUAL)),
+    "second": (with_other_host, lambda driver: driver.create_network(DUAL)),
+    "endpoint": (with_network, lambda driver: driver.create_endpoint(rq.endpoint(address_ipv6="fd00:9::2/64"))),
+}
+
+
+def steps_of(name: str) -> int:
+    """Return how many steps a verb takes when nothing breaks."""
+    make, call = CASES[name]
+    return make().steps_of(call)
+
+
+STEPS = [(name, step) for name in CASES for step in range(1, steps_of(name) + 1)]
+
+
+@pytest.mark.parametrize(("name", "step"), STEPS, ids=[f"{name}-{step}" for name, step in STEPS])
+def test_a_creation_that_fails_leaves_nothing(name: str, step: int) -> None:
+    """Kernel, firewall and both stores are as before, and the same call then succeeds."""
+    make, call = CASES[name]
+    world = make()
+    before = world.snapshot()
+
+    with pytest.raises((KernelError, PynetError), match="simulated failure"):
+        call(world.failing_at(step))
+
+    world.healed()
+    world.bury()
+    assert world.snapshot() == before
+    call(world.driver)
+
+
+def test_the_sweep_covers_every_step() -> None:
+    """A verb whose steps the fakes no longer count would make the sweep above prove nothing."""
+    assert {name: steps_of(name) for name in CASES} == {"first": 19, "second": 20, "endpoint": 5}

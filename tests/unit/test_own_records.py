@@ -1,0 +1,105 @@
+"""What a host has in the cluster store after a crash, an outage, or after it was forgotten."""
+
+import pytest
+
+from plugin.cluster.records import Member, Peer
+from plugin.errors import Conflict
+from plugin.messages import CreateEndpoint, Interface
+from plugin.model import Overlay
+from plugin.store.base import Put, Remove
+from tests.overlay_fakes import OverlayWorld, overlay
+from tests.unit import requests as rq
+
+KINDS: tuple[type[Member | Peer], ...] = (Member, Peer)
+
+
+@pytest.fixture
+def world() -> OverlayWorld:
+    """Return a host with a network and an endpoint."""
+    world = OverlayWorld()
+    world.driver.create_network(overlay())
+    world.driver.create_endpoint(rq.endpoint())
+    world.hear()
+    return world
+
+
+@pytest.fixture
+def other(world: OverlayWorld) -> OverlayWorld:
+    """Return another host with the network."""
+    other = OverlayWorld(2, world.real)
+    other.driver.create_network(overlay(rq.OTHER_ID))
+    return other
+
+
+def take(world: OverlayWorld) -> None:
+    """Create an endpoint with the address of the first host's."""
+    world.driver.create_endpoint(
+        CreateEndpoint(rq.OTHER_ID, "e2" * 32, Interface(address=rq.endpoint().interface.address))
+    )
+
+
+def peers(world: OverlayWorld) -> list[str]:
+    """Return which hosts have endpoints."""
+    return [item.record.host for item in world.real.list(Peer)]
+
+
+def test_a_host_that_was_forgotten_comes_back(world: OverlayWorld) -> None:
+    """Its records are written anew."""
+    before = [item.record for kind in KINDS for item in world.real.list(kind)]
+    assert len(before) == 2
+    world.real.transact(*(Remove(type(record), record.key) for record in before))
+    world.hear()
+
+    assert [item.record for kind in KINDS for item in world.real.list(kind)] == before
+
+
+def test_what_a_killed_run_left_is_removed(world: OverlayWorld, other: OverlayWorld) -> None:
+    """Records without a network or an endpoint on this host; those of others stay."""
+    other.driver.create_endpoint(CreateEndpoint(rq.OTHER_ID, "e2" * 32))
+    mac, address = "02:00:00:00:00:09", world.own.member(Overlay("blue", 0, 0, 0), "").address
+    world.real.transact(Put(Peer("blue", "dead", "h1", mac)), Put(Member("red", "h1", "dead", address)))
+    OverlayWorld(1, world.real, world.failing_store)
+
+    assert sorted(peers(world)) == ["h1", "h2"]
+    assert sorted(item.record.network for item in world.real.list(Member)) == ["blue", "blue"]
+
+
+def test_an_address_of_a_living_host_is_refused(world: OverlayWorld, other: OverlayWorld) -> None:
+    """The sentence says who has it, and what to do."""
+    other.hear()
+
+    with pytest.raises(
+        Conflict, match=r"address 10\.9\.0\.2 .* belongs to endpoint 'e0e0e0e0e0e0' on host 'h1'; stop that"
+    ):
+        take(other)
+
+    assert peers(world) == ["h1"]
+
+
+def test_an_address_of_a_dead_host_is_taken_over(world: OverlayWorld, other: OverlayWorld) -> None:
+    """And the host that was dead does not take it back when it returns."""
+    other.hear()
+    other.dead.add("h1")
+    take(other)
+    assert peers(world) == ["h2"]
+    world.hear()
+
+    assert peers(world) == ["h2"]
+
+
+def test_an_address_that_was_just_given_back_can_be_taken(world: OverlayWorld, other: OverlayWorld) -> None:
+    """Although this host has not heard of it yet."""
+    other.hear()
+    world.driver.delete_endpoint(rq.ENDPOINT)
+    take(other)
+
+    assert peers(world) == ["h2"]
+
+
+def test_nothing_is_mended_before_the_store_was_read(world: OverlayWorld) -> None:
+    """What is not known yet must not be taken for missing or left over."""
+    world.peers.members.loaded.clear()
+    world.real.transact(Put(Peer("blue", "dead", "h1", "02:00:00:00:00:09")))
+    world.own.mend()
+
+    assert peers(world) == ["h1", "h1"]

@@ -1,0 +1,56 @@
+"""What ``pynet cluster status`` says of the tables of this host."""
+
+from netlink.vxlan import Forward
+from plugin.cluster.agreement import drop_unused_networks
+from plugin.cluster.drift import table_drift
+from plugin.cluster.records import ClusterNetwork, Member, VniClaim
+from plugin.model import Network
+from plugin.store.base import Remove
+from tests.overlay_fakes import OverlayWorld, overlay
+from tests.unit import requests as rq
+
+LINK = "pnva1a1a1a1a1a1"
+
+
+def problems(world: OverlayWorld) -> list[str]:
+    """Return the sentences."""
+    networks = [item.record for item in world.store.list(Network)]
+    return list(table_drift(world.real, networks, world.tunnels, "h1", settle=0))
+
+
+def test_what_is_missing_and_what_is_stale_is_named() -> None:
+    """And nothing while the tables are right."""
+    world = OverlayWorld()
+    other = OverlayWorld(2, world.real)
+    for host, network in ((world, rq.NETWORK_ID), (other, rq.OTHER_ID)):
+        host.driver.create_network(overlay(network))
+    world.hear()
+    assert problems(world) == []
+    world.tunnels.tables[LINK] = {Forward("02:00:00:00:00:99")}
+
+    assert problems(world) == [
+        "network 'blue' of this host lacks the entry 00:00:00:00:00:00 on host 192.0.2.2",
+        "network 'blue' of this host has the stale entry 02:00:00:00:00:99 in the bridge",
+    ]
+
+
+def test_a_link_that_is_gone_is_said() -> None:
+    """There is nothing to compare then."""
+    world = OverlayWorld()
+    world.driver.create_network(overlay())
+    world.kernel.delete_link(LINK)
+
+    assert problems(world) == [f"network 'blue' of this host: {LINK}"]
+
+
+def test_networks_of_forgotten_hosts_go() -> None:
+    """With their VNIs; those that have a host stay."""
+    world = OverlayWorld()
+    world.driver.create_network(overlay())
+    world.driver.create_network(overlay(rq.OTHER_ID, "10.8.0.1/24", network="green"))
+    (member,) = world.real.list(Member, "green/")
+    world.real.transact(Remove(Member, member.record.key))
+    drop_unused_networks(world.real)
+
+    assert [item.record.name for item in world.real.list(ClusterNetwork)] == ["blue"]
+    assert [item.record.network for item in world.real.list(VniClaim)] == ["blue"]
