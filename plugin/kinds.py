@@ -1,9 +1,22 @@
 """Every kind of record that pynet keeps, so that a check of the store can read them all."""
 
-from plugin.cluster.host_records import Attempt, ClusterLease, HostIdentity, PoolUse, Queued
+from plugin.cluster.echo import Question, Reply
+from plugin.cluster.host_records import (
+    Attempt,
+    ClusterHost,
+    ClusterLease,
+    HostIdentity,
+    KnownHost,
+    PoolGateway,
+    PoolUse,
+    Queued,
+)
+from plugin.collector import KnownEngine
 from plugin.host_settings import ChangedSetting
 from plugin.ipam.turn import PoolTurn
 from plugin.model import Endpoint, Lease, Network, Pool, Tombstone
 
 _OF_CLUSTERS = (HostIdentity, PoolUse, ClusterLease, Attempt, Queued)
-KINDS = (Network, Endpoint, Tombstone, Pool, Lease, PoolTurn, ChangedSetting, *_OF_CLUSTERS)
+KINDS = (Network, Endpoint, Tombstone, Pool, Lease, PoolTurn, ChangedSetting, KnownEngine, *_OF_CLUSTERS)
+# Those that stand in a store that hosts share, and never in a host's own.
+SHARED_KINDS = (ClusterHost, KnownHost, PoolGateway, Question, Reply)

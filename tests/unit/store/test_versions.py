@@ -4,6 +4,9 @@
 ``python -m tests.unit.store.test_versions`` prints one of the present version.
 """
 
+import importlib
+import inspect
+import pkgutil
 import sqlite3
 from contextlib import closing
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
@@ -12,9 +15,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+import plugin
 from plugin.host_settings import ChangedSetting
 from plugin.ipam.turn import PoolTurn
-from plugin.kinds import KINDS
+from plugin.kinds import KINDS, SHARED_KINDS
 from plugin.model import Endpoint, Lease, Network, NetworkSubnet, Pool, Published, Tombstone
 from plugin.store.base import Put, Record
 from plugin.store.opening import open_store
@@ -75,6 +79,15 @@ def test_a_file_of_every_version_opens_with_its_records(version: Path, tmp_path:
 def test_every_version_is_kept() -> None:
     """A migration without a file of the version before it would be tested by nobody."""
     assert [path.stem for path in VERSIONS] == [str(number + 1) for number in range(len(MIGRATIONS))]
+
+
+def test_every_kind_of_record_is_checked_at_start() -> None:
+    """A kind that nobody listed would be kept unread, and stop pynet later when it is damaged."""
+    modules = [importlib.import_module(found.name) for found in pkgutil.walk_packages(plugin.__path__, "plugin.")]
+    classes = [member for module in modules for member in vars(module).values() if inspect.isclass(member)]
+    kinds = {found for found in classes if isinstance(vars(found).get("kind"), str)}
+
+    assert kinds == set(KINDS) | set(SHARED_KINDS)
 
 
 def main() -> None:
