@@ -19,6 +19,7 @@ from plugin.endpoints import endpoint_of
 from plugin.errors import Conflict, Failed, NotFound, PynetError
 from plugin.holders import Holders, has_subnet_of
 from plugin.host_settings import HostSettings
+from plugin.ipam.sticky import keep_names
 from plugin.locks import Locks
 from plugin.messages import (
     AllocateNetwork,
@@ -126,9 +127,10 @@ class Driver:
             undo.push(self._claims.forget, network.id)
             self._remove_dead_networks(network)
             with self._claims.claim(network):
+                kept = keep_names(self._store, request, options)
                 self._reaper.clear(network.link)
                 made = mode.create_network(network, options, undo)
-                self._store.transact(Put(made))
+                self._store.transact(Put(made), *kept)
                 undo.push(self._store.transact, Remove(Network, network.id))
 
     def delete_network(self, request: NetworkRef) -> None:

@@ -4,6 +4,7 @@ Keys of the built-in drivers mean what they mean there (moby drivers/bridge/labe
 own keys begin with ``pynet.``. Other keys are none of pynet's business and are ignored, as the built-ins do.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -85,6 +86,13 @@ def choice(*legal: str) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def duration(text: str) -> str:
+    """Read a time such as 30m, 24h or 7d, of at most 9,999 of its unit."""
+    if not re.fullmatch(r"[1-9][0-9]{0,3}[mhd]", text, re.ASCII):
+        raise ValueError(text)
+    return text
 
 
 def flag(text: str) -> bool:

@@ -16,7 +16,7 @@ from plugin.model import Endpoint, Network, Published, host_link_name
 from plugin.network_options import NETWORK_OPTIONS
 from plugin.options import Values, read_options
 from plugin.ports import Conntrack, Kernel, Sockets
-from plugin.publish.places import Place, Reach, candidates, reach, sockets_for
+from plugin.publish.places import EVERYWHERE, Place, Reach, candidates, reach, sockets_for
 
 log = structlog.get_logger()
 
@@ -153,7 +153,12 @@ class Publisher:
             port = candidate
             try:
                 for place, dual in sockets_for(places):
-                    hold = own.get((binding.proto, place.host, port)) or self._hold(binding, place, port, dual=dual)
+                    half = (binding.proto, EVERYWHERE[0], port)
+                    if dual and half in own:  # IPv6 was another network's until now, which takes no Revoke (29.0)
+                        holds[half] = own[half]
+                    hold = own.get((binding.proto, place.host, port)) or self._hold(
+                        binding, place, port, dual=dual and half not in own
+                    )
                     port = hold.port
                     holds[binding.proto, place.host, port] = hold
             except (Exists, Missing) as error:
