@@ -80,6 +80,7 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     reaper.start()
     Watcher(kernel, firewall, reconciler, monitor).start()
     driver = Driver(store=store, modes=modes, settings=host, reaper=reaper, publisher=publisher, locks=locks)
+    driver.gateway_check = settings.gateway_check
     ipam = Ipam(store, HostNetworks(), supernets, reaper.debts)
     if settings.docker_socket:
         Collector(Engine(settings.docker_socket), driver, ipam, store, settings.docker_grace).start()
