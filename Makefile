@@ -34,7 +34,7 @@ torture: setup  ## kill pynet at every step, below twenty containers, and let 50
 	$(VENV)/bin/python -m tests.torture $(PARTS)
 
 record: setup  ## record what an engine sends as contract data (ENGINE=28.5)
-	$(VENV)/bin/python -m tests.record $(or $(ENGINE),20.10 28.5)
+	$(VENV)/bin/python -m tests.record $(or $(ENGINE),20.10 26.1 28.5)
 
 lock:  ## write the lock files anew from setup.cfg
 	$(VENV)/bin/pip install --quiet pip-tools
