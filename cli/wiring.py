@@ -58,11 +58,11 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
 
     ``dress`` is put around every part that changes something outside of this process.
     """
+    supernets = parse_supernets(settings.pools, _machine_id())  # may refuse, so it comes before anything is touched
     lock_state(settings.state_dir)
     owner, doings = Owner(settings.name), Doings()
     kernel: KernelPort = dress("netlink", Kernel(owner.group, doings))
     nft = dress("nft", Nftables(open_runner()))
-    supernets = parse_supernets(settings.pools, _machine_id())
     rebuild = rebuilder(kernel, nft, settings.name, supernets)
     store: Store = dress("store", open_store(settings.database, KINDS, rebuild))
     locks = Locks()
