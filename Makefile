@@ -36,12 +36,18 @@ torture: setup  ## kill pynet at every step, below twenty containers, and let 50
 record: setup  ## record what an engine sends as contract data (ENGINE=28.5)
 	$(VENV)/bin/python -m tests.record $(or $(ENGINE),20.10 26.1 28.5)
 
+wheel: setup  ## dist/pynet-VERSION-py3-none-any.whl, built with what the lock file names
+	@tools/wheel.sh
+
+deb: setup  ## dist/pynet_VERSION_ARCH.deb, with systemd units and a virtual environment of its own
+	@tools/deb.sh
+
 lock:  ## write the lock files anew from setup.cfg
 	$(VENV)/bin/pip install --quiet pip-tools
 	$(PIP_COMPILE) --output-file requirements.lock setup.cfg
 	$(PIP_COMPILE) --extra dev --output-file requirements-dev.lock setup.cfg
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup run test check lint bench torture record lock help
+.PHONY: setup run test check lint bench torture record wheel deb lock help
