@@ -58,7 +58,7 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
 
     ``dress`` is put around every part that changes something outside of this process.
     """
-    supernets = parse_supernets(settings.pools, _machine_id())  # may refuse, so it comes before anything is touched
+    supernets = parse_supernets(settings.pools, machine_id())  # may refuse, so it comes before anything is touched
     lock_state(settings.state_dir)
     owner, doings = Owner(settings.name), Doings()
     kernel: KernelPort = dress("netlink", Kernel(owner.group, doings))
@@ -87,7 +87,7 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     return create_app(driver, ipam, reconciler, Workers(most=2 * settings.threads))
 
 
-def _machine_id() -> str:
+def machine_id() -> str:
     """Return what tells this machine from others; without it every start has IPv6 pools of another prefix."""
     try:
         return MACHINE_ID.read_text().strip() or secrets.token_hex(16)
