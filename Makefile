@@ -16,6 +16,9 @@ run: setup  ## start the engine if none runs, and serve pynet
 test: setup  ## every ring of tests; without root unit and contract only (ARGS="-k name" for some)
 	@tools/test.sh $(ARGS)
 
+test-matrix: setup  ## the engine ring on every engine, with pynet in every form; writes docs/engines.md
+	@$(VENV)/bin/python -m tools.matrix $(ARGS)
+
 check: setup  ## look: format, lint, types, import order
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
@@ -50,4 +53,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup run test check lint bench torture record wheel deb lock help
+.PHONY: setup run test test-matrix check lint bench torture record wheel deb lock help
