@@ -17,8 +17,8 @@ from netlink.errors import KernelError
 from netlink.hostnet import HostNetworks
 from netlink.kernel import Kernel, VethPair
 from netlink.legacy import drops_forwarded
-from netlink.namespace import in_new_namespace
 from netlink.nftables import LIBRARY, Nftables, open_runner
+from netlink.scratch import scratch_namespace
 from plugin.doctor.checks import BRIDGED, FORWARDING
 from plugin.doctor.facts import Engine, Facts, Listener, State
 from plugin.errors import PynetError
@@ -105,7 +105,8 @@ def find_listener(path: Path) -> Listener:
 def _features() -> tuple[dict[str, str], str]:
     """Try each feature; return why it does not work, "" where it does, and why nothing could be tried."""
     try:
-        return in_new_namespace(_try_features), ""
+        with scratch_namespace():
+            return _try_features(), ""
     except KernelError as error:
         return {}, str(error)
 
