@@ -24,6 +24,9 @@ test-cluster: setup  ## the faults of half a minute, on three hosts with real en
 	@tools/setup.sh --servers
 	$(VENV)/bin/python -m pytest -s -o "python_files=test_*.py long_*.py" tests/cluster/overlay $(ARGS)
 
+test-matrix: setup  ## the engine ring on every engine, with pynet in every form; writes docs/engines.md
+	@$(VENV)/bin/python -m tools.matrix $(ARGS)
+
 check: setup  ## look: format, lint, types, import order
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
@@ -52,7 +55,13 @@ torture: setup  ## kill pynet at every step, below twenty containers, and let 50
 	$(VENV)/bin/python -m tests.torture $(PARTS)
 
 record: setup  ## record what an engine sends as contract data (ENGINE=28.5)
-	$(VENV)/bin/python -m tests.record $(or $(ENGINE),20.10 28.5)
+	$(VENV)/bin/python -m tests.record $(or $(ENGINE),20.10 26.1 28.5)
+
+wheel: setup  ## dist/pynet-VERSION-py3-none-any.whl, built with what the lock file names
+	@tools/wheel.sh
+
+deb: setup  ## dist/pynet_VERSION_ARCH.deb, with systemd units and a virtual environment of its own
+	@tools/deb.sh
 
 plugin:  ## build the managed plugin and give it to the engine; again is an upgrade (BASE=image)
 	@tools/plugin.sh
@@ -74,4 +83,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-overlay test-cluster
+.PHONY: setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-overlay test-cluster test-matrix wheel deb

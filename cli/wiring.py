@@ -72,10 +72,10 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     ``dress`` is put around every part that changes something outside of this process.
     """
     lock_state(settings.state_dir)
+    supernets = parse_supernets(settings.pools, machine_id(settings.state_dir))
     owner, doings = Owner(settings.name), Doings()
     kernel: KernelPort = dress("netlink", Kernel(owner.group, doings, settings=settings.sysctl_dir))
     nft = dress("nft", Nftables(open_runner()))
-    supernets = parse_supernets(settings.pools, _machine_id(settings.state_dir))
     rebuild = rebuilder(kernel, nft, settings.name, supernets)
     store: Store = dress("store", open_store(settings.database, KINDS, rebuild))
     locks = Locks()
@@ -96,6 +96,7 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     reaper.start()
     Watcher(kernel, firewall, reconciler, monitor).start()
     driver = Driver(store=store, modes=modes, settings=host, reaper=reaper, publisher=publisher, locks=locks)
+    driver.gateway_check = settings.gateway_check
     networks = HostNetworks()
     ipam = Ipam(store, networks, supernets, reaper.debts)
     start(shared, overlay, (item.record for item in store.list(Network)))
@@ -116,7 +117,7 @@ def _tidy(reaper: Reaper, firewall: Firewall) -> None:
         log.warning("nftables tables not removed", error=str(error))
 
 
-def _machine_id(state_dir: Path) -> str:
+def machine_id(state_dir: Path) -> str:
     """Return what tells this machine from others; a container has none, so one is made up and kept with the state."""
     kept = state_dir / MACHINE_ID.name
     for file in (kept, MACHINE_ID):

@@ -88,6 +88,12 @@ def pynet(host: Host, **env: str) -> Pynet:
     return Plugin(host, "pynet", command, env)
 
 
+def second(host: Host, name: str, **env: str) -> Plugin:
+    """Return a pynet beside the first one, with a socket and a state folder of its own."""
+    places = {"PYNET_SOCKET": f"{PLUGINS}/{name}.sock", "PYNET_STATE_DIR": f"/run/{name}"}
+    return Plugin(host, name, PYNET, places | env)
+
+
 def published_by_pynet(host: Host) -> list[dict[str, Any]]:
     """What ``pynet ports`` says."""
     rows: list[dict[str, Any]] = json.loads(command(host, "ports", "--json"))
