@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from cli.overlay import share
 from cli.service import serves
 from cli.settings import Settings
 from netlink.kernel import Kernel
@@ -14,7 +15,10 @@ from netlink.scratch import scratch_namespace
 from plugin.firewall.docker import docker_bridges
 from plugin.firewall.firewall import Firewall, static_rules
 from plugin.host_settings import HostSettings
+from plugin.locks import Locks
 from plugin.modes.bridge import BridgeMode
+from plugin.modes.hostbridge import HostBridge
+from plugin.modes.overlay import OverlayMode
 from plugin.publish.places import EVERYWHERE
 from plugin.reconcile.findings import Finding
 from plugin.reconcile.owner import Owner
@@ -73,7 +77,9 @@ def _looker(settings: Settings) -> Callable[[], list[Finding]]:
         rules = static_rules(Nftables(open_runner()), settings.name)
     firewall = Firewall(Nftables(open_runner()), settings.name)
     host = HostSettings(kernel, store)
-    survey = Survey(store, kernel, host, {"bridge": BridgeMode(kernel, firewall, host, settings.name)}, owner)
+    bridge = HostBridge(kernel, firewall, host, settings.name)
+    overlay = OverlayMode(bridge, kernel, share(kernel, store, Locks(), None), settings.name)
+    survey = Survey(store, kernel, host, {"bridge": BridgeMode(bridge), "overlay": overlay}, owner)
 
     def look_once() -> list[Finding]:
         firewall.expect(survey.elements(), docker_bridges(kernel.links()), rules)

@@ -1,7 +1,9 @@
 """Puts the real parts together; everything below receives its collaborators from here."""
 
 import secrets
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -29,7 +31,7 @@ from plugin.collector import Collector
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
 from plugin.host_settings import HostSettings
-from plugin.ipam.supernets import parse_supernets
+from plugin.ipam.supernets import Supernet, parse_supernets
 from plugin.ipam_driver import Ipam
 from plugin.kinds import KINDS
 from plugin.locks import Locks
@@ -66,46 +68,75 @@ class Dress(Protocol):
         """Return a stand-in for ``collaborator``; ``name`` is its layer."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What all else stands on: the kernel, the state, and who may touch what when."""
+
+    owner: Owner
+    doings: Doings
+    kernel: KernelPort
+    nft: Nftables
+    supernets: Sequence[Supernet]
+    store: Store
+    locks: Locks
+    firewall: Firewall
+    host: HostSettings
+    reaper: Reaper
+
+
 def build(settings: Settings, dress: Dress = timed) -> Flask:
     """Open the state, bring the kernel in line with it, start the background threads, and return the application.
 
     ``dress`` is put around every part that changes something outside of this process.
     """
     lock_state(settings.state_dir)
+    ground = _ground(settings, dress)
+    kernel, store, locks, reaper = ground.kernel, ground.store, ground.locks, ground.reaper
+    cluster = open_cluster(settings, store, kernel)
+    shared = share(kernel, store, locks, cluster)
+    bridge = HostBridge(kernel, ground.firewall, ground.host, settings.name)
+    overlay = OverlayMode(bridge, kernel, shared, settings.name)
+    modes: dict[str, Mode] = {"bridge": BridgeMode(bridge), "overlay": overlay}
+    sockets, conntrack = dress("sockets", Sockets(Relay())), dress("conntrack", Conntrack())
+    publisher = Publisher(kernel, sockets, ground.firewall, conntrack)
+    reconciler = _recover(settings, ground, modes, publisher)
+    driver = Driver(store=store, modes=modes, settings=ground.host, reaper=reaper, publisher=publisher, locks=locks)
+    driver.gateway_check = settings.gateway_check
+    networks = HostNetworks()
+    ipam = Ipam(store, networks, ground.supernets, reaper.debts)
+    start(shared, overlay, (item.record for item in store.list(Network)))
+    addresses = cluster.start(networks, ground.supernets, shared.own.mend) if cluster else None
+    if settings.docker_socket:
+        Collector(Engine(settings.docker_socket), driver, ipam, store, settings.docker_grace).start()
+    app = create_app(driver, IpamRouter(ipam, addresses), reconciler, Workers(most=2 * settings.threads))
+    app.extensions[AT_END] = partial(_tidy, reaper, ground.firewall)
+    return app
+
+
+def _ground(settings: Settings, dress: Dress) -> _Ground:
+    owner, doings, locks = Owner(settings.name), Doings(), Locks()
     supernets = parse_supernets(settings.pools, machine_id(settings.state_dir))
-    owner, doings = Owner(settings.name), Doings()
     kernel: KernelPort = dress("netlink", Kernel(owner.group, doings, settings=settings.sysctl_dir))
     nft = dress("nft", Nftables(open_runner()))
     rebuild = rebuilder(kernel, nft, settings.name, supernets)
     store: Store = dress("store", open_store(settings.database, KINDS, rebuild))
-    locks = Locks()
     firewall = Firewall(nft, settings.name, locks=locks)
     host = HostSettings(kernel, store, locks)
     reaper = Reaper(kernel, firewall, store, locks)
-    cluster = open_cluster(settings, store, kernel)
-    shared = share(kernel, store, locks, cluster)
-    overlay = OverlayMode(HostBridge(kernel, firewall, host, settings.name), kernel, shared, settings.name)
-    modes: dict[str, Mode] = {"bridge": BridgeMode(kernel, firewall, host, settings.name), "overlay": overlay}
-    sockets, conntrack = dress("sockets", Sockets(Relay())), dress("conntrack", Conntrack())
-    publisher = Publisher(kernel, sockets, firewall, conntrack)
-    parts = Parts(kernel, store, firewall, host, publisher, reaper, modes, locks)
-    reconciler = Reconciler(parts, Survey(store, kernel, host, modes, owner))
+    return _Ground(owner, doings, kernel, nft, supernets, store, locks, firewall, host, reaper)
+
+
+def _recover(settings: Settings, ground: _Ground, modes: Mapping[str, Mode], publisher: Publisher) -> Reconciler:
+    """Bring the kernel in line with the state, and keep it there."""
+    kernel, store, host = ground.kernel, ground.store, ground.host
+    parts = Parts(kernel, store, ground.firewall, host, publisher, ground.reaper, modes, ground.locks)
+    reconciler = Reconciler(parts, Survey(store, kernel, host, modes, ground.owner))
     # Before recovery, so that nothing is missed in between.
-    monitor = Monitor(settings.name, "FORWARD", is_own=nft.is_own, doings=doings)
+    monitor = Monitor(settings.name, "FORWARD", is_own=ground.nft.is_own, doings=ground.doings)
     reconciler.recover()
-    reaper.start()
-    Watcher(kernel, firewall, reconciler, monitor).start()
-    driver = Driver(store=store, modes=modes, settings=host, reaper=reaper, publisher=publisher, locks=locks)
-    driver.gateway_check = settings.gateway_check
-    networks = HostNetworks()
-    ipam = Ipam(store, networks, supernets, reaper.debts)
-    start(shared, overlay, (item.record for item in store.list(Network)))
-    addresses = cluster.start(networks, supernets, shared.own.mend) if cluster else None
-    if settings.docker_socket:
-        Collector(Engine(settings.docker_socket), driver, ipam, store, settings.docker_grace).start()
-    app = create_app(driver, IpamRouter(ipam, addresses), reconciler, Workers(most=2 * settings.threads))
-    app.extensions[AT_END] = partial(_tidy, reaper, firewall)
-    return app
+    ground.reaper.start()
+    Watcher(kernel, ground.firewall, reconciler, monitor).start()
+    return reconciler
 
 
 def _tidy(reaper: Reaper, firewall: Firewall) -> None:

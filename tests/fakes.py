@@ -20,6 +20,7 @@ from plugin.messages import Address
 from plugin.model import Endpoint, Network, Tombstone
 from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
+from plugin.modes.hostbridge import HostBridge
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
 from plugin.reconcile.owner import Owner
@@ -298,7 +299,9 @@ class World:
         self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
         self.sockets, self.conntrack = FakeSockets(self.steps), FakeConntrack()
         self.publisher = Publisher(self.kernel, self.sockets, self.firewall, self.conntrack)
-        self.modes: dict[str, Mode] = {"bridge": BridgeMode(self.kernel, self.firewall, self.settings, "pynet")}
+        self.modes: dict[str, Mode] = {
+            "bridge": BridgeMode(HostBridge(self.kernel, self.firewall, self.settings, "pynet"))
+        }
         parts = Parts(
             self.kernel,
             self.store,

@@ -4,14 +4,11 @@ import hashlib
 from collections.abc import Sequence
 
 from plugin.errors import InvalidRequest
-from plugin.firewall.firewall import Firewall
-from plugin.host_settings import HostSettings
 from plugin.messages import CreateNetwork, JoinReply
 from plugin.model import Endpoint, Network
 from plugin.modes.hostbridge import HostBridge
 from plugin.network_options import MODE, MTU, NETWORK_OPTIONS, OVERLAY_OPTIONS
 from plugin.options import Values, read_options
-from plugin.ports import Kernel
 from plugin.reconcile.state import Desired
 from plugin.undo import Undo
 
@@ -21,8 +18,8 @@ DEFAULT_MTU = 1500  # bytes, what the kernel gives to an Ethernet-like link
 class BridgeMode:
     """A network of one host."""
 
-    def __init__(self, kernel: Kernel, firewall: Firewall, settings: HostSettings, owner: str) -> None:
-        self._bridge = HostBridge(kernel, firewall, settings, owner)
+    def __init__(self, bridge: HostBridge) -> None:
+        self._bridge = bridge
 
     def plan(self, request: CreateNetwork, options: Values) -> Network:
         """Return the network of ``request``; raises ``InvalidRequest`` for what a bridge cannot serve."""

@@ -27,6 +27,7 @@ from plugin.messages import (
 from plugin.model import Network, Tombstone
 from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
+from plugin.modes.hostbridge import HostBridge
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
 from plugin.reconcile.owner import Owner
@@ -72,7 +73,7 @@ class Pynet:
 
     def modes(self, settings: HostSettings) -> dict[str, Mode]:
         """Return the modes of the driver."""
-        return {"bridge": BridgeMode(self.kernel, self.firewall, settings, "pynet")}
+        return {"bridge": BridgeMode(HostBridge(self.kernel, self.firewall, settings, "pynet"))}
 
     def attach(self, container: Container, network_id: str, number: int, endpoint: str = "") -> EndpointRef:
         """Create an endpoint with the address .NUMBER (and ::NUMBER), and move its link as the engine does."""

@@ -1,0 +1,32 @@
+"""``pynet reconcile --dry-run`` understands networks of every mode."""
+
+from ipaddress import ip_interface
+from pathlib import Path
+
+from cli.reconcile import look
+from cli.settings import read_settings
+from plugin.model import Network, NetworkSubnet, Overlay
+from plugin.store.base import Put
+from plugin.store.sqlite import SqliteStore
+
+GATEWAY = ip_interface("10.9.0.1/24")
+BLUE = Network(
+    "a1" * 32,
+    "overlay",
+    "pn-a1a1a1a1a1a1",
+    subnets=(NetworkSubnet(GATEWAY.network, GATEWAY),),
+    mac="02:00:00:00:00:01",
+    overlay=Overlay("blue", 5000, 4789, 1450),
+)
+
+
+def test_an_overlay_network_is_understood(tmp_path: Path) -> None:
+    """After a reboot its bridge and its tunnel are missing, and nothing about it is unclear, without its store."""
+    settings = read_settings({"PYNET_STATE_DIR": str(tmp_path)})
+    store = SqliteStore(settings.database)
+    store.transact(Put(BLUE))
+    store.close()
+
+    missing = {getattr(finding, "link", "") for finding in look(settings) if finding.kind == "LinkMissing"}
+    assert missing == {"pn-a1a1a1a1a1a1", "pnv" + "a1" * 6}
+    assert "NetworkUnclear" not in {finding.kind for finding in look(settings)}
