@@ -16,9 +16,16 @@ run: setup  ## start the engine if none runs, and serve pynet
 test: setup  ## every ring of tests; without root unit and contract only (ARGS="-k name" for some)
 	@tools/test.sh $(ARGS)
 
+test-managed: setup  ## the engine ring with the managed plugin in the place of the service
+	@tools/plugin.sh fetch
+	PYNET_FORM=managed $(VENV)/bin/python -m pytest tests/engine $(ARGS)
+
 test-cluster: setup  ## the faults of half a minute, on three hosts with real engines
 	@tools/setup.sh --servers
 	$(VENV)/bin/python -m pytest -s -o "python_files=test_*.py long_*.py" tests/cluster/overlay $(ARGS)
+
+test-matrix: setup  ## the engine ring on every engine, with pynet in every form; writes docs/engines.md
+	@$(VENV)/bin/python -m tools.matrix $(ARGS)
 
 check: setup  ## look: format, lint, types, import order
 	$(VENV)/bin/ruff format --check .
@@ -28,6 +35,8 @@ check: setup  ## look: format, lint, types, import order
 
 lint: setup  ## mend what can be mended, and the tables of the README
 	$(VENV)/bin/python -m tools.readme_tables
+	$(VENV)/bin/python -m tools.plugin.config
+	$(VENV)/bin/python -m tools.plugin.licences
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
@@ -46,7 +55,25 @@ torture: setup  ## kill pynet at every step, below twenty containers, and let 50
 	$(VENV)/bin/python -m tests.torture $(PARTS)
 
 record: setup  ## record what an engine sends as contract data (ENGINE=28.5)
-	$(VENV)/bin/python -m tests.record $(or $(ENGINE),20.10 28.5)
+	$(VENV)/bin/python -m tests.record $(or $(ENGINE),20.10 26.1 28.5)
+
+wheel: setup  ## dist/pynet-VERSION-py3-none-any.whl, built with what the lock file names
+	@tools/wheel.sh
+
+deb: setup  ## dist/pynet_VERSION_ARCH.deb, with systemd units and a virtual environment of its own
+	@tools/deb.sh
+
+plugin:  ## build the managed plugin and give it to the engine; again is an upgrade (BASE=image)
+	@tools/plugin.sh
+
+plugin-figures:  ## size, memory and time to start of the managed plugin
+	@tools/plugin.sh figures
+
+plugin-remove:  ## remove the managed plugin and its state; refused while it has networks
+	@tools/plugin.sh remove
+
+audit: setup  ## ask the package index for known weaknesses of what is in the lock files; needs the network
+	@$(VENV)/bin/python -m tools.audit
 
 lock:  ## write the lock files anew from setup.cfg
 	$(VENV)/bin/pip install --quiet pip-tools
@@ -54,6 +81,6 @@ lock:  ## write the lock files anew from setup.cfg
 	$(PIP_COMPILE) --extra dev --output-file requirements-dev.lock setup.cfg
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup run test check lint bench bench-cluster bench-overlay test-cluster torture record lock help
+.PHONY: setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-overlay test-cluster test-matrix wheel deb

@@ -9,7 +9,7 @@ from bench.report import memory
 from tests.engine.lab.api import Api
 from tests.engine.lab.host import Host
 from tests.engine.lab.scene import Scene
-from tests.engine.lab.service import Plugin
+from tests.engine.lab.service import Pynet
 
 PAIR = ("bridge", "pynet")
 MANY_PORTS, MANY_NETWORKS, CREATIONS = 500, 200, 9
@@ -26,7 +26,7 @@ class Row:
     ratio: float
 
 
-def rows(host: Host, pynet: Plugin, rounds: int) -> list[Row]:
+def rows(host: Host, pynet: Pynet, rounds: int) -> list[Row]:
     """Measure everything; the built-in driver publishes 500 ports only once, as that takes it a minute."""
     found = [*_one_port(host.api, rounds), *_at_once(host, max(3, rounds // 4))]
     found += _many_networks(host.api)
@@ -67,7 +67,7 @@ def _many_networks(api: Api) -> list[Row]:
     return [Row(what, "times", built_many / built_few, many / few, (many / few) / (built_many / built_few))]
 
 
-def _many_ports(api: Api, pynet: Plugin, one_port: float) -> list[Row]:
+def _many_ports(api: Api, pynet: Pynet, one_port: float) -> list[Row]:
     before = memory(pynet.pids)
     with ports.network(api, "pynet", "memory") as net:
         box = ports.container(api, net, MANY_PORTS)

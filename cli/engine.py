@@ -15,6 +15,7 @@ from typing import Any
 
 from cli.unix_http import UnixConnection
 from plugin.collector import Look
+from plugin.messages import Subnet
 
 SOCKET = "/run/docker.sock"
 PATIENCE = 2.0  # seconds for one answer
@@ -93,10 +94,33 @@ def _foreign_pools(network: dict[str, Any]) -> list[str]:
     return [str(ip_network(subnet, strict=False)) for subnet in subnets if subnet]
 
 
+def here() -> str:
+    """Return the path of the engine's socket: DOCKER_HOST, or the usual one."""
+    address = os.environ.get("DOCKER_HOST", "")
+    return address.removeprefix("unix://") if address.startswith("unix://") else SOCKET
+
+
+def version_and_subnets() -> tuple[str, tuple[tuple[str, Subnet], ...]]:
+    """Return the version of the engine, and the subnets of its networks by name; nothing when it does not answer."""
+    engine = Engine(here())
+    try:
+        version = str(engine.get("/version")["Version"])
+        configured = [
+            (network["Name"], entry["Subnet"])
+            for network in engine.get("/networks")
+            for entry in network["IPAM"].get("Config") or ()
+            if entry.get("Subnet")
+        ]
+        return version, tuple((name, ip_network(subnet, strict=False)) for name, subnet in configured)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, http.client.HTTPException):
+        return "", ()
+    finally:
+        engine.close()
+
+
 def endpoint_names() -> dict[str, tuple[str, str]]:
     """Return the names of network and container by endpoint id; empty when the engine does not answer."""
-    address = os.environ.get("DOCKER_HOST", "")
-    engine = Engine(address.removeprefix("unix://") if address.startswith("unix://") else SOCKET)
+    engine = Engine(here())
     try:
         networks = engine.get("/networks")
         details = [engine.get(f"/networks/{network['Id']}") for network in networks]

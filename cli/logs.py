@@ -1,7 +1,12 @@
-"""Log lines of pynet and of gunicorn in one form: text on a terminal, one JSON object a line elsewhere."""
+"""Log lines of pynet and of gunicorn in one form: text on a terminal, one JSON object a line elsewhere.
+
+dockerd copies what a managed plugin writes into its own log and adds the time: from standard output as information,
+from standard error as errors. So the form for it leaves the time out and uses both.
+"""
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
@@ -12,13 +17,16 @@ _SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 
+_SAID_OTHERWISE = {"event", "exception", "level", "timestamp"}
+_FIRST = ("verb", "network", "endpoint", "pool")
+
 
 def configure(level: str, form: str) -> None:
-    """Send every logger to standard error in ``form`` (auto, text or json) from ``level`` up."""
-    text = form == "text" or (form == "auto" and sys.stderr.isatty())
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if text else structlog.processors.JSONRenderer()
-    )
+    """Send every logger to standard error in ``form`` (auto, text, json or engine) from ``level`` up.
+
+    In the form ``engine`` what is no warning or error goes to standard output.
+    """
+    renderer = _renderer(form)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -29,11 +37,31 @@ def configure(level: str, form: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-            foreign_pre_chain=_SHARED,
-        )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        foreign_pre_chain=_SHARED,
     )
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    handlers = [logging.StreamHandler(sys.stderr)]
+    if form == "engine":
+        handlers[0].setLevel(logging.WARNING)
+        handlers.append(logging.StreamHandler(sys.stdout))
+        handlers[1].addFilter(lambda record: record.levelno < logging.WARNING)
+    for handler in handlers:
+        handler.setFormatter(formatter)
+    logging.basicConfig(level=level.upper(), handlers=handlers, force=True)
+
+
+def _renderer(form: str) -> Any:
+    if form == "engine":
+        return _for_the_engine
+    if form == "text" or (form == "auto" and sys.stderr.isatty()):
+        return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    return structlog.processors.JSONRenderer()
+
+
+def _for_the_engine(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+    """Return "served verb=NetworkDriver.Join network=d2a5dd8bf041 ms=3.2"; a traceback follows on lines of its own."""
+    first = {key: event[key] for key in _FIRST if key in event}
+    facts = {key: value for key, value in {**first, **event}.items() if key not in _SAID_OTHERWISE}
+    words = [f"{key}={value!r}" if " " in str(value) else f"{key}={value}" for key, value in facts.items()]
+    return "\n".join([" ".join([str(event["event"]), *words]), *filter(None, [event.get("exception")])])

@@ -153,6 +153,26 @@ def restore(file: Path) -> None:
 
 
 @main.command()
+@click.option("--json", "machine", is_flag=True, help="Print JSON instead of sentences.")
+def doctor(*, machine: bool) -> None:
+    """Say what is wrong with this host and what to do; exits 2 for an error, 1 for a warning."""
+    import os
+    import sys
+
+    from cli.doctor import as_json, as_text, diagnose
+    from cli.settings import read_settings
+    from plugin.doctor.checks import exit_code
+    from plugin.errors import PynetError
+
+    try:
+        findings = diagnose(read_settings(os.environ))
+    except PynetError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(as_json(findings) if machine else as_text(findings))
+    sys.exit(exit_code(findings))
+
+
+@main.command()
 def settings() -> None:
     """Print the settings in force, and the table that documents them."""
     import os

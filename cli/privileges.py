@@ -14,7 +14,7 @@ import os
 import struct
 from pathlib import Path
 
-from plugin.errors import Failed
+from plugin.errors import Unprivileged
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +33,11 @@ def check_capabilities() -> None:
     """Say at start what would fail at the first network.
 
     Raises:
-        Failed: NET_ADMIN is missing.
+        Unprivileged: NET_ADMIN is missing.
     """
     effective = _effective()
     if not effective >> NET_ADMIN & 1:
-        raise Failed(
+        raise Unprivileged(
             "start pynet: capability NET_ADMIN is missing, without which no link and no rule can be made; run pynet as "
             "root, and a container with --cap-add NET_ADMIN --network host"
         )
@@ -49,7 +49,7 @@ def drop_privileges() -> None:
     """Give up every capability but ``KEPT`` in all five sets, and the way back through the programs that are run.
 
     Raises:
-        Failed: the kernel refused.
+        Unprivileged: the kernel refused.
     """
     kept = _effective() & sum(1 << number for number in KEPT)
     _prctl("clear ambient capabilities", _CAP_AMBIENT, _CAP_AMBIENT_CLEAR_ALL)
@@ -87,4 +87,4 @@ def _prctl(action: str, option: int, argument: int) -> None:
 
 def _check(action: str, result: int) -> None:
     if result != 0:
-        raise Failed(f"start pynet: {action}: {os.strerror(ctypes.get_errno()).lower()}")
+        raise Unprivileged(f"start pynet: {action}: {os.strerror(ctypes.get_errno()).lower()}")

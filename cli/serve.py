@@ -3,20 +3,24 @@
 import ctypes
 import gc
 import logging
+import mmap
 import os
 import resource
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from cli.exits import exit_code
 from cli.privileges import check_capabilities, drop_privileges
 from cli.settings import Settings, read_settings
-from cli.socket import bind_socket
+from cli.socket import listening
+from cli.supervisor import Supervisor, answers, handed_socket
 from handlers.limits import LARGEST_HEAD, MOST_FIELDS
+from netlink.errors import KernelError
 from plugin.errors import PynetError
 
 if TYPE_CHECKING:
@@ -26,34 +30,68 @@ if TYPE_CHECKING:
 
 M_ARENA_MAX = -8  # malloc.h
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-APP_LOAD_ERROR = 4  # exit code of a worker at which gunicorn ends too (gunicorn/arbiter.py)
+GIVEN_UP = 20.0  # seconds
 
 
 def run(dress: "Dress | None" = None) -> None:
-    """Serve until SIGTERM; exits 1 with a sentence when the settings or the socket do not allow it.
+    """Serve until SIGTERM; exits with a sentence and the code of its kind when something does not allow it.
 
     ``dress`` is what a test puts around the parts in the place of the clock, see ``cli.wiring``.
     """
+    signal.signal(signal.SIGTERM, _end)  # process 1 of a container ignores it otherwise
+    code, parent = mmap.mmap(-1, 1), os.getpid()  # shared with the worker, which finds out about the state
     try:
         settings = read_settings(os.environ)
         _ = settings.access  # what cannot be read is said before anything is made
         check_capabilities()
-        listener = bind_socket(settings.socket)
+        with _sockets(settings) as descriptors:
+            _prepare_process()
+            _application(settings, descriptors, _loader(settings, code, dress)).run()
     except PynetError as error:
-        raise click.ClickException(str(error)) from error
+        click.echo(f"Error: {error}", err=True)
+        _let_the_engine_give_up()
+        sys.exit(exit_code(error))
+    except SystemExit as end:  # the worker leaves by here too
+        if os.getpid() != parent or not code[0]:
+            raise
+        _let_the_engine_give_up()
+        raise SystemExit(code[0]) from end
+
+
+@contextmanager
+def _sockets(settings: Settings) -> Iterator[list[int]]:
+    """Yield the descriptors of the sockets to serve: those to bind, and the one that was handed over.
+
+    The host's first: the engine asks for networks as soon as the other one accepts.
+    """
+    handed = handed_socket(settings.socket, os.environ)
+    own = [settings.host_socket, None if handed else settings.socket]
+    with listening([path for path in own if path]) as descriptors:
+        yield [*descriptors, *([handed.detach()] if handed else [])]
+
+
+def _let_the_engine_give_up() -> None:
+    """Stay for a while, as process 1 of a container: the engine starts a managed plugin that ends again at once.
+
+    It does so for ever, and 20.10.24 then loses track of it: the next enable fails with "id already in use". A plugin
+    that does not listen is given up after 12 s, and stopped (moby plugin manager, pluginPostStart).
+    """
+    if os.getpid() == 1:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        signal.sigtimedwait({signal.SIGTERM}, GIVEN_UP)
+
+
+def _end(_signal: int, _frame: object) -> NoReturn:
+    sys.exit(0)
+
+
+def _prepare_process() -> None:
+    """Set what holds for the whole process; raises ``PynetError`` where the kernel does not allow it."""
     logging.basicConfig(level=logging.WARNING)  # for gunicorn's parent; the worker's lines have the form that is set
     _allow_many_files()
-    _drop_privileges()
+    drop_privileges()
     ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)  # an arena a thread would cost 9 MB
     sys.argv = [sys.argv[0]]  # gunicorn reads the command line of the process
-    _application(settings, listener.detach(), dress).run()
-
-
-def _drop_privileges() -> None:
-    try:
-        drop_privileges()
-    except PynetError as error:
-        raise click.ClickException(str(error)) from error
 
 
 def _allow_many_files() -> None:
@@ -62,47 +100,58 @@ def _allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _application(settings: Settings, descriptor: int, dress: "Dress | None") -> Any:
+def _loader(settings: Settings, code: mmap.mmap, dress: "Dress | None") -> Callable[[], "Flask"]:
+    """Return what builds the application in the worker; when it cannot, ``code`` is what the process ends with."""
+
+    def load() -> "Flask":
+        from cli.logs import configure
+        from cli.wiring import build
+
+        configure(settings.log_level, settings.log_format)
+        try:
+            return build(settings, dress) if dress else build(settings)
+        except (PynetError, KernelError) as error:
+            code[0] = exit_code(error)
+            click.echo(f"Error: {error}", err=True)
+            os.kill(os.getppid(), signal.SIGTERM)  # quietly: gunicorn has lines of its own for a failed start
+            sys.exit(0)
+
+    return load
+
+
+def _application(settings: Settings, descriptors: Sequence[int], load: Callable[[], "Flask"]) -> Any:
     from gunicorn.app.base import BaseApplication
 
     from cli.gunicorn_log import gunicorn_logger
+
+    supervisor = Supervisor(os.environ)
+
+    def ready(_worker: object) -> None:
+        supervisor.stopping_at_sigterm()
+        supervisor.ready(lambda patience: answers(settings.socket, patience))
 
     class Application(BaseApplication):  # type: ignore[misc]
         """gunicorn with one worker of many threads: locks, caches and state then live in one process."""
 
         def load_config(self) -> None:
-            hooks = {"pre_fork": _share_memory, "post_fork": _die_with_parent}
+            before = {"when_ready": _keep_files, "pre_fork": _share_memory, "post_fork": _die_with_parent}
+            hooks = before | {"post_worker_init": ready, "worker_exit": _tidy}
             logger = {"logger_class": gunicorn_logger(settings.log_level)}
-            for key, value in (server_settings(descriptor, settings.threads) | hooks | logger).items():
+            for key, value in (server_settings(descriptors, settings.threads) | hooks | logger).items():
                 self.cfg.set(key, value)
 
         def load(self) -> "Flask":
-            from cli.logs import configure
-            from cli.wiring import build
-
-            configure(settings.log_level, settings.log_format)
-            with _refusing():
-                return build(settings, dress) if dress else build(settings)
+            return load()
 
     return Application()
 
 
-@contextmanager
-def _refusing() -> Iterator[None]:
-    """Let the process end with one sentence when its parts cannot be put together."""
-    try:
-        yield
-    except PynetError as error:
-        logging.getLogger("pynet").critical("not started: %s", error)
-        sys.exit(APP_LOAD_ERROR)
-
-
-def server_settings(descriptor: int, threads: int) -> dict[str, Any]:
-    """Return gunicorn's settings for a listening socket; the tests serve with the same."""
+def server_settings(descriptors: Sequence[int], threads: int) -> dict[str, Any]:
+    """Return gunicorn's settings for listening sockets; the tests serve with the same."""
     from cli.worker import CONNECTIONS, PatientWorker
 
     return {
-        "bind": f"fd://{descriptor}",
+        "bind": [f"fd://{descriptor}" for descriptor in descriptors],
         "workers": 1,
         "worker_class": PatientWorker,
         "worker_connections": CONNECTIONS,
@@ -115,10 +164,23 @@ def server_settings(descriptor: int, threads: int) -> dict[str, Any]:
     }
 
 
+def _keep_files(arbiter: Any) -> None:
+    """Leave removing sockets' files to who bound them: in one that was handed over calls wait for the next pynet."""
+    arbiter.systemd = True
+
+
 def _share_memory(_arbiter: object, _worker: object) -> None:
     """Keep the collector off what was loaded before the fork, so that both processes go on sharing those pages."""
     gc.collect()
     gc.freeze()
+
+
+def _tidy(_arbiter: object, worker: Any) -> None:
+    """Finish what is done after replies; a worker whose application did not load has nothing to finish."""
+    from cli.wiring import AT_END
+
+    if application := getattr(worker, "wsgi", None):
+        application.extensions[AT_END]()
 
 
 def _die_with_parent(_arbiter: object, _worker: object) -> None:

@@ -6,11 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from plugin.errors import InvalidRequest
-from plugin.options import Option, choice, integer, option_table, read_options
+from plugin.options import Option, choice, integer, option_table, read_options, toggle
 from plugin.store.remote.address import Access, StoreAddress, parse_store_address, read_access
 
 SOCKET = Option(
     "PYNET_SOCKET", Path, Path("/run/docker/plugins/pynet.sock"), "a path", "unix socket; its name is the driver's name"
+)
+HOST_SOCKET = Option(
+    "PYNET_HOST_SOCKET",
+    lambda text: Path(text) if text else None,
+    None,
+    "a path",
+    "another unix socket that is served too; the managed plugin's lies in the host's folder of plugins, so that the "
+    "engine knows it as `pynet`, without a tag",
 )
 STATE_DIR = Option("PYNET_STATE_DIR", Path, Path("/var/lib/pynet"), "a path", "folder of the database, mode 0700")
 LOG_LEVEL = Option(
@@ -22,10 +30,11 @@ LOG_LEVEL = Option(
 )
 LOG_FORMAT = Option(
     "PYNET_LOG_FORMAT",
-    choice("auto", "text", "json"),
+    choice("auto", "text", "json", "engine"),
     "auto",
-    "auto, text or json",
-    "form of log lines; auto is text on a terminal and JSON elsewhere",
+    "auto, text, json or engine",
+    "form of log lines; auto is text on a terminal and JSON elsewhere, engine is for the log of dockerd, which has "
+    "times of its own",
 )
 THREADS = Option("PYNET_THREADS", integer(16, 256), 32, "16 to 256", "requests that are served at the same time")
 POOLS = Option(
@@ -81,9 +90,33 @@ DOCKER_GRACE = Option(
     "a number of seconds from 1 to 86400",
     "how long a network or an endpoint must be unknown to the engine before it is removed",
 )
+GATEWAY_CHECK = Option(
+    "PYNET_GATEWAY_CHECK",
+    toggle,
+    False,
+    "on or off",
+    "whether Engine 28 and later ask before they reserve a gateway address, so that isolated networks lose none; "
+    "every `docker network create` then takes a sixth longer",
+)
+
+
+def _sysctl_dir(text: str) -> Path:
+    if not (Path(text) / "net/ipv4").is_dir():
+        raise ValueError(text)
+    return Path(text)
+
+
+SYSCTL_DIR = Option(
+    "PYNET_SYSCTL_DIR",
+    _sysctl_dir,
+    Path("/proc/sys"),
+    "a folder with the kernel's settings",
+    "where settings below `net` are changed; elsewhere than in the default where that is read-only",
+)
 
 SETTINGS: tuple[Option[Any], ...] = (
     SOCKET,
+    HOST_SOCKET,
     STATE_DIR,
     LOG_LEVEL,
     LOG_FORMAT,
@@ -91,6 +124,8 @@ SETTINGS: tuple[Option[Any], ...] = (
     POOLS,
     DOCKER_SOCKET,
     DOCKER_GRACE,
+    SYSCTL_DIR,
+    GATEWAY_CHECK,
     *CLUSTER_SETTINGS,
 )
 
@@ -100,6 +135,7 @@ class Settings:
     """The settings in force."""
 
     socket: Path
+    host_socket: Path | None
     state_dir: Path
     log_level: str
     log_format: str
@@ -107,6 +143,8 @@ class Settings:
     pools: str
     docker_socket: Path | None
     docker_grace: int
+    sysctl_dir: Path
+    gateway_check: bool
     store: StoreAddress | None
     store_ca: Path | None
     store_cert: Path | None

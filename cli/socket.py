@@ -8,6 +8,8 @@ import os
 import socket
 import stat
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from plugin.errors import Conflict, InvalidRequest
@@ -52,6 +54,34 @@ def _prepare_folder(path: Path) -> None:
         raise InvalidRequest(f"listen on '{path}': {(error.strerror or str(error)).lower()}") from error
     if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
         log.warning("folder '%s' can be written by others than its owner, who can replace the socket in it", folder)
+
+
+@contextmanager
+def listening(paths: Sequence[Path]) -> Iterator[list[int]]:
+    """Bind sockets as ``bind_socket`` does and yield their descriptors, which are the caller's to close.
+
+    Their files are removed at the end, however it comes: each call to a dead one costs the engine 15 s.
+    """
+    bound: list[tuple[Path, tuple[int, int]]] = []
+    descriptors = []
+    parent = os.getpid()
+    try:
+        for path in paths:
+            descriptors.append(bind_socket(path).detach())
+            bound.append((path, _identity(path)))
+        yield descriptors
+    finally:
+        if os.getpid() == parent:  # a forked child leaves by here too
+            for path, identity in bound:
+                with suppress(OSError):
+                    if _identity(path) == identity:  # not the next pynet's
+                        path.unlink()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Tell a file from a later one of the same name, also where numbers of inodes are used again at once."""
+    facts = path.stat()
+    return facts.st_ino, facts.st_mtime_ns
 
 
 def _remove_dead(path: Path, patience: float) -> None:

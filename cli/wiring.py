@@ -1,9 +1,12 @@
 """Puts the real parts together; everything below receives its collaborators from here."""
 
 import secrets
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import structlog
 from flask import Flask
 
 from cli.cluster import open_cluster
@@ -13,6 +16,7 @@ from cli.settings import Settings
 from handlers.app import create_app
 from netlink.conntrack import Conntrack
 from netlink.doings import Doings
+from netlink.errors import KernelError
 from netlink.holds import Sockets
 from netlink.hostnet import HostNetworks
 from netlink.kernel import Kernel
@@ -48,6 +52,9 @@ from plugin.store.opening import open_store
 from plugin.timing import timed
 from plugin.watcher import Watcher
 
+log = structlog.get_logger()
+
+AT_END = "pynet.at_end"  # extension of the application: what to call when it has served its last request
 MACHINE_ID = Path("/etc/machine-id")
 T = TypeVar("T")
 
@@ -65,10 +72,10 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     ``dress`` is put around every part that changes something outside of this process.
     """
     lock_state(settings.state_dir)
+    supernets = parse_supernets(settings.pools, machine_id(settings.state_dir))
     owner, doings = Owner(settings.name), Doings()
-    kernel: KernelPort = dress("netlink", Kernel(owner.group, doings))
+    kernel: KernelPort = dress("netlink", Kernel(owner.group, doings, settings=settings.sysctl_dir))
     nft = dress("nft", Nftables(open_runner()))
-    supernets = parse_supernets(settings.pools, _machine_id())
     rebuild = rebuilder(kernel, nft, settings.name, supernets)
     store: Store = dress("store", open_store(settings.database, KINDS, rebuild))
     locks = Locks()
@@ -89,18 +96,35 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     reaper.start()
     Watcher(kernel, firewall, reconciler, monitor).start()
     driver = Driver(store=store, modes=modes, settings=host, reaper=reaper, publisher=publisher, locks=locks)
+    driver.gateway_check = settings.gateway_check
     networks = HostNetworks()
     ipam = Ipam(store, networks, supernets, reaper.debts)
     start(shared, overlay, (item.record for item in store.list(Network)))
     addresses = cluster.start(networks, supernets, shared.own.mend) if cluster else None
     if settings.docker_socket:
         Collector(Engine(settings.docker_socket), driver, ipam, store, settings.docker_grace).start()
-    return create_app(driver, IpamRouter(ipam, addresses), reconciler, Workers(most=2 * settings.threads))
+    app = create_app(driver, IpamRouter(ipam, addresses), reconciler, Workers(most=2 * settings.threads))
+    app.extensions[AT_END] = partial(_tidy, reaper, firewall)
+    return app
 
 
-def _machine_id() -> str:
-    """Return what tells this machine from others; without it every start has IPv6 pools of another prefix."""
+def _tidy(reaper: Reaper, firewall: Firewall) -> None:
+    """Do what waits in the background: a plugin that is removed next leaves nothing behind."""
+    reaper.stop()
     try:
-        return MACHINE_ID.read_text().strip() or secrets.token_hex(16)
-    except OSError:
-        return secrets.token_hex(16)
+        firewall.close()
+    except KernelError as error:
+        log.warning("nftables tables not removed", error=str(error))
+
+
+def machine_id(state_dir: Path) -> str:
+    """Return what tells this machine from others; a container has none, so one is made up and kept with the state."""
+    kept = state_dir / MACHINE_ID.name
+    for file in (kept, MACHINE_ID):
+        with suppress(OSError):
+            if known := file.read_text().strip():
+                return known
+    made = secrets.token_hex(16)
+    with suppress(OSError):  # without it the next start has IPv6 pools of another prefix
+        kept.write_text(made + "\n")
+    return made

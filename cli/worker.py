@@ -25,6 +25,7 @@ CONNECTIONS = 512  # open at the same time, served or not; more wait in the back
 PATIENCE = 10.0  # seconds for a caller to send a whole request
 BUFFERED = 64 << 20  # bytes that all callers who are not done may have sent together
 PIECE = 1 << 16  # bytes read at once
+LINGER = 0.1  # seconds that an ending worker waits for the first byte of a caller who is connected already
 _ANNOUNCED = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 _GONE = {errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK}
@@ -90,6 +91,16 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._incoming: dict[socket.socket, Incoming] = {}  # the oldest first; touched by the loop's thread alone
         self._buffered = 0
+        self._ending = 0.0  # when the end began
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        """Begin to end."""
+        self._ending = self._ending or time.monotonic()
+        super().handle_exit(sig, frame)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Wait no longer than what an ending worker has to look after."""
+        super().wait_for_and_dispatch_events(timeout if self.alive else min(timeout, LINGER))
 
     def accept(self, listener: socket.socket) -> None:
         """Accept a connection and wait for its request in the loop."""
@@ -128,13 +139,16 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             self._make_room()
 
     def murder_pending(self) -> None:
-        """Let those go who took too long; one whose head has come gets an answer. An ending worker waits for no word.
+        """Let those go who took too long; one whose head has come gets an answer. An ending worker waits a moment only.
+
+        The engine connects and sends at once; a call that is dropped in between comes again without its body.
 
         (The name is gunicorn's: its loop calls this at least once a second.)
         """
         now = time.monotonic()
         for incoming in list(self._incoming.values()):
-            if incoming.until > now and (self.alive or incoming.data):
+            until = incoming.until if self.alive or incoming.data else min(incoming.until, self._ending + LINGER)
+            if until > now:
                 continue
             if incoming.head:
                 incoming.connection.sock.shutdown(socket.SHUT_RD)  # the thread must not wait either

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
+from pathlib import Path
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -21,7 +22,7 @@ from netlink.doings import GONE, MADE, SET, Doings
 from netlink.dump import Link, dump_addresses, dump_links
 from netlink.errors import Missing, kernel_errors
 
-SETTINGS = "/proc/sys"
+SETTINGS = Path("/proc/sys")
 LARGEST_SETTING = 4096  # bytes
 DOOMED = 0x706E6574  # link group of what is about to be deleted; others leave links in group 0
 
@@ -41,12 +42,20 @@ class Kernel:
     """The network namespace that this process lives in. Every verb may raise ``KernelError``.
 
     Links are born in link group ``group``, which tells whose they are before they have an alias. ``doings`` learns what
-    is changed here, so that a monitor can tell it from what others do.
+    is changed here, so that a monitor can tell it from what others do. ``settings`` is where the kernel's settings are
+    written: /proc/sys itself is read-only in a container.
     """
 
-    def __init__(self, group: int = 0, doings: Doings | None = None, requests: request.Requests | None = None) -> None:
+    def __init__(
+        self,
+        group: int = 0,
+        doings: Doings | None = None,
+        requests: request.Requests | None = None,
+        settings: Path = SETTINGS,
+    ) -> None:
         self._group = group
         self._doings = doings or Doings()
+        self._settings = settings
         self._local = threading.local()
         self._requests = requests or request.Requests()
 
@@ -196,13 +205,13 @@ class Kernel:
 
     def read_setting(self, path: str) -> str:
         """Return the value of a sysctl, ``path`` as below /proc/sys ("net/ipv4/ip_forward")."""
-        with kernel_errors(f"read setting '{path}'"), _setting(path, os.O_RDONLY) as descriptor:
+        with kernel_errors(f"read setting '{path}'"), _opened(f"{self._settings}/{path}", os.O_RDONLY) as descriptor:
             return os.read(descriptor, LARGEST_SETTING).decode().strip()
 
     def write_setting(self, path: str, value: str) -> None:
         """Set a sysctl of this network namespace."""
         self._doings.note(SET, path)
-        with kernel_errors(f"set '{path}' to {value}"), _setting(path, os.O_WRONLY) as descriptor:
+        with kernel_errors(f"set '{path}' to {value}"), _opened(f"{self._settings}/{path}", os.O_WRONLY) as descriptor:
             os.write(descriptor, value.encode())
 
     @staticmethod
@@ -214,9 +223,9 @@ class Kernel:
 
 
 @contextmanager
-def _setting(path: str, flags: int) -> Iterator[int]:
-    """Open a file below /proc/sys; pathlib takes 40 to 110 µs for what the kernel does in 12, three times a network."""
-    descriptor = os.open(f"{SETTINGS}/{path}", flags | os.O_CLOEXEC)
+def _opened(path: str, flags: int) -> Iterator[int]:
+    """Open a setting; pathlib takes 40 to 110 µs for what the kernel does in 12, three times a network."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
     try:
         yield descriptor
     finally:

@@ -19,6 +19,7 @@ from plugin.endpoints import endpoint_of
 from plugin.errors import Conflict, Failed, NotFound, PynetError
 from plugin.holders import Holders, has_subnet_of
 from plugin.host_settings import HostSettings
+from plugin.ipam.sticky import keep_names
 from plugin.locks import Locks
 from plugin.messages import (
     AllocateNetwork,
@@ -42,8 +43,10 @@ from plugin.model import Endpoint, Network, Published, Tombstone, host_link_name
 from plugin.modes.base import Mode
 from plugin.network_options import INHIBIT_IPV4, ISOLATED, MODE, NETWORK_OPTIONS, gateway_mode
 from plugin.options import read_options
+from plugin.publish.places import Wishes
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
+from plugin.sandboxes import Sandboxes
 from plugin.store.base import Put, Remove, Store, StoreConflict
 from plugin.undo import Undo
 
@@ -52,6 +55,8 @@ log = structlog.get_logger()
 
 class Driver:
     """Serves the NetworkDriver protocol (``plugin.api.NetworkDriver``)."""
+
+    gateway_check = False  # whether the engine is to ask before it reserves a gateway address
 
     def __init__(
         self,
@@ -73,16 +78,17 @@ class Driver:
         self._debts = reaper.debts
         self._claims = Claims(self._networks)
         self._touched: dict[str, float] = {}  # when the engine last named a network or endpoint, by its id
+        self._sandboxes = Sandboxes(store)
 
     # --- what the engine asks about the driver -------------------------------------------------
 
     def get_capabilities(self) -> Capabilities:
         """Networks are of one host.
 
-        No GwAllocCheck: only isolated networks could do without a gateway address, and being asked costs every creation
-        a sixth of its time.
+        GwAllocCheck is for who asks for it: only isolated networks can do without a gateway address, and being asked
+        costs every creation a sixth of its time.
         """
-        return Capabilities(scope="local", connectivity_scope="local", gw_alloc_checker=False)
+        return Capabilities(scope="local", connectivity_scope="local", gw_alloc_checker=self.gateway_check)
 
     def gw_alloc_check(self, request: GwAllocCheck) -> GwAllocReply:
         """Refuse bad options before an address is taken; only isolated families need no gateway address."""
@@ -126,9 +132,10 @@ class Driver:
             undo.push(self._claims.forget, network.id)
             self._remove_dead_networks(network)
             with self._claims.claim(network):
+                kept = keep_names(self._store, request, options)
                 self._reaper.clear(network.link)
                 made = mode.create_network(network, options, undo)
-                self._store.transact(Put(made))
+                self._store.transact(Put(made), *kept)
                 undo.push(self._store.transact, Remove(Network, network.id))
 
     def delete_network(self, request: NetworkRef) -> None:
@@ -175,6 +182,7 @@ class Driver:
             network = self._network(request.network_id)
             endpoint = self._endpoint(request.network_id, request.endpoint_id)
             self._touch(endpoint.id)
+            self._sandboxes.enter(endpoint, request.sandbox_key)
             return self._mode(network).join(network, endpoint)
 
     def leave(self, request: EndpointRef) -> None:
@@ -196,7 +204,8 @@ class Driver:
                 if published != endpoint.published:
                     self._store.transact(Put(replace(endpoint, published=published)))
 
-            self._publisher.publish(network, endpoint, request.options, save)
+            families = self._sandboxes.families(endpoint, request.options)
+            self._publisher.publish(network, endpoint, Wishes(request.options.port_map, families), save)
             undo.push(self._withdraw, EndpointRef(endpoint.network_id, endpoint.id))
             self._debts.forgive(owed)
 

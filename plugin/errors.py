@@ -8,6 +8,8 @@
      ├─ Exhausted        nothing left to hand out                          (500)
      ├─ Busy             a lock or the store stayed taken past a deadline  (500)
      └─ Failed           the kernel, the firewall or the store refused     (500)
+         ├─ Incompatible a newer pynet wrote the state                     (at start)
+         └─ Unprivileged pynet lacks what it needs of root                 (at start)
 
 404 is absent on purpose: to Docker it means "method not implemented"
 (moby pkg/plugins/errors.go) and is swallowed for some methods.
@@ -44,3 +46,11 @@ class Busy(PynetError):
 
 class Failed(PynetError):
     """The kernel, the firewall or the store refused to carry something out."""
+
+
+class Unprivileged(Failed):
+    """The process lacks a capability, or may not give up the others."""
+
+
+class Incompatible(Failed):
+    """The state was written by a newer pynet."""

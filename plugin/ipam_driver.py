@@ -6,15 +6,15 @@ out the same address twice. See ``docs/addresses.md``.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from netlink.errors import KernelError
 from plugin.attempt import commit
 from plugin.debts import Debts
-from plugin.errors import Busy, Conflict, Failed, NotFound, PynetError
+from plugin.errors import Busy, Conflict, Exhausted, Failed, NotFound, PynetError
 from plugin.ipam.allocator import check_usable
 from plugin.ipam.leases import LeaseTable
+from plugin.ipam.pool_options import POOL_OPTIONS, keep_seconds
 from plugin.ipam.requests import (
     ENDPOINT_NAME,
     GLOBAL_SPACE,
@@ -25,6 +25,7 @@ from plugin.ipam.requests import (
     purpose_of,
     with_prefix,
 )
+from plugin.ipam.sticky import Sticky
 from plugin.ipam.supernets import Supernet, Wanted, choose_pool
 from plugin.ipam.turn import PoolTurn
 from plugin.locks import Locks
@@ -65,10 +66,16 @@ class Ipam:
     """
 
     def __init__(
-        self, store: Store, host: HostNetworks, supernets: Sequence[Supernet], debts: Debts | None = None
+        self,
+        store: Store,
+        host: HostNetworks,
+        supernets: Sequence[Supernet],
+        debts: Debts | None = None,
+        sticky: Sticky | None = None,
     ) -> None:
         self._store = store
         self._debts = debts or Debts()
+        self._sticky = sticky or Sticky(store)
         self._host = host
         self._supernets = supernets
         self._locks = Locks()  # one for the pools of each IP version
@@ -95,12 +102,12 @@ class Ipam:
             Exhausted: the supernets hold no free pool.
         """
         space = check_request(request)
-        read_options((), request.options)
+        keep = keep_seconds(read_options(POOL_OPTIONS, request.options))
         if request.pool is not None and names_subnet(request):
-            wish = Pool(_pool_id(space, request.pool, request.sub_pool), request.pool, request.sub_pool)
+            wish = Pool(_pool_id(space, request.pool, request.sub_pool), request.pool, request.sub_pool, keep)
             pool = self._add_pool(request.pool.version, lambda book: _check_overlap(book, wish))
         else:
-            pool = self._request_any(space, request)
+            pool = self._request_any(space, request, keep)
         with Undo() as undo:
             undo.push(self._release_pool, pool.id)
             commit()
@@ -145,7 +152,7 @@ class Ipam:
                 raise Busy(f"release pool '{pool_id}': other hosts keep changing the pools")
         self._forget_table(pool_id)
 
-    def _request_any(self, space: str, request: RequestPool) -> Pool:
+    def _request_any(self, space: str, request: RequestPool, keep: int) -> Pool:
         if request.pool is None:
             wanted = Wanted(6 if request.v6 else 4)
         else:
@@ -158,7 +165,7 @@ class Ipam:
         def choose(book: _Book) -> Pool:
             taken = [pool.subnet for pool in book.pools.values()]
             subnet = choose_pool(self._supernets, wanted, taken, reserved, book.turn.last)
-            return Pool(_pool_id(space, subnet, None), subnet)
+            return Pool(_pool_id(space, subnet, None), subnet, keep=keep)
 
         return self._add_pool(wanted.version, choose, chosen=True)
 
@@ -199,7 +206,8 @@ class Ipam:
         return True
 
     def _forget_leases(self, pool_id: str) -> Sequence[Change]:
-        return [Remove(Lease, stored.record.key) for stored in self._leases(pool_id)]
+        leases = [Remove(Lease, stored.record.key) for stored in self._leases(pool_id)]
+        return [*leases, *self._sticky.forget(pool_id)]
 
     # --- addresses -----------------------------------------------------------------------------
 
@@ -219,7 +227,7 @@ class Ipam:
         purpose = purpose_of(request.options)
         name = request.options.get(ENDPOINT_NAME, "")
         if request.address is None:
-            address = self._lease_any(pool, purpose, name)
+            address = self._sticky.take_back(pool, name) or self._lease_any(pool, purpose, name)
         else:
             check_usable(pool.subnet, request.address)
             address = self._lease_one(Lease(pool.id, request.address, purpose, name), pool)
@@ -240,15 +248,27 @@ class Ipam:
             held = self._store.get(Lease, _lease_key(pool_id, address))
             if held is not None:
                 owed = held.revision
-                self._debts.owe(f"lease {held.record.key}", lambda: self._release_owed(pool_id, address, owed))
+                self._debts.owe(f"lease {held.record.key}", lambda: self._release_address(pool_id, address, owed))
             raise
 
-    def _release_owed(self, pool_id: str, address: Address, revision: int) -> None:
-        with suppress(StoreConflict):  # it was released since, and may be somebody else's by now
-            self._release_address(pool_id, address, revision)
-
     def _release_address(self, pool_id: str, address: Address, revision: int | None = None) -> None:
-        self._store.transact(Remove(Lease, _lease_key(pool_id, address), revision))
+        """Give an address back, unless it is not at ``revision`` any more: it may be somebody else's by now."""
+        for _ in range(ATTEMPTS):
+            lease = self._store.get(Lease, _lease_key(pool_id, address))
+            if lease is None:
+                break
+            if revision not in (None, lease.revision):
+                return
+            change = self._sticky.give_back(lease)
+            try:
+                self._store.transact(change)
+            except StoreConflict:
+                continue
+            if isinstance(change, Put):
+                return
+            break
+        else:
+            raise Busy(f"release address '{address}': it keeps being taken and given back")
         with self._tables_guard:
             table = self._tables.get(pool_id)
         if table is not None:
@@ -256,10 +276,13 @@ class Ipam:
 
     def _lease_any(self, pool: Pool, purpose: str, name: str) -> Address:
         table = self._table(pool)
+        for free in self._sticky.expire(pool):
+            table.free(free)
         for _ in range(ATTEMPTS):
-            address = table.take(first=purpose == "gateway")
+            address = self._take(pool, table, first=purpose == "gateway")
+            lease = Put(Lease(pool.id, address, purpose, name), ABSENT)
             try:
-                self._store.transact(Put(Lease(pool.id, address, purpose, name), ABSENT))
+                self._store.transact(lease, *self._sticky.note(pool, name, address))
             except StoreConflict:
                 table.drop(address)
             except PynetError:
@@ -270,17 +293,31 @@ class Ipam:
                 return address
         raise Busy(f"request an address of pool '{pool.subnet}': other hosts keep taking the one that was chosen")
 
+    def _take(self, pool: Pool, table: LeaseTable, *, first: bool) -> Address:
+        """Take an address that nobody has, or else the one that has waited longest for its owner."""
+        while True:
+            try:
+                return table.take(first=first)
+            except Exhausted:
+                waiting = self._sticky.evict(pool)
+                if waiting is None:
+                    raise
+                table.free(waiting)
+
     def _lease_one(self, lease: Lease, pool: Pool) -> Address:
+        """Lease the address that the user named; one that only waits for its owner is free for that."""
+        expect = ABSENT
         for _ in range(ATTEMPTS):
             try:
-                self._store.transact(Put(lease, ABSENT))
+                self._store.transact(Put(lease, expect), *self._sticky.note(pool, lease.name, lease.address))
             except StoreConflict:
                 holder = self._store.get(Lease, lease.key)
-                if holder is None:
-                    continue
-                raise Conflict(_describe_taken(holder.record, pool)) from None
-            self._table(pool).settle(lease.address)
-            return lease.address
+                if holder is not None and not holder.record.kept_until:
+                    raise Conflict(_describe_taken(holder.record, pool)) from None
+                expect = ABSENT if holder is None else holder.revision
+            else:
+                self._table(pool).settle(lease.address)
+                return lease.address
         raise Busy(f"request address '{lease.address}': it keeps being taken and given back")
 
     def _table(self, pool: Pool) -> LeaseTable:

@@ -14,10 +14,12 @@ from plugin.cluster.host_records import (
 from plugin.cluster.records import ClusterNetwork, Member, Peer, VniClaim
 from plugin.collector import KnownEngine
 from plugin.host_settings import ChangedSetting
+from plugin.ipam.sticky import NamedAddress
 from plugin.ipam.turn import PoolTurn
 from plugin.model import Endpoint, Lease, Network, Pool, Tombstone
 
 _OF_CLUSTERS = (HostIdentity, PoolUse, ClusterLease, Attempt, Queued)
-KINDS = (Network, Endpoint, Tombstone, Pool, Lease, PoolTurn, ChangedSetting, KnownEngine, *_OF_CLUSTERS)
+_OF_ADDRESSES = (Pool, Lease, PoolTurn, NamedAddress)
+KINDS = (Network, Endpoint, Tombstone, *_OF_ADDRESSES, ChangedSetting, KnownEngine, *_OF_CLUSTERS)
 # Those that stand in a store that hosts share, and never in a host's own.
 SHARED_KINDS = (ClusterHost, KnownHost, PoolGateway, Question, Reply, ClusterNetwork, VniClaim, Member, Peer)

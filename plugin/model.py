@@ -154,13 +154,17 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A pool of addresses; dynamic addresses come from ``sub_pool`` where there is one."""
+    """A pool of addresses; dynamic addresses come from ``sub_pool`` where there is one.
+
+    ``keep`` is for how many seconds an address that was given back waits for the name that had it.
+    """
 
     kind: ClassVar[str] = "pool"
 
     id: str
     subnet: Subnet
     sub_pool: Subnet | None = None
+    keep: int = 0
 
     @property
     def key(self) -> str:
@@ -170,7 +174,10 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """An address of a pool that somebody holds; ``purpose`` is gateway, endpoint or auxiliary."""
+    """An address of a pool that somebody holds; ``purpose`` is gateway, endpoint or auxiliary.
+
+    ``kept_until`` (seconds since 1970) is 0 while it is held; otherwise it was given back and waits for ``name``.
+    """
 
     kind: ClassVar[str] = "lease"
 
@@ -178,6 +185,7 @@ class Lease:
     address: Address
     purpose: str = "endpoint"
     name: str = ""
+    kept_until: int = 0
 
     @property
     def key(self) -> str:

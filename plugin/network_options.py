@@ -6,6 +6,7 @@ from plugin.options import (
     Values,
     address_of,
     choice,
+    duration,
     flag,
     integer,
     link_name,
@@ -142,6 +143,21 @@ GUARD = Option(
     "on or off",
     "whether a container may send only from the MAC and the addresses that it was given",
 )
+STICKY = Option(
+    "pynet.sticky",
+    choice("off", "name"),
+    "off",
+    "off or name",
+    "with `name` a container that is made again under its name gets its address and MAC again; needs "
+    "`--ipam-driver pynet`, which takes it as `--ipam-opt` too, and Engine 29.0 or later, which tells the names",
+)
+KEEP = Option(
+    "pynet.keep",
+    duration,
+    "24h",
+    "a time such as 30m, 24h or 7d",
+    "with `pynet.sticky=name`: how long an address waits for its container; others get it earlier when none is left",
+)
 
 NETWORK_OPTIONS = (
     MODE,
@@ -150,6 +166,8 @@ NETWORK_OPTIONS = (
     VXLAN_PORT,
     PUBLISH,
     GUARD,
+    STICKY,
+    KEEP,
     BRIDGE_NAME,
     GATEWAY_MODE_IPV4,
     GATEWAY_MODE_IPV6,

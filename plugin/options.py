@@ -88,6 +88,13 @@ def choice(*legal: str) -> Callable[[str], str]:
     return parse
 
 
+def duration(text: str) -> str:
+    """Read a time such as 30m, 24h or 7d, of at most 9,999 of its unit."""
+    if not re.fullmatch(r"[1-9][0-9]{0,3}[mhd]", text, re.ASCII):
+        raise ValueError(text)
+    return text
+
+
 def flag(text: str) -> bool:
     """Read a flag as Go's strconv.ParseBool does, so that the built-ins' values keep their meaning."""
     if text in {"1", "t", "T", "TRUE", "true", "True"}:

@@ -8,5 +8,6 @@ else
     tools/setup.sh --servers
     # Before the tests, so that a slow mirror is not a slow test; one that cannot be had is said there and skipped.
     .venv/bin/python -m tests.engine.lab.engines
+    tools/plugin.sh fetch
 fi
 exec .venv/bin/python -m pytest "$@"

@@ -156,6 +156,12 @@ class Firewall:
                 "this nft lists elements in other words than expected; they are not compared", table=self._table
             )
 
+    def close(self) -> None:
+        """Take the tables away now if nothing is wanted any more: nobody would do it later."""
+        with self._locks.hold("firewall"):
+            if self._written and not self._wanted:
+                self._write()
+
     def _change(self, wanted: Sequence[ElementChange]) -> None:
         """Apply changes; if the tables or what is to be deleted are gone, write them whole, which includes these."""
         if not wanted:

@@ -38,6 +38,14 @@ class Reach:
     routed: tuple[Address, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What to publish of an endpoint, and on host addresses of which IP versions."""
+
+    bindings: tuple[PortBinding, ...]
+    families: tuple[int, ...] = (4, 6)
+
+
 def sockets_for(places: Sequence[Place]) -> list[tuple[Place, bool]]:
     """Return the places that need a socket, and whether it is for both families: all addresses of the host need one."""
     everywhere = [place for place in places if place.host in EVERYWHERE]
@@ -46,19 +54,19 @@ def sockets_for(places: Sequence[Place]) -> list[tuple[Place, bool]]:
     return [(place, place in everywhere) for place in places if place.host != EVERYWHERE[0]]
 
 
-def reach(endpoint: Endpoint, options: Values, binding: PortBinding, *, ipv6: bool) -> Reach:
+def reach(endpoint: Endpoint, options: Values, binding: PortBinding, families: Sequence[int]) -> Reach:
     """Return where ``binding`` is published, families in order.
 
     Without a host address that is every IPv4 and IPv6 address of the host, or the network's own choice (moby
-    drivers/bridge/port_mapping_linux.go). An IPv6 address leads to a container without IPv6 as well. ``ipv6`` is false
-    when another network of the container has its IPv6 gateway and publishes there.
+    drivers/bridge/port_mapping_linux.go). An IPv6 address leads to a container without IPv6 as well. ``families`` are
+    the IP versions of host addresses; of the others another network of the container takes care.
 
     Raises:
         InvalidRequest: an unknown protocol, or the container has no address that a given host address could lead to.
     """
     if binding.proto not in PROTOCOLS:
         raise InvalidRequest(f"publish port {binding.port}: protocol {binding.proto} is none of tcp, udp and sctp")
-    hosts = [host for host in _hosts(options, binding) if ipv6 or host.version == 4]
+    hosts = [host for host in _hosts(options, binding) if host.version in families]
     own = {address.version: address.ip for address in (endpoint.ipv4, endpoint.ipv6) if address is not None}
     pairs = [(host, own.get(host.version) or (own.get(4) if host.version == 6 else None)) for host in hosts]
     if hosts and not any(target for _, target in pairs):

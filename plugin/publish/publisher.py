@@ -11,12 +11,12 @@ from netlink.holds import Hold
 from plugin.errors import Conflict
 from plugin.firewall.elements import PROTOCOLS, port_elements
 from plugin.firewall.firewall import Firewall
-from plugin.messages import Address, EndpointOptions, PortBinding
+from plugin.messages import Address, PortBinding
 from plugin.model import Endpoint, Network, Published, host_link_name
 from plugin.network_options import NETWORK_OPTIONS
 from plugin.options import Values, read_options
 from plugin.ports import Conntrack, Kernel, Sockets
-from plugin.publish.places import Place, Reach, candidates, reach, sockets_for
+from plugin.publish.places import EVERYWHERE, Place, Reach, Wishes, candidates, reach, sockets_for
 
 log = structlog.get_logger()
 
@@ -46,7 +46,7 @@ class Publisher:
         self,
         network: Network,
         endpoint: Endpoint,
-        wishes: EndpointOptions,
+        wishes: Wishes,
         save: Callable[[tuple[Published, ...]], None],
     ) -> None:
         """Publish what ``wishes`` name in the place of what the endpoint publishes now; all of it or nothing.
@@ -60,8 +60,7 @@ class Publisher:
         """
         options = read_options(NETWORK_OPTIONS, network.options)
         before = self._held_by(endpoint.id)
-        if wishes.no_proxy_6to4:
-            before = self._leave_ipv6(before)
+        before = self._leave_others(before, wishes.families)
         after: Holds = {}
         try:
             published = () if network.internal else self._bind_all(endpoint, options, wishes, before, after)
@@ -128,14 +127,14 @@ class Publisher:
             self._firewall.forget(ports_owner(endpoint.id))
 
     def _bind_all(
-        self, endpoint: Endpoint, options: Values, wishes: EndpointOptions, before: Holds, after: Holds
+        self, endpoint: Endpoint, options: Values, wishes: Wishes, before: Holds, after: Holds
     ) -> tuple[Published, ...]:
         found: list[Published] = []
         known: dict[tuple[int, str], Reach] = {}
-        for binding in wishes.port_map:
+        for binding in wishes.bindings:
             alike = binding.proto, binding.host_ip
             if alike not in known:
-                known[alike] = reach(endpoint, options, binding, ipv6=not wishes.no_proxy_6to4)
+                known[alike] = reach(endpoint, options, binding, wishes.families)
             where = known[alike]
             found += [Published(binding.proto, binding.port, target) for target in where.routed]
             if where.places:
@@ -153,7 +152,12 @@ class Publisher:
             port = candidate
             try:
                 for place, dual in sockets_for(places):
-                    hold = own.get((binding.proto, place.host, port)) or self._hold(binding, place, port, dual=dual)
+                    half = (binding.proto, EVERYWHERE[0], port)
+                    if dual and half in own:  # IPv6 was another network's until now, which takes no Revoke (29.0)
+                        holds[half] = own[half]
+                    hold = own.get((binding.proto, place.host, port)) or self._hold(
+                        binding, place, port, dual=dual and half not in own
+                    )
                     port = hold.port
                     holds[binding.proto, place.host, port] = hold
             except (Exists, Missing) as error:
@@ -190,10 +194,10 @@ class Publisher:
         self._remember(other, {}, keep=False)
         return True
 
-    def _leave_ipv6(self, before: Holds) -> Holds:
+    def _leave_others(self, before: Holds, families: Sequence[int]) -> Holds:
         """Give back what another endpoint of the container is about to hold."""
-        self._release({key: hold for key, hold in before.items() if key[1].version == 6})
-        return {key: hold for key, hold in before.items() if key[1].version == 4}
+        self._release({key: hold for key, hold in before.items() if key[1].version not in families})
+        return {key: hold for key, hold in before.items() if key[1].version in families}
 
     def _refusal(self, binding: PortBinding, place: Place, port: int, error: KernelError) -> Conflict:
         what = f"publish port {port or binding.port}/{PROTOCOLS[binding.proto]} on {place.host}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from plugin.errors import Busy, Failed
+from plugin.errors import Busy, Failed, Incompatible
 
 # One entry a version, never changed once released; PRAGMA user_version says how many have been applied.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -57,13 +57,13 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Bring the tables to the version of this pynet, in one transaction; ``connection`` is in autocommit mode.
 
     Raises:
-        Failed: a newer pynet wrote the file.
+        Incompatible: a newer pynet wrote the file.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = version_of(connection)
         if version > len(MIGRATIONS):
-            raise Failed(
+            raise Incompatible(
                 f"open store '{path}': a newer pynet wrote it (version {version}, this one reads up to "
                 f"{len(MIGRATIONS)}); start that pynet again or choose another state folder"
             )

@@ -26,7 +26,7 @@ class Serving(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         """Set what ``cli/serve.py`` sets."""
-        for key, value in (server_settings(int(DESCRIPTOR), threads=4) | HASTE).items():
+        for key, value in (server_settings([int(DESCRIPTOR)], threads=4) | HASTE).items():
             self.cfg.set(key, value)
 
     def load(self) -> Flask:

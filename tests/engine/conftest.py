@@ -63,7 +63,7 @@ def host(engine: Engine) -> Iterator[Host]:
 
 
 @pytest.fixture(scope="session")
-def pynet(host: Host) -> Iterator[service.Plugin]:
+def pynet(host: Host) -> Iterator[service.Pynet]:
     """Run pynet on the host, with one network that stays: rules leave some time after the last one.
 
     When the run on this engine is through, nothing of pynet's is left on the host, and no port is held.
@@ -113,7 +113,7 @@ def scene(host: Host, driver: str) -> Iterator[Scene]:
 
 
 @pytest.fixture
-def pynet_scene(host: Host, pynet: service.Plugin) -> Iterator[Scene]:
+def pynet_scene(host: Host, pynet: service.Pynet) -> Iterator[Scene]:
     """Networks of pynet and containers, removed afterwards."""
     scene = Scene(host, pynet.name)
     try:

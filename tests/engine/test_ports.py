@@ -10,7 +10,7 @@ from tests.engine.lab.host import Host
 from tests.engine.lab.outside import HOST4, HOST6, OUTSIDE4, OUTSIDE6, Outside
 from tests.engine.lab.process import wait_until
 from tests.engine.lab.scene import Scene, seen_from
-from tests.engine.lab.service import PYNET
+from tests.engine.lab.service import command
 from tests.engine.lab.shell import CommandFailed
 from tests.engine.lab.snapshot import unchanged
 
@@ -196,7 +196,7 @@ def test_pynet_ports_tells_what_docker_ps_cannot(pynet_scene: Scene) -> None:
     scene = pynet_scene
     net = scene.network("--subnet", "10.43.0.0/24")
     box = scene.container(net, "--ip", "10.43.0.9", "-p", "127.0.0.1:8080:80", "-p", "[::1]:8080:80/udp")
-    lines = [line.split() for line in scene.host.exec(str(PYNET[0]), "ports").splitlines()]
+    lines = [line.split() for line in command(scene.host, "ports").splitlines()]
 
     assert [box.name, net, "tcp", "127.0.0.1:8080", "10.43.0.9:80"] in lines
     assert [box.name, net, "udp", "[::1]:8080", "10.43.0.9:80"] in lines

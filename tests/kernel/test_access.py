@@ -89,7 +89,7 @@ def test_nothing_listens_but_the_socket(served: Served) -> None:
 @pytest.mark.parametrize(
     ("missing", "code", "sentence"),
     [
-        ("net_admin", 1, "Error: start pynet: capability NET_ADMIN is missing, without which no link and no rule can"),
+        ("net_admin", 77, "Error: start pynet: capability NET_ADMIN is missing, without which no link and no rule can"),
         ("net_bind_service", None, "capability NET_BIND_SERVICE is missing: ports below 1024 cannot be published"),
     ],
 )

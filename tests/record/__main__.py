@@ -22,7 +22,7 @@ def record(label: str) -> None:
     with Host(obtain(label)) as host:
         host.start_engine()
         image.load(host.docker)
-        plugin = service.Plugin(host, "real", service.PYNET, {"PYNET_SOCKET": REAL})
+        plugin = service.Plugin(host, "real", service.PYNET, {"PYNET_SOCKET": REAL, "PYNET_GATEWAY_CHECK": "on"})
         plugin.start()
         recording = host.log("recording")
         python = str(REPOSITORY / ".venv/bin/python")

@@ -3,6 +3,8 @@
 NET = "network create --driver pynet"
 RUN = "run -d --log-driver none --stop-signal KILL"
 
+SYSCTL = "net.ipv4.conf.IFNAME.log_martians=1"
+
 SCENARIOS = (
     f"{NET} plain",
     f"{RUN} --name one --network plain IMAGE",
@@ -28,6 +30,11 @@ SCENARIOS = (
     f"{NET} --config-from template from-template",
     f"{NET} --ipv4=false --ipv6 six",
     f"{RUN} --name onlysix --network six IMAGE",
-    "rm -f one exposed ports mac dns fixed hidden both leased onlysix",
+    f"{RUN} --name twogates --network plain --network six -p 8082:80 IMAGE",
+    f"{RUN} --name bothgates --network dual -p 8083:80 IMAGE",
+    "network connect --gw-priority 5 sub bothgates",
+    "network disconnect sub bothgates",
+    f"{RUN} --name tuned --network name=plain,driver-opt=com.docker.network.endpoint.sysctls={SYSCTL} IMAGE",
+    "rm -f one exposed ports mac dns fixed hidden both leased onlysix twogates bothgates tuned",
     "network rm plain sub inside dual opts own own6 own4 from-template template six",
 )

@@ -17,7 +17,7 @@ from tests.engine.lab.engines import obtain, wanted
 from tests.engine.lab.host import Host
 from tests.engine.lab.process import wait_until
 from tests.engine.lab.scene import Container, Scene
-from tests.engine.lab.service import Plugin, published_by_pynet
+from tests.engine.lab.service import Pynet, published_by_pynet
 from tests.engine.lab.shell import CommandFailed
 from tests.engine.lab.snapshot import listening, unchanged
 
@@ -69,7 +69,7 @@ class Pings:
 class Ordeal:
     """What the containers live through; ``restarts`` of pynet."""
 
-    def __init__(self, host: Host, pynet: Plugin, found: Survival, restarts: int) -> None:
+    def __init__(self, host: Host, pynet: Pynet, found: Survival, restarts: int) -> None:
         self._host, self._pynet, self._found, self._restarts = host, pynet, found, restarts
         self._scene = Scene(host, pynet.name)
         self._boxes: list[Container] = []

@@ -15,7 +15,7 @@ from tests.engine.lab.api import Api
 from tests.engine.lab.engines import obtain, wanted
 from tests.engine.lab.host import Host
 from tests.engine.lab.process import wait_until
-from tests.engine.lab.service import Plugin
+from tests.engine.lab.service import Pynet
 from tests.engine.lab.snapshot import listening
 
 WARM = 50  # cycles after which everything is loaded
@@ -59,7 +59,7 @@ def cycle(api: Api) -> None:
         api.call("DELETE", f"/containers/{box}?force=1")
 
 
-def count(host: Host, pynet: Plugin) -> dict[str, float]:
+def count(host: Host, pynet: Pynet) -> dict[str, float]:
     """Count what pynet has, once it has done everything."""
     wait_until(lambda: "pynet" not in host.net("nft", "list", "tables"), "pynet to be at rest", 15)
     files = [str(entry.readlink()) for pid in pynet.pids for entry in Path(f"/proc/{pid}/fd").iterdir()]

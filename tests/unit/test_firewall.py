@@ -9,6 +9,7 @@ from netlink.dump import Link
 from netlink.errors import KernelError
 from plugin.firewall.docker import CHAINS, accepts_to_add, accepts_to_delete, docker_bridges
 from plugin.firewall.elements import network_elements
+from plugin.firewall.firewall import Firewall
 from plugin.model import Network, NetworkSubnet
 from tests.fakes import World
 from tests.unit import requests as rq
@@ -46,6 +47,19 @@ def test_the_table_lives_as_long_as_a_network(world: World) -> None:
     assert world.nft.table
     world.driver.delete_network(rq.NETWORK)
     world.bury()
+
+    assert not world.nft.table
+
+
+def test_the_tables_of_an_idle_pynet_go_with_it(world: World) -> None:
+    """They stay for a while after the last network, and no longer than pynet; with networks they stay for good."""
+    firewall = Firewall(world.nft, "pynet", linger=60)
+    firewall.put("pn-a", {"links": ['"pn-a"']})
+    firewall.close()
+    assert world.nft.table
+    firewall.forget("pn-a")
+    assert world.nft.table
+    firewall.close()
 
     assert not world.nft.table
 

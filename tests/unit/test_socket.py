@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.socket import bind_socket
+from cli.socket import bind_socket, listening
 from plugin.errors import Conflict, InvalidRequest
 
 
@@ -70,3 +70,24 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InvalidRequest, match=r"listen on '.*/file/run/pynet\.sock': not a directory"):
         bind_socket(tmp_path / "file" / "run" / "pynet.sock")
+
+
+def test_sockets_are_removed_at_the_end(tmp_path: Path) -> None:
+    """However the block ends, no dead socket is left; one that somebody else has bound since is not touched."""
+    one, two = tmp_path / "one.sock", tmp_path / "two.sock"
+    with pytest.raises(RuntimeError), listening([one, two]) as descriptors:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        two.unlink()
+        with bind_socket(two):
+            raise RuntimeError
+    assert not one.exists()
+    assert two.exists()
+
+
+def test_no_socket_is_left_when_the_second_one_cannot_be_bound(tmp_path: Path) -> None:
+    """The first one would answer nobody."""
+    (tmp_path / "file").write_text("data")
+    with pytest.raises(InvalidRequest), listening([tmp_path / "one.sock", tmp_path / "file"]):
+        pass
+    assert not (tmp_path / "one.sock").exists()

@@ -71,7 +71,7 @@ class Node:
     """A host of the cluster with its pynet."""
 
     host: Host
-    pynet: service.Plugin
+    pynet: service.Pynet
     address: str
     boxes: list[Box] = field(default_factory=list)
     names: list[str] = field(default_factory=list)  # also of containers that did not start

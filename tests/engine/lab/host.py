@@ -108,6 +108,24 @@ class Host:
         self._lock.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def cut_power(self) -> None:
+        """End everything at once, without a word to anybody; only what lies on the disk is left, for ``boot``."""
+        assert self._init.stdin is not None
+        assert self._init.stdout is not None
+        self.api.close()
+        self._init.kill()  # unshare; process 1 and with it all others are killed by the kernel
+        self._init.wait()
+        wait_until(lambda: not Path(f"/proc/{self.pid}").exists(), "every process of the host to be gone")
+        self._init.stdin.close()
+        self._init.stdout.close()
+        if self._dockerd:
+            self._dockerd.kill(all_of_it=True)
+            self._dockerd = None
+
+    def boot(self) -> None:
+        """Come up again after ``cut_power``, with a new network and the old disk; the engine is yet to be started."""
+        self._up()
+
     def __enter__(self) -> Self:
         return self
 

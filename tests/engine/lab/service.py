@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.engine.lab.api import Api
 from tests.engine.lab.host import REPOSITORY, Host
+from tests.engine.lab.managed import Managed
 from tests.engine.lab.process import Process, wait_until
 
 PLUGINS = "/run/docker/plugins"
@@ -73,13 +74,33 @@ class Plugin:
         self.start()
 
 
-def pynet(host: Host, **env: str) -> Plugin:
-    """Return pynet with its default socket and state folder; ``PYNET_COMMAND`` names another program to test."""
+Pynet = Plugin | Managed
+
+
+def pynet(host: Host, **env: str) -> Pynet:
+    """Return pynet with its default socket and state folder; ``PYNET_COMMAND`` names another program to test.
+
+    With ``PYNET_FORM=managed`` it is the managed plugin instead.
+    """
+    if os.environ.get("PYNET_FORM") == "managed":
+        return Managed(host, env)
     command = tuple(shlex.split(os.environ.get("PYNET_COMMAND", ""))) or PYNET
     return Plugin(host, "pynet", command, env)
 
 
+def second(host: Host, name: str, **env: str) -> Plugin:
+    """Return a pynet beside the first one, with a socket and a state folder of its own."""
+    places = {"PYNET_SOCKET": f"{PLUGINS}/{name}.sock", "PYNET_STATE_DIR": f"/run/{name}"}
+    return Plugin(host, name, PYNET, places | env)
+
+
 def published_by_pynet(host: Host) -> list[dict[str, Any]]:
     """What ``pynet ports`` says."""
-    rows: list[dict[str, Any]] = json.loads(host.exec(PYNET[0], "ports", "--json"))
+    rows: list[dict[str, Any]] = json.loads(command(host, "ports", "--json"))
     return rows
+
+
+def command(host: Host, *arguments: str) -> str:
+    """Run the ``pynet`` command on the state of whichever form is installed, and return what it printed."""
+    state = Managed(host, {}).state if os.environ.get("PYNET_FORM") == "managed" else "/var/lib/pynet"
+    return host.exec("env", f"PYNET_STATE_DIR={state}", PYNET[0], *arguments)

@@ -22,6 +22,7 @@ SHOWN = 60  # lines of a difference
 SETTLES = 5.0  # seconds that both drivers may take to finish a removal in the background
 BRIDGE = re.compile(bridge_name("") + "[0-9a-f]{12}")
 DOCKER_BRIDGE = re.compile(r"\bbr-[0-9a-f]{12}\b")
+NAMED_BRIDGE = re.compile(r'oifname "([^"*]+)" counter .*comment "pynet"')  # chosen by the user
 LINK_LOCAL = re.compile(r"fe80::|ff00::/8")
 CARRIER = {"NO-CARRIER", "LOWER_UP"}
 ADDRESS_KEYS = ("family", "local", "prefixlen", "broadcast", "scope", "label")
@@ -73,10 +74,13 @@ def _at_rest(host: Host) -> bool:
     Rules name no bridge of Docker's that is gone. The engine puts a container's end of a pair back on the host when the
     container leaves, so none is there otherwise.
     """
-    wanted = {bridge_name(network["Id"]) for network in host.api.call("GET", "/networks")}
+    networks = host.api.call("GET", "/networks")
+    wanted = {bridge_name(network["Id"]) for network in networks}
+    named = {str(network["Options"].get("com.docker.network.bridge.name")) for network in networks}
     state = host.net("ip", "-o", "link") + host.net("nft", "list", "ruleset")
     gone = set(DOCKER_BRIDGE.findall(state)) - set(DOCKER_BRIDGE.findall(host.net("ip", "-o", "link")))
-    return set(BRIDGE.findall(state)) <= wanted and container_link_name("") not in state and not gone
+    left = set(BRIDGE.findall(state)) - wanted | set(NAMED_BRIDGE.findall(state)) - named
+    return not left and container_link_name("") not in state and not gone
 
 
 def _links(host: Host) -> Iterator[str]:

@@ -5,6 +5,7 @@ from ipaddress import ip_network
 
 import pytest
 
+from plugin.attempt import Overdue, Workers
 from plugin.cluster.host_records import ClusterLease, PoolUse
 from plugin.errors import Conflict, Exhausted, InvalidRequest, NotFound
 from plugin.messages import RequestPool
@@ -229,3 +230,16 @@ def test_addresses_are_given_back_while_the_store_is_away(two: Two, shared: Fake
     two[0].membership.beat()
     assert leases(shared) == {}
     assert list(shared.list(Pool)) == []
+
+
+def test_what_nobody_waits_for_is_given_back(two: Two, shared: FakeClusterStore) -> None:
+    """A caller that hung up or was told that it failed gets neither an address nor a pool."""
+    pool = two[0].pool("10.1.0.0/24")
+    for work in (lambda: two[0].address(pool), lambda: two[0].pool("10.1.0.0/24")):
+        with pytest.raises(Overdue):
+            Workers().attempt(work, gone=lambda: True)
+    assert leases(shared) == {}
+    assert [item.record.key for item in shared.list(PoolUse)] == [
+        item.record.key for item in two[0].local.list(PoolUse)
+    ]
+    assert len(shared.list(PoolUse)) == 1

@@ -83,4 +83,5 @@ def test_the_body_is_flat_json() -> None:
         "address": "10.0.0.1",
         "purpose": "endpoint",
         "name": "",
+        "kept_until": 0,
     }

@@ -1,0 +1,24 @@
+"""iptables-legacy, whose rules nftables cannot see: only looked at, and only where its tables are in use."""
+
+import subprocess
+from pathlib import Path
+
+PROGRAMS = {4: "iptables-legacy", 6: "ip6tables-legacy"}
+TABLES = {4: Path("/proc/thread-self/net/ip_tables_names"), 6: Path("/proc/thread-self/net/ip6_tables_names")}
+PATIENCE = 5.0  # seconds for one process
+
+
+def drops_forwarded(version: int, prefix: str) -> bool:
+    """Say whether the FORWARD chain of IP ``version`` (4 or 6) drops by default and lets no link ``prefix`` pass.
+
+    The program is asked only when the kernel has the table, as asking would make it.
+    """
+    try:
+        if "filter" not in TABLES[version].read_text().split():
+            return False
+        asked = [PROGRAMS[version], "-w", "2", "-S"]
+        listing = subprocess.run(asked, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return False
+    lines = listing.splitlines()
+    return "-P FORWARD DROP" in lines and not any(f"-i {prefix}" in line and "-j ACCEPT" in line for line in lines)

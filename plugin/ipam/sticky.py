@@ -1,0 +1,139 @@
+"""Addresses that wait for their owner: in a sticky pool a container that is made again gets the one it had.
+
+The engine tells the name of the container from 29.0 on (moby daemon/libnetwork/network.go). A lease that is given back
+stays where it is, with the moment until which it is kept for that name; whoever needs an address before that moment
+gets it only when the pool has no other.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from plugin.errors import InvalidRequest
+from plugin.ipam.pool_options import keep_seconds
+from plugin.messages import Address, CreateNetwork
+from plugin.model import Lease, Pool
+from plugin.network_options import STICKY
+from plugin.options import Values
+from plugin.store.base import Change, Put, Remove, Store, StoreConflict, Versioned
+
+SWEEP = 60.0  # seconds between two looks for addresses whose time is up: a look reads all leases of the pool
+LIMITLESS = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedAddress:
+    """The address that a name had last; it is the name's only as long as the lease says so too."""
+
+    kind: ClassVar[str] = "name"
+
+    pool_id: str
+    name: str
+    address: Address
+
+    @property
+    def key(self) -> str:
+        """Pool id and name, so that a prefix lists a pool's names."""
+        return _name_key(self.pool_id, self.name)
+
+
+class Sticky:
+    """What is kept for whom. Every method may raise ``Failed`` or ``Busy`` of the store."""
+
+    def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._clock = clock  # of the wall, as it is written down and has to survive a restart
+        self._next_sweep: dict[str, float] = {}
+
+    def take_back(self, pool: Pool, name: str) -> Address | None:
+        """Give ``name`` the address that is kept for it, durably; None when there is none."""
+        if not (pool.keep and name):
+            return None
+        named = self._store.get(NamedAddress, _name_key(pool.id, name))
+        lease = self._store.get(Lease, Lease(pool.id, named.record.address).key) if named else None
+        if lease is None or lease.record.name != name or not lease.record.kept_until:
+            return None
+        try:
+            self._store.transact(Put(replace(lease.record, kept_until=0), lease.revision))
+        except StoreConflict:
+            return None
+        return lease.record.address
+
+    def note(self, pool: Pool, name: str, address: Address) -> Sequence[Change]:
+        """Return what to write together with a new lease of ``name``."""
+        return [Put(NamedAddress(pool.id, name, address))] if pool.keep and name else []
+
+    def give_back(self, lease: Versioned[Lease]) -> Change:
+        """Return what to write when ``lease`` is given back."""
+        record = lease.record
+        pool = self._store.get(Pool, record.pool_id) if record.name else None
+        if pool is None or not pool.record.keep or not self._is_newest(record):
+            return Remove(Lease, record.key, lease.revision)
+        until = record.kept_until or int(self._clock()) + pool.record.keep
+        return Put(replace(record, kept_until=until), lease.revision)
+
+    def expire(self, pool: Pool) -> Sequence[Address]:
+        """Free the addresses that were kept long enough, and return them; looks once a minute."""
+        now = self._clock()
+        if not pool.keep or now < self._next_sweep.get(pool.id, 0.0):
+            return []
+        self._next_sweep[pool.id] = now + SWEEP
+        return [lease.record.address for lease in self._kept(pool, until=now) if self._drop(lease)]
+
+    def evict(self, pool: Pool) -> Address | None:
+        """Free the address that has been kept for longest, and return it; None when none is kept."""
+        for lease in self._kept(pool, until=LIMITLESS) if pool.keep else []:
+            if self._drop(lease):
+                return lease.record.address
+        return None
+
+    def forget(self, pool_id: str) -> Sequence[Change]:
+        """Return what to write when a pool is given back."""
+        self._next_sweep.pop(pool_id, None)
+        return [Remove(NamedAddress, item.record.key) for item in self._store.list(NamedAddress, f"{pool_id}#")]
+
+    def _kept(self, pool: Pool, *, until: float) -> list[Versioned[Lease]]:
+        leases = [lease for lease in self._store.list(Lease, f"{pool.id}#") if 0 < lease.record.kept_until <= until]
+        return sorted(leases, key=lambda lease: lease.record.kept_until)
+
+    def _is_newest(self, lease: Lease) -> bool:
+        named = self._store.get(NamedAddress, _name_key(lease.pool_id, lease.name))
+        return named is not None and named.record.address == lease.address
+
+    def _drop(self, lease: Versioned[Lease]) -> bool:
+        """Remove a kept lease, and its name unless that has another address by now; False when its owner was faster."""
+        record = lease.record
+        changes: list[Change] = [Remove(Lease, record.key, lease.revision)]
+        if self._is_newest(record):
+            changes.append(Remove(NamedAddress, _name_key(record.pool_id, record.name)))
+        try:
+            self._store.transact(*changes)
+        except StoreConflict:
+            return False
+        return True
+
+
+def _name_key(pool_id: str, name: str) -> str:
+    return f"{pool_id}#{name}"
+
+
+def keep_names(store: Store, request: CreateNetwork, options: Values) -> Sequence[Change]:
+    """Return what makes the pools of a network sticky when ``docker network create -o`` asks for it.
+
+    Raises:
+        InvalidRequest: another address manager gives out the addresses.
+    """
+    if options[STICKY] == STICKY.default:
+        return []
+    changes = []
+    for data in (*request.ipv4_data, *request.ipv6_data):
+        found = store.list(Pool, f"{data.address_space}/{data.pool}")
+        pool = next((item for item in found if item.record.subnet == data.pool), None)
+        if pool is None:
+            raise InvalidRequest(
+                f"option '{STICKY.key}': addresses of '{data.pool}' are given out by another address manager, which "
+                "knows no names; add --ipam-driver pynet"
+            )
+        changes.append(Put(replace(pool.record, keep=keep_seconds(options)), pool.revision))
+    return changes

@@ -1,0 +1,116 @@
+"""pynet as a managed plugin inside a throw-away host: what ``make plugin`` builds, and the engine runs."""
+
+import os
+import signal
+from collections.abc import Mapping
+from http.client import HTTPException
+from pathlib import Path
+
+from tests.engine.lab.api import Api
+from tests.engine.lab.host import REPOSITORY, Host
+from tests.engine.lab.process import wait_until
+from tools.plugin.contents import COMMAND
+
+NAME = "pynetd"
+SOCKET = "/run/docker/plugins/pynet.sock"
+BUILT = REPOSITORY / "build/plugin/content"
+
+
+def make_plugin(host: Host, *arguments: str) -> str:
+    """Type ``make plugin`` on the host, where no base image can be pulled; return what it printed."""
+    words = " ".join(("BASE=packages", str(REPOSITORY / "tools/plugin.sh"), *arguments))
+    return host.exec("sh", "-c", words)
+
+
+class Managed:
+    """The managed plugin ``pynetd``, whose networks are of the driver ``pynet``.
+
+    The engine starts it again when it is killed, so that ``kill`` leaves it dead for a moment only.
+    """
+
+    name = "pynet"
+
+    def __init__(self, host: Host, env: Mapping[str, str]) -> None:
+        self._host = host
+        self._env = dict(env)
+        self.log = host.log("dockerd")
+
+    @property
+    def id(self) -> str:
+        """The engine's id of the plugin; "" when there is none."""
+        lines = self._host.docker("plugin", "ls", "--no-trunc", "--format", "{{.ID}} {{.Name}}").splitlines()
+        return next((line.split()[0] for line in lines if line.split()[1] == f"{NAME}:latest"), "")
+
+    @property
+    def state(self) -> str:
+        """The host's path of the state folder."""
+        return f"/var/lib/docker/plugins/{self.id}/propagated-mount"
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the engine runs it."""
+        return self._host.docker("plugin", "inspect", "--format", "{{.Enabled}}", NAME) == "true"
+
+    @property
+    def pids(self) -> list[int]:
+        """The machine's view of its process ids."""
+        ident = self.id
+        return [
+            int(folder.name)
+            for folder in Path("/proc").iterdir()
+            if folder.name.isdigit() and ident and _is_ours(folder, ident)
+        ]
+
+    def create(self) -> None:
+        """Build it where that has not been done, and give it to the engine, disabled."""
+        make_plugin(self._host, "build")
+        self._host.docker("plugin", "create", NAME, str(BUILT))
+
+    def start(self) -> None:
+        """Create and enable it where that is needed, and wait until it serves."""
+        if not self.id:
+            self.create()
+        if not self.enabled:
+            if self._env:
+                self._host.docker("plugin", "set", NAME, *(f"{key}={value}" for key, value in self._env.items()))
+            self._host.docker("plugin", "enable", NAME)
+        wait_until(self.serves, "the managed plugin to serve")
+
+    def serves(self) -> bool:
+        """Whether it answers under the name that has no tag."""
+        api = Api(self._host.path(SOCKET))
+        try:
+            api.call("POST", "/Plugin.Activate")
+        except (OSError, HTTPException):
+            return False
+        finally:
+            api.close()
+        return True
+
+    def stop(self) -> None:
+        """Disable it, whatever uses it."""
+        if self.enabled:
+            self._host.docker("plugin", "disable", "--force", NAME)
+
+    def kill(self) -> None:
+        """Kill all its processes at once (SIGKILL): nothing can be tidied up."""
+        killed = self.pids
+        assert killed
+        for pid in killed:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        wait_until(lambda: not set(killed) & set(self.pids), "the killed processes to be gone")
+
+    def restart(self) -> None:
+        """Stop and start."""
+        self.stop()
+        self.start()
+
+
+def _is_ours(folder: Path, ident: str) -> bool:
+    try:
+        return COMMAND in (folder / "cmdline").read_text() and ident in (folder / "mountinfo").read_text()
+    except OSError:
+        return False

@@ -1,0 +1,80 @@
+"""The doctor on a real kernel: it finds what is there, and changes nothing."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from plugin.doctor.facts import Engine, Facts, Listener
+from plugin.doctor.probe import Places, gather
+from plugin.ipam.supernets import parse_supernets
+from plugin.model import Network, NetworkSubnet
+from plugin.store.base import Put
+from plugin.store.sqlite import SqliteStore
+from tests.kernel.container import sh
+
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
+Look = Callable[[], Facts]
+POOL = "10.9.0.0/24"
+
+
+@pytest.fixture
+def look(tmp_path: Path) -> Look:
+    """Gather the facts of the namespace of the test."""
+    tmp_path.chmod(0o700)
+    places = Places(tmp_path / "pynet.sock", tmp_path / "pynet.db", parse_supernets("", "machine"))
+    return lambda: gather(places, Engine("28.5.2"))
+
+
+def test_this_kernel_has_what_pynet_needs(look: Look) -> None:
+    """Everything is tried, works, and leaves nothing: no link, no table."""
+    facts = look()
+    assert len(facts.features) >= 8
+    assert not any(facts.features.values())
+    assert (facts.missing_capabilities, facts.listener) == ((), Listener.NOTHING)
+    assert [link for link in sh("ip -o link").splitlines() if "lo:" not in link] == []
+    assert sh("nft list ruleset").strip() == ""
+
+
+def test_the_ports_of_a_bridge_are_counted(look: Look) -> None:
+    """And its subnet is one that the host uses."""
+    sh("ip link add pn-1 type bridge; ip link set pn-1 up; ip addr add 10.9.0.1/24 dev pn-1")
+    sh("for i in 1 2 3; do ip link add h$i type veth peer name c$i; ip link set h$i master pn-1; done")
+    facts = look()
+    assert facts.ports == {"pn-1": 3}
+    assert POOL in map(str, facts.host_networks)
+
+
+def test_other_firewalls_are_seen(look: Look) -> None:
+    """A chain that drops is named; those that pynet knows are told by their kind."""
+    sh("nft 'add table inet mine; add chain inet mine f { type filter hook forward priority 5; policy drop; }'")
+    sh("nft 'add table ip filter; add chain ip filter ufw-before-forward; add table inet firewalld'")
+    sh("nft 'add chain inet firewalld filter_FORWARD { type filter hook forward priority 10; }'")
+    facts = look()
+    assert facts.dropping == ("inet mine f",)
+    assert facts.firewalls == {"ufw", "firewalld"}
+
+
+def test_a_legacy_firewall_is_seen(look: Look) -> None:
+    """Until it lets pynet's bridges pass."""
+    sh("iptables-legacy -P FORWARD DROP")
+    assert look().legacy_drop == {4}
+    sh("iptables-legacy -I FORWARD -i pn-+ -j ACCEPT")
+    assert look().legacy_drop == frozenset()
+
+
+def test_the_state_says_what_it_needs(look: Look, tmp_path: Path) -> None:
+    """Networks need forwarding, and their pools are not in the way; a newer pynet's state is named."""
+    store = SqliteStore(tmp_path / "pynet.db")
+    store.transact(Put(Network("a" * 64, "bridge", "pn-a", subnets=(NetworkSubnet(ip_network(POOL)),))))
+    store.close()
+    facts = look()
+    assert facts.state.routed == {4}
+    assert (facts.state.problem, facts.state.open_to_others) == ("", False)
+    assert list(map(str, facts.own_pools)) == [POOL]
+    with closing(sqlite3.connect(tmp_path / "pynet.db")) as database:
+        database.execute("PRAGMA user_version = 99")
+    assert "written by a newer pynet (version 99" in look().state.problem

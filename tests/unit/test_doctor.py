@@ -1,0 +1,137 @@
+"""What the doctor says about facts; every complaint has a cure."""
+
+import json
+import socket
+from dataclasses import replace
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from cli.doctor import as_json, as_text
+from plugin.doctor.checks import CHECKS, Finding, Severity, examine, exit_code
+from plugin.doctor.facts import Engine, Facts, Listener, State
+from plugin.doctor.probe import find_listener
+from plugin.ipam.supernets import parse_supernets
+
+SUPERNETS = parse_supernets("10.200.0.0/22:24,fd00:1::/62:64", "machine")
+SOUND = Facts(engine=Engine("28.5.2"), supernets=SUPERNETS)
+VPN = (ip_network("10.0.0.0/8"),)
+E, W, N = Severity.ERROR, Severity.WARNING, Severity.NOTE
+
+
+def engine(version: str) -> Facts:
+    return replace(SOUND, engine=Engine(version))
+
+
+CASES = [
+    (replace(SOUND, missing_capabilities=("CAP_NET_ADMIN",)), E, "lacks CAP_NET_ADMIN", "run pynet as root"),
+    (replace(SOUND, features={"veth pairs (veth)": "not supported"}), E, "no veth pairs", "module (veth)"),
+    (replace(SOUND, untried="not permitted"), N, "could not be tried: not permitted", "as root"),
+    (replace(SOUND, libnftables=False), W, "starts a process", "libnftables1"),
+    (replace(SOUND, libnftables=False, nft_program=False), E, "no nft either", "libnftables1"),
+    (
+        replace(SOUND, state=State(routed=frozenset({4, 6})), settings={"net/ipv4/ip_forward": "0"}),
+        E,
+        "net.ipv4.ip_forward is 0",
+        "sysctl -w net.ipv4.ip_forward=1",
+    ),
+    (replace(SOUND, legacy_drop=frozenset({6})), E, "ip6tables-legacy has the policy DROP", "-I DOCKER-USER -i pn-+"),
+    (replace(SOUND, firewalls=frozenset({"ufw"})), N, "ufw is active", "nothing"),
+    (replace(SOUND, dropping=("inet mine forward",)), W, "'inet mine forward' drops", 'iifname "pn-*"'),
+    (
+        replace(SOUND, settings={"net/bridge/bridge-nf-call-iptables": "1"}),
+        N,
+        "br_netfilter is on",
+        "nothing needs to be done",
+    ),
+    (replace(SOUND, listener=Listener.NOTHING), W, "pynet does not run", "systemctl start pynet"),
+    (replace(SOUND, listener=Listener.DEAD), E, "nobody listens", "rm '/run/docker/plugins/pynet.sock'"),
+    (replace(SOUND, listener=Listener.NO_SOCKET), E, "is a file and no socket", "PYNET_SOCKET"),
+    (engine(""), W, "does not answer on '/run/docker.sock'", "systemctl start docker"),
+    (engine("19.03.15"), E, "19.03.15 is older", "20.10 or later"),
+    (engine("29.0.0"), E, "crashes whenever a container leaves", "29.0.3"),
+    (engine("29.0.2-rc.1"), E, "crashes", "29.0.3"),
+    (replace(SOUND, ports={"pn-1": 920}), W, "920 of 1023 ports", "another network"),
+    (replace(SOUND, ports={"pn-1": 1023}), E, "no container fits in", "another network"),
+    (replace(SOUND, state=State(problem="it is damaged")), E, "it is damaged", "a backup into '/var/lib/pynet'"),
+    (replace(SOUND, state=State(open_to_others=True)), W, "can be entered by others", "chmod 0700"),
+    (replace(SOUND, state=State(free=1 << 20)), W, "has 1 MiB left", "make room"),
+    (
+        replace(SOUND, engine=Engine("28.5.2", networks=(("web", ip_network("10.200.1.0/24")),))),
+        N,
+        "1 of 4 pools of 10.200.0.0/22 are in use by the host: 10.200.1.0/24 (web)",
+        "PYNET_POOLS",
+    ),
+]
+
+
+@pytest.mark.parametrize(("facts", "severity", "words", "cure"), CASES, ids=[words for _, _, words, _ in CASES])
+def test_one_thing_is_wrong(facts: Facts, severity: Severity, words: str, cure: str) -> None:
+    """It is found once, with its weight and what to do about it."""
+    (finding,) = examine(facts)
+    assert finding.severity is severity
+    assert words in finding.what
+    assert cure in finding.fix
+
+
+@pytest.mark.parametrize("version", ["20.10.24", "26.1.5", "28.5.2", "29.0.3", "29.7.2", "30.0.0-dev"])
+def test_a_sound_host_has_no_findings(version: str) -> None:
+    """Nothing is said, and scripts read 0."""
+    assert (examine(engine(version)), exit_code([])) == ([], 0)
+    assert as_text([]) == "nothing is wrong here"
+
+
+def test_a_host_without_a_free_pool() -> None:
+    """A VPN that takes everything: the supernet is named, and that nothing is left is the error that comes first."""
+    first, second = examine(replace(SOUND, host_networks=VPN))
+    assert (first.severity, "no IPv4 pool is left" in first.what) == (E, True)
+    assert (second.severity, "4 of 4 pools" in second.what) == (W, True)
+
+
+def test_pynets_own_networks_are_not_in_its_way() -> None:
+    """Their routes are on the host as well, and Docker lists them."""
+    own = ip_network("10.200.1.0/24")
+    there = replace(SOUND, host_networks=(own,), engine=Engine("28.5.2", networks=(("web", own),)))
+    assert examine(replace(there, own_pools=frozenset({own}))) == []
+
+
+def test_bridged_traffic_meets_a_legacy_firewall() -> None:
+    """The two together cut containers of one network off from each other."""
+    facts = replace(SOUND, legacy_drop=frozenset({4}), settings={"net/bridge/bridge-nf-call-iptables": "1"})
+    assert [finding.severity for finding in examine(facts)] == [E, E]
+    assert "sysctl -w net.bridge.bridge-nf-call-iptables=0" in examine(facts)[1].fix
+
+
+@pytest.mark.parametrize(("severities", "code"), [([N], 0), ([W, N], 1), ([N, E, W], 2)])
+def test_the_exit_code_is_the_worst(severities: list[Severity], code: int) -> None:
+    """A note is no reason to fail."""
+    assert exit_code([Finding("x", severity, "what", "fix") for severity in severities]) == code
+
+
+def test_findings_can_be_read_by_programs() -> None:
+    """A list of objects with texts."""
+    findings = examine(engine("29.0.1"))
+    assert json.loads(as_json(findings))[0].keys() == {"check", "severity", "what", "fix"}
+    assert as_text(findings).startswith("error: Docker Engine 29.0.1 crashes")
+
+
+def test_every_check_was_put_to_the_test() -> None:
+    """A check that finds nothing in any case above proves nothing."""
+    cases = [*(facts for facts, *_ in CASES), replace(SOUND, host_networks=VPN)]
+    silent = [check.__name__ for check in CHECKS if not any(list(check(facts)) for facts in cases)]
+    assert not silent
+
+
+def test_what_is_at_a_path(tmp_path: Path) -> None:
+    """Nothing, a file, a socket that is served, and one that was."""
+    path = tmp_path / "pynet.sock"
+    assert find_listener(path) is Listener.NOTHING
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        assert find_listener(path) is Listener.ANSWERS
+    assert find_listener(path) is Listener.DEAD
+    path.unlink()
+    path.write_text("")
+    assert find_listener(path) is Listener.NO_SOCKET

@@ -1,0 +1,42 @@
+"""The form of log lines for the engine's log."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from cli.logs import configure
+
+
+@pytest.fixture(autouse=True)
+def undisturbed() -> Iterator[None]:
+    """Logging is afterwards as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_the_engine_gets_plain_lines_in_two_streams(capsys: pytest.CaptureFixture[str]) -> None:
+    """It takes standard output for information and standard error for errors, and adds the time to each."""
+    configure("info", "engine")
+    log = structlog.get_logger("pynet")
+    log.debug("not shown")
+    log.info("served", ms=3.2, chain="ip filter", network="d2a5dd8bf041", verb="NetworkDriver.Join")
+    log.warning("link not deleted", link="pnh1")
+    logging.getLogger("gunicorn.error").error("Worker (pid:%s) was sent SIGKILL!", 7)
+    out, errors = capsys.readouterr()
+
+    assert out == "served verb=NetworkDriver.Join network=d2a5dd8bf041 ms=3.2 chain='ip filter'\n"
+    assert errors == "link not deleted link=pnh1\nWorker (pid:7) was sent SIGKILL!\n"
+
+
+def test_a_traceback_follows_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A defect is not folded into one line that nobody can read."""
+    configure("info", "engine")
+    structlog.get_logger("pynet").error("refused", exc_info=KeyError("x"))
+
+    assert capsys.readouterr().err == "refused\nKeyError: 'x'\n"

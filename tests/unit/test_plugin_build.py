@@ -1,0 +1,75 @@
+"""What the managed plugin is made of: generated files, archives that are always the same, a registry of one."""
+
+import json
+import tarfile
+from pathlib import Path
+
+from cli.settings import SETTINGS, read_settings
+from tools.plugin import config, licences, tree
+from tools.plugin.bill import Component, cyclonedx
+from tools.plugin.registry import Plugin, digest_of, find
+
+
+def test_config_json_is_made_from_the_settings() -> None:
+    """``make lint`` wrote it; every setting can be set, and the values are understood."""
+    assert config.FILE.read_text() == config.text()
+    written = json.loads(config.FILE.read_text())["env"]
+
+    assert [entry["name"] for entry in written] == [option.key for option in SETTINGS]
+    assert all(entry["settable"] == ["value"] for entry in written)
+    values = {entry["name"]: entry["value"] for entry in written} | {"PYNET_SYSCTL_DIR": "/proc/sys"}
+    assert read_settings(values).name == "pynet"
+
+
+def test_the_list_of_licences_is_true() -> None:
+    """``make lint`` wrote it from the metadata of what the lock file names; each package says what it is under."""
+    assert licences.FILE.read_text() == licences.text()
+    assert "see its text" not in licences.text()
+
+
+def archive(path: Path, names: list[str], mtime: int) -> Path:
+    """Return a tar archive of small files."""
+    with tarfile.open(path, "w") as tar:
+        for name in names:
+            entry = tarfile.TarInfo(name)
+            entry.mtime, entry.uid, entry.uname = mtime, mtime, "me"
+            tar.addfile(entry)
+    return path
+
+
+def test_an_archive_depends_on_nothing_but_the_files(tmp_path: Path) -> None:
+    """Order, times, owners and what the engine put there are not in it."""
+    one = archive(tmp_path / "1", ["usr/b", "usr/a", ".dockerenv", "etc/hosts", "dev/null"], 1)
+    two = archive(tmp_path / "2", ["./usr/a", "./usr/b", "etc/hostname"], 2)
+    tree.normalise(one, tmp_path / "one")
+    tree.normalise(two, tmp_path / "two")
+
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    with tarfile.open(tmp_path / "one") as tar:
+        assert tar.getnames() == ["usr/a", "usr/b"]
+
+
+def test_the_registry_serves_what_its_manifest_names(tmp_path: Path) -> None:
+    """The engine asks for the manifest by tag and digest, and for the blobs by digest; nothing else is there."""
+    plugin = Plugin('{"description": "x"}', archive(tmp_path / "rootfs.tar", ["a"], 1))
+    kind, manifest = find(plugin, "/v2/pynetd/manifests/latest")
+    assert manifest is not None
+    assert find(plugin, f"/v2/pynetd/manifests/{digest_of(manifest)}") == (kind, manifest)
+    named = json.loads(manifest)
+
+    for part in (named["config"], *named["layers"]):
+        blob = find(plugin, f"/v2/pynetd/blobs/{part['digest']}")[1]
+        assert blob is not None
+        assert (digest_of(blob), len(blob)) == (part["digest"], part["size"])
+    assert find(plugin, "/v2/pynetd/blobs/sha256:00")[1] is None
+    assert find(plugin, "/v2/")[1] == b"{}"
+
+
+def test_the_same_contents_are_the_same_bill() -> None:
+    """No time and no chance in it; pynet is what it is about, the rest its parts."""
+    parts = [Component(name, "1", "MIT", f"pkg:pypi/{name}@1", ()) for name in ("click", "pynet")]
+    bill = cyclonedx(parts)
+
+    assert bill == cyclonedx(parts)
+    assert bill["metadata"]["component"]["name"] == "pynet"
+    assert [part["name"] for part in bill["components"]] == ["click"]

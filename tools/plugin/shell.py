@@ -1,0 +1,39 @@
+"""Commands, their output, and what went wrong in one sentence."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+
+def run(*argv: str | Path, timeout: float = 600, cwd: Path | None = None) -> str:
+    """Run a command and return what it printed; ends this program with its complaint when it fails."""
+    words = [str(word) for word in argv]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=timeout, cwd=cwd, check=False)
+    except FileNotFoundError:
+        fail(f"'{words[0]}' is not installed")
+    except subprocess.TimeoutExpired:
+        fail(f"'{' '.join(words[:3])} …' took over {timeout:g} s")
+    if done.returncode:
+        fail(f"'{' '.join(words[:3])} …' failed: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout.strip()
+
+
+def works(*argv: str | Path, timeout: float = 60) -> bool:
+    """Whether a command ends with 0."""
+    words = [str(word) for word in argv]
+    try:
+        return subprocess.run(words, capture_output=True, timeout=timeout, check=False).returncode == 0
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return False
+
+
+def say(text: str) -> None:
+    """Tell the user what goes on."""
+    print(f"plugin: {text}", flush=True)
+
+
+def fail(text: str) -> NoReturn:
+    """End with a sentence."""
+    sys.exit(f"plugin: {text}")
