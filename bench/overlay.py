@@ -66,8 +66,9 @@ def make_by_hand(cluster: Cluster, boxes: tuple[Box, Box]) -> None:
             "link set handp up",
         ):
             node.host.net("ip", *command.split())
-        # The engine lets bridged frames pass iptables, and its FORWARD drops what no network of Docker's is.
-        node.host.net("iptables", "-I", "FORWARD", "-i", "handbr", "-j", "ACCEPT")
+        # The engine lets bridged frames pass iptables, and its FORWARD drops what no network of Docker's is: the same
+        # place in that chain as pynet's own accepts have.
+        node.host.net("iptables", "-I", "FORWARD", "2", "-i", "handbr", "-j", "ACCEPT")
         box.net("ip", "address", "add", f"{HAND_MADE[number]}/24", "dev", "eth9")
         box.net("ip", "link", "set", "eth9", "up")
 
