@@ -10,7 +10,7 @@ from tests.engine.lab.host import Host
 from tests.engine.lab.outside import HOST4, OUTSIDE4, Outside
 from tests.engine.lab.process import wait_until
 from tests.engine.lab.scene import Container, Scene
-from tests.engine.lab.service import PYNET, Plugin
+from tests.engine.lab.service import Plugin, command
 from tests.engine.lab.shell import CommandFailed
 
 URL = "http://127.0.0.1:8080/"
@@ -55,24 +55,24 @@ def test_a_bridge_that_is_deleted_under_its_containers_comes_back(pynet_scene: S
 
     wait_until(lambda: one.reaches(two.name), "the containers to talk again", 10)
     wait_until(lambda: one.seen_by(OUTSIDE4) == HOST4, "the outside to be reached again", 10)
-    repairs = json.loads(host.exec(PYNET[0], "status", "--json"))["Repairs"]
+    repairs = json.loads(command(host, "status", "--json"))["Repairs"]
     assert repairs["LinkMissing"] >= 1
     assert repairs["LinkDetached"] >= 2
-    assert host.exec(PYNET[0], "reconcile", "--dry-run") == ""
+    assert command(host, "reconcile", "--dry-run") == ""
 
 
 def test_a_dry_run_says_what_a_dead_pynet_would_mend(pynet_scene: Scene, revived: Plugin) -> None:
-    """Without the service it exits 1 with a line; once the service is back it exits 0."""
+    """Without pynet it exits 1 with a line; once pynet is back it exits 0."""
     host = pynet_scene.host
     net = pynet_scene.network()
-    revived.kill()
+    revived.stop()
     host.net("ip", "addr", "flush", "dev", bridge_of(host, net))
     with pytest.raises(CommandFailed) as refused:
-        host.exec(PYNET[0], "reconcile", "--dry-run")
+        command(host, "reconcile", "--dry-run")
     revived.start()
 
     assert f"is not on link '{bridge_of(host, net)}'" in refused.value.stdout
-    assert host.exec(PYNET[0], "reconcile", "--dry-run") == ""
+    assert command(host, "reconcile", "--dry-run") == ""
 
 
 def test_after_a_reboot_networks_are_there_and_containers_start(

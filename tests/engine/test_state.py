@@ -34,7 +34,7 @@ def test_a_lost_state_comes_back_from_the_kernel(
         one = pynet_scene.container(net, "-p", "0.0.0.0:8080:80")
         before = published_by_pynet(host)
         pynet.kill()
-        lose(host.path("/var/lib/pynet"))
+        lose(host.path(pynet.state))
         pynet.start()
 
         assert published_by_pynet(host) == before
@@ -52,7 +52,7 @@ def test_a_state_that_is_deleted_under_the_running_process_comes_back(
     """The next call writes all of it again, and a kill after it loses nothing."""
     net = pynet_scene.network()
     one = pynet_scene.container(net)
-    delete(host.path("/var/lib/pynet"))
+    delete(host.path(pynet.state))
     two = pynet_scene.container(net)
     pynet.kill()
     pynet.start()

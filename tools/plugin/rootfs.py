@@ -101,7 +101,7 @@ def _pip(command: str, *words: str, path: Path | None = None) -> None:
     pip = [f"{bundled[0]}/pip"] if bundled else ["-m", "pip"]
     argv = [sys.executable, *pip, command, "--quiet", "--no-deps", "--disable-pip-version-check", "--no-cache-dir"]
     extra = ["--no-compile", "--root-user-action=ignore"] if command == "install" else []
-    environment = os.environ | ({"PYTHONPATH": str(path)} if path else {})
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"} | ({"PYTHONPATH": str(path)} if path else {})
     subprocess.run([*argv, *extra, *words], check=True, env=environment)
 
 

@@ -67,7 +67,9 @@ class Managed:
         self._host.docker("plugin", "create", NAME, str(BUILT))
 
     def start(self) -> None:
-        """Create and enable it where that is needed, and wait until it serves."""
+        """Create and enable it where that is needed, and wait until it serves; without an engine there is no need."""
+        if not self._host.api.answers():
+            return
         if not self.id:
             self.create()
         if not self.enabled:

@@ -28,6 +28,7 @@ class Plugin:
         self._env = dict(env or {})
         self._process: Process | None = None
         self.name = name
+        self.state = self._env.get("PYNET_STATE_DIR", "/var/lib/pynet")
         self.log = host.log(name)
 
     def start(self) -> None:
