@@ -1,7 +1,7 @@
 """Puts the real parts together; everything below receives its collaborators from here."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -40,12 +40,12 @@ from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.modes.hostbridge import HostBridge
 from plugin.modes.overlay import OverlayMode
+from plugin.parts import Parts
 from plugin.ports import Kernel as KernelPort
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
 from plugin.rebuild import rebuilder
 from plugin.reconcile.owner import Owner
-from plugin.reconcile.parts import Parts
 from plugin.reconcile.reconciler import Reconciler
 from plugin.reconcile.survey import Survey
 from plugin.store.base import Store
@@ -99,9 +99,9 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     modes: dict[str, Mode] = {"bridge": BridgeMode(bridge), "overlay": overlay}
     sockets, conntrack = dress("sockets", Sockets(Relay())), dress("conntrack", Conntrack())
     publisher = Publisher(kernel, sockets, ground.firewall, conntrack)
-    reconciler = _recover(settings, ground, modes, publisher)
-    driver = Driver(store=store, modes=modes, settings=ground.host, reaper=reaper, publisher=publisher, locks=locks)
-    driver.gateway_check = settings.gateway_check
+    parts = Parts(kernel, store, ground.firewall, ground.host, publisher, reaper, modes, locks)
+    reconciler = _recover(settings, ground, parts)
+    driver = Driver(parts, gateway_check=settings.gateway_check)
     networks = HostNetworks()
     ipam = Ipam(store, networks, ground.supernets, reaper.debts)
     start(shared, overlay, (item.record for item in store.list(Network)))
@@ -126,16 +126,15 @@ def _ground(settings: Settings, dress: Dress) -> _Ground:
     return _Ground(owner, doings, kernel, nft, supernets, store, locks, firewall, host, reaper)
 
 
-def _recover(settings: Settings, ground: _Ground, modes: Mapping[str, Mode], publisher: Publisher) -> Reconciler:
+def _recover(settings: Settings, ground: _Ground, parts: Parts) -> Reconciler:
     """Bring the kernel in line with the state, and keep it there."""
-    kernel, store, host = ground.kernel, ground.store, ground.host
-    parts = Parts(kernel, store, ground.firewall, host, publisher, ground.reaper, modes, ground.locks)
-    reconciler = Reconciler(parts, Survey(store, kernel, host, modes, ground.owner))
+    survey = Survey(parts.store, parts.kernel, parts.settings, parts.modes, ground.owner)
+    reconciler = Reconciler(parts, survey)
     # Before recovery, so that nothing is missed in between.
     monitor = Monitor(settings.name, "FORWARD", is_own=ground.nft.is_own, doings=ground.doings)
     reconciler.recover()
-    ground.reaper.start()
-    Watcher(kernel, ground.firewall, reconciler, monitor).start()
+    parts.reaper.start()
+    Watcher(parts.kernel, parts.firewall, reconciler, monitor).start()
     return reconciler
 
 

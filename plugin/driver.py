@@ -6,21 +6,19 @@ reorders its calls (moby daemon/libnetwork/endpoint.go, pkg/plugins/client.go).
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 import structlog
 
-from netlink.errors import KernelError
 from plugin.attempt import commit
 from plugin.claims import Claims
 from plugin.endpoints import endpoint_of
-from plugin.errors import Conflict, Failed, NotFound, PynetError
+from plugin.errors import Failed, NotFound, PynetError
+from plugin.failures import as_failed, refuse_difference
 from plugin.holders import Holders, has_subnet_of
-from plugin.host_settings import HostSettings
 from plugin.ipam.sticky import keep_names
-from plugin.locks import Locks
 from plugin.messages import (
     AllocateNetwork,
     AllocateReply,
@@ -43,11 +41,10 @@ from plugin.model import Endpoint, Network, Published, Tombstone, host_link_name
 from plugin.modes.base import Mode
 from plugin.network_options import INHIBIT_IPV4, ISOLATED, MODE, NETWORK_OPTIONS, gateway_mode
 from plugin.options import read_options
+from plugin.parts import Parts
 from plugin.publish.places import Wishes
-from plugin.publish.publisher import Publisher
-from plugin.reaper import Reaper
 from plugin.sandboxes import Sandboxes
-from plugin.store.base import Put, Remove, Store, StoreConflict
+from plugin.store.base import Put, Remove
 from plugin.undo import Undo
 
 log = structlog.get_logger()
@@ -56,29 +53,19 @@ log = structlog.get_logger()
 class Driver:
     """Serves the NetworkDriver protocol (``plugin.api.NetworkDriver``)."""
 
-    gateway_check = False  # whether the engine is to ask before it reserves a gateway address
-
-    def __init__(
-        self,
-        *,
-        store: Store,
-        modes: Mapping[str, Mode],
-        settings: HostSettings,
-        reaper: Reaper,
-        publisher: Publisher,
-        locks: Locks,
-    ) -> None:
-        self._store = store
-        self._modes = modes
-        self._settings = settings
-        self._reaper = reaper
-        self._publisher = publisher
-        self._locks = locks
-        self._holders = Holders(store)
-        self._debts = reaper.debts
+    def __init__(self, parts: Parts, *, gateway_check: bool = False) -> None:
+        self._store = parts.store
+        self._modes = parts.modes
+        self._settings = parts.settings
+        self._reaper = parts.reaper
+        self._publisher = parts.publisher
+        self._locks = parts.locks
+        self._gateway_check = gateway_check
+        self._holders = Holders(parts.store)
+        self._debts = parts.reaper.debts
         self._claims = Claims(self._networks)
         self._touched: dict[str, float] = {}  # when the engine last named a network or endpoint, by its id
-        self._sandboxes = Sandboxes(store)
+        self._sandboxes = Sandboxes(parts.store)
 
     # --- what the engine asks about the driver -------------------------------------------------
 
@@ -88,7 +75,7 @@ class Driver:
         GwAllocCheck is for who asks for it: only isolated networks can do without a gateway address, and being asked
         costs every creation a sixth of its time.
         """
-        return Capabilities(scope="local", connectivity_scope="local", gw_alloc_checker=self.gateway_check)
+        return Capabilities(scope="local", connectivity_scope="local", gw_alloc_checker=self._gateway_check)
 
     def gw_alloc_check(self, request: GwAllocCheck) -> GwAllocReply:
         """Refuse bad options before an address is taken; only isolated families need no gateway address."""
@@ -127,7 +114,7 @@ class Driver:
             known = self._store.get(Network, network.id)
             if known is not None:
                 asked = replace(known.record, owns_link=True, found=(), mac="", overlay=None)
-                _refuse_difference("network", network.id, same=asked == network)
+                refuse_difference("network", network.id, same=asked == network)
                 return
             undo.push(self._claims.forget, network.id)
             self._remove_dead_networks(network)
@@ -155,7 +142,7 @@ class Driver:
             self._touch(endpoint.id)
             known = self._store.get(Endpoint, endpoint.key)
             if known is not None:
-                _refuse_difference("endpoint", endpoint.id, same=replace(known.record, published=()) == endpoint)
+                refuse_difference("endpoint", endpoint.id, same=replace(known.record, published=()) == endpoint)
             else:
                 self._remove_dead_endpoints(network, endpoint)
                 self._reaper.clear(host_link_name(endpoint.id))
@@ -249,7 +236,7 @@ class Driver:
 
     @contextmanager
     def _work(self, *locks: str) -> Iterator[None]:
-        with _as_failed(), self._locks.hold(*locks):
+        with as_failed(), self._locks.hold(*locks):
             yield
 
     @contextmanager
@@ -380,22 +367,5 @@ class Driver:
         return mode
 
 
-@contextmanager
-def _as_failed() -> Iterator[None]:
-    """Turn what the kernel or a concurrent writer refused into the sentence that the user reads."""
-    try:
-        yield
-    except (KernelError, StoreConflict) as error:
-        failed = Failed(str(error))
-        for note in getattr(error, "__notes__", []):
-            failed.add_note(note)
-        raise failed from error
-
-
 def _locks_of(request: CreateEndpoint | EndpointRef | ProgramExternalConnectivity) -> tuple[str, str]:
     return f"network {request.network_id}", f"endpoint {request.endpoint_id}"
-
-
-def _refuse_difference(what: str, identity: str, *, same: bool) -> None:
-    if not same:
-        raise Conflict(f"{what} '{identity[:12]}' exists already with other settings")

@@ -21,10 +21,10 @@ from plugin.model import Endpoint, Network, Tombstone
 from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.modes.hostbridge import HostBridge
+from plugin.parts import Parts
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
 from plugin.reconcile.owner import Owner
-from plugin.reconcile.parts import Parts
 from plugin.reconcile.reconciler import Reconciler
 from plugin.reconcile.survey import Survey
 from plugin.store.base import Change, Store
@@ -314,14 +314,7 @@ class World:
         )
         survey = Survey(self.store, self.kernel, self.settings, self.modes, Owner("pynet"))
         self.survey, self.reconciler = survey, Reconciler(parts, survey)
-        self.driver = Driver(
-            store=self.store,
-            modes=self.modes,
-            settings=self.settings,
-            reaper=self.reaper,
-            publisher=self.publisher,
-            locks=self.locks,
-        )
+        self.driver = Driver(parts)
 
     def snapshot(self) -> object:
         """Everything that a verb may change, in a comparable form."""

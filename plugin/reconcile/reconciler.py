@@ -13,9 +13,9 @@ import structlog
 from netlink.errors import KernelError
 from plugin.errors import PynetError
 from plugin.messages import Repair, Status
+from plugin.parts import Parts
 from plugin.reconcile.findings import EndpointLost, Finding, OrphanLink
 from plugin.reconcile.owner import locks_of
-from plugin.reconcile.parts import Parts
 from plugin.reconcile.repairs import Repairs
 from plugin.reconcile.state import Desired
 from plugin.reconcile.survey import Survey

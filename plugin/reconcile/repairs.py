@@ -8,8 +8,8 @@ from netlink.errors import Exists
 from plugin.errors import Failed
 from plugin.firewall.elements import PROTOCOLS
 from plugin.model import Endpoint, Network, Tombstone
+from plugin.parts import Parts
 from plugin.reconcile import findings as f
-from plugin.reconcile.parts import Parts
 from plugin.reconcile.state import Desired
 from plugin.store.base import Put, Remove
 from plugin.undo import Undo

@@ -28,10 +28,10 @@ from plugin.model import Network, Tombstone
 from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.modes.hostbridge import HostBridge
+from plugin.parts import Parts
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
 from plugin.reconcile.owner import Owner
-from plugin.reconcile.parts import Parts
 from plugin.reconcile.reconciler import Reconciler
 from plugin.reconcile.survey import Survey
 from plugin.store.base import Store
@@ -62,14 +62,7 @@ class Pynet:
         parts = Parts(self.kernel, self.store, self.firewall, settings, self.publisher, self.reaper, modes, self.locks)
         self.survey = Survey(self.store, self.kernel, settings, modes, owner)
         self.reconciler = Reconciler(parts, self.survey)
-        self.driver = Driver(
-            store=self.store,
-            modes=modes,
-            settings=settings,
-            reaper=self.reaper,
-            publisher=self.publisher,
-            locks=self.locks,
-        )
+        self.driver = Driver(parts)
 
     def modes(self, settings: HostSettings) -> dict[str, Mode]:
         """Return the modes of the driver."""

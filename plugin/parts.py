@@ -1,4 +1,4 @@
-"""What repairing needs, as one value."""
+"""What verbs and repairs work with, as one value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from plugin.store.base import Store
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The same objects that the driver works with."""
+    """The objects that serving requests and repairing have in common."""
 
     kernel: Kernel
     store: Store
