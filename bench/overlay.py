@@ -25,7 +25,7 @@ from tests.engine.lab.engines import obtain, wanted
 from tests.engine.lab.host import REPOSITORY
 from tests.engine.lab.shell import CommandFailed
 
-SUBNETS = ("--subnet", "10.77.0.0/24", "--ipv6", "--subnet", "fd77::/64")
+SUBNETS = ("--subnet", "10.77.0.0/24", "--ip-range", "10.77.0.0/25", "--ipv6", "--subnet", "fd77::/64")
 RESULTS = Path(__file__).with_name("results")
 SECONDS = 1.0  # of a stream
 HAND_MADE = ("10.99.0.1", "10.99.0.2")
