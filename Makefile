@@ -25,6 +25,7 @@ test-cluster: setup  ## the faults of half a minute, on three hosts with real en
 	$(VENV)/bin/python -m pytest -s -o "python_files=test_*.py long_*.py" tests/cluster/overlay $(ARGS)
 
 test-matrix: setup  ## the engine ring on every engine, with pynet in every form; writes docs/engines.md
+	@tools/plugin.sh fetch
 	@$(VENV)/bin/python -m tools.matrix $(ARGS)
 
 check: setup  ## look: format, lint, types, import order
