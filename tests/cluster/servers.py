@@ -134,6 +134,12 @@ class Etcd:
         return "etcd://" + ",".join(f"127.0.0.1:{server.port}" for server in self.servers)
 
 
+def zookeeper_command(folder: Path, config: Path) -> list[str]:
+    """Return what starts a ZooKeeper server."""
+    main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
+    return ["java", "-Xmx128m", f"-Dzookeeper.log.dir={folder}", "-cp", CLASSES, main, str(config)]
+
+
 class ZooKeeper:
     """A ZooKeeper of one or three servers, from Debian's package without its start script."""
 
@@ -152,9 +158,7 @@ class ZooKeeper:
                 "clientPortAddress=127.0.0.1\nadmin.enableServer=false\nmaxClientCnxns=0\ninitLimit=20\nsyncLimit=8\n"
                 f"4lw.commands.whitelist=*\n{ensemble if size > 1 else ''}"
             )
-            main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
-            argv = ["java", "-Xmx128m", f"-Dzookeeper.log.dir={folder}", "-cp", CLASSES, main, str(config)]
-            self.servers.append(Server(argv, port, folder / f"{number}.log"))
+            self.servers.append(Server(zookeeper_command(folder, config), port, folder / f"{number}.log"))
 
     def start(self) -> None:
         """Start the servers and wait until they serve: they accept connections before."""

@@ -1,4 +1,4 @@
-"""One cluster for the run: three real engines with a pynet each, an underlay, and an etcd of three servers."""
+"""One cluster for the run: three real engines with a pynet each, an underlay, and a store of three servers."""
 
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ def cluster_engine() -> Engine:
 @pytest.fixture(scope="session")
 def cluster(cluster_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Three nodes without networks."""
-    with Underlay(tmp_path_factory.mktemp("etcd")) as underlay:
+    with Underlay(tmp_path_factory.mktemp("store")) as underlay:
         underlay.start()
         with Cluster(cluster_engine, underlay) as cluster:
             yield cluster

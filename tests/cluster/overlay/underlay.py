@@ -1,4 +1,4 @@
-"""The network between hosts: a switch in a namespace of its own with a cable for each, and an etcd of three servers."""
+"""The network between hosts: a switch in a namespace of its own with a cable for each, and a store of three servers."""
 
 import json
 import os
@@ -11,12 +11,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.cluster.servers import zookeeper_command
 from tests.engine.lab.host import REPOSITORY
 from tests.engine.lab.process import wait_until
 from tests.engine.lab.shell import CommandFailed, run
 
 LINK = "ul0"  # a host's end of its cable
 PREFIX4, PREFIX6 = "192.0.2.", "2001:db8::"
+ZOOKEEPER = [
+    *("tickTime=500", "initLimit=20", "syncLimit=8", "maxSessionTimeout=60000", "clientPort=2181", "maxClientCnxns=0"),
+    *("admin.enableServer=false", "4lw.commands.whitelist=*"),
+]
 
 
 class Switch:
@@ -85,33 +90,39 @@ class Switch:
         release_namespace(self._holder)
 
 
-class EtcdServer:
-    """One server of an etcd, in a namespace of its own on the underlay."""
+class StoreServer:
+    """One server of a cluster store, in a namespace of its own on the underlay."""
+
+    kind = ""
+    port = 0
 
     def __init__(self, folder: Path, switch: Switch, number: int, members: dict[str, str]) -> None:
-        self._name = f"etcd{number}"
-        self._folder, self._members = folder, members
+        self.name = f"{self.kind}{number}"
+        self.folder, self.members = folder, members
         self._holder = hold_namespace()
-        self._address = switch.plug(self._name, self._holder.pid, number)
-        run("nsenter", "-t", str(self._holder.pid), "-n", "--", "ip", "link", "set", "lo", "up")
+        self.address = switch.plug(self.name, self._holder.pid, number)
+        run(*self._enter(), "ip", "link", "set", "lo", "up")
         self._process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> list[str]:
+        """Return what starts it."""
+        raise NotImplementedError
+
+    def question(self) -> tuple[list[str], str]:
+        """Return what asks it, and a word of the answer of a server that knows the cluster's leader."""
+        raise NotImplementedError
 
     def start(self) -> None:
         """Start the server with what it knew."""
-        cluster = ",".join(f"{name}=http://{address}:2380" for name, address in self._members.items())
-        client, peer = f"http://{self._address}:2379", f"http://{self._address}:2380"
-        argv = ["etcd", "--name", self._name, "--data-dir", str(self._folder / self._name)]
-        argv += ["--listen-client-urls", client, "--advertise-client-urls", client]
-        argv += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster]
-        with (self._folder / f"{self._name}.log").open("ab") as log:
-            enter = ["nsenter", "-t", str(self._holder.pid), "-n", "--"]
-            self._process = subprocess.Popen([*enter, *argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        with (self.folder / f"{self.name}.log").open("ab") as log:
+            argv = [*self._enter(), *self.command()]
+            self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def answers(self) -> bool:
         """Whether the cluster has a leader that this server knows."""
-        url = f"http://{self._address}:2379/health"
+        command, word = self.question()
         try:
-            return '"true"' in run("nsenter", "-t", str(self._holder.pid), "-n", "--", "curl", "-s", "-m", "1", url)
+            return word in run(*self._enter(), *command)
         except CommandFailed:
             return False
 
@@ -127,21 +138,69 @@ class EtcdServer:
         self.kill()
         release_namespace(self._holder)
 
+    def _enter(self) -> list[str]:
+        return ["nsenter", "-t", str(self._holder.pid), "-n", "--"]
+
+
+class EtcdServer(StoreServer):
+    """One of an etcd."""
+
+    kind, port = "etcd", 2379
+
+    def command(self) -> list[str]:
+        """Its own address twice: for clients and for the other servers."""
+        cluster = ",".join(f"{name}=http://{address}:2380" for name, address in self.members.items())
+        client, peer = f"http://{self.address}:2379", f"http://{self.address}:2380"
+        argv = ["etcd", "--name", self.name, "--data-dir", str(self.folder / self.name)]
+        argv += ["--listen-client-urls", client, "--advertise-client-urls", client]
+        return [*argv, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster]
+
+    def question(self) -> tuple[list[str], str]:
+        """Its health, which is that of the cluster."""
+        return ["curl", "-s", "-m", "1", f"http://{self.address}:{self.port}/health"], '"true"'
+
+
+class ZooKeeperServer(StoreServer):
+    """One of a ZooKeeper."""
+
+    kind, port = "zookeeper", 2181
+
+    def command(self) -> list[str]:
+        """Its configuration is a file."""
+        data = self.folder / self.name
+        data.mkdir(exist_ok=True)
+        names = list(self.members)
+        (data / "myid").write_text(str(names.index(self.name) + 1))
+        ensemble = [f"server.{n}={address}:2888:3888" for n, address in enumerate(self.members.values(), 1)]
+        config = self.folder / f"{self.name}.cfg"
+        config.write_text(
+            "\n".join([*ZOOKEEPER, f"dataDir={data}", f"clientPortAddress={self.address}", *ensemble, ""])
+        )
+        return zookeeper_command(self.folder, config)
+
+    def question(self) -> tuple[list[str], str]:
+        """A server without a leader answers that it serves nobody."""
+        ask = f"exec 3<>/dev/tcp/{self.address}/{self.port}; echo srvr >&3; timeout 1 cat <&3"
+        return ["bash", "-c", ask], "Mode: "
+
 
 class Underlay:
-    """A switch and three etcd servers; use it with ``with``."""
+    """A switch and three servers of a store, etcd or what PYNET_CLUSTER_STORE names; use it with ``with``."""
 
     def __init__(self, folder: Path) -> None:
         self._stack = ExitStack()
         self.switch = Switch()
         self._stack.callback(self.switch.close)
-        members = {f"etcd{number}": f"{PREFIX4}{number}" for number in (101, 102, 103)}
-        self.servers = []
+        made = {kind.kind: kind for kind in (EtcdServer, ZooKeeperServer)}[
+            os.environ.get("PYNET_CLUSTER_STORE", "etcd")
+        ]
+        members = {f"{made.kind}{number}": f"{PREFIX4}{number}" for number in (101, 102, 103)}
+        self.servers: list[StoreServer] = []
         for number in (101, 102, 103):
-            server = EtcdServer(folder, self.switch, number, members)
+            server = made(folder, self.switch, number, members)
             self._stack.callback(server.close)
             self.servers.append(server)
-        self.store = "etcd://" + ",".join(f"{address}:2379" for address in members.values()) + "/pynet"
+        self.store = f"{made.kind}://" + ",".join(f"{address}:{made.port}" for address in members.values()) + "/pynet"
 
     def start(self) -> None:
         """Start the servers that do not run, and wait until all are one cluster."""
@@ -151,7 +210,7 @@ class Underlay:
 
     def wait(self) -> None:
         """Wait until all servers answer."""
-        wait_until(lambda: all(server.answers() for server in self.servers), "etcd to have a leader", 60)
+        wait_until(lambda: all(server.answers() for server in self.servers), "the store to have a leader", 60)
 
     def __enter__(self) -> Self:
         return self
