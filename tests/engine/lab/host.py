@@ -10,7 +10,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,6 +24,7 @@ from tests.engine.lab.shell import run
 
 REPOSITORY = Path(__file__).parents[3]
 PREFIX = "pynet-lab-"
+LAB = Path(os.environ.get("PYNET_LAB", "/var/tmp"))
 RESOLVER = ("--dns", "127.0.0.1", "--dns-opt", "timeout:1", "--dns-opt", "attempts:1")
 NAMESPACES = ("-m", "-n", "-u", "-i", "-p")
 ENVIRONMENT = {
@@ -46,10 +48,11 @@ class Host:
     def __init__(self, engine: Engine, name: str = "lab") -> None:
         self.engine = engine
         self.name = name
-        _sweep()
-        self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=os.environ.get("PYNET_LAB", "/var/tmp")))
-        self._lock = (self._folder / "lock").open("w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        with _alone():
+            _sweep()
+            self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=LAB))
+            self._lock = (self._folder / "lock").open("w")
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
         for part in ("mnt", "data", "state", "export", "client"):
             (self._folder / part).mkdir()
         self.docker = Docker(engine.client, self.socket, self._folder / "client")
@@ -187,9 +190,17 @@ def _remove_cgroups(name: str) -> None:
             Path(folder).rmdir()
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep others from sweeping a folder that is made and not locked yet."""
+    with (LAB / f"{PREFIX}lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
 def _sweep() -> None:
     """Remove folders whose owner was killed; a living owner holds the lock."""
-    for folder in Path(os.environ.get("PYNET_LAB", "/var/tmp")).glob(f"{PREFIX}*"):
+    for folder in (path for path in LAB.glob(f"{PREFIX}*") if path.is_dir()):
         try:
             with (folder / "lock").open("w") as handle:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
