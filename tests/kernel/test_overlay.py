@@ -90,7 +90,8 @@ def test_a_full_frame_fits(make_hosts: MakeHosts, prefix: str, mtu: int) -> None
 
     with Capture("h2") as capture:
         one.sh(f"ping -c 1 -W 2 -M do -s {mtu - 28} 10.9.0.3")
-        assert {(frame.vni, frame.outer_length) for frame in capture.tunnelled() if frame.kind != ARP} == {(70, 1500)}
+        large = {(frame.vni, frame.outer_length) for frame in capture.tunnelled() if frame.outer_length > mtu}
+        assert large == {(70, 1500)}
         assert capture.fragments == 0
     with pytest.raises(AssertionError, match="essage too long"):
         one.sh(f"ping -c 1 -W 2 -M do -s {mtu - 27} 10.9.0.3")

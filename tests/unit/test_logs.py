@@ -14,6 +14,7 @@ def undisturbed() -> Iterator[None]:
     """Logging is afterwards as it was."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    structlog.contextvars.clear_contextvars()  # a request that another test served in this thread
     yield
     root.handlers[:] = handlers
     root.setLevel(level)

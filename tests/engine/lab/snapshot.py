@@ -23,6 +23,7 @@ SETTLES = 5.0  # seconds that both drivers may take to finish a removal in the b
 BRIDGE = re.compile(bridge_name("") + "[0-9a-f]{12}")
 DOCKER_BRIDGE = re.compile(r"\bbr-[0-9a-f]{12}\b")
 NAMED_BRIDGE = re.compile(r'oifname "([^"*]+)" counter .*comment "pynet"')  # chosen by the user
+OF_DOCKER = re.compile(r"table inet pynet \{.*?\tset docker \{(.*?)\n\t\}", re.DOTALL)
 LINK_LOCAL = re.compile(r"fe80::|ff00::/8")
 CARRIER = {"NO-CARRIER", "LOWER_UP"}
 ADDRESS_KEYS = ("family", "local", "prefixlen", "broadcast", "scope", "label")
@@ -77,8 +78,12 @@ def _at_rest(host: Host) -> bool:
     networks = host.api.call("GET", "/networks")
     wanted = {bridge_name(network["Id"]) for network in networks}
     named = {str(network["Options"].get("com.docker.network.bridge.name")) for network in networks}
-    state = host.net("ip", "-o", "link") + host.net("nft", "list", "ruleset")
-    gone = set(DOCKER_BRIDGE.findall(state)) - set(DOCKER_BRIDGE.findall(host.net("ip", "-o", "link")))
+    links, rules = host.net("ip", "-o", "link"), host.net("nft", "list", "ruleset")
+    state = links + rules
+    gone = set(DOCKER_BRIDGE.findall(state)) - set(DOCKER_BRIDGE.findall(links))
+    told = OF_DOCKER.search(rules)
+    if told and set(DOCKER_BRIDGE.findall(links)) - set(DOCKER_BRIDGE.findall(told[1])):
+        return False  # pynet has yet to hear of one
     left = set(BRIDGE.findall(state)) - wanted | set(NAMED_BRIDGE.findall(state)) - named
     return not left and container_link_name("") not in state and not gone
 
