@@ -130,7 +130,7 @@ def test_a_killed_plugin_comes_back_by_itself(bare: Host, scene: Scene, managed:
     net = scene.network()
     one, two = scene.server(net, "-p", "8080:7777"), scene.container(net)
     pings = Pings(two, one.ip(net))
-    managed.kill()
+    managed.crash()
     pings.goes_on()
     assert pings.without_gap()
     assert scene.container(net).reaches(one.name)

@@ -79,6 +79,8 @@ def test_after_a_reboot_networks_are_there_and_containers_start(
     pynet_scene: Scene, revived: Plugin, outside: Outside
 ) -> None:
     """The kernel has nothing of pynet's any more, the store all of it; the engine tells pynet nothing."""
+    if not isinstance(revived, Plugin):
+        pytest.skip("nobody can start a managed plugin before its engine; test_managed.py cuts the power instead")
     del outside
     host = pynet_scene.host
     net = pynet_scene.network("--subnet", "10.44.0.0/24")

@@ -25,7 +25,7 @@ def make_plugin(host: Host, *arguments: str) -> str:
 class Managed:
     """The managed plugin ``pynetd``, whose networks are of the driver ``pynet``.
 
-    The engine starts it again when it is killed: ``kill`` returns when it is back.
+    The engine starts it again when it crashes, so ``kill`` disables it afterwards: it is then dead until ``start``.
     """
 
     name = "pynet"
@@ -67,9 +67,7 @@ class Managed:
         self._host.docker("plugin", "create", NAME, str(BUILT))
 
     def start(self) -> None:
-        """Create and enable it where that is needed, and wait until it serves; without an engine there is no need."""
-        if not self._host.api.answers():
-            return
+        """Create and enable it where that is needed, and wait until it serves."""
         if not self.id:
             self.create()
         if not self.enabled:
@@ -95,7 +93,12 @@ class Managed:
             self._host.docker("plugin", "disable", "--force", NAME)
 
     def kill(self) -> None:
-        """Kill all its processes at once (SIGKILL): nothing can be tidied up."""
+        """Let it crash, and leave it dead."""
+        self.crash()
+        self.stop()
+
+    def crash(self) -> None:
+        """Kill all its processes at once (SIGKILL), so that nothing can be tidied up, and wait until it is back."""
         killed = self.pids
         assert killed
         for pid in killed:
