@@ -3,12 +3,14 @@
 import os
 import signal
 from collections.abc import Mapping
+from functools import cache
 from http.client import HTTPException
 from pathlib import Path
 
 from tests.engine.lab.api import Api
 from tests.engine.lab.host import REPOSITORY, Host
 from tests.engine.lab.process import wait_until
+from tests.engine.lab.shell import run
 from tools.plugin.contents import COMMAND
 
 NAME = "pynetd"
@@ -16,8 +18,15 @@ SOCKET = "/run/docker/plugins/pynet.sock"
 BUILT = REPOSITORY / "build/plugin/content"
 
 
+@cache
+def fetch() -> None:
+    """Bring here what needs a network, which the hosts have not; the second time there is nothing to do."""
+    run(REPOSITORY / "tools/plugin.sh", "fetch", timeout=300)
+
+
 def make_plugin(host: Host, *arguments: str) -> str:
     """Type ``make plugin`` on the host, where no base image can be pulled; return what it printed."""
+    fetch()
     words = " ".join(("BASE=packages", str(REPOSITORY / "tools/plugin.sh"), *arguments))
     return host.exec("sh", "-c", words)
 
