@@ -1,13 +1,11 @@
 """Exit codes of ``pynet``, after sysexits.h: a service manager need not repeat what a person has to mend."""
 
-from netlink.errors import KernelError
 from plugin.errors import Conflict, Incompatible, InvalidRequest, Unprivileged
 
 NEWER_STATE, KERNEL, TAKEN, PRIVILEGES, SETTINGS, OTHER = 65, 71, 75, 77, 78, 1
 
 _CODES: tuple[tuple[type[Exception], int], ...] = (
     (Incompatible, NEWER_STATE),
-    (KernelError, KERNEL),
     (Conflict, TAKEN),
     (Unprivileged, PRIVILEGES),
     (InvalidRequest, SETTINGS),
@@ -16,4 +14,8 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
 
 def exit_code(error: Exception) -> int:
     """Return the code that tells the kind of ``error``."""
+    from netlink.errors import KernelError  # loads pyroute2, for which no socket shall wait
+
+    if isinstance(error, KernelError):
+        return KERNEL
     return next((code for kind, code in _CODES if isinstance(error, kind)), OTHER)

@@ -20,7 +20,6 @@ from cli.settings import Settings, read_settings
 from cli.socket import listening
 from cli.supervisor import Supervisor, answers, handed_socket
 from handlers.limits import LARGEST_HEAD, MOST_FIELDS
-from netlink.errors import KernelError
 from plugin.errors import PynetError
 
 if TYPE_CHECKING:
@@ -106,6 +105,7 @@ def _loader(settings: Settings, code: mmap.mmap, dress: "Dress | None") -> Calla
     def load() -> "Flask":
         from cli.logs import configure
         from cli.wiring import build
+        from netlink.errors import KernelError
 
         configure(settings.log_level, settings.log_format)
         try:

@@ -3,6 +3,7 @@
 The protocols are those of systemd, sd_listen_fds(3) and sd_notify(3); without their variables nothing happens here.
 """
 
+import logging
 import os
 import signal
 import socket
@@ -11,11 +12,9 @@ from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from types import FrameType
 
-import structlog
-
 from plugin.errors import InvalidRequest
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 FIRST_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
 QUESTION = b"POST /NetworkDriver.GetCapabilities HTTP/1.1\r\nHost: watchdog\r\nContent-Length: 0\r\n\r\n"
@@ -86,7 +85,7 @@ class Supervisor:
             if serves(self._period / 2):
                 self._tell("WATCHDOG=1")
             else:
-                log.warning("watchdog not fed: a request was not answered in time", seconds=self._period / 2)
+                log.warning("watchdog not fed: a request was not answered in %g seconds", self._period / 2)
 
     def _tell(self, state: str) -> None:
         if not self._address:
@@ -96,7 +95,7 @@ class Supervisor:
             try:
                 sender.sendto(state.encode(), address)
             except OSError as error:
-                log.warning("service manager not told", state=state, error=str(error))
+                log.warning("service manager not told of %s: %s", state, error)
 
 
 def answers(path: Path, patience: float) -> bool:

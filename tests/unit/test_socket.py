@@ -3,6 +3,8 @@
 import os
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,12 @@ def test_no_socket_is_left_when_the_second_one_cannot_be_bound(tmp_path: Path) -
     with pytest.raises(InvalidRequest), listening([tmp_path / "one.sock", tmp_path / "file"]):
         pass
     assert not (tmp_path / "one.sock").exists()
+
+
+def test_nothing_heavy_is_loaded_before_the_socket_is_bound() -> None:
+    """The engine's first call waits for what is loaded before, and gunicorn's parent would keep all of it in memory."""
+    heavy = "flask marshmallow pyroute2 structlog cattrs gunicorn kazoo"
+    program = f"import sys, cli.serve; print(*(set('{heavy}'.split()) & set(sys.modules)))"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+    assert loaded.split() == []
