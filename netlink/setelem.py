@@ -32,7 +32,9 @@ _NUMBERS = {
     "inet_proto": {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "sctp": 132},
 }
 AT_ONCE = 400  # elements a message: the length of an attribute has 16 bits, and an element takes up to 120 bytes
-_ANSWERS = 1 << 20  # bytes of room for the answers to a batch, which come before it has been read
+_ROOM = 1 << 20  # bytes, for a batch, and for the answers, which come before the sending returns
+_SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33  # asm-generic/socket.h: past net.core.wmem_max and rmem_max
+_SOL_NETLINK, _NETLINK_CAP_ACK = 270, 10  # linux/netlink.h: a refusal does not repeat the message
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +82,12 @@ class SetElements:
         Raises:
             KernelError: ``Missing`` when there is no such table, set or element; nothing was changed.
         """
-        batch = [_frame(_BATCH_BEGIN), *_bodies(table, changes), _frame(_BATCH_END)]
+        batch = b"".join([_frame(_BATCH_BEGIN), *_bodies(table, _together(changes)), _frame(_BATCH_END)])
         with kernel_errors(f"change elements of nftables table '{table}'"):
             sock = self._open()
             try:
-                sock.send(b"".join(batch))
+                _make_room(sock, len(batch))
+                sock.send(batch)
                 self._read_answers(sock)
             except BaseException:
                 self.close()  # what else it has to say belongs to nobody
@@ -99,8 +102,8 @@ class SetElements:
     def _open(self) -> socket.socket:
         if self._socket is None:
             sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ANSWERS)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ANSWERS)
+            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _ROOM)
+            sock.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
             sock.bind((0, 0))
             self.port = sock.getsockname()[0]
             self._socket = sock
@@ -117,6 +120,21 @@ class SetElements:
         refusal = next((number for number in numbers if number), 0 if numbers else errno.ENOBUFS)
         if refusal:
             raise OSError(refusal, os.strerror(refusal))
+
+
+def _make_room(sock: socket.socket, size: int) -> None:
+    """Let a message of ``size`` bytes be sent; the kernel counts what it needs to keep it too."""
+    wanted = max(_ROOM, 2 * size)
+    if sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) < wanted:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, wanted)
+
+
+def _together(changes: Iterable[ElementChange]) -> list[ElementChange]:
+    """Make one change of those of one set, in order: each message is answered, and the room for answers is finite."""
+    together: dict[tuple[SetType, bool], list[str]] = {}
+    for change in changes:
+        together.setdefault((change.of, change.add), []).extend(change.elements)
+    return [ElementChange(add, of, elements) for (of, add), elements in together.items()]
 
 
 def _frame(kind: int) -> bytes:

@@ -92,3 +92,22 @@ def test_the_monitor_tells_own_changes_from_others(nft: Nftables) -> None:
         assert not monitor.wait(0.3)
         sh("nft 'add element inet pynet links { \"x\" }'")
         assert monitor.wait(5) == {RULES}
+
+
+def test_thousands_of_small_changes_are_answered_in_full(nft: Nftables) -> None:
+    """As when hundreds of links go at once: more answers than a socket has room for would hide that all went well."""
+    links = next(of for of in INET_SETS if of.name == "links")
+    names = [f'"pn-{number:012}"' for number in range(5000)]
+    nft.change("pynet", [ElementChange(True, links, names)])
+    nft.change("pynet", [ElementChange(False, links, [name]) for name in names])
+
+    assert "pn-" not in sh("nft list set inet pynet links")
+
+
+def test_ten_thousand_elements_are_one_message_to_the_kernel(nft: Nftables) -> None:
+    """Larger than what a socket may send by default (net.core.wmem_max, 212,992 bytes)."""
+    ports = next(of for of in INET_SETS if of.name == "anywhere4")
+    many = [f"{proto} . {number} : 10.9.0.2 . {number}" for proto in ("tcp", "udp") for number in range(1, 5001)]
+    nft.change("pynet", [ElementChange(True, ports, many)])
+
+    assert sh("nft list map inet pynet anywhere4").count("10.9.0.2") == 10000
