@@ -5,8 +5,10 @@ endpoint; so a crash in between leaks nothing. A link whose name is wanted again
 Removals that failed altogether are the reaper's too (``plugin.debts``).
 """
 
+import math
 import queue
 import threading
+import time
 from collections.abc import Iterable
 
 import structlog
@@ -24,12 +26,17 @@ log = structlog.get_logger()
 
 RETRY = 5.0  # seconds before a deletion that failed is tried again
 PAUSE = 0.3  # seconds without a new tombstone: links are deleted together, and not in the way of what the engine does
+LONGEST = 5.0  # seconds that a link waits at most for such a pause
+TOGETHER = 128  # links that are deleted together at most
 
 
 class Reaper:
     """One thread that empties a queue of tombstones; ``debts`` are removals that are to be tried again."""
 
-    def __init__(self, kernel: Kernel, firewall: Firewall, store: Store, locks: Locks) -> None:
+    def __init__(
+        self, kernel: Kernel, firewall: Firewall, store: Store, locks: Locks, longest: float = LONGEST
+    ) -> None:
+        self._longest = longest
         self._kernel = kernel
         self._firewall = firewall
         self._store = store
@@ -77,18 +84,19 @@ class Reaper:
                 threading.Timer(RETRY, self._again, [batch]).start()
 
     def _next_batch(self) -> tuple[set[str], bool]:
-        """Wait for a tombstone and gather what comes within the pause; say whether there is more to come."""
+        """Wait for a tombstone and gather what comes until there is a pause; say whether there is more to come."""
         batch: set[str] = set()
-        timeout = None
-        while True:
+        timeout, end = None, math.inf
+        while len(batch) < TOGETHER and time.monotonic() < end:
             try:
                 tombstone = self._queue.get(timeout=timeout)
             except queue.Empty:
-                return batch, True
+                break
             if tombstone is None:
                 return batch, False
             batch.add(tombstone.link)
-            timeout = PAUSE
+            timeout, end = PAUSE, min(end, time.monotonic() + self._longest)
+        return batch, True
 
     def _again(self, links: set[str]) -> None:
         for link in links:

@@ -61,7 +61,7 @@ def cycle(api: Api) -> None:
 
 def count(host: Host, pynet: Pynet) -> dict[str, float]:
     """Count what pynet has, once it has done everything."""
-    wait_until(lambda: "pynet" not in host.net("nft", "list", "tables"), "pynet to be at rest", 60)
+    wait_until(lambda: "pynet" not in host.net("nft", "list", "tables"), "pynet to be at rest")
     files = [str(entry.readlink()) for pid in pynet.pids for entry in Path(f"/proc/{pid}/fd").iterdir()]
     of_the_store = [file for file in files if "pynet.db" in file]
     return {

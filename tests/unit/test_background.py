@@ -7,6 +7,8 @@ import pytest
 from netlink.dump import Link
 from netlink.monitor import LINKS
 from plugin.model import Network, Tombstone
+from plugin.reaper import Reaper
+from plugin.store.base import Put
 from plugin.watcher import Watcher
 from tests.fakes import World
 from tests.unit import requests as rq
@@ -40,6 +42,30 @@ def test_a_crash_before_the_deletion_leaks_nothing(world: World) -> None:
     again.reaper.stop()
 
     assert again.kernel.links() == []
+
+
+def test_many_deletions_are_done_in_parts(world: World) -> None:
+    """A failure costs no more than a part, and no transaction grows without bound."""
+    for number in range(300):
+        world.kernel.add_bridge(f"pn-{number}", "", 1500)
+    doomed = [Tombstone(link.name) for link in world.kernel.links()]
+    world.store.transact(*map(Put, doomed))
+    world.reaper.bury(doomed)
+    parts = []
+    while world.kernel.links():
+        before = len(world.kernel.links())
+        world.reaper._delete(world.reaper._next_batch()[0])
+        parts.append(before - len(world.kernel.links()))
+
+    assert parts == [128, 128, 44]
+
+
+def test_deletions_do_not_wait_for_a_pause_for_ever(world: World) -> None:
+    """Links that come faster than the pause are deleted all the same."""
+    reaper = Reaper(world.kernel, world.firewall, world.store, world.locks, longest=0.0)
+    reaper.bury([Tombstone("pn-1"), Tombstone("pn-2")])
+
+    assert [reaper._next_batch()[0] for _ in range(2)] == [{"pn-1"}, {"pn-2"}]
 
 
 def test_a_name_that_is_wanted_again_is_free(world: World) -> None:
