@@ -1,0 +1,35 @@
+"""Long lists of ports, which are known again by their bytes."""
+
+from typing import Any
+
+import pytest
+from marshmallow import ValidationError
+
+from handlers.schemas.common import EndpointOptionsSchema, endpoint_options
+
+KEY = "com.docker.network.endpoint.exposedports"
+
+
+def ports(**changed: Any) -> dict[str, Any]:
+    """Return 500 ports as the engine sends them, the last one with what is ``changed``."""
+    listed: list[dict[str, Any]] = [{"Proto": 6, "Port": number} for number in range(1, 501)]
+    return {KEY: [*listed[:-1], listed[-1] | changed]}
+
+
+def test_a_list_that_comes_again_means_the_same() -> None:
+    """The engine sends the same ports with three requests."""
+    schema = EndpointOptionsSchema()
+    first, second = (endpoint_options(schema.load(ports())) for _ in range(2))
+
+    assert first == second
+    assert [port.port for port in second.exposed_ports] == list(range(1, 501))
+
+
+@pytest.mark.parametrize("changed", [{"Proto": True}, {"Port": 500.0}, {"Port": "500"}, {"Port": {}}])
+def test_a_list_that_looks_alike_is_not_taken_for_it(changed: dict[str, Any]) -> None:
+    """Python holds 1 and true, and 500 and 500.0, for equal."""
+    schema = EndpointOptionsSchema()
+    schema.load(ports(Proto=1))
+    schema.load(ports())
+    with pytest.raises(ValidationError):
+        schema.load(ports(**changed))
