@@ -19,6 +19,7 @@ from plugin.ipam.supernets import Supernet
 from plugin.ports import HostNetworks, Kernel
 from plugin.store.base import ClusterStore, Put, Store, StoreAway
 from plugin.store.remote.open import open_cluster_store
+from plugin.timing import Dress
 
 HOST_ID = "host-id"  # file in the state folder
 
@@ -46,8 +47,10 @@ class Cluster:
         return addresses
 
 
-def open_cluster(settings: Settings, local: Store, kernel: Kernel) -> Cluster | None:
+def open_cluster(settings: Settings, local: Store, kernel: Kernel, dress: Dress) -> Cluster | None:
     """Open the cluster store, if there is one; a store that does not answer yet is waited for in the background.
+
+    ``dress`` is put around it.
 
     Raises:
         InvalidRequest: the address for other hosts is not one of this host's, or a certificate cannot be read.
@@ -55,7 +58,7 @@ def open_cluster(settings: Settings, local: Store, kernel: Kernel) -> Cluster | 
     """
     if settings.store is None:
         return None
-    shared: ClusterStore = open_cluster_store(settings.store, settings.access)
+    shared: ClusterStore = dress("cluster", open_cluster_store(settings.store, settings.access))
     identity = host_identity(local, settings.state_dir / HOST_ID)
     address = advertised_address(settings.advertise, settings.store, kernel.addresses(), identity.address)
     local.transact(Put(replace(identity, address=address)))

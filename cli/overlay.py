@@ -7,7 +7,6 @@ import structlog
 
 from cli.cluster import Cluster
 from netlink.errors import KernelError
-from netlink.vxlan import Vxlan
 from plugin.cluster.agreement import Agreement
 from plugin.cluster.host_records import ClusterHost
 from plugin.cluster.own import Cluster as SharedCluster
@@ -20,7 +19,6 @@ from plugin.modes.overlay import OverlayMode, Shared
 from plugin.ports import Kernel, Tunnels
 from plugin.store.base import Record, Store
 from plugin.store.memory import MemoryStore
-from plugin.timing import timed
 
 log = structlog.get_logger()
 
@@ -36,10 +34,9 @@ class Nowhere:
         return True
 
 
-def share(kernel: Kernel, local: Store, locks: Locks, cluster: Cluster | None) -> Shared:
+def share(kernel: Kernel, tunnels: Tunnels, local: Store, locks: Locks, cluster: Cluster | None) -> Shared:
     """Return what overlay mode shares with other hosts, closed without a cluster."""
     known = _known(cluster) if cluster else _nothing()
-    tunnels: Tunnels = timed("netlink", Vxlan())
     peers = Peers(known.store, tunnels, known.host)
     return Shared(
         tunnels=tunnels,
@@ -65,7 +62,7 @@ def start(shared: Shared, mode: OverlayMode, networks: Iterable[Network]) -> Non
 
 
 def _known(cluster: Cluster) -> SharedCluster:
-    store: Store = timed("store", cluster.stores.shared)
+    store = cluster.stores.shared
 
     def alive(host: str) -> bool:
         return store.get(ClusterHost, host) is not None

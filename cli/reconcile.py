@@ -12,6 +12,7 @@ from netlink.kernel import Kernel
 from netlink.listening import listening
 from netlink.nftables import Nftables, open_runner
 from netlink.scratch import scratch_namespace
+from netlink.vxlan import Vxlan
 from plugin.firewall.docker import docker_bridges
 from plugin.firewall.firewall import Firewall, static_rules
 from plugin.host_settings import HostSettings
@@ -78,7 +79,7 @@ def _looker(settings: Settings) -> Callable[[], list[Finding]]:
     firewall = Firewall(Nftables(open_runner()), settings.name)
     host = HostSettings(kernel, store)
     bridge = HostBridge(kernel, firewall, host, settings.name)
-    overlay = OverlayMode(bridge, kernel, share(kernel, store, Locks(), None), settings.name)
+    overlay = OverlayMode(bridge, kernel, share(kernel, Vxlan(), store, Locks(), None), settings.name)
     survey = Survey(store, kernel, host, {"bridge": BridgeMode(bridge), "overlay": overlay}, owner)
 
     def look_once() -> list[Finding]:

@@ -25,7 +25,7 @@ from plugin.errors import PynetError
 if TYPE_CHECKING:
     from flask import Flask
 
-    from cli.wiring import Dress
+    from plugin.timing import Dress
 
 M_ARENA_MAX = -8  # malloc.h
 PR_SET_PDEATHSIG = 1  # linux/prctl.h

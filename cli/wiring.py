@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 import structlog
 from flask import Flask
@@ -25,6 +24,7 @@ from netlink.kernel import Kernel
 from netlink.monitor import Monitor
 from netlink.nftables import Nftables, open_runner
 from netlink.relay import Relay
+from netlink.vxlan import Vxlan
 from plugin.attempt import Workers
 from plugin.cluster.router import IpamRouter
 from plugin.collector import Collector
@@ -42,6 +42,7 @@ from plugin.modes.hostbridge import HostBridge
 from plugin.modes.overlay import OverlayMode
 from plugin.parts import Parts
 from plugin.ports import Kernel as KernelPort
+from plugin.ports import Tunnels
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
 from plugin.rebuild import rebuilder
@@ -51,21 +52,13 @@ from plugin.reconcile.survey import Survey
 from plugin.store.base import Store
 from plugin.store.lockfile import lock_state
 from plugin.store.opening import open_store
-from plugin.timing import timed
+from plugin.timing import Dress, timed
 from plugin.watcher import Watcher
 
 log = structlog.get_logger()
 
 AT_END = "pynet.at_end"  # extension of the application: what to call when it has served its last request
 MACHINE_ID = Path("/etc/machine-id")
-T = TypeVar("T")
-
-
-class Dress(Protocol):
-    """Puts something around a collaborator: a clock, or what a test needs."""
-
-    def __call__(self, name: str, collaborator: T) -> T:
-        """Return a stand-in for ``collaborator``; ``name`` is its layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +85,9 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     lock_state(settings.state_dir)
     ground = _ground(settings, dress)
     kernel, store, locks, reaper = ground.kernel, ground.store, ground.locks, ground.reaper
-    cluster = open_cluster(settings, store, kernel)
-    shared = share(kernel, store, locks, cluster)
+    cluster = open_cluster(settings, store, kernel, dress)
+    tunnels: Tunnels = dress("netlink", Vxlan(ground.owner.group))
+    shared = share(kernel, tunnels, store, locks, cluster)
     bridge = HostBridge(kernel, ground.firewall, ground.host, settings.name)
     overlay = OverlayMode(bridge, kernel, shared, settings.name)
     modes: dict[str, Mode] = {"bridge": BridgeMode(bridge), "overlay": overlay}

@@ -37,7 +37,12 @@ MEDIA_TYPE = "application/vnd.docker.plugins.v1.2+json"
 ACTIVATE = "Plugin.Activate"
 IMPLEMENTS = {"Implements": ["NetworkDriver", "IpamDriver"]}
 LOGGED_IDS = {"NetworkID": "network", "EndpointID": "endpoint", "PoolID": "pool"}
-LAYERS = {"netlink": "the kernel", "nft": "nftables", "store": "the store"}  # in words for users
+LAYERS = {  # in words for users
+    "netlink": "the kernel",
+    "nft": "nftables",
+    "store": "the store",
+    "cluster": "the cluster store",
+}
 SHORT_ID, SHORT_POOL = 12, 64  # characters
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from netlink import request
-from netlink.dump import IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, INFO, dump
+from netlink.dump import IFLA_GROUP, IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, INFO, dump
 from netlink.errors import Missing, kernel_error, kernel_errors
 from netlink.request import AF_BRIDGE, IFLA_INFO_DATA, IFLA_PROTINFO, NLA_F_NESTED, RTM_NEWLINK, RTM_SETLINK, mac_bytes
 from netlink.wire import NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, attribute, attributes, message, text, word
@@ -79,9 +79,13 @@ Entry = Remote | Forward | Neighbour
 
 
 class Vxlan:
-    """The network namespace that this process lives in. Every verb may raise ``KernelError``."""
+    """The network namespace that this process lives in. Every verb may raise ``KernelError``.
 
-    def __init__(self) -> None:
+    Links are born in link group ``group``, as those of ``netlink.kernel``.
+    """
+
+    def __init__(self, group: int = 0) -> None:
+        self._group = group
         self._requests = request.Requests()
 
     def close(self) -> None:
@@ -100,7 +104,7 @@ class Vxlan:
         action = f"add vxlan '{link.name}' with VNI {link.vni} to bridge '{link.master}'"
         master = _index(link.master, action)
         with kernel_errors(action):
-            self._requests.send(_new_link(link, master))
+            self._requests.send(_new_link(link, master, self._group))
             index = socket.if_nametoindex(link.name)
             self._requests.send(_quiet_port(index))
             self._requests.send_all([_without_address(index)])  # a kernel without IPv6 refuses, and needs it not
@@ -139,13 +143,14 @@ class Vxlan:
         return found
 
 
-def _new_link(link: VxlanLink, master: int) -> bytes:
+def _new_link(link: VxlanLink, master: int, group: int) -> bytes:
     local = IFLA_VXLAN_LOCAL if link.local.version == 4 else IFLA_VXLAN_LOCAL6
     data = word(IFLA_VXLAN_ID, link.vni) + attribute(local, link.local.packed)
     data += attribute(IFLA_VXLAN_LEARNING, b"\0") + attribute(IFLA_VXLAN_PORT, link.port.to_bytes(2, "big"))
     info = attribute(IFLA_LINKINFO, text(IFLA_INFO_KIND, "vxlan") + attribute(IFLA_INFO_DATA, data))
     body = INFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + text(IFLA_IFNAME, link.name) + word(IFLA_MTU, link.mtu)
-    return message(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body + word(IFLA_MASTER, master) + info)
+    body += word(IFLA_GROUP, group) + word(IFLA_MASTER, master)
+    return message(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body + info)
 
 
 def _without_address(index: int) -> bytes:

@@ -4,9 +4,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from time import perf_counter
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 T = TypeVar("T")
+
+
+class Dress(Protocol):
+    """Puts something around a collaborator: a clock (``timed``), or what a test needs."""
+
+    def __call__(self, name: str, collaborator: T) -> T:
+        """Return a stand-in for ``collaborator``; ``name`` is its layer."""
 
 
 class Spent(dict[str, float]):

@@ -26,7 +26,7 @@ class Owner:
 
         The container's end of a pair is in no group, and goes with the host's.
         """
-        return not link.alias and link.group == self.group and link.kind in {"bridge", "veth"}
+        return not link.alias and link.group == self.group and link.kind in {"bridge", "veth", "vxlan"}
 
 
 def locks_of(alias: str) -> tuple[str, ...]:

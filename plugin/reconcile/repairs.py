@@ -7,7 +7,7 @@ from typing import Any
 from netlink.errors import Exists
 from plugin.errors import Failed
 from plugin.firewall.elements import PROTOCOLS
-from plugin.model import Endpoint, Network, Tombstone
+from plugin.model import Endpoint, Network, Tombstone, vxlan_name
 from plugin.parts import Parts
 from plugin.reconcile import findings as f
 from plugin.reconcile.state import Desired
@@ -35,7 +35,7 @@ class Repairs:
             f.AddressMissing: self._add_address,
             f.SettingChanged: self._set,
             f.PortNotHeld: self._hold,
-            f.OrphanLink: lambda finding, _: self._bury(finding.link),
+            f.OrphanLink: self._remove_orphan,
             f.OrphanSetting: lambda finding, _: self._settings.put_back(finding.path, finding.before),
         }
 
@@ -72,6 +72,12 @@ class Repairs:
         if known is not None and known.record.published:
             self._publisher.withdraw(known.record)
         self._bury(finding.link, Remove(Endpoint, key))
+
+    def _remove_orphan(self, finding: f.OrphanLink, _: Desired) -> None:
+        """Leave it to the reaper; but a tunnel goes at once, because its VNI may be wanted again."""
+        self._bury(finding.link)
+        if finding.link.startswith(vxlan_name("")):
+            self._reaper.clear(finding.link)
 
     def _bury(self, link: str, *changes: Remove) -> None:
         tombstone = Tombstone(link)

@@ -267,6 +267,15 @@ def test_a_real_orphan_is_removed_while_running(world: World) -> None:
     assert world.kernel.links() == []
 
 
+def test_a_tunnel_without_a_network_goes_at_once(world: World) -> None:
+    """Its VNI may be wanted again before the reaper comes by."""
+    world.kernel.by_name["pnvdead"] = Link(9, "pnvdead", "vxlan", alias="pynet/network/dead/blue/70/4789")
+    world.reconciler.reconcile()
+
+    assert world.kernel.links() == []
+    assert world.store.list(Tombstone) == []
+
+
 def test_a_removal_in_flight_keeps_the_host_forwarding_for_a_creation(world: World) -> None:
     """The last network goes while another one is being made, which found forwarding on."""
     world.driver.create_network(rq.network())

@@ -131,8 +131,10 @@ def test_orphans_are_links_that_this_pynet_made(unnamed: bool) -> None:
         half_made,
         Link(5, "pn-plain", "bridge"),
         Link(6, "pnh012345678", "veth"),
+        Link(7, "pnvhalf", "vxlan", group=ME.group),
     ]
-    expected = [OrphanLink("", "pn-dead", "pynet/network/dead")] + [OrphanLink("", "pn-half", "")] * unnamed
+    born = [OrphanLink("", "pn-half", ""), OrphanLink("", "pnvhalf", "")]
+    expected = [OrphanLink("", "pn-dead", "pynet/network/dead")] + born * unnamed
 
     assert orphans(found, {"pn-known"}, ME, unnamed=unnamed) == expected
 
