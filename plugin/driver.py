@@ -6,6 +6,7 @@ reorders its calls (moby daemon/libnetwork/endpoint.go, pkg/plugins/client.go).
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +15,7 @@ import structlog
 
 from plugin.attempt import commit
 from plugin.claims import Claims
+from plugin.cluster.host_records import PoolUse
 from plugin.endpoints import endpoint_of
 from plugin.errors import Failed, NotFound, PynetError
 from plugin.failures import as_failed, refuse_difference
@@ -278,7 +280,9 @@ class Driver:
 
     def _remove_dead_networks(self, network: Network) -> None:
         """Remove networks that the engine gave up: their subnet is given to this one, and no container is left."""
-        for dead in [rival for rival in self._claims.rivals(network) if has_subnet_of(network, rival)]:
+        rivals = self._claims.rivals(network)
+        uses = Counter(item.record.subnet for item in self._store.list(PoolUse)) if rivals else {}
+        for dead in [rival for rival in rivals if has_subnet_of(network, rival, uses)]:
             mode = self._modes.get(dead.mode)
             if mode is None:
                 continue

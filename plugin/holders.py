@@ -7,8 +7,9 @@ an address manager gives nothing to two at once. What a container still holds is
 """
 
 import threading
+from collections.abc import Mapping
 
-from plugin.messages import Address
+from plugin.messages import Address, Subnet
 from plugin.model import Endpoint, Network
 from plugin.store.base import Store
 
@@ -52,13 +53,15 @@ class Holders:
         return self._known
 
 
-def has_subnet_of(network: Network, other: Network) -> bool:
-    """Say whether the address manager that gave ``network`` its subnets has given away those of ``other`` with them."""
-    if "overlay" in {network.mode, other.mode}:
-        return False  # hosts that share a pool give its subnet to each network of that name, and to others too
+def has_subnet_of(network: Network, other: Network, uses: Mapping[Subnet, int]) -> bool:
+    """Say whether the address manager that gave ``network`` its subnets has given away those of ``other`` with them.
+
+    A pool that hosts share is given to several networks; ``uses`` says how many of this host's have each now.
+    """
     return any(
         mine.space in EXCLUSIVE
         and mine.space == theirs.space
+        and uses.get(mine.pool, 1) == 1
         and mine.pool.version == theirs.pool.version
         and mine.pool.overlaps(theirs.pool)
         for mine in network.subnets

@@ -66,11 +66,17 @@ class SharedPools:
         raise Busy(f"reserve a pool of network '{wish.network}': other hosts keep changing the pools")
 
     def drop_unused(self, pool_id: str | None = None) -> None:
-        """Remove the pool, or every pool, that no host uses any more, with what is left in it."""
+        """Remove the pool, or every pool, that no host uses any more, with what is left in it.
+
+        Then also the gateways' leases of pools that are gone, which a host that was killed right after leaves.
+        """
+        leases = self._store.list(ClusterLease) if pool_id is None else []  # before the pools: theirs are there by then
         used = {item.record.pool_id for item in self._store.list(PoolUse, f"{pool_id}@" if pool_id else "")}
         for item in self._store.list(Pool, pool_id or ""):
             if item.record.id not in used and pool_id in (None, item.record.id):
                 self._drop(item.record)
+        there = {item.record.id for item in self._store.list(Pool)} if leases else set()
+        self._remove_all([item for item in leases if not item.record.host and item.record.pool_id not in there])
 
     def _drop(self, pool: Pool) -> None:
         for _ in range(ATTEMPTS):

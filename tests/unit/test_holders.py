@@ -1,12 +1,16 @@
 """What the engine gave up without saying so goes when its address or subnet is given out again."""
 
+from contextlib import suppress
 from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 
+from plugin.cluster.host_records import PoolUse
 from plugin.errors import Conflict
 from plugin.messages import CreateNetwork
 from plugin.model import Endpoint, Network, container_link_name, host_link_name
+from plugin.store.base import Put
 from tests.fakes import World
 from tests.unit import requests as rq
 
@@ -83,6 +87,18 @@ def test_only_an_address_manager_that_keeps_subnets_apart_proves_anything(
 
     with pytest.raises(Conflict, match="overlaps"):
         world.driver.create_network(network(rq.OTHER_ID, second))
+
+
+@pytest.mark.parametrize(("uses", "winner"), [(1, rq.OTHER_ID), (2, rq.NETWORK_ID)])
+def test_a_pool_that_hosts_share_proves_something_when_it_has_one_use(world: World, uses: int, winner: str) -> None:
+    """It is given to each network that asks; but an engine that gave a network up has given its use back."""
+    subnet = ip_network("10.9.0.0/24")
+    world.store.transact(*(Put(PoolUse("blue/10.9.0.0/24", "here", f"{n}", subnet)) for n in range(uses)))
+    world.driver.create_network(network(space="pynet-local"))
+    with suppress(Conflict):
+        world.driver.create_network(network(rq.OTHER_ID, "pynet-local"))
+
+    assert [item.record.id for item in world.store.list(Network)] == [winner]
 
 
 def test_addresses_are_known_after_a_restart(world: World) -> None:

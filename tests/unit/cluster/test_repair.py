@@ -59,6 +59,16 @@ def test_what_was_never_answered_is_removed(shared: FakeClusterStore) -> None:
     assert not [*shared.list(PoolUse), *shared.list(Pool), *host.local.list(Attempt), *host.local.list(ClusterLease)]
 
 
+def test_leases_of_a_pool_that_is_gone_go_too(shared: FakeClusterStore) -> None:
+    """A host that died between the removal of a pool and of its gateway's lease left the latter; of others it stays."""
+    host = ClusterMember(shared)
+    held = host.address(host.pool("10.2.0.0/24"))
+    shared.transact(Put(ClusterLease("gone/10.1.0.0/24", ip_address("10.1.0.1"), "", "t", "gateway")))
+    host.membership.beat()
+
+    assert leases(shared) == {held: "id-a"}
+
+
 @pytest.mark.parametrize("step", range(1, 6))
 def test_a_host_that_dies_at_any_write_holds_nothing(shared: FakeClusterStore, step: int) -> None:
     """Whatever the last write to either store was, a start puts both in line, and the address is free or known."""
