@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from tests.torture import scenarios as sc
+from tests.torture.cluster import ADDRESS, HOST, add_other_host
 from tests.torture.engine import DRIVER, IPAM, Broken, Call, Engine, Refused, die_with_parent, new_namespace
+from tests.torture.garbage import removal
 from tests.torture.killing import serve
 from tests.torture.looks import difference, look, records
-from tests.torture.scenarios import REQUEST, START, Scenario
+from tests.torture.scenarios import REQUEST, START, WITH_ANOTHER, Scenario
 
 REPEATED, GIVEN_UP = "repeated", "given up"
 SETTLES = 15.0  # seconds that what happens in the background may take, on a busy machine
@@ -54,8 +55,9 @@ class Outcome:
 class Pynet:
     """pynet in this namespace, forked from this process so that everything is loaded already."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, shared: str) -> None:
         self.state = folder / "state"
+        self._settings = {"PYNET_STORE": "etcd://127.0.0.1:1", "PYNET_ADVERTISE": ADDRESS} if shared else {}
         self.socket = folder / "pynet.sock"
         self._folder = folder
         self._pid = 0
@@ -80,6 +82,7 @@ class Pynet:
         for key in [key for key in os.environ if key.startswith("PYNET_")]:
             del os.environ[key]  # settings of the tests, which pynet would refuse
         os.environ["PYNET_SOCKET"], os.environ["PYNET_STATE_DIR"] = str(self.socket), str(self.state)
+        os.environ.update(self._settings)
         serve(self._folder)
 
     def plan(self, text: str) -> None:
@@ -121,12 +124,14 @@ class Run:
         self.case, self.scenario = case, case.scenario
         self.outcome = Outcome()
         self._reference = reference
-        self._pynet = Pynet(folder)
+        self._folder = folder
+        self._pynet = Pynet(folder, self.scenario.shared)
         self._engine = Engine(self._pynet.socket)
 
     def play(self) -> Outcome:
         """Play it to the end; what goes wrong stands in the outcome."""
         self._new_host()
+        self._new_cluster()
         before = look(self._pynet.state)
         try:
             with self._fault("prepare"):
@@ -147,6 +152,14 @@ class Run:
         new_namespace()
         subprocess.run(self.scenario.setup, shell=True, check=True)
 
+    def _new_cluster(self) -> None:
+        """Give this host its name in the cluster; a made-up one would differ from that of the reference."""
+        if self.scenario.shared:
+            self._pynet.state.mkdir(mode=0o700)
+            (self._pynet.state / "host-id").write_text(HOST)
+        if self.scenario.shared == WITH_ANOTHER:
+            add_other_host(self._folder)
+
     def _prepare(self) -> None:
         self._start()
         for call in self.scenario.before:
@@ -162,7 +175,7 @@ class Run:
         """Count the steps, and look at what is there afterwards; what is given up was never created."""
         verb = self.scenario.verb
         creating = verb is not None and verb.method.startswith((f"{DRIVER}Create", f"{IPAM}Request"))
-        if creating and self.case.behaviour == GIVEN_UP:
+        if creating and self.case.behaviour == GIVEN_UP and not self.scenario.given_up:
             self._look()
             self._count()
             return
@@ -259,22 +272,10 @@ class Run:
         for line in records(self._pynet.state):
             kind, key, body = line.split(" ", 3)[1:]
             value = json.loads(body)
-            call = self._garbage(kind, key, value)
+            call = removal(self._engine, kind, key, value)
             if call is not None:
                 self.outcome.left.append(f"{kind} {key[:12]}")
                 self._engine.make(call)
-
-    def _garbage(self, kind: str, key: str, body: dict[str, Any]) -> Call | None:
-        engine = self._engine
-        if kind == "network" and key not in engine.networks:
-            return Call(f"{DRIVER}DeleteNetwork", {"NetworkID": key})
-        if kind == "endpoint" and body["id"] not in engine.endpoints:
-            return sc.of("DeleteEndpoint", body["id"], body["network_id"])
-        if kind == "pool" and key not in engine.pools:
-            return Call(f"{IPAM}ReleasePool", {"PoolID": key})
-        if kind == "lease" and (body["pool_id"], body["address"]) not in engine.leases:
-            return Call(f"{IPAM}ReleaseAddress", {"PoolID": body["pool_id"], "Address": body["address"]})
-        return None
 
     # --- shared --------------------------------------------------------------------------------
 
@@ -305,5 +306,5 @@ def play(case: Case, folder: Path, reference: list[str]) -> None:
     except Exception as error:  # noqa: BLE001 - the sweep reports it as a fault of the case
         outcome = Outcome(faults=[f"{type(error).__name__}: {error}"])
     if outcome.faults and (folder / "log").exists():
-        outcome.faults.append("log: " + "\n".join((folder / "log").read_text().splitlines()[-6:]))
+        outcome.faults.append("log: " + "\n".join((folder / "log").read_text().splitlines()[-12:]))
     (folder / "outcome").write_text(json.dumps(asdict(outcome)))

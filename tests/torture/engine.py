@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ CLONE_NEWNET = 0x40000000  # linux/sched.h
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 LIBC = ctypes.CDLL(None, use_errno=True)
 DRIVER, IPAM = "NetworkDriver.", "IpamDriver."
+THE_POOL = "*"  # a pool id that is that of the pool which the engine was given
 PATIENCE = 20.0  # seconds for pynet to serve, to answer, to end
 
 
@@ -136,6 +137,7 @@ class Engine:
 
     def make(self, call: Call) -> Any:
         """Make a call that has to succeed, and do what the engine does with the answer."""
+        call = self._named(call)
         reply = self.send(call.method, call.body)
         self._take_in(call, reply)
         return reply
@@ -143,7 +145,13 @@ class Engine:
     def forget(self, call: Call) -> None:
         """Do what the engine does when it has given ``call`` up: what was to be removed is removed in its eyes."""
         if not call.method.startswith((f"{DRIVER}Create", f"{IPAM}Request")):
-            self._take_in(call, {})
+            self._take_in(self._named(call), {})
+
+    def _named(self, call: Call) -> Call:
+        """Return the call with the id of the pool that the engine was given."""
+        if call.body.get("PoolID") != THE_POOL:
+            return call
+        return replace(call, body={**call.body, "PoolID": next(iter(self.pools), THE_POOL)})
 
     def _take_in(self, call: Call, reply: Any) -> None:
         subsystem, _, verb = call.method.partition(".")

@@ -19,12 +19,25 @@ from typing import Any, TypeVar, cast
 
 from cli.serve import run
 from netlink.kernel import Kernel
+from tests.torture.cluster import FILE, FileCluster
 
 T = TypeVar("T")
 
 BEFORE, AFTER = "before", "after"
 # Calls that only read: a kill around one finds the same world as a kill around the change before it.
-READING = {"links", "link_exists", "addresses", "read_setting", "list", "rules", "get", "watch", "close", "is_own"}
+READING = {
+    "links",
+    "link_exists",
+    "addresses",
+    "read_setting",
+    "list",
+    "rules",
+    "get",
+    "watch",
+    "close",
+    "is_own",
+    "entries",
+}
 SERVING = ("ThreadPoolExecutor", "worker")  # beginnings of the names of the threads that serve requests
 INSIDE = {"delete_links"}  # several messages, which are counted one by one
 
@@ -110,6 +123,8 @@ def dressed(folder: Path) -> Any:
     steps = Steps(folder)
 
     def dress(name: str, collaborator: T) -> T:
+        if name == "cluster":
+            collaborator = cast("T", FileCluster(folder / FILE))
         if isinstance(collaborator, Kernel):
             _count_messages(collaborator, steps)
         return cast("T", _Counted(name, collaborator, steps))

@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from plugin.model import host_link_name
+from plugin.model import host_link_name, vxlan_name
+from tests.torture.cluster import FILE
 
 OUTER_SETTINGS = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
 LINK_SETTINGS = ("ipv4/conf/{}/route_localnet", "ipv6/conf/{}/accept_ra", "ipv6/conf/{}/accept_dad")
-RANDOM_MAC = host_link_name("")  # the kernel chooses the host end's
-NUMBERS = "turn"  # records that count changes, so that they never are as before
+RANDOM_MAC = (host_link_name(""), vxlan_name(""))  # the kernel chooses these ends'
+KEPT = {"turn", "host-identity", "cluster-host", "cluster-known-host"}  # records that stay, and count or are dated
+MULTICAST = re.compile(r"lladdr (33:33|01:00:5e)")  # the kernel's own
+TOKEN = re.compile(r"\b[0-9a-f]{8}\b")  # made up anew for each request to a cluster store
 SHOWN = 40  # lines of a difference
 
 
@@ -32,7 +35,8 @@ def look(state: Path) -> list[str]:
         lines += _link(link)
     for family in ("-4", "-6"):
         lines += [f"route {line.strip()}" for line in _plain(command("ip", family, "route", "show", "table", "all"))]
-    return [*sorted(lines), *sorted(_firewall()), *_settings(sorted(names)), *_listeners(), *records(state)]
+    rest = (*_settings(sorted(names)), *_listeners(), *_recorded(state))
+    return [*sorted(lines), *sorted(_firewall()), *rest]
 
 
 def difference(before: list[str], after: list[str]) -> str:
@@ -43,7 +47,15 @@ def difference(before: list[str], after: list[str]) -> str:
 
 def records(state: Path) -> list[str]:
     """Return what stands in the store."""
-    database = state / "pynet.db"
+    return _records(state / "pynet.db")
+
+
+def _recorded(state: Path) -> list[str]:
+    lines = records(state) + [f"shared {line}" for line in _records(state.parent / FILE)]
+    return [TOKEN.sub("TOKEN", line) if " cluster-" in line else line for line in lines]
+
+
+def _records(database: Path) -> list[str]:
     if not database.exists():
         return []
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)
@@ -51,7 +63,7 @@ def records(state: Path) -> list[str]:
         rows = connection.execute("SELECT kind, key, body FROM record ORDER BY kind, key").fetchall()
     finally:
         connection.close()
-    return [f"record {kind} {key} {body}" for kind, key, body in rows if kind != NUMBERS]
+    return [f"record {kind} {key} {body}" for kind, key, body in rows if kind not in KEPT]
 
 
 def _link(link: dict[str, object]) -> Iterator[str]:
@@ -61,10 +73,22 @@ def _link(link: dict[str, object]) -> Iterator[str]:
     kind = kind.get("info_kind") if isinstance(kind, dict) else ""
     up = "UP" in str(link["flags"])
     yield f"link {name} {kind} mtu {link['mtu']} {mac} master {link.get('master')} {link.get('ifalias')} up {up}"
+    if kind == "vxlan":
+        yield from _tables(name, str(link.get("master", "")))
     addresses = link["addr_info"]
     for address in addresses if isinstance(addresses, list) else []:
         if address["scope"] != "link":
             yield f"address {name} {address['local']}/{address['prefixlen']}"
+
+
+def _tables(link: str, bridge: str) -> Iterator[str]:
+    """Yield what leads to other hosts; permanent entries are the links' own MACs."""
+    forwarding = command("bridge", "fdb", "show", "dev", link).splitlines()
+    yield from (f"forwarding {link} {line.strip()}" for line in forwarding if "permanent" not in line or "dst" in line)
+    for family in ("-4", "-6"):
+        for state in ("permanent", "noarp"):
+            neighbours = command("ip", family, "neighbour", "show", "dev", bridge, "nud", state).splitlines()
+            yield from (f"neighbour {bridge} {line.strip()}" for line in neighbours if not MULTICAST.search(line))
 
 
 def _plain(text: str) -> list[str]:

@@ -1,15 +1,17 @@
 """Every verb of every mode, and what happens outside of requests: what comes before, and what the engine does after."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.torture.engine import DRIVER, IPAM, Call
+from tests.torture.cluster import NAME, UNDERLAY
+from tests.torture.engine import DRIVER, IPAM, THE_POOL, Call
 
 NET, OTHER, NEW = "a1" * 32, "b2" * 32, "c3" * 32
 END, SECOND, FRESH = "e0" * 32, "e1" * 32, "e2" * 32
 ADOPTED = "br-own"
 POOL = "pynet-local/10.40.0.0/24"
 REQUEST, START, REAPER, WATCHER = "request", "start", "reaper", "watcher"
+ALONE, WITH_ANOTHER = "alone", "with another host"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,8 @@ class Scenario:
     """``verb`` is under test, after ``before``; ``given_up`` is what the engine sends when it has given the verb up.
 
     ``where`` the steps are taken: by the request, after its reply by a background thread, or (without a verb) by the
-    start. ``reboot`` empties the kernel before the next start.
+    start. ``reboot`` empties the kernel before the next start. ``shared`` says who is in the cluster store, if there
+    is one.
     """
 
     name: str
@@ -27,6 +30,7 @@ class Scenario:
     where: str = REQUEST
     reboot: bool = False
     setup: str = ""
+    shared: str = ""
 
     @property
     def net(self) -> Call:
@@ -87,16 +91,29 @@ def of(verb: str, identity: str = END, net: str = NET) -> Call:
     return Call(DRIVER + verb, {"NetworkID": net, "EndpointID": identity})
 
 
-def pool(subnet: str = "") -> Call:
-    """RequestPool."""
-    body = {"AddressSpace": "pynet-local", "Pool": subnet, "SubPool": "", "Options": {}, "V6": False}
+def overlay(identity: str = NET) -> Call:
+    """CreateNetwork of the network that hosts share."""
+    call = network(identity)
+    options = {"com.docker.network.generic": {"pynet.mode": "overlay", "pynet.network": NAME}}
+    return replace(call, body={**call.body, "Options": options})
+
+
+def pool(subnet: str = "", shared: str = "") -> Call:
+    """RequestPool; ``shared`` names the network whose pool hosts share."""
+    options = {"pynet.network": shared} if shared else {}
+    body = {"AddressSpace": "pynet-local", "Pool": subnet, "SubPool": "", "Options": options, "V6": False}
     return Call(f"{IPAM}RequestPool", body)
 
 
-def address(wish: str = "", *, gateway: bool = False) -> Call:
+def address(wish: str = "", *, gateway: bool = False, of_pool: str = POOL) -> Call:
     """RequestAddress."""
     options = {"RequestAddressType": "com.docker.network.gateway"} if gateway else None
-    return Call(f"{IPAM}RequestAddress", {"PoolID": POOL, "Address": wish, "Options": options})
+    return Call(f"{IPAM}RequestAddress", {"PoolID": of_pool, "Address": wish, "Options": options})
+
+
+def release(held: str, of_pool: str = POOL) -> Call:
+    """ReleaseAddress."""
+    return Call(f"{IPAM}ReleaseAddress", {"PoolID": of_pool, "Address": held})
 
 
 REVOKE, LEAVE, DELETE = of("RevokeExternalConnectivity"), of("Leave"), of("DeleteEndpoint")
@@ -108,8 +125,42 @@ MAKE_BRIDGE = f"ip link add {ADOPTED} address 02:00:00:00:00:11 up type bridge; 
 CLOSED = network(own="enable_icc=false")
 JOINED = (DUAL, DUAL_END, join())
 PUBLISHED = (*JOINED, program(8080))
-RELEASE = Call(f"{IPAM}ReleaseAddress", {"PoolID": POOL, "Address": "10.40.0.9"})
+RELEASE = release("10.40.0.9")
 POOLED = (pool("10.40.0.0/24"), address(gateway=True))
+BLUE = overlay()
+BLUE_JOINED = (BLUE, endpoint(), join())
+BLUE_PUBLISHED = (*BLUE_JOINED, program(8080))
+SHARED = pool("10.40.0.0/30", NAME)  # so small that there is one address to choose
+SHARED_POOLED = (SHARED, address(gateway=True, of_pool=THE_POOL))
+SHARED_RELEASE = Call(f"{IPAM}ReleasePool", {"PoolID": THE_POOL})
+SHARED_HELD = (*SHARED_POOLED, address(of_pool=THE_POOL))
+
+
+OVERLAY = (
+    Scenario("CreateNetwork, the first host", (), BLUE, shared=ALONE),
+    Scenario("CreateNetwork", (), BLUE),
+    Scenario("CreateEndpoint", (BLUE,), endpoint()),
+    Scenario("Join", (BLUE, endpoint()), join(), (LEAVE, DELETE)),
+    Scenario("Program", BLUE_JOINED, program(8080), (LEAVE, LEAVE, DELETE)),
+    Scenario("Leave with ports", BLUE_PUBLISHED, LEAVE, (DELETE,)),
+    Scenario("DeleteEndpoint", (*BLUE_JOINED, LEAVE), DELETE),
+    Scenario("DeleteNetwork, the last host", (BLUE,), REMOVE, shared=ALONE),
+    Scenario("DeleteNetwork with endpoints and ports", BLUE_PUBLISHED, REMOVE),
+    Scenario("RequestPool", (), SHARED, shared=ALONE),
+    Scenario("RequestAddress, gateway", (SHARED,), SHARED_POOLED[1], (SHARED_RELEASE,), shared=ALONE),
+    Scenario("RequestAddress", SHARED_POOLED, address(of_pool=THE_POOL), shared=ALONE),
+    Scenario("ReleaseAddress", SHARED_HELD, release("10.40.0.2", THE_POOL), shared=ALONE),
+    Scenario("ReleasePool", SHARED_HELD, SHARED_RELEASE, shared=ALONE),
+    Scenario("deferred deletion of a network", BLUE_PUBLISHED, REMOVE, where=REAPER),
+    Scenario("start", BLUE_PUBLISHED, where=START),
+    Scenario("start after a reboot", (BLUE, endpoint(), program(8080)), where=START, reboot=True),
+)
+
+
+def _on_overlay(scenario: Scenario) -> Scenario:
+    shared = scenario.shared or WITH_ANOTHER
+    return replace(scenario, name=f"overlay: {scenario.name}", setup=UNDERLAY, shared=shared)
+
 
 SCENARIOS = (
     Scenario("CreateNetwork, the first", (), DUAL),
@@ -146,4 +197,5 @@ SCENARIOS = (
     Scenario("start after a reboot", (network(OTHER, 8), DUAL, DUAL_END, program(8080)), where=START, reboot=True),
     Scenario("start on a bridge of the host's", (OWN, endpoint(), join()), where=START, setup=MAKE_BRIDGE),
     Scenario("start with deletions left", (*PUBLISHED, LEAVE, DELETE, REMOVE), where=START),
+    *map(_on_overlay, OVERLAY),
 )

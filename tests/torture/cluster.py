@@ -1,0 +1,48 @@
+"""A cluster store for one host: a file, which outlives a killed pynet as a server does, with another host in it."""
+
+from collections.abc import Mapping
+from ipaddress import IPv4Interface, ip_address, ip_network
+from pathlib import Path
+
+from plugin.cluster.host_records import ClusterHost
+from plugin.cluster.records import ClusterNetwork, Member, Peer, VniClaim
+from plugin.model import NetworkSubnet
+from plugin.store.base import Put, R, Record
+from plugin.store.sqlite import SqliteStore
+
+FILE = "cluster.db"
+HOST, OTHER = "torture-host", "other-host"  # ids of this host and of the other one
+ADDRESS, THERE = "192.0.2.1", "192.0.2.2"
+NAME, VNI, PORT, MTU = "blue", 70, 4789, 1450
+UNDERLAY = (
+    "ip link add ul0 address 02:00:00:00:00:01 type veth peer name ul1 address 02:00:00:00:00:02; "
+    f"ip addr add {ADDRESS}/24 dev ul0; ip link set ul0 up"
+)
+
+
+class FileCluster(SqliteStore):
+    """Implements ``plugin.store.base.ClusterStore`` without ever letting a host's record vanish."""
+
+    def announce(self, record: Record, seconds: int) -> None:
+        """Write ``record``, for good."""
+        del seconds
+        self.transact(Put(record))
+
+    def ages(self, kind: type[R]) -> Mapping[str, float]:
+        """Nothing is known of them."""
+        del kind
+        return {}
+
+
+def add_other_host(folder: Path) -> None:
+    """Write what a host leaves there that has the network ``NAME`` with one container."""
+    subnets = (NetworkSubnet(ip_network("10.9.0.0/24"), IPv4Interface("10.9.0.1/24")),)
+    store = FileCluster(folder / FILE)
+    store.transact(
+        Put(ClusterHost(OTHER, OTHER, ip_address(THERE), 0)),
+        Put(ClusterNetwork(NAME, VNI, PORT, MTU, subnets=subnets)),
+        Put(VniClaim(VNI, NAME)),
+        Put(Member(NAME, OTHER, "d4" * 32, ip_address(THERE))),
+        Put(Peer(NAME, "e9" * 32, OTHER, "02:42:0a:09:00:63", IPv4Interface("10.9.0.99/24"))),
+    )
+    store.close()
