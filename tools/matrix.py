@@ -1,4 +1,4 @@
-"""``make test-matrix``: the whole engine ring on every engine, with pynet in each of its forms, as a table in the docs.
+"""``make test-matrix``: engine ring and short torture on every engine, with each form of pynet, as a table in the docs.
 
 Each cell is a run of pytest of its own; its row replaces the one in ``docs/engines.md``. A cell that cannot be run is a
 row that says why, and for the engine that every machine must have it is a failure.
@@ -22,6 +22,7 @@ DOCUMENT = ROOT / "docs/engines.md"
 BEGIN, END = "<!-- matrix -->\n", "<!-- /matrix -->"
 HEAD = "| engine | pynet as | result | time | when |\n|---|---|---|---|---|\n"
 FORMS = {"socket": "v1 socket", "managed": "managed plugin"}
+RING = ("tests/engine", "tests/torture", "-m", "engine")
 ONCE = ROOT / "tests/engine/test_package.py"  # the package is the same whatever the engine
 
 
@@ -69,7 +70,7 @@ def _run(cell: Cell, arguments: Sequence[str], *, once: bool) -> Result:
         return Result(engine.version, "NOT TESTED: there is no config.json to make a managed plugin of")
     with TemporaryDirectory(prefix="pynet-matrix-") as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "tests/engine", "-q", f"--junitxml={report}", *arguments]
+        command = [sys.executable, "-m", "pytest", *RING, "-q", f"--junitxml={report}", *arguments]
         command += [] if once else [f"--ignore={ONCE}"]
         environment = {**os.environ, "PYNET_ENGINES": cell.label, "PYNET_FORM": cell.form}
         status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
