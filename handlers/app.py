@@ -57,6 +57,7 @@ def create_app(driver: NetworkDriver, ipam: IpamDriver, service: Service, worker
 
     @app.route("/<path:method>", methods=["POST"], provide_automatic_options=False)
     def serve(method: str) -> Response:
+        clear_contextvars()  # threads serve one request after the other
         if method == ACTIVATE:
             log.info("activated")
             return _reply(IMPLEMENTS)
@@ -76,7 +77,6 @@ def create_app(driver: NetworkDriver, ipam: IpamDriver, service: Service, worker
 def _serve(verb: Bound, workers: Workers | None) -> Response:
     """Serve a request and write its one log line, with the milliseconds that each layer took."""
     start = time.perf_counter()
-    clear_contextvars()  # threads serve one request after the other
     bind_contextvars(verb=verb.name)
     with collect() as spent:
         try:

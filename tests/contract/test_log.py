@@ -52,6 +52,14 @@ def lines() -> Iterator[list[Any]]:
         yield captured
 
 
+def test_an_activation_carries_nothing_of_the_request_before(lines: list[Any], service: Service) -> None:
+    """The thread that serves it has served others."""
+    service.post("NetworkDriver.Leave", BODY)
+    service.post("Plugin.Activate", "")
+
+    assert lines[-1] == {"event": "activated", "log_level": "info"}
+
+
 def test_a_request_is_one_line_with_short_ids(lines: list[Any], service: Service) -> None:
     """Verb, ids of 12 characters and milliseconds, at level info for what changes something."""
     service.post("NetworkDriver.Leave", BODY)
