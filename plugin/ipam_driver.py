@@ -147,10 +147,17 @@ class Ipam:
                 pools = {key: pool for key, pool in book.pools.items() if key != pool_id}
                 gone = [Remove(Pool, pool_id), *self._forget_leases(pool_id)]
                 if self._turn_page(book, book.turn.last, pools, gone):
+                    self._sweep_up(pool_id)
                     break
             else:
                 raise Busy(f"release pool '{pool_id}': other hosts keep changing the pools")
         self._forget_table(pool_id)
+
+    def _sweep_up(self, pool_id: str) -> None:
+        """Remove what was leased since the leases were listed; who leases later sees that the pool is gone."""
+        late = self._forget_leases(pool_id)
+        if late:
+            self._store.transact(*late)
 
     def _request_any(self, space: str, request: RequestPool, keep: int) -> Pool:
         if request.pool is None:
@@ -220,10 +227,7 @@ class Ipam:
             Conflict: the address is taken.
             Exhausted: every address of the pool is taken.
         """
-        stored = self._store.get(Pool, request.pool_id)
-        if stored is None:
-            raise NotFound(f"request an address: pool '{request.pool_id}' is not known")
-        pool = stored.record
+        pool = self._find_pool(request.pool_id)
         purpose = purpose_of(request.options)
         name = request.options.get(ENDPOINT_NAME, "")
         if request.address is None:
@@ -233,8 +237,15 @@ class Ipam:
             address = self._lease_one(Lease(pool.id, request.address, purpose, name), pool)
         with Undo() as undo:
             undo.push(self._release_address, pool.id, address)
+            self._find_pool(pool.id)  # it may have been released since, when its leases had been listed already
             commit()
         return AddressReply(with_prefix(address, pool.subnet))
+
+    def _find_pool(self, pool_id: str) -> Pool:
+        stored = self._store.get(Pool, pool_id)
+        if stored is None:
+            raise NotFound(f"request an address: pool '{pool_id}' is not known")
+        return stored.record
 
     def release_address(self, request: ReleaseAddress) -> None:
         """Give an address back; one that nobody holds is given back already."""

@@ -341,6 +341,22 @@ def test_leases_of_a_dead_pool_are_not_inherited() -> None:
     assert address(ipam, given) == "10.1.0.0/31"
 
 
+def test_a_lease_that_meets_the_release_of_its_pool_is_gone_too() -> None:
+    """Whichever of the two writes first: nobody could give the address back."""
+    store = MeddlingStore()
+    ipam = manager(store)
+    given = pool(ipam, "10.1.0.0/24").pool_id
+    store.before = lambda: ipam.release_pool(ReleasePool(given))
+    with pytest.raises(NotFound, match="pool 'pynet-local/10.1.0.0/24' is not known"):
+        address(ipam, given)
+    assert store.list(Lease) == []
+
+    given = pool(ipam, "10.1.0.0/24").pool_id
+    store.before = lambda: address(ipam, given)
+    ipam.release_pool(ReleasePool(given))
+    assert [*store.list(Lease), *store.list(Pool)] == []
+
+
 def test_300_threads_get_300_addresses(tmp_path: Path) -> None:
     """Parallel requests for one pool never share an address, on the store that is used in earnest."""
     store = SqliteStore(tmp_path / "pynet.db")
