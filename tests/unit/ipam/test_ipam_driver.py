@@ -347,7 +347,7 @@ def test_a_lease_that_meets_the_release_of_its_pool_is_gone_too() -> None:
     ipam = manager(store)
     given = pool(ipam, "10.1.0.0/24").pool_id
     store.before = lambda: ipam.release_pool(ReleasePool(given))
-    with pytest.raises(NotFound, match="pool 'pynet-local/10.1.0.0/24' is not known"):
+    with pytest.raises(NotFound, match=r"pool 'pynet-local/10.1.0.0/24' is not known"):
         address(ipam, given)
     assert store.list(Lease) == []
 
