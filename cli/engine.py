@@ -20,6 +20,7 @@ from plugin.messages import Subnet
 SOCKET = "/run/docker.sock"
 PATIENCE = 2.0  # seconds for one answer
 LONGEST = 20.0  # seconds for all answers of a look
+ADDRESSES = ("IPv4Address", "IPv6Address")  # of an endpoint, with the length of the subnet
 OWN_ADDRESSES = ("default", "null")  # the engine's own address managers
 
 
@@ -57,17 +58,21 @@ class Engine:
         try:
             identity = str(self.get("/info")["ID"])
             listed = {str(network["Id"]): network for network in self.get("/networks")}
-            found: set[str] = set()
-            for network in networks:
+            foreign = {network for network, told in listed.items() if _foreign_pools(told)}
+            endpoints, addresses = set[str](), set[str]()
+            for network in {*networks, *foreign} & set(listed):
                 if time.monotonic() > until:
                     return None
-                detail = self.get(f"/networks/{network}") if network in listed else None
-                found |= {str(entry["EndpointID"]) for entry in ((detail or {}).get("Containers") or {}).values()}
+                for entry in ((self.get(f"/networks/{network}") or {}).get("Containers") or {}).values():
+                    endpoints |= {str(entry["EndpointID"])} if network in networks else set()
+                    addresses |= {str(entry.get(key) or "").partition("/")[0] for key in ADDRESSES}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, http.client.HTTPException):
             self.close()
             return None
         pools = frozenset(subnet for network in listed.values() for subnet in _foreign_pools(network))
-        return Look(self._run, identity, frozenset(listed), frozenset(found), pools)
+        here = [network for network in listed.values() if network.get("Scope") == "local"]
+        counted = frozenset(subnet for network in here for subnet in _foreign_pools(network))
+        return Look(self._run, identity, frozenset(listed), frozenset(endpoints), pools, counted, frozenset(addresses))
 
     def close(self) -> None:
         """Close the connection; the next one counts as another run of the engine."""

@@ -88,7 +88,7 @@ DOCKER_GRACE = Option(
     integer(1, 86400),
     60,
     "a number of seconds from 1 to 86400",
-    "how long a network or an endpoint must be unknown to the engine before it is removed",
+    "how long a network, an endpoint, a pool or an address must be unknown to the engine before it is removed",
 )
 GATEWAY_CHECK = Option(
     "PYNET_GATEWAY_CHECK",

@@ -100,9 +100,10 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     ipam = Ipam(store, networks, ground.supernets, reaper.debts)
     start(shared, overlay, (item.record for item in store.list(Network)))
     addresses = cluster.start(networks, ground.supernets, shared.own.mend) if cluster else None
+    router = IpamRouter(ipam, addresses)
     if settings.docker_socket:
-        Collector(Engine(settings.docker_socket), driver, ipam, store, settings.docker_grace).start()
-    app = create_app(driver, IpamRouter(ipam, addresses), reconciler, Workers(most=2 * settings.threads))
+        Collector(Engine(settings.docker_socket), driver, router, store, settings.docker_grace).start()
+    app = create_app(driver, router, reconciler, Workers(most=2 * settings.threads))
     app.extensions[AT_END] = partial(_tidy, reaper, ground.firewall)
     return app
 

@@ -12,7 +12,7 @@ that never knew a network of this pynet is not believed: it may be another one, 
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -20,9 +20,10 @@ import structlog
 
 from netlink.deadline import deadline
 from netlink.errors import KernelError
+from plugin.cluster.host_records import ClusterLease, PoolUse, Reserved
 from plugin.errors import PynetError
 from plugin.messages import EndpointRef, NetworkRef, Subnet
-from plugin.model import Endpoint, Network, Pool
+from plugin.model import Endpoint, Lease, Network, Pool
 from plugin.store.base import Put, Store, Versioned
 
 log = structlog.get_logger()
@@ -37,6 +38,7 @@ class Look:
 
     ``run`` is another number when the engine may have been started anew, ``engine`` its id. ``endpoints`` are those of
     running containers and of those that start; ``pools`` the subnets of networks with an address manager from outside.
+    ``addresses`` are those of all endpoints in the pools ``counted``: not of networks that swarm spreads over hosts.
     """
 
     run: int
@@ -44,6 +46,8 @@ class Look:
     networks: frozenset[str]
     endpoints: frozenset[str]
     pools: frozenset[str]
+    counted: frozenset[str] = frozenset()
+    addresses: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,11 @@ class KnownEngine:
     def key(self) -> str:
         """There is one."""
         return "engine"
+
+
+def _held_by_an_endpoint(lease: Lease | ClusterLease) -> bool:
+    """Say whether it is not a gateway's, nor a user's for a machine outside, nor one that waits for its owner."""
+    return lease.purpose == "endpoint" and not (isinstance(lease, Lease) and lease.kept_until)
 
 
 def _any_of_its_size(subnet: Subnet) -> str:
@@ -83,13 +92,14 @@ class Driver(Protocol):
 
 
 class Ipam(Protocol):
-    """What gives pools back (``plugin.ipam_driver.Ipam``)."""
+    """What gives pools and addresses back (``plugin.cluster.router.IpamRouter``)."""
 
-    def forget_pool(self, pool_id: str, revision: int) -> bool:
-        """Release a pool that stands at ``revision``; say whether there was one."""
+    def forget(self, record: Reserved, revision: int) -> bool:
+        """Give back what stands at ``revision``; say whether there was something."""
 
 
 Removal = Callable[[float], bool]
+_WORDS: dict[type[Reserved], str] = {Pool: "pool", PoolUse: "pool", Lease: "address", ClusterLease: "address"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +108,26 @@ class _Here:
 
     networks: frozenset[str]
     endpoints: Sequence[Endpoint]
-    pools: Sequence[Versioned[Pool]]
+    reserved: Sequence[Versioned[Reserved]]
+
+    def unknown_to(self, seen: Look) -> Iterator[Versioned[Reserved]]:
+        """Yield the pools that no network of the engine has, and of the others the addresses that no endpoint has."""
+        records = [item.record for item in self.reserved]
+        subnets = {pool.id: pool.subnet for pool in records if isinstance(pool, Pool)}
+        subnets |= {use.pool_id: use.subnet for use in records if isinstance(use, PoolUse)}
+        used, counted = (
+            {pool for pool, subnet in subnets.items() if not names.isdisjoint((str(subnet), _any_of_its_size(subnet)))}
+            for names in (seen.pools, seen.counted)
+        )
+        for item in self.reserved:
+            record = item.record
+            if isinstance(record, Pool | PoolUse):
+                unknown = (record.id if isinstance(record, Pool) else record.pool_id) not in used
+            else:
+                unknown = record.pool_id in counted and str(record.address) not in seen.addresses
+                unknown &= _held_by_an_endpoint(record)
+            if unknown:
+                yield item
 
 
 class Collector:
@@ -144,10 +173,13 @@ class Collector:
 
     def _read(self) -> "_Here":
         """Read before the look, so that nothing newer than the look is compared with it."""
+        reserved: list[Versioned[Reserved]] = []
+        for kind in _WORDS:
+            reserved += self._store.list(kind)
         return _Here(
             frozenset(item.record.id for item in self._store.list(Network)),
             [item.record for item in self._store.list(Endpoint)],
-            self._store.list(Pool),
+            reserved,
         )
 
     def _is_ours(self, seen: Look, networks: Collection[str]) -> bool:
@@ -165,8 +197,8 @@ class Collector:
     def _unknown_to(self, seen: Look, here: "_Here") -> dict[str, Removal]:
         """Return what the engine does not know, by name, and how to remove it.
 
-        A network takes its endpoints along. Pools have their revision in the name: one that is requested again is
-        another.
+        A network takes its endpoints along. Pools and addresses have their revision in the name: one that is requested
+        again is another.
         """
         found: dict[str, Removal] = {}
         for network in here.networks - seen.networks:
@@ -174,9 +206,8 @@ class Collector:
         for endpoint in here.endpoints:
             if endpoint.network_id in seen.networks and endpoint.id not in seen.endpoints:
                 found[f"endpoint {endpoint.id}"] = self._endpoint(EndpointRef(endpoint.network_id, endpoint.id))
-        for pool in here.pools:
-            if seen.pools.isdisjoint((str(pool.record.subnet), _any_of_its_size(pool.record.subnet))):
-                found[f"pool {pool.record.id} {pool.revision}"] = self._pool(pool.record.id, pool.revision)
+        for item in here.unknown_to(seen):
+            found[f"{_WORDS[type(item.record)]} {item.record.key} {item.revision}"] = self._reserved(item)
         return found
 
     def _network(self, identity: str) -> Removal:
@@ -185,8 +216,8 @@ class Collector:
     def _endpoint(self, reference: EndpointRef) -> Removal:
         return lambda since: self._driver.forget_endpoint(reference, since)
 
-    def _pool(self, identity: str, revision: int) -> Removal:
-        return lambda _: self._ipam.forget_pool(identity, revision)
+    def _reserved(self, item: Versioned[Reserved]) -> Removal:
+        return lambda _: self._ipam.forget(item.record, item.revision)
 
     def _collect(self, name: str, removal: Removal, since: float) -> None:
         kind, _, identity = name.partition(" ")

@@ -125,12 +125,15 @@ class Ipam:
             self._debts.owe(f"pool {request.pool_id}", lambda: self._release_pool(request.pool_id, stored.revision))
             raise
 
-    def forget_pool(self, pool_id: str, revision: int) -> bool:
-        """Release a pool that stands at ``revision``; say whether there was one."""
-        stored = self._store.get(Pool, pool_id)
+    def forget(self, record: Pool | Lease, revision: int) -> bool:
+        """Release a pool or an address that stands at ``revision``; say whether there was one."""
+        stored = self._store.get(type(record), record.key)
         if stored is None or stored.revision != revision:
             return False
-        self._release_pool(pool_id, revision)
+        if isinstance(record, Pool):
+            self._release_pool(record.id, revision)
+        else:
+            self._release_address(record.pool_id, record.address, revision)
         return True
 
     def _release_pool(self, pool_id: str, revision: int | None = None) -> None:

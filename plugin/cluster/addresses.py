@@ -175,6 +175,21 @@ class ClusterAddresses:
             self._outbox.take_back(held.record, also=[Remove(ClusterLease, held.record.key)])
             self._table(use).free(request.address)
 
+    def forget(self, record: PoolUse | ClusterLease, revision: int) -> bool:
+        """Give back the use of a pool, or an address, that stands at ``revision`` here; say whether there was one."""
+        found = self._local.get(type(record), record.key)
+        if found is None or found.revision != revision:
+            return False
+        if isinstance(record, PoolUse):
+            self.release_pool(ReleasePool(_engine_id(record)))
+            return True
+        self._outbox.take_back(record, also=[Remove(ClusterLease, record.key, revision)])
+        with self._guard:
+            tables = [table for key, table in self._tables.items() if key.startswith(f"{record.pool_id}@")]
+        for table in tables:
+            table.free(record.address)
+        return True
+
     def _gateway(self, use: PoolUse, lease: ClusterLease, wish: Address | None) -> Address:
         """Return the pool's gateway, which the first host chooses; every host is the gateway of its own containers."""
         while True:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from plugin.messages import Address, Subnet
+from plugin.model import Lease, Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,3 +161,6 @@ class Queued:
     def key(self) -> str:
         """The number, with zeros in front so that a listing is in order."""
         return f"{self.number:012}"
+
+
+Reserved = Pool | Lease | PoolUse | ClusterLease  # what an address manager of this host has given to the engine

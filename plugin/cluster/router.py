@@ -1,8 +1,9 @@
 """The address manager that the engine sees: networks of this host go to one, those that hosts share to the other."""
 
-from plugin.api import IpamDriver
 from plugin.cluster.addresses import NETWORK, SPACE, ClusterAddresses
+from plugin.cluster.host_records import Reserved
 from plugin.errors import NotFound, Unsupported
+from plugin.ipam_driver import Ipam
 from plugin.messages import (
     AddressReply,
     AddressSpaces,
@@ -13,12 +14,13 @@ from plugin.messages import (
     RequestAddress,
     RequestPool,
 )
+from plugin.model import Lease, Pool
 
 
 class IpamRouter:
     """Implements ``plugin.api.IpamDriver``. A request with ``pynet.network`` is shared, and the ids of pools tell."""
 
-    def __init__(self, local: IpamDriver, shared: ClusterAddresses | None) -> None:
+    def __init__(self, local: Ipam, shared: ClusterAddresses | None) -> None:
         self._local = local
         self._shared = shared
 
@@ -59,6 +61,12 @@ class IpamRouter:
             self._local.release_address(request)
         elif self._shared is not None:
             self._shared.release_address(request)
+
+    def forget(self, record: Reserved, revision: int) -> bool:
+        """Give back what the engine knows nothing of, if it stands at ``revision``; say whether it did."""
+        if isinstance(record, Pool | Lease):
+            return self._local.forget(record, revision)
+        return self._shared is not None and self._shared.forget(record, revision)
 
 
 def _is_shared(pool_id: str) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.engine.lab.api import Api
 from tests.engine.lab.host import Host
 from tests.engine.lab.process import wait_until
 from tests.engine.lab.scene import Scene
@@ -86,3 +87,15 @@ def test_what_lives_through_a_restart_of_the_engine_stays(asking: Scene) -> None
     time.sleep(3 * GRACE)  # in this time everything would have gone that the engine does not know
     assert held(host)
     assert asking.container(net).reaches(one.name)
+
+
+def test_an_address_that_no_endpoint_has_comes_back(asking: Scene, asker: Plugin) -> None:
+    """As of a request that the engine gave up; that of a container stays."""
+    net = asking.network("--ipam-driver", asking.driver, "--subnet", "10.66.0.0/29")
+    one = asking.container(net)
+    api = Api(asking.host.path(f"{PLUGINS}/{asker.name}.sock"))
+    lost = {"PoolID": "pynet-local/10.66.0.0/29", "Address": "10.66.0.6"}
+    api.call("POST", "/IpamDriver.RequestAddress", lost)
+    api.close()
+    wait_until(lambda: "address unknown to the engine removed" in asker.log.read_text(), "the address to be free")
+    assert asking.container(net, "--ip", "10.66.0.6").reaches(one.ip(net))

@@ -5,15 +5,25 @@ from dataclasses import replace
 
 import pytest
 
+from plugin.cluster.router import IpamRouter
 from plugin.collector import Collector, Look
 from plugin.messages import ReleasePool
-from plugin.model import Endpoint, Network, Pool
+from plugin.model import Endpoint, Lease, Network, Pool
 from tests.fakes import World
 from tests.unit import requests as rq
-from tests.unit.ipam.parts import manager, pool
+from tests.unit.ipam.parts import address, manager, pool
 
 GRACE = 60
-ALL = Look(1, "engine a", frozenset({rq.NETWORK_ID}), frozenset({rq.ENDPOINT_ID}), frozenset({"10.1.0.0/24"}))
+POOLS = frozenset({"10.1.0.0/24"})
+ALL = Look(
+    1,
+    "engine a",
+    frozenset({rq.NETWORK_ID}),
+    frozenset({rq.ENDPOINT_ID}),
+    POOLS,
+    counted=POOLS,
+    addresses=frozenset({"10.1.0.2"}),
+)
 
 
 class Engine:
@@ -39,14 +49,20 @@ class Scene:
         self.world.driver.program_external_connectivity(rq.program(8080))
         self.world.driver._touched.clear()  # as after a restart: otherwise "long ago" would have to pass
         self.ipam = manager(self.world.store)
-        pool(self.ipam, "10.1.0.0/24")
+        self.pool = pool(self.ipam, "10.1.0.0/24").pool_id
+        address(self.ipam, self.pool, gateway="yes")
+        address(self.ipam, self.pool)
         self.engine = Engine()
-        self.collector = Collector(self.engine, self.world.driver, self.ipam, self.world.store, GRACE)
+        self.collector = Collector(self.engine, self.world.driver, IpamRouter(self.ipam, None), self.world.store, GRACE)
         self.collector.look(0)
 
     def forgets(self, **what: object) -> None:
         """Let the engine know no more of it than ``what``."""
         self.engine.knows = replace(ALL, **what)  # type: ignore[arg-type]
+
+    def addresses(self) -> set[str]:
+        """Return the addresses that somebody holds."""
+        return {str(item.record.address) for item in self.world.store.list(Lease)}
 
     def left(self) -> tuple[int, int, int]:
         """Return how many networks, endpoints and pools there are."""
@@ -102,6 +118,27 @@ def test_a_forgotten_pool_goes(scene: Scene) -> None:
     scene.collector.look(10 + 2 * GRACE)
 
     assert scene.left() == (1, 1, 0)
+
+
+def test_an_address_that_no_endpoint_has_goes(scene: Scene) -> None:
+    """The gateway's stays, and so does what is asked for anew meanwhile."""
+    scene.forgets(addresses=frozenset({"10.1.0.3"}))
+    address(scene.ipam, scene.pool)
+    scene.collector.look(10)
+    assert scene.addresses() == {"10.1.0.1", "10.1.0.2", "10.1.0.3"}
+    scene.collector.look(10 + GRACE)
+
+    assert scene.addresses() == {"10.1.0.1", "10.1.0.3"}
+    assert scene.collector.collected == {"address": 1}
+
+
+def test_addresses_of_a_network_of_many_hosts_stay(scene: Scene) -> None:
+    """Swarm asks the manager's pynet for those of other nodes, whose endpoints this engine does not list."""
+    scene.forgets(counted=frozenset(), addresses=frozenset())
+    scene.collector.look(10)
+    scene.collector.look(10 + GRACE)
+
+    assert scene.addresses() == {"10.1.0.1", "10.1.0.2"}
 
 
 def test_a_pool_of_any_subnet_of_its_size_is_known(scene: Scene) -> None:

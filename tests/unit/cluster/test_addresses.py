@@ -243,3 +243,18 @@ def test_what_nobody_waits_for_is_given_back(two: Two, shared: FakeClusterStore)
         item.record.key for item in two[0].local.list(PoolUse)
     ]
     assert len(shared.list(PoolUse)) == 1
+
+
+def test_what_the_engine_does_not_know_is_given_back(two: Two, shared: FakeClusterStore) -> None:
+    """By the collector, and only what stands as it saw it; the other host's stays."""
+    pools = [host.pool("10.1.0.0/29") for host in two]
+    lost, other = two[0].address(pools[0]), two[1].address(pools[1])
+    seen = two[0].local.list(ClusterLease)[0]
+    assert not two[0].addresses.forget(seen.record, seen.revision + 1)
+    assert two[0].addresses.forget(seen.record, seen.revision)
+    assert leases(shared) == {other: "id-b"}
+    assert two[1].address(pools[1], lost) == lost
+
+    use = two[0].local.list(PoolUse)[0]
+    assert two[0].addresses.forget(use.record, use.revision)
+    assert [item.record.host for item in shared.list(PoolUse)] == ["id-b"]
