@@ -2,11 +2,15 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
 from plugin.cluster.records import Peer
 from plugin.errors import Conflict
+from plugin.ipam.supernets import parse_supernets
+from plugin.model import Endpoint, Network
+from plugin.rebuild import rebuilder
 from plugin.store.memory import MemoryStore
 from tests.kernel import test_guard as frames
 from tests.kernel.capture import ARP, ETH_P_IP, GREETINGS, Capture
@@ -259,6 +263,22 @@ def test_a_restart_leaves_traffic_alone_and_finds_what_changed(three: list[Overl
     assert reach(one, "10.9.0.5")
     assert "10.9.0.3" not in " ".join(map(str, three[0].entries()))
     assert len(shared.list(Peer)) == 3
+
+
+def test_a_host_that_lost_its_store_reads_the_network_from_its_links(three: list[OverlayHost]) -> None:
+    """What the hosts agreed on stands in the tunnel's alias, and the endpoint in its link's."""
+    host = three[0]
+    run(three)
+    [network], [endpoint] = host.pynet.store.list(Network), host.pynet.store.list(Endpoint)
+    host.publish(BLUE, 2, "8080")
+    rebuild = rebuilder(host.pynet.kernel, host.pynet.nft, "pynet", parse_supernets("", "0123456789abcdef"))
+    first, second = host.do(lambda: rebuild([]))
+    assert isinstance(first, Network)
+    assert isinstance(second, Endpoint)
+
+    assert replace(first, options=network.record.options) == network.record
+    assert first.options["pynet.network"] == "blue"
+    assert replace(second, published=()) == endpoint.record
 
 
 def test_a_removed_network_leaves_nothing(make_hosts: MakeHosts, shared: MemoryStore) -> None:
