@@ -52,11 +52,16 @@ def _one_port(api: Api, rounds: int) -> list[Row]:
 
 
 def _at_once(host: Host, rounds: int) -> list[Row]:
-    times: dict[str, list[float]] = {driver: [] for driver in PAIR}
+    drivers = (*PAIR, "floor")
+    times: dict[str, list[float]] = {driver: [] for driver in drivers}
     for number in range(rounds):
-        for driver in PAIR if number % 2 else reversed(PAIR):
+        for driver in drivers if number % 2 else reversed(drivers):
             times[driver].append(ports.many_starts(partial(Api, host.socket), driver))
-    return [_compared(f"{ports.AT_ONCE} starts at once", "ms", times["bridge"], times["pynet"])]
+    what = f"{ports.AT_ONCE} starts at once"
+    return [
+        _compared(what, "ms", times["bridge"], times["pynet"]),
+        _compared(f"{what}, the floor in the place of bridge", "ms", times["floor"], times["pynet"]),
+    ]
 
 
 def _many_networks(api: Api) -> list[Row]:
