@@ -8,7 +8,7 @@ import http.client
 import json
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,8 @@ class Engine:
             identity = str(self.get("/info")["ID"])
             listed = {str(network["Id"]): network for network in self.get("/networks")}
             foreign = {network for network, told in listed.items() if _foreign_pools(told)}
-            endpoints, addresses = set[str](), set[str]()
+            endpoints: set[str] = set()
+            addresses = {address for network in foreign for address in _configured_addresses(listed[network])}
             for network in {*networks, *foreign} & set(listed):
                 if time.monotonic() > until:
                     return None
@@ -97,6 +98,13 @@ def _foreign_pools(network: dict[str, Any]) -> list[str]:
     # What the user typed stands there as it was typed.
     subnets = (entry.get("Subnet") for entry in ipam.get("Config") or ())
     return [str(ip_network(subnet, strict=False)) for subnet in subnets if subnet]
+
+
+def _configured_addresses(network: dict[str, Any]) -> Iterator[str]:
+    """Yield the gateways and auxiliary addresses of a network: no endpoint has them."""
+    for entry in (network.get("IPAM") or {}).get("Config") or ():
+        configured = [entry.get("Gateway"), *(entry.get("AuxiliaryAddresses") or {}).values()]
+        yield from (str(address).partition("/")[0] for address in configured if address)
 
 
 def here() -> str:

@@ -12,7 +12,19 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from netlink import request
-from netlink.dump import IFLA_GROUP, IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, INFO, dump
+from netlink.dump import (
+    IFLA_EXT_MASK,
+    IFLA_GROUP,
+    IFLA_IFNAME,
+    IFLA_INFO_KIND,
+    IFLA_LINKINFO,
+    IFLA_MASTER,
+    IFLA_MTU,
+    INFO,
+    RTEXT_FILTER_SKIP_STATS,
+    RTM_GETLINK,
+    dump,
+)
 from netlink.errors import Missing, kernel_error, kernel_errors
 from netlink.request import AF_BRIDGE, IFLA_INFO_DATA, IFLA_PROTINFO, NLA_F_NESTED, RTM_NEWLINK, RTM_SETLINK, mac_bytes
 from netlink.wire import NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, attribute, attributes, message, text, word
@@ -131,6 +143,18 @@ class Vxlan:
             if error and not (position < len(going) and isinstance(error, Missing)):
                 raise error
 
+    def source(self, link: str) -> Address | None:
+        """Return the address from which a VXLAN link sends; None without such a link.
+
+        Raises:
+            KernelError: the kernel does not list its links.
+        """
+        with kernel_errors(f"look at '{link}'"):
+            bodies = dump(
+                RTM_GETLINK, INFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
+            )
+        return next((found for body in bodies if (found := _source_of(body, link))), None)
+
     def entries(self, bridge: str, link: str) -> set[Entry]:
         """Return what stands in the tables: the link's, the bridge's static ones for it, its permanent neighbours."""
         action = f"list forwarding entries of '{link}'"
@@ -189,6 +213,15 @@ def _slot(entry: Entry) -> object:
     if isinstance(entry, Remote) and entry.mac != EVERYBODY:
         return Remote, entry.mac
     return entry
+
+
+def _source_of(body: bytes, link: str) -> Address | None:
+    found = dict(attributes(body[INFO.size :]))
+    if found.get(IFLA_IFNAME, b"").rstrip(b"\0") != link.encode():
+        return None
+    data = dict(attributes(dict(attributes(found.get(IFLA_LINKINFO, b""))).get(IFLA_INFO_DATA, b"")))
+    packed = data.get(IFLA_VXLAN_LOCAL) or data.get(IFLA_VXLAN_LOCAL6)
+    return ip_address(packed) if packed else None
 
 
 def _read_forwarding(bodies: Iterable[bytes], link: int) -> Iterator[Entry]:

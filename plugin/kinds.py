@@ -18,8 +18,8 @@ from plugin.ipam.sticky import NamedAddress
 from plugin.ipam.turn import PoolTurn
 from plugin.model import Endpoint, Lease, Network, Pool, Tombstone
 
-_OF_CLUSTERS = (HostIdentity, PoolUse, ClusterLease, Attempt, Queued)
+_OF_CLUSTERS = (HostIdentity, PoolUse, PoolGateway, ClusterLease, Attempt, Queued)
 _OF_ADDRESSES = (Pool, Lease, PoolTurn, NamedAddress)
 KINDS = (Network, Endpoint, Tombstone, *_OF_ADDRESSES, ChangedSetting, KnownEngine, *_OF_CLUSTERS)
 # Those that stand in a store that hosts share, and never in a host's own.
-SHARED_KINDS = (ClusterHost, KnownHost, PoolGateway, Question, Reply, ClusterNetwork, VniClaim, Member, Peer)
+SHARED_KINDS = (ClusterHost, KnownHost, Question, Reply, ClusterNetwork, VniClaim, Member, Peer)

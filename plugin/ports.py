@@ -83,6 +83,9 @@ class Tunnels(Protocol):
     def change(self, bridge: str, link: str, add: Collection[Entry], delete: Collection[Entry] = ()) -> None:
         """Add or replace entries and delete others, passing over those that are gone; ``Missing`` without the links."""
 
+    def source(self, link: str) -> Address | None:
+        """Return the address from which a VXLAN link sends; None without such a link."""
+
     def entries(self, bridge: str, link: str) -> set[Entry]:
         """Return what stands in the tables; ``Missing`` without the links."""
 

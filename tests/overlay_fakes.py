@@ -12,7 +12,7 @@ from plugin.cluster.peers import Peers
 from plugin.cluster.records import ClusterNetwork, Member, Peer, VniClaim
 from plugin.cluster.underlay import Underlay
 from plugin.errors import Failed
-from plugin.messages import CreateNetwork
+from plugin.messages import Address, CreateNetwork
 from plugin.modes.hostbridge import HostBridge
 from plugin.modes.overlay import OverlayMode, Shared
 from plugin.store.base import Change, Record, Remove, Store
@@ -31,6 +31,7 @@ class FakeTunnels:
         self.supported = True
         self.tables: dict[str, set[Entry]] = {}
         self._vnis: dict[str, int] = {}
+        self._sources: dict[str, Address] = {}
 
     def add_vxlan(self, link: VxlanLink) -> None:
         self._kernel.steps.take("add vxlan")
@@ -42,11 +43,15 @@ class FakeTunnels:
         self._kernel.add_bridge(link.name, "", link.mtu)
         self._vnis[link.name] = link.vni
         self.tables[link.name] = set()
+        self._sources[link.name] = link.local
 
     def change(self, bridge: str, link: str, add: Collection[Entry], delete: Collection[Entry] = ()) -> None:
         self._kernel.steps.take("change the tables")
         self._find(bridge, link)
         self.tables[link] = (self.tables[link] - set(delete)) | set(add)
+
+    def source(self, link: str) -> Address | None:
+        return self._sources.get(link) if self._kernel.link_exists(link) else None
 
     def entries(self, bridge: str, link: str) -> set[Entry]:
         self._find(bridge, link)

@@ -38,7 +38,7 @@ from plugin.messages import (
 from plugin.model import Pool
 from plugin.options import Option, network_name, read_options
 from plugin.ports import HostNetworks
-from plugin.store.base import ABSENT, Put, Remove, StoreConflict
+from plugin.store.base import ABSENT, Change, Put, Remove, StoreConflict
 from plugin.store.remote.patience import deadline, within
 from plugin.undo import Undo
 
@@ -99,11 +99,19 @@ class ClusterAddresses:
 
         with within(PATIENCE), self.repair.attempt(token, PoolUse):
             use = self._pools.use(wish, make_use, choose)
-            self._local.transact(Put(use), Remove(Attempt, token))
+            self._note(use, token)
         with Undo() as undo:
             undo.push(self.release_pool, ReleasePool(_engine_id(use)))
             commit()
         return PoolReply(pool_id=_engine_id(use), pool=use.subnet)
+
+    def _note(self, use: PoolUse, token: str) -> None:
+        """Write a use to this host's store too; what stands in the cluster's alone would be taken for real."""
+        try:
+            self._local.transact(Put(use), Remove(Attempt, token))
+        except PynetError:
+            self._outbox.take_back(use)
+            raise
 
     def release_pool(self, request: ReleasePool) -> None:
         """End a use of a pool; the last one takes the pool along. One that is not known has ended already."""
@@ -111,9 +119,12 @@ class ClusterAddresses:
         if use is None:
             return
         leases = [item.record for item in self._local.list(ClusterLease, f"{use.pool_id}#")]
+        gone: list[Change] = [Remove(PoolUse, use.key)]
         if len(self._local.list(PoolUse, f"{use.pool_id}@")) > 1:
             leases = []  # another network of this host may hold them
-        gone = [Remove(PoolUse, use.key), *(Remove(ClusterLease, lease.key) for lease in leases)]
+        else:
+            gone.append(Remove(PoolGateway, use.pool_id))
+        gone += [Remove(ClusterLease, lease.key) for lease in leases]
         if self._outbox.take_back(*leases, use, also=gone):
             with suppress(PynetError), within(PATIENCE):  # otherwise a later repair, of this host or another
                 self._pools.drop_unused(use.pool_id)
@@ -156,6 +167,7 @@ class ClusterAddresses:
         with within(PATIENCE):
             if purpose == "gateway":
                 address = self._gateway(use, lease, request.address)
+                self._local.transact(Put(PoolGateway(use.pool_id, address)))  # for when the others forget this host
             else:
                 with self.repair.attempt(lease.token, ClusterLease):
                     lease_it = self._lease_any if request.address is None else self._lease_one

@@ -80,13 +80,23 @@ class Echo:
             self._store.transact(Put(Reply(event.record.token, self._host)))
 
 
+def _ring(store: Store, token: str) -> None:
+    try:
+        store.transact(Put(Reply(token, "")))
+    except PynetError:
+        store.close()
+
+
 def watch_lags(store: Store, hosts: Collection[str], patience: float = PATIENCE) -> Mapping[str, float]:
-    """Return the seconds that each of ``hosts`` takes to hear and to answer; those that do not answer are left out."""
+    """Return the seconds that each of ``hosts`` takes to hear and to answer; those that do not answer are left out.
+
+    A store that goes away meanwhile is closed, because the watch would wait for it.
+    """
     token, lags = secrets.token_hex(6), dict[str, float]()
     with store.watch(Reply) as events:
         begin = time.monotonic()
         store.transact(Put(Question(token)))
-        alarm = threading.Timer(patience, lambda: store.transact(Put(Reply(token, ""))))
+        alarm = threading.Timer(patience, _ring, [store, token])
         alarm.start()
         try:
             for event in events:

@@ -34,6 +34,7 @@ class Membership:
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._beats = 0
+        self._hurry = True  # whether the next attempt comes soon
         self.available = False
         outbox.on_left = self._wake.set
 
@@ -54,11 +55,13 @@ class Membership:
         """Renew, carry out what waits, and repair if the cluster store was away or enough time has passed."""
         was_available = self.available
         try:
+            # A host that was paused for longer than its lease was dead in the eyes of the others, and may be forgotten.
+            was_alive = was_available and self._store.get(ClusterHost, self._me.id) is not None
             self._store.announce(self._me, LEASE)
-            if not was_available:
+            if not was_alive:
                 self._store.transact(Put(KnownHost(self._me.id, self._me.name, self._me.address)))
             self._outbox.flush()
-            if not was_available or self._beats % AUDIT == 0:
+            if not was_alive or self._beats % AUDIT == 0:
                 self._repair()
         except PynetError as error:
             self.available = False
@@ -66,14 +69,13 @@ class Membership:
                 log.warning("cluster store away, joins of shared networks fail meanwhile", error=str(error))
         else:
             self.available = True
-            if not was_available:
+            if not was_alive:
                 log.info("cluster store reached", host=self._me.id, address=str(self._me.address))
         self._beats += 1
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            hurry = not self.available or self._outbox.pending
-            self._wake.wait(RETRY if hurry else BEAT)
+            self._wake.wait(RETRY if self._hurry else BEAT)
             if self._wake.is_set():
                 self._wake.clear()
                 self._stopped.wait(RETRY)
@@ -83,8 +85,9 @@ class Membership:
     def _try(self) -> None:
         try:
             self.beat()
+            self._hurry = not self.available or bool(self._outbox.pending)
         except Exception:
-            self.available = False
+            self.available, self._hurry = False, True
             log.exception("lease not renewed")
 
 

@@ -7,12 +7,12 @@ import structlog
 
 from plugin.cluster.agreement import PATIENCE, Removals
 from plugin.cluster.peers import Peers
-from plugin.cluster.records import Member, Peer
+from plugin.cluster.records import ClusterNetwork, Member, Peer, VniClaim
 from plugin.errors import Conflict, PynetError
 from plugin.locks import Locks
 from plugin.messages import Address
-from plugin.model import Endpoint, Network, Overlay
-from plugin.store.base import Put, Remove, Store
+from plugin.model import Endpoint, Network, NetworkSubnet, Overlay
+from plugin.store.base import ABSENT, Put, Remove, Store, StoreConflict
 from plugin.store.remote.patience import within
 
 log = structlog.get_logger()
@@ -94,11 +94,30 @@ class OwnRecords:
             if found.get(member.key) == member:
                 continue
             with self._locks.hold(f"network {member.network_id}"):
-                if self._local.get(Network, member.network_id):
+                known = self._local.get(Network, member.network_id)
+                if known is not None:
                     log.info("place in a network written anew", network=member.network)
                     self._cluster.store.transact(Put(member))
-        if not self._tidied:
-            self._remove(found[key] for key in set(found) - set(wanted))
+                    self._agree_again(known.record)
+        for key in set(found) - set(wanted) if not self._tidied else ():
+            with self._locks.hold(f"network {found[key].network_id}"):
+                if self._local.get(Network, found[key].network_id) is None:  # it may just have been made
+                    self._remove([found[key]])
+
+    def _agree_again(self, network: Network) -> None:
+        """Write what the hosts agreed on if nobody knows it any more: the only member may have been forgotten."""
+        if network.overlay is None:
+            return
+        mine = agreed_network(network, network.overlay)
+        known = self._cluster.store.get(ClusterNetwork, mine.name)
+        if known is None:
+            claim = VniClaim(mine.vni, mine.name)
+            try:
+                self._cluster.store.transact(Put(mine, ABSENT), Put(claim, ABSENT))
+            except StoreConflict:
+                log.error("VNI is another network's by now", network=mine.name, vni=mine.vni)  # noqa: TRY400 - foreseen
+        elif known.record != mine:
+            log.error("network is another one by now", network=mine.name, mine=str(mine), theirs=str(known.record))
 
     def _mend_peers(self, networks: list[Network]) -> None:
         wanted = {peer.key: (network, peer) for network in networks for peer in self._endpoints(network)}
@@ -128,11 +147,17 @@ class OwnRecords:
 
     def _endpoints(self, network: Network) -> Iterator[Peer]:
         for item in self._local.list(Endpoint, f"{network.id}/"):
-            if network.overlay:
+            if network.overlay and item.record.mac:  # of one that was rebuilt it may not be known
                 yield self._peer(network.overlay, item.record)
 
     def _peer(self, overlay: Overlay, endpoint: Endpoint) -> Peer:
         return Peer(overlay.network, endpoint.id, self._cluster.host, endpoint.mac, endpoint.ipv4, endpoint.ipv6)
+
+
+def agreed_network(network: Network, overlay: Overlay) -> ClusterNetwork:
+    """Return the record of what the hosts agreed on, from what this host knows of it."""
+    subnets = tuple(NetworkSubnet(subnet.pool, subnet.gateway) for subnet in network.subnets)
+    return ClusterNetwork(overlay.network, overlay.vni, overlay.port, overlay.mtu, network.internal, subnets)
 
 
 def _taken(peer: Peer, other: Peer) -> str:

@@ -17,7 +17,7 @@ from plugin.model import Pool
 from plugin.store.base import ABSENT, Change, Put, Remove, Store, StoreConflict, Versioned
 
 ATTEMPTS = 16  # each failed one means that another host was faster
-CHUNK = 50  # changes in one transaction; etcd takes 128
+CHUNK = 30  # removals in one transaction: each is two operations, etcd takes 128 and Consul 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,10 @@ class SharedPools:
             use = make_use(subnet)
             changes: list[Change] = [Put(use, ABSENT)]
             if known is None:
-                self._remove_all(self._leases(use.pool_id))  # of a pool that went while a lease was under way
+                leftovers = self._leases(use.pool_id)  # of a pool that went while a lease was under way
+                if self._read(wish.version)[1] != revision:
+                    continue  # another host made the pool meanwhile, and they are its own
+                self._remove_all(leftovers)
                 changes += [Put(Pool(use.pool_id, subnet), ABSENT), Remove(PoolGateway, use.pool_id)]
             if self._write(PoolTurn(wish.version, turn.number + 1, last), revision, changes):
                 return use

@@ -1,5 +1,6 @@
 """Brings what a host holds in line between its own store and the cluster's: at start, and after either was away."""
 
+import secrets
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from plugin.cluster.host_records import Attempt, ClusterLease, PoolUse
+from plugin.cluster.host_records import Attempt, ClusterLease, PoolGateway, PoolUse
 from plugin.cluster.outbox import Outbox
 from plugin.cluster.pools import SharedPools, Wish, network_of
 from plugin.errors import Conflict
@@ -72,9 +73,8 @@ class Repair:
         self._pools.drop_unused()
 
     def _finish_attempts(self) -> None:
-        left = [item.record for item in self._local.list(Attempt)]
-        with self._guard:
-            left = [attempt for attempt in left if attempt.token not in self._tokens]
+        with self._guard:  # while listing too: whoever is done removes the attempt first, and the token then
+            left = [item.record for item in self._local.list(Attempt) if item.record.token not in self._tokens]
         kinds: tuple[type[PoolUse] | type[ClusterLease], ...] = (PoolUse, ClusterLease)
         for kind in kinds:
             tokens = {attempt.token for attempt in left if attempt.record_kind == kind.kind}
@@ -97,6 +97,11 @@ class Repair:
             log.error("pool is another one by now", error=str(error))  # noqa: TRY400 - foreseen
             return
         log.warning("pool claimed again", pool=use.pool_id)
+        gateway = self._local.get(PoolGateway, use.pool_id)
+        if gateway is not None:
+            lease = ClusterLease(use.pool_id, gateway.record.address, "", secrets.token_hex(4), "gateway")
+            with suppress(StoreConflict):  # another host has chosen one since
+                self._shared.transact(Put(gateway.record, ABSENT), Put(lease, ABSENT))
         if not self._holds(use):
             self._outbox.take_back(use)
 
@@ -134,8 +139,8 @@ class Repair:
         theirs = [record for record in self._shared_records(kind) if record.host == self._host]
         with self._guard:
             passing = self._tokens | {item.record.token for item in self._local.list(Attempt)}
-        leaving = {queued.record_key for queued in self._outbox.pending}
         mine = {item.record.key for item in self._local.list(kind)}
+        leaving = {queued.record_key for queued in self._outbox.pending}
         for record in theirs:
             if record.key in mine or record.key in leaving or record.token in passing:
                 continue

@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+import structlog
+
 from netlink.errors import Exists, Missing, NotSupported
 from netlink.vxlan import VxlanLink
 from plugin.cluster.agreement import Agreement
@@ -34,6 +36,8 @@ from plugin.options import Values
 from plugin.ports import Kernel, Tunnels
 from plugin.reconcile.state import Desired, WantedLink
 from plugin.undo import Undo
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,17 @@ class OverlayMode:
         return network
 
     def resume(self, network: Network) -> None:
-        """Go on with a network whose links stand, after a start; raises ``KernelError``."""
-        self._peers.attach(_overlay(network).network, network.id, self._link(network))
+        """Go on with a network whose links stand, after a start; raises ``KernelError``.
+
+        A host that is reached at another address than before sends from there too.
+        """
+        link = self._link(network)
+        if self._tunnels.source(link.name) in {None, link.local}:
+            self._peers.attach(_overlay(network).network, network.id, link)
+            return
+        log.info("tunnel made anew for another address", network=network.id[:12], address=str(link.local))
+        with Undo() as undo:
+            self._make_tunnel(network, undo)
 
     def delete_network(self, network: Network) -> list[str]:
         """Take the tunnel down at once, because its VNI may be wanted again; the bridge goes after the reply."""

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
@@ -106,6 +107,10 @@ class OverlayHost:
     def create(self, request: CreateNetwork) -> None:
         """Create a network."""
         self.do(lambda: self.pynet.driver.create_network(request))
+
+    def move(self, address: str) -> None:
+        """Be reached by the others at ``address`` from the next start on."""
+        self._cluster = replace(self._cluster, address=ip_address(address))
 
     def crash(self) -> None:
         """End pynet; whatever it made stays."""

@@ -265,6 +265,18 @@ def test_a_restart_leaves_traffic_alone_and_finds_what_changed(three: list[Overl
     assert len(shared.list(Peer)) == 3
 
 
+def test_a_host_that_moved_sends_from_its_new_address(three: list[OverlayHost]) -> None:
+    """The underlay's address is another one after the restart; the tunnel is made anew for it, and all talk on."""
+    one, _, _ = run(three)
+    three[0].crash()
+    three[0].sh("ip addr del 192.0.2.1/24 dev ul0; ip addr add 192.0.2.101/24 dev ul0")
+    three[0].move("192.0.2.101")
+    three[0].restart()
+
+    assert "local 192.0.2.101" in three[0].sh(f"ip -d link show pnv{BLUE[:12]}")
+    assert reach(one, "10.9.0.3", "10.9.0.4", "fd00:9::3")
+
+
 def test_a_host_that_lost_its_store_reads_the_network_from_its_links(three: list[OverlayHost]) -> None:
     """What the hosts agreed on stands in the tunnel's alias, and the endpoint in its link's."""
     host = three[0]

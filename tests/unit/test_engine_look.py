@@ -5,7 +5,8 @@ from typing import Any
 
 from cli.engine import Engine
 
-HERE = {"Id": "a", "Scope": "local", "IPAM": {"Driver": "pynet", "Config": [{"Subnet": "10.1.0.0/24"}]}}
+CONFIG = {"Subnet": "10.1.0.0/24", "Gateway": "10.1.0.1", "AuxiliaryAddresses": {"router": "10.1.0.9"}}
+HERE = {"Id": "a", "Scope": "local", "IPAM": {"Driver": "pynet", "Config": [CONFIG]}}
 SWARM = {"Id": "b", "Scope": "swarm", "IPAM": {"Driver": "pynet", "Config": [{"Subnet": "10.2.0.0/24"}]}}
 OWN = {"Id": "c", "Scope": "local", "IPAM": {"Driver": "default", "Config": [{"Subnet": "10.3.0.0/24"}]}}
 BOX = {"EndpointID": "e1", "IPv4Address": "10.1.0.2/24", "IPv6Address": "fd00::2/64"}
@@ -23,7 +24,10 @@ class Scripted(Engine):
 
 
 def test_a_look_tells_what_is_in_use() -> None:
-    """Endpoints of the networks that were asked for; addresses of all whose address manager is not the engine's."""
+    """Endpoints of the networks that were asked for; addresses of all whose address manager is not the engine's.
+
+    Those that the user keeps for machines outside (``--aux-address``) are in use too, as are gateways.
+    """
     answers = {"/info": {"ID": "me"}, "/networks": [HERE, SWARM, OWN], "/networks/a": {"Containers": {"x": BOX}}}
     look = Scripted({**answers, "/networks/b": {"Containers": None}}).look([])
     asked = Scripted({**answers, "/networks/b": {}, "/networks/c": {"Containers": {"y": {"EndpointID": "e2"}}}}).look(
@@ -32,7 +36,7 @@ def test_a_look_tells_what_is_in_use() -> None:
 
     assert look is not None
     assert asked is not None
-    assert {"10.1.0.2", "fd00::2"} <= look.addresses
+    assert {"10.1.0.1", "10.1.0.2", "10.1.0.9", "fd00::2"} <= look.addresses
     assert sorted(look.pools) == ["10.1.0.0/24", "10.2.0.0/24"]
     assert sorted(look.counted) == ["10.1.0.0/24"]
     assert [sorted(found.endpoints) for found in (look, asked)] == [[], ["e2"]]

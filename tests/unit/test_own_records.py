@@ -2,7 +2,7 @@
 
 import pytest
 
-from plugin.cluster.records import Member, Peer
+from plugin.cluster.records import ClusterNetwork, Member, Peer, VniClaim
 from plugin.errors import Conflict
 from plugin.messages import CreateEndpoint, Interface
 from plugin.model import Overlay
@@ -51,6 +51,16 @@ def test_a_host_that_was_forgotten_comes_back(world: OverlayWorld) -> None:
     world.hear()
 
     assert [item.record for kind in KINDS for item in world.real.list(kind)] == before
+
+
+def test_the_only_member_that_was_forgotten_agrees_with_itself_again(world: OverlayWorld) -> None:
+    """With it the network went and its VNI: the next host would have chosen another one."""
+    kinds: tuple[type[ClusterNetwork | VniClaim | Member], ...] = (ClusterNetwork, VniClaim, Member)
+    before = [item.record for kind in kinds for item in world.real.list(kind)]
+    world.real.transact(*(Remove(type(record), record.key) for record in before))
+    world.hear()
+
+    assert [item.record for kind in kinds for item in world.real.list(kind)] == before
 
 
 def test_what_a_killed_run_left_is_removed(world: OverlayWorld, other: OverlayWorld) -> None:

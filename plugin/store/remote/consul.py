@@ -208,7 +208,8 @@ class _Follower:
                     response = send(connection, self._store.question(self._kind, self._index))
                     text = response.read().decode()
                     self._hear(watch, Answer(response.status, text, dict(response.getheaders())))
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, Failed) as error:
+            # A server that has lost its cluster answers too, with an error: another one may know more.
             self._endpoint = (self._endpoint + 1) % len(http.address.endpoints)
             raise StoreAway(f"watch store '{http.address}': {error}") from error
         finally:

@@ -63,7 +63,8 @@ class _Follower:
         watch.on_end(lambda: shut(connection))
         try:
             return self._read(watch, connection)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, http.client.HTTPException, ValueError, Failed) as error:
+            # A server that has lost its cluster answers too, with an error: another one may know more.
             self._endpoint = (self._endpoint + 1) % len(self._client.http.address.endpoints)
             raise StoreAway(f"watch store '{self._client.http.address}': {error}") from error
         finally:

@@ -8,7 +8,7 @@ import pytest
 from plugin.attempt import Overdue, Workers
 from plugin.cluster.host_records import ClusterLease, PoolUse
 from plugin.errors import Conflict, Exhausted, InvalidRequest, NotFound
-from plugin.messages import RequestPool
+from plugin.messages import RequestPool, Subnet
 from plugin.model import Pool
 from plugin.store.base import StoreAway
 from tests.unit.cluster.parts import ClusterMember, FakeClusterStore, leases
@@ -33,6 +33,24 @@ def test_hosts_get_the_same_pool(two: Two, shared: FakeClusterStore) -> None:
     assert one.rpartition("/")[0] == other.rpartition("/")[0] == "pynet-cluster/blue/10.200.0.0/24"
     assert one != other
     assert [item.record.id for item in shared.list(Pool)] == ["blue/10.200.0.0/24"]
+
+
+def test_who_makes_a_pool_late_takes_nothing_from_who_was_first(shared: FakeClusterStore) -> None:
+    """A host looks for a free pool, and before it has written one another host has made it and leased addresses."""
+    quick, late = ClusterMember(shared, "a"), ClusterMember(shared, "b")
+    looks, held = iter(range(9)), list[str]()
+
+    def in_use() -> list[Subnet]:
+        if next(looks) == 1:  # the second time: the pools have been read, and the choice is made
+            pool = quick.pool()
+            held.extend((quick.address(pool, gateway=True), quick.address(pool)))
+        return []
+
+    late.networks.in_use = in_use  # type: ignore[method-assign]
+    pool = late.pool()
+
+    assert set(held) == set(leases(shared))
+    assert late.address(pool, gateway=True) == held[0]
 
 
 def test_networks_with_other_names_are_others(two: Two) -> None:

@@ -9,13 +9,14 @@ import pytest
 
 from plugin.api import IpamDriver
 from plugin.cluster.echo import Echo, Question, Reply, watch_lags
-from plugin.cluster.host_records import HostIdentity
+from plugin.cluster.forget import forget_host
+from plugin.cluster.host_records import HostIdentity, KnownHost
 from plugin.cluster.identity import advertised_address, host_identity
 from plugin.cluster.membership import host_states
 from plugin.cluster.router import IpamRouter
-from plugin.errors import Failed, InvalidRequest, NotFound, Unsupported
+from plugin.errors import Failed, InvalidRequest, NotFound, PynetError, Unsupported
 from plugin.messages import ReleaseAddress, ReleasePool, RequestAddress, RequestPool
-from plugin.store.base import Put, Remove
+from plugin.store.base import Change, Put, Remove
 from plugin.store.memory import MemoryStore
 from plugin.store.remote.address import StoreAddress
 from tests.engine.lab.process import wait_until
@@ -53,6 +54,22 @@ def test_a_store_that_is_away_is_noticed_and_its_return_repaired() -> None:
     for _ in range(3):
         host.membership.beat()
     assert (host.membership.available, len(repaired)) == (True, 1)
+
+
+def test_a_host_that_was_paused_for_too_long_repairs() -> None:
+    """The store answered it all the time, but its record had vanished: it may have been forgotten."""
+    shared, repaired = FakeClusterStore(), []
+    host = ClusterMember(shared)
+    host.membership.beat()
+    host.membership._repair = lambda: repaired.append(1)
+    shared.expire("id-a")
+    forget_host(shared, "a")
+    for _ in range(3):
+        host.membership.beat()
+
+    assert repaired == [1]
+    assert [state.alive for state in host_states(shared)] == [True]
+    assert shared.list(KnownHost)
 
 
 def test_a_thread_carries_out_what_was_left() -> None:
@@ -129,6 +146,18 @@ def test_every_host_answers_a_question() -> None:
     for echo in echoes:
         echo.stop()
     shared.close()
+
+
+def test_a_question_whose_store_goes_away_ends() -> None:
+    """The watch would wait for the store for ever."""
+
+    class Leaving(FakeClusterStore):
+        def transact(self, *changes: Change) -> None:
+            super().transact(*changes)
+            self.away = True
+
+    with pytest.raises(PynetError):
+        watch_lags(Leaving(), {"a"}, patience=0.1)
 
 
 def test_questions_leave_nothing() -> None:
