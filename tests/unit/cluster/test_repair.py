@@ -181,17 +181,17 @@ def test_a_forgotten_host_claims_what_is_still_free(shared: FakeClusterStore) ->
 
 def test_a_forgotten_host_claims_the_gateway_again(shared: FakeClusterStore) -> None:
     """The pool went with it, and its bridge still has that address: no container may get it."""
-    host = ClusterMember(shared)
+    host, other = ClusterMember(shared, "a"), ClusterMember(shared, "b")
     pool = host.pool("10.1.0.0/29")
     host.address(pool, "10.1.0.6", gateway=True)
     host.membership.beat()
     shared.expire("id-a")
     forget_host(shared, "a")
+    other.addresses.repair()
     host.start()
     host.membership.beat()
 
     assert {host.address(pool) for _ in range(5)} == {f"10.1.0.{number}" for number in range(1, 6)}
-    other = ClusterMember(shared, "b")
     assert other.address(other.pool(), gateway=True) == "10.1.0.6"
 
 
