@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 M_ARENA_MAX = -8  # malloc.h
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 GIVEN_UP = 20.0  # seconds
+ANSWERED = 22  # seconds in which every call that was begun has its answer
 
 
 def run(dress: "Dress | None" = None) -> None:
@@ -157,7 +158,7 @@ def server_settings(descriptors: Sequence[int], threads: int) -> dict[str, Any]:
         "worker_connections": CONNECTIONS,
         "threads": threads,
         "keepalive": 0,  # an idle connection that is closed as a request arrives loses the request's body
-        "graceful_timeout": 5,
+        "graceful_timeout": ANSWERED,
         "control_socket_disable": True,
         "limit_request_field_size": LARGEST_HEAD,
         "limit_request_fields": MOST_FIELDS,

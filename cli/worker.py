@@ -157,7 +157,9 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
                 self._drop(incoming)
 
     def _make_room(self) -> None:
-        while self._incoming and (self.nr_conns >= self.worker_connections or self._buffered > BUFFERED):
+        """Drop connections that send nothing; where those that are served fill the room, others wait in the queue."""
+        most = self.worker_connections // 2
+        while self._buffered > BUFFERED or (self.nr_conns >= self.worker_connections and len(self._incoming) > most):
             oldest = next(iter(self._incoming.values()))
             self.log.warning("connection closed to make room: no whole request came on it")
             self._drop(oldest)

@@ -142,6 +142,7 @@ class Collector:
         self._run = 0
         self._missing: dict[str, float] = {}  # since when, by the monotonic clock
         self._warned = False
+        self._silent = False  # whether the engine did not answer the last time
         self.collected: Counter[str] = Counter()
 
     def start(self) -> None:
@@ -155,6 +156,7 @@ class Collector:
         if seen is None or seen.run != self._run:
             self._missing.clear()
             self._run = seen.run if seen else 0
+        self._say_once(seen)
         if seen is None or not self._is_ours(seen, here.networks):
             return
         missing = self._unknown_to(seen, here)
@@ -162,6 +164,11 @@ class Collector:
         for name, removal in missing.items():
             if now - self._missing[name] >= self._grace:
                 self._collect(name, removal, self._missing[name])
+
+    def _say_once(self, seen: Look | None) -> None:
+        if seen is None and not self._silent:
+            log.warning("engine does not answer, so nothing is collected meanwhile")
+        self._silent = seen is None
 
     def _watch(self) -> None:
         pause = threading.Event()

@@ -58,7 +58,7 @@ BRIDGE_NAME = Option(
     BRIDGE + "name",
     link_name,
     "",
-    "a name of up to 15 bytes without spaces, / : or quotes",
+    "a name of up to 15 bytes without spaces, quotes or any of / : * \\",
     "name of the bridge, by default `pn-` and 12 digits of the id; one that exists is used and never deleted",
 )
 MASQUERADE = Option(

@@ -122,8 +122,11 @@ def address_of(version: int) -> Callable[[str], Address | None]:
 
 
 def link_name(text: str) -> str:
-    """Read the name of a link as the kernel takes it (dev_valid_name, net/core/dev.c); the empty text is none."""
-    if len(text.encode()) > LONGEST_NAME or text in {".", ".."} or any(c.isspace() or c in '/:"' for c in text):
+    """Read the name of a link as the kernel takes it (dev_valid_name, net/core/dev.c); the empty text is none.
+
+    Neither one with what means something else to nft: a star is all names that begin so.
+    """
+    if len(text.encode()) > LONGEST_NAME or text in {".", ".."} or any(c.isspace() or c in '/:"*\\' for c in text):
         raise ValueError(text)
     return text
 

@@ -50,9 +50,10 @@ class Watcher:
     def look(self, heard: frozenset[str]) -> None:
         """Bring in line what was ``heard`` of, and the rules."""
         try:
-            if LINKS in heard:
+            whole = OWN in heard or time.monotonic() >= self._whole_at
+            if LINKS in heard or whole:  # a look that failed is not heard of again
                 self._firewall.set_docker_bridges(docker_bridges(self._kernel.links()))
-            if OWN in heard or time.monotonic() >= self._whole_at:
+            if whole:
                 self._whole_at = time.monotonic() + WHOLE
                 self._reconciler.reconcile()
             else:

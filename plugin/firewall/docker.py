@@ -16,7 +16,6 @@ from typing import Any
 from netlink.dump import Link
 
 OURS = "pn-*"  # every bridge that pynet names by itself
-COMMENT = "pynet"  # tells the rules for bridges that the user named
 _DOCKER_BRIDGE = re.compile(r"docker0|docker_gwbridge|br-[0-9a-f]{12}")
 _DOCKER_PORT = re.compile(r"veth[0-9a-f]{7}")
 
@@ -60,31 +59,34 @@ def is_docker_name(name: str) -> bool:
     return _DOCKER_BRIDGE.fullmatch(name) is not None
 
 
-def accepts_to_add(chain: Chain, listed: Sequence[dict[str, Any]], names: Sequence[str] = ()) -> str:
-    """Return the nft text that adds the accepts missing from ``chain``, or "" when none is."""
+def accepts_to_add(chain: Chain, listed: Sequence[dict[str, Any]], owner: str, names: Sequence[str] = ()) -> str:
+    """Return the nft text that adds the accepts of ``owner`` missing from ``chain``, or "" when none is.
+
+    The comment says whose a rule is: two pynets may run side by side, and each looks after its own.
+    """
     rules = [item["rule"] for item in listed if "rule" in item]
     wanted = [(side, name) for name in (OURS, *names) for side in chain.sides]
-    missing = [key for key in wanted if not any(_is_accept(rule, *key) for rule in rules)]
+    missing = [key for key in wanted if not any(_is_accept(rule, owner, *key) for rule in rules)]
     behind = next((rule["handle"] for rule in rules if _jumps_to(rule, "DOCKER-USER")), None)
     where = f"add rule {chain} position {behind}" if behind else f"insert rule {chain}"
-    return "".join(f'{where} {side} "{name}" counter accept comment "{COMMENT}"\n' for side, name in missing)
+    return "".join(f'{where} {side} "{name}" counter accept comment "{owner}"\n' for side, name in missing)
 
 
-def accepts_to_delete(chain: Chain, listed: Sequence[dict[str, Any]], keep: Sequence[str] = ()) -> str:
-    """Return the nft text that deletes pynet's accepts but those for the links ``keep``, or "" when there is none."""
+def accepts_to_delete(chain: Chain, listed: Sequence[dict[str, Any]], owner: str, keep: Sequence[str] = ()) -> str:
+    """Return the nft text that deletes the accepts of ``owner`` but those for the links ``keep``, or ""."""
     rules = [item["rule"] for item in listed if "rule" in item]
-    stale = [rule for rule in rules if rule.get("comment") == COMMENT and not _is_for(chain, rule, keep)]
+    stale = [rule for rule in rules if rule.get("comment") == owner and not _is_for(chain, rule, owner, keep)]
     return "".join(f"delete rule {chain} handle {rule['handle']}\n" for rule in stale)
 
 
-def _is_for(chain: Chain, rule: dict[str, Any], names: Sequence[str]) -> bool:
-    return any(_is_accept(rule, side, name) for side in chain.sides for name in names)
+def _is_for(chain: Chain, rule: dict[str, Any], owner: str, names: Sequence[str]) -> bool:
+    return any(_is_accept(rule, owner, side, name) for side in chain.sides for name in names)
 
 
-def _is_accept(rule: dict[str, Any], side: str, name: str) -> bool:
+def _is_accept(rule: dict[str, Any], owner: str, side: str, name: str) -> bool:
     expressions = rule.get("expr", [])
     match = {"match": {"op": "==", "left": {"meta": {"key": side}}, "right": name}}
-    return match in expressions and {"accept": None} in expressions
+    return rule.get("comment") == owner and match in expressions and {"accept": None} in expressions
 
 
 def _jumps_to(rule: dict[str, Any], chain: str) -> bool:

@@ -137,6 +137,8 @@ def port_elements(network: Network, published: Sequence[Published]) -> Elements:
                 found[f"ports{version}"].append(f"{text(port.host)} . {where}")
             if options[TRUSTED]:
                 found[f"near{version}"].append(own)
+        if port.host is not None and port.host.version == 6 and (version == 4 or port.host.is_unspecified):
+            found["relayed"].append(f"{protocol} . {port.host_port}")
     return {name: list(dict.fromkeys(values)) for name, values in found.items()}
 
 

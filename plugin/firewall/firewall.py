@@ -209,14 +209,14 @@ class Firewall:
     def _accepts_text(self, chain: docker.Chain) -> str:
         """Return what makes the accepts in ``chain`` right; raises ``Missing`` when there is no such chain."""
         listed, names = self._nft.list(f"chain {chain}"), self._names()
-        text = docker.accepts_to_add(chain, listed, names)
-        return text + docker.accepts_to_delete(chain, listed, (docker.OURS, *names))
+        text = docker.accepts_to_add(chain, listed, self._table, names)
+        return text + docker.accepts_to_delete(chain, listed, self._table, (docker.OURS, *names))
 
     def _withdraw_accepts(self) -> None:
         self._accepted = False
         for chain in docker.CHAINS:
             with suppress(Missing):
-                text = docker.accepts_to_delete(chain, self._nft.list(f"chain {chain}"))
+                text = docker.accepts_to_delete(chain, self._nft.list(f"chain {chain}"), self._table)
                 if text:
                     self._nft.apply(text)
 

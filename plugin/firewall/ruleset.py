@@ -11,12 +11,14 @@ reach whom and translates addresses; the one of family bridge sees frames betwee
       from or to an internal network                         drop
       into a network: see the chain "into"
       out to one of Docker's bridges, unless it published    drop
+    input          from an internal network to a port that a process relays into another network: drop
     into           published ports, and what the gateway mode opens, accept; all else drop
     postrouting    to a published port from the container's own network, or from the host's 127.0.0.0/8: masquerade
                    out of a network: the user's source address, or masquerade; nothing towards another network
   bridge
     closed         without icc, to another MAC than the bridge's: drop, before br_netfilter translates and changes it
     forward        without icc, broadcast between two ports: drop
+    (meta protocol is that of what a VLAN tag wraps, as the kernel takes the outer tag off before; ether type is not)
     guard          a frame whose MAC or addresses do not belong to the port that it comes from: drop
     tunnel         from other hosts, with the MAC or an address of the gateway or of a container of this host: drop
     input          from other hosts to the host itself, whose gateway every host has under the same address: drop
@@ -52,6 +54,7 @@ INET_SETS = (
     SetType("inet", "ports6", (*_V6, *_PORT), (*_V6, "inet_service")),
     SetType("inet", "anywhere4", _PORT, (*_V4, "inet_service")),
     SetType("inet", "anywhere6", _PORT, (*_V6, "inet_service")),
+    SetType("inet", "relayed", _PORT),
 )
 BRIDGE_SETS = (
     SetType("bridge", "closed", ("ifname",)),
@@ -100,6 +103,10 @@ INET_RULES = """\
     oifname @links goto into
     iifname @links oifname @docker ct status & dnat != dnat drop
   }
+  chain input {
+    type filter hook input priority filter - 1; policy accept;
+    iifname @internal meta l4proto . th dport @relayed drop
+  }
   chain into {
     ct status & dnat == dnat accept
     oifname . meta nfproto @unprotected accept
@@ -146,7 +153,8 @@ BRIDGE_RULES = """\
   }
   chain guard {
     iifname . ether saddr != @macs drop
-    meta protocol vmap { ip : goto guard4, arp : goto arp4, ip6 : goto guard6, 8021q : drop, 8021ad : drop }
+    ether type { 8021q, 8021ad } drop
+    meta protocol vmap { ip : goto guard4, arp : goto arp4, ip6 : goto guard6 }
   }
   chain guard4 {
     udp sport 67 udp dport 68 drop
@@ -170,7 +178,7 @@ BRIDGE_RULES = """\
   }
   chain tunnel {
     iifname . ether saddr @ours drop
-    meta protocol { 8021q, 8021ad } drop
+    ether type { 8021q, 8021ad } drop
     iifname . ip saddr @ours4 drop
     iifname . arp saddr ip @ours4 drop
     iifname . ip6 saddr @ours6 drop

@@ -17,7 +17,7 @@ from typing import cast
 
 from netlink.errors import Exists, Missing
 from netlink.kernel import VethPair
-from plugin.errors import InvalidRequest
+from plugin.errors import Conflict, InvalidRequest
 from plugin.firewall.docker import is_docker_name
 from plugin.firewall.elements import endpoint_elements, link_local, network_elements
 from plugin.firewall.firewall import Firewall
@@ -28,6 +28,7 @@ from plugin.network_options import (
     BRIDGE_NAME,
     GATEWAY_MODE_IPV4,
     GATEWAY_MODE_IPV6,
+    ICC,
     INHIBIT_IPV4,
     ISOLATED,
     LINK_PREFIX,
@@ -37,6 +38,7 @@ from plugin.network_options import (
 )
 from plugin.options import Values, read_options
 from plugin.ports import Kernel
+from plugin.reconcile.owner import Owner
 from plugin.reconcile.state import Desired, WantedLink
 from plugin.undo import Undo
 
@@ -155,7 +157,7 @@ class HostBridge:
 
     def make_bridge(self, network: Network, mac: str, mtu: int, undo: Undo) -> Network:
         """Make the bridge; it is pynet's own from then on, also in the place of one that was adopted."""
-        undo.push(self._remove, network.link)  # before: an answer that is lost leaves open whether it was made
+        undo.push(self._remove_ours, network.link)  # before: an answer that is lost leaves open whether it was made
         self._fresh_bridge(network.link, mac, mtu)
         self._kernel.set_alias(network.link, self._alias(network))
         return replace(network, owns_link=True, found=(), mac=mac)
@@ -178,11 +180,14 @@ class HostBridge:
     def _take_link(self, network: Network, mac: str, mtu: int, undo: Undo) -> Network:
         """Make the bridge, or use the one that the user chose and that exists."""
         link = network.link
-        if read_options(NETWORK_OPTIONS, network.options)[BRIDGE_NAME] and self._kernel.link_exists(link):
+        options = read_options(NETWORK_OPTIONS, network.options)
+        if options[BRIDGE_NAME] and self._kernel.link_exists(link):
             self._kernel.set_up(link)
             there = {address for name, address in self._kernel.addresses() if name == link}
             found = tuple(address for address in gateway_addresses(network) if address in there)
             mac = next(entry.mac for entry in self._kernel.links() if entry.name == link)
+            if not options[ICC]:
+                self._kernel.set_mac(link, mac)  # one that nobody has set follows the ports, and rules name this one
             return replace(network, owns_link=False, found=found, mac=mac)
         return self.make_bridge(network, mac, mtu, undo)
 
@@ -198,11 +203,21 @@ class HostBridge:
         with suppress(Missing):
             self._kernel.delete_link(link)
 
+    def _remove_ours(self, link: str) -> None:
+        if self._is_ours(link):
+            self._remove(link)
+
+    def _is_ours(self, name: str) -> bool:
+        owner = Owner(self._owner)
+        return any(owner.made(link) or owner.began(link) for link in self._kernel.links() if link.name == name)
+
     def _fresh_bridge(self, name: str, mac: str, mtu: int) -> None:
-        """Make the bridge; one of that name is left from a request that was killed, as the name comes from the id."""
+        """Make the bridge; one of that name is left from a request that was killed, or somebody has just made it."""
         try:
             self._kernel.add_bridge(name, mac, mtu)
         except Exists:
+            if not self._is_ours(name):
+                raise Conflict(f"bridge '{name}' has just been made by somebody else") from None
             self._kernel.delete_link(name)
             self._kernel.add_bridge(name, mac, mtu)
 

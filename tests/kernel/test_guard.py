@@ -16,7 +16,7 @@ from tests.unit import requests as rq
 SCRIPT = str(Path(__file__).with_name("frames.py"))
 MAC, VICTIM = "02:42:0a:09:00:03", "10.9.0.2"
 OWN4, OWN6, ROUTER6 = "10.9.0.3", "fd00:9::3", str(link_local(MAC))
-IPV4, ARP, VLAN, IPV6 = 0x0800, 0x0806, 0x8100, 0x86DD  # linux/if_ether.h
+IPV4, ARP, IPV6 = 0x0800, 0x0806, 0x86DD  # linux/if_ether.h
 ICMPV6, UDP = 58, 17
 ADVERTISEMENT, REDIRECT, ROUTER = 136, 137, 134  # RFC 4861
 
@@ -73,10 +73,12 @@ OWN = {
 }
 
 
-def passes(frame: bytes, sender: Container, neighbour: Container) -> bool:
-    """Say whether ``neighbour`` hears a frame of ``sender``."""
+def passes(frame: bytes, sender: Container, neighbour: Container, heard: bytes = b"") -> bool:
+    """Say whether ``neighbour`` hears a frame of ``sender``, in the form ``heard`` if it arrives in another one."""
     enter = ("nsenter", "-n", "-t", str(neighbour.pid), "--")
-    hearing = subprocess.Popen([*enter, sys.executable, SCRIPT, "hear", "eth0", frame.hex()], stdout=subprocess.PIPE)
+    hearing = subprocess.Popen(
+        [*enter, sys.executable, SCRIPT, "hear", "eth0", (heard or frame).hex()], stdout=subprocess.PIPE
+    )
     assert hearing.stdout is not None
     hearing.stdout.readline()
     sender.sh(f"{sys.executable} {SCRIPT} send eth0 {frame.hex()}")
@@ -111,9 +113,14 @@ def test_a_frame_of_its_own_passes(pynet: Pynet, two: tuple[Container, Container
     assert passes(OWN[what], two[1], two[0])
 
 
-def test_a_tagged_frame_reaches_nobody(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """A frame within a frame would pass the rules unread."""
-    attach(pynet, two, "on")
-    tagged = ethernet(VLAN, struct.pack("!HH", 0, ARP) + arp(VICTIM)[14:])
+@pytest.mark.parametrize(("guard", "expected"), [("on", False), ("off", True)])
+@pytest.mark.parametrize("tag", [0x8100, 0x88A8])
+def test_a_tagged_frame_reaches_nobody(
+    pynet: Pynet, two: tuple[Container, Container], tag: int, guard: str, expected: bool
+) -> None:
+    """A frame within a frame belongs to another network, whoever sent it; the kernel takes the tag off."""
+    attach(pynet, two, guard)
+    own = ipv4(OWN4, 7, 7)
+    tagged = ethernet(tag, struct.pack("!HH", 5, IPV4) + own[14:])
 
-    assert not passes(tagged, two[1], two[0])
+    assert passes(tagged, two[1], two[0], heard=own) is expected

@@ -92,6 +92,20 @@ def test_another_network_reaches_a_published_port_only(pynet: Pynet, two: tuple[
     assert two[1].asks("10.9.0.2", 7777) == ""
 
 
+def test_an_internal_network_reaches_no_port_of_another(pynet: Pynet, two: tuple[Container, Container]) -> None:
+    """Neither what nftables translates nor what a process carries, by whichever address of its gateway."""
+    pynet.driver.create_network(rq.network())
+    reference = pynet.attach(two[0], rq.NETWORK_ID, 2)
+    two[0].echo()
+    pynet.publish(reference, "8080")
+    pynet.driver.create_network(rq.network(rq.OTHER_ID, "10.8.0.1/24", "fd00:8::1/64", internal=True))
+    pynet.attach(two[1], rq.OTHER_ID, 3)
+
+    assert host_asks("::1", 8080) == "10.9.0.1"
+    assert two[1].reaches("fd00:8::1")
+    assert [two[1].asks(address, 8080) for address in ("10.8.0.1", "fd00:8::1", "10.9.0.1")] == ["", "", ""]
+
+
 def test_a_loopback_port_is_the_hosts_alone(pynet: Pynet, two: tuple[Container, Container]) -> None:
     """A neighbour of the host that sends to 127.0.0.1 by a crafted route gets no answer, nor does a container."""
     container, outside = two
@@ -182,6 +196,20 @@ def test_without_icc_only_published_ports_are_reached(
     assert not two[1].reaches("fd00:9::2")
     assert two[1].reaches("10.9.0.1")
     assert two[1].asks("10.9.0.1", 8080) == "10.9.0.1"
+
+
+def test_without_icc_the_gateway_of_an_adopted_bridge_is_reached(
+    pynet: Pynet, two: tuple[Container, Container]
+) -> None:
+    """A bridge whose MAC nobody has chosen takes that of a port; rules name the one that it had."""
+    sh("ip link add br-own up type bridge")
+    options = {"com.docker.network.bridge.name": "br-own", "com.docker.network.bridge.enable_icc": "false"}
+    pynet.driver.create_network(rq.network(options=options))
+    for number, container in enumerate(two, 2):
+        pynet.attach(container, rq.NETWORK_ID, number)
+
+    assert all(container.reaches("10.9.0.1") for container in two)
+    assert not two[0].reaches("10.9.0.3")
 
 
 @pytest.mark.parametrize(

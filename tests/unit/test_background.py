@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from netlink.dump import Link
-from netlink.monitor import LINKS
+from netlink.monitor import LINKS, OWN
 from plugin.model import Network, Tombstone
 from plugin.reaper import Reaper
 from plugin.store.base import Put
@@ -154,6 +154,15 @@ def test_the_watcher_survives_a_failure(world: World) -> None:
     watcher.look(frozenset({LINKS}))
     world.healed()
     watcher.look(frozenset({LINKS}))
+
+    assert ("docker", '"docker0"') in world.nft.elements
+
+
+def test_what_was_missed_is_found_by_the_look_at_everything(world: World) -> None:
+    """The look after a change failed, and nothing of Docker's changes any more."""
+    world.driver.create_network(rq.network())
+    world.kernel.by_name["docker0"] = Link(9, "docker0", "bridge")
+    Watcher(world.kernel, world.firewall, world.reconciler, Silence()).look(frozenset({OWN}))
 
     assert ("docker", '"docker0"') in world.nft.elements
 

@@ -131,6 +131,8 @@ def test_two_networks_do_not_share_a_bridge(world: World) -> None:
     ("options", "sentence"),
     [
         ({"name": "x" * 16}, "must be a name of up to 15 bytes"),
+        ({"name": "br*"}, "must be a name of up to 15 bytes"),
+        ({"trusted_host_interfaces": "eth0:eth*"}, "names of links, with colons between them"),
         ({"name": "lo"}, "the existing interface 'lo' is not a bridge"),
         ({"name": "docker0"}, "a name of Docker's own bridges"),
         ({"gateway_mode_ipv4": "isolated"}, "isolated is for internal networks only"),

@@ -90,7 +90,7 @@ def test_docker_bridges_are_known_by_name_or_port() -> None:
 
 def test_accepts_stand_behind_the_users_rules() -> None:
     """DOCKER-USER decides first, as it does for Docker's own bridges."""
-    text = accepts_to_add(CHAINS[0], [JUMP])
+    text = accepts_to_add(CHAINS[0], [JUMP], "pynet")
 
     assert text.splitlines() == [
         'add rule ip filter FORWARD position 7 iifname "pn-*" counter accept comment "pynet"',
@@ -105,16 +105,23 @@ def test_only_missing_accepts_are_added(present: tuple[str, ...], missing: int) 
     """Looking again adds nothing twice."""
     chain = [JUMP, *(accept(direction, 8) for direction in present)]
 
-    assert accepts_to_add(CHAINS[0], chain).count("\n") == missing
+    assert accepts_to_add(CHAINS[0], chain, "pynet").count("\n") == missing
 
 
 def test_only_pynets_accepts_are_deleted() -> None:
     """Rules of others stay, also those that look alike."""
     other = {"rule": {"handle": 9, "expr": [{"accept": None}]}}
 
-    assert (
-        accepts_to_delete(CHAINS[1], [JUMP, accept("iifname", 8), other]) == "delete rule ip6 filter FORWARD handle 8\n"
-    )
+    listed = [JUMP, accept("iifname", 8), other]
+    assert accepts_to_delete(CHAINS[1], listed, "pynet") == "delete rule ip6 filter FORWARD handle 8\n"
+
+
+def test_another_pynets_accepts_are_its_own() -> None:
+    """Two may run side by side: neither counts on the other's, nor takes them away."""
+    theirs = [accept(side, 8) for side in ("iifname", "oifname")]
+
+    assert accepts_to_add(CHAINS[0], [JUMP, *theirs], "second").count('comment "second"') == 2
+    assert accepts_to_delete(CHAINS[0], [JUMP, *theirs], "second") == ""
 
 
 def test_a_refused_network_is_forgotten(world: World) -> None:
@@ -130,10 +137,10 @@ def test_a_refused_network_is_forgotten(world: World) -> None:
 
 def test_a_bridge_of_the_users_has_accepts_while_its_network_lives() -> None:
     """They are added by name, and stale ones alone are deleted."""
-    added = accepts_to_add(CHAINS[0], [JUMP, accept("iifname", 8), accept("oifname", 9)], ["br-mine"])
+    added = accepts_to_add(CHAINS[0], [JUMP, accept("iifname", 8), accept("oifname", 9)], "pynet", ["br-mine"])
     assert [line.split('"')[1] for line in added.splitlines()] == ["br-mine", "br-mine"]
     stale = accept("iifname", 10)
     stale["rule"]["expr"][0]["match"]["right"] = "br-mine"
 
     listed = [JUMP, accept("iifname", 8), stale]
-    assert accepts_to_delete(CHAINS[0], listed, ["pn-*"]) == "delete rule ip filter FORWARD handle 10\n"
+    assert accepts_to_delete(CHAINS[0], listed, "pynet", ["pn-*"]) == "delete rule ip filter FORWARD handle 10\n"

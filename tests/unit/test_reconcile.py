@@ -199,6 +199,24 @@ def test_an_adopted_bridge_that_vanished_is_made_and_owned(world: World) -> None
     assert world.kernel.links() == []
 
 
+def test_a_bridge_that_its_user_made_again_is_not_deleted(world: World) -> None:
+    """At the very moment in which pynet makes one in the place of the one that vanished."""
+    world.kernel.add_bridge("br-mine", "02:00:00:00:00:07", 1500)
+    world.driver.create_network(rq.network(options={"com.docker.network.bridge.name": "br-mine"}))
+    world.kernel._drop("br-mine")
+    usual = world.kernel.add_bridge
+
+    def late(name: str, mac: str, mtu: int) -> None:
+        world.kernel._add(name, kind="bridge", mac="02:00:00:00:00:08", up=True, group=0)
+        world.kernel.add_bridge = usual  # type: ignore[method-assign]
+        usual(name, mac, mtu)
+
+    world.kernel.add_bridge = late  # type: ignore[method-assign]
+    world.reconciler.reconcile()
+
+    assert [(link.name, link.mac) for link in world.kernel.links()] == [("br-mine", "02:00:00:00:00:08")]
+
+
 @pytest.mark.parametrize("options", [{}, {"pynet.publish": "nobody"}])
 def test_a_network_that_is_not_understood_stays_removable(world: World, options: dict[str, str]) -> None:
     """A newer pynet made it, with a mode or an option that this one does not know; its links are nobody's orphans."""

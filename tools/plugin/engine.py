@@ -3,7 +3,7 @@
 from tools.plugin import build, figures
 from tools.plugin.build import Built
 from tools.plugin.registry import served
-from tools.plugin.shell import fail, run, say, works
+from tools.plugin.shell import complaint, fail, run, say, works
 
 # Not "pynet": the engine would find the managed plugin under that name and then know no driver of it, as its driver is
 # called "pynet:latest". The driver "pynet" is found by the socket in the folder of plugins instead.
@@ -27,9 +27,10 @@ def _upgrade(built: Built) -> None:
         run("docker", "plugin", "disable", "--force", NAME)
     with served(built.plugin, NAME) as reference:
         words = ("--skip-remote-check", "--grant-all-permissions", NAME, f"{reference}:latest")
-        if not works("docker", "plugin", "upgrade", *words, timeout=300):
-            _enable()
-            run("docker", "plugin", "upgrade", *words)
+        refusal = complaint("docker", "plugin", "upgrade", *words, timeout=300)
+    if refusal:
+        _enable()
+        fail(f"'docker plugin upgrade' failed, and the plugin is as it was: {refusal}")
 
 
 def _enable() -> None:

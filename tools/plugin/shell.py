@@ -22,11 +22,17 @@ def run(*argv: str | Path, timeout: float = 600, cwd: Path | None = None) -> str
 
 def works(*argv: str | Path, timeout: float = 60) -> bool:
     """Whether a command ends with 0."""
+    return not complaint(*argv, timeout=timeout)
+
+
+def complaint(*argv: str | Path, timeout: float = 60) -> str:
+    """Run a command and return why it failed, "" when it did not."""
     words = [str(word) for word in argv]
     try:
-        return subprocess.run(words, capture_output=True, timeout=timeout, check=False).returncode == 0
-    except (FileNotFoundError, subprocess.TimeoutExpired):
-        return False
+        done = subprocess.run(words, capture_output=True, text=True, timeout=timeout, check=False)
+    except (FileNotFoundError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return "" if done.returncode == 0 else done.stderr.strip() or f"exit status {done.returncode}"
 
 
 def say(text: str) -> None:
