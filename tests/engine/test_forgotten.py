@@ -1,12 +1,13 @@
 """What the engine forgets without a word is found by asking it; what still runs is left alone."""
 
+import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.engine.lab.api import Api
-from tests.engine.lab.host import Host
+from tests.engine.lab.host import REPOSITORY, Host
 from tests.engine.lab.process import wait_until
 from tests.engine.lab.scene import Scene
 from tests.engine.lab.service import PLUGINS, PYNET, Plugin
@@ -14,6 +15,7 @@ from tests.engine.lab.snapshot import listening, unchanged
 
 pytestmark = pytest.mark.usefixtures("pynet")
 GRACE = 3  # seconds
+REFUSER = (sys.executable, "-m", "tests.engine.lab.refuser", f"{PLUGINS}/asking.sock")
 ENVIRONMENT = {
     "PYNET_SOCKET": f"{PLUGINS}/asking.sock",
     "PYNET_STATE_DIR": "/var/lib/pynet-asking",
@@ -67,7 +69,12 @@ def test_a_network_that_was_removed_without_pynet_goes(asking: Scene, asker: Plu
         net = asking.network("--ipam-driver", asking.driver)
         time.sleep(GRACE)  # in this time the engine was seen with the network, and is believed from then on
         asker.kill()
+        refuser = Plugin(
+            host, asker.name, REFUSER, {"PYTHONPATH": str(REPOSITORY)}
+        )  # without it the engine would try for a minute
+        refuser.start()
         asking.remove(net)
+        refuser.kill()
         asker.start()
         wait_until(lambda: "network unknown to the engine removed" in asker.log.read_text(), "the network to go")
         wait_until(lambda: "pool unknown to the engine removed" in asker.log.read_text(), "its pool to go")

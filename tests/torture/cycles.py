@@ -20,6 +20,7 @@ from tests.engine.lab.snapshot import listening
 
 WARM = 50  # cycles after which everything is loaded
 STORE = 51  # files at most: 16 readers and a writer, which are opened when several requests read at the same time
+THREADS = 4  # more at most: one is made when two requests meet for the first time
 GROWTH = 1.15  # memory at the end may be so many times what it was when warm
 
 
@@ -48,7 +49,8 @@ class Growth:
 
     def most(self, key: str) -> float:
         """Return what there may be of ``key`` at the end."""
-        return {"memory": GROWTH * self.warm["memory"], "files of the store": STORE}.get(key, self.warm[key])
+        more = {"memory": GROWTH * self.warm["memory"], "files of the store": STORE}
+        return (more | {"threads": self.warm["threads"] + THREADS}).get(key, self.warm[key])
 
 
 def cycle(api: Api) -> None:
