@@ -1,12 +1,14 @@
 """When a request is whole: the server's loop decides it before a thread is taken."""
 
 from itertools import pairwise
+from logging import getLogger
 from typing import Any, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.worker import Incoming
+from cli.worker import Incoming, PatientWorker
 from handlers.limits import LARGEST_BODY
 
 HEADS = {
@@ -30,3 +32,26 @@ def test_a_request_is_whole_at_its_last_byte_however_it_is_cut(name: str, cuts: 
 
     assert incoming.complete
     assert incoming.data == data
+
+
+class Full(PatientWorker):
+    """A worker with all the connections that it may have, of which ``silent`` have sent no whole request."""
+
+    def __init__(self, silent: int) -> None:
+        self.worker_connections = self.nr_conns = 8
+        self._buffered = 0
+        self._incoming = {cast("Any", number): Incoming(cast("Any", number), 0.0) for number in range(silent)}
+        self.log = cast("Any", getLogger())
+
+    def _drop(self, incoming: Incoming) -> None:
+        del self._incoming[cast("Any", incoming.connection)]
+        self.nr_conns -= 1
+
+
+@pytest.mark.parametrize(("silent", "left"), [(8, 7), (5, 4), (4, 4), (1, 1)])
+def test_who_has_just_called_is_not_dropped_for_those_that_are_served(silent: int, left: int) -> None:
+    """Silent connections make room; where calls that are served fill it, others wait in the socket's queue."""
+    worker = Full(silent)
+    worker._make_room()
+
+    assert len(worker._incoming) == left
