@@ -32,3 +32,11 @@ def test_the_examples_use_options_that_exist() -> None:
 
     assert used <= declared
     assert len(used) * 2 > len(declared)
+
+
+@pytest.mark.parametrize("document", [README, *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.name)
+def test_containers_have_names_that_docker_takes(document: Path) -> None:
+    """One letter is too short (moby daemon/names: RestrictedNameChars)."""
+    names = re.findall(r"^docker run .*--name (\S+)", document.read_text(), re.MULTILINE)
+
+    assert all(re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", name) for name in names), names
