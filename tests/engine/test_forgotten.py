@@ -14,7 +14,7 @@ from tests.engine.lab.service import PLUGINS, PYNET, Plugin
 from tests.engine.lab.snapshot import listening, unchanged
 
 pytestmark = pytest.mark.usefixtures("pynet")
-GRACE = 3  # seconds
+GRACE = 2  # seconds
 REFUSER = (sys.executable, "-m", "tests.engine.lab.refuser", f"{PLUGINS}/asking.sock")
 ENVIRONMENT = {
     "PYNET_SOCKET": f"{PLUGINS}/asking.sock",

@@ -54,19 +54,23 @@ def behaviours(scenario: Scenario) -> tuple[str, ...]:
 
 
 def sweep(every: int = 1, name: str = "", until: float = math.inf) -> Report:
-    """Play every ``every``-th case of the scenarios whose name contains ``name``, but begin none after ``until``."""
+    """Play every ``every``-th case of the scenarios whose name contains ``name``, but begin none after ``until``.
+
+    A sample plays each scenario with one behaviour of the engine, in turn.
+    """
     begin, report = time.monotonic(), Report()
     scenarios = [scenario for scenario in SCENARIOS if name in scenario.name]
+    chosen = [(scenario, _some_of(behaviours(scenario), number, every)) for number, scenario in enumerate(scenarios)]
     references: dict[tuple[str, str], Outcome] = {}
-    for case, outcome in _play_all((Case(s, b) for s in scenarios for b in behaviours(s)), {}):
+    for case, outcome in _play_all((Case(scenario, each) for scenario, some in chosen for each in some), {}):
         references[case.scenario.name, case.behaviour] = outcome
         if outcome.faults:
             report.faults[f"{case.scenario.name}: without a kill, {case.behaviour}"] = outcome.faults
             print(f"FAULT {case.scenario.name}: without a kill\n  " + "\n  ".join(outcome.faults), flush=True)
-    for scenario in scenarios:
-        if not references[scenario.name, behaviours(scenario)[0]].steps and scenario.name not in WITHOUT_STEPS:
+    for scenario, some in chosen:
+        if not references[scenario.name, some[0]].steps and scenario.name not in WITHOUT_STEPS:
             report.faults[scenario.name] = ["no step was counted, so none was tried"]
-    cases = list(_cases(scenarios, references))[::every]
+    cases = list(_cases(chosen, references))[::every]
     report.planned = len(cases)
     for case, outcome in _play_all(itertools.takewhile(lambda _: time.monotonic() < until, cases), references):
         report.cases += 1
@@ -80,11 +84,15 @@ def sweep(every: int = 1, name: str = "", until: float = math.inf) -> Report:
     return report
 
 
-def _cases(scenarios: Iterable[Scenario], references: Reference) -> Iterator[Case]:
-    for scenario in scenarios:
-        for step in range(1, len(references[scenario.name, behaviours(scenario)[0]].steps) + 1):
+def _some_of(every_one: tuple[str, ...], number: int, every: int) -> tuple[str, ...]:
+    return every_one if every == 1 else (every_one[number % len(every_one)],)
+
+
+def _cases(chosen: Iterable[tuple[Scenario, tuple[str, ...]]], references: Reference) -> Iterator[Case]:
+    for scenario, some in chosen:
+        for step in range(1, len(references[scenario.name, some[0]].steps) + 1):
             for side in ("before", "after"):
-                for behaviour in behaviours(scenario):
+                for behaviour in some:
                     yield Case(scenario, behaviour, step, side)
 
 
