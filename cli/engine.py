@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Collection, Iterator
 from ipaddress import ip_network
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class Engine:
         try:
             identity = str(self.get("/info")["ID"])
             listed = {str(network["Id"]): network for network in self.get("/networks")}
-            foreign = {network for network, told in listed.items() if _foreign_pools(told)}
+            foreign = {network: pools for network, told in listed.items() if (pools := _foreign_pools(told))}
             endpoints: set[str] = set()
             addresses = {address for network in foreign for address in _configured_addresses(listed[network])}
             for network in {*networks, *foreign} & set(listed):
@@ -70,10 +71,9 @@ class Engine:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, http.client.HTTPException):
             self.close()
             return None
-        pools = frozenset(subnet for network in listed.values() for subnet in _foreign_pools(network))
-        here = [network for network in listed.values() if network.get("Scope") == "local"]
-        counted = frozenset(subnet for network in here for subnet in _foreign_pools(network))
-        return Look(self._run, identity, frozenset(listed), frozenset(endpoints), pools, counted, frozenset(addresses))
+        here = [pools for network, pools in foreign.items() if listed[network].get("Scope") == "local"]
+        every, counted = (frozenset(chain.from_iterable(some)) for some in (foreign.values(), here))
+        return Look(self._run, identity, frozenset(listed), frozenset(endpoints), every, counted, frozenset(addresses))
 
     def close(self) -> None:
         """Close the connection; the next one counts as another run of the engine."""

@@ -75,8 +75,13 @@ def parse_link(body: bytes) -> Link:
 
 def dump_links() -> list[Link]:
     """Return every link; raises OSError when the kernel refuses."""
+    return [parse_link(body) for body in dump_link_bodies()]
+
+
+def dump_link_bodies() -> list[bytes]:
+    """Return the RTM_NEWLINK body of every link, without statistics; raises OSError when the kernel refuses."""
     asked = INFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
-    return [parse_link(body) for body in dump(RTM_GETLINK, asked)]
+    return dump(RTM_GETLINK, asked)
 
 
 def dump_addresses() -> list[tuple[int, IPv4Interface | IPv6Interface]]:

@@ -13,7 +13,6 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from netlink import request
 from netlink.dump import (
-    IFLA_EXT_MASK,
     IFLA_GROUP,
     IFLA_IFNAME,
     IFLA_INFO_KIND,
@@ -21,9 +20,8 @@ from netlink.dump import (
     IFLA_MASTER,
     IFLA_MTU,
     INFO,
-    RTEXT_FILTER_SKIP_STATS,
-    RTM_GETLINK,
     dump,
+    dump_link_bodies,
 )
 from netlink.errors import Missing, kernel_error, kernel_errors
 from netlink.request import AF_BRIDGE, IFLA_INFO_DATA, IFLA_PROTINFO, NLA_F_NESTED, RTM_NEWLINK, RTM_SETLINK, mac_bytes
@@ -150,9 +148,7 @@ class Vxlan:
             KernelError: the kernel does not list its links.
         """
         with kernel_errors(f"look at '{link}'"):
-            bodies = dump(
-                RTM_GETLINK, INFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
-            )
+            bodies = dump_link_bodies()
         return next((found for body in bodies if (found := _source_of(body, link))), None)
 
     def entries(self, bridge: str, link: str) -> set[Entry]:

@@ -6,11 +6,10 @@ from typing import Protocol
 
 from plugin.cluster.host_records import ClusterHost, ClusterLease, KnownHost, PoolUse
 from plugin.cluster.membership import HostState, host_states
+from plugin.cluster.pools import CHUNK
 from plugin.cluster.records import Member, Peer
 from plugin.errors import Conflict, InvalidRequest, NotFound
 from plugin.store.base import ClusterStore, Record, Remove, StoreConflict
-
-CHUNK = 30  # removals in one transaction: each is two operations, etcd takes 128 and Consul 64
 
 
 class HostRecord(Record, Protocol):

@@ -155,7 +155,7 @@ class OwnRecords:
 
 
 def agreed_network(network: Network, overlay: Overlay) -> ClusterNetwork:
-    """Return the record of what the hosts agreed on, from what this host knows of it."""
+    """Return the record of what hosts agree on for ``network``; what of ``overlay`` is 0 is left to them."""
     subnets = tuple(NetworkSubnet(subnet.pool, subnet.gateway) for subnet in network.subnets)
     return ClusterNetwork(overlay.network, overlay.vni, overlay.port, overlay.mtu, network.internal, subnets)
 

@@ -23,13 +23,12 @@ import structlog
 from netlink.errors import Exists, Missing, NotSupported
 from netlink.vxlan import VxlanLink
 from plugin.cluster.agreement import Agreement
-from plugin.cluster.own import OwnRecords
+from plugin.cluster.own import OwnRecords, agreed_network
 from plugin.cluster.peers import Peers
-from plugin.cluster.records import ClusterNetwork
 from plugin.cluster.underlay import Underlay
 from plugin.errors import Conflict, InvalidRequest, Unsupported
 from plugin.messages import CreateNetwork, JoinReply
-from plugin.model import Endpoint, Network, NetworkSubnet, Overlay, vxlan_name
+from plugin.model import Endpoint, Network, Overlay, vxlan_name
 from plugin.modes.hostbridge import HostBridge
 from plugin.network_options import BRIDGE_NAME, MTU, NETWORK, VNI, VXLAN_PORT
 from plugin.options import Values
@@ -172,14 +171,7 @@ class OverlayMode:
         """Return the network with what the hosts agreed on."""
         name = options[NETWORK]
         self._peers.reserve(name, network.id)
-        wish = ClusterNetwork(
-            name=name,
-            vni=options[VNI],
-            port=options[VXLAN_PORT],
-            mtu=options[MTU],
-            internal=network.internal,
-            subnets=tuple(NetworkSubnet(subnet.pool, subnet.gateway) for subnet in network.subnets),
-        )
+        wish = agreed_network(network, Overlay(name, options[VNI], options[VXLAN_PORT], options[MTU]))
         member = self._own.member(Overlay(name, 0, 0, 0), network.id)
         room = self._underlay.room()
         undo.push(self._agreement.leave, member)
