@@ -29,7 +29,7 @@ RTM_GETLINK, RTM_GETADDR = 18, 22
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO, IFLA_IFALIAS = 1, 3, 4, 10, 18, 20
 IFLA_GROUP, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS = 27, 29, 8
 IFA_ADDRESS, IFA_LOCAL = 1, 2
-IFLA_INFO_KIND = 1
+IFLA_INFO_KIND, IFLA_INFO_SLAVE_DATA = 1, 5
 IFF_UP, IFF_RUNNING = 0x1, 0x40
 ATTEMPTS = 5
 PATIENCE = 10.0  # seconds for the kernel to answer
@@ -39,7 +39,8 @@ PATIENCE = 10.0  # seconds for the kernel to answer
 class Link:
     """What pynet needs to know of a link; ``kind`` is "" for hardware, ``master`` 0 without a bridge.
 
-    ``running`` is a link that is up and has a carrier, as a bridge has from a port that runs.
+    ``running`` is a link that is up and has a carrier, as a bridge has from a port that runs. ``port`` are its flags as
+    a port of a bridge (``netlink.port.is_like``).
     """
 
     index: int
@@ -52,6 +53,7 @@ class Link:
     up: bool = False
     group: int = 0
     running: bool = False
+    port: bytes = b""
 
 
 def parse_link(body: bytes) -> Link:
@@ -70,6 +72,7 @@ def parse_link(body: bytes) -> Link:
         up=bool(flags & IFF_UP),
         running=bool(flags & IFF_RUNNING),
         group=int.from_bytes(found.get(IFLA_GROUP, b""), "little"),
+        port=info.get(IFLA_INFO_SLAVE_DATA, b""),
     )
 
 

@@ -8,9 +8,9 @@ keeps its own; one on which anything but an answer of the kernel happened is clo
 import os
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from netlink import request
 from netlink.doings import GONE, MADE, SET, Doings
 from netlink.dump import Link, dump_addresses, dump_links
 from netlink.errors import Missing, kernel_errors
+from netlink.port import BridgePort, port_requests
 
 SETTINGS = Path("/proc/sys")
 LARGEST_SETTING = 4096  # bytes
@@ -29,13 +30,19 @@ DOOMED = 0x706E6574  # link group of what is about to be deleted; others leave l
 
 @dataclass(frozen=True, slots=True)
 class VethPair:
-    """Both ends of a veth pair: ``host`` stays and joins ``master``, ``peer`` goes into a container."""
+    """Both ends of a veth pair: ``host`` stays and joins ``master``, ``peer`` goes into a container.
+
+    ``alias`` is that of ``host``, and ``settings`` are its sysctls, which stand before it is up.
+    """
 
     host: str
     peer: str
     peer_mac: str
     master: str
     mtu: int
+    alias: str = ""
+    port: BridgePort = field(default_factory=BridgePort)
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 class Kernel:
@@ -106,12 +113,18 @@ class Kernel:
             self._requests.send(request.bridge(name, mac, mtu, self._group))
 
     def add_veth(self, pair: VethPair) -> None:
-        """Make both ends, put the host end into its bridge and set it up, in one message."""
+        """Make both ends with the host end in its bridge, which is set up last: no frame meets it half made."""
         action = f"add veth '{pair.host}' with peer '{pair.peer}' to bridge '{pair.master}'"
         master = self._index(pair.master, action)
         with kernel_errors(action):
             self._doings.note(MADE, pair.host)
             self._requests.send(request.veth(pair.host, pair.peer, pair.peer_mac, master, pair.mtu, self._group))
+        for path, value in pair.settings.items():
+            with suppress(Missing):  # a kernel without IPv6 has none
+                self.write_setting(path, value)
+        index = self._index(pair.host, action)
+        with kernel_errors(action):
+            self._send_all(*port_requests(index, pair.port), request.ready(index, pair.alias))
 
     def set_alias(self, name: str, alias: str) -> None:
         """``ip link set NAME alias ALIAS``: RTM_NEWLINK ignores the alias of a link that it creates."""
@@ -147,6 +160,13 @@ class Kernel:
         index, bridge_index = self._index(name, action), self._index(bridge, action)
         with kernel_errors(action):
             self._requests.send(request.master(index, bridge_index))
+
+    def set_port(self, name: str, port: BridgePort) -> None:
+        """``bridge link set dev NAME learning …`` and ``bridge fdb replace MAC dev NAME master static``."""
+        action = f"set flags of port '{name}'"
+        index = self._index(name, action)
+        with kernel_errors(action):
+            self._send_all(*port_requests(index, port))
 
     def set_hairpin(self, name: str) -> None:
         """``bridge link set dev NAME hairpin on``."""
@@ -213,6 +233,11 @@ class Kernel:
         self._doings.note(SET, path)
         with kernel_errors(f"set '{path}' to {value}"), _opened(f"{self._settings}/{path}", os.O_WRONLY) as descriptor:
             os.write(descriptor, value.encode())
+
+    def _send_all(self, *requests: bytes) -> None:
+        """Send requests in one datagram; raises ``OSError`` for the first that the kernel refused."""
+        for number in filter(None, self._requests.send_all(requests)):
+            raise OSError(number, os.strerror(number))
 
     @staticmethod
     def _index(name: str, action: str) -> int:

@@ -6,6 +6,7 @@ kernel needs 0.15; an alias 0.35 and 0.02; an address 0.44 and 0.02; a veth pair
 
 import os
 import socket
+import struct
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from netlink.wire import (
     NLM_F_ACK,
     NLM_F_CREATE,
     NLM_F_EXCL,
+    NLM_F_REPLACE,
     NLMSG_ERROR,
     attribute,
     error_number,
@@ -41,10 +43,12 @@ from netlink.wire import (
     word,
 )
 
-RTM_NEWLINK, RTM_SETLINK, RTM_NEWADDR = 16, 19, 20  # linux/rtnetlink.h
+RTM_NEWLINK, RTM_SETLINK, RTM_NEWADDR, RTM_NEWNEIGH = 16, 19, 20, 28  # linux/rtnetlink.h
 AF_BRIDGE, IFLA_PROTINFO, IFLA_BRPORT_MODE, NLA_F_NESTED = 7, 12, 4, 0x8000  # linux/if_link.h, linux/netlink.h
+NDA_LLADDR, NUD_NOARP, NUD_REACHABLE, NTF_MASTER = 2, 0x40, 0x02, 0x04  # linux/neighbour.h
 IFLA_INFO_DATA, VETH_INFO_PEER = 2, 1
 IFA_FLAGS, IFA_F_NODAD = 8, 0x02  # linux/if_addr.h
+NEIGHBOUR = struct.Struct("=BxxxiHBB")  # struct ndmsg: family, link, state, flags, type
 TOGETHER = 64  # requests in one datagram: their answers must fit into the socket's buffer
 _NEW = NLM_F_CREATE | NLM_F_EXCL
 _UP_LINK = INFO.pack(socket.AF_UNSPEC, 0, 0, IFF_UP, IFF_UP)
@@ -64,11 +68,11 @@ def bridge(name: str, mac: str, mtu: int, group: int) -> bytes:
 
 
 def veth(host: str, peer: str, peer_mac: str, master: int, mtu: int, group: int) -> bytes:
-    """RTM_NEWLINK of a pair whose host end is up and in the bridge with index ``master``."""
+    """RTM_NEWLINK of a pair whose host end is in the bridge with index ``master``; both ends are down."""
     other = _LINK + text(IFLA_IFNAME, peer) + attribute(IFLA_ADDRESS, mac_bytes(peer_mac)) + word(IFLA_MTU, mtu)
     data = attribute(IFLA_INFO_DATA, attribute(VETH_INFO_PEER, other))
     kind = attribute(IFLA_LINKINFO, text(IFLA_INFO_KIND, "veth") + data)
-    body = _UP_LINK + text(IFLA_IFNAME, host) + word(IFLA_MASTER, master) + word(IFLA_MTU, mtu)
+    body = _LINK + text(IFLA_IFNAME, host) + word(IFLA_MASTER, master) + word(IFLA_MTU, mtu)
     return message(RTM_NEWLINK, NLM_F_ACK | _NEW, body + word(IFLA_GROUP, group) + kind)
 
 
@@ -101,10 +105,31 @@ def up(index: int) -> bytes:
     return message(RTM_SETLINK, NLM_F_ACK, INFO.pack(socket.AF_UNSPEC, 0, index, IFF_UP, IFF_UP))
 
 
+def ready(index: int, value: str) -> bytes:
+    """RTM_SETLINK of the alias that sets the link up too."""
+    return message(
+        RTM_SETLINK, NLM_F_ACK, INFO.pack(socket.AF_UNSPEC, 0, index, IFF_UP, IFF_UP) + text(IFLA_IFALIAS, value)
+    )
+
+
 def hairpin(index: int) -> bytes:
     """RTM_SETLINK that lets a bridge send a frame back out of the port that it came in by."""
-    port = attribute(IFLA_PROTINFO | NLA_F_NESTED, attribute(IFLA_BRPORT_MODE, b"\1"))
-    return message(RTM_SETLINK, NLM_F_ACK, INFO.pack(AF_BRIDGE, 0, index, 0, 0) + port)
+    return port(index, attribute(IFLA_BRPORT_MODE, b"\1"))
+
+
+def port(index: int, flags: bytes) -> bytes:
+    """RTM_SETLINK of IFLA_BRPORT_* attributes of a port of a bridge."""
+    return message(
+        RTM_SETLINK, NLM_F_ACK, INFO.pack(AF_BRIDGE, 0, index, 0, 0) + attribute(IFLA_PROTINFO | NLA_F_NESTED, flags)
+    )
+
+
+def forward(index: int, value: str) -> bytes:
+    """RTM_NEWNEIGH of a static entry in the forwarding database: the MAC ``value`` is behind the port ``index``."""
+    body = NEIGHBOUR.pack(AF_BRIDGE, index, NUD_NOARP | NUD_REACHABLE, NTF_MASTER, 0)
+    return message(
+        RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, body + attribute(NDA_LLADDR, mac_bytes(value))
+    )
 
 
 def address(index: int, value: IPv4Interface | IPv6Interface) -> bytes:

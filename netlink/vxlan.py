@@ -6,7 +6,6 @@ fdb ... master``), and the bridge's neighbours (address to MAC), from which it a
 """
 
 import socket
-import struct
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -24,20 +23,42 @@ from netlink.dump import (
     dump_link_bodies,
 )
 from netlink.errors import Missing, kernel_error, kernel_errors
-from netlink.request import AF_BRIDGE, IFLA_INFO_DATA, IFLA_PROTINFO, NLA_F_NESTED, RTM_NEWLINK, RTM_SETLINK, mac_bytes
-from netlink.wire import NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, attribute, attributes, message, text, word
+from netlink.port import port_flags
+from netlink.request import (
+    AF_BRIDGE,
+    IFLA_INFO_DATA,
+    NDA_LLADDR,
+    NEIGHBOUR,
+    NTF_MASTER,
+    NUD_NOARP,
+    NUD_REACHABLE,
+    RTM_NEWLINK,
+    RTM_NEWNEIGH,
+    RTM_SETLINK,
+    mac_bytes,
+)
+from netlink.wire import (
+    NLM_F_ACK,
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    NLM_F_REPLACE,
+    attribute,
+    attributes,
+    message,
+    text,
+    word,
+)
 
 Address = IPv4Address | IPv6Address
 
-RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30  # linux/rtnetlink.h
-NLM_F_REPLACE, NLM_F_APPEND = 0x100, 0x800  # linux/netlink.h
+RTM_DELNEIGH, RTM_GETNEIGH = 29, 30  # linux/rtnetlink.h
+NLM_F_APPEND = 0x800  # linux/netlink.h
 IFLA_VXLAN_ID, IFLA_VXLAN_LOCAL, IFLA_VXLAN_LEARNING, IFLA_VXLAN_PORT, IFLA_VXLAN_LOCAL6 = 1, 4, 7, 15, 17
 IFLA_AF_SPEC, IFLA_INET6_ADDR_GEN_MODE = 26, 8
-IFLA_BRPORT_LEARNING, IFLA_BRPORT_UNICAST_FLOOD, IFLA_BRPORT_NEIGH_SUPPRESS = 8, 9, 32
-NDA_DST, NDA_LLADDR, NDA_IFINDEX, NDA_MASTER = 1, 2, 8, 9
-NTF_SELF, NTF_MASTER = 0x02, 0x04
-NUD_REACHABLE, NUD_NOARP, NUD_PERMANENT = 0x02, 0x40, 0x80
-_NEIGHBOUR = struct.Struct("=BxxxiHBB")  # struct ndmsg: family, link, state, flags, type
+IFLA_BRPORT_UNICAST_FLOOD, IFLA_BRPORT_NEIGH_SUPPRESS = 9, 32
+NDA_DST, NDA_IFINDEX, NDA_MASTER = 1, 8, 9
+NTF_SELF = 0x02
+NUD_PERMANENT = 0x80
 EVERYBODY = "00:00:00:00:00:00"  # the link's entries for broadcast, multicast and what has no entry
 
 
@@ -158,7 +179,7 @@ class Vxlan:
         with kernel_errors(action):
             # One as long as struct ifinfomsg names a port (valid_fdb_dump_legacy, net/core/rtnetlink.c).
             found = set(_read_forwarding(dump(RTM_GETNEIGH, INFO.pack(AF_BRIDGE, 0, indexes[1], 0, 0)), indexes[1]))
-            asked = _NEIGHBOUR.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + word(NDA_IFINDEX, indexes[0])
+            asked = NEIGHBOUR.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + word(NDA_IFINDEX, indexes[0])
             found |= set(_read_neighbours(dump(RTM_GETNEIGH, asked), indexes[0]))
         return found
 
@@ -181,23 +202,21 @@ def _without_address(index: int) -> bytes:
 
 def _quiet_port(index: int) -> bytes:
     """RTM_SETLINK of a port that learns nothing, and gets no unknown unicast nor questions that the bridge answers."""
-    flags = attribute(IFLA_BRPORT_LEARNING, b"\0") + attribute(IFLA_BRPORT_UNICAST_FLOOD, b"\0")
-    flags += attribute(IFLA_BRPORT_NEIGH_SUPPRESS, b"\1")
-    port = attribute(IFLA_PROTINFO | NLA_F_NESTED, flags)
-    return message(RTM_SETLINK, NLM_F_ACK, INFO.pack(AF_BRIDGE, 0, index, 0, 0) + port)
+    quiet = attribute(IFLA_BRPORT_UNICAST_FLOOD, b"\0") + attribute(IFLA_BRPORT_NEIGH_SUPPRESS, b"\1")
+    return request.port(index, port_flags(learning=False) + quiet)
 
 
 def _neighbour(verb: int, entry: Entry, bridge: int, link: int) -> bytes:
     flags, put = NLM_F_ACK, NLM_F_CREATE | NLM_F_REPLACE
     if isinstance(entry, Neighbour):
         family = socket.AF_INET if entry.address.version == 4 else socket.AF_INET6
-        body = _NEIGHBOUR.pack(family, bridge, NUD_PERMANENT, 0, 0) + attribute(NDA_DST, entry.address.packed)
+        body = NEIGHBOUR.pack(family, bridge, NUD_PERMANENT, 0, 0) + attribute(NDA_DST, entry.address.packed)
     elif isinstance(entry, Remote):
-        body = _NEIGHBOUR.pack(AF_BRIDGE, link, NUD_NOARP | NUD_REACHABLE, NTF_SELF, 0)
+        body = NEIGHBOUR.pack(AF_BRIDGE, link, NUD_NOARP | NUD_REACHABLE, NTF_SELF, 0)
         body += attribute(NDA_DST, entry.host.packed)
         put = NLM_F_CREATE | (NLM_F_APPEND if entry.mac == EVERYBODY else NLM_F_REPLACE)
     else:
-        body = _NEIGHBOUR.pack(AF_BRIDGE, link, NUD_NOARP | NUD_REACHABLE, NTF_MASTER, 0)
+        body = NEIGHBOUR.pack(AF_BRIDGE, link, NUD_NOARP | NUD_REACHABLE, NTF_MASTER, 0)
     flags |= put if verb == RTM_NEWNEIGH else 0
     return message(verb, flags, body + attribute(NDA_LLADDR, mac_bytes(entry.mac)))
 
@@ -222,8 +241,8 @@ def _source_of(body: bytes, link: str) -> Address | None:
 
 def _read_forwarding(bodies: Iterable[bytes], link: int) -> Iterator[Entry]:
     for body in bodies:
-        family, index, state, _, _ = _NEIGHBOUR.unpack_from(body)
-        found = dict(attributes(body[_NEIGHBOUR.size :]))
+        family, index, state, _, _ = NEIGHBOUR.unpack_from(body)
+        found = dict(attributes(body[NEIGHBOUR.size :]))
         if family != AF_BRIDGE or index != link or NDA_LLADDR not in found:
             continue
         mac = found[NDA_LLADDR].hex(":")
@@ -236,8 +255,8 @@ def _read_forwarding(bodies: Iterable[bytes], link: int) -> Iterator[Entry]:
 
 def _read_neighbours(bodies: Iterable[bytes], bridge: int) -> Iterator[Entry]:
     for body in bodies:
-        _, index, state, _, _ = _NEIGHBOUR.unpack_from(body)
-        found = dict(attributes(body[_NEIGHBOUR.size :]))
+        _, index, state, _, _ = NEIGHBOUR.unpack_from(body)
+        found = dict(attributes(body[NEIGHBOUR.size :]))
         if index == bridge and state & NUD_PERMANENT and len(found.get(NDA_LLADDR, b"")) == 6:
             yield Neighbour(ip_address(found[NDA_DST]), found[NDA_LLADDR].hex(":"))
 

@@ -91,7 +91,7 @@ class HostSettings:
             self._put_back(path, before)
 
     def _set(self, network: Network, setting: WantedSetting) -> None:
-        if setting.link and network.owns_link:
+        if setting.link and (network.owns_link or setting.link != network.link):
             self._kernel.write_setting(setting.path, setting.value)
         else:
             self._change(setting.path, setting.value)

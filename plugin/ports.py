@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from netlink.dump import Link
 from netlink.holds import Hold
 from netlink.kernel import VethPair
+from netlink.port import BridgePort
 from netlink.setelem import ElementChange
 from netlink.vxlan import Entry, VxlanLink
 from plugin.messages import Address, Subnet
@@ -39,6 +40,9 @@ class Kernel(Protocol):
 
     def set_master(self, name: str, bridge: str) -> None:
         """Put a link into a bridge, out of any other."""
+
+    def set_port(self, name: str, port: BridgePort) -> None:
+        """Give a port of a bridge its flags and its static forwarding entries."""
 
     def set_hairpin(self, name: str) -> None:
         """Let a bridge send frames back out of the port NAME."""

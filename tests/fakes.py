@@ -11,6 +11,7 @@ from netlink.dump import Link
 from netlink.errors import Exists, KernelError, Missing
 from netlink.holds import Hold
 from netlink.kernel import VethPair
+from netlink.port import BridgePort, port_flags
 from netlink.setelem import ElementChange
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
@@ -84,6 +85,10 @@ class FakeKernel:
         """Change a link, as others might."""
         self.by_name[name] = replace(self._find(name), **values)
 
+    def set_port(self, name: str, port: BridgePort) -> None:
+        self.steps.take("set port flags")
+        self.change(name, port=port_flags(learning=port.learning))
+
     def set_hairpin(self, name: str) -> None:
         self._find(name)
 
@@ -96,7 +101,9 @@ class FakeKernel:
         master = self._find(pair.master).index
         if pair.peer in self.by_name:
             raise Exists(pair.peer)
-        self._add(pair.host, kind="veth", mtu=pair.mtu, master=master, up=True)
+        self._add(pair.host, kind="veth", mtu=pair.mtu, master=master, up=True, alias=pair.alias)
+        self.set_port(pair.host, pair.port)
+        self.settings |= pair.settings
         self._add(pair.peer, kind="veth", mtu=pair.mtu, mac=pair.peer_mac, group=0)
         self.peers |= {pair.host: pair.peer, pair.peer: pair.host}
 

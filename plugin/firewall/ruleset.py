@@ -16,6 +16,7 @@ reach whom and translates addresses; the one of family bridge sees frames betwee
     postrouting    to a published port from the container's own network, or from the host's 127.0.0.0/8: masquerade
                    out of a network: the user's source address, or masquerade; nothing towards another network
   bridge
+    prerouting     to the group addresses of bridges (IEEE 802.1D), from a port of pynet's: drop (``netlink.port``)
     closed         without icc, to another MAC than the bridge's: drop, before br_netfilter translates and changes it
     forward        without icc, broadcast between two ports: drop
     (meta protocol is that of what a VLAN tag wraps, as the kernel takes the outer tag off before; ether type is not)
@@ -131,6 +132,7 @@ INET_RULES = """\
 BRIDGE_RULES = """\
   chain prerouting {
     type filter hook prerouting priority -300; policy accept;
+    ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname { "pnh*", "pnv*" } drop
     iifname @closed jump closed
     iifname @guarded jump guard
     iifname @tunnels jump tunnel

@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface
+from itertools import chain
 from typing import cast
 
 from netlink.errors import Exists, Missing
 from netlink.kernel import VethPair
+from netlink.port import BridgePort
 from plugin.errors import Conflict, InvalidRequest
 from plugin.firewall.docker import is_docker_name
 from plugin.firewall.elements import endpoint_elements, link_local, network_elements
@@ -28,6 +30,7 @@ from plugin.network_options import (
     BRIDGE_NAME,
     GATEWAY_MODE_IPV4,
     GATEWAY_MODE_IPV6,
+    GUARD,
     ICC,
     INHIBIT_IPV4,
     ISOLATED,
@@ -39,7 +42,7 @@ from plugin.network_options import (
 from plugin.options import Values, read_options
 from plugin.ports import Kernel
 from plugin.reconcile.owner import Owner
-from plugin.reconcile.state import Desired, WantedLink
+from plugin.reconcile.state import Desired, WantedLink, WantedSetting
 from plugin.undo import Undo
 
 
@@ -107,12 +110,14 @@ class HostBridge:
             peer_mac=endpoint.mac,
             master=network.link,
             mtu=mtu,
+            alias=self._port_alias(network, endpoint),
+            port=_port(network, endpoint),
+            settings={setting.path: setting.value for setting in port_settings(host_link_name(endpoint.id))},
         )
         self._firewall.put(pair.host, endpoint_elements(network, endpoint))
         undo.push(self._firewall.forget, pair.host)
         undo.push(self._remove, pair.host)
         self._fresh_veth(pair)
-        self._kernel.set_alias(pair.host, self._port_alias(network, endpoint))
 
     def detach(self, endpoint: Endpoint) -> list[str]:
         """Leave the pair to the reaper: one end takes the other with it, wherever that is."""
@@ -143,6 +148,7 @@ class HostBridge:
                 mtu,
                 master=network.link,
                 endpoint=end.id,
+                port=_port(network, end),
             )
             for end in endpoints
         ]
@@ -150,7 +156,7 @@ class HostBridge:
             network=network.id,
             links=(own, *ports),
             addresses=[(network.link, address) for address in _own_addresses(network)],
-            settings=wanted_settings(network),
+            settings=[*wanted_settings(network), *chain.from_iterable(port_settings(port.name) for port in ports)],
             elements={network.link: network_elements(network)}
             | {host_link_name(end.id): endpoint_elements(network, end) for end in endpoints},
         )
@@ -227,6 +233,19 @@ class HostBridge:
         except Exists:
             self._kernel.delete_link(pair.host)
             self._kernel.add_veth(pair)
+
+
+def port_settings(link: str) -> list[WantedSetting]:
+    """Return the sysctls of a port ``link``: it has no IPv6 of its own, so nobody on the bridge can speak to it."""
+    wanted = {"disable_ipv6": "1", "accept_ra": "0"}
+    return [WantedSetting(f"net/ipv6/conf/{link}/{key}", value, link, optional=True) for key, value in wanted.items()]
+
+
+def _port(network: Network, endpoint: Endpoint) -> BridgePort:
+    """Tell the bridge which MAC is behind the port; without the guard there may be more, and it learns them."""
+    if read_options(NETWORK_OPTIONS, network.options)[GUARD]:
+        return BridgePort(macs=(endpoint.mac,))
+    return BridgePort(learning=True)
 
 
 def gateway_addresses(network: Network) -> list[InterfaceAddress]:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 
 from netlink.dump import Link
+from netlink.port import is_like
 from plugin.firewall.elements import PROTOCOLS
 from plugin.messages import InterfaceAddress
 from plugin.reconcile.findings import (
@@ -15,6 +16,7 @@ from plugin.reconcile.findings import (
     LinkForeign,
     LinkMissing,
     OrphanLink,
+    PortChanged,
     PortNotHeld,
     SettingChanged,
 )
@@ -74,6 +76,8 @@ def _attribute_findings(desired: Desired, wanted: WantedLink, found: Link, actua
     master = actual.links.get(wanted.master)
     if wanted.master and (master is None or found.master != master.index):
         yield LinkDetached(desired.network, wanted.name, wanted.master)
+    elif wanted.port and not is_like(found.port, wanted.port):
+        yield PortChanged(desired.network, wanted.name)
     if not wanted.adopted:
         for what, is_, should in (("alias", found.alias, wanted.alias), ("MAC", found.mac, wanted.mac)):
             if should and is_ != should:
@@ -108,5 +112,7 @@ def _setting_findings(desired: Desired, actual: Actual, absent: Collection[str])
     """Settings are switches: any value but 0 is on."""
     for wanted in desired.settings:
         found = actual.settings.get(wanted.path)
-        if wanted.link not in absent and (found is None or (found == "0") != (wanted.value == "0")):
+        if wanted.link in absent or (found is None and wanted.optional):
+            continue
+        if found is None or (found == "0") != (wanted.value == "0"):
             yield SettingChanged(desired.network, wanted.path, found or "", wanted.value)

@@ -83,6 +83,15 @@ class LinkDetached(Finding):
 
 
 @dataclass(frozen=True, slots=True)
+class PortChanged(Finding):
+    """A port of a bridge learns MACs that it should not, or keeps group frames from the rules."""
+
+    text = "port '{link}' of network '{network}' has other bridge flags than pynet gave it: set them"
+
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
 class LinkDown(Finding):
     """A link was set down."""
 

@@ -30,6 +30,7 @@ class Repairs:
             f.LinkMissing: self._make_link,
             f.EndpointLost: self._forget,
             f.LinkDetached: self._attach,
+            f.PortChanged: self._set_port,
             f.LinkDown: lambda finding, _: self._kernel.set_up(finding.link),
             f.LinkChanged: self._change,
             f.AddressMissing: self._add_address,
@@ -86,8 +87,14 @@ class Repairs:
 
     def _attach(self, finding: f.LinkDetached, desired: Desired) -> None:
         self._kernel.set_master(finding.link, finding.bridge)
-        endpoint_id = next(link.endpoint for link in desired.links if link.name == finding.link)
-        endpoint = self._store.get(Endpoint, f"{finding.network}/{endpoint_id}")
+        self._set_port(finding, desired)
+
+    def _set_port(self, finding: f.LinkDetached | f.PortChanged, desired: Desired) -> None:
+        """Give a port its flags, which it loses when it leaves its bridge."""
+        wanted = next(link for link in desired.links if link.name == finding.link)
+        if wanted.port is not None:
+            self._kernel.set_port(finding.link, wanted.port)
+        endpoint = self._store.get(Endpoint, f"{finding.network}/{wanted.endpoint}")
         if endpoint is not None:
             self._publisher.reattached(endpoint.record)
 

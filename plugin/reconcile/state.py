@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from netlink.dump import Link
 from netlink.errors import KernelError
+from netlink.port import BridgePort
 from plugin.firewall.ruleset import Elements
 from plugin.messages import Address, InterfaceAddress
 from plugin.ports import Kernel
@@ -17,7 +18,8 @@ class WantedLink:
     """A link and what it must be like; empty values are not looked at.
 
     ``endpoint`` is the id of the endpoint that the link belongs to: such a link cannot be made again, as its other end
-    was in a container. ``adopted`` links are a user's: they must be up, and nothing else about them is pynet's.
+    was in a container; ``port`` is what its bridge must know of it. ``adopted`` links are a user's: they must be up,
+    and nothing else about them is pynet's.
     """
 
     name: str
@@ -28,15 +30,20 @@ class WantedLink:
     master: str = ""
     endpoint: str = ""
     adopted: bool = False
+    port: BridgePort | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WantedSetting:
-    """A sysctl below /proc/sys; ``link`` is the link that it is of, or ""."""
+    """A sysctl below /proc/sys; ``link`` is the link that it is of, or "".
+
+    A kernel may lack one that is ``optional``: what it switches off is not there then.
+    """
 
     path: str
     value: str
     link: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

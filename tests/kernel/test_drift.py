@@ -37,6 +37,9 @@ SILENT = {
     "alias of the bridge": f"ip link set {BRIDGE} alias mine",
     "local routes": f"sysctl -qw net.ipv4.conf.{BRIDGE}.route_localnet=0",
     "router advertisements": f"sysctl -qw net.ipv6.conf.{BRIDGE}.accept_ra=2",
+    "IPv6 of a port": f"sysctl -qw net.ipv6.conf.{PORT}.disable_ipv6=0",
+    "a port that learns": f"bridge link set dev {PORT} learning on",
+    "group frames": f"ip link set {PORT} type bridge_slave group_fwd_mask 0",
     "another bridge": f"ip link add lan type bridge; ip link set {PORT} master lan; ip link del lan",
 }
 
@@ -61,7 +64,9 @@ def state() -> str:
         f"net.{family}.conf.{BRIDGE}.{name}" for family, name in (("ipv4", "route_localnet"), ("ipv6", "accept_ra"))
     )
     details = f"(ip link show {BRIDGE}; ip link show {PORT}) | grep -oE 'mtu [0-9]+|alias .*|link/ether [^ ]+'"
-    return sh(f"({links}) | sed 's/@if[0-9]*//' | sort; {details}; sysctl {settings}; nft list ruleset")
+    flags = f"ip -d link show {PORT} | grep -oE 'learning [a-z]+|group_fwd_mask 0x[0-9a-f]+'"
+    flags += f"; bridge fdb show dev {PORT} | grep static"
+    return sh(f"({links}) | sed 's/@if[0-9]*//' | sort; {details}; {flags}; sysctl {settings}; nft list ruleset")
 
 
 def all_is_well(pynet: Pynet, containers: list[Container], before: str) -> None:

@@ -3,7 +3,7 @@
 import errno
 import os
 import resource
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,6 +41,14 @@ class Refusing(Requests):
             super().send(request)
         if self.at == 0:
             raise OSError(self.number, os.strerror(self.number))
+
+    def send_all(self, requests: Sequence[bytes]) -> list[int]:
+        numbers = []
+        for request in requests:
+            self.at -= 1
+            numbers += super().send_all([request]) if self.at != 0 or self.done else [0]
+            numbers[-1] = self.number if self.at == 0 else numbers[-1]
+        return numbers
 
 
 class RefusingElements(SetElements):
@@ -96,7 +104,7 @@ VERBS: dict[str, tuple[Call, Call]] = {
     "CreateEndpoint": (a_network, lambda driver: driver.create_endpoint(rq.endpoint(address_ipv6="fd00:9::2/64"))),
     "Program": (an_endpoint, lambda driver: driver.program_external_connectivity(rq.program(8080, 8081))),
 }
-REQUESTS = [("CreateNetwork", step) for step in (1, 2, 3, 4)] + [("CreateEndpoint", step) for step in (1, 2)]
+REQUESTS = [("CreateNetwork", step) for step in (1, 2, 3, 4)] + [("CreateEndpoint", step) for step in (1, 2, 3, 4)]
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import pytest
 
 from netlink.dump import Link
 from netlink.errors import KernelError
+from netlink.port import port_flags
 from plugin.host_settings import ChangedSetting
 from plugin.model import Endpoint, Network, Tombstone
 from plugin.store.base import Put
@@ -17,6 +18,7 @@ from tests.unit import requests as rq
 from tests.unit.test_background import restarted
 
 BRIDGE, PORT = "pn-a1a1a1a1a1a1", "pnhe0e0e0e0e0e0"
+IPV6 = f"net/ipv6/conf/{PORT}/disable_ipv6"
 
 
 def furnish(world: World) -> None:
@@ -52,6 +54,8 @@ def remove_element(world: World) -> None:
 DRIFT: dict[str, tuple[Callable[[World], object], dict[str, int]]] = {
     "bridge deleted": (delete_bridge, {"LinkMissing": 1, "LinkDetached": 1}),
     "port detached": (lambda world: world.kernel.change(PORT, master=0), {"LinkDetached": 1}),
+    "port flags": (lambda world: world.kernel.change(PORT, port=port_flags(learning=True)), {"PortChanged": 1}),
+    "port's IPv6": (lambda world: world.kernel.settings.update({IPV6: "0"}), {"SettingChanged": 1}),
     "port down": (lambda world: world.kernel.change(PORT, up=False), {"LinkDown": 1}),
     "MAC": (lambda world: world.kernel.change(BRIDGE, mac="02:00:00:00:00:99"), {"LinkChanged": 1}),
     "MTU": (lambda world: world.kernel.change(PORT, mtu=1300), {"LinkChanged": 1}),

@@ -1,0 +1,45 @@
+"""Ports of a bridge: which MACs are behind them, and that no frame gets past the rules of nftables.
+
+A bridge hands frames to the group addresses 01:80:c2:00:00:00 to 0f (IEEE 802.1D, 7.12.6) to the port itself, learns
+from them, and shows most of them to no hook (br_handle_frame, net/bridge/br_input.c). A port whose mask says that they
+are forwarded treats them like others: they meet the hook prerouting first, whose rules drop them. The kernel itself
+drops those to 01:80:c2:00:00:01.
+"""
+
+import struct
+from dataclasses import dataclass
+
+from netlink import request
+from netlink.wire import attribute, attributes
+
+IFLA_BRPORT_LEARNING, IFLA_BRPORT_GROUP_FWD_MASK = 8, 31  # linux/if_link.h
+GROUPS = 0xFFFD  # every group address but :01, which the kernel refuses (BR_GROUPFWD_MACPAUSE, net/bridge/br_private.h)
+_SHORT = struct.Struct("=H")
+
+
+@dataclass(frozen=True, slots=True)
+class BridgePort:
+    """A port of a bridge; ``macs`` are behind it for good, others only where it is ``learning`` them from frames."""
+
+    learning: bool = False
+    macs: tuple[str, ...] = ()
+
+
+def port_flags(*, learning: bool) -> bytes:
+    """Return the IFLA_BRPORT_* attributes of a port whose group frames meet the rules."""
+    return attribute(IFLA_BRPORT_LEARNING, bytes([learning])) + attribute(
+        IFLA_BRPORT_GROUP_FWD_MASK, _SHORT.pack(GROUPS)
+    )
+
+
+def port_requests(index: int, port: BridgePort) -> list[bytes]:
+    """Return the requests that make the link with ``index`` such a port."""
+    flags = request.port(index, port_flags(learning=port.learning))
+    return [flags, *(request.forward(index, mac) for mac in port.macs)]
+
+
+def is_like(slave_data: bytes, port: BridgePort) -> bool:
+    """Say whether IFLA_INFO_SLAVE_DATA, as the kernel lists it, has the flags of ``port``."""
+    found = dict(attributes(slave_data))
+    wanted = dict(attributes(port_flags(learning=port.learning)))
+    return all(found.get(kind) == value for kind, value in wanted.items())
