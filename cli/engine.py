@@ -131,13 +131,24 @@ def version_and_subnets() -> tuple[str, tuple[tuple[str, Subnet], ...]]:
         engine.close()
 
 
+def network_names() -> dict[str, str]:
+    """Return the names of networks by id; empty when the engine does not answer."""
+    engine = Engine(here())
+    try:
+        return {str(network["Id"]): str(network["Name"]) for network in engine.get("/networks")}
+    except (OSError, ValueError, LookupError, TypeError, http.client.HTTPException):
+        return {}
+    finally:
+        engine.close()
+
+
 def endpoint_names() -> dict[str, tuple[str, str]]:
     """Return the names of network and container by endpoint id; empty when the engine does not answer."""
     engine = Engine(here())
     try:
         networks = engine.get("/networks")
         details = [engine.get(f"/networks/{network['Id']}") for network in networks]
-    except (OSError, ValueError, http.client.HTTPException):
+    except (OSError, ValueError, LookupError, TypeError, http.client.HTTPException):
         return {}
     finally:
         engine.close()

@@ -100,13 +100,14 @@ def reconcile(*, dry_run: bool, machine: bool) -> None:
 @main.command()
 @click.option("--json", "machine", is_flag=True, help="Print JSON instead of lines.")
 def status(*, machine: bool) -> None:
-    """Print what the pynet that serves has repaired since its start, and what it cannot repair."""
+    """Print what the pynet that serves has repaired and its guard has dropped since its start."""
+    from cli.engine import network_names
     from cli.reconcile import as_json, as_status
     from cli.service import ask
 
     with _settings() as chosen:
         reply = ask(chosen.socket, "Status")
-    click.echo(as_json(reply) if machine else as_status(reply))
+    click.echo(as_json(reply) if machine else as_status(reply, network_names()))
 
 
 @main.command()
@@ -155,11 +156,11 @@ def settings() -> None:
 
 @main.command()
 def options() -> None:
-    """Print the table of the options of ``docker network create -o``."""
-    from plugin.network_options import NETWORK_OPTIONS
+    """Print the options of ``docker network create -o``, and those of ``docker network connect --driver-opt``."""
+    from plugin.network_options import ENDPOINT_OPTIONS, NETWORK_OPTIONS
     from plugin.options import option_table
 
-    click.echo(option_table(NETWORK_OPTIONS))
+    click.echo(f"{option_table(NETWORK_OPTIONS)}\n\n{option_table(ENDPOINT_OPTIONS)}")
 
 
 if __name__ == "__main__":

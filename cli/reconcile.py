@@ -13,6 +13,7 @@ from netlink.listening import listening
 from netlink.nftables import Nftables, open_runner
 from netlink.scratch import scratch_namespace
 from netlink.vxlan import Vxlan
+from plugin.firewall.bridge_rules import REASONS
 from plugin.firewall.docker import docker_bridges
 from plugin.firewall.firewall import Firewall, static_rules
 from plugin.host_settings import HostSettings
@@ -54,10 +55,15 @@ def as_lines(repairs: Sequence[Mapping[str, str]]) -> str:
     return "\n".join(f"{r['Sentence']}" + (f" (failed: {r['Error']})" if r["Error"] else "") for r in repairs)
 
 
-def as_status(status: Mapping[str, Any]) -> str:
-    """Return the counts for people."""
+def as_status(status: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """Return the counts for people; ``names`` are those of networks, by id."""
     lines = [f"looks at everything since the start: {status['Looks']}"]
     lines += [f"repaired {kind}: {count}" for kind, count in sorted(status["Repairs"].items())]
+    lines += [
+        f"dropped by the guard in network '{names.get(drop['Network'], drop['Network'][:12])}', "
+        f"{drop['Reason']} ({REASONS[drop['Reason']]}): {drop['Frames']} frames"
+        for drop in status["Drops"]
+    ]
     return "\n".join([*lines, *(f"not repaired: {as_lines([repair])}" for repair in status["Failing"])])
 
 

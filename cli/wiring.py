@@ -11,11 +11,12 @@ import structlog
 from flask import Flask
 
 from cli.cluster import open_cluster
-from cli.engine import Engine
+from cli.engine import Engine, endpoint_names
 from cli.overlay import share, start
 from cli.settings import Settings
 from handlers.app import create_app
 from netlink.conntrack import Conntrack
+from netlink.counters import Counters
 from netlink.doings import Doings
 from netlink.errors import KernelError
 from netlink.holds import Sockets
@@ -29,6 +30,7 @@ from plugin.attempt import Workers
 from plugin.cluster.router import IpamRouter
 from plugin.collector import Collector
 from plugin.driver import Driver
+from plugin.firewall.drops import Drops
 from plugin.firewall.firewall import Firewall
 from plugin.host_settings import HostSettings
 from plugin.ipam.supernets import Supernet, parse_supernets
@@ -124,11 +126,13 @@ def _ground(settings: Settings, dress: Dress) -> _Ground:
 def _recover(settings: Settings, ground: _Ground, parts: Parts) -> Reconciler:
     """Bring the kernel in line with the state, and keep it there."""
     survey = Survey(parts.store, parts.kernel, parts.settings, parts.modes, ground.owner)
-    reconciler = Reconciler(parts, survey)
+    drops = Drops(Counters(), parts.store, settings.name, endpoint_names)
+    reconciler = Reconciler(parts, survey, drops.by_network)
     # Before recovery, so that nothing is missed in between.
     monitor = Monitor(settings.name, "FORWARD", is_own=ground.nft.is_own, doings=ground.doings)
     reconciler.recover()
     parts.reaper.start()
+    drops.start()
     Watcher(parts.kernel, parts.firewall, reconciler, monitor).start()
     return reconciler
 

@@ -194,5 +194,5 @@ def _pack(kind: str, word: str, *, last: bool = False) -> bytes:
     if kind == "ether_addr":
         return bytes.fromhex(word.replace(":", "")) + b"\0\0"
     if kind.startswith("@"):
-        return int(word, 16).to_bytes(16, "big")
+        return int(word.split("-")[-1 if last else 0], 16).to_bytes(16, "big")
     return bytes([_NUMBERS[kind][word], 0, 0, 0])

@@ -6,14 +6,12 @@ from ipaddress import IPv4Interface, IPv6Interface
 from plugin.errors import InvalidRequest
 from plugin.messages import CreateEndpoint, InterfaceAddress
 from plugin.model import Endpoint
+from plugin.network_options import ENDPOINT_OPTIONS
 from plugin.options import read_options
-
-# No option of ``docker network connect --driver-opt`` is pynet's yet; reading refuses misspelt ones.
-ENDPOINT_OPTIONS = ()
 
 
 def endpoint_of(request: CreateEndpoint) -> Endpoint:
-    """Return the record; raises ``InvalidRequest`` for an unknown option or an address of the wrong family."""
+    """Return the record; raises ``InvalidRequest`` for a bad option or an address of the wrong family."""
     read_options(ENDPOINT_OPTIONS, request.options.driver_opts)
     ipv4, ipv6 = request.interface.address, request.interface.address_ipv6
     if ipv4 is not None and not isinstance(ipv4, IPv4Interface):

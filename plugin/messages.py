@@ -325,9 +325,22 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True)
+class Drop:
+    """How many frames of the containers of a network the guard has dropped for one reason since the start."""
+
+    network: str
+    reason: str
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """How often what was repaired since the start, what the last look could not repair, and the number of looks."""
+    """How often what was repaired since the start, what the last look could not repair, and the number of looks.
+
+    ``drops`` are those of the guard.
+    """
 
     repairs: Mapping[str, int]
     failing: tuple[Repair, ...] = ()
     looks: int = 0
+    drops: tuple[Drop, ...] = ()

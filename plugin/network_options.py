@@ -1,4 +1,4 @@
-"""The options of ``docker network create -o`` that pynet reads."""
+"""The options of ``docker network create -o`` that pynet reads, and those of ``--driver-opt`` of an endpoint."""
 
 from plugin.messages import Address
 from plugin.options import (
@@ -15,6 +15,7 @@ from plugin.options import (
     network_name,
     toggle,
 )
+from plugin.senders import NOBODY, senders
 
 LARGEST_VNI = (1 << 24) - 1  # RFC 7348
 BRIDGE = "com.docker.network.bridge."
@@ -143,6 +144,14 @@ GUARD = Option(
     "on or off",
     "whether a container may send only from the MAC and the addresses that it was given",
 )
+GUARD_ALLOW = Option(
+    "pynet.guard_allow",
+    senders,
+    NOBODY,
+    "addresses, subnets or MACs, with commas between them",
+    "from which every container may send beside its own: for a router or a VPN gateway `0.0.0.0/0`, for a virtual "
+    "machine its MAC, for an address that moves that address",
+)
 STICKY = Option(
     "pynet.sticky",
     choice("off", "name"),
@@ -166,6 +175,7 @@ NETWORK_OPTIONS = (
     VXLAN_PORT,
     PUBLISH,
     GUARD,
+    GUARD_ALLOW,
     STICKY,
     KEEP,
     BRIDGE_NAME,
@@ -181,6 +191,18 @@ NETWORK_OPTIONS = (
     MTU,
     LINK_PREFIX,
 )
+
+ENDPOINT_GUARD: Option[bool | None] = Option(
+    GUARD.key, toggle, None, GUARD.legal, "whether this container is guarded; by default as its network says"
+)
+ENDPOINT_GUARD_ALLOW = Option(
+    GUARD_ALLOW.key,
+    senders,
+    NOBODY,
+    GUARD_ALLOW.legal,
+    "from which this container may send beside what its network allows",
+)
+ENDPOINT_OPTIONS = (ENDPOINT_GUARD, ENDPOINT_GUARD_ALLOW)
 
 OVERLAY_OPTIONS = (NETWORK, VNI, VXLAN_PORT)  # those that mean nothing in other modes
 

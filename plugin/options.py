@@ -159,4 +159,4 @@ def option_table(declared: Sequence[Option[Any]]) -> str:
 def _default(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return f"`{value}`" if value not in ("", None, ()) else "-"
+    return f"`{value}`" if value is not None and str(value) not in {"", "()"} else "-"

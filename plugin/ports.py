@@ -78,6 +78,13 @@ class Kernel(Protocol):
         """Set a sysctl."""
 
 
+class Counters(Protocol):
+    """What packets counted in sets of nftables (``netlink.counters.Counters``)."""
+
+    def packets(self, family: str, table: str, name: str) -> dict[str, int]:
+        """Return the packets of a set by link; ``Missing`` without the set."""
+
+
 class Tunnels(Protocol):
     """Links to other hosts and their tables (``netlink.vxlan.Vxlan``). Every verb may raise ``KernelError``."""
 

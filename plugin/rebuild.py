@@ -45,7 +45,10 @@ from plugin.store.base import Record
 log = structlog.get_logger()
 
 DEFAULT_MTU = 1500  # bytes
-NOT_SHOWN = "prefix of interface names, host binding, auxiliary addresses, pynet.publish: the defaults are used"
+NOT_SHOWN = (
+    "prefix of interface names, host binding, auxiliary addresses, pynet.publish, pynet.guard_allow: "
+    "the defaults are used"
+)
 _ANY: dict[int, Address] = {4: IPv4Address(0), 6: IPv6Address(0)}
 _NUMBERS = {name: number for number, name in PROTOCOLS.items()}
 _MODES = {4: GATEWAY_MODE_IPV4, 6: GATEWAY_MODE_IPV6}

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cli.settings import SETTINGS
-from plugin.network_options import NETWORK_OPTIONS
+from plugin.network_options import ENDPOINT_OPTIONS, NETWORK_OPTIONS
 from plugin.options import option_table
 
 README = Path(__file__).parents[1] / "README.md"
@@ -14,6 +14,7 @@ def main() -> None:
     text = README.read_text()
     tables = {
         "options": option_table(NETWORK_OPTIONS),
+        "endpoint options": option_table(ENDPOINT_OPTIONS),
         "settings": option_table(SETTINGS).replace("| option", "| setting"),
     }
     for name, table in tables.items():

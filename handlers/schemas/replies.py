@@ -127,9 +127,18 @@ class ReconcileReply(Reply):
     repairs = fields.Function(lambda repairs: RepairReply(many=True).dump(repairs), data_key="Repairs")
 
 
+class DropReply(Reply):
+    """Frames that the guard dropped."""
+
+    network = fields.String(data_key="Network")
+    reason = fields.String(data_key="Reason")
+    frames = fields.Integer(data_key="Frames")
+
+
 class StatusReply(Reply):
     """Pynet.Status."""
 
     repairs = fields.Dict(data_key="Repairs")
     failing = fields.List(fields.Nested(RepairReply), data_key="Failing")
     looks = fields.Integer(data_key="Looks")
+    drops = fields.List(fields.Nested(DropReply), data_key="Drops")

@@ -6,10 +6,10 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 
 from plugin.firewall.ruleset import Elements
-from plugin.messages import Address
+from plugin.guard import guard_of
+from plugin.messages import Address, Subnet
 from plugin.model import Endpoint, Network, Published, host_link_name, vxlan_name
 from plugin.network_options import (
-    GUARD,
     ICC,
     MASQUERADE,
     NAT,
@@ -76,37 +76,57 @@ def _ours(port: str, mac: str, addresses: Iterable[Address]) -> Elements:
     for address in addresses:
         found[f"ours{address.version}"].append(f"{port} . {address}")
         if address.version == 6:
-            found["advertised"].append(f"{port} . {int(address):#034x}")
+            found["advertised"].append(f"{port} . {_target(address)}")
     return found
 
 
 def endpoint_elements(network: Network, endpoint: Endpoint) -> Elements:
     """Return what stands in the sets for the port of ``endpoint``."""
-    options = read_options(NETWORK_OPTIONS, network.options)
+    options, guard = read_options(NETWORK_OPTIONS, network.options), guard_of(network, endpoint)
     port = f'"{host_link_name(endpoint.id)}"'
     found: dict[str, Sequence[str]] = {}
     if not options[ICC]:
         found |= {"closed": [port], "doors": [f"{port} . {network.mac}"]}
-    if options[GUARD]:
-        found |= _guard(port, endpoint)
-    if options[GUARD] and network.overlay:
+    if guard.on:
+        found |= _own(port, endpoint, guard.allowed.macs)
+        found |= _allowed(port, [endpoint.mac, *guard.allowed.macs], guard.allowed.subnets)
+    if guard.on and network.overlay:
         addresses = [own.ip for own in (endpoint.ipv4, endpoint.ipv6) if own]
         addresses += [link_local(endpoint.mac)] if endpoint.ipv6 else []
         found |= _ours(f'"{vxlan_name(network.id)}"', endpoint.mac, addresses)
     return found
 
 
-def _guard(port: str, endpoint: Endpoint) -> Elements:
-    """Return what the endpoint may send from."""
-    addresses = [link_local(endpoint.mac)] if endpoint.ipv6 else []
-    addresses += [endpoint.ipv6.ip] if endpoint.ipv6 else []
+def _own(port: str, endpoint: Endpoint, others: Sequence[str]) -> Elements:
+    """Return what the endpoint may send from: its addresses, from its MAC and from ``others`` that are behind it."""
+    macs = [endpoint.mac, *others]
+    local = [link_local(mac) for mac in macs] if endpoint.ipv6 else []
+    addresses = [*local, *([endpoint.ipv6.ip] if endpoint.ipv6 else [])]
     return {
         "guarded": [port],
-        "macs": [f"{port} . {endpoint.mac}"],
-        "pairs4": [f"{port} . {endpoint.mac} . {endpoint.ipv4.ip}"] if endpoint.ipv4 else [],
-        "pairs6": [f"{port} . {endpoint.mac} . {address}" for address in addresses],
-        "targets": [f"{port} . {int(address):#034x}" for address in addresses],
+        "macs": [f"{port} . {mac}" for mac in macs],
+        "pairs4": [f"{port} . {mac} . {endpoint.ipv4.ip}" for mac in macs if endpoint.ipv4],
+        "pairs6": [f"{port} . {mac} . {address}" for mac in macs for address in addresses],
+        "targets": [f"{port} . {_target(address)}" for address in addresses],
     }
+
+
+def _allowed(port: str, macs: Sequence[str], subnets: Sequence[Subnet]) -> Elements:
+    """Return what a user lets the endpoint send from besides; nft lists a subnet of one address as the address."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for subnet in subnets:
+        alone = subnet.num_addresses == 1
+        text = str(subnet.network_address if alone else subnet)
+        found[f"allowed{subnet.version}"] += [f"{port} . {mac} . {text}" for mac in macs]
+        if subnet.version == 6:
+            first, last = _target(subnet.network_address), _target(subnet.broadcast_address)
+            found["allowed_targets"].append(f"{port} . {first if alone else f'{first}-{last}'}")
+    return found
+
+
+def _target(address: Address) -> str:
+    """Write the target of a neighbour advertisement as nft writes raw payload."""
+    return f"{int(address):#034x}"
 
 
 def link_local(mac: str) -> IPv6Address:

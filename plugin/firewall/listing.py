@@ -4,17 +4,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from plugin.firewall.bridge_rules import COUNTED
 from plugin.firewall.ruleset import Elements
 
 Contents = Mapping[str, Counter[str]]  # set or map -> its elements
 
 
 def listed_contents(objects: Iterable[Mapping[str, Any]]) -> Contents:
-    """Return the elements of nft's JSON listing of a table."""
+    """Return the elements of nft's JSON listing of a table, without those that packets add."""
     found: dict[str, Counter[str]] = {}
     for item in objects:
         container = item.get("set") or item.get("map")
-        if container is not None and "elem" in container:
+        if container is not None and "elem" in container and not container["name"].startswith(COUNTED):
             found[container["name"]] = Counter(_text(element).lower() for element in container["elem"])
     return found
 
@@ -50,5 +51,7 @@ def _text(value: Any) -> str:
             return " . ".join(map(_text, parts))
         case {"prefix": {"addr": address, "len": length}}:
             return f"{address}/{length}"
+        case {"range": [first, last]}:
+            return f"{_text(first)}-{_text(last)}"
         case _:
             return str(value)

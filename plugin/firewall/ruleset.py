@@ -15,20 +15,13 @@ reach whom and translates addresses; the one of family bridge sees frames betwee
     into           published ports, and what the gateway mode opens, accept; all else drop
     postrouting    to a published port from the container's own network, or from the host's 127.0.0.0/8: masquerade
                    out of a network: the user's source address, or masquerade; nothing towards another network
-  bridge
-    prerouting     to the group addresses of bridges (IEEE 802.1D), from a port of pynet's: drop (``netlink.port``)
-    closed         without icc, to another MAC than the bridge's: drop, before br_netfilter translates and changes it
-    forward        without icc, broadcast between two ports: drop
-    (meta protocol is that of what a VLAN tag wraps, as the kernel takes the outer tag off before; ether type is not)
-    guard          a frame whose MAC or addresses do not belong to the port that it comes from: drop
-    tunnel         from other hosts, with the MAC or an address of the gateway or of a container of this host: drop
-    input          from other hosts to the host itself, whose gateway every host has under the same address: drop
-    output         from the host itself to all on other hosts: drop, nobody there shall hear of this gateway
+  bridge         see ``plugin.firewall.bridge_rules``
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from netlink.setelem import ElementChange, SetType
+from plugin.firewall.bridge_rules import BRIDGE_RULES, BRIDGE_SETS
 
 Elements = Mapping[str, Sequence[str]]  # set or map -> elements in nft syntax
 
@@ -57,22 +50,6 @@ INET_SETS = (
     SetType("inet", "anywhere6", _PORT, (*_V6, "inet_service")),
     SetType("inet", "relayed", _PORT),
 )
-BRIDGE_SETS = (
-    SetType("bridge", "closed", ("ifname",)),
-    SetType("bridge", "doors", ("ifname", "ether_addr")),
-    SetType("bridge", "guarded", ("ifname",)),
-    SetType("bridge", "macs", ("ifname", "ether_addr")),
-    SetType("bridge", "pairs4", ("ifname", "ether_addr", *_V4)),
-    SetType("bridge", "pairs6", ("ifname", "ether_addr", *_V6)),
-    # nft 1.0.6 has no name for the target of a neighbour advertisement: the 16 bytes behind the ICMPv6 header's 8.
-    SetType("bridge", "targets", ("ifname", "@th,64,128")),
-    SetType("bridge", "tunnels", ("ifname",)),
-    SetType("bridge", "ours", ("ifname", "ether_addr")),
-    SetType("bridge", "ours4", ("ifname", *_V4)),
-    SetType("bridge", "ours6", ("ifname", *_V6)),
-    SetType("bridge", "advertised", ("ifname", "@th,64,128")),
-)
-
 INET_RULES = """\
   chain raw {
     type filter hook prerouting priority raw; policy accept;
@@ -127,65 +104,6 @@ INET_RULES = """\
     snat ip to iifname map @source4
     snat ip6 to iifname map @source6
     iifname . meta nfproto @outbound masquerade
-  }
-"""
-BRIDGE_RULES = """\
-  chain prerouting {
-    type filter hook prerouting priority -300; policy accept;
-    ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname { "pnh*", "pnv*" } drop
-    iifname @closed jump closed
-    iifname @guarded jump guard
-    iifname @tunnels jump tunnel
-  }
-  chain input {
-    type filter hook input priority -200; policy accept;
-    iifname @tunnels drop
-  }
-  chain output {
-    type filter hook output priority -200; policy accept;
-    oifname @tunnels ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 drop
-  }
-  chain forward {
-    type filter hook forward priority -200; policy accept;
-    iifname @closed oifname @closed ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 drop
-  }
-  chain closed {
-    ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 return
-    iifname . ether daddr != @doors drop
-  }
-  chain guard {
-    iifname . ether saddr != @macs drop
-    ether type { 8021q, 8021ad } drop
-    meta protocol vmap { ip : goto guard4, arp : goto arp4, ip6 : goto guard6 }
-  }
-  chain guard4 {
-    udp sport 67 udp dport 68 drop
-    iifname . ether saddr . ip saddr @pairs4 accept
-    ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept
-    drop
-  }
-  chain arp4 {
-    arp saddr ip 0.0.0.0 iifname . arp saddr ether @macs accept
-    iifname . arp saddr ether . arp saddr ip @pairs4 accept
-    drop
-  }
-  chain guard6 {
-    icmpv6 type { nd-router-advert, nd-redirect } drop
-    udp sport 547 udp dport 546 drop
-    icmpv6 type nd-neighbor-advert iifname . @th,64,128 != @targets drop
-    iifname . ether saddr . ip6 saddr @pairs6 accept
-    ip6 saddr :: icmpv6 type { nd-neighbor-solicit, nd-router-solicit } accept
-    ip6 saddr :: icmpv6 type { mld-listener-report, mld2-listener-report } accept
-    drop
-  }
-  chain tunnel {
-    iifname . ether saddr @ours drop
-    ether type { 8021q, 8021ad } drop
-    iifname . ip saddr @ours4 drop
-    iifname . arp saddr ip @ours4 drop
-    iifname . ip6 saddr @ours6 drop
-    icmpv6 type { nd-router-advert, nd-redirect } drop
-    icmpv6 type nd-neighbor-advert iifname . @th,64,128 @advertised drop
   }
 """
 FAMILIES = {"inet": (INET_SETS, INET_RULES), "bridge": (BRIDGE_SETS, BRIDGE_RULES)}

@@ -23,6 +23,7 @@ from plugin.errors import Conflict, InvalidRequest
 from plugin.firewall.docker import is_docker_name
 from plugin.firewall.elements import endpoint_elements, link_local, network_elements
 from plugin.firewall.firewall import Firewall
+from plugin.guard import guard_of
 from plugin.host_settings import HostSettings, wanted_settings
 from plugin.messages import CreateNetwork, InterfaceAddress, IpamData, JoinReply
 from plugin.model import Endpoint, Network, NetworkSubnet, bridge_name, container_link_name, host_link_name
@@ -30,7 +31,6 @@ from plugin.network_options import (
     BRIDGE_NAME,
     GATEWAY_MODE_IPV4,
     GATEWAY_MODE_IPV6,
-    GUARD,
     ICC,
     INHIBIT_IPV4,
     ISOLATED,
@@ -242,10 +242,9 @@ def port_settings(link: str) -> list[WantedSetting]:
 
 
 def _port(network: Network, endpoint: Endpoint) -> BridgePort:
-    """Tell the bridge which MAC is behind the port; without the guard there may be more, and it learns them."""
-    if read_options(NETWORK_OPTIONS, network.options)[GUARD]:
-        return BridgePort(macs=(endpoint.mac,))
-    return BridgePort(learning=True)
+    """Tell the bridge which MACs are behind the port; without the guard there may be any, and it learns them."""
+    guard = guard_of(network, endpoint)
+    return BridgePort(macs=(endpoint.mac, *guard.allowed.macs)) if guard.on else BridgePort(learning=True)
 
 
 def gateway_addresses(network: Network) -> list[InterfaceAddress]:

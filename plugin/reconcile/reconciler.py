@@ -6,13 +6,13 @@ in flight holds, and only what is still wrong then is repaired: a network that i
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
 from netlink.errors import KernelError
 from plugin.errors import PynetError
-from plugin.messages import Repair, Status
+from plugin.messages import Drop, Repair, Status
 from plugin.parts import Parts
 from plugin.reconcile.findings import EndpointLost, Finding, OrphanLink
 from plugin.reconcile.owner import locks_of
@@ -28,8 +28,9 @@ NOTHING = Desired("")
 class Reconciler:
     """Used by the watcher's thread and by ``pynet reconcile``, one at a time."""
 
-    def __init__(self, parts: Parts, survey: Survey) -> None:
+    def __init__(self, parts: Parts, survey: Survey, drops: Callable[[], Sequence[Drop]] = tuple) -> None:
         self._survey = survey
+        self._drops = drops
         self._repairs = Repairs(parts)
         self._firewall = parts.firewall
         self._publisher = parts.publisher
@@ -73,9 +74,14 @@ class Reconciler:
             self._heal(elements=elements)
 
     def status(self) -> Status:
-        """Return the counts of repairs, and what the last look could not repair."""
+        """Return the counts of repairs, what the last look could not repair, and what the guard dropped."""
+        drops: Sequence[Drop] = ()
+        try:
+            drops = self._drops()
+        except (KernelError, PynetError) as error:
+            log.warning("drops of the guard not read", error=str(error))
         with self._turn:
-            return Status(dict(self._counts), tuple(self._failing.values()), self._looks)
+            return Status(dict(self._counts), tuple(self._failing.values()), self._looks, tuple(drops))
 
     def _heal(self, *, elements: bool) -> list[Repair]:
         return [self._repaired(finding) for finding in self._firewall.heal(elements=elements)]

@@ -68,15 +68,21 @@ class Pynet:
         """Return the modes of the driver."""
         return {"bridge": BridgeMode(HostBridge(self.kernel, self.firewall, settings, "pynet"))}
 
-    def attach(self, container: Container, network_id: str, number: int, endpoint: str = "") -> EndpointRef:
-        """Create an endpoint with the address .NUMBER (and ::NUMBER), and move its link as the engine does."""
+    def attach(
+        self, container: Container, network_id: str, number: int, endpoint: str = "", **driver_opts: str
+    ) -> EndpointRef:
+        """Create an endpoint with the address .NUMBER (and ::NUMBER), and move its link as the engine does.
+
+        ``driver_opts`` are pynet's own options, without the beginning of their keys.
+        """
         known = self.store.get(Network, network_id)
         assert known is not None
         addresses = [ip_interface(f"{s.pool[number]}/{s.pool.prefixlen}") for s in known.record.subnets]
         own = {address.version: address for address in addresses}
         reference = EndpointRef(network_id, endpoint or f"{number:02x}" * 32)
         interface = Interface(cast("IPv4Interface", own[4]), cast("IPv6Interface | None", own.get(6)))
-        self.driver.create_endpoint(CreateEndpoint(network_id, reference.endpoint_id, interface))
+        options = EndpointOptions(driver_opts={f"pynet.{key}": value for key, value in driver_opts.items()})
+        self.driver.create_endpoint(CreateEndpoint(network_id, reference.endpoint_id, interface, options))
         reply = self.driver.join(Join(network_id, reference.endpoint_id, f"/proc/{container.pid}/ns/net"))
         routes = [
             f"ip -{router.version} route add default via {router}"

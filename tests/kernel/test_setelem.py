@@ -9,7 +9,8 @@ from netlink.errors import Missing
 from netlink.monitor import RULES, Monitor
 from netlink.nftables import Nftables, open_runner
 from netlink.setelem import ElementChange
-from plugin.firewall.ruleset import BRIDGE_SETS, INET_SETS, tables_text
+from plugin.firewall.bridge_rules import BRIDGE_SETS
+from plugin.firewall.ruleset import INET_SETS, tables_text
 from tests.kernel.container import sh
 
 WORDS = {
@@ -27,7 +28,13 @@ WANTED = {
         " . ".join(WORDS[kind] for kind in of.key) + (" : " + " . ".join(WORDS[k] for k in of.data)) * bool(of.data)
     ]
     for of in (*INET_SETS, *BRIDGE_SETS)
-} | {"mates4": ["10.9.0.0/24 . 10.9.0.2"], "mates6": ["fd00::/64 . fd00::2"]}
+} | {
+    "mates4": ["10.9.0.0/24 . 10.9.0.2"],
+    "mates6": ["fd00::/64 . fd00::2"],
+    "allowed4": ['"pnh1" . 02:42:0a:00:00:02 . 0.0.0.0/0', '"pnh2" . 02:42:0a:00:00:02 . 10.9.0.9'],
+    "allowed6": ['"pnh1" . 02:42:0a:00:00:02 . 64:ff9b::/96'],
+    "allowed_targets": [f'"pnh1" . 0x{0:032x}-0x{(1 << 128) - 1:032x}', f'"pnh2" . 0x{7:032x}'],
+}
 CHANGES = {add: [ElementChange(add, of, WANTED[of.name]) for of in (*INET_SETS, *BRIDGE_SETS)] for add in (True, False)}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli.settings import SETTINGS
-from plugin.network_options import NETWORK_OPTIONS
+from plugin.network_options import ENDPOINT_OPTIONS, NETWORK_OPTIONS
 from plugin.options import option_table
 
 ROOT = Path(__file__).parents[2]
@@ -15,7 +15,11 @@ README, EXAMPLES = ROOT / "README.md", ROOT / "examples"
 
 @pytest.mark.parametrize(
     ("name", "table"),
-    [("options", option_table(NETWORK_OPTIONS)), ("settings", option_table(SETTINGS).replace("| option", "| setting"))],
+    [
+        ("options", option_table(NETWORK_OPTIONS)),
+        ("endpoint options", option_table(ENDPOINT_OPTIONS)),
+        ("settings", option_table(SETTINGS).replace("| option", "| setting")),
+    ],
 )
 def test_the_tables_of_the_readme_are_true(name: str, table: str) -> None:
     """They are what ``pynet options`` and ``pynet settings`` print."""

@@ -1,0 +1,122 @@
+"""What the guard dropped: counted by the kernel for each port and reason, told by ``pynet status`` and by the log.
+
+The kernel forgets a port some minutes after its last drop, and all of them when the tables are written anew; so what
+it counts is added up here, by endpoint. The log names an endpoint at most once a minute.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+
+import structlog
+
+from netlink.errors import Missing
+from plugin.firewall.bridge_rules import COUNTED, REASONS
+from plugin.messages import Drop
+from plugin.model import Endpoint, Network, host_link_name, vxlan_name
+from plugin.ports import Counters
+from plugin.store.base import Store
+
+log = structlog.get_logger()
+
+PERIOD = 30.0  # seconds between two looks at the counters
+SILENCE = 60.0  # seconds between two lines about one endpoint
+Names = Callable[[], Mapping[str, tuple[str, str]]]  # endpoint id -> names of its network and container
+
+
+class Drops:
+    """Reads the counters of the table ``table`` of family bridge; every method may be called from any thread."""
+
+    def __init__(
+        self, counters: Counters, store: Store, table: str, names: Names, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._counters = counters
+        self._store = store
+        self._table = table
+        self._names = names
+        self._clock = clock
+        self._guard = threading.Lock()  # guards everything below
+        self._last: dict[str, Mapping[str, int]] = {}  # what the kernel said, by reason and link
+        self._total: Counter[tuple[str, str]] = Counter()  # frames since the start, by network and reason
+        self._untold: dict[str, Counter[str]] = {}  # frames that the log has not told, by link and reason
+        self._told_at: dict[str, float] = {}  # when the log named a link
+
+    def start(self) -> None:
+        """Look now and then, in a thread that ends with the process."""
+        threading.Thread(target=self._run, name="drops", daemon=True).start()
+
+    def by_network(self) -> Sequence[Drop]:
+        """Return the frames that were dropped since the start, by network and reason.
+
+        Raises:
+            KernelError, PynetError: the counters or the records cannot be read.
+        """
+        with self._guard:
+            self._read()
+            here = {item.record.id for item in self._store.list(Network)}
+            self._total = Counter({key: frames for key, frames in self._total.items() if key[0] in here})
+            return [Drop(network, reason, frames) for (network, reason), frames in sorted(self._total.items())]
+
+    def tell(self) -> None:
+        """Look at the counters, and say in the log whose frames were dropped, and why."""
+        with self._guard:
+            links = self._read()
+            due = self._due()
+        names = self._names() if due else {}
+        for link, reasons in due.items():
+            network, endpoint = links.get(link, ("", ""))
+            network_name, container = names.get(endpoint, ("", ""))
+            log.warning(
+                "guard dropped frames",
+                container=container or endpoint[:12] or link,
+                network=network_name or network[:12],
+                frames=dict(reasons),
+                why="; ".join(REASONS[reason] for reason in reasons),
+                hint="-o pynet.guard_allow or pynet.guard, of the network or of the container, lets them pass",
+            )
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(PERIOD)
+            try:
+                self.tell()
+            except Exception:
+                log.exception("drops of the guard not told")
+
+    def _read(self) -> Mapping[str, tuple[str, str]]:
+        """Add up what is new, and return whose each link is; nothing where nothing waits to be told."""
+        new = [(reason, *entry) for reason in REASONS for entry in self._new(reason)]
+        links = self._links() if new or self._untold else {}
+        for reason, link, frames in new:
+            self._untold.setdefault(link, Counter())[reason] += frames
+            if link in links:
+                self._total[links[link][0], reason] += frames
+        return links
+
+    def _new(self, reason: str) -> Iterator[tuple[str, int]]:
+        """Yield (link, frames) of what came since the last time; a count that shrank was begun anew."""
+        counted: Mapping[str, int] = {}
+        with suppress(Missing):  # no network, so no tables
+            counted = self._counters.packets("bridge", self._table, COUNTED + reason)
+        before, self._last[reason] = self._last.get(reason, {}), counted
+        for link, packets in counted.items():
+            known = before.get(link, 0)
+            if packets != known:
+                yield link, packets - known if packets > known else packets
+
+    def _due(self) -> dict[str, Counter[str]]:
+        """Return, by link, the frames that the log has not told and may tell now."""
+        now = self._clock()
+        self._told_at = {link: at for link, at in self._told_at.items() if now - at < SILENCE}
+        due = {link: reasons for link, reasons in self._untold.items() if link not in self._told_at}
+        self._untold = {link: reasons for link, reasons in self._untold.items() if link not in due}
+        self._told_at |= dict.fromkeys(due, now)
+        return due
+
+    def _links(self) -> Mapping[str, tuple[str, str]]:
+        """Return network id and endpoint id of every port, and of every tunnel, which has no endpoint."""
+        found = {vxlan_name(item.record.id): (item.record.id, "") for item in self._store.list(Network)}
+        ends = [item.record for item in self._store.list(Endpoint)]
+        return found | {host_link_name(end.id): (end.network_id, end.id) for end in ends}

@@ -1,0 +1,86 @@
+"""What the guard dropped: added up by network, and told at most once a minute for an endpoint."""
+
+from collections import defaultdict
+
+import pytest
+from structlog.testing import capture_logs
+
+from netlink.errors import Missing
+from plugin.firewall.bridge_rules import COUNTED
+from plugin.firewall.drops import SILENCE, Drops
+from plugin.messages import Drop
+from plugin.model import Endpoint, Network
+from plugin.store.base import Put
+from plugin.store.memory import MemoryStore
+
+PORT = "pnhe0"
+
+
+class Kernel:
+    """Counters as the kernel keeps them, by reason and link."""
+
+    def __init__(self) -> None:
+        self.by_reason: dict[str, dict[str, int]] = defaultdict(dict)
+        self.tables = True
+
+    def packets(self, family: str, table: str, name: str) -> dict[str, int]:
+        if not self.tables:
+            raise Missing(f"{family} {table} {name}")
+        return dict(self.by_reason[name.removeprefix(COUNTED)])
+
+
+class World:
+    """A network "n" with the endpoint "e0", and a clock that stands."""
+
+    def __init__(self) -> None:
+        self.kernel, self.now, store = Kernel(), 0.0, MemoryStore()
+        store.transact(Put(Network("n", "bridge", "pn-n")), Put(Endpoint("e0", "n", "02:00:00:00:00:01")))
+        self.drops = Drops(self.kernel, store, "pynet", lambda: {"e0": ("web", "shop")}, lambda: self.now)
+
+    def told(self) -> list[dict[str, int]]:
+        """What the log says now."""
+        with capture_logs() as lines:
+            self.drops.tell()
+        return [line["frames"] for line in lines]
+
+
+@pytest.fixture
+def world() -> World:
+    """Return a world without drops."""
+    return World()
+
+
+def test_drops_are_added_up_by_network_and_reason(world: World) -> None:
+    """Also across a count that the kernel began anew, and tables that are gone."""
+    world.kernel.by_reason["mac"][PORT] = 5
+    world.drops.by_network()
+    world.kernel.by_reason["mac"] = {PORT: 2}
+    world.kernel.by_reason["dhcp"] = {PORT: 1, "pnhgone": 9}
+    expected = [Drop("n", "dhcp", 1), Drop("n", "mac", 7)]
+
+    assert world.drops.by_network() == expected
+    world.kernel.tables = False
+    assert world.drops.by_network() == expected
+
+
+def test_a_line_names_container_reason_and_way_out(world: World) -> None:
+    """By the name that the engine knows."""
+    world.kernel.by_reason["router"][PORT] = 3
+    with capture_logs() as lines:
+        world.drops.tell()
+
+    assert (lines[0]["container"], lines[0]["network"], lines[0]["frames"]) == ("shop", "web", {"router": 3})
+    assert "only a router sends" in lines[0]["why"]
+    assert "pynet.guard" in lines[0]["hint"]
+
+
+def test_one_endpoint_is_named_once_a_minute(world: World) -> None:
+    """What came meanwhile is told then, together; silence is silent."""
+    for frames, expected in ((1, [{"mac": 1}]), (4, []), (9, [])):
+        world.kernel.by_reason["mac"][PORT] = frames
+        assert world.told() == expected
+    world.now += SILENCE
+
+    assert world.told() == [{"mac": 8}]
+    world.now += SILENCE
+    assert world.told() == []
