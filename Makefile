@@ -52,6 +52,9 @@ bench-overlay: setup  ## how soon a container on another host is reached, and wh
 	@tools/setup.sh --servers
 	$(VENV)/bin/python -m bench.overlay
 
+bench-guard: setup  ## what the guard costs against another commit's, in turns (BEFORE=HEAD~1 ROUNDS=20)
+	$(VENV)/bin/python -m bench.guard
+
 torture: setup  ## kill pynet at every step, below twenty containers, and let 500 networks come and go (15 minutes)
 	$(VENV)/bin/python -m tests.torture $(PARTS)
 
@@ -84,4 +87,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-overlay test-cluster test-matrix wheel deb
+.PHONY: setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-overlay bench-guard test-cluster test-matrix wheel deb

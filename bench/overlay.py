@@ -92,12 +92,12 @@ def _inode(entry: Path) -> int:
 def stream(sender: Box, receiver: Box, address: str) -> float:
     """Return the MB/s that the receiver counted."""
     with subprocess.Popen(
-        [*receiver.enter, sys.executable, str(STREAM), "receive"], stdout=subprocess.PIPE, text=True
+        [*receiver.enter, sys.executable, str(STREAM), "receive-bulk"], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
         try:
-            sender.net(sys.executable, STREAM, "send", address, str(SECONDS))
+            sender.net(sys.executable, STREAM, "send-bulk", address, str(SECONDS))
         except CommandFailed:
             process.kill()
             raise

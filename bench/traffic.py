@@ -29,10 +29,10 @@ def measure(scenes: dict[str, Scene], rounds: int) -> dict[str, dict[str, float]
 
 def _stream(receiver: Container, sender: str, address: str) -> float:
     """Return the MB/s that a receiver in a container counted."""
-    here = ["nsenter", f"--net={receiver.namespace}", "--", sys.executable, str(STREAM), "receive"]
+    here = ["nsenter", f"--net={receiver.namespace}", "--", sys.executable, str(STREAM), "receive-bulk"]
     with subprocess.Popen(here, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        there = ["nsenter", f"--net={sender}", "--", sys.executable, str(STREAM), "send", address, str(SECONDS)]
+        there = ["nsenter", f"--net={sender}", "--", sys.executable, str(STREAM), "send-bulk", address, str(SECONDS)]
         subprocess.run(there, check=True, timeout=30)
         return float(process.stdout.readline())
