@@ -6,12 +6,14 @@ what it lists is looked at again here. Layout: linux/netfilter/nfnetlink_conntra
 
 import socket
 import struct
-from collections.abc import Collection, Iterator
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 
 from netlink.deadline import remaining
 from netlink.dump import PATIENCE
 from netlink.errors import kernel_errors
+from netlink.lookup import Lookup
 from netlink.wire import (
     NLM_F_ACK,
     NLM_F_DUMP,
@@ -29,31 +31,61 @@ _CT_GET, _CT_DELETE = 0x101, 0x102  # NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT
 NLA_F_NESTED = 0x8000
 CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_FILTER = 1, 2, 25
 CTA_TUPLE_IP, CTA_TUPLE_PROTO = 1, 2
-CTA_PROTO_NUM, CTA_PROTO_DST_PORT = 1, 3
+CTA_PROTO_NUM, CTA_PROTO_SRC_PORT, CTA_PROTO_DST_PORT = 1, 2, 3
 CTA_FILTER_ORIG_FLAGS, FILTER_PROTO_NUM = 1, 1 << 3  # CTA_FILTER_F_CTA_PROTO_NUM (net/netfilter/nf_internals.h)
-_SOURCES = {1: 4, 3: 16}  # CTA_IP_V4_SRC and CTA_IP_V6_SRC, and the bytes of each
+CTA_IP_V4_SRC, CTA_IP_V4_DST, CTA_IP_V6_SRC, CTA_IP_V6_DST = 1, 2, 3, 4
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
+Address = IPv4Address | IPv6Address
+Matches = Callable[[bytes, bytes], bool]  # of the original and the reply tuple of a flow
+
+
+@dataclass(frozen=True, slots=True)
+class UdpPort:
+    """A UDP port of a container, and the place of the host that leads to it.
+
+    ``host`` is unspecified (0.0.0.0 or ::) for every address of the host in that family, and None where only the
+    container's own address ``target`` leads to the port.
+    """
+
+    target: Address
+    port: int
+    host: Address | None = None
+    host_port: int = 0
 
 
 class Conntrack:
     """Connection tracking of the network namespace that this process lives in."""
 
-    def forget_udp(self, ports: Collection[int], targets: Collection[IPv4Address | IPv6Address]) -> int:
-        """Forget UDP flows that were sent to one of ``ports`` or are answered by one of ``targets``; say how many.
+    def forget_udp(self, ports: Collection[UdpPort]) -> int:
+        """Forget UDP flows that went, or would now go, through one of ``ports``; say how many.
+
+        Those are the flows that were sent to the host's end of it, and those that its target answers.
 
         Raises:
             KernelError: the kernel refused, or has no connection tracking.
         """
-        with kernel_errors("forget tracked UDP flows"), _open() as sock:
+        with kernel_errors("forget tracked UDP flows"), _open() as sock, Lookup() as lookup:
+            through = _through(ports, lookup.is_local)
             doomed = [
-                (family, orig)
-                for family in _FAMILIES
-                for orig, reply in _flows(sock, family)
-                if _port(orig) in ports or _source(reply) in targets
+                (family, orig) for family in _FAMILIES for orig, reply in _flows(sock, family) if through(orig, reply)
             ]
             for family, orig in doomed:
                 _delete(sock, family, orig)
         return len(doomed)
+
+
+def _through(ports: Collection[UdpPort], is_local: Callable[[bytes], bool]) -> Matches:
+    """Return what tells flows through ``ports`` from others; an address is looked up only if its port may be one."""
+    hosts = {(port.host.packed, port.host_port) for port in ports if port.host is not None}
+    targets = {(port.target.packed, port.port) for port in ports}
+
+    def through(orig: bytes, reply: bytes) -> bool:
+        address, number = _destination(orig)
+        if (address, number) in hosts or _source(reply) in targets:
+            return True
+        return (bytes(len(address)), number) in hosts and is_local(address)
+
+    return through
 
 
 def _open() -> socket.socket:
@@ -110,10 +142,16 @@ def _protocol(flow: bytes) -> int:
     return int.from_bytes(_part(flow, CTA_TUPLE_PROTO).get(CTA_PROTO_NUM, b""), "big")
 
 
-def _port(flow: bytes) -> int:
-    return int.from_bytes(_part(flow, CTA_TUPLE_PROTO).get(CTA_PROTO_DST_PORT, b""), "big")
+def _source(flow: bytes) -> tuple[bytes, int]:
+    return _end(flow, (CTA_IP_V4_SRC, CTA_IP_V6_SRC), CTA_PROTO_SRC_PORT)
 
 
-def _source(flow: bytes) -> IPv4Address | IPv6Address | None:
+def _destination(flow: bytes) -> tuple[bytes, int]:
+    return _end(flow, (CTA_IP_V4_DST, CTA_IP_V6_DST), CTA_PROTO_DST_PORT)
+
+
+def _end(flow: bytes, kinds: tuple[int, int], port: int) -> tuple[bytes, int]:
+    """Return packed address and port of one end of a flow."""
     addresses = _part(flow, CTA_TUPLE_IP)
-    return next((ip_address(addresses[kind]) for kind in _SOURCES if kind in addresses), None)
+    address = next((addresses[kind] for kind in kinds if kind in addresses), b"")
+    return address, int.from_bytes(_part(flow, CTA_TUPLE_PROTO).get(port, b""), "big")

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import Any, Protocol
 
+from netlink.conntrack import UdpPort
 from netlink.dump import Link
 from netlink.holds import Hold
 from netlink.kernel import VethPair
@@ -132,8 +133,8 @@ class Sockets(Protocol):
 class Conntrack(Protocol):
     """Connection tracking (``netlink.conntrack.Conntrack``)."""
 
-    def forget_udp(self, ports: Collection[int], targets: Collection[Address]) -> int:
-        """Forget UDP flows to ``ports``, or answered by ``targets``; say how many."""
+    def forget_udp(self, ports: Collection[UdpPort]) -> int:
+        """Forget UDP flows that went, or would now go, through one of ``ports``; say how many."""
 
 
 class Nft(Protocol):

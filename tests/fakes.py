@@ -7,6 +7,7 @@ from ipaddress import IPv4Interface, IPv6Interface
 from itertools import count
 from typing import Any
 
+from netlink.conntrack import UdpPort
 from netlink.dump import Link
 from netlink.errors import Exists, KernelError, Missing
 from netlink.holds import Hold
@@ -263,10 +264,10 @@ class FakeConntrack:
     """Remembers what was to be forgotten."""
 
     def __init__(self) -> None:
-        self.forgotten: list[tuple[set[int], set[Address]]] = []
+        self.forgotten: list[set[UdpPort]] = []
 
-    def forget_udp(self, ports: Collection[int], targets: Collection[Address]) -> int:
-        self.forgotten.append((set(ports), set(targets)))
+    def forget_udp(self, ports: Collection[UdpPort]) -> int:
+        self.forgotten.append(set(ports))
         return 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import structlog
 
+from netlink.conntrack import UdpPort
 from netlink.errors import Exists, KernelError, Missing
 from netlink.holds import Hold
 from plugin.errors import Conflict
@@ -242,11 +243,11 @@ class Publisher:
 
     def _forget_flows(self, published: Sequence[Published]) -> None:
         """An old UDP flow would go on to where it went before; a failure must not undo what is published."""
-        datagrams = [port for port in published if port.proto == UDP]
+        datagrams = {UdpPort(p.target, p.port, p.host, p.host_port) for p in published if p.proto == UDP}
         if not datagrams:
             return
         try:
-            self._conntrack.forget_udp({p.host_port for p in datagrams if p.host}, {p.target for p in datagrams})
+            self._conntrack.forget_udp(datagrams)
         except KernelError as error:
             log.warning("old UDP flows not forgotten", error=str(error))
 

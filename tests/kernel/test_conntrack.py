@@ -2,47 +2,101 @@
 
 import socket
 from collections.abc import Iterator
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 
-from netlink.conntrack import Conntrack
+from netlink.conntrack import Conntrack, UdpPort
 from tests.kernel.container import sh
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
 
+ANY, ANY6, LOOPBACK = IPv4Address(0), IPv6Address(0), ip_address("127.0.0.1")
+CONTAINER, REMOTE = ip_address("10.99.0.2"), ip_address("10.99.0.9")  # beyond the link of the host's 10.99.0.1
+TRACKING = (
+    "add table inet t; add chain inet t c { type nat hook output priority -100; }; add rule inet t c ct state new"
+)
+CARRIED = "add rule inet t c ip daddr 10.99.0.1 udp dport 53 dnat ip to 10.99.0.2:5353"
 
-TRACKING = "add table inet t; add chain inet t c { type nat hook output priority 0; }; add rule inet t c ct state new"
+
+@pytest.fixture(autouse=True)
+def tracking(host: None) -> None:
+    """Let the kernel track, on a host with a link of 10.99.0.0/24 and fd99::/64."""
+    del host
+    sh("ip link add lan type bridge; ip addr add 10.99.0.1/24 dev lan; ip addr add fd99::1/64 dev lan nodad")
+    sh(f"ip link set lan up; nft '{TRACKING}'")
 
 
 @pytest.fixture
-def flow(host: None) -> Iterator[None]:
-    """Let the kernel track, and let it see a datagram to port 5353 and a TCP connection to port 8080."""
-    del host
-    sh(f"nft '{TRACKING}'")
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
-        socket.create_server(("127.0.0.1", 8080)),
-        socket.create_connection(("127.0.0.1", 8080)),
-    ):
-        sender.sendto(b"x", ("127.0.0.1", 5353))
+def flows() -> Iterator[None]:
+    """Flows to port 53 of the loopback, of both addresses of the host, of a remote of each family; 5353 of a remote."""
+    places = [("127.0.0.1", 53), ("10.99.0.1", 53), ("10.99.0.9", 53), ("fd99::1", 53), ("fd99::9", 53)]
+    for address, port in [*places, ("10.99.0.9", 5353)]:
+        send(address, port)
+    with socket.create_server(("127.0.0.1", 53)), socket.create_connection(("127.0.0.1", 53)):
         yield
 
 
-@pytest.mark.usefixtures("flow")
-def test_flows_to_a_port_are_forgotten_once() -> None:
-    """The kernel lists flows of UDP alone, so a TCP connection to a port of that number is left alone."""
-    assert Conntrack().forget_udp({5353, 8080}, ()) == 1
-    assert Conntrack().forget_udp({5353, 8080}, ()) == 0
+def send(address: str, port: int, source: tuple[str, int] | None = None) -> None:
+    """Send one datagram, so that the kernel tracks a flow."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sender:
+        if source:
+            sender.bind(source)
+        sender.sendto(b"x", (address, port))
 
 
-@pytest.mark.usefixtures("flow")
-def test_flows_from_a_container_are_forgotten() -> None:
-    """Those that are answered by its address, whatever the port."""
-    assert Conntrack().forget_udp((), {ip_address("127.0.0.1")}) == 1
+def forget(*ports: UdpPort) -> int:
+    """Say how many flows went."""
+    return Conntrack().forget_udp(ports)
 
 
-@pytest.mark.usefixtures("flow")
-def test_other_flows_are_kept() -> None:
-    """Another port and another address."""
-    assert Conntrack().forget_udp({5354}, {ip_address("192.0.2.1")}) == 0
+@pytest.mark.usefixtures("flows")
+def test_only_flows_to_the_address_of_a_place_are_forgotten() -> None:
+    """Others to the same number stay: of another address of the host, of a remote, of TCP."""
+    place = UdpPort(CONTAINER, 80, LOOPBACK, 53)
+    assert [forget(place), forget(place)] == [1, 0]
+    assert forget(UdpPort(CONTAINER, 80, ip_address("10.99.0.1"), 53)) == 1
+
+
+@pytest.mark.usefixtures("flows")
+@pytest.mark.parametrize(("everywhere", "count"), [(ANY, 2), (ANY6, 1)])
+def test_every_address_of_the_host_is_none_beyond_it(everywhere: IPv4Address | IPv6Address, count: int) -> None:
+    """Of the family that was asked for: what is sent to nameservers outside has the same port number and stays."""
+    assert forget(UdpPort(CONTAINER, 80, everywhere, 53)) == count
+    assert forget(UdpPort(CONTAINER, 80, REMOTE, 53)) == 1
+
+
+def test_addresses_of_a_local_route_are_the_hosts_own() -> None:
+    """As nft's ``fib daddr type local`` says, which decides what is translated."""
+    sh("ip route add local 10.98.0.0/24 dev lo")
+    send("10.98.0.7", 53)
+
+    assert forget(UdpPort(CONTAINER, 80, ANY, 53)) == 1
+
+
+@pytest.mark.parametrize("rule", ["", CARRIED])
+def test_flows_that_would_now_be_translated_are_forgotten(rule: str) -> None:
+    """A port that is new, or that came from another container: who answered the flow so far does not matter."""
+    sh(f"nft '{rule}'")
+    send("10.99.0.1", 53)
+
+    assert forget(UdpPort(ip_address("10.99.0.3"), 80, ANY, 53)) == 1
+
+
+def test_flows_that_the_target_answers_are_forgotten() -> None:
+    """Through a place that is gone already, and to the container's own address; of another port of it they stay."""
+    sh(f"nft '{CARRIED}'")
+    send("10.99.0.1", 53)
+    send("10.99.0.2", 5353)
+    send("10.99.0.2", 5354)
+
+    assert forget(UdpPort(CONTAINER, 5353)) == 2
+
+
+def test_a_containers_own_flows_are_kept() -> None:
+    """Here the container is the host's 10.99.0.1, and asks others from the port that it publishes."""
+    for port in (53, 5353):
+        send("10.99.0.9", port, source=("10.99.0.1", 5353))
+
+    assert forget(UdpPort(ip_address("10.99.0.1"), 5353, ANY, 53)) == 0

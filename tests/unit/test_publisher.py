@@ -1,9 +1,11 @@
 """Published ports, on an imaginary host."""
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
+from netlink.conntrack import UdpPort
 from plugin.errors import Conflict, InvalidRequest
 from plugin.messages import PortBinding, ProgramExternalConnectivity
 from plugin.model import Endpoint, Published
@@ -167,15 +169,13 @@ def test_trusted_links_reach_published_ports_directly(world: World) -> None:
     assert elements(world, "trusted") == ['"eth1" . "pn-a1a1a1a1a1a1"', '"wg0" . "pn-a1a1a1a1a1a1"']
 
 
-def test_old_udp_flows_are_forgotten(world: World) -> None:
-    """Those to the host's port, and those that a container answers; TCP flows end by themselves."""
-    joined(world).driver.program_external_connectivity(rq.program(8080, proto=17))
+def test_udp_flows_through_what_is_published_are_forgotten(world: World) -> None:
+    """With the place on the host and the container's port, when it comes and when it goes; TCP flows end themselves."""
+    joined(world).driver.program_external_connectivity(rq.program("127.0.0.1:8080", proto=17))
     world.driver.program_external_connectivity(rq.program(8081))
 
-    assert [(ports, {str(address) for address in targets}) for ports, targets in world.conntrack.forgotten] == [
-        ({8080}, {"10.9.0.2"}),
-        ({8080}, {"10.9.0.2"}),
-    ]
+    here = UdpPort(ip_address("10.9.0.2"), 80, ip_address("127.0.0.1"), 8080)
+    assert world.conntrack.forgotten == [{here}, {here}]
 
 
 def test_sctp_is_published_like_the_others(world: World) -> None:
