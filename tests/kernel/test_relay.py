@@ -8,9 +8,9 @@ from contextlib import suppress
 import pytest
 
 from netlink.relay import Relay
+from tests.kernel.relayed import PATIENCE, connect, everything, serve
 
 MEGABYTE = 1 << 20
-PATIENCE = 5.0  # seconds
 
 
 @pytest.fixture
@@ -28,35 +28,10 @@ def front() -> Iterator[socket.socket]:
         yield listener
 
 
-def serve(connections: int = 1) -> tuple[str, int]:
-    """Serve some connections on 127.0.0.1: read to the end, then answer with what was read."""
-    server = socket.create_server(("127.0.0.1", 0), backlog=64)
-
-    def echo() -> None:
-        with server:
-            for _ in range(connections):
-                with server.accept()[0] as connection:
-                    connection.sendall(everything(connection))
-
-    threading.Thread(target=echo, daemon=True).start()
-    host, port = server.getsockname()[:2]
-    return str(host), int(port)
-
-
-def connect(front: socket.socket) -> socket.socket:
-    """Connect to the relay's end."""
-    return socket.create_connection(front.getsockname()[:2], PATIENCE)
-
-
 def send_all(connection: socket.socket, data: bytes) -> None:
     """Write all, and say that no more comes."""
     connection.sendall(data)
     connection.shutdown(socket.SHUT_WR)
-
-
-def everything(connection: socket.socket) -> bytes:
-    """Read until the other end is through."""
-    return b"".join(iter(lambda: connection.recv(1 << 16), b""))
 
 
 def test_a_client_that_is_through_with_writing_gets_its_answer(relay: Relay, front: socket.socket) -> None:

@@ -1,0 +1,41 @@
+"""How much of the relay one port and one client may use, and for how long.
+
+A client is an address. A container has two at most (the guard allows it an IPv6 address and a link-local one), so it
+can use up neither a port nor the relay. Whoever has a whole /64 outside can use up a port.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many there may be in all, of one port, and of one client over all ports."""
+
+    together: int
+    port: int
+    client: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the relay allows; times are in seconds.
+
+    ``waiting`` connections of a client that uses its share are accepted and held until one of its own ends: in the
+    kernel's backlog they would stand before those of others. More of them are refused.
+
+    ``connect``: three repeated SYNs (after 1, 3 and 7 seconds). ``idle`` and ``half_closed`` (one direction has ended):
+    RFC 5382 REQ-5, no less than 2 hours 4 minutes and 4 minutes; docker-proxy has no limit, and the kernel's connection
+    tracking, on which all other ports depend, 5 days and 1 to 2 minutes. ``keep_alive``: Go's interval and number of
+    probes, which docker-proxy has, so that a peer that vanished holds nothing for two hours. ``flow_idle``: the
+    UDPConnTrackTimeout of docker-proxy.
+    """
+
+    connections: Share = Share(2048, 1024, 256)
+    waiting: int = 64
+    flows: Share = Share(2048, 1024, 256)
+    connect: float = 10.0
+    idle: float = 7440.0
+    half_closed: float = 240.0
+    keep_alive: int = 15
+    probes: int = 9
+    flow_idle: float = 90.0
