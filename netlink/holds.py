@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from netlink.errors import kernel_errors
+from netlink.listening import listening
 
 SO_ATTACH_FILTER = 26  # asm-generic/socket.h
 IPPROTO_SCTP = 132
@@ -40,11 +41,15 @@ class Forwarder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A port that is held; ``socket`` is None for a protocol that this kernel has no sockets for."""
+    """A port that is held; ``socket`` is None for a protocol that this kernel has no sockets for.
+
+    ``dual``: of both families, not of ``::`` alone.
+    """
 
     port: int
     socket: socket.socket | None
     relay_to: tuple[str, int] | None = None
+    dual: bool = False
 
 
 class Sockets:
@@ -77,15 +82,20 @@ class Sockets:
             except OSError:
                 if proto != IPPROTO_SCTP:
                     raise
-                return Hold(port or _any_number(), None)  # no process of this host can take it either
+                return Hold(port or _any_number(), None, dual=dual)  # no process of this host can take it either
             try:
                 _bind(sock, proto, address, port, deaf=relay_to is None, dual=dual)
             except BaseException:
                 sock.close()
                 raise
         if relay_to is None or proto == IPPROTO_SCTP:
-            return Hold(port or sock.getsockname()[1], sock)
-        return Hold(port or sock.getsockname()[1], sock, (_text(relay_to[0]), relay_to[1]))
+            return Hold(port or sock.getsockname()[1], sock, dual=dual)
+        return Hold(port or sock.getsockname()[1], sock, (_text(relay_to[0]), relay_to[1]), dual)
+
+    def users(self, proto: int, port: int) -> Iterable[IPv4Address | IPv6Address]:
+        """Return the addresses of which a process has the port, as far as the kernel lists them (no SCTP)."""
+        found = (address for used, address, number in listening() if (used, number) == (proto, port))
+        return {getattr(address, "ipv4_mapped", None) or address for address in found}
 
     def serve(self, holds: Iterable[Hold]) -> None:
         """Begin to relay; all at once, as the relay's thread would be in the way of holding further ports."""

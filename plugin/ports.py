@@ -123,6 +123,9 @@ class Sockets(Protocol):
             KernelError: ``Exists`` when it is taken, ``Missing`` when the address is not there.
         """
 
+    def users(self, proto: int, port: int) -> Iterable[Address]:
+        """Return the addresses of which a process has the port, as far as that is known."""
+
     def serve(self, holds: Iterable[Hold]) -> None:
         """Begin to relay what arrives on those that were held for it."""
 

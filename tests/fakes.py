@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Interface, IPv6Interface, ip_address
 from itertools import count
 from typing import Any
 
@@ -24,6 +24,7 @@ from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.modes.hostbridge import HostBridge
 from plugin.parts import Parts
+from plugin.publish.book import Wanted, collisions
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
 from plugin.reconcile.owner import Owner
@@ -225,6 +226,7 @@ class FakeSockets:
         self._steps = steps
         self._ephemeral = count(32768)
         self.taken: set[tuple[int, str, int]] = set()
+        self._dual: set[tuple[int, str, int]] = set()  # those of them that are of both families
         self._keys: dict[int, tuple[Hold, tuple[int, str, int]]] = {}
         self.relayed: dict[tuple[int, str, int], str] = {}
 
@@ -241,14 +243,19 @@ class FakeSockets:
         if str(address).startswith("192.0.2."):
             raise Missing(str(address))
         key = (proto, str(address), port or next(self._ephemeral))
-        if key in self.taken:
-            raise Exists(str(port))
-        if dual and (proto, "0.0.0.0", key[2]) in self.taken:
-            raise Exists(str(port))
+        if any(collisions(Wanted(proto, address, key[2], dual=dual), self.users(proto, key[2]))):
+            raise Exists(f"hold port {port} of {address}: address already in use")
         self.taken.add(key)
-        hold = Hold(key[2], None, (str(relay_to[0]), relay_to[1]) if relay_to else None)
+        if dual:
+            self._dual.add(key)
+        hold = Hold(key[2], None, (str(relay_to[0]), relay_to[1]) if relay_to else None, dual)
         self._keys[id(hold)] = hold, key
         return hold
+
+    def users(self, proto: int, port: int) -> Iterable[Address]:
+        for key in sorted(self.taken):
+            if (key[0], key[2]) == (proto, port):
+                yield from Wanted(proto, ip_address(key[1]), port, dual=key in self._dual).addresses
 
     def serve(self, holds: Iterable[Hold]) -> None:
         for hold in holds:
@@ -257,7 +264,9 @@ class FakeSockets:
 
     def release(self, holds: Iterable[Hold]) -> None:
         for hold in holds:
-            self.taken.remove(self._keys.pop(id(hold))[1])
+            key = self._keys.pop(id(hold))[1]
+            self.taken.remove(key)
+            self._dual.discard(key)
 
 
 class FakeConntrack:

@@ -1,6 +1,5 @@
 """Publishing ports: each is held by a socket and is an element of an nftables map; no process and no rule a port."""
 
-import threading
 from collections import ChainMap, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -12,19 +11,19 @@ from netlink.holds import Hold
 from plugin.errors import Conflict
 from plugin.firewall.elements import PROTOCOLS, port_elements
 from plugin.firewall.firewall import Firewall
-from plugin.messages import Address, PortBinding
+from plugin.messages import PortBinding
 from plugin.model import Endpoint, Network, Published, host_link_name
 from plugin.network_options import NETWORK_OPTIONS
 from plugin.options import Values, read_options
 from plugin.ports import Conntrack, Kernel, Sockets
+from plugin.publish.book import Book, Holds, Key, Wanted
 from plugin.publish.places import EVERYWHERE, Place, Reach, Wishes, candidates, reach, sockets_for
+from plugin.publish.refusals import Refusals
 
 log = structlog.get_logger()
 
 UDP = 17
 BRIDGED_RULES = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables")
-Key = tuple[int, Address, int]  # protocol, host address, host port
-Holds = dict[Key, Hold]
 
 
 class Publisher:
@@ -35,13 +34,12 @@ class Publisher:
         self._sockets = sockets
         self._firewall = firewall
         self._conntrack = conntrack
-        self._lock = threading.Lock()  # guards _holds
-        self._holds: dict[str, Holds] = {}  # by endpoint id
+        self._book = Book()
+        self._refusals = Refusals(self._book, sockets)
 
     def publishes(self, endpoint_id: str) -> bool:
         """Say whether the endpoint has published ports, without asking the store."""
-        with self._lock:
-            return endpoint_id in self._holds
+        return self._book.knows(endpoint_id)
 
     def publish(
         self,
@@ -60,7 +58,7 @@ class Publisher:
             KernelError: the kernel refused.
         """
         options = read_options(NETWORK_OPTIONS, network.options)
-        before = self._held_by(endpoint.id)
+        before = self._book.of(endpoint.id)
         before = self._leave_others(before, wishes.families)
         after: Holds = {}
         try:
@@ -74,7 +72,7 @@ class Publisher:
         except BaseException:
             self._release(after, unless=before)
             raise
-        self._remember(endpoint.id, after, keep=bool(published))
+        self._book.write(endpoint.id, after, keep=bool(published))
         self._release(before, unless=after)
         self._sockets.serve([hold for key, hold in after.items() if key not in before])
         self._let_turn_back(endpoint)
@@ -83,29 +81,31 @@ class Publisher:
     def withdraw(self, endpoint: Endpoint) -> None:
         """Publish nothing of the endpoint any more; what is gone already is passed over."""
         self._firewall.forget(ports_owner(endpoint.id))
-        self._release(self._held_by(endpoint.id))
-        self._remember(endpoint.id, {}, keep=False)
+        self._release(self._book.of(endpoint.id))
+        self._book.write(endpoint.id, {}, keep=False)
         self._forget_flows(endpoint.published)
 
     def held(self) -> frozenset[Key]:
         """Return every port that is held."""
-        with self._lock:
-            return frozenset(key for holds in self._holds.values() for key in holds)
+        return self._book.held()
 
     def restore(self, endpoint: Endpoint) -> dict[Key, KernelError]:
         """Hold those ports of a known endpoint that are not held, and return what was refused.
 
         Their translation is written with the tables.
         """
-        before, fresh, refused = self._held_by(endpoint.id), Holds(), dict[Key, KernelError]()
+        before, fresh, refused = self._book.of(endpoint.id), Holds(), dict[Key, KernelError]()
         for port, place, dual in to_hold(endpoint.published):
             key = port.proto, place.host, port.host_port
             if key not in before:
                 try:
                     fresh[key] = self._hold(port, place, port.host_port, dual=dual)
+                except Exists:
+                    what = f"hold port {port.host_port}/{PROTOCOLS[port.proto]}"
+                    refused[key] = Exists(f"{what} on {self._refusals.taken(Wanted(*key, dual=dual))}")
                 except KernelError as error:
                     refused[key] = error
-        self._remember(endpoint.id, {**before, **fresh}, keep=bool(endpoint.published))
+        self._book.write(endpoint.id, {**before, **fresh}, keep=bool(endpoint.published))
         self._sockets.serve(fresh.values())
         return refused
 
@@ -116,9 +116,7 @@ class Publisher:
 
     def close(self) -> None:
         """Give every port back, as the end of the process would; what is published stays published."""
-        with self._lock:
-            held, self._holds = self._holds, {}
-        for holds in held.values():
+        for holds in self._book.clear():
             self._release(holds)
 
     def _translate(self, network: Network, endpoint: Endpoint, published: Sequence[Published]) -> None:
@@ -147,86 +145,56 @@ class Publisher:
     ) -> list[Published]:
         """Hold one port on all places, the first of the candidates that is free on each."""
         own = ChainMap(after, before)
-        refusal = Conflict("")
+        refused: tuple[Wanted, KernelError] | None = None
         for candidate in candidates(binding, endpoint.published):
             holds: Holds = {}
             port = candidate
             try:
-                for place, dual in sockets_for(places):
+                for place, both in sockets_for(places):
                     half = (binding.proto, EVERYWHERE[0], port)
-                    if dual and half in own:  # IPv6 was another network's until now, which takes no Revoke (29.0)
+                    dual = both and half not in own
+                    if both and half in own:  # IPv6 was another network's until now, which takes no Revoke (29.0)
                         holds[half] = own[half]
-                    hold = own.get((binding.proto, place.host, port)) or self._hold(
-                        binding, place, port, dual=dual and half not in own
-                    )
+                    hold = own.get((binding.proto, place.host, port)) or self._hold(binding, place, port, dual=dual)
                     port = hold.port
                     holds[binding.proto, place.host, port] = hold
             except (Exists, Missing) as error:
                 self._release(holds, unless=own)
-                refusal = self._refusal(binding, place, port, error)
+                refused = Wanted(binding.proto, place.host, port, dual=dual), error
             except BaseException:
                 self._release(holds, unless=own)
                 raise
             else:
                 after |= holds
                 return [Published(binding.proto, binding.port, place.target, place.host, port) for place in places]
-        raise refusal
+        raise self._refusals.of(binding, *refused) if refused else Conflict("")
 
     def _hold(self, what: PortBinding | Published, place: Place, port: int, *, dual: bool) -> Hold:
         relay_to = (place.target, what.port) if place.relayed else None
         try:
             return self._sockets.hold(what.proto, place.host, port, relay_to, dual=dual)
         except Exists:
-            if not self._take_from_lost(what.proto, port):
+            if not self._take_from_lost(Wanted(what.proto, place.host, port, dual=dual)):
                 raise
         return self._sockets.hold(what.proto, place.host, port, relay_to, dual=dual)
 
-    def _take_from_lost(self, proto: int, port: int) -> bool:
-        """Give a port back that an endpoint without a link holds, and all others of it; say whether there was one.
+    def _take_from_lost(self, wanted: Wanted) -> bool:
+        """Give a port back that endpoints without a link hold, and all others of them; say whether there were any.
 
         An engine that was killed forgets its endpoints without a word, and starts the containers with the same ports.
         """
-        other = self._holder(proto, port)
-        if not other or self._kernel.link_exists(host_link_name(other)):
-            return False
-        log.info("ports taken from an endpoint whose link is gone", endpoint=other[:12], port=port)
-        self._firewall.forget(ports_owner(other))
-        self._release(self._held_by(other))
-        self._remember(other, {}, keep=False)
-        return True
+        lost = [other for other in self._book.in_the_way(wanted) if not self._kernel.link_exists(host_link_name(other))]
+        for other in lost:
+            log.info("ports taken from an endpoint whose link is gone", endpoint=other[:12], port=wanted.port)
+            self._firewall.forget(ports_owner(other))
+            self._release(self._book.of(other))
+            self._book.write(other, {}, keep=False)
+        return bool(lost)
 
     def _leave_others(self, before: Holds, families: Sequence[int]) -> Holds:
         """Give back what another endpoint of the container is about to hold."""
         self._release({key: hold for key, hold in before.items() if key[1].version not in families})
         return {key: hold for key, hold in before.items() if key[1].version in families}
-
-    def _refusal(self, binding: PortBinding, place: Place, port: int, error: KernelError) -> Conflict:
-        what = f"publish port {port or binding.port}/{PROTOCOLS[binding.proto]} on {place.host}"
-        if binding.host_port_end > binding.host_port:
-            what = f"publish a port of {binding.host_port}-{binding.host_port_end} on {place.host}"
-        if isinstance(error, Missing):
-            return Conflict(f"{what}: the host does not have this address")
-        other = self._holder(binding.proto, port)
-        if other:
-            return Conflict(f"{what}: port is already allocated, to endpoint '{other[:12]}'")
-        return Conflict(f"{what}: address already in use, by another program of the host")
-
-    def _holder(self, proto: int, port: int) -> str:
-        with self._lock:
-            owners = (
-                owner for owner, holds in self._holds.items() for key in holds if (key[0], key[2]) == (proto, port)
-            )
-            return next(owners, "")
-
-    def _held_by(self, endpoint_id: str) -> Holds:
-        with self._lock:
-            return self._holds.get(endpoint_id, {})
-
-    def _remember(self, endpoint_id: str, holds: Holds, *, keep: bool) -> None:
-        with self._lock:
-            self._holds.pop(endpoint_id, None)
-            if keep:
-                self._holds[endpoint_id] = holds
 
     def _release(self, holds: Holds, unless: Mapping[Key, Hold] | None = None) -> None:
         self._sockets.release([hold for key, hold in holds.items() if unless is None or key not in unless])

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
@@ -51,6 +52,22 @@ def test_an_address_of_another_host_is_missing(sockets: Sockets) -> None:
     """The error is of its own kind, so that the user is told."""
     with pytest.raises(Missing):
         sockets.hold(TCP, IPv4Address("192.0.2.1"), 8080)
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_who_has_a_port_is_known_by_address(sockets: Sockets, kind: socket.SocketKind) -> None:
+    """Of both families, and of IPv4 through a socket of IPv6, as Java's are; other protocols and ports do not count."""
+    taken = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"), (socket.AF_INET6, "::ffff:127.0.0.2")]
+    with ExitStack() as stack:
+        for family, address in taken:
+            sock = stack.enter_context(socket.socket(family, kind))
+            sock.bind((address, 8080))
+            if kind == socket.SOCK_STREAM:
+                sock.listen()
+        proto, other = (TCP, UDP) if kind == socket.SOCK_STREAM else (UDP, TCP)
+
+        assert set(map(str, sockets.users(proto, 8080))) == {"127.0.0.1", "::1", "127.0.0.2"}
+        assert not set(sockets.users(other, 8080)) | set(sockets.users(proto, 8081))
 
 
 def test_sctp_needs_no_socket_where_the_kernel_has_none(sockets: Sockets) -> None:

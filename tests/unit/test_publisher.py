@@ -104,14 +104,67 @@ def test_a_taken_port_is_refused_and_nothing_is_held(world: World) -> None:
     assert (published(world), elements(world, "anywhere4")) == ((), [])
 
 
-def test_a_port_of_another_container_is_refused(world: World) -> None:
-    """The text says which endpoint has it."""
-    joined(world).driver.program_external_connectivity(rq.program(8080))
-    world.driver.create_endpoint(replace(rq.endpoint("10.9.0.3/24"), endpoint_id=OTHER_ENDPOINT))
-    request = ProgramExternalConnectivity(rq.NETWORK_ID, OTHER_ENDPOINT, rq.program(8080).options)
+def other(port: str | int) -> ProgramExternalConnectivity:
+    """Return the same wish of another endpoint."""
+    return ProgramExternalConnectivity(rq.NETWORK_ID, OTHER_ENDPOINT, rq.program(port).options)
 
-    with pytest.raises(Conflict, match=f"already allocated, to endpoint '{rq.ENDPOINT_ID[:12]}'"):
-        world.driver.program_external_connectivity(request)
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "on"),
+    [
+        (8080, 8080, "on 0.0.0.0 and ::: port is already allocated, to endpoint '{}'"),
+        ("10.1.1.1:8080", 8080, "on 10.1.1.1: port is already allocated, to endpoint '{}'"),
+        (8080, "10.1.1.1:8080", "on 10.1.1.1: port is already allocated, to endpoint '{}' on 0.0.0.0"),
+        ("[fd00::1]:8080", "[::]:8080", "on fd00::1: port is already allocated, to endpoint '{}'"),
+    ],
+)
+def test_a_port_of_another_container_is_refused(world: World, held: str | int, wanted: str | int, on: str) -> None:
+    """The text says which endpoint has it, and of which address it is taken."""
+    joined(world).driver.program_external_connectivity(rq.program(held))
+    world.driver.create_endpoint(replace(rq.endpoint("10.9.0.3/24"), endpoint_id=OTHER_ENDPOINT))
+
+    with pytest.raises(Conflict) as refused:
+        world.driver.program_external_connectivity(other(wanted))
+    assert str(refused.value) == "publish port 8080/tcp " + on.format(rq.ENDPOINT_ID[:12])
+
+
+@pytest.mark.parametrize(
+    ("program", "wanted", "on"),
+    [
+        ("0.0.0.0", 8080, "on 0.0.0.0: address already in use, by another program of the host"),
+        ("0.0.0.0", "10.1.1.2:8080", "on 10.1.1.2: address already in use, by another program of the host on 0.0.0.0"),
+        ("10.1.1.2", 8080, "on 10.1.1.2: address already in use, by another program of the host"),
+    ],
+)
+def test_a_port_of_a_program_is_refused(world: World, program: str, wanted: str | int, on: str) -> None:
+    """The text says so, and of which address it is taken."""
+    world.sockets.taken.add((6, program, 8080))
+
+    with pytest.raises(Conflict) as refused:
+        joined(world).driver.program_external_connectivity(rq.program(wanted))
+    assert str(refused.value) == "publish port 8080/tcp " + on
+
+
+def test_an_endpoint_with_another_address_is_not_in_the_way(world: World) -> None:
+    """A program has the wanted one, though an endpoint has the same port number elsewhere."""
+    joined(world).driver.program_external_connectivity(rq.program("10.1.1.1:8080"))
+    world.driver.create_endpoint(replace(rq.endpoint("10.9.0.3/24"), endpoint_id=OTHER_ENDPOINT))
+    world.sockets.taken.add((6, "10.1.1.2", 8080))
+
+    with pytest.raises(Conflict, match=r"on 10.1.1.2: address already in use, by another program of the host$"):
+        world.driver.program_external_connectivity(other("10.1.1.2:8080"))
+
+
+def test_a_port_that_cannot_be_held_again_names_the_address(world: World) -> None:
+    """Somebody took IPv4's half while pynet was away."""
+    joined(world).driver.program_external_connectivity(rq.program(8080))
+    world.publisher.close()
+    world.sockets.taken.add((6, "0.0.0.0", 8080))
+    endpoint = world.store.get(Endpoint, f"{rq.NETWORK_ID}/{rq.ENDPOINT_ID}")
+    assert endpoint is not None
+
+    (error,) = world.publisher.restore(endpoint.record).values()
+    assert str(error) == "hold port 8080/tcp on 0.0.0.0: address already in use, by another program of the host"
 
 
 def test_an_address_that_the_host_has_not_is_refused(world: World) -> None:

@@ -1,0 +1,91 @@
+"""Which endpoint holds which port, and who is in the way of a port that cannot be held."""
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from netlink.holds import Hold
+from plugin.messages import Address
+from plugin.publish.places import EVERYWHERE
+
+Key = tuple[int, Address, int]  # protocol, host address, host port
+Holds = dict[Key, Hold]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A port that is wanted of an address, or of all addresses of both families (``dual``)."""
+
+    proto: int
+    host: Address
+    port: int
+    dual: bool = False
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """The one address, or the unspecified ones of both families."""
+        return EVERYWHERE if self.dual else (self.host,)
+
+
+@dataclass(frozen=True, slots=True)
+class Collision:
+    """Where two want the same port: ``on`` is what is wanted and taken, ``held`` the address that the other has."""
+
+    on: Address
+    held: Address
+
+
+class Book:
+    """May be read and written from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holds: dict[str, Holds] = {}  # by endpoint id
+
+    def knows(self, endpoint_id: str) -> bool:
+        """Say whether the endpoint has published ports."""
+        with self._lock:
+            return endpoint_id in self._holds
+
+    def of(self, endpoint_id: str) -> Holds:
+        """Return what the endpoint holds."""
+        with self._lock:
+            return self._holds.get(endpoint_id, {})
+
+    def write(self, endpoint_id: str, holds: Holds, *, keep: bool) -> None:
+        """Put ``holds`` in the place of what the endpoint held; without ``keep`` it has published nothing."""
+        with self._lock:
+            self._holds.pop(endpoint_id, None)
+            if keep:
+                self._holds[endpoint_id] = holds
+
+    def held(self) -> frozenset[Key]:
+        """Return every port that is held."""
+        with self._lock:
+            return frozenset(key for holds in self._holds.values() for key in holds)
+
+    def clear(self) -> Sequence[Holds]:
+        """Forget everything, and return what was held."""
+        with self._lock:
+            held, self._holds = self._holds, {}
+        return list(held.values())
+
+    def in_the_way(self, wanted: Wanted) -> dict[str, list[Collision]]:
+        """Return which endpoints hold ``wanted`` or a part of it."""
+        with self._lock:
+            found = {owner: list(_of_holds(wanted, holds)) for owner, holds in self._holds.items()}
+        return {owner: collisions for owner, collisions in found.items() if collisions}
+
+
+def collisions(wanted: Wanted, theirs: Iterable[Address]) -> Iterator[Collision]:
+    """Yield where ``wanted`` meets addresses that others have with its protocol and port."""
+    for held in theirs:
+        for own in wanted.addresses:
+            if own.version == held.version and (own == held or own.is_unspecified or held.is_unspecified):
+                yield Collision(held if own.is_unspecified else own, held)
+
+
+def _of_holds(wanted: Wanted, holds: Holds) -> Iterator[Collision]:
+    for (proto, host, port), hold in holds.items():
+        if (proto, port) == (wanted.proto, wanted.port):
+            yield from collisions(wanted, Wanted(proto, host, port, dual=hold.dual).addresses)

@@ -1,0 +1,44 @@
+"""What users read when a port cannot be published: of which address it is taken, and who has it."""
+
+from collections.abc import Iterable, Sequence
+
+from netlink.errors import KernelError, Missing
+from plugin.errors import Conflict
+from plugin.firewall.elements import PROTOCOLS
+from plugin.messages import PortBinding
+from plugin.ports import Sockets
+from plugin.publish.book import Book, Collision, Wanted, collisions
+
+
+class Refusals:
+    """Asks pynet's own book first, then the kernel who listens."""
+
+    def __init__(self, book: Book, sockets: Sockets) -> None:
+        self._book = book
+        self._sockets = sockets
+
+    def of(self, binding: PortBinding, wanted: Wanted, error: KernelError) -> Conflict:
+        """Return what to answer to a wish when the last port that was tried, ``wanted``, was refused with ``error``."""
+        what = f"publish port {wanted.port or binding.port}/{PROTOCOLS[wanted.proto]}"
+        if binding.host_port_end > binding.host_port:
+            what = f"publish a port of {binding.host_port}-{binding.host_port_end}"
+        if isinstance(error, Missing):
+            return Conflict(f"{what} on {wanted.host}: the host does not have this address")
+        return Conflict(f"{what} on {self.taken(wanted)}")
+
+    def taken(self, wanted: Wanted) -> str:
+        """Say of which addresses a port is taken, and who has it."""
+        for other, where in self._book.in_the_way(wanted).items():
+            return _sentence(where, f"port is already allocated, to endpoint '{other[:12]}'")
+        where = list(collisions(wanted, self._sockets.users(wanted.proto, wanted.port)))
+        where = where or [Collision(address, address) for address in wanted.addresses]
+        return _sentence(where, "address already in use, by another program of the host")
+
+
+def _sentence(where: Sequence[Collision], who: str) -> str:
+    held = _listed(collision.held for collision in where if collision.held != collision.on)
+    return f"{_listed(collision.on for collision in where)}: {who}" + (f" on {held}" if held else "")
+
+
+def _listed(addresses: Iterable[object]) -> str:
+    return " and ".join(dict.fromkeys(map(str, addresses)))
