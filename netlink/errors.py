@@ -57,11 +57,15 @@ _KINDS: dict[int, type[KernelError]] = {
     errno.EAFNOSUPPORT: NotSupported,
 }
 
+_REASONS = {  # where the kernel's own words say nothing
+    errno.EXFULL: "the bridge has 1,023 ports, the most that the kernel allows",  # find_portno, net/bridge/br_if.c
+}
+
 
 def kernel_error(action: str, number: int, detail: str = "") -> KernelError:
     """Return the error for errno ``number`` met while doing ``action`` ("add bridge 'pn-1'")."""
     kind = _KINDS.get(number, KernelError)
-    reason = detail or os.strerror(number).lower()
+    reason = _REASONS.get(number) or detail or os.strerror(number).lower()
     return kind(f"{action}: {reason}")
 
 

@@ -1,7 +1,7 @@
 """How much of the relay one port and one client may use, and for how long.
 
-A client is an address. A container has two at most (the guard allows it an IPv6 address and a link-local one), so it
-can use up neither a port nor the relay. Whoever has a whole /64 outside can use up a port.
+A client is an address. A container has two, unless its guard was opened (its IPv6 address and the link-local one), so
+it can use up neither a port nor the relay. Whoever has a whole /64 outside can.
 """
 
 from dataclasses import dataclass

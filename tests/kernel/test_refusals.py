@@ -156,6 +156,20 @@ def test_a_process_without_descriptors(scene: Scene) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def test_a_bridge_without_a_free_port(scene: Scene) -> None:
+    """The sentence names the bridge and its limit, nothing is left, and the endpoint is made once a port has gone."""
+    a_network(scene.driver)
+    port = "link add v{0} type vxlan id {0} dstport 4789\nlink set v{0} master pn-a1a1a1a1a1a1\n".format
+    sh(f"ip -batch - <<END\n{''.join(map(port, range(1, 1024)))}END")
+    before = sh(LOOK)
+    with pytest.raises(PynetError, match="bridge 'pn-a1a1a1a1a1a1': the bridge has 1,023 ports, the most that"):
+        scene.driver.create_endpoint(rq.endpoint())
+    assert sh(LOOK) == before
+
+    sh("ip link delete v1")
+    scene.driver.create_endpoint(rq.endpoint())
+
+
 def test_a_removal_without_memory_is_done_later(scene: Scene) -> None:
     """The engine takes every removal for done, and so it is in the end."""
     before = sh(LOOK)
