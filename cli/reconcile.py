@@ -16,6 +16,7 @@ from netlink.vxlan import Vxlan
 from plugin.firewall.bridge_rules import REASONS
 from plugin.firewall.docker import docker_bridges
 from plugin.firewall.firewall import Firewall, static_rules
+from plugin.forwarding import Forwarding
 from plugin.host_settings import HostSettings
 from plugin.locks import Locks
 from plugin.modes.bridge import BridgeMode
@@ -83,7 +84,7 @@ def _looker(settings: Settings) -> Callable[[], list[Finding]]:
     with scratch_namespace():
         rules = static_rules(Nftables(open_runner()), settings.name)
     firewall = Firewall(Nftables(open_runner()), settings.name)
-    host = HostSettings(kernel, store)
+    host = HostSettings(kernel, store, Forwarding(kernel, store, firewall))
     bridge = HostBridge(kernel, firewall, host, settings.name)
     overlay = OverlayMode(bridge, kernel, share(kernel, Vxlan(), store, Locks(), None), settings.name)
     survey = Survey(store, kernel, host, {"bridge": BridgeMode(bridge), "overlay": overlay}, owner)

@@ -32,6 +32,7 @@ from plugin.collector import Collector
 from plugin.driver import Driver
 from plugin.firewall.drops import Drops
 from plugin.firewall.firewall import Firewall
+from plugin.forwarding import Forwarding
 from plugin.host_settings import HostSettings
 from plugin.ipam.supernets import Supernet, parse_supernets
 from plugin.ipam_driver import Ipam
@@ -118,7 +119,7 @@ def _ground(settings: Settings, dress: Dress) -> _Ground:
     rebuild = rebuilder(kernel, nft, settings.name, supernets)
     store: Store = dress("store", open_store(settings.database, KINDS, rebuild))
     firewall = Firewall(nft, settings.name, locks=locks)
-    host = HostSettings(kernel, store, locks)
+    host = HostSettings(kernel, store, Forwarding(kernel, store, firewall), locks)
     reaper = Reaper(kernel, firewall, store, locks)
     return _Ground(owner, doings, kernel, nft, supernets, store, locks, firewall, host, reaper)
 

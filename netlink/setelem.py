@@ -31,6 +31,9 @@ _NUMBERS = {
     "nf_proto": {"ipv4": 2, "ipv6": 10},
     "inet_proto": {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "sctp": 132},
 }
+_ALONE: dict[tuple[str, ...], int] = {
+    ("nf_proto",): 3
+}  # bytes that pad a key of one part; in a concatenation they are part of it
 AT_ONCE = 400  # elements a message: the length of an attribute has 16 bits, and an element takes up to 120 bytes
 _ROOM = 1 << 20  # bytes, for a batch, and for the answers, which come before the sending returns
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33  # asm-generic/socket.h: past net.core.wmem_max and rmem_max
@@ -158,22 +161,26 @@ def _element(of: SetType, element: str) -> bytes:
     key = b"".join([_pack(kind, word) for kind, word in parts])
     end = b"".join([_pack(kind, word, last=True) for kind, word in parts]) if of.interval else b""
     value = b"".join(map(_pack, of.data, data.split(" . "))) if of.data else b""
-    heads = _heads(len(key), len(end), len(value))
+    heads = _heads(len(key), len(end), len(value), padding=_ALONE.get(of.key, 0))
     return b"".join([heads[0], key, heads[1], end, heads[2], value])
 
 
 @lru_cache(maxsize=64)
-def _heads(*lengths: int) -> tuple[bytes, bytes, bytes]:
-    """Return what stands before the key, the end and the data of an element with these lengths, all multiples of 4."""
+def _heads(*lengths: int, padding: int) -> tuple[bytes, bytes, bytes]:
+    """Return what stands before the key, the end and the data of an element with these lengths, all multiples of 4.
+
+    ``padding`` is how much of the key is none of its value.
+    """
     kinds = (ELEM_KEY, ELEM_KEY_END, ELEM_DATA)
-    inner = [_head(kind, length) for kind, length in zip(kinds, lengths, strict=True)]
+    paddings = (padding, 0, 0)
+    inner = [_head(kind, length, unused) for kind, length, unused in zip(kinds, lengths, paddings, strict=True)]
     total = sum(map(len, inner)) + sum(lengths)
     return _attribute(LIST_ELEM, total) + inner[0], inner[1], inner[2]
 
 
-def _head(kind: int, length: int) -> bytes:
+def _head(kind: int, length: int, padding: int) -> bytes:
     """Return the heads of a nest and of the value in it, and nothing for no value."""
-    value = struct.pack("=HH", 4 + length, DATA_VALUE)
+    value = struct.pack("=HH", 4 + length - padding, DATA_VALUE)
     return _attribute(kind, len(value) + length) + value if length else b""
 
 

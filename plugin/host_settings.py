@@ -1,21 +1,19 @@
 """Settings of the host that networks need, put back when the last network that needed them has gone.
 
-Forwarding is what makes a host a router. dockerd turns it on at its own start for IPv4, and for IPv6 at its first
-IPv6 bridge network (moby drivers/bridge/setup_ip_forwarding.go); pynet does the same only where it is still off.
+Forwarding, which makes a host a router, has its own rules: see ``plugin.forwarding``.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import ClassVar
 
 import structlog
 
 from netlink.errors import KernelError, Missing
 from plugin.errors import PynetError
-from plugin.firewall.docker import docker_bridges
+from plugin.firewall.ruleset import Elements
+from plugin.forwarding import FORWARDING, Forwarding
 from plugin.locks import Locks
-from plugin.model import Network
+from plugin.model import ChangedSetting, Network
 from plugin.network_options import ISOLATED, NETWORK_OPTIONS, gateway_mode
 from plugin.options import read_options
 from plugin.ports import Kernel
@@ -25,30 +23,14 @@ from plugin.undo import Undo
 
 log = structlog.get_logger()
 
-FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
-
-
-@dataclass(frozen=True, slots=True)
-class ChangedSetting:
-    """A setting that pynet changed, and the value that it found."""
-
-    kind: ClassVar[str] = "setting"
-
-    path: str
-    before: str
-
-    @property
-    def key(self) -> str:
-        """The path below /proc/sys."""
-        return self.path
-
 
 class HostSettings:
     """Turns forwarding on where a network needs it, and off again where pynet alone had turned it on."""
 
-    def __init__(self, kernel: Kernel, store: Store, locks: Locks | None = None) -> None:
+    def __init__(self, kernel: Kernel, store: Store, forwarding: Forwarding, locks: Locks | None = None) -> None:
         self._kernel = kernel
         self._store = store
+        self._forwarding = forwarding
         self._locks = locks or Locks()  # "host settings" guards the settings that networks share, and _users
         self._users: dict[str, Collection[str]] = {}  # what networks made in this life need, by network id
 
@@ -69,14 +51,13 @@ class HostSettings:
             self._set(network, setting)
 
     def left_over(self, remaining: Sequence[Network]) -> list[ChangedSetting]:
-        """Return what was changed and none of the ``remaining`` networks needs, nor Docker's own bridges."""
+        """Return what was changed and none of the ``remaining`` networks needs."""
         still = {path for network in remaining for path in _needed_paths(network)}
         still |= {path for paths in self._users.values() for path in paths}
-        idle = [item.record for item in self._store.list(ChangedSetting) if item.record.path not in still]
-        return [changed for changed in idle if not self._others_route(changed.path)]
+        return [item.record for item in self._store.list(ChangedSetting) if item.record.path not in still]
 
     def release(self, network_id: str, remaining: Callable[[], Sequence[Network]]) -> None:
-        """Put back what the network alone needed, unless Docker's own bridges route by now.
+        """Put back what the network alone needed.
 
         ``remaining`` are the networks that there are; those that are being made are known here.
         """
@@ -90,8 +71,25 @@ class HostSettings:
         with self._locks.hold("host settings"):
             self._put_back(path, before)
 
+    def recall(self, networks: Sequence[Network]) -> None:
+        """At a start, before anything is written: see who turned forwarding on, for ``networks`` or for others."""
+        with self._locks.hold("host settings"):
+            self._forwarding.recall({path for network in networks for path in _needed_paths(network)})
+
+    def concede(self) -> None:
+        """See whether others have turned forwarding on, and open it to them then."""
+        if self._forwarding.taken():
+            with self._locks.hold("host settings"):
+                self._forwarding.concede()
+
+    def elements(self) -> Mapping[str, Elements]:
+        """Return what the firewall should have because of the host's settings, by owner."""
+        return self._forwarding.elements()
+
     def _set(self, network: Network, setting: WantedSetting) -> None:
-        if setting.link and (network.owns_link or setting.link != network.link):
+        if setting.path in FORWARDING.values():
+            self._forwarding.turn_on(setting.path)
+        elif setting.link and (network.owns_link or setting.link != network.link):
             self._kernel.write_setting(setting.path, setting.value)
         else:
             self._change(setting.path, setting.value)
@@ -111,12 +109,11 @@ class HostSettings:
         self._kernel.write_setting(path, value)
         log.info("host setting changed", setting=path, before=before, after=value)
 
-    def _others_route(self, path: str) -> bool:
-        docker = docker_bridges(self._kernel.links())
-        return any(link in docker and FORWARDING[address.version] == path for link, address in self._kernel.addresses())
-
     def _put_back(self, path: str, before: str) -> None:
         try:
+            if path in FORWARDING.values():
+                self._forwarding.turn_off(path)
+                return
             with suppress(Missing):  # it went with its link
                 self._kernel.write_setting(path, before)
             self._store.transact(Remove(ChangedSetting, path))

@@ -13,10 +13,9 @@ from plugin.cluster.host_records import (
 )
 from plugin.cluster.records import ClusterNetwork, Member, Peer, VniClaim
 from plugin.collector import KnownEngine
-from plugin.host_settings import ChangedSetting
 from plugin.ipam.sticky import NamedAddress
 from plugin.ipam.turn import PoolTurn
-from plugin.model import Endpoint, Lease, Network, Pool, Tombstone
+from plugin.model import ChangedSetting, Endpoint, Lease, Network, Pool, Tombstone
 
 _OF_CLUSTERS = (HostIdentity, PoolUse, PoolGateway, ClusterLease, Attempt, Queued)
 _OF_ADDRESSES = (Pool, Lease, PoolTurn, NamedAddress)

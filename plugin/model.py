@@ -138,6 +138,21 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedSetting:
+    """A setting that pynet changed, and the value that it found."""
+
+    kind: ClassVar[str] = "setting"
+
+    path: str
+    before: str
+
+    @property
+    def key(self) -> str:
+        """The path below /proc/sys."""
+        return self.path
+
+
+@dataclass(frozen=True, slots=True)
 class Tombstone:
     """A link whose owner is gone and that the kernel has still to delete."""
 

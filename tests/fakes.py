@@ -16,10 +16,11 @@ from netlink.port import BridgePort, port_flags
 from netlink.setelem import ElementChange
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
-from plugin.host_settings import ChangedSetting, HostSettings
+from plugin.forwarding import Forwarding
+from plugin.host_settings import HostSettings
 from plugin.locks import Locks
 from plugin.messages import Address
-from plugin.model import Endpoint, Network, Tombstone
+from plugin.model import ChangedSetting, Endpoint, Network, Tombstone
 from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.modes.hostbridge import HostBridge
@@ -312,7 +313,9 @@ class World:
         self.store: Store = self.failing_store
         self.locks = locks or Locks(deadline=1)
         self.firewall = Firewall(self.nft, "pynet", linger=0, locks=self.locks)
-        self.settings = HostSettings(self.kernel, self.store, self.locks)
+        self.settings = HostSettings(
+            self.kernel, self.store, Forwarding(self.kernel, self.store, self.firewall), self.locks
+        )
         self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
         self.sockets, self.conntrack = FakeSockets(self.steps), FakeConntrack()
         self.publisher = Publisher(self.kernel, self.sockets, self.firewall, self.conntrack)

@@ -11,6 +11,7 @@ reach whom and translates addresses; the one of family bridge sees frames betwee
       from or to an internal network                         drop
       into a network: see the chain "into"
       out to one of Docker's bridges, unless it published    drop
+    others         where pynet turned forwarding on: what is neither of pynet's networks nor Docker's, drop
     input          from an internal network to a port that a process relays into another network: drop
     into           published ports, and what the gateway mode opens, accept; all else drop
     postrouting    to a published port from the container's own network, or from the host's 127.0.0.0/8: masquerade
@@ -35,6 +36,7 @@ INET_SETS = (
     SetType("inet", "source4", ("ifname",), _V4),
     SetType("inet", "source6", ("ifname",), _V6),
     SetType("inet", "docker", ("ifname",)),
+    SetType("inet", "reserved", ("nf_proto",)),
     SetType("inet", "unprotected", ("ifname", "nf_proto")),
     SetType("inet", "direct", ("ifname", "nf_proto", "inet_proto")),
     SetType("inet", "trusted", ("ifname", "ifname")),
@@ -80,6 +82,18 @@ INET_RULES = """\
     oifname @internal drop
     oifname @links goto into
     iifname @links oifname @docker ct status & dnat != dnat drop
+  }
+  chain others {
+    type filter hook forward priority filter - 1; policy accept;
+    meta nfproto != @reserved accept
+    iifname @links accept
+    oifname @links accept
+    iifname "pn-*" accept
+    oifname "pn-*" accept
+    iifname @docker accept
+    oifname @docker ct state established,related accept
+    oifname @docker ct status & dnat == dnat accept
+    drop
   }
   chain input {
     type filter hook input priority filter - 1; policy accept;

@@ -12,6 +12,7 @@ import structlog
 
 from netlink.errors import KernelError
 from plugin.errors import PynetError
+from plugin.firewall.docker import docker_bridges
 from plugin.messages import Drop, Repair, Status
 from plugin.parts import Parts
 from plugin.reconcile.findings import EndpointLost, Finding, OrphanLink
@@ -32,7 +33,9 @@ class Reconciler:
         self._survey = survey
         self._drops = drops
         self._repairs = Repairs(parts)
+        self._kernel = parts.kernel
         self._firewall = parts.firewall
+        self._settings = parts.settings
         self._publisher = parts.publisher
         self._locks = parts.locks
         self._turn = threading.Lock()  # one reconciliation at a time; guards everything below
@@ -46,6 +49,9 @@ class Reconciler:
         Nothing here stops pynet from serving: what cannot be repaired is logged, and tried again later.
         """
         with self._turn:
+            self._settings.recall(list(self._survey.records().networks.values()))
+            # What Docker's own bridges forward passes from the first moment on, where pynet closes the host to others.
+            self._firewall.set_docker_bridges(docker_bridges(self._kernel.links()))
             _, found = self._survey.look(self._publisher.held(), idle=True)
             self._repair([finding for finding in found if isinstance(finding, EndpointLost)], NOTHING)
             try:
@@ -84,7 +90,9 @@ class Reconciler:
             return Status(dict(self._counts), tuple(self._failing.values()), self._looks, tuple(drops))
 
     def _heal(self, *, elements: bool) -> list[Repair]:
-        return [self._repaired(finding) for finding in self._firewall.heal(elements=elements)]
+        done = [self._repaired(finding) for finding in self._firewall.heal(elements=elements)]
+        self._settings.concede()
+        return done
 
     def _look_and_repair(self, *, idle: bool) -> list[Repair]:
         desired, found = self._survey.look(self._publisher.held(), idle=idle)

@@ -55,9 +55,10 @@ class Survey:
 
     def elements(self) -> dict[str, Elements]:
         """Return what the firewall should have, by owner."""
-        return {
-            owner: elements for part in self._desired(self.records())[0] for owner, elements in part.elements.items()
-        }
+        found = dict(self._settings.elements())
+        for part in self._desired(self.records())[0]:
+            found |= part.elements
+        return found
 
     def look(self, held: Collection[Held], *, idle: bool) -> tuple[dict[str, Desired], list[Finding]]:
         """Return what each network wants, and what is out of line, orphans last; ``held`` are the ports of sockets.

@@ -12,6 +12,7 @@ from netlink.relay import Relay
 from netlink.request import Requests
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
+from plugin.forwarding import Forwarding
 from plugin.host_settings import HostSettings
 from plugin.locks import Locks
 from plugin.messages import (
@@ -48,13 +49,14 @@ class Pynet:
         memory: dict[str, float] | None = None,
         requests: Requests | None = None,
         nft: Nftables | None = None,
+        name: str = "pynet",
     ) -> None:
-        owner, self.doings = Owner("pynet"), Doings(memory or dict.fromkeys((MADE, GONE, SET), 0.0))
+        self.name, owner, self.doings = name, Owner(name), Doings(memory or dict.fromkeys((MADE, GONE, SET), 0.0))
         self.store, self.locks = store or MemoryStore(), Locks()
         self.kernel = Kernel(owner.group, self.doings, requests)
         self.nft = nft or Nftables(open_runner())
-        self.firewall = Firewall(self.nft, "pynet", linger=0)
-        settings = HostSettings(self.kernel, self.store)
+        self.firewall = Firewall(self.nft, name, linger=0)
+        settings = HostSettings(self.kernel, self.store, Forwarding(self.kernel, self.store, self.firewall))
         self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
         self.relay = Relay()
         self.publisher = Publisher(self.kernel, Sockets(self.relay), self.firewall, Conntrack())
@@ -66,7 +68,7 @@ class Pynet:
 
     def modes(self, settings: HostSettings) -> dict[str, Mode]:
         """Return the modes of the driver."""
-        return {"bridge": BridgeMode(HostBridge(self.kernel, self.firewall, settings, "pynet"))}
+        return {"bridge": BridgeMode(HostBridge(self.kernel, self.firewall, settings, self.name))}
 
     def attach(
         self, container: Container, network_id: str, number: int, endpoint: str = "", **driver_opts: str

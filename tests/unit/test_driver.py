@@ -183,21 +183,3 @@ def test_unknown_endpoint_options_of_pynet_are_refused(world: World) -> None:
 
     with pytest.raises(InvalidRequest, match=r"pynet\.rat"):
         world.driver.create_endpoint(rq.endpoint(driver_opts={"pynet.rat": "1mbit"}))
-
-
-def test_forwarding_is_turned_on_and_put_back(world: World) -> None:
-    """The host forwards while a network needs it, and afterwards is what it was."""
-    world.driver.create_network(rq.network())
-    assert world.kernel.read_setting("net/ipv4/ip_forward") == "1"
-    world.driver.delete_network(rq.NETWORK)
-
-    assert world.kernel.read_setting("net/ipv4/ip_forward") == "0"
-
-
-def test_forwarding_that_was_on_is_left_alone(world: World) -> None:
-    """What pynet did not turn on it does not turn off."""
-    world.kernel.settings["net/ipv4/ip_forward"] = "1"
-    world.driver.create_network(rq.network())
-    world.driver.delete_network(rq.NETWORK)
-
-    assert world.kernel.read_setting("net/ipv4/ip_forward") == "1"

@@ -10,8 +10,8 @@ import pytest
 from netlink.dump import Link
 from netlink.errors import KernelError
 from netlink.port import port_flags
-from plugin.host_settings import ChangedSetting
-from plugin.model import Endpoint, Network, Tombstone
+from plugin.forwarding import OURS
+from plugin.model import ChangedSetting, Endpoint, Network, Tombstone
 from plugin.store.base import Put
 from tests.fakes import World
 from tests.unit import requests as rq
@@ -237,9 +237,9 @@ def test_a_network_that_is_not_understood_stays_removable(world: World, options:
 
 
 def test_recovery_puts_back_what_a_crash_left_changed(world: World) -> None:
-    """Killed between turning forwarding on and writing the network down; Docker does not route here."""
+    """Killed between turning forwarding on and writing the network down."""
     world.store.transact(Put(ChangedSetting("net/ipv4/ip_forward", "0")))
-    world.kernel.settings["net/ipv4/ip_forward"] = "1"
+    world.kernel.settings["net/ipv4/ip_forward"] = OURS
     again = restarted(world)
 
     assert again.kernel.settings["net/ipv4/ip_forward"] == "0"

@@ -16,10 +16,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 import plugin
-from plugin.host_settings import ChangedSetting
 from plugin.ipam.turn import PoolTurn
 from plugin.kinds import KINDS, SHARED_KINDS
-from plugin.model import Endpoint, Lease, Network, NetworkSubnet, Pool, Published, Tombstone
+from plugin.model import ChangedSetting, Endpoint, Lease, Network, NetworkSubnet, Pool, Published, Tombstone
 from plugin.store.base import Put, Record
 from plugin.store.opening import open_store
 from plugin.store.schema import MIGRATIONS

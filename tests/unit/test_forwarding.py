@@ -1,0 +1,139 @@
+"""Who turned forwarding on, what pynet closes then, and what it puts back, on an imaginary host."""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from netlink.errors import KernelError
+from plugin.errors import PynetError
+from plugin.forwarding import OURS
+from plugin.model import ChangedSetting
+from plugin.store.base import Remove
+from tests.fakes import World
+from tests.unit import requests as rq
+from tests.unit.test_background import restarted
+
+PATHS = {"ipv4": "net/ipv4/ip_forward", "ipv6": "net/ipv6/conf/all/forwarding"}
+both = pytest.mark.parametrize("family", PATHS)
+
+
+def furnish(world: World) -> None:
+    """A network of both families."""
+    world.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64"))
+
+
+def closed(world: World) -> set[str]:
+    """The families that are closed to others."""
+    return {value for name, value in world.nft.elements if name == "reserved"}
+
+
+def records(world: World) -> set[str]:
+    """The settings that pynet turned on, as its records say."""
+    return {item.record.path for item in world.store.list(ChangedSetting)}
+
+
+def test_what_pynet_turns_on_it_closes_and_puts_back() -> None:
+    """The host forwards while a network needs it, closed to others, and afterwards is what it was."""
+    world = World()
+    before = world.snapshot()
+    furnish(world)
+    assert {world.kernel.read_setting(path) for path in PATHS.values()} == {OURS}
+    assert closed(world) == set(PATHS)
+    world.driver.delete_network(rq.NETWORK)
+    world.bury()
+
+    assert world.snapshot() == before
+
+
+@both
+@pytest.mark.parametrize("value", ["1", "3"])
+def test_what_others_turned_on_is_left_alone(world: World, family: str, value: str) -> None:
+    """Nothing of that family is closed, and what pynet did not turn on it does not turn off."""
+    world.kernel.settings[PATHS[family]] = value
+    furnish(world)
+    assert closed(world) == set(PATHS) - {family}
+    world.driver.delete_network(rq.NETWORK)
+
+    assert world.kernel.read_setting(PATHS[family]) == value
+
+
+@both
+@pytest.mark.parametrize("late", [False, True], ids=["while it serves", "while it is dead"])
+def test_what_others_turn_on_later_opens(world: World, family: str, late: bool) -> None:
+    """An administrator, or dockerd, writes 1 over pynet's 2: it is theirs then, and stays on."""
+    furnish(world)
+    world.kernel.settings[PATHS[family]] = "1"
+    if late:
+        world = restarted(world)
+    else:
+        world.reconciler.heal(elements=False)
+    assert closed(world) == set(PATHS) - {family}
+    world.driver.delete_network(rq.NETWORK)
+
+    assert world.kernel.read_setting(PATHS[family]) == "1"
+    assert records(world) == set()
+
+
+@both
+def test_after_a_reboot_it_is_closed_before_it_is_turned_on(world: World, family: str) -> None:
+    """The record of before outlived the reboot; rules stand when the first value is written."""
+    furnish(world)
+    world.kernel.settings = dict.fromkeys(PATHS.values(), "0")
+    world.nft.apply("table inet pynet")
+    seen = []
+    write = world.kernel.write_setting
+
+    def watch(path: str, value: str) -> None:
+        if path in PATHS.values():
+            seen.append(family in closed(world))
+        write(path, value)
+
+    world.kernel.write_setting = watch  # type: ignore[method-assign]
+    restarted(world)
+    assert seen == [True, True]
+
+
+@both
+def test_a_lost_state_is_recalled_by_the_value(world: World, family: str) -> None:
+    """The records went with the state, the networks came back from the kernel; 2 tells that it is pynet's."""
+    furnish(world)
+    world.store.transact(Remove(ChangedSetting, PATHS[family]))
+    again = restarted(world)
+    assert closed(again) == set(PATHS)
+    again.driver.delete_network(rq.NETWORK)
+
+    assert again.kernel.read_setting(PATHS[family]) == "0"
+
+
+@both
+def test_forwarding_of_another_pynet_is_closed_here_too(world: World, family: str) -> None:
+    """Its first network comes where another pynet has turned forwarding on, and may be the last to go."""
+    world.kernel.settings[PATHS[family]] = OURS
+    furnish(world)
+    assert closed(world) == set(PATHS)
+
+
+def test_a_start_without_networks_leaves_another_pynets_forwarding_on(world: World) -> None:
+    """Nothing here needs it, so nothing here puts it back."""
+    world.kernel.settings |= dict.fromkeys(PATHS.values(), OURS)
+    again = restarted(world)
+    assert {again.kernel.read_setting(path) for path in PATHS.values()} == {OURS}
+
+
+@pytest.mark.parametrize("step", range(1, 16))
+def test_closed_whenever_it_is_on(world: World, step: int) -> None:
+    """Whatever step of a creation or a removal fails, no family is on by pynet and open."""
+    calls: list[Callable[[], object]] = [
+        lambda: world.driver.create_network(rq.network()),
+        lambda: world.driver.delete_network(rq.NETWORK),
+    ]
+    for call in calls:
+        world.failing_at(step)
+        with suppress(PynetError, KernelError):
+            call()
+        on = {family for family, path in PATHS.items() if world.kernel.read_setting(path) == OURS}
+        assert on <= closed(world)
+        world.healed()
+        with suppress(PynetError):
+            calls[0]()
