@@ -13,14 +13,24 @@ from tests.engine.lab.shell import run
 LINK = "out0"  # in the host; its other end is eth0 of the outside
 HOST4, HOST6 = "198.51.100.1", "2001:db8:99::1"
 OUTSIDE4, OUTSIDE6 = "198.51.100.2", "2001:db8:99::2"
+OTHER = "out1"
+OTHER_HOST4, OTHER_HOST6 = "203.0.113.1", "2001:db8:77::1"
+OTHER4, OTHER6 = "203.0.113.2", "2001:db8:77::2"
 PORT = 7777
+_LENGTH = {"-4": "/24", "-6": "/64"}
 
 
 class Outside(AbstractContextManager["Outside"]):
-    """Machines beyond ``host``; they know no way back to container subnets unless ``route`` is called."""
+    """Machines beyond ``host``; they know no way back to container subnets unless ``route`` is called.
 
-    def __init__(self, host: Host) -> None:
+    ``second`` are those behind another link, OTHER, with other addresses.
+    """
+
+    def __init__(self, host: Host, *, second: bool = False) -> None:
         self._host = host
+        self._link = OTHER if second else LINK
+        self._gateways = (OTHER_HOST4, OTHER_HOST6) if second else (HOST4, HOST6)
+        own4, own6 = (OTHER4, OTHER6) if second else (OUTSIDE4, OUTSIDE6)
         self._echo = subprocess.Popen(
             ["unshare", "-n", sys.executable, str(Path(__file__).with_name("echo.py")), str(PORT)],
             stdin=subprocess.PIPE,
@@ -28,14 +38,14 @@ class Outside(AbstractContextManager["Outside"]):
         )
         assert self._echo.stdout is not None
         assert self._echo.stdout.readline() == b"ready\n"
-        host.net("ip", "link", "add", LINK, "type", "veth", "peer", "name", "eth0", "netns", str(self._echo.pid))
-        for family, address in (("-4", HOST4 + "/24"), ("-6", HOST6 + "/64")):
-            host.net("ip", family, "address", "add", address, "dev", LINK, *_nodad(family))
+        host.net("ip", "link", "add", self._link, "type", "veth", "peer", "name", "eth0", "netns", str(self._echo.pid))
+        for family, address in zip(("-4", "-6"), self._gateways, strict=True):
+            host.net("ip", family, "address", "add", address + _LENGTH[family], "dev", self._link, *_nodad(family))
         # No link-local addresses: they come seconds later, and a snapshot would take them for something left behind.
-        host.net("ip", "link", "set", LINK, "addrgenmode", "none", "up")
+        host.net("ip", "link", "set", self._link, "addrgenmode", "none", "up")
         self.exec("ip", "link", "set", "lo", "up")
-        for family, address in (("-4", OUTSIDE4 + "/24"), ("-6", OUTSIDE6 + "/64")):
-            self.exec("ip", family, "address", "add", address, "dev", "eth0", *_nodad(family))
+        for family, address in (("-4", own4), ("-6", own6)):
+            self.exec("ip", family, "address", "add", address + _LENGTH[family], "dev", "eth0", *_nodad(family))
         self.exec("ip", "link", "set", "eth0", "addrgenmode", "none", "up")
 
     def exec(self, *argv: str) -> str:
@@ -44,7 +54,7 @@ class Outside(AbstractContextManager["Outside"]):
 
     def route(self, subnet: str) -> None:
         """Give the outside a way to a container subnet through the host, until ``unroute``."""
-        self.exec("ip", "route", "replace", subnet, "via", HOST6 if ":" in subnet else HOST4)
+        self.exec("ip", "route", "replace", subnet, "via", self._gateways[":" in subnet])
 
     def unroute(self, subnet: str) -> None:
         """Take that way away."""
@@ -54,7 +64,7 @@ class Outside(AbstractContextManager["Outside"]):
         """End the outside; its link in the host goes with it."""
         assert self._echo.stdin is not None
         assert self._echo.stdout is not None
-        self._host.net("ip", "link", "del", LINK)
+        self._host.net("ip", "link", "del", self._link)
         self._echo.stdin.close()
         self._echo.wait(10)
         self._echo.stdout.close()
