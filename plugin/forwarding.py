@@ -47,9 +47,9 @@ class Forwarding:
             return
         self._store.transact(Put(ChangedSetting(path, OFF)))
         self._close()
-        if value == OFF:
+        if self._kernel.read_setting(path) == OFF:  # dockerd may have started in the meantime, and must not lose its 1
             self._kernel.write_setting(path, OURS)
-            log.info("host setting changed", setting=path, before=value, after=OURS)
+            log.info("host setting changed", setting=path, before=OFF, after=OURS)
 
     def turn_off(self, path: str) -> None:
         """Turn the forwarding of a family off, then open it; what somebody else turned on meanwhile stays on."""

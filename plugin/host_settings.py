@@ -11,7 +11,7 @@ import structlog
 from netlink.errors import KernelError, Missing
 from plugin.errors import PynetError
 from plugin.firewall.ruleset import Elements
-from plugin.forwarding import FORWARDING, Forwarding
+from plugin.forwarding import FORWARDING, OURS, Forwarding
 from plugin.locks import Locks
 from plugin.model import ChangedSetting, Network
 from plugin.network_options import ISOLATED, NETWORK_OPTIONS, gateway_mode
@@ -72,9 +72,15 @@ class HostSettings:
             self._put_back(path, before)
 
     def recall(self, networks: Sequence[Network]) -> None:
-        """At a start, before anything is written: see who turned forwarding on, for ``networks`` or for others."""
-        with self._locks.hold("host settings"):
-            self._forwarding.recall({path for network in networks for path in _needed_paths(network)})
+        """At a start, before anything is written: see who turned forwarding on, for ``networks`` or for others.
+
+        A failure is logged, and the next look comes soon.
+        """
+        try:
+            with self._locks.hold("host settings"):
+                self._forwarding.recall({path for network in networks for path in _needed_paths(network)})
+        except (KernelError, PynetError) as error:
+            log.warning("not seen who turned forwarding on", error=str(error))
 
     def concede(self) -> None:
         """See whether others have turned forwarding on, and open it to them then."""
@@ -148,7 +154,7 @@ def needed(network: Network) -> dict[str, str]:
     if network.internal:
         isolated = gateway_mode(read_options(NETWORK_OPTIONS, network.options), 6) == ISOLATED
         return {f"net/ipv6/conf/{network.link}/disable_ipv6": "1"} if isolated and 6 in versions else {}
-    settings = {FORWARDING[version]: "1" for version in sorted(versions)}
+    settings = {FORWARDING[version]: OURS for version in sorted(versions)}
     if 4 in versions:
         settings[f"net/ipv4/conf/{network.link}/route_localnet"] = "1"
     return settings

@@ -1,11 +1,12 @@
 """Who turned forwarding on, what pynet closes then, and what it puts back, on an imaginary host."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import pytest
 
 from netlink.errors import KernelError
+from netlink.setelem import ElementChange
 from plugin.errors import PynetError
 from plugin.forwarding import OURS
 from plugin.model import ChangedSetting
@@ -137,3 +138,32 @@ def test_closed_whenever_it_is_on(world: World, step: int) -> None:
         world.healed()
         with suppress(PynetError):
             calls[0]()
+
+
+@both
+def test_dockerd_that_turns_it_on_in_the_same_moment_is_not_overwritten(world: World, family: str) -> None:
+    """Both start at boot: dockerd writes 1 after pynet has looked, while pynet closes the host."""
+    change = world.nft.change
+
+    def slow(table: str, changes: Sequence[ElementChange]) -> None:
+        before = closed(world)
+        change(table, changes)
+        if family in closed(world) - before:
+            world.kernel.settings[PATHS[family]] = "1"
+
+    world.nft.change = slow  # type: ignore[method-assign]
+    furnish(world)
+    world.reconciler.heal(elements=False)
+    assert world.kernel.read_setting(PATHS[family]) == "1"
+    assert family not in closed(world)
+
+
+def test_a_state_that_cannot_be_written_keeps_nobody_from_serving(world: World) -> None:
+    """Others turned forwarding on and the disk is full: the start goes on, and the next look opens."""
+    furnish(world)
+    world.kernel.settings |= dict.fromkeys(PATHS.values(), "1")
+    world.failing_at(1)
+    again = restarted(world)
+    world.healed()
+    again.reconciler.heal(elements=False)
+    assert closed(again) == set()
