@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 import structlog
 
 from netlink.errors import KernelError
+from plugin.firewall.docker import other_bridges
 from plugin.firewall.firewall import Firewall
 from plugin.firewall.ruleset import Elements
 from plugin.model import ChangedSetting
@@ -79,9 +80,20 @@ class Forwarding:
         self._close()
 
     def elements(self) -> Mapping[str, Elements]:
-        """Return what closes families, by owner; nothing where none is closed."""
+        """Return what closes families, by owner; nothing where none is closed.
+
+        With br_netfilter frames between ports of a bridge are forwarded packets too; those of other bridges pass.
+        """
         closed = [_FAMILIES[path] for path in self._paths()]
-        return {OWNER: {"reserved": closed}} if closed else {}
+        if not closed:
+            return {}
+        switched = [f'"{name}" . "{name}"' for name in other_bridges(self._kernel.links())]
+        return {OWNER: {"reserved": closed, "switched": switched}}
+
+    def look_at_bridges(self) -> None:
+        """Let pass what bridges of others switch that have just come."""
+        if self._paths():
+            self._close()
 
     def _forget(self, taken: Iterable[str]) -> None:
         for path in taken:

@@ -88,6 +88,11 @@ class HostSettings:
             with self._locks.hold("host settings"):
                 self._forwarding.concede()
 
+    def look_at_bridges(self) -> None:
+        """Take note that bridges have come or gone."""
+        with self._locks.hold("host settings"):
+            self._forwarding.look_at_bridges()
+
     def elements(self) -> Mapping[str, Elements]:
         """Return what the firewall should have because of the host's settings, by owner."""
         return self._forwarding.elements()

@@ -53,6 +53,7 @@ class Watcher:
             whole = OWN in heard or time.monotonic() >= self._whole_at
             if LINKS in heard or whole:  # a look that failed is not heard of again
                 self._firewall.set_docker_bridges(docker_bridges(self._kernel.links()))
+                self._reconciler.look_at_bridges()
             if whole:
                 self._whole_at = time.monotonic() + WHOLE
                 self._reconciler.reconcile()

@@ -17,6 +17,7 @@ from netlink.dump import Link
 
 OURS = "pn-*"  # every bridge that pynet names by itself
 _DOCKER_BRIDGE = re.compile(r"docker0|docker_gwbridge|br-[0-9a-f]{12}")
+_PLAIN_NAME = re.compile(r"[0-9A-Za-z_.:@-]+")
 _DOCKER_PORT = re.compile(r"veth[0-9a-f]{7}")
 
 
@@ -52,6 +53,14 @@ def docker_bridges(links: Iterable[Link]) -> frozenset[str]:
         and not link.name.startswith("pn-")
         and (is_docker_name(link.name) or link.index in with_docker_port)
     )
+
+
+def other_bridges(links: Iterable[Link]) -> list[str]:
+    """Return the bridges that are neither Docker's nor named by a pynet, but those with names that nft cannot take."""
+    every = list(links)
+    known = docker_bridges(every)
+    bridges = {link.name for link in every if link.kind == "bridge" and not link.name.startswith("pn-")}
+    return sorted(name for name in bridges - known if _PLAIN_NAME.fullmatch(name))
 
 
 def is_docker_name(name: str) -> bool:

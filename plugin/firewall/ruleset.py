@@ -37,6 +37,7 @@ INET_SETS = (
     SetType("inet", "source6", ("ifname",), _V6),
     SetType("inet", "docker", ("ifname",)),
     SetType("inet", "reserved", ("nf_proto",)),
+    SetType("inet", "switched", ("ifname", "ifname")),
     SetType("inet", "unprotected", ("ifname", "nf_proto")),
     SetType("inet", "direct", ("ifname", "nf_proto", "inet_proto")),
     SetType("inet", "trusted", ("ifname", "ifname")),
@@ -90,6 +91,7 @@ INET_RULES = """\
     oifname @links accept
     iifname "pn-*" accept
     oifname "pn-*" accept
+    iifname . oifname @switched accept
     iifname @docker accept
     oifname @docker ct state established,related accept
     oifname @docker ct status & dnat == dnat accept

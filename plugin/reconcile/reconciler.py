@@ -79,6 +79,11 @@ class Reconciler:
         with self._turn:
             self._heal(elements=elements)
 
+    def look_at_bridges(self) -> None:
+        """Take note that bridges of others have come or gone; raises ``KernelError``, ``PynetError``."""
+        with self._turn:
+            self._settings.look_at_bridges()
+
     def status(self) -> Status:
         """Return the counts of repairs, what the last look could not repair, and what the guard dropped."""
         drops: Sequence[Drop] = ()

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from netlink.monitor import LINKS
 from plugin.model import Network
 from plugin.watcher import Watcher
 from tests.kernel.container import Container, sh
 from tests.kernel.pynet import Pynet
+from tests.kernel.test_publish import br_netfilter
 from tests.unit import requests as rq
 
 PATHS = {"4": "net.ipv4.ip_forward", "6": "net.ipv6.conf.all.forwarding"}
@@ -138,6 +140,29 @@ def test_dockers_own_bridges_are_no_way_in(
     sh(f"nft 'add table {ip} n; add chain {ip} n p {{ type nat hook prerouting priority -100; }}'")
     sh(f"nft 'add rule {ip} n p tcp dport 8080 dnat to {to.format(DOCKER[family])}'")
     assert machines[0].asks(HOST[family], 8080) == NEAR[family]
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+@families
+def test_what_a_bridge_of_others_switches_passes(
+    pynet: Pynet, containers: list[Container], family: str, late: bool
+) -> None:
+    """With br_netfilter frames between its ports, as those of virtual machines, meet the rules for routed packets."""
+    if late:
+        furnish(pynet)
+    sh("ip link add lan type bridge; ip link set lan up")
+    br_netfilter("1")
+    for number in (1, 2):
+        containers.append(Container())
+        sh(f"ip link add lan{number} type veth peer name in0; ip link set lan{number} master lan up")
+        sh(f"ip link set in0 netns {containers[-1].pid}")
+        containers[-1].sh(f"ip addr add 10.77.0.{number}/24 dev in0; ip addr add fd77::{number}/64 dev in0 nodad")
+        containers[-1].sh("ip link set in0 up")
+    if late:
+        Watcher(pynet.kernel, pynet.firewall, pynet.reconciler, bell=None).look(frozenset({LINKS}))  # type: ignore[arg-type]
+    else:
+        furnish(pynet)
+    assert containers[0].reaches("10.77.0.2" if family == "4" else "fd77::2")
 
 
 def restarted(pynet: Pynet) -> None:

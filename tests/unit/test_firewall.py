@@ -7,7 +7,7 @@ import pytest
 
 from netlink.dump import Link
 from netlink.errors import KernelError
-from plugin.firewall.docker import CHAINS, accepts_to_add, accepts_to_delete, docker_bridges
+from plugin.firewall.docker import CHAINS, accepts_to_add, accepts_to_delete, docker_bridges, other_bridges
 from plugin.firewall.elements import network_elements
 from plugin.firewall.firewall import Firewall
 from plugin.model import Network, NetworkSubnet
@@ -83,9 +83,11 @@ def test_docker_bridges_are_known_by_name_or_port() -> None:
         Link(4, "custom", "bridge"),
         Link(5, "veth0a1b2c3", "veth", master=4),
         Link(6, "pn-0123456789ab", "bridge"),
+        Link(7, "br*", "bridge"),
     ]
 
     assert docker_bridges(links) == {"docker0", "br-0123456789ab", "custom"}
+    assert other_bridges(links) == ["br-lan"]
 
 
 def test_accepts_stand_behind_the_users_rules() -> None:
