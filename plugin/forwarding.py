@@ -18,6 +18,7 @@ from plugin.firewall.ruleset import Elements
 from plugin.model import ChangedSetting
 from plugin.ports import Kernel
 from plugin.store.base import Put, Remove, Store
+from plugin.undo import Undo
 
 log = structlog.get_logger()
 
@@ -47,7 +48,7 @@ class Forwarding:
         if value not in {OFF, OURS} or (value == OURS and self._store.get(ChangedSetting, path)):
             return
         self._store.transact(Put(ChangedSetting(path, OFF)))
-        self._close()
+        self._close(self._paths())
         if self._kernel.read_setting(path) == OFF:  # dockerd may have started in the meantime, and must not lose its 1
             self._kernel.write_setting(path, OURS)
             log.info("host setting changed", setting=path, before=OFF, after=OURS)
@@ -57,8 +58,7 @@ class Forwarding:
         if self._kernel.read_setting(path) == OURS:
             self._kernel.write_setting(path, OFF)
             log.info("host setting put back", setting=path, value=OFF)
-        self._store.transact(Remove(ChangedSetting, path))
-        self._close()
+        self._open([path])
 
     def recall(self, needed: Collection[str]) -> None:
         """At a start, before anything is written: bring the records in line with the values.
@@ -68,7 +68,8 @@ class Forwarding:
         for path in FORWARDING.values():
             if path in needed and self._value(path) == OURS and not self._store.get(ChangedSetting, path):
                 self._store.transact(Put(ChangedSetting(path, OFF)))
-        self._forget(self.taken())
+        if taken := self.taken():
+            self._store.transact(*(Remove(ChangedSetting, path) for path in taken))
 
     def taken(self) -> list[str]:
         """Return the settings that pynet turned on, and others have turned on after it."""
@@ -76,36 +77,40 @@ class Forwarding:
 
     def concede(self) -> None:
         """Open the families whose forwarding others have turned on."""
-        self._forget(self.taken())
-        self._close()
-
-    def elements(self) -> Mapping[str, Elements]:
-        """Return what closes families, by owner; nothing where none is closed.
-
-        With br_netfilter frames between ports of a bridge are forwarded packets too; those of other bridges pass.
-        """
-        closed = [_FAMILIES[path] for path in self._paths()]
-        if not closed:
-            return {}
-        switched = [f'"{name}" . "{name}"' for name in other_bridges(self._kernel.links())]
-        return {OWNER: {"reserved": closed, "switched": switched}}
+        taken = self.taken()
+        self._open(taken)
+        for path in taken:
+            log.info("forwarding was turned on by others too, and is open to them", setting=path)
 
     def look_at_bridges(self) -> None:
         """Let pass what bridges of others switch that have just come."""
-        if self._paths():
-            self._close()
+        if paths := self._paths():
+            self._close(paths)
 
-    def _forget(self, taken: Iterable[str]) -> None:
-        for path in taken:
-            self._store.transact(Remove(ChangedSetting, path))
-            log.info("forwarding was turned on by others too, and is open to them", setting=path)
+    def elements(self) -> Mapping[str, Elements]:
+        """Return what closes families, by owner; nothing where none is closed."""
+        paths = self._paths()
+        return {OWNER: self._elements(paths)} if paths else {}
 
-    def _close(self) -> None:
-        wanted = self.elements()
-        if wanted:
-            self._firewall.put(OWNER, wanted[OWNER])
+    def _elements(self, paths: Iterable[str]) -> Elements:
+        """With br_netfilter frames between ports of a bridge are forwarded packets too; those of other bridges pass."""
+        switched = [f'"{name}" . "{name}"' for name in other_bridges(self._kernel.links())]
+        return {"reserved": [_FAMILIES[path] for path in paths], "switched": switched}
+
+    def _close(self, paths: Collection[str]) -> None:
+        """Close these families and no others."""
+        if paths:
+            self._firewall.put(OWNER, self._elements(paths))
         else:
             self._firewall.forget(OWNER)
+
+    def _open(self, paths: Collection[str]) -> None:
+        """Open families and forget that pynet turned them on: both or none, as what is closed follows from records."""
+        before = self._paths()
+        with Undo() as undo:
+            undo.push(self._close, before)
+            self._close([path for path in before if path not in paths])
+            self._store.transact(*(Remove(ChangedSetting, path) for path in paths))
 
     def _paths(self) -> list[str]:
         """Return the settings that pynet turned on."""
