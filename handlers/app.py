@@ -23,7 +23,7 @@ from handlers.body import read_body, sentence_of
 from handlers.ipam_driver import IPAM_VERBS
 from handlers.limits import LARGEST_BODY
 from handlers.network_driver import NETWORK_VERBS
-from handlers.schemas.fields import describe
+from handlers.schemas.fields import describe, is_plain
 from handlers.service import SERVICE_VERBS
 from handlers.verbs import Bound, bind
 from plugin.api import IpamDriver, NetworkDriver, Service
@@ -118,7 +118,7 @@ def _body(verb: Bound) -> dict[str, Any] | None:
     if verb.request is None:
         return None
     body = read_body(request, LARGEST_BODY)
-    known = {label: body[key] for key, label in LOGGED_IDS.items() if isinstance(body.get(key), str)}
+    known = {label: body[key] for key, label in LOGGED_IDS.items() if is_plain(body.get(key))}
     bind_contextvars(**{label: text[: SHORT_POOL if label == "pool" else SHORT_ID] for label, text in known.items()})
     return body
 

@@ -4,15 +4,16 @@ from plugin.messages import Address
 from plugin.options import (
     Option,
     Values,
-    address_of,
     choice,
     duration,
     flag,
+    host_place,
     integer,
     link_name,
     link_names,
     link_prefix,
     network_name,
+    source_of,
     toggle,
 )
 from plugin.senders import NOBODY, senders
@@ -59,7 +60,7 @@ BRIDGE_NAME = Option(
     BRIDGE + "name",
     link_name,
     "",
-    "a name of up to 15 bytes without spaces, quotes or any of / : * \\",
+    "a name of up to 15 bytes without spaces, quotes or any of / : * % \\",
     "name of the bridge, by default `pn-` and 12 digits of the id; one that exists is used and never deleted",
 )
 MASQUERADE = Option(
@@ -74,9 +75,9 @@ ICC = Option(
 )
 HOST_BINDING = Option(
     BRIDGE + "host_binding_ipv4",
-    address_of(0),
+    host_place,
     None,
-    "an IP address",
+    "an IP address, unicast or 0.0.0.0 or ::",
     "host address for ports that are published without one; by default all of IPv4 and IPv6",
 )
 INHIBIT_IPV4 = Option(
@@ -88,13 +89,17 @@ INHIBIT_IPV4 = Option(
 )
 HOST_IPV4 = Option(
     "com.docker.network.host_ipv4",
-    address_of(4),
+    source_of(4),
     None,
-    "an IPv4 address",
+    "an IPv4 address, unicast",
     "source address of what leaves by IPv4, instead of the outgoing link's",
 )
 HOST_IPV6 = Option(
-    "com.docker.network.host_ipv6", address_of(6), None, "an IPv6 address", "the same for what leaves by IPv6"
+    "com.docker.network.host_ipv6",
+    source_of(6),
+    None,
+    "an IPv6 address, unicast",
+    "the same for what leaves by IPv6",
 )
 GATEWAY_MODE_IPV4 = Option(
     BRIDGE + "gateway_mode_ipv4", choice(*GATEWAY_MODES), NAT, "nat, nat-unprotected, routed or isolated", _GATEWAY_HELP
@@ -126,7 +131,7 @@ LINK_PREFIX = Option(
     "com.docker.network.container_iface_prefix",
     link_prefix,
     "eth",
-    "1 to 12 characters without spaces, / : or %",
+    "1 to 12 bytes without spaces, / : or %",
     "beginning of the interface name in the container; the engine appends a number",
 )
 PUBLISH = Option(

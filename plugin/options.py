@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from plugin.errors import InvalidRequest
 from plugin.messages import Address
+from plugin.unicast import is_unicast
 
 T = TypeVar("T")
 OWN_PREFIX = "pynet."
@@ -109,26 +110,48 @@ def toggle(text: str) -> bool:
     return {"on": True, "off": False}[text] if text in {"on", "off"} else flag(text)
 
 
-def address_of(version: int) -> Callable[[str], Address | None]:
-    """Parser of an IP address of ``version`` (4 or 6; 0 for either); the empty text is none."""
+def plain_address(text: str) -> Address:
+    """Read an IP address without a zone: ``ip_address`` takes any characters behind a percent sign."""
+    if "%" in text:
+        raise ValueError(text)
+    return ip_address(text)
+
+
+def source_of(version: int) -> Callable[[str], Address | None]:
+    """Parser of an IP address of ``version`` (4 or 6) that a host may send from; the empty text is none."""
 
     def parse(text: str) -> Address | None:
-        address = ip_address(text) if text else None
-        if address is not None and version not in {0, address.version}:
+        address = plain_address(text) if text else None
+        if address is not None and (address.version != version or address.is_loopback or not is_unicast(address)):
             raise ValueError(text)
         return address
 
     return parse
 
 
+def host_place(text: str) -> Address | None:
+    """Read an IP address that ports may be published on: a host's, 0.0.0.0 or ::; the empty text is none."""
+    address = plain_address(text) if text else None
+    if address is not None and not (address.is_unspecified or is_unicast(address)):
+        raise ValueError(text)
+    return address
+
+
 def link_name(text: str) -> str:
     """Read the name of a link as the kernel takes it (dev_valid_name, net/core/dev.c); the empty text is none.
 
-    Neither one with what means something else to nft: a star is all names that begin so.
+    Neither one with what means something else to others: to nft a star is all names that begin so, to the kernel a
+    percent sign is a place for a number (dev_alloc_name), "all" and "default" are no links below /proc/sys/net.
     """
-    if len(text.encode()) > LONGEST_NAME or text in {".", ".."} or any(c.isspace() or c in '/:"*\\' for c in text):
+    reserved = text in {".", "..", "all", "default"}
+    if len(text.encode()) > LONGEST_NAME or reserved or not _is_word(text) or any(c in '/:"*\\%' for c in text):
         raise ValueError(text)
     return text
+
+
+def _is_word(text: str) -> bool:
+    """Say whether a name can be shown in one line and without a gap; a half of a surrogate pair cannot."""
+    return text.isprintable() and not any(c.isspace() for c in text)
 
 
 def network_name(text: str) -> str:
@@ -145,7 +168,7 @@ def link_names(text: str) -> tuple[str, ...]:
 
 def link_prefix(text: str) -> str:
     """Read the beginning of an interface name; the engine adds a number (IFNAMSIZ leaves 15 characters)."""
-    if not 1 <= len(text) <= 12 or any(c.isspace() or c in "/:%" or not c.isprintable() for c in text):
+    if not 1 <= len(text.encode()) <= 12 or not _is_word(text) or any(c in "/:%" for c in text):
         raise ValueError(text)
     return text
 

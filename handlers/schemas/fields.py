@@ -19,6 +19,9 @@ from plugin.messages import Address, InterfaceAddress, Subnet
 
 IDENTIFIER = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}", re.ASCII)
 MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", re.ASCII)
+# What ends a line, moves a cursor or turns the direction of what follows: in a log, a rule or a key it would look like,
+# or be, something else than was sent. ``spec/common.json`` has the same.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 PREFIX_LENGTH = re.compile(r"0|[1-9][0-9]{0,2}", re.ASCII)
 MAC_BYTES = 6
 LONG_LISTS, KNOWN_LISTS = range(16, 4096), 4  # ports in a list worth remembering; lists
@@ -89,13 +92,18 @@ class Wire(fields.Field[Any]):
         return value
 
 
-class Text(Wire):
-    """Any text."""
+def is_plain(value: object) -> bool:
+    """Say whether a value is a text without control characters."""
+    return isinstance(value, str) and not CONTROL.search(value)
 
-    rule: ClassVar[str] = "a text"
+
+class Text(Wire):
+    """Any text of one line."""
+
+    rule: ClassVar[str] = "a text without control characters"
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        if not isinstance(value, str):
+        if not is_plain(value):
             raise self.refused(value)
         return value
 
@@ -103,10 +111,10 @@ class Text(Wire):
 class FullText(Text):
     """A text that is not empty."""
 
-    rule: ClassVar[str] = "a text that is not empty"
+    rule: ClassVar[str] = "a text that is not empty and has no control characters"
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        if not isinstance(value, str) or not value:
+        if not is_plain(value) or not value:
             raise self.refused(value)
         return value
 
@@ -256,8 +264,9 @@ class TextMap(Wire):
         if not isinstance(value, dict):
             raise self.refused(value)
         bad = {
-            key: [f"is {describe(item)}; it has to be a text"] for key, item in value.items() if type(item) is not str
+            key: [f"is {describe(text)}; it has to be {Text.rule}"] for key, text in value.items() if not is_plain(text)
         }
+        bad |= {key: [f"has a name that is not {Text.rule}"] for key in value if not is_plain(key)}
         if bad:
             raise ValidationError(bad)
         return value
@@ -275,6 +284,7 @@ class AuxiliaryAddresses(Wire):
         read, bad = {}, {}
         for name, text in value.items():
             try:
+                Text().deserialize(name)
                 read[name] = item.deserialize(text)
             except ValidationError as error:
                 bad[name] = error.messages

@@ -53,6 +53,25 @@ def test_an_empty_body_says_what_may_have_happened(service: Service, method: str
     assert "may have been carried out" in str(reply["Err"])
 
 
+CONTROLLED = [
+    ("IpamDriver.RequestPool", {"AddressSpace": "pynet-local\n", "Pool": "10.60.0.0/24"}, "AddressSpace"),
+    ("IpamDriver.ReleasePool", {"PoolID": "pynet\x1b[2J"}, "PoolID"),
+    ("NetworkDriver.Join", {"NetworkID": "a1", "EndpointID": "e0", "SandboxKey": "/run/x\x85"}, "SandboxKey"),
+    ("NetworkDriver.Leave", {"NetworkID": "a1\n", "EndpointID": "e0"}, "NetworkID"),
+    ("NetworkDriver.GwAllocCheck", {"Options": {"com.docker.network.generic": {"x": "1\u202e"}}}, "x"),
+    ("NetworkDriver.CreateEndpoint", {"NetworkID": "a1", "EndpointID": "e0", "Options": {"a\n": "b"}}, "Options"),
+]
+
+
+@pytest.mark.parametrize(("method", "body", "field"), CONTROLLED, ids=[method for method, _, _ in CONTROLLED])
+def test_control_characters_are_refused_everywhere(service: Service, method: str, body: object, field: str) -> None:
+    """In ids, keys, paths, options and their names; the sentence shows them escaped."""
+    status, reply = service.post(method, json.dumps(body))
+
+    assert (status, field in str(reply["Err"])) == (400, True)
+    assert str(reply["Err"]).isprintable()
+
+
 WRONG = [
     (method, place) for method in METHODS for place in places(samples(method)[0]) if place and isinstance(place[0], str)
 ]

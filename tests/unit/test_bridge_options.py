@@ -12,6 +12,7 @@ from tests.unit.test_publisher import elements
 
 BRIDGE = "com.docker.network.bridge."
 LINK = "pn-a1a1a1a1a1a1"
+NO_SOURCES_6 = ("::", "::1", "ff02::1", "fe80::1%eth0", "::ffff:192.0.2.1")
 DUAL = ("10.9.0.1/24", "fd00:9::1/64")
 
 
@@ -127,11 +128,41 @@ def test_two_networks_do_not_share_a_bridge(world: World) -> None:
         world.driver.create_network(other)
 
 
+@pytest.mark.parametrize("text", ["0.0.0.0", "224.0.0.1", "255.255.255.255", "127.0.0.1", *NO_SOURCES_6])
+def test_nothing_leaves_from_an_address_of_no_host(world: World, text: str) -> None:
+    """A source address is unicast and no zone stands behind it; the text names the option."""
+    key = f"com.docker.network.host_ipv{6 if ':' in text else 4}"
+    with pytest.raises(InvalidRequest, match=f"option '{key}' must be an IPv. address, unicast, not '{text}'"):
+        world.driver.create_network(rq.network(options={key: text}))
+
+
+@pytest.mark.parametrize(
+    "subnet", ["127.5.0.1/16", "126.0.0.1/7", "225.0.0.1/16", "255.255.255.1/24", "::5/112", "ff05::1/64"]
+)
+def test_a_subnet_of_no_hosts_is_refused(world: World, subnet: str) -> None:
+    """Whoever gave it: the engine's address manager takes every subnet; nothing is made."""
+    before = world.snapshot()
+    with pytest.raises(InvalidRequest, match=r"subnet '.*' holds .* address.*, which no container can use"):
+        world.driver.create_network(rq.network(rq.NETWORK_ID, subnet))
+
+    assert world.snapshot() == before
+
+
+@pytest.mark.parametrize("subnet", ["240.1.0.1/16", "0.1.0.1/16", "169.254.7.1/24", "fe80::1/64"])
+def test_a_subnet_of_rare_hosts_is_served(world: World, subnet: str) -> None:
+    """The kernel takes their addresses for unicast, and the built-in driver serves them (20.10, 28.5)."""
+    world.driver.create_network(rq.network(rq.NETWORK_ID, subnet))
+    assert [str(address) for _, address in world.kernel.addresses()] == [subnet]
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
         ({"name": "x" * 16}, "must be a name of up to 15 bytes"),
         ({"name": "br*"}, "must be a name of up to 15 bytes"),
+        ({"name": "a%d"}, "must be a name of up to 15 bytes"),
+        ({"name": "a\x1b[2J"}, "must be a name of up to 15 bytes"),
+        ({"name": "all"}, "must be a name of up to 15 bytes"),
         ({"trusted_host_interfaces": "eth0:eth*"}, "names of links, with colons between them"),
         ({"name": "lo"}, "the existing interface 'lo' is not a bridge"),
         ({"name": "docker0"}, "a name of Docker's own bridges"),
@@ -141,6 +172,8 @@ def test_two_networks_do_not_share_a_bridge(world: World) -> None:
         ({"enable_ip_masquerade": "2"}, "must be true or false"),
         ({"inhibit_ipv4": "x"}, "must be true or false"),
         ({"host_binding_ipv4": "localhost"}, "must be an IP address"),
+        ({"host_binding_ipv4": "::1%eth0;x"}, "must be an IP address"),
+        ({"host_binding_ipv4": "224.0.0.1"}, "must be an IP address, unicast or 0.0.0.0 or ::"),
         ({"trusted_host_interfaces": "a b"}, "must be names of links"),
     ],
 )

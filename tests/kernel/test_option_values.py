@@ -1,0 +1,62 @@
+"""Whatever an option may hold can be written to nftables, as text and as packed elements."""
+
+import string
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from netlink.nftables import Nftables, open_runner
+from plugin.errors import InvalidRequest
+from plugin.firewall.elements import network_elements, port_elements
+from plugin.firewall.ruleset import changes, remove_text, tables_text
+from plugin.model import Network, NetworkSubnet, Published
+from plugin.network_options import BRIDGE_NAME, HOST_BINDING, HOST_IPV4, HOST_IPV6, NETWORK_OPTIONS, TRUSTED
+from plugin.options import read_options
+from tests.unit import requests as rq
+
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
+TABLE = "values"
+SUBNETS = tuple(NetworkSubnet(data.pool, data.gateway) for data in map(rq.ipam, ("10.9.0.1/24", "fd00:9::1/64")))
+NAMES = st.text(string.ascii_letters + string.digits + string.punctuation, max_size=16) | st.text(max_size=16)
+ZONES = st.sampled_from(["", "", "%eth0", "%x }", "%\n", "%;flush ruleset", ":", "/24"])
+ADDRESSES = st.builds("{}{}".format, st.ip_addresses(), ZONES) | NAMES
+VALUES = st.fixed_dictionaries(
+    {},
+    optional={
+        BRIDGE_NAME.key: NAMES,
+        TRUSTED.key: st.lists(NAMES, max_size=3).map(":".join),
+        HOST_IPV4.key: ADDRESSES,
+        HOST_IPV6.key: ADDRESSES,
+        HOST_BINDING.key: ADDRESSES,
+    },
+)
+
+
+@pytest.fixture
+def nft() -> Iterator[Nftables]:
+    """Return nftables in the namespace of the test, with pynet's tables."""
+    nft = Nftables(open_runner())
+    yield nft
+    nft.apply(remove_text(TABLE))
+    nft.close()
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@given(raw=VALUES)
+@example(raw={HOST_IPV6.key: "fe80::1%eth0"})
+@example(raw={HOST_BINDING.key: "::1%x }\nadd table ip other"})
+@example(raw={BRIDGE_NAME.key: "a;b{}#$,'", TRUSTED.key: "-x:{a}:é,;"})
+def test_what_is_accepted_can_be_written(nft: Nftables, raw: dict[str, str]) -> None:
+    """A value is refused with a sentence, or nft takes the table that is made of it, and the elements one by one."""
+    try:
+        options = read_options(NETWORK_OPTIONS, raw)
+    except InvalidRequest:
+        return
+    network = Network("n", "bridge", options[BRIDGE_NAME] or "pn-1", subnets=SUBNETS, options=raw)
+    host, target = options[HOST_BINDING], SUBNETS[0].pool[2]
+    ports = [Published(6, 80, target, host, 8080)] if host else []
+    contents = [network_elements(network), port_elements(network, ports)]
+    nft.apply(tables_text(TABLE, contents))
+    nft.change(TABLE, [change for elements in contents for change in changes({}, elements)])
