@@ -21,6 +21,7 @@ from plugin.errors import Failed, NotFound, PynetError
 from plugin.failures import as_failed, refuse_difference
 from plugin.holders import Holders, has_subnet_of
 from plugin.ipam.sticky import keep_names
+from plugin.macs import as_given_before, check_mac, with_free_mac
 from plugin.messages import (
     AllocateNetwork,
     AllocateReply,
@@ -137,23 +138,26 @@ class Driver:
     def create_endpoint(self, request: CreateEndpoint) -> CreateEndpointReply:
         """Make an endpoint; the reply names its MAC only where the request had none."""
         endpoint = endpoint_of(request)
+        check_mac(endpoint.mac)
         with self._create(*_locks_of(request)) as undo:
             network = self._network(request.network_id)
             if self._debts.owes(f"endpoint {endpoint.key}"):
                 self._remove_endpoint(EndpointRef(endpoint.network_id, endpoint.id))
             self._touch(endpoint.id)
-            known = self._store.get(Endpoint, endpoint.key)
+            known, wish = self._store.get(Endpoint, endpoint.key), request.interface.mac_address
             if known is not None:
+                endpoint = as_given_before(known.record, endpoint, wish)
                 refuse_difference("endpoint", endpoint.id, same=replace(known.record, published=()) == endpoint)
             else:
                 self._remove_dead_endpoints(network, endpoint)
+                endpoint = with_free_mac(network, endpoint, wish, lambda mac: self._running(network, mac))
                 self._reaper.clear(host_link_name(endpoint.id))
                 self._mode(network).create_endpoint(network, endpoint, undo)
                 self._store.transact(Put(endpoint))
                 undo.push(self._store.transact, Remove(Endpoint, endpoint.key))
                 self._holders.add(endpoint)
                 undo.push(self._holders.remove, endpoint)
-        return CreateEndpointReply(Interface(mac_address=None if request.interface.mac_address else endpoint.mac))
+        return CreateEndpointReply(Interface(mac_address=None if wish else endpoint.mac))
 
     def delete_endpoint(self, request: EndpointRef) -> None:
         """Remove an endpoint; one that nobody knows is gone already."""
@@ -299,6 +303,11 @@ class Driver:
                 if known is not None and not self._mode(network).in_container(known.record):
                     log.warning("endpoint given up by the engine removed", dead=dead.id[:12], by=endpoint.id[:12])
                     self._discard(network, known.record)
+
+    def _running(self, network: Network, mac: str) -> Endpoint | None:
+        """Return the endpoint with ``mac`` that a container has; another one may be what the engine gave up."""
+        holder = self._holders.of_mac(network.id, mac)
+        return holder if holder is not None and self._mode(network).in_container(holder) else None
 
     def _discard(self, network: Network, endpoint: Endpoint) -> None:
         if endpoint.published:

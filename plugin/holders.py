@@ -15,11 +15,11 @@ from plugin.store.base import Store
 
 # Spaces whose manager keeps subnets apart: the engine's own (moby daemon/libnetwork/ipams/defaultipam) and pynet's.
 EXCLUSIVE = frozenset({"LocalDefault", "GlobalDefault", "pynet-local", "pynet-global"})
-Place = tuple[str, Address]  # network id and address
+Place = tuple[str, Address | str]  # network id, and an address or a MAC
 
 
 class Holders:
-    """Which endpoint has which address; read from the store at the first question, and kept here from then on."""
+    """Which endpoint has which address and MAC; read from the store at the first question, and kept from then on."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -29,11 +29,16 @@ class Holders:
     def of_the_addresses_of(self, endpoint: Endpoint) -> list[Endpoint]:
         """Return the other endpoints that have an address of ``endpoint``."""
         with self._lock:
-            found = [self._all().get(place) for place in _places(endpoint)]
+            found = [self._all().get(place) for place in _addresses(endpoint)]
         return list({other.id: other for other in found if other is not None and other.id != endpoint.id}.values())
 
+    def of_mac(self, network_id: str, mac: str) -> Endpoint | None:
+        """Return the endpoint of a network that was the last to get ``mac``."""
+        with self._lock:
+            return self._all().get((network_id, mac))
+
     def add(self, endpoint: Endpoint) -> None:
-        """Note that a new endpoint has its addresses."""
+        """Note what a new endpoint has."""
         with self._lock:
             self._all().update(dict.fromkeys(_places(endpoint), endpoint))
 
@@ -70,5 +75,9 @@ def has_subnet_of(network: Network, other: Network, uses: Mapping[Subnet, int]) 
 
 
 def _places(endpoint: Endpoint) -> list[Place]:
+    return [*_addresses(endpoint), (endpoint.network_id, endpoint.mac)]
+
+
+def _addresses(endpoint: Endpoint) -> list[Place]:
     addresses = (endpoint.ipv4, endpoint.ipv6)
     return [(endpoint.network_id, address.ip) for address in addresses if address is not None]

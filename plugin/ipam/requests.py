@@ -5,6 +5,7 @@ from ipaddress import IPv4Interface, IPv6Interface
 
 from plugin.errors import InvalidRequest
 from plugin.messages import Address, InterfaceAddress, RequestPool, Subnet
+from plugin.unicast import unusable
 
 LOCAL_SPACE = "pynet-local"
 GLOBAL_SPACE = "pynet-global"
@@ -33,9 +34,8 @@ def check_request(request: RequestPool) -> str:
         raise InvalidRequest(f"subnet '{pool}' was asked for as an IPv{6 if request.v6 else 4} pool")
     if pool is not None and pool.prefixlen == 0:
         raise InvalidRequest(f"subnet '{pool}' is every address there is; name a smaller one")
-    if pool is not None and (pool.is_multicast or pool.is_loopback):
-        what = "multicast" if pool.is_multicast else "loopback"
-        raise InvalidRequest(f"subnet '{pool}' holds {what} addresses, which no container can use")
+    if pool is not None and names_subnet(request) and (what := unusable(pool)):
+        raise InvalidRequest(f"subnet '{pool}' holds {what}, which no container can use")
     if sub_pool is None:
         return space
     if pool is None or int(pool.network_address) == 0:

@@ -44,6 +44,7 @@ from plugin.ports import Kernel
 from plugin.reconcile.owner import Owner
 from plugin.reconcile.state import Desired, WantedLink, WantedSetting
 from plugin.undo import Undo
+from plugin.unicast import unusable
 
 
 class HostBridge:
@@ -287,4 +288,6 @@ def _subnets(data: tuple[IpamData, ...], mode: str, version: int) -> tuple[Netwo
             raise InvalidRequest(
                 f"a network of mode {mode} needs an address manager that gives subnets, not one that gives {item.pool}"
             )
+        if what := unusable(item.pool):
+            raise InvalidRequest(f"subnet '{item.pool}' holds {what}, which no container can use")
     return tuple(NetworkSubnet(item.pool, item.gateway, dict(item.aux_addresses), item.address_space) for item in data)
