@@ -4,13 +4,19 @@ Records are the whole truth; links, addresses and rules in the kernel can be reb
 functions of Docker's ids, so that teardown works without a record.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import ClassVar
 
 from plugin.messages import Address, InterfaceAddress, Subnet
+from plugin.options import is_link_name
+from plugin.setting_paths import check_setting
 
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}", re.ASCII)  # as handlers read it
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
+_PROTOCOLS, _LARGEST_PORT = (6, 17, 132), 65535
 ID_LENGTH = 12  # of a link name's 15 characters (IFNAMSIZ - 1); 48 bits of a random id
 
 
@@ -32,6 +38,18 @@ def container_link_name(endpoint_id: str) -> str:
 def vxlan_name(network_id: str) -> str:
     """Name of the link that leads a network's frames to other hosts."""
     return "pnv" + network_id[:ID_LENGTH]
+
+
+def check_names(*, ids: Iterable[str] = (), links: Iterable[str] = (), mac: str = "") -> None:
+    """Check what ends in names, rules and paths of the kernel; raises ValueError.
+
+    Requests are read strictly; a record may come from a file that somebody else wrote.
+    """
+    bad = [text for text in ids if not _ID.fullmatch(text)] + [text for text in links if not is_link_name(text)]
+    if mac and not _MAC.fullmatch(mac):
+        bad.append(mac)
+    if bad:
+        raise ValueError(f"{bad[0]!a} is no id, name of a link or MAC address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +97,10 @@ class Network:
     mac: str = ""
     overlay: Overlay | None = None
 
+    def check(self) -> None:
+        """Check what came from a file; raises ValueError."""
+        check_names(ids=[self.id], links=[self.link], mac=self.mac)
+
     @property
     def key(self) -> str:
         """The network id."""
@@ -116,6 +138,11 @@ class Published:
     host: Address | None = None
     host_port: int = 0
 
+    def check(self) -> None:
+        """Check what came from a file; raises ValueError."""
+        if self.proto not in _PROTOCOLS or not all(0 <= port <= _LARGEST_PORT for port in (self.port, self.host_port)):
+            raise ValueError(f"port {self.port} of protocol {self.proto} cannot be published on {self.host_port}")
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -130,6 +157,12 @@ class Endpoint:
     ipv6: IPv6Interface | None = None
     driver_opts: Mapping[str, str] = field(default_factory=dict)
     published: tuple[Published, ...] = ()
+
+    def check(self) -> None:
+        """Check what came from a file; raises ValueError."""
+        check_names(ids=[self.id, self.network_id], mac=self.mac)
+        for port in self.published:
+            port.check()
 
     @property
     def key(self) -> str:
@@ -146,6 +179,10 @@ class ChangedSetting:
     path: str
     before: str
 
+    def check(self) -> None:
+        """Check what came from a file, and would be written as root; raises ValueError."""
+        check_setting(self.path, self.before)
+
     @property
     def key(self) -> str:
         """The path below /proc/sys."""
@@ -160,6 +197,10 @@ class Tombstone:
 
     link: str
     owner: str = ""
+
+    def check(self) -> None:
+        """Check what came from a file; raises ValueError."""
+        check_names(links=[self.link])
 
     @property
     def key(self) -> str:

@@ -143,10 +143,16 @@ def link_name(text: str) -> str:
     Neither one with what means something else to others: to nft a star is all names that begin so, to the kernel a
     percent sign is a place for a number (dev_alloc_name), "all" and "default" are no links below /proc/sys/net.
     """
-    reserved = text in {".", "..", "all", "default"}
-    if len(text.encode()) > LONGEST_NAME or reserved or not _is_word(text) or any(c in '/:"*\\%' for c in text):
+    if text and not is_link_name(text):
         raise ValueError(text)
     return text
+
+
+def is_link_name(text: str) -> bool:
+    """Say whether a link of the host may have that name, see ``link_name``."""
+    if not _is_word(text) or any(c in '/:"*\\%' for c in text) or text in {".", "..", "all", "default"}:
+        return False
+    return 1 <= len(text.encode()) <= LONGEST_NAME
 
 
 def _is_word(text: str) -> bool:

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 from plugin.errors import Conflict, Failed
-from plugin.store.files import beside, companions, file_errors, flush, private_file, put_in_place, sync_folder
-from plugin.store.inspection import Kinds, find_damage
-from plugin.store.schema import MIGRATIONS, sqlite_errors, version_of
+from plugin.store.files import Row, companions, file_errors, flush, private_file, put_in_place, sync_folder, write_ready
+from plugin.store.inspection import Kinds, all_rows, connect, find_damage
+from plugin.store.schema import MIGRATIONS, migrate, sqlite_errors, version_of
 
 LOCK_WAIT = 5.0  # seconds
 Counts = Mapping[str, int]  # records by kind
@@ -69,7 +70,10 @@ def _new_file(target: Path) -> Iterator[None]:
 
 
 def restore(backup: Path, store: Path, kinds: Kinds) -> Restored:
-    """Put a copy of ``backup`` in the place of ``store``, which is set aside; the caller holds the lock of the folder.
+    """Put the records of ``backup`` in the place of ``store``, which is set aside; the caller holds the folder's lock.
+
+    Anybody may have written the file, and what pynet reads it does as root: every record is checked, and only records
+    are taken, into tables of pynet's own. Triggers, views and other tables stay behind.
 
     Raises:
         Failed: the backup is damaged, none of pynet's or of a newer one, or the folder cannot be written; then
@@ -79,18 +83,21 @@ def restore(backup: Path, store: Path, kinds: Kinds) -> Restored:
         backup.stat()
     with file_errors("restore to", store):
         store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with beside(store) as copy:
-        with file_errors("copy backup", backup):
-            shutil.copyfile(backup, copy)
-        counts = _checked(backup, copy, kinds)
-    return Restored(counts, put_in_place(store, "replaced"))
+        folder = TemporaryDirectory(dir=store.parent, prefix="restore-")
+    with folder as name:
+        rows = _checked(backup, Path(name) / store.name, kinds)
+    write_ready(store, rows)
+    return Restored(Counter(row.kind for row in rows), put_in_place(store, "replaced"))
 
 
-def _checked(backup: Path, copy: Path, kinds: Kinds) -> Counts:
+def _checked(backup: Path, copy: Path, kinds: Kinds) -> list[Row]:
+    """Copy the backup and return its records; the copy is written to, as it is brought to this pynet's version."""
+    with file_errors("copy backup", backup):
+        shutil.copyfile(backup, copy)
     damage = find_damage(copy, kinds)
     if damage:
         raise Failed(f"restore '{backup}': it is damaged ({damage}); nothing was changed")
-    with sqlite_errors("read", backup), closing(sqlite3.connect(copy)) as connection:
+    with sqlite_errors("read", backup), closing(connect(copy)) as connection:
         version = version_of(connection)
         if version > len(MIGRATIONS):
             raise Failed(
@@ -99,7 +106,8 @@ def _checked(backup: Path, copy: Path, kinds: Kinds) -> Counts:
             )
         if version == 0:
             raise Failed(f"restore '{backup}': it is no backup of pynet; nothing was changed")
-        return _counts(connection)
+        migrate(connection, copy)
+        return all_rows(connection)
 
 
 def _counts(connection: sqlite3.Connection) -> Counts:

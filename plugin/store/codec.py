@@ -80,7 +80,14 @@ def _is_union_of(kinds: frozenset[type]) -> Callable[[Any], bool]:
 def _from_text(parse: Callable[[str], Any]) -> Callable[[Any, Any], Any]:
     known = lru_cache(maxsize=512)(parse)
     # ipaddress reads a number as an address too; a record never holds one.
-    return lambda value, _kind: known(_unchanged(value, str))
+    return lambda value, _kind: known(_without_zone(_unchanged(value, str)))
+
+
+def _without_zone(text: str) -> str:
+    """Refuse a zone: ``ip_address`` takes any characters behind a percent sign, and a record never holds one."""
+    if "%" in text:
+        raise ValueError(f"{text!r} is an address with a zone")
+    return text
 
 
 def _optional(structure: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

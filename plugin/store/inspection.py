@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +16,7 @@ from plugin.store.walfile import wal_damage
 
 Kinds = Sequence[type[Record]]
 
+SHOWN = 100  # characters of a key, which a file may make as long as it likes
 _SELECT = "SELECT kind, key, revision, body FROM record"
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _SHORT_READ = 522  # SQLITE_IOERR_SHORT_READ: the file ends where a page should be
@@ -36,7 +37,7 @@ def find_damage(path: Path, kinds: Kinds) -> str:
         return damage
     with sqlite_errors("check", path):
         try:
-            with closing(_open(path)) as connection:
+            with closing(connect(path)) as connection:
                 return _look(connection, kinds)
         except sqlite3.DatabaseError as error:
             if not _is_damage(error):
@@ -44,10 +45,17 @@ def find_damage(path: Path, kinds: Kinds) -> str:
             return str(error)
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a database that anybody may have written: nothing in it may call what does more than to compute."""
     connection = sqlite3.connect(path, timeout=5.0, isolation_level=None)
     connection.text_factory = lambda data: data.decode(errors="replace")
+    connection.execute("PRAGMA trusted_schema = OFF")
     return connection
+
+
+def all_rows(connection: sqlite3.Connection) -> list[Row]:
+    """Return every record of a database in which ``find_damage`` found nothing."""
+    return [row for row in map(_row, connection.execute(_SELECT)) if row is not None]
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
@@ -70,17 +78,21 @@ def _look(connection: sqlite3.Connection, kinds: Kinds) -> str:
     bad = [row for row in map(_row, connection.execute(_SELECT)) if row is None or not readable(row, kinds)]
     if not bad:
         return ""
-    first = f"{bad[0].kind} '{bad[0].key}'" if bad[0] else "a row"
+    first = f"{bad[0].kind} {ascii(bad[0].key)[:SHOWN]}" if bad[0] else "a row"
     return f"{len(bad)} of its records cannot be read, the first is {first}"
 
 
 def readable(row: Row, kinds: Kinds) -> bool:
-    """Say whether a row is a record; kinds that this pynet does not know are left alone."""
+    """Say whether a row is a record that pynet could have written; kinds that it does not know are left alone."""
     kind = next((kind for kind in kinds if kind.kind == row.kind), None)
     if kind is None:
         return True
-    with suppress(Failed):
-        return decode(kind, row.body).key == row.key
+    with suppress(Failed, ValueError):
+        record = decode(kind, row.body)
+        check: Callable[[], None] | None = getattr(record, "check", None)  # kinds with names, rules or paths have it
+        if check is not None:
+            check()
+        return record.key == row.key
     return False
 
 
@@ -114,7 +126,7 @@ def salvage(path: Path, kinds: Kinds) -> list[Row]:
 def _read(path: Path, kinds: Kinds) -> list[Row]:
     """Read forwards and backwards, whole and each kind for itself: a damaged page ends a scan from either side."""
     found: dict[tuple[str, str], Row] = {}
-    with suppress(sqlite3.Error), closing(_open(path)) as connection:
+    with suppress(sqlite3.Error), closing(connect(path)) as connection:
         for where, values in [("", ()), *((" WHERE kind = ?", (kind.kind,)) for kind in kinds)]:
             for order in ("ASC", "DESC"):
                 select = f"{_SELECT}{where} ORDER BY kind {order}, key {order}"

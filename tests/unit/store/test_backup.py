@@ -127,6 +127,48 @@ def test_what_cannot_be_restored_changes_nothing(
     assert {file.name for file in store.parent.iterdir()} <= {"pynet.db", "lock"}
 
 
+HOSTILE = [
+    ("setting", "../../etc/passwd", '{"path": "../../etc/passwd", "before": "x"}'),
+    ("setting", "net/ipv4/conf/../../../etc/x", '{"path": "net/ipv4/conf/../../../etc/x", "before": "1"}'),
+    ("setting", "kernel/core_pattern", '{"path": "kernel/core_pattern", "before": "1"}'),
+    ("setting", "net/ipv4/ip_forward", '{"path": "net/ipv4/ip_forward", "before": "0 #"}'),
+    ("network", "a1", '{"id": "a1", "mode": "bridge", "link": "x\\nadd table ip y"}'),
+    ("network", "a1", '{"id": "a1", "mode": "bridge", "link": "pn-a1", "mac": "zz; drop"}'),
+    ("network", "../x", '{"id": "../x", "mode": "bridge", "link": "pn-a1"}'),
+    ("endpoint", "a1/e0", '{"id": "e0", "network_id": "a1", "mac": "02:00:00:00:00:01 }"}'),
+    ("endpoint", "a1/e0", '{"id": "e0", "network_id": "a1", "mac": "", "ipv6": "fe80::1%x } y/64"}'),
+    ("tombstone", "../x", '{"link": "../x"}'),
+]
+
+
+@pytest.mark.parametrize(("kind", "key", "body"), HOSTILE)
+def test_a_hostile_record_is_refused(store: Path, tmp_path: Path, kind: str, key: str, body: str) -> None:
+    """It would get into rules and files, written as root; the sentence names it, and nothing is changed."""
+    back_up(store, tmp_path / "copy")
+    before = store.read_bytes()
+    with closing(sqlite3.connect(tmp_path / "copy")) as made, made:
+        made.execute("INSERT INTO record VALUES (?, ?, 7, ?)", (kind, key, body))
+    result = pynet(store, "restore", tmp_path / "copy")
+
+    assert (result.exit_code, store.read_bytes() == before) == (1, True)
+    assert f"1 of its records cannot be read, the first is {kind} '{key}'); nothing was changed" in result.output
+    assert {file.name for file in store.parent.iterdir()} <= {"pynet.db", "lock"}
+
+
+def test_a_backup_brings_records_and_nothing_else(store: Path, tmp_path: Path) -> None:
+    """A trigger would write what was checked anew; it, views and tables of others stay behind."""
+    back_up(store, tmp_path / "copy")
+    with closing(sqlite3.connect(tmp_path / "copy")) as made, made:
+        made.execute("CREATE TABLE more (text)")
+        made.execute("CREATE TRIGGER t AFTER INSERT ON record BEGIN UPDATE record SET body = ''; END")
+        made.execute("CREATE VIEW seen AS SELECT * FROM record")
+    assert pynet(store, "restore", tmp_path / "copy").exit_code == 0
+
+    with closing(sqlite3.connect(store)) as restored:
+        assert {name for (name,) in restored.execute("SELECT name FROM sqlite_master")} == {"record", "counter"}
+    assert [record.link for record in read_records(store, Tombstone)] == ["before"]
+
+
 def test_restoring_under_a_running_pynet_is_refused(store: Path, tmp_path: Path) -> None:
     """The process that has the state would go on with the old one; the sentence says which it is."""
     back_up(store, tmp_path / "copy")

@@ -68,6 +68,7 @@ def test_unions_of_families_keep_the_family() -> None:
         ('{"pool_id":"p","address":null}', "expected str, found None"),
         ('{"pool_id":"p","address":5}', "expected str, found 5"),
         ('{"pool_id":"p","address":"10.0.0.300"}', "10.0.0.300"),
+        ('{"pool_id":"p","address":"fe80::1%eth0"}', "'fe80::1%eth0' is an address with a zone"),
     ],
 )
 def test_a_damaged_record_is_a_sentence(text: str, reason: str) -> None:

@@ -51,6 +51,13 @@ def bad_record(path: Path) -> None:
         connection.execute("""UPDATE record SET body = '{"link": 7}' WHERE key = 'link007'""")
 
 
+def foreign_setting(path: Path) -> None:
+    """Leave a record that would write another file than a setting of pynet's."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        body = '{"path": "../../etc/x", "before": "1"}'
+        connection.execute("INSERT INTO record VALUES ('setting', '../../etc/x', 7, ?)", (body,))
+
+
 DAMAGES: dict[str, tuple[Callable[[Path], object], str, int]] = {
     "header": (lambda path: overwrite(path, 0, b"\xff" * 100), "not a database", COUNT),
     "first page": (lambda path: overwrite(path, 0, b"\xff" * PAGE), "not a database", COUNT),
@@ -59,6 +66,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str, int]] = {
     "empty": (lambda path: path.write_bytes(b""), "the file is empty", 0),
     "noise": (lambda path: path.write_bytes(b"not a database" * 1000), "not a database", 0),
     "record": (bad_record, "1 of its records cannot be read, the first is tombstone 'link007'", COUNT - 1),
+    "path": (foreign_setting, "1 of its records cannot be read, the first is setting '../../etc/x'", COUNT),
 }
 
 
