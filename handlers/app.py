@@ -19,7 +19,7 @@ from marshmallow import ValidationError
 from structlog.contextvars import bind_contextvars, clear_contextvars
 from werkzeug.exceptions import HTTPException
 
-from handlers.body import read_body, sentence_of
+from handlers.body import read_body, refuse_length, sentence_of
 from handlers.ipam_driver import IPAM_VERBS
 from handlers.limits import LARGEST_BODY
 from handlers.network_driver import NETWORK_VERBS
@@ -59,8 +59,7 @@ def create_app(driver: NetworkDriver, ipam: IpamDriver, service: Service, worker
     def serve(method: str) -> Response:
         clear_contextvars()  # threads serve one request after the other
         if method == ACTIVATE:
-            log.info("activated")
-            return _reply(IMPLEMENTS)
+            return _activate()
         return _serve(verbs[method], workers) if method in verbs else _not_implemented(method)
 
     @app.errorhandler(HTTPException)
@@ -72,6 +71,15 @@ def create_app(driver: NetworkDriver, ipam: IpamDriver, service: Service, worker
         return _not_implemented(method)
 
     return app
+
+
+def _activate() -> Response:
+    try:
+        refuse_length(request, LARGEST_BODY)
+    except InvalidRequest as error:
+        return _refuse(400, str(error))
+    log.info("activated")
+    return _reply(IMPLEMENTS)
 
 
 def _serve(verb: Bound, workers: Workers | None) -> Response:
@@ -116,6 +124,7 @@ def _hung_up(connection: socket.socket | None) -> Callable[[], bool]:
 def _body(verb: Bound) -> dict[str, Any] | None:
     """Read the body of a verb that has one, and let every log line from here on carry its ids."""
     if verb.request is None:
+        refuse_length(request, LARGEST_BODY)
         return None
     body = read_body(request, LARGEST_BODY)
     known = {label: body[key] for key, label in LOGGED_IDS.items() if is_plain(body.get(key))}

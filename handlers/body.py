@@ -15,11 +15,12 @@ SHOWN_ERRORS = 3
 
 
 def read_body(request: Request, largest: int) -> dict[str, Any]:
-    """Return the JSON object in the body, whatever its content type says.
+    """Return the JSON object in the body, whatever its content type says; more is refused before the first byte.
 
     Raises:
         InvalidRequest: there is no body, it ends early, holds more than ``largest`` bytes, or is no JSON object.
     """
+    refuse_length(request, largest)
     data = _read(request, largest)
     if not data.strip():
         raise InvalidRequest(
@@ -32,15 +33,21 @@ def read_body(request: Request, largest: int) -> dict[str, Any]:
     return value
 
 
+def refuse_length(request: Request, largest: int) -> None:
+    """Refuse a body of more than ``largest`` bytes by what its head announces; raises ``InvalidRequest``."""
+    if (request.content_length or 0) > largest:
+        raise InvalidRequest(f"the body is larger than {largest} bytes")
+
+
 def _read(request: Request, largest: int) -> bytes:
-    """Read what was announced, or fail before the first byte if that is too much.
+    """Read what was announced, which ``refuse_length`` has looked at.
 
     The server ends the stream where the body ends, announced or chunked, so werkzeug checks neither length itself.
     """
     announced = request.content_length or 0
     request.max_content_length = largest + 1
-    data = b"" if announced > largest else _all(request)
-    if max(announced, len(data)) > largest:
+    data = _all(request)
+    if len(data) > largest:
         raise InvalidRequest(f"the body is larger than {largest} bytes")
     if len(data) < announced:
         raise InvalidRequest(f"the body ends before the {announced} bytes that were announced")

@@ -137,6 +137,16 @@ def test_too_much_is_refused_before_it_is_read(address: str) -> None:
     assert (status, "larger than" in str(reply["Err"])) == (400, True)
 
 
+@pytest.mark.parametrize("verb", ["Plugin.Activate", "NetworkDriver.GetCapabilities", "IpamDriver.GetCapabilities"])
+def test_too_much_is_refused_where_no_body_is_read(address: str, verb: str) -> None:
+    """What is announced counts for every verb."""
+    wish = ACTIVATE.replace("Plugin.Activate", verb).replace("Content-Length: 0", f"Content-Length: {9 << 20}")
+    status, _, reply = exchange(address, wish)
+
+    assert (status, "larger than 8388608 bytes" in str(reply["Err"])) == (400, True)
+    error_validator().validate(reply)
+
+
 @pytest.mark.parametrize("data", ["", "POST /NetworkDriver.Del", request("")[:-2], "\x16\x03\x01\x02"])
 def test_callers_that_hang_up_harm_nobody(address: str, data: str) -> None:
     """The engine probes a managed plugin by connecting and closing; more of them than threads change nothing."""
