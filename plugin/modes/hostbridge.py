@@ -31,6 +31,8 @@ from plugin.network_options import (
     BRIDGE_NAME,
     GATEWAY_MODE_IPV4,
     GATEWAY_MODE_IPV6,
+    HOST_IPV4,
+    HOST_IPV6,
     ICC,
     INHIBIT_IPV4,
     ISOLATED,
@@ -71,6 +73,8 @@ class HostBridge:
         _check_modes(options, internal=request.options.internal)
         link = options[BRIDGE_NAME] or bridge_name(request.network_id)
         self._check_link(link, options)
+        if not self._kernel.link_exists(link):
+            _check_sources(options, subnets)
         return Network(
             id=request.network_id,
             mode=mode,
@@ -276,6 +280,17 @@ def _check_modes(options: Values, *, internal: bool) -> None:
     for option in (GATEWAY_MODE_IPV4, GATEWAY_MODE_IPV6):
         if options[option] == ISOLATED and not internal:
             raise InvalidRequest(f"option '{option.key}': {ISOLATED} is for internal networks only, see --internal")
+
+
+def _check_sources(options: Values, subnets: Sequence[NetworkSubnet]) -> None:
+    """Refuse a container's address as the source of what leaves; a bridge that exists may have the host's own there."""
+    for option in (HOST_IPV4, HOST_IPV6):
+        source = options[option]
+        inside = next((subnet.pool for subnet in subnets if source is not None and source in subnet.pool), None)
+        if inside is not None:
+            raise InvalidRequest(
+                f"option '{option.key}' must be an address of the host, not '{source}' of the network's own '{inside}'"
+            )
 
 
 def _subnets(data: tuple[IpamData, ...], mode: str, version: int) -> tuple[NetworkSubnet, ...]:

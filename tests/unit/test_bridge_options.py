@@ -136,6 +136,17 @@ def test_nothing_leaves_from_an_address_of_no_host(world: World, text: str) -> N
         world.driver.create_network(rq.network(options={key: text}))
 
 
+def test_nothing_leaves_from_an_address_of_a_container(world: World) -> None:
+    """A source in the network's own subnet is refused; on a bridge that exists it may be the host's."""
+    options = {"com.docker.network.host_ipv4": "10.9.0.7"}
+    with pytest.raises(InvalidRequest, match=r"must be an address of the host, not '10.9.0.7' of .* '10.9.0.0/24'"):
+        world.driver.create_network(rq.network(options=options))
+    world.kernel.by_name["br-mine"] = Link(7, "br-mine", "bridge", mac="02:00:00:00:00:07")
+
+    world.driver.create_network(rq.network(options={**options, BRIDGE + "name": "br-mine"}))
+    assert elements(world, "source4") == ['"br-mine" : 10.9.0.7']
+
+
 @pytest.mark.parametrize(
     "subnet", ["127.5.0.1/16", "126.0.0.1/7", "225.0.0.1/16", "255.255.255.1/24", "::5/112", "ff05::1/64"]
 )
