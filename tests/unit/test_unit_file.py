@@ -1,0 +1,29 @@
+"""The systemd unit shuts what pynet was seen to do without."""
+
+from pathlib import Path
+
+import pytest
+
+UNIT = (Path(__file__).parents[2] / "packaging/systemd/pynet.service").read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_BIND_SERVICE CAP_NET_RAW",
+        "MemoryDenyWriteExecute=yes",
+        "NoNewPrivileges=yes",
+        "PrivateMounts=yes",
+        "ProtectProc=invisible",
+        "ProtectSystem=strict",
+    ],
+)
+def test_the_unit_is_a_sandbox(line: str) -> None:
+    """Each of these was tried with the tests of the service; none may get lost."""
+    assert line in UNIT
+
+
+def test_system_calls_are_taken_away_before_one_is_given_back() -> None:
+    """Systemd goes by the order: of the privileged ones capset(2) alone is left, by which pynet gives up the others."""
+    filters = [line.partition("=")[2] for line in UNIT if line.startswith("SystemCallFilter=")]
+    assert filters == ["@system-service", "~@privileged @resources", "capset"]
