@@ -53,6 +53,7 @@ from plugin.reconcile.owner import Owner
 from plugin.reconcile.reconciler import Reconciler
 from plugin.reconcile.survey import Survey
 from plugin.store.base import Store
+from plugin.store.files import write_private
 from plugin.store.lockfile import lock_state
 from plugin.store.opening import open_store
 from plugin.timing import Dress, timed
@@ -147,14 +148,14 @@ def _tidy(reaper: Reaper, firewall: Firewall) -> None:
         log.warning("nftables tables not removed", error=str(error))
 
 
-def machine_id(state_dir: Path) -> str:
+def machine_id(state_dir: Path, own: Path = MACHINE_ID) -> str:
     """Return what tells this machine from others; a container has none, so one is made up and kept with the state."""
     kept = state_dir / MACHINE_ID.name
-    for file in (kept, MACHINE_ID):
+    for file in (kept, own):
         with suppress(OSError):
             if known := file.read_text().strip():
                 return known
     made = secrets.token_hex(16)
     with suppress(OSError):  # without it the next start has IPv6 pools of another prefix
-        kept.write_text(made + "\n")
+        write_private(kept, made + "\n")
     return made

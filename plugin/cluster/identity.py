@@ -1,6 +1,5 @@
 """Who this host is to the others, and where they reach it."""
 
-import os
 import secrets
 import socket
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from plugin.cluster.host_records import HostIdentity
 from plugin.errors import Failed, InvalidRequest
 from plugin.messages import Address
 from plugin.store.base import Put, Store
+from plugin.store.files import write_private
 from plugin.store.remote.address import StoreAddress
 
 LinkAddress = tuple[str, IPv4Interface | IPv6Interface]
@@ -34,22 +34,13 @@ def host_identity(local: Store, file: Path) -> HostIdentity:
         if written and written != identity.id:
             identity = replace(identity, id=written)
         if not written:
-            _write(file, identity.id)
+            write_private(file, identity.id + "\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = str(getattr(error, "strerror", None) or error).lower()
         raise Failed(f"keep this host's id in '{file}': {reason}") from error
     if known is None or known.record != identity:
         local.transact(Put(identity))
     return identity
-
-
-def _write(file: Path, text: str) -> None:
-    part = file.with_suffix(".part")
-    with part.open("w") as handle:
-        handle.write(text + "\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    part.rename(file)
 
 
 def advertised_address(

@@ -60,6 +60,18 @@ def private_file(path: Path) -> None:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
+def write_private(path: Path, text: str) -> None:
+    """Put a flushed file of mode 0600 with ``text`` at ``path``, whole or not at all; raises OSError."""
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    private_file(part)
+    with part.open("w") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    part.rename(path)
+
+
 def create(path: Path, rows: Sequence[Row] = ()) -> None:
     """Make the database ``path`` with ``rows``, whole and durable; the folder is made too, 0700.
 

@@ -13,6 +13,7 @@ from plugin.errors import Conflict, Failed
 log = structlog.get_logger()
 
 FILE = "lock"
+PRIVATE = 0o600  # mode of every file in the folder
 INTERVAL = 0.05  # seconds between two attempts: flock(2) knows no time limit
 
 
@@ -64,6 +65,9 @@ def _close_to_others(folder: Path) -> None:
     if mode & 0o077:
         folder.chmod(0o700)
         log.warning("state folder was open to others, closed", folder=str(folder), before=f"{mode:04o}", after="0700")
+    for file in folder.iterdir():
+        if file.is_file() and not file.is_symlink() and stat.S_IMODE(file.stat().st_mode) != PRIVATE:
+            file.chmod(PRIVATE)  # older versions wrote some as the umask was
 
 
 def _try_lock(descriptor: int) -> bool:
