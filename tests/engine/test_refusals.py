@@ -13,8 +13,11 @@ from tests.engine.lab.snapshot import unchanged
         ("com.docker.network.driver.mtu=-1", ["com.docker.network.driver.mtu", "-1"]),
         (
             "com.docker.network.container_iface_prefix=far-too-long-a-name",
-            ["far-too-long-a-name", "1 to 12 characters"],
+            ["far-too-long-a-name", "1 to 12 bytes"],
         ),
+        ("com.docker.network.bridge.name=a%d", ["com.docker.network.bridge.name", "a%d"]),
+        ("com.docker.network.host_ipv6=fe80::1%eth0", ["com.docker.network.host_ipv6", "fe80::1%eth0"]),
+        ("com.docker.network.host_ipv4=224.0.0.1", ["com.docker.network.host_ipv4", "unicast"]),
         ("pynet.mode=overlay", ["pynet.network=NAME"]),
         ("pynet.network=blue", ["pynet.network", "pynet.mode=overlay"]),
         ("pynet.nonsense=1", ["pynet.nonsense", "pynet.mode"]),
@@ -39,6 +42,27 @@ def test_a_taken_address_is_refused(pynet_scene: Scene, ipam: str, taken: str) -
         assert taken in complaint
     else:
         assert "already in use" in complaint
+
+
+def test_a_taken_mac_is_refused(pynet_scene: Scene) -> None:
+    """``--mac-address`` of a running neighbour names it; ended, its MAC is free."""
+    net, mac = pynet_scene.network("--subnet", "10.35.0.0/24"), "02:42:0a:23:00:77"
+    first = pynet_scene.container(net, "--mac-address", mac)
+    with unchanged(pynet_scene.host):
+        complaint = pynet_scene.run_fails(net, "--mac-address", mac)
+    assert f"MAC address '{mac}' is already in use" in complaint
+    pynet_scene.host.docker("rm", "-f", first.name)
+    assert pynet_scene.container(net, "--mac-address", mac).reaches("10.35.0.1")
+
+
+@pytest.mark.parametrize("ipam", ["default", "pynet"])
+@pytest.mark.parametrize("subnet", ["127.5.0.0/16", "224.5.0.0/16"])
+def test_a_subnet_of_no_hosts_is_refused(pynet_scene: Scene, ipam: str, subnet: str) -> None:
+    """With ``bridge`` the network is made and no container starts."""
+    with unchanged(pynet_scene.host):
+        complaint = pynet_scene.refused("--ipam-driver", ipam, "--subnet", subnet)
+    assert subnet in complaint
+    assert "which no container can use" in complaint
 
 
 @pytest.mark.parametrize("ipam", ["default", "pynet"])

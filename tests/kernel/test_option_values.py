@@ -2,6 +2,7 @@
 
 import string
 from collections.abc import Iterator
+from ipaddress import IPv4Interface, IPv6Interface
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -9,10 +10,18 @@ from hypothesis import strategies as st
 
 from netlink.nftables import Nftables, open_runner
 from plugin.errors import InvalidRequest
-from plugin.firewall.elements import network_elements, port_elements
+from plugin.firewall.elements import endpoint_elements, network_elements, port_elements
 from plugin.firewall.ruleset import changes, remove_text, tables_text
-from plugin.model import Network, NetworkSubnet, Published
-from plugin.network_options import BRIDGE_NAME, HOST_BINDING, HOST_IPV4, HOST_IPV6, NETWORK_OPTIONS, TRUSTED
+from plugin.model import Endpoint, Network, NetworkSubnet, Published
+from plugin.network_options import (
+    BRIDGE_NAME,
+    GUARD_ALLOW,
+    HOST_BINDING,
+    HOST_IPV4,
+    HOST_IPV6,
+    NETWORK_OPTIONS,
+    TRUSTED,
+)
 from plugin.options import read_options
 from tests.unit import requests as rq
 
@@ -30,6 +39,7 @@ VALUES = st.fixed_dictionaries(
         HOST_IPV4.key: ADDRESSES,
         HOST_IPV6.key: ADDRESSES,
         HOST_BINDING.key: ADDRESSES,
+        GUARD_ALLOW.key: st.lists(ADDRESSES, max_size=3).map(",".join),
     },
 )
 
@@ -57,6 +67,7 @@ def test_what_is_accepted_can_be_written(nft: Nftables, raw: dict[str, str]) -> 
     network = Network("n", "bridge", options[BRIDGE_NAME] or "pn-1", subnets=SUBNETS, options=raw)
     host, target = options[HOST_BINDING], SUBNETS[0].pool[2]
     ports = [Published(6, 80, target, host, 8080)] if host else []
-    contents = [network_elements(network), port_elements(network, ports)]
+    endpoint = Endpoint("e", "n", "02:00:00:00:00:02", IPv4Interface("10.9.0.2/24"), IPv6Interface("fd00:9::2/64"))
+    contents = [network_elements(network), port_elements(network, ports), endpoint_elements(network, endpoint)]
     nft.apply(tables_text(TABLE, contents))
     nft.change(TABLE, [change for elements in contents for change in changes({}, elements)])
