@@ -82,10 +82,22 @@ class Monitor:
         if kind == RTM_DELADDR:
             name = _name_of(ADDRESS_BODY.unpack_from(body)[4])
             return name.startswith("pn-") and not self._doings.recent(GONE, name)
-        if kind == RTM_NEWNETCONF:
-            is_host = (NETCONFA_IFINDEX, ALL_LINKS) in attributes(body[NETCONF_BODY:])
-            return is_host and not any(self._doings.recent(SET, path) for path in FORWARDING)
-        return False
+        return kind == RTM_NEWNETCONF and self._is_switched(body)
+
+    def _is_switched(self, body: bytes) -> bool:
+        """Say whether others changed the forwarding, or what else is told so, of the host or of a bridge of pynet's."""
+        if any(self._doings.recent(SET, path) for path in FORWARDING):
+            return False
+        index = dict(attributes(body[NETCONF_BODY:])).get(NETCONFA_IFINDEX, b"")
+        if index == ALL_LINKS:
+            return True
+        name = _name_of(int.from_bytes(index, "little"))
+        own = [f"net/ipv{version}/conf/{name}/forwarding" for version in (4, 6)]
+        return (
+            name.startswith("pn-")
+            and not self._doings.recent(MADE, name)
+            and not any(self._doings.recent(SET, path) for path in own)
+        )
 
     def _is_loss(self, kind: int, body: bytes) -> bool:
         """Names first: most of what is heard pynet did itself, and decoding costs more."""
@@ -93,7 +105,9 @@ class Monitor:
         if found is None:
             return kind == RTM_DELLINK and _BRIDGE in body and body[0] == socket.AF_UNSPEC
         name = found.group().rstrip(b"\0").decode()
-        return not self._doings.recent(MADE if kind == RTM_NEWLINK else GONE, name) and _lost(kind, body)
+        if self._doings.recent(GONE, name) or (kind == RTM_NEWLINK and self._doings.recent(MADE, name)):
+            return False  # one that goes is down first
+        return _lost(kind, body)
 
     def close(self) -> None:
         """Close the sockets."""
