@@ -7,10 +7,11 @@ import errno
 import os
 import socket
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 
 from netlink.deadline import remaining
+from netlink.devconf import IFLA_AF_SPEC
 from netlink.wire import (
     NLM_F_DUMP,
     NLM_F_DUMP_INTR,
@@ -27,10 +28,10 @@ INFO = struct.Struct("=BxHiII")  # struct ifinfomsg
 ADDRESS_BODY = struct.Struct("=BBBBI")  # struct ifaddrmsg
 RTM_GETLINK, RTM_GETADDR = 18, 22
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO, IFLA_IFALIAS = 1, 3, 4, 10, 18, 20
-IFLA_GROUP, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS = 27, 29, 8
+IFLA_OPERSTATE, IFLA_GROUP, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS = 16, 27, 29, 8
 IFA_ADDRESS, IFA_LOCAL = 1, 2
 IFLA_INFO_KIND, IFLA_INFO_SLAVE_DATA = 1, 5
-IFF_UP, IFF_RUNNING = 0x1, 0x40
+IFF_UP, IF_OPER_UP = 0x1, 6  # linux/if.h
 ATTEMPTS = 5
 PATIENCE = 10.0  # seconds for the kernel to answer
 
@@ -39,8 +40,9 @@ PATIENCE = 10.0  # seconds for the kernel to answer
 class Link:
     """What pynet needs to know of a link; ``kind`` is "" for hardware, ``master`` 0 without a bridge.
 
-    ``running`` is a link that is up and has a carrier, as a bridge has from a port that runs. ``port`` are its flags as
-    a port of a bridge (``netlink.port.is_like``).
+    ``running`` is a link whose carrier the kernel has taken note of, as a bridge has one from a port that runs: IPv6
+    has begun on it. IFF_RUNNING alone is also set for the first moments of a link that has none. ``port`` are its flags
+    as a port of a bridge (``netlink.port.is_like``), ``settings`` its sysctls (``netlink.devconf.read_settings``).
     """
 
     index: int
@@ -54,6 +56,7 @@ class Link:
     group: int = 0
     running: bool = False
     port: bytes = b""
+    settings: bytes = field(default=b"", compare=False, repr=False)
 
 
 def parse_link(body: bytes) -> Link:
@@ -70,9 +73,10 @@ def parse_link(body: bytes) -> Link:
         master=int.from_bytes(found.get(IFLA_MASTER, b""), "little"),
         alias=_text(found.get(IFLA_IFALIAS)),
         up=bool(flags & IFF_UP),
-        running=bool(flags & IFF_RUNNING),
+        running=bool(flags & IFF_UP) and found.get(IFLA_OPERSTATE) == bytes([IF_OPER_UP]),
         group=int.from_bytes(found.get(IFLA_GROUP, b""), "little"),
         port=info.get(IFLA_INFO_SLAVE_DATA, b""),
+        settings=found.get(IFLA_AF_SPEC, b""),
     )
 
 

@@ -18,9 +18,9 @@ Network = IPv4Network | IPv6Network
 
 ROUTE_BODY, ADDRESS_BODY = 12, 8  # bytes of struct rtmsg and struct ifaddrmsg; both begin with family and prefix length
 RTM_GETADDR, RTM_GETROUTE = 22, 26
-RTN_MULTICAST = 5
+RTN_UNICAST, RTN_MULTICAST, RTPROT_RA = 1, 5, 9
 RTM_F_CLONED = 0x200  # an entry of the route cache
-RTA_DST, IFA_ADDRESS, IFA_LOCAL = 1, 1, 2
+RTA_DST, RTA_OIF, IFA_ADDRESS, IFA_LOCAL = 1, 4, 1, 2
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 
@@ -43,6 +43,19 @@ class HostNetworks:
             found = {network for network in chain(_routes(), _addresses()) if network.prefixlen > 1}
         found.update(nameservers(self._resolvers))
         return list(found)
+
+
+def ipv6_default_routes() -> list[tuple[str, bool]]:
+    """Return (link, whether a router advertised it) of each IPv6 default route; raises ``KernelError``."""
+    with kernel_errors("list IPv6 default routes"):
+        names = dict(socket.if_nameindex())
+        bodies = [body for body in dump(RTM_GETROUTE, bytes([socket.AF_INET6]) + bytes(ROUTE_BODY - 1)) if not body[1]]
+    found = []
+    for body in bodies:
+        index = int.from_bytes(dict(attributes(body[ROUTE_BODY:])).get(RTA_OIF, b""), "little")
+        if body[0] == socket.AF_INET6 and body[7] == RTN_UNICAST and index in names:
+            found.append((names[index], body[5] == RTPROT_RA))
+    return found
 
 
 def nameservers(files: Iterable[Path]) -> Iterator[Network]:

@@ -21,6 +21,7 @@ from netlink import request
 from netlink.doings import GONE, MADE, SET, Doings
 from netlink.dump import Link, dump_addresses, dump_links
 from netlink.errors import Missing, kernel_errors
+from netlink.hostnet import ipv6_default_routes
 from netlink.port import BridgePort, port_requests
 
 SETTINGS = Path("/proc/sys")
@@ -104,9 +105,10 @@ class Kernel:
         return True
 
     def add_bridge(self, name: str, mac: str, mtu: int) -> None:
-        """``ip link add NAME address MAC mtu MTU up type bridge``; raises ``Exists`` when the name is taken.
+        """``ip link add NAME address MAC mtu MTU type bridge``; raises ``Exists`` when the name is taken.
 
-        The MAC is given so that it does not change with the ports (bridge(4) takes the lowest of them).
+        It is down, so that its settings can stand before anything happens on it. The MAC is given so that it does not
+        change with the ports (bridge(4) takes the lowest of them).
         """
         with kernel_errors(f"add bridge '{name}'"):
             self._doings.note(MADE, name)
@@ -221,6 +223,10 @@ class Kernel:
             found = [(names.get(index, ""), address) for index, address in dump_addresses()]
         return [(name, address) for name, address in found if name and (link_local or not address.is_link_local)]
 
+    def ipv6_default_routes(self) -> list[tuple[str, bool]]:
+        """Return (link, whether a router advertised it) of each IPv6 default route."""
+        return ipv6_default_routes()
+
     # --- settings ------------------------------------------------------------------------------
 
     def read_setting(self, path: str) -> str:
@@ -238,6 +244,23 @@ class Kernel:
         """Send requests in one datagram; raises ``OSError`` for the first that the kernel refused."""
         for number in filter(None, self._requests.send_all(requests)):
             raise OSError(number, os.strerror(number))
+
+    def finish_link(self, name: str, alias: str, settings: Mapping[str, str]) -> None:
+        """Give a new link its alias and its sysctls, by their paths, and set it up.
+
+        Those of IPv6 stand before it is up, and are passed over where the link has no IPv6. Those of IPv4 go with the
+        alias in the message that sets it up: nothing comes in before, as the link has no address.
+        """
+        action = f"finish link '{name}'"
+        index = self._index(name, action)
+        start = f"net/ipv4/conf/{name}/"
+        for path, value in settings.items():
+            if not path.startswith(start):
+                with suppress(Missing):
+                    self.write_setting(path, value)
+        ipv4 = {path.removeprefix(start): value for path, value in settings.items() if path.startswith(start)}
+        with kernel_errors(action):
+            self._requests.send(request.finished(index, alias, ipv4))
 
     @staticmethod
     def _index(name: str, action: str) -> int:

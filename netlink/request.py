@@ -8,11 +8,12 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Interface, IPv6Interface
 
 from netlink.deadline import remaining
+from netlink.devconf import ipv4_change
 from netlink.dump import (
     ADDRESS_BODY,
     IFA_ADDRESS,
@@ -61,9 +62,9 @@ def mac_bytes(mac: str) -> bytes:
 
 
 def bridge(name: str, mac: str, mtu: int, group: int) -> bytes:
-    """RTM_NEWLINK of a bridge that is up; MTU in bytes."""
+    """RTM_NEWLINK of a bridge that is down; MTU in bytes."""
     kind = attribute(IFLA_LINKINFO, text(IFLA_INFO_KIND, "bridge"))
-    body = _UP_LINK + text(IFLA_IFNAME, name) + attribute(IFLA_ADDRESS, mac_bytes(mac)) + word(IFLA_MTU, mtu)
+    body = _LINK + text(IFLA_IFNAME, name) + attribute(IFLA_ADDRESS, mac_bytes(mac)) + word(IFLA_MTU, mtu)
     return message(RTM_NEWLINK, NLM_F_ACK | _NEW, body + word(IFLA_GROUP, group) + kind)
 
 
@@ -79,6 +80,12 @@ def veth(host: str, peer: str, peer_mac: str, master: int, mtu: int, group: int)
 def alias(index: int, value: str) -> bytes:
     """RTM_SETLINK of the alias of the link with ``index``."""
     return _change(index, text(IFLA_IFALIAS, value))
+
+
+def finished(index: int, name: str, ipv4: Mapping[str, str]) -> bytes:
+    """RTM_SETLINK of the alias and IPv4 settings, by name (``netlink.devconf``), of a link that is set up with it."""
+    body = INFO.pack(socket.AF_UNSPEC, 0, index, IFF_UP, IFF_UP) + text(IFLA_IFALIAS, name)
+    return message(RTM_SETLINK, NLM_F_ACK, body + (ipv4_change(ipv4) if ipv4 else b""))
 
 
 def mac(index: int, value: str) -> bytes:

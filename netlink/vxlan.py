@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from netlink import request
+from netlink.devconf import IFLA_AF_SPEC, IFLA_INET6_ADDR_GEN_MODE
 from netlink.dump import (
     IFLA_GROUP,
     IFLA_IFNAME,
@@ -54,7 +55,6 @@ Address = IPv4Address | IPv6Address
 RTM_DELNEIGH, RTM_GETNEIGH = 29, 30  # linux/rtnetlink.h
 NLM_F_APPEND = 0x800  # linux/netlink.h
 IFLA_VXLAN_ID, IFLA_VXLAN_LOCAL, IFLA_VXLAN_LEARNING, IFLA_VXLAN_PORT, IFLA_VXLAN_LOCAL6 = 1, 4, 7, 15, 17
-IFLA_AF_SPEC, IFLA_INET6_ADDR_GEN_MODE = 26, 8
 IFLA_BRPORT_UNICAST_FLOOD, IFLA_BRPORT_NEIGH_SUPPRESS = 9, 32
 NDA_DST, NDA_IFINDEX, NDA_MASTER = 1, 8, 9
 NTF_SELF = 0x02
@@ -126,7 +126,7 @@ class Vxlan:
     def add_vxlan(self, link: VxlanLink) -> None:
         """``ip link add NAME type vxlan … nolearning``, a port of its bridge that neither learns nor floods unicast.
 
-        It is set up last, so that no frame meets it half made.
+        It is down, so that no frame meets it half made.
 
         Raises:
             Exists: the name is taken, or another link of this host has the VNI.
@@ -139,7 +139,6 @@ class Vxlan:
             index = socket.if_nametoindex(link.name)
             self._requests.send(_quiet_port(index))
             self._requests.send_all([_without_address(index)])  # a kernel without IPv6 refuses, and needs it not
-            self._requests.send(request.up(index))
 
     def change(self, bridge: str, link: str, add: Collection[Entry], delete: Collection[Entry] = ()) -> None:
         """Add, or replace, and delete entries of a VXLAN link and its bridge; what is gone already is passed over.

@@ -9,15 +9,15 @@ from contextlib import suppress
 import structlog
 
 from netlink.errors import KernelError, Missing
+from plugin.advertised import warn_of_lost_routes
 from plugin.errors import PynetError
 from plugin.firewall.ruleset import Elements
 from plugin.forwarding import FORWARDING, OURS, Forwarding
+from plugin.link_settings import bridge_settings, families
 from plugin.locks import Locks
 from plugin.model import ChangedSetting, Network
-from plugin.network_options import ISOLATED, NETWORK_OPTIONS, gateway_mode
-from plugin.options import read_options
 from plugin.ports import Kernel
-from plugin.reconcile.state import WantedSetting
+from plugin.reconcile.state import ANY_ON, WantedSetting
 from plugin.store.base import Put, Remove, Store
 from plugin.undo import Undo
 
@@ -42,8 +42,11 @@ class HostSettings:
         with self._locks.hold("host settings"):
             self._users[network.id] = _needed_paths(network)
             undo.push(self._withdraw, network.id)
-            for setting in wanted_settings(network):
-                self._set(network, setting)
+            if FORWARDING[6] in self._users[network.id]:
+                warn_of_lost_routes(self._kernel)
+            for setting in _noted_settings(network):
+                with suppress(Missing):  # a kernel without IPv6, as the addresses will tell
+                    self._set(network, setting)
 
     def set(self, network: Network, setting: WantedSetting) -> None:
         """Set one of ``wanted_settings``."""
@@ -103,7 +106,7 @@ class HostSettings:
         elif setting.link and (network.owns_link or setting.link != network.link):
             self._kernel.write_setting(setting.path, setting.value)
         else:
-            self._change(setting.path, setting.value)
+            self._change(setting)
 
     def _withdraw(self, network_id: str) -> None:
         """Take back what was prepared for a network that did not come to be."""
@@ -112,13 +115,13 @@ class HostSettings:
     def _stored(self) -> list[Network]:
         return [item.record for item in self._store.list(Network)]
 
-    def _change(self, path: str, value: str) -> None:
-        before = self._kernel.read_setting(path)
-        if before != "0":
+    def _change(self, setting: WantedSetting) -> None:
+        before = self._kernel.read_setting(setting.path)
+        if setting.met_by(before):
             return
-        self._store.transact(Put(ChangedSetting(path, before)))
-        self._kernel.write_setting(path, value)
-        log.info("host setting changed", setting=path, before=before, after=value)
+        self._store.transact(Put(ChangedSetting(setting.path, before)))
+        self._kernel.write_setting(setting.path, setting.value)
+        log.info("host setting changed", setting=setting.path, before=before, after=setting.value)
 
     def _put_back(self, path: str, before: str) -> None:
         try:
@@ -134,40 +137,31 @@ class HostSettings:
 
 
 def wanted_settings(network: Network) -> list[WantedSetting]:
-    """Return every setting that ``network`` wants: what it needs, and of a bridge that pynet made some more."""
-    wanted = [
-        WantedSetting(path, value, "" if path in FORWARDING.values() else network.link)
-        for path, value in needed(network).items()
-    ]
-    if not network.owns_link:
-        return wanted
-    own = {f"net/ipv6/conf/{network.link}/accept_ra": "0"}
-    if any(subnet.pool.version == 6 for subnet in network.subnets):
-        # The host asks for containers from the bridge's link-local address, and cannot before it is checked.
-        own[f"net/ipv6/conf/{network.link}/accept_dad"] = "0"
-    return [*(WantedSetting(path, value, network.link) for path, value in own.items()), *wanted]
+    """Return every setting that ``network`` wants: forwarding of the host, and those of its bridge."""
+    return [*_host_settings(network), *bridge_settings(network)]
 
 
 def needed(network: Network) -> dict[str, str]:
-    """Return the settings that a network needs, below /proc/sys, and their values.
+    """Return the settings of the host that a network needs, below /proc/sys, and their values.
 
     A host forwards with one switch a family; the kernel looks at no other for IPv6, and at those of all links that a
-    packet may come in by for IPv4. ``route_localnet`` lets the host reach published ports by 127.0.0.1; what containers
-    send to that address is dropped.
+    packet may come in by for IPv4.
     """
-    versions = {subnet.pool.version for subnet in network.subnets}
-    if network.internal:
-        isolated = gateway_mode(read_options(NETWORK_OPTIONS, network.options), 6) == ISOLATED
-        return {f"net/ipv6/conf/{network.link}/disable_ipv6": "1"} if isolated and 6 in versions else {}
-    settings = {FORWARDING[version]: OURS for version in sorted(versions)}
-    if 4 in versions:
-        settings[f"net/ipv4/conf/{network.link}/route_localnet"] = "1"
-    return settings
+    return {} if network.internal else {FORWARDING[version]: OURS for version in sorted(families(network))}
+
+
+def _host_settings(network: Network) -> list[WantedSetting]:
+    return [WantedSetting(path, value, also=(ANY_ON,)) for path, value in needed(network).items()]
+
+
+def _noted_settings(network: Network) -> list[WantedSetting]:
+    """Return what is noted to be put back: a bridge that pynet made takes its settings with it."""
+    return _host_settings(network) if network.owns_link else wanted_settings(network)
 
 
 def _needed_paths(network: Network) -> Collection[str]:
     """Return the settings that a network needs; forwarding, where its record cannot be understood."""
     try:
-        return needed(network)
+        return {setting.path for setting in _noted_settings(network)}
     except PynetError:
         return FORWARDING.values()

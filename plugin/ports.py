@@ -1,6 +1,6 @@
 """What the plugin needs from the world, as small protocols with a real and an in-memory implementation each."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import Any, Protocol
 
@@ -49,7 +49,7 @@ class Kernel(Protocol):
         """Let a bridge send frames back out of the port NAME."""
 
     def add_bridge(self, name: str, mac: str, mtu: int) -> None:
-        """Make a bridge and set it up; ``Exists`` when the name is taken."""
+        """Make a bridge that is down; ``Exists`` when the name is taken."""
 
     def add_veth(self, pair: VethPair) -> None:
         """Make a veth pair with one end in a bridge; ``Exists`` when a name is taken."""
@@ -72,11 +72,17 @@ class Kernel(Protocol):
     def addresses(self, *, link_local: bool = False) -> list[tuple[str, IPv4Interface | IPv6Interface]]:
         """Return (link, address) of every address, link-local ones only when asked for."""
 
+    def ipv6_default_routes(self) -> list[tuple[str, bool]]:
+        """Return (link, whether a router advertised it) of each IPv6 default route."""
+
     def read_setting(self, path: str) -> str:
         """Return a sysctl."""
 
     def write_setting(self, path: str, value: str) -> None:
         """Set a sysctl."""
+
+    def finish_link(self, name: str, alias: str, settings: Mapping[str, str]) -> None:
+        """Give a new link its alias and sysctls, by path (of IPv6 where the link has it), and set it up."""
 
 
 class Counters(Protocol):
@@ -90,7 +96,7 @@ class Tunnels(Protocol):
     """Links to other hosts and their tables (``netlink.vxlan.Vxlan``). Every verb may raise ``KernelError``."""
 
     def add_vxlan(self, link: VxlanLink) -> None:
-        """Make a VXLAN link in a bridge; ``Exists`` when the name or the VNI is taken."""
+        """Make a VXLAN link that is down in a bridge; ``Exists`` when the name or the VNI is taken."""
 
     def change(self, bridge: str, link: str, add: Collection[Entry], delete: Collection[Entry] = ()) -> None:
         """Add or replace entries and delete others, passing over those that are gone; ``Missing`` without the links."""

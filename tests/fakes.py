@@ -1,7 +1,7 @@
 """In-memory kernel and nftables that refuse what the real ones refuse, and a world that can fail at any step."""
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface, ip_address
 from itertools import count
@@ -60,6 +60,7 @@ class FakeKernel:
         self.by_name: dict[str, Link] = {}
         self.peers: dict[str, str] = {}
         self.assigned: set[tuple[str, InterfaceAddress]] = set()
+        self.default_routes: list[tuple[str, bool]] = []
         self.settings: dict[str, str] = {"net/ipv4/ip_forward": "0", "net/ipv6/conf/all/forwarding": "0"}
 
     def links(self) -> list[Link]:
@@ -97,7 +98,7 @@ class FakeKernel:
 
     def add_bridge(self, name: str, mac: str, mtu: int) -> None:
         self.steps.take("add bridge")
-        self._add(name, kind="bridge", mac=mac, mtu=mtu, up=True)
+        self._add(name, kind="bridge", mac=mac, mtu=mtu)
 
     def add_veth(self, pair: VethPair) -> None:
         self.steps.take("add veth")
@@ -147,12 +148,20 @@ class FakeKernel:
     def addresses(self, *, link_local: bool = False) -> list[tuple[str, InterfaceAddress]]:
         return sorted(self.assigned, key=str)
 
+    def ipv6_default_routes(self) -> list[tuple[str, bool]]:
+        return self.default_routes
+
     def read_setting(self, path: str) -> str:
         return self.settings[path] if "/conf/all/" in path or path in self.settings else "0"
 
     def write_setting(self, path: str, value: str) -> None:
         self.steps.take("write setting")
         self.settings[path] = value
+
+    def finish_link(self, name: str, alias: str, settings: Mapping[str, str]) -> None:
+        self.steps.take("finish a link")
+        self.change(name, alias=alias, up=True)
+        self.settings |= settings
 
     def snapshot(self) -> object:
         links = {name: (link.kind, link.mac, link.mtu, link.alias, link.up) for name, link in self.by_name.items()}

@@ -94,6 +94,20 @@ def forwarding(facts: Facts) -> Iterator[Finding]:
             yield Finding("forwarding", Severity.ERROR, what, fix)
 
 
+def router_advertisements(facts: Facts) -> Iterator[Finding]:
+    """A host that forwards IPv6 hears no routers, unless a link is told to."""
+    on = facts.settings.get(FORWARDING[6], "0") not in {"", "0"}
+    for link in facts.deaf:
+        if on:
+            what = f"link '{link}' ignores routers since the host forwards IPv6, and there is no IPv6 default route"
+        else:
+            what = (
+                f"the first network with IPv6 makes the host lose the default route that routers advertise on '{link}'"
+            )
+        fix = f"run sysctl -w net.ipv6.conf.{link}.accept_ra=2, and keep it in /etc/sysctl.d"
+        yield Finding("router advertisements", Severity.WARNING, what, fix)
+
+
 def legacy_firewall(facts: Facts) -> Iterator[Finding]:
     """Pynet writes nftables only, so it cannot put its rule in front of this one."""
     for version in sorted(facts.legacy_drop):
@@ -207,6 +221,7 @@ CHECKS: tuple[Check, ...] = (
     kernel,
     nftables,
     forwarding,
+    router_advertisements,
     legacy_firewall,
     other_firewalls,
     bridged_traffic,

@@ -45,7 +45,8 @@ class Facts:
     ``untried`` says why they could not be tried at all.
     ``legacy_drop`` are the IP versions whose iptables-legacy FORWARD chain has the policy DROP. ``dropping`` are chains
     of nftables that drop what is forwarded, "family table chain". ``settings`` are those below /proc/sys, "" where
-    there is none. ``ports`` counts the ports of each bridge.
+    there is none. ``ports`` counts the ports of each bridge. ``deaf`` are links that lose the IPv6
+    default route which routers advertise while the host forwards IPv6 (``plugin.advertised``).
     """
 
     features: Mapping[str, str] = field(default_factory=dict)
@@ -65,3 +66,4 @@ class Facts:
     host_networks: tuple[Subnet, ...] = ()
     own_pools: frozenset[Subnet] = frozenset()  # of networks that pynet serves: they do not overlap themselves
     ports: Mapping[str, int] = field(default_factory=dict)
+    deaf: tuple[str, ...] = ()

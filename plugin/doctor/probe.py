@@ -19,6 +19,7 @@ from netlink.kernel import Kernel, VethPair
 from netlink.legacy import drops_forwarded
 from netlink.nftables import LIBRARY, Nftables, open_runner
 from netlink.scratch import scratch_namespace
+from plugin.advertised import deaf_links
 from plugin.doctor.checks import BRIDGED, FORWARDING
 from plugin.doctor.facts import Engine, Facts, Listener, State
 from plugin.errors import PynetError
@@ -81,6 +82,7 @@ def gather(places: Places, engine: Engine) -> Facts:
         own_pools=frozenset(subnet.pool for network in networks for subnet in network.subnets)
         | frozenset(pool.subnet for pool in pools),
         ports=_ports(),
+        deaf=_deaf(),
     )
 
 
@@ -223,6 +225,13 @@ def _problem(database: Path) -> str:
 def _host_networks() -> tuple[Subnet, ...]:
     try:
         return tuple(HostNetworks().in_use())
+    except KernelError:
+        return ()
+
+
+def _deaf() -> tuple[str, ...]:
+    try:
+        return tuple(deaf_links(Kernel()))
     except KernelError:
         return ()
 

@@ -25,6 +25,8 @@ from plugin.firewall.elements import endpoint_elements, link_local, network_elem
 from plugin.firewall.firewall import Firewall
 from plugin.guard import guard_of
 from plugin.host_settings import HostSettings, wanted_settings
+from plugin.link_addresses import check_families, give_addresses
+from plugin.link_settings import bridge_settings, families
 from plugin.messages import CreateNetwork, InterfaceAddress, IpamData, JoinReply
 from plugin.model import Endpoint, Network, NetworkSubnet, bridge_name, container_link_name, host_link_name
 from plugin.network_options import (
@@ -86,15 +88,13 @@ class HostBridge:
 
     def make(self, network: Network, mac: str, mtu: int, undo: Undo) -> Network:
         """Bridge, rules, host settings, gateway addresses: in this order, so that nothing flows before the rules."""
+        check_families(network)
         network = self._take_link(network, mac, mtu, undo)
         self._firewall.put(network.link, network_elements(network))
         undo.push(self._firewall.forget, network.link)
         self._settings.prepare(network, undo)
-        for address in gateway_addresses(network):
-            if address not in network.found:
-                self._kernel.add_address(network.link, address)
-                if not network.owns_link:
-                    undo.push(self._kernel.delete_address, network.link, address)
+        wanted = [address for address in gateway_addresses(network) if address not in network.found]
+        give_addresses(self._kernel, network, wanted, undo)
         return network
 
     def unmake(self, network: Network) -> list[str]:
@@ -167,11 +167,13 @@ class HostBridge:
         )
 
     def make_bridge(self, network: Network, mac: str, mtu: int, undo: Undo) -> Network:
-        """Make the bridge; it is pynet's own from then on, also in the place of one that was adopted."""
+        """Make the bridge with its settings; it is pynet's own from then on, also in the place of an adopted one."""
         undo.push(self._remove_ours, network.link)  # before: an answer that is lost leaves open whether it was made
         self._fresh_bridge(network.link, mac, mtu)
-        self._kernel.set_alias(network.link, self._alias(network))
-        return replace(network, owns_link=True, found=(), mac=mac)
+        network = replace(network, owns_link=True, found=(), mac=mac)
+        settings = {each.path: each.value for each in bridge_settings(network)}
+        self._kernel.finish_link(network.link, self._alias(network), settings)
+        return network
 
     def in_container(self, endpoint: Endpoint) -> bool:
         """Look where the other end of the pair is; the engine puts it back when a container leaves."""
@@ -260,6 +262,7 @@ def gateway_addresses(network: Network) -> list[InterfaceAddress]:
         for subnet in network.subnets
         if network.on_host
         and subnet.gateway is not None
+        and subnet.pool.version in families(network)
         and gateway_mode(options, subnet.pool.version) != ISOLATED
         and not (options[INHIBIT_IPV4] and subnet.pool.version == 4)
     ]

@@ -27,6 +27,7 @@ from plugin.cluster.own import OwnRecords, agreed_network
 from plugin.cluster.peers import Peers
 from plugin.cluster.underlay import Underlay
 from plugin.errors import Conflict, InvalidRequest, Unsupported
+from plugin.link_settings import tunnel_settings
 from plugin.messages import CreateNetwork, JoinReply
 from plugin.model import Endpoint, Network, Overlay, vxlan_name
 from plugin.modes.hostbridge import HostBridge
@@ -136,7 +137,8 @@ class OverlayMode:
         alias = self._alias(network)
         tunnel = WantedLink(vxlan_name(network.id), "vxlan", alias, "", overlay.mtu, master=network.link)
         bridge, *ports = part.links
-        return replace(part, links=(bridge, tunnel, *ports))
+        settings = [*part.settings, *tunnel_settings(tunnel.name)]
+        return replace(part, links=(bridge, tunnel, *ports), settings=settings)
 
     def make_link(self, network: Network, link: str, undo: Undo) -> Network:
         """Make the bridge or the tunnel again; without its bridge the tunnel is not what it was, so it is made too."""
@@ -154,7 +156,8 @@ class OverlayMode:
         link, name = self._link(network), _overlay(network).network
         undo.push(self._remove, link.name)  # before: an answer that is lost leaves open whether it was made
         self._fresh_vxlan(link)
-        self._kernel.set_alias(link.name, self._alias(network))
+        settings = {each.path: each.value for each in tunnel_settings(link.name)}
+        self._kernel.finish_link(link.name, self._alias(network), settings)
         undo.push(self._peers.detach, name)
         self._peers.attach(name, network.id, link)
 

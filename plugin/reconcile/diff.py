@@ -109,10 +109,8 @@ def _has_address(actual: Actual, link: str, address: InterfaceAddress) -> bool:
 
 
 def _setting_findings(desired: Desired, actual: Actual, absent: Collection[str]) -> Iterator[Finding]:
-    """Settings are switches: any value but 0 is on."""
+    """A setting that a switch of the host sets too is looked at when the switch is right."""
+    wrong = {wanted.path for wanted in desired.settings if not wanted.met_by(actual.settings.get(wanted.path))}
     for wanted in desired.settings:
-        found = actual.settings.get(wanted.path)
-        if wanted.link in absent or (found is None and wanted.optional):
-            continue
-        if found is None or (found == "0") != (wanted.value == "0"):
-            yield SettingChanged(desired.network, wanted.path, found or "", wanted.value)
+        if wanted.path in wrong and wanted.link not in absent and wanted.switch not in wrong:
+            yield SettingChanged(desired.network, wanted.path, actual.settings.get(wanted.path, ""), wanted.value)

@@ -7,6 +7,7 @@ from typing import Any
 from netlink.errors import Exists
 from plugin.errors import Failed
 from plugin.firewall.elements import PROTOCOLS
+from plugin.link_addresses import give_address, give_addresses
 from plugin.model import Endpoint, Network, Tombstone, vxlan_name
 from plugin.parts import Parts
 from plugin.reconcile import findings as f
@@ -55,12 +56,12 @@ class Repairs:
             network = mode.make_link(before, finding.link, undo)
             ends = [item.record for item in self._store.list(Endpoint, f"{network.id}/")]
             wanted = mode.desired(network, ends)
-            for setting in wanted.settings:
-                if setting.link == finding.link:
-                    self._settings.set(network, setting)
-            for link, address in wanted.addresses:
-                if link == finding.link and not address.is_link_local:
-                    self._kernel.add_address(link, address)
+            give_addresses(
+                self._kernel,
+                network,
+                [address for link, address in wanted.addresses if link == finding.link and not address.is_link_local],
+                undo,
+            )
             if network != before:
                 self._store.transact(Put(network))
         if network != before:
@@ -109,7 +110,7 @@ class Repairs:
 
     def _add_address(self, finding: f.AddressMissing, _: Desired) -> None:
         with suppress(Exists):
-            self._kernel.add_address(finding.link, finding.address)
+            give_address(self._kernel, finding.link, finding.address)
 
     def _set(self, finding: f.SettingChanged, desired: Desired) -> None:
         wanted = next(setting for setting in desired.settings if setting.path == finding.path)

@@ -1,8 +1,10 @@
 """What the kernel should have, as the records say, and what it has: plain values that can be compared."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from netlink.devconf import read_settings
 from netlink.dump import Link
 from netlink.errors import KernelError
 from netlink.port import BridgePort
@@ -10,6 +12,7 @@ from plugin.firewall.ruleset import Elements
 from plugin.messages import Address, InterfaceAddress
 from plugin.ports import Kernel
 
+ANY_ON = "any but 0"
 Held = tuple[int, Address, int]  # IP protocol, host address, host port
 
 
@@ -37,13 +40,22 @@ class WantedLink:
 class WantedSetting:
     """A sysctl below /proc/sys; ``link`` is the link that it is of, or "".
 
-    A kernel may lack one that is ``optional``: what it switches off is not there then.
+    ``also`` are other values that do as well, ``ANY_ON`` all but 0. ``switch`` is the host's setting that sets this one
+    too whenever it is set. A kernel may lack one that is ``optional``: what it switches off is not there then.
     """
 
     path: str
     value: str
     link: str = ""
+    also: tuple[str, ...] = ()
+    switch: str = ""
     optional: bool = False
+
+    def met_by(self, found: str | None) -> bool:
+        """Say whether a value does; None is a setting that the kernel does not have."""
+        if found is None:
+            return self.optional
+        return found in {self.value, *self.also} or (ANY_ON in self.also and found != "0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +94,11 @@ class Actual:
 def read_actual(kernel: Kernel, desired: Iterable[Desired], held: Collection[Held]) -> Actual:
     """Look at all links and addresses, and at the settings that are desired; raises ``KernelError``."""
     links = {link.name: link for link in kernel.links()}
-    settings = {}
-    for wanted in (
-        setting for part in desired for setting in part.settings if not setting.link or setting.link in links
-    ):
-        try:
-            settings[wanted.path] = kernel.read_setting(wanted.path)
-        except KernelError:
-            continue
+    wanted = [setting for part in desired for setting in part.settings if not setting.link or setting.link in links]
+    settings: dict[str, str] = {}
+    for name in {setting.link for setting in wanted if setting.link}:
+        settings |= read_settings(name, links[name].settings)
+    for path in {setting.path for setting in wanted} - settings.keys():
+        with suppress(KernelError):
+            settings[path] = kernel.read_setting(path)
     return Actual(links, frozenset(kernel.addresses(link_local=True)), settings, held)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from netlink.doings import MEMORY
+from netlink.doings import MADE, MEMORY
 from netlink.monitor import OWN, RULES, Monitor
 from plugin.model import Tombstone
 from plugin.watcher import Watcher
@@ -22,6 +22,9 @@ HEARD = {
     "addresses flushed": (f"ip addr flush dev {BRIDGE}", OWN),
     "forwarding off": ("sysctl -qw net.ipv4.ip_forward=0", OWN),
     "IPv6 forwarding off": ("sysctl -qw net.ipv6.conf.all.forwarding=0", OWN),
+    "forwarding of the bridge off": (f"sysctl -qw net.ipv4.conf.{BRIDGE}.forwarding=0", OWN),
+    "IPv6 forwarding of the bridge off": (f"sysctl -qw net.ipv6.conf.{BRIDGE}.forwarding=0", OWN),
+    "IPv6 of the bridge off": (f"sysctl -qw net.ipv6.conf.{BRIDGE}.disable_ipv6=1", OWN),
     "ruleset flushed": ("nft flush ruleset", RULES),
     "rule deleted": (f"nft delete rule inet pynet forward handle {RULE}", RULES),
     "rule added": ("nft insert rule inet pynet forward drop", RULES),
@@ -118,6 +121,19 @@ def test_what_pynet_does_itself_does_not_ring(containers: list[Container]) -> No
         pynet.driver.delete_endpoint(reference)
         pynet.end()
         heard |= bell.wait(0.5)
+    pynet.close()
+
+    assert OWN not in heard
+
+
+def test_a_removal_long_after_the_creation_does_not_ring() -> None:
+    """A link that goes is set down first, which is no loss when pynet deletes it."""
+    pynet = Pynet(memory={**MEMORY, MADE: 0.0})
+    pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64"))
+    with Monitor("pynet", "FORWARD", is_own=pynet.nft.is_own, doings=pynet.doings) as bell:
+        pynet.driver.delete_network(rq.NETWORK)
+        pynet.kernel.delete_links([BRIDGE])
+        heard = bell.wait(0.5)
     pynet.close()
 
     assert OWN not in heard

@@ -23,13 +23,13 @@ def kernel() -> Iterator[Kernel]:
 PAIR = VethPair("pnh1", "pnc1", "02:42:0a:00:00:02", master="pn-1", mtu=1400)
 
 
-def test_a_bridge_is_up_with_its_mac_and_mtu(kernel: Kernel) -> None:
-    """One message makes the bridge as it is wanted; the listing shows it so."""
+def test_a_bridge_is_born_down_with_its_mac_and_mtu(kernel: Kernel) -> None:
+    """One message makes the bridge as it is wanted, and its settings can stand before it is up."""
     kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1400)
     kernel.set_alias("pn-1", "pynet/network/abc")
 
     (bridge,) = [link for link in kernel.links() if link.name == "pn-1"]
-    assert (bridge.kind, bridge.mac, bridge.mtu, bridge.up) == ("bridge", "02:00:00:00:00:01", 1400, True)
+    assert (bridge.kind, bridge.mac, bridge.mtu, bridge.up) == ("bridge", "02:00:00:00:00:01", 1400, False)
     assert bridge.alias == "pynet/network/abc"
 
 

@@ -36,6 +36,13 @@ CASES = [
         "net.ipv4.ip_forward is 0",
         "sysctl -w net.ipv4.ip_forward=1",
     ),
+    (replace(SOUND, deaf=("eth0",)), W, "makes the host lose the default route", "net.ipv6.conf.eth0.accept_ra=2"),
+    (
+        replace(SOUND, deaf=("eth0",), settings={"net/ipv6/conf/all/forwarding": "1"}),
+        W,
+        "'eth0' ignores routers",
+        "net.ipv6.conf.eth0.accept_ra=2",
+    ),
     (replace(SOUND, legacy_drop=frozenset({6})), E, "ip6tables-legacy has the policy DROP", "-I DOCKER-USER -i pn-+"),
     (replace(SOUND, firewalls=frozenset({"ufw"})), N, "ufw is active", "nothing"),
     (replace(SOUND, dropping=("inet mine forward",)), W, "'inet mine forward' drops", 'iifname "pn-*"'),
