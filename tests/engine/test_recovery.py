@@ -98,6 +98,39 @@ def test_after_a_reboot_networks_are_there_and_containers_start(
     assert other.seen_by(OUTSIDE4) == HOST4
 
 
+@pytest.fixture
+def born_without_ipv6(host: Host) -> Iterator[None]:
+    """A host hardened so that new links have no IPv6."""
+    host.net("sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
+    yield
+    host.net("sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=0")
+
+
+@pytest.mark.usefixtures("born_without_ipv6")
+def test_links_that_are_born_without_ipv6_get_it(pynet_scene: Scene, revived: Plugin) -> None:
+    """Networks with both families work as those of the built-in driver, at once and after a reboot."""
+    if not isinstance(revived, Plugin):
+        pytest.skip("nobody can start a managed plugin before its engine; test_managed.py cuts the power instead")
+    host = pynet_scene.host
+    gateways = {"fd00:45::1": "10.45.0.0/24", "fd00:46::1": "10.46.0.0/24"}
+    boxes = []
+    for (gateway, subnet), driver, port in zip(gateways.items(), ("", "bridge"), ("8080:80", "8081:80"), strict=True):
+        net = pynet_scene.network("--ipv6", "--subnet", subnet, "--subnet", f"{gateway[:-1]}/64", driver=driver)
+        boxes.append(pynet_scene.container(net, "-p", port))
+    before = [box.reaches(gateway) for box, gateway in zip(boxes, gateways, strict=True)]
+    revived.kill()
+    host.kill_engine()
+    reboot(host)
+    revived.start()
+    host.start_engine()
+    for box in boxes:
+        host.docker("start", box.name)
+    answers(boxes[0])
+
+    assert before == [box.reaches(gateway) for box, gateway in zip(boxes, gateways, strict=True)] == [True, True]
+    assert host.net("curl", "-s", "-g", "http://[::1]:8080/") == "hello"
+
+
 def reboot(host: Host) -> None:
     """Take from the kernel what a reboot takes: pynet's links, all rules of the host, and forwarding."""
     script = "for link in $(ip -br link | grep -oE '^(pn-|pnh)[^@ ]+'); do ip link del $link; done; nft flush ruleset"
