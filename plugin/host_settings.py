@@ -11,9 +11,10 @@ import structlog
 from netlink.errors import KernelError, Missing
 from plugin.advertised import warn_of_lost_routes
 from plugin.errors import PynetError
+from plugin.families import families
 from plugin.firewall.ruleset import Elements
 from plugin.forwarding import FORWARDING, OURS, Forwarding
-from plugin.link_settings import bridge_settings, families
+from plugin.link_settings import bridge_settings
 from plugin.locks import Locks
 from plugin.model import ChangedSetting, Network
 from plugin.ports import Kernel

@@ -7,7 +7,7 @@ import structlog
 
 from netlink.errors import Exists, KernelError, Missing
 from plugin.errors import Unsupported
-from plugin.link_settings import LEAST_IPV6_MTU, families, link_mtu
+from plugin.families import LEAST_IPV6_MTU, families, link_mtu
 from plugin.messages import InterfaceAddress
 from plugin.model import Network
 from plugin.ports import Kernel

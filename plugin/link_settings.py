@@ -4,15 +4,15 @@ A new link inherits all of them (net/ipv4/devinet.c inetdev_init, net/ipv6/addrc
 that nobody has set follow ``conf/default`` also later. docs/firewall.md says why each has its value.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
+from plugin.families import families
 from plugin.forwarding import FORWARDING
 from plugin.model import Network
-from plugin.network_options import ISOLATED, MTU, NETWORK_OPTIONS, gateway_mode
+from plugin.network_options import ISOLATED, NETWORK_OPTIONS, gateway_mode
 from plugin.options import read_options
 from plugin.reconcile.state import ANY_ON, WantedSetting
 
-LEAST_IPV6_MTU = 1280  # bytes (RFC 8200 section 5); the kernel takes IPv6 off a link below it
 Values = Mapping[str, tuple[str, ...]]  # what is set, and what does as well, by the name of the setting
 
 CLOSED_IPV4: Values = {
@@ -37,22 +37,6 @@ CLOSED_IPV6: Values = {
     "accept_source_route": ("0", "-1"),
     "proxy_ndp": ("0",),
 }
-
-
-def families(network: Network) -> Collection[int]:
-    """Return the IP versions of the network's subnets that its links can carry."""
-    versions = {subnet.pool.version for subnet in network.subnets}
-    return versions - {6} if link_mtu(network) < LEAST_IPV6_MTU else versions
-
-
-def link_mtu(network: Network) -> int:
-    """Return the MTU of the network's links in bytes; an option that cannot be read counts as the kernel's 1500."""
-    if network.overlay is not None:
-        return network.overlay.mtu
-    try:
-        return MTU.parse(network.options.get(MTU.key, "0")) or 1500
-    except ValueError:
-        return 1500
 
 
 def has_ipv6(network: Network) -> bool:
