@@ -6,6 +6,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 
 from plugin.firewall.ruleset import Elements
+from plugin.gateways import gateway_addresses
 from plugin.guard import guard_of
 from plugin.messages import Address, Subnet
 from plugin.model import Endpoint, Network, Published, host_link_name, vxlan_name
@@ -36,13 +37,25 @@ def network_elements(network: Network) -> Elements:
         found["inside"].append(f"{link} . {link}")
     if network.overlay:
         _add_tunnel(found, network, options)
+    for subnet in network.subnets:
+        found[f"homes{subnet.pool.version}"].append(f"{link} . {subnet.pool}")
     if network.internal:
-        found["internal"].append(link)
+        _add_inner(found, link, network)
         return found
     for version in sorted({subnet.pool.version for subnet in network.subnets}):
         _add_family(found, link, version, options)
     found["trusted"] += [f'"{trusted}" . {link}' for trusted in options[TRUSTED]]
     return found
+
+
+def _add_inner(found: dict[str, list[str]], link: str, network: Network) -> None:
+    """Close the network; a bridge that a user made may be the host's own way to its LAN, and its input stays open."""
+    found["internal"].append(link)
+    if not network.owns_link:
+        found["shared"].append(link)
+        return
+    for address in gateway_addresses(network):
+        found[f"inner{address.version}"].append(str(address.ip))
 
 
 def _add_family(found: dict[str, list[str]], link: str, version: int, options: Values) -> None:
@@ -90,6 +103,9 @@ def endpoint_elements(network: Network, endpoint: Endpoint) -> Elements:
     if guard.on:
         found |= _own(port, endpoint, guard.allowed.macs)
         found |= _allowed(port, [endpoint.mac, *guard.allowed.macs], guard.allowed.subnets)
+    if not guard.on or guard.allowed.subnets:  # it may be a router, which reports errors about flows of others
+        own_addresses = [own.ip for own in (endpoint.ipv4, endpoint.ipv6) if own]
+        found |= {f"routers{address.version}": [str(address)] for address in own_addresses}
     if guard.on and network.overlay:
         addresses = [own.ip for own in (endpoint.ipv4, endpoint.ipv6) if own]
         addresses += [link_local(endpoint.mac)] if endpoint.ipv6 else []

@@ -1,5 +1,6 @@
 """What stands in the sets and maps of a table, as nft lists it, in the words in which pynet writes it."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from plugin.firewall.bridge_rules import COUNTED
 from plugin.firewall.ruleset import Elements
 
+_WHOLE = re.compile(r"/32\b|/128\b")
 Contents = Mapping[str, Counter[str]]  # set or map -> its elements
 
 
@@ -39,7 +41,7 @@ def difference(wanted: Contents, listed: Contents) -> tuple[int, int]:
 
 def _plain(element: str) -> str:
     """A network of one address is listed as the address."""
-    return element.replace('"', "").replace("/32 ", " ").replace("/128 ", " ").lower()
+    return _WHOLE.sub("", element.replace('"', "")).lower()
 
 
 def _text(value: Any) -> str:

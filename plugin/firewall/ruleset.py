@@ -4,15 +4,23 @@ Nothing here touches the kernel: functions return text that is applied whole. Th
 reach whom and translates addresses; the one of family bridge sees frames between the ports of one bridge.
 
   inet
-    raw            containers to the host's 127.0.0.0/8      drop (route_localnet would let them in)
+    raw            from a port of a bridge, which has no IP stack of its own: drop
+                   containers to or as the host's 127.0.0.0/8  drop (route_localnet would let them in)
     publish        address, protocol and port of the host -> address and port of a container
     forward        before iptables' own filter chain, so that a drop here is final, whatever others accept
-      replies, and containers of one network                 accept
-      from or to an internal network                         drop
+      from an internal network, but to itself                drop: before conntrack, whose errors carry data
+      to an internal network                                 drop
+      replies                                                accept
+      errors about other flows: see the chain "errors"
+      containers of one network                              accept
       into a network: see the chain "into"
       out to one of Docker's bridges, unless it published    drop
     others         where pynet turned forwarding on: what is neither of pynet's networks nor Docker's, drop
-    input          from an internal network to a port that a process relays into another network: drop
+    input          from an internal network: see the chain "inner"
+                   from elsewhere to the gateway of an internal network: drop
+    inner          replies, neighbour discovery, what is new for an address of the network's bridge: accept; else drop
+    errors         from a container that is no router, about a flow without an address of its own network: drop
+                   from one of Docker's into a network, about what was not published: drop
     into           published ports, and what the gateway mode opens, accept; all else drop
     postrouting    to a published port from the container's own network, or from the host's 127.0.0.0/8: masquerade
                    out of a network: the user's source address, or masquerade; nothing towards another network
@@ -32,6 +40,13 @@ INET_SETS = (
     SetType("inet", "links", ("ifname",)),
     SetType("inet", "inside", ("ifname", "ifname")),
     SetType("inet", "internal", ("ifname",)),
+    SetType("inet", "shared", ("ifname",)),
+    SetType("inet", "inner4", _V4),
+    SetType("inet", "inner6", _V6),
+    SetType("inet", "homes4", ("ifname", *_V4), interval=True),
+    SetType("inet", "homes6", ("ifname", *_V6), interval=True),
+    SetType("inet", "routers4", _V4),
+    SetType("inet", "routers6", _V6),
     SetType("inet", "outbound", ("ifname", "nf_proto")),
     SetType("inet", "source4", ("ifname",), _V4),
     SetType("inet", "source6", ("ifname",), _V6),
@@ -56,7 +71,9 @@ INET_SETS = (
 INET_RULES = """\
   chain raw {
     type filter hook prerouting priority raw; policy accept;
-    iifname @links ip daddr 127.0.0.0/8 drop
+    iifname "pnh*" drop
+    ip daddr 127.0.0.0/8 iifname @links drop
+    ip saddr 127.0.0.0/8 iifname @links drop
   }
   chain publish {
     dnat ip to ip daddr . meta l4proto . th dport map @ports4
@@ -77,10 +94,10 @@ INET_RULES = """\
   }
   chain forward {
     type filter hook forward priority filter - 1; policy accept;
-    ct state established,related accept
-    iifname . oifname @inside accept
-    iifname @internal drop
+    iifname @internal goto within
     oifname @internal drop
+    ct state vmap { established : accept, related : goto errors }
+    iifname . oifname @inside accept
     oifname @links goto into
     iifname @links oifname @docker ct status & dnat != dnat drop
   }
@@ -97,9 +114,39 @@ INET_RULES = """\
     oifname @docker ct status & dnat == dnat accept
     drop
   }
+  chain within {
+    iifname . oifname @inside accept
+    drop
+  }
   chain input {
     type filter hook input priority filter - 1; policy accept;
-    iifname @internal meta l4proto . th dport @relayed drop
+    ct state related iifname @links goto errors
+    iifname @internal goto inner
+    ip daddr @inner4 iifname != "lo" drop
+    ip6 daddr @inner6 iifname != "lo" drop
+  }
+  chain inner {
+    ct state established accept
+    meta l4proto . th dport @relayed drop
+    iifname @shared accept
+    icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+    ip6 saddr fe80::/10 drop
+    ct state new fib daddr . iif type local accept
+    drop
+  }
+  chain errors {
+    iifname @links goto own_errors
+    iifname @docker oifname @links ct status & dnat != dnat drop
+    accept
+  }
+  chain own_errors {
+    ip saddr @routers4 accept
+    ip6 saddr @routers6 accept
+    iifname . ct original ip saddr @homes4 accept
+    iifname . ct reply ip saddr @homes4 accept
+    iifname . ct original ip6 saddr @homes6 accept
+    iifname . ct reply ip6 saddr @homes6 accept
+    drop
   }
   chain into {
     ct status & dnat == dnat accept

@@ -23,10 +23,11 @@ from plugin.errors import Conflict, InvalidRequest
 from plugin.firewall.docker import is_docker_name
 from plugin.firewall.elements import endpoint_elements, link_local, network_elements
 from plugin.firewall.firewall import Firewall
+from plugin.gateways import gateway_addresses
 from plugin.guard import guard_of
 from plugin.host_settings import HostSettings, wanted_settings
 from plugin.link_addresses import check_families, give_addresses
-from plugin.link_settings import bridge_settings, families
+from plugin.link_settings import bridge_settings
 from plugin.messages import CreateNetwork, InterfaceAddress, IpamData, JoinReply
 from plugin.model import Endpoint, Network, NetworkSubnet, bridge_name, container_link_name, host_link_name
 from plugin.network_options import (
@@ -36,12 +37,10 @@ from plugin.network_options import (
     HOST_IPV4,
     HOST_IPV6,
     ICC,
-    INHIBIT_IPV4,
     ISOLATED,
     LINK_PREFIX,
     NETWORK_OPTIONS,
     PUBLISH,
-    gateway_mode,
 )
 from plugin.options import Values, read_options
 from plugin.ports import Kernel
@@ -252,20 +251,6 @@ def _port(network: Network, endpoint: Endpoint) -> BridgePort:
     """Tell the bridge which MACs are behind the port; without the guard there may be any, and it learns them."""
     guard = guard_of(network, endpoint)
     return BridgePort(macs=(endpoint.mac, *guard.allowed.macs)) if guard.on else BridgePort(learning=True)
-
-
-def gateway_addresses(network: Network) -> list[InterfaceAddress]:
-    """Return the addresses that belong on the bridge; an external router, or nowhere to go, leaves them off."""
-    options = read_options(NETWORK_OPTIONS, network.options)
-    return [
-        subnet.gateway
-        for subnet in network.subnets
-        if network.on_host
-        and subnet.gateway is not None
-        and subnet.pool.version in families(network)
-        and gateway_mode(options, subnet.pool.version) != ISOLATED
-        and not (options[INHIBIT_IPV4] and subnet.pool.version == 4)
-    ]
 
 
 def _own_addresses(network: Network) -> list[InterfaceAddress]:

@@ -34,6 +34,8 @@ WANTED = {
     "allowed4": ['"pnh1" . 02:42:0a:00:00:02 . 0.0.0.0/0', '"pnh2" . 02:42:0a:00:00:02 . 10.9.0.9'],
     "allowed6": ['"pnh1" . 02:42:0a:00:00:02 . 64:ff9b::/96'],
     "allowed_targets": [f'"pnh1" . 0x{0:032x}-0x{(1 << 128) - 1:032x}', f'"pnh2" . 0x{7:032x}'],
+    "homes4": ['"pn-0123456789ab" . 10.9.0.0/24', '"pn-9876543210ab" . 0.0.0.0/0'],
+    "homes6": ['"pn-0123456789ab" . fd00::/64', '"pn-9876543210ab" . ::/0'],
 }
 CHANGES = {add: [ElementChange(add, of, WANTED[of.name]) for of in (*INET_SETS, *BRIDGE_SETS)] for add in (True, False)}
 
