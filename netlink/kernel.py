@@ -142,6 +142,13 @@ class Kernel:
         with kernel_errors(action):
             self._requests.send(request.up(index))
 
+    def set_down(self, name: str) -> None:
+        """``ip link set NAME down``."""
+        action = f"set link '{name}' down"
+        index = self._index(name, action)
+        with kernel_errors(action):
+            self._requests.send(request.down(index))
+
     def set_mac(self, name: str, mac: str) -> None:
         """``ip link set NAME address MAC``."""
         action = f"set MAC of '{name}' to {mac}"

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from netlink.deadline import remaining
 from netlink.errors import Denied, Exists, KernelError, Missing, NotSupported, kernel_error
-from netlink.setelem import ElementChange, SetElements
+from netlink.setelem import FAMILIES, ElementChange, SetElements
 
 LIBRARY = "libnftables.so.1"
 _OUTPUT_STATELESS, _OUTPUT_HANDLE, _OUTPUT_JSON, _OUTPUT_TERSE = 1 << 1, 1 << 3, 1 << 4, 1 << 11  # libnftables(3)
@@ -28,6 +28,7 @@ class Form(Enum):
 
     TEXT = (0, ())
     JSON = (_OUTPUT_JSON | _OUTPUT_HANDLE, ("-a", "-j"))
+    CHECK = (0, ("-c",))  # nothing is printed, and nothing changed
     RULES = (_OUTPUT_STATELESS | _OUTPUT_TERSE, ("-s", "-t"))
 
     def __init__(self, flags: int, arguments: tuple[str, ...]) -> None:
@@ -58,6 +59,7 @@ class LibraryRunner:
             raise KernelError("change nftables: another transaction does not end")
         try:
             self._lib.nft_ctx_output_set_flags(self._context, form.flags)
+            self._lib.nft_ctx_set_dry_run(self._context, form is Form.CHECK)
             failed = self._lib.nft_run_cmd_from_buffer(self._context, text.encode())
             output = self._lib.nft_ctx_get_output_buffer(self._context) or b""
             errors = self._lib.nft_ctx_get_error_buffer(self._context) or b""
@@ -111,6 +113,21 @@ class Nftables:
         if not succeeded:
             raise _nft_error(errors)
 
+    def check(self, text: str) -> None:
+        """Let nft and the kernel look at ``text`` and change nothing; raises ``KernelError`` when any line fails."""
+        succeeded, _, errors = self._runner.run(text, Form.CHECK)
+        if not succeeded:
+            raise _nft_error(errors)
+
+    def exists(self, table: str) -> bool:
+        """Say whether the tables of that name are there, in the families inet and bridge; without nft."""
+        if not self._lock.acquire(timeout=remaining(DEADLINE)):
+            raise KernelError(f"look for nftables table '{table}': another transaction does not end")
+        try:
+            return all(self._elements.has_table(family, table) for family in FAMILIES)
+        finally:
+            self._lock.release()
+
     def change(self, table: str, changes: Sequence[ElementChange]) -> None:
         """Add and delete elements as one transaction; ``Missing`` when a table, set or element is not there."""
         if not self._lock.acquire(timeout=remaining(DEADLINE)):
@@ -163,6 +180,8 @@ def _load_library() -> ctypes.CDLL:
     lib.nft_ctx_new.argtypes = [ctypes.c_uint32]
     lib.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
     lib.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
+    lib.nft_ctx_set_dry_run.argtypes = [ctypes.c_void_p, ctypes.c_bool]
+    lib.nft_ctx_set_dry_run.restype = None
     for name in ("nft_ctx_get_output_buffer", "nft_ctx_get_error_buffer"):
         function = getattr(lib, name)
         function.restype = ctypes.c_char_p

@@ -119,6 +119,11 @@ def ready(index: int, value: str) -> bytes:
     )
 
 
+def down(index: int) -> bytes:
+    """RTM_SETLINK that sets a link down."""
+    return message(RTM_SETLINK, NLM_F_ACK, INFO.pack(socket.AF_UNSPEC, 0, index, 0, IFF_UP))
+
+
 def hairpin(index: int) -> bytes:
     """RTM_SETLINK that lets a bridge send a frame back out of the port that it came in by."""
     return port(index, attribute(IFLA_BRPORT_MODE, b"\1"))

@@ -8,18 +8,20 @@ one transaction.
 
 import errno
 import os
+import re
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network
 
-from netlink.errors import kernel_errors
+from netlink.errors import KernelError, kernel_errors
 from netlink.wire import NLM_F_ACK, NLM_F_CREATE, NLMSG_ERROR, attribute, error_number, message, messages, text
 
 NETLINK_NETFILTER, NFNL_SUBSYS_NFTABLES = 12, 10
+_GET_TABLE, _TABLE_NAME = 0xA01, 1  # NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, NFTA_TABLE_NAME
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11  # NFNL_MSG_BATCH_BEGIN, _END
 _ADD, _DELETE = 0xA0C, 0xA0E  # NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSETELEM, NFT_MSG_DELSETELEM
 NLA_F_NESTED = 0x8000
@@ -27,6 +29,7 @@ LIST_TABLE, LIST_SET, LIST_ELEMENTS = 1, 2, 3  # NFTA_SET_ELEM_LIST_*
 LIST_ELEM, DATA_VALUE = 1, 1  # NFTA_LIST_ELEM, NFTA_DATA_VALUE
 ELEM_KEY, ELEM_DATA, ELEM_KEY_END = 1, 2, 10  # NFTA_SET_ELEM_*
 FAMILIES = {"inet": 1, "bridge": 7}  # NFPROTO_*
+_ADDRESSES: dict[str, type[IPv4Network | IPv6Network]] = {"ipv4_addr": IPv4Network, "ipv6_addr": IPv6Network}
 _NUMBERS = {
     "nf_proto": {"ipv4": 2, "ipv6": 10},
     "inet_proto": {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "sctp": 132},
@@ -34,6 +37,11 @@ _NUMBERS = {
 _ALONE: dict[tuple[str, ...], int] = {
     ("nf_proto",): 3
 }  # bytes that pad a key of one part; in a concatenation they are part of it
+_LONGEST = 15  # bytes of a link name, IFNAMSIZ - 1 (linux/if.h)
+_NAME = re.compile(r'"[^\s"*\\\x00-\x1f\x7f]{1,15}"')  # nft takes a star for any name, and a backslash for an escape
+_MAC = re.compile(r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}")
+_RAW = re.compile(r"0x[0-9a-f]{32}(?:-0x[0-9a-f]{32})?")
+_PORT = re.compile(r"[0-9]{1,5}")
 AT_ONCE = 400  # elements a message: the length of an attribute has 16 bits, and an element takes up to 120 bytes
 _ROOM = 1 << 20  # bytes, for a batch, and for the answers, which come before the sending returns
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33  # asm-generic/socket.h: past net.core.wmem_max and rmem_max
@@ -96,6 +104,21 @@ class SetElements:
                 self.close()  # what else it has to say belongs to nobody
                 raise
 
+    def has_table(self, family: str, table: str) -> bool:
+        """Say whether there is such a table; it needs neither libnftables nor the nft command."""
+        body = struct.pack("=BBH", FAMILIES[family], 0, 0) + text(_TABLE_NAME, table)
+        with kernel_errors(f"look for nftables table '{table}'"):
+            sock = self._open()
+            try:
+                sock.send(message(_GET_TABLE, NLM_F_ACK, body))
+                self._read_answers(sock)
+            except FileNotFoundError:
+                return False
+            except BaseException:
+                self.close()
+                raise
+        return True
+
     def close(self) -> None:
         """Close the socket."""
         sock, self._socket = self._socket, None
@@ -155,12 +178,25 @@ def _bodies(table: str, changes: Iterable[ElementChange]) -> Iterator[bytes]:
             yield message(kind, flags | NLM_F_ACK, head + attribute(LIST_ELEMENTS | NLA_F_NESTED, listed))
 
 
+def check_element(of: SetType, element: str) -> None:
+    """Raise ``KernelError`` for what is no element of the set, and would be something else in nft's language."""
+    _element(of, element)
+
+
 def _element(of: SetType, element: str) -> bytes:
+    try:
+        return _packed(of, element)
+    except (ValueError, KeyError, OverflowError) as error:
+        form = " . ".join(of.key) + (f" : {' . '.join(of.data)}" if of.data else "")
+        raise KernelError(f"write {element!r} into nftables set '{of.name}': it is no {form}") from error
+
+
+def _packed(of: SetType, element: str) -> bytes:
     words, _, data = element.partition(" : ")
     parts = list(zip(of.key, words.split(" . "), strict=True))
     key = b"".join([_pack(kind, word) for kind, word in parts])
     end = b"".join([_pack(kind, word, last=True) for kind, word in parts]) if of.interval else b""
-    value = b"".join(map(_pack, of.data, data.split(" . "))) if of.data else b""
+    value = b"".join([_pack(kind, word) for kind, word in zip(of.data, data.split(" . ") if data else (), strict=True)])
     heads = _heads(len(key), len(end), len(value), padding=_ALONE.get(of.key, 0))
     return b"".join([heads[0], key, heads[1], end, heads[2], value])
 
@@ -190,16 +226,30 @@ def _attribute(kind: int, length: int) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _pack(kind: str, word: str, *, last: bool = False) -> bytes:
-    """Return one part of a key as it stands in the kernel's registers: network order, padded to four bytes."""
+    """Return one part of a key as it stands in the kernel's registers: network order, padded to four bytes.
+
+    What is accepted here is a word of nft's language too, and no more than one.
+    """
     if kind == "ifname":
-        return word.strip('"').encode().ljust(16, b"\0")
+        name = _word(_NAME, word)[1:-1].encode()
+        if len(name) > _LONGEST:
+            raise ValueError(word)
+        return name.ljust(16, b"\0")
     if kind == "inet_service":
-        return int(word).to_bytes(2, "big") + b"\0\0"
-    if kind in {"ipv4_addr", "ipv6_addr"}:
-        network = ip_network(word)
+        return int(_word(_PORT, word)).to_bytes(2, "big") + b"\0\0"
+    if kind in _ADDRESSES:
+        network = _ADDRESSES[kind](word)
+        if "%" in word:  # IPv6Network takes any text behind it, and gives it back
+            raise ValueError(word)
         return (network.broadcast_address if last else network.network_address).packed
     if kind == "ether_addr":
-        return bytes.fromhex(word.replace(":", "")) + b"\0\0"
+        return bytes.fromhex(_word(_MAC, word).replace(":", "")) + b"\0\0"
     if kind.startswith("@"):
-        return int(word.split("-")[-1 if last else 0], 16).to_bytes(16, "big")
+        return int(_word(_RAW, word).split("-")[-1 if last else 0], 16).to_bytes(16, "big")
     return bytes([_NUMBERS[kind][word], 0, 0, 0])
+
+
+def _word(form: re.Pattern[str], word: str) -> str:
+    if not form.fullmatch(word):
+        raise ValueError(word)
+    return word

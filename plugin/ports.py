@@ -33,6 +33,9 @@ class Kernel(Protocol):
     def set_up(self, name: str) -> None:
         """Set a link up."""
 
+    def set_down(self, name: str) -> None:
+        """Set a link down."""
+
     def set_mac(self, name: str, mac: str) -> None:
         """Give a link another MAC."""
 
@@ -151,6 +154,12 @@ class Nft(Protocol):
 
     def apply(self, text: str) -> None:
         """Apply nft text as one transaction: all of it or nothing."""
+
+    def check(self, text: str) -> None:
+        """Raise what ``apply`` would raise for ``text``, and change nothing."""
+
+    def exists(self, table: str) -> bool:
+        """Say whether both tables called ``table`` are there, also when nft cannot be asked."""
 
     def change(self, table: str, changes: Sequence[ElementChange]) -> None:
         """Add and delete elements of sets as one transaction; ``Missing`` when what they name is not there."""

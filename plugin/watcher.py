@@ -41,6 +41,7 @@ class Watcher:
         self._reconciler = reconciler
         self._bell = bell
         self._whole_at = time.monotonic() + WHOLE
+        self._said = ""  # why the last look failed, which is said once
 
     def start(self) -> None:
         """Start the thread; it ends with the process."""
@@ -60,7 +61,11 @@ class Watcher:
             else:
                 self._reconciler.heal(elements=RULES in heard)
         except (KernelError, PynetError) as error:
-            log.warning("not brought in line", error=str(error))
+            if str(error) != self._said:
+                log.warning("not brought in line", error=str(error))
+            self._said = str(error)
+        else:
+            self._said = ""
 
     def _run(self) -> None:
         while True:

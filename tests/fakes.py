@@ -13,7 +13,7 @@ from netlink.errors import Exists, KernelError, Missing
 from netlink.holds import Hold
 from netlink.kernel import VethPair
 from netlink.port import BridgePort, port_flags
-from netlink.setelem import ElementChange
+from netlink.setelem import ElementChange, check_element
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
 from plugin.forwarding import Forwarding
@@ -72,6 +72,10 @@ class FakeKernel:
     def set_up(self, name: str) -> None:
         self.steps.take("set up")
         self.change(name, up=True)
+
+    def set_down(self, name: str) -> None:
+        self.steps.take("set down")
+        self.change(name, up=False)
 
     def set_mac(self, name: str, mac: str) -> None:
         self.steps.take("set MAC")
@@ -190,9 +194,19 @@ class FakeNft:
         self.table = False
         self.rewritten = ""  # what somebody made of the rules
         self.elements: set[tuple[str, str]] = set()
+        self.unwritable: set[str] = set()  # words that nobody can write
+
+    def check(self, text: str) -> None:
+        for word in self.unwritable:
+            if word in text:
+                raise KernelError(f"change nftables: syntax error, unexpected {word}")
+
+    def exists(self, table: str) -> bool:
+        return self.table
 
     def apply(self, text: str) -> None:
         self._steps.take("apply nft")
+        self.check(text)
         whole = "chain forward" in text
         if whole or text.startswith("table"):
             self.table, self.elements, self.rewritten = whole, set(), ""
@@ -204,6 +218,9 @@ class FakeNft:
         self._steps.take("change elements")
         after = set(self.elements)
         for change in changes:
+            for value in change.elements:
+                check_element(change.of, value)
+                self.check(value)
             named = {(change.of.name, value) for value in change.elements}
             if not self.table or not (change.add or named <= after):
                 raise Missing(f"change elements of {table}: no such file or directory")

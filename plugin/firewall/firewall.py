@@ -13,35 +13,45 @@ import structlog
 
 from netlink.errors import KernelError, Missing
 from netlink.setelem import ElementChange
-from plugin.firewall import docker
+from plugin.firewall.accepts import Accepts, own_names
 from plugin.firewall.elements import docker_elements
-from plugin.firewall.listing import difference, listed_contents, wanted_contents
-from plugin.firewall.ruleset import FAMILIES, Elements, changes, remove_text, tables_text
+from plugin.firewall.listing import Listing
+from plugin.firewall.ruleset import FAMILIES, Elements, changes, misfit, remove_text, tables_text
+from plugin.firewall.writing import Writing, misfits
 from plugin.locks import Locks
 from plugin.ports import Nft
-from plugin.reconcile.findings import AcceptsChanged, Finding, TableChanged, TableLeft
+from plugin.reconcile.findings import AcceptsChanged, Finding, RulesRefused, TableChanged, TableLeft
 
 log = structlog.get_logger()
 
 LINGER = 2.5  # seconds that the tables outlive their last owner; another network often follows
+_DOCKER = "Docker's bridges"  # an owner
 
 
 class Firewall:
-    """Two tables, called after this pynet. Verbs may raise ``KernelError`` or ``Busy``: nothing is changed then."""
+    """Two tables, called after this pynet. Verbs may raise ``KernelError`` or ``Busy``: nothing is changed then.
+
+    An owner whose elements cannot be written is closed and told by ``refused``, and nobody else notices. While the
+    tables are missing and cannot be written no owner is taken, and ``missing`` says so.
+    """
 
     def __init__(self, nft: Nft, table: str, linger: float = LINGER, locks: Locks | None = None) -> None:
         self._nft = nft
         self._table = table
         self._linger = linger
         self._locks = locks or Locks()  # "firewall" guards what is wanted, and the order of transactions
+        self._writing, self._listing, self._accepts = Writing(nft, table), Listing(nft, table), Accepts(nft, table)
         self._wanted: dict[str, Elements] = {}  # by owner
         self._docker: frozenset[str] = frozenset()
-        self._rules: list[str] | None = None  # the static rules as the kernel listed them; None: no tables, or unknown
         self._written = False  # whether the tables are in the kernel, as far as is known
-        self._comparable = True  # whether this nft lists elements in the words in which they are written
-        self._accepted = False  # whether the accepts beside Docker's rules were seen there
+        self._missing = False  # whether they are not, and could not be written
         self._doubtful = False  # whether a change was refused, or done and its answer lost
         self._idle_since = 0.0  # when the last owner went, by the monotonic clock
+
+    @property
+    def missing(self) -> bool:
+        """Whether the tables were missing and could not be written, so that nothing is guarded."""
+        return self._missing
 
     def load(self, wanted: Mapping[str, Elements]) -> None:
         """Take ``wanted`` as everything that is wanted, by owner, and write the tables anew."""
@@ -52,48 +62,57 @@ class Firewall:
     def expect(self, wanted: Mapping[str, Elements], bridges: frozenset[str], rules: list[str]) -> None:
         """Take ``wanted``, Docker's ``bridges`` and the static ``rules`` as listed for written, and write nothing."""
         with self._locks.hold("firewall"):
-            self._wanted, self._docker, self._rules, self._written = dict(wanted), bridges, rules, True
+            self._wanted, self._docker, self._listing.rules, self._written = dict(wanted), bridges, rules, True
+            self._writing.refused = misfits(self._wanted)
 
     def put(self, owner: str, elements: Elements) -> None:
         """Let ``owner`` have these elements, and none that it had before."""
         with self._locks.hold("firewall"):
-            before = self._wanted.get(owner)
+            had, before = self._admitted(owner), self._wanted.get(owner)
+            refused = self._writing.refused.pop(owner, None)
             self._wanted[owner] = elements
             try:
-                self._change(changes(before or {}, elements))
-                if not self._accepted or _own_names(elements):
-                    self._accept()
+                self._change(changes(had, elements))
+                self._writing.check(owner)
+                if not self._accepts.seen or own_names(elements):
+                    self._accepts.add(self._names())
             except KernelError:
                 self._doubtful = True
                 del self._wanted[owner]
                 self._wanted |= {} if before is None else {owner: before}
+                self._writing.refused |= {} if refused is None else {owner: refused}
                 raise
 
     def forget(self, *owners: str) -> None:
         """Take away what ``owners`` have, those that have something, in one transaction."""
         with self._locks.hold("firewall"):
-            known = {owner: self._wanted.pop(owner) for owner in owners if owner in self._wanted}
+            had = {owner: self._admitted(owner) for owner in owners if owner in self._wanted}
+            known = {owner: self._wanted.pop(owner) for owner in had}
             if not known:
                 return
             try:
-                self._change([change for elements in known.values() for change in changes(elements, {})])
-                if any(map(_own_names, known.values())):
-                    self._accept()
+                if not self._missing:
+                    self._change([change for elements in had.values() for change in changes(elements, {})])
+                    if any(map(own_names, had.values())):
+                        self._accepts.add(self._names())
             except KernelError:
                 self._doubtful = True
                 self._wanted |= known
                 raise
+            for owner in owners:
+                self._writing.refused.pop(owner, None)
             self._idle_since = time.monotonic()
 
     def set_docker_bridges(self, names: frozenset[str]) -> None:
         """Keep networks from reaching Docker's own bridges ``names`` (the other way is closed to all)."""
         with self._locks.hold("firewall"):
-            if names == self._docker:
+            fit = frozenset(name for name in names if not misfit(docker_elements([name])))
+            if fit == self._docker:
                 return
-            before, self._docker = self._docker, names
+            before, self._docker = self._docker, fit
             try:
                 if self._written:
-                    self._change(changes(docker_elements(before), docker_elements(names)))
+                    self._change(changes(docker_elements(before), docker_elements(fit)))
             except KernelError:
                 self._docker = before
                 raise
@@ -115,46 +134,25 @@ class Firewall:
             found = self._differences(elements=elements)
             if any(isinstance(finding, TableChanged) for finding in found):
                 self._write()
-                self._learn_to_compare()
+                self._listing.learn(self._contents())
             elif found:
-                self._accept()
+                self._accepts.add(self._names())
+            if elements:
+                self._try_again()
             return found
+
+    def refused(self) -> dict[Finding, str]:
+        """Return who is closed because its elements cannot be written, and why."""
+        with self._locks.hold("firewall"):
+            return {RulesRefused("", owner): why for owner, why in self._writing.refused.items()}
 
     def differences(self) -> list[Finding]:
         """Return how tables, elements and accepts differ from what is wanted, and change nothing."""
         with self._locks.hold("firewall"):
             if self._wanted:
-                return self._differences(elements=True)
-            return [] if self._listed() is None else [TableLeft("", self._table)]
-
-    def _differences(self, *, elements: bool) -> list[Finding]:
-        """``elements`` are looked at only when asked for: listing ten thousand takes 0.18 s, the rules alone 0.07."""
-        listed = self._listed()
-        found: list[Finding] = []
-        if listed is None:
-            found.append(TableChanged("", self._table, "are missing"))
-        elif not self._written or listed != self._rules:
-            found.append(TableChanged("", self._table, "have other rules than pynet wrote"))
-        elif elements and self._comparable and any(wrong := self._wrong_elements()):
-            found.append(TableChanged("", self._table, "lack {} elements and have {} that nobody wants".format(*wrong)))
-        for chain in docker.CHAINS:
-            with suppress(Missing):
-                if self._accepts_text(chain):
-                    found.append(AcceptsChanged("", str(chain)))
-        return found
-
-    def _wrong_elements(self) -> tuple[int, int]:
-        listed = [item for family in FAMILIES for item in self._nft.list(f"table {family} {self._table}")]
-        wanted = wanted_contents([*self._wanted.values(), docker_elements(self._docker)])
-        return difference(wanted, listed_contents(listed))
-
-    def _learn_to_compare(self) -> None:
-        """Stop comparing elements where they differ right after they were written: it would never end."""
-        if self._comparable and any(self._wrong_elements()):
-            self._comparable = False
-            log.warning(
-                "this nft lists elements in other words than expected; they are not compared", table=self._table
-            )
+                refused = [RulesRefused("", owner) for owner in self._writing.refused]
+                return [*self._differences(elements=True), *refused]
+            return [] if self._listing.tables() is None else [TableLeft("", self._table)]
 
     def close(self) -> None:
         """Take the tables away now if nothing is wanted any more: nobody would do it later."""
@@ -162,67 +160,66 @@ class Firewall:
             if self._written and not self._wanted:
                 self._write()
 
+    def _differences(self, *, elements: bool) -> list[Finding]:
+        """``elements`` are looked at only when asked for: listing ten thousand takes 0.18 s, the rules alone 0.07."""
+        wrong = self._listing.complaint(self._contents() if elements else None)
+        found: list[Finding] = [TableChanged("", self._table, wrong)] if wrong else []
+        return found + [AcceptsChanged("", chain) for chain in self._accepts.wrong(self._names())]
+
+    def _contents(self) -> list[Elements]:
+        return [*map(self._admitted, self._wanted), docker_elements(self._docker)]
+
     def _change(self, wanted: Sequence[ElementChange]) -> None:
         """Apply changes; if the tables or what is to be deleted are gone, write them whole, which includes these."""
-        if not wanted:
-            return
-        try:
-            self._nft.change(self._table, wanted)
-        except Missing:
-            log.info("nftables tables written", table=self._table)
+        if self._missing:
             self._write()
+        elif wanted:
+            try:
+                self._nft.change(self._table, wanted)
+            except Missing:
+                log.info("nftables tables written", table=self._table)
+                self._write()
+
+    def _try_again(self) -> None:
+        """Give those who were refused what they want, where the kernel takes it now."""
+        for owner in list(self._writing.refused):
+            with suppress(KernelError):
+                self._nft.change(self._table, changes(self._admitted(owner), self._wanted.get(owner, {})))
+                del self._writing.refused[owner]
 
     def _write(self) -> None:
         if self._wanted:
-            self._nft.apply(tables_text(self._table, [*self._wanted.values(), docker_elements(self._docker)]))
-            self._written, self._doubtful = True, False
-            self._rules = self._listed()
-            self._accept()
+            try:
+                self._writing.write({**self._wanted, _DOCKER: docker_elements(self._docker)})
+            except KernelError as error:
+                self._missing = not self._there()
+                if self._missing:
+                    raise KernelError(
+                        f"nftables tables '{self._table}' are missing, so all is closed: {error}"
+                    ) from error
+                raise
+            self._written, self._doubtful, self._missing = True, False, False
+            self._listing.keep()
+            self._accepts.add(self._names())
         else:
             self._nft.apply(remove_text(self._table))
-            self._withdraw_accepts()
-            self._written, self._doubtful, self._rules = False, False, None
+            self._accepts.withdraw()
+            self._written, self._doubtful, self._missing = False, False, False
+            self._listing.rules = None
 
-    def _listed(self) -> list[str] | None:
-        """Return both tables as the kernel has them, without elements."""
+    def _there(self) -> bool:
+        """Say whether the tables are there; where that cannot be known, they are taken to be what they were."""
         try:
-            return [self._nft.rules(f"table {family} {self._table}") for family in FAMILIES]
-        except Missing:
-            return None
+            return self._nft.exists(self._table)
+        except KernelError:
+            return not self._missing
 
-    def _names(self) -> list[str]:
+    def _admitted(self, owner: str) -> Elements:
+        return self._writing.admit(self._wanted, owner)
+
+    def _names(self) -> set[str]:
         """Return the links of networks whose names pynet did not choose."""
-        return sorted({name for elements in self._wanted.values() for name in _own_names(elements)})
-
-    def _accept(self) -> None:
-        """Let every chain of other firewalls have the accepts that are needed, and no other of pynet's."""
-        for chain in docker.CHAINS:
-            try:
-                text = self._accepts_text(chain)
-            except Missing:
-                continue  # no such firewall on this host, so nobody drops there
-            if text:
-                self._nft.apply(text)
-                log.debug("accept rules changed beside another firewall's", chain=str(chain))
-        self._accepted = True
-
-    def _accepts_text(self, chain: docker.Chain) -> str:
-        """Return what makes the accepts in ``chain`` right; raises ``Missing`` when there is no such chain."""
-        listed, names = self._nft.list(f"chain {chain}"), self._names()
-        text = docker.accepts_to_add(chain, listed, self._table, names)
-        return text + docker.accepts_to_delete(chain, listed, self._table, (docker.OURS, *names))
-
-    def _withdraw_accepts(self) -> None:
-        self._accepted = False
-        for chain in docker.CHAINS:
-            with suppress(Missing):
-                text = docker.accepts_to_delete(chain, self._nft.list(f"chain {chain}"), self._table)
-                if text:
-                    self._nft.apply(text)
-
-
-def _own_names(elements: Elements) -> list[str]:
-    return [name for link in elements.get("links", ()) if not (name := link.strip('"')).startswith("pn-")]
+        return {name for owner in self._wanted for name in own_names(self._admitted(owner))}
 
 
 def static_rules(nft: Nft, table: str) -> list[str]:

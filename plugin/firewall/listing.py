@@ -2,14 +2,64 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import structlog
+
+from netlink.errors import Missing
 from plugin.firewall.bridge_rules import COUNTED
-from plugin.firewall.ruleset import Elements
+from plugin.firewall.ruleset import FAMILIES, Elements
+from plugin.ports import Nft
+
+log = structlog.get_logger()
 
 _WHOLE = re.compile(r"/32\b|/128\b")
 Contents = Mapping[str, Counter[str]]  # set or map -> its elements
+
+
+class Listing:
+    """What the kernel lists of both tables, and how it listed the rules that were written."""
+
+    def __init__(self, nft: Nft, table: str) -> None:
+        self._nft = nft
+        self._table = table
+        self.rules: list[str] | None = None  # the static rules as the kernel listed them; None: no tables, or unknown
+        self._comparable = True  # whether this nft lists elements in the words in which they are written
+
+    def keep(self) -> None:
+        """Take the rules that are there for those that were written."""
+        self.rules = self.tables()
+
+    def tables(self) -> list[str] | None:
+        """Return both tables as the kernel has them, without elements."""
+        try:
+            return [self._nft.rules(f"table {family} {self._table}") for family in FAMILIES]
+        except Missing:
+            return None
+
+    def complaint(self, contents: Sequence[Elements] | None) -> str:
+        """Say what is wrong with the tables, or nothing; without ``contents`` elements are not looked at."""
+        listed = self.tables()
+        if listed is None:
+            return "are missing"
+        if listed != self.rules:
+            return "have other rules than pynet wrote"
+        if contents is not None and self._comparable and any(wrong := self._wrong_elements(contents)):
+            return "lack {} elements and have {} that nobody wants".format(*wrong)
+        return ""
+
+    def learn(self, contents: Sequence[Elements]) -> None:
+        """Stop comparing elements where they differ right after they were written: it would never end."""
+        if self._comparable and any(self._wrong_elements(contents)):
+            self._comparable = False
+            log.warning(
+                "this nft lists elements in other words than expected; they are not compared", table=self._table
+            )
+
+    def _wrong_elements(self, contents: Sequence[Elements]) -> tuple[int, int]:
+        listed = [item for family in FAMILIES for item in self._nft.list(f"table {family} {self._table}")]
+        return difference(wanted_contents(contents), listed_contents(listed))
 
 
 def listed_contents(objects: Iterable[Mapping[str, Any]]) -> Contents:

@@ -29,7 +29,8 @@ reach whom and translates addresses; the one of family bridge sees frames betwee
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from netlink.setelem import ElementChange, SetType
+from netlink.errors import KernelError
+from netlink.setelem import ElementChange, SetType, check_element
 from plugin.firewall.bridge_rules import BRIDGE_RULES, BRIDGE_SETS
 
 Elements = Mapping[str, Sequence[str]]  # set or map -> elements in nft syntax
@@ -72,6 +73,7 @@ INET_RULES = """\
   chain raw {
     type filter hook prerouting priority raw; policy accept;
     iifname "pnh*" drop
+    iifname "pnv*" drop
     ip daddr 127.0.0.0/8 iifname @links drop
     ip saddr 127.0.0.0/8 iifname @links drop
   }
@@ -192,6 +194,17 @@ def changes(before: Elements, after: Elements) -> list[ElementChange]:
     going, coming = _without(before, after), _without(after, before)
     gone = [ElementChange(False, _SETS[name], values) for name, values in going.items() if values]
     return gone + [ElementChange(True, _SETS[name], values) for name, values in coming.items() if values]
+
+
+def misfit(elements: Elements) -> str:
+    """Say which of ``elements`` is no element of its set, or nothing: it never becomes text, nor would it stay one."""
+    try:
+        for name, values in elements.items():
+            for value in values:
+                check_element(_SETS[name], value)
+    except KernelError as error:
+        return str(error)
+    return ""
 
 
 def _without(some: Elements, others: Elements) -> Elements:

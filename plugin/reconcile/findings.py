@@ -159,6 +159,15 @@ class TableChanged(Finding):
 
 
 @dataclass(frozen=True, slots=True)
+class RulesRefused(Finding):
+    """Elements of an owner cannot be written; it is named by its link, "pn-" and "pnh" go before a part of an id."""
+
+    text = "rules of '{owner}' cannot be written: it is closed, remove it and create it again with other options"
+
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
 class TableLeft(Finding):
     """The tables are there and no network needs them."""
 

@@ -7,11 +7,12 @@ in flight holds, and only what is still wrong then is repaired: a network that i
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 import structlog
 
-from netlink.errors import KernelError
-from plugin.errors import PynetError
+from netlink.errors import KernelError, Missing
+from plugin.errors import Failed, PynetError
 from plugin.firewall.docker import docker_bridges
 from plugin.messages import Drop, Repair, Status
 from plugin.parts import Parts
@@ -42,6 +43,7 @@ class Reconciler:
         self._counts: Counter[str] = Counter()
         self._failing: dict[str, Repair] = {}  # by sentence, of the last look
         self._looks = 0
+        self._late = False  # whether rules could not be written, so that links wait for them
 
     def recover(self) -> None:
         """At start, before any request: forget endpoints whose links are gone, then rules, ports, links and the rest.
@@ -58,6 +60,7 @@ class Reconciler:
                 self._firewall.load(self._survey.elements())
             except KernelError as error:
                 log.error("rules not written, so no link is made", error=str(error))  # noqa: TRY400 - foreseen
+                self._shut()
                 return
             for ends in self._survey.records().endpoints.values():
                 for endpoint in ends:
@@ -95,9 +98,27 @@ class Reconciler:
             return Status(dict(self._counts), tuple(self._failing.values()), self._looks, tuple(drops))
 
     def _heal(self, *, elements: bool) -> list[Repair]:
-        done = [self._repaired(finding) for finding in self._firewall.heal(elements=elements)]
+        try:
+            found = self._firewall.heal(elements=elements)
+        except KernelError:
+            self._shut()
+            raise
+        done = [self._repaired(finding) for finding in found]
         self._settings.concede()
+        if self._late:
+            done += self._look_and_repair(idle=False)
+            self._late = False
         return done
+
+    def _shut(self) -> None:
+        """While the tables are missing nothing enters or leaves a network: ports are down until a look sets them up."""
+        self._late = True
+        names = self._survey.open_ports() if self._firewall.missing else []
+        for name in names:
+            with suppress(Missing):
+                self._kernel.set_down(name)
+        if names:
+            log.error("rules are missing and cannot be written: ports of all networks set down", ports=len(names))
 
     def _look_and_repair(self, *, idle: bool) -> list[Repair]:
         desired, found = self._survey.look(self._publisher.held(), idle=idle)
@@ -111,6 +132,7 @@ class Reconciler:
             for orphan in found:
                 if isinstance(orphan, OrphanLink):
                     done += self._repair_orphan(orphan)
+        done += [self._failed(finding, Failed(why)) for finding, why in self._firewall.refused().items()]
         self._failing = {repair.sentence: repair for repair in done if repair.error}
         self._looks += 1
         return done

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from plugin.errors import Failed, PynetError
 from plugin.firewall.elements import port_elements
 from plugin.firewall.ruleset import Elements
+from plugin.firewall.writing import shut_elements
 from plugin.host_settings import HostSettings
-from plugin.model import Endpoint, Network, Tombstone, host_link_name
+from plugin.model import Endpoint, Network, Tombstone, host_link_name, vxlan_name
 from plugin.modes.base import Mode
 from plugin.ports import Kernel
 from plugin.publish.publisher import ports_owner, to_hold
@@ -31,6 +32,9 @@ class Records:
         """Names of links that belong to somebody, or are about to go."""
         names = {network.link for network in self.networks.values()} | set(self.doomed)
         return names | {host_link_name(endpoint.id) for ends in self.endpoints.values() for endpoint in ends}
+
+
+PORTS = {"veth", "vxlan"}  # kinds of links by which frames enter a bridge of pynet's
 
 
 class Survey:
@@ -105,8 +109,15 @@ class Survey:
             try:
                 desired.append(self._desired_by(network, records.endpoints.get(network.id, ())))
             except PynetError as error:
+                ends = records.endpoints.get(network.id, ())
+                desired.append(Desired(network.id, elements=_shut(network, ends)))
                 found.append(NetworkUnclear(network.id, str(error)))
         return desired, found
+
+    def open_ports(self) -> list[str]:
+        """Return the ports of networks, of this pynet, that are up."""
+        links = [link for link in self._kernel.links() if link.kind in PORTS and link.up]
+        return [link.name for link in links if self._owner.made(link) or self._owner.began(link)]
 
     def _desired_by(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
         mode = self._modes.get(network.mode)
@@ -121,3 +132,9 @@ class Survey:
             for port, place, _ in to_hold(end.published)
         ]
         return replace(part, elements={**part.elements, **elements}, ports=ports)
+
+
+def _shut(network: Network, endpoints: Sequence[Endpoint]) -> dict[str, Elements]:
+    """Return the rules of a network that cannot be understood: closed, as without any it would be open."""
+    ports = [f'"{name}"' for name in (vxlan_name(network.id), *(host_link_name(end.id) for end in endpoints))]
+    return {network.link: shut_elements([f'"{network.link}"'], ports)}

@@ -1,0 +1,201 @@
+"""Rules that cannot be written: one owner's alone, or all of them."""
+
+from dataclasses import replace
+
+import pytest
+
+from netlink.errors import KernelError
+from netlink.setelem import check_element
+from plugin.errors import PynetError
+from plugin.firewall.ruleset import INET_SETS, Elements
+from plugin.firewall.writing import MOST_REFUSED
+from plugin.model import Endpoint, Network
+from plugin.store.base import Put
+from tests.fakes import World
+from tests.unit import requests as rq
+from tests.unit.test_background import restarted
+from tests.unit.test_reconcile import BRIDGE, PORT, flush, furnish
+
+OUTBOUND = f'"{BRIDGE}" . ipv4'
+SETS = {of.name: of for of in INET_SETS}
+NO_ELEMENTS = [
+    ("source6", '"pn-a" : fe80::1%eth0'),
+    ("source6", '"pn-a" : fe80::1%x }\nadd table ip pwned'),
+    ("source4", '"pn-a" : fe80::1'),
+    ("links", '"a\nb"'),
+    ("links", '"pn-*"'),
+    ("links", '"a" }'),
+    ("links", "pn-a"),
+    ("links", '"0123456789abcdef"'),
+    ("ports4", "10.0.0.1 . tcp . 80"),
+    ("ports4", "10.0.0.1 . tcp . 80 : 10.0.0.2 . 65536"),
+    ("open4", "10.0.0.1 . gre . 80"),
+    ("open4", "10.0.0.1 . tcp . ٣"),
+]
+GOOD: Elements = {"links": ['"pn-a"'], "outbound": ['"pn-a" . ipv4']}
+
+
+def bad(number: int) -> Elements:
+    """Return elements that this nft refuses, although they have the form of their set."""
+    return {"links": [f'"bad{number}"'], "source4": [f'"bad{number}" : 192.0.2.66'], "guarded": [f'"port{number}"']}
+
+
+@pytest.mark.parametrize(("name", "element"), NO_ELEMENTS)
+def test_what_is_no_element_never_becomes_text(world: World, name: str, element: str) -> None:
+    """The sentence names the set; an owner that has it already is closed, and no transaction fails for it."""
+    with pytest.raises(KernelError, match=f"nftables set '{name}'"):
+        check_element(SETS[name], element)
+    world.firewall.load({"pn-a": GOOD, "pn-b": {"links": ['"pn-b"'], name: [element]}})
+
+    assert element not in {value for _, value in world.nft.elements}
+    assert {("links", '"pn-a"'), ("outbound", '"pn-a" . ipv4')} <= world.nft.elements
+    assert [finding.sentence.split("'")[1] for finding in world.firewall.refused()] == ["pn-b"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, MOST_REFUSED + 1])
+def test_refused_owners_are_found_and_closed(world: World, count: int) -> None:
+    """Whoever they stand between: networks are internal, ports let nothing in, and the others have what they want."""
+    world.nft.unwritable = {"192.0.2.66"}
+    wanted: dict[str, Elements] = {f"good{number}": {"links": [f'"good{number}"']} for number in range(3)}
+    wanted |= {f"bad{number}": bad(number) for number in range(count)}
+    world.firewall.load(wanted)
+
+    assert {finding.sentence.split("'")[1] for finding in world.firewall.refused()} >= {f"bad{n}" for n in range(count)}
+    assert {
+        ("links", '"good0"'),
+        ("links", '"bad0"'),
+        ("internal", '"bad0"'),
+        ("guarded", '"port0"'),
+    } <= world.nft.elements
+    assert not any(name == "source4" for name, _ in world.nft.elements)
+
+
+def test_a_refused_owner_is_tried_again_by_whole_looks(world: World) -> None:
+    """It is among what could not be repaired, named and with the reason, until the kernel takes what it wants."""
+    furnish(world)
+    before = world.snapshot()
+    world.nft.unwritable = {OUTBOUND}
+    flush(world)
+    failed = [repair for repair in world.reconciler.reconcile() if repair.error]
+    assert [(repair.kind, OUTBOUND in repair.error, BRIDGE in repair.sentence) for repair in failed] == [
+        ("RulesRefused", True, True)
+    ]
+    assert ("internal", f'"{BRIDGE}"') in world.nft.elements
+    assert world.reconciler.status().failing == tuple(failed)
+    world.nft.unwritable = set()
+
+    assert world.reconciler.reconcile() == []
+    assert world.snapshot() == before
+    assert world.reconciler.status().failing == ()
+
+
+def test_an_owner_that_cannot_be_written_is_not_taken(world: World) -> None:
+    """Nor is anything of it left, and others can be, also when the tables have to be written for it."""
+    world.driver.create_network(rq.network())
+    for harm in (lambda _: None, flush):
+        harm(world)
+        world.nft.unwritable = {"10.8.0.2"}
+        with pytest.raises(KernelError, match=r"unexpected 10\.8\.0\.2"):
+            world.firewall.put("pnh1", {"guarded": ['"pnh1"'], "near4": ["10.8.0.2 . tcp . 80"]})
+        world.firewall.put("pnh2", {"guarded": ['"pnh2"']})
+        world.firewall.heal(elements=True)
+
+        assert {("guarded", '"pnh2"'), ("links", f'"{BRIDGE}"')} <= world.nft.elements
+        assert ("guarded", '"pnh1"') not in world.nft.elements
+        assert world.firewall.refused() == {}
+
+
+def test_a_refused_owner_can_change_and_go(world: World) -> None:
+    """With other elements it is as any other, and when it goes nothing of it stays."""
+    world.nft.unwritable = {"192.0.2.66"}
+    world.firewall.load({"pn-a": GOOD, "bad1": bad(1), "bad2": bad(2)})
+    world.firewall.put("bad1", {"links": ['"bad1"']})
+    world.firewall.forget("bad2")
+
+    assert world.nft.elements == {("links", '"pn-a"'), ("outbound", '"pn-a" . ipv4'), ("links", '"bad1"')}
+    assert world.firewall.refused() == {}
+
+
+def test_without_tables_ports_are_down_and_nothing_is_created(world: World) -> None:
+    """Until the tables can be written: then all is as before, at once."""
+    furnish(world)
+    before = world.snapshot()
+    world.nft.unwritable = {"chain forward"}
+    flush(world)
+    with pytest.raises(KernelError, match="are missing, so all is closed"):
+        world.reconciler.heal(elements=False)
+    assert not world.kernel.by_name[PORT].up
+    requests = (
+        lambda: world.driver.create_network(rq.network(rq.OTHER_ID, "10.8.0.1/24", options={"pynet.guard": "off"})),
+        lambda: world.driver.create_endpoint(replace(rq.endpoint("10.9.0.3/24"), endpoint_id="e1" * 32)),
+        lambda: world.driver.program_external_connectivity(rq.program(8081)),
+    )
+    for request in requests:
+        with pytest.raises(PynetError, match="nftables tables 'pynet' are missing, so all is closed"):
+            request()
+    world.nft.unwritable = set()
+    world.reconciler.heal(elements=False)
+
+    assert world.snapshot() == before
+    assert world.kernel.by_name[PORT].up
+
+
+def test_without_a_guard_no_endpoint_is_created_without_tables(world: World) -> None:
+    """It has no elements that could be refused."""
+    world.driver.create_network(rq.network(options={"pynet.guard": "off"}))
+    world.nft.unwritable = {"chain forward"}
+    flush(world)
+    with pytest.raises(KernelError):
+        world.firewall.heal()
+    with pytest.raises(PynetError, match="are missing, so all is closed"):
+        world.driver.create_endpoint(rq.endpoint())
+
+
+def test_endpoints_go_without_tables(world: World) -> None:
+    """What is removed needs no rules: DeleteEndpoint and DeleteNetwork succeed."""
+    furnish(world)
+    world.nft.unwritable = {"chain forward"}
+    flush(world)
+    with pytest.raises(KernelError):
+        world.firewall.heal()
+    world.driver.delete_endpoint(rq.ENDPOINT)
+    world.driver.delete_network(rq.NETWORK)
+
+    assert world.store.list(Endpoint) == []
+
+
+def test_a_start_without_tables_sets_ports_down(world: World) -> None:
+    """As after kill -9 in the middle of it; a start that can write them sets the ports up again."""
+    furnish(world)
+    before = world.snapshot()
+    world.nft.unwritable = {"chain forward"}
+    flush(world)
+    restarted(world)
+    assert not world.kernel.by_name[PORT].up
+    world.nft.unwritable = set()
+    restarted(world)
+
+    assert world.snapshot() == before
+
+
+def test_tables_that_are_there_are_enough(world: World) -> None:
+    """Where nft alone is broken everything goes on: the tables stand."""
+    furnish(world)
+    world.nft.unwritable = {"chain forward"}
+    world.nft.rewritten = "somebody's rule"
+    with pytest.raises(KernelError, match="syntax error"):
+        world.reconciler.heal(elements=False)
+
+    assert world.kernel.by_name[PORT].up
+    world.driver.create_endpoint(replace(rq.endpoint("10.9.0.3/24"), endpoint_id="e1" * 32))
+
+
+def test_a_network_that_cannot_be_understood_is_closed(world: World) -> None:
+    """Its record says nothing of what it allows, so it is internal, and its ports let nothing in."""
+    furnish(world)
+    known = world.store.list(Network)[0].record
+    world.store.transact(Put(replace(known, options={"pynet.nonsense": "1"})))
+    restarted(world)
+
+    assert {name for name, value in world.nft.elements if value == f'"{BRIDGE}"'} == {"links", "internal"}
+    assert {name for name, value in world.nft.elements if f'"{PORT}"' in value} == {"guarded"}
