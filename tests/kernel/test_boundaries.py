@@ -3,26 +3,23 @@
 A flow is what conntrack keeps; an error carries the head of a packet of it, and whatever its sender adds.
 """
 
-import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.kernel.container import Container, sh
+from tests.kernel.packets import SCRIPT, UDP, udp, unreachable
 from tests.kernel.pynet import Pynet, connect
 from tests.unit import requests as rq
 
-SCRIPT = str(Path(__file__).with_name("packets.py"))
 Line = tuple[str, Any, str, bool]
-UDP, ICMP, ICMPV6 = 17, 1, 58
 INNER, OTHER, THIRD = rq.NETWORK_ID, rq.OTHER_ID, "c3" * 32
 ADDRESSES = {  # two of each family
     "outside": ("192.0.2.9", "2001:db8::9"),
@@ -91,40 +88,16 @@ FORGED: list[
 ]
 
 
-def checksum(data: bytes) -> int:
-    """RFC 1071."""
-    total: int = sum(struct.unpack(f"!{len(data + bytes(len(data) % 2)) // 2}H", data + bytes(len(data) % 2)))
-    total = (total >> 16) + (total & 0xFFFF)
-    return ~(total + (total >> 16)) & 0xFFFF
-
-
-def packet(source: str, target: str, protocol: int, payload: bytes) -> bytes:
-    """Return an IP packet."""
-    ends = ip_address(source).packed + ip_address(target).packed
-    if ":" in source:
-        return struct.pack("!IHBB", 6 << 28, len(payload), protocol, 64) + ends + payload
-    head = struct.pack("!BBHHHBB", 0x45, 0, 20 + len(payload), 1, 0, 64, protocol)
-    return head + struct.pack("!H", checksum(head + b"\0\0" + ends)) + ends + payload
-
-
 def datagram(ends: tuple[str, int, str, int], family: int, mark: str) -> bytes:
-    """Return a UDP packet, without a checksum in IPv4."""
+    """Return a packet of a flow by the names of its ends."""
     source, target = (ADDRESSES[name][family] for name in (ends[0], ends[2]))
-    head = struct.pack("!HHHH", ends[1], ends[3], 8 + len(mark), 0)
-    pseudo = ip_address(source).packed + ip_address(target).packed + struct.pack("!II", 8 + len(mark), UDP)
-    total = checksum(pseudo + head + mark.encode()) if family else 0
-    return packet(source, target, UDP, head[:6] + struct.pack("!H", total) + mark.encode())
+    return udp((source, ends[1]), (target, ends[3]), mark)
 
 
 def error(sender: str, about: str, family: int, mark: str) -> bytes:
-    """Return "port unreachable" about a packet of a flow, with ``mark`` in what it carries of that."""
+    """Return an error about a packet of a flow, with ``mark`` in what it carries of that."""
     ends, to = ABOUT[about]
-    source, target = ADDRESSES[sender][family], ADDRESSES[to][family]
-    kind = (1, 4) if family else (3, 3)  # RFC 4443, RFC 792
-    body = bytes(4) + datagram(ends, family, mark)
-    pseudo = ip_address(source).packed + ip_address(target).packed + struct.pack("!II", 4 + len(body), ICMPV6)
-    total = checksum((pseudo if family else b"") + bytes(kind) + b"\0\0" + body)
-    return packet(source, target, ICMPV6 if family else ICMP, bytes(kind) + struct.pack("!H", total) + body)
+    return unreachable(ADDRESSES[sender][family], ADDRESSES[to][family], datagram(ends, family, mark))
 
 
 class Scene:
