@@ -29,6 +29,7 @@ ADDRESSES = {  # two of each family
     "server": ("10.8.0.2", "fd00:8::2"),
     "mate": ("10.8.0.3", "fd00:8::3"),  # of the server's network
     "third": ("10.7.0.2", "fd00:7::2"),  # of another network
+    "router": ("10.7.0.3", "fd00:7::3"),  # of the same, and allowed to send as others
     "docker": ("10.6.0.2", "fd00:6::2"),  # of a network of Docker's own
 }
 NETWORKS = {  # which network a container is in, with which number, and the id of its endpoint
@@ -36,7 +37,9 @@ NETWORKS = {  # which network a container is in, with which number, and the id o
     "server": (OTHER, 2, "e2" * 32),
     "mate": (OTHER, 3, "e3" * 32),
     "third": (THIRD, 2, "e4" * 32),
+    "router": (THIRD, 3, "e5" * 32),
 }
+OPTIONS = {"router": {"guard_allow": "0.0.0.0/0"}}
 FLOWS = {  # who began it, from which port, to whom, to which port
     "published": ("outside", 5555, "host", 8081),  # the server's port 7777
     "across": ("third", 5556, "host", 8081),
@@ -57,6 +60,7 @@ ERRORS: list[Line] = [  # who sends an error about what, who would hear it, and 
     ("server", "asking", "outside", True),
     ("mate", "asking", "outside", True),  # of the same network: a neighbour is not told apart
     ("third", "asking", "outside", False),
+    ("router", "asking", "outside", True),
     ("inner", "asking", "outside", False),
     ("outside", "answer", "server", True),
     ("third", "answer", "server", False),
@@ -110,7 +114,9 @@ class Scene:
         for network, number in ((INNER, 9), (OTHER, 8), (THIRD, 7)):
             gateways = f"10.{number}.0.1/24", f"fd00:{number}::1/64"
             pynet.driver.create_network(rq.network(network, *gateways, internal=network == INNER))
-        ends = {name: pynet.attach(self.boxes[name], *where) for name, where in NETWORKS.items()}
+        ends = {
+            name: pynet.attach(self.boxes[name], *where, **OPTIONS.get(name, {})) for name, where in NETWORKS.items()
+        }
         pynet.publish(ends["server"], "0.0.0.0:8081", "[::]:8081", proto=UDP)
         self.boxes["inner"].sh("ip route add default via 10.9.0.1; ip -6 route add default via fd00:9::1")
         self._connect_docker(pynet)
