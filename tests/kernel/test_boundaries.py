@@ -39,7 +39,7 @@ NETWORKS = {  # which network a container is in, with which number, and the id o
     "third": (THIRD, 2, "e4" * 32),
     "router": (THIRD, 3, "e5" * 32),
 }
-OPTIONS = {"router": {"guard_allow": "0.0.0.0/0"}}
+OPTIONS = {"router": "0.0.0.0/0"}  # pynet.guard_allow
 FLOWS = {  # who began it, from which port, to whom, to which port
     "published": ("outside", 5555, "host", 8081),  # the server's port 7777
     "across": ("third", 5556, "host", 8081),
@@ -115,7 +115,8 @@ class Scene:
             gateways = f"10.{number}.0.1/24", f"fd00:{number}::1/64"
             pynet.driver.create_network(rq.network(network, *gateways, internal=network == INNER))
         ends = {
-            name: pynet.attach(self.boxes[name], *where, **OPTIONS.get(name, {})) for name, where in NETWORKS.items()
+            name: pynet.attach(self.boxes[name], *where, guard_allow=OPTIONS.get(name, ""))
+            for name, where in NETWORKS.items()
         }
         pynet.publish(ends["server"], "0.0.0.0:8081", "[::]:8081", proto=UDP)
         self.boxes["inner"].sh("ip route add default via 10.9.0.1; ip -6 route add default via fd00:9::1")
