@@ -1,14 +1,10 @@
 """Several hosts in one test: each a thread with a network namespace and a driver of its own, on one underlay."""
 
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from ipaddress import ip_address
-from pathlib import Path
 from typing import TypeVar
 
 from netlink.vxlan import Entry, Vxlan
@@ -25,12 +21,11 @@ from plugin.modes.overlay import OverlayMode, Shared
 from plugin.store.base import Record, Remove, Store
 from plugin.store.memory import MemoryStore
 from tests.kernel.container import Container, sh
-from tests.kernel.namespaces import enter_fresh_namespace
+from tests.kernel.namespaces import Elsewhere
 from tests.kernel.pynet import Pynet
 from tests.unit import requests as rq
 
 T = TypeVar("T")
-FRAMES = str(Path(__file__).with_name("frames.py"))
 SOON = 10.0  # seconds within which a change must be seen by other hosts
 
 
@@ -79,8 +74,8 @@ class OverlayHost:
     def __init__(self, cluster: Store, number: int, prefix: str, mtu: int) -> None:
         self.name = f"h{number}"
         self.address = f"{prefix}{number}"
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=self.name)
-        tid = self.do(self._begin)
+        self._place = Elsewhere(self.name)
+        tid = self.do(threading.get_native_id)
         sh(f"ip link add {self.name} mtu {mtu} type veth peer name ul0 mtu {mtu} netns {tid}")
         sh(f"ip link set {self.name} master sw0 up")
         length, nodad = ("/64", " nodad") if ":" in prefix else ("/24", "")
@@ -92,13 +87,9 @@ class OverlayHost:
         self.containers: list[Container] = []
         self.restart()
 
-    def _begin(self) -> int:
-        enter_fresh_namespace()
-        return threading.get_native_id()
-
     def do(self, call: Callable[[], T]) -> T:
         """Run ``call`` in the host's namespace."""
-        return self._thread.submit(call).result()
+        return self._place.do(call)
 
     def sh(self, command: str) -> str:
         """Run a shell command in the host's namespace."""
@@ -135,20 +126,6 @@ class OverlayHost:
         """Return the MAC of a network's bridge."""
         return self.sh(f"ip -o link show pn-{network_id[:12]} | grep -o 'ether [^ ]*'").split()[1]
 
-    def inject(self, frame: bytes, network_id: str = rq.NETWORK_ID) -> None:
-        """Send a frame into the network's tunnel, whoever it says that it is from."""
-        self.sh(f"{sys.executable} {FRAMES} send {vxlan_name(network_id)} {frame.hex()}")
-
-    def hears(self, link: str, frame: bytes, send: Callable[[bytes], object], pid: int = 0) -> bool:
-        """Say whether a frame arrives at ``link`` of this host, or of the container ``pid``, after ``send``."""
-        enter = ["nsenter", "-n", "-t", str(pid), "--"] if pid else []
-        command = [*enter, sys.executable, FRAMES, "hear", link, frame.hex()]
-        with self.do(lambda: subprocess.Popen(command, stdout=subprocess.PIPE)) as listener:
-            assert listener.stdout is not None
-            assert listener.stdout.readline() == b"ready\n"
-            send(frame)
-            return b"heard" in listener.communicate(timeout=20)[0]
-
     def stop(self, network_id: str, number: int) -> None:
         """Delete the endpoint of that container."""
         self.do(lambda: self.pynet.driver.delete_endpoint(EndpointRef(network_id, f"{number:02x}" * 32)))
@@ -162,7 +139,7 @@ class OverlayHost:
         for container in self.containers:
             container.end()
         self.do(self.pynet.close)
-        self._thread.shutdown()
+        self._place.end()
 
 
 def soon(condition: Callable[[], bool]) -> bool:

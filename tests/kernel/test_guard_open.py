@@ -8,7 +8,7 @@ from plugin.firewall.drops import Drops
 from plugin.messages import Drop
 from tests.kernel.container import Container, sh
 from tests.kernel.pynet import Pynet
-from tests.kernel.test_guard import MAC, STOLEN, passes
+from tests.kernel.wire.single import between, passes
 from tests.unit import requests as rq
 
 FLOATING, FLOATING6, NESTED = "10.9.0.200", "fd00:9::200", "02:00:00:00:00:05"
@@ -79,17 +79,16 @@ def test_the_guard_of_one_endpoint_is_its_own(
     pynet.attach(two[0], rq.NETWORK_ID, 2)
     pynet.attach(two[1], rq.NETWORK_ID, 3, guard=guard)
 
-    stolen = STOLEN["a frame with another MAC"]
-    assert passes(stolen, two[1], two[0]) is expected
-    assert not passes(stolen, two[0], two[1])
+    assert passes("MAC of nobody", between(3, 2), two[1], two[0]) is expected
+    assert not passes("MAC of nobody", between(2, 3), two[0], two[1])
 
 
 def test_drops_are_counted_by_network_and_reason(pynet: Pynet, two: tuple[Container, Container]) -> None:
     """By the kernel, for each port; what passes is not counted."""
     attach(pynet, two, "")
     drops = Drops(Counters(), pynet.store, "pynet", dict)
-    for what in ("a frame with another MAC", "router advertisement", "DHCP reply"):
-        passes(STOLEN[what], two[1], two[0])
+    for kind in ("MAC of nobody", "router advertisement", "DHCP offer"):
+        assert not passes(kind, between(3, 2), two[1], two[0])
     assert two[0].reaches("10.9.0.3")
 
     assert drops.by_network() == [Drop(rq.NETWORK_ID, reason, 1) for reason in ("dhcp", "mac", "router")]
@@ -101,4 +100,4 @@ def test_counters_of_no_table_are_missing() -> None:
     """The kernel says so, and pynet takes it for no drops."""
     with pytest.raises(Missing, match="list counters of nftables set 'bridge pynet dropped_mac'"):
         Counters().packets("bridge", "pynet", "dropped_mac")
-    assert MAC not in sh("nft list ruleset")
+    assert "02:42:0a:09:00:03" not in sh("nft list ruleset")

@@ -1,6 +1,5 @@
 """Overlay mode on a real kernel: hosts are namespaces on one underlay, and share a store in memory."""
 
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -12,10 +11,9 @@ from plugin.ipam.supernets import parse_supernets
 from plugin.model import Endpoint, Network
 from plugin.rebuild import rebuilder
 from plugin.store.memory import MemoryStore
-from tests.kernel import test_guard as frames
-from tests.kernel.capture import ARP, ETH_P_IP, GREETINGS, Capture
+from tests.kernel.capture import ETH_P_IP, GREETINGS, Capture
 from tests.kernel.container import Container, sh
-from tests.kernel.hosts import FRAMES, OverlayHost, soon
+from tests.kernel.hosts import OverlayHost, soon
 from tests.overlay_fakes import overlay
 from tests.unit import requests as rq
 
@@ -182,61 +180,6 @@ def test_an_address_is_taken_over_from_a_dead_host(three: list[OverlayHost]) -> 
 
     assert soon(lambda: "02:42:0a:09:00:03 on host 192.0.2.3" in {str(entry) for entry in three[0].entries()})
     assert reach(one, "10.9.0.3")
-
-
-FOREIGN = {
-    "ARP for itself": frames.arp("10.9.0.3"),
-    "an IPv4 packet": frames.ipv4("10.9.0.3", 7, 7),
-    "neighbour advertisement for itself": frames.discovery("fd00:9::3", frames.ADVERTISEMENT, "fd00:9::3"),
-}
-STOLEN = {
-    "ARP for the gateway": frames.arp("10.9.0.1"),
-    "ARP for a container of this host": frames.arp("10.9.0.2"),
-    "an IPv4 packet of the gateway": frames.ipv4("10.9.0.1", 7, 7),
-    "an IPv4 packet of a container of this host": frames.ipv4("10.9.0.2", 7, 7),
-    "an IPv6 packet of a container of this host": frames.ipv6("fd00:9::2", frames.UDP, bytes(8)),
-    "neighbour advertisement for the gateway": frames.discovery("fd00:9::3", frames.ADVERTISEMENT, "fd00:9::1"),
-    "neighbour advertisement for a container": frames.discovery("fd00:9::3", frames.ADVERTISEMENT, "fd00:9::2"),
-    "router advertisement": frames.discovery("fe80::3", frames.ROUTER),
-    "a frame with a container's MAC": frames.ethernet(ARP, frames.arp("10.9.0.3")[14:], MAC2),
-}
-
-
-def test_the_tunnel_brings_in_no_address_of_this_host(three: list[OverlayHost]) -> None:
-    """What another host sends as the gateway or as a container of this one is not heard; what it sends as itself is."""
-    one, _, _ = run(three)
-    gateway = frames.ethernet(ARP, frames.arp("10.9.0.3")[14:], three[0].mac(BLUE))
-    heard = {
-        what: three[0].hears("eth0", frame, three[1].inject, one.pid)
-        for what, frame in (FOREIGN | STOLEN | {"a frame with the gateway's MAC": gateway}).items()
-    }
-
-    assert {what for what, it_is in heard.items() if it_is} == set(FOREIGN)
-
-
-def test_the_tunnel_brings_in_no_tagged_frame(three: list[OverlayHost]) -> None:
-    """The kernel takes the tag off, and its neighbour would hear the rest."""
-    one, _, _ = run(three)
-    inner = frames.arp("10.9.0.3")
-    tagged = frames.ethernet(0x8100, b"\0\5" + inner[12:])
-
-    assert not three[0].hears("eth0", inner, lambda _: three[1].inject(tagged), one.pid)
-
-
-def test_the_tunnel_does_not_lead_to_the_host(three: list[OverlayHost]) -> None:
-    """What comes from another host for the gateway's MAC is dropped: this host is no router for it."""
-    one, _, _ = run(three)
-    gateway, bridge = three[0].mac(BLUE), f"pn-{BLUE[:12]}"
-    three[1].sh(f"bridge fdb add {gateway} dev pnv{BLUE[:12]} self dst 192.0.2.1")
-    to_it = bytes.fromhex(gateway.replace(":", ""))
-
-    with Capture("h1") as capture:
-        assert not three[0].hears(bridge, to_it + frames.ipv4("10.9.0.3", 7, 7)[6:], three[1].inject)
-        assert gateway in {frame.to for frame in capture.tunnelled()}
-    own = frames.ethernet(ARP, frames.arp("10.9.0.2")[14:], MAC2)
-    send = f"{sys.executable} {FRAMES} send eth0"
-    own = to_it + own[6:22] + bytes.fromhex(MAC2.replace(":", "")) + own[28:]
-    assert three[0].hears(bridge, own, lambda frame: one.sh(f"{send} {frame.hex()}"))
 
 
 @pytest.mark.parametrize(
