@@ -11,9 +11,10 @@
 
 The white list: EtherTypes IPv4, ARP and IPv6 without a VLAN tag (``ether type`` is that of the frame, ``meta protocol``
 that of what a tag wraps); each from the MAC and an address that the port may use. A packet whose headers nft cannot
-follow has no ``meta l4proto``, so the rules that accept compare it: such a comparison with what is not there fails.
-ICMPv6 passes by type. Neighbour discovery passes whole only (RFC 6980): a first fragment of it is dropped, and later
-fragments alone come to nothing. Servers of DHCP are known by the port that they send to, whatever they send from.
+follow has no ``meta l4proto``, so the rules that accept compare it: such a comparison with what is not there fails. So
+does one with the rest of an ARP message or of a neighbour advertisement that is cut off. ICMPv6 passes by type.
+Neighbour discovery passes whole only (RFC 6980): a first fragment of it is dropped, and later fragments alone come to
+nothing. Servers of DHCP are known by the port that they send to, whatever they send from.
 """
 
 from netlink.setelem import SetType
@@ -124,6 +125,7 @@ _FRAMES = """\
   chain tunnel4 {
     meta l4proto vmap { udp : jump dhcp4, igmp : jump queries4 }
     iifname . ip saddr @ours4 goto shut_address
+    ip saddr { 127.0.0.0/8, 224.0.0.0/4, 255.255.255.255 } goto shut_address
     meta l4proto != 255 accept
     goto shut_unreadable
   }
@@ -131,10 +133,13 @@ _FRAMES = """\
     jump arp_header
     iifname . arp saddr ip @ours4 goto shut_address
     arp saddr ip 0.0.0.0 iifname . arp daddr ip @ours4 goto shut_address
-    accept
+    iifname . arp saddr ether @ours goto shut_address
+    arp daddr ip 0.0.0.0-255.255.255.255 accept
+    goto shut_unreadable
   }
   chain theirs6 {
     iifname . ip6 saddr @ours6 goto shut_address
+    ip6 saddr { ::1, ff00::/8 } goto shut_address
     meta l4proto != 255 accept
     goto shut_unreadable
   }
@@ -177,15 +182,13 @@ _FRAMES = """\
     ip6 saddr != :: goto own6
     iifname . @th,64,128 @targets accept
     iifname . @th,64,128 @allowed_targets accept
-    iifname . @th,64,128 @advertised goto shut_neighbour
-    iifname @tunnels accept
+    iifname @tunnels iifname . @th,64,128 != @advertised accept
     goto shut_neighbour
   }
   chain advert6 {
     iifname . @th,64,128 @targets goto own6
     iifname . @th,64,128 @allowed_targets goto own6
-    iifname . @th,64,128 @advertised goto shut_neighbour
-    iifname @tunnels goto own6
+    iifname @tunnels iifname . @th,64,128 != @advertised goto own6
     goto shut_neighbour
   }
 """

@@ -11,11 +11,11 @@ DISCOVER, OFFER = p.udp(68, 67, bytes(240)), p.udp(67, 68, bytes(240))
 ALERT = b"\x94\4\0\0"  # the option that routers shall look (RFC 2113)
 OTHER_SOURCES = {
     "nobody's address": packed("10.9.0.77"), "an address outside": packed("198.51.100.1"),
-    "an address of another network": packed("10.8.0.2"), "127.0.0.1": packed("127.0.0.1"),
-    "255.255.255.255": b"\xff" * 4, "224.0.0.1": packed("224.0.0.1"), "the network's broadcast": packed("10.9.0.255"),
+    "an address of another network": packed("10.8.0.2"), "the network's broadcast": packed("10.9.0.255"),
     "the network's own address": packed("10.9.0.0"), "169.254.1.1": packed("169.254.1.1"),
     "240.0.0.1": packed("240.0.0.1"),
 }  # fmt: skip
+NO_SOURCES = {name: packed(name) for name in ["127.0.0.1", "127.8.0.1", "224.0.0.1", "239.1.1.1", "255.255.255.255"]}
 NO_ROUTER = "only a router or a group's members read it, and it leads nobody anywhere"
 OWN_SOURCE = "what is inside is for the receiver to accept, from a sender that it knows"
 ANY_GROUP = "a bridge may send it all groups, and it could join each"
@@ -49,6 +49,7 @@ SOURCES = (
     wrong("IPv4 echo request of the gateway", lambda e: e.ip4(p.ICMP, p.icmp(8), e.gateway.v4)),
     wrong("IPv4 redirect of the gateway", lambda e: e.ip4(p.ICMP, p.icmp(5, e.me.v4 + _own4(e)[14:]), e.gateway.v4)),
     *(foreign(f"IPv4 of {name}", lambda e, s=s: e.ip4(p.UDP, PORT7, s)) for name, s in OTHER_SOURCES.items()),  # type: ignore[misc]
+    *(wrong(f"IPv4 of {name}", lambda e, s=s: e.ip4(p.UDP, PORT7, s)) for name, s in NO_SOURCES.items()),  # type: ignore[misc]
     foreign("IPv4 of 0.0.0.0", _udp(lambda _: ANY)),
     foreign("IPv4 TCP of 0.0.0.0", lambda e: e.ip4(p.TCP, p.tcp(7), ANY)),
     foreign("IPv4 IGMP report of 0.0.0.0", lambda e: e.ip4(p.IGMP, p.icmp(0x16, NOBODY.v4), ANY)),

@@ -8,9 +8,10 @@ ANY = bytes(16)
 REQUEST, REPLY = p.udp(546, 547, bytes(40)), p.udp(547, 546, bytes(40))
 OTHER_SOURCES = {
     "nobody's address": packed("fd00:9::77"), "an address outside": packed("2001:db8::1"),
-    "an address of another network": packed("fd00:8::2"), "::1": packed("::1"), "no EUI-64": packed("fe80::77"),
-    "a mapped address": packed("::ffff:10.9.0.3"), "a group": packed("ff02::1"), "fec0::1": packed("fec0::1"),
+    "an address of another network": packed("fd00:8::2"), "no EUI-64": packed("fe80::77"),
+    "a mapped address": packed("::ffff:10.9.0.3"), "fec0::1": packed("fec0::1"),
 }  # fmt: skip
+NO_SOURCES = {"::1": packed("::1"), "a group": packed("ff02::1")}
 OWN_SOURCE = "what is inside is for the receiver to accept, from a sender that it knows"
 STACK_DROPS = "the receiver's stack drops it"
 NO_KEY = "a receiver that has no key of the sender drops it"
@@ -49,6 +50,7 @@ SOURCES = (
     wrong("IPv6 of the gateway", lambda e: e.ip6(p.UDP, PORT7, e.gateway.v6)),
     wrong("IPv6 TCP of the gateway", lambda e: e.ip6(p.TCP, p.tcp(7), e.gateway.v6)),
     wrong("IPv6 of a neighbour behind hop-by-hop", lambda e: e.ip6(p.UDP, PORT7, e.other.v6, [p.HOP_BY_HOP])),
+    *(wrong(f"IPv6 of {name}", lambda e, s=s: e.ip6(p.UDP, PORT7, s)) for name, s in NO_SOURCES.items()),  # type: ignore[misc]
     *(foreign(f"IPv6 of {name}", lambda e, s=s: e.ip6(p.UDP, PORT7, s)) for name, s in OTHER_SOURCES.items()),  # type: ignore[misc]
     foreign("IPv6 UDP of ::", lambda e: e.ip6(p.UDP, PORT7, ANY)),
     foreign("IPv6 TCP of ::", lambda e: e.ip6(p.TCP, p.tcp(7), ANY)),
