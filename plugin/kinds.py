@@ -16,9 +16,20 @@ from plugin.collector import KnownEngine
 from plugin.ipam.sticky import NamedAddress
 from plugin.ipam.turn import PoolTurn
 from plugin.model import ChangedSetting, Endpoint, Lease, Network, Pool, Tombstone
+from plugin.store.base import Record
 
 _OF_CLUSTERS = (HostIdentity, PoolUse, PoolGateway, ClusterLease, Attempt, Queued)
 _OF_ADDRESSES = (Pool, Lease, PoolTurn, NamedAddress)
 KINDS = (Network, Endpoint, Tombstone, *_OF_ADDRESSES, ChangedSetting, KnownEngine, *_OF_CLUSTERS)
 # Those that stand in a store that hosts share, and never in a host's own.
-SHARED_KINDS = (ClusterHost, KnownHost, Question, Reply, ClusterNetwork, VniClaim, Member, Peer)
+SHARED_KINDS: tuple[type[Record], ...] = (
+    ClusterHost,
+    KnownHost,
+    Question,
+    Reply,
+    ClusterNetwork,
+    VniClaim,
+    Member,
+    Peer,
+)
+KINDS_IN_CLUSTER = (*SHARED_KINDS, Pool, PoolTurn, PoolUse, PoolGateway, ClusterLease)

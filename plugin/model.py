@@ -13,6 +13,7 @@ from typing import ClassVar
 from plugin.messages import Address, InterfaceAddress, Subnet
 from plugin.options import is_link_name
 from plugin.setting_paths import check_setting
+from plugin.store.flaws import text_flaw
 
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}", re.ASCII)  # as handlers read it
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
@@ -226,6 +227,11 @@ class Pool:
     def key(self) -> str:
         """The pool id."""
         return self.id
+
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it, where hosts share it."""
+        return text_flaw(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from ipaddress import ip_address
 
 from netlink.errors import KernelError
 from plugin.attempt import commit
@@ -38,7 +40,7 @@ from plugin.messages import (
 from plugin.model import Pool
 from plugin.options import Option, network_name, read_options
 from plugin.ports import HostNetworks
-from plugin.store.base import ABSENT, Change, Put, Remove, StoreConflict
+from plugin.store.base import ABSENT, Change, Put, Remove, StoreConflict, Versioned
 from plugin.store.remote.patience import deadline, within
 from plugin.undo import Undo
 
@@ -289,9 +291,19 @@ class ClusterAddresses:
         with self._guard:
             known = self._tables.get(use.key)
             if known is None:
-                known = LeaseTable(pool, lambda: self._shared.list(ClusterLease, f"{pool.id}#"), _anywhere(pool))
+                known = LeaseTable(pool, partial(self._leases, pool), _anywhere(pool))
                 self._tables[use.key] = known
             return known
+
+    def _leases(self, pool: Pool) -> Sequence[Versioned[ClusterLease]]:
+        """Return the leases of a pool; an address whose lease cannot be read is taken too."""
+        found = list(self._shared.list(ClusterLease, f"{pool.id}#"))
+        for key in self._shared.set_aside(ClusterLease, f"{pool.id}#"):
+            with suppress(ValueError):
+                address = ip_address(key.partition("#")[2])
+                if address in pool.subnet:
+                    found.append(Versioned(ClusterLease(pool.id, address, "", ""), 0))
+        return found
 
 
 def _engine_id(use: PoolUse) -> str:

@@ -15,7 +15,7 @@ import structlog
 from plugin.cluster.records import ClusterNetwork, Member, VniClaim
 from plugin.errors import Busy, Conflict, InvalidRequest, PynetError
 from plugin.model import NetworkSubnet
-from plugin.store.base import ABSENT, Put, Record, Remove, Store, StoreConflict, Versioned
+from plugin.store.base import ABSENT, Put, Record, Remove, SharedStore, StoreConflict, Unreadable, Versioned
 from plugin.store.remote.patience import within
 
 log = structlog.get_logger()
@@ -35,7 +35,7 @@ class Removals(Protocol):
 class Agreement:
     """Joins and leaves networks in the name of this host."""
 
-    def __init__(self, store: Store, removals: Removals) -> None:
+    def __init__(self, store: SharedStore, removals: Removals) -> None:
         self._store = store
         self._removals = removals
 
@@ -55,7 +55,7 @@ class Agreement:
             others = self._others(member)
             _refuse_families(member, others)
             try:
-                if known and others:
+                if known and (others or self._has_unread(member)):
                     return self._follow(wish, member, room, known)
                 return self._settle(wish, member, room, known)
             except StoreConflict:
@@ -73,6 +73,11 @@ class Agreement:
     def _others(self, member: Member) -> Sequence[Member]:
         found = [item.record for item in self._store.list(Member, f"{member.network}/")]
         return [other for other in found if other.host != member.host]
+
+    def _has_unread(self, member: Member) -> bool:
+        """Say whether there are members that cannot be read: what they agreed on holds all the same."""
+        aside = self._store.set_aside(Member, f"{member.network}/")
+        return any(not key.startswith(f"{member.network}/{member.host}/") for key in aside)
 
     def _follow(
         self, wish: ClusterNetwork, member: Member, room: int, known: Versioned[ClusterNetwork]
@@ -94,7 +99,7 @@ class Agreement:
         vni = wish.vni or self._free_vni(wish.name)
         network = check_room(replace(wish, vni=vni, mtu=wish.mtu or room), room)
         claim = self._store.get(VniClaim, str(vni))
-        if claim and claim.record.network != wish.name and self._store.list(Member, f"{claim.record.network}/"):
+        if claim and claim.record.network != wish.name and _has_members(self._store, claim.record.network):
             raise Conflict(f"VNI {vni} belongs to network '{claim.record.network}'")
         old = _claims(self._store, stale.record) if stale and stale.record.vni != vni else []
         self._store.transact(
@@ -111,25 +116,31 @@ class Agreement:
         start = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
         for step in range(count):
             vni = FIRST_VNI + (start + step) % count
-            claim = self._store.get(VniClaim, str(vni))
-            if claim is None or claim.record.network == name:
-                return vni
+            with suppress(Unreadable):  # somebody has it
+                claim = self._store.get(VniClaim, str(vni))
+                if claim is None or claim.record.network == name:
+                    return vni
         raise Conflict("every VNI of the cluster is taken")
 
 
-def drop_unused_networks(store: Store) -> None:
+def drop_unused_networks(store: SharedStore) -> None:
     """Remove the networks that have no members any more."""
     for known in store.list(ClusterNetwork):
         with suppress(StoreConflict):  # a host joins at this moment
             _drop_unused(store, known)
 
 
-def _drop_unused(store: Store, known: Versioned[ClusterNetwork] | None) -> None:
-    if known and not store.list(Member, f"{known.record.name}/"):
+def _drop_unused(store: SharedStore, known: Versioned[ClusterNetwork] | None) -> None:
+    if known and not _has_members(store, known.record.name):
         store.transact(Remove(ClusterNetwork, known.record.name, known.revision), *_claims(store, known.record))
 
 
-def _claims(store: Store, network: ClusterNetwork) -> list[Remove]:
+def _has_members(store: SharedStore, network: str) -> bool:
+    """Say whether a host has the network; one whose record cannot be read has it too."""
+    return bool(store.list(Member, f"{network}/")) or bool(store.set_aside(Member, f"{network}/"))
+
+
+def _claims(store: SharedStore, network: ClusterNetwork) -> list[Remove]:
     """Return what gives back the VNI of ``network``; another may have taken it while nobody used it."""
     claim = store.get(VniClaim, str(network.vni))
     mine = claim and claim.record.network == network.name

@@ -10,7 +10,9 @@ from typing import ClassVar
 import structlog
 
 from plugin.errors import PynetError
+from plugin.steady import Steady
 from plugin.store.base import Event, Put, Remove, Store
+from plugin.store.flaws import text_flaw
 
 log = structlog.get_logger()
 
@@ -31,6 +33,11 @@ class Question:
         """The token."""
         return self.token
 
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it."""
+        return text_flaw(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -45,6 +52,11 @@ class Reply:
     def key(self) -> str:
         """Token and host, so that a prefix lists the replies to a question."""
         return f"{self.token}/{self.host}"
+
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it."""
+        return text_flaw(self)
 
 
 class Echo:
@@ -64,16 +76,18 @@ class Echo:
         self._stopped.set()
 
     def _run(self) -> None:
+        steady = Steady()
         while not self._stopped.is_set():
-            try:
-                with self._store.watch(Question) as events:
-                    for event in events:
-                        self._answer(event)
-            except PynetError as error:
-                log.debug("questions not heard", error=str(error))
-            except Exception:
-                log.exception("questions not heard")
+            steady.attempt("answering of questions", self._listen)
             self._stopped.wait(RETRY)
+
+    def _listen(self) -> None:
+        try:
+            with self._store.watch(Question) as events:
+                for event in events:
+                    self._answer(event)
+        except PynetError as error:
+            log.debug("questions not heard", error=str(error))
 
     def _answer(self, event: Event) -> None:
         if isinstance(event.record, Question):
@@ -83,7 +97,7 @@ class Echo:
 def _ring(store: Store, token: str) -> None:
     try:
         store.transact(Put(Reply(token, "")))
-    except PynetError:
+    except Exception:  # noqa: BLE001 - whoever waits for the answers must not wait for ever
         store.close()
 
 

@@ -1,10 +1,22 @@
 """Records of hosts and of the addresses that they share; some of them stand in the host's own store as well."""
 
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import ClassVar
 
 from plugin.messages import Address, Subnet
 from plugin.model import Lease, Pool
+from plugin.store.flaws import first, name_flaw, text_flaw
+
+
+def pool_flaw(pool_id: str, address: Address) -> str:
+    """Look whether a pool is "NETWORK/SUBNET" with ``address`` in the subnet."""
+    network, _, subnet = pool_id.partition("/")
+    try:
+        inside = address in ip_network(subnet)
+    except ValueError:
+        return f"{subnet!a} is no subnet"
+    return first(name_flaw("network", network), "" if inside else f"{address} is not in the subnet {subnet}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,11 @@ class ClusterHost:
         """The host's id."""
         return self.id
 
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it."""
+        return first(text_flaw(self), name_flaw("id", self.id))
+
 
 @dataclass(frozen=True, slots=True)
 class KnownHost:
@@ -62,6 +79,11 @@ class KnownHost:
     def key(self) -> str:
         """The host's id."""
         return self.id
+
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it."""
+        return first(text_flaw(self), name_flaw("id", self.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +107,13 @@ class PoolUse:
         """Pool, host and token, so that a prefix lists a pool's uses."""
         return f"{self.pool_id}@{self.host}/{self.token}"
 
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it."""
+        return first(
+            text_flaw(self), name_flaw("host", self.host), pool_flaw(self.pool_id, self.subnet.network_address)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PoolGateway:
@@ -99,6 +128,11 @@ class PoolGateway:
     def key(self) -> str:
         """The pool id."""
         return self.pool_id
+
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it."""
+        return first(text_flaw(self), pool_flaw(self.pool_id, self.address))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +155,11 @@ class ClusterLease:
     def key(self) -> str:
         """Pool id and address, so that a prefix lists a pool's leases."""
         return f"{self.pool_id}#{self.address}"
+
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it."""
+        return first(text_flaw(self), pool_flaw(self.pool_id, self.address))
 
 
 @dataclass(frozen=True, slots=True)

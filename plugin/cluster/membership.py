@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -9,7 +10,8 @@ import structlog
 from plugin.cluster.host_records import ClusterHost, KnownHost
 from plugin.cluster.outbox import Outbox
 from plugin.errors import PynetError
-from plugin.store.base import ClusterStore, Put
+from plugin.steady import Steady
+from plugin.store.base import ClusterStore, Put, Unreadable
 
 log = structlog.get_logger()
 
@@ -35,12 +37,13 @@ class Membership:
         self._thread: threading.Thread | None = None
         self._beats = 0
         self._hurry = True  # whether the next attempt comes soon
+        self._steady = Steady()
         self.available = False
         outbox.on_left = self._wake.set
 
     def start(self) -> None:
         """Renew for the first time, which may fail, and go on in a thread of its own."""
-        self.beat()
+        self._try()
         self._thread = threading.Thread(target=self._run, name="membership", daemon=True)
         self._thread.start()
 
@@ -56,7 +59,7 @@ class Membership:
         was_available = self.available
         try:
             # A host that was paused for longer than its lease was dead in the eyes of the others, and may be forgotten.
-            was_alive = was_available and self._store.get(ClusterHost, self._me.id) is not None
+            was_alive = was_available and self._stands()
             self._store.announce(self._me, LEASE)
             if not was_alive:
                 self._store.transact(Put(KnownHost(self._me.id, self._me.name, self._me.address)))
@@ -73,6 +76,12 @@ class Membership:
                 log.info("cluster store reached", host=self._me.id, address=str(self._me.address))
         self._beats += 1
 
+    def _stands(self) -> bool:
+        """Say whether this host's record is there; what cannot be read in its place is written anew."""
+        with suppress(Unreadable):
+            return self._store.get(ClusterHost, self._me.id) is not None
+        return False
+
     def _run(self) -> None:
         while not self._stopped.is_set():
             self._wake.wait(RETRY if self._hurry else BEAT)
@@ -83,12 +92,12 @@ class Membership:
                 self._try()
 
     def _try(self) -> None:
-        try:
-            self.beat()
-            self._hurry = not self.available or bool(self._outbox.pending)
-        except Exception:
+        if not self._steady.attempt("renewing of the lease", self._beat_and_look):
             self.available, self._hurry = False, True
-            log.exception("lease not renewed")
+
+    def _beat_and_look(self) -> None:
+        self.beat()
+        self._hurry = not self.available or bool(self._outbox.pending)
 
 
 @dataclass(frozen=True, slots=True)

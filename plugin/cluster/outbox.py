@@ -12,7 +12,7 @@ import structlog
 
 from plugin.cluster.host_records import Queued
 from plugin.errors import PynetError
-from plugin.store.base import Change, ClusterStore, Put, Record, Remove, Store, StoreAway, StoreConflict
+from plugin.store.base import Change, ClusterStore, Put, Record, Remove, Store, StoreAway, StoreConflict, Unreadable
 from plugin.store.codec import encode
 from plugin.store.remote.patience import within
 
@@ -87,7 +87,10 @@ class Outbox:
             return
         expect = queued.expect
         if queued.body:
-            found = self._shared.get(kind, queued.record_key)
+            try:
+                found = self._shared.get(kind, queued.record_key)
+            except Unreadable:
+                return  # it is not the one that this host wrote
             if found is None or encode(found.record) != queued.body:
                 return
             expect = found.revision

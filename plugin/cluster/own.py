@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -12,7 +13,7 @@ from plugin.errors import Conflict, PynetError
 from plugin.locks import Locks
 from plugin.messages import Address
 from plugin.model import Endpoint, Network, NetworkSubnet, Overlay
-from plugin.store.base import ABSENT, Put, Remove, Store, StoreConflict
+from plugin.store.base import ABSENT, Put, Remove, SharedStore, Store, StoreAway, StoreConflict
 from plugin.store.remote.patience import within
 
 log = structlog.get_logger()
@@ -25,7 +26,7 @@ class Cluster:
     ``host`` is this host's id, ``address`` where it takes the frames of the others.
     """
 
-    store: Store
+    store: SharedStore
     removals: Removals
     alive: Callable[[str], bool]
     host: str
@@ -81,28 +82,41 @@ class OwnRecords:
             return
         try:
             networks = [item.record for item in self._local.list(Network) if item.record.overlay]
-            self._mend_members(networks)
-            self._mend_peers(networks)
-            self._tidied = True
+            went_well = self._mend_members(networks)
+            self._tidied = self._mend_peers(networks) and went_well
         except PynetError as error:
             log.info("cluster store not brought in line", error=str(error))
 
-    def _mend_members(self, networks: list[Network]) -> None:
+    @staticmethod
+    def _each(mend: Callable[[], object]) -> bool:
+        """Mend one record and say whether that went well: one that cannot be mended keeps no others from it."""
+        try:
+            mend()
+        except StoreAway:
+            raise
+        except PynetError as error:
+            log.info("record of the cluster store not brought in line", error=str(error))
+            return False
+        return True
+
+    def _mend_members(self, networks: list[Network]) -> bool:
         wanted = {m.key: m for n in networks if n.overlay and (m := self.member(n.overlay, n.id))}
         found = {i.record.key: i.record for i in self._peers.members.under("") if i.record.host == self._cluster.host}
-        for member in wanted.values():
-            if found.get(member.key) == member:
-                continue
-            with self._locks.hold(f"network {member.network_id}"):
-                known = self._local.get(Network, member.network_id)
-                if known is not None:
-                    log.info("place in a network written anew", network=member.network)
-                    self._cluster.store.transact(Put(member))
-                    self._agree_again(known.record)
+        missing = [member for member in wanted.values() if found.get(member.key) != member]
+        went_well = [self._each(partial(self._mend_member, member)) for member in missing]
         for key in set(found) - set(wanted) if not self._tidied else ():
             with self._locks.hold(f"network {found[key].network_id}"):
                 if self._local.get(Network, found[key].network_id) is None:  # it may just have been made
                     self._remove([found[key]])
+        return all(went_well)
+
+    def _mend_member(self, member: Member) -> None:
+        with self._locks.hold(f"network {member.network_id}"):
+            known = self._local.get(Network, member.network_id)
+            if known is not None:
+                log.info("place in a network written anew", network=member.network)
+                self._cluster.store.transact(Put(member))
+                self._agree_again(known.record)
 
     def _agree_again(self, network: Network) -> None:
         """Write what the hosts agreed on if nobody knows it any more: the only member may have been forgotten."""
@@ -119,14 +133,14 @@ class OwnRecords:
         elif known.record != mine:
             log.error("network is another one by now", network=mine.name, mine=str(mine), theirs=str(known.record))
 
-    def _mend_peers(self, networks: list[Network]) -> None:
+    def _mend_peers(self, networks: list[Network]) -> bool:
         wanted = {peer.key: (network, peer) for network in networks for peer in self._endpoints(network)}
         found = {i.record.key: i.record for i in self._peers.peers.under("") if i.record.host == self._cluster.host}
-        for key, (network, peer) in wanted.items():
-            if found.get(key) != peer:
-                self._write_anew(network, peer)
+        missing = [pair for key, pair in wanted.items() if found.get(key) != pair[1]]
+        went_well = [self._each(partial(self._write_anew, network, peer)) for network, peer in missing]
         if not self._tidied:
             self._remove(found[key] for key in set(found) - set(wanted) - self._written)
+        return all(went_well)
 
     def _write_anew(self, network: Network, peer: Peer) -> None:
         others = [

@@ -7,6 +7,7 @@ changes cross: a pool cannot go in the moment in which another host begins to us
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 from plugin.cluster.host_records import ClusterLease, PoolGateway, PoolUse
 from plugin.errors import Busy, Conflict
@@ -14,7 +15,7 @@ from plugin.ipam.requests import bounds_inside
 from plugin.ipam.turn import PoolTurn
 from plugin.messages import Subnet
 from plugin.model import Pool
-from plugin.store.base import ABSENT, Change, Put, Remove, Store, StoreConflict, Versioned
+from plugin.store.base import ABSENT, Change, Put, Remove, SharedStore, StoreConflict, Versioned
 
 ATTEMPTS = 16  # each failed one means that another host was faster
 CHUNK = 30  # removals in one transaction: each is two operations, etcd takes 128 and Consul 64
@@ -36,7 +37,7 @@ Choose = Callable[[Sequence[Subnet], Subnet | None], Subnet]
 class SharedPools:
     """The pools in the cluster store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: SharedStore) -> None:
         self._store = store
 
     def use(self, wish: Wish, make_use: Callable[[Subnet], PoolUse], choose: Choose) -> PoolUse:
@@ -74,17 +75,21 @@ class SharedPools:
         Then also the gateways' leases of pools that are gone, which a host that was killed right after leaves.
         """
         leases = self._store.list(ClusterLease) if pool_id is None else []  # before the pools: theirs are there by then
-        used = {item.record.pool_id for item in self._store.list(PoolUse, f"{pool_id}@" if pool_id else "")}
+        prefix = f"{pool_id}@" if pool_id else ""
+        used = {item.record.pool_id for item in self._store.list(PoolUse, prefix)}
+        used |= {key.partition("@")[0] for key in self._store.set_aside(PoolUse, prefix)}
         for item in self._store.list(Pool, pool_id or ""):
             if item.record.id not in used and pool_id in (None, item.record.id):
                 self._drop(item.record)
         there = {item.record.id for item in self._store.list(Pool)} if leases else set()
+        there |= set(self._store.set_aside(Pool))
         self._remove_all([item for item in leases if not item.record.host and item.record.pool_id not in there])
 
     def _drop(self, pool: Pool) -> None:
         for _ in range(ATTEMPTS):
             turn, revision, pools = self._read(pool.subnet.version)
-            if pool not in pools or self._store.list(PoolUse, f"{pool.id}@"):
+            uses = self._store.list(PoolUse, f"{pool.id}@")
+            if pool not in pools or uses or self._store.set_aside(PoolUse, f"{pool.id}@"):
                 return
             leases = self._leases(pool.id)
             changes = [Remove(Pool, pool.id), Remove(PoolGateway, pool.id)]
@@ -96,6 +101,7 @@ class SharedPools:
         found = self._store.get(PoolTurn, PoolTurn(version).key)
         turn, revision = (PoolTurn(version), ABSENT) if found is None else (found.record, found.revision)
         pools = [item.record for item in self._store.list(Pool)]
+        pools += [Pool(key, subnet) for key in self._store.set_aside(Pool) if (subnet := _subnet_of(key))]
         return turn, revision, [pool for pool in pools if pool.subnet.version == version]
 
     def _write(self, turn: PoolTurn, revision: int, changes: Iterable[Change]) -> bool:
@@ -123,6 +129,13 @@ def shared_pool_id(network: str, subnet: Subnet) -> str:
 def network_of(pool_id: str) -> str:
     """Return the network whose pool it is."""
     return pool_id.partition("/")[0]
+
+
+def _subnet_of(pool_id: str) -> Subnet | None:
+    """Return the subnet of a pool whose record cannot be read: it is taken all the same."""
+    with suppress(ValueError):
+        return ip_network(pool_id.partition("/")[2])
+    return None
 
 
 def _check_same(wish: Wish, known: Subnet) -> None:

@@ -6,6 +6,9 @@ from typing import ClassVar
 
 from plugin.messages import Address
 from plugin.model import NetworkSubnet
+from plugin.store.flaws import first, mac_flaw, name_flaw, number_flaw, text_flaw
+
+LAST_VNI = (1 << 24) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,17 @@ class ClusterNetwork:
         """The name that users give with ``pynet.network``."""
         return self.name
 
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it."""
+        return first(
+            text_flaw(self),
+            name_flaw("name", self.name),
+            number_flaw("vni", self.vni, 1, LAST_VNI),
+            number_flaw("port", self.port, 1, 65535),
+            number_flaw("mtu", self.mtu, 68, 65535),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class VniClaim:
@@ -43,6 +57,11 @@ class VniClaim:
     def key(self) -> str:
         """The number."""
         return str(self.vni)
+
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it."""
+        return first(text_flaw(self), name_flaw("network", self.network), number_flaw("vni", self.vni, 1, LAST_VNI))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +82,11 @@ class Member:
     def key(self) -> str:
         """Network, host and Docker's id, so that a prefix lists a network's hosts."""
         return f"{self.network}/{self.host}/{self.network_id}"
+
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it."""
+        return first(text_flaw(self), name_flaw("network", self.network), name_flaw("host", self.host))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +111,14 @@ class Peer:
     def addresses(self) -> tuple[Address, ...]:
         """Its addresses without their lengths."""
         return tuple(own.ip for own in (self.ipv4, self.ipv6) if own)
+
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it."""
+        return first(
+            text_flaw(self),
+            name_flaw("network", self.network),
+            name_flaw("endpoint", self.endpoint),
+            name_flaw("host", self.host),
+            mac_flaw(self.mac),
+        )

@@ -11,8 +11,8 @@ import structlog
 from plugin.cluster.host_records import Attempt, ClusterLease, PoolGateway, PoolUse
 from plugin.cluster.outbox import Outbox
 from plugin.cluster.pools import SharedPools, Wish, network_of
-from plugin.errors import Conflict
-from plugin.store.base import ABSENT, ClusterStore, Put, R, Remove, Store, StoreAway, StoreConflict
+from plugin.errors import Conflict, PynetError
+from plugin.store.base import ABSENT, ClusterStore, Put, R, Remove, Store, StoreAway, StoreConflict, Unreadable
 
 log = structlog.get_logger()
 
@@ -86,8 +86,14 @@ class Repair:
     def _claim_uses(self) -> None:
         known = {item.record.key for item in self._shared.list(PoolUse)}
         for item in self._local.list(PoolUse):
-            if item.record.key not in known:
+            if item.record.key in known:
+                continue
+            try:
                 self._claim_use(item.record)
+            except StoreAway:
+                raise
+            except PynetError as error:
+                log.warning("pool not claimed again", pool=item.record.pool_id, error=str(error))
 
     def _claim_use(self, use: PoolUse) -> None:
         wish = Wish(network_of(use.pool_id), use.subnet.version, use.subnet)
@@ -127,6 +133,12 @@ class Repair:
         found = self._local.get(type(record), record.key)
         return found is not None and found.record == record
 
+    def _stands(self, record: PoolUse | ClusterLease) -> bool:
+        with suppress(Unreadable):
+            found = self._shared.get(type(record), record.key)
+            return found is not None and found.record == record
+        return False
+
     def _shared_records(self, kind: type[R]) -> Sequence[R]:
         """Return what the cluster store has of a kind; of leases only those of pools that this host uses."""
         prefixes = {""}
@@ -145,8 +157,7 @@ class Repair:
             if record.key in mine or record.key in leaving or record.token in passing:
                 continue
             self._local.transact(Put(record))
-            found = self._shared.get(kind, record.key)
-            if found is None or found.record != record:  # it was given back meanwhile
+            if not self._stands(record):  # it was given back meanwhile
                 self._local.transact(Remove(kind, record.key))
             else:
                 log.warning("record noted again", kind=kind.kind, key=record.key)

@@ -2,14 +2,14 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from plugin.cluster.echo import watch_lags
 from plugin.cluster.host_records import ClusterLease, PoolUse
 from plugin.cluster.membership import HostState, host_states
 from plugin.cluster.pools import network_of
-from plugin.store.base import ClusterStore
+from plugin.store.base import ClusterStore, Record
 
 SETTLE = 1.0  # seconds after which a difference between the stores is one
 
@@ -53,8 +53,13 @@ class ClusterStatus:
     problems: Sequence[str] = field(default_factory=tuple)
 
 
-def cluster_status(store: ClusterStore, read_local: Callable[[], LocalState]) -> ClusterStatus:
-    """Ask the cluster store and, through it, every living host; raises ``StoreAway`` and ``Failed``."""
+def cluster_status(
+    store: ClusterStore, read_local: Callable[[], LocalState], kinds: Collection[type[Record]] = ()
+) -> ClusterStatus:
+    """Ask the cluster store and, through it, every living host; raises ``StoreAway`` and ``Failed``.
+
+    ``kinds`` are the kinds of records of which each is looked at.
+    """
     begin = time.monotonic()
     states = host_states(store)
     answer = time.monotonic() - begin
@@ -65,7 +70,7 @@ def cluster_status(store: ClusterStore, read_local: Callable[[], LocalState]) ->
     counts = Counter(lease.host for lease in leases if lease.host)
     hosts = [HostStatus(state, counts[state.id], lags.get(state.id)) for state in states]
     names = {state.id: state.name for state in states}
-    problems = [*_host_problems(hosts), *_lasting_drift(store, read_local, names)]
+    problems = [*_host_problems(hosts), *_lasting_drift(store, read_local, names), *_unread(store, kinds)]
     waiting = read_local().waiting
     if waiting:
         problems.append(f"{waiting} removals of this host wait for the cluster store")
@@ -96,6 +101,17 @@ def _host_problems(hosts: Sequence[HostStatus]) -> Sequence[str]:
         elif host.lag is None:
             problems.append(f"host '{host.state.name}' renews its lease and does not hear of changes")
     return problems
+
+
+def _unread(store: ClusterStore, kinds: Collection[type[Record]]) -> Sequence[str]:
+    """Name what every host leaves out because it cannot be read."""
+    for kind in kinds:
+        store.list(kind)
+    return [
+        f"record {kind.kind} {key!a} is left out by all hosts until somebody mends or removes it: {why}"
+        for kind in kinds
+        for key, why in sorted(store.set_aside(kind).items())
+    ]
 
 
 def _lasting_drift(store: ClusterStore, read_local: Callable[[], LocalState], names: dict[str, str]) -> Sequence[str]:

@@ -7,6 +7,7 @@ from typing import Generic
 import structlog
 
 from plugin.errors import PynetError
+from plugin.steady import Steady
 from plugin.store.base import Event, R, Store, Versioned
 
 log = structlog.get_logger()
@@ -25,6 +26,7 @@ class Watched(Generic[R]):
         self._records: dict[str, Versioned[R]] = {}
         self.loaded = threading.Event()  # set once the records were listed
         self._stopped = threading.Event()
+        self._broken = False
 
     def start(self) -> None:
         """List the records if the store answers, and watch them in a thread of their own."""
@@ -40,21 +42,24 @@ class Watched(Generic[R]):
             return [item for key, item in self._records.items() if key.startswith(prefix)]
 
     def _run(self) -> None:
-        broken = False
+        steady = Steady()
         while not self._stopped.is_set():
-            try:
-                with self._store.watch(self._kind) as events:
-                    self.load()
-                    if broken:
-                        log.info("watch begun again", kind=self._kind.kind)
-                    broken = False
-                    for event in events:
-                        self._take(event)
-            except PynetError as error:
-                if not broken:
-                    log.warning("watch broken, known entries stay", kind=self._kind.kind, error=str(error))
-                broken = True
+            steady.attempt(f"watch of {self._kind.kind}", self._follow)
             self._stopped.wait(RETRY)
+
+    def _follow(self) -> None:
+        try:
+            with self._store.watch(self._kind) as events:
+                self.load()
+                if self._broken:
+                    log.info("watch begun again", kind=self._kind.kind)
+                self._broken = False
+                for event in events:
+                    self._take(event)
+        except PynetError as error:
+            if not self._broken:
+                log.warning("watch broken, known entries stay", kind=self._kind.kind, error=str(error))
+            self._broken = True
 
     def load(self) -> None:
         """List the records and forget all others: a watch that broke may have missed removals."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from plugin.messages import Subnet
+from plugin.store.flaws import first, number_flaw, text_flaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +25,8 @@ class PoolTurn:
     def key(self) -> str:
         """The IP version: v4 or v6."""
         return f"v{self.version}"
+
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it, where hosts share it."""
+        return first(number_flaw("number", self.number, 0, 1 << 62), text_flaw(self))

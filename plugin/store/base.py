@@ -36,6 +36,10 @@ class StoreAway(Failed):
     """No server of a store answered in time; what was asked of it may have been carried out or not."""
 
 
+class Unreadable(Failed):
+    """What stands at a key of a store that hosts share is no record; the text names it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Versioned(Generic[R]):
     """A record and the revision at which it was written."""
@@ -100,7 +104,18 @@ class Store(Protocol):
         """Release files and connections; watches end."""
 
 
-class ClusterStore(Store, Protocol):
+class SharedStore(Store, Protocol):
+    """A store that others write to as well. What cannot be read is left out of listings and watches.
+
+    ``get`` raises ``Unreadable`` for it: something stands there. A record says by a property ``flaw`` what of its
+    content cannot be, if it has one.
+    """
+
+    def set_aside(self, kind: type[Record], prefix: str = "") -> Mapping[str, str]:
+        """Return the keys of records that the last listing left out, and why."""
+
+
+class ClusterStore(SharedStore, Protocol):
     """A store that hosts share. Every method of it may raise ``StoreAway`` too."""
 
     def announce(self, record: Record, seconds: int) -> None:

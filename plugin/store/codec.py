@@ -48,7 +48,7 @@ def decode(kind: type[R], text: str) -> R:
         return _converter().structure(json.loads(text), kind)
     except KeyError as error:
         raise Failed(f"read a stored {kind.kind}: field {error} is missing") from error
-    except (BaseValidationError, CattrsError, AttributeError, TypeError, ValueError) as error:
+    except (BaseValidationError, CattrsError, AttributeError, TypeError, ValueError, RecursionError) as error:
         raise Failed(f"read a stored {kind.kind}: {error}") from error
 
 

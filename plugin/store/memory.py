@@ -1,12 +1,12 @@
 """A store that forgets: the semantics of the durable ones, for tests."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from plugin.errors import Failed
-from plugin.store.base import ABSENT, Change, Event, R, Versioned
-from plugin.store.codec import decode
+from plugin.store.aside import Aside, Row
+from plugin.store.base import ABSENT, Change, Event, R, Record, Versioned
 from plugin.store.writes import Watches, Write, check, check_key, prepare
 
 
@@ -19,21 +19,34 @@ class MemoryStore:
         self._revision = 0
         self._closed = False
         self._watches = Watches()
+        self._aside = Aside()
 
     def get(self, kind: type[R], key: str) -> Versioned[R] | None:
         """Return the record, or None."""
         with self._guard:
             self._refuse_when_closed()
             row = self._rows.get((kind.kind, check_key(kind.kind, key)))
-        return None if row is None else Versioned(decode(kind, row[1]), row[0])
+        return None if row is None else self._aside.read(kind, Row(key, *row))
 
     def list(self, kind: type[R], prefix: str = "") -> Sequence[Versioned[R]]:
         """Return every record of ``kind`` whose key begins with ``prefix``, by key."""
         check_key(kind.kind, prefix)
         with self._guard:
             self._refuse_when_closed()
-            rows = [(at[1], *row) for at, row in self._rows.items() if at[0] == kind.kind and at[1].startswith(prefix)]
-        return [Versioned(decode(kind, body), revision) for _, revision, body in sorted(rows)]
+            keys = sorted(key for of, key in self._rows if of == kind.kind and key.startswith(prefix))
+            rows = [Row(key, *self._rows[kind.kind, key]) for key in keys]
+        return self._aside.read_all(kind, prefix, rows)
+
+    def set_aside(self, kind: type[Record], prefix: str = "") -> Mapping[str, str]:
+        """Return the keys of records that the last listing left out, and why."""
+        return self._aside.keys(kind, prefix)
+
+    def spoil(self, kind: type[Record], key: str, body: str) -> None:
+        """Write what need not be a record, as another program may into a store that it shares."""
+        with self._guard:
+            self._revision += 1
+            self._rows[kind.kind, key] = (self._revision, body)
+            self._watches.publish([Event(kind.kind, key, None, self._revision)])
 
     def transact(self, *changes: Change) -> None:
         """Apply all changes or none; raises ``StoreConflict`` when a record was not at its expected revision."""

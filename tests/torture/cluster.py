@@ -28,6 +28,11 @@ class FileCluster(SqliteStore):
         del seconds
         self.transact(Put(record))
 
+    def set_aside(self, kind: type[Record], prefix: str = "") -> Mapping[str, str]:
+        """Nothing: it is this host's own file."""
+        del kind, prefix
+        return {}
+
     def ages(self, kind: type[R]) -> Mapping[str, float]:
         """Nothing is known of them."""
         del kind

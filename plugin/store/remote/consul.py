@@ -12,12 +12,13 @@ from typing import Any
 from urllib.parse import quote
 
 from plugin.errors import Busy, Failed
+from plugin.store.aside import Aside, Row, as_text
 from plugin.store.base import ABSENT, Change, Event, R, Record, StoreAway, Versioned
-from plugin.store.codec import decode, encode
+from plugin.store.codec import encode
 from plugin.store.remote.address import Access, StoreAddress
 from plugin.store.remote.http import Answer, HttpEndpoints, Request, keep_alive, send, shut
 from plugin.store.remote.names import key_of, name_of
-from plugin.store.remote.seen import Row, Seen
+from plugin.store.remote.seen import Seen
 from plugin.store.remote.watching import Watch, Watchers
 from plugin.store.writes import Write, check, check_key, prepare
 
@@ -36,17 +37,22 @@ class ConsulStore:
         self.http = HttpEndpoints(address, access, _only_for_the_moment)
         self._headers = {"X-Consul-Token": access.password} if access.password else {}
         self._watchers = Watchers()
+        self.aside = Aside()
         self._session = ""
 
     def get(self, kind: type[R], key: str) -> Versioned[R] | None:
         """Return the record, or None."""
         row = self._find(kind.kind, check_key(kind.kind, key))
-        return None if row is None or row.body is None else Versioned(decode(kind, row.body), row.revision)
+        return None if row is None else self.aside.read(kind, row)
 
     def list(self, kind: type[R], prefix: str = "") -> Sequence[Versioned[R]]:
         """Return every record of ``kind`` whose key begins with ``prefix``, by key."""
         rows, _ = self._rows(kind.kind, check_key(kind.kind, prefix))
-        return [Versioned(decode(kind, row.body), row.revision) for row in rows if row.body is not None]
+        return self.aside.read_all(kind, prefix, rows)
+
+    def set_aside(self, kind: type[Record], prefix: str = "") -> Mapping[str, str]:
+        """Return the keys of records that the last listing left out, and why."""
+        return self.aside.keys(kind, prefix)
 
     def transact(self, *changes: Change) -> None:
         """Apply all changes or none; most servers have flushed them when this returns.
@@ -171,7 +177,7 @@ class ConsulStore:
 
     def _row(self, kind: str, entry: Mapping[str, Any]) -> Row:
         key = key_of(str(entry["Key"])[len(self._folder(kind)) :])
-        return Row(key, int(entry["ModifyIndex"]), base64.b64decode(entry["Value"] or "").decode())
+        return Row(key, int(entry["ModifyIndex"]), as_text(base64.b64decode(entry["Value"] or "")))
 
     def _check(self, write: Write) -> dict[str, Any] | None:
         if write.expect is None:
@@ -192,7 +198,7 @@ class _Follower:
     def __init__(self, store: ConsulStore, kind: type[R], rows: Sequence[Row], index: int) -> None:
         self._store = store
         self._kind = kind.kind
-        self._seen = Seen(kind, {row.key: row.revision for row in rows})
+        self._seen = Seen(kind, {row.key: row.revision for row in rows}, store.aside)
         self._index = index
         self._endpoint = 0
 

@@ -8,14 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from plugin.errors import Failed
+from plugin.store.aside import Aside, Row, as_text
 from plugin.store.base import ABSENT, Change, Event, R, Record, StoreConflict, Versioned
-from plugin.store.codec import decode as decode_record
 from plugin.store.codec import encode as encode_record
 from plugin.store.remote.address import Access, StoreAddress
 from plugin.store.remote.etcd_client import EtcdClient, decode, encode, next_prefix
 from plugin.store.remote.etcd_watch import watch_etcd
-from plugin.store.remote.seen import Row
 from plugin.store.remote.watching import Watchers
 from plugin.store.writes import Write, check, check_key, prepare
 
@@ -29,6 +27,7 @@ class EtcdStore:
         self._client = EtcdClient(address, access)
         self._root = f"/{address.prefix}/"
         self._watchers = Watchers()
+        self.aside = Aside()
         self._lease = 0
 
     def get(self, kind: type[R], key: str) -> Versioned[R] | None:
@@ -36,12 +35,12 @@ class EtcdStore:
         path = self._path(kind.kind, check_key(kind.kind, key))
         found, _ = self._client.ask("read", "kv/range", {"key": encode(path)})
         rows = found.get("kvs", [])
-        return None if not rows else _versioned(kind, self._row(kind.kind, rows[0]))
+        return None if not rows else self.aside.read(kind, self._row(kind.kind, rows[0]))
 
     def list(self, kind: type[R], prefix: str = "") -> Sequence[Versioned[R]]:
         """Return every record of ``kind`` whose key begins with ``prefix``, by key."""
         rows, _ = self.rows(kind.kind, check_key(kind.kind, prefix))
-        return [_versioned(kind, row) for row in rows]
+        return self.aside.read_all(kind, prefix, rows)
 
     def rows(self, kind: str, prefix: str = "", *, bodies: bool = True) -> tuple[Sequence[Row], int]:
         """Return the rows of a kind as of one revision, and that revision; without ``bodies`` they are empty."""
@@ -62,6 +61,10 @@ class EtcdStore:
             if not found.get("more"):
                 return rows, revision
             start = decode(found["kvs"][-1]["key"]) + b"\0"
+
+    def set_aside(self, kind: type[Record], prefix: str = "") -> Mapping[str, str]:
+        """Return the keys of records that the last listing left out, and why."""
+        return self.aside.keys(kind, prefix)
 
     def transact(self, *changes: Change) -> None:
         """Apply all changes or none; etcd has flushed them on most of its servers when this returns.
@@ -134,8 +137,8 @@ class EtcdStore:
         return f"{self._root}{kind}/{key}".encode()
 
     def _row(self, kind: str, entry: Mapping[str, Any]) -> Row:
-        key = decode(entry["key"])[len(self._path(kind, "")) :].decode()
-        return Row(key, int(entry["mod_revision"]), decode(entry.get("value", "")).decode())
+        key = as_text(decode(entry["key"])[len(self._path(kind, "")) :])
+        return Row(key, int(entry["mod_revision"]), as_text(decode(entry.get("value", ""))))
 
     def row_of_event(self, kind: str, event: Mapping[str, Any]) -> Row:
         """Return the row of an event of a watch."""
@@ -171,9 +174,3 @@ class EtcdStore:
 def _stands(writes: Sequence[Write], found: Mapping[tuple[str, str], Row]) -> bool:
     last = {(write.kind, write.key): write.body for write in writes}
     return all((row.body if (row := found.get(at)) else None) == body for at, body in last.items())
-
-
-def _versioned(kind: type[R], row: Row) -> Versioned[R]:
-    if row.body is None:
-        raise Failed(f"read {kind.kind} '{row.key}': it has no content")
-    return Versioned(decode_record(kind, row.body), row.revision)

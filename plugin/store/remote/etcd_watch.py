@@ -7,10 +7,11 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from plugin.errors import Failed
+from plugin.store.aside import Aside, Row
 from plugin.store.base import Event, R, StoreAway
 from plugin.store.remote.etcd_client import EtcdClient, encode, next_prefix
 from plugin.store.remote.http import keep_alive, send, shut
-from plugin.store.remote.seen import Row, Seen
+from plugin.store.remote.seen import Seen
 from plugin.store.remote.watching import Watch, Watchers
 
 CONNECT = 2.0  # seconds for an endpoint to begin a watch
@@ -20,6 +21,8 @@ HAS_LEADER = {"Grpc-Metadata-hasleader": "true"}  # a server that is cut off fro
 
 class Rows(Protocol):
     """What a watch needs of the store (``plugin.store.remote.etcd.EtcdStore``)."""
+
+    aside: Aside
 
     def rows(self, kind: str, prefix: str = "", *, bodies: bool = True) -> tuple[Sequence[Row], int]:
         """Return the rows of a kind as of one revision, and that revision; without ``bodies`` they are empty."""
@@ -49,7 +52,7 @@ class _Follower:
         self._store = store
         self._client = client
         self._kind = kind.kind
-        self._seen = Seen(kind, {row.key: row.revision for row in rows})
+        self._seen = Seen(kind, {row.key: row.revision for row in rows}, store.aside)
         self._revision = revision  # up to which everything has been handed over
         self._endpoint = client.http.first
 

@@ -1,40 +1,31 @@
 """What a watch has seen, so that after a gap the difference to the present can be told as events."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
-from plugin.errors import PynetError
-from plugin.store.base import Event, R
-from plugin.store.codec import decode
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A record as a store keeps it: ``body`` is None when it was removed at ``revision``."""
-
-    key: str
-    revision: int
-    body: str | None = None
+from plugin.store.aside import Aside, Row
+from plugin.store.base import Event, R, Unreadable
 
 
 class Seen:
-    """Revisions of the records of one kind, by key."""
+    """Revisions of the records of one kind, by key; what cannot be read is told as gone."""
 
-    def __init__(self, kind: type[R], known: Mapping[str, int]) -> None:
+    def __init__(self, kind: type[R], known: Mapping[str, int], aside: Aside) -> None:
         self._kind = kind
+        self._aside = aside
         self._known = dict(known)
 
     def apply(self, row: Row) -> list[Event]:
-        """Return the event of one change; none when it was seen already, or when the record cannot be read."""
+        """Return the event of one change; none when it was seen already."""
         if row.body is None:
+            self._aside.forget(self._kind.kind, row.key)
             return [self._gone(row.key, row.revision)] if self._known.pop(row.key, None) is not None else []
         if self._known.get(row.key, 0) >= row.revision:
             return []
         self._known[row.key] = row.revision
         try:
-            record = decode(self._kind, row.body)
-        except PynetError:  # a newer pynet on another host may write what this one cannot read
-            return []
+            record = self._aside.read(self._kind, row).record
+        except Unreadable:  # a newer pynet on another host may write what this one cannot read
+            return [self._gone(row.key, row.revision)]
         return [Event(self._kind.kind, row.key, record, row.revision)]
 
     def replace(self, rows: Iterable[Row], revision: int) -> Sequence[Event]:

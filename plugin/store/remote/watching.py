@@ -8,6 +8,7 @@ from queue import SimpleQueue
 import structlog
 
 from plugin.errors import PynetError
+from plugin.steady import Steady
 from plugin.store.base import Event
 
 log = structlog.get_logger()
@@ -97,15 +98,18 @@ class Watchers:
 
 
 def _run(watch: Watch, follow: Callable[[], object]) -> None:
-    pause = BACK_OFF[0]
-    while not watch.ended:
+    pause, steady = BACK_OFF[0], Steady()
+
+    def once() -> None:
+        nonlocal pause
         try:
             if follow():
                 pause = BACK_OFF[0]
         except PynetError as error:
             if not watch.ended:
                 log.debug("watch interrupted", error=str(error))
-        except Exception:
-            log.exception("watch interrupted")
+
+    while not watch.ended:
+        steady.attempt("watch of the cluster store", once)
         watch.pause(pause)
         pause = min(2 * pause, BACK_OFF[1])

@@ -18,12 +18,12 @@ from kazoo import exceptions as zk
 from kazoo.client import KazooClient
 
 from plugin.errors import Busy
+from plugin.store.aside import Aside, Row, as_text
 from plugin.store.base import ABSENT, Change, Event, R, Record, Versioned
-from plugin.store.codec import decode, encode
+from plugin.store.codec import encode
 from plugin.store.remote.address import Access, StoreAddress
 from plugin.store.remote.names import key_of, name_of
 from plugin.store.remote.patience import OPERATION, deadline, within
-from plugin.store.remote.seen import Row
 from plugin.store.remote.watching import Watchers
 from plugin.store.remote.zookeeper_client import AWAY, Session
 from plugin.store.remote.zookeeper_watch import watch_zookeeper
@@ -46,16 +46,17 @@ class ZooKeeperStore:
         self._root = f"/{address.prefix}"
         self._folders: set[str] = set()
         self._watchers = Watchers()
+        self.aside = Aside()
 
     def get(self, kind: type[R], key: str) -> Versioned[R] | None:
         """Return the record, or None."""
         (row,) = self.read(kind.kind, [check_key(kind.kind, key)])
-        return None if row.body is None else Versioned(decode(kind, row.body), row.revision)
+        return None if row.body is None else self.aside.read(kind, row)
 
     def list(self, kind: type[R], prefix: str = "") -> Sequence[Versioned[R]]:
         """Return every record of ``kind`` whose key begins with ``prefix``, by key."""
         rows = self.rows(kind.kind, check_key(kind.kind, prefix))
-        return [Versioned(decode(kind, row.body), row.revision) for row in rows if row.body is not None]
+        return self.aside.read_all(kind, prefix, rows)
 
     def rows(self, kind: str, prefix: str = "") -> Sequence[Row]:
         """Return the rows of a kind, by key."""
@@ -69,6 +70,10 @@ class ZooKeeperStore:
         """Return the rows with these keys, without a body where there is none."""
         found = self._nodes([(kind, key) for key in keys])
         return [_row(key, node) for (_, key), node in found.items()]
+
+    def set_aside(self, kind: type[Record], prefix: str = "") -> Mapping[str, str]:
+        """Return the keys of records that the last listing left out, and why."""
+        return self.aside.keys(kind, prefix)
 
     def transact(self, *changes: Change) -> None:
         """Apply all changes or none; most servers have flushed them when this returns.
@@ -206,7 +211,7 @@ def _get(path: str) -> Any:
 
 
 def _row(key: str, node: Any) -> Row:
-    return Row(key, ABSENT) if node is None else Row(key, node[1].mzxid, node[0].decode())
+    return Row(key, ABSENT) if node is None else Row(key, node[1].mzxid, as_text(node[0]))
 
 
 def _add(transaction: Any, path: str, write: Write, node: Any) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from plugin.store.aside import Aside, Row
 from plugin.store.base import Event, R
-from plugin.store.remote.seen import Row, Seen
+from plugin.store.remote.seen import Seen
 from plugin.store.remote.watching import Watch, Watchers
 from plugin.store.remote.zookeeper_client import Session
 
@@ -16,6 +17,8 @@ SILENCE = 30.0  # seconds after which the node is looked at although nothing was
 
 class Nodes(Protocol):
     """What a watch needs of the store (``plugin.store.remote.zookeeper.ZooKeeperStore``)."""
+
+    aside: Aside
 
     @property
     def session(self) -> Session:
@@ -53,7 +56,7 @@ class _Follower:
         self._vanishing = bool(getattr(kind, "vanishing", False))
         self._wake = threading.Event()
         self._beat, self._children = self._look()
-        self._seen = Seen(kind, {row.key: row.revision for row in store.rows(kind.kind)})
+        self._seen = Seen(kind, {row.key: row.revision for row in store.rows(kind.kind)}, store.aside)
 
     def follow(self, watch: Watch) -> bool:
         """Hand over events until the end; raises ``PynetError`` when ZooKeeper does not answer."""
@@ -75,15 +78,15 @@ class _Follower:
         same, self._children = self._children == children, children
         if same and beat == before:
             return False
-        if same and before is not None and beat is not None and beat[0] == before[0] + 1:
-            self._told(watch, beat)
+        if same and before and beat and beat[2] is not None and beat[0] == before[0] + 1:
+            self._told(watch, beat[2], beat[1])
         else:
             rows = self._store.rows(self._kind)
             watch.publish(self._seen.replace(rows, max([beat[1] if beat else 0, *(row.revision for row in rows)])))
         return True
 
-    def _told(self, watch: Watch, beat: "_Beat") -> None:
-        rows = [row if row.body is not None else Row(row.key, beat[1]) for row in self._store.read(self._kind, beat[2])]
+    def _told(self, watch: Watch, keys: Sequence[str], revision: int) -> None:
+        rows = [row if row.body is not None else Row(row.key, revision) for row in self._store.read(self._kind, keys)]
         watch.publish([event for row in rows for event in self._seen.apply(row)])
 
     def _look(self) -> "tuple[_Beat | None, tuple[str, ...]]":
@@ -97,10 +100,19 @@ class _Follower:
         children = tuple(sorted(names[0])) if names and names[0] else ()
         if node is None:
             return None, children
-        return (node[1].version, node[1].mzxid, json.loads(node[0] or b"[]")), children
+        return (node[1].version, node[1].mzxid, _keys(node[0])), children
 
     def _woken(self, _event: object) -> None:
         self._wake.set()
 
 
-_Beat = tuple[int, int, Sequence[str]]  # version and mzxid of the pulse, keys of the last transaction
+def _keys(data: bytes) -> Sequence[str] | None:
+    """Return the keys that a pulse names; None when somebody else wrote it, and everything is to be listed."""
+    try:
+        keys = json.loads(data or b"[]")
+    except (ValueError, RecursionError):
+        return None
+    return keys if isinstance(keys, list) and all(isinstance(key, str) for key in keys) else None
+
+
+_Beat = tuple[int, int, Sequence[str] | None]  # version and mzxid of the pulse, keys of the last transaction

@@ -60,7 +60,7 @@ def test_a_store_that_is_away_is_asked_once() -> None:
 def test_what_others_wrote_since_is_left_alone() -> None:
     """A record that is taken back has to be the very same, and one with a revision the one that was read."""
     local, shared = MemoryStore(), FakeClusterStore()
-    mine, theirs = (ClusterLease("p", ip_address("10.0.0.1"), name, name) for name in "ab")
+    mine, theirs = (ClusterLease("p/10.0.0.0/24", ip_address("10.0.0.1"), name, name) for name in "ab")
     shared.transact(Put(theirs))
     outbox(local, shared).take_back(mine)
     outbox(local, shared).remove(Remove(ClusterLease, theirs.key, 99))

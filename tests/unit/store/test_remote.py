@@ -9,12 +9,13 @@ import pytest
 
 from plugin.errors import Failed, InvalidRequest
 from plugin.model import Tombstone
+from plugin.store.aside import Aside, Row
 from plugin.store.base import Event, StoreAway
 from plugin.store.codec import encode
 from plugin.store.remote.address import Access, StoreAddress, parse_store_address, read_access
 from plugin.store.remote.http import Answer, HttpEndpoints, Request
 from plugin.store.remote.patience import within
-from plugin.store.remote.seen import Row, Seen
+from plugin.store.remote.seen import Seen
 
 # --- PYNET_STORE ---------------------------------------------------------------------------------
 
@@ -180,7 +181,7 @@ def told(events: "list[Event]") -> list[tuple[str, str | None]]:
 
 def test_each_change_is_told_once() -> None:
     """What comes again after a connection broke is known, and a removal of what nobody knew is nothing."""
-    seen = Seen(Tombstone, {"a": 5})
+    seen = Seen(Tombstone, {"a": 5}, Aside())
     assert told(seen.apply(row("a", 5))) == []
     assert told(seen.apply(row("a", 6, "x"))) == [("a", "x")]
     assert told(seen.apply(Row("a", 7))) == [("a", None)]
@@ -189,7 +190,7 @@ def test_each_change_is_told_once() -> None:
 
 def test_a_listing_tells_the_difference() -> None:
     """Gone, changed and new, in the order of their revisions; what stayed is not told."""
-    seen = Seen(Tombstone, {"gone": 1, "same": 2, "old": 3})
+    seen = Seen(Tombstone, {"gone": 1, "same": 2, "old": 3}, Aside())
     rows = [row("new", 9, "n"), row("same", 2), row("old", 8, "o")]
     assert told(list(seen.replace(rows, 10))) == [("gone", None), ("old", "o"), ("new", "n")]
     assert told(list(seen.replace(rows, 11))) == []
@@ -197,6 +198,6 @@ def test_a_listing_tells_the_difference() -> None:
 
 def test_a_record_that_cannot_be_read_is_left_out() -> None:
     """What a newer pynet wrote on another host does not end the watch of this one."""
-    seen = Seen(Tombstone, {})
-    assert seen.apply(Row("a", 1, '{"what": 1}')) == []
+    seen = Seen(Tombstone, {}, Aside())
+    assert told(seen.apply(Row("a", 1, '{"what": 1}'))) == [("a", None)]
     assert told(seen.apply(row("a", 2, "x"))) == [("a", "x")]
