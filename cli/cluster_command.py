@@ -9,13 +9,14 @@ from typing import Any
 from cli.settings import Settings
 from netlink.vxlan import Vxlan
 from plugin.cluster.agreement import drop_unused_networks
-from plugin.cluster.drift import table_drift
+from plugin.cluster.drift import Here, table_drift
 from plugin.cluster.forget import forget_host
 from plugin.cluster.host_records import ClusterLease, HostIdentity, Queued
 from plugin.cluster.pools import SharedPools
 from plugin.cluster.status import ClusterStatus, LocalState, cluster_status
 from plugin.errors import InvalidRequest
-from plugin.model import Network
+from plugin.kinds import KINDS_IN_CLUSTER
+from plugin.model import Endpoint, Network
 from plugin.store.base import ClusterStore
 from plugin.store.remote.open import open_cluster_store
 from plugin.store.sqlite import read_records
@@ -44,7 +45,7 @@ def status(settings: Settings) -> ClusterStatus:
         return LocalState(identity[0].id if identity else "", leases, len(read_records(settings.database, Queued)))
 
     with cluster_store(settings) as store:
-        found = cluster_status(store, read_local)
+        found = cluster_status(store, read_local, KINDS_IN_CLUSTER)
         return replace(found, problems=(*found.problems, *_table_drift(settings, store)))
 
 
@@ -53,10 +54,12 @@ def _table_drift(settings: Settings, store: ClusterStore) -> Sequence[str]:
     if not settings.database.exists():
         return []
     identity = read_records(settings.database, HostIdentity)
-    networks = read_records(settings.database, Network)
+    if not identity:
+        return []
+    here = Here(identity[0], read_records(settings.database, Network), read_records(settings.database, Endpoint))
     tunnels = Vxlan()
     try:
-        return table_drift(store, networks, tunnels, identity[0].id) if identity else []
+        return table_drift(store, here, tunnels)
     finally:
         tunnels.close()
 

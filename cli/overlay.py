@@ -1,6 +1,7 @@
 """Puts together what overlay networks need; without a cluster store those that there are can only be removed."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 import structlog
@@ -13,11 +14,12 @@ from plugin.cluster.own import Cluster as SharedCluster
 from plugin.cluster.own import OwnRecords
 from plugin.cluster.peers import Peers
 from plugin.cluster.underlay import Underlay
+from plugin.firewall.firewall import Firewall
 from plugin.locks import Locks
 from plugin.model import Network
 from plugin.modes.overlay import OverlayMode, Shared
 from plugin.ports import Kernel, Tunnels
-from plugin.store.base import Record, Store
+from plugin.store.base import Record, Store, Unreadable
 from plugin.store.memory import MemoryStore
 
 log = structlog.get_logger()
@@ -34,16 +36,27 @@ class Nowhere:
         return True
 
 
-def share(kernel: Kernel, tunnels: Tunnels, local: Store, locks: Locks, cluster: Cluster | None) -> Shared:
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What overlay mode works with on this host."""
+
+    kernel: Kernel
+    tunnels: Tunnels
+    store: Store
+    firewall: Firewall
+    locks: Locks
+
+
+def share(host: Host, cluster: Cluster | None) -> Shared:
     """Return what overlay mode shares with other hosts, closed without a cluster."""
     known = _known(cluster) if cluster else _nothing()
-    peers = Peers(known.store, tunnels, known.host)
+    peers = Peers(known.store, host.store, host.tunnels, host.firewall, known.host)
     return Shared(
-        tunnels=tunnels,
+        tunnels=host.tunnels,
         agreement=Agreement(known.store, known.removals),
         peers=peers,
-        own=OwnRecords(local, known, peers, locks),
-        underlay=Underlay(kernel, known.address),
+        own=OwnRecords(host.store, known, peers, host.locks),
+        underlay=Underlay(host.kernel, known.address),
         closed="" if cluster else CLOSED,
     )
 
@@ -65,7 +78,10 @@ def _known(cluster: Cluster) -> SharedCluster:
     store = cluster.stores.shared
 
     def alive(host: str) -> bool:
-        return store.get(ClusterHost, host) is not None
+        try:
+            return store.get(ClusterHost, host) is not None
+        except Unreadable:
+            return True  # somebody renews it
 
     return SharedCluster(store, cluster.outbox, alive, cluster.me.id, cluster.me.address)
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cli.overlay import share
+from cli.overlay import Host, share
 from cli.service import serves
 from cli.settings import Settings
 from netlink.kernel import Kernel
@@ -86,7 +86,8 @@ def _looker(settings: Settings) -> Callable[[], list[Finding]]:
     firewall = Firewall(Nftables(open_runner()), settings.name)
     host = HostSettings(kernel, store, Forwarding(kernel, store, firewall))
     bridge = HostBridge(kernel, firewall, host, settings.name)
-    overlay = OverlayMode(bridge, kernel, share(kernel, Vxlan(), store, Locks(), None), settings.name)
+    shared = share(Host(kernel, Vxlan(), store, firewall, Locks()), None)
+    overlay = OverlayMode(bridge, kernel, shared, settings.name)
     survey = Survey(store, kernel, host, {"bridge": BridgeMode(bridge), "overlay": overlay}, owner)
 
     def look_once() -> list[Finding]:

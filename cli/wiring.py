@@ -12,7 +12,7 @@ from flask import Flask
 
 from cli.cluster import open_cluster
 from cli.engine import Engine, endpoint_names
-from cli.overlay import share, start
+from cli.overlay import Host, share, start
 from cli.settings import Settings
 from handlers.app import create_app
 from netlink.conntrack import Conntrack
@@ -91,7 +91,7 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     kernel, store, locks, reaper = ground.kernel, ground.store, ground.locks, ground.reaper
     cluster = open_cluster(settings, store, kernel, dress)
     tunnels: Tunnels = dress("netlink", Vxlan(ground.owner.group))
-    shared = share(kernel, tunnels, store, locks, cluster)
+    shared = share(Host(kernel, tunnels, store, ground.firewall, locks), cluster)
     bridge = HostBridge(kernel, ground.firewall, ground.host, settings.name)
     overlay = OverlayMode(bridge, kernel, shared, settings.name)
     modes: dict[str, Mode] = {"bridge": BridgeMode(bridge), "overlay": overlay}

@@ -40,8 +40,10 @@ _ALONE: dict[tuple[str, ...], int] = {
 _LONGEST = 15  # bytes of a link name, IFNAMSIZ - 1 (linux/if.h)
 _NAME = re.compile(r'"[^\s"*\\\x00-\x1f\x7f]{1,15}"')  # nft takes a star for any name, and a backslash for an escape
 _MAC = re.compile(r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}")
-_RAW = re.compile(r"0x[0-9a-f]{32}(?:-0x[0-9a-f]{32})?")
+_RAW = re.compile(r"0x[0-9a-f]{32}(?:-0x[0-9a-f]{32})?|[0-9]{1,8}")
 _PORT = re.compile(r"[0-9]{1,5}")
+# What has the type, where nft takes no type but an expression.
+_EXPRESSIONS = {"ifname": "iifname", "inet_service": "udp dport", "ipv4_addr": "ip saddr", "ipv6_addr": "ip6 saddr"}
 AT_ONCE = 400  # elements a message: the length of an attribute has 16 bits, and an element takes up to 120 bytes
 _ROOM = 1 << 20  # bytes, for a batch, and for the answers, which come before the sending returns
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33  # asm-generic/socket.h: past net.core.wmem_max and rmem_max
@@ -50,7 +52,10 @@ _SOL_NETLINK, _NETLINK_CAP_ACK = 270, 10  # linux/netlink.h: a refusal does not 
 
 @dataclass(frozen=True, slots=True)
 class SetType:
-    """A set, or with ``data`` a map, by the nft types of its parts; "@th,64,128" is raw payload of 128 bits."""
+    """A set, or with ``data`` a map, by the nft types of its parts; "@th,64,128" is raw payload of 128 bits.
+
+    Elements give raw payload as a number.
+    """
 
     family: str
     name: str
@@ -63,7 +68,7 @@ class SetType:
         """How nft declares it."""
         raw = any(part.startswith("@") for part in self.key)
         # nft knows raw payload by an expression only, and an expression has no place beside a type.
-        key = f"typeof {' . '.join('iifname' if part == 'ifname' else part for part in self.key)}" if raw else ""
+        key = f"typeof {' . '.join(_EXPRESSIONS.get(part, part) for part in self.key)}" if raw else ""
         kinds = " . ".join(self.key) + (f" : {' . '.join(self.data)}" if self.data else "")
         flags = " flags interval;" if self.interval else ""
         return f"{'map' if self.data else 'set'} {self.name} {{ {key or f'type {kinds}'};{flags} }}"
@@ -245,7 +250,8 @@ def _pack(kind: str, word: str, *, last: bool = False) -> bytes:
     if kind == "ether_addr":
         return bytes.fromhex(_word(_MAC, word).replace(":", "")) + b"\0\0"
     if kind.startswith("@"):
-        return int(_word(_RAW, word).split("-")[-1 if last else 0], 16).to_bytes(16, "big")
+        size, number = int(kind.rpartition(",")[2]) // 8, _word(_RAW, word).split("-")[-1 if last else 0]
+        return int(number, 0).to_bytes(size, "big").ljust(-(-size // 4) * 4, b"\0")
     return bytes([_NUMBERS[kind][word], 0, 0, 0])
 
 

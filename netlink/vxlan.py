@@ -6,7 +6,7 @@ fdb ... master``), and the bridge's neighbours (address to MAC), from which it a
 """
 
 import socket
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -23,7 +23,7 @@ from netlink.dump import (
     dump,
     dump_link_bodies,
 )
-from netlink.errors import Missing, kernel_error, kernel_errors
+from netlink.errors import KernelError, Missing, kernel_error, kernel_errors
 from netlink.port import port_flags
 from netlink.request import (
     AF_BRIDGE,
@@ -140,12 +140,15 @@ class Vxlan:
             self._requests.send(_quiet_port(index))
             self._requests.send_all([_without_address(index)])  # a kernel without IPv6 refuses, and needs it not
 
-    def change(self, bridge: str, link: str, add: Collection[Entry], delete: Collection[Entry] = ()) -> None:
+    def change(
+        self, bridge: str, link: str, add: Collection[Entry], delete: Collection[Entry] = ()
+    ) -> Mapping[Entry, KernelError]:
         """Add, or replace, and delete entries of a VXLAN link and its bridge; what is gone already is passed over.
+
+        Returns the entries that the kernel refused, and why; the others are done.
 
         Raises:
             Missing: a link is not there.
-            KernelError: the kernel refused some; the others are done, and the text names the first.
         """
         action = f"write forwarding entries of '{link}'"
         indexes = _index(bridge, action), _index(link, action)
@@ -156,10 +159,14 @@ class Vxlan:
         requests += [_neighbour(RTM_NEWNEIGH, entry, *indexes) for entry in add]
         with kernel_errors(action):
             numbers = self._requests.send_all(requests)
+        refused: dict[Entry, KernelError] = {}
         for position, (entry, number) in enumerate(zip(entries, numbers, strict=True)):
             error = kernel_error(f"{action}: {entry}", number) if number else None
-            if error and not (position < len(going) and isinstance(error, Missing)):
+            if isinstance(error, Missing) and position >= len(going):
                 raise error
+            if error and not isinstance(error, Missing):
+                refused[entry] = error
+        return refused
 
     def source(self, link: str) -> Address | None:
         """Return the address from which a VXLAN link sends; None without such a link.

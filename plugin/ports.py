@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from netlink.conntrack import UdpPort
 from netlink.dump import Link
+from netlink.errors import KernelError
 from netlink.holds import Hold
 from netlink.kernel import VethPair
 from netlink.port import BridgePort
@@ -101,8 +102,13 @@ class Tunnels(Protocol):
     def add_vxlan(self, link: VxlanLink) -> None:
         """Make a VXLAN link that is down in a bridge; ``Exists`` when the name or the VNI is taken."""
 
-    def change(self, bridge: str, link: str, add: Collection[Entry], delete: Collection[Entry] = ()) -> None:
-        """Add or replace entries and delete others, passing over those that are gone; ``Missing`` without the links."""
+    def change(
+        self, bridge: str, link: str, add: Collection[Entry], delete: Collection[Entry] = ()
+    ) -> Mapping[Entry, KernelError]:
+        """Add or replace entries and delete others, passing over those that are gone; ``Missing`` without the links.
+
+        Returns those that the kernel refused; all others are done.
+        """
 
     def source(self, link: str) -> Address | None:
         """Return the address from which a VXLAN link sends; None without such a link."""

@@ -1,10 +1,10 @@
 """An imaginary host that shares overlay networks with others through a store in memory."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from ipaddress import ip_address, ip_interface
-from typing import Any
+from typing import Any, cast
 
-from netlink.errors import Exists, Missing, NotSupported
+from netlink.errors import Exists, KernelError, Missing, NotSupported
 from netlink.vxlan import Entry, VxlanLink
 from plugin.cluster.agreement import Agreement
 from plugin.cluster.own import Cluster, OwnRecords
@@ -16,6 +16,7 @@ from plugin.messages import Address, CreateNetwork
 from plugin.modes.hostbridge import HostBridge
 from plugin.modes.overlay import OverlayMode, Shared
 from plugin.store.base import Change, Record, Remove, Store
+from plugin.store.base import SharedStore as SharedStoreProtocol
 from plugin.store.memory import MemoryStore
 from tests.fakes import FailingStore, FakeKernel, Steps, World
 from tests.unit import requests as rq
@@ -30,6 +31,8 @@ class FakeTunnels:
         self._kernel = kernel
         self.supported = True
         self.tables: dict[str, set[Entry]] = {}
+        self.refused: set[Entry] = set()  # what the kernel will not take
+        self.asked: list[Entry] = []
         self._vnis: dict[str, int] = {}
         self._sources: dict[str, Address] = {}
 
@@ -45,10 +48,14 @@ class FakeTunnels:
         self.tables[link.name] = set()
         self._sources[link.name] = link.local
 
-    def change(self, bridge: str, link: str, add: Collection[Entry], delete: Collection[Entry] = ()) -> None:
+    def change(
+        self, bridge: str, link: str, add: Collection[Entry], delete: Collection[Entry] = ()
+    ) -> Mapping[Entry, KernelError]:
         self._kernel.steps.take("change the tables")
         self._find(bridge, link)
-        self.tables[link] = (self.tables[link] - set(delete)) | set(add)
+        self.asked += [*add, *delete]
+        self.tables[link] = (self.tables[link] - set(delete)) | (set(add) - self.refused)
+        return {entry: KernelError(f"{entry}: invalid argument") for entry in add if entry in self.refused}
 
     def source(self, link: str) -> Address | None:
         return self._sources.get(link) if self._kernel.link_exists(link) else None
@@ -111,7 +118,7 @@ class SharedStore:
 class OverlayWorld(World):
     """A host with the address 192.0.2.NUMBER on a link of 1500 bytes."""
 
-    def __init__(self, number: int = 1, shared: Store | None = None, local: FailingStore | None = None) -> None:
+    def __init__(self, number: int = 1, shared: MemoryStore | None = None, local: FailingStore | None = None) -> None:
         super().__init__(store=local)
         self.real = shared or MemoryStore()
         self.shared = SharedStore(self.real, self.steps)
@@ -120,10 +127,10 @@ class OverlayWorld(World):
         self.kernel.add_bridge("ul0", "", 1500)
         self.kernel.add_address("ul0", ip_interface(f"{address}/24"))
         self.tunnels = FakeTunnels(self.kernel)
-        store: Store = self.shared
+        store = cast("SharedStoreProtocol", self.shared)
         alive = lambda host: host not in self.dead  # noqa: E731
         cluster = Cluster(store, self.removals, alive, f"h{number}", address)
-        self.peers = Peers(store, self.tunnels, cluster.host)
+        self.peers = Peers(store, self.failing_store.real, self.tunnels, self.firewall, cluster.host)
         self.own = OwnRecords(self.store, cluster, self.peers, self.locks)
         bridge = HostBridge(self.kernel, self.firewall, self.settings, "pynet")
         agreement, underlay = Agreement(store, self.removals), Underlay(self.kernel, address)
@@ -134,6 +141,7 @@ class OverlayWorld(World):
 
     def hear(self) -> None:
         """Do at once what the threads that watch do in the background."""
+        self.peers.own.load()
         self.peers.peers.load()
         self.peers.members.load()
         self.own.mend()

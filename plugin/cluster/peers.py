@@ -7,18 +7,22 @@ the store was listed anew, the kernel is asked what really stands there. While t
 import threading
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from netlink.errors import KernelError, Missing
-from netlink.vxlan import Entry, VxlanLink
+from netlink.vxlan import VxlanLink
+from plugin.cluster.network_tables import NetworkTables, elements_left
 from plugin.cluster.records import Member, Peer
-from plugin.cluster.tables import host_addresses, wanted_entries
 from plugin.cluster.watched import Watched
-from plugin.errors import Conflict
+from plugin.errors import Busy, Conflict
+from plugin.firewall.firewall import Firewall
+from plugin.firewall.ruleset import Elements
 from plugin.messages import Address
+from plugin.model import Endpoint, Network
 from plugin.ports import Tunnels
+from plugin.steady import Steady
 from plugin.store.base import Store
 
 log = structlog.get_logger()
@@ -28,55 +32,52 @@ RETRY = 1.0  # seconds before tables that could not be written are tried again
 SETTLE = 0.005  # seconds for changes that come together to be written together
 
 
-@dataclass(slots=True)
-class _Local:
-    """A network of this host: its link, and what was written to the tables; None when that is not known."""
-
-    network_id: str
-    link: VxlanLink
-    written: set[Entry] | None = None
-    guard: threading.Lock = field(default_factory=threading.Lock)  # guards written, and the order of writes
-
-
 class Peers:
-    """Watches ``Peer`` and ``Member`` records and writes the tables of the networks that are attached."""
+    """Watches ``Peer`` and ``Member`` records and writes the tables of the networks that are attached.
 
-    def __init__(self, store: Store, tunnels: Tunnels, host: str) -> None:
+    ``local`` is this host's own store: what its endpoints have, no record of others takes from them.
+    """
+
+    def __init__(self, store: Store, local: Store, tunnels: Tunnels, firewall: Firewall, host: str) -> None:
         self._tunnels = tunnels
+        self._firewall = firewall
         self._host = host
         self._guard = threading.Lock()  # guards _local, _dirty and _listed
-        self._local: dict[str, _Local] = {}
+        self._local: dict[str, NetworkTables] = {}
         self._dirty: set[str] = set()
         self._listed = False  # whether the store was listed since the last look at the kernel
         self._bell = threading.Event()
         self._stopped = False
         self._thread: threading.Thread | None = None
         self._mend: Callable[[], None] = lambda: None
+        self._steady = Steady()
+        self._failing: dict[str, str] = {}  # network -> why its tables are not written
         self.drift = 0  # entries that were found wrong in the kernel since the start
         self.peers = Watched(store, Peer, self._changed)
         self.members = Watched(store, Member, self._changed)
+        self.own = Watched(local, Endpoint, self._changed_here)
 
     def start(self, mend: Callable[[], None]) -> None:
         """Start watching and writing, in threads of their own; ``mend`` is called before each look at the kernel."""
         self._mend = mend
-        self.peers.start()
-        self.members.start()
+        for watched in (self.own, self.peers, self.members):
+            watched.start()
         self._thread = threading.Thread(target=self._run, name="peers", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End the threads; those that watch end with the store."""
+        """End the threads; those that watch end with the stores."""
         self._stopped = True
-        self.peers.stop()
-        self.members.stop()
+        for watched in (self.own, self.peers, self.members):
+            watched.stop()
         self._bell.set()
         if self._thread is not None:
             self._thread.join(timeout=2)
 
     @property
     def loaded(self) -> bool:
-        """Whether the store has been read since the start."""
-        return self.peers.loaded.is_set() and self.members.loaded.is_set()
+        """Whether the stores have been read since the start."""
+        return all(watched.loaded.is_set() for watched in (self.own, self.peers, self.members))
 
     def reserve(self, network: str, network_id: str) -> None:
         """Raise ``Conflict`` when this host has the network ``network`` already under another id."""
@@ -85,23 +86,48 @@ class Peers:
         if known and known.network_id != network_id:
             raise Conflict(f"network '{network}' is network '{known.network_id[:12]}' of this host already")
 
-    def attach(self, network: str, network_id: str, link: VxlanLink) -> None:
+    def attach(self, network: Network, link: VxlanLink) -> None:
         """Write the tables of ``link`` now, as far as is known, and from now on.
 
         Raises:
-            KernelError: the tables could not be written.
+            KernelError, Busy: the tables could not be written.
         """
-        local = _Local(network_id, link)
-        self._write(network, local, check=True)
+        local = NetworkTables(network, link, self._host, self._tunnels, self._firewall)
+        self._write(local, check=True)
         with self._guard:
-            self._local[network] = local
-            self._dirty.add(network)  # what was heard of meanwhile
+            self._local[local.name] = local
+            self._dirty.add(local.name)  # what was heard of meanwhile
         self._bell.set()
 
-    def detach(self, network: str) -> None:
-        """Write no more for a network; its tables go with its links."""
+    def detach(self, network: str, link: str) -> None:
+        """Write no more for a network, and let nobody in; its tables go with its ``link``.
+
+        Raises:
+            KernelError, Busy: the rules could not be changed.
+        """
         with self._guard:
-            self._local.pop(network, None)
+            local = self._local.pop(network, None)
+        if local is None:
+            self._firewall.forget(link)
+        else:
+            local.end()
+
+    def left(self, network: Network, link: VxlanLink) -> Elements | None:
+        """Return whom the tables of an earlier run let in, None for a network that is attached.
+
+        The cluster store may be away, and traffic goes on.
+        """
+        with self._guard:
+            if network.overlay and network.overlay.network in self._local:
+                return None
+        try:
+            entries = self._tunnels.entries(link.master, link.name)
+        except Missing:
+            entries = set()
+        except KernelError as error:
+            log.warning("members of a network not known, nobody is let in", network=network.id[:12], error=str(error))
+            entries = set()
+        return elements_left(network, link, self._host, entries)
 
     def owners(self, network: str, addresses: Collection[Address]) -> list[Peer]:
         """Return the endpoints of other hosts that have one of ``addresses``."""
@@ -112,6 +138,11 @@ class Peers:
         with self._guard:
             self._listed |= not key
             self._dirty |= {name for name in self._local if key.startswith(f"{name}/")}
+        self._bell.set()
+
+    def _changed_here(self, key: str) -> None:
+        with self._guard:
+            self._dirty |= {name for name, local in self._local.items() if not key or key.startswith(local.network_id)}
         self._bell.set()
 
     def _run(self) -> None:
@@ -128,12 +159,13 @@ class Peers:
         """Write what changed; say whether the kernel was looked at, which ``everything`` asks for."""
         check, due = self._due(everything=everything)
         if check:
-            self._mend()
+            self._steady.attempt("mending of records", self._mend)
         for name, local in due:
-            self._try(name, local, check=check)
+            if not self._steady.attempt(f"writing of network '{name}'", partial(self._try, local, check=check)):
+                self._again(name)
         return check
 
-    def _due(self, *, everything: bool) -> tuple[bool, list[tuple[str, _Local]]]:
+    def _due(self, *, everything: bool) -> tuple[bool, list[tuple[str, NetworkTables]]]:
         """Say whether to look at the kernel, and return the networks whose tables are to be written."""
         with self._guard:
             everything |= self._listed
@@ -142,46 +174,37 @@ class Peers:
             self._dirty.clear()
         return everything, due
 
-    def _try(self, name: str, local: _Local, *, check: bool) -> None:
+    def _try(self, local: NetworkTables, *, check: bool) -> None:
+        name = local.name
         try:
             try:
-                self._write(name, local, check=check)
+                self._write(local, check=check)
             except Missing:
-                if not self._has(name, local):
+                if not self._has(local):
                     return  # it was removed meanwhile
                 self._tunnels.add_vxlan(local.link)
                 log.warning("link of an overlay network was gone, made anew", network=name, link=local.link.name)
-                self._write(name, local, check=True)
-        except KernelError as error:
-            if self._has(name, local):
-                log.warning("tables of an overlay network not written", network=name, error=str(error))
-                threading.Timer(RETRY, self._changed, [f"{name}/"]).start()
+                self._write(local, check=True)
+        except (KernelError, Busy) as error:
+            if self._has(local):
+                if self._failing.get(name) != str(error):
+                    log.warning("tables of an overlay network not written", network=name, error=str(error))
+                self._failing[name] = str(error)
+                self._again(name)
+        else:
+            self._failing.pop(name, None)
 
-    def _has(self, name: str, local: _Local) -> bool:
+    def _again(self, name: str) -> None:
+        timer = threading.Timer(RETRY, self._changed, [f"{name}/"])
+        timer.daemon = True
+        timer.start()
+
+    def _has(self, local: NetworkTables) -> bool:
         with self._guard:
-            return self._local.get(name) is local
+            return self._local.get(local.name) is local
 
-    def _write(self, network: str, local: _Local, *, check: bool) -> None:
+    def _write(self, local: NetworkTables, *, check: bool) -> None:
         if not self.loaded:
             return  # nothing is known yet, and what stands there may be right
-        bridge, link = local.link.master, local.link.name
-        with local.guard:
-            wanted = self._wanted(network)
-            before, local.written = local.written, None
-            if check or before is None:
-                there = self._tunnels.entries(bridge, link)
-                self._note_drift(network, before, there)
-                before = there
-            if before != wanted:
-                self._tunnels.change(bridge, link, wanted - before, before - wanted)
-            local.written = wanted
-
-    def _wanted(self, network: str) -> set[Entry]:
-        hosts = host_addresses(self.members.under(f"{network}/"))
-        return wanted_entries(self.peers.under(f"{network}/"), hosts, self._host)
-
-    def _note_drift(self, network: str, written: set[Entry] | None, there: set[Entry]) -> None:
-        if written is not None and written != there:
-            self.drift += len(written ^ there)
-            example = str(next(iter(written ^ there)))
-            log.warning("tables were changed by others, written anew", network=network, entry=example)
+        prefix, own = f"{local.name}/", [item.record for item in self.own.under(local.network_id)]
+        self.drift += local.write(self.peers.under(prefix), self.members.under(prefix), own, check=check)

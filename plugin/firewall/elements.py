@@ -9,7 +9,7 @@ from plugin.firewall.ruleset import Elements
 from plugin.gateways import gateway_addresses
 from plugin.guard import guard_of
 from plugin.messages import Address, Subnet
-from plugin.model import Endpoint, Network, Published, host_link_name, vxlan_name
+from plugin.model import Endpoint, Network, Overlay, Published, host_link_name, vxlan_name
 from plugin.network_options import (
     ICC,
     MASQUERADE,
@@ -36,7 +36,7 @@ def network_elements(network: Network) -> Elements:
     if options[ICC]:
         found["inside"].append(f"{link} . {link}")
     if network.overlay:
-        _add_tunnel(found, network, options)
+        _add_tunnel(found, network, network.overlay, options)
     for subnet in network.subnets:
         found[f"homes{subnet.pool.version}"].append(f"{link} . {subnet.pool}")
     if network.internal:
@@ -72,8 +72,12 @@ def _add_family(found: dict[str, list[str]], link: str, version: int, options: V
         found["direct"].append(f"{family} . {_ICMP[version]}")
 
 
-def _add_tunnel(found: dict[str, list[str]], network: Network, options: Values) -> None:
-    """Let nobody on another host be the gateway, which every host has under the same addresses."""
+def _add_tunnel(found: dict[str, list[str]], network: Network, overlay: Overlay, options: Values) -> None:
+    """Let nobody on another host be the gateway, which every host has under the same addresses.
+
+    Nothing is let in from other hosts at all until ``member_elements`` name them.
+    """
+    found["vnis"].append(f"{overlay.port} . {overlay.vni}")
     port = f'"{vxlan_name(network.id)}"'
     found["tunnels"].append(port)
     if not options[ICC]:
@@ -81,6 +85,14 @@ def _add_tunnel(found: dict[str, list[str]], network: Network, options: Values) 
     addresses = [subnet.gateway.ip for subnet in network.subnets if subnet.gateway]
     for name, values in _ours(port, network.mac, addresses).items():
         found[name] += values
+
+
+def member_elements(port: int, vni: int, hosts: Iterable[Address]) -> Elements:
+    """Return what lets the frames of a network in from ``hosts``; ``port`` is the UDP port of its VXLAN."""
+    found: dict[str, list[str]] = {"members4": [], "members6": []}
+    for host in hosts:
+        found[f"members{host.version}"].append(f"{host} . {port} . {vni}")
+    return found
 
 
 def _ours(port: str, mac: str, addresses: Iterable[Address]) -> Elements:

@@ -21,6 +21,9 @@ reach whom and translates addresses; the one of family bridge sees frames betwee
     inner          replies, neighbour discovery, what is new for an address of the network's bridge: accept; else drop
     errors         from a container that is no router, about a flow without an address of its own network: drop
                    from one of Docker's into a network, about what was not published: drop
+  vxlan_in       VXLAN of a network of this host from others than its members, see the chain "vxlan": drop
+  vxlan_through  the same on its way to another member, who would take it for this host's
+  vxlan          from a container, from no member, or by a link of guests that does not lead to the member: drop
     into           published ports, and what the gateway mode opens, accept; all else drop
     postrouting    to a published port from the container's own network, or from the host's 127.0.0.0/8: masquerade
                    out of a network: the user's source address, or masquerade; nothing towards another network
@@ -36,6 +39,7 @@ from plugin.firewall.bridge_rules import BRIDGE_RULES, BRIDGE_SETS
 Elements = Mapping[str, Sequence[str]]  # set or map -> elements in nft syntax
 
 _PORT = ("inet_proto", "inet_service")
+_VNI = ("inet_service", "@th,96,24")
 _V4, _V6 = ("ipv4_addr",), ("ipv6_addr",)
 INET_SETS = (
     SetType("inet", "links", ("ifname",)),
@@ -68,6 +72,10 @@ INET_SETS = (
     SetType("inet", "anywhere4", _PORT, (*_V4, "inet_service")),
     SetType("inet", "anywhere6", _PORT, (*_V6, "inet_service")),
     SetType("inet", "relayed", _PORT),
+    # nft 1.0.6 has no name for the VNI: the 3 bytes behind the UDP header's 8 and the first 4 of VXLAN's (RFC 7348).
+    SetType("inet", "vnis", _VNI),
+    SetType("inet", "members4", (*_V4, *_VNI)),
+    SetType("inet", "members6", (*_V6, *_VNI)),
 )
 INET_RULES = """\
   chain raw {
@@ -149,6 +157,23 @@ INET_RULES = """\
     iifname . ct original ip6 saddr @homes6 accept
     iifname . ct reply ip6 saddr @homes6 accept
     drop
+  }
+  chain vxlan_in {
+    type filter hook input priority filter - 1; policy accept;
+    udp dport . @th,96,24 @vnis goto vxlan
+  }
+  chain vxlan_through {
+    type filter hook forward priority filter - 1; policy accept;
+    ip daddr . udp dport . @th,96,24 @members4 goto vxlan
+    ip6 daddr . udp dport . @th,96,24 @members6 goto vxlan
+  }
+  chain vxlan {
+    iifname @links counter drop
+    iifname @docker counter drop
+    meta iifkind { "bridge", "veth", "tun", "macvlan", "ipvlan" } fib saddr . iif oif missing counter drop
+    ip saddr . udp dport . @th,96,24 @members4 accept
+    ip6 saddr . udp dport . @th,96,24 @members6 accept
+    counter drop
   }
   chain into {
     ct status & dnat == dnat accept

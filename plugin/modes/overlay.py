@@ -99,7 +99,7 @@ class OverlayMode:
         """
         link = self._link(network)
         if self._tunnels.source(link.name) in {None, link.local}:
-            self._peers.attach(_overlay(network).network, network.id, link)
+            self._peers.attach(network, link)
             return
         log.info("tunnel made anew for another address", network=network.id[:12], address=str(link.local))
         with Undo() as undo:
@@ -108,8 +108,8 @@ class OverlayMode:
     def delete_network(self, network: Network) -> list[str]:
         """Take the tunnel down at once, because its VNI may be wanted again; the bridge goes after the reply."""
         overlay = _overlay(network)
-        self._peers.detach(overlay.network)
         self._remove(vxlan_name(network.id))
+        self._peers.detach(overlay.network, vxlan_name(network.id))
         links = self._bridge.unmake(network)
         self._agreement.leave(self._own.member(overlay, network.id))
         return links
@@ -131,14 +131,19 @@ class OverlayMode:
         return self._bridge.join(network, endpoint)
 
     def desired(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
-        """As in bridge mode, and the tunnel; its tables are looked after by ``plugin.cluster.peers``."""
+        """As in bridge mode, and the tunnel; its tables are looked after by ``plugin.cluster.peers``.
+
+        So is whom the firewall lets in, but for a network that nobody looks after yet, as at the start.
+        """
         overlay = _overlay(network)
         part = self._bridge.desired(network, endpoints, overlay.mtu)
         alias = self._alias(network)
         tunnel = WantedLink(vxlan_name(network.id), "vxlan", alias, "", overlay.mtu, master=network.link)
         bridge, *ports = part.links
         settings = [*part.settings, *tunnel_settings(tunnel.name)]
-        return replace(part, links=(bridge, tunnel, *ports), settings=settings)
+        left = self._peers.left(network, self._link(network))
+        elements = part.elements if left is None else {**part.elements, tunnel.name: left}
+        return replace(part, links=(bridge, tunnel, *ports), settings=settings, elements=elements)
 
     def make_link(self, network: Network, link: str, undo: Undo) -> Network:
         """Make the bridge or the tunnel again; without its bridge the tunnel is not what it was, so it is made too."""
@@ -158,8 +163,8 @@ class OverlayMode:
         self._fresh_vxlan(link)
         settings = {each.path: each.value for each in tunnel_settings(link.name)}
         self._kernel.finish_link(link.name, self._alias(network), settings)
-        undo.push(self._peers.detach, name)
-        self._peers.attach(name, network.id, link)
+        undo.push(self._peers.detach, name, link.name)
+        self._peers.attach(network, link)
 
     def _alias(self, network: Network) -> str:
         """Name the network, and what the kernel does not show of it (``plugin.rebuild``)."""

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from plugin.store.memory import MemoryStore
 from tests.kernel.container import Container, sh
+from tests.kernel.hosts import MakeHosts, OverlayHost
 from tests.kernel.namespaces import CLONE_NEWNS, enter_fresh_namespace, enter_namespace, switch
 from tests.kernel.pynet import Pynet
 
@@ -72,3 +74,26 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         os.fchdir(folder)
         os.close(home)
         os.close(folder)
+
+
+@pytest.fixture
+def shared() -> Iterator[MemoryStore]:
+    """Return the store that the hosts share."""
+    store = MemoryStore()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def make_hosts(shared: MemoryStore) -> Iterator[MakeHosts]:
+    """Return what makes hosts that are plugged into one switch."""
+    hosts: list[OverlayHost] = []
+    sh("ip link add sw0 type bridge mcast_snooping 0; ip link set sw0 up")
+
+    def make(count: int, prefix: str = "192.0.2.", mtu: int = 1500) -> list[OverlayHost]:
+        hosts.extend(OverlayHost(shared, number + 1, prefix, mtu) for number in range(len(hosts), len(hosts) + count))
+        return hosts
+
+    yield make
+    for host in hosts:
+        host.end()

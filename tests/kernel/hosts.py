@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from netlink.vxlan import Entry, Vxlan
 from plugin.cluster.agreement import Agreement
@@ -18,7 +18,7 @@ from plugin.model import Network, vxlan_name
 from plugin.modes.base import Mode
 from plugin.modes.hostbridge import HostBridge
 from plugin.modes.overlay import OverlayMode, Shared
-from plugin.store.base import Record, Remove, Store
+from plugin.store.base import Record, Remove, SharedStore, Store, StoreAway
 from plugin.store.memory import MemoryStore
 from tests.kernel.container import Container, sh
 from tests.kernel.namespaces import Elsewhere
@@ -26,6 +26,7 @@ from tests.kernel.pynet import Pynet
 from tests.unit import requests as rq
 
 T = TypeVar("T")
+MakeHosts = Callable[..., "list[OverlayHost]"]
 SOON = 10.0  # seconds within which a change must be seen by other hosts
 
 
@@ -41,19 +42,33 @@ class AtOnce:
         return True
 
 
+class Cable:
+    """The way to the store that hosts share, which can be cut."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.cut = False
+
+    def __getattr__(self, name: str) -> Any:
+        if self.cut:
+            raise StoreAway("ask the store: no server answered")
+        return getattr(self._store, name)
+
+
 class OverlayPynet(Pynet):
     """A driver with overlay mode, on the store ``cluster`` that hosts share and on ``store`` of this host."""
 
     def __init__(self, cluster: Cluster, store: Store) -> None:
         self.tunnels, self.cluster = Vxlan(), cluster
-        self.peers = Peers(cluster.store, self.tunnels, cluster.host)
         super().__init__(store)
+        self.reconciler.recover()
         for item in store.list(Network):
             self.overlay.resume(item.record)
         self.peers.start(self.own.mend)
 
     def modes(self, settings: HostSettings) -> dict[str, Mode]:
         """Return bridge and overlay."""
+        self.peers = Peers(self.cluster.store, self.store, self.tunnels, self.firewall, self.cluster.host)
         self.own = OwnRecords(self.store, self.cluster, self.peers, self.locks)
         agreement = Agreement(self.cluster.store, self.cluster.removals)
         shared = Shared(self.tunnels, agreement, self.peers, self.own, Underlay(self.kernel, self.cluster.address))
@@ -82,7 +97,10 @@ class OverlayHost:
         self.sh(f"ip link set lo up; ip addr add {self.address}{length} dev ul0{nodad}; ip link set ul0 up")
         self.dead: set[str] = set()
         alive = lambda host: host not in self.dead  # noqa: E731
-        self._cluster = Cluster(cluster, AtOnce(cluster), alive, self.name, ip_address(self.address))
+        self.cable = Cable(cluster)
+        self._cluster = Cluster(
+            cast("SharedStore", self.cable), AtOnce(cluster), alive, self.name, ip_address(self.address)
+        )
         self._store = MemoryStore()
         self.containers: list[Container] = []
         self.restart()

@@ -1,6 +1,5 @@
 """Overlay mode on a real kernel: hosts are namespaces on one underlay, and share a store in memory."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -12,8 +11,8 @@ from plugin.model import Endpoint, Network
 from plugin.rebuild import rebuilder
 from plugin.store.memory import MemoryStore
 from tests.kernel.capture import ETH_P_IP, GREETINGS, Capture
-from tests.kernel.container import Container, sh
-from tests.kernel.hosts import OverlayHost, soon
+from tests.kernel.container import Container
+from tests.kernel.hosts import MakeHosts, OverlayHost, soon
 from tests.overlay_fakes import overlay
 from tests.unit import requests as rq
 
@@ -22,30 +21,6 @@ DUAL = ("10.9.0.1/24", "fd00:9::1/64")
 MAC2, MAC3 = "02:42:0a:09:00:02", "02:42:0a:09:00:03"
 BLUE, GREEN = rq.NETWORK_ID, rq.OTHER_ID
 ALL_NODES = "33:33:00:00:00:01"
-MakeHosts = Callable[..., list[OverlayHost]]
-
-
-@pytest.fixture
-def shared() -> Iterator[MemoryStore]:
-    """Return the store that the hosts share."""
-    store = MemoryStore()
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def make_hosts(shared: MemoryStore) -> Iterator[MakeHosts]:
-    """Return what makes hosts that are plugged into one switch."""
-    hosts: list[OverlayHost] = []
-    sh("ip link add sw0 type bridge mcast_snooping 0; ip link set sw0 up")
-
-    def make(count: int, prefix: str = "192.0.2.", mtu: int = 1500) -> list[OverlayHost]:
-        hosts.extend(OverlayHost(shared, number + 1, prefix, mtu) for number in range(len(hosts), len(hosts) + count))
-        return hosts
-
-    yield make
-    for host in hosts:
-        host.end()
 
 
 @pytest.fixture

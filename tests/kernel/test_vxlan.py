@@ -71,3 +71,14 @@ def test_refusals_name_what_was_tried(vxlan: Vxlan) -> None:
     with pytest.raises(Missing, match="there is no link 'vx3'"):
         vxlan.entries("br", "vx3")
     assert "vx2" not in sh("ip -br link")
+
+
+def test_what_the_kernel_refuses_keeps_nothing_else_out(vxlan: Vxlan) -> None:
+    """A group's MAC is no place to send to; the refusal names the entry."""
+    bad: set[Entry] = {Remote("ff:ff:ff:ff:ff:ff", ip_address("2001:db8::2")), Forward(EVERYBODY)}
+    refused = vxlan.change("br", "vx", entries(3) | bad)
+
+    assert set(refused) <= bad
+    assert refused
+    assert vxlan.entries("br", "vx") >= entries(3)
+    assert all(str(entry) in str(error) for entry, error in refused.items())

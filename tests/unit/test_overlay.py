@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.overlay import share
+from cli.overlay import Host, share
 from netlink.vxlan import EVERYBODY, Forward, Neighbour, Remote
 from plugin.cluster.records import ClusterNetwork, Member, Peer, VniClaim
 from plugin.errors import InvalidRequest, PynetError, Unsupported
@@ -199,7 +199,7 @@ def _blue() -> Overlay:
 def test_without_a_store_there_is_no_overlay(world: OverlayWorld) -> None:
     """One sentence that names the setting; networks that were made before can be removed."""
     world.driver.create_network(overlay())
-    closed = share(world.kernel, world.tunnels, world.store, world.locks, None)
+    closed = share(Host(world.kernel, world.tunnels, world.store, world.firewall, world.locks), None)
     bridge = HostBridge(world.kernel, world.firewall, world.settings, "pynet")
     world.modes["overlay"] = OverlayMode(bridge, world.kernel, closed, "pynet")
 

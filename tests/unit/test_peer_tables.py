@@ -1,16 +1,37 @@
 """What records mean for the tables of one host."""
 
-from ipaddress import IPv4Interface, IPv6Interface, ip_address
+from collections.abc import Collection
+from dataclasses import replace
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 
-from netlink.vxlan import EVERYBODY, Forward, Neighbour, Remote
+import pytest
+
+from netlink.vxlan import EVERYBODY, Entry, Forward, Neighbour, Remote
 from plugin.cluster.records import Member, Peer
-from plugin.cluster.tables import host_addresses, wanted_entries
+from plugin.cluster.tables import Ground, wanted_tables
 from plugin.store.base import Versioned
 
 MAC, OTHER_MAC = "02:42:0a:09:00:02", "02:00:00:00:00:01"
 IP, IP6 = IPv4Interface("10.9.0.2/24"), IPv6Interface("fd00:9::2/64")
 HOSTS = {f"h{number}": ip_address(f"192.0.2.{number}") for number in (1, 2, 3)}
 FLOOD = {Remote(EVERYBODY, HOSTS["h2"]), Remote(EVERYBODY, HOSTS["h3"])}
+
+
+MEMBERS = [Versioned(Member("blue", host, "d4" * 32, address), 1) for host, address in HOSTS.items()]
+GATEWAY_MAC, OWN_MAC = "02:00:00:00:00:fe", "02:42:0a:09:00:07"
+GROUND = Ground(
+    "h1",
+    HOSTS["h1"],
+    (ip_network("10.9.0.0/24"), ip_network("fd00:9::/64")),
+    GATEWAY_MAC,
+    (ip_address("10.9.0.1"), ip_address("fd00:9::1")),
+    (OWN_MAC, ip_address("10.9.0.7")),
+)
+
+
+def wanted_entries(peers: Collection[Versioned[Peer]]) -> Collection[Entry]:
+    """Return what the first of three hosts writes."""
+    return wanted_tables(peers, MEMBERS, GROUND).entries
 
 
 def peer(host: str, revision: int, mac: str = MAC, ipv6: IPv6Interface | None = IP6) -> Versioned[Peer]:
@@ -20,7 +41,7 @@ def peer(host: str, revision: int, mac: str = MAC, ipv6: IPv6Interface | None = 
 
 def test_an_endpoint_of_another_host_has_four_entries() -> None:
     """Its MAC in two tables, and both addresses."""
-    assert wanted_entries([peer("h2", 1)], HOSTS, "h1") == FLOOD | {
+    assert wanted_entries([peer("h2", 1)]) == FLOOD | {
         Remote(MAC, HOSTS["h2"]),
         Forward(MAC),
         Neighbour(IP.ip, MAC),
@@ -30,14 +51,14 @@ def test_an_endpoint_of_another_host_has_four_entries() -> None:
 
 def test_this_hosts_own_have_none() -> None:
     """The bridge knows its ports."""
-    assert wanted_entries([peer("h1", 1)], HOSTS, "h1") == FLOOD
+    assert wanted_entries([peer("h1", 1)]) == FLOOD
 
 
 def test_the_later_record_counts() -> None:
     """In whatever order they are listed; the earlier one keeps what the later one does not have."""
     old, new = peer("h2", 1), peer("h3", 2, mac=OTHER_MAC, ipv6=None)
     for records in ([old, new], [new, old]):
-        entries = wanted_entries(records, HOSTS, "h1")
+        entries = wanted_entries(records)
         assert {entry for entry in entries if isinstance(entry, Neighbour)} == {
             Neighbour(IP.ip, OTHER_MAC),
             Neighbour(IP6.ip, MAC),
@@ -46,12 +67,12 @@ def test_the_later_record_counts() -> None:
 
 def test_an_address_that_came_to_this_host_leads_nowhere_else() -> None:
     """Although the record of where it was is still there."""
-    assert wanted_entries([peer("h2", 1), peer("h1", 2)], HOSTS, "h1") == FLOOD
+    assert wanted_entries([peer("h2", 1), peer("h1", 2)]) == FLOOD
 
 
 def test_an_endpoint_without_its_host_waits() -> None:
     """Records may arrive in any order; there is nowhere to send to yet."""
-    assert wanted_entries([peer("h9", 1)], HOSTS, "h1") == FLOOD
+    assert wanted_entries([peer("h9", 1)]) == FLOOD
 
 
 def test_a_hosts_latest_place_counts() -> None:
@@ -60,4 +81,59 @@ def test_a_hosts_latest_place_counts() -> None:
         Versioned(Member("blue", "h2", str(number), ip_address(f"192.0.2.{number}")), number) for number in (9, 8)
     ]
 
-    assert host_addresses(places) == {"h2": ip_address("192.0.2.9")}
+    assert wanted_tables([], places, GROUND).hosts == {ip_address("192.0.2.9")}
+
+
+@pytest.mark.parametrize(
+    ("mac", "address", "why"),
+    [
+        (GATEWAY_MAC, "10.9.0.2/24", "MAC 02:00:00:00:00:fe is the gateway's"),
+        (GATEWAY_MAC.upper(), "10.9.0.2/24", "MAC 02:00:00:00:00:fe is the gateway's"),
+        (OWN_MAC, "10.9.0.2/24", "MAC 02:42:0a:09:00:07 is that of an endpoint of this host"),
+        ("ff:ff:ff:ff:ff:ff", "10.9.0.2/24", "MAC ff:ff:ff:ff:ff:ff is no endpoint's"),
+        ("01:00:5e:00:00:01", "10.9.0.2/24", "MAC 01:00:5e:00:00:01 is no endpoint's"),
+        ("00:00:00:00:00:00", "10.9.0.2/24", "MAC 00:00:00:00:00:00 is no endpoint's"),
+        (MAC, "10.9.0.1/24", "address 10.9.0.1 is the gateway's"),
+        (MAC, "10.9.0.7/24", "address 10.9.0.7 is that of an endpoint of this host"),
+        (MAC, "10.9.0.0/24", "address 10.9.0.0 is no endpoint's"),
+        (MAC, "10.9.0.255/24", "address 10.9.0.255 is no endpoint's"),
+        (MAC, "192.168.120.2/24", "address 192.168.120.2 is in no subnet of the network"),
+        (MAC, "fd00:8::2/64", "address fd00:8::2 is in no subnet of the network"),
+        (MAC, "127.0.0.1/8", "address 127.0.0.1 is no endpoint's"),
+        (MAC, "224.0.0.1/24", "address 224.0.0.1 is no endpoint's"),
+        (MAC, "ff02::1/64", "address ff02::1 is no endpoint's"),
+    ],
+)
+def test_an_endpoint_that_would_lead_astray_is_refused_alone(mac: str, address: str, why: str) -> None:
+    """Whole, also what of its record is harmless; the next one is written."""
+    own = ip_interface(address)
+    ipv4, ipv6 = (own, None) if isinstance(own, IPv4Interface) else (None, own)
+    bad = Peer("blue", "e5", "h2", mac, ipv4, ipv6)
+    good = Versioned(Peer("blue", "e1", "h2", OTHER_MAC, IPv4Interface("10.9.0.3/24")), 1)
+    found = wanted_tables([Versioned(bad, 5), good], MEMBERS, GROUND)
+
+    assert found.refused == {"cluster-peer 'blue/e5'": why}
+    assert found.entries == wanted_entries([good])
+
+
+def test_an_address_of_a_family_that_the_network_lacks_is_refused() -> None:
+    """The host would send what it has no subnet for."""
+    ground = replace(GROUND, subnets=(ip_network("10.9.0.0/24"),))
+
+    assert list(wanted_tables([peer("h2", 1)], MEMBERS, ground).refused.values()) == [
+        "address fd00:9::2 is in no subnet of the network"
+    ]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "0.0.0.0", "239.1.1.1", "255.255.255.255", "192.0.2.1", "2001:db8::2"],
+)
+def test_a_host_that_cannot_be_there_is_refused_alone(address: str) -> None:
+    """Its frames are not taken, and none are sent there; its earlier place, if it had one, stays."""
+    bad = Versioned(Member("blue", "h2", "e5" * 32, ip_address(address)), 9)
+    found = wanted_tables([peer("h3", 1)], [*MEMBERS, bad], GROUND)
+
+    assert found.entries == wanted_entries([peer("h3", 1)])
+    assert found.hosts == {HOSTS["h2"], HOSTS["h3"]}
+    assert list(found.refused) == [f"cluster-member 'blue/h2/{'e5' * 32}'"]

@@ -1,10 +1,13 @@
 """What ``pynet cluster status`` says of the tables of this host."""
 
+from ipaddress import ip_address
+
 from netlink.vxlan import Forward
 from plugin.cluster.agreement import drop_unused_networks
-from plugin.cluster.drift import table_drift
+from plugin.cluster.drift import Here, table_drift
+from plugin.cluster.host_records import HostIdentity
 from plugin.cluster.records import ClusterNetwork, Member, VniClaim
-from plugin.model import Network
+from plugin.model import Endpoint, Network
 from plugin.store.base import Remove
 from tests.overlay_fakes import OverlayWorld, overlay
 from tests.unit import requests as rq
@@ -15,7 +18,8 @@ LINK = "pnva1a1a1a1a1a1"
 def problems(world: OverlayWorld) -> list[str]:
     """Return the sentences."""
     networks = [item.record for item in world.store.list(Network)]
-    return list(table_drift(world.real, networks, world.tunnels, "h1", settle=0))
+    here = Here(HostIdentity("h1", ip_address("192.0.2.1")), networks, [i.record for i in world.store.list(Endpoint)])
+    return list(table_drift(world.real, here, world.tunnels, settle=0))
 
 
 def test_what_is_missing_and_what_is_stale_is_named() -> None:
