@@ -18,6 +18,7 @@ from plugin.claims import Claims
 from plugin.cluster.host_records import PoolUse
 from plugin.endpoints import endpoint_of
 from plugin.errors import Failed, NotFound, PynetError
+from plugin.exposure import Exposure
 from plugin.failures import as_failed, refuse_difference
 from plugin.holders import Holders, has_subnet_of
 from plugin.ipam.sticky import keep_names
@@ -40,13 +41,12 @@ from plugin.messages import (
     OperInfo,
     ProgramExternalConnectivity,
 )
-from plugin.model import Endpoint, Network, Published, Tombstone, host_link_name
+from plugin.model import Endpoint, Network, Tombstone, host_link_name
 from plugin.modes.base import Mode
 from plugin.network_options import INHIBIT_IPV4, ISOLATED, MODE, NETWORK_OPTIONS, gateway_mode
 from plugin.options import read_options
 from plugin.parts import Parts
 from plugin.publish.places import Wishes
-from plugin.sandboxes import Sandboxes
 from plugin.store.base import Put, Remove
 from plugin.undo import Undo
 
@@ -56,7 +56,7 @@ log = structlog.get_logger()
 class Driver:
     """Serves the NetworkDriver protocol (``plugin.api.NetworkDriver``)."""
 
-    def __init__(self, parts: Parts, *, gateway_check: bool = False) -> None:
+    def __init__(self, parts: Parts, *, gateway_check: bool = True) -> None:
         self._store = parts.store
         self._modes = parts.modes
         self._settings = parts.settings
@@ -68,15 +68,14 @@ class Driver:
         self._debts = parts.reaper.debts
         self._claims = Claims(self._networks)
         self._touched: dict[str, float] = {}  # when the engine last named a network or endpoint, by its id
-        self._sandboxes = Sandboxes(parts.store)
+        self._exposure = Exposure(parts)
 
     # --- what the engine asks about the driver -------------------------------------------------
 
     def get_capabilities(self) -> Capabilities:
         """Networks are of one host.
 
-        GwAllocCheck is for who asks for it: only isolated networks can do without a gateway address, and being asked
-        costs every creation a sixth of its time.
+        GwAllocCheck is asked for unless that is switched off: isolated networks do without a gateway address.
         """
         return Capabilities(scope="local", connectivity_scope="local", gw_alloc_checker=self._gateway_check)
 
@@ -175,12 +174,16 @@ class Driver:
             network = self._network(request.network_id)
             endpoint = self._endpoint(request.network_id, request.endpoint_id)
             self._touch(endpoint.id)
-            self._sandboxes.enter(endpoint, request.sandbox_key)
-            return self._mode(network).join(network, endpoint)
+            self._exposure.enter(endpoint, request.sandbox_key)
+            reply = self._mode(network).join(network, endpoint)
+        if self._exposure.needs_no_gateway(network, endpoint, request.options.port_map):
+            with self._create(*_locks_of(request)) as undo:
+                self._publish(request, (), undo)
+        return reply
 
     def leave(self, request: EndpointRef) -> None:
         """Withdraw ports; the link goes with DeleteEndpoint, as Join may follow Leave (moby Sandbox.Refresh)."""
-        self.revoke_external_connectivity(request)
+        self._revoke(request, keep_routed=False)
 
     def program_external_connectivity(self, request: ProgramExternalConnectivity) -> None:
         """Publish the endpoint's ports in the place of what it publishes now."""
@@ -188,26 +191,20 @@ class Driver:
         published = self._publisher.publishes(request.endpoint_id) or self._debts.owes(owed)
         if not request.options.port_map and not published:
             return
-        with self._create(*_locks_of(request)) as undo:
+        with as_failed(), Undo() as give_back:
             network = self._network(request.network_id)
             endpoint = self._endpoint(request.network_id, request.endpoint_id)
-            self._touch(endpoint.id)
-
-            def save(published: tuple[Published, ...]) -> None:
-                if published != endpoint.published:
-                    self._store.transact(Put(replace(endpoint, published=published)))
-
-            families = self._sandboxes.families(endpoint, request.options)
-            self._publisher.publish(network, endpoint, Wishes(request.options.port_map, families), save)
-            undo.push(self._withdraw, EndpointRef(endpoint.network_id, endpoint.id))
-            self._debts.forgive(owed)
+            families = self._exposure.take_over(network, endpoint, request.options, give_back)
+            with self._create(*_locks_of(request)) as undo:
+                self._publish(request, families, undo)
+                self._debts.forgive(owed)
 
     def revoke_external_connectivity(self, request: EndpointRef) -> None:
-        """Withdraw the endpoint's ports; after a restart of the engine Leave or DeleteEndpoint comes without Revoke."""
-        if not self._publisher.publishes(request.endpoint_id):
-            return
-        name = f"ports of {request.network_id}/{request.endpoint_id}"
-        self._remove(name, lambda: self._withdraw(request), *_locks_of(request))
+        """Withdraw the endpoint's ports; after a restart of the engine Leave or DeleteEndpoint comes without Revoke.
+
+        Routed mode needs no gateway, so what it opened stays until the container leaves.
+        """
+        self._revoke(request, keep_routed=True)
 
     # --- what the engine forgot ----------------------------------------------------------------
 
@@ -276,11 +273,25 @@ class Driver:
         for owed in ("endpoint", "ports of"):
             self._debts.forgive(f"{owed} {request.network_id}/{request.endpoint_id}")
 
-    def _withdraw(self, request: EndpointRef) -> None:
-        known = self._store.get(Endpoint, f"{request.network_id}/{request.endpoint_id}")
-        if known is not None:
-            self._publisher.withdraw(known.record)
-            self._store.transact(Put(replace(known.record, published=())))
+    def _publish(self, request: Join | ProgramExternalConnectivity, families: tuple[int, ...], undo: Undo) -> None:
+        network = self._network(request.network_id)
+        endpoint = self._endpoint(request.network_id, request.endpoint_id)
+        self._touch(endpoint.id)
+        self._exposure.publish(network, endpoint, Wishes(request.options.port_map, families))
+        undo.push(self._exposure.withdraw, EndpointRef(endpoint.network_id, endpoint.id))
+
+    def _revoke(self, request: EndpointRef, *, keep_routed: bool) -> None:
+        if not self._publisher.publishes(request.endpoint_id):
+            return
+        gone: Endpoint | None = None
+
+        def removal() -> None:
+            nonlocal gone
+            gone = self._exposure.withdraw(request, keep_routed=keep_routed)
+
+        self._remove(f"ports of {request.network_id}/{request.endpoint_id}", removal, *_locks_of(request))
+        if gone is not None:
+            self._exposure.pass_on(gone)
 
     def _remove_dead_networks(self, network: Network) -> None:
         """Remove networks that the engine gave up: their subnet is given to this one, and no container is left."""
@@ -380,5 +391,5 @@ class Driver:
         return mode
 
 
-def _locks_of(request: CreateEndpoint | EndpointRef | ProgramExternalConnectivity) -> tuple[str, str]:
+def _locks_of(request: CreateEndpoint | EndpointRef | Join | ProgramExternalConnectivity) -> tuple[str, str]:
     return f"network {request.network_id}", f"endpoint {request.endpoint_id}"

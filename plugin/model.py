@@ -147,7 +147,10 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint, its addresses and what it publishes at this moment."""
+    """An endpoint, its addresses and what it publishes at this moment.
+
+    ``sandbox`` is that of its container, from when it published ports.
+    """
 
     kind: ClassVar[str] = "endpoint"
 
@@ -158,6 +161,7 @@ class Endpoint:
     ipv6: IPv6Interface | None = None
     driver_opts: Mapping[str, str] = field(default_factory=dict)
     published: tuple[Published, ...] = ()
+    sandbox: str = field(default="", compare=False)
 
     def check(self) -> None:
         """Check what came from a file; raises ValueError."""

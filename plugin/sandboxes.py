@@ -1,6 +1,8 @@
 """Which endpoints are of one container: the engine names its sandbox in Join, and nowhere else."""
 
 import threading
+from collections import defaultdict
+from collections.abc import Sequence
 
 from plugin.messages import EndpointOptions
 from plugin.model import Endpoint
@@ -11,40 +13,74 @@ MOST = 4096  # endpoints that are remembered, the latest ones
 
 
 class Sandboxes:
-    """Remembers the sandbox of each endpoint as long as the process runs.
-
-    After a restart it knows the containers that join from then on.
-    """
+    """Remembers the sandbox of each endpoint; after a restart the records say it of those that publish ports."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._lock = threading.Lock()  # guards _sandboxes
+        self._lock = threading.Lock()  # guards the three below
         self._sandboxes: dict[str, str] = {}  # by the key of the endpoint
+        self._keys: dict[str, set[str]] = defaultdict(set)  # of endpoints, by their sandbox
+        self._read = False
 
     def enter(self, endpoint: Endpoint, sandbox: str) -> None:
         """Note that ``endpoint`` joined ``sandbox``; the store says when it is gone."""
         with self._lock:
-            self._sandboxes[endpoint.key] = sandbox
-            if len(self._sandboxes) > MOST:
-                del self._sandboxes[next(iter(self._sandboxes))]
+            self._note(endpoint.key, sandbox)
+
+    def of(self, endpoint: Endpoint) -> str:
+        """Return the sandbox of ``endpoint``, "" when that is not known."""
+        self._read_records()
+        return self._sandboxes.get(endpoint.key, "")
+
+    def beside(self, endpoint: Endpoint) -> Sequence[Endpoint]:
+        """Return the other endpoints of its container that publish ports of the host."""
+        sandbox = self.of(endpoint)
+        with self._lock:
+            keys = sorted(self._keys.get(sandbox, ())) if sandbox else []
+        found = [self._store.get(Endpoint, key) for key in keys if key != endpoint.key]
+        return [item.record for item in found if item is not None and host_versions(item.record)]
 
     def families(self, endpoint: Endpoint, options: EndpointOptions) -> tuple[int, ...]:
         """Return the IP versions of the host addresses on which the ports of ``endpoint`` are published.
 
-        ``no_proxy_6to4`` says that the container has a gateway of each family on another network, and 28.x says it to
-        both of them (recorded with 28.5.2). The one without the other family is clear; of one with both, IPv4 is
-        published here unless a neighbour does it: the engine programs the IPv4 gateway first.
+        A container may have its gateways of the two families on two networks. 28.x says so to both of them, by
+        ``no_proxy_6to4`` (recorded with 28.5.2), and programs the IPv4 gateway first. 29 says it to an IPv4 gateway
+        that comes after the IPv6 gateway; to one that came before it says nothing, and to the IPv6 gateway never
+        (recorded with 29.7.2). Both take IPv4 from the old gateway before they give it to another one.
         """
-        if not options.no_proxy_6to4:
-            return BOTH
-        if endpoint.ipv4 is None:
+        beside = self.beside(endpoint)
+        if endpoint.ipv6 is not None and any(4 in host_versions(other) for other in beside):
             return (6,)
-        return (6,) if endpoint.ipv6 is not None and self._ipv4_published_beside(endpoint) else (4,)
+        if options.no_proxy_6to4:
+            return (6,) if endpoint.ipv4 is None else (4,)
+        elsewhere = endpoint.ipv6 is None and any(other.ipv6 and 6 in host_versions(other) for other in beside)
+        return (4,) if elsewhere else BOTH
 
-    def _ipv4_published_beside(self, endpoint: Endpoint) -> bool:
-        sandbox = self._sandboxes.get(endpoint.key)
+    def _read_records(self) -> None:
         with self._lock:
-            neighbours = [key for key, other in self._sandboxes.items() if sandbox and other == sandbox]
-        found = [self._store.get(Endpoint, key) for key in neighbours if key != endpoint.key]
-        ports = [port for item in found if item is not None for port in item.record.published]
-        return any(port.host is not None and port.host.version == 4 for port in ports)
+            if self._read:
+                return
+            for item in self._store.list(Endpoint):
+                if item.record.sandbox and item.record.key not in self._sandboxes:
+                    self._note(item.record.key, item.record.sandbox)
+            self._read = True
+
+    def _note(self, key: str, sandbox: str) -> None:
+        self._forget(key)
+        self._sandboxes[key] = sandbox
+        self._keys[sandbox].add(key)
+        if len(self._sandboxes) > MOST:
+            self._forget(next(iter(self._sandboxes)))
+
+    def _forget(self, key: str) -> None:
+        sandbox = self._sandboxes.pop(key, None)
+        if sandbox is None:
+            return
+        self._keys[sandbox].discard(key)
+        if not self._keys[sandbox]:
+            del self._keys[sandbox]
+
+
+def host_versions(endpoint: Endpoint) -> set[int]:
+    """Return the IP versions of the host addresses on which ``endpoint`` publishes ports."""
+    return {port.host.version for port in endpoint.published if port.host is not None}

@@ -1,5 +1,6 @@
 """Where a port is to be published: which addresses of the host lead to which address of the container."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -40,7 +41,7 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What to publish of an endpoint, and on host addresses of which IP versions."""
+    """What to publish of an endpoint, and on host addresses of which IP versions; routed mode needs none of them."""
 
     bindings: tuple[PortBinding, ...]
     families: tuple[int, ...] = (4, 6)
@@ -54,28 +55,38 @@ def sockets_for(places: Sequence[Place]) -> list[tuple[Place, bool]]:
     return [(place, place in everywhere) for place in places if place.host != EVERYWHERE[0]]
 
 
+def together(published: Sequence[Published]) -> dict[tuple[int, int, int], list[Place]]:
+    """Return the places of each protocol, port of the container and port of the host; routed mode has none."""
+    found: dict[tuple[int, int, int], dict[Place, None]] = defaultdict(dict)
+    for port in published:
+        if port.host is not None:
+            found[port.proto, port.port, port.host_port][Place(port.host, port.target)] = None
+    return {port: list(places) for port, places in found.items()}
+
+
 def reach(endpoint: Endpoint, options: Values, binding: PortBinding, families: Sequence[int]) -> Reach:
     """Return where ``binding`` is published, families in order.
 
     Without a host address that is every IPv4 and IPv6 address of the host, or the network's own choice (moby
     drivers/bridge/port_mapping_linux.go). An IPv6 address leads to a container without IPv6 as well. ``families`` are
-    the IP versions of host addresses; of the others another network of the container takes care.
+    the IP versions of host addresses; of the others another network of the container takes care. That may be one that
+    it joins later, so a host address of a family that this one does not have leads nowhere and is no mistake.
 
     Raises:
-        InvalidRequest: an unknown protocol, or the container has no address that a given host address could lead to.
+        InvalidRequest: an unknown protocol.
     """
     if binding.proto not in PROTOCOLS:
         raise InvalidRequest(f"publish port {binding.port}: protocol {binding.proto} is none of tcp, udp and sctp")
-    hosts = [host for host in _hosts(options, binding) if host.version in families]
     own = {address.version: address.ip for address in (endpoint.ipv4, endpoint.ipv6) if address is not None}
+    hosts = _hosts(options, binding)
     pairs = [(host, own.get(host.version) or (own.get(4) if host.version == 6 else None)) for host in hosts]
-    if hosts and not any(target for _, target in pairs):
-        where = " or ".join(map(str, hosts))
-        port = binding.host_port or binding.port
-        raise InvalidRequest(f"publish port {port} on {where}: the container has no address of that family")
     reached = [(host, target, gateway_mode(options, target.version)) for host, target in pairs if target]
     return Reach(
-        tuple(Place(host, target) for host, target, mode in reached if mode in {NAT, UNPROTECTED}),
+        tuple(
+            Place(host, target)
+            for host, target, mode in reached
+            if mode in {NAT, UNPROTECTED} and host.version in families
+        ),
         tuple(target for host, target, mode in reached if mode == ROUTED and host.version == target.version),
     )
 

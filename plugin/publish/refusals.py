@@ -24,6 +24,12 @@ class Refusals:
             what = f"publish a port of {binding.host_port}-{binding.host_port_end}"
         if isinstance(error, Missing):
             return Conflict(f"{what} on {wanted.host}: the host does not have this address")
+        if not binding.host_port:
+            where = _listed(wanted.addresses)
+            what = f"publish port {binding.port}/{PROTOCOLS[wanted.proto]} on any port of {where}"
+            return Conflict(f"{what}: all ports are allocated (net.ipv4.ip_local_port_range says which may be given)")
+        if binding.host_port_end > binding.host_port:
+            return Conflict(f"{what}: all ports are allocated, the last on {self.taken(wanted)}")
         return Conflict(f"{what} on {self.taken(wanted)}")
 
     def taken(self, wanted: Wanted) -> str:

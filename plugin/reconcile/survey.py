@@ -12,7 +12,8 @@ from plugin.host_settings import HostSettings
 from plugin.model import Endpoint, Network, Tombstone, host_link_name, vxlan_name
 from plugin.modes.base import Mode
 from plugin.ports import Kernel
-from plugin.publish.publisher import ports_owner, to_hold
+from plugin.publish.binder import ports_owner
+from plugin.publish.publisher import to_hold
 from plugin.reconcile.diff import differences, orphans
 from plugin.reconcile.findings import EndpointLost, Finding, NetworkUnclear, OrphanSetting
 from plugin.reconcile.owner import Owner

@@ -97,7 +97,7 @@ def test_a_failed_program_is_left_twice_and_not_revoked(engine: Engine) -> None:
     engine.running(2)
     held = set(engine.published)
     ids = engine.endpoint(3)
-    engine.ask("NetworkDriver.Join", **ids, SandboxKey=SANDBOX, Options=OPTIONS)
+    engine.ask("NetworkDriver.Join", **ids, SandboxKey=SANDBOX.replace("0", "f"), Options=OPTIONS)
     status, reply = engine.tell("NetworkDriver.ProgramExternalConnectivity", **ids, Options=OPTIONS)
     assert (status, "already allocated" in reply["Err"]) == (500, True)
     for verb in ("Leave", "Leave", "DeleteEndpoint"):

@@ -46,6 +46,19 @@ def test_the_host_reaches_a_published_port(pynet: Pynet, two: tuple[Container, C
     assert {host_asks(address, 8080, kind) for address in ("::1", "fd00:9::1")} == {"fd00:9::1"}
 
 
+def test_used_up_ephemeral_ports_are_named(pynet: Pynet, two: tuple[Container, Container], kind: str) -> None:
+    """One port may be given and a container has it: the next one reads what is used up, and holds nothing."""
+    sh("sysctl -qw net.ipv4.ip_local_port_range='40000 40000'")
+    reference = serve(pynet, two[0], "0", kind=kind)
+    other = pynet.attach(two[1], rq.NETWORK_ID, 3)
+    held = pynet.publisher.held()
+    with pytest.raises(Conflict, match=f"port 7777/{kind} on any port of 0.0.0.0 and ::: all ports are allocated"):
+        pynet.publish(other, "0", proto=KINDS[kind])
+    assert pynet.publisher.held() == held
+    pynet.driver.revoke_external_connectivity(reference)
+    pynet.publish(other, "0", proto=KINDS[kind])
+
+
 def test_ipv6_of_the_host_leads_to_a_container_without_it(
     pynet: Pynet, two: tuple[Container, Container], kind: str
 ) -> None:
@@ -226,7 +239,7 @@ def test_direct_access_follows_the_gateway_mode(
 
     assert bool(two[1].asks("10.9.0.2", 7777)) is bool(published)
     assert bool(two[1].asks("fd00:9::2", 7777)) is bool(published)
-    pynet.driver.revoke_external_connectivity(reference)
+    pynet.driver.leave(reference)
     assert bool(two[1].asks("10.9.0.2", 7777)) is bool(unpublished)
 
 

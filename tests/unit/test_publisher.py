@@ -145,6 +145,24 @@ def test_a_port_of_a_program_is_refused(world: World, program: str, wanted: str 
     assert str(refused.value) == "publish port 8080/tcp " + on
 
 
+def test_a_range_that_is_used_up_says_so(world: World) -> None:
+    """With Docker's words, and who has the last port of it."""
+    binding = PortBinding(6, 80, host_port=8000, host_port_end=8001)
+    request = replace(rq.program(), options=replace(rq.program().options, port_map=(binding,)))
+    world.sockets.taken |= {(6, "0.0.0.0", 8000), (6, "::", 8001)}
+    last = "the last on ::: address already in use, by another program of the host"
+    with pytest.raises(Conflict, match=f"publish a port of 8000-8001: all ports are allocated, {last}"):
+        joined(world).driver.program_external_connectivity(request)
+
+
+def test_a_host_address_of_another_family_is_another_networks(world: World) -> None:
+    """The container may have IPv4 on a network that it joins later; on this one the port is published nowhere."""
+    world.driver.create_network(rq.network(rq.NETWORK_ID, "fd00:9::1/64"))
+    world.driver.create_endpoint(rq.endpoint(None, "fd00:9::2/64"))
+    world.driver.program_external_connectivity(rq.program("127.0.0.1:8080", 8081))
+    assert world.sockets.taken == {(6, "::", 8081)}
+
+
 def test_an_endpoint_with_another_address_is_not_in_the_way(world: World) -> None:
     """A program has the wanted one, though an endpoint has the same port number elsewhere."""
     joined(world).driver.program_external_connectivity(rq.program("10.1.1.1:8080"))
