@@ -82,6 +82,16 @@ class Recorded:
         return f"{self.engine}-{self.method}"
 
 
+def sequence(engine: str) -> Iterator[tuple[str, Recorded]]:
+    """Yield what an engine sent, in order, each with the command of the user that it came from."""
+    command = ""
+    for line in (TRACES / "sequences" / f"{engine}.jsonl").read_text().splitlines():
+        entry = json.loads(line)
+        command = entry.get("mark", command)
+        if "method" in entry:
+            yield command, Recorded(engine, entry["method"], entry["body"])
+
+
 def recorded() -> Iterator[Recorded]:
     """Yield every recorded request."""
     for path in sorted(TRACES.glob("*.jsonl")):

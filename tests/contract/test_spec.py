@@ -91,7 +91,7 @@ def test_recorded_requests_fit_and_come_back_unchanged(case: Recorded) -> None:
 
 
 @pytest.mark.parametrize(
-    ("engine", "later"), [("20.10", {"GwAllocCheck"}), ("26.1", {"GwAllocCheck"}), ("28.5", set())]
+    ("engine", "later"), [("20.10", {"GwAllocCheck"}), ("26.1", {"GwAllocCheck"}), ("28.5", set()), ("29.7", set())]
 )
 def test_every_method_that_engines_send_was_recorded(engine: str, later: set[str]) -> None:
     """Outside of swarm, and but for those that came later; a recording that lost a method would prove nothing."""
