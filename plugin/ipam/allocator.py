@@ -6,6 +6,8 @@ from plugin.errors import Exhausted, InvalidRequest
 from plugin.ipam.intervals import Intervals
 from plugin.messages import Address, Subnet
 
+NO_ADDRESSES = "no available addresses on this pool"  # what Docker's own says (moby daemon/libnetwork/ipamapi)
+
 
 def usable(subnet: Subnet, within: Subnet | None = None) -> tuple[int, int]:
     """Return the first and the last address of ``subnet`` that may be handed out, as integers.
@@ -90,7 +92,8 @@ class AddressPool:
     def _nothing_left(self) -> str:
         size = max(0, self._last - self._first + 1)
         if self._sub_pool is None:
-            return f"no free address is left in pool '{self._subnet}': {size} of {size} are taken"
+            return f"{NO_ADDRESSES}: no free address is left in pool '{self._subnet}': {size} of {size} are taken"
         return (
-            f"no free address is left in range '{self._sub_pool}' of pool '{self._subnet}': {size} of {size} are taken"
+            f"{NO_ADDRESSES}: no free address is left in range '{self._sub_pool}' of pool '{self._subnet}': "
+            f"{size} of {size} are taken"
         )

@@ -9,6 +9,7 @@ from plugin.errors import Exhausted, InvalidRequest
 from plugin.ipam.intervals import Intervals
 from plugin.messages import Subnet
 
+NO_POOLS = "all predefined address pools have been fully subnetted"  # what Docker's own says (moby ipamapi)
 NAMED_AT_MOST = 3  # host networks in an error text
 
 
@@ -144,7 +145,8 @@ def _nothing_left(
     covered = f" and the host uses {named}{more}" if hosts else ""
     sizes = ", ".join(f"'{supernet.network}' in blocks of /{supernet.size}" for supernet in supernets)
     return (
-        f"no free {wanted.describe()} is left in {sizes}: {count} pools are taken{covered}; PYNET_POOLS adds supernets"
+        f"{NO_POOLS}: no free {wanted.describe()} is left in {sizes}: {count} pools are taken{covered}; "
+        "PYNET_POOLS adds supernets"
     )
 
 

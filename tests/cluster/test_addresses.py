@@ -9,6 +9,7 @@ import pytest
 
 from plugin.cluster.host_records import ClusterLease
 from plugin.errors import Exhausted
+from plugin.ipam.allocator import NO_ADDRESSES
 from plugin.model import Pool
 from plugin.store.base import StoreAway
 from plugin.store.remote.address import Access, parse_store_address
@@ -48,9 +49,9 @@ def test_two_hosts_exhaust_a_pool_exactly(opener: Opener) -> None:
 
     with ThreadPoolExecutor(10) as threads:
         answers = list(threads.map(ask, range(20)))
-    refused = [answer for answer in answers if answer.startswith("no free")]
+    refused = [answer for answer in answers if answer.startswith("no available")]
     assert sorted(set(answers) - set(refused)) == sorted(f"10.1.0.{number}" for number in range(2, 15))
-    assert refused == ["no free address is left in pool '10.1.0.0/28': 14 of 14 are taken"] * 7
+    assert refused == [f"{NO_ADDRESSES}: no free address is left in pool '10.1.0.0/28': 14 of 14 are taken"] * 7
 
 
 def test_hosts_that_come_and_go_leave_nothing(opener: Opener) -> None:
