@@ -59,6 +59,35 @@ def test_ports_move_with_the_gateway_of_a_family(scene: Scene, outside: Outside)
         assert bool(seen_from(outside.exec, HOST6, "tcp", 8080)), verb
 
 
+@pytest.mark.parametrize("preferred", ["four", "six", "both"])
+def test_every_order_of_joining_publishes_both_families(scene: Scene, outside: Outside, preferred: str) -> None:
+    """On three networks at once, whichever is preferred; the engine joins them in an order of its own."""
+    nets = {
+        "four": scene.network("--subnet", FOUR),
+        "six": scene.network("--ipv4=false", "--ipv6", "--subnet", SIX),
+        "both": scene.network("--ipv6", "--subnet", OTHER4, "--subnet", "fd00:62::/64"),
+    }
+    for _ in range(2):
+        asked = [f"name={net},gw-priority={int(name == preferred)}" for name, net in nets.items()]
+        scene.server(asked[0], "--network", asked[1], "--network", asked[2], "-p", "8080:7777")
+        assert seen_from(outside.exec, HOST4, "tcp", 8080) == OUTSIDE4
+        assert seen_from(outside.exec, HOST6, "tcp", 8080) == OUTSIDE6
+        scene.clear()
+
+
+def test_a_routed_network_is_open_without_being_the_gateway(pynet_scene: Scene, outside: Outside) -> None:
+    """At its own address, as with ``bridge`` from Engine 29 on; answers leave by the gateway, whose guard lets them."""
+    routed = pynet_scene.network("--subnet", FOUR, "-o", "com.docker.network.bridge.gateway_mode_ipv4=routed")
+    gateway = pynet_scene.network("--subnet", OTHER4, "-o", f"pynet.guard_allow={FOUR}")
+    box = pynet_scene.server(f"name={gateway},gw-priority=1", "--network", routed, "-p", "8080:7777")
+    outside.route(FOUR)
+    try:
+        assert seen_from(outside.exec, HOST4, "tcp", 8080) == OUTSIDE4
+        assert seen_from(outside.exec, box.ip(routed), "tcp", 7777) == OUTSIDE4
+    finally:
+        outside.unroute(FOUR)
+
+
 def test_the_priority_chooses_the_gateway(scene: Scene, outside: Outside) -> None:
     """The default route and the published port are the network's with the higher priority, and move back."""
     low, high = scene.network("--subnet", FOUR), scene.network("--subnet", OTHER4)
@@ -91,8 +120,8 @@ def test_sysctls_of_an_endpoint_are_set(scene: Scene) -> None:
 
 @pytest.fixture
 def checking(host: Host) -> Iterator[Scene]:
-    """A scene of a second pynet, which wants to be asked before a gateway is reserved."""
-    plugin = second(host, "pynet-asks", PYNET_GATEWAY_CHECK="on")
+    """A scene of a second pynet with the setting as it is by default: asked before a gateway is reserved."""
+    plugin = second(host, "pynet-asks")
     plugin.start()
     scene = Scene(host, plugin.name)
     yield scene
@@ -101,11 +130,20 @@ def checking(host: Host) -> Iterator[Scene]:
 
 
 def test_an_isolated_network_reserves_no_gateway(checking: Scene) -> None:
-    """With ``PYNET_GATEWAY_CHECK=on`` its first container gets the first address; other networks have a gateway."""
+    """Its first container gets the first address; other networks have a gateway."""
     isolated = ("-o", "com.docker.network.bridge.gateway_mode_ipv4=isolated")
     net = checking.network("--internal", "--subnet", FOUR, *isolated)
     assert checking.container(net).ip(net) == "10.61.0.1"
     assert "via 10.62.0.1" in routes(checking.container(checking.network("--subnet", OTHER4)), 4)
+
+
+def test_two_containers_fill_a_network_of_two_addresses(checking: Scene) -> None:
+    """Both addresses of an internal, isolated /31 are for containers, as with ``bridge``."""
+    isolated = ("-o", "com.docker.network.bridge.gateway_mode_ipv4=isolated")
+    net = checking.network("--internal", "--subnet", "10.61.0.0/31", *isolated)
+    boxes = [checking.container(net) for _ in range(2)]
+    assert sorted(box.ip(net) for box in boxes) == ["10.61.0.0", "10.61.0.1"]
+    assert boxes[0].reaches(boxes[1].ip(net))
 
 
 def test_a_bad_option_takes_no_address(checking: Scene) -> None:
