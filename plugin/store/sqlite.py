@@ -263,7 +263,11 @@ class SqliteStore:
         # mode=rw: a file that is missing must not be made empty.
         where = f"file:{quote(str(self._path))}?mode=rw"
         connection = sqlite3.connect(where, uri=True, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA synchronous = FULL")  # in WAL mode NORMAL would lose commits with the power
+        try:
+            connection.execute("PRAGMA synchronous = FULL")  # in WAL mode NORMAL would lose commits with the power
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     @contextmanager

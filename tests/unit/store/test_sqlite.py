@@ -1,5 +1,6 @@
 """What only the file store does: durability, versions, modes of files, sentences for SQLite's errors."""
 
+import os
 import signal
 import sqlite3
 import stat
@@ -121,6 +122,16 @@ def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Failed, match=r"pynet\.db': the file is no database of pynet"):
         SqliteStore(path)
     assert path.read_bytes().startswith(b"not a database")
+
+
+def test_a_file_that_is_refused_is_not_kept_open(tmp_path: Path) -> None:
+    """Whoever catches the error can move the file away; Python 3.13 warns of the connection that nobody closed."""
+    path = tmp_path / "pynet.db"
+    path.write_bytes(b"not a database " * 100)
+    with pytest.raises(Failed) as caught:
+        SqliteStore(path)
+    opened = {os.path.realpath(entry) for entry in Path("/proc/self/fd").iterdir()}
+    assert str(path) not in opened, caught.value
 
 
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
