@@ -129,6 +129,25 @@ SETTINGS: tuple[Option[Any], ...] = (
     *CLUSTER_SETTINGS,
 )
 
+# Read by what is beside pynet in its repository; whoever exports one of them may start pynet in the same shell.
+OF_THE_TOOLS = frozenset(
+    {
+        "PYNET_CLUSTER_STORE",
+        "PYNET_COMMAND",
+        "PYNET_ENGINES",
+        "PYNET_ENGINE_CACHE",
+        "PYNET_EXAMPLES",
+        "PYNET_FORM",
+        "PYNET_FORMS",
+        "PYNET_LAB",
+        "PYNET_PLUGIN_CACHE",
+        "PYNET_RUN_DIR",
+        "PYNET_STORM_REQUESTS",
+        "PYNET_STORM_SECONDS",
+        "PYNET_STORM_SEED",
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -172,7 +191,7 @@ class Settings:
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Read the settings; raises ``InvalidRequest`` for a bad value or an unknown ``PYNET_`` variable."""
     known = {setting.key for setting in SETTINGS}
-    unknown = sorted(key for key in environment if key.startswith("PYNET_") and key not in known)
+    unknown = sorted(key for key in environment if key.startswith("PYNET_") and key not in known | OF_THE_TOOLS)
     if unknown:
         raise InvalidRequest(f"setting '{unknown[0]}' is not known; settings are: {', '.join(sorted(known))}")
     values = read_options(SETTINGS, environment)

@@ -1,11 +1,15 @@
 """Settings come from the environment."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from cli.settings import SETTINGS, describe, read_settings
+from cli.settings import OF_THE_TOOLS, SETTINGS, describe, read_settings
 from plugin.errors import InvalidRequest
+
+ROOT = Path(__file__).parents[2]
+READ = re.compile(r'os\.environ(?:\.get\(|\[)"(PYNET_[A-Z_]+)"|\$\{?(PYNET_[A-Z_]+)')  # in Python and in shells
 
 
 def test_defaults_need_no_environment() -> None:
@@ -41,3 +45,18 @@ def test_the_settings_in_force_can_be_shown() -> None:
 
     assert "PYNET_THREADS=64" in text.splitlines()
     assert "| `PYNET_THREADS` |" in text
+
+
+def test_variables_of_the_tools_are_known_and_ignored() -> None:
+    """Exported in a shell they keep nobody from starting pynet there."""
+    assert read_settings(dict.fromkeys(OF_THE_TOOLS, "x")) == read_settings({})
+
+
+def test_no_variable_of_the_tools_is_forgotten() -> None:
+    """Whatever tools, tests and benchmarks read is a setting or known to be theirs, and what is known is read."""
+    folders = [ROOT / name for name in ("tools", "tests", "bench", ".ci")]
+    files = [ROOT / "Makefile", *(path for folder in folders for path in folder.rglob("*") if path.is_file())]
+    texts = [path.read_text() for path in files if path.suffix in ("", ".py", ".sh")]
+    read = {one or other for text in texts for one, other in READ.findall(text)}
+
+    assert read - {setting.key for setting in SETTINGS} == OF_THE_TOOLS
