@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools.plugin import tree
@@ -21,6 +22,7 @@ from tools.plugin.shell import fail, run, say, works
 IMAGE = "debian:bookworm-slim"
 OWN = "pynet-base"
 MERGED = ("bin", "sbin", "lib", "lib64")
+NAMED = re.compile(r"^'\S+' (\S+\.deb) (\d+) ", re.MULTILINE)  # a package and its bytes, as --print-uris says them
 PULL = 20.0  # seconds for a registry to be heard of
 
 
@@ -70,11 +72,10 @@ def from_packages() -> Path:
     """Return a tar archive with the packages of this machine's distribution, made anew when there are newer ones."""
     if shutil.which("apt-get") is None:
         fail(f"no base image: '{IMAGE}' cannot be pulled, and this machine has no packages of Debian or Ubuntu")
-    packages = _apt("--print-uris")
-    names = sorted(re.findall(r"^'\S+' (\S+\.deb) ", packages, re.MULTILINE))
+    names, complaint = packages()
     if not names:
         found = _cached()
-        return found or fail(f"no base image: '{IMAGE}' cannot be pulled, and apt-get knows no packages: {packages}")
+        return found or fail(f"no base image: '{IMAGE}' cannot be pulled, and apt-get names no packages: {complaint}")
     target = cache() / f"base-{hashlib.sha256(' '.join(names).encode()).hexdigest()[:12]}.tar"
     if not target.exists():
         say(f"making a base from {len(names)} packages of this machine's distribution")
@@ -84,11 +85,20 @@ def from_packages() -> Path:
     return target
 
 
+def packages() -> tuple[Sequence[str], str]:
+    """Return the files of all packages of a base, by name, or none and why; they depend on the lists of apt alone."""
+    with tempfile.TemporaryDirectory() as empty:  # apt-get names no package that lies in its cache already
+        said = _apt(Path(empty), "--print-uris")
+    return sorted(name for name, _ in NAMED.findall(said)), said.strip()
+
+
 def _make(target: Path, work: Path) -> None:
-    (work / "partial").mkdir()
-    _apt("--download-only", "-o", f"Dir::Cache::archives={work}")
+    said = _apt(work, "--download-only")
+    debs = sorted(work.glob("*.deb"))
+    if not debs:
+        fail(f"no base image: apt-get fetched no packages: {said.strip()}")
     root = work / "root"
-    for deb in sorted(work.glob("*.deb")):
+    for deb in debs:
         _unpack(deb, root)
     _merge(root)
     shell = root / "usr/bin/sh"
@@ -102,16 +112,18 @@ def _make(target: Path, work: Path) -> None:
     (work / "base.tar").rename(target)
 
 
-def _apt(*words: str) -> str:
-    """Ask for all that ``PACKAGES`` need on a machine that has nothing; return what apt-get says."""
+def _apt(archives: Path, *words: str) -> str:
+    """Ask for all that ``PACKAGES`` need on a machine that has nothing but ``archives``; return what apt-get says."""
+    (archives / "partial").mkdir()
     nothing = ("-o", "Dir::State::status=/dev/null", "-o", "APT::Install-Recommends=false")
     quiet = ("-qq", "-y", "-o", "Debug::NoLocking=true", "-o", "APT::Sandbox::User=root")
-    command = ["apt-get", *quiet, *nothing, *words, "install", *PACKAGES]
+    cache = ("-o", f"Dir::Cache::archives={archives}")
+    command = ["apt-get", *quiet, *nothing, *cache, *words, "install", *PACKAGES]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     if done.returncode:  # the lists may be missing or old
         subprocess.run(["apt-get", "-qq", "update"], capture_output=True, timeout=300, check=False)
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    return done.stdout + (done.stderr if done.returncode else "")
+    return done.stdout if done.returncode == 0 else done.stderr or f"exit status {done.returncode}"
 
 
 def _unpack(deb: Path, root: Path) -> None:
