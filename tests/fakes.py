@@ -128,8 +128,10 @@ class FakeKernel:
         for gone in {name, self.peers.pop(name, name)}:
             self.by_name.pop(gone, None)
             self.peers.pop(gone, None)
-            self.assigned = {(link, address) for link, address in self.assigned if link != gone}
-            self.settings = {k: v for k, v in self.settings.items() if f"/{gone}/" not in k}
+            # In place and from copies: other threads add to both meanwhile.
+            self.assigned -= {(link, address) for link, address in set(self.assigned) if link == gone}
+            for path in [path for path in list(self.settings) if f"/{gone}/" in path]:
+                self.settings.pop(path, None)
 
     def delete_links(self, names: Sequence[str]) -> None:
         self.steps.take("delete links")
