@@ -25,6 +25,7 @@ from plugin.store.writes import Write, check, check_key, prepare
 ATTEMPTS = 16  # at a transaction that was refused although everything stood as it should a moment later
 WAIT = 60  # seconds that Consul keeps a question that waits for a change
 CONNECT = 2.0  # seconds for an agent to accept it
+DENIED = "Permission denied"  # Consul says so of a change in a transaction as it says that a revision differs: by 409
 SHORTEST = 10  # seconds; Consul takes no shorter time for a session
 
 _Found = Mapping[tuple[str, str], Row]
@@ -71,7 +72,7 @@ class ConsulStore:
             answer = self.http.ask("write", Request("PUT", "/v1/txn", operations, self._headers))
             if answer.status == 200:
                 return
-            if answer.status != 409:
+            if answer.status != 409 or DENIED in answer.text:
                 raise self._refused("write", answer)
             repeated = repeated or answer.repeated
             found = {at: row for at in last if (row := self._find(*at)) is not None}
@@ -166,7 +167,10 @@ class ConsulStore:
         return answer
 
     def _refused(self, action: str, answer: Answer) -> Failed:
-        reason = answer.text.strip()[:200] or f"HTTP status {answer.status}"
+        # Of a transaction there is a list of what is wrong with each change.
+        errors = answer.json().get("Errors") or [] if answer.status == 409 else []
+        reason = ", ".join(dict.fromkeys(str(error["What"]) for error in errors)) or answer.text.strip()
+        reason = reason[:200] or f"HTTP status {answer.status}"
         return Failed(f"{action} store '{self.http.address}': it refused: {reason}")
 
     def _folder(self, kind: str) -> str:
