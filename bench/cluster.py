@@ -1,6 +1,6 @@
 """What the cluster store costs: time from one host's write to another's watch, traffic and memory, as both grow.
 
-``python -m bench.cluster [etcd] [zookeeper] [fake-consul]`` starts a server of each kind on loopback, and simulated
+``python -m bench.cluster [etcd] [zookeeper] [consul]`` starts a server of each kind on loopback, and simulated
 hosts as processes that do what a host does with the endpoints of others: list them, watch them, remember them.
 """
 
@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 from plugin.store.base import ClusterStore, Put
 from plugin.store.remote.address import Access, parse_store_address
 from plugin.store.remote.open import open_cluster_store
-from tests.cluster.servers import Etcd, StoreServer, ZooKeeper, make_server
+from tests.cluster.servers import StoreServer, make_server
 
 ENDPOINTS, HOSTS = (10, 100, 1000), (3, 10, 50)
 ROUNDS = 60  # endpoints that join while the watches are timed
@@ -134,7 +134,7 @@ def _write(store: ClusterStore) -> Iterator[tuple[str, float]]:
 
 
 def _pid(server: StoreServer) -> object:
-    return server.servers[0].pid if isinstance(server, Etcd | ZooKeeper) else "self"
+    return server.servers[0].pid
 
 
 def main() -> None:

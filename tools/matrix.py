@@ -15,7 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from xml.etree import ElementTree as ET
 
-from tests.engine.lab.engines import REQUIRED, SUITES, Unavailable, obtain
+from tests.engine.lab.engines import REQUIRED, SUITES, obtain
+from tests.engine.lab.suites import Unavailable
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs/engines.md"

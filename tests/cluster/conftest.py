@@ -1,7 +1,7 @@
 """Fixtures of the cluster ring: real servers, started once, and stores with a folder of their own in them."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -10,6 +10,27 @@ from plugin.store.base import ClusterStore
 from plugin.store.remote.address import Access, StoreAddress, parse_store_address
 from plugin.store.remote.open import open_cluster_store
 from tests.cluster.servers import KINDS, StoreServer, make_server
+from tests.engine.lab.suites import Unavailable
+
+
+def _skipping() -> Generator[None, None, None]:
+    """Skip a test whose server is not to be had on this machine, as engines are; the reason is shown at the end."""
+    try:
+        yield
+    except Unavailable as why:
+        pytest.skip(f"NOT TESTED: {why}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, None, None]:
+    """See above; most servers are started by fixtures."""
+    return (yield from _skipping())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, None, None]:
+    """See above."""
+    return (yield from _skipping())
 
 
 class Opener:

@@ -3,19 +3,20 @@
 import ctypes
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
+import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tests.cluster.fake_consul import FakeConsul
+from tests.cluster import consul
 from tests.engine.lab.process import wait_until
 
 CLASSES = "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar"  # the first names all others
+LOOPBACK = "127.0.0.1"
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PRCTL = ctypes.CDLL(None).prctl
 
@@ -194,50 +195,79 @@ def _mode(port: int) -> str:
 
 
 class Consul:
-    """A Consul agent in its mode for development, which keeps nothing; no package of Debian has it."""
+    """A Consul of one or three servers; with ``token`` it lets nobody do anything without it."""
 
-    def __init__(self, folder: Path) -> None:
-        http, dns, rpc, serf, wan, grpc = free_ports(6)
-        ports = {
-            "http": http,
-            "dns": dns,
-            "server": rpc,
-            "serf_lan": serf,
-            "serf_wan": wan,
-            "grpc": grpc,
-            "grpc_tls": -1,
-        }
-        config = folder / "consul.json"
-        config.write_text(json.dumps({"ports": ports, "bind_addr": "127.0.0.1", "client_addr": "127.0.0.1"}))
-        self.server = Server(["consul", "agent", "-dev", "-config-file", str(config)], http, folder / "consul.log")
+    def __init__(self, folder: Path, size: int = 1, token: str = "") -> None:
+        gossip = free_ports(size)
+        self._token = token
+        self.servers = []
+        for number, lan in enumerate(gossip):
+            http, rpc = free_ports(2)
+            config = {
+                "server": True,
+                "bootstrap_expect": size,
+                "node_name": f"n{number}",
+                "data_dir": str(folder / f"n{number}"),
+                "bind_addr": LOOPBACK,
+                "client_addr": LOOPBACK,
+                "ports": {"http": http, "server": rpc, "serf_lan": lan, "serf_wan": -1, "dns": -1, "grpc": -1},
+                "retry_join": [f"{LOOPBACK}:{port}" for port in gossip if port != lan],
+                "retry_interval": "1s",
+                "performance": {"raft_multiplier": 1},  # elections of a second instead of five
+                "acl": {"enabled": bool(token), "default_policy": "deny", "tokens": {"master": token}},
+                "disable_update_check": True,
+            }
+            file = folder / f"n{number}.json"
+            file.write_text(json.dumps(config))
+            command = [str(consul.obtain()), "agent", "-config-file", str(file)]
+            self.servers.append(Server(command, http, folder / f"n{number}.log"))
 
     def start(self) -> None:
-        """Start the agent."""
-        self.server.start()
+        """Start the servers and wait until they have a leader that reads."""
+        for server in self.servers:
+            server.launch()
+        for server in self.servers:
+            wait_until(lambda port=server.port: self._reads(port), f"Consul on port {server.port}", 60)  # type: ignore[misc]
 
     def kill(self) -> None:
-        """End the agent."""
-        self.server.kill()
+        """End all servers."""
+        for server in self.servers:
+            server.kill()
+
+    @property
+    def leader(self) -> Server:
+        """The server that leads the others."""
+        for server in self.servers:
+            with urllib.request.urlopen(f"http://{LOOPBACK}:{server.port}/v1/agent/self", timeout=5) as answer:
+                if json.load(answer)["Stats"]["consul"]["leader"] == "true":
+                    return server
+        raise AssertionError("no server says that it leads")
 
     @property
     def url(self) -> str:
         """PYNET_STORE without a prefix."""
-        return f"consul://127.0.0.1:{self.server.port}"
+        return "consul://" + ",".join(f"{LOOPBACK}:{server.port}" for server in self.servers)
+
+    def _reads(self, port: int) -> bool:
+        url, headers = f"http://{LOOPBACK}:{port}/v1/kv/nothing?consistent=true", {"X-Consul-Token": self._token}
+        try:
+            urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5).close()
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code == 404
+        except OSError:
+            return False
+        return True
 
 
-StoreServer = Etcd | ZooKeeper | Consul | FakeConsul
-HAS_CONSUL = shutil.which("consul") is not None
-KINDS = ("etcd", "zookeeper", *(["consul"] if HAS_CONSUL else []), "fake-consul")
+StoreServer = Etcd | ZooKeeper | Consul
+KINDS: dict[str, type[Etcd] | type[ZooKeeper] | type[Consul]] = {"etcd": Etcd, "zookeeper": ZooKeeper, "consul": Consul}
 
 
-def make_server(kind: str, folder: Path) -> StoreServer:
-    """Return a server that is not started yet."""
-    match kind:
-        case "etcd":
-            return Etcd(folder)
-        case "zookeeper":
-            return ZooKeeper(folder)
-        case "consul":
-            return Consul(folder)
-        case _:
-            return FakeConsul()
+def make_server(kind: str, folder: Path, size: int = 1) -> StoreServer:
+    """Return a server that is not started yet, or ``size`` of them.
+
+    Raises:
+        Unavailable: Consul is not to be had on this machine.
+    """
+    return KINDS[kind](folder, size)

@@ -1,23 +1,26 @@
 """Logging in to real stores: credentials, certificates, and what is said when they are not accepted."""
 
+import json
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from plugin.errors import Failed, InvalidRequest, PynetError
+from plugin.errors import Busy, Failed, InvalidRequest, PynetError
 from plugin.model import Tombstone
 from plugin.store.base import ClusterStore, Put, StoreAway
 from plugin.store.remote.address import Access, parse_store_address
 from plugin.store.remote.etcd import EtcdStore
 from plugin.store.remote.open import open_cluster_store
-from tests.cluster.fake_consul import FakeConsul
-from tests.cluster.servers import Etcd, ZooKeeper
+from tests.cluster.servers import Consul, Etcd, ZooKeeper
 from tests.cluster.test_faults import running
 
 pytestmark = pytest.mark.cluster
+
+TOKEN, OTHER_TOKEN = "b1946ac9-2dcd-4a3a-8f1c-2f6a3b0c7a11", "3f6d1f0e-55a1-4c1b-9d55-0b7a9a4c2e22"
 
 
 def opened(url: str, **access: Any) -> ClusterStore:
@@ -97,12 +100,44 @@ def test_zookeeper_hides_records_from_others(tmp_path: Path) -> None:
                 write(opened(zookeeper.url, **access))
 
 
-def test_consul_takes_a_token() -> None:
-    """The password alone is Consul's token."""
-    with running(FakeConsul("right")) as consul:
-        write(opened(consul.url, password="right"))
-        with pytest.raises(Failed, match=r"it refused: rpc error making call: Permission denied"):
-            write(opened(consul.url, password="wrong"))
+@pytest.fixture
+def consul(tmp_path: Path) -> Iterator[Consul]:
+    """Return a Consul that wants a token."""
+    with running(Consul(tmp_path, token=TOKEN)) as consul:
+        yield consul
+
+
+def token_for(consul: Consul, rules: str) -> str:
+    """Make a token that is allowed what ``rules`` say, and return it."""
+    made = {}
+    bodies = {"policy": {"Name": "some", "Rules": rules}, "token": {"Policies": [{"Name": "some"}]}}
+    for path, body in bodies.items():
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{consul.servers[0].port}/v1/acl/{path}",
+            json.dumps(body).encode(),
+            {"X-Consul-Token": TOKEN},
+            method="PUT",
+        )
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            made = json.load(answer)
+    return str(made["SecretID"])
+
+
+def test_consul_takes_a_token(consul: Consul) -> None:
+    """The password alone is Consul's token; another one and none are refused with a sentence."""
+    write(opened(consul.url, password=TOKEN))
+    for access, text in (({"password": OTHER_TOKEN}, "ACL not found"), ({}, "Permission denied")):
+        with pytest.raises(Failed, match=rf"write store 'consul://.*': it refused: {text}"):
+            write(opened(consul.url, **access))
+
+
+def test_a_token_that_may_only_read_is_refused(consul: Consul) -> None:
+    """Consul answers with the status of a conflict; it is none, so nobody tries again."""
+    store = opened(consul.url, password=token_for(consul, 'key_prefix "" { policy = "read" }'))
+    assert store.list(Tombstone) == []
+    with pytest.raises(Failed, match=r"write store 'consul://.*': it refused: Permission denied$") as caught:
+        write(store)
+    assert not isinstance(caught.value, Busy)
 
 
 # --- TLS -----------------------------------------------------------------------------------------

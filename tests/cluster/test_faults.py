@@ -19,7 +19,7 @@ from plugin.store.remote.etcd_watch import _Follower
 from plugin.store.remote.open import open_cluster_store
 from plugin.store.remote.watching import Watch
 from tests.cluster.conftest import Opener
-from tests.cluster.servers import Etcd, Server, StoreServer, ZooKeeper, make_server
+from tests.cluster.servers import KINDS, Etcd, Server, StoreServer, make_server
 from tests.engine.lab.process import wait_until
 
 pytestmark = pytest.mark.cluster
@@ -38,7 +38,7 @@ def running(server: S) -> Iterator[S]:
         server.kill()
 
 
-@pytest.fixture(params=["etcd", "zookeeper"])
+@pytest.fixture(params=KINDS)
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreServer]:
     """Return a server of the test's own."""
     with running(make_server(request.param, tmp_path)) as server:
@@ -92,7 +92,6 @@ def collect(store: ClusterStore, kind: type[Tombstone] | type[ClusterHost]) -> t
 
 def only(server: StoreServer) -> Server:
     """Return the one process of a server."""
-    assert isinstance(server, Etcd | ZooKeeper)
     return server.servers[0]
 
 
@@ -207,10 +206,10 @@ def test_a_watch_behind_a_compaction_tells_the_difference(etcd: Etcd, opened: Op
     watch.end()
 
 
-@pytest.mark.parametrize("kind", [Etcd, ZooKeeper])
-def test_one_of_three_servers_dies(kind: type[Etcd | ZooKeeper], tmp_path: Path, opened: Opened) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_of_three_servers_dies(kind: str, tmp_path: Path, opened: Opened) -> None:
     """While the leader is killed no write fails and no event is lost, whichever server hosts were talking to."""
-    with running(kind(tmp_path, 3)) as servers:
+    with running(make_server(kind, tmp_path, 3)) as servers:
         stores, watchers = ([opened(servers) for _ in range(3)] for _ in range(2))
         for number, store in enumerate([*stores, *watchers]):
             if isinstance(store, EtcdStore):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.fake_consul import FakeConsul
-from tests.cluster.servers import free_ports
+from tests.cluster.servers import Etcd, free_ports
+from tests.cluster.test_access import guarded  # noqa: F401 - a fixture
 from tests.cluster.test_faults import running
 from tests.engine.lab.api import Api, Refused
 from tests.engine.lab.process import wait_until
@@ -49,16 +49,25 @@ def serving(folder: Path, **settings: str) -> Iterator[Api]:
         ({"PYNET_ADVERTISE": "192.0.2.9"}, "address '192.0.2.9' is not on this host, which has: 127.0.0.1, ::1"),
         ({"PYNET_ADVERTISE": "eth9"}, "'eth9' is neither an address nor a link with one; links are: lo"),
         ({}, "no route to 'consul://127.0.0.1:{port}/pynet' leaves this host; set PYNET_ADVERTISE"),
-        ({"PYNET_ADVERTISE": "lo"}, "it refused: rpc error making call: Permission denied"),
     ],
 )
 def test_what_is_wrong_ends_it_with_a_sentence(tmp_path: Path, settings: dict[str, str], text: str) -> None:
     """It ends by itself, says why once, without a traceback, and leaves no link behind."""
-    with running(FakeConsul("right")) as consul:
-        env = environment(tmp_path, **{"PYNET_STORE": consul.url, **settings})
-        result = subprocess.run(PYNET, env=env, capture_output=True, text=True, timeout=60, check=False)
+    (port,) = free_ports(1)
+    ends_with(text.format(port=port), tmp_path, **{"PYNET_STORE": f"consul://127.0.0.1:{port}", **settings})
+
+
+def test_a_store_that_refuses_ends_it_with_a_sentence(guarded: Etcd, tmp_path: Path) -> None:  # noqa: F811 - the fixture
+    """Nobody waits for a store that is there and wants a password."""
+    ends_with("it refused: etcdserver: user name is empty", tmp_path, PYNET_STORE=guarded.url, PYNET_ADVERTISE="lo")
+
+
+def ends_with(text: str, folder: Path, **settings: str) -> None:
+    """Serve, and see it end with a sentence."""
+    env = environment(folder, **settings)
+    result = subprocess.run(PYNET, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode != 0
-    assert result.stderr.count(text.format(port=consul.port)) == 1
+    assert result.stderr.count(text) == 1
     assert "Traceback" not in result.stderr
     links = json.loads(subprocess.run(["ip", "-j", "link"], capture_output=True, check=True, timeout=10).stdout)
     assert [link["ifname"] for link in links] == ["lo"]
@@ -66,15 +75,15 @@ def test_what_is_wrong_ends_it_with_a_sentence(tmp_path: Path, settings: dict[st
 
 def test_a_store_that_is_away_at_the_start_is_waited_for(tmp_path: Path) -> None:
     """Networks of this host work, shared ones are refused with a sentence, and work once the store is there."""
-    (port,) = free_ports(1)
-    settings = {"PYNET_STORE": f"consul://127.0.0.1:{port}", "PYNET_ADVERTISE": "lo"}
+    store = Etcd(tmp_path)
+    settings = {"PYNET_STORE": store.url, "PYNET_ADVERTISE": "lo"}
     request = {"AddressSpace": "pynet-local", "Pool": "", "SubPool": "", "V6": False}
     shared = request | {"Options": {"pynet.network": "blue"}}
     with serving(tmp_path, **settings) as api:
         assert api.call("POST", "/IpamDriver.RequestPool", request)["Pool"] == "10.200.0.0/24"
         with pytest.raises(Refused, match=r"no endpoint answers: 127.0.0.1:[0-9]+: connection refused"):
             api.call("POST", "/IpamDriver.RequestPool", shared)
-        with running(FakeConsul(port=port)):
+        with running(store):
             wait_until(lambda: _works(api, shared), "the shared network")
 
 

@@ -11,12 +11,13 @@ import pytest
 
 from tests.engine.lab import image, service
 from tests.engine.lab.cli import Docker
-from tests.engine.lab.engines import REQUIRED, Engine, Unavailable, obtain, wanted
+from tests.engine.lab.engines import REQUIRED, Engine, obtain, wanted
 from tests.engine.lab.host import Host
 from tests.engine.lab.outside import Outside
 from tests.engine.lab.process import wait_until
 from tests.engine.lab.scene import Scene
 from tests.engine.lab.snapshot import listening
+from tests.engine.lab.suites import Unavailable
 
 ANCHOR = "anchor"
 REPORTS = pytest.StashKey[dict[str, str]]()

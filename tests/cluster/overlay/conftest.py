@@ -7,7 +7,8 @@ import pytest
 
 from tests.cluster.overlay.cluster import Cluster
 from tests.cluster.overlay.underlay import Underlay
-from tests.engine.lab.engines import REQUIRED, Engine, Unavailable, obtain, wanted
+from tests.engine.lab.engines import REQUIRED, Engine, obtain, wanted
+from tests.engine.lab.suites import Unavailable
 
 SUBNETS = ("--subnet", "10.77.0.0/24", "--ipv6", "--subnet", "fd77::/64")
 SHOWN_LINES, SHOWN_COLUMNS = 12, 400  # of a log, with a failure

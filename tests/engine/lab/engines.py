@@ -4,29 +4,20 @@ The engine, containerd and the client of trixie and forky need glibc 2.34 and ru
 iptables (tried with 26.1.5 and 28.5.2), so their packages are unpacked beside the system instead of installed into it.
 """
 
-import fcntl
 import os
 import re
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from tests.engine.lab.shell import CommandFailed, run
+from tests.engine.lab.shell import run
+from tests.engine.lab.suites import Unavailable, unpacked
 
 SUITES = {"20.10": "bookworm", "26.1": "trixie", "28.5": "forky"}
 REQUIRED = "20.10"  # the distribution's own on Debian 12: it is there or the machine is not set up
 DEFAULT = ("20.10", "28.5")
 PACKAGES = ("docker.io", "docker-cli", "containerd")
 PACKAGES_BOOKWORM = ("docker.io", "containerd")  # docker-cli became a package of its own in trixie
-
-
-class Unavailable(Exception):
-    """An engine cannot be had on this machine; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +57,19 @@ def obtain(label: str) -> Engine:
     if own and own.version.startswith(label + "."):
         return own
     try:
-        tree = _cached(label)
+        tree = _unpacked(label)
         return Engine(label, _version(tree), tree)
     except Unavailable:
         if own and label == REQUIRED:
             return own
         raise
+
+
+def _unpacked(label: str) -> Path:
+    suite = SUITES.get(label)
+    if suite is None:
+        raise Unavailable(f"engine {label!r}: only {', '.join(SUITES)} are known")
+    return unpacked(suite, *(PACKAGES_BOOKWORM if suite == "bookworm" else PACKAGES))
 
 
 def _own(label: str) -> Engine | None:
@@ -85,74 +83,6 @@ def _version(tree: Path, dockerd: Path | None = None) -> str:
     if match is None:
         raise Unavailable(f"no version in what dockerd says of itself: {output!r}")
     return match[1].rstrip(".")
-
-
-def cache_folder() -> Path:
-    """Where unpacked engines are kept: outside the repository, so that a fresh checkout need not fetch them again."""
-    named = os.environ.get("PYNET_ENGINE_CACHE")
-    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or "/var/cache") / "pynet-engines"
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-def _cached(label: str) -> Path:
-    suite = SUITES.get(label)
-    if suite is None:
-        raise Unavailable(f"engine {label!r}: only {', '.join(SUITES)} are known")
-    tree = cache_folder() / suite
-    with _locked(cache_folder() / f"{suite}.lock"):
-        if not tree.exists():
-            _fetch(suite, tree)
-    return tree
-
-
-def _fetch(suite: str, tree: Path) -> None:
-    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise Unavailable(f"engine of Debian {suite}: this machine has no apt-get and dpkg-deb")
-    part = tree.with_suffix(".part")
-    shutil.rmtree(part, ignore_errors=True)
-    with TemporaryDirectory(prefix="pynet-apt-") as work:
-        try:
-            for deb in _download(suite, Path(work)):
-                run("dpkg-deb", "-x", deb, part)
-        except CommandFailed as error:
-            raise Unavailable(f"engine of Debian {suite}: {error.stderr or error}") from error
-        except subprocess.TimeoutExpired as error:
-            raise Unavailable(f"engine of Debian {suite}: {error.cmd[0]} took over {error.timeout:g} s") from error
-    part.rename(tree)
-
-
-def _download(suite: str, work: Path) -> list[Path]:
-    for folder in ("lists/partial", "cache/archives/partial", "debs"):
-        (work / folder).mkdir(parents=True)
-    # A list of one suite only: with several in one list apt-get download takes the newest version of all.
-    (work / "one.list").write_text(f"deb {_mirror()} {suite} main\n")
-    settings = {
-        "Dir::Etc::sourcelist": work / "one.list",
-        "Dir::Etc::sourceparts": "-",
-        "Dir::State::lists": work / "lists",
-        "Dir::Cache": work / "cache",
-        "APT::Sandbox::User": "root",
-    }
-    apt = ["apt-get", "-qq"] + [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
-    run(*apt, "update", timeout=300)
-    packages = PACKAGES_BOOKWORM if suite == "bookworm" else PACKAGES
-    run(*apt, "download", *packages, timeout=300, cwd=work / "debs")
-    return sorted((work / "debs").glob("*.deb"))
-
-
-def _mirror() -> str:
-    listing = run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages")
-    debian = [line for line in listing.splitlines() if re.search(r"/debian/?$", line)]
-    if not debian:
-        raise Unavailable("the sources of apt name no Debian archive to take other suites from")
-    return debian[0]
 
 
 def main() -> int:

@@ -107,7 +107,7 @@ class Host:
         self._init.stdout.close()
         if self._dockerd:
             self._dockerd.kill(all_of_it=True)
-        _remove_cgroups(self._folder.name)
+        remove_cgroups(self._folder.name)
         self._lock.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -182,7 +182,8 @@ class Host:
         self._dockerd = None
 
 
-def _remove_cgroups(name: str) -> None:
+def remove_cgroups(name: str) -> None:
+    """Remove the control groups below ``name``, of which no process is left."""
     for group in [*Path("/sys/fs/cgroup").glob(name), *Path("/sys/fs/cgroup").glob(f"*/{name}")]:
         if group.is_symlink() or group.parent.is_symlink():
             continue
@@ -204,7 +205,7 @@ def _sweep() -> None:
         try:
             with (folder / "lock").open("w") as handle:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _remove_cgroups(folder.name)
+                remove_cgroups(folder.name)
                 shutil.rmtree(folder, ignore_errors=True)
         except OSError:
             continue
