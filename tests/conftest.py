@@ -1,21 +1,30 @@
-"""Rings that need root are skipped without it, with the reason; as root nothing is skipped here."""
+"""Rings that need root are left out without it, with the reason; as root nothing is left out here."""
 
 import os
+from collections import Counter
 
 import pytest
 
 NEEDS_ROOT = {
-    "kernel": "kernel ring: needs root, for network namespaces of its own",
-    "engine": "engine ring: needs root, for Docker Engines of its own",
-    "cluster": "cluster ring: needs root, for servers and engines of its own",
+    "kernel": "network namespaces of its own",
+    "engine": "Docker Engines of its own",
+    "cluster": "servers and engines of its own",
 }
+LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of rings that cannot run here."""
-    if os.geteuid() == 0:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take out the tests of rings that cannot run here."""
+    left_out = config.stash.setdefault(LEFT_OUT, Counter())
+    if os.geteuid() == 0 or config.option.collectonly:
         return
-    for item in items:
-        for ring, reason in NEEDS_ROOT.items():
-            if item.get_closest_marker(ring):
-                item.add_marker(pytest.mark.skip(reason=reason))
+    rings = {item: next(filter(item.get_closest_marker, NEEDS_ROOT), None) for item in items}
+    left_out.update(ring for ring in rings.values() if ring)
+    config.hook.pytest_deselected(items=[item for item, ring in rings.items() if ring])
+    items[:] = [item for item, ring in rings.items() if not ring]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was left out, in a line for each ring."""
+    for ring, count in config.stash.get(LEFT_OUT, Counter()).items():
+        terminalreporter.write_line(f"{ring} ring: {count} tests NOT RUN: needs root, for {NEEDS_ROOT[ring]}")
