@@ -10,10 +10,10 @@ PIP_COMPILE := $(VENV)/bin/pip-compile --quiet --generate-hashes --allow-unsafe 
 setup:  ## install what is missing and make .venv
 	@tools/setup.sh
 
-run: setup  ## start the engine if none runs, and serve pynet
+run:  ## install what is missing, start the engine if none runs, and serve pynet; needs root
 	@tools/run.sh
 
-test: setup  ## every ring of tests; without root unit and contract only (ARGS="-k name" for some)
+test:  ## every ring of tests; without root unit and contract only (ARGS="-k name" for some)
 	@tools/test.sh $(ARGS)
 
 test-managed: setup  ## the engine ring with the managed plugin in the place of the service
@@ -21,7 +21,7 @@ test-managed: setup  ## the engine ring with the managed plugin in the place of 
 	PYNET_FORM=managed $(VENV)/bin/python -m pytest tests/engine $(ARGS)
 
 test-cluster: setup  ## the faults of half a minute, on three hosts with real engines
-	@tools/setup.sh --servers
+	@tools/setup.sh cluster
 	$(VENV)/bin/python -m pytest -s -o "python_files=test_*.py long_*.py" tests/cluster/overlay $(ARGS)
 
 test-matrix: setup  ## the engine ring on every engine, with pynet in every form; writes docs/engines.md
@@ -45,11 +45,11 @@ bench: setup  ## bridge, pynet and the floor side by side (ENGINES="20.10 28.5" 
 	$(VENV)/bin/python -m bench.run
 
 bench-cluster: setup  ## what a cluster store costs as hosts and endpoints grow (STORES="etcd zookeeper")
-	@tools/setup.sh --servers
+	@tools/setup.sh cluster
 	$(VENV)/bin/python -m bench.cluster $(or $(STORES),etcd)
 
 bench-overlay: setup  ## how soon a container on another host is reached, and what VXLAN carries (ROUNDS=20)
-	@tools/setup.sh --servers
+	@tools/setup.sh cluster
 	$(VENV)/bin/python -m bench.overlay
 
 bench-guard: setup  ## what the guard costs against another commit's, in turns (BEFORE=HEAD~1 ROUNDS=20)
@@ -57,6 +57,9 @@ bench-guard: setup  ## what the guard costs against another commit's, in turns (
 
 torture: setup  ## kill pynet at every step, below twenty containers, and let 500 networks come and go (15 minutes)
 	$(VENV)/bin/python -m tests.torture $(PARTS)
+
+trial: setup  ## the README's commands on bare machines of Debian 12 and 13, one table (SUITES=trixie FULL=1)
+	$(VENV)/bin/python -m tests.trial $(SUITES)
 
 record: setup  ## record what an engine sends as contract data (ENGINE=28.5)
 	$(VENV)/bin/python -m tests.record $(or $(ENGINE),20.10 26.1 28.5)
@@ -87,4 +90,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-overlay bench-guard test-cluster test-matrix wheel deb
+.PHONY: setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-overlay bench-guard test-cluster test-matrix wheel deb trial

@@ -1,8 +1,10 @@
 #!/bin/bash
-# Starts the engine if none answers, then serves pynet in the foreground.
+# Installs what is missing, starts the engine if none answers, then serves pynet in the foreground.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# Before anything is made: a user would wait for a .venv, and learn only then that it was in vain.
 [ "$(id -u)" -eq 0 ] || { echo 'run: pynet makes links and rules, so it needs root' >&2; exit 1; }
+tools/setup.sh
 export PATH=$PATH:/usr/sbin:/sbin
 run=${PYNET_RUN_DIR:-/run/pynet}
 

@@ -1,13 +1,21 @@
 #!/bin/bash
-# Runs every ring that can run here, in one go, so that there is one closing line.
+# Runs every ring that can run here, in one go, so that there is one closing line. Only what is to run is prepared.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+tools/setup.sh unit
 if [ "$(id -u)" -ne 0 ]; then
     echo 'test: not root: the kernel, engine and cluster rings need namespaces, engines and servers, and are skipped'
 else
-    tools/setup.sh --servers
+    rings=$(.venv/bin/python -m tests.rings "$@")
+    # shellcheck disable=SC2086 # words
+    tools/setup.sh $rings
     # Before the tests, so that a slow mirror is not a slow test; one that cannot be had is said there and skipped.
-    .venv/bin/python -m tests.engine.lab.engines
-    tools/plugin.sh fetch
+    if [[ " $rings " == *" engine "* ]]; then
+        .venv/bin/python -m tests.engine.lab.engines
+        tools/plugin.sh fetch
+    fi
+    if [[ " $rings " == *" cluster "* ]]; then
+        .venv/bin/python -m tests.cluster.consul
+    fi
 fi
 exec .venv/bin/python -m pytest "$@"
