@@ -1,0 +1,153 @@
+"""What somebody sees who follows the README on a machine that has nothing; ``make trial`` runs it.
+
+``python -m tests.trial [SUITE]...`` makes a bare machine of each suite of Debian, does what the README says, as root
+and as a user, and prints a table of what it saw. It ends with 1 when something was not as the README says. With
+``FULL=1`` it runs all rings of ``make test`` on each, which takes half an hour.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.engine.lab.host import REPOSITORY
+from tests.engine.lab.process import wait_until
+from tests.engine.lab.shell import run
+from tests.trial.machine import Machine
+
+SUITES = ("bookworm", "trixie")
+BUNDLE = "pynet.bundle"
+CLONE = f"git clone -q /{BUNDLE} pynet 2>/dev/null"
+SERVERS = "command -v dockerd etcd java || ls /var/cache/pynet-engines /var/cache/pynet-plugin 2>/dev/null"
+IMAGE = (
+    "mkdir -p image/bin && cp /bin/busybox image/bin && for name in sh ping sleep; do ln -sf busybox image/bin/$name; "
+    "done && tar -C image -c . | docker import - busybox"
+)
+README = (
+    "docker network create --driver pynet web && docker run -d --name one --network web busybox sleep 1d && "
+    "docker run --rm --network web busybox ping -c 3 one"
+)
+TOOLS = "export PYNET_RUN_DIR=/run/own PYNET_ENGINES=20.10 PYNET_LAB=/var/tmp PYNET_PLUGIN_CACHE=/var/cache/plugin; "
+FETCH = f"{TOOLS} cd pynet && tools/plugin.sh fetch && ls /var/cache/plugin/base-*.tar"
+
+
+class Trial:
+    """A bare machine and what was seen on it."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.wrong = 0
+
+    def step(
+        self,
+        what: str,
+        script: str,
+        *,
+        user: str = "root",
+        fails: bool = False,
+        right: Callable[[str], bool] = lambda _: True,
+    ) -> str:
+        """Run a script, print a row, and return its output; wrong is another end than expected or what is not right."""
+        start = time.monotonic()
+        command = self.machine.command(script, user)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        good = (done.returncode != 0) == fails and right(done.stdout)
+        last = (done.stdout.strip().splitlines() or [""])[-1]
+        self.row(what, good, f"{last} (status {done.returncode})", time.monotonic() - start)
+        if not good:
+            self.wrong += 1
+            print(done.stdout[-4000:], flush=True)
+        return done.stdout
+
+    def row(self, what: str, good: bool, seen: str, seconds: float) -> None:
+        """Print what was seen."""
+        verdict = "as it should" if good else "WRONG"
+        print(f"| {self.machine.suite} | {what} | {verdict} | {seconds:.0f} s | {seen[:150]} |", flush=True)
+
+    def start(self) -> None:
+        """Do what comes before the two commands, and what a user does who is not root."""
+        self.step("apt-get install git make ca-certificates", _install("git make ca-certificates"))
+        self.step("git clone, as root and as a user", f"useradd -m newcomer && chmod a+r /{BUNDLE} && {CLONE}")
+        self.step("the same, as a user", CLONE, user="newcomer")
+        at_once = "cd pynet; make run; status=$?; ls .venv; exit $status"
+        self.step("make run, as a user", at_once, user="newcomer", fails=True, right=_says("needs root", "'.venv'"))
+
+    def test(self) -> None:
+        """Test as root: one ring alone, which needs neither an engine nor servers."""
+        alone = "cd pynet && make test ARGS=tests/contract"
+        self.step("make test ARGS=tests/contract", alone, right=lambda text: " passed" in text and "failed" not in text)
+        self.step("no engine, no server, no base is there now", SERVERS, fails=True)
+
+    def serve(self) -> None:
+        """Serve with the variables of the tools exported, and type the README's lines."""
+        start = time.monotonic()
+        served = self.machine.start(f"{TOOLS} cd pynet && make run")
+        asked = self.machine.command("test -S /run/docker/plugins/pynet.sock")
+        wait_until(lambda: _works(asked) or served.poll() is not None, "pynet to serve", 900)
+        said = self.machine.log.read_text()
+        good = served.poll() is None and "debconf" not in said
+        self.row("make run, with PYNET_RUN_DIR and others exported", good, "serves", time.monotonic() - start)
+        self.wrong += not good
+        print(said.rstrip(), flush=True)
+        self.step("an image, as there is no registry", IMAGE)
+        self.step("the README's network, container and ping", README, right=_says(" 0% packet loss"))
+        self.step("the container and the network go", "docker rm -f one && docker network rm web")
+        self.step("make setup again", "cd pynet && make setup && echo nothing said")
+
+    def plugin(self) -> None:
+        """Make the base of the managed plugin with a full and with an empty cache of apt."""
+        self.step("packages in the cache of apt", "ls /var/cache/apt/archives/*.deb | wc -l")
+        full = self.step("the base of the plugin, cache full", FETCH)
+        empty = self.step("the same, cache empty", f"apt-get clean && rm -r /var/cache/plugin && {FETCH}")
+        good = full.splitlines()[-1:] == empty.splitlines()[-1:]
+        self.row("its name is the same", good, full.strip().splitlines()[-1], 0)
+        self.wrong += not good
+
+    def user(self) -> None:
+        """Test as a user, and everything as root if that is wanted."""
+        script = "cd pynet && make test"
+        self.step(
+            "make test, as a user",
+            script,
+            user="newcomer",
+            right=lambda text: "ring: " in text and " deselected in " in text,
+        )
+        if os.environ.get("FULL"):
+            self.step("make test, all rings", "cd pynet && make test")
+
+
+def _install(packages: str) -> str:
+    quiet = "DEBIAN_FRONTEND=noninteractive apt-get install -y"
+    return f"apt-get update -qq && {quiet} {packages} >/dev/null && make --version | head -n 1"
+
+
+def _says(*words: str) -> Callable[[str], bool]:
+    return lambda text: all(word in text for word in words)
+
+
+def _works(command: list[str]) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def main() -> int:
+    """Try each suite; return 1 if anything was wrong."""
+    wrong = 0
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = Path(folder) / BUNDLE
+        run("git", "-C", REPOSITORY, "bundle", "create", bundle, "HEAD")
+        for suite in sys.argv[1:] or SUITES:
+            with Machine(suite) as machine:
+                machine.copy(bundle, BUNDLE)
+                trial = Trial(machine)
+                for part in (trial.start, trial.test, trial.serve, trial.plugin, trial.user):
+                    part()
+                wrong += trial.wrong
+    print(f"{wrong} wrong")
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""A bare machine: what debootstrap makes of a Debian suite, in namespaces of its own, with a way to the packages."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.engine.lab.host import LAB, remove_cgroups
+from tests.engine.lab.process import children
+from tests.engine.lab.shell import run
+from tests.engine.lab.suites import mirror
+from tests.trial.proxy import PORT, Proxy
+
+NAMESPACES = ("-m", "-n", "-u", "-i", "-p")
+OWN_CERTIFICATES = "usr/local/share/ca-certificates"  # of an administrator, for the proxies of a company
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LANG": "C.UTF-8",
+    "http_proxy": f"http://127.0.0.1:{PORT}",
+    "https_proxy": f"http://127.0.0.1:{PORT}",
+    "PIP_CERT": "/etc/ssl/certs/ca-certificates.crt",
+}
+
+
+class Machine:
+    """Use it with ``with``; nothing of it stays but the debootstrap of the suite, for the next time."""
+
+    def __init__(self, suite: str) -> None:
+        self.suite = suite
+        self._stack = ExitStack()
+        base = _base(suite)
+        self._started: list[subprocess.Popen[bytes]] = []
+        self._folder = Path(tempfile.mkdtemp(prefix="pynet-trial-", dir=LAB))
+        self._stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
+        self._stack.callback(remove_cgroups, self._folder.name)
+        script = Path(__file__).with_name("enter.sh")
+        unshare = ("unshare", *NAMESPACES, "-f", "--kill-child", "--propagation", "private")
+        self._init = subprocess.Popen(
+            [*unshare, "sh", script, base, self._folder, self._folder.name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self._stack.callback(self._end)
+        assert self._init.stdout is not None
+        if self._init.stdout.readline() != b"ready\n":
+            self._stack.close()
+            raise AssertionError(f"bare machine of Debian {suite} did not come up")
+        self.pid = children(self._init.pid)[0]
+        self._stack.callback(Proxy(self.pid).close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _end(self) -> None:
+        assert self._init.stdin is not None
+        assert self._init.stdout is not None
+        self._init.stdin.close()  # process 1 ends with its input, and the kernel ends all others
+        self._init.wait(30)
+        for process in self._started:
+            process.wait(30)
+        self._init.stdout.close()
+
+    @property
+    def log(self) -> Path:
+        """The file that takes the output of what was started."""
+        return self._folder / "log"
+
+    def start(self, script: str) -> subprocess.Popen[bytes]:
+        """Start a script as root, which ends with the machine at the latest."""
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(self.command(script), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._started.append(process)
+        return process
+
+    def copy(self, file: Path, name: str) -> None:
+        """Copy a file of this machine into its root folder."""
+        shutil.copy(file, Path(f"/proc/{self.pid}/root/{name}"))
+
+    def command(self, script: str, user: str = "root") -> list[str]:
+        """Return what runs a script of the shell as a user, in that user's home."""
+        environment = [f"{key}={value}" for key, value in ENVIRONMENT.items()]
+        enter = ("nsenter", "-t", str(self.pid), *NAMESPACES, "--", "env", "-i", *environment)
+        return [*enter, "setpriv", "--reuid", user, "--regid", user, "--init-groups", "--reset-env", *_shell(script)]
+
+
+def _shell(script: str) -> list[str]:
+    exports = " ".join(f"{key}='{value}'" for key, value in ENVIRONMENT.items())
+    return ["bash", "-c", f"export {exports}; cd; {script}"]
+
+
+def _base(suite: str) -> Path:
+    base = LAB / f"pynet-bare-{suite}"
+    if not base.exists():
+        print(f"{suite}: making a bare tree with debootstrap", flush=True)
+        part = base.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix="pynet-debootstrap-") as work:
+            program, environment = _debootstrap(Path(work))
+            run(*program, "--variant=minbase", suite, part, mirror(), timeout=600, env=environment)
+        for certificate in Path("/", OWN_CERTIFICATES).glob("*.crt"):
+            (part / OWN_CERTIFICATES).mkdir(parents=True, exist_ok=True)
+            shutil.copy(certificate, part / OWN_CERTIFICATES)
+        part.rename(base)
+    return base
+
+
+def _debootstrap(work: Path) -> tuple[list[str], dict[str, str]]:
+    """Return this machine's debootstrap, or that of its distribution, unpacked."""
+    if found := shutil.which("debootstrap"):
+        return [found], dict(os.environ)
+    run("apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", "debootstrap", cwd=work, timeout=300)
+    run("dpkg-deb", "-x", next(work.glob("*.deb")), work / "tree")
+    folder = work / "tree/usr/share/debootstrap"
+    return ["sh", str(work / "tree/usr/sbin/debootstrap")], {**os.environ, "DEBOOTSTRAP_DIR": str(folder)}
