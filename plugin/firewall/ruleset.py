@@ -233,9 +233,8 @@ def misfit(elements: Elements) -> str:
 
 
 def _without(some: Elements, others: Elements) -> Elements:
-    return {
-        name: [value for value in values if value not in set(others.get(name, ()))] for name, values in some.items()
-    }
+    known = {name: frozenset(others.get(name, ())) for name in some}
+    return {name: [value for value in values if value not in known[name]] for name, values in some.items()}
 
 
 def _add_text(table: str, elements: Elements) -> str:
