@@ -20,6 +20,7 @@ from netlink.setelem import FAMILIES, ElementChange, SetElements
 
 LIBRARY = "libnftables.so.1"
 _OUTPUT_STATELESS, _OUTPUT_HANDLE, _OUTPUT_JSON, _OUTPUT_TERSE = 1 << 1, 1 << 3, 1 << 4, 1 << 11  # libnftables(3)
+_OUTPUT_NUMERIC_PROTO = 1 << 7  # names of protocols come from /etc/protocols, which may be missing or change
 DEADLINE = 15.0  # seconds for one nft process, and to wait for the transaction of another thread
 
 
@@ -27,9 +28,9 @@ class Form(Enum):
     """How a listing is printed."""
 
     TEXT = (0, ())
-    JSON = (_OUTPUT_JSON | _OUTPUT_HANDLE, ("-a", "-j"))
+    JSON = (_OUTPUT_JSON | _OUTPUT_HANDLE | _OUTPUT_NUMERIC_PROTO, ("-a", "-j", "-p"))
     CHECK = (0, ("-c",))  # nothing is printed, and nothing changed
-    RULES = (_OUTPUT_STATELESS | _OUTPUT_TERSE, ("-s", "-t"))
+    RULES = (_OUTPUT_STATELESS | _OUTPUT_TERSE | _OUTPUT_NUMERIC_PROTO, ("-s", "-t", "-p"))
 
     def __init__(self, flags: int, arguments: tuple[str, ...]) -> None:
         self.flags = flags
@@ -69,11 +70,13 @@ class LibraryRunner:
 
 
 class CommandRunner:
-    """One ``nft -f -`` process a call."""
+    """One ``nft`` process a call."""
 
     def run(self, text: str, form: Form) -> tuple[bool, str, str]:
         """Apply ``text`` as one transaction."""
-        command, seconds = ["nft", *form.arguments, "-f", "-"], remaining(DEADLINE)
+        # With -j nft reads a file as JSON before it reads it as text, and finds its standard input empty then.
+        what = [text] if form in (Form.JSON, Form.RULES) else ["-f", "-"]
+        command, seconds = ["nft", *form.arguments, *what], remaining(DEADLINE)
         try:
             done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=seconds, check=False)
         except subprocess.TimeoutExpired as error:

@@ -29,11 +29,9 @@ LIST_TABLE, LIST_SET, LIST_ELEMENTS = 1, 2, 3  # NFTA_SET_ELEM_LIST_*
 LIST_ELEM, DATA_VALUE = 1, 1  # NFTA_LIST_ELEM, NFTA_DATA_VALUE
 ELEM_KEY, ELEM_DATA, ELEM_KEY_END = 1, 2, 10  # NFTA_SET_ELEM_*
 FAMILIES = {"inet": 1, "bridge": 7}  # NFPROTO_*
+PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "sctp": 132}  # IANA's names and numbers
 _ADDRESSES: dict[str, type[IPv4Network | IPv6Network]] = {"ipv4_addr": IPv4Network, "ipv6_addr": IPv6Network}
-_NUMBERS = {
-    "nf_proto": {"ipv4": 2, "ipv6": 10},
-    "inet_proto": {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "sctp": 132},
-}
+_NUMBERS = {"nf_proto": {"ipv4": 2, "ipv6": 10}, "inet_proto": PROTOCOLS}
 _ALONE: dict[tuple[str, ...], int] = {
     ("nf_proto",): 3
 }  # bytes that pad a key of one part; in a concatenation they are part of it

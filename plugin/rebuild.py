@@ -8,14 +8,14 @@ warning for each network: the user may have to make that network anew.
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_network
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_network
 from typing import Any
 
 import structlog
 
 from netlink.dump import Link
 from netlink.errors import Missing
-from plugin.firewall.elements import PROTOCOLS, link_local
+from plugin.firewall.elements import link_local
 from plugin.firewall.ruleset import FAMILIES
 from plugin.ipam.rebuild import rebuild_pools
 from plugin.ipam.supernets import Supernet
@@ -49,8 +49,7 @@ NOT_SHOWN = (
     "prefix of interface names, host binding, auxiliary addresses, pynet.publish, pynet.guard_allow: "
     "the defaults are used"
 )
-_ANY: dict[int, Address] = {4: IPv4Address(0), 6: IPv6Address(0)}
-_NUMBERS = {name: number for number, name in PROTOCOLS.items()}
+_ANY = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - no address to bind
 _MODES = {4: GATEWAY_MODE_IPV4, 6: GATEWAY_MODE_IPV6}
 _SOURCES = {4: HOST_IPV4, 6: HOST_IPV6}
 
@@ -197,7 +196,7 @@ def _endpoints(seen: Seen, links: Sequence[Link], owner: str, networks: Mapping[
 def _endpoint(elements: Elements, link: str, identity: str, network: Network) -> Endpoint:
     mac = next((mac for port, mac in elements.get("macs", ()) if port == link), "")
     found = [ip_address(address) for _, _, address in _pairs(elements, link)]
-    own = [_interface(elements, network, address) for address in found if address != link_local(mac)]
+    own = [_interface(elements, network, address) for address in found if not mac or address != link_local(mac)]
     if not own:
         log.warning("endpoint rebuilt without addresses: no guard shows them", endpoint=identity[:12], link=link)
     ipv4 = next((address for address in own if isinstance(address, IPv4Interface)), None)
@@ -223,16 +222,29 @@ def _interface(elements: Elements, network: Network, address: Address) -> Interf
 
 def _published(elements: Elements, own: set[Address]) -> Iterator[Published]:
     """Yield what leads to the addresses ``own``. Ports that a relay serves are none of nftables' and stay unseen."""
-    for version in (4, 6):
+    for words in _publications(elements):
+        proto, port, target, host, host_port = words
+        try:
+            found = Published(
+                int(proto), int(port), ip_address(target), ip_address(host) if host else None, int(host_port)
+            )
+            found.check()
+        except ValueError as error:  # nobody but pynet writes there, and a start must not depend on that
+            log.warning("published port not rebuilt", element=" ".join(words), error=str(error))
+            continue
+        if found.target in own:
+            yield found
+
+
+def _publications(elements: Elements) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield protocol, port and address of the container, address and port of the host, as words."""
+    for version, anywhere in _ANY.items():
         for proto, host_port, target, port in elements.get(f"anywhere{version}", ()):
-            if ip_address(target) in own:
-                yield Published(_NUMBERS[proto], int(port), ip_address(target), _ANY[version], int(host_port))
+            yield proto, port, target, anywhere, host_port
         for host, proto, host_port, target, port in elements.get(f"ports{version}", ()):
-            if ip_address(target) in own:
-                yield Published(_NUMBERS[proto], int(port), ip_address(target), ip_address(host), int(host_port))
+            yield proto, port, target, host, host_port
         for target, proto, port in elements.get(f"open{version}", ()):
-            if ip_address(target) in own:
-                yield Published(_NUMBERS[proto], int(port), ip_address(target))
+            yield proto, port, target, "", "0"
 
 
 def _finished(seen: Seen, network: Network, endpoints: Sequence[Endpoint]) -> Network:

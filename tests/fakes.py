@@ -13,7 +13,7 @@ from netlink.errors import Exists, KernelError, Missing
 from netlink.holds import Hold
 from netlink.kernel import VethPair
 from netlink.port import BridgePort, port_flags
-from netlink.setelem import ElementChange, check_element
+from netlink.setelem import PROTOCOLS, ElementChange, check_element
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
 from plugin.forwarding import Forwarding
@@ -237,7 +237,8 @@ class FakeNft:
         return [{"set": {"name": name, "elem": self._listed(name)}} for name in names]
 
     def _listed(self, name: str) -> Sequence[str]:
-        return [value.replace('"', "") for owner, value in self.elements if owner == name]
+        written = [value.split(" ") for owner, value in self.elements if owner == name]
+        return [" ".join(str(PROTOCOLS.get(word, word)) for word in words).replace('"', "") for words in written]
 
     def rules(self, what: str) -> str:
         if not self.table:

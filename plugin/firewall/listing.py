@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from netlink.errors import Missing
+from netlink.setelem import PROTOCOLS
 from plugin.firewall.bridge_rules import COUNTED
 from plugin.firewall.ruleset import FAMILIES, Elements
 from plugin.ports import Nft
@@ -90,8 +91,9 @@ def difference(wanted: Contents, listed: Contents) -> tuple[int, int]:
 
 
 def _plain(element: str) -> str:
-    """A network of one address is listed as the address."""
-    return _WHOLE.sub("", element.replace('"', "")).lower()
+    """A protocol is listed as its number, and a network of one address as the address."""
+    words = " ".join(str(PROTOCOLS.get(word, word)) for word in element.split(" "))
+    return _WHOLE.sub("", words.replace('"', "")).lower()
 
 
 def _text(value: Any) -> str:

@@ -1,0 +1,40 @@
+"""A host without /etc/protocols: names of protocols are neither needed nor missed."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.kernel.container import Container
+from tests.kernel.pynet import Pynet
+from tests.unit import requests as rq
+
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
+LOOK = """
+from ipaddress import IPv4Address
+from netlink.kernel import Kernel
+from netlink.nftables import CommandRunner, LibraryRunner, Nftables
+from plugin.firewall.listing import difference, listed_contents, wanted_contents
+from plugin.model import Endpoint
+from plugin.rebuild import rebuilder
+
+wanted = wanted_contents([{"anywhere4": ["tcp . 8080 : 10.9.0.2 . 7777"]}])
+for runner in (LibraryRunner(), CommandRunner()):
+    nft = Nftables(runner)
+    listed = listed_contents(item for item in nft.list("table inet pynet") if "anywhere4" in str(item))
+    found = rebuilder(Kernel(), nft, "pynet", ())(())
+    ports = [port for record in found if isinstance(record, Endpoint) for port in record.published]
+    print(difference(wanted, listed), [(port.proto, port.host_port) for port in ports])
+"""
+
+
+@pytest.mark.parametrize("file", ["/etc/protocols", "/dev/null"], ids=["there", "missing"])
+def test_ports_are_recognized_and_rebuilt(pynet: Pynet, two: tuple[Container, Container], file: str) -> None:
+    """An image without netbase has none: elements are compared all the same, and a lost store is made again."""
+    pynet.driver.create_network(rq.network())
+    pynet.publish(pynet.attach(two[0], rq.NETWORK_ID, 2), "0.0.0.0:8080")
+    shell = f'mount --bind {file} /etc/protocols && exec {sys.executable} -c "$0"'
+    command = ["unshare", "-m", "sh", "-c", shell, LOOK]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=True)
+
+    assert [line for line in done.stdout.splitlines() if line.startswith("(")] == ["(0, 0) [(6, 8080)]"] * 2
