@@ -265,6 +265,8 @@ class SqliteStore:
         connection = sqlite3.connect(where, uri=True, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA synchronous = FULL")  # in WAL mode NORMAL would lose commits with the power
+            # A reader that stays lets the log grow; it is cut when it is begun again (SQLite's own rule is never).
+            connection.execute(f"PRAGMA journal_size_limit = {LOG_SIZE}")
         except BaseException:
             connection.close()
             raise

@@ -16,7 +16,7 @@ from plugin.errors import Busy, Failed, PynetError
 from plugin.model import Tombstone
 from plugin.store.base import ABSENT, Put, StoreConflict
 from plugin.store.schema import MIGRATIONS, sqlite_errors
-from plugin.store.sqlite import SqliteStore
+from plugin.store.sqlite import LOG_SIZE, SqliteStore
 
 WRITER = """
 import sys, threading
@@ -195,3 +195,19 @@ def test_errors_of_sqlite_become_sentences(
     with pytest.raises(kind, match=rf"try store '.*x\.db': .*{sentence}"), sqlite_errors("try", path):
         provoke(connection, path)
     connection.close()
+
+
+def test_the_log_shrinks_when_a_reader_that_kept_it_has_gone(tmp_path: Path) -> None:
+    """A backup by somebody else's tool makes it grow without end; afterwards it is what it was."""
+    path = tmp_path / "pynet.db"
+    store, log = SqliteStore(path), path.with_name("pynet.db-wal")
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM record").fetchone()
+    while log.stat().st_size <= LOG_SIZE:
+        store.transact(Put(Tombstone("a", "x" * 1_000_000)))
+    reader.close()
+    for _ in range(3):
+        store.transact(Put(Tombstone("b", "x" * 10_000)))
+    assert log.stat().st_size <= LOG_SIZE
+    store.close()
