@@ -5,7 +5,7 @@ network asks for all of them. Layout: ``struct rtmsg`` (linux/rtnetlink.h), ``st
 """
 
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from itertools import chain
 from pathlib import Path
@@ -15,13 +15,16 @@ from netlink.errors import kernel_errors
 from netlink.wire import attributes
 
 Network = IPv4Network | IPv6Network
+Place = tuple[bytes, int]  # an address as packets carry it, and the length of its prefix
+Range = tuple[int, int, int]  # bytes of an address, first and last address as numbers
 
 ROUTE_BODY, ADDRESS_BODY = 12, 8  # bytes of struct rtmsg and struct ifaddrmsg; both begin with family and prefix length
 RTM_GETADDR, RTM_GETROUTE = 22, 26
 RTN_UNICAST, RTN_MULTICAST, RTPROT_RA = 1, 5, 9
 RTM_F_CLONED = 0x200  # an entry of the route cache
 RTA_DST, RTA_OIF, IFA_ADDRESS, IFA_LOCAL = 1, 4, 1, 2
-FAMILIES = (socket.AF_INET, socket.AF_INET6)
+_FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
+FAMILIES = tuple(_FAMILY.values())
 RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 
 
@@ -31,18 +34,20 @@ class HostNetworks:
     def __init__(self, resolvers: Sequence[Path] = RESOLVERS) -> None:
         self._resolvers = resolvers
 
-    def in_use(self) -> Sequence[Network]:
+    def in_use(self, within: Collection[Network] | None = None) -> Sequence[Network]:
         """Return the host's routes of all tables, its addresses' networks and its nameservers, each once.
 
-        Default routes are left out, also in halves (0.0.0.0/1 and 128.0.0.0/1), as some VPN clients set them.
+        Default routes are left out, also in halves (0.0.0.0/1 and 128.0.0.0/1), as some VPN clients set them. So is
+        what overlaps none of ``within``, if that is given: a router has a million routes that keep no pool away.
 
         Raises:
             KernelError: the kernel refused, or its tables kept changing through five attempts.
         """
+        versions = {network.version for network in within} if within is not None else set()
+        family = _FAMILY[versions.pop()] if len(versions) == 1 else socket.AF_UNSPEC
         with kernel_errors("list routes and addresses"):
-            found = {network for network in chain(_routes(), _addresses()) if network.prefixlen > 1}
-        found.update(nameservers(self._resolvers))
-        return list(found)
+            used = [place for place in chain(_routes(family), _addresses(family)) if place[1] > 1]
+        return list(set(select(chain(used, nameservers(self._resolvers)), within)))
 
 
 def ipv6_default_routes() -> list[tuple[str, bool]]:
@@ -58,8 +63,18 @@ def ipv6_default_routes() -> list[tuple[str, bool]]:
     return found
 
 
-def nameservers(files: Iterable[Path]) -> Iterator[Network]:
-    """Yield the nameservers of resolv.conf files as /32 or /128, without loopback ones; a file may be missing."""
+def select(places: Iterable[Place], within: Collection[Network] | None) -> Iterator[Network]:
+    """Yield the networks of ``places`` that overlap one of ``within``; only these cost more than a comparison."""
+    ranges = (
+        None if within is None else [_range(network.network_address.packed, network.prefixlen) for network in within]
+    )
+    for packed, length in places:
+        if ranges is None or _meets(_range(packed, length), ranges):
+            yield _network(packed, length)
+
+
+def nameservers(files: Iterable[Path]) -> Iterator[Place]:
+    """Yield the nameservers of resolv.conf files, without loopback ones; a file may be missing."""
     for file in files:
         try:
             lines = file.read_text(errors="replace").splitlines()
@@ -70,13 +85,23 @@ def nameservers(files: Iterable[Path]) -> Iterator[Network]:
                 yield from _single(words[1])
 
 
-def _single(text: str) -> Iterator[Network]:
+def _single(text: str) -> Iterator[Place]:
     try:
         address = ip_address(text.partition("%")[0])
     except ValueError:
         return
     if not address.is_loopback:
-        yield _network(address.packed, address.max_prefixlen)
+        yield address.packed, address.max_prefixlen
+
+
+def _range(packed: bytes, length: int) -> Range:
+    rest = (1 << (len(packed) * 8 - length)) - 1
+    address = int.from_bytes(packed, "big")
+    return len(packed), address & ~rest, address | rest
+
+
+def _meets(one: Range, ranges: Iterable[Range]) -> bool:
+    return any(one[0] == size and one[1] <= last and first <= one[2] for size, first, last in ranges)
 
 
 def _network(packed: bytes, length: int) -> Network:
@@ -84,23 +109,23 @@ def _network(packed: bytes, length: int) -> Network:
     return kind((int.from_bytes(packed, "big"), length), strict=False)
 
 
-def _routes() -> Iterator[Network]:
-    for body in dump(RTM_GETROUTE, bytes(ROUTE_BODY)):
-        family, length, kind = body[0], body[1], body[7]
-        if family not in FAMILIES or kind == RTN_MULTICAST or int.from_bytes(body[8:12], "little") & RTM_F_CLONED:
+def _routes(family: int) -> Iterator[Place]:
+    for body in dump(RTM_GETROUTE, bytes([family]).ljust(ROUTE_BODY, b"\0")):
+        found, length, kind = body[0], body[1], body[7]
+        if found not in FAMILIES or kind == RTN_MULTICAST or int.from_bytes(body[8:12], "little") & RTM_F_CLONED:
             continue
         for attribute, value in attributes(body[ROUTE_BODY:]):
             if attribute == RTA_DST:
-                yield _network(value, length)
+                yield value, length
                 break
 
 
-def _addresses() -> Iterator[Network]:
-    for body in dump(RTM_GETADDR, bytes(ADDRESS_BODY)):
+def _addresses(family: int) -> Iterator[Place]:
+    for body in dump(RTM_GETADDR, bytes([family]).ljust(ADDRESS_BODY, b"\0")):
         if body[0] not in FAMILIES:
             continue
         for attribute, value in attributes(body[ADDRESS_BODY:]):
             if attribute == IFA_ADDRESS:  # of a point-to-point link this is the peer
-                yield _network(value, body[1])
+                yield value, body[1]
             elif attribute == IFA_LOCAL:
-                yield _network(value, len(value) * 8)
+                yield value, len(value) * 8

@@ -26,7 +26,7 @@ from plugin.ipam.requests import (
     with_prefix,
 )
 from plugin.ipam.sticky import Sticky
-from plugin.ipam.supernets import Supernet, Wanted, choose_pool
+from plugin.ipam.supernets import Supernet, Wanted, choose_pool, networks_of
 from plugin.ipam.turn import PoolTurn
 from plugin.locks import Locks
 from plugin.messages import (
@@ -168,7 +168,8 @@ class Ipam:
         else:
             wanted = Wanted(request.pool.version, request.pool.prefixlen)
         try:
-            reserved = self._host.in_use()  # before the lock: the kernel may have much to tell
+            # Before the lock, and no more than can matter: the kernel may have much to tell.
+            reserved = self._host.in_use(networks_of(self._supernets, wanted.version))
         except KernelError as error:
             raise Failed(f"look for a free pool: {error}") from error
 
@@ -279,6 +280,7 @@ class Ipam:
             except StoreConflict:
                 continue
             if isinstance(change, Put):
+                self._sticky.kept(pool_id)
                 return
             break
         else:

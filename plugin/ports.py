@@ -18,8 +18,11 @@ from plugin.messages import Address, Subnet
 class HostNetworks(Protocol):
     """What the host already uses, so that a new pool keeps clear of it."""
 
-    def in_use(self) -> Sequence[Subnet]:
-        """Subnets of the host's routes and addresses (no default routes) and its nameservers as /32 or /128."""
+    def in_use(self, within: Collection[Subnet] | None = None) -> Sequence[Subnet]:
+        """Subnets of the host's routes and addresses (no default routes) and its nameservers as /32 or /128.
+
+        ``within`` leaves out those that overlap none of these.
+        """
 
 
 class Kernel(Protocol):

@@ -26,7 +26,7 @@ from plugin.errors import Busy, Conflict, Failed, NotFound, PynetError
 from plugin.ipam.allocator import check_usable, usable
 from plugin.ipam.leases import Begin, LeaseTable
 from plugin.ipam.requests import ENDPOINT_NAME, check_request, names_subnet, purpose_of, with_prefix
-from plugin.ipam.supernets import Supernet, Wanted, choose_pool
+from plugin.ipam.supernets import Supernet, Wanted, choose_pool, networks_of
 from plugin.messages import (
     Address,
     AddressReply,
@@ -85,9 +85,9 @@ class ClusterAddresses:
         """
         check_request(request)
         network = read_options((NETWORK,), request.options)[NETWORK]
-        in_use, token = _used_by(self._host_networks), secrets.token_hex(4)
-        named = names_subnet(request)
+        named, token = names_subnet(request), secrets.token_hex(4)
         version = request.pool.version if request.pool else 6 if request.v6 else 4
+        in_use = _used_by(self._host_networks, networks_of(self._supernets, version))
         length = request.pool.prefixlen if request.pool and not named else None
         wish = Wish(network, version, request.pool if named else None, length)
 
@@ -291,7 +291,7 @@ class ClusterAddresses:
         with self._guard:
             known = self._tables.get(use.key)
             if known is None:
-                known = LeaseTable(pool, partial(self._leases, pool), _anywhere(pool))
+                known = LeaseTable(pool, partial(self._leases, pool), _anywhere(pool), shared=True)
                 self._tables[use.key] = known
             return known
 
@@ -321,9 +321,9 @@ def _anywhere(pool: Pool) -> Begin:
     return lambda _: random.randint(first, max(first, last)) - 1  # noqa: S311 - not a secret
 
 
-def _used_by(host: HostNetworks) -> Sequence[Subnet]:
+def _used_by(host: HostNetworks, within: Sequence[Subnet]) -> Sequence[Subnet]:
     try:
-        return host.in_use()
+        return host.in_use(within)
     except KernelError as error:
         raise Failed(f"look for a free pool: {error}") from error
 
@@ -333,7 +333,7 @@ def _wait_until_clear(network: str, subnet: Subnet, host: HostNetworks) -> None:
     until = deadline(SETTLE)
     while True:
         try:
-            return check_clear(network, subnet, _used_by(host))
+            return check_clear(network, subnet, _used_by(host, [subnet]))
         except Conflict:
             if time.monotonic() >= until:
                 raise

@@ -44,10 +44,12 @@ class LeaseTable:
     """The taken addresses of one pool, read with ``listing`` when they are first needed.
 
     An address is handed out before it is stored, so that requests for the same pool go to the disk together. Until
-    ``settle`` or ``drop`` it counts as pending, which survives a new reading.
+    ``settle`` or ``drop`` it counts as pending, which survives a new reading. ``shared`` says that other hosts lease
+    and free addresses of the pool too: a pool that is full is then read again before anybody is refused.
     """
 
-    def __init__(self, pool: Pool, listing: Listing, begin: Begin = behind_latest) -> None:
+    def __init__(self, pool: Pool, listing: Listing, begin: Begin = behind_latest, *, shared: bool = False) -> None:
+        self._shared = shared
         """``begin`` returns the address behind which the search begins after a reading, as a number."""
         self._pool = pool
         self._listing = listing
@@ -60,14 +62,14 @@ class LeaseTable:
         """Take the next free address, or the first one of the pool when it is free and ``first`` asks for it.
 
         Raises:
-            Exhausted: the store knows no free one either.
+            Exhausted: there is no free one.
         """
         with self._guard:
             known = self._known
             try:
                 address = (known or self._read()).take(first=first)
             except Exhausted:
-                if known is None:
+                if known is None or not self._shared:
                     raise
                 address = self._read().take(first=first)  # another host may have given some back
             self._pending.add(address)

@@ -45,6 +45,7 @@ class Sticky:
         self._store = store
         self._clock = clock  # of the wall, as it is written down and has to survive a restart
         self._next_sweep: dict[str, float] = {}
+        self._none_kept: set[str] = set()  # pools that keep no address: a full one is not read for each refusal
 
     def take_back(self, pool: Pool, name: str) -> Address | None:
         """Give ``name`` the address that is kept for it, durably; None when there is none."""
@@ -83,14 +84,23 @@ class Sticky:
 
     def evict(self, pool: Pool) -> Address | None:
         """Free the address that has been kept for longest, and return it; None when none is kept."""
-        for lease in self._kept(pool, until=LIMITLESS) if pool.keep else []:
+        if not pool.keep or pool.id in self._none_kept:
+            return None
+        self._none_kept.add(pool.id)  # before it is read, so that whoever keeps one meanwhile has the last word
+        for lease in self._kept(pool, until=LIMITLESS):
+            self._none_kept.discard(pool.id)
             if self._drop(lease):
                 return lease.record.address
         return None
 
+    def kept(self, pool_id: str) -> None:
+        """Note that an address of a pool is kept, now that the store says so."""
+        self._none_kept.discard(pool_id)
+
     def forget(self, pool_id: str) -> Sequence[Change]:
         """Return what to write when a pool is given back."""
         self._next_sweep.pop(pool_id, None)
+        self._none_kept.discard(pool_id)
         return [Remove(NamedAddress, item.record.key) for item in self._store.list(NamedAddress, f"{pool_id}#")]
 
     def _kept(self, pool: Pool, *, until: float) -> list[Versioned[Lease]]:

@@ -79,6 +79,11 @@ class Wanted:
         return f"IPv{self.version} pool" if self.size is None else f"IPv{self.version} pool of size /{self.size}"
 
 
+def networks_of(supernets: Iterable[Supernet], version: int) -> list[Subnet]:
+    """Return the ranges of an IP version: what the host uses outside of them keeps no pool away."""
+    return [supernet.network for supernet in supernets if supernet.network.version == version]
+
+
 def choose_pool(
     supernets: Sequence[Supernet],
     wanted: Wanted,

@@ -1,5 +1,7 @@
 """The real application over an imaginary host."""
 
+from collections.abc import Collection
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -16,7 +18,7 @@ WORKERS = Workers()  # one set for all services, as their threads stay
 class NoNetworks:
     """A host that uses nothing yet."""
 
-    def in_use(self) -> list[Subnet]:
+    def in_use(self, within: Collection[Subnet] | None = None) -> list[Subnet]:
         """Return nothing."""
         return []
 

@@ -85,6 +85,24 @@ def test_many_routes_are_listed_whole(tmp_path: Path) -> None:
     assert set(routes) <= found()
 
 
+def test_only_what_overlaps_what_is_asked_about_is_told(tmp_path: Path) -> None:
+    """Routes that contain a range, lie in it or are it, of its family; also networks of addresses, and nameservers."""
+    near = ["10.0.0.0/8", "10.200.0.0/13", "10.201.7.0/24", "10.207.255.255/32"]
+    for route in [*near, "10.199.0.0/16", "10.208.0.0/16", "192.0.2.0/24"]:
+        sh(f"ip route add blackhole {route}")
+    sh("ip -6 route add blackhole fd00:1::/48; ip address add 10.203.0.1/24 dev lo; ip address add 10.9.0.1/24 dev lo")
+    file = tmp_path / "resolv.conf"
+    file.write_text("nameserver 10.202.0.53\nnameserver 9.9.9.9\n")
+    found = HostNetworks((file,)).in_use([ip_network("10.200.0.0/13")])
+    own = ["10.203.0.0/24", "10.203.0.1/32", "10.203.0.255/32", "10.202.0.53/32"]
+
+    assert sorted(map(str, found)) == sorted([*near, *own])
+    assert "10.203.0.0/24" in map(
+        str, HostNetworks((file,)).in_use([ip_network("10.203.0.0/16"), ip_network("fd00::/8")])
+    )
+    assert list(HostNetworks((file,)).in_use([])) == []
+
+
 def test_a_refusal_of_the_kernel_is_a_sentence() -> None:
     """Without file descriptors there is no socket, and the error says what was tried."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,5 +1,6 @@
 """Pools and addresses that hosts share: who gets what, and what is refused with which words."""
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_network
 
@@ -40,7 +41,7 @@ def test_who_makes_a_pool_late_takes_nothing_from_who_was_first(shared: FakeClus
     quick, late = ClusterMember(shared, "a"), ClusterMember(shared, "b")
     looks, held = iter(range(9)), list[str]()
 
-    def in_use() -> list[Subnet]:
+    def in_use(within: Collection[Subnet] | None = None) -> list[Subnet]:  # noqa: ARG001 - the name is the port's
         if next(looks) == 1:  # the second time: the pools have been read, and the choice is made
             pool = quick.pool()
             held.extend((quick.address(pool, gateway=True), quick.address(pool)))

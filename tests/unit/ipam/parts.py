@@ -1,13 +1,15 @@
 """Collaborators of the address manager for tests: a host that says what it is told, and stores with a will."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 from plugin.errors import Failed
 from plugin.ipam.supernets import Supernet, parse_supernets
 from plugin.ipam_driver import Ipam
 from plugin.messages import PoolReply, ReleaseAddress, RequestAddress, RequestPool, Subnet
-from plugin.store.base import Change, Store
+from plugin.store.base import Change, R, Store, Versioned
 from plugin.store.memory import MemoryStore
 
 SUPERNETS: Sequence[Supernet] = parse_supernets("10.200.0.0/20:24,fd00:1::/60:64", "machine")
@@ -19,7 +21,7 @@ class Host:
     def __init__(self, *networks: str) -> None:
         self._networks = [ip_network(network) for network in networks]
 
-    def in_use(self) -> Sequence[Subnet]:
+    def in_use(self, within: Collection[Subnet] | None = None) -> Sequence[Subnet]:
         return self._networks
 
 
@@ -38,6 +40,18 @@ class MeddlingStore(MemoryStore):
             self.failures -= 1
             raise Failed("write store in memory: the disk is full")
         super().transact(*changes)
+
+
+class CountingStore(MemoryStore):
+    """Counts how often each kind of record is listed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listings: Counter[type[Any]] = Counter()
+
+    def list(self, kind: type[R], prefix: str = "") -> Sequence[Versioned[R]]:
+        self.listings[kind] += 1
+        return super().list(kind, prefix)
 
 
 def manager(store: Store | None = None, *host: str) -> Ipam:

@@ -55,11 +55,12 @@ def test_a_release_is_remembered_without_reading() -> None:
     assert listing.reads == 1
 
 
-def test_a_full_pool_is_read_again_once() -> None:
-    """Before a pool is called exhausted the store is asked, and asked once a request."""
+@pytest.mark.parametrize(("shared", "reads"), [(True, [1, 2, 3]), (False, [1, 1, 1])])
+def test_a_full_pool_is_read_again_where_others_may_have_freed_some(*, shared: bool, reads: list[int]) -> None:
+    """Once for each request, before it is called exhausted; nobody but this process frees what is of this host."""
     listing = Listing("10.0.0.0", "10.0.0.1")
-    leases = table(listing, "10.0.0.0/31")
-    for reads in (1, 2):
+    leases = LeaseTable(Pool("p", ip_network("10.0.0.0/31")), listing, shared=shared)
+    for expected in reads:
         with pytest.raises(Exhausted):
             leases.take(first=False)
-        assert listing.reads == reads
+        assert listing.reads == expected
