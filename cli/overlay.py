@@ -14,6 +14,7 @@ from plugin.cluster.own import Cluster as SharedCluster
 from plugin.cluster.own import OwnRecords
 from plugin.cluster.peers import Peers
 from plugin.cluster.underlay import Underlay
+from plugin.errors import PynetError
 from plugin.firewall.firewall import Firewall
 from plugin.locks import Locks
 from plugin.model import Network
@@ -69,7 +70,7 @@ def start(shared: Shared, mode: OverlayMode, networks: Iterable[Network]) -> Non
         if network.overlay:
             try:
                 mode.resume(network)
-            except KernelError as error:
+            except (KernelError, PynetError) as error:
                 log.warning("overlay network not resumed", network=network.id[:12], error=str(error))
     shared.peers.start(shared.own.mend)
 

@@ -43,6 +43,7 @@ from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.modes.hostbridge import HostBridge
 from plugin.modes.overlay import OverlayMode
+from plugin.own_links import OwnLinks
 from plugin.parts import Parts
 from plugin.ports import Kernel as KernelPort
 from plugin.ports import Tunnels
@@ -121,7 +122,7 @@ def _ground(settings: Settings, dress: Dress) -> _Ground:
     store: Store = dress("store", open_store(settings.database, KINDS, rebuild))
     firewall = Firewall(nft, settings.name, locks=locks)
     host = HostSettings(kernel, store, Forwarding(kernel, store, firewall), locks)
-    reaper = Reaper(kernel, firewall, store, locks)
+    reaper = Reaper(OwnLinks(kernel, owner), firewall, store, locks)
     return _Ground(owner, doings, kernel, nft, supernets, store, locks, firewall, host, reaper)
 
 

@@ -20,6 +20,7 @@ from netlink.dump import (
     IFA_LOCAL,
     IFF_UP,
     IFLA_ADDRESS,
+    IFLA_EXT_MASK,
     IFLA_GROUP,
     IFLA_IFALIAS,
     IFLA_IFNAME,
@@ -29,6 +30,8 @@ from netlink.dump import (
     IFLA_MTU,
     INFO,
     PATIENCE,
+    RTEXT_FILTER_SKIP_STATS,
+    RTM_GETLINK,
 )
 from netlink.wire import (
     NLM_F_ACK,
@@ -44,7 +47,7 @@ from netlink.wire import (
     word,
 )
 
-RTM_NEWLINK, RTM_SETLINK, RTM_NEWADDR, RTM_NEWNEIGH = 16, 19, 20, 28  # linux/rtnetlink.h
+RTM_NEWLINK, RTM_DELLINK, RTM_SETLINK, RTM_NEWADDR, RTM_NEWNEIGH = 16, 17, 19, 20, 28  # linux/rtnetlink.h
 AF_BRIDGE, IFLA_PROTINFO, IFLA_BRPORT_MODE, NLA_F_NESTED = 7, 12, 4, 0x8000  # linux/if_link.h, linux/netlink.h
 NDA_LLADDR, NUD_NOARP, NUD_REACHABLE, NTF_MASTER = 2, 0x40, 0x02, 0x04  # linux/neighbour.h
 IFLA_INFO_DATA, VETH_INFO_PEER = 2, 1
@@ -101,6 +104,26 @@ def mtu(index: int, value: int) -> bytes:
 def master(index: int, bridge_index: int) -> bytes:
     """RTM_SETLINK that puts a link into a bridge."""
     return _change(index, word(IFLA_MASTER, bridge_index))
+
+
+def group(index: int, value: int) -> bytes:
+    """RTM_SETLINK of the link group."""
+    return _change(index, word(IFLA_GROUP, value))
+
+
+def look(name: str) -> bytes:
+    """RTM_GETLINK of the link ``name``, without statistics."""
+    return message(RTM_GETLINK, 0, _LINK + text(IFLA_IFNAME, name) + word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS))
+
+
+def delete(index: int) -> bytes:
+    """RTM_DELLINK of the link with ``index``."""
+    return message(RTM_DELLINK, NLM_F_ACK, INFO.pack(socket.AF_UNSPEC, 0, index, 0, 0))
+
+
+def delete_group(value: int) -> bytes:
+    """RTM_DELLINK of every link in a group."""
+    return message(RTM_DELLINK, NLM_F_ACK, _LINK + word(IFLA_GROUP, value))
 
 
 def _change(index: int, what: bytes) -> bytes:
@@ -170,6 +193,17 @@ class Requests:
         for number in answers:
             if number:
                 raise OSError(number, os.strerror(number))
+
+    def ask(self, request: bytes) -> bytes:
+        """Send a request that has one message for an answer and return its body; raises OSError when it is refused."""
+        with self._socket() as sock:
+            sock.settimeout(remaining(PATIENCE))
+            sock.send(request)
+            kind, _, body = next(messages(sock.recv(1 << 16)))
+        if kind == NLMSG_ERROR:
+            number = error_number(body)
+            raise OSError(number, os.strerror(number))
+        return body
 
     def send_all(self, requests: Sequence[bytes]) -> list[int]:
         """Send requests that ask for an acknowledgement; return one errno a request, 0 for done.

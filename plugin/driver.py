@@ -7,9 +7,10 @@ reorders its calls (moby daemon/libnetwork/endpoint.go, pkg/plugins/client.go).
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 
 import structlog
 
@@ -324,7 +325,7 @@ class Driver:
         if endpoint.published:
             self._publisher.withdraw(endpoint)
         links = self._mode(network).delete_endpoint(network, endpoint)
-        self._bury(links, Remove(Endpoint, endpoint.key))
+        self._bury(_tombstones(endpoint.id, links), Remove(Endpoint, endpoint.key))
         self._holders.remove(endpoint)
 
     def _remove_network(self, network_id: str) -> None:
@@ -341,24 +342,24 @@ class Driver:
         for endpoint in endpoints:
             if endpoint.published:
                 self._publisher.withdraw(endpoint)
-        links = self._take_apart(network, endpoints)
+        tombstones = self._take_apart(network, endpoints)
         removed = [Remove(Endpoint, endpoint.key) for endpoint in endpoints]
-        self._bury(links, Remove(Network, network.id), *removed)
+        self._bury(tombstones, Remove(Network, network.id), *removed)
         self._holders.remove(*endpoints)
 
-    def _take_apart(self, network: Network, endpoints: list[Endpoint]) -> list[str]:
+    def _take_apart(self, network: Network, endpoints: list[Endpoint]) -> list[Tombstone]:
         """Return the links left to delete; those of a network whose record this pynet cannot understand go as well."""
         try:
             mode = self._mode(network)
-            links = [link for endpoint in endpoints for link in mode.delete_endpoint(network, endpoint)]
-            return [*links, *mode.delete_network(network)]
+            ends = [_tombstones(end.id, mode.delete_endpoint(network, end)) for end in endpoints]
+            return [*chain.from_iterable(ends), *_tombstones(network.id, mode.delete_network(network))]
         except PynetError as error:
             log.warning("network taken apart by its names alone", network=network.id[:12], error=str(error))
-            return [*(host_link_name(end.id) for end in endpoints), *([network.link] if network.owns_link else [])]
+            own = [Tombstone(network.link, network.id)] if network.owns_link else []
+            return [*(Tombstone(host_link_name(end.id), end.id) for end in endpoints), *own]
 
-    def _bury(self, links: list[str], *changes: Remove) -> None:
+    def _bury(self, tombstones: list[Tombstone], *changes: Remove) -> None:
         """Remove records and leave tombstones in one transaction, then hand the links to the reaper."""
-        tombstones = [Tombstone(link) for link in links]
         self._store.transact(*changes, *map(Put, tombstones))
         self._reaper.bury(tombstones)
 
@@ -393,3 +394,7 @@ class Driver:
 
 def _locks_of(request: CreateEndpoint | EndpointRef | Join | ProgramExternalConnectivity) -> tuple[str, str]:
     return f"network {request.network_id}", f"endpoint {request.endpoint_id}"
+
+
+def _tombstones(identity: str, links: Iterable[str]) -> list[Tombstone]:
+    return [Tombstone(link, identity) for link in links]

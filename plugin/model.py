@@ -196,7 +196,11 @@ class ChangedSetting:
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """A link whose owner is gone and that the kernel has still to delete."""
+    """A link whose owner is gone and that the kernel has still to delete.
+
+    ``owner`` is the id of the network or the endpoint that it was made for, by which it is told from a later link of
+    its name; "" in records of before it was kept, where any link of this pynet's is meant.
+    """
 
     kind: ClassVar[str] = "tombstone"
 

@@ -31,6 +31,9 @@ class Kernel(Protocol):
     def links(self) -> list[Link]:
         """Return every link."""
 
+    def link(self, name: str) -> Link | None:
+        """Return the link that has that name, None without one."""
+
     def link_exists(self, name: str) -> bool:
         """Say whether a link has that name."""
 
@@ -64,11 +67,11 @@ class Kernel(Protocol):
     def set_alias(self, name: str, alias: str) -> None:
         """Write the alias of a link."""
 
-    def delete_link(self, name: str) -> None:
-        """Delete a link; ``Missing`` when there is none."""
+    def delete_link(self, link: Link) -> None:
+        """Delete a link, known by its index; ``Missing`` when it is gone."""
 
-    def delete_links(self, names: Sequence[str]) -> None:
-        """Delete links in one go, passing over those that are gone."""
+    def delete_links(self, links: Sequence[Link]) -> None:
+        """Delete links in one go, known by their indices, passing over those that are gone."""
 
     def add_address(self, name: str, address: IPv4Interface | IPv6Interface) -> None:
         """Give a link an address; ``Exists`` when it has it."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface, ip_address
 from itertools import count
@@ -24,6 +25,7 @@ from plugin.model import ChangedSetting, Endpoint, Network, Tombstone
 from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.modes.hostbridge import HostBridge
+from plugin.own_links import OwnLinks
 from plugin.parts import Parts
 from plugin.publish.book import Wanted, collisions
 from plugin.publish.publisher import Publisher
@@ -65,6 +67,9 @@ class FakeKernel:
 
     def links(self) -> list[Link]:
         return list(self.by_name.values())
+
+    def link(self, name: str) -> Link | None:
+        return self.by_name.get(name)
 
     def link_exists(self, name: str) -> bool:
         return name in self.by_name
@@ -119,10 +124,9 @@ class FakeKernel:
         self.steps.take("set alias")
         self.change(name, alias=alias)
 
-    def delete_link(self, name: str) -> None:
+    def delete_link(self, link: Link) -> None:
         self.steps.take("delete link")
-        self._find(name)
-        self._drop(name)
+        self._drop(self._by_index(link))
 
     def _drop(self, name: str) -> None:
         for gone in {name, self.peers.pop(name, name)}:
@@ -133,10 +137,17 @@ class FakeKernel:
             for path in [path for path in list(self.settings) if f"/{gone}/" in path]:
                 self.settings.pop(path, None)
 
-    def delete_links(self, names: Sequence[str]) -> None:
+    def delete_links(self, links: Sequence[Link]) -> None:
         self.steps.take("delete links")
-        for name in set(names) & set(self.by_name):
-            self._drop(name)
+        for link in links:
+            with suppress(Missing):
+                self._drop(self._by_index(link))
+
+    def _by_index(self, wanted: Link) -> str:
+        for name, link in self.by_name.items():
+            if link.index == wanted.index:
+                return name
+        raise Missing(wanted.name)
 
     def add_address(self, name: str, address: InterfaceAddress) -> None:
         self.steps.take("add address")
@@ -345,7 +356,7 @@ class World:
         self.settings = HostSettings(
             self.kernel, self.store, Forwarding(self.kernel, self.store, self.firewall), self.locks
         )
-        self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
+        self.reaper = Reaper(OwnLinks(self.kernel, Owner("pynet")), self.firewall, self.store, self.locks)
         self.sockets, self.conntrack = FakeSockets(self.steps), FakeConntrack()
         self.publisher = Publisher(self.kernel, self.sockets, self.firewall, self.conntrack)
         self.modes: dict[str, Mode] = {

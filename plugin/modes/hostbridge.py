@@ -16,10 +16,10 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Interface
 from itertools import chain
 from typing import cast
 
-from netlink.errors import Exists, Missing
+from netlink.errors import Missing
 from netlink.kernel import VethPair
 from netlink.port import BridgePort
-from plugin.errors import Conflict, InvalidRequest
+from plugin.errors import InvalidRequest
 from plugin.firewall.docker import is_docker_name
 from plugin.firewall.elements import endpoint_elements, link_local, network_elements
 from plugin.firewall.firewall import Firewall
@@ -43,6 +43,7 @@ from plugin.network_options import (
     PUBLISH,
 )
 from plugin.options import Values, read_options
+from plugin.own_links import OwnLinks
 from plugin.ports import Kernel
 from plugin.reconcile.owner import Owner
 from plugin.reconcile.state import Desired, WantedLink, WantedSetting
@@ -58,6 +59,7 @@ class HostBridge:
         self._firewall = firewall
         self._settings = settings
         self._owner = owner
+        self._links = OwnLinks(kernel, Owner(owner))
 
     def plan(self, request: CreateNetwork, options: Values, mode: str) -> Network:
         """Return the network of ``request``.
@@ -98,7 +100,8 @@ class HostBridge:
 
     def unmake(self, network: Network) -> list[str]:
         """Take the addresses off at once, so that the subnet is free; the link and its rules go after the reply."""
-        for address in gateway_addresses(network):
+        ours = not network.owns_link or self._links.find(network.link, network.id)
+        for address in gateway_addresses(network) if ours else ():
             if address not in network.found:
                 with suppress(Missing):
                     self._kernel.delete_address(network.link, address)
@@ -107,7 +110,11 @@ class HostBridge:
         return [network.link] if network.owns_link else []
 
     def attach(self, network: Network, endpoint: Endpoint, mtu: int, undo: Undo) -> None:
-        """One veth pair, with its host end in the bridge and both ends at ``mtu``; its guard stands first."""
+        """One veth pair, with its host end in the bridge and both ends at ``mtu``; its guard stands first.
+
+        Raises:
+            Conflict: another link has its name, as that of an endpoint whose id begins alike.
+        """
         pair = VethPair(
             host=host_link_name(endpoint.id),
             peer=container_link_name(endpoint.id),
@@ -118,10 +125,11 @@ class HostBridge:
             port=_port(network, endpoint),
             settings={setting.path: setting.value for setting in port_settings(host_link_name(endpoint.id))},
         )
+        self._links.clear(pair.host, endpoint.id)
         self._firewall.put(pair.host, endpoint_elements(network, endpoint))
         undo.push(self._firewall.forget, pair.host)
-        undo.push(self._remove, pair.host)
-        self._fresh_veth(pair)
+        undo.push(self._links.remove, pair.host, endpoint.id)  # before: an answer may be lost
+        self._kernel.add_veth(pair)
 
     def detach(self, endpoint: Endpoint) -> list[str]:
         """Leave the pair to the reaper: one end takes the other with it, wherever that is."""
@@ -167,8 +175,10 @@ class HostBridge:
 
     def make_bridge(self, network: Network, mac: str, mtu: int, undo: Undo) -> Network:
         """Make the bridge with its settings; it is pynet's own from then on, also in the place of an adopted one."""
-        undo.push(self._remove_ours, network.link)  # before: an answer that is lost leaves open whether it was made
-        self._fresh_bridge(network.link, mac, mtu)
+        # Before: an answer that is lost leaves open whether it was made.
+        undo.push(self._links.remove, network.link, network.id)
+        self._links.clear(network.link, network.id)
+        self._kernel.add_bridge(network.link, mac, mtu)
         network = replace(network, owns_link=True, found=(), mac=mac)
         settings = {each.path: each.value for each in bridge_settings(network)}
         self._kernel.finish_link(network.link, self._alias(network), settings)
@@ -185,19 +195,22 @@ class HostBridge:
             return
         if is_docker_name(name):
             raise InvalidRequest(f"option '{BRIDGE_NAME.key}': '{name}' is a name of Docker's own bridges")
-        kind = next((link.kind for link in self._kernel.links() if link.name == name), "bridge")
-        if kind != "bridge":
+        link = self._kernel.link(name)
+        if link is not None and link.kind != "bridge":
             raise InvalidRequest(f"option '{BRIDGE_NAME.key}': the existing interface '{name}' is not a bridge")
 
     def _take_link(self, network: Network, mac: str, mtu: int, undo: Undo) -> Network:
         """Make the bridge, or use the one that the user chose and that exists."""
         link = network.link
         options = read_options(NETWORK_OPTIONS, network.options)
-        if options[BRIDGE_NAME] and self._kernel.link_exists(link):
+        if options[BRIDGE_NAME]:
+            self._links.remove(link, network.id)  # left from a request that was killed
+        found_link = self._kernel.link(link) if options[BRIDGE_NAME] else None
+        if found_link is not None:
             self._kernel.set_up(link)
             there = {address for name, address in self._kernel.addresses() if name == link}
             found = tuple(address for address in gateway_addresses(network) if address in there)
-            mac = next(entry.mac for entry in self._kernel.links() if entry.name == link)
+            mac = found_link.mac
             if not options[ICC]:
                 self._kernel.set_mac(link, mac)  # one that nobody has set follows the ports, and rules name this one
             return replace(network, owns_link=False, found=found, mac=mac)
@@ -210,35 +223,6 @@ class HostBridge:
         """Name the network too on a bridge that is not pynet's: that one has no alias of pynet's."""
         alias = f"{self._owner}/endpoint/{endpoint.id}"
         return alias if network.owns_link else f"{alias}/{network.id}"
-
-    def _remove(self, link: str) -> None:
-        with suppress(Missing):
-            self._kernel.delete_link(link)
-
-    def _remove_ours(self, link: str) -> None:
-        if self._is_ours(link):
-            self._remove(link)
-
-    def _is_ours(self, name: str) -> bool:
-        owner = Owner(self._owner)
-        return any(owner.made(link) or owner.began(link) for link in self._kernel.links() if link.name == name)
-
-    def _fresh_bridge(self, name: str, mac: str, mtu: int) -> None:
-        """Make the bridge; one of that name is left from a request that was killed, or somebody has just made it."""
-        try:
-            self._kernel.add_bridge(name, mac, mtu)
-        except Exists:
-            if not self._is_ours(name):
-                raise Conflict(f"bridge '{name}' has just been made by somebody else") from None
-            self._kernel.delete_link(name)
-            self._kernel.add_bridge(name, mac, mtu)
-
-    def _fresh_veth(self, pair: VethPair) -> None:
-        try:
-            self._kernel.add_veth(pair)
-        except Exists:
-            self._kernel.delete_link(pair.host)
-            self._kernel.add_veth(pair)
 
 
 def port_settings(link: str) -> list[WantedSetting]:

@@ -15,12 +15,11 @@ never leaves its host, and what comes from another host never reaches this one (
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import structlog
 
-from netlink.errors import Exists, Missing, NotSupported
+from netlink.errors import Exists, NotSupported
 from netlink.vxlan import VxlanLink
 from plugin.cluster.agreement import Agreement
 from plugin.cluster.own import OwnRecords, agreed_network
@@ -33,7 +32,9 @@ from plugin.model import Endpoint, Network, Overlay, vxlan_name
 from plugin.modes.hostbridge import HostBridge
 from plugin.network_options import BRIDGE_NAME, MTU, NETWORK, VNI, VXLAN_PORT
 from plugin.options import Values
+from plugin.own_links import OwnLinks
 from plugin.ports import Kernel, Tunnels
+from plugin.reconcile.owner import Owner
 from plugin.reconcile.state import Desired, WantedLink
 from plugin.undo import Undo
 
@@ -65,6 +66,7 @@ class OverlayMode:
         self._underlay = shared.underlay
         self._closed = shared.closed
         self._owner = owner
+        self._links = OwnLinks(kernel, Owner(owner))
 
     def plan(self, request: CreateNetwork, options: Values) -> Network:
         """Return the network of ``request``; raises ``InvalidRequest`` for what no host can serve."""
@@ -93,11 +95,15 @@ class OverlayMode:
         return network
 
     def resume(self, network: Network) -> None:
-        """Go on with a network whose links stand, after a start; raises ``KernelError``.
+        """Go on with a network whose links stand, after a start.
 
         A host that is reached at another address than before sends from there too.
+
+        Raises:
+            KernelError, PynetError: it was not possible, as for a link of that name which is another's.
         """
         link = self._link(network)
+        self._links.expect(link.name, network.id)
         if self._tunnels.source(link.name) in {None, link.local}:
             self._peers.attach(network, link)
             return
@@ -108,7 +114,7 @@ class OverlayMode:
     def delete_network(self, network: Network) -> list[str]:
         """Take the tunnel down at once, because its VNI may be wanted again; the bridge goes after the reply."""
         overlay = _overlay(network)
-        self._remove(vxlan_name(network.id))
+        self._links.remove(vxlan_name(network.id), network.id)
         self._peers.detach(overlay.network, vxlan_name(network.id))
         links = self._bridge.unmake(network)
         self._agreement.leave(self._own.member(overlay, network.id))
@@ -159,8 +165,9 @@ class OverlayMode:
 
     def _make_tunnel(self, network: Network, undo: Undo) -> None:
         link, name = self._link(network), _overlay(network).network
-        undo.push(self._remove, link.name)  # before: an answer that is lost leaves open whether it was made
-        self._fresh_vxlan(link)
+        self._links.clear(link.name, network.id)
+        undo.push(self._links.remove, link.name, network.id)  # before: an answer that is lost leaves open what was made
+        self._add_vxlan(link)
         settings = {each.path: each.value for each in tunnel_settings(link.name)}
         self._kernel.finish_link(link.name, self._alias(network), settings)
         undo.push(self._peers.detach, name, link.name)
@@ -170,10 +177,6 @@ class OverlayMode:
         """Name the network, and what the kernel does not show of it (``plugin.rebuild``)."""
         overlay = _overlay(network)
         return f"{self._owner}/network/{network.id}/{overlay.network}/{overlay.vni}/{overlay.port}"
-
-    def _remove(self, link: str) -> None:
-        with suppress(Missing):
-            self._kernel.delete_link(link)
 
     def _agreed(self, network: Network, options: Values, undo: Undo) -> Network:
         """Return the network with what the hosts agreed on."""
@@ -197,10 +200,8 @@ class OverlayMode:
             mtu=overlay.mtu,
         )
 
-    def _fresh_vxlan(self, link: VxlanLink) -> None:
-        """Make the link; one of that name is left from a request that was killed, as the name comes from the id."""
+    def _add_vxlan(self, link: VxlanLink) -> None:
         try:
-            self._remove(link.name)
             self._tunnels.add_vxlan(link)
         except Exists as error:
             raise Conflict(f"VNI {link.vni} is used by another link of this host ({error})") from error

@@ -20,19 +20,20 @@ from plugin.reconcile.findings import (
     PortNotHeld,
     SettingChanged,
 )
-from plugin.reconcile.owner import Owner
+from plugin.reconcile.owner import Owner, identity_of
 from plugin.reconcile.state import Actual, Desired, WantedLink
 
 KERNELS_MTU = 1500  # bytes, of a bridge without ports (br_mtu_min, net/bridge/br_if.c)
 
 
-def differences(desired: Desired, actual: Actual) -> list[Finding]:
+def differences(desired: Desired, actual: Actual, owner: Owner) -> list[Finding]:
     """Return what of ``desired`` the kernel does not have.
 
-    A link that is missing is made with its addresses and settings, so these are no findings of their own.
+    A link that is missing is made with its addresses and settings, so these are no findings of their own. Neither are
+    those of a link that ``owner`` did not make, of which nothing is changed.
     """
-    found = [finding for wanted in desired.links for finding in _link_findings(desired, wanted, actual)]
-    absent = {wanted.name for wanted in desired.links if wanted.name not in actual.links}
+    absent = {wanted.name for wanted in desired.links if not _is_there(wanted, actual, owner)}
+    found = [finding for wanted in desired.links for finding in _link_findings(desired, wanted, actual, absent)]
     lost = {wanted.endpoint for wanted in desired.links if wanted.endpoint and wanted.name in absent}
     found += _setting_findings(desired, actual, absent)
     found += [
@@ -60,21 +61,33 @@ def orphans(links: Iterable[Link], known: Collection[str], owner: Owner, *, unna
     ]
 
 
-def _link_findings(desired: Desired, wanted: WantedLink, actual: Actual) -> Iterator[Finding]:
+def _is_there(wanted: WantedLink, actual: Actual, owner: Owner) -> bool:
+    """Say whether the link that has the name is the one that is wanted, and not another."""
     found = actual.links.get(wanted.name)
-    if found is None and wanted.endpoint:
+    if found is None or found.kind != wanted.kind:
+        return False
+    return wanted.adopted or owner.made_for(found, identity_of(wanted.alias))
+
+
+def _link_findings(desired: Desired, wanted: WantedLink, actual: Actual, absent: Collection[str]) -> Iterator[Finding]:
+    found = actual.links.get(wanted.name)
+    if wanted.name in absent and wanted.endpoint:
         yield EndpointLost(desired.network, wanted.endpoint, wanted.name)
     elif found is None:
         yield LinkMissing(desired.network, wanted.name)
-    elif found.kind != wanted.kind:
+    elif wanted.name in absent:
         yield LinkForeign(desired.network, wanted.name, found.kind, wanted.kind)
     else:
-        yield from _attribute_findings(desired, wanted, found, actual)
+        yield from _attribute_findings(desired, wanted, found, actual, absent)
 
 
-def _attribute_findings(desired: Desired, wanted: WantedLink, found: Link, actual: Actual) -> Iterator[Finding]:
+def _attribute_findings(
+    desired: Desired, wanted: WantedLink, found: Link, actual: Actual, absent: Collection[str]
+) -> Iterator[Finding]:
     master = actual.links.get(wanted.master)
-    if wanted.master and (master is None or found.master != master.index):
+    if master is not None and wanted.master in absent:
+        pass  # another's bridge, and no place for a container's port
+    elif wanted.master and (master is None or found.master != master.index):
         yield LinkDetached(desired.network, wanted.name, wanted.master)
     elif wanted.port and not is_like(found.port, wanted.port):
         yield PortChanged(desired.network, wanted.name)

@@ -50,11 +50,11 @@ class LinkMissing(Finding):
 
 @dataclass(frozen=True, slots=True)
 class LinkForeign(Finding):
-    """A link of another kind has the name; pynet did not make it and leaves it alone."""
+    """Another link has the name; pynet did not make it and leaves it alone."""
 
     text = (
-        "link '{link}' of network '{network}' is of kind '{found}' instead of '{wanted}', and not made by pynet: "
-        "delete it by hand, or remove the network"
+        "link '{link}' of network '{network}' is another one, of kind '{found}' (kind '{wanted}' is needed), which "
+        "pynet did not make: give that one another name, or remove the network"
     )
 
     link: str

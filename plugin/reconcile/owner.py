@@ -4,6 +4,9 @@ import zlib
 from dataclasses import dataclass
 
 from netlink.dump import Link
+from netlink.kernel import doomed
+
+KINDS = frozenset({"bridge", "veth", "vxlan"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,25 @@ class Owner:
 
         The container's end of a pair is in no group, and goes with the host's.
         """
-        return not link.alias and link.group == self.group and link.kind in {"bridge", "veth", "vxlan"}
+        return not link.alias and self._is_in_group(link)
+
+    def made_for(self, link: Link, identity: str) -> bool:
+        """Say whether this pynet made ``link`` for the network or the endpoint ``identity``; "" stands for any.
+
+        Who takes the alias from a link, or gives it another, leaves its group.
+        """
+        if self.made(link):
+            return identity in ("", identity_of(link.alias))
+        return self._is_in_group(link)
+
+    def _is_in_group(self, link: Link) -> bool:
+        return link.group in (self.group, doomed(self.group)) and link.kind in KINDS
+
+
+def identity_of(alias: str) -> str:
+    """Return the id of what a link was made for, "" where its alias is no pynet's."""
+    parts = alias.split("/")
+    return parts[2] if len(parts) > 2 else ""
 
 
 def locks_of(alias: str) -> tuple[str, ...]:

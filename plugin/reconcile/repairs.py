@@ -11,6 +11,7 @@ from plugin.link_addresses import give_address, give_addresses
 from plugin.model import Endpoint, Network, Tombstone, vxlan_name
 from plugin.parts import Parts
 from plugin.reconcile import findings as f
+from plugin.reconcile.owner import identity_of
 from plugin.reconcile.state import Desired
 from plugin.store.base import Put, Remove
 from plugin.undo import Undo
@@ -73,16 +74,15 @@ class Repairs:
         known = self._store.get(Endpoint, key)
         if known is not None and known.record.published:
             self._publisher.withdraw(known.record)
-        self._bury(finding.link, Remove(Endpoint, key))
+        self._bury(Tombstone(finding.link, finding.endpoint), Remove(Endpoint, key))
 
     def _remove_orphan(self, finding: f.OrphanLink, _: Desired) -> None:
         """Leave it to the reaper; but a tunnel goes at once, because its VNI may be wanted again."""
-        self._bury(finding.link)
+        self._bury(Tombstone(finding.link, identity_of(finding.alias)))
         if finding.link.startswith(vxlan_name("")):
             self._reaper.clear(finding.link)
 
-    def _bury(self, link: str, *changes: Remove) -> None:
-        tombstone = Tombstone(link)
+    def _bury(self, tombstone: Tombstone, *changes: Remove) -> None:
         self._store.transact(*changes, Put(tombstone))
         self._reaper.bury([tombstone])
 

@@ -74,7 +74,7 @@ class Survey:
         desired, found = self._desired(records)
         actual = read_actual(self._kernel, desired, held)
         for part in desired:
-            found += differences(part, actual)
+            found += differences(part, actual, self._owner)
         known = records.links() | {link.name for part in desired for link in part.links}
         found += orphans(actual.links.values(), known, self._owner, unnamed=idle)
         if idle:
@@ -95,7 +95,7 @@ class Survey:
         networks = {} if known is None else {network_id: known.record}
         desired, found = self._desired(Records(networks, {network_id: ends} if ends else {}, ()))
         part = desired[0] if desired else Desired(network_id)
-        return part, found + differences(part, read_actual(self._kernel, desired, held))
+        return part, found + differences(part, read_actual(self._kernel, desired, held), self._owner)
 
     def _desired(self, records: Records) -> tuple[list[Desired], list[Finding]]:
         """Return what networks want, and what is wrong with the records themselves."""

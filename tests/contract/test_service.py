@@ -40,7 +40,7 @@ def test_status_counts_repairs_and_names_what_fails(service: Service) -> None:
 
     assert (status, reply["Repairs"], reply["Looks"]) == (200, {"LinkDown": 1}, 2)
     assert isinstance(reply["Failing"], list)
-    assert "delete it by hand" in reply["Failing"][0]["Error"]
+    assert "give that one another name" in reply["Failing"][0]["Error"]
 
 
 @pytest.mark.parametrize("method", ["Pynet.Nonsense", "Pynet", "pynet.Status", "Status"])

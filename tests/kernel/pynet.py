@@ -29,6 +29,7 @@ from plugin.model import Network, Tombstone
 from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.modes.hostbridge import HostBridge
+from plugin.own_links import OwnLinks
 from plugin.parts import Parts
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
@@ -57,7 +58,7 @@ class Pynet:
         self.nft = nft or Nftables(open_runner())
         self.firewall = Firewall(self.nft, name, linger=0)
         settings = HostSettings(self.kernel, self.store, Forwarding(self.kernel, self.store, self.firewall))
-        self.reaper = Reaper(self.kernel, self.firewall, self.store, self.locks)
+        self.reaper = Reaper(OwnLinks(self.kernel, owner), self.firewall, self.store, self.locks)
         self.relay = Relay()
         self.publisher = Publisher(self.kernel, Sockets(self.relay), self.firewall, Conntrack())
         modes = self.modes(settings)

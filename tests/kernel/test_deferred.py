@@ -5,7 +5,9 @@ import socket
 import pytest
 
 from plugin.model import Tombstone
+from plugin.own_links import OwnLinks
 from plugin.reaper import Reaper
+from plugin.reconcile.owner import Owner
 from tests.kernel.container import Container
 from tests.kernel.pynet import Pynet
 from tests.unit import requests as rq
@@ -26,7 +28,7 @@ def test_a_crash_before_the_deletion_leaks_nothing(pynet: Pynet, two: tuple[Cont
     pynet.driver.delete_endpoint(pynet.attach(two[0], rq.NETWORK_ID, 2))
     pynet.driver.delete_network(rq.NETWORK)
     assert {item.record.link for item in pynet.store.list(Tombstone)} == {"pnh020202020202", BRIDGE}
-    next_run = Reaper(pynet.kernel, pynet.firewall, pynet.store, pynet.locks)
+    next_run = Reaper(OwnLinks(pynet.kernel, Owner("pynet")), pynet.firewall, pynet.store, pynet.locks)
     next_run.bury(item.record for item in pynet.store.list(Tombstone))
     reap(next_run)
 

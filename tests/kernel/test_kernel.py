@@ -6,7 +6,8 @@ from ipaddress import ip_interface
 import pytest
 
 from netlink.doings import Doings
-from netlink.errors import Exists, Missing
+from netlink.dump import Link
+from netlink.errors import Exists, KernelError, Missing
 from netlink.kernel import Kernel, VethPair
 from netlink.monitor import LINKS, RULES, Monitor
 from tests.kernel.container import sh
@@ -18,6 +19,13 @@ def kernel() -> Iterator[Kernel]:
     kernel = Kernel()
     yield kernel
     kernel.close()
+
+
+def link(kernel: Kernel, name: str) -> Link:
+    """Return a link that is there."""
+    found = kernel.link(name)
+    assert found is not None
+    return found
 
 
 PAIR = VethPair("pnh1", "pnc1", "02:42:0a:00:00:02", master="pn-1", mtu=1400)
@@ -47,11 +55,12 @@ def test_deleting_one_end_deletes_both(kernel: Kernel) -> None:
     """The pair goes as one, and a second delete finds nothing."""
     kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1500)
     kernel.add_veth(PAIR)
-    kernel.delete_link("pnh1")
+    host = link(kernel, "pnh1")
+    kernel.delete_link(host)
 
     assert not kernel.link_exists("pnc1")
-    with pytest.raises(Missing, match="delete link 'pnh1': there is no link 'pnh1'"):
-        kernel.delete_link("pnh1")
+    with pytest.raises(Missing, match="delete link 'pnh1': no such device"):
+        kernel.delete_link(host)
 
 
 def test_names_that_are_taken_say_so(kernel: Kernel) -> None:
@@ -91,7 +100,7 @@ def test_a_thread_keeps_its_handle(kernel: Kernel) -> None:
         kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1500)
     kernel.set_alias("pn-1", "x")
     kernel.close()
-    kernel.delete_link("pn-1")
+    kernel.delete_link(link(kernel, "pn-1"))
 
     assert not kernel.link_exists("pn-1")
 
@@ -101,10 +110,35 @@ def test_links_are_deleted_together(kernel: Kernel) -> None:
     kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1400)
     kernel.add_bridge("pn-2", "02:00:00:00:00:02", 1400)
     kernel.add_veth(PAIR)
-    kernel.delete_links(["pn-1", "gone", "pnh1"])
-    kernel.delete_links(["gone"])
+    gone = Link(99, "gone")
+    kernel.delete_links([link(kernel, "pn-1"), gone, link(kernel, "pnh1")])
+    kernel.delete_links([gone])
 
     assert {link.name for link in kernel.links()} == {"lo", "pn-2"}
+
+
+def test_a_link_that_cannot_be_deleted_holds_up_no_other(kernel: Kernel) -> None:
+    """The kernel refuses a group with such a link whole; it is named, the others go, and the next deletion works."""
+    kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1400)
+    with pytest.raises(KernelError, match="delete link 'lo': operation not supported"):
+        kernel.delete_links([link(kernel, "lo"), link(kernel, "pn-1")])
+    assert [(found.name, found.group) for found in kernel.links()] == [("lo", 0)]
+    kernel.add_bridge("pn-2", "02:00:00:00:00:02", 1400)
+    kernel.delete_links([link(kernel, "pn-2")])
+
+    assert [found.name for found in kernel.links()] == ["lo"]
+
+
+def test_a_link_that_took_the_name_is_not_deleted(kernel: Kernel) -> None:
+    """A link is known by its index: the one that was to go is gone, and another has its name."""
+    kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1400)
+    old = link(kernel, "pn-1")
+    sh("ip link del pn-1; ip link add pn-1 type bridge")
+    kernel.delete_links([old])
+    with pytest.raises(Missing):
+        kernel.delete_link(old)
+
+    assert link(kernel, "pn-1").index != old.index
 
 
 def test_the_listing_agrees_with_ip(kernel: Kernel) -> None:

@@ -7,7 +7,9 @@ import pytest
 from netlink.dump import Link
 from netlink.monitor import LINKS, OWN
 from plugin.model import Network, Tombstone
+from plugin.own_links import OwnLinks
 from plugin.reaper import Reaper
+from plugin.reconcile.owner import Owner
 from plugin.store.base import Put
 from plugin.watcher import Watcher
 from tests.fakes import World
@@ -62,7 +64,7 @@ def test_many_deletions_are_done_in_parts(world: World) -> None:
 
 def test_deletions_do_not_wait_for_a_pause_for_ever(world: World) -> None:
     """Links that come faster than the pause are deleted all the same."""
-    reaper = Reaper(world.kernel, world.firewall, world.store, world.locks, longest=0.0)
+    reaper = Reaper(OwnLinks(world.kernel, Owner("pynet")), world.firewall, world.store, world.locks, longest=0.0)
     reaper.bury([Tombstone("pn-1"), Tombstone("pn-2")])
 
     assert [reaper._next_batch()[0] for _ in range(2)] == [{"pn-1"}, {"pn-2"}]

@@ -221,6 +221,6 @@ def test_the_machine_would_notice() -> None:
     stored = machine.world.store.get(Network, NETWORKS[0])
     assert stored is not None
     machine._compare(with_tombstones=False)
-    machine.world.kernel.delete_link(stored.record.link)
+    machine.world.kernel.delete_link(machine.world.kernel.by_name[stored.record.link])
     with pytest.raises(AssertionError):
         machine._compare(with_tombstones=False)

@@ -2,7 +2,7 @@
 
 from netlink.dump import Link
 from plugin.model import Endpoint
-from plugin.rebuild import Seen, rebuild
+from plugin.rebuild import Elements, Seen, rebuild
 
 
 def test_an_element_that_nobody_understands_is_left_out() -> None:
@@ -14,7 +14,7 @@ def test_an_element_that_nobody_understands_is_left_out() -> None:
         ("hopopt", "8080", "10.9.0.2", "80"),
         ("1", "0", "10.9.0.2", "0"),
     )
-    elements = {"pairs4": [("pnhe", "02:42:0a:09:00:02", "10.9.0.2")], "anywhere4": [strange, odd, good]}
+    elements: Elements = {"pairs4": [("pnhe", "02:42:0a:09:00:02", "10.9.0.2")], "anywhere4": [strange, odd, good]}
     found = rebuild(Seen(links, (), elements), "pynet", ())
     (endpoint,) = [record for record in found if isinstance(record, Endpoint)]
 

@@ -187,7 +187,7 @@ def test_a_link_of_another_kind_is_left_alone(world: World) -> None:
     world.kernel.by_name[BRIDGE] = Link(50, BRIDGE, "dummy", up=True)
     [repair] = world.reconciler.reconcile()
 
-    assert "delete it by hand" in repair.error
+    assert "give that one another name" in repair.error
     assert world.kernel.by_name[BRIDGE].kind == "dummy"
 
 

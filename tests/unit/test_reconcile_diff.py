@@ -63,7 +63,16 @@ CASES: dict[str, tuple[Actual, list[Finding]]] = {
     "another kind": (links(bridge=replace(BRIDGE, kind="dummy")), [LinkForeign("a", "pn-a", "dummy", "bridge")]),
     "pulled out": (links(port=replace(PORT, master=0)), [LinkDetached("a", "pnhe", "pn-a")]),
     "down": (links(port=replace(PORT, up=False)), [LinkDown("a", "pnhe")]),
-    "alias": (links(bridge=replace(BRIDGE, alias="x")), [LinkChanged("a", "pn-a", "alias", "x", "pynet/network/a")]),
+    "another's": (links(bridge=replace(BRIDGE, alias="x", mtu=9)), [LinkForeign("a", "pn-a", "bridge", "bridge")]),
+    "of another network": (
+        links(bridge=replace(BRIDGE, alias="pynet/network/b")),
+        [LinkForeign("a", "pn-a", "bridge", "bridge")],
+    ),
+    "another's port": (links(port=replace(PORT, alias="")), [EndpointLost("a", "e", "pnhe")]),
+    "alias": (
+        links(bridge=replace(BRIDGE, alias="x", group=ME.group)),
+        [LinkChanged("a", "pn-a", "alias", "x", "pynet/network/a")],
+    ),
     "MAC": (links(bridge=replace(BRIDGE, mac="02::2")), [LinkChanged("a", "pn-a", "MAC", "02::2", MAC)]),
     "MTU": (links(port=replace(PORT, mtu=1300)), [LinkChanged("a", "pnhe", "MTU", "1300", "1400")]),
     "MTU of bridge": (links(bridge=replace(BRIDGE, mtu=1300)), [LinkChanged("a", "pn-a", "MTU", "1300", "1400")]),
@@ -91,7 +100,7 @@ def test_each_difference_is_a_finding(case: str) -> None:
     if case == "nothing at all":
         expected = [*expected, SettingChanged("a", "ip_forward", "", "1")]
 
-    assert differences(DESIRED, actual) == expected
+    assert differences(DESIRED, actual, ME) == expected
 
 
 @pytest.mark.parametrize(
@@ -109,7 +118,7 @@ def test_what_the_kernel_or_the_user_does_is_no_drift(bridge: dict[str, Any]) ->
     addresses = {("pn-a", GATEWAY)} | ({("pn-a", LOCAL)} if own.running else set())
     desired = replace(DESIRED, links=DESIRED.links[:1], ports=())
 
-    assert differences(desired, replace(RIGHT, links={"pn-a": own, "lan0": users}, addresses=addresses)) == []
+    assert differences(desired, replace(RIGHT, links={"pn-a": own, "lan0": users}, addresses=addresses), ME) == []
 
 
 def test_of_an_adopted_bridge_only_being_up_matters() -> None:
@@ -117,7 +126,7 @@ def test_of_an_adopted_bridge_only_being_up_matters() -> None:
     theirs = replace(BRIDGE, alias="", mac="02::9", mtu=9000, up=False)
     desired = Desired("a", links=(WantedLink("pn-a", "bridge", "pynet/network/a", MAC, 1400, adopted=True),))
 
-    assert differences(desired, Actual(links={"pn-a": theirs})) == [LinkDown("a", "pn-a")]
+    assert differences(desired, Actual(links={"pn-a": theirs}), ME) == [LinkDown("a", "pn-a")]
 
 
 @pytest.mark.parametrize("unnamed", [True, False])

@@ -42,7 +42,7 @@ def test_a_link_that_is_gone_is_said() -> None:
     """There is nothing to compare then."""
     world = OverlayWorld()
     world.driver.create_network(overlay())
-    world.kernel.delete_link(LINK)
+    world.kernel.delete_link(world.kernel.by_name[LINK])
 
     assert problems(world) == [f"network 'blue' of this host: {LINK}"]
 
