@@ -5,7 +5,6 @@ and write the state before the reply. Verbs that remove succeed for what nobody 
 reorders its calls (moby daemon/libnetwork/endpoint.go, pkg/plugins/client.go).
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -49,6 +48,7 @@ from plugin.options import read_options
 from plugin.parts import Parts
 from plugin.publish.places import Wishes
 from plugin.store.base import Put, Remove
+from plugin.touched import Touched
 from plugin.undo import Undo
 
 log = structlog.get_logger()
@@ -68,7 +68,7 @@ class Driver:
         self._holders = Holders(parts.store)
         self._debts = parts.reaper.debts
         self._claims = Claims(self._networks)
-        self._touched: dict[str, float] = {}  # when the engine last named a network or endpoint, by its id
+        self._touched = Touched(self._ids)
         self._exposure = Exposure(parts)
 
     # --- what the engine asks about the driver -------------------------------------------------
@@ -113,7 +113,7 @@ class Driver:
         with self._create(name) as undo:
             if self._debts.owes(name):
                 self._remove_network(network.id)
-            self._touch(network.id)
+            self._touched.note(network.id)
             known = self._store.get(Network, network.id)
             if known is not None:
                 asked = replace(known.record, owns_link=True, found=(), mac="", overlay=None)
@@ -143,7 +143,7 @@ class Driver:
             network = self._network(request.network_id)
             if self._debts.owes(f"endpoint {endpoint.key}"):
                 self._remove_endpoint(EndpointRef(endpoint.network_id, endpoint.id))
-            self._touch(endpoint.id)
+            self._touched.note(endpoint.id)
             known, wish = self._store.get(Endpoint, endpoint.key), request.interface.mac_address
             if known is not None:
                 endpoint = as_given_before(known.record, endpoint, wish)
@@ -174,7 +174,7 @@ class Driver:
         with self._work(f"endpoint {request.endpoint_id}"):
             network = self._network(request.network_id)
             endpoint = self._endpoint(request.network_id, request.endpoint_id)
-            self._touch(endpoint.id)
+            self._touched.note(endpoint.id)
             self._exposure.enter(endpoint, request.sandbox_key)
             reply = self._mode(network).join(network, endpoint)
         if self._exposure.needs_no_gateway(network, endpoint, request.options.port_map):
@@ -217,7 +217,7 @@ class Driver:
         """
         with self._work(*_locks_of(request)):
             known = self._store.get(Endpoint, f"{request.network_id}/{request.endpoint_id}")
-            if known is None or self._touched.get(request.endpoint_id, 0.0) >= untouched_since:
+            if known is None or self._touched.latest(request.endpoint_id) >= untouched_since:
                 return False
             self._remove_endpoint(request)
             return True
@@ -230,7 +230,7 @@ class Driver:
         """
         with self._work(f"network {request.network_id}"):
             endpoints = [item.record.id for item in self._store.list(Endpoint, f"{request.network_id}/")]
-            named = max(self._touched.get(known, 0.0) for known in (request.network_id, *endpoints))
+            named = self._touched.latest(request.network_id, *endpoints)
             if self._store.get(Network, request.network_id) is None or named >= untouched_since:
                 return False
             self._remove_network(request.network_id)
@@ -266,7 +266,6 @@ class Driver:
                 removal()
 
     def _remove_endpoint(self, request: EndpointRef) -> None:
-        self._touched.pop(request.endpoint_id, None)
         known = self._store.get(Endpoint, f"{request.network_id}/{request.endpoint_id}")
         network = self._store.get(Network, request.network_id)
         if known is not None and network is not None:
@@ -277,7 +276,7 @@ class Driver:
     def _publish(self, request: Join | ProgramExternalConnectivity, families: tuple[int, ...], undo: Undo) -> None:
         network = self._network(request.network_id)
         endpoint = self._endpoint(request.network_id, request.endpoint_id)
-        self._touch(endpoint.id)
+        self._touched.note(endpoint.id)
         self._exposure.publish(network, endpoint, Wishes(request.options.port_map, families))
         undo.push(self._exposure.withdraw, EndpointRef(endpoint.network_id, endpoint.id))
 
@@ -334,7 +333,6 @@ class Driver:
             self._remove_known(known.record)
         self._claims.forget(network_id)
         self._settings.release(network_id, self._claims.networks)
-        self._touched.pop(network_id, None)
         self._debts.forgive(f"network {network_id}")
 
     def _remove_known(self, network: Network) -> None:
@@ -363,8 +361,9 @@ class Driver:
         self._store.transact(*changes, *map(Put, tombstones))
         self._reaper.bury(tombstones)
 
-    def _touch(self, identity: str) -> None:
-        self._touched[identity] = time.monotonic()
+    def _ids(self) -> set[str]:
+        networks = {item.record.id for item in self._store.list(Network)}
+        return networks | {item.record.id for item in self._store.list(Endpoint)}
 
     def _networks(self) -> list[Network]:
         return [item.record for item in self._store.list(Network)]
