@@ -12,6 +12,7 @@ from flask import Flask
 
 from cli.cluster import open_cluster
 from cli.engine import Engine, endpoint_names
+from cli.name import hold_name
 from cli.overlay import Host, share, start
 from cli.settings import Settings
 from handlers.app import create_app
@@ -88,6 +89,7 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     ``dress`` is put around every part that changes something outside of this process.
     """
     lock_state(settings.state_dir)
+    hold_name(settings.name)
     ground = _ground(settings, dress)
     kernel, store, locks, reaper = ground.kernel, ground.store, ground.locks, ground.reaper
     cluster = open_cluster(settings, store, kernel, dress)

@@ -1,0 +1,80 @@
+"""One pynet of a name in a network namespace: two would take each other's links for leftovers, and delete them.
+
+The state folder has a lock too, but links and tables belong to the network namespace, and folders do not. An abstract
+unix socket does (unix(7)): who has bound it is the pynet of that name, and the kernel frees it when the process ends.
+"""
+
+import errno
+import os
+import socket
+import struct
+import time
+from contextlib import suppress
+
+import structlog
+
+from netlink.unixdiag import unix_user
+from plugin.errors import Conflict, Failed
+
+log = structlog.get_logger()
+
+PATIENCE = 5.0  # seconds for a pynet that was just killed, as for the lock of its state folder
+INTERVAL = 0.05  # seconds between two attempts
+BACKLOG = 16  # connections that ask for the process; nobody accepts them
+_PEER = struct.Struct("=iII")  # struct ucred: process, user, group
+
+
+def hold_name(name: str, patience: float = PATIENCE) -> int:
+    """Return the descriptor of a socket that keeps ``name`` until it is closed; wait ``patience`` seconds for another.
+
+    Any user can bind such a socket, and must not keep pynet from starting by that: one of another user is passed over
+    with a warning, and protects nobody.
+
+    Raises:
+        Conflict: another pynet has the name; the text names its process, as far as that is known.
+    """
+    address = f"\0pynet/{name}"
+    holder = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    until = time.monotonic() + patience
+    while not _bind(holder, address):
+        if time.monotonic() >= until:
+            process, user = _who_has(address)
+            if user not in (None, os.geteuid()):
+                log.warning("name of this pynet is held by a process of another user", name=name, user=user)
+                break
+            holder.close()
+            raise Conflict(
+                f"serve driver '{name}': another pynet of that name runs in this network namespace, process "
+                f"{process or 'unknown'}, and each would delete the other's networks; stop it, or name the socket of "
+                "this one otherwise (PYNET_SOCKET)"
+            )
+        time.sleep(INTERVAL)
+    return holder.detach()
+
+
+def _bind(holder: socket.socket, address: str) -> bool:
+    try:
+        holder.bind(address)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise Failed(f"bind the socket that keeps a pynet's name: {error.strerror or error}") from error
+        return False
+    holder.listen(BACKLOG)
+    return True
+
+
+def _who_has(address: str) -> tuple[int, int | None]:
+    """Return process and user of who bound ``address``, 0 and None where that is not known.
+
+    The kernel tells the user of any socket, and the process of one that listens and takes another connection.
+    """
+    user: int | None = None
+    process = 0
+    with suppress(OSError):
+        user = unix_user(address.encode())
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.setblocking(False)
+        client.connect(address)
+        process, peer, _ = _PEER.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+        user = peer if user is None else user
+    return process, user
