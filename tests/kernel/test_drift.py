@@ -132,7 +132,7 @@ def test_a_removal_long_after_the_creation_does_not_ring() -> None:
     pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64"))
     with Monitor("pynet", "FORWARD", is_own=pynet.nft.is_own, doings=pynet.doings) as bell:
         pynet.driver.delete_network(rq.NETWORK)
-        pynet.kernel.delete_links([BRIDGE])
+        pynet.kernel.delete_links([link for link in pynet.kernel.links() if link.name == BRIDGE])
         heard = bell.wait(0.5)
     pynet.close()
 

@@ -40,7 +40,7 @@ def test_ipv4_works_where_ipv6_is_refused(lacking: bool, why: str) -> None:
     world = World(kernel)
     with structlog.testing.capture_logs() as lines:
         world.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64"))
-        kernel.delete_link(BRIDGE)
+        kernel.delete_link(kernel.by_name[BRIDGE])
         world.reconciler.recover()
     reasons = [line["reason"] for line in lines if line["event"] == "network without IPv6"]
     given = {str(address) for _, address in kernel.assigned}
