@@ -1,17 +1,14 @@
 """In-memory kernel and nftables that refuse what the real ones refuse, and a world that can fail at any step."""
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from ipaddress import IPv4Interface, IPv6Interface, ip_address
-from itertools import count
+from ipaddress import IPv4Interface, IPv6Interface
 from typing import Any
 
-from netlink.conntrack import UdpPort
 from netlink.dump import Link
 from netlink.errors import Exists, KernelError, Missing
-from netlink.holds import Hold
 from netlink.kernel import VethPair
 from netlink.port import BridgePort, port_flags
 from netlink.setelem import PROTOCOLS, ElementChange, check_element
@@ -20,14 +17,12 @@ from plugin.firewall.firewall import Firewall
 from plugin.forwarding import Forwarding
 from plugin.host_settings import HostSettings
 from plugin.locks import Locks
-from plugin.messages import Address
 from plugin.model import ChangedSetting, Endpoint, Network, Tombstone
 from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.modes.hostbridge import HostBridge
 from plugin.own_links import OwnLinks
 from plugin.parts import Parts
-from plugin.publish.book import Wanted, collisions
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
 from plugin.reconcile.owner import Owner
@@ -35,22 +30,9 @@ from plugin.reconcile.reconciler import Reconciler
 from plugin.reconcile.survey import Survey
 from plugin.store.base import Change, Store
 from plugin.store.memory import MemoryStore
+from tests.fake_sockets import FakeConntrack, FakeSockets, Steps
 
 InterfaceAddress = IPv4Interface | IPv6Interface
-
-
-class Steps:
-    """Counts the steps of every fake; step number ``fail_at`` raises instead of being done."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.fail_at = 0
-
-    def take(self, what: str) -> None:
-        """Count one step."""
-        self.count += 1
-        if self.count == self.fail_at:
-            raise KernelError(f"{what}: simulated failure at step {self.count}")
 
 
 class FakeKernel:
@@ -258,67 +240,6 @@ class FakeNft:
 
     def snapshot(self) -> object:
         return self.table, frozenset(self.elements)
-
-
-class FakeSockets:
-    """Ports of the imaginary host; addresses that it does not have are 192.0.2.0/24."""
-
-    def __init__(self, steps: Steps) -> None:
-        self._steps = steps
-        self._ephemeral = count(32768)
-        self.taken: set[tuple[int, str, int]] = set()
-        self._dual: set[tuple[int, str, int]] = set()  # those of them that are of both families
-        self._keys: dict[int, tuple[Hold, tuple[int, str, int]]] = {}
-        self.relayed: dict[tuple[int, str, int], str] = {}
-
-    def hold(
-        self,
-        proto: int,
-        address: Address,
-        port: int,
-        relay_to: tuple[Address, int] | None = None,
-        *,
-        dual: bool = False,
-    ) -> Hold:
-        self._steps.take("hold a port")
-        if str(address).startswith("192.0.2."):
-            raise Missing(str(address))
-        key = (proto, str(address), port or next(self._ephemeral))
-        if any(collisions(Wanted(proto, address, key[2], dual=dual), self.users(proto, key[2]))):
-            raise Exists(f"hold port {port} of {address}: address already in use")
-        self.taken.add(key)
-        if dual:
-            self._dual.add(key)
-        hold = Hold(key[2], None, (str(relay_to[0]), relay_to[1]) if relay_to else None, dual)
-        self._keys[id(hold)] = hold, key
-        return hold
-
-    def users(self, proto: int, port: int) -> Iterable[Address]:
-        for key in sorted(self.taken):
-            if (key[0], key[2]) == (proto, port):
-                yield from Wanted(proto, ip_address(key[1]), port, dual=key in self._dual).addresses
-
-    def serve(self, holds: Iterable[Hold]) -> None:
-        for hold in holds:
-            if hold.relay_to:
-                self.relayed[self._keys[id(hold)][1]] = f"{hold.relay_to[0]} {hold.relay_to[1]}"
-
-    def release(self, holds: Iterable[Hold]) -> None:
-        for hold in holds:
-            key = self._keys.pop(id(hold))[1]
-            self.taken.remove(key)
-            self._dual.discard(key)
-
-
-class FakeConntrack:
-    """Remembers what was to be forgotten."""
-
-    def __init__(self) -> None:
-        self.forgotten: list[set[UdpPort]] = []
-
-    def forget_udp(self, ports: Collection[UdpPort]) -> int:
-        self.forgotten.append(set(ports))
-        return 0
 
 
 class FailingStore:

@@ -11,7 +11,7 @@ from plugin.errors import Conflict, InvalidRequest
 from plugin.model import NetworkSubnet
 from plugin.store.base import Put
 from plugin.store.memory import MemoryStore
-from tests.fakes import Steps
+from tests.fake_sockets import Steps
 from tests.overlay_fakes import Gone, SharedStore
 from tests.unit import requests as rq
 

@@ -14,7 +14,8 @@ from plugin.errors import Busy, Failed, NotFound
 from plugin.messages import NetworkRef, ReleaseAddress, ReleasePool
 from plugin.model import Endpoint, Lease, Network, Pool
 from plugin.store.base import Change
-from tests.fakes import FailingStore, FakeKernel, FakeNft, Steps, World
+from tests.fake_sockets import Steps
+from tests.fakes import FailingStore, FakeKernel, FakeNft, World
 from tests.unit import requests as rq
 from tests.unit.ipam.parts import MeddlingStore, address, manager, pool
 

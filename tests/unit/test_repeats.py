@@ -8,7 +8,8 @@ import pytest
 from plugin.errors import Conflict, NotFound
 from plugin.messages import CreateEndpoint, EndpointRef, Join, NetworkRef
 from plugin.model import Endpoint
-from tests.fakes import Steps, World
+from tests.fake_sockets import Steps
+from tests.fakes import World
 from tests.unit import requests as rq
 from tests.unit.test_attempt import END, Gate, HangingNft
 from tests.unit.test_background import restarted

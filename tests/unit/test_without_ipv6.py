@@ -8,7 +8,8 @@ import structlog.testing
 from netlink.errors import Denied, Missing
 from plugin.errors import Unsupported
 from plugin.model import Network, bridge_name
-from tests.fakes import FakeKernel, Steps, World
+from tests.fake_sockets import Steps
+from tests.fakes import FakeKernel, World
 from tests.unit import requests as rq
 
 BRIDGE = bridge_name(rq.NETWORK_ID)

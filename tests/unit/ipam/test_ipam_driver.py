@@ -14,7 +14,7 @@ from plugin.model import Lease, Pool
 from plugin.store.base import Put, Remove
 from plugin.store.memory import MemoryStore
 from plugin.store.sqlite import SqliteStore
-from tests.unit.ipam.parts import CountingStore, MeddlingStore, address, manager, pool, release
+from tests.unit.ipam.parts import MeddlingStore, address, manager, pool, release
 
 
 def test_it_is_an_ipam_driver() -> None:
@@ -295,33 +295,6 @@ def test_an_address_that_another_host_took_is_passed_over() -> None:
     assert address(here, given) == "10.1.0.1/24"
     store.before = lambda: address(there, given)
     assert address(here, given) == "10.1.0.3/24"
-
-
-@pytest.mark.parametrize("options", [{}, {"pynet.sticky": "name"}])
-def test_a_full_pool_is_not_read_for_each_refusal(options: dict[str, str]) -> None:
-    """A retry loop against a /16 would otherwise read 65,534 leases each time, with the pool's lock held."""
-    store = CountingStore()
-    ipam = manager(store)
-    given = ipam.request_pool(RequestPool("pynet-local", ip_network("10.1.0.0/30"), None, options, False)).pool_id
-    assert [address(ipam, given), address(ipam, given)] == ["10.1.0.1/30", "10.1.0.2/30"]
-    for _ in range(9):
-        with pytest.raises(Exhausted):
-            address(ipam, given)
-    assert store.listings[Lease] <= 4  # the table's, and of a sticky pool what is kept
-    release(ipam, given, "10.1.0.1")
-    assert address(ipam, given) == "10.1.0.1/30"
-
-
-def test_an_address_that_is_kept_is_found_in_a_pool_that_kept_none() -> None:
-    """What was said about a full sticky pool holds until a named lease is given back, and no longer."""
-    ipam = manager()
-    sticky = {"pynet.sticky": "name"}
-    given = ipam.request_pool(RequestPool("pynet-local", ip_network("10.1.0.0/30"), None, sticky, False)).pool_id
-    address(ipam, given, name="web"), address(ipam, given)
-    with pytest.raises(Exhausted):
-        address(ipam, given)
-    release(ipam, given, "10.1.0.1")
-    assert address(ipam, given) == "10.1.0.1/30"
 
 
 def test_an_address_that_could_not_be_stored_is_not_lost() -> None:
