@@ -17,6 +17,7 @@ from tests.engine.lab.host import Host
 from tests.engine.lab.process import wait_until
 from tests.engine.lab.service import Pynet
 from tests.engine.lab.snapshot import listening
+from tests.rules import without_drops
 
 WARM = 50  # cycles after which everything is loaded
 STORE = 51  # files at most: 16 readers and a writer, which are opened when several requests read at the same time
@@ -68,7 +69,7 @@ def count(host: Host, pynet: Pynet) -> dict[str, float]:
     of_the_store = [file for file in files if "pynet.db" in file]
     return {
         "links": len(host.net("ip", "-o", "link").splitlines()),
-        "rules": len(host.net("nft", "list", "ruleset").splitlines()),
+        "rules": len(without_drops(host.net("nft", "list", "ruleset")).splitlines()),
         "listening": len(listening(host)),
         "files": len(files) - len(of_the_store),
         "files of the store": len(of_the_store),

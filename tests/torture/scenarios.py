@@ -70,7 +70,12 @@ def endpoint(identity: str = END, address: str = "10.9.0.2/24", address6: str = 
 
 def join(identity: str = END, net: str = NET) -> Call:
     """Join."""
-    body = {"NetworkID": net, "EndpointID": identity, "SandboxKey": "/var/run/docker/netns/0123456789ab", "Options": {}}
+    body = {
+        "NetworkID": net,
+        "EndpointID": identity,
+        "SandboxKey": f"/var/run/docker/netns/{identity[:12]}",
+        "Options": {},
+    }
     return Call(f"{DRIVER}Join", body)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from plugin.model import bridge_name, container_link_name
 from tests.engine.lab.host import Host
 from tests.engine.lab.process import wait_until
+from tests.rules import without_drops
 
 LINK_KEYS = ("ifname", "mtu", "qdisc", "group", "txqlen", "link_type", "address", "master", "ifalias")
 OF_A_LINK = re.compile(r"/(?:conf|neigh)/(?!(?:all|default|lo|docker0|out0)/)")
@@ -104,7 +105,7 @@ def _lines(kind: str, text: str) -> list[str]:
 
 
 def _firewall(host: Host) -> Iterator[str]:
-    for line in host.net("nft", "--stateless", "list", "ruleset").splitlines():
+    for line in without_drops(host.net("nft", "--stateless", "list", "ruleset")).splitlines():
         if line.strip() and not line.startswith("#"):
             yield "nft " + re.sub(r"counter packets \d+ bytes \d+", "counter", line)
     for command in ("iptables-save", "ip6tables-save"):
