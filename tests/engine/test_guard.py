@@ -60,3 +60,16 @@ def test_status_counts_what_the_guard_drops(pynet_scene: Scene) -> None:
     assert f"dropped by the guard in network '{net}', address (from an address that it was not given): " in status
     drops = json.loads(command(pynet_scene.host, "status", "--json"))["Drops"]
     assert any(drop["Reason"] == "address" and drop["Frames"] > 0 for drop in drops)
+
+
+@pytest.mark.parametrize("families", [(), ("--ipv6", "--subnet", "fd00:45::/64")], ids=["IPv4", "both"])
+def test_nothing_is_dropped_of_ordinary_containers(pynet_scene: Scene, families: tuple[str, ...]) -> None:
+    """Starting, being reached and being connected to a second network are no reason for a line in the log."""
+    net, second = pynet_scene.network(*families), pynet_scene.network()
+    one, two = pynet_scene.containers(net, 2)
+    pynet_scene.host.docker("network", "connect", second, one.name)
+    assert one.reaches(two.name)
+    ids = [pynet_scene.host.docker("network", "inspect", "-f", "{{.Id}}", name).strip() for name in (net, second)]
+
+    drops = json.loads(command(pynet_scene.host, "status", "--json"))["Drops"]
+    assert [drop for drop in drops if drop["Network"] in ids] == []
