@@ -15,7 +15,7 @@ from plugin.store.base import ClusterStore, Put, StoreAway
 from plugin.store.remote.address import Access, parse_store_address
 from plugin.store.remote.etcd import EtcdStore
 from plugin.store.remote.open import open_cluster_store
-from tests.cluster.servers import Consul, Etcd, ZooKeeper
+from tests.cluster.servers import Consul, Etcd, ZooKeeper, ask
 from tests.cluster.test_faults import running
 
 pytestmark = pytest.mark.cluster
@@ -118,8 +118,7 @@ def token_for(consul: Consul, rules: str) -> str:
             {"X-Consul-Token": TOKEN},
             method="PUT",
         )
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            made = json.load(answer)
+        made = ask(request)
     return str(made["SecretID"])
 
 

@@ -72,7 +72,7 @@ def test_a_published_port_leaves_nothing_behind(scene: Scene) -> None:
         box = scene.container(scene.network(), "-p", "8080:80")
         box.host.docker("exec", "-d", box.name, "httpd", "-p", "80", "-h", "/www")
         url = "http://127.0.0.1:8080/"
-        assert scene.host.net("curl", "-s", "--retry", "5", "--retry-connrefused", url) == "hello"
+        assert scene.host.net("curl", "--noproxy", "*", "-s", "--retry", "5", "--retry-connrefused", url) == "hello"
         scene.close()
 
 

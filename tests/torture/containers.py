@@ -22,6 +22,10 @@ from tests.engine.lab.shell import CommandFailed
 from tests.engine.lab.snapshot import listening, unchanged
 
 FIRST_PORT = 18000
+# Options of curl.
+# fmt: off
+ONCE_UP = ("--noproxy", "*", "-sf", "-m", "5", "--retry", "3", "--retry-connrefused", "-o", "/dev/null")
+# fmt: on
 PER_NETWORK = 5
 LIVE = "--live-restore"
 
@@ -112,7 +116,7 @@ class Ordeal:
         for number in range(len(self._boxes)):
             url = f"http://127.0.0.1:{FIRST_PORT + number}/"
             try:
-                self._host.net("curl", "-sf", "-m", "5", "--retry", "3", "--retry-connrefused", "-o", "/dev/null", url)
+                self._host.net("curl", *ONCE_UP, url)
             except CommandFailed as failure:
                 self._found.faults.append(f"{when}: {url} does not answer: {failure.stderr}")
 

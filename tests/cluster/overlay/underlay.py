@@ -157,7 +157,7 @@ class EtcdServer(StoreServer):
 
     def question(self) -> tuple[list[str], str]:
         """Its health, which is that of the cluster."""
-        return ["curl", "-s", "-m", "1", f"http://{self.address}:{self.port}/health"], '"true"'
+        return ["curl", "--noproxy", "*", "-s", "-m", "1", f"http://{self.address}:{self.port}/health"], '"true"'
 
 
 class ZooKeeperServer(StoreServer):
