@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.engine.lab.shell import run
+from tests.engine.lab.shell import CommandFailed, run
 from tests.engine.lab.suites import Unavailable, unpacked
 
 SUITES = {"20.10": "bookworm", "26.1": "trixie", "28.5": "forky"}
@@ -78,7 +78,11 @@ def _own(label: str) -> Engine | None:
 
 
 def _version(tree: Path, dockerd: Path | None = None) -> str:
-    output = run(dockerd or tree / "usr/sbin/dockerd", "--version")
+    program = dockerd or tree / "usr/sbin/dockerd"
+    try:
+        output = run(program, "--version")
+    except CommandFailed as error:  # such as Debian 12's on Debian 13, which has other libraries
+        raise Unavailable(f"{program} does not run here: {error.stderr}") from error
     match = re.search(r"version ([0-9.]+)", output)
     if match is None:
         raise Unavailable(f"no version in what dockerd says of itself: {output!r}")

@@ -70,6 +70,7 @@ def _download(suite: str, packages: tuple[str, ...], work: Path) -> list[Path]:
         "Dir::Etc::sourcelist": work / "one.list",
         "Dir::Etc::sourceparts": "-",
         "Dir::State::lists": work / "lists",
+        "Dir::State::status": "/dev/null",  # what is installed here is no version to choose
         "Dir::Cache": work / "cache",
         "APT::Sandbox::User": "root",
     }
