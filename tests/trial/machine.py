@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.engine.lab.host import LAB, remove_cgroups
+from tests.engine.lab.host import LAB, claim_folder, remove_cgroups
 from tests.engine.lab.process import children
 from tests.engine.lab.shell import run
 from tests.engine.lab.suites import mirror
@@ -34,7 +34,8 @@ class Machine:
         self._stack = ExitStack()
         base = _base(suite)
         self._started: list[subprocess.Popen[bytes]] = []
-        self._folder = Path(tempfile.mkdtemp(prefix="pynet-trial-", dir=LAB))
+        self._folder, lock = claim_folder()
+        self._stack.callback(lock.close)
         self._stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
         self._stack.callback(remove_cgroups, self._folder.name)
         script = Path(__file__).with_name("enter.sh")
@@ -109,6 +110,10 @@ def _base(suite: str) -> Path:
         for certificate in Path("/", OWN_CERTIFICATES).glob("*.crt"):
             (part / OWN_CERTIFICATES).mkdir(parents=True, exist_ok=True)
             shutil.copy(certificate, part / OWN_CERTIFICATES)
+        # Of a mirror that stands still the suite that moves is out of date; who uses one has said so to apt.
+        (part / "etc/apt/apt.conf.d/50mirror").write_text(
+            run("apt-config", "dump", "Acquire::Check-Valid-Until") + "\n"
+        )
         part.rename(base)
     return base
 

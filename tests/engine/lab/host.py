@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 from tests.engine.lab.api import Api
 from tests.engine.lab.cli import Docker
@@ -48,11 +48,7 @@ class Host:
     def __init__(self, engine: Engine, name: str = "lab") -> None:
         self.engine = engine
         self.name = name
-        with _alone():
-            _sweep()
-            self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=LAB))
-            self._lock = (self._folder / "lock").open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._folder, self._lock = claim_folder()
         for part in ("mnt", "data", "state", "export", "client"):
             (self._folder / part).mkdir()
         self.docker = Docker(engine.client, self.socket, self._folder / "client")
@@ -189,6 +185,16 @@ def remove_cgroups(name: str) -> None:
             continue
         for folder, _, _ in os.walk(group, topdown=False):
             Path(folder).rmdir()
+
+
+def claim_folder() -> tuple[Path, TextIO]:
+    """Return a folder of one's own below LAB, and what says so while it is open; folders of the killed are removed."""
+    with _alone():
+        _sweep()
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=LAB))
+        lock = (folder / "lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return folder, lock
 
 
 @contextmanager
