@@ -117,7 +117,8 @@ def test_links_that_are_born_without_ipv6_get_it(pynet_scene: Scene, revived: Pl
     for (gateway, subnet), driver, port in zip(gateways.items(), ("", "bridge"), ("8080:80", "8081:80"), strict=True):
         net = pynet_scene.network("--ipv6", "--subnet", subnet, "--subnet", f"{gateway[:-1]}/64", driver=driver)
         boxes.append(pynet_scene.container(net, "-p", port))
-    before = [box.reaches(gateway) for box, gateway in zip(boxes, gateways, strict=True)]
+    reached = lambda: all(box.reaches(gateway) for box, gateway in zip(boxes, gateways, strict=True))  # noqa: E731
+    wait_until(reached, "both gateways to answer by IPv6")
     revived.kill()
     host.kill_engine()
     reboot(host)
@@ -127,7 +128,7 @@ def test_links_that_are_born_without_ipv6_get_it(pynet_scene: Scene, revived: Pl
         host.docker("start", box.name)
     answers(boxes[0])
 
-    assert before == [box.reaches(gateway) for box, gateway in zip(boxes, gateways, strict=True)] == [True, True]
+    wait_until(reached, "both gateways to answer by IPv6 after the reboot")
     assert host.net("curl", "--noproxy", "*", "-s", "-g", "http://[::1]:8080/") == "hello"
 
 
