@@ -10,13 +10,14 @@ from dataclasses import replace
 from plugin.endpoints import endpoint_mac
 from plugin.errors import Conflict, InvalidRequest
 from plugin.model import Endpoint, Network
+from plugin.unicast import is_machines_mac
 
 NO_MAC = "00:00:00:00:00:00"
 
 
 def check_mac(mac: str) -> None:
     """Check that a link can have ``mac``; raises ``InvalidRequest`` (is_valid_ether_addr, linux/etherdevice.h)."""
-    if mac == NO_MAC or int(mac[:2], 16) & 1:
+    if not is_machines_mac(mac):
         what = "nobody's" if mac == NO_MAC else "a group's"
         raise InvalidRequest(f"MAC address '{mac}' is {what}, and a container needs one of its own")
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from ipaddress import collapse_addresses, ip_network
 
 from plugin.messages import Subnet
+from plugin.unicast import is_machines_mac
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
-_GROUP_BIT = 0x01  # of the first byte, IEEE 802: a source is never a group
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def senders(text: str) -> Senders:
     words = [word.strip().lower() for word in text.split(",") if word.strip()]
     macs = [word for word in words if _MAC.fullmatch(word)]
     subnets = [_subnet(word) for word in words if word not in macs]
-    if any(int(mac[:2], 16) & _GROUP_BIT or not mac.strip("0:") for mac in macs):
+    if not all(map(is_machines_mac, macs)):
         raise ValueError(text)
     return _senders(macs, subnets)
 

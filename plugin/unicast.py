@@ -1,4 +1,4 @@
-"""Which addresses and subnets can be a host's, a container's or a network's. No I/O."""
+"""Which addresses, MACs and subnets can be a host's, a container's or a network's. No I/O."""
 
 from ipaddress import IPv4Network, IPv6Network
 
@@ -19,6 +19,12 @@ _LOOPBACK: tuple[Subnet, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/12
 def is_unicast(address: Address) -> bool:
     """Say whether an address can be one host's: the loopback address is, an IPv4 address in IPv6 form is not."""
     return not any(address.version == kind.version and address in kind for kind, _ in _NO_UNICAST)
+
+
+def is_machines_mac(mac: str) -> bool:
+    """Say whether six bytes in hex can be one link's: not zero, no group's (is_valid_ether_addr, etherdevice.h)."""
+    raw = bytes.fromhex(mac.replace(":", ""))
+    return any(raw) and not raw[0] & 1
 
 
 def unusable(subnet: Subnet) -> str:

@@ -12,6 +12,7 @@ from plugin.cluster.records import Member, Peer
 from plugin.messages import Address, Subnet
 from plugin.model import Endpoint, Network
 from plugin.store.base import Versioned
+from plugin.unicast import is_machines_mac
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def _doubt_about_peer(peer: Peer, ground: Ground) -> str:
     if peer.host == ground.host:
         return ""
     mac = peer.mac.lower()
-    if mac == EVERYBODY or int(mac[:2], 16) & 1:
+    if not is_machines_mac(mac):
         return f"{_text(mac)} is no endpoint's"
     if mac == ground.mac:
         return f"{_text(mac)} is the gateway's"

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from plugin.unicast import is_machines_mac
+
 LONGEST = 255  # characters
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 
@@ -31,8 +33,7 @@ def mac_flaw(mac: str) -> str:
     """Look whether it is the MAC of one machine: six bytes, neither zero nor a group's."""
     if not _MAC.fullmatch(mac):
         return f"'mac' is {mac!a}, not six bytes"
-    raw = bytes.fromhex(mac.replace(":", ""))
-    return f"'mac' is {mac}, which is no machine's" if raw[0] & 1 or not any(raw) else ""
+    return "" if is_machines_mac(mac) else f"'mac' is {mac}, which is no machine's"
 
 
 def number_flaw(name: str, value: int, low: int, high: int) -> str:
