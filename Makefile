@@ -52,7 +52,7 @@ bench-overlay: setup  ## how soon a container on another host is reached, and wh
 	@tools/setup.sh cluster
 	$(VENV)/bin/python -m bench.overlay
 
-bench-guard: setup  ## what the guard costs against another commit's, in turns (BEFORE=HEAD~1 ROUNDS=20)
+bench-guard: setup  ## what the guard costs against another commit's, in turns (BEFORE=HEAD~1 ROUNDS=40)
 	$(VENV)/bin/python -m bench.guard
 
 torture: setup  ## kill pynet at every step, below twenty containers, and let 500 networks come and go (15 minutes)

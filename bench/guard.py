@@ -1,9 +1,10 @@
 """What the guard costs: throughput and round trips between two guarded containers, with two versions of its rules.
 
-    make bench-guard BEFORE=HEAD~1 ROUNDS=20
+    make bench-guard BEFORE=HEAD~1 ROUNDS=40
 
 The rules of the working tree and those of another commit are written over the same network in turns, in a network
-namespace made for it. Ratios are medians over the rounds, in the style of ``bench.run``. Needs root.
+namespace made for it. Ratios are medians over the rounds, in the style of ``bench.run``. The other commit's rules take
+a second turn, ``again``: as far as its ratio is from 1, the others say nothing. Needs root.
 """
 
 import os
@@ -12,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping, Sequence
+from itertools import permutations
 from pathlib import Path
 
 from tests.engine.lab.host import REPOSITORY
@@ -21,7 +24,8 @@ from tests.kernel.pynet import Pynet
 from tests.unit import requests as rq
 
 STREAM = Path(__file__).with_name("stream.py")
-ADDRESS, SECONDS = "10.9.0.2", 1.0
+ADDRESS, SECONDS = "10.9.0.2", 0.5
+TURNS = ("before", "after", "again")
 RULES = (
     "from ipaddress import ip_interface as i; from plugin.model import *; from plugin.firewall.elements import *; "
     "from plugin.firewall.ruleset import tables_text as t; "
@@ -48,29 +52,33 @@ def stream(kind: str, receiver: Container, sender: Container) -> float:
 
 
 def measure(before: Path, rounds: int) -> dict[str, dict[str, float]]:
-    """Return the medians of each kind, before and after, and of their ratio within a round."""
+    """Return the medians of each kind and turn, and of their ratios to ``before`` within a round."""
     enter_fresh_namespace()
     sh("ip link set lo up")
     pynet, boxes = Pynet(), [Container(), Container()]
     pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24"))
     for number, box in enumerate(boxes, 2):
         pynet.attach(box, rq.NETWORK_ID, number)
-    rules = {"before": rules_of(before), "after": rules_of(REPOSITORY)}
-    found: dict[str, dict[str, list[float]]] = {kind: {"before": [], "after": []} for kind in ("bulk", "trips")}
+    rules = dict(zip(TURNS, map(rules_of, (before, REPOSITORY, before)), strict=True))
+    found: dict[str, dict[str, list[float]]] = {kind: {turn: [] for turn in TURNS} for kind in ("bulk", "trips")}
+    orders = list(permutations(TURNS))
     for number in range(rounds):
-        for which in sorted(rules, reverse=bool(number % 2)):
-            pynet.nft.apply(rules[which])
+        for turn in orders[number % len(orders)]:
+            pynet.nft.apply(rules[turn])
             for kind, figures in found.items():
-                figures[which].append(stream(kind, *boxes))
+                figures[turn].append(stream(kind, *boxes))
     for box in boxes:
         box.end()
     pynet.close()
-    return {kind: _medians(figures["before"], figures["after"]) for kind, figures in found.items()}
+    return {kind: _medians(figures) for kind, figures in found.items()}
 
 
-def _medians(before: list[float], after: list[float]) -> dict[str, float]:
-    ratio = statistics.median(new / old for old, new in zip(before, after, strict=True))
-    return {"before": statistics.median(before), "after": statistics.median(after), "ratio": ratio}
+def _medians(figures: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    found = {turn: statistics.median(values) for turn, values in figures.items()}
+    for turn in ("after", "again"):
+        pairs = zip(figures["before"], figures[turn], strict=True)
+        found[f"{turn}/before"] = statistics.median(new / old for old, new in pairs)
+    return found
 
 
 def main() -> int:
@@ -78,7 +86,7 @@ def main() -> int:
     if os.geteuid() != 0:
         print("bench: needs root, for namespaces of its own", file=sys.stderr)
         return 1
-    commit, rounds = os.environ.get("BEFORE") or "HEAD~1", int(os.environ.get("ROUNDS") or 20)
+    commit, rounds = os.environ.get("BEFORE") or "HEAD~1", int(os.environ.get("ROUNDS") or 40)
     with tempfile.TemporaryDirectory(prefix="pynet-before-") as folder:
         archive = subprocess.run(["git", "archive", commit], cwd=REPOSITORY, capture_output=True, check=True).stdout
         subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
@@ -88,7 +96,7 @@ def main() -> int:
         worker.join()
     names = {"bulk": "throughput, MB/s", "trips": "round trips, thousands a second"}
     for kind, row in found.items():
-        print(f"{names[kind]:32} before {row['before']:8.1f}  after {row['after']:8.1f}  ratio {row['ratio']:.3f}")
+        print(f"{names[kind]:32}", "  ".join(f"{what} {value:.3f}" for what, value in row.items()))
     return int(not found)
 
 

@@ -1,6 +1,7 @@
 """The table of family bridge: frames between the ports of one bridge, and between hosts.
 
   prerouting     to the group addresses of bridges (IEEE 802.1D), from a port of pynet's: drop (``netlink.port``)
+                 TCP and UDP from an own address, which the guard would accept after more look-ups: accept
   closed         without icc, to another MAC than the bridge's: drop, before br_netfilter translates and changes it
   forward        without icc, broadcast between two ports: drop
   guard          from a port of a container: a white list, all else is counted by port and reason, and dropped
@@ -64,8 +65,12 @@ _DROPS = "".join(
 _FRAMES = """\
   chain prerouting {
     type filter hook prerouting priority -300; policy accept;
-    ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname { "pnh*", "pnv*" } drop
+    meta pkttype multicast ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname { "pnh*", "pnv*" } drop
     iifname @closed jump closed
+    ether type ip meta l4proto tcp iifname . ether saddr . ip saddr @pairs4 accept
+    ether type ip udp dport != 68 iifname . ether saddr . ip saddr @pairs4 accept
+    ether type ip6 meta l4proto tcp iifname . ether saddr . ip6 saddr @pairs6 accept
+    ether type ip6 udp dport != 546 iifname . ether saddr . ip6 saddr @pairs6 accept
     iifname @guarded goto guard
     iifname @tunnels goto tunnel
   }

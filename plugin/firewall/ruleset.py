@@ -8,22 +8,22 @@ reach whom and translates addresses; the one of family bridge sees frames betwee
                    containers to or as the host's 127.0.0.0/8  drop (route_localnet would let them in)
     publish        address, protocol and port of the host -> address and port of a container
     forward        before iptables' own filter chain, so that a drop here is final, whatever others accept
-      from an internal network, but to itself                drop: before conntrack, whose errors carry data
-      to an internal network                                 drop
+      containers of one network                              accept
+      VXLAN on its way to another member: see "vxlan"
+      from or to an internal network                         drop: before conntrack, whose errors carry data
       replies                                                accept
       errors about other flows: see the chain "errors"
-      containers of one network                              accept
       into a network: see the chain "into"
       out to one of Docker's bridges, unless it published    drop
-    others         where pynet turned forwarding on: what is neither of pynet's networks nor Docker's, drop
+      neither from nor to a network: see the chain "others"
+    others         where pynet turned forwarding on: what is not Docker's either, drop
     input          from an internal network: see the chain "inner"
                    from elsewhere to the gateway of an internal network: drop
     inner          replies, neighbour discovery, what is new for an address of the network's bridge: accept; else drop
     errors         from a container that is no router, about a flow without an address of its own network: drop
                    from one of Docker's into a network, about what was not published: drop
-  vxlan_in       VXLAN of a network of this host from others than its members, see the chain "vxlan": drop
-  vxlan_through  the same on its way to another member, who would take it for this host's
-  vxlan          from a container, from no member, or by a link of guests that does not lead to the member: drop
+    vxlan          VXLAN of a network of this host, to it or through it to another member: from a container, from no
+                   member, or by a link of guests that does not lead to the member: drop
     into           published ports, and what the gateway mode opens, accept; all else drop
     postrouting    to a published port from the container's own network, or from the host's 127.0.0.0/8: masquerade
                    out of a network: the user's source address, or masquerade; nothing towards another network
@@ -104,18 +104,23 @@ INET_RULES = """\
   }
   chain forward {
     type filter hook forward priority filter - 1; policy accept;
-    iifname @internal goto within
-    oifname @internal drop
-    ct state vmap { established : accept, related : goto errors }
     iifname . oifname @inside accept
+    meta l4proto udp jump vxlan_through
+    iifname @internal drop
+    oifname @internal drop
+    ct state vmap { established : goto known, related : goto errors }
     oifname @links goto into
     iifname @links oifname @docker ct status & dnat != dnat drop
+    iifname @links accept
+    goto others
   }
-  chain others {
-    type filter hook forward priority filter - 1; policy accept;
-    meta nfproto != @reserved accept
+  chain known {
     iifname @links accept
     oifname @links accept
+    goto others
+  }
+  chain others {
+    meta nfproto != @reserved accept
     iifname "pn-*" accept
     oifname "pn-*" accept
     iifname . oifname @switched accept
@@ -124,12 +129,9 @@ INET_RULES = """\
     oifname @docker ct status & dnat == dnat accept
     drop
   }
-  chain within {
-    iifname . oifname @inside accept
-    drop
-  }
   chain input {
     type filter hook input priority filter - 1; policy accept;
+    udp dport . @th,96,24 @vnis jump vxlan
     ct state related iifname @links goto errors
     iifname @internal goto inner
     ip daddr @inner4 iifname != "lo" drop
@@ -147,7 +149,8 @@ INET_RULES = """\
   chain errors {
     iifname @links goto own_errors
     iifname @docker oifname @links ct status & dnat != dnat drop
-    accept
+    oifname @links accept
+    goto others
   }
   chain own_errors {
     ip saddr @routers4 accept
@@ -158,12 +161,7 @@ INET_RULES = """\
     iifname . ct reply ip6 saddr @homes6 accept
     drop
   }
-  chain vxlan_in {
-    type filter hook input priority filter - 1; policy accept;
-    udp dport . @th,96,24 @vnis goto vxlan
-  }
   chain vxlan_through {
-    type filter hook forward priority filter - 1; policy accept;
     ip daddr . udp dport . @th,96,24 @members4 goto vxlan
     ip6 daddr . udp dport . @th,96,24 @members6 goto vxlan
   }
@@ -171,8 +169,8 @@ INET_RULES = """\
     iifname @links counter drop
     iifname @docker counter drop
     meta iifkind { "bridge", "veth", "tun", "macvlan", "ipvlan" } fib saddr . iif oif missing counter drop
-    ip saddr . udp dport . @th,96,24 @members4 accept
-    ip6 saddr . udp dport . @th,96,24 @members6 accept
+    ip saddr . udp dport . @th,96,24 @members4 return
+    ip6 saddr . udp dport . @th,96,24 @members6 return
     counter drop
   }
   chain into {
