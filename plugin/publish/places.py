@@ -11,6 +11,7 @@ from plugin.messages import Address, PortBinding
 from plugin.model import Endpoint, Published
 from plugin.network_options import HOST_BINDING, NAT, ROUTED, UNPROTECTED, gateway_mode
 from plugin.options import Values
+from plugin.unicast import is_unicast
 
 EVERYWHERE = (IPv4Address(0), IPv6Address(0))
 EPHEMERAL_TRIES = 10  # a port that is free for one family may be taken for the other
@@ -73,7 +74,7 @@ def reach(endpoint: Endpoint, options: Values, binding: PortBinding, families: S
     it joins later, so a host address of a family that this one does not have leads nowhere and is no mistake.
 
     Raises:
-        InvalidRequest: an unknown protocol.
+        InvalidRequest: an unknown protocol, or a group's address for a host's.
     """
     if binding.proto not in PROTOCOLS:
         raise InvalidRequest(f"publish port {binding.port}: protocol {binding.proto} is none of tcp, udp and sctp")
@@ -104,6 +105,9 @@ def candidates(binding: PortBinding, before: Sequence[Published]) -> Iterator[in
 
 def _hosts(options: Values, binding: PortBinding) -> Sequence[Address]:
     if binding.host_ip:
-        return (ip_address(binding.host_ip),)
+        host = ip_address(binding.host_ip)
+        if not host.is_unspecified and not is_unicast(host):
+            raise InvalidRequest(f"publish port {binding.port}: '{host}' is no address that a host can have")
+        return (host,)
     chosen = options[HOST_BINDING]
     return EVERYWHERE if chosen is None else (chosen,)

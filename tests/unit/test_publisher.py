@@ -261,6 +261,14 @@ def test_other_protocols_are_refused(world: World) -> None:
         joined(world).driver.program_external_connectivity(rq.program(8080, proto=33))
 
 
+@pytest.mark.parametrize("host", ["224.0.0.1", "255.255.255.255", "[ff02::1]", "[::ffff:192.0.2.1]"])
+def test_a_port_is_published_on_no_address_of_a_group(world: World, host: str) -> None:
+    """Nobody would reach it there, and a socket on it holds nothing."""
+    with pytest.raises(InvalidRequest, match=r"publish port 80: .* is no address that a host can have"):
+        joined(world).driver.program_external_connectivity(rq.program(f"{host}:8080"))
+    assert world.sockets.taken == set()
+
+
 def test_an_internal_network_publishes_nothing(world: World) -> None:
     """29.0 asks for it all the same."""
     world.driver.create_network(rq.network(internal=True))
