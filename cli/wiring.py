@@ -132,13 +132,13 @@ def _recover(settings: Settings, ground: _Ground, parts: Parts) -> Reconciler:
     """Bring the kernel in line with the state, and keep it there."""
     survey = Survey(parts.store, parts.kernel, parts.settings, parts.modes, ground.owner)
     drops = Drops(Counters(), parts.store, settings.name, endpoint_names)
-    reconciler = Reconciler(parts, survey, drops.by_network)
+    reconciler = Reconciler(parts, survey, drops.known)
     # Before recovery, so that nothing is missed in between.
     monitor = Monitor(settings.name, "FORWARD", is_own=ground.nft.is_own, doings=ground.doings)
     reconciler.recover()
     parts.reaper.start()
     drops.start()
-    Watcher(parts.kernel, parts.firewall, reconciler, monitor).start()
+    Watcher(reconciler, monitor).start()
     return reconciler
 
 

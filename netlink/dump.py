@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 import struct
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 
@@ -32,6 +33,7 @@ IFLA_OPERSTATE, IFLA_GROUP, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS = 16, 27, 29,
 IFA_ADDRESS, IFA_LOCAL = 1, 2
 IFLA_INFO_KIND, IFLA_INFO_SLAVE_DATA = 1, 5
 IFF_UP, IF_OPER_UP = 0x1, 6  # linux/if.h
+SOL_NETLINK, NETLINK_GET_STRICT_CHK = 270, 12  # linux/socket.h, linux/netlink.h
 ATTEMPTS = 5
 PATIENCE = 10.0  # seconds for the kernel to answer
 
@@ -91,9 +93,13 @@ def dump_link_bodies() -> list[bytes]:
     return dump(RTM_GETLINK, asked)
 
 
-def dump_addresses() -> list[tuple[int, IPv4Interface | IPv6Interface]]:
-    """Return (index of the link, address) of every address; raises OSError when the kernel refuses."""
-    return [parse_address(body) for body in dump(RTM_GETADDR, bytes(ADDRESS_BODY.size))]
+def dump_addresses(link: int = 0) -> list[tuple[int, IPv4Interface | IPv6Interface]]:
+    """Return (index of the link, address) of every address; raises OSError when the kernel refuses.
+
+    With the index of a ``link`` the kernel looks at that one alone, from Linux 4.20 on; older ones list all.
+    """
+    found = [parse_address(body) for body in dump(RTM_GETADDR, ADDRESS_BODY.pack(0, 0, 0, 0, link), strict=link > 0)]
+    return [(index, address) for index, address in found if link in (0, index)]
 
 
 def parse_address(body: bytes) -> tuple[int, IPv4Interface | IPv6Interface]:
@@ -103,27 +109,31 @@ def parse_address(body: bytes) -> tuple[int, IPv4Interface | IPv6Interface]:
     return index, ip_interface((ip_address(found.get(IFA_LOCAL) or found[IFA_ADDRESS]), length))
 
 
-def dump(request: int, body: bytes) -> list[bytes]:
+def dump(request: int, body: bytes, *, strict: bool = False) -> list[bytes]:
     """Return the bodies of what the kernel lists; one that was interrupted is taken again, at most five times.
 
-    The kernel answers RTM_GETx (``request``) with RTM_NEWx, whose number is two less (linux/rtnetlink.h).
+    With ``strict`` the kernel honours what ``body`` narrows the listing to, where it can. It answers RTM_GETx
+    (``request``) with RTM_NEWx, whose number is two less (linux/rtnetlink.h).
 
     Raises:
         OSError: the kernel refused, or what it listed kept changing.
     """
     for _ in range(ATTEMPTS):
-        bodies, interrupted = _dump_once(request, body)
+        bodies, interrupted = _dump_once(request, body, strict=strict)
         if not interrupted:
             return bodies
     raise OSError(errno.EINTR, "what was listed kept changing")
 
 
-def _dump_once(request: int, body: bytes) -> tuple[list[bytes], bool]:
+def _dump_once(request: int, body: bytes, *, strict: bool) -> tuple[list[bytes], bool]:
     bodies: list[bytes] = []
     interrupted = False
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
         sock.settimeout(remaining(PATIENCE))
         sock.bind((0, 0))
+        if strict:
+            with suppress(OSError):
+                sock.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
         sock.send(message(request, NLM_F_DUMP, body))
         while True:
             for kind, flags, payload in messages(sock.recv(1 << 17)):

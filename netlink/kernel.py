@@ -259,6 +259,13 @@ class Kernel:
             found = [(names.get(index, ""), address) for index, address in dump_addresses()]
         return [(name, address) for name, address in found if name and (link_local or not address.is_link_local)]
 
+    def addresses_of(self, name: str) -> list[IPv4Interface | IPv6Interface]:
+        """Return the addresses of one link, link-local ones too; raises ``Missing`` without the link."""
+        action = f"list addresses of '{name}'"
+        index = self._index(name, action)
+        with kernel_errors(action):
+            return [address for _, address in dump_addresses(index)]
+
     def ipv6_default_routes(self) -> list[tuple[str, bool]]:
         """Return (link, whether a router advertised it) of each IPv6 default route."""
         return ipv6_default_routes()

@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterable, Mapping
 
 import structlog
 
+from netlink.dump import Link
 from netlink.errors import KernelError
-from plugin.firewall.docker import other_bridges
+from plugin.firewall.docker import docker_bridges, other_bridges
 from plugin.firewall.firewall import Firewall
 from plugin.firewall.ruleset import Elements
 from plugin.model import ChangedSetting
@@ -83,24 +84,21 @@ class Forwarding:
             log.info("forwarding was turned on by others too, and is open to them", setting=path)
 
     def look_at_bridges(self) -> None:
-        """Let pass what bridges of others switch that have just come."""
+        """Keep networks from Docker's bridges, and let pass what others switch, also those that have just come."""
+        links = self._kernel.links()
+        self._firewall.set_docker_bridges(docker_bridges(links))
         if paths := self._paths():
-            self._close(paths)
+            self._firewall.put(OWNER, _elements(paths, links))
 
     def elements(self) -> Mapping[str, Elements]:
         """Return what closes families, by owner; nothing where none is closed."""
         paths = self._paths()
-        return {OWNER: self._elements(paths)} if paths else {}
-
-    def _elements(self, paths: Iterable[str]) -> Elements:
-        """With br_netfilter frames between ports of a bridge are forwarded packets too; those of other bridges pass."""
-        switched = [f'"{name}" . "{name}"' for name in other_bridges(self._kernel.links())]
-        return {"reserved": [_FAMILIES[path] for path in paths], "switched": switched}
+        return {OWNER: _elements(paths, self._kernel.links())} if paths else {}
 
     def _close(self, paths: Collection[str]) -> None:
         """Close these families and no others."""
         if paths:
-            self._firewall.put(OWNER, self._elements(paths))
+            self._firewall.put(OWNER, _elements(paths, self._kernel.links()))
         else:
             self._firewall.forget(OWNER)
 
@@ -123,3 +121,9 @@ class Forwarding:
             return self._kernel.read_setting(path)
         except KernelError:
             return OFF
+
+
+def _elements(paths: Iterable[str], links: Iterable[Link]) -> Elements:
+    """With br_netfilter frames between ports of a bridge are forwarded packets too; those of other bridges pass."""
+    switched = [f'"{name}" . "{name}"' for name in other_bridges(links)]
+    return {"reserved": [_FAMILIES[path] for path in paths], "switched": switched}

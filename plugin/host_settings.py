@@ -49,8 +49,16 @@ class HostSettings:
                 with suppress(Missing):  # a kernel without IPv6, as the addresses will tell
                     self._set(network, setting)
 
+    def turn_on(self, path: str) -> bool:
+        """Set a setting of the host that networks share; say whether one still needs it."""
+        with self._locks.hold("host settings"):
+            if not any(path in _needed_paths(network) for network in self._stored()):
+                return False
+            self._forwarding.turn_on(path)
+            return True
+
     def set(self, network: Network, setting: WantedSetting) -> None:
-        """Set one of ``wanted_settings``."""
+        """Set one of the settings of the network's links."""
         with self._locks.hold("host settings"):
             self._set(network, setting)
 
@@ -93,7 +101,7 @@ class HostSettings:
                 self._forwarding.concede()
 
     def look_at_bridges(self) -> None:
-        """Take note that bridges have come or gone."""
+        """Take note that bridges of others have come or gone."""
         with self._locks.hold("host settings"):
             self._forwarding.look_at_bridges()
 
@@ -137,11 +145,6 @@ class HostSettings:
             log.warning("host setting not put back", setting=path, value=before, error=str(error))
 
 
-def wanted_settings(network: Network) -> list[WantedSetting]:
-    """Return every setting that ``network`` wants: forwarding of the host, and those of its bridge."""
-    return [*_host_settings(network), *bridge_settings(network)]
-
-
 def needed(network: Network) -> dict[str, str]:
     """Return the settings of the host that a network needs, below /proc/sys, and their values.
 
@@ -151,13 +154,14 @@ def needed(network: Network) -> dict[str, str]:
     return {} if network.internal else {FORWARDING[version]: OURS for version in sorted(families(network))}
 
 
-def _host_settings(network: Network) -> list[WantedSetting]:
+def host_settings(network: Network) -> list[WantedSetting]:
+    """Return the settings of the host that ``network`` wants, which networks share."""
     return [WantedSetting(path, value, also=(ANY_ON,)) for path, value in needed(network).items()]
 
 
 def _noted_settings(network: Network) -> list[WantedSetting]:
     """Return what is noted to be put back: a bridge that pynet made takes its settings with it."""
-    return _host_settings(network) if network.owns_link else wanted_settings(network)
+    return host_settings(network) + ([] if network.owns_link else bridge_settings(network))
 
 
 def _needed_paths(network: Network) -> Collection[str]:

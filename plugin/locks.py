@@ -1,10 +1,12 @@
 """Locks by name, taken in one order, never for longer than the deadline of the request.
 
-    network X  →  endpoint Y  →  link Z  →  host settings  →  firewall
+    look at links  →  network X  →  endpoint Y  →  link Z  →  host settings  →  firewall
 
-Whoever holds one takes only those to its right. Requests meet at the first three when they are about the same network,
-endpoint or link. All meet at the last two: a change of the host's settings, and one transaction of nftables (which the
-kernel itself makes one after the other). Other locks of this program guard a few lines that never wait.
+Whoever holds one takes only those to its right. The first is that of looks at everything, of which there is one at a
+time; no request of the engine takes it, and nothing waits for it but another such look. Requests meet at the next three
+when they are about the same network, endpoint or link. All meet at the last two: a change of the host's settings, and
+one transaction of nftables (which the kernel itself makes one after the other). Who looks at the rules takes only the
+last. Other locks of this program guard a few lines that never wait.
 """
 
 import threading
@@ -18,7 +20,8 @@ from plugin.errors import Busy
 
 DEADLINE = 20.0  # seconds for whoever has no deadline
 HANGING = 1.0  # seconds to wait for one that hangs; otherwise those that wait would take all threads
-ORDER = ("network", "endpoint", "link", "host settings", "firewall")
+LOOK = "look at links"
+ORDER = (LOOK, "network", "endpoint", "link", "host settings", "firewall")
 
 
 class Locks:

@@ -32,7 +32,7 @@ class Kernel(Protocol):
         """Return every link."""
 
     def link(self, name: str) -> Link | None:
-        """Return the link that has that name, None without one."""
+        """Return the link that has that name, None without one; all others are not looked at."""
 
     def link_exists(self, name: str) -> bool:
         """Say whether a link has that name."""
@@ -81,6 +81,9 @@ class Kernel(Protocol):
 
     def addresses(self, *, link_local: bool = False) -> list[tuple[str, IPv4Interface | IPv6Interface]]:
         """Return (link, address) of every address, link-local ones only when asked for."""
+
+    def addresses_of(self, name: str) -> list[IPv4Interface | IPv6Interface]:
+        """Return the addresses of one link, link-local ones too; ``Missing`` without the link."""
 
     def ipv6_default_routes(self) -> list[tuple[str, bool]]:
         """Return (link, whether a router advertised it) of each IPv6 default route."""

@@ -1,10 +1,11 @@
-"""A thread that keeps in line what others change: rules, pynet's own links and settings, which bridges are Docker's.
+"""Threads that keep in line what others change: rules, pynet's own links and settings, which bridges are Docker's.
 
 The kernel's word comes within a moment; what it says nothing about is found by looking every now and then.
 """
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
@@ -12,9 +13,6 @@ import structlog
 from netlink.errors import KernelError
 from netlink.monitor import LINKS, OWN, RULES
 from plugin.errors import PynetError
-from plugin.firewall.docker import docker_bridges
-from plugin.firewall.firewall import Firewall
-from plugin.ports import Kernel
 from plugin.reconcile.reconciler import Reconciler
 
 log = structlog.get_logger()
@@ -32,44 +30,105 @@ class Bell(Protocol):
         """Wait up to ``seconds``; say what of ``LINKS``, ``RULES`` and ``OWN`` changed."""
 
 
-class Watcher:
-    """Looks at start, when it hears of a change, at the rules every ``PERIOD`` and at everything every ``WHOLE``."""
+class Duty:
+    """One thing that is kept in line, in a thread of its own: what it waits for, no other duty waits for."""
 
-    def __init__(self, kernel: Kernel, firewall: Firewall, reconciler: Reconciler, bell: Bell) -> None:
-        self._kernel = kernel
-        self._firewall = firewall
-        self._reconciler = reconciler
-        self._bell = bell
-        self._whole_at = time.monotonic() + WHOLE
-        self._said = ""  # why the last look failed, which is said once
+    def __init__(self, name: str, work: Callable[[frozenset[str]], object]) -> None:
+        self._name = name
+        self._work = work
+        self._rings = threading.Event()
+        self._guard = threading.Lock()  # guards _heard
+        self._heard: frozenset[str] = frozenset()
+        self._said = ""  # why the last try failed, which is said once
+        self._ended = False
 
-    def start(self) -> None:
-        """Start the thread; it ends with the process."""
-        self.look(frozenset({LINKS}))
-        threading.Thread(target=self._run, name="watcher", daemon=True).start()
+    def tell(self, heard: frozenset[str]) -> None:
+        """Let it be done soon, because of what was ``heard``."""
+        with self._guard:
+            self._heard |= heard
+        self._rings.set()
 
-    def look(self, heard: frozenset[str]) -> None:
-        """Bring in line what was ``heard`` of, and the rules."""
+    def do(self) -> None:
+        """Do it now, because of what was heard since the last time."""
+        with self._guard:
+            heard, self._heard = self._heard, frozenset()
         try:
-            whole = OWN in heard or time.monotonic() >= self._whole_at
-            if LINKS in heard or whole:  # a look that failed is not heard of again
-                self._firewall.set_docker_bridges(docker_bridges(self._kernel.links()))
-                self._reconciler.look_at_bridges()
-            if whole:
-                self._whole_at = time.monotonic() + WHOLE
-                self._reconciler.reconcile()
-            else:
-                self._reconciler.heal(elements=RULES in heard)
+            self._work(heard)
         except (KernelError, PynetError) as error:
             if str(error) != self._said:
-                log.warning("not brought in line", error=str(error))
+                log.warning("not brought in line", what=self._name, error=str(error))
             self._said = str(error)
         else:
             self._said = ""
 
+    def start(self) -> None:
+        """Start the thread; it ends with the process, or after ``stop``."""
+        threading.Thread(target=self._run, name=self._name, daemon=True).start()
+
+    def stop(self) -> None:
+        """Let the thread end."""
+        self._ended = True
+        self._rings.set()
+
     def _run(self) -> None:
         while True:
-            self.look(self._heard())
+            self._rings.wait()
+            self._rings.clear()
+            if self._ended:
+                return
+            self.do()
+
+
+class Watcher:
+    """Looks at start, when it hears of a change, at the rules every ``PERIOD`` and at everything every ``WHOLE``.
+
+    One thread listens, and one does each of the duties: rules, the host's bridges and forwarding, everything.
+    """
+
+    def __init__(self, reconciler: Reconciler, bell: Bell) -> None:
+        self._reconciler = reconciler
+        self._bell = bell
+        self._rules = Duty("rules", lambda heard: reconciler.heal(elements=RULES in heard))
+        self._host = Duty("host", lambda heard: reconciler.look_at_host(bridges=LINKS in heard))
+        self._links = Duty("links", lambda _: reconciler.reconcile())
+        self._whole_at = time.monotonic() + WHOLE
+        self._running = True
+
+    def start(self) -> None:
+        """Look, and start the threads; they end with the process, or a moment after ``stop``."""
+        self.look(frozenset({LINKS}))
+        for duty in (self._rules, self._host, self._links):
+            duty.start()
+        threading.Thread(target=self._run, name="watcher", daemon=True).start()
+
+    def stop(self) -> None:
+        """Let the threads end."""
+        self._running = False
+        for duty in (self._rules, self._host, self._links):
+            duty.stop()
+
+    def look(self, heard: frozenset[str]) -> None:
+        """Bring in line what was ``heard`` of, and the rules, one after the other: what the threads do."""
+        self._rules.tell(heard)
+        self._rules.do()
+        for duty in self._told(heard):
+            duty.do()
+
+    def _run(self) -> None:
+        while self._running:
+            heard = self._heard()
+            self._rules.tell(heard)
+            self._told(heard)
+
+    def _told(self, heard: frozenset[str]) -> list[Duty]:
+        """Tell the other duties, and return those that have something to do."""
+        whole = OWN in heard or self._reconciler.late or time.monotonic() >= self._whole_at
+        if whole:  # a look that failed is not heard of again
+            self._whole_at = time.monotonic() + WHOLE
+            heard |= {LINKS}
+            self._links.tell(heard)
+        self._host.tell(heard)
+        return [self._host, self._links] if whole else [self._host]
 
     def _heard(self) -> frozenset[str]:
         """Wait for a change, or the period, and for the burst to end."""

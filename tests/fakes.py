@@ -147,6 +147,10 @@ class FakeKernel:
     def addresses(self, *, link_local: bool = False) -> list[tuple[str, InterfaceAddress]]:
         return sorted(self.assigned, key=str)
 
+    def addresses_of(self, name: str) -> list[InterfaceAddress]:
+        self._find(name)
+        return [address for link, address in sorted(self.assigned, key=str) if link == name]
+
     def ipv6_default_routes(self) -> list[tuple[str, bool]]:
         return self.default_routes
 

@@ -12,7 +12,8 @@ from contextlib import suppress
 
 import structlog
 
-from netlink.errors import Missing
+from netlink.errors import KernelError, Missing
+from plugin.errors import PynetError
 from plugin.firewall.bridge_rules import COUNTED, REASONS
 from plugin.messages import Drop
 from plugin.model import Endpoint, Network, host_link_name, vxlan_name
@@ -22,6 +23,7 @@ from plugin.store.base import Store
 log = structlog.get_logger()
 
 PERIOD = 30.0  # seconds between two looks at the counters
+SOON = 0.5  # seconds that who asks waits for an answer as of now
 SILENCE = 60.0  # seconds between two lines about one endpoint
 Names = Callable[[], Mapping[str, tuple[str, str]]]  # endpoint id -> names of its network and container
 
@@ -37,6 +39,10 @@ class Drops:
         self._table = table
         self._names = names
         self._clock = clock
+        self._answer = threading.Condition()  # guards the three below
+        self._asked = self._answered = 0  # how many wished to know, and how many of these have their answer
+        self._known: Sequence[Drop] = ()  # the last answer
+        self._rings = threading.Event()
         self._guard = threading.Lock()  # guards everything below
         self._last: dict[str, Mapping[str, int]] = {}  # what the kernel said, by reason and link
         self._total: Counter[tuple[str, str]] = Counter()  # frames since the start, by network and reason
@@ -46,6 +52,15 @@ class Drops:
     def start(self) -> None:
         """Look now and then, in a thread that ends with the process."""
         threading.Thread(target=self._run, name="drops", daemon=True).start()
+
+    def known(self, seconds: float = SOON) -> Sequence[Drop]:
+        """Return what ``by_network`` does, as of this moment, or as of an earlier one if that takes ``seconds``."""
+        with self._answer:
+            self._asked += 1
+            mine = self._asked
+            self._rings.set()
+            self._answer.wait_for(lambda: self._answered >= mine, seconds)
+            return self._known
 
     def by_network(self) -> Sequence[Drop]:
         """Return the frames that were dropped since the start, by network and reason.
@@ -77,11 +92,28 @@ class Drops:
                 hint="-o pynet.guard_allow or pynet.guard, of the network or of the container, lets them pass",
             )
 
+    def answer(self) -> None:
+        """Look at the counters for those who wait in ``known``; when that fails they get what was known before."""
+        with self._answer:
+            asked, drops = self._asked, self._known
+        try:
+            drops = self.by_network()
+        except (KernelError, PynetError) as error:
+            log.warning("drops of the guard not read", error=str(error))
+        with self._answer:
+            self._answered, self._known = asked, drops
+            self._answer.notify_all()
+
     def _run(self) -> None:
+        told_at = time.monotonic()
         while True:
-            time.sleep(PERIOD)
+            self._rings.wait(max(0.0, told_at + PERIOD - time.monotonic()))
+            self._rings.clear()
             try:
-                self.tell()
+                self.answer()
+                if time.monotonic() - told_at >= PERIOD:
+                    told_at = time.monotonic()
+                    self.tell()
             except Exception:
                 log.exception("drops of the guard not told")
 

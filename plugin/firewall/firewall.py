@@ -103,6 +103,10 @@ class Firewall:
                 self._writing.refused.pop(owner, None)
             self._idle_since = time.monotonic()
 
+    def owns(self, owner: str) -> bool:
+        """Say whether ``owner`` has asked for something, be it nothing, and not taken it back."""
+        return owner in self._wanted
+
     def set_docker_bridges(self, names: frozenset[str]) -> None:
         """Keep networks from reaching Docker's own bridges ``names`` (the other way is closed to all)."""
         with self._locks.hold("firewall"):

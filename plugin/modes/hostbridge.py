@@ -25,7 +25,7 @@ from plugin.firewall.elements import endpoint_elements, link_local, network_elem
 from plugin.firewall.firewall import Firewall
 from plugin.gateways import gateway_addresses
 from plugin.guard import guard_of
-from plugin.host_settings import HostSettings, wanted_settings
+from plugin.host_settings import HostSettings, host_settings
 from plugin.link_addresses import check_families, give_addresses
 from plugin.link_settings import bridge_settings
 from plugin.messages import CreateNetwork, InterfaceAddress, IpamData, JoinReply
@@ -168,7 +168,8 @@ class HostBridge:
             network=network.id,
             links=(own, *ports),
             addresses=[(network.link, address) for address in _own_addresses(network)],
-            settings=[*wanted_settings(network), *chain.from_iterable(port_settings(port.name) for port in ports)],
+            settings=[*bridge_settings(network), *chain.from_iterable(port_settings(port.name) for port in ports)],
+            host=host_settings(network),
             elements={network.link: network_elements(network)}
             | {host_link_name(end.id): endpoint_elements(network, end) for end in endpoints},
         )

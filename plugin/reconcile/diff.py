@@ -10,6 +10,7 @@ from plugin.reconcile.findings import (
     AddressMissing,
     EndpointLost,
     Finding,
+    HostSettingChanged,
     LinkChanged,
     LinkDetached,
     LinkDown,
@@ -23,6 +24,7 @@ from plugin.reconcile.findings import (
 from plugin.reconcile.owner import Owner, identity_of
 from plugin.reconcile.state import Actual, Desired, WantedLink
 
+OFF = "0"  # of a switch
 KERNELS_MTU = 1500  # bytes, of a bridge without ports (br_mtu_min, net/bridge/br_if.c)
 
 
@@ -47,6 +49,16 @@ def differences(desired: Desired, actual: Actual, owner: Owner) -> list[Finding]
         if port.endpoint not in lost and port.place not in actual.held
     ]
     return found
+
+
+def host_differences(desired: Iterable[Desired], actual: Actual) -> list[Finding]:
+    """Return the settings of the host that are not as networks need them: each once, whoever needs it."""
+    wanted = {setting.path: setting for part in desired for setting in part.host}
+    return [
+        HostSettingChanged("", path, found or "", setting.value)
+        for path, setting in sorted(wanted.items())
+        if not setting.met_by(found := actual.settings.get(path))
+    ]
 
 
 def orphans(links: Iterable[Link], known: Collection[str], owner: Owner, *, unnamed: bool) -> list[Finding]:
@@ -114,16 +126,19 @@ def _mtu_fits(desired: Desired, wanted: WantedLink, found: Link, actual: Actual)
 
 
 def _has_address(actual: Actual, link: str, address: InterfaceAddress) -> bool:
+    found = actual.addresses.get(link, ())
     if not address.is_link_local:
-        return (link, address) in actual.addresses
+        return address in found
     return not actual.links[link].running or any(
-        name == link and other.is_link_local and other.version == address.version for name, other in actual.addresses
+        other.is_link_local and other.version == address.version for other in found
     )
 
 
 def _setting_findings(desired: Desired, actual: Actual, absent: Collection[str]) -> Iterator[Finding]:
-    """A setting that a switch of the host sets too is looked at when the switch is right."""
-    wrong = {wanted.path for wanted in desired.settings if not wanted.met_by(actual.settings.get(wanted.path))}
+    """A setting that a switch of the host sets too is looked at when the switch is on."""
     for wanted in desired.settings:
-        if wanted.path in wrong and wanted.link not in absent and wanted.switch not in wrong:
-            yield SettingChanged(desired.network, wanted.path, actual.settings.get(wanted.path, ""), wanted.value)
+        found = actual.settings.get(wanted.path)
+        if wanted.link in absent or wanted.met_by(found):
+            continue
+        if not wanted.switch or actual.settings.get(wanted.switch, OFF) != OFF:
+            yield SettingChanged(desired.network, wanted.path, found or "", wanted.value)

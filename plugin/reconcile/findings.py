@@ -124,9 +124,20 @@ class AddressMissing(Finding):
 
 @dataclass(frozen=True, slots=True)
 class SettingChanged(Finding):
-    """A sysctl that a network needs has another value."""
+    """A sysctl of a network's link has another value."""
 
     text = "setting '{path}' is '{found}', network '{network}' needs '{wanted}': set it"
+
+    path: str
+    found: str
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettingChanged(Finding):
+    """A sysctl of the host that networks share has another value."""
+
+    text = "setting '{path}' of the host is '{found}', networks need '{wanted}': set it"
 
     path: str
     found: str

@@ -28,7 +28,7 @@ class Repairs:
         self._publisher = parts.publisher
         self._reaper = parts.reaper
         self._modes = parts.modes
-        self._by_kind: Mapping[type[f.Finding], Callable[[Any, Desired], None]] = {
+        self._by_kind: Mapping[type[f.Finding], Callable[[Any, Desired], bool | None]] = {
             f.LinkMissing: self._make_link,
             f.EndpointLost: self._forget,
             f.LinkDetached: self._attach,
@@ -37,17 +37,24 @@ class Repairs:
             f.LinkChanged: self._change,
             f.AddressMissing: self._add_address,
             f.SettingChanged: self._set,
+            f.HostSettingChanged: lambda finding, _: self._settings.turn_on(finding.path),
             f.PortNotHeld: self._hold,
             f.OrphanLink: self._remove_orphan,
             f.OrphanSetting: lambda finding, _: self._settings.put_back(finding.path, finding.before),
         }
 
-    def repair(self, finding: f.Finding, desired: Desired) -> None:
-        """Repair ``finding`` of the network that wants ``desired``; raises ``Failed`` for what has no repair."""
+    def repair(self, finding: f.Finding, desired: Desired) -> bool:
+        """Repair ``finding`` of the network that wants ``desired``; say whether it was still to be done.
+
+        Raises:
+            Failed: there is no repair for it, or the rules are missing, without which nothing may be set up.
+        """
         repair = self._by_kind.get(type(finding))
         if repair is None:
             raise Failed(finding.sentence)
-        repair(finding, desired)
+        if self._firewall.missing:
+            raise Failed("rules are missing and cannot be written, so it waits for them")
+        return repair(finding, desired) is not False
 
     def _make_link(self, finding: f.LinkMissing, _: Desired) -> None:
         """Make the link with its settings and addresses; rules stand already."""

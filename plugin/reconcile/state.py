@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from netlink.devconf import read_settings
 from netlink.dump import Link
-from netlink.errors import KernelError
+from netlink.errors import KernelError, Missing
 from netlink.port import BridgePort
 from plugin.firewall.ruleset import Elements
 from plugin.messages import Address, InterfaceAddress
@@ -70,35 +70,65 @@ class WantedPort:
 class Desired:
     """What one network wants of the kernel; ``elements`` are those of the firewall, by owner.
 
-    A link-local address is one that the kernel gives to a running link by itself; any of them will do.
+    A link-local address is one that the kernel gives to a running link by itself; any of them will do. ``host`` are the
+    settings that networks share, ``settings`` those of its own links.
     """
 
     network: str
     links: Sequence[WantedLink] = ()
     addresses: Sequence[tuple[str, InterfaceAddress]] = ()
     settings: Sequence[WantedSetting] = ()
+    host: Sequence[WantedSetting] = ()
     elements: Mapping[str, Elements] = field(default_factory=dict)
     ports: Sequence[WantedPort] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Actual:
-    """What the kernel has; a setting that cannot be read is not in ``settings``."""
+    """What the kernel has: links by name, addresses by link; a setting that cannot be read is not in ``settings``.
 
-    links: Mapping[str, Link] = field(default_factory=dict)
-    addresses: Collection[tuple[str, InterfaceAddress]] = frozenset()
-    settings: Mapping[str, str] = field(default_factory=dict)
+    It belongs to one look, which brings it up to date piece by piece (``look_again``).
+    """
+
+    links: dict[str, Link] = field(default_factory=dict)
+    addresses: dict[str, Collection[InterfaceAddress]] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
     held: Collection[Held] = frozenset()
 
 
-def read_actual(kernel: Kernel, desired: Iterable[Desired], held: Collection[Held]) -> Actual:
-    """Look at all links and addresses, and at the settings that are desired; raises ``KernelError``."""
+def read_actual(kernel: Kernel, desired: Sequence[Desired], held: Collection[Held]) -> Actual:
+    """Look at all links and addresses, one dump each, and at the settings that are desired; raises ``KernelError``."""
+    addresses: dict[str, Collection[InterfaceAddress]] = {}
     links = {link.name: link for link in kernel.links()}
-    wanted = [setting for part in desired for setting in part.settings if not setting.link or setting.link in links]
-    settings: dict[str, str] = {}
+    for name, address in kernel.addresses(link_local=True):
+        addresses[name] = (*addresses.get(name, ()), address)
+    return Actual(links, addresses, _settings(kernel, links, desired), held)
+
+
+def look_again(kernel: Kernel, actual: Actual, part: Desired) -> None:
+    """Bring ``actual`` up to date in what one network wants: a request a link, and no dump; raises ``KernelError``."""
+    for wanted in part.links:
+        found = kernel.link(wanted.name)
+        if found is None:
+            actual.links.pop(wanted.name, None)
+        else:
+            actual.links[wanted.name] = found
+    for name in {name for name, _ in part.addresses}:
+        actual.addresses.pop(name, None)
+        with suppress(Missing):
+            actual.addresses[name] = kernel.addresses_of(name)
+    for setting in part.settings:
+        actual.settings.pop(setting.path, None)
+    actual.settings.update(_settings(kernel, actual.links, [part]))
+
+
+def _settings(kernel: Kernel, links: Mapping[str, Link], desired: Iterable[Desired]) -> dict[str, str]:
+    """Read what is desired of the host and of links that are there, and the switches of these."""
+    wanted = [each for part in desired for each in (*part.host, *part.settings) if not each.link or each.link in links]
+    found: dict[str, str] = {}
     for name in {setting.link for setting in wanted if setting.link}:
-        settings |= read_settings(name, links[name].settings)
-    for path in {setting.path for setting in wanted} - settings.keys():
+        found |= read_settings(name, links[name].settings)
+    for path in {path for setting in wanted for path in (setting.path, setting.switch) if path} - found.keys():
         with suppress(KernelError):
-            settings[path] = kernel.read_setting(path)
-    return Actual(links, frozenset(kernel.addresses(link_local=True)), settings, held)
+            found[path] = kernel.read_setting(path)
+    return found

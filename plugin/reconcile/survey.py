@@ -1,8 +1,13 @@
-"""Looks: reads the records and the kernel, and says what is out of line. Changes nothing, takes no locks."""
+"""Looks: reads the records and the kernel, and says what is out of line. Changes nothing, takes no locks.
+
+A look at everything is one listing of each kind of record and one dump each of links and addresses, whatever it finds.
+What it found of one network or one link is looked at again by requests about that one alone.
+"""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from plugin.errors import Failed, PynetError
 from plugin.firewall.elements import port_elements
@@ -14,10 +19,10 @@ from plugin.modes.base import Mode
 from plugin.ports import Kernel
 from plugin.publish.binder import ports_owner
 from plugin.publish.publisher import to_hold
-from plugin.reconcile.diff import differences, orphans
-from plugin.reconcile.findings import EndpointLost, Finding, NetworkUnclear, OrphanSetting
-from plugin.reconcile.owner import Owner
-from plugin.reconcile.state import Desired, Held, WantedPort, read_actual
+from plugin.reconcile.diff import differences, host_differences, orphans
+from plugin.reconcile.findings import EndpointLost, Finding, NetworkUnclear, OrphanLink, OrphanSetting
+from plugin.reconcile.owner import Owner, identity_of
+from plugin.reconcile.state import Actual, Desired, Held, WantedPort, look_again, read_actual
 from plugin.store.base import Store
 
 
@@ -33,6 +38,14 @@ class Records:
         """Names of links that belong to somebody, or are about to go."""
         names = {network.link for network in self.networks.values()} | set(self.doomed)
         return names | {host_link_name(endpoint.id) for ends in self.endpoints.values() for endpoint in ends}
+
+
+class Look(NamedTuple):
+    """What each network wants, what is out of line, and what the kernel had."""
+
+    desired: Mapping[str, Desired]
+    found: list[Finding]
+    actual: Actual
 
 
 PORTS = {"veth", "vxlan"}  # kinds of links by which frames enter a bridge of pynet's
@@ -65,14 +78,15 @@ class Survey:
             found |= part.elements
         return found
 
-    def look(self, held: Collection[Held], *, idle: bool) -> tuple[dict[str, Desired], list[Finding]]:
-        """Return what each network wants, and what is out of line, orphans last; ``held`` are the ports of sockets.
+    def look(self, held: Collection[Held], *, idle: bool) -> Look:
+        """Look at everything: settings of the host first, orphans last; ``held`` are the ports of sockets.
 
         ``idle`` says that no request can be in flight, so that the first traces of a creation are leftovers too.
         """
         records = self.records()
         desired, found = self._desired(records)
         actual = read_actual(self._kernel, desired, held)
+        found += host_differences(desired, actual)
         for part in desired:
             found += differences(part, actual, self._owner)
         known = records.links() | {link.name for part in desired for link in part.links}
@@ -80,22 +94,33 @@ class Survey:
         if idle:
             left = self._settings.left_over(list(records.networks.values()))
             found += [OrphanSetting("", setting.path, setting.before) for setting in left]
-        return {part.network: part for part in desired}, found
+        return Look({part.network: part for part in desired}, found, actual)
 
-    def is_orphan(self, name: str) -> bool:
-        """Say whether there is a link called ``name`` that nobody knows."""
-        records = self.records()
-        known = records.links() | {link.name for part in self._desired(records)[0] for link in part.links}
-        return name not in known and self._kernel.link_exists(name)
+    def look_at(self, network_id: str, actual: Actual) -> tuple[Desired, list[Finding]]:
+        """Return what one network wants and what of it is out of line by now; nothing when the network is gone.
 
-    def look_at(self, network_id: str, held: Collection[Held]) -> tuple[Desired, list[Finding]]:
-        """Return what one network wants and what of it is out of line; nothing when the network is gone."""
+        ``actual`` is what the kernel had a moment ago; the network's own links are brought up to date in it.
+        """
         known = self._store.get(Network, network_id)
         ends = [item.record for item in self._store.list(Endpoint, f"{network_id}/")]
         networks = {} if known is None else {network_id: known.record}
         desired, found = self._desired(Records(networks, {network_id: ends} if ends else {}, ()))
         part = desired[0] if desired else Desired(network_id)
-        return part, found + differences(part, read_actual(self._kernel, desired, held), self._owner)
+        look_again(self._kernel, actual, part)
+        return part, found + differences(part, actual, self._owner)
+
+    def is_orphan(self, orphan: OrphanLink) -> bool:
+        """Say whether a link is still there, and neither doomed nor a network's; the lock of its maker is held.
+
+        Records of endpoints are not searched for its own: whether it has rules tells that (``Firewall.owns``).
+        """
+        link = self._kernel.link(orphan.link)
+        if link is None or link.alias != orphan.alias or self._store.get(Tombstone, orphan.link):
+            return False
+        known = self._store.get(Network, identity_of(orphan.alias))
+        parts = self._desired(Records({known.record.id: known.record}, {}, ()))[0] if known else []
+        wanted = {each.name for part in parts for each in part.links}
+        return orphan.link not in wanted
 
     def _desired(self, records: Records) -> tuple[list[Desired], list[Finding]]:
         """Return what networks want, and what is wrong with the records themselves."""

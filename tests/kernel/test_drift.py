@@ -92,7 +92,7 @@ def test_what_others_break_is_heard_and_repaired(pynet: Pynet, containers: list[
         sh(command)
         heard = bell.wait(5)
         assert kind in heard
-        Watcher(pynet.kernel, pynet.firewall, pynet.reconciler, bell).look(heard)
+        Watcher(pynet.reconciler, bell).look(heard)
 
     all_is_well(pynet, containers, before)
     assert pynet.reconciler.status().repairs

@@ -74,7 +74,7 @@ def values() -> list[str]:
 
 def watch(pynet: Pynet) -> None:
     """Do what the watcher does when it has heard of nothing."""
-    Watcher(pynet.kernel, pynet.firewall, pynet.reconciler, bell=None).look(frozenset())  # type: ignore[arg-type]
+    Watcher(pynet.reconciler, bell=None).look(frozenset())  # type: ignore[arg-type]
 
 
 @families
@@ -159,7 +159,7 @@ def test_what_a_bridge_of_others_switches_passes(
         containers[-1].sh(f"ip addr add 10.77.0.{number}/24 dev in0; ip addr add fd77::{number}/64 dev in0 nodad")
         containers[-1].sh("ip link set in0 up")
     if late:
-        Watcher(pynet.kernel, pynet.firewall, pynet.reconciler, bell=None).look(frozenset({LINKS}))  # type: ignore[arg-type]
+        Watcher(pynet.reconciler, bell=None).look(frozenset({LINKS}))  # type: ignore[arg-type]
     else:
         furnish(pynet)
     assert containers[0].reaches("10.77.0.2" if family == "4" else "fd77::2")

@@ -9,9 +9,11 @@ from netlink.errors import KernelError
 from netlink.nftables import CommandRunner, Form, LibraryRunner, Nftables, Runner, open_runner
 from plugin.errors import PynetError
 from plugin.firewall.ruleset import Elements
+from plugin.watcher import Watcher
 from tests.kernel.container import Container, sh
 from tests.kernel.pynet import Pynet
 from tests.unit import requests as rq
+from tests.unit.test_background import Silence
 
 LINK, PORT = f"pn-{rq.NETWORK_ID[:12]}", "pnh" + "02" * 6
 ZONE = f'"{LINK}" : fe80::1%eth0'  # what an option was, before options were values
@@ -135,7 +137,7 @@ def test_without_tables_the_host_is_closed_until_they_are_back(
     with pytest.raises(PynetError, match="are missing, so all is closed"):
         pynet.driver.create_endpoint(replace(rq.endpoint("10.9.0.7/24"), endpoint_id="e7" * 32))
     nft.broken = False
-    pynet.reconciler.heal(elements=False)
+    Watcher(pynet.reconciler, Silence()).look(frozenset())
 
     assert sh(look) == before
     assert two[0].reaches("10.9.0.1")

@@ -92,13 +92,13 @@ def test_a_dry_run_changes_nothing_and_says_all(environment: dict[str, str], com
     found = command("reconcile", "--dry-run", "--json")
     assert found.returncode == 1, found.stderr
     kinds = [item["Kind"] for item in json.loads(found.stdout)]
-    assert kinds == ["TableChanged", "LinkMissing", "SettingChanged", "OrphanLink"]
+    assert kinds == ["TableChanged", "HostSettingChanged", "LinkMissing", "OrphanLink"]
     assert sh("ip -o link; nft list ruleset; sysctl net.ipv4.ip_forward") == before
 
     with serving(environment):
         answer = command("status", "--json")
         clean = command("reconcile", "--dry-run")
-    assert json.loads(answer.stdout)["Repairs"] == {"LinkMissing": 1, "OrphanLink": 1, "SettingChanged": 1}
+    assert json.loads(answer.stdout)["Repairs"] == {"LinkMissing": 1, "OrphanLink": 1, "HostSettingChanged": 1}
     assert (clean.returncode, clean.stdout) == (0, "")
     assert link in sh("ip -o link")
 

@@ -142,7 +142,7 @@ def test_the_watcher_learns_dockers_bridges(world: World) -> None:
     """Containers of pynet cannot reach a bridge network that Docker made later."""
     world.driver.create_network(rq.network())
     world.kernel.by_name["br-0123456789ab"] = Link(9, "br-0123456789ab", "bridge")
-    Watcher(world.kernel, world.firewall, world.reconciler, Silence()).look(frozenset({LINKS}))
+    Watcher(world.reconciler, Silence()).look(frozenset({LINKS}))
 
     assert ("docker", '"br-0123456789ab"') in world.nft.elements
 
@@ -151,7 +151,7 @@ def test_the_watcher_survives_a_failure(world: World) -> None:
     """One look that fails is a log line, not the end of watching."""
     world.driver.create_network(rq.network())
     world.kernel.by_name["docker0"] = Link(9, "docker0", "bridge")
-    watcher = Watcher(world.kernel, world.firewall, world.reconciler, Silence())
+    watcher = Watcher(world.reconciler, Silence())
     world.failing_at(1)
     watcher.look(frozenset({LINKS}))
     world.healed()
@@ -164,7 +164,7 @@ def test_what_was_missed_is_found_by_the_look_at_everything(world: World) -> Non
     """The look after a change failed, and nothing of Docker's changes any more."""
     world.driver.create_network(rq.network())
     world.kernel.by_name["docker0"] = Link(9, "docker0", "bridge")
-    Watcher(world.kernel, world.firewall, world.reconciler, Silence()).look(frozenset({OWN}))
+    Watcher(world.reconciler, Silence()).look(frozenset({OWN}))
 
     assert ("docker", '"docker0"') in world.nft.elements
 

@@ -68,7 +68,7 @@ def test_what_others_turn_on_later_opens(world: World, family: str, late: bool) 
     if late:
         world = restarted(world)
     else:
-        world.reconciler.heal(elements=False)
+        world.reconciler.look_at_host(bridges=False)
     assert closed(world) == set(PATHS) - {family}
     world.driver.delete_network(rq.NETWORK)
 
@@ -153,7 +153,7 @@ def test_dockerd_that_turns_it_on_in_the_same_moment_is_not_overwritten(world: W
 
     world.nft.change = slow  # type: ignore[method-assign]
     furnish(world)
-    world.reconciler.heal(elements=False)
+    world.reconciler.look_at_host(bridges=False)
     assert world.kernel.read_setting(PATHS[family]) == "1"
     assert family not in closed(world)
 
@@ -165,5 +165,5 @@ def test_a_state_that_cannot_be_written_keeps_nobody_from_serving(world: World) 
     world.failing_at(1)
     again = restarted(world)
     world.healed()
-    again.reconciler.heal(elements=False)
+    again.reconciler.look_at_host(bridges=False)
     assert closed(again) == set()

@@ -68,9 +68,10 @@ def storm(world: World, seed: int) -> None:
             lambda: world.driver.delete_endpoint(reference),  # noqa: B023
             lambda: world.driver.delete_network(NetworkRef(network_id)),  # noqa: B023
             world.bury,
+            world.reconciler.reconcile,
         ]
         with suppress(PynetError):
-            dice.choices(calls, weights=[4, 6, 4, 4, 2, 2, 1, 2])[0]()
+            dice.choices(calls, weights=[4, 6, 4, 4, 2, 2, 1, 2, 1])[0]()
 
 
 def test_no_order_of_calls_can_deadlock() -> None:

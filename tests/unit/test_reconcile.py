@@ -61,7 +61,7 @@ DRIFT: dict[str, tuple[Callable[[World], object], dict[str, int]]] = {
     "MTU": (lambda world: world.kernel.change(PORT, mtu=1300), {"LinkChanged": 1}),
     "alias": (lambda world: world.kernel.change(PORT, alias=""), {"LinkChanged": 1}),
     "addresses": (forget_addresses, {"AddressMissing": 2}),
-    "forwarding": (lambda world: world.kernel.settings.update({"net/ipv4/ip_forward": "0"}), {"SettingChanged": 1}),
+    "forwarding": (lambda world: world.kernel.settings.update({"net/ipv4/ip_forward": "0"}), {"HostSettingChanged": 1}),
     "flushed": (flush, {"TableChanged": 1}),
     "rule": (lambda world: setattr(world.nft, "rewritten", "drop"), {"TableChanged": 1}),
     "element": (remove_element, {"TableChanged": 1}),

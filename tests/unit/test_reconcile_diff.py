@@ -1,5 +1,6 @@
 """Desired against actual, without a kernel: what is found, and what is none of pynet's business."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_interface
 from typing import Any
@@ -7,11 +8,12 @@ from typing import Any
 import pytest
 
 from netlink.dump import Link
-from plugin.reconcile.diff import differences, orphans
+from plugin.reconcile.diff import differences, host_differences, orphans
 from plugin.reconcile.findings import (
     AddressMissing,
     EndpointLost,
     Finding,
+    HostSettingChanged,
     LinkChanged,
     LinkDetached,
     LinkDown,
@@ -36,12 +38,13 @@ DESIRED = Desired(
         WantedLink("pnhe", "veth", "pynet/endpoint/e", mtu=1400, master="pn-a", endpoint="e"),
     ),
     addresses=(("pn-a", GATEWAY), ("pn-a", LOCAL)),
-    settings=(WantedSetting("ip_forward", "1"), WantedSetting("conf/pn-a/accept_ra", "0", "pn-a")),
+    settings=(WantedSetting("conf/pn-a/accept_ra", "0", "pn-a"),),
+    host=(WantedSetting("ip_forward", "1"),),
     ports=(WantedPort("e", PLACE),),
 )
 RIGHT = Actual(
     links={"pn-a": BRIDGE, "pnhe": PORT},
-    addresses={("pn-a", GATEWAY), ("pn-a", ip_interface("fe80::1/64")), ("pn-a", ip_interface("10.9.0.77/24"))},
+    addresses={"pn-a": (GATEWAY, ip_interface("fe80::1/64"), ip_interface("10.9.0.77/24"))},
     settings={"ip_forward": "1", "conf/pn-a/accept_ra": "0"},
     held={PLACE},
 )
@@ -77,14 +80,11 @@ CASES: dict[str, tuple[Actual, list[Finding]]] = {
     "MTU": (links(port=replace(PORT, mtu=1300)), [LinkChanged("a", "pnhe", "MTU", "1300", "1400")]),
     "MTU of bridge": (links(bridge=replace(BRIDGE, mtu=1300)), [LinkChanged("a", "pn-a", "MTU", "1300", "1400")]),
     "no gateway": (
-        replace(RIGHT, addresses={("pn-a", LOCAL), ("lan", GATEWAY)}),
+        replace(RIGHT, addresses={"pn-a": (LOCAL,), "lan": (GATEWAY,)}),
         [AddressMissing("a", "pn-a", GATEWAY)],
     ),
-    "no link-local": (replace(RIGHT, addresses={("pn-a", GATEWAY)}), [AddressMissing("a", "pn-a", LOCAL)]),
-    "no forwarding": (
-        replace(RIGHT, settings={**RIGHT.settings, "ip_forward": "0"}),
-        [SettingChanged("a", "ip_forward", "0", "1")],
-    ),
+    "no link-local": (replace(RIGHT, addresses={"pn-a": (GATEWAY,)}), [AddressMissing("a", "pn-a", LOCAL)]),
+    "no forwarding": (replace(RIGHT, settings={**RIGHT.settings, "ip_forward": "0"}), []),
     "switched on": (
         replace(RIGHT, settings={**RIGHT.settings, "conf/pn-a/accept_ra": "2"}),
         [SettingChanged("a", "conf/pn-a/accept_ra", "2", "0")],
@@ -97,10 +97,21 @@ CASES: dict[str, tuple[Actual, list[Finding]]] = {
 def test_each_difference_is_a_finding(case: str) -> None:
     """One fact that is wrong is one finding; a link that is missing is made with all that belongs to it."""
     actual, expected = CASES[case]
-    if case == "nothing at all":
-        expected = [*expected, SettingChanged("a", "ip_forward", "", "1")]
 
     assert differences(DESIRED, actual, ME) == expected
+
+
+def test_a_setting_of_the_host_is_found_once_whoever_needs_it() -> None:
+    """And what its switch sets too is no finding of the networks; without one it is."""
+    own = WantedSetting("conf/pn-a/forwarding", "1", "pn-a", switch="ip_forward")
+    parts = [replace(DESIRED, settings=(own,)), replace(DESIRED, network="b", links=(), addresses=(), settings=())]
+    off = replace(RIGHT, settings={"ip_forward": "0", own.path: "0"})
+    on = replace(RIGHT, settings={"ip_forward": "1", own.path: "0"})
+
+    assert host_differences(parts, off) == [HostSettingChanged("", "ip_forward", "0", "1")]
+    assert host_differences(parts, Actual()) == [HostSettingChanged("", "ip_forward", "", "1")]
+    assert (host_differences(parts, on), differences(parts[0], off, ME)) == ([], [])
+    assert differences(parts[0], on, ME) == [SettingChanged("a", own.path, "0", "1")]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +126,7 @@ def test_what_the_kernel_or_the_user_does_is_no_drift(bridge: dict[str, Any]) ->
     """Otherwise a repair would be in their way, again and again."""
     own = replace(BRIDGE, **bridge)
     users = Link(9, "lan0", master=1, up=True)
-    addresses = {("pn-a", GATEWAY)} | ({("pn-a", LOCAL)} if own.running else set())
+    addresses: dict[str, Collection[Any]] = {"pn-a": (GATEWAY, LOCAL) if own.running else (GATEWAY,)}
     desired = replace(DESIRED, links=DESIRED.links[:1], ports=())
 
     assert differences(desired, replace(RIGHT, links={"pn-a": own, "lan0": users}, addresses=addresses), ME) == []

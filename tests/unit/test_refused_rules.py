@@ -11,9 +11,10 @@ from plugin.firewall.ruleset import INET_SETS, Elements
 from plugin.firewall.writing import MOST_REFUSED
 from plugin.model import Endpoint, Network
 from plugin.store.base import Put
+from plugin.watcher import Watcher
 from tests.fakes import World
 from tests.unit import requests as rq
-from tests.unit.test_background import restarted
+from tests.unit.test_background import Silence, restarted
 from tests.unit.test_reconcile import BRIDGE, PORT, flush, furnish
 
 OUTBOUND = f'"{BRIDGE}" . ipv4'
@@ -134,7 +135,7 @@ def test_without_tables_ports_are_down_and_nothing_is_created(world: World) -> N
         with pytest.raises(PynetError, match="nftables tables 'pynet' are missing, so all is closed"):
             request()
     world.nft.unwritable = set()
-    world.reconciler.heal(elements=False)
+    Watcher(world.reconciler, Silence()).look(frozenset())
 
     assert world.snapshot() == before
     assert world.kernel.by_name[PORT].up

@@ -1,0 +1,143 @@
+"""What a look costs, counted on fakes: what is wrong costs what it is, and not a look at the whole host each."""
+
+from collections import Counter
+from collections.abc import Callable
+from ipaddress import IPv4Interface
+from typing import Any
+
+import pytest
+
+from netlink.dump import Link
+from plugin.messages import CreateEndpoint, Interface
+from tests.fake_sockets import Steps
+from tests.fakes import FailingStore, FakeKernel, FakeNft, World
+from tests.unit import requests as rq
+
+FORWARDING = "net/ipv4/ip_forward"
+SOUND = {"dumps": 2, "links asked": 0, "addresses asked": 0, "rules listed": 2, "elements listed": 2}
+LABELS = {
+    "links": "dumps",
+    "addresses": "dumps",
+    "link": "links asked",
+    "addresses_of": "addresses asked",
+    "rules": "rules listed",
+    "list": "elements listed",
+}
+
+
+class Counted:
+    """Counts calls of a fake, by method, and of a store the records that it lists."""
+
+    def __init__(self, fake: Any, count: Counter[str], *names: str) -> None:
+        self._fake, self._count, self._names = fake, count, names
+
+    def __getattr__(self, name: str) -> Any:
+        return self._counting(name) if name in self._names else getattr(self._fake, name)
+
+    def _counting(self, name: str) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            found = getattr(self._fake, name)(*arguments, **named)
+            if isinstance(self._fake, FailingStore):
+                self._count["records"] += len(found)
+            else:
+                self._count[LABELS[name]] += 1
+            return found
+
+        return call
+
+
+class Host:
+    """A world with networks of two endpoints each, in which what a look asks for is counted."""
+
+    def __init__(self, networks: int) -> None:
+        self._count, steps = Counter[str](), Steps()
+        self.kernel, self.nft, store = FakeKernel(steps), FakeNft(steps), FailingStore(steps)
+        kernel: Any = Counted(self.kernel, self._count, "links", "addresses", "link", "addresses_of")
+        nft: Any = Counted(self.nft, self._count, "list", "rules")
+        records: Any = Counted(store, self._count, "list")
+        self.world = World(kernel, nft, records)
+        for number in range(networks):
+            network_id, subnet = f"{number:04x}" * 16, f"10.{number // 256}.{number % 256}"
+            self.world.driver.create_network(rq.network(network_id, f"{subnet}.1/24"))
+            for last in (2, 3):
+                interface = Interface(IPv4Interface(f"{subnet}.{last}/24"))
+                endpoint_id = f"{number:04x}{last:02x}" + "e" * 58
+                self.world.driver.create_endpoint(CreateEndpoint(network_id, endpoint_id, interface))
+
+    def look(self, harm: Callable[["Host"], None]) -> tuple[dict[str, int], Counter[str]]:
+        """Do some harm and look at everything; return what was asked for how often, and what was repaired."""
+        harm(self)
+        self._count.clear()
+        kinds = Counter(repair.kind for repair in self.world.reconciler.reconcile())
+        return dict.fromkeys((*SOUND, "records"), 0) | self._count, kinds
+
+
+def sound(_: Host) -> None:
+    """No harm."""
+
+
+def forwarding_off(host: Host) -> None:
+    """As a hardening script does."""
+    host.kernel.settings[FORWARDING] = "0"
+
+
+def bridges_down(host: Host) -> None:
+    """Something to repair in every network."""
+    for name, link in list(host.kernel.by_name.items()):
+        if link.kind == "bridge":
+            host.kernel.change(name, up=False)
+
+
+def addresses_gone(host: Host) -> None:
+    """As "ip addr flush" does for every bridge."""
+    host.kernel.assigned.clear()
+
+
+def leftovers(host: Host) -> None:
+    """Ports of endpoints that nobody knows, as many as there are networks."""
+    for number in range(len(host.kernel.by_name) // 5):
+        name = f"pnh{number:012x}"
+        host.kernel.by_name[name] = Link(5000 + number, name, "veth", alias=f"pynet/endpoint/{number:064x}")
+
+
+@pytest.mark.parametrize("networks", [2, 30])
+def test_a_sound_look_is_one_picture(networks: int) -> None:
+    """One dump each of links and addresses, each record read once, and nothing asked of a link by itself."""
+    count, repaired = Host(networks).look(sound)
+
+    assert repaired == {}
+    assert count == SOUND | {"records": 3 * networks + 1}  # and that forwarding was turned on
+
+
+def test_one_setting_of_the_host_is_one_repair_whoever_needs_it() -> None:
+    """A hundred networks: one more dump, of the bridges that the host is closed to, and no look at any network."""
+    host = Host(100)
+    count, repaired = host.look(forwarding_off)
+
+    assert repaired == {"HostSettingChanged": 1}
+    assert count == SOUND | {"dumps": 3, "records": 3 * 100 + 100 + 2}  # networks once more, and forwarding
+
+
+@pytest.mark.parametrize(
+    ("harm", "kind"), [(bridges_down, "LinkDown"), (addresses_gone, "AddressMissing"), (leftovers, "OrphanLink")]
+)
+def test_a_finding_in_every_network_costs_no_dump(harm: Callable[[Host], None], kind: str) -> None:
+    """Each is asked for its own links, once, and its own records are read once more."""
+    count, repaired = Host(30).look(harm)
+
+    assert repaired == {kind: 30}
+    asked = (30, 0) if kind == "OrphanLink" else (30 * 3, 30)
+    assert (count["dumps"], count["links asked"], count["addresses asked"]) == (SOUND["dumps"], *asked)
+    assert count["records"] <= 3 * 30 + 1 + 2 * 30
+
+
+def test_rules_are_healed_without_records_and_links() -> None:
+    """What was flushed is written from memory."""
+    host = Host(30)
+    host.look(sound)
+    host._count.clear()
+    host.nft.table, host.nft.elements = False, set()
+    host.world.reconciler.heal(elements=False)
+
+    assert host.nft.table
+    assert {host._count[what] for what in ("dumps", "links asked", "records")} == {0}
