@@ -101,10 +101,11 @@ def _serve(verb: Bound, workers: Workers | None) -> Response:
 
 def _carry_out(verb: Bound, body: dict[str, Any] | None, workers: Workers | None, spent: Spent) -> Any:
     """Serve what changes something in a worker's thread, so that the caller is answered whatever that hangs in."""
-    if workers is None or verb.quiet:
-        return verb.serve(body)
     hung_up = _hung_up(request.environ.get("gunicorn.socket"))
-    return workers.attempt(lambda: verb.serve(body), hung_up, lambda: _waiting(spent))
+    work = verb.begin(body)
+    if workers is None or verb.quiet:
+        return work()
+    return workers.attempt(work, hung_up, lambda: _waiting(spent))
 
 
 def _waiting(spent: Spent) -> str:

@@ -8,6 +8,6 @@ from handlers.verbs import Verb
 from plugin.api import Service
 
 SERVICE_VERBS = {
-    "Reconcile": Verb(None, Service.reconcile, replies.ReconcileReply),
-    "Status": Verb(None, Service.status, replies.StatusReply, quiet=True),
+    "Reconcile": Verb(None, Service.reconcile, replies.ReconcileReply, most=1),
+    "Status": Verb(None, Service.status, replies.StatusReply, quiet=True, most=4),
 }

@@ -48,10 +48,18 @@ class Duty:
             self._heard |= heard
         self._rings.set()
 
-    def do(self) -> None:
-        """Do it now, because of what was heard since the last time."""
+    def wait(self) -> frozenset[str] | None:
+        """Wait until there is something to do and return what was heard, None for the end."""
+        self._rings.wait()
+        self._rings.clear()
+        if self._ended:
+            return None
         with self._guard:
             heard, self._heard = self._heard, frozenset()
+        return heard
+
+    def do(self, heard: frozenset[str]) -> None:
+        """Do it because of what was ``heard``."""
         try:
             self._work(heard)
         except (KernelError, PynetError) as error:
@@ -71,12 +79,8 @@ class Duty:
         self._rings.set()
 
     def _run(self) -> None:
-        while True:
-            self._rings.wait()
-            self._rings.clear()
-            if self._ended:
-                return
-            self.do()
+        while (heard := self.wait()) is not None:
+            self.do(heard)
 
 
 class Watcher:
@@ -109,26 +113,23 @@ class Watcher:
 
     def look(self, heard: frozenset[str]) -> None:
         """Bring in line what was ``heard`` of, and the rules, one after the other: what the threads do."""
-        self._rules.tell(heard)
-        self._rules.do()
-        for duty in self._told(heard):
-            duty.do()
+        self._rules.do(heard)
+        for duty, what in self._due(heard):
+            duty.do(what)
 
     def _run(self) -> None:
         while self._running:
             heard = self._heard()
             self._rules.tell(heard)
-            self._told(heard)
+            for duty, what in self._due(heard):
+                duty.tell(what)
 
-    def _told(self, heard: frozenset[str]) -> list[Duty]:
-        """Tell the other duties, and return those that have something to do."""
-        whole = OWN in heard or self._reconciler.late or time.monotonic() >= self._whole_at
-        if whole:  # a look that failed is not heard of again
-            self._whole_at = time.monotonic() + WHOLE
-            heard |= {LINKS}
-            self._links.tell(heard)
-        self._host.tell(heard)
-        return [self._host, self._links] if whole else [self._host]
+    def _due(self, heard: frozenset[str]) -> list[tuple[Duty, frozenset[str]]]:
+        """Return what there is to do beside the rules; a look that failed is not heard of again."""
+        if OWN not in heard and not self._reconciler.late and time.monotonic() < self._whole_at:
+            return [(self._host, heard)]
+        self._whole_at = time.monotonic() + WHOLE
+        return [(self._host, heard | {LINKS}), (self._links, heard)]
 
     def _heard(self) -> frozenset[str]:
         """Wait for a change, or the period, and for the burst to end."""

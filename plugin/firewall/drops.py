@@ -43,6 +43,7 @@ class Drops:
         self._asked = self._answered = 0  # how many wished to know, and how many of these have their answer
         self._known: Sequence[Drop] = ()  # the last answer
         self._rings = threading.Event()
+        self._tell_at = time.monotonic() + PERIOD
         self._guard = threading.Lock()  # guards everything below
         self._last: dict[str, Mapping[str, int]] = {}  # what the kernel said, by reason and link
         self._total: Counter[tuple[str, str]] = Counter()  # frames since the start, by network and reason
@@ -105,14 +106,13 @@ class Drops:
             self._answer.notify_all()
 
     def _run(self) -> None:
-        told_at = time.monotonic()
         while True:
-            self._rings.wait(max(0.0, told_at + PERIOD - time.monotonic()))
+            self._rings.wait(max(0.0, self._tell_at - time.monotonic()))
             self._rings.clear()
             try:
                 self.answer()
-                if time.monotonic() - told_at >= PERIOD:
-                    told_at = time.monotonic()
+                if time.monotonic() >= self._tell_at:
+                    self._tell_at = time.monotonic() + PERIOD
                     self.tell()
             except Exception:
                 log.exception("drops of the guard not told")

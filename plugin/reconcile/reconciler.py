@@ -3,7 +3,7 @@
 Looking takes no locks. What it finds is looked at again under the locks of the network or the endpoint, which a request
 in flight holds, and only what is still wrong then is repaired: a network that is being made or removed is no drift.
 
-Three things go on beside each other, and none waits for another: the rules (``plugin.reconcile.rules``), Docker's
+Three things go on beside each other, and none waits for another: the rules (``plugin.reconcile.healing``), Docker's
 bridges and who turned forwarding on, and looks at everything, of which there is one at a time.
 """
 
@@ -19,10 +19,10 @@ from plugin.locks import LOOK
 from plugin.messages import Drop, Repair, Status
 from plugin.parts import Parts
 from plugin.reconcile.findings import EndpointLost, Finding, HostSettingChanged, OrphanLink
+from plugin.reconcile.healing import Healing
 from plugin.reconcile.ledger import Ledger
 from plugin.reconcile.owner import locks_of
 from plugin.reconcile.repairs import Repairs
-from plugin.reconcile.rules import Rules
 from plugin.reconcile.state import Actual, Desired
 from plugin.reconcile.survey import Survey
 
@@ -44,7 +44,7 @@ class Reconciler:
         self._publisher = parts.publisher
         self._locks = parts.locks
         self._ledger = Ledger()
-        self._rules = Rules(parts.firewall, parts.kernel, survey, self._ledger)
+        self._healing = Healing(parts.firewall, parts.kernel, survey, self._ledger)
 
     def recover(self) -> None:
         """At start, before any request: forget endpoints whose links are gone, then rules, ports, links and the rest.
@@ -61,7 +61,7 @@ class Reconciler:
                 self._firewall.load(self._survey.elements())
             except KernelError as error:
                 log.error("rules not written, so no link is made", error=str(error))  # noqa: TRY400 - foreseen
-                self._rules.shut()
+                self._healing.shut()
                 return
             for ends in self._survey.records().endpoints.values():
                 for endpoint in ends:
@@ -76,19 +76,19 @@ class Reconciler:
             KernelError, PynetError: it was not possible to look.
         """
         with self._locks.hold(LOOK):
-            done = self._rules.heal(elements=True)
+            done = self._healing.heal(elements=True)
             self._settings.concede()
-            with self._rules.opening():
+            with self._healing.opening():
                 return done + self._look_and_repair(idle=False)
 
     def heal(self, *, elements: bool) -> None:
         """Bring the rules in line, and with ``elements`` what stands in the sets; raises ``KernelError``."""
-        self._rules.heal(elements=elements)
+        self._healing.heal(elements=elements)
 
     @property
     def late(self) -> bool:
         """Whether rules stand again that had been missing, and the links wait for a look at everything."""
-        return self._rules.late
+        return self._healing.late
 
     def look_at_host(self, *, bridges: bool) -> None:
         """See whether others turned forwarding on, and with ``bridges`` which there are of others by now.

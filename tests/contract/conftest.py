@@ -26,11 +26,11 @@ class NoNetworks:
 class Service:
     """A client of the application, and what lies behind it."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: Workers = WORKERS) -> None:
         self.world = World()
         ipam = Ipam(self.world.store, NoNetworks(), parse_supernets("", "0123456789abcdef"))
         service = self.world.reconciler
-        self.client: FlaskClient = create_app(self.world.driver, ipam, service, WORKERS).test_client()
+        self.client: FlaskClient = create_app(self.world.driver, ipam, service, workers).test_client()
 
     def post(self, method: str, body: bytes | str = b"") -> tuple[int, dict[str, object]]:
         """Send a request as the engine does, without a content type; return status and reply."""

@@ -1,15 +1,22 @@
-"""The real application behind the real server, for tests of what happens before Flask: ``… serving DESCRIPTOR``."""
+"""The real application behind the real server: ``… serving DESCRIPTOR``, or ``… serving hanging DESCRIPTOR``.
+
+``hanging`` has a look at everything that never ends.
+"""
 
 import sys
+import threading
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from cli.serve import server_settings
 from cli.worker import PatientWorker
+from netlink.dump import Link
 from tests.contract.conftest import Service
+from tests.fakes import World
 
-DESCRIPTOR = sys.argv.pop()  # gunicorn reads the command line too, and must not see it
+DESCRIPTOR, HANGING = sys.argv.pop(), "hanging" in sys.argv  # gunicorn reads the command line too, and must not see it
+del sys.argv[1:]
 
 
 class Hasty(PatientWorker):
@@ -31,7 +38,24 @@ class Serving(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """Return the application over an imaginary host."""
-        return Service().client.application
+        service = Service()
+        if HANGING:
+            hang(service.world)
+        return service.client.application
+
+
+def hang(world: World) -> None:
+    """Begin a look at everything, and let it hang in the kernel."""
+    inside = threading.Event()
+
+    def links() -> list[Link]:
+        inside.set()
+        threading.Event().wait()
+        return []
+
+    world.kernel.links = links  # type: ignore[method-assign]
+    threading.Thread(target=world.reconciler.reconcile, daemon=True).start()
+    inside.wait(20)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -23,13 +23,20 @@ TIMEOUT = 20.0  # seconds; nothing here takes one, a hang must not take for ever
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """Path of a socket that is served; clients queue while the server starts."""
+    """Path of a socket that is served."""
+    with serving() as path:
+        yield path
+
+
+@contextmanager
+def serving(*how: str) -> Iterator[str]:
+    """Serve a socket and yield its path; clients queue while the server starts."""
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
         path = str(Path(folder) / "pynet.sock")
         listener.bind(path)
         listener.listen(BACKLOG)
         number = str(listener.fileno())
-        command = [sys.executable, "-m", "tests.contract.serving", number]
+        command = [sys.executable, "-m", "tests.contract.serving", *how, number]
         server = subprocess.Popen(command, pass_fds=[listener.fileno()], stderr=subprocess.DEVNULL)
         try:
             yield path
@@ -221,3 +228,16 @@ def test_the_server_closes_first(address: str) -> None:
             pass
 
         assert exchange(address, ACTIVATE)[0] == 200
+
+
+def test_who_asks_for_the_status_keeps_nobody_waiting() -> None:
+    """While a look at everything hangs, 200 callers of Status hang up; the next ones are answered all the same."""
+    with serving("hanging") as hanging:
+        for _ in range(200):
+            with dial(hanging) as client:
+                client.sendall(ACTIVATE.replace("Plugin.Activate", "Pynet.Status").encode())
+        capabilities = exchange(hanging, ACTIVATE.replace("Plugin.Activate", "NetworkDriver.GetCapabilities"))
+        status = exchange(hanging, ACTIVATE.replace("Plugin.Activate", "Pynet.Status"))
+
+    assert (capabilities[0], capabilities[2]["Scope"]) == (200, "local")
+    assert (status[0], status[2]["Looks"]) == (200, 0)

@@ -1,8 +1,13 @@
 """pynet's own verbs, beside the engine's on the same socket."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
 import pytest
 
 from netlink.dump import Link
+from plugin.attempt import Workers
+from plugin.locks import LOOK
 from tests.contract.conftest import Service
 from tests.unit import requests as rq
 
@@ -57,3 +62,29 @@ def test_a_look_that_is_not_possible_is_a_sentence(service: Service) -> None:
 
     assert status == 500
     assert "closed" in str(reply["Err"])
+
+
+def test_one_look_is_asked_for_at_a_time() -> None:
+    """It waits for the one that is under way until its own deadline; who asks beside it is told so at once."""
+    service = Service(Workers(2.0))
+    with service.world.locks.hold(LOOK), ThreadPoolExecutor(2) as pool:
+        answers = [str(reply["Err"]) for _, reply in pool.map(service.post, ["Pynet.Reconcile"] * 2)]
+
+    assert sorted(answers) == [
+        "Pynet.Reconcile is busy: it is carried out 1 at a time at most, ask again in a moment",
+        "look at links is busy with another request for more than 1 s",
+    ]
+    assert service.post("Pynet.Reconcile") == (200, {"Repairs": []})
+
+
+def test_a_status_that_hangs_takes_four_callers_with_it(service: Service) -> None:
+    """Whatever it may hang in one day: the fifth one is told that it is busy."""
+    hanging = threading.Event()
+    service.world.reconciler._drops = lambda: hanging.wait(20) and ()  # type: ignore[assignment,return-value]
+    with ThreadPoolExecutor(5) as pool:
+        answers = [pool.submit(service.post, "Pynet.Status") for _ in range(5)]
+        busy = next(as_completed(answers)).result()
+        hanging.set()
+
+    assert (busy[0], "it is carried out 4 at a time at most" in str(busy[1]["Err"])) == (500, True)
+    assert sorted(answer.result()[0] for answer in answers) == [200] * 4 + [500]

@@ -1,11 +1,12 @@
 """What the guard dropped: added up by network, and told at most once a minute for an endpoint."""
 
+import threading
 from collections import defaultdict
 
 import pytest
 from structlog.testing import capture_logs
 
-from netlink.errors import Missing
+from netlink.errors import KernelError, Missing
 from plugin.firewall.bridge_rules import COUNTED
 from plugin.firewall.drops import SILENCE, Drops
 from plugin.messages import Drop
@@ -84,3 +85,42 @@ def test_one_endpoint_is_named_once_a_minute(world: World) -> None:
     assert world.told() == [{"mac": 8}]
     world.now += SILENCE
     assert world.told() == []
+
+
+def test_who_asks_gets_what_is_known_now(world: World) -> None:
+    """Read for him by the thread that looks at the counters."""
+    world.kernel.by_reason["mac"][PORT] = 5
+    world.drops.start()
+    assert world.drops.known(10) == [Drop("n", "mac", 5)]
+    world.kernel.by_reason["mac"][PORT] = 6
+    assert world.drops.known(10) == [Drop("n", "mac", 6)]
+
+
+def test_who_asks_does_not_wait_for_a_kernel_that_hangs(world: World) -> None:
+    """He gets what was known before; nothing else of the drops is locked for him."""
+    hanging, real = threading.Event(), world.kernel.packets
+    world.kernel.by_reason["mac"][PORT] = 5
+    world.drops.start()
+    world.drops.known(10)
+    world.kernel.packets = lambda *args: hanging.wait(20) and real(*args)  # type: ignore[method-assign,assignment]
+    known = [world.drops.known(0.01) for _ in range(20)]
+    hanging.set()
+
+    assert known == [[Drop("n", "mac", 5)]] * 20
+
+
+def test_counters_that_cannot_be_read_are_those_of_before(world: World) -> None:
+    """Whoever asks is answered all the same, and the log says why."""
+    world.kernel.by_reason["mac"][PORT] = 5
+    world.drops.answer()
+    world.kernel.packets = no_counters  # type: ignore[method-assign]
+    with capture_logs() as lines:
+        world.drops.answer()
+
+    assert world.drops.known(0) == [Drop("n", "mac", 5)]
+    assert [line["event"] for line in lines] == ["drops of the guard not read"]
+
+
+def no_counters(family: str, table: str, name: str) -> dict[str, int]:
+    """Fail as the kernel may."""
+    raise KernelError(f"list {family} {table} {name}")

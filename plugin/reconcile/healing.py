@@ -15,7 +15,7 @@ from plugin.reconcile.survey import Survey
 log = structlog.get_logger()
 
 
-class Rules:
+class Healing:
     """Called by the thread that looks at the rules, and by every look at everything."""
 
     def __init__(self, firewall: Firewall, kernel: Kernel, survey: Survey, ledger: Ledger) -> None:
