@@ -74,7 +74,7 @@ class Duty:
         threading.Thread(target=self._run, name=self._name, daemon=True).start()
 
     def stop(self) -> None:
-        """Let the thread end."""
+        """Let the thread end when it has done what it is doing."""
         self._ended = True
         self._rings.set()
 
@@ -97,19 +97,21 @@ class Watcher:
         self._links = Duty("links", lambda _: reconciler.reconcile())
         self._whole_at = time.monotonic() + WHOLE
         self._running = True
+        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
 
     def start(self) -> None:
         """Look, and start the threads; they end with the process, or a moment after ``stop``."""
         self.look(frozenset({LINKS}))
         for duty in (self._rules, self._host, self._links):
             duty.start()
-        threading.Thread(target=self._run, name="watcher", daemon=True).start()
+        self._thread.start()
 
     def stop(self) -> None:
-        """Let the threads end."""
+        """Let the threads end, and wait for the one that listens."""
         self._running = False
         for duty in (self._rules, self._host, self._links):
             duty.stop()
+        self._thread.join()
 
     def look(self, heard: frozenset[str]) -> None:
         """Bring in line what was ``heard`` of, and the rules, one after the other: what the threads do."""
