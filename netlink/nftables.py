@@ -131,6 +131,15 @@ class Nftables:
         finally:
             self._lock.release()
 
+    def generation(self) -> int:
+        """Return the number of the ruleset: as long as it is the same nobody has changed anything."""
+        if not self._lock.acquire(timeout=remaining(DEADLINE)):
+            raise KernelError("ask for the generation of nftables: another transaction does not end")
+        try:
+            return self._elements.generation()
+        finally:
+            self._lock.release()
+
     def change(self, table: str, changes: Sequence[ElementChange]) -> None:
         """Add and delete elements as one transaction; ``Missing`` when a table, set or element is not there."""
         if not self._lock.acquire(timeout=remaining(DEADLINE)):

@@ -18,10 +18,21 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 
 from netlink.errors import KernelError, kernel_errors
-from netlink.wire import NLM_F_ACK, NLM_F_CREATE, NLMSG_ERROR, attribute, error_number, message, messages, text
+from netlink.wire import (
+    NLM_F_ACK,
+    NLM_F_CREATE,
+    NLMSG_ERROR,
+    attribute,
+    attributes,
+    error_number,
+    message,
+    messages,
+    text,
+)
 
 NETLINK_NETFILTER, NFNL_SUBSYS_NFTABLES = 12, 10
 _GET_TABLE, _TABLE_NAME = 0xA01, 1  # NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, NFTA_TABLE_NAME
+_GET_GENERATION, _NEW_GENERATION, _GENERATION_ID = 0xA10, 0xA0F, 1  # NFT_MSG_GETGEN, NFT_MSG_NEWGEN, NFTA_GEN_ID
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11  # NFNL_MSG_BATCH_BEGIN, _END
 _ADD, _DELETE = 0xA0C, 0xA0E  # NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSETELEM, NFT_MSG_DELSETELEM
 NLA_F_NESTED = 0x8000
@@ -122,6 +133,17 @@ class SetElements:
                 raise
         return True
 
+    def generation(self) -> int:
+        """Return the number of the ruleset, which every transaction of anybody raises (nf_tables_commit)."""
+        with kernel_errors("ask for the generation of nftables"):
+            sock = self._open()
+            try:
+                sock.send(message(_GET_GENERATION, 0, bytes(4)))
+                return _generation(sock.recv(1 << 16, socket.MSG_DONTWAIT))
+            except BaseException:
+                self.close()
+                raise
+
     def close(self) -> None:
         """Close the socket."""
         sock, self._socket = self._socket, None
@@ -149,6 +171,14 @@ class SetElements:
         refusal = next((number for number in numbers if number), 0 if numbers else errno.ENOBUFS)
         if refusal:
             raise OSError(refusal, os.strerror(refusal))
+
+
+def _generation(answer: bytes) -> int:
+    for kind, _, body in messages(answer):
+        if kind == _NEW_GENERATION:
+            return int.from_bytes(dict(attributes(body[4:]))[_GENERATION_ID], "big")
+    refusal = next((error_number(body) for kind, _, body in messages(answer) if kind == NLMSG_ERROR), errno.EPROTO)
+    raise OSError(refusal, os.strerror(refusal))
 
 
 def _make_room(sock: socket.socket, size: int) -> None:

@@ -176,6 +176,9 @@ class Nft(Protocol):
     def exists(self, table: str) -> bool:
         """Say whether both tables called ``table`` are there, also when nft cannot be asked."""
 
+    def generation(self) -> int:
+        """Return a number that every change of any table raises, whoever makes it."""
+
     def change(self, table: str, changes: Sequence[ElementChange]) -> None:
         """Add and delete elements of sets as one transaction; ``Missing`` when what they name is not there."""
 

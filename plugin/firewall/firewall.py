@@ -17,6 +17,7 @@ from plugin.firewall.accepts import Accepts, own_names
 from plugin.firewall.elements import docker_elements
 from plugin.firewall.listing import Listing
 from plugin.firewall.ruleset import FAMILIES, Elements, changes, misfit, remove_text, tables_text
+from plugin.firewall.seen import Seen
 from plugin.firewall.writing import Writing, misfits
 from plugin.locks import Locks
 from plugin.ports import Nft
@@ -41,6 +42,7 @@ class Firewall:
         self._linger = linger
         self._locks = locks or Locks()  # "firewall" guards what is wanted, and the order of transactions
         self._writing, self._listing, self._accepts = Writing(nft, table), Listing(nft, table), Accepts(nft, table)
+        self._seen = Seen(nft)
         self._wanted: dict[str, Elements] = {}  # by owner
         self._docker: frozenset[str] = frozenset()
         self._written = False  # whether the tables are in the kernel, as far as is known
@@ -135,7 +137,7 @@ class Firewall:
                 if self._written and time.monotonic() - self._idle_since >= self._linger:
                     self._write()
                 return []
-            found = self._differences(elements=elements)
+            found = self._seen.look(self._differences, elements=elements)
             if any(isinstance(finding, TableChanged) for finding in found):
                 self._write()
                 self._listing.learn(self._contents())

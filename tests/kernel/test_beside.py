@@ -11,7 +11,7 @@ import pytest
 from netlink.dump import ADDRESS_BODY, RTM_GETADDR, dump
 from netlink.monitor import Monitor
 from plugin.watcher import Watcher
-from tests.kernel.container import sh
+from tests.kernel.container import Container, sh
 from tests.kernel.pynet import Pynet
 from tests.unit import requests as rq
 
@@ -82,3 +82,27 @@ def test_the_addresses_of_one_link_are_asked_for_alone(pynet: Pynet) -> None:
     own = {str(address) for address in pynet.kernel.addresses_of("br7")}
     assert own == {"192.0.2.7/24", "2001:db8::7/64", "fe80::7/64"}
     assert len(dump(RTM_GETADDR, asked, strict=True)) == len(own)
+
+
+def test_every_change_of_nftables_raises_its_number(pynet: Pynet, containers: list[Container]) -> None:
+    """Pynet's own and those of others, of one element too; packets that are counted do not, nor does looking."""
+    pynet.driver.create_network(rq.network())
+    containers.append(Container())
+    numbers = [pynet.nft.generation()]
+    pynet.attach(containers[0], rq.NETWORK_ID, 2)
+    for change in (
+        "nft add table ip other",
+        f"nft delete element inet pynet links {{ {BRIDGE} }}",
+        "nft flush ruleset",
+    ):
+        numbers.append(pynet.nft.generation())
+        sh(change)
+    numbers.append(pynet.nft.generation())
+    pynet.reconciler.reconcile()
+    numbers.append(pynet.nft.generation())
+    containers[0].sh("ip addr add 10.9.0.99/24 dev eth0; ping -c 1 -W 1 -I 10.9.0.99 10.9.0.1 || true")
+    pynet.nft.list("table bridge pynet")
+
+    assert numbers == sorted(set(numbers))
+    assert pynet.nft.generation() == numbers[-1]
+    assert pynet.reconciler.reconcile() == []

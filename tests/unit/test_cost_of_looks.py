@@ -109,6 +109,21 @@ def test_a_sound_look_is_one_picture(networks: int) -> None:
     assert count == SOUND | {"records": 3 * networks + 1}  # and that forwarding was turned on
 
 
+def test_rules_that_nobody_changed_are_not_listed_again() -> None:
+    """Neither they nor elements, until somebody changes anything of nftables: a number of the kernel's tells."""
+    host = Host(3)
+    host.look(sound)
+    count, _ = host.look(sound)
+    assert (count["rules listed"], count["elements listed"]) == (0, 0)
+    count, repaired = host.look(lambda host: host.nft.elements.add(("internal", '"lan"')))
+    assert repaired == {"TableChanged": 1}
+    host.look(sound)
+    host.nft.rewritten = "drop"
+    host.world.reconciler.heal(elements=False)
+
+    assert host.nft.rewritten == ""
+
+
 def test_one_setting_of_the_host_is_one_repair_whoever_needs_it() -> None:
     """A hundred networks: one more dump, of the bridges that the host is closed to, and no look at any network."""
     host = Host(100)
