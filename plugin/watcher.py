@@ -33,9 +33,10 @@ class Bell(Protocol):
 class Duty:
     """One thing that is kept in line, in a thread of its own: what it waits for, no other duty waits for."""
 
-    def __init__(self, name: str, work: Callable[[frozenset[str]], object]) -> None:
+    def __init__(self, name: str, work: Callable[[frozenset[str]], object], settle: float) -> None:
         self._name = name
         self._work = work
+        self._settle = settle  # seconds for a burst of changes to end
         self._rings = threading.Event()
         self._guard = threading.Lock()  # guards _heard
         self._heard: frozenset[str] = frozenset()
@@ -49,9 +50,12 @@ class Duty:
         self._rings.set()
 
     def wait(self) -> frozenset[str] | None:
-        """Wait until there is something to do and return what was heard, None for the end."""
+        """Wait until there is something to do and its burst is over; return what was heard, None for the end."""
         self._rings.wait()
+        end = time.monotonic() + LONGEST
         self._rings.clear()
+        while not self._ended and time.monotonic() < end and self._rings.wait(self._settle):
+            self._rings.clear()
         if self._ended:
             return None
         with self._guard:
@@ -92,10 +96,11 @@ class Watcher:
     def __init__(self, reconciler: Reconciler, bell: Bell) -> None:
         self._reconciler = reconciler
         self._bell = bell
-        self._rules = Duty("rules", lambda heard: reconciler.heal(elements=RULES in heard))
-        self._host = Duty("host", lambda heard: reconciler.look_at_host(bridges=LINKS in heard))
-        self._links = Duty("links", lambda _: reconciler.reconcile())
+        self._rules = Duty("rules", lambda heard: reconciler.heal(elements=RULES in heard), SETTLE[RULES])
+        self._host = Duty("host", lambda heard: reconciler.look_at_host(bridges=LINKS in heard), SETTLE[LINKS])
+        self._links = Duty("links", lambda _: reconciler.reconcile(), SETTLE[OWN])
         self._whole_at = time.monotonic() + WHOLE
+        self._soon_at = 0.0  # when rules and forwarding are looked at, whatever is heard
         self._running = True
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
 
@@ -116,29 +121,29 @@ class Watcher:
     def look(self, heard: frozenset[str]) -> None:
         """Bring in line what was ``heard`` of, and the rules, one after the other: what the threads do."""
         self._rules.do(heard)
-        for duty, what in self._due(heard):
-            duty.do(what)
+        whole = self._whole(heard)
+        self._host.do(heard | {LINKS} if whole else heard)
+        if whole:
+            self._links.do(heard)
 
     def _run(self) -> None:
         while self._running:
-            heard = self._heard()
+            self._tell(self._bell.wait(PERIOD))
+
+    def _tell(self, heard: frozenset[str]) -> None:
+        """Tell each duty what is its own, at once: the rules do not wait for the end of a burst of links."""
+        whole, soon = self._whole(heard), time.monotonic() >= self._soon_at
+        if soon or RULES in heard:
+            self._soon_at = time.monotonic() + PERIOD
             self._rules.tell(heard)
-            for duty, what in self._due(heard):
-                duty.tell(what)
+        if soon or whole or LINKS in heard:
+            self._host.tell(heard | {LINKS} if whole else heard)
+        if whole:
+            self._links.tell(heard)
 
-    def _due(self, heard: frozenset[str]) -> list[tuple[Duty, frozenset[str]]]:
-        """Return what there is to do beside the rules; a look that failed is not heard of again."""
-        if OWN not in heard and not self._reconciler.late and time.monotonic() < self._whole_at:
-            return [(self._host, heard)]
-        self._whole_at = time.monotonic() + WHOLE
-        return [(self._host, heard | {LINKS}), (self._links, heard)]
-
-    def _heard(self) -> frozenset[str]:
-        """Wait for a change, or the period, and for the burst to end."""
-        heard = self._bell.wait(PERIOD)
-        end = time.monotonic() + LONGEST
-        more = heard
-        while more and time.monotonic() < end:
-            more = self._bell.wait(max(SETTLE[kind] for kind in more))
-            heard |= more
-        return heard
+    def _whole(self, heard: frozenset[str]) -> bool:
+        """Say whether everything is to be looked at; a look that failed is not heard of again."""
+        whole = OWN in heard or self._reconciler.late or time.monotonic() >= self._whole_at
+        if whole:
+            self._whole_at = time.monotonic() + WHOLE
+        return whole
