@@ -209,7 +209,7 @@ class HostBridge:
         found_link = self._kernel.link(link) if options[BRIDGE_NAME] else None
         if found_link is not None:
             self._kernel.set_up(link)
-            there = {address for name, address in self._kernel.addresses() if name == link}
+            there = [address for address in self._kernel.addresses_of(link) if not address.is_link_local]
             found = tuple(address for address in gateway_addresses(network) if address in there)
             mac = found_link.mac
             if not options[ICC]:

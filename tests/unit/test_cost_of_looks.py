@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from netlink.dump import Link
-from plugin.messages import CreateEndpoint, Interface
+from plugin.messages import CreateEndpoint, Interface, NetworkRef
 from tests.fake_sockets import Steps
 from tests.fakes import FailingStore, FakeKernel, FakeNft, World
 from tests.unit import requests as rq
@@ -156,3 +156,19 @@ def test_rules_are_healed_without_records_and_links() -> None:
 
     assert host.nft.table
     assert {host._count[what] for what in ("dumps", "links asked", "records")} == {0}
+
+
+def test_a_network_on_a_users_bridge_asks_for_the_addresses_of_that_alone() -> None:
+    """One that its user gave the bridge is found, and stays when the network goes."""
+    host, gateway = Host(3), IPv4Interface("10.99.0.1/24")
+    host.kernel.by_name["br-mine"] = Link(6000, "br-mine", "bridge", mac="02:00:00:00:00:07", mtu=1500, up=True)
+    host.kernel.add_address("br-mine", gateway)
+    host._count.clear()
+    host.world.driver.create_network(
+        rq.network("f" * 64, str(gateway), options={"com.docker.network.bridge.name": "br-mine"})
+    )
+    asked = host._count["addresses asked"], host._count["dumps"]
+    host.world.driver.delete_network(NetworkRef("f" * 64))
+
+    assert asked == (1, 0)
+    assert ("br-mine", gateway) in host.kernel.assigned
