@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from cli.settings import Settings
-from plugin.cluster.addresses import ClusterAddresses
+from plugin.cluster.addresses import ClusterAddresses, ThisHost
 from plugin.cluster.echo import Echo
 from plugin.cluster.forget import HOST_KINDS
 from plugin.cluster.host_records import ClusterHost, KnownHost
@@ -15,6 +15,7 @@ from plugin.cluster.identity import advertised_address, host_identity
 from plugin.cluster.membership import Membership
 from plugin.cluster.outbox import Outbox
 from plugin.cluster.repair import Stores
+from plugin.debts import Debts
 from plugin.ipam.supernets import Supernet
 from plugin.ports import HostNetworks, Kernel
 from plugin.store.base import ClusterStore, Put, Store, StoreAway
@@ -33,10 +34,11 @@ class Cluster:
     outbox: Outbox
 
     def start(
-        self, networks: HostNetworks, supernets: Sequence[Supernet], mend: Callable[[], object]
+        self, networks: HostNetworks, supernets: Sequence[Supernet], debts: Debts, mend: Callable[[], object]
     ) -> ClusterAddresses:
         """Start the threads, and return the manager of the shared addresses; ``mend`` is called as its repair is."""
-        addresses = ClusterAddresses(self.stores, self.me.id, self.outbox, networks, supernets)
+        here = ThisHost(self.me.id, networks, supernets, debts)
+        addresses = ClusterAddresses(self.stores, self.outbox, here)
 
         def repair() -> None:
             addresses.repair()

@@ -106,7 +106,7 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     networks = HostNetworks()
     ipam = Ipam(store, networks, ground.supernets, reaper.debts)
     start(shared, overlay, (item.record for item in store.list(Network)))
-    addresses = cluster.start(networks, ground.supernets, shared.own.mend) if cluster else None
+    addresses = cluster.start(networks, ground.supernets, reaper.debts, shared.own.mend) if cluster else None
     router = IpamRouter(ipam, addresses)
     if settings.docker_socket:
         Collector(Engine(settings.docker_socket), driver, router, store, settings.docker_grace).start()

@@ -6,25 +6,22 @@ its own leases in its own store too, after the cluster store and before the repl
 put right by ``plugin.cluster.repair``.
 """
 
-import random
 import secrets
-import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import replace
-from functools import partial
-from ipaddress import ip_address
+from dataclasses import dataclass, replace
 
 from netlink.errors import KernelError
 from plugin.attempt import commit
 from plugin.cluster.host_records import Attempt, ClusterHost, ClusterLease, KnownHost, PoolGateway, PoolUse
+from plugin.cluster.lease_tables import LeaseTables
 from plugin.cluster.outbox import Outbox
 from plugin.cluster.pools import SharedPools, Wish, check_clear, network_of, shared_pool_id
 from plugin.cluster.repair import Repair, Stores
+from plugin.cluster.returns import Returns
+from plugin.debts import Debts
 from plugin.errors import Busy, Conflict, Failed, NotFound, PynetError
-from plugin.ipam.allocator import check_usable, usable
-from plugin.ipam.leases import Begin, LeaseTable
+from plugin.ipam.allocator import check_usable
 from plugin.ipam.requests import ENDPOINT_NAME, check_request, names_subnet, purpose_of, with_prefix
 from plugin.ipam.supernets import Supernet, Wanted, choose_pool, networks_of
 from plugin.messages import (
@@ -37,10 +34,9 @@ from plugin.messages import (
     RequestPool,
     Subnet,
 )
-from plugin.model import Pool
 from plugin.options import Option, network_name, read_options
 from plugin.ports import HostNetworks
-from plugin.store.base import ABSENT, Change, Put, Remove, StoreConflict, Versioned
+from plugin.store.base import ABSENT, Put, Remove, StoreConflict
 from plugin.store.remote.patience import deadline, within
 from plugin.undo import Undo
 
@@ -56,22 +52,29 @@ NETWORK = Option(
 )
 
 
-class ClusterAddresses:
-    """Serves the pools and addresses of shared networks in the name of ``host``, an id."""
+@dataclass(frozen=True, slots=True)
+class ThisHost:
+    """The host's id, the networks that it has beside pynet's, where new pools come from, and what it owes."""
 
-    def __init__(
-        self, stores: Stores, host: str, outbox: Outbox, networks: HostNetworks, supernets: Sequence[Supernet]
-    ) -> None:
+    id: str
+    networks: HostNetworks
+    supernets: Sequence[Supernet]
+    debts: Debts
+
+
+class ClusterAddresses:
+    """Serves the pools and addresses of shared networks in the name of ``host``."""
+
+    def __init__(self, stores: Stores, outbox: Outbox, host: ThisHost) -> None:
         self._local = stores.local
         self._shared = stores.shared
-        self._host = host
-        self._outbox = outbox
-        self._host_networks = networks
-        self._supernets = supernets
+        self._host = host.id
+        self._host_networks = host.networks
+        self._supernets = host.supernets
         self._pools = SharedPools(stores.shared)
-        self._guard = threading.Lock()  # guards _tables
-        self._tables: dict[str, LeaseTable] = {}
-        self.repair = Repair(stores, host, outbox)
+        self._tables = LeaseTables(stores.shared)
+        self._returns = Returns(stores, outbox, self._tables, host.debts)
+        self.repair = Repair(stores, host.id, outbox)
 
     # --- pools ---------------------------------------------------------------------------------
 
@@ -112,26 +115,14 @@ class ClusterAddresses:
         try:
             self._local.transact(Put(use), Remove(Attempt, token))
         except PynetError:
-            self._outbox.take_back(use)
+            self._returns.disown(use)
             raise
 
     def release_pool(self, request: ReleasePool) -> None:
         """End a use of a pool; the last one takes the pool along. One that is not known has ended already."""
         use = self._use(request.pool_id)
-        if use is None:
-            return
-        leases = [item.record for item in self._local.list(ClusterLease, f"{use.pool_id}#")]
-        gone: list[Change] = [Remove(PoolUse, use.key)]
-        if len(self._local.list(PoolUse, f"{use.pool_id}@")) > 1:
-            leases = []  # another network of this host may hold them
-        else:
-            gone.append(Remove(PoolGateway, use.pool_id))
-        gone += [Remove(ClusterLease, lease.key) for lease in leases]
-        if self._outbox.take_back(*leases, use, also=gone):
-            with suppress(PynetError), within(PATIENCE):  # otherwise a later repair, of this host or another
-                self._pools.drop_unused(use.pool_id)
-        with self._guard:
-            self._tables.pop(use.key, None)
+        if use is not None:
+            self._returns.end(use)
 
     def _use(self, engine_id: str) -> PoolUse | None:
         space, _, rest = engine_id.partition("/")
@@ -186,8 +177,7 @@ class ClusterAddresses:
             return
         held = self._local.get(ClusterLease, f"{use.pool_id}#{request.address}")
         if held is not None:
-            self._outbox.take_back(held.record, also=[Remove(ClusterLease, held.record.key)])
-            self._table(use).free(request.address)
+            self._returns.free(held.record)
 
     def forget(self, record: PoolUse | ClusterLease, revision: int) -> bool:
         """Give back the use of a pool, or an address, that stands at ``revision`` here; say whether there was one."""
@@ -195,13 +185,9 @@ class ClusterAddresses:
         if found is None or found.revision != revision:
             return False
         if isinstance(record, PoolUse):
-            self.release_pool(ReleasePool(_engine_id(record)))
-            return True
-        self._outbox.take_back(record, also=[Remove(ClusterLease, record.key, revision)])
-        with self._guard:
-            tables = [table for key, table in self._tables.items() if key.startswith(f"{record.pool_id}@")]
-        for table in tables:
-            table.free(record.address)
+            self._returns.end(record)
+        else:
+            self._returns.free(record)
         return True
 
     def _gateway(self, use: PoolUse, lease: ClusterLease, wish: Address | None) -> Address:
@@ -215,23 +201,23 @@ class ClusterAddresses:
                         f"hosts, and this host asks for '{wish}'"
                     )
                 return known.record.address
-            address = wish or self._table(use).take(first=True)
+            address = wish or self._tables.of(use).take(first=True)
             mine = _at(lease, address)
             try:
                 self._shared.transact(Put(PoolGateway(use.pool_id, address), ABSENT), Put(mine, ABSENT))
             except StoreConflict:
-                self._table(use).drop(address)
+                self._tables.of(use).drop(address)
                 if wish is not None and self._shared.get(PoolGateway, use.pool_id) is None:
                     self._refuse_taken(mine)
             except PynetError:
-                self._table(use).drop(address)
+                self._tables.of(use).drop(address)
                 raise
             else:
-                self._table(use).settle(address)
+                self._tables.of(use).settle(address)
 
     def _lease_any(self, use: PoolUse, lease: ClusterLease) -> Address:
         """Lease any free address; each failure means that another host got one, so that the end is near."""
-        table = self._table(use)
+        table = self._tables.of(use)
         while True:
             mine = _at(lease, table.take(first=False))
             try:
@@ -250,7 +236,7 @@ class ClusterAddresses:
             self._write(lease)
         except StoreConflict:
             self._refuse_taken(lease)
-        self._table(use).settle(lease.address)
+        self._tables.of(use).settle(lease.address)
         return lease.address
 
     def _write(self, lease: ClusterLease) -> None:
@@ -260,12 +246,12 @@ class ClusterAddresses:
         except StoreConflict:
             raise
         except PynetError:
-            self._outbox.take_back(lease)
+            self._returns.disown(lease)
             raise
         try:
             self._local.transact(Put(lease), Remove(Attempt, lease.token))
         except PynetError:
-            self._outbox.take_back(lease)
+            self._returns.disown(lease)
             raise
 
     def _refuse_taken(self, lease: ClusterLease) -> None:
@@ -286,25 +272,6 @@ class ClusterAddresses:
             )
         raise Conflict(f"address '{lease.address}' {pool} is already in use{by} on host '{name}'")
 
-    def _table(self, use: PoolUse) -> LeaseTable:
-        pool = Pool(use.pool_id, use.subnet, use.sub_pool)
-        with self._guard:
-            known = self._tables.get(use.key)
-            if known is None:
-                known = LeaseTable(pool, partial(self._leases, pool), _anywhere(pool), shared=True)
-                self._tables[use.key] = known
-            return known
-
-    def _leases(self, pool: Pool) -> Sequence[Versioned[ClusterLease]]:
-        """Return the leases of a pool; an address whose lease cannot be read is taken too."""
-        found = list(self._shared.list(ClusterLease, f"{pool.id}#"))
-        for key in self._shared.set_aside(ClusterLease, f"{pool.id}#"):
-            with suppress(ValueError):
-                address = ip_address(key.partition("#")[2])
-                if address in pool.subnet:
-                    found.append(Versioned(ClusterLease(pool.id, address, "", ""), 0))
-        return found
-
 
 def _engine_id(use: PoolUse) -> str:
     """Return the pool id for the engine, which gives it back with every request."""
@@ -313,12 +280,6 @@ def _engine_id(use: PoolUse) -> str:
 
 def _at(lease: ClusterLease, address: Address) -> ClusterLease:
     return replace(lease, address=address)
-
-
-def _anywhere(pool: Pool) -> Begin:
-    """Begin the search at a place of chance, so that hosts which search at the same time do not meet."""
-    first, last = usable(pool.subnet, pool.sub_pool)
-    return lambda _: random.randint(first, max(first, last)) - 1  # noqa: S311 - not a secret
 
 
 def _used_by(host: HostNetworks, within: Sequence[Subnet]) -> Sequence[Subnet]:

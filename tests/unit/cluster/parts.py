@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_network
 
-from plugin.cluster.addresses import ClusterAddresses
+from plugin.cluster.addresses import ClusterAddresses, ThisHost
 from plugin.cluster.forget import HOST_KINDS
 from plugin.cluster.host_records import ClusterHost, ClusterLease
 from plugin.cluster.membership import Membership
 from plugin.cluster.outbox import Outbox
 from plugin.cluster.repair import Stores
+from plugin.debts import Debts
 from plugin.messages import ReleaseAddress, ReleasePool, RequestAddress, RequestPool, Subnet
 from plugin.store.base import Change, ClusterStore, Put, R, Record, Remove, Store, StoreAway, Versioned
 from plugin.store.memory import MemoryStore
@@ -70,7 +71,9 @@ class ClusterMember:
         """Make the parts anew, as after a crash: what stands in the stores is all that is left."""
         stores = Stores(self.local, self.shared)
         self.outbox = Outbox(self.local, self.shared, HOST_KINDS)
-        self.addresses = ClusterAddresses(stores, self.me.id, self.outbox, self.networks, SUPERNETS)
+        self.debts = Debts()
+        here = ThisHost(self.me.id, self.networks, SUPERNETS, self.debts)
+        self.addresses = ClusterAddresses(stores, self.outbox, here)
         self.membership = Membership(self.shared, self.me, self.outbox, self.addresses.repair)
 
     def pool(self, subnet: str | None = None, sub_pool: str | None = None, network: str = "blue") -> str:
