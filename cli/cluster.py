@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from cli.settings import Settings
 from plugin.cluster.addresses import ClusterAddresses, ThisHost
+from plugin.cluster.agreement import drop_unused_networks
 from plugin.cluster.echo import Echo
 from plugin.cluster.forget import HOST_KINDS
 from plugin.cluster.host_records import ClusterHost, KnownHost
@@ -15,6 +16,7 @@ from plugin.cluster.identity import advertised_address, host_identity
 from plugin.cluster.membership import Membership
 from plugin.cluster.outbox import Outbox
 from plugin.cluster.repair import Stores
+from plugin.cluster.upkeep import Upkeep
 from plugin.debts import Debts
 from plugin.ipam.supernets import Supernet
 from plugin.ports import HostNetworks, Kernel
@@ -42,9 +44,12 @@ class Cluster:
 
         def repair() -> None:
             addresses.repair()
+            drop_unused_networks(self.stores.shared)
             mend()
 
-        Membership(self.stores.shared, self.me, self.outbox, repair).start()
+        upkeep = Upkeep(self.outbox, repair)
+        Membership(self.stores.shared, self.me, upkeep.returned).start()
+        upkeep.start()
         Echo(self.stores.shared, self.me.id).start()
         return addresses
 

@@ -36,6 +36,9 @@ class Nowhere:
         del records
         return True
 
+    def keep(self, *records: Record) -> None:
+        """Do nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Host:

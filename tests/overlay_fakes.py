@@ -85,8 +85,15 @@ class Gone:
         if self._store.away:
             self.left += records
             return False
-        self._store.real.transact(*(Remove(type(record), record.key) for record in records))
+        real = self._store.real
+        there = [(record, real.get(type(record), record.key)) for record in records]
+        mine = [record for record, found in there if found is not None and found.record == record]
+        real.transact(*(Remove(type(record), record.key) for record in mine))
         return True
+
+    def keep(self, *records: Record) -> None:
+        """Drop what was left of these."""
+        self.left = [record for record in self.left if record not in records]
 
     def flush(self) -> None:
         """Remove what was left, now that the store is back."""

@@ -31,6 +31,9 @@ class Removals(Protocol):
     def take_back(self, *records: Record) -> bool:
         """Remove records that are exactly these; say whether that was done, or durably left for later, in order."""
 
+    def keep(self, *records: Record) -> None:
+        """Drop what waits to remove records that are exactly these: they are about to be written anew."""
+
 
 class Agreement:
     """Joins and leaves networks in the name of this host."""
@@ -47,6 +50,7 @@ class Agreement:
             InvalidRequest: the MTU does not fit into this host's link.
         """
         with within(PATIENCE):
+            self._removals.keep(member)
             return self._join(wish, member, room)
 
     def _join(self, wish: ClusterNetwork, member: Member, room: int) -> ClusterNetwork:
@@ -63,11 +67,13 @@ class Agreement:
         raise Busy(f"join network '{wish.name}': other hosts kept changing it")
 
     def leave(self, member: Member) -> None:
-        """Take this host off the network's members, and the network away with its last one."""
-        self._removals.take_back(member)
+        """Take this host off the network's members, and the network away with its last one, now or at a repair."""
+        if not self._removals.take_back(member):
+            return  # without members it binds nobody
         try:
-            _drop_unused(self._store, self._store.get(ClusterNetwork, member.network))
-        except PynetError as error:  # without members it binds nobody
+            with within(PATIENCE):
+                _drop_unused(self._store, self._store.get(ClusterNetwork, member.network))
+        except PynetError as error:
             log.info("network left in the cluster store", network=member.network, error=str(error))
 
     def _others(self, member: Member) -> Sequence[Member]:
@@ -125,9 +131,12 @@ class Agreement:
 
 def drop_unused_networks(store: SharedStore) -> None:
     """Remove the networks that have no members any more."""
-    for known in store.list(ClusterNetwork):
-        with suppress(StoreConflict):  # a host joins at this moment
-            _drop_unused(store, known)
+    networks = store.list(ClusterNetwork)  # before the members: whoever joins writes it anew
+    members = {item.record.network for item in store.list(Member)}
+    for known in networks:
+        if known.record.name not in members:
+            with suppress(StoreConflict):  # a host joins at this moment
+                _drop_unused(store, known)
 
 
 def _drop_unused(store: SharedStore, known: Versioned[ClusterNetwork] | None) -> None:

@@ -1,4 +1,8 @@
-"""Which hosts there are: each renews a record that vanishes by itself, and leaves one behind that does not."""
+"""Which hosts there are: each renews a record that vanishes by itself, and leaves one behind that does not.
+
+Nothing else is done by the thread that renews, and it waits for no lock that others hold while they ask the store: a
+host whose lease ends is dead in the eyes of the others, although its containers run.
+"""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -8,7 +12,6 @@ from dataclasses import dataclass
 import structlog
 
 from plugin.cluster.host_records import ClusterHost, KnownHost
-from plugin.cluster.outbox import Outbox
 from plugin.errors import PynetError
 from plugin.steady import Steady
 from plugin.store.base import ClusterStore, Put, Unreadable
@@ -17,45 +20,43 @@ log = structlog.get_logger()
 
 LEASE = 30  # seconds without a renewal after which a host counts as dead, and may be forgotten
 BEAT = 10.0  # seconds between two renewals
-RETRY = 1.0  # seconds between two attempts while the cluster store is away, or while removals wait
-AUDIT = 30  # beats between two comparisons of this host's records with those of the cluster store
+RETRY = 1.0  # seconds between two attempts while the cluster store is away
 
 
 class Membership:
-    """Renews this host's record, carries out what waits, and calls ``repair`` when the cluster store is back.
+    """Renews this host's record every ``beat`` seconds.
 
-    ``available`` says whether it answered the last time.
+    ``returned`` is called when the cluster store is back, and when the record had vanished. ``available`` says whether
+    the store answered the last time.
     """
 
-    def __init__(self, store: ClusterStore, me: ClusterHost, outbox: Outbox, repair: Callable[[], object]) -> None:
+    def __init__(
+        self, store: ClusterStore, me: ClusterHost, returned: Callable[[], object], beat: float = BEAT
+    ) -> None:
         self._store = store
         self._me = me
-        self._outbox = outbox
-        self._repair = repair
-        self._wake = threading.Event()
+        self._returned = returned
+        self._beat = beat
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self._beats = 0
-        self._hurry = True  # whether the next attempt comes soon
+        self._tried = False
         self._steady = Steady()
         self.available = False
-        outbox.on_left = self._wake.set
 
     def start(self) -> None:
         """Renew for the first time, which may fail, and go on in a thread of its own."""
         self._try()
-        self._thread = threading.Thread(target=self._run, name="membership", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """End the thread. The record stays until its time is over: containers keep their addresses."""
         self._stopped.set()
-        self._wake.set()
         if self._thread is not None:
             self._thread.join(timeout=5)
 
-    def beat(self) -> None:
-        """Renew, carry out what waits, and repair if the cluster store was away or enough time has passed."""
+    def renew(self) -> None:
+        """Renew once."""
         was_available = self.available
         try:
             # A host that was paused for longer than its lease was dead in the eyes of the others, and may be forgotten.
@@ -63,18 +64,16 @@ class Membership:
             self._store.announce(self._me, LEASE)
             if not was_alive:
                 self._store.transact(Put(KnownHost(self._me.id, self._me.name, self._me.address)))
-            self._outbox.flush()
-            if not was_alive or self._beats % AUDIT == 0:
-                self._repair()
         except PynetError as error:
             self.available = False
-            if was_available or self._beats == 0:
+            if was_available or not self._tried:
                 log.warning("cluster store away, joins of shared networks fail meanwhile", error=str(error))
         else:
             self.available = True
             if not was_alive:
                 log.info("cluster store reached", host=self._me.id, address=str(self._me.address))
-        self._beats += 1
+                self._returned()
+        self._tried = True
 
     def _stands(self) -> bool:
         """Say whether this host's record is there; what cannot be read in its place is written anew."""
@@ -83,21 +82,12 @@ class Membership:
         return False
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
-            self._wake.wait(RETRY if self._hurry else BEAT)
-            if self._wake.is_set():
-                self._wake.clear()
-                self._stopped.wait(RETRY)
-            if not self._stopped.is_set():
-                self._try()
+        while not self._stopped.wait(self._beat if self.available else min(RETRY, self._beat)):
+            self._try()
 
     def _try(self) -> None:
-        if not self._steady.attempt("renewing of the lease", self._beat_and_look):
-            self.available, self._hurry = False, True
-
-    def _beat_and_look(self) -> None:
-        self.beat()
-        self._hurry = not self.available or bool(self._outbox.pending)
+        if not self._steady.attempt("renewing of the lease", self.renew):
+            self.available = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def main(url: str, state: str, name: str) -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     shared = open_cluster_store(parse_store_address(url), Access())
     host = ClusterMember(shared, name, local=SqliteStore(Path(state) / "pynet.db"))
-    host.membership.beat()
+    host.beat()
     pool = host.pool("10.1.0.0/22")
     for number in count():
         address = host.address(pool)

@@ -67,7 +67,7 @@ def test_hosts_that_come_and_go_leave_nothing(opener: Opener) -> None:
 
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(cycle, hosts))
-    hosts[0].membership.beat()
+    hosts[0].beat()
     assert leases(hosts[0].shared) == {}
     assert list(hosts[0].shared.list(Pool)) == []
 
@@ -85,7 +85,7 @@ def test_a_host_that_is_killed_half_way(opener: Opener, tmp_path: Path, lines: i
     for sign, address in (line.split() for line in told):
         (handed_out.add if sign == "+" else handed_out.discard)(address)
     revived = ClusterMember(opener(), "dead", local=SqliteStore(tmp_path / "pynet.db"))
-    revived.membership.beat()
+    revived.beat()
     mine = {str(item.record.address) for item in revived.local.list(ClusterLease)}
     assert set(leases(revived.shared)) == mine
     assert len(mine ^ handed_out) <= 1  # the one whose line was not written any more
@@ -101,6 +101,7 @@ def test_a_cluster_catches_up_after_its_store_was_away(tmp_path: Path) -> None:
         taken = [[host.address(pool) for _ in range(5)] for host, pool in zip(hosts, pools, strict=True)]
         for host in hosts:
             host.membership.start()
+            host.upkeep.start()
         etcd.kill()
         for host, pool, held in zip(hosts, pools, taken, strict=True):
             for given_back in held[:4]:
@@ -113,4 +114,5 @@ def test_a_cluster_catches_up_after_its_store_was_away(tmp_path: Path) -> None:
         assert leases(hosts[0].shared) == {taken[0][4]: "id-a", taken[1][4]: "id-b"}
         for host in hosts:
             host.membership.stop()
+            host.upkeep.stop()
             host.shared.close()

@@ -44,7 +44,7 @@ def hosts(opener: Opener, tmp_path: Path) -> Iterator[tuple[ClusterMember, Clust
     one, two = ClusterMember(opener(), "a", local=local), ClusterMember(opener(), "b")
     echoes = [Echo(host.shared, host.me.id) for host in (one, two)]
     for host, echo in zip((one, two), echoes, strict=True):
-        host.membership.beat()
+        host.beat()
         echo.start()
     yield one, two
     for echo in echoes:

@@ -37,9 +37,14 @@ class AtOnce:
         self._store = store
 
     def take_back(self, *records: Record) -> bool:
-        """Remove records."""
-        self._store.transact(*(Remove(type(record), record.key) for record in records))
+        """Remove records that are exactly these."""
+        there = [(record, self._store.get(type(record), record.key)) for record in records]
+        mine = [record for record, found in there if found is not None and found.record == record]
+        self._store.transact(*(Remove(type(record), record.key) for record in mine))
         return True
+
+    def keep(self, *records: Record) -> None:
+        """Nothing waits."""
 
 
 class Cable:

@@ -1,15 +1,16 @@
 """How hosts agree on a network, and what they are told when they do not."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
 
-from plugin.cluster.agreement import FIRST_VNI, Agreement
+from plugin.cluster.agreement import FIRST_VNI, Agreement, drop_unused_networks
 from plugin.cluster.records import ClusterNetwork, Member, VniClaim
 from plugin.errors import Conflict, InvalidRequest
 from plugin.model import NetworkSubnet
-from plugin.store.base import Put
+from plugin.store.base import Put, R, Record, Versioned
 from plugin.store.memory import MemoryStore
 from tests.fake_sockets import Steps
 from tests.overlay_fakes import Gone, SharedStore
@@ -106,6 +107,36 @@ def test_what_nobody_uses_any_more_binds_nobody(store: SharedStore, agreement: A
     assert agreement.join(replace(WISH, name="green", vni=70), member(2, "green"), 1450).vni == 70
     assert agreement.join(replace(WISH, vni=71, mtu=1300), member(2), 1450).mtu == 1300
     assert {item.record.vni: item.record.network for item in store.real.list(VniClaim)} == {70: "green", 71: "blue"}
+
+
+class Counting(MemoryStore):
+    """Notes what is listed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listed: list[type[Record]] = []
+
+    def list(self, kind: type[R], prefix: str = "") -> Sequence[Versioned[R]]:
+        self.listed.append(kind)
+        return super().list(kind, prefix)
+
+
+def test_what_nobody_uses_any_more_goes_at_a_repair() -> None:
+    """Whose last host could not remove it; whoever repairs lists networks and members once, however many there are."""
+    store = SharedStore(real := Counting(), Steps())
+    agreement = Agreement(store, gone := Gone(store))
+    for name in ("blue", "green", "red"):
+        agreement.join(replace(WISH, name=name), member(1, name), 1450)
+    store.away = True
+    agreement.leave(member(1, "green"))
+    store.away = False
+    gone.flush()
+    real.listed.clear()
+    drop_unused_networks(real)
+
+    assert real.listed == [ClusterNetwork, Member, Member]
+    assert [item.record.name for item in real.list(ClusterNetwork)] == ["blue", "red"]
+    assert {item.record.network for item in real.list(VniClaim)} == {"blue", "red"}
 
 
 def test_a_vni_that_is_taken_is_passed_over(store: SharedStore, agreement: Agreement) -> None:

@@ -9,6 +9,7 @@ from plugin.cluster.host_records import ClusterHost, ClusterLease
 from plugin.cluster.membership import Membership
 from plugin.cluster.outbox import Outbox
 from plugin.cluster.repair import Stores
+from plugin.cluster.upkeep import Upkeep
 from plugin.debts import Debts
 from plugin.messages import ReleaseAddress, ReleasePool, RequestAddress, RequestPool, Subnet
 from plugin.store.base import Change, ClusterStore, Put, R, Record, Remove, Store, StoreAway, Versioned
@@ -65,6 +66,7 @@ class ClusterMember:
         self.shared = shared
         self.me = ClusterHost(f"id-{name}", name, ip_address("192.0.2.1"), 0)
         self.networks = HostNetworks(*in_use)
+        self.now = 0.0
         self.start()
 
     def start(self) -> None:
@@ -74,7 +76,14 @@ class ClusterMember:
         self.debts = Debts()
         here = ThisHost(self.me.id, self.networks, SUPERNETS, self.debts)
         self.addresses = ClusterAddresses(stores, self.outbox, here)
-        self.membership = Membership(self.shared, self.me, self.outbox, self.addresses.repair)
+        self.upkeep = Upkeep(self.outbox, self.addresses.repair, lambda: 0.0)
+        self.membership = Membership(self.shared, self.me, self.upkeep.returned)
+
+    def beat(self) -> None:
+        """Do once what the threads do, some seconds after the last time: renew, carry out what waits, and compare."""
+        self.now += 20
+        self.membership.renew()
+        self.upkeep.tend(self.now)
 
     def pool(self, subnet: str | None = None, sub_pool: str | None = None, network: str = "blue") -> str:
         """Request a pool and return its id."""

@@ -160,7 +160,7 @@ def test_a_range_is_each_host_s_own(two: Two) -> None:
 def test_a_taken_address_names_its_host(two: Two, shared: FakeClusterStore) -> None:
     """Who holds it is said, and of a dead host what to do."""
     one, other = (host.pool("10.1.0.0/24") for host in two)
-    two[0].membership.beat()
+    two[0].beat()
     two[0].address(one, "10.1.0.9", "web")
     with pytest.raises(Conflict, match=r"address '10.1.0.9' of network 'blue' is already in use by 'web' on host 'a'"):
         two[1].address(other, "10.1.0.9")
@@ -221,7 +221,7 @@ def test_nothing_is_handed_out_while_the_store_is_away(two: Two, shared: FakeClu
     with pytest.raises(StoreAway, match="no endpoint answers"):
         two[0].pool(network="red")
     shared.away = False
-    two[0].membership.beat()
+    two[0].beat()
     assert leases(shared) == {}
     assert list(two[0].local.list(ClusterLease)) == []
 
@@ -233,7 +233,7 @@ def test_an_address_whose_reply_was_lost_is_taken_back(two: Two, shared: FakeClu
     shared.lose_replies = 1
     with pytest.raises(StoreAway):
         two[0].address(one, "10.1.0.4")
-    two[0].membership.beat()
+    two[0].beat()
     assert leases(shared) == {"10.1.0.5": "id-b"}
 
 
@@ -247,7 +247,7 @@ def test_addresses_are_given_back_while_the_store_is_away(two: Two, shared: Fake
     assert list(two[0].local.list(PoolUse)) == []
     shared.away = False
     two[0].start()
-    two[0].membership.beat()
+    two[0].beat()
     assert leases(shared) == {}
     assert list(shared.list(Pool)) == []
 

@@ -230,15 +230,15 @@ def test_a_removal_passes_over_a_bad_record() -> None:
 def test_a_host_renews_over_its_bad_record() -> None:
     """It is alive, whatever somebody wrote in its place; and what goes wrong besides does not end the thread."""
     member = ClusterMember(FakeClusterStore())
-    member.membership.beat()
+    member.beat()
     member.shared.spoil(ClusterHost, member.me.id, "{")  # type: ignore[attr-defined]
-    member.membership.beat()
+    member.beat()
     assert [item.record for item in member.shared.list(ClusterHost)] == [member.me]
 
     def fail() -> None:
         raise ValueError("nobody foresaw this")
 
-    broken = Membership(member.shared, member.me, member.outbox, fail)
+    broken = Membership(member.shared, member.me, fail)
     broken.start()
     broken.stop()
     assert not broken.available

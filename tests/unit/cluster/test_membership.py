@@ -35,7 +35,7 @@ def test_hosts_are_seen_alive_and_dead() -> None:
     """A host that renews is alive and says when; one whose record vanished keeps its name and address."""
     shared = FakeClusterStore()
     for name in "ab":
-        ClusterMember(shared, name).membership.beat()
+        ClusterMember(shared, name).beat()
     shared.expire("id-b")
     alive, dead = host_states(shared)
     assert (alive.name, alive.alive, alive.age, alive.address) == ("a", True, 3.0, "192.0.2.1")
@@ -46,13 +46,13 @@ def test_a_store_that_is_away_is_noticed_and_its_return_repaired() -> None:
     """Neither a start nor a beat fails with it; when it is back the host repairs once, and not at every beat."""
     shared, repaired = FakeClusterStore(), []
     host = ClusterMember(shared)
-    host.membership._repair = lambda: repaired.append(1)
+    host.upkeep._repair = lambda: repaired.append(shared.list(KnownHost))
     shared.away = True
-    host.membership.beat()
+    host.beat()
     assert not host.membership.available
     shared.away = False
     for _ in range(3):
-        host.membership.beat()
+        host.beat()
     assert (host.membership.available, len(repaired)) == (True, 1)
 
 
@@ -60,12 +60,12 @@ def test_a_host_that_was_paused_for_too_long_repairs() -> None:
     """The store answered it all the time, but its record had vanished: it may have been forgotten."""
     shared, repaired = FakeClusterStore(), []
     host = ClusterMember(shared)
-    host.membership.beat()
-    host.membership._repair = lambda: repaired.append(1)
+    host.beat()
+    host.upkeep._repair = lambda: repaired.append(1)
     shared.expire("id-a")
     forget_host(shared, "a")
     for _ in range(3):
-        host.membership.beat()
+        host.beat()
 
     assert repaired == [1]
     assert [state.alive for state in host_states(shared)] == [True]
@@ -76,13 +76,13 @@ def test_a_thread_carries_out_what_was_left() -> None:
     """Whatever could not be removed is removed by itself when the store is back, without another request."""
     shared = FakeClusterStore()
     host = ClusterMember(shared)
-    host.membership.start()
+    host.upkeep.start()
     pool = host.pool("10.1.0.0/24")
     shared.away = True
     host.release_pool(pool)
     shared.away = False
     wait_until(lambda: not host.outbox.pending, "the removal")
-    host.membership.stop()
+    host.upkeep.stop()
 
 
 def test_the_identity_is_made_once(tmp_path: Path) -> None:
@@ -229,8 +229,8 @@ def test_a_host_without_the_record_is_not_alive() -> None:
     """Removing the record is what the server does when the lease ends; the next beat writes it again."""
     shared = FakeClusterStore()
     host = ClusterMember(shared)
-    host.membership.beat()
+    host.beat()
     shared.transact(Remove(type(host.me), host.me.key))
     assert not host_states(shared)[0].alive
-    host.membership.beat()
+    host.beat()
     assert host_states(shared)[0].alive

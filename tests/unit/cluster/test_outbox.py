@@ -69,8 +69,8 @@ def test_what_others_wrote_since_is_left_alone() -> None:
     assert list(shared.list(ClusterLease)) == []
 
 
-def test_a_removal_that_is_refused_stays_first() -> None:
-    """Another error than being away, such as lost rights, stops the queue and is not lost."""
+def test_a_removal_that_is_refused_stays() -> None:
+    """Another error than being away, such as lost rights, loses nothing."""
 
     class Refusing(FakeClusterStore):
         def transact(self, *changes: Change) -> None:

@@ -54,7 +54,7 @@ def test_what_was_never_answered_is_removed(shared: FakeClusterStore) -> None:
     shared.transact(Put(PoolUse("blue/10.1.0.0/24", "id-a", "u", ip_network("10.1.0.0/24"))))
     shared.transact(Put(ClusterLease("blue/10.1.0.0/24", ip_address("10.1.0.7"), "id-a", "t")))
     host.local.transact(Put(Attempt("t", "cluster-lease")), Put(Attempt("u", "cluster-pool-use")))
-    host.membership.beat()
+    host.beat()
     assert leases(shared) == {}
     assert not [*shared.list(PoolUse), *shared.list(Pool), *host.local.list(Attempt), *host.local.list(ClusterLease)]
 
@@ -64,7 +64,7 @@ def test_leases_of_a_pool_that_is_gone_go_too(shared: FakeClusterStore) -> None:
     host = ClusterMember(shared)
     held = host.address(host.pool("10.2.0.0/24"))
     shared.transact(Put(ClusterLease("gone/10.1.0.0/24", ip_address("10.1.0.1"), "", "t", "gateway")))
-    host.membership.beat()
+    host.beat()
 
     assert leases(shared) == {held: "id-a"}
 
@@ -80,7 +80,7 @@ def test_a_host_that_dies_at_any_write_holds_nothing(shared: FakeClusterStore, s
         host.address(pool)
     mortal.bury()
     host.start()
-    host.membership.beat()
+    host.beat()
     assert {str(item.record.address) for item in host.local.list(ClusterLease)} == set(leases(shared))
     assert list(host.local.list(Attempt)) == []
 
@@ -88,7 +88,7 @@ def test_a_host_that_dies_at_any_write_holds_nothing(shared: FakeClusterStore, s
 def test_a_pool_whose_reply_was_lost_is_given_back(shared: FakeClusterStore) -> None:
     """The use was written and nobody heard: the attempt says so until the cluster store can be asked."""
     host = ClusterMember(shared)
-    host.membership.beat()
+    host.beat()
     shared.lose_replies = 1
     with pytest.raises(StoreAway):
         host.pool("10.1.0.0/24")
@@ -103,7 +103,7 @@ def test_a_host_that_lost_its_store_notes_what_it_holds(shared: FakeClusterStore
     pool = host.pool("10.1.0.0/24")
     host.address(pool, "10.1.0.7")
     again = ClusterMember(shared)
-    again.membership.beat()
+    again.beat()
     assert leases(again.local) == {"10.1.0.7": "id-a"}
     again.release(pool, "10.1.0.7")
     again.release_pool(pool)
@@ -115,7 +115,7 @@ def test_other_hosts_records_are_left_alone(shared: FakeClusterStore) -> None:
     one, other = ClusterMember(shared, "a"), ClusterMember(shared, "b")
     pool = other.pool("10.1.0.0/24")
     other.address(pool, "10.1.0.9")
-    one.membership.beat()
+    one.beat()
     assert leases(shared) == {"10.1.0.9": "id-b"}
 
 
@@ -133,7 +133,7 @@ def test_a_dead_host_keeps_its_addresses_until_it_is_forgotten(shared: FakeClust
     """They are not handed out, however long it is dead, and all of them are free afterwards."""
     dead, other = ClusterMember(shared, "a"), ClusterMember(shared, "b")
     one, two = dead.pool("10.1.0.0/29"), other.pool("10.1.0.0/29")
-    dead.membership.beat()
+    dead.beat()
     held = {dead.address(one) for _ in range(5)}
     shared.expire("id-a")
     assert other.address(two) not in held
@@ -145,7 +145,7 @@ def test_a_dead_host_keeps_its_addresses_until_it_is_forgotten(shared: FakeClust
 def test_a_living_host_is_not_forgotten(shared: FakeClusterStore) -> None:
     """Its containers use their addresses: the refusal says since when it is silent and what to do."""
     host = ClusterMember(shared, "a")
-    host.membership.beat()
+    host.beat()
     with pytest.raises(Conflict, match=r"forget host 'a': it is alive, it renewed its lease 3 s ago; stop pynet there"):
         forget_host(shared, "a")
 
@@ -166,14 +166,14 @@ def test_a_forgotten_host_claims_what_is_still_free(shared: FakeClusterStore) ->
     """It was only cut off: its containers run, so it writes its leases again, and names the one that another got."""
     host, other = ClusterMember(shared, "a"), ClusterMember(shared, "b")
     one, two = host.pool("10.1.0.0/24"), other.pool("10.1.0.0/24")
-    host.membership.beat()
+    host.beat()
     host.address(one, "10.1.0.8")
     host.address(one, "10.1.0.9")
     shared.expire("id-a")
     forget_host(shared, "a")
     other.address(two, "10.1.0.9")
     host.start()
-    host.membership.beat()
+    host.beat()
     assert leases(shared) == {"10.1.0.8": "id-a", "10.1.0.9": "id-b"}
     assert {item.record.host for item in shared.list(PoolUse)} == {"id-a", "id-b"}
     assert shared.get(ClusterHost, "id-a") is not None
@@ -184,12 +184,12 @@ def test_a_forgotten_host_claims_the_gateway_again(shared: FakeClusterStore) -> 
     host, other = ClusterMember(shared, "a"), ClusterMember(shared, "b")
     pool = host.pool("10.1.0.0/29")
     host.address(pool, "10.1.0.6", gateway=True)
-    host.membership.beat()
+    host.beat()
     shared.expire("id-a")
     forget_host(shared, "a")
     other.addresses.repair()
     host.start()
-    host.membership.beat()
+    host.beat()
 
     assert {host.address(pool) for _ in range(5)} == {f"10.1.0.{number}" for number in range(1, 6)}
     assert other.address(other.pool(), gateway=True) == "10.1.0.6"
@@ -203,6 +203,6 @@ def test_a_pool_that_became_another_is_said(shared: FakeClusterStore) -> None:
     forget_host(shared, "a")
     other.addresses.repair()
     other.pool("10.2.0.0/24")
-    host.membership.beat()
+    host.beat()
     assert [item.record.id for item in shared.list(Pool)] == ["blue/10.2.0.0/24"]
     assert host.membership.available

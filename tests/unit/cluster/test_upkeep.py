@@ -1,0 +1,244 @@
+"""What the threads of a cluster's host do beside each other, and when."""
+
+import threading
+from ipaddress import ip_address
+
+import pytest
+
+from plugin.cluster.host_records import ClusterHost, ClusterLease, KnownHost, Queued
+from plugin.cluster.line import Line
+from plugin.cluster.membership import Membership
+from plugin.cluster.outbox import CHUNK, Outbox
+from plugin.cluster.upkeep import AGAIN, AUDIT, RETRY, SPREAD, Upkeep
+from plugin.errors import Busy, Failed
+from plugin.store.base import Change, Put, Record, Remove, StoreAway
+from plugin.store.memory import MemoryStore
+from tests.engine.lab.process import wait_until
+from tests.unit.cluster.parts import ClusterMember, FakeClusterStore
+
+WAITING = 400
+
+
+class SlowStore(FakeClusterStore):
+    """Carries out no removal before the gate is open, and counts renewals."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open, self.reached = threading.Event(), threading.Event()
+        self.renewals = 0
+        self.removals: list[int] = []  # how many there were in each transaction
+
+    def announce(self, record: Record, seconds: int) -> None:
+        self.renewals += 1
+        super().announce(record, seconds)
+
+    def transact(self, *changes: Change) -> None:
+        removals = [change for change in changes if isinstance(change, Remove)]
+        if removals:
+            self.removals.append(len(removals))
+            self.reached.set()
+            assert self.open.wait(60)
+        super().transact(*changes)
+
+
+def backlog(local: MemoryStore, shared: FakeClusterStore, count: int = WAITING) -> list[ClusterLease]:
+    """Leave removals of that many leases from an earlier run."""
+    pool = "blue/10.1.0.0/16"
+    held = [ClusterLease(pool, ip_address("10.1.0.2") + number, "id-a", f"t{number}") for number in range(count + 1)]
+    for lease in held:
+        shared.transact(Put(lease))
+    box = Outbox(local, shared, [ClusterLease])
+    shared.away = True
+    box.take_back(*held[:count])
+    shared.away = False
+    return held
+
+
+def test_the_lease_is_renewed_while_removals_take_for_ever() -> None:
+    """400 removals wait, and the store carries out none: its thread waits for nothing else than its own record."""
+    local, shared = MemoryStore(), SlowStore()
+    backlog(local, shared)
+    upkeep = Upkeep(Outbox(local, shared, [ClusterLease]), lambda: None)
+    membership = Membership(shared, ClusterHost("id-a", "a", ip_address("192.0.2.1"), 0), upkeep.returned, 0.01)
+    upkeep.start()
+    assert shared.reached.wait(10)
+    membership.start()
+    wait_until(lambda: shared.renewals >= 5, "five renewals")
+    assert (membership.available, len(local.list(Queued))) == (True, WAITING)
+    shared.open.set()
+    wait_until(lambda: not local.list(Queued), "the removals")
+    membership.stop()
+    upkeep.stop()
+    assert (shared.list(ClusterLease)[0].record.token, max(shared.removals)) == (f"t{WAITING}", CHUNK)
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_removal_does_not_wait_for_those_before_it(away: bool) -> None:
+    """With 400 that wait, whether the store is slow or away, it is written down, and the store is not even asked."""
+    local, shared = MemoryStore(), SlowStore()
+    *_, last = backlog(local, shared)
+    box, rung = Outbox(local, shared, [ClusterLease]), threading.Event()
+    box.on_left = rung.set
+    shared.away = away
+    asked = shared.asked
+    assert not box.take_back(last)
+    assert (shared.asked, rung.is_set(), len(local.list(Queued))) == (asked, True, WAITING + 1)
+    shared.away = False
+    shared.open.set()
+    box.flush()
+    assert not [*shared.list(ClusterLease), *local.list(Queued)]
+    shared.transact(Put(last))
+    assert box.take_back(last)  # at once again: nothing is behind
+
+
+def test_a_removal_that_waits_and_a_creation_that_follows_keep_their_meaning() -> None:
+    """What is written anew stays, also when it is the very same; so does what is being removed at that moment."""
+    local, shared = MemoryStore(), SlowStore()
+    backlog(local, shared, 0)
+    host = KnownHost("1", "n", ip_address("192.0.2.1"))
+    box = Outbox(local, shared, [KnownHost])
+    shared.transact(Put(host))
+    remover = threading.Thread(target=box.take_back, args=(host,))
+    remover.start()
+    assert shared.reached.wait(10)
+    keeper = threading.Thread(target=box.keep, args=(host,))
+    keeper.start()
+    assert keeper.is_alive()  # the removal is half-way, and must not meet what is written now
+    shared.open.set()
+    keeper.join(10)
+    remover.join(10)
+    shared.transact(Put(host))
+    shared.away = True
+    box.take_back(host)
+    shared.away = False
+    box.keep(host)
+    box.flush()
+    assert [item.record for item in shared.list(KnownHost)] == [host]
+
+
+class Picky(FakeClusterStore):
+    """Refuses removals of the records in ``refused``."""
+
+    def __init__(self, *refused: str) -> None:
+        super().__init__()
+        self.refused = set(refused)
+
+    def transact(self, *changes: Change) -> None:
+        if any(isinstance(change, Remove) and change.key in self.refused for change in changes):
+            raise Failed("write store 'fake': permission denied")
+        super().transact(*changes)
+
+
+def test_one_that_is_refused_stops_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither those behind it nor the comparison; it stays, is said once, and is tried again."""
+    local, shared, repairs = MemoryStore(), Picky("3"), list[int]()
+    hosts = [KnownHost(str(number), "n", ip_address("192.0.2.1")) for number in range(9)]
+    shared.transact(*map(Put, hosts))
+    box = Outbox(local, shared, [KnownHost])
+    upkeep = Upkeep(box, lambda: repairs.append(1))
+    shared.away = True
+    box.take_back(*hosts)
+    shared.away = False
+    pauses = [upkeep.tend(100.0), upkeep.tend(110.0)]
+    assert [queued.record_key for queued in box.pending] == ["3"]
+    assert (repairs, pauses) == ([1], [AGAIN, AGAIN])
+    assert capsys.readouterr().out.count("permission denied") == 1
+    shared.refused.clear()
+    upkeep.tend(120.0)
+    assert not [*shared.list(KnownHost), *box.pending]
+
+
+def test_hosts_compare_at_different_moments_when_the_store_is_back() -> None:
+    """Each lists everything: at the start at once, after that at a moment of chance, also when it was away for long."""
+    chances, repairs = iter([0.5, 0.25]), list[float]()
+    shared, now = FakeClusterStore(), 0.0
+
+    def repair() -> None:
+        shared.list(KnownHost)
+        repairs.append(now)
+
+    upkeep = Upkeep(Outbox(MemoryStore(), shared, [KnownHost]), repair, lambda: next(chances, 0.0))
+    assert upkeep.tend(now) == AUDIT
+    upkeep.returned()
+    assert upkeep.tend(now) == 0.25 * SPREAD
+    for now in (0.2 * SPREAD, 0.25 * SPREAD, 20.0):
+        upkeep.tend(now)
+    assert repairs == [0.0, 0.25 * SPREAD]
+
+
+@pytest.mark.parametrize("waiting", [0, 1])
+def test_hosts_that_tried_in_vain_come_back_apart(waiting: int) -> None:
+    """Each failure puts the next comparison off by chance: what was due during an outage is not done at its end."""
+    shared, repairs = FakeClusterStore(), list[object]()
+    box = Outbox(MemoryStore(), shared, [KnownHost])
+    upkeep = Upkeep(box, lambda: repairs.append(shared.list(KnownHost)), lambda: 0.75)
+    shared.away = True
+    box.take_back(*[KnownHost("1", "n", ip_address("192.0.2.1"))] * waiting)
+    assert [upkeep.tend(now) for now in (0.0, 100.0)] == [RETRY if waiting else 0.75 * SPREAD] * 2
+    shared.away = False
+    upkeep.tend(100.0 + RETRY)
+    assert repairs == []
+    assert upkeep.tend(100.0 + 0.75 * SPREAD) == AUDIT
+    assert len(repairs) == 1
+
+
+def test_whoever_came_first_is_first() -> None:
+    """Those that wait for a turn get it in their order, and one that gives up is passed over."""
+    line, order, begun = Line(), list[int](), list[threading.Event]()
+
+    def take(number: int, seconds: float) -> None:
+        begun[number].set()
+        try:
+            with line.turn(seconds):
+                order.append(number)
+        except Busy:
+            order.append(-number)
+
+    with line.turn(1):
+        threads = []
+        for number, seconds in enumerate((20.0, 0.0, 20.0)):
+            begun.append(threading.Event())
+            threads.append(threading.Thread(target=take, args=(number, seconds)))
+            threads[-1].start()
+            wait_until(lambda: len(line._tickets) + len(order) == len(threads) + 1, "it to stand in line")
+    for thread in threads:
+        thread.join(10)
+    assert order == [-1, 0, 2]
+
+
+def test_what_nobody_foresaw_ends_no_thread() -> None:
+    """A comparison that goes wrong is tried again, and removals are carried out before it."""
+    shared = FakeClusterStore()
+    host = ClusterMember(shared)
+    tries = list[int]()
+
+    def fail() -> None:
+        tries.append(1)
+        raise ValueError("nobody foresaw this")
+
+    host.upkeep._repair = fail
+    host.upkeep.start()
+    pool = host.pool("10.1.0.0/24")
+    shared.away = True
+    host.release_pool(pool)
+    shared.away = False
+    wait_until(lambda: len(tries) > 0 and not host.outbox.pending, "the removal")
+    host.upkeep.stop()
+
+
+def test_a_store_that_goes_away_half_way_is_an_error_of_flush() -> None:
+    """What was carried out until then is not asked for again."""
+    local, shared = MemoryStore(), FakeClusterStore()
+    backlog(local, shared, 40)
+    box = Outbox(local, shared, [ClusterLease])
+    read, reads = shared.get, iter(range(99))
+    shared.get = lambda kind, key: _away() if next(reads) == 35 else read(kind, key)  # type: ignore[method-assign]
+    with pytest.raises(StoreAway):
+        box.flush()
+    assert len(local.list(Queued)) == 40 - CHUNK
+    box.flush()
+    assert (len(shared.list(ClusterLease)), box.pending) == (1, [])
+
+
+def _away() -> None:
+    raise StoreAway("read store 'fake': no endpoint answers")
