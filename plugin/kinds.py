@@ -11,7 +11,7 @@ from plugin.cluster.host_records import (
     PoolUse,
     Queued,
 )
-from plugin.cluster.records import ClusterNetwork, Member, Peer, VniClaim
+from plugin.cluster.records import AddressClaim, ClusterNetwork, Member, Peer, VniClaim
 from plugin.collector import KnownEngine
 from plugin.ipam.sticky import NamedAddress
 from plugin.ipam.turn import PoolTurn
@@ -31,5 +31,6 @@ SHARED_KINDS: tuple[type[Record], ...] = (
     VniClaim,
     Member,
     Peer,
+    AddressClaim,
 )
 KINDS_IN_CLUSTER = (*SHARED_KINDS, Pool, PoolTurn, PoolUse, PoolGateway, ClusterLease)

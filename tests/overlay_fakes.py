@@ -9,7 +9,7 @@ from netlink.vxlan import Entry, VxlanLink
 from plugin.cluster.agreement import Agreement
 from plugin.cluster.own import Cluster, OwnRecords
 from plugin.cluster.peers import Peers
-from plugin.cluster.records import ClusterNetwork, Member, Peer, VniClaim
+from plugin.cluster.records import AddressClaim, ClusterNetwork, Member, Peer, VniClaim
 from plugin.cluster.underlay import Underlay
 from plugin.errors import Failed
 from plugin.messages import Address, CreateNetwork
@@ -22,7 +22,7 @@ from tests.fake_sockets import Steps
 from tests.fakes import FailingStore, FakeKernel, World
 from tests.unit import requests as rq
 
-SHARED_KINDS = (ClusterNetwork, VniClaim, Member, Peer)
+SHARED_KINDS = (ClusterNetwork, VniClaim, Member, Peer, AddressClaim)
 
 
 class FakeTunnels:

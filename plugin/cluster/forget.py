@@ -7,7 +7,7 @@ from typing import Protocol
 from plugin.cluster.host_records import ClusterHost, ClusterLease, KnownHost, PoolUse
 from plugin.cluster.membership import HostState, host_states
 from plugin.cluster.pools import CHUNK
-from plugin.cluster.records import Member, Peer
+from plugin.cluster.records import AddressClaim, Member, Peer
 from plugin.errors import Conflict, InvalidRequest, NotFound
 from plugin.store.base import ClusterStore, Record, Remove, StoreConflict
 
@@ -21,7 +21,7 @@ class HostRecord(Record, Protocol):
 
 
 # Kinds that belong to one host and go when it is forgotten; KnownHost last, so that what fails can be done again.
-HOST_KINDS: tuple[type[HostRecord], ...] = (Peer, Member, ClusterLease, PoolUse, KnownHost)
+HOST_KINDS: tuple[type[HostRecord], ...] = (Peer, AddressClaim, Member, ClusterLease, PoolUse, KnownHost)
 
 
 def find_host(states: Iterable[HostState], wanted: str) -> HostState:

@@ -122,3 +122,30 @@ class Peer:
             name_flaw("host", self.host),
             mac_flaw(self.mac),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class AddressClaim:
+    """The endpoint that has an address of an overlay network; it counts as long as there is a ``Peer`` with it."""
+
+    kind: ClassVar[str] = "cluster-address-claim"
+
+    network: str
+    address: Address
+    endpoint: str
+    host: str
+
+    @property
+    def key(self) -> str:
+        """Network and address, so that the cluster store accepts one."""
+        return f"{self.network}/{self.address}"
+
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it."""
+        return first(
+            text_flaw(self),
+            name_flaw("network", self.network),
+            name_flaw("endpoint", self.endpoint),
+            name_flaw("host", self.host),
+        )

@@ -77,10 +77,14 @@ class Repairs:
                 self._firewall.put(owner, elements)
 
     def _forget(self, finding: f.EndpointLost, _: Desired) -> None:
+        """As DeleteEndpoint does it: other hosts have to hear of it too."""
         key = f"{finding.network}/{finding.endpoint}"
-        known = self._store.get(Endpoint, key)
+        known, network = self._store.get(Endpoint, key), self._store.get(Network, finding.network)
         if known is not None and known.record.published:
             self._publisher.withdraw(known.record)
+        mode = self._modes.get(network.record.mode) if network is not None else None
+        if known is not None and network is not None and mode is not None:
+            mode.delete_endpoint(network.record, known.record)
         self._bury(Tombstone(finding.link, finding.endpoint), Remove(Endpoint, key))
 
     def _remove_orphan(self, finding: f.OrphanLink, _: Desired) -> None:
