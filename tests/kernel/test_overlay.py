@@ -145,6 +145,18 @@ def test_a_container_that_moves_is_found(three: list[OverlayHost]) -> None:
     assert "02:42:0a:09:00:03 on host 192.0.2.2" not in remote
 
 
+def test_a_container_that_is_lost_is_made_anew_elsewhere(three: list[OverlayHost], shared: MemoryStore) -> None:
+    """Its process was killed and nobody said so: a look finds that its link is gone, and the host has no say more."""
+    one, lost, _ = run(three)
+    lost.end()
+    assert soon(lambda: "pnh030303030303" not in three[1].sh("ip -br link"))
+    three[1].do(three[1].pynet.reconciler.reconcile)
+    assert len(shared.list(Peer)) == 2
+    three[2].run(BLUE, 3, endpoint="77" * 32)
+
+    assert reach(one, "10.9.0.3", "fd00:9::3")
+
+
 def test_an_address_is_taken_over_from_a_dead_host(three: list[OverlayHost]) -> None:
     """Refused while the host is alive; afterwards the later record counts, whatever the host left behind."""
     one, _, _ = run(three)
