@@ -91,29 +91,36 @@ def test_a_removal_does_not_wait_for_those_before_it(away: bool) -> None:
     assert box.take_back(last)  # at once again: nothing is behind
 
 
-def test_a_removal_that_waits_and_a_creation_that_follows_keep_their_meaning() -> None:
-    """What is written anew stays, also when it is the very same; so does what is being removed at that moment."""
-    local, shared = MemoryStore(), SlowStore()
-    backlog(local, shared, 0)
-    host = KnownHost("1", "n", ip_address("192.0.2.1"))
+def test_what_is_written_anew_stays() -> None:
+    """A removal of the very same record that waits would take it later; removals of others go on waiting."""
+    local, shared = MemoryStore(), FakeClusterStore()
+    one, other = (KnownHost(number, "n", ip_address("192.0.2.1")) for number in "12")
     box = Outbox(local, shared, [KnownHost])
-    shared.transact(Put(host))
-    remover = threading.Thread(target=box.take_back, args=(host,))
-    remover.start()
-    assert shared.reached.wait(10)
-    keeper = threading.Thread(target=box.keep, args=(host,))
-    keeper.start()
-    assert keeper.is_alive()  # the removal is half-way, and must not meet what is written now
-    shared.open.set()
-    keeper.join(10)
-    remover.join(10)
-    shared.transact(Put(host))
+    shared.transact(Put(one), Put(other))
     shared.away = True
-    box.take_back(host)
+    box.take_back(one, other)
     shared.away = False
-    box.keep(host)
+    box.keep(one, KnownHost("2", "another", other.address))
+    shared.transact(Put(one))
     box.flush()
-    assert [item.record for item in shared.list(KnownHost)] == [host]
+    assert [item.record for item in shared.list(KnownHost)] == [one]
+
+
+def test_whoever_writes_anew_waits_for_a_removal_that_is_half_way() -> None:
+    """It has looked already whether the record is the same, and must not meet what is written now."""
+    local, shared = MemoryStore(), SlowStore()
+    host = KnownHost("1", "n", ip_address("192.0.2.1"))
+    shared.transact(Put(host))
+    box = Outbox(local, shared, [KnownHost])
+    threads = [threading.Thread(target=call, args=(host,)) for call in (box.take_back, box.keep)]
+    threads[0].start()
+    assert shared.reached.wait(10)
+    threads[1].start()
+    wait_until(lambda: len(box._line._tickets) == 2, "it to stand in line")
+    shared.open.set()
+    for thread in threads:
+        thread.join(10)
+    assert not [*shared.list(KnownHost), *local.list(Queued)]
 
 
 class Picky(FakeClusterStore):
