@@ -32,6 +32,7 @@ class Locks:
         self._guard = threading.Lock()  # guards _locks
         self._locks: dict[str, tuple[threading.Lock, int]] = {}
         self._holders: dict[str, Callable[[], bool]] = {}  # whether who holds it hangs
+        self._own = threading.local()  # names that the thread holds
 
     @contextmanager
     def hold(self, *names: str) -> Iterator[None]:
@@ -47,6 +48,11 @@ class Locks:
                 stack.enter_context(self._hold_one(name, until, patience))
             yield
 
+    def held(self) -> tuple[str, ...]:
+        """Return the names that this thread holds, in the order in which it took them."""
+        names: tuple[str, ...] = getattr(self._own, "names", ())
+        return names
+
     @contextmanager
     def _hold_one(self, name: str, until: float, patience: float) -> Iterator[None]:
         lock = self._enter(name)
@@ -58,11 +64,12 @@ class Locks:
                     if hangs
                     else f"{name} is busy with another request for more than {patience:.0f} s"
                 )
-            self._holders[name] = hanging()
+            self._holders[name], self._own.names = hanging(), (*self.held(), name)
             try:
                 yield
             finally:
                 del self._holders[name]
+                self._own.names = self.held()[:-1]  # the last that was taken is the first that is given back
                 lock.release()
         finally:
             self._leave(name)

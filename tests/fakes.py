@@ -215,7 +215,9 @@ class FakeNft:
             self.table, self.elements, self.rewritten = whole, set(), ""
         if not self.table and "element" in text:
             raise Missing("No such file or directory")
-        self.elements |= {(name, value) for name, values in _ELEMENT.findall(text) for value in values.split(", ")}
+        after = self.elements | {(n, value) for n, values in _ELEMENT.findall(text) for value in values.split(", ")}
+        _check_keys(after)
+        self.elements = after
 
     def change(self, table: str, changes: Sequence[ElementChange]) -> None:
         self._steps.take("change elements")
@@ -228,6 +230,7 @@ class FakeNft:
             if not self.table or not (change.add or named <= after):
                 raise Missing(f"change elements of {table}: no such file or directory")
             after = after | named if change.add else after - named
+        _check_keys(after)
         self.elements = after
 
     def list(self, what: str) -> Sequence[dict[str, Any]]:
@@ -248,6 +251,13 @@ class FakeNft:
 
     def snapshot(self) -> object:
         return self.table, frozenset(self.elements)
+
+
+def _check_keys(elements: set[tuple[str, str]]) -> None:
+    """Refuse a key of a map that leads to two values."""
+    mapped = [(name, value.partition(" : ")[0]) for name, value in elements if " : " in value]
+    if len(mapped) > len(set(mapped)):
+        raise Exists("change elements: file exists")
 
 
 class FailingStore:

@@ -196,6 +196,8 @@ INET_RULES = """\
 """
 FAMILIES = {"inet": (INET_SETS, INET_RULES), "bridge": (BRIDGE_SETS, BRIDGE_RULES)}
 _SETS = {of.name: of for sets, _ in FAMILIES.values() for of in sets}
+MAPS = frozenset(name for name, of in _SETS.items() if of.data)
+PORTS_OF = "ports of "  # begins the name of an owner whose elements publish the ports of an endpoint
 
 
 def tables_text(table: str, contents: Iterable[Elements]) -> str:

@@ -8,7 +8,8 @@ it are tried, without writing, until it is known whose elements are to blame.
 from collections.abc import Iterable, Mapping, Sequence
 
 from netlink.errors import KernelError
-from plugin.firewall.ruleset import Elements, misfit, tables_text
+from plugin.firewall.ruleset import MAPS, Elements, misfit, tables_text
+from plugin.firewall.shares import Shares
 from plugin.ports import Nft
 
 MOST_REFUSED = (
@@ -17,20 +18,19 @@ MOST_REFUSED = (
 
 
 class Writing:
-    """Writes both tables, and knows which owners were closed, and why."""
+    """Writes both tables."""
 
     def __init__(self, nft: Nft, table: str) -> None:
         self._nft = nft
         self._table = table
-        self.refused: dict[str, str] = {}  # why, by owner
 
-    def write(self, wanted: Mapping[str, Elements]) -> None:
-        """Replace both tables by what is ``wanted``, by owner.
+    def write(self, wanted: Mapping[str, Elements]) -> Mapping[str, str]:
+        """Replace both tables by what is ``wanted``, by owner; return who was closed instead, and why.
 
         Raises:
             KernelError: the tables cannot be written, whatever stands in them; nothing was changed.
         """
-        refused = misfits(wanted)
+        refused = unfit(wanted)
         try:
             self._nft.apply(self._text(wanted, refused))
         except KernelError:
@@ -39,17 +39,7 @@ class Writing:
                 raise
             refused |= culprits
             self._nft.apply(self._text(wanted, refused))
-        self.refused = refused
-
-    def admit(self, wanted: Mapping[str, Elements], owner: str) -> Elements:
-        """Return what stands in the kernel for ``owner``."""
-        elements = wanted.get(owner, {})
-        return closed(elements) if owner in self.refused else elements
-
-    def check(self, owner: str) -> None:
-        """Raise ``KernelError`` when ``owner`` was closed."""
-        if owner in self.refused:
-            raise KernelError(self.refused[owner])
+        return refused
 
     def _text(self, wanted: Mapping[str, Elements], refused: Mapping[str, str]) -> str:
         return tables_text(self._table, [closed(e) if owner in refused else e for owner, e in wanted.items()])
@@ -78,9 +68,16 @@ class Writing:
         return found
 
 
-def misfits(wanted: Mapping[str, Elements]) -> dict[str, str]:
-    """Return the owners with elements that have not the form of their set, and what is wrong with them."""
-    return {owner: why for owner, elements in wanted.items() if (why := misfit(elements))}
+def unfit(wanted: Mapping[str, Elements]) -> dict[str, str]:
+    """Return who cannot have what it wants, and why: it has not the form of its set, or one before it has the port."""
+    refused: dict[str, str] = {}
+    maps = Shares()
+    for owner, elements in wanted.items():
+        if why := misfit(elements) or maps.claimed(owner, elements):
+            refused[owner] = why
+        else:
+            maps.give(owner, {name: elements[name] for name in MAPS & elements.keys()})
+    return refused
 
 
 def closed(elements: Elements) -> Elements:

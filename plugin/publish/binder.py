@@ -9,6 +9,7 @@ from netlink.errors import Exists, KernelError, Missing
 from netlink.holds import Hold
 from plugin.errors import Conflict
 from plugin.firewall.firewall import Firewall
+from plugin.firewall.ruleset import PORTS_OF
 from plugin.messages import PortBinding
 from plugin.model import Endpoint, Published, host_link_name
 from plugin.options import Values
@@ -108,4 +109,4 @@ class Binder:
 
 def ports_owner(endpoint_id: str) -> str:
     """Name under which the firewall knows the ports of an endpoint."""
-    return f"ports of {endpoint_id}"
+    return PORTS_OF + endpoint_id

@@ -56,7 +56,7 @@ class Pynet:
         self.store, self.locks = store or MemoryStore(), Locks()
         self.kernel = Kernel(owner.group, self.doings, requests)
         self.nft = nft or Nftables(open_runner())
-        self.firewall = Firewall(self.nft, name, linger=0)
+        self.firewall = Firewall(self.nft, name, linger=0, locks=self.locks)
         settings = HostSettings(self.kernel, self.store, Forwarding(self.kernel, self.store, self.firewall))
         self.reaper = Reaper(OwnLinks(self.kernel, owner), self.firewall, self.store, self.locks)
         self.relay = Relay()

@@ -1,0 +1,121 @@
+"""What is wanted of the tables, by owner, and what the kernel has of it as far as is known."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from netlink.setelem import ElementChange
+from plugin.errors import Conflict
+from plugin.firewall.accepts import own_names
+from plugin.firewall.elements import docker_elements
+from plugin.firewall.ruleset import Elements
+from plugin.firewall.shares import Shares
+from plugin.firewall.writing import closed, unfit
+
+_DOCKER = "Docker's bridges"  # an owner
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """What an owner wants, and ``locks`` of the request that put it: those of its network and its endpoint.
+
+    None are known of what was loaded, or put outside of requests.
+    """
+
+    elements: Elements
+    locks: Sequence[str] = ()
+
+
+class Wants:
+    """The caller sees to it that one thread at a time uses it.
+
+    What is put and dropped returns what is to change in the kernel. ``refused`` says whose elements cannot be written,
+    and why; such an owner is closed.
+    """
+
+    def __init__(self) -> None:
+        self.refused: dict[str, str] = {}
+        self.doubtful = False  # whether a change was refused, or done and its answer lost
+        self.docker: frozenset[str] = frozenset()
+        self._owned: dict[str, Owned] = {}
+        self._shares = Shares()
+
+    def __contains__(self, owner: str) -> bool:
+        """Say whether ``owner`` wants something, be it nothing of any set."""
+        return owner in self._owned
+
+    def __len__(self) -> int:
+        """Return how many owners there are; Docker's bridges are none."""
+        return len(self._owned)
+
+    def owners(self) -> dict[str, Owned]:
+        """Return what each owner wants."""
+        return dict(self._owned)
+
+    def load(self, wanted: Mapping[str, Elements]) -> None:
+        """Take ``wanted`` as everything that is wanted, and is in the kernel."""
+        self._owned = {owner: Owned(elements) for owner, elements in wanted.items()}
+        self.refused = unfit(wanted)
+        self.settle(self.refused)
+
+    def everything(self) -> dict[str, Elements]:
+        """Return what is to be written, Docker's bridges too."""
+        return {owner: owned.elements for owner, owned in self._owned.items()} | {_DOCKER: docker_elements(self.docker)}
+
+    def settle(self, refused: Mapping[str, str]) -> None:
+        """Note that everything was written, and who was closed instead."""
+        self.refused = dict(refused)
+        wanted = self.everything().items()
+        self._shares = Shares({owner: closed(own) if owner in refused else own for owner, own in wanted})
+
+    def contents(self) -> Sequence[Elements]:
+        """Return what should be in the kernel, by owner."""
+        return self._shares.contents()
+
+    def names(self, *owners: str) -> set[str]:
+        """Return the links of all networks, or of ``owners``, whose names pynet did not choose."""
+        some = map(self._shares.of, owners) if owners else self._shares.contents()
+        return {name for own in some for name in own_names(own)}
+
+    def put(self, owner: str, elements: Elements, locks: Sequence[str]) -> list[ElementChange]:
+        """Let ``owner`` want ``elements``; without ``locks`` those of before are kept."""
+        if not locks and owner in self._owned:
+            locks = self._owned[owner].locks
+        self.refused.pop(owner, None)
+        self._owned[owner] = Owned(elements, locks)
+        return self._shares.give(owner, elements)
+
+    def drop(self, *owners: str) -> list[ElementChange]:
+        """Let ``owners`` want nothing."""
+        for owner in owners:
+            self.refused.pop(owner, None)
+            self._owned.pop(owner, None)
+        return [change for owner in owners for change in self._shares.give(owner, {})]
+
+    def put_docker(self, names: frozenset[str]) -> list[ElementChange]:
+        """Let Docker's own bridges be ``names``."""
+        self.docker = names
+        return self._shares.give(_DOCKER, docker_elements(names))
+
+    def refuse_claimed(self, owner: str, elements: Elements) -> None:
+        """Raise ``Conflict`` when a key of a map that ``owner`` wants leads elsewhere for another one."""
+        if why := self._shares.claimed(owner, elements):
+            raise Conflict(why)
+
+    @contextmanager
+    def attempt(self, *owners: str) -> Iterator[None]:
+        """Let ``owners`` want and have what they did when the block fails; what the kernel has is in doubt then."""
+        owned = {owner: self._owned[owner] for owner in owners if owner in self._owned}
+        refused = {owner: why for owner, why in self.refused.items() if owner in owners}
+        had, docker = {owner: self._shares.of(owner) for owner in owners}, self.docker
+        try:
+            yield
+        except BaseException:
+            self.drop(*owners)
+            for owner in owners:
+                self._shares.give(owner, had[owner])
+            self.put_docker(docker)
+            self._owned |= owned
+            self.refused |= refused
+            self.doubtful = True
+            raise

@@ -1,0 +1,163 @@
+"""Elements that several owners have, on an imaginary host."""
+
+from collections.abc import ItemsView, Sequence
+from dataclasses import replace
+
+import pytest
+
+from netlink.setelem import ElementChange
+from plugin.errors import Conflict
+from plugin.firewall.firewall import Firewall
+from plugin.firewall.ruleset import Elements
+from plugin.firewall.shares import Shares
+from plugin.messages import EndpointOptions, PortBinding, ProgramExternalConnectivity
+from tests.fake_sockets import Steps
+from tests.fakes import FakeNft, World
+from tests.unit import requests as rq
+from tests.unit.test_publisher import OTHER_ENDPOINT, elements, joined, other
+
+LINKS: Elements = {"links": ['"pn-a"'], "internal": ['"pn-a"']}
+
+
+class Recorder(FakeNft):
+    """Remembers what was written: element changes, and how often everything."""
+
+    def __init__(self) -> None:
+        super().__init__(Steps())
+        self.changes: list[tuple[bool, str, list[str]]] = []
+        self.wholes = 0
+
+    def apply(self, text: str) -> None:
+        super().apply(text)
+        self.wholes += 1
+
+    def change(self, table: str, changes: Sequence[ElementChange]) -> None:
+        super().change(table, changes)
+        self.changes += [(change.add, change.of.name, list(change.elements)) for change in changes]
+
+
+def port(number: int, target: str = "10.9.0.2") -> Elements:
+    """Return what publishes a port on all addresses."""
+    return {"anywhere4": [f"tcp . {number} : {target} . 80"], "relayed": [f"tcp . {number}"]}
+
+
+def two(world: World) -> None:
+    """Two endpoints that publish one port number on an IPv6 address each, which a relay carries."""
+    joined(world).driver.program_external_connectivity(rq.program("[2001:db8::1]:8080"))
+    world.driver.create_endpoint(replace(rq.endpoint("10.9.0.3/24"), endpoint_id=OTHER_ENDPOINT))
+    world.driver.program_external_connectivity(other("[2001:db8::2]:8080"))
+
+
+def test_an_element_goes_with_the_last_that_has_it(world: World) -> None:
+    """One number stands once in the set of relayed ports, and internal networks are closed to both ports."""
+    two(world)
+    assert elements(world, "relayed") == ["tcp . 8080"]
+    world.driver.leave(rq.ENDPOINT)
+    assert elements(world, "relayed") == ["tcp . 8080"]
+    world.driver.leave(replace(rq.ENDPOINT, endpoint_id=OTHER_ENDPOINT))
+
+    assert elements(world, "relayed") == []
+
+
+def test_shared_elements_rewrite_nothing() -> None:
+    """They are neither written twice nor deleted twice: the tables are written whole for the first owner alone."""
+    firewall = Firewall(nft := Recorder(), "pynet")
+    firewall.put("pn-a", LINKS)
+    wholes = nft.wholes
+    for owner in ("one", "two"):
+        firewall.put(owner, {"relayed": ["tcp . 8080", "tcp . 8080"]})
+    firewall.forget("one", "two")
+    firewall.heal(elements=True)
+
+    assert nft.changes == [(True, "relayed", ["tcp . 8080"]), (False, "relayed", ["tcp . 8080"])]
+    assert nft.wholes == wholes
+
+
+class Watched(dict[str, Sequence[str]]):
+    """Elements that count how often somebody reads all of them."""
+
+    reads = 0
+
+    def items(self) -> ItemsView[str, Sequence[str]]:
+        self.reads += 1
+        return super().items()
+
+    def __getitem__(self, key: str) -> Sequence[str]:
+        self.reads += 1
+        return super().__getitem__(key)
+
+
+def test_a_change_costs_what_changes() -> None:
+    """Of 15,000 ports none is looked at while another owner comes, changes and goes, and only its own are written."""
+    firewall = Firewall(nft := Recorder(), "pynet")
+    many = Watched({"relayed": [f"tcp . {number}" for number in range(1, 15_001)]})
+    firewall.put("many", many)
+    nft.changes.clear()
+    many.reads = 0
+    for wanted in (port(20_000), port(20_001), port(15_000)):
+        firewall.put("one", wanted)
+    firewall.forget("one")
+
+    assert many.reads == 0
+    assert sum(len(some) for _, name, some in nft.changes if name == "relayed") == 4
+    assert (False, "relayed", ["tcp . 15000"]) not in nft.changes
+
+
+def test_a_key_of_a_map_is_of_the_first(world: World) -> None:
+    """Another one that leads a port elsewhere is refused, changes nothing, and can have it when the first has gone."""
+    world.firewall.put("pn-a", LINKS)
+    world.firewall.put(f"ports of {rq.ENDPOINT_ID}", port(8080))
+    before = world.snapshot()
+    sentence = f"publish port 8080/tcp on 0.0.0.0: port is already allocated, to endpoint '{rq.ENDPOINT_ID[:12]}'"
+    with pytest.raises(Conflict, match=f"^{sentence}$"):
+        world.firewall.put(f"ports of {OTHER_ENDPOINT}", port(8080, "10.9.0.3"))
+    assert world.snapshot() == before
+    world.firewall.heal(elements=True)
+    assert world.snapshot() == before
+    world.firewall.forget(f"ports of {rq.ENDPOINT_ID}")
+    world.firewall.put(f"ports of {OTHER_ENDPOINT}", port(8080, "10.9.0.3"))
+
+    assert elements(world, "anywhere4") == ["tcp . 8080 : 10.9.0.3 . 80"]
+
+
+def test_one_that_moves_a_key_is_no_rival_of_itself() -> None:
+    """Unless another one leads it to the old place too: then that one keeps it."""
+    shares = Shares({"one": port(8080)})
+    assert shares.claimed("one", port(8080, "10.9.0.3")) == ""
+    shares.give("two", port(8080))
+
+    assert "port 8080/tcp" not in shares.claimed("one", port(8080))
+    assert "'anywhere4': 'two' has it already" in shares.claimed("one", port(8080, "10.9.0.3"))
+
+
+def test_of_two_records_with_one_port_the_later_is_closed(world: World) -> None:
+    """At a start too no transaction is refused for it; it is named, and gets the port when the first has gone."""
+    wanted = {"pn-a": LINKS, "ports of aa": port(8080), "ports of bb": {**port(8080, "10.9.0.3"), "open4": []}}
+    world.firewall.load(wanted)
+    ((finding, why),) = world.firewall.refused().items()
+    assert ("ports of bb" in finding.sentence, "to endpoint 'aa'" in why) == (True, True)
+    assert elements(world, "anywhere4") == ["tcp . 8080 : 10.9.0.2 . 80"]
+    world.firewall.forget("ports of aa")
+    world.firewall.heal(elements=True)
+
+    assert elements(world, "anywhere4") == ["tcp . 8080 : 10.9.0.3 . 80"]
+    assert world.firewall.refused() == {}
+
+
+def test_one_port_for_two_of_a_container_is_refused_with_a_sentence(world: World) -> None:
+    """``-p 8080:80 -p 8080:81``, and not that a file exists; nothing is held."""
+    joined(world)
+    twice = EndpointOptions(port_map=tuple(PortBinding(6, port, host_port=8080) for port in (80, 81)))
+    with pytest.raises(Conflict, match=r"publish port 8080/tcp on 0\.0\.0\.0: port is already allocated, to endpoint"):
+        world.driver.program_external_connectivity(ProgramExternalConnectivity(rq.NETWORK_ID, rq.ENDPOINT_ID, twice))
+
+    assert (elements(world, "anywhere4"), world.sockets.taken) == ([], set())
+
+
+def test_what_nobody_wants_is_no_reason_to_refuse(world: World) -> None:
+    """A key that somebody else wrote into a map: the tables are written whole, and the port is published."""
+    joined(world)
+    world.nft.elements.add(("anywhere4", "tcp . 8080 : 10.66.0.6 . 66"))
+    world.driver.program_external_connectivity(rq.program(8080))
+
+    assert elements(world, "anywhere4") == ["tcp . 8080 : 10.9.0.2 . 80"]
