@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -203,7 +204,9 @@ class SqliteStore:
             events = self._commit(jobs)
         except PynetError as error:
             for job in jobs:
-                job.done.set_exception(error)
+                own = copy(error)  # each writer adds notes of its own, of what it could not take back
+                own.__cause__ = error.__cause__
+                job.done.set_exception(own)
             return
         except BaseException:
             for job in jobs:

@@ -153,6 +153,32 @@ def test_a_full_disk_is_said_and_leaves_the_store_usable(tmp_path: Path) -> None
     store.close()
 
 
+def test_writers_of_one_commit_that_fails_have_errors_of_their_own(tmp_path: Path) -> None:
+    """What one of them notes on its error, as what it could not take back, is not on that of another."""
+    store = SqliteStore(tmp_path / "pynet.db")
+    pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
+    store._writer.execute(f"PRAGMA max_page_count = {pages}")
+    failed: list[Failed] = []
+
+    def write(name: str) -> None:
+        with pytest.raises(Failed, match="the disk is full") as caught:
+            store.transact(Put(Tombstone(name, "x" * 100_000)))
+        caught.value.add_note(name)
+        failed.append(caught.value)
+
+    with store._turn:
+        threads = [threading.Thread(target=write, args=[name]) for name in ("a", "b")]
+        for thread in threads:
+            thread.start()
+        while len(store._queue) < 2:
+            threads[0].join(0.001)
+    for thread in threads:
+        thread.join()
+    assert sorted(error.__notes__ for error in failed) == [["a"], ["b"]]
+    assert all(isinstance(error.__cause__, sqlite3.Error) for error in failed)
+    store.close()
+
+
 def _locked(connection: sqlite3.Connection, path: Path) -> None:
     other = sqlite3.connect(path, isolation_level=None)
     try:
