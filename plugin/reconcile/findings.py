@@ -179,6 +179,16 @@ class RulesRefused(Finding):
 
 
 @dataclass(frozen=True, slots=True)
+class RulesAstray(Finding):
+    """What pynet would write of an owner, from memory, is not what the records say; named as in ``RulesRefused``."""
+
+    text = "rules of '{owner}' {found}: bring them in line with the records"
+
+    owner: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
 class TableLeft(Finding):
     """The tables are there and no network needs them."""
 

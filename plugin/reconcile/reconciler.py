@@ -23,6 +23,7 @@ from plugin.reconcile.healing import Healing
 from plugin.reconcile.ledger import Ledger
 from plugin.reconcile.owner import locks_of
 from plugin.reconcile.repairs import Repairs
+from plugin.reconcile.rules import Rules
 from plugin.reconcile.state import Actual, Desired
 from plugin.reconcile.survey import Survey
 
@@ -38,6 +39,7 @@ class Reconciler:
         self._survey = survey
         self._drops = drops
         self._repairs = Repairs(parts)
+        self._rules = Rules(parts, survey)
         self._kernel = parts.kernel
         self._firewall = parts.firewall
         self._settings = parts.settings
@@ -120,6 +122,10 @@ class Reconciler:
             for orphan in look.found:
                 if isinstance(orphan, OrphanLink):
                     done += self._repair_orphan(orphan)
+            done += [
+                self._ledger.failed(astray, why) if why else self._ledger.repaired(astray)
+                for astray, why in self._rules.align(look.desired.values())
+            ]
         done += [self._ledger.failed(finding, Failed(why)) for finding, why in self._firewall.refused().items()]
         self._ledger.looked(done)
         return done

@@ -78,6 +78,14 @@ class Survey:
             found |= part.elements
         return found
 
+    def desired(self, network_id: str = "") -> list[Desired]:
+        """Return what one network wants by its records, nothing when it is gone, or what all want."""
+        if not network_id:
+            return self._desired(self.records())[0]
+        known = self._store.get(Network, network_id)
+        ends = [item.record for item in self._store.list(Endpoint, f"{network_id}/")]
+        return self._desired(Records({network_id: known.record}, {network_id: ends}, ()))[0] if known else []
+
     def look(self, held: Collection[Held], *, idle: bool) -> Look:
         """Look at everything: settings of the host first, orphans last; ``held`` are the ports of sockets.
 

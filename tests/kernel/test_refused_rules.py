@@ -83,16 +83,16 @@ def test_a_check_sees_what_the_kernel_refuses_and_changes_nothing(runner: type[R
 def test_an_owner_that_is_refused_is_closed_and_others_are_not_touched(
     pynet: Pynet, two: tuple[Container, Container], what: str
 ) -> None:
-    """Its network is internal, the other is as before, no foreign command ran, and a look names it."""
+    """Its network is internal, the other is as before, no foreign command ran, and it is named; its record heals it."""
     furnish(pynet, two)
     before = sh("nft list map inet pynet outbound 2>&1 || nft list set inet pynet outbound")
     wanted = dict(pynet.survey.elements())
     extra = {name: [*wanted[LINK].get(name, ()), *values] for name, values in REFUSED[what].items()}
     sh("nft flush ruleset")
     pynet.firewall.load({**wanted, LINK: {**wanted[LINK], **extra}})
-    failing = [(repair.kind, LINK in repair.sentence) for repair in pynet.reconciler.reconcile()]
+    pynet.reconciler.heal(elements=True)
 
-    assert failing == [("RulesRefused", True)]
+    assert [(each.kind, LINK in each.sentence) for each in pynet.firewall.refused()] == [("RulesRefused", True)]
     assert "pwned" not in sh("nft list tables")
     assert f'"{LINK}"' in sh("nft list set inet pynet internal")
     outbound = sh("nft list set inet pynet outbound")
@@ -101,7 +101,9 @@ def test_an_owner_that_is_refused_is_closed_and_others_are_not_touched(
     assert f'"{LINK}"' not in outbound
     assert not two[0].reaches("10.8.0.2")
     assert two[1].reaches("10.8.0.1")
-    assert pynet.reconciler.reconcile()[0].error != ""
+    assert [repair.kind for repair in pynet.reconciler.reconcile()] == ["RulesAstray"]
+    assert two[0].reaches("10.9.0.1")
+    assert pynet.firewall.refused() == {}
 
 
 def test_an_endpoint_that_is_refused_reaches_nothing(pynet: Pynet, two: tuple[Container, Container]) -> None:

@@ -1,0 +1,133 @@
+"""What the firewall wants, which lives in memory, against the records: they are the truth, as after a restart.
+
+What was put for a request that failed, or could not be taken away for one that removed something, would be written for
+ever: the kernel is compared with what is wanted, and that is compared here.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+
+import structlog
+
+from netlink.dump import Link
+from netlink.errors import KernelError
+from plugin.errors import PynetError
+from plugin.firewall.ruleset import Elements
+from plugin.firewall.wants import Owned
+from plugin.forwarding import OWNER
+from plugin.model import Tombstone, vxlan_name
+from plugin.parts import Parts
+from plugin.reconcile.findings import RulesAstray
+from plugin.reconcile.owner import identity_of
+from plugin.reconcile.state import Desired
+from plugin.reconcile.survey import Survey
+from plugin.store.base import Put
+
+log = structlog.get_logger()
+
+UNKNOWN, MISSING, OTHERS = "belong to nothing that is known", "are not known", "are others than the records say"
+Difference = tuple[RulesAstray, Elements | None]  # and what is wanted instead
+_NETWORK = "network "  # begins the name of a network's lock
+
+
+class Rules:
+    """Looks without locks first, and again under the lock of each network where something is wrong.
+
+    A request in flight holds that lock while rules and records differ. Some owners are others' business: the tunnel of
+    a known network (``plugin.cluster.peers``), the host (``plugin.forwarding``), and a link that waits to be deleted,
+    as its rules go after it (``plugin.reaper``).
+    """
+
+    def __init__(self, parts: Parts, survey: Survey) -> None:
+        self._kernel = parts.kernel
+        self._store = parts.store
+        self._firewall = parts.firewall
+        self._locks = parts.locks
+        self._reaper = parts.reaper
+        self._survey = survey
+
+    def align(self, desired: Collection[Desired]) -> list[tuple[RulesAstray, Exception | None]]:
+        """Bring in line what is wanted; return what was out of line, and why that could not be mended.
+
+        ``desired`` is what all networks want by a look at the records.
+        """
+        done: list[tuple[RulesAstray, Exception | None]] = []
+        for network in self._suspects(desired):
+            try:
+                with self._locks.hold(*([_NETWORK + network] if network else [])):
+                    done += [(finding, self._mend(finding.owner, wanted)) for finding, wanted in self._again(network)]
+            except (KernelError, PynetError) as error:
+                log.info("rules not compared with the records", network=network[:12], error=str(error))
+        return done
+
+    def look(self, desired: Collection[Desired]) -> list[RulesAstray]:
+        """Return what ``align`` would mend, and mend nothing; raises ``KernelError`` and ``PynetError``."""
+        found: list[RulesAstray] = []
+        for network in self._suspects(desired):
+            with self._locks.hold(*([_NETWORK + network] if network else [])):
+                found += [finding for finding, _ in self._again(network)]
+        return found
+
+    def _suspects(self, desired: Collection[Desired]) -> list[str]:
+        """Return the networks where something seems to be wrong, "" for owners whose network is not known."""
+        return list(dict.fromkeys(finding.network for finding, _ in self._differences(desired, network=None)))
+
+    def _again(self, network: str) -> list[Difference]:
+        """Return what is wrong in one network, whose lock the caller has, and what is wanted instead."""
+        return list(self._differences(self._survey.desired(network), network=network))
+
+    def _mend(self, owner: str, wanted: Elements | None) -> Exception | None:
+        try:
+            if wanted is not None:
+                self._firewall.put(owner, wanted)
+            elif link := self._link(owner):
+                tombstone = Tombstone(owner, identity_of(link.alias))
+                self._store.transact(Put(tombstone))
+                self._reaper.bury([tombstone])
+            else:
+                self._firewall.forget(owner)
+        except (KernelError, PynetError) as error:
+            return error
+        return None
+
+    def _differences(self, desired: Collection[Desired], network: str | None) -> Iterator[Difference]:
+        """Yield the owners of ``network``, of unknown ones ("") or of all (None) that are not as they should be."""
+        doomed = {item.record.link for item in self._store.list(Tombstone)}  # first: rules go before their tombstones
+        owners = self._firewall.owners()
+        unclear = {part.network for part in desired if not part.links}  # they are closed, and nothing is known of them
+        for part in desired if network != "" else ():
+            yield from _of_network(part, owners) if part.links else ()
+        known = {OWNER, *doomed, *(vxlan_name(part.network) for part in desired)}
+        known |= {owner for part in desired for owner in part.elements}
+        for owner, owned in owners.items():
+            place = _network_of(owned)
+            if owner in known or network not in (None, place) or place in unclear:
+                continue
+            if place or not self._link(owner):  # a link of an unknown network may be one in the making
+                yield RulesAstray(place, owner, UNKNOWN), None
+
+    def _link(self, owner: str) -> Link | None:
+        """Return the link that an owner is, if it is one that pynet names."""
+        return self._kernel.link(owner) if owner.startswith("pn") else None
+
+
+def _of_network(part: Desired, owners: Mapping[str, Owned]) -> Iterator[Difference]:
+    for owner, wanted in part.elements.items():
+        if owner == vxlan_name(part.network):
+            continue
+        if owner not in owners:
+            yield RulesAstray(part.network, owner, MISSING), wanted
+        elif not _alike(owners[owner].elements, wanted):
+            yield RulesAstray(part.network, owner, OTHERS), wanted
+
+
+def _network_of(owned: Owned) -> str:
+    locks = [name for name in owned.locks if name.startswith(_NETWORK)]
+    return locks[0].removeprefix(_NETWORK) if locks else ""
+
+
+def _alike(one: Elements, other: Elements) -> bool:
+    return one == other or _sets(one) == _sets(other)
+
+
+def _sets(elements: Elements) -> dict[str, frozenset[str]]:
+    return {name: frozenset(values) for name, values in elements.items() if values}

@@ -1,0 +1,153 @@
+"""What the firewall wants is compared with the records, which are the truth, at every look at everything."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from netlink.errors import KernelError
+from plugin.model import Endpoint, Network, Tombstone
+from plugin.parts import Parts
+from plugin.reconcile.rules import Rules
+from plugin.store.base import Put, Remove
+from tests.fakes import World
+from tests.overlay_fakes import OverlayWorld, overlay
+from tests.unit import requests as rq
+from tests.unit.test_reconcile import BRIDGE, PORT, furnish
+from tests.unit.test_shares import port
+
+PORTS = f"ports of {rq.ENDPOINT_ID}"
+
+
+def rules(world: World) -> Rules:
+    """Return what looks, without the rest of the reconciler."""
+    parts = Parts(
+        world.kernel,
+        world.store,
+        world.firewall,
+        world.settings,
+        world.publisher,
+        world.reaper,
+        world.modes,
+        world.locks,
+    )
+    return Rules(parts, world.survey)
+
+
+def surplus(world: World) -> None:
+    """An owner of which no record says anything, as one whose removal failed."""
+    world.firewall.put("ports of nobody", port(9090))
+
+
+def surplus_link(world: World) -> None:
+    """The same, of a link that is gone."""
+    world.firewall.put("pnh999999999999", {"guarded": ['"pnh999999999999"']})
+
+
+def others(world: World) -> None:
+    """Other ports than the record says."""
+    world.firewall.put(PORTS, port(9090))
+
+
+DRIFT: dict[str, Callable[[World], object]] = {
+    "surplus": surplus,
+    "link": surplus_link,
+    "others": others,
+    "missing ports": lambda world: world.firewall.forget(PORTS),
+    "missing network": lambda world: world.firewall.forget(BRIDGE, PORT),
+}
+
+
+@pytest.mark.parametrize("drift", DRIFT)
+def test_what_is_wanted_follows_the_records(world: World, drift: str) -> None:
+    """It is named, counted and mended, elements in the kernel too; and the next look finds nothing."""
+    furnish(world)
+    before = world.snapshot()
+    DRIFT[drift](world)
+    seen = rules(world).look(world.survey.desired())
+    done = world.reconciler.reconcile()
+
+    assert [repair.sentence for repair in done] == [finding.sentence for finding in seen] != []
+    assert world.snapshot() == before
+    assert world.reconciler.status().repairs == {"RulesAstray": len(seen)}
+    assert world.reconciler.reconcile() == []
+
+
+def test_what_is_right_is_left_alone(world: World) -> None:
+    """Endpoints without a guard have no elements, and links that wait for their deletion keep theirs."""
+    furnish(world)
+    world.driver.create_network(rq.network(rq.OTHER_ID, "10.8.0.1/24", options={"pynet.guard": "off"}))
+    world.driver.create_endpoint(replace(rq.endpoint("10.8.0.2/24"), network_id=rq.OTHER_ID, endpoint_id="f1" * 32))
+    world.driver.delete_endpoint(rq.ENDPOINT)
+
+    assert world.reconciler.reconcile() == []
+    assert PORT in world.firewall.owners()
+
+
+def test_a_mend_that_fails_is_named_and_tried_again(world: World) -> None:
+    """As all others: with the reason, by the status and in the log."""
+    furnish(world)
+    surplus(world)
+    before = world.snapshot()
+    world.steps.count, world.steps.broken_from = 0, 1
+    found = rules(world).align(world.survey.desired())
+    assert [(finding.owner, isinstance(error, KernelError)) for finding, error in found] == [("ports of nobody", True)]
+    assert world.snapshot() == before
+    world.steps.broken_from = 0
+    world.reconciler.reconcile()
+
+    assert "ports of nobody" not in world.firewall.owners()
+
+
+def test_a_request_in_flight_is_no_drift(world: World) -> None:
+    """Its rules come before its record; what seems wrong is looked at again under the lock that the request holds."""
+    furnish(world)
+    known = world.store.get(Endpoint, f"{rq.NETWORK_ID}/{rq.ENDPOINT_ID}")
+    assert known is not None
+    world.store.transact(Remove(Endpoint, known.record.key))
+    suspicious = world.survey.desired()
+    assert len(rules(world).look(suspicious)) == 2
+    world.store.transact(Put(known.record))  # the request ends
+
+    assert rules(world).look(suspicious) == []
+    assert rules(world).align(suspicious) == []
+    with world.locks.hold(f"network {rq.NETWORK_ID}"):
+        surplus(world)
+        assert world.firewall.owners()["ports of nobody"].locks == (f"network {rq.NETWORK_ID}",)
+
+
+def test_rules_of_a_link_that_is_there_go_after_it(world: World) -> None:
+    """The endpoint's record is gone, as after an undo that failed in part; its container stays guarded to the end."""
+    furnish(world)
+    world.store.transact(Remove(Endpoint, f"{rq.NETWORK_ID}/{rq.ENDPOINT_ID}"))
+    rules(world).align(world.survey.desired())
+    assert [item.record.link for item in world.store.list(Tombstone)] == [PORT]
+    assert PORT in world.firewall.owners()
+    world.bury()
+
+    assert not world.kernel.link_exists(PORT)
+    assert set(world.firewall.owners()) == {BRIDGE, "host"}
+
+
+def test_a_record_that_cannot_be_understood_changes_nothing(world: World) -> None:
+    """It may be a newer pynet's; what was put for it while it could be stays."""
+    furnish(world)
+    known = world.store.list(Network)[0].record
+    world.store.transact(Put(replace(known, options={"pynet.nonsense": "1"})))
+    before = world.firewall.owners()
+
+    assert rules(world).align(world.survey.desired()) == []
+    assert world.firewall.owners() == before
+
+
+def test_tunnels_are_looked_after_by_others() -> None:
+    """Whom a network lets in says the cluster store; when the network has gone its tunnel's rules are a surplus."""
+    world = OverlayWorld()
+    world.driver.create_network(overlay())
+    world.hear()
+    assert rules(world).look(world.survey.desired()) == []
+    world.driver.delete_network(rq.NETWORK)
+    world.bury()
+    world.firewall.put(tunnel := "pnva1a1a1a1a1a1", {"members4": ["192.0.2.2 . 4789 . 1"]})
+
+    assert [finding.owner for finding in rules(world).look(world.survey.desired())] == [tunnel]
