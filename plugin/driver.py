@@ -6,14 +6,12 @@ reorders its calls (moby daemon/libnetwork/endpoint.go, pkg/plugins/client.go).
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
 
 import structlog
 
-from plugin.attempt import commit
 from plugin.claims import Claims
 from plugin.cluster.host_records import PoolUse
 from plugin.endpoints import endpoint_of
@@ -50,6 +48,7 @@ from plugin.publish.places import Wishes
 from plugin.store.base import Put, Remove
 from plugin.touched import Touched
 from plugin.undo import Undo
+from plugin.work import Work
 
 log = structlog.get_logger()
 
@@ -64,6 +63,7 @@ class Driver:
         self._reaper = parts.reaper
         self._publisher = parts.publisher
         self._locks = parts.locks
+        self._work = Work(parts.locks, parts.reaper.debts)
         self._gateway_check = gateway_check
         self._holders = Holders(parts.store)
         self._debts = parts.reaper.debts
@@ -110,7 +110,7 @@ class Driver:
         mode = self._modes[options[MODE]]
         network = mode.plan(request, options)
         name = f"network {network.id}"
-        with self._create(name) as undo:
+        with self._work.create(name, about=f"link {network.link}") as undo:
             if self._debts.owes(name):
                 self._remove_network(network.id)
             self._touched.note(network.id)
@@ -131,7 +131,7 @@ class Driver:
     def delete_network(self, request: NetworkRef) -> None:
         """Remove a network and whatever endpoints it still has; one that nobody knows is gone already."""
         name = f"network {request.network_id}"
-        self._remove(name, lambda: self._remove_network(request.network_id), name)
+        self._work.remove(name, lambda: self._remove_network(request.network_id), name)
 
     # --- endpoints -----------------------------------------------------------------------------
 
@@ -139,7 +139,7 @@ class Driver:
         """Make an endpoint; the reply names its MAC only where the request had none."""
         endpoint = endpoint_of(request)
         check_mac(endpoint.mac)
-        with self._create(*_locks_of(request)) as undo:
+        with self._work.create(*_locks_of(request)) as undo:
             network = self._network(request.network_id)
             if self._debts.owes(f"endpoint {endpoint.key}"):
                 self._remove_endpoint(EndpointRef(endpoint.network_id, endpoint.id))
@@ -162,7 +162,7 @@ class Driver:
     def delete_endpoint(self, request: EndpointRef) -> None:
         """Remove an endpoint; one that nobody knows is gone already."""
         name = f"endpoint {request.network_id}/{request.endpoint_id}"
-        self._remove(name, lambda: self._remove_endpoint(request), *_locks_of(request))
+        self._work.remove(name, lambda: self._remove_endpoint(request), *_locks_of(request))
 
     def endpoint_oper_info(self, request: EndpointRef) -> OperInfo:
         """Nothing: the engine reads no key of it (moby daemon/network.go getEndpointPortMapInfo)."""
@@ -171,14 +171,14 @@ class Driver:
 
     def join(self, request: Join) -> JoinReply:
         """Name the link that the engine is to move into the container."""
-        with self._work(f"endpoint {request.endpoint_id}"):
+        with self._work.hold(f"endpoint {request.endpoint_id}"):
             network = self._network(request.network_id)
             endpoint = self._endpoint(request.network_id, request.endpoint_id)
             self._touched.note(endpoint.id)
             self._exposure.enter(endpoint, request.sandbox_key)
             reply = self._mode(network).join(network, endpoint)
         if self._exposure.needs_no_gateway(network, endpoint, request.options.port_map):
-            with self._create(*_locks_of(request)) as undo:
+            with self._work.create(*_locks_of(request)) as undo:
                 self._publish(request, (), undo)
         return reply
 
@@ -192,11 +192,11 @@ class Driver:
         published = self._publisher.publishes(request.endpoint_id) or self._debts.owes(owed)
         if not request.options.port_map and not published:
             return
-        with as_failed(), Undo() as give_back:
+        with as_failed(), self._work.resume(f"ports taken for endpoint {request.endpoint_id}") as give_back:
             network = self._network(request.network_id)
             endpoint = self._endpoint(request.network_id, request.endpoint_id)
             families = self._exposure.take_over(network, endpoint, request.options, give_back)
-            with self._create(*_locks_of(request)) as undo:
+            with self._work.create(*_locks_of(request)) as undo:
                 self._publish(request, families, undo)
                 self._debts.forgive(owed)
 
@@ -215,7 +215,7 @@ class Driver:
         Returns:
             Whether there was one to remove.
         """
-        with self._work(*_locks_of(request)):
+        with self._work.hold(*_locks_of(request)):
             known = self._store.get(Endpoint, f"{request.network_id}/{request.endpoint_id}")
             if known is None or self._touched.latest(request.endpoint_id) >= untouched_since:
                 return False
@@ -228,7 +228,7 @@ class Driver:
         Returns:
             Whether there was one to remove.
         """
-        with self._work(f"network {request.network_id}"):
+        with self._work.hold(f"network {request.network_id}"):
             endpoints = [item.record.id for item in self._store.list(Endpoint, f"{request.network_id}/")]
             named = self._touched.latest(request.network_id, *endpoints)
             if self._store.get(Network, request.network_id) is None or named >= untouched_since:
@@ -237,33 +237,6 @@ class Driver:
             return True
 
     # --- shared by the verbs -------------------------------------------------------------------
-
-    @contextmanager
-    def _work(self, *locks: str) -> Iterator[None]:
-        with as_failed(), self._locks.hold(*locks):
-            yield
-
-    @contextmanager
-    def _create(self, *locks: str) -> Iterator[Undo]:
-        """Take back what is done when it fails, or when nobody waits for it any more."""
-        with self._work(*locks), Undo() as undo:
-            yield undo
-            commit()
-
-    def _remove(self, name: str, removal: Callable[[], None], *locks: str) -> None:
-        """Remove now, or later when that fails: the engine never asks again."""
-        try:
-            with self._work(*locks):
-                removal()
-                self._debts.forgive(name)
-        except PynetError:
-            self._debts.owe(name, lambda: self._remove_owed(name, removal, *locks))
-            raise
-
-    def _remove_owed(self, name: str, removal: Callable[[], None], *locks: str) -> None:
-        with self._work(*locks):
-            if self._debts.owes(name):
-                removal()
 
     def _remove_endpoint(self, request: EndpointRef) -> None:
         known = self._store.get(Endpoint, f"{request.network_id}/{request.endpoint_id}")
@@ -277,8 +250,10 @@ class Driver:
         network = self._network(request.network_id)
         endpoint = self._endpoint(request.network_id, request.endpoint_id)
         self._touched.note(endpoint.id)
+        reference = EndpointRef(endpoint.network_id, endpoint.id)
+        undo.push(self._exposure.settle, reference)
         self._exposure.publish(network, endpoint, Wishes(request.options.port_map, families))
-        undo.push(self._exposure.withdraw, EndpointRef(endpoint.network_id, endpoint.id))
+        undo.push(self._exposure.withdraw, reference)
 
     def _revoke(self, request: EndpointRef, *, keep_routed: bool) -> None:
         if not self._publisher.publishes(request.endpoint_id):
@@ -289,7 +264,7 @@ class Driver:
             nonlocal gone
             gone = self._exposure.withdraw(request, keep_routed=keep_routed)
 
-        self._remove(f"ports of {request.network_id}/{request.endpoint_id}", removal, *_locks_of(request))
+        self._work.remove(f"ports of {request.network_id}/{request.endpoint_id}", removal, *_locks_of(request))
         if gone is not None:
             self._exposure.pass_on(gone)
 
@@ -321,8 +296,7 @@ class Driver:
         return holder if holder is not None and self._mode(network).in_container(holder) else None
 
     def _discard(self, network: Network, endpoint: Endpoint) -> None:
-        if endpoint.published:
-            self._publisher.withdraw(endpoint)
+        self._publisher.withdraw(endpoint)  # whatever its record says: rules of a request that failed may be left
         links = self._mode(network).delete_endpoint(network, endpoint)
         self._bury(_tombstones(endpoint.id, links), Remove(Endpoint, endpoint.key))
         self._holders.remove(endpoint)
@@ -338,8 +312,7 @@ class Driver:
     def _remove_known(self, network: Network) -> None:
         endpoints = [item.record for item in self._store.list(Endpoint, f"{network.id}/")]
         for endpoint in endpoints:
-            if endpoint.published:
-                self._publisher.withdraw(endpoint)
+            self._publisher.withdraw(endpoint)
         tombstones = self._take_apart(network, endpoints)
         removed = [Remove(Endpoint, endpoint.key) for endpoint in endpoints]
         self._bury(tombstones, Remove(Network, network.id), *removed)

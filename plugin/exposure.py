@@ -53,6 +53,17 @@ class Exposure:
         """Publish what ``wishes`` name instead of what the endpoint publishes now, and write it down."""
         self._publisher.publish(network, endpoint, wishes, self._saved(endpoint))
 
+    def settle(self, request: EndpointRef) -> None:
+        """Let the firewall have what the record says that is published, no more and no less; the caller has the locks.
+
+        Raises:
+            KernelError, PynetError: it could not.
+        """
+        known = self._store.get(Endpoint, f"{request.network_id}/{request.endpoint_id}")
+        network = self._store.get(Network, request.network_id)
+        if known is not None and network is not None:
+            self._publisher.translate(network.record, known.record, known.record.published)
+
     def withdraw(self, request: EndpointRef, *, keep_routed: bool = False) -> Endpoint | None:
         """Publish nothing, or only what routed mode opened; return the endpoint as it was before, None without one."""
         known = self._store.get(Endpoint, f"{request.network_id}/{request.endpoint_id}")

@@ -10,7 +10,7 @@ import structlog
 
 from netlink.errors import KernelError, Missing
 from plugin.advertised import warn_of_lost_routes
-from plugin.errors import PynetError
+from plugin.errors import Failed, PynetError
 from plugin.families import families
 from plugin.firewall.ruleset import Elements
 from plugin.forwarding import FORWARDING, OURS, Forwarding
@@ -118,8 +118,11 @@ class HostSettings:
             self._change(setting)
 
     def _withdraw(self, network_id: str) -> None:
-        """Take back what was prepared for a network that did not come to be."""
-        self.release(network_id, lambda: [network for network in self._stored() if network.id != network_id])
+        """Take back what was prepared for a network that did not come to be; raises ``Failed`` when it could not be."""
+        others = [network for network in self._stored() if network.id != network_id]
+        self.release(network_id, lambda: others)
+        if left := self.left_over(others):
+            raise Failed(f"put back {', '.join(changed.path for changed in left)}: it could not be written")
 
     def _stored(self) -> list[Network]:
         return [item.record for item in self._store.list(Network)]

@@ -109,7 +109,7 @@ class Ipam:
         else:
             pool = self._request_any(space, request, keep)
         with Undo() as undo:
-            undo.push(self._release_pool, pool.id)
+            undo.push(self.release_pool, ReleasePool(pool.id))
             commit()
         return PoolReply(pool_id=pool.id, pool=pool.subnet)
 
@@ -240,7 +240,7 @@ class Ipam:
             check_usable(pool.subnet, request.address)
             address = self._lease_one(Lease(pool.id, request.address, purpose, name), pool)
         with Undo() as undo:
-            undo.push(self._release_address, pool.id, address)
+            undo.push(self.release_address, ReleaseAddress(pool.id, address))
             self._find_pool(pool.id)  # it may have been released since, when its leases had been listed already
             commit()
         return AddressReply(with_prefix(address, pool.subnet))

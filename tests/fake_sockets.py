@@ -12,16 +12,16 @@ from plugin.publish.book import Wanted, collisions
 
 
 class Steps:
-    """Counts the steps of every fake; step number ``fail_at`` raises instead of being done."""
+    """Counts the steps of every fake; step number ``fail_at`` raises, and so do all from ``broken_from`` on."""
 
     def __init__(self) -> None:
         self.count = 0
-        self.fail_at = 0
+        self.fail_at = self.broken_from = 0
 
     def take(self, what: str) -> None:
         """Count one step."""
         self.count += 1
-        if self.count == self.fail_at:
+        if self.count == self.fail_at or 0 < self.broken_from <= self.count:
             raise KernelError(f"{what}: simulated failure at step {self.count}")
 
 

@@ -16,6 +16,7 @@ from plugin.ports import Conntrack, Kernel, Sockets
 from plugin.publish.binder import Binder, ports_owner
 from plugin.publish.book import Book, Holds, Key, Wanted
 from plugin.publish.places import Place, Wishes, sockets_for, together
+from plugin.undo import Undo
 
 log = structlog.get_logger()
 
@@ -90,12 +91,10 @@ class Publisher:
         after: Holds = {}
         try:
             published = bind(before, after)
-            self._translate(network, endpoint, published)
-            try:
+            self.translate(network, endpoint, published)
+            with Undo() as undo:  # what fails here too is settled by the callers, or found by a look at the records
+                undo.push(self.translate, network, endpoint, endpoint.published)
                 save(published)
-            except BaseException:
-                self._translate(network, endpoint, endpoint.published)
-                raise
         except BaseException:
             self._binder.release(after, unless=before)
             self._take_again(endpoint)
@@ -112,6 +111,13 @@ class Publisher:
         self._binder.release(self._book.of(endpoint.id))
         self._book.write(endpoint.id, {}, keep=False)
         self._forget_flows(endpoint.published)
+
+    def translate(self, network: Network, endpoint: Endpoint, published: Sequence[Published]) -> None:
+        """Let the rules of the endpoint lead to what is ``published``, whatever they do now."""
+        if published:
+            self._firewall.put(ports_owner(endpoint.id), port_elements(network, published))
+        else:
+            self._firewall.forget(ports_owner(endpoint.id))
 
     def held(self) -> frozenset[Key]:
         """Return every port that is held."""
@@ -146,12 +152,6 @@ class Publisher:
         """Give every port back, as the end of the process would; what is published stays published."""
         for holds in self._book.clear():
             self._binder.release(holds)
-
-    def _translate(self, network: Network, endpoint: Endpoint, published: Sequence[Published]) -> None:
-        if published:
-            self._firewall.put(ports_owner(endpoint.id), port_elements(network, published))
-        else:
-            self._firewall.forget(ports_owner(endpoint.id))
 
     def _leave_others(self, endpoint: Endpoint, families: Sequence[int]) -> Holds:
         """Give back what another endpoint of the container is about to hold, and return what is left.
