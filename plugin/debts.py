@@ -1,8 +1,9 @@
 """Removals that failed, to be done all the same: the engine takes each for done and never asks again.
 
 (moby daemon/libnetwork logs errors of DeleteNetwork, DeleteEndpoint, Leave and the releases of addresses, and goes on.)
-They are tried again until they succeed, or until somebody creates anew what was to be removed. They are not written
-down: a store that fails is one of their causes. What a restart forgets, ``plugin.collector`` finds.
+They are tried again until they succeed, or until somebody creates anew what was to be removed; so is what a request
+that failed could not take back (``plugin.work``). They are not written down: a store that fails is one of their causes.
+What a restart forgets, ``plugin.collector`` finds.
 """
 
 import threading

@@ -80,7 +80,7 @@ class Repairs:
         """As DeleteEndpoint does it: other hosts have to hear of it too."""
         key = f"{finding.network}/{finding.endpoint}"
         known, network = self._store.get(Endpoint, key), self._store.get(Network, finding.network)
-        if known is not None:
+        if known is not None and known.record.published:
             self._publisher.withdraw(known.record)
         mode = self._modes.get(network.record.mode) if network is not None else None
         if known is not None and network is not None and mode is not None:

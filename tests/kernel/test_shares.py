@@ -52,3 +52,16 @@ def test_the_kernel_keeps_one_value_a_key(pynet: Pynet, two: tuple[Container, Co
 
     assert host_asks("127.0.0.1", 8080) == "10.9.0.1"
     assert [finding.kind for finding in pynet.firewall.refused()] == ["RulesRefused"]
+
+
+def test_what_no_record_says_goes_with_a_look(pynet: Pynet, two: tuple[Container, Container]) -> None:
+    """Rules that a failure left in memory lead a port to a container, and the look at everything takes them away."""
+    pynet.driver.create_network(rq.network())
+    pynet.attach(two[0], rq.NETWORK_ID, 2)
+    two[0].echo()
+    pynet.firewall.put("ports of nobody", {"anywhere4": ["tcp . 8080 : 10.9.0.2 . 7777"]})
+    assert host_asks("10.9.0.1", 8080) == "10.9.0.1"
+    assert [repair.kind for repair in pynet.reconciler.reconcile()] == ["RulesAstray"]
+
+    assert host_asks("10.9.0.1", 8080) == ""
+    assert pynet.reconciler.reconcile() == []
