@@ -1,24 +1,31 @@
 """``pynet backup`` and ``pynet restore``: what they do and what they say about it."""
 
+from base64 import b64decode
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from cli.settings import Settings
+from cli.serving import configured
 from plugin.errors import Conflict, Failed
 from plugin.kinds import KINDS
-from plugin.store.backup import Counts, back_up, restore
+from plugin.store.backup import Counts, restore, write_copy
 from plugin.store.lockfile import lock_state
 
 SHOWN = ("network", "endpoint", "pool", "lease")
 
 
-def backup_to(settings: Settings, target: Path) -> str:
-    """Write a backup and return the sentence about it; raises ``PynetError``."""
-    counts = back_up(settings.database, target)
-    return f"backup '{target}' written: {_numbers(counts)}"
+def save(reply: Mapping[str, Any], target: Path) -> str:
+    """Write the reply to Pynet.Backup into a new file and return the sentence about it; raises ``PynetError``."""
+    write_copy(b64decode(reply["Database"]), target)
+    return f"backup '{target}' written: {_numbers(reply['Records'])}"
 
 
-def restore_from(settings: Settings, source: Path) -> str:
-    """Put a backup in the place of the store and return the sentence about it; raises ``PynetError``."""
+def restore_from(source: Path, environment: Mapping[str, str]) -> str:
+    """Put a backup in the place of the store and return the sentence about it; raises ``PynetError``.
+
+    Nobody is asked where the state is, as pynet must not run; and a call would start a service that was stopped.
+    """
+    settings, known_by = configured(environment)
     try:
         lock = lock_state(settings.state_dir, timeout=0)
     except Conflict as error:
@@ -27,8 +34,9 @@ def restore_from(settings: Settings, source: Path) -> str:
         done = restore(source, settings.database, KINDS)
     finally:
         lock.release()
+    into = f"restored from '{source}' to '{settings.state_dir}', by {known_by}: {_numbers(done.counts)}"
     before = f"; the store that was there is '{done.set_aside}'" if done.set_aside else ""
-    return f"restored from '{source}': {_numbers(done.counts)}{before}; start pynet to bring the host in line"
+    return f"{into}{before}; start pynet to bring the host in line"
 
 
 def _numbers(counts: Counts) -> str:

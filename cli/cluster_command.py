@@ -1,7 +1,7 @@
 """``pynet cluster``: how the hosts are, and how to take over what a dead one held."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -74,7 +74,7 @@ def forget(settings: Settings, host: str) -> str:
     return f"host '{host}' is forgotten: {addresses} addresses and {uses} uses of pools are free"
 
 
-def as_json(state: ClusterStatus) -> str:
+def as_data(state: ClusterStatus) -> dict[str, Any]:
     """Return the status for scripts; ages, lags and the answer are in seconds, null where they are not known."""
     hosts: list[dict[str, Any]] = [
         {
@@ -93,20 +93,30 @@ def as_json(state: ClusterStatus) -> str:
         for n in state.networks
     ]
     whole = {"hosts": hosts, "networks": networks, "waiting": state.waiting, "store_answer": state.answer}
-    return json.dumps(whole | {"problems": list(state.problems)}, indent=2)
+    return whole | {"problems": list(state.problems)}
 
 
-def as_text(state: ClusterStatus) -> str:
+def as_json(state: Mapping[str, Any]) -> str:
+    """Return the status for scripts."""
+    return json.dumps(state, indent=2)
+
+
+def as_text(state: Mapping[str, Any]) -> str:
     """Return the status for people."""
     hosts = [["HOST", "ID", "ADDRESS", "LEASE", "WATCH", "ENDPOINTS"]]
-    for host in state.hosts:
-        age = "dead" if not host.state.alive else "alive" if host.state.age is None else f"{host.state.age:.0f} s ago"
-        lag = "-" if host.lag is None else f"{host.lag * 1000:.0f} ms"
-        hosts.append([host.state.name, host.state.id, host.state.address, age, lag, str(host.endpoints)])
+    for host in state["hosts"]:
+        age = (
+            "dead" if not host["alive"] else "alive" if host["lease_age"] is None else f"{host['lease_age']:.0f} s ago"
+        )
+        lag = "-" if host["watch_lag"] is None else f"{host['watch_lag'] * 1000:.0f} ms"
+        hosts.append([host["name"], host["id"], host["address"], age, lag, str(host["endpoints"])])
     networks = [["NETWORK", "SUBNETS", "HOSTS", "ENDPOINTS"]]
-    networks += [[n.name, ",".join(n.subnets), ",".join(n.hosts), str(n.endpoints)] for n in state.networks]
+    networks += [
+        [net["name"], ",".join(net["subnets"]), ",".join(net["hosts"]), str(net["endpoints"])]
+        for net in state["networks"]
+    ]
     lines = [*_table(hosts), "", *_table(networks), ""]
-    lines += [f"- {problem}" for problem in state.problems] or ["all is well"]
+    lines += [f"- {problem}" for problem in state["problems"]] or ["all is well"]
     return "\n".join(lines)
 
 

@@ -1,24 +1,33 @@
 """``pynet doctor``: what is wrong with this host, and what to do about it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from cli.engine import here, version_and_subnets
-from cli.settings import Settings
+from cli.service import NoAnswer
+from cli.whereabouts import whereabouts
 from cli.wiring import machine_id
-from plugin.doctor.checks import Finding, examine
+from plugin.doctor.checks import Finding, Severity, examine
 from plugin.doctor.facts import Engine
 from plugin.doctor.probe import Places, gather
 from plugin.ipam.supernets import parse_supernets
 
 
-def diagnose(settings: Settings) -> list[Finding]:
-    """Look at the host and return what is wrong, the worst first; raises ``InvalidRequest`` for bad settings."""
-    supernets = parse_supernets(settings.pools, machine_id(settings.state_dir))
+def diagnose(environment: Mapping[str, str]) -> list[Finding]:
+    """Look at the host and return what is wrong, the worst first."""
     version, subnets = version_and_subnets()
-    places = Places(settings.socket, settings.database, supernets)
-    return examine(gather(places, Engine(version, here(), subnets)))
+    with whereabouts(environment) as place:
+        supernets = parse_supernets(place.pools, machine_id(place.database.parent))
+        places = Places(place.socket, place.database, supernets)
+        found = examine(gather(places, Engine(version, here(), subnets)))
+    if place.bad_setting:
+        fix = "mend it, and run systemctl restart pynet.service, or start pynet as you did"
+        found.insert(0, Finding("settings", Severity.ERROR, f"pynet cannot start: {place.bad_setting}", fix))
+    if isinstance(place.trouble, NoAnswer):
+        fix = "if it goes on, kill that process; networks and containers stay as they are"
+        found.insert(0, Finding("socket", Severity.ERROR, str(place.trouble), fix))
+    return found
 
 
 def as_json(findings: Sequence[Finding]) -> str:

@@ -3,6 +3,7 @@
 from plugin.errors import Conflict, Incompatible, InvalidRequest, Unprivileged
 
 NEWER_STATE, KERNEL, TAKEN, PRIVILEGES, SETTINGS, OTHER = 65, 71, 75, 77, 78, 1
+FOR_A_PERSON = frozenset({NEWER_STATE, PRIVILEGES, SETTINGS})  # RestartPreventExitStatus= of pynet.service
 
 _CODES: tuple[tuple[type[Exception], int], ...] = (
     (Incompatible, NEWER_STATE),

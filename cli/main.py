@@ -3,28 +3,21 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from cli.settings import Settings
-
 
 @contextmanager
-def _settings(refused: int = 1) -> "Iterator[Settings]":
-    """Yield the settings in force; what is refused in the block is one sentence and the exit status ``refused``."""
-    import os
-
-    from cli.settings import read_settings
+def _refusals(code: int = 1) -> Iterator[None]:
+    """Print what is refused in the block as one sentence, and exit with ``code``."""
     from netlink.errors import KernelError
     from plugin.errors import PynetError
 
     try:
-        yield read_settings(os.environ)
+        yield
     except (KernelError, PynetError) as error:
         click.echo(f"Error: {error}", err=True)
-        raise click.exceptions.Exit(refused) from error
+        raise click.exceptions.Exit(code) from error
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,10 +38,11 @@ def serve() -> None:
 def ports(*, machine: bool) -> None:
     """Print which port of the host leads to which container."""
     from cli.engine import endpoint_names
-    from cli.ports import as_json, as_table, published
+    from cli.ports import as_json, as_table, rows_of
+    from cli.serving import answer
 
-    with _settings() as chosen:
-        rows = published(chosen.database, endpoint_names())
+    with _refusals():
+        rows = rows_of(answer("Ports"), endpoint_names())
     click.echo(as_json(rows) if machine else as_table(rows))
 
 
@@ -62,22 +56,23 @@ def cluster() -> None:
 @click.pass_context
 def cluster_status(context: click.Context, *, machine: bool) -> None:
     """Print hosts and shared networks; exits 1 when something is wrong, 2 when the store cannot be asked."""
-    from cli import cluster_command
+    from cli.cluster_command import as_json, as_text
+    from cli.serving import answer
 
-    with _settings(refused=2) as chosen:
-        found = cluster_command.status(chosen)
-    click.echo(cluster_command.as_json(found) if machine else cluster_command.as_text(found))
-    context.exit(1 if found.problems else 0)
+    with _refusals(2):
+        found = answer("ClusterStatus")["Cluster"]
+    click.echo(as_json(found) if machine else as_text(found))
+    context.exit(1 if found["problems"] else 0)
 
 
 @cluster.command("forget")
 @click.argument("host")
 def cluster_forget(host: str) -> None:
     """Free the addresses of HOST, a name or an id, which is dead and does not come back."""
-    from cli import cluster_command
+    from cli.serving import answer
 
-    with _settings() as chosen:
-        click.echo(cluster_command.forget(chosen, host))
+    with _refusals():
+        click.echo(answer("ForgetHost", Host=host)["Sentence"])
 
 
 @main.command()
@@ -87,11 +82,11 @@ def reconcile(*, dry_run: bool, machine: bool) -> None:
     """Compare networks with the kernel now, and let the pynet that serves repair what others changed."""
     import sys
 
-    from cli.reconcile import as_json, as_lines, as_replies, look
-    from cli.service import ask
+    from cli.reconcile import as_json, as_lines
+    from cli.serving import answer
 
-    with _settings(refused=2) as chosen:
-        repairs = as_replies(look(chosen)) if dry_run else ask(chosen.socket, "Reconcile")["Repairs"]
+    with _refusals(2):
+        repairs = answer("Look" if dry_run else "Reconcile")["Repairs"]
     if repairs or machine:
         click.echo(as_json(repairs) if machine else as_lines(repairs))
     sys.exit(int(any(dry_run or repair["Error"] for repair in repairs)))
@@ -103,10 +98,10 @@ def status(*, machine: bool) -> None:
     """Print what the pynet that serves has repaired and its guard has dropped since its start."""
     from cli.engine import network_names
     from cli.reconcile import as_json, as_status
-    from cli.service import ask
+    from cli.serving import answer
 
-    with _settings() as chosen:
-        reply = ask(chosen.socket, "Status")
+    with _refusals():
+        reply = answer("Status")
     click.echo(as_json(reply) if machine else as_status(reply, network_names()))
 
 
@@ -114,44 +109,49 @@ def status(*, machine: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 def backup(file: Path) -> None:
     """Write a copy of the state to FILE, which must not exist; pynet may run meanwhile."""
-    from cli.backup import backup_to
+    from cli.backup import save
+    from cli.serving import answer
 
-    with _settings() as chosen:
-        click.echo(backup_to(chosen, file))
+    with _refusals():
+        click.echo(save(answer("Backup"), file))
 
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
 def restore(file: Path) -> None:
     """Put the backup FILE in the place of the state, which is set aside; pynet must not run."""
+    import os
+
     from cli.backup import restore_from
 
-    with _settings() as chosen:
-        click.echo(restore_from(chosen, file))
+    with _refusals():
+        click.echo(restore_from(file, os.environ))
 
 
 @main.command()
 @click.option("--json", "machine", is_flag=True, help="Print JSON instead of sentences.")
 def doctor(*, machine: bool) -> None:
     """Say what is wrong with this host and what to do; exits 2 for an error, 1 for a warning."""
+    import os
     import sys
 
     from cli.doctor import as_json, as_text, diagnose
     from plugin.doctor.checks import exit_code
 
-    with _settings() as chosen:
-        findings = diagnose(chosen)
+    with _refusals():
+        findings = diagnose(os.environ)
     click.echo(as_json(findings) if machine else as_text(findings))
     sys.exit(exit_code(findings))
 
 
 @main.command()
 def settings() -> None:
-    """Print the settings in force, and the table that documents them."""
-    from cli.settings import SETTINGS, describe
+    """Print the settings of the pynet that serves, and the table that documents them."""
+    from cli.about import as_text
+    from cli.serving import answer
 
-    with _settings() as chosen:
-        click.echo(describe(chosen, SETTINGS))
+    with _refusals():
+        click.echo(as_text(answer("About")))
 
 
 @main.command()

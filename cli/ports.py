@@ -2,35 +2,29 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
-
-from plugin.firewall.elements import PROTOCOLS
-from plugin.model import Endpoint
-from plugin.store.sqlite import read_records
 
 COLUMNS = {"container": "CONTAINER", "network_name": "NETWORK", "proto": "PROTO", "host": "HOST", "to": "ADDRESS"}
 Names = Mapping[str, tuple[str, str]]  # endpoint id -> name of its network, name of its container
 
 
-def published(state: Path, names: Names) -> list[dict[str, Any]]:
-    """Return one row a published port; raises ``Failed`` when there is no state to read."""
+def rows_of(reply: Mapping[str, Any], names: Names) -> list[dict[str, Any]]:
+    """Return one row a published port, from the reply to Pynet.Ports."""
     rows = []
-    for endpoint in read_records(state, Endpoint):
-        network, container = names.get(endpoint.id, ("", ""))
-        for port in endpoint.published:
-            row = {
-                "container": container,
-                "network_name": network,
-                "endpoint": endpoint.id,
-                "network": endpoint.network_id,
-                "proto": PROTOCOLS[port.proto],
-                "host_ip": str(port.host) if port.host else "",
-                "host_port": port.host_port,
-                "container_ip": str(port.target),
-                "container_port": port.port,
-            }
-            rows.append(row)
+    for port in reply["Ports"]:
+        network, container = names.get(port["Endpoint"], ("", ""))
+        row = {
+            "container": container,
+            "network_name": network,
+            "endpoint": port["Endpoint"],
+            "network": port["Network"],
+            "proto": port["Proto"],
+            "host_ip": port["HostIP"],
+            "host_port": port["HostPort"],
+            "container_ip": port["ContainerIP"],
+            "container_port": port["ContainerPort"],
+        }
+        rows.append(row)
     return sorted(rows, key=lambda row: (row["host_port"], row["proto"], row["host_ip"]))
 
 

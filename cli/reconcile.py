@@ -1,54 +1,52 @@
 """``pynet reconcile`` and ``pynet status``: what is out of line, and what was repaired."""
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cli.overlay import Host, share
-from cli.service import serves
 from cli.settings import Settings
 from netlink.kernel import Kernel
 from netlink.listening import listening
 from netlink.nftables import Nftables, open_runner
 from netlink.scratch import scratch_namespace
 from netlink.vxlan import Vxlan
+from plugin.errors import Failed
 from plugin.firewall.bridge_rules import REASONS
 from plugin.firewall.docker import docker_bridges
 from plugin.firewall.firewall import Firewall, static_rules
 from plugin.forwarding import Forwarding
 from plugin.host_settings import HostSettings
 from plugin.locks import Locks
+from plugin.messages import Repair
 from plugin.modes.bridge import BridgeMode
 from plugin.modes.hostbridge import HostBridge
 from plugin.modes.overlay import OverlayMode
 from plugin.publish.places import EVERYWHERE
-from plugin.reconcile.findings import Finding
+from plugin.reconcile.findings import Finding, OrphanLink
 from plugin.reconcile.owner import Owner
 from plugin.reconcile.state import Held
 from plugin.reconcile.survey import Survey
 from plugin.store.readonly import ReadOnlyStore
 
-SETTLES = 6.0  # seconds in which requests in flight, deferred deletions and lingering tables are through
-PAUSE = 0.3  # seconds between two looks
 
-
-def look(settings: Settings) -> list[Finding]:
-    """Compare the store with the kernel, and change nothing.
-
-    While a pynet serves, what one of the looks of the next seconds does not find was the trace of a request: left out.
+def look(settings: Settings) -> list[Repair]:
+    """Compare the store with the kernel while no pynet serves, and change nothing.
 
     Raises:
         KernelError, PynetError: the store or the kernel cannot be read.
+        Failed: the kernel has what the store does not know. Then it may be the store of another pynet, and whatever
+            would be said about links and rules be advice to delete what is alive.
     """
-    looks = _looker(settings)
-    found = looks()
-    until = time.monotonic() + SETTLES
-    while found and serves(settings.socket) and time.monotonic() < until:
-        time.sleep(PAUSE)
-        again = looks()
-        found = [finding for finding in found if finding in again]
-    return found
+    found = _looker(settings)()
+    strange = [finding for finding in found if isinstance(finding, OrphanLink)]
+    if strange:
+        raise Failed(
+            f"compare the kernel with state folder '{settings.state_dir}': link '{strange[0].link}' with alias "
+            f"'{strange[0].alias}' is not in it, so that it may be the state of another pynet; start the pynet that "
+            "made the link, and ask again"
+        )
+    return [Repair(finding.kind, finding.sentence) for finding in found]
 
 
 def as_lines(repairs: Sequence[Mapping[str, str]]) -> str:
@@ -71,11 +69,6 @@ def as_status(status: Mapping[str, Any], names: Mapping[str, str]) -> str:
 def as_json(value: Any) -> str:
     """Return a reply for scripts."""
     return json.dumps(value, indent=2)
-
-
-def as_replies(found: Sequence[Finding]) -> list[dict[str, str]]:
-    """Return findings in the form of the reply to Pynet.Reconcile."""
-    return [{"Kind": finding.kind, "Sentence": finding.sentence, "Error": ""} for finding in found]
 
 
 def _looker(settings: Settings) -> Callable[[], list[Finding]]:

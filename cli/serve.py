@@ -7,6 +7,7 @@ import mmap
 import os
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,22 +15,24 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from cli.exits import exit_code
+from cli.exits import FOR_A_PERSON, exit_code
 from cli.privileges import check_capabilities, drop_privileges
 from cli.settings import Settings, read_settings
 from cli.socket import listening
-from cli.supervisor import Supervisor, answers, handed_socket
+from cli.supervisor import Supervisor, answers, handed_socket, spare_socket
 from handlers.limits import LARGEST_HEAD, MOST_FIELDS
 from plugin.errors import PynetError
 
 if TYPE_CHECKING:
     from flask import Flask
 
+    from netlink.errors import KernelError
     from plugin.timing import Dress
 
 M_ARENA_MAX = -8  # malloc.h
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 GIVEN_UP = 20.0  # seconds
+AGAIN = 5.0  # seconds between two attempts of the service manager, in which calls are refused
 ANSWERED = 22  # seconds in which every call that was begun has its answer
 
 
@@ -40,15 +43,16 @@ def run(dress: "Dress | None" = None) -> None:
     """
     signal.signal(signal.SIGTERM, _end)  # process 1 of a container ignores it otherwise
     code, parent = mmap.mmap(-1, 1), os.getpid()  # shared with the worker, which finds out about the state
+    waiting = spare_socket(os.environ)
     try:
         settings = read_settings(os.environ)
         _ = settings.access  # what cannot be read is said before anything is made
         check_capabilities()
         with _sockets(settings) as descriptors:
             _prepare_process()
-            _application(settings, descriptors, _loader(settings, code, dress)).run()
+            _application(settings, descriptors, _loader(settings, waiting, code, dress)).run()
     except PynetError as error:
-        click.echo(f"Error: {error}", err=True)
+        _tell(error, waiting)
         _let_the_engine_give_up()
         sys.exit(exit_code(error))
     except SystemExit as end:  # the worker leaves by here too
@@ -68,6 +72,18 @@ def _sockets(settings: Settings) -> Iterator[list[int]]:
     own = [settings.host_socket, None if handed else settings.socket]
     with listening([path for path in own if path]) as descriptors:
         yield [*descriptors, *([handed.detach()] if handed else [])]
+
+
+def _tell(error: "PynetError | KernelError", waiting: socket.socket | None) -> None:
+    """Say why pynet does not serve, also to those whose calls wait in the service manager's socket.
+
+    What the service manager tries again is told for a while, so that it does not do it all the time.
+    """
+    click.echo(f"Error: {error}", err=True)
+    if waiting is not None:
+        from cli.refusing import refuse_calls
+
+        refuse_calls(waiting, str(error), 0 if exit_code(error) in FOR_A_PERSON else AGAIN)
 
 
 def _let_the_engine_give_up() -> None:
@@ -100,7 +116,9 @@ def _allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _loader(settings: Settings, code: mmap.mmap, dress: "Dress | None") -> Callable[[], "Flask"]:
+def _loader(
+    settings: Settings, waiting: socket.socket | None, code: mmap.mmap, dress: "Dress | None"
+) -> Callable[[], "Flask"]:
     """Return what builds the application in the worker; when it cannot, ``code`` is what the process ends with."""
 
     def load() -> "Flask":
@@ -113,7 +131,7 @@ def _loader(settings: Settings, code: mmap.mmap, dress: "Dress | None") -> Calla
             return build(settings, dress) if dress else build(settings)
         except (PynetError, KernelError) as error:
             code[0] = exit_code(error)
-            click.echo(f"Error: {error}", err=True)
+            _tell(error, waiting)
             os.kill(os.getppid(), signal.SIGTERM)  # quietly: gunicorn has lines of its own for a failed start
             sys.exit(0)
 

@@ -1,12 +1,15 @@
 """Settings are environment variables, with the same name in every form of installation; one declaration each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cli.unit_settings import place_of
 from plugin.errors import InvalidRequest
-from plugin.options import Option, choice, integer, option_table, read_options, toggle
+from plugin.ipam.supernets import parse_supernets
+from plugin.options import Option, choice, integer, toggle
+from plugin.own_messages import SettingInForce
 from plugin.store.remote.address import Access, StoreAddress, parse_store_address, read_access
 
 SOCKET = Option(
@@ -37,9 +40,16 @@ LOG_FORMAT = Option(
     "times of its own",
 )
 THREADS = Option("PYNET_THREADS", integer(16, 256), 32, "16 to 256", "requests that are served at the same time")
+
+
+def _pools(text: str) -> str:
+    parse_supernets(text, "")  # refused before anything is made; the real ones follow from the machine
+    return text
+
+
 POOLS = Option(
     "PYNET_POOLS",
-    str,
+    _pools,
     "",
     "supernets as CIDR:LENGTH, separated by commas",
     "where pools come from when no subnet is given; a family that is left out has its default, "
@@ -188,18 +198,43 @@ class Settings:
         return self.socket.stem
 
 
-def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Read the settings; raises ``InvalidRequest`` for a bad value or an unknown ``PYNET_`` variable."""
+def read_settings(environment: Mapping[str, str], place: Callable[[str, str], str] = place_of) -> Settings:
+    """Read the settings; ``place`` returns, in words, where a key got its value, as far as that is known.
+
+    Raises:
+        InvalidRequest: a bad value, or an unknown ``PYNET_`` variable.
+    """
     known = {setting.key for setting in SETTINGS}
     unknown = sorted(key for key in environment if key.startswith("PYNET_") and key not in known | OF_THE_TOOLS)
     if unknown:
-        raise InvalidRequest(f"setting '{unknown[0]}' is not known; settings are: {', '.join(sorted(known))}")
-    values = read_options(SETTINGS, environment)
-    return Settings(**{setting.key.removeprefix("PYNET_").lower(): values[setting] for setting in SETTINGS})
+        where = place(unknown[0], environment[unknown[0]])
+        raise InvalidRequest(f"setting '{unknown[0]}' is not known{where}; settings are: {', '.join(sorted(known))}")
+    return Settings(**{field_of(setting): _value(setting, environment, place) for setting in SETTINGS})
 
 
-def describe(settings: Settings, declared: Sequence[Option[Any]]) -> str:
-    """Return the values in force and the documentation table."""
-    values = [(o.key, getattr(settings, o.key.removeprefix("PYNET_").lower())) for o in declared]
-    lines = [f"{key}={'' if value is None else value}" for key, value in values]
-    return "\n".join([*lines, "", option_table(declared).replace("| option |", "| setting |")])
+def field_of(setting: Option[Any]) -> str:
+    """Return the name that a setting has in ``Settings``."""
+    return setting.key.removeprefix("PYNET_").lower()
+
+
+def in_force(settings: Settings) -> Sequence[SettingInForce]:
+    """Return the settings as text, with where they are from."""
+    found = []
+    for setting in SETTINGS:
+        value = getattr(settings, field_of(setting))
+        origin = "default" if value == setting.default else "environment"
+        found.append(SettingInForce(setting.key, "" if value is None else str(value), origin))
+    return found
+
+
+def _value(setting: Option[Any], environment: Mapping[str, str], place: Callable[[str, str], str]) -> Any:
+    text = environment.get(setting.key)
+    if text is None:
+        return setting.default
+    try:
+        return setting.parse(text)
+    except ValueError:
+        where = place(setting.key, text)
+        raise InvalidRequest(f"setting '{setting.key}' must be {setting.legal}, not '{text}'{where}") from None
+    except InvalidRequest as error:
+        raise InvalidRequest(f"setting '{setting.key}': {error}{place(setting.key, text)}") from error

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from types import FrameType
 
@@ -44,6 +44,16 @@ def handed_socket(path: Path, environment: MutableMapping[str, str]) -> socket.s
             "let the socket's unit and the setting name the same path"
         )
     return listener
+
+
+def spare_socket(environment: Mapping[str, str]) -> socket.socket | None:
+    """Return another descriptor of the first socket that was handed over, which stays open when that one is closed."""
+    if environment.get("LISTEN_PID") != str(os.getpid()):
+        return None
+    try:
+        return socket.socket(fileno=os.dup(FIRST_DESCRIPTOR))
+    except OSError:
+        return None
 
 
 class Supervisor:

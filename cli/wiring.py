@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 from flask import Flask
 
+from cli.answers import Answers
 from cli.cluster import open_cluster
 from cli.engine import Engine, endpoint_names
 from cli.name import hold_name
@@ -51,6 +52,7 @@ from plugin.ports import Tunnels
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
 from plugin.rebuild import rebuilder
+from plugin.reconcile.dry_run import DryRun
 from plugin.reconcile.owner import Owner
 from plugin.reconcile.reconciler import Reconciler
 from plugin.reconcile.survey import Survey
@@ -101,7 +103,7 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     sockets, conntrack = dress("sockets", Sockets(Relay())), dress("conntrack", Conntrack())
     publisher = Publisher(kernel, sockets, ground.firewall, conntrack)
     parts = Parts(kernel, store, ground.firewall, ground.host, publisher, reaper, modes, locks)
-    reconciler = _recover(settings, ground, parts)
+    reconciler, dry_run = _recover(settings, ground, parts)
     driver = Driver(parts, gateway_check=settings.gateway_check)
     networks = HostNetworks()
     ipam = Ipam(store, networks, ground.supernets, reaper.debts)
@@ -110,7 +112,8 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     router = IpamRouter(ipam, addresses)
     if settings.docker_socket:
         Collector(Engine(settings.docker_socket), driver, router, store, settings.docker_grace).start()
-    app = create_app(driver, router, reconciler, Workers(most=2 * settings.threads))
+    answers = Answers(settings, store, reconciler, dry_run.look)
+    app = create_app(driver, router, answers, Workers(most=2 * settings.threads))
     app.extensions[AT_END] = partial(_tidy, reaper, ground.firewall)
     return app
 
@@ -128,7 +131,7 @@ def _ground(settings: Settings, dress: Dress) -> _Ground:
     return _Ground(owner, doings, kernel, nft, supernets, store, locks, firewall, host, reaper)
 
 
-def _recover(settings: Settings, ground: _Ground, parts: Parts) -> Reconciler:
+def _recover(settings: Settings, ground: _Ground, parts: Parts) -> tuple[Reconciler, DryRun]:
     """Bring the kernel in line with the state, and keep it there."""
     survey = Survey(parts.store, parts.kernel, parts.settings, parts.modes, ground.owner)
     drops = Drops(Counters(), parts.store, settings.name, endpoint_names)
@@ -139,7 +142,7 @@ def _recover(settings: Settings, ground: _Ground, parts: Parts) -> Reconciler:
     parts.reaper.start()
     drops.start()
     Watcher(reconciler, monitor).start()
-    return reconciler
+    return reconciler, DryRun(parts, survey)
 
 
 def _tidy(reaper: Reaper, firewall: Firewall) -> None:

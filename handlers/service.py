@@ -1,13 +1,19 @@
 """The table of pynet's own verbs: what its command asks of the process that serves, on the engine's socket.
 
-No engine calls them. They take no body, and a newer pynet may answer more.
+No engine calls them. All but one take no body, and a newer pynet may answer more.
 """
 
-from handlers.schemas import replies
+from handlers.schemas import own, replies
 from handlers.verbs import Verb
 from plugin.api import Service
 
 SERVICE_VERBS = {
+    "About": Verb(None, Service.about, own.AboutReply, quiet=True),
     "Reconcile": Verb(None, Service.reconcile, replies.ReconcileReply, most=1),
+    "Look": Verb(None, Service.look, replies.ReconcileReply, most=1),
     "Status": Verb(None, Service.status, replies.StatusReply, quiet=True, most=4),
+    "Ports": Verb(None, Service.ports, own.PortsReply, most=4),
+    "Backup": Verb(None, Service.backup, own.BackupReply, most=1),
+    "ClusterStatus": Verb(None, Service.cluster_status, own.ClusterStatusReply, most=2),
+    "ForgetHost": Verb(own.ForgetHostRequest, Service.forget, own.ForgetHostReply, most=1),
 }

@@ -6,7 +6,8 @@ internal error. Every method that changes something can be called twice and out 
 and reorders calls (moby pkg/plugins/client.go, daemon/libnetwork/endpoint.go).
 """
 
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from plugin.messages import (
     AddressReply,
@@ -35,6 +36,7 @@ from plugin.messages import (
     RequestPool,
     Status,
 )
+from plugin.own_messages import About, PublishedPort, StateCopy
 
 
 class NetworkDriver(Protocol):
@@ -109,10 +111,28 @@ class IpamDriver(Protocol):
 
 
 class Service(Protocol):
-    """What the ``pynet`` command asks of the process that serves (``plugin.reconcile.reconciler.Reconciler``)."""
+    """What the ``pynet`` command asks of the process that serves (``cli.answers.Answers``)."""
+
+    def about(self) -> About:
+        """Say who serves, and by which settings."""
 
     def reconcile(self) -> list[Repair]:
         """Compare kernel and records now, repair, and return what was out of line."""
 
+    def look(self) -> Sequence[Repair]:
+        """Return what ``reconcile`` would repair, and change nothing."""
+
     def status(self) -> Status:
         """Say what was repaired since the start."""
+
+    def ports(self) -> Sequence[PublishedPort]:
+        """Return the published ports."""
+
+    def backup(self) -> StateCopy:
+        """Return a copy of the state."""
+
+    def cluster_status(self) -> Mapping[str, Any]:
+        """Return how the hosts of the cluster are."""
+
+    def forget(self, host: str) -> str:
+        """Free what a dead host of the cluster holds, and return the sentence about it."""

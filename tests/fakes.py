@@ -25,6 +25,7 @@ from plugin.own_links import OwnLinks
 from plugin.parts import Parts
 from plugin.publish.publisher import Publisher
 from plugin.reaper import Reaper
+from plugin.reconcile.dry_run import DryRun
 from plugin.reconcile.owner import Owner
 from plugin.reconcile.reconciler import Reconciler
 from plugin.reconcile.survey import Survey
@@ -312,7 +313,7 @@ class World:
             self.locks,
         )
         survey = Survey(self.store, self.kernel, self.settings, self.modes, Owner("pynet"))
-        self.survey, self.reconciler = survey, Reconciler(parts, survey)
+        self.survey, self.reconciler, self.dry_run = survey, Reconciler(parts, survey), DryRun(parts, survey)
         self.driver = Driver(parts)
 
     def snapshot(self) -> object:

@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 from plugin.errors import Conflict, Failed
-from plugin.store.files import Row, companions, file_errors, flush, private_file, put_in_place, sync_folder, write_ready
+from plugin.own_messages import StateCopy
+from plugin.store.files import Row, file_errors, flush, private_file, put_in_place, sync_folder, write_ready
 from plugin.store.inspection import Kinds, all_rows, connect, find_damage
 from plugin.store.schema import MIGRATIONS, migrate, sqlite_errors, version_of
 
@@ -27,29 +28,40 @@ class Restored:
     set_aside: Path | None
 
 
-def back_up(store: Path, target: Path) -> Counts:
-    """Copy the database ``store`` as of one moment into a new file ``target``, 0600 and flushed.
+def copy_state(store: Path) -> StateCopy:
+    """Return the database ``store`` as of one moment.
 
     Raises:
-        Conflict: there is a file called ``target``.
-        Failed: the store cannot be read, or the copy cannot be written; no half of it stays.
+        Failed: the store cannot be read.
         Busy: another process keeps the store locked.
     """
     with file_errors("read store", store):
         store.stat()
-    with _new_file(target):
-        with (
-            sqlite_errors(f"write backup '{target}' of", store),
-            closing(_existing(store)) as source,
-            closing(sqlite3.connect(target)) as copy,
-        ):
-            source.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
-            counts = _counts(copy)
-        with file_errors("flush backup", target):
-            flush(target)
-            sync_folder(target.absolute().parent)
-    return counts
+    with (
+        sqlite_errors("copy", store),
+        closing(_existing(store)) as source,
+        closing(sqlite3.connect(":memory:")) as copy,
+    ):
+        source.backup(copy)
+        return StateCopy(_in_one_file(copy.serialize()), _counts(copy))
+
+
+def _in_one_file(database: bytes) -> bytes:
+    """Say in the header that no log belongs to it (https://www.sqlite.org/fileformat2.html, offsets 18 and 19)."""
+    return database[:18] + b"\x01\x01" + database[20:]
+
+
+def write_copy(database: bytes, target: Path) -> None:
+    """Write a copy into a new file ``target``, 0600 and flushed.
+
+    Raises:
+        Conflict: there is a file called ``target``.
+        Failed: it cannot be written; no half of it stays.
+    """
+    with _new_file(target), file_errors("write backup", target):
+        target.write_bytes(database)
+        flush(target)
+        sync_folder(target.absolute().parent)
 
 
 @contextmanager
@@ -64,8 +76,7 @@ def _new_file(target: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        for half in (target, *companions(target), target.with_name(target.name + "-journal")):
-            half.unlink(missing_ok=True)
+        target.unlink(missing_ok=True)
         raise
 
 

@@ -5,6 +5,8 @@ from collections.abc import Collection
 import pytest
 from flask.testing import FlaskClient
 
+from cli.answers import Answers
+from cli.settings import read_settings
 from handlers.app import create_app
 from plugin.attempt import Workers
 from plugin.ipam.supernets import parse_supernets
@@ -29,7 +31,8 @@ class Service:
     def __init__(self, workers: Workers = WORKERS) -> None:
         self.world = World()
         ipam = Ipam(self.world.store, NoNetworks(), parse_supernets("", "0123456789abcdef"))
-        service = self.world.reconciler
+        settings = read_settings({"PYNET_STATE_DIR": "/nowhere", "PYNET_THREADS": "64"})
+        service = Answers(settings, self.world.store, self.world.reconciler, self.world.dry_run.look)
         self.client: FlaskClient = create_app(self.world.driver, ipam, service, workers).test_client()
 
     def post(self, method: str, body: bytes | str = b"") -> tuple[int, dict[str, object]]:

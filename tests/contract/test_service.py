@@ -88,3 +88,40 @@ def test_a_status_that_hangs_takes_four_callers_with_it(service: Service) -> Non
 
     assert (busy[0], "it is carried out 4 at a time at most" in str(busy[1]["Err"])) == (500, True)
     assert sorted(answer.result()[0] for answer in answers) == [200] * 4 + [500]
+
+
+def test_about_says_who_serves_and_by_which_settings(service: Service) -> None:
+    """What a command needs to speak of the same pynet; where a value is from stands beside it."""
+    status, reply = service.post("Pynet.About")
+
+    assert (status, reply["Name"], reply["StateDir"], reply["Managed"]) == (200, "pynet", "/nowhere", False)
+    assert isinstance(reply["Settings"], list)
+    assert {"Key": "PYNET_THREADS", "Value": "64", "Origin": "environment"} in reply["Settings"]
+    assert {"Key": "PYNET_STORE", "Value": "", "Origin": "default"} in reply["Settings"]
+
+
+def test_a_look_repairs_nothing(service: Service) -> None:
+    """What is out of line is said each time, as long as nobody repairs it."""
+    service.world.driver.create_network(rq.network())
+    service.world.kernel.change(BRIDGE, up=False)
+    first, second = service.post("Pynet.Look")[1], service.post("Pynet.Look")[1]
+    repaired = service.post("Pynet.Reconcile")[1]
+
+    assert first == second == repaired
+    assert "LinkDown" in str(first)
+    assert service.post("Pynet.Look") == (200, {"Repairs": []})
+
+
+def test_ports_and_backup_are_what_the_store_has(service: Service) -> None:
+    """No port yet; a state that is not there is a sentence."""
+    assert service.post("Pynet.Ports") == (200, {"Ports": []})
+    status, reply = service.post("Pynet.Backup")
+    assert (status, reply["Err"]) == (500, "read store '/nowhere/pynet.db': no such file or directory")
+
+
+def test_a_cluster_that_is_none_is_a_sentence(service: Service) -> None:
+    """Both verbs name the setting of the pynet that serves, and the one with a body wants it."""
+    for verb, body in (("ClusterStatus", ""), ("ForgetHost", '{"Host": "b"}')):
+        status, reply = service.post(f"Pynet.{verb}", body)
+        assert (status, "PYNET_STORE names no store that hosts share" in str(reply["Err"])) == (400, True)
+    assert "field 'Host'" in str(service.post("Pynet.ForgetHost", "{}")[1]["Err"])

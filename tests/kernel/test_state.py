@@ -121,7 +121,8 @@ def test_a_full_disk_fails_the_call_and_leaves_nothing(served: Served) -> None:
 
 def test_a_backup_of_the_running_service_comes_back(served: Served, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Taken under way, put back after the end; at the start the network that came later goes."""
-    copy, env = tmp_path_factory.mktemp("backup") / "copy", {"PYNET_STATE_DIR": str(served.state)}
+    copy = tmp_path_factory.mktemp("backup") / "copy"
+    env = {"PYNET_SOCKET": str(served.socket), "PYNET_STATE_DIR": str(served.state)}
     before = look()
     assert CliRunner().invoke(main, ["backup", str(copy)], env=env).exit_code == 0
     assert create(served, OTHER, 8) == {}

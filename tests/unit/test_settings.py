@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.settings import OF_THE_TOOLS, SETTINGS, describe, read_settings
+from cli.settings import OF_THE_TOOLS, SETTINGS, in_force, read_settings
+from cli.unit_settings import place_of
 from plugin.errors import InvalidRequest
 
 ROOT = Path(__file__).parents[2]
@@ -39,12 +40,30 @@ def test_bad_settings_are_refused(variable: str, value: str, rule: str) -> None:
         read_settings({variable: value})
 
 
-def test_the_settings_in_force_can_be_shown() -> None:
-    """``pynet settings`` prints each of them once, and the table."""
-    text = describe(read_settings({"PYNET_THREADS": "64"}), SETTINGS)
+def test_the_settings_in_force_say_where_they_are_from() -> None:
+    """Each once, as text, and of a secret only the file's name."""
+    found = {one.key: one for one in in_force(read_settings({"PYNET_THREADS": "64", "PYNET_STORE": "etcd://h"}))}
 
-    assert "PYNET_THREADS=64" in text.splitlines()
-    assert "| `PYNET_THREADS` |" in text
+    assert list(found) == [setting.key for setting in SETTINGS]
+    assert (found["PYNET_THREADS"].value, found["PYNET_THREADS"].origin) == ("64", "environment")
+    assert found["PYNET_STORE"].value == "etcd://h:2379/pynet"
+    assert (found["PYNET_STORE_CA"].value, found["PYNET_STORE_CA"].origin) == ("", "default")
+
+
+def test_a_bad_setting_names_the_file_that_it_stands_in(tmp_path: Path) -> None:
+    """Where the file of the unit has that value; another value is from elsewhere."""
+    file = tmp_path / "default"
+    file.write_text('PYNET_THREADS="2"\nPYNET_POOLS=10.0.0.0/8\n')
+
+    def read(**environment: str) -> None:
+        read_settings(environment, lambda key, value: place_of(key, value, file))
+
+    with pytest.raises(InvalidRequest, match=rf"'PYNET_THREADS' must be 16 to 256, not '2' \(in '{file}'\)"):
+        read(PYNET_THREADS="2")
+    with pytest.raises(InvalidRequest, match=r"not '3'$"):
+        read(PYNET_THREADS="3")
+    with pytest.raises(InvalidRequest, match=rf"'PYNET_POOLS': read supernet .* \(in '{file}'\)"):
+        read(PYNET_POOLS="10.0.0.0/8")
 
 
 def test_variables_of_the_tools_are_known_and_ignored() -> None:

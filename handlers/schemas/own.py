@@ -1,0 +1,77 @@
+"""Messages of pynet's own verbs, but those about repairs."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import fields
+
+from handlers.schemas.common import Request
+from handlers.schemas.fields import Text
+from handlers.schemas.replies import Reply, Shown
+
+
+class SettingReply(Reply):
+    """A setting in force."""
+
+    key = fields.String(data_key="Key")
+    value = fields.String(data_key="Value")
+    origin = fields.String(data_key="Origin")
+
+
+class AboutReply(Reply):
+    """Pynet.About."""
+
+    version = fields.String(data_key="Version")
+    process = fields.Integer(data_key="Process")
+    name = fields.String(data_key="Name")
+    state_dir = fields.String(data_key="StateDir")
+    managed = fields.Boolean(data_key="Managed")
+    settings = fields.List(fields.Nested(SettingReply), data_key="Settings")
+
+
+class PortReply(Reply):
+    """A published port."""
+
+    endpoint = fields.String(data_key="Endpoint")
+    network = fields.String(data_key="Network")
+    proto = fields.String(data_key="Proto")
+    host_ip = Shown(data_key="HostIP")
+    host_port = fields.Integer(data_key="HostPort")
+    container_ip = Shown(data_key="ContainerIP")
+    container_port = fields.Integer(data_key="ContainerPort")
+
+
+class PortsReply(Reply):
+    """Pynet.Ports."""
+
+    ports = fields.Function(lambda ports: PortReply(many=True).dump(ports), data_key="Ports")
+
+
+class BackupReply(Reply):
+    """Pynet.Backup."""
+
+    database = fields.Function(lambda copy: b64encode(copy.database).decode(), data_key="Database")
+    records = fields.Dict(data_key="Records")
+
+
+class ClusterStatusReply(Reply):
+    """Pynet.ClusterStatus; what ``pynet cluster status --json`` prints."""
+
+    cluster = fields.Function(lambda status: status, data_key="Cluster")
+
+
+class ForgetHostRequest(Request):
+    """Pynet.ForgetHost; by name or id."""
+
+    host = Text(data_key="Host", required=True, nullable=False)
+
+    def build(self, data: Mapping[str, Any]) -> str:
+        """Return the host."""
+        return str(data["host"])
+
+
+class ForgetHostReply(Reply):
+    """Pynet.ForgetHost."""
+
+    sentence = fields.Function(lambda sentence: sentence, data_key="Sentence")

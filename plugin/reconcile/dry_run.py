@@ -1,0 +1,56 @@
+"""What a repair would do, found as the reconciler finds it, by the process that serves; nothing is changed.
+
+What the first look finds is looked at again under the locks of its network or endpoint, so that a request in flight is
+no drift. Tables without an owner are none either: this process removes them by itself, a while after the last network.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from plugin.messages import Repair
+from plugin.parts import Parts
+from plugin.reconcile.findings import Finding, HostSettingChanged, OrphanLink, TableLeft
+from plugin.reconcile.owner import locks_of
+from plugin.reconcile.rules import Rules
+from plugin.reconcile.survey import Look, Survey
+
+
+class DryRun:
+    """Looks like ``plugin.reconcile.reconciler``."""
+
+    def __init__(self, parts: Parts, survey: Survey) -> None:
+        self._firewall = parts.firewall
+        self._publisher = parts.publisher
+        self._locks = parts.locks
+        self._survey = survey
+        self._rules = Rules(parts, survey)
+
+    def look(self) -> list[Repair]:
+        """Return what is out of line now.
+
+        Raises:
+            KernelError, PynetError: it was not possible to look, or a request kept its lock for too long.
+        """
+        rules = [finding for finding in self._firewall.differences() if not isinstance(finding, TableLeft)]
+        look = self._survey.look(self._publisher.held(), idle=False)
+        host = [finding for finding in look.found if isinstance(finding, HostSettingChanged)]
+        lasting = [*rules, *host, *self._of_networks(look), *self._orphans(look.found)]
+        lasting += self._rules.look(look.desired.values())
+        return [Repair(finding.kind, finding.sentence) for finding in lasting]
+
+    def _of_networks(self, look: Look) -> list[Finding]:
+        lasting: list[Finding] = []
+        for network in dict.fromkeys(finding.network for finding in look.found if finding.network):
+            with self._locks.hold(f"network {network}"):
+                now = replace(look.actual, held=self._publisher.held())
+                lasting += self._survey.look_at(network, now)[1]
+        return lasting
+
+    def _orphans(self, found: Iterable[Finding]) -> list[Finding]:
+        lasting: list[Finding] = []
+        for orphan in found:
+            if isinstance(orphan, OrphanLink):
+                with self._locks.hold(*locks_of(orphan.alias)):
+                    nobodys = self._survey.is_orphan(orphan) and not self._firewall.owns(orphan.link)
+                    lasting += [orphan] if nobodys else []
+        return lasting
