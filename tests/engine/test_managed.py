@@ -17,8 +17,11 @@ from tests.engine.lab.host import Host
 from tests.engine.lab.managed import NAME, SOCKET, Managed, make_plugin
 from tests.engine.lab.process import wait_until
 from tests.engine.lab.scene import Container, Scene, seen_from
+from tests.engine.lab.service import command, published_by_pynet
+from tests.engine.lab.shell import CommandFailed
 from tests.engine.lab.snapshot import unchanged
 from tests.engine.test_life import Pings
+from tests.engine.test_recovery import bridge_of
 
 LOOPBACK = "127.0.0.1"
 LONG = os.environ.get("PYNET_FORM") == "managed"
@@ -154,6 +157,29 @@ def test_containers_come_back_with_network_and_ports(bare: Host, scene: Scene, m
     assert managed.serves()
 
 
+def test_commands_on_the_host_speak_of_the_plugin(bare: Host, scene: Scene, managed: Managed) -> None:
+    """Its settings, state and kernel, which lie in namespaces of its own; while it is disabled nobody is misled."""
+    net = scene.network()
+    one = scene.server(net, "-p", "8080:7777")
+    assert "PYNET_HOST_SOCKET=/host/plugins/pynet.sock    # set" in command(bare, "settings").splitlines()
+    [row] = [row for row in published_by_pynet(bare) if ":" not in row["host_ip"]]
+    assert (row["container"], row["network_name"], row["host_port"]) == (one.name, net, 8080)
+    assert command(bare, "reconcile", "--dry-run") == ""
+    assert "written: 1 network, 1 endpoint" in command(bare, "backup", "/root/copy")
+    assert "pynet does not run" not in command(bare, "doctor")
+
+    bridge = bridge_of(bare, net)
+    bare.net("ip", "link", "set", bridge, "alias", "mine")
+    with pytest.raises(CommandFailed) as drift:
+        command(bare, "reconcile", "--dry-run")
+    assert drift.value.stdout.startswith(f"alias of link '{bridge}'")
+    assert command(bare, "reconcile").startswith(f"alias of link '{bridge}'")
+
+    managed.stop()
+    with pytest.raises(CommandFailed, match="there is no state in '/var/lib/pynet'"):
+        command(bare, "reconcile", "--dry-run")
+
+
 @only_long
 @pytest.mark.parametrize(
     ("key", "bad", "good", "rule"),
@@ -169,7 +195,7 @@ def test_a_bad_setting_is_a_sentence_in_the_engines_log(
     managed.stop()
     bare.docker("plugin", "set", NAME, f"{key}={bad}")
     assert "pynet.sock" in bare.docker.fails("plugin", "enable", NAME)
-    lines = log_lines(bare, f"option '{key}' {rule}")
+    lines = log_lines(bare, f"setting '{key}' {rule}")
     assert lines
     assert all("level=error" in line for line in lines)
     bare.docker("plugin", "set", NAME, f"{key}={good}")

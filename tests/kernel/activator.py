@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -65,6 +66,15 @@ class Activator:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    @property
+    def idle(self) -> bool:
+        """Whether no call waits in the socket, for which systemd would start pynet again."""
+        return not select.select([self._listener], [], [], 0)[0]
+
+    def mend(self, setting: str) -> None:
+        """Take a setting back."""
+        del self._environment[setting]
 
     def heard(self) -> str:
         """Wait for what pynet tells next."""

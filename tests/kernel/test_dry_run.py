@@ -27,6 +27,9 @@ def test_an_overlay_network_is_understood(tmp_path: Path) -> None:
     store.transact(Put(BLUE))
     store.close()
 
-    missing = {getattr(finding, "link", "") for finding in look(settings) if finding.kind == "LinkMissing"}
-    assert missing == {"pn-a1a1a1a1a1a1", "pnv" + "a1" * 6}
-    assert "NetworkUnclear" not in {finding.kind for finding in look(settings)}
+    missing = [found.sentence for found in look(settings) if found.kind == "LinkMissing"]
+    assert missing == [
+        f"link '{name}' of network 'a1a1a1a1a1a1' is missing: make it again"
+        for name in ("pn-a1a1a1a1a1a1", "pnv" + "a1" * 6)
+    ]
+    assert "NetworkUnclear" not in {found.kind for found in look(settings)}

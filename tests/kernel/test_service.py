@@ -147,6 +147,45 @@ def test_a_bad_setting_ends_it(tmp_path: Path, environment: dict[str, str], code
     assert len(ended.stderr.splitlines()) == 1, ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("environment", "code", "words"),
+    [
+        ({"PYNET_THREADS": "2"}, 78, "setting 'PYNET_THREADS' must be 16 to 256, not '2'"),
+        ({"PYNET_SOCKET": "/run/other.sock"}, 78, "but PYNET_SOCKET is '/run/other.sock'"),
+        ({"PYNET_ADVERTISE": "nowhere", "PYNET_STORE": "etcd://127.0.0.1:1"}, 78, "nowhere"),
+        ({"PYNET_STATE_DIR": "/proc/none"}, 1, "open lock file '/proc/none/lock'"),
+    ],
+)
+def test_calls_that_wait_learn_why_it_does_not_start(
+    activator: Callable[..., Activator], environment: dict[str, str], code: int, words: str
+) -> None:
+    """Each gets the sentence, none is left in the socket to start pynet again, and then it ends with its code."""
+    manager = activator(**environment)
+    waiting = [Call(manager.path) for _ in range(3)]
+    for connection in waiting:
+        connection.request("POST", "/NetworkDriver.CreateNetwork", json.dumps(network(1, "10.1.1.0/24")))
+    manager.start()
+    for connection in waiting:
+        answer = connection.getresponse()
+        said = json.loads(answer.read())["Err"]
+        assert (answer.status, said.startswith("pynet does not serve: "), words in said) == (500, True, True)
+        connection.close()
+    ended, log = manager.wait()
+    assert (ended, words in log, log.count("\n")) == (code, True, 1)
+    assert manager.idle
+
+
+def test_a_start_that_fails_with_nobody_waiting_ends_at_once(activator: Callable[..., Activator]) -> None:
+    """Whoever types the command sees it fail, and a mended setting is all that the next start needs."""
+    manager = activator(PYNET_THREADS="2")
+    manager.start()
+    assert manager.wait()[0] == 78
+    manager.mend("PYNET_THREADS")
+    manager.start()
+    assert manager.heard() == "READY=1"
+    assert call(manager.path, "NetworkDriver.GetCapabilities")["Scope"] == "local"
+
+
 def test_a_second_pynet_on_the_same_state_ends(activator: Callable[..., Activator], tmp_path: Path) -> None:
     """It names the other one; its socket is gone again, and the first one goes on."""
     manager = activator()

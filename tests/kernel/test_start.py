@@ -85,22 +85,40 @@ def test_requests_wait_while_pynet_recovers(environment: dict[str, str]) -> None
 
 
 def test_a_dry_run_changes_nothing_and_says_all(environment: dict[str, str], command: Command) -> None:
-    """Without a service: exit 1 and a line for each thing; after a start 0 and nothing."""
+    """Without a service: exit 1, a line for each thing and a note; after a start 0 and nothing, also of a new link."""
     [link] = remember_networks(environment, 1)
-    sh("ip link add pn-dead type bridge; ip link set pn-dead alias pynet/network/dead")
     before = sh("ip -o link; nft list ruleset; sysctl net.ipv4.ip_forward")
     found = command("reconcile", "--dry-run", "--json")
-    assert found.returncode == 1, found.stderr
     kinds = [item["Kind"] for item in json.loads(found.stdout)]
-    assert kinds == ["TableChanged", "HostSettingChanged", "LinkMissing", "OrphanLink"]
+    assert (found.returncode, kinds) == (1, ["TableChanged", "HostSettingChanged", "LinkMissing"])
+    assert f"until then this is from '{environment['PYNET_STATE_DIR']}'" in found.stderr
     assert sh("ip -o link; nft list ruleset; sysctl net.ipv4.ip_forward") == before
 
     with serving(environment):
         answer = command("status", "--json")
         clean = command("reconcile", "--dry-run")
-    assert json.loads(answer.stdout)["Repairs"] == {"LinkMissing": 1, "OrphanLink": 1, "HostSettingChanged": 1}
-    assert (clean.returncode, clean.stdout) == (0, "")
-    assert link in sh("ip -o link")
+        sh(f"ip link set {link} alias mine")
+        drift = command("reconcile", "--dry-run")
+        again = command("reconcile", "--dry-run")
+    assert json.loads(answer.stdout)["Repairs"] == {"LinkMissing": 1, "HostSettingChanged": 1}
+    assert (clean.returncode, clean.stdout, clean.stderr) == (0, "", "")
+    assert (drift.returncode, drift.stdout) == (again.returncode, again.stdout)
+    assert (drift.returncode, f"alias of link '{link}'" in drift.stdout) == (1, True)
+
+
+def test_a_link_that_the_state_does_not_know_is_not_called_rubbish(
+    environment: dict[str, str], command: Command
+) -> None:
+    """It may be that of another pynet's state, as of a managed plugin: nobody is told to delete what may be alive."""
+    sh("ip link add pn-alive type bridge; ip link set pn-alive alias pynet/network/alive")
+    empty = command("reconcile", "--dry-run")
+    assert (empty.returncode, empty.stdout) == (2, "")
+    assert "there is no state in" in empty.stderr
+
+    remember_networks(environment, 1)
+    strange = command("reconcile", "--dry-run")
+    assert (strange.returncode, strange.stdout) == (2, "")
+    assert "link 'pn-alive' with alias 'pynet/network/alive' is not in it" in strange.stderr
 
 
 def test_a_service_repairs_when_it_is_asked(environment: dict[str, str], command: Command) -> None:

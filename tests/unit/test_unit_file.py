@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from cli.exits import FOR_A_PERSON
+
 UNIT = (Path(__file__).parents[2] / "packaging/systemd/pynet.service").read_text().splitlines()
+
+
+def test_the_unit_never_gives_up_and_never_repeats_what_a_person_has_to_mend() -> None:
+    """A service over its limit of starts takes its socket with it, and then a mended setting alone does not help."""
+    prevented = next(line for line in UNIT if line.startswith("RestartPreventExitStatus="))
+    assert "StartLimitIntervalSec=0" in UNIT
+    assert {int(code) for code in prevented.partition("=")[2].split()} == FOR_A_PERSON
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,5 @@ def published_by_pynet(host: Host) -> list[dict[str, Any]]:
 
 
 def command(host: Host, *arguments: str) -> str:
-    """Run the ``pynet`` command on the state of whichever form is installed, and return what it printed."""
-    state = Managed(host, {}).state if os.environ.get("PYNET_FORM") == "managed" else "/var/lib/pynet"
-    return host.exec("env", f"PYNET_STATE_DIR={state}", PYNET[0], *arguments)
+    """Run the ``pynet`` command, which asks whichever form is installed, and return what it printed."""
+    return host.exec(PYNET[0], *arguments)
