@@ -2,10 +2,14 @@
 
 from base64 import b64decode
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from cli.serving import configured
+from cli.service import NotServing
+from cli.serving import configured, find_serving
+from cli.settings import STATE_DIR
+from cli.start_hint import unit_installed
 from plugin.errors import Conflict, Failed
 from plugin.kinds import KINDS
 from plugin.store.backup import Counts, restore, write_copy
@@ -23,8 +27,10 @@ def save(reply: Mapping[str, Any], target: Path) -> str:
 def restore_from(source: Path, environment: Mapping[str, str]) -> str:
     """Put a backup in the place of the store and return the sentence about it; raises ``PynetError``.
 
-    Nobody is asked where the state is, as pynet must not run; and a call would start a service that was stopped.
+    Nobody is asked where the state is, as pynet must not run; a call would start a service that was stopped.
     """
+    if STATE_DIR.key not in environment and not unit_installed():
+        _see_that_no_plugin_serves(source, environment)
     settings, known_by = configured(environment)
     try:
         lock = lock_state(settings.state_dir, timeout=0)
@@ -37,6 +43,16 @@ def restore_from(source: Path, environment: Mapping[str, str]) -> str:
     into = f"restored from '{source}' to '{settings.state_dir}', by {known_by}: {_numbers(done.counts)}"
     before = f"; the store that was there is '{done.set_aside}'" if done.set_aside else ""
     return f"{into}{before}; start pynet to bring the host in line"
+
+
+def _see_that_no_plugin_serves(source: Path, environment: Mapping[str, str]) -> None:
+    """The state of a managed plugin lies in a folder of the engine, which no setting on the host names."""
+    with suppress(NotServing):
+        if find_serving(environment).about["Managed"]:
+            raise Failed(
+                f"restore '{source}': the pynet that serves is a managed plugin; disable it, and name the folder of "
+                f"its state in {STATE_DIR.key}"
+            )
 
 
 def _numbers(counts: Counts) -> str:

@@ -167,6 +167,8 @@ def test_commands_on_the_host_speak_of_the_plugin(bare: Host, scene: Scene, mana
     assert command(bare, "reconcile", "--dry-run") == ""
     assert "written: 1 network, 1 endpoint" in command(bare, "backup", "/root/copy")
     assert "pynet does not run" not in command(bare, "doctor")
+    with pytest.raises(CommandFailed, match="is a managed plugin; disable it"):
+        command(bare, "restore", "/root/copy")
 
     bridge = bridge_of(bare, net)
     bare.net("ip", "link", "set", bridge, "alias", "mine")
