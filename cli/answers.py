@@ -37,12 +37,13 @@ class Answers:
         self._store = store
         self._repairing = repairing
         self._look = look
+        name, folder, managed = settings.name, str(settings.state_dir), settings.host_socket is not None
+        # Known before anybody asks: this answer waits for nothing, not even for a disk.
+        self._about = About(own_version(), getpid(), name, folder, managed, in_force(settings))
 
     def about(self) -> About:
         """Say who serves, and by which settings."""
-        managed = self._settings.host_socket is not None
-        name, folder = self._settings.name, str(self._settings.state_dir)
-        return About(own_version(), getpid(), name, folder, managed, in_force(self._settings))
+        return self._about
 
     def reconcile(self) -> list[Repair]:
         """Repair what is out of line."""

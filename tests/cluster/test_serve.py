@@ -87,6 +87,25 @@ def test_a_store_that_is_away_at_the_start_is_waited_for(tmp_path: Path) -> None
             wait_until(lambda: _works(api, shared), "the shared network")
 
 
+def test_the_status_is_that_of_the_pynet_that_serves(tmp_path: Path) -> None:
+    """Its store and its state, whatever the environment of the command names; the same for what it is to forget."""
+    store = Etcd(tmp_path)
+
+    def pynet(*words: str) -> subprocess.CompletedProcess[str]:
+        env = environment(tmp_path, PYNET_STORE="etcd://127.0.0.1:1") | {"PYNET_STATE_DIR": "/nowhere"}
+        return subprocess.run(
+            [PYNET[0], "cluster", *words], env=env, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    with running(store), serving(tmp_path, PYNET_STORE=store.url, PYNET_ADVERTISE="lo"):
+        wait_until(lambda: len(json.loads(pynet("status", "--json").stdout)["hosts"]) == 1, "the host to be known")
+        [me] = json.loads(pynet("status", "--json").stdout)["hosts"]
+        refused = pynet("forget", me["id"])
+    assert (me["address"], me["alive"]) == ("127.0.0.1", True)
+    assert "it is alive" in refused.stderr
+    assert f"PYNET_STORE is not used: the pynet that serves has '{store.url}" in refused.stderr
+
+
 def _works(api: Api, request: dict[str, object]) -> bool:
     try:
         return bool(api.call("POST", "/IpamDriver.RequestPool", request)["Pool"])
