@@ -6,24 +6,28 @@ from dataclasses import asdict
 
 from cli.engine import here, version_and_subnets
 from cli.service import NoAnswer
+from cli.serving import configured
+from cli.settings import Settings, read_settings
 from cli.whereabouts import whereabouts
 from cli.wiring import machine_id
 from plugin.doctor.checks import Finding, Severity, examine
 from plugin.doctor.facts import Engine
 from plugin.doctor.probe import Places, gather
+from plugin.errors import PynetError
 from plugin.ipam.supernets import parse_supernets
 
 
 def diagnose(environment: Mapping[str, str]) -> list[Finding]:
     """Look at the host and return what is wrong, the worst first."""
     version, subnets = version_and_subnets()
-    with whereabouts(environment) as place:
+    settings, bad = _of_the_next_start(environment)
+    with whereabouts(environment, settings) as place:
         supernets = parse_supernets(place.pools, machine_id(place.database.parent))
         places = Places(place.socket, place.database, supernets)
         found = examine(gather(places, Engine(version, here(), subnets)))
-    if place.bad_setting:
+    if bad:
         fix = "mend it, and run systemctl restart pynet.service, or start pynet as you did"
-        found.insert(0, Finding("settings", Severity.ERROR, f"pynet cannot start: {place.bad_setting}", fix))
+        found.insert(0, Finding("settings", Severity.ERROR, f"pynet cannot start: {bad}", fix))
     if isinstance(place.trouble, NoAnswer):
         fix = "if it goes on, kill that process; networks and containers stay as they are"
         found.insert(0, Finding("socket", Severity.ERROR, str(place.trouble), fix))
@@ -40,3 +44,13 @@ def as_text(findings: Sequence[Finding]) -> str:
     if not findings:
         return "nothing is wrong here"
     return "\n".join(f"{finding.severity}: {finding.what}\n    {finding.fix}" for finding in findings)
+
+
+def _of_the_next_start(environment: Mapping[str, str]) -> tuple[Settings, str]:
+    """Return the settings of the next start, and what is wrong with them; then the defaults stand for them."""
+    try:
+        settings, _ = configured(environment)
+        _ = settings.access  # reads files that they name
+    except PynetError as error:
+        return read_settings({}), str(error)
+    return settings, ""

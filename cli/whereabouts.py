@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cli.service import ask
-from cli.serving import configured, find_serving
-from cli.settings import POOLS, Settings, read_settings
+from cli.serving import find_serving
+from cli.settings import POOLS, Settings
 from plugin.errors import PynetError
 from plugin.store.backup import write_copy
 
@@ -18,7 +18,7 @@ PATIENCE = 2.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """``trouble`` is why the pynet that serves was not asked (``cli.service``); ``bad_setting`` names one that is bad.
+    """``trouble`` is why the pynet that serves was not asked (``cli.service``).
 
     ``database`` is a copy where its own cannot be seen from here, as that of a managed plugin.
     """
@@ -27,14 +27,12 @@ class Whereabouts:
     database: Path
     pools: str
     trouble: PynetError | None = None
-    bad_setting: str = ""
 
 
 @contextmanager
-def whereabouts(environment: Mapping[str, str]) -> Iterator[Whereabouts]:
-    """Yield where pynet is: what the one that serves says, else what the next one would be started with."""
-    settings, bad = _would_be(environment)
-    place = Whereabouts(settings.socket, settings.database, settings.pools, bad_setting=bad)
+def whereabouts(environment: Mapping[str, str], settings: Settings) -> Iterator[Whereabouts]:
+    """Yield where pynet is: what the one that serves says, else ``settings``, of which the next one would be started."""
+    place = Whereabouts(settings.socket, settings.database, settings.pools)
     try:
         serving = find_serving(environment, PATIENCE)
     except PynetError as trouble:
@@ -52,13 +50,3 @@ def whereabouts(environment: Mapping[str, str]) -> Iterator[Whereabouts]:
         except PynetError as trouble:
             place = replace(place, trouble=trouble)
         yield replace(place, database=copy)
-
-
-def _would_be(environment: Mapping[str, str]) -> tuple[Settings, str]:
-    """Return the settings of the next start, and what is wrong with them; then the defaults stand for them."""
-    try:
-        settings, _ = configured(environment)
-        _ = settings.access  # reads files that they name
-    except PynetError as error:
-        return read_settings({}), str(error)
-    return settings, ""
