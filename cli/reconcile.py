@@ -85,7 +85,7 @@ def _looker(settings: Settings) -> Callable[[], list[Finding]]:
 
     def look_once() -> list[Finding]:
         firewall.expect(survey.elements(), docker_bridges(kernel.links()), rules)
-        return [*firewall.differences(), *survey.look(_held(), idle=True)[1]]
+        return [*firewall.differences(), *survey.look(_held(), idle=True).found]
 
     return look_once
 

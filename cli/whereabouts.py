@@ -31,7 +31,7 @@ class Whereabouts:
 
 @contextmanager
 def whereabouts(environment: Mapping[str, str], settings: Settings) -> Iterator[Whereabouts]:
-    """Yield where pynet is: what the one that serves says, else ``settings``, of which the next one would be started."""
+    """Yield where pynet is: what the one that serves says, else ``settings``, those of the next start."""
     place = Whereabouts(settings.socket, settings.database, settings.pools)
     try:
         serving = find_serving(environment, PATIENCE)

@@ -1,18 +1,20 @@
 """What a repair would do, found as the reconciler finds it, by the process that serves; nothing is changed.
 
-What the first look finds is looked at again under the locks of its network or endpoint, so that a request in flight is
-no drift. Tables without an owner are none either: this process removes them by itself, a while after the last network.
+What the first look finds is looked at again under the locks of its network or link, so that a request in flight is no
+drift. Tables without an owner are none either: this process removes them by itself, a while after the last network.
 """
 
 from collections.abc import Iterable
 from dataclasses import replace
 
+from plugin.locks import LOOK
 from plugin.messages import Repair
 from plugin.parts import Parts
 from plugin.reconcile.findings import Finding, HostSettingChanged, OrphanLink, TableLeft
 from plugin.reconcile.owner import locks_of
 from plugin.reconcile.rules import Rules
-from plugin.reconcile.survey import Look, Survey
+from plugin.reconcile.state import Actual
+from plugin.reconcile.survey import Survey
 
 
 class DryRun:
@@ -31,18 +33,19 @@ class DryRun:
         Raises:
             KernelError, PynetError: it was not possible to look, or a request kept its lock for too long.
         """
-        rules = [finding for finding in self._firewall.differences() if not isinstance(finding, TableLeft)]
-        look = self._survey.look(self._publisher.held(), idle=False)
-        host = [finding for finding in look.found if isinstance(finding, HostSettingChanged)]
-        lasting = [*rules, *host, *self._of_networks(look), *self._orphans(look.found)]
-        lasting += self._rules.look(look.desired.values())
+        with self._locks.hold(LOOK):
+            rules = [finding for finding in self._firewall.differences() if not isinstance(finding, TableLeft)]
+            look = self._survey.look(self._publisher.held(), idle=False)
+            host = [finding for finding in look.found if isinstance(finding, HostSettingChanged)]
+            lasting = [*rules, *host, *self._of_networks(look.found, look.actual), *self._orphans(look.found)]
+            lasting += self._rules.look(look.desired.values())
         return [Repair(finding.kind, finding.sentence) for finding in lasting]
 
-    def _of_networks(self, look: Look) -> list[Finding]:
+    def _of_networks(self, found: Iterable[Finding], actual: Actual) -> list[Finding]:
         lasting: list[Finding] = []
-        for network in dict.fromkeys(finding.network for finding in look.found if finding.network):
+        for network in dict.fromkeys(finding.network for finding in found if finding.network):
             with self._locks.hold(f"network {network}"):
-                now = replace(look.actual, held=self._publisher.held())
+                now = replace(actual, held=self._publisher.held())
                 lasting += self._survey.look_at(network, now)[1]
         return lasting
 
