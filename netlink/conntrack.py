@@ -5,7 +5,6 @@ what it lists is looked at again here. Layout: linux/netfilter/nfnetlink_conntra
 """
 
 import socket
-import struct
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
@@ -24,6 +23,7 @@ from netlink.wire import (
     error_number,
     message,
     messages,
+    word,
 )
 
 NETLINK_NETFILTER = 12
@@ -98,7 +98,7 @@ def _open() -> socket.socket:
 def _flows(sock: socket.socket, family: int) -> Iterator[tuple[bytes, bytes]]:
     """Yield the original and the reply tuple of each UDP flow."""
     udp = attribute(CTA_TUPLE_PROTO | NLA_F_NESTED, attribute(CTA_PROTO_NUM, bytes([socket.IPPROTO_UDP])))
-    only = attribute(CTA_FILTER_ORIG_FLAGS, struct.pack("=I", FILTER_PROTO_NUM))
+    only = word(CTA_FILTER_ORIG_FLAGS, FILTER_PROTO_NUM)
     asked = attribute(CTA_TUPLE_ORIG | NLA_F_NESTED, udp) + attribute(CTA_FILTER | NLA_F_NESTED, only)
     sock.send(message(_CT_GET, NLM_F_DUMP, _header(family) + asked))
     while True:
@@ -131,7 +131,7 @@ _ENOENT = 2
 
 
 def _header(family: int) -> bytes:
-    return struct.pack("=BBH", family, 0, 0)  # struct nfgenmsg, NFNETLINK_V0
+    return bytes([family, 0, 0, 0])  # struct nfgenmsg, NFNETLINK_V0
 
 
 def _part(flow: bytes, part: int) -> dict[int, bytes]:

@@ -3,13 +3,9 @@
 Layout: NFTA_SET_ELEM_*, NFTA_EXPR_* and NFTA_COUNTER_* (linux/netfilter/nf_tables.h).
 """
 
-import os
-import socket
-import struct
 from collections.abc import Iterator
 
-from netlink.deadline import remaining
-from netlink.dump import PATIENCE
+from netlink.dump import dump
 from netlink.errors import kernel_errors
 from netlink.setelem import (
     DATA_VALUE,
@@ -20,9 +16,10 @@ from netlink.setelem import (
     LIST_TABLE,
     NETLINK_NETFILTER,
 )
-from netlink.wire import NLM_F_DUMP, NLMSG_DONE, NLMSG_ERROR, attributes, error_number, message, messages, text
+from netlink.wire import attributes, text
 
-_GET = 0xA0D  # NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETSETELEM
+_GET, _NEW = 0xA0D, 0xA0C  # NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETSETELEM, NFT_MSG_NEWSETELEM
+_HEADER = 4  # bytes of struct nfgenmsg
 _ELEM_EXPR, _EXPR_NAME, _EXPR_DATA, _COUNTER_PACKETS = 7, 1, 2, 2
 
 
@@ -37,23 +34,9 @@ class Counters:
             KernelError: the kernel refused.
         """
         with kernel_errors(f"list counters of nftables set '{family} {table} {name}'"):
-            return dict(pair for body in _dump(family, table, name) for pair in _elements(body))
-
-
-def _dump(family: str, table: str, name: str) -> Iterator[bytes]:
-    asked = struct.pack("=BBH", FAMILIES[family], 0, 0) + text(LIST_TABLE, table) + text(LIST_SET, name)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER) as sock:
-        sock.settimeout(remaining(PATIENCE))
-        sock.bind((0, 0))
-        sock.send(message(_GET, NLM_F_DUMP, asked))
-        while True:
-            for kind, _, body in messages(sock.recv(1 << 17)):
-                if kind == NLMSG_DONE:
-                    return
-                if kind == NLMSG_ERROR:
-                    number = error_number(body)
-                    raise OSError(number, os.strerror(number))
-                yield body[4:]
+            asked = bytes([FAMILIES[family], 0, 0, 0]) + text(LIST_TABLE, table) + text(LIST_SET, name)
+            listed = dump(_GET, asked, NETLINK_NETFILTER, _NEW)
+            return dict(pair for body in listed for pair in _elements(body[_HEADER:]))
 
 
 def _elements(body: bytes) -> Iterator[tuple[str, int]]:

@@ -9,7 +9,7 @@ import socket
 import struct
 from collections.abc import Mapping
 
-from netlink.wire import attribute, attributes, word
+from netlink.wire import ORDER, attribute, attributes, word
 
 IFLA_AF_SPEC, IFLA_INET_CONF, IFLA_INET6_CONF, IFLA_INET6_ADDR_GEN_MODE = 26, 1, 2, 8
 ADDR_GEN_MODE = "addr_gen_mode"
@@ -38,7 +38,7 @@ IPV6 = {
     "disable_ipv6": 26,
     "accept_dad": 27,
 }
-_NUMBER = struct.Struct("=i")
+_NUMBER = struct.Struct(f"{ORDER}i")
 
 
 def ipv4_change(values: Mapping[str, str]) -> bytes:

@@ -3,10 +3,11 @@
 Layout: RTM_GETLINK with ``struct ifinfomsg`` (linux/rtnetlink.h), attributes as in linux/if_link.h.
 """
 
-import errno
 import os
 import socket
 import struct
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
@@ -18,15 +19,17 @@ from netlink.wire import (
     NLM_F_DUMP_INTR,
     NLMSG_DONE,
     NLMSG_ERROR,
+    ORDER,
     attributes,
     error_number,
     message,
     messages,
+    number,
     word,
 )
 
-INFO = struct.Struct("=BxHiII")  # struct ifinfomsg
-ADDRESS_BODY = struct.Struct("=BBBBI")  # struct ifaddrmsg
+INFO = struct.Struct(f"{ORDER}BxHiII")  # struct ifinfomsg
+ADDRESS_BODY = struct.Struct(f"{ORDER}BBBBI")  # struct ifaddrmsg
 RTM_GETLINK, RTM_GETADDR = 18, 22
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO, IFLA_IFALIAS = 1, 3, 4, 10, 18, 20
 IFLA_OPERSTATE, IFLA_GROUP, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS = 16, 27, 29, 8
@@ -34,8 +37,11 @@ IFA_ADDRESS, IFA_LOCAL = 1, 2
 IFLA_INFO_KIND, IFLA_INFO_SLAVE_DATA = 1, 5
 IFF_UP, IF_OPER_UP = 0x1, 6  # linux/if.h
 SOL_NETLINK, NETLINK_GET_STRICT_CHK = 270, 12  # linux/socket.h, linux/netlink.h
+FAMILIES = (socket.AF_INET, socket.AF_INET6)
 ATTEMPTS = 5
+PAUSE = 0.01  # seconds after the first attempt, twice as long after each other
 PATIENCE = 10.0  # seconds for the kernel to answer
+Take = Callable[[], tuple[Sequence[bytes], bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +77,12 @@ def parse_link(body: bytes) -> Link:
         name=_text(found.get(IFLA_IFNAME)),
         kind=_text(info.get(IFLA_INFO_KIND)),
         mac=found.get(IFLA_ADDRESS, b"").hex(":"),
-        mtu=int.from_bytes(found.get(IFLA_MTU, b""), "little"),
-        master=int.from_bytes(found.get(IFLA_MASTER, b""), "little"),
+        mtu=number(found.get(IFLA_MTU, b"")),
+        master=number(found.get(IFLA_MASTER, b"")),
         alias=_text(found.get(IFLA_IFALIAS)),
         up=bool(flags & IFF_UP),
         running=bool(flags & IFF_UP) and found.get(IFLA_OPERSTATE) == bytes([IF_OPER_UP]),
-        group=int.from_bytes(found.get(IFLA_GROUP, b""), "little"),
+        group=number(found.get(IFLA_GROUP, b"")),
         port=info.get(IFLA_INFO_SLAVE_DATA, b""),
         settings=found.get(IFLA_AF_SPEC, b""),
     )
@@ -90,16 +96,22 @@ def dump_links() -> list[Link]:
 def dump_link_bodies() -> list[bytes]:
     """Return the RTM_NEWLINK body of every link, without statistics; raises OSError when the kernel refuses."""
     asked = INFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
-    return dump(RTM_GETLINK, asked)
+    return list({INFO.unpack_from(body)[2]: body for body in dump(RTM_GETLINK, asked)}.values())
 
 
 def dump_addresses(link: int = 0) -> list[tuple[int, IPv4Interface | IPv6Interface]]:
-    """Return (index of the link, address) of every address; raises OSError when the kernel refuses.
+    """Return (index of the link, address) of every IP address; raises OSError when the kernel refuses.
 
     With the index of a ``link`` the kernel looks at that one alone, from Linux 4.20 on; older ones list all.
     """
-    found = [parse_address(body) for body in dump(RTM_GETADDR, ADDRESS_BODY.pack(0, 0, 0, 0, link), strict=link > 0)]
+    asked = ADDRESS_BODY.pack(0, 0, 0, 0, link)
+    found = dict.fromkeys(read_addresses(dump(RTM_GETADDR, asked, strict=link > 0)))
     return [(index, address) for index, address in found if link in (0, index)]
+
+
+def read_addresses(bodies: Iterable[bytes]) -> Iterator[tuple[int, IPv4Interface | IPv6Interface]]:
+    """Read bodies of RTM_NEWADDR; those of other families (MCTP, Phonet) are listed too, and passed over."""
+    return (parse_address(body) for body in bodies if body[0] in FAMILIES)
 
 
 def parse_address(body: bytes) -> tuple[int, IPv4Interface | IPv6Interface]:
@@ -109,26 +121,49 @@ def parse_address(body: bytes) -> tuple[int, IPv4Interface | IPv6Interface]:
     return index, ip_interface((ip_address(found.get(IFA_LOCAL) or found[IFA_ADDRESS]), length))
 
 
-def dump(request: int, body: bytes, *, strict: bool = False) -> list[bytes]:
-    """Return the bodies of what the kernel lists; one that was interrupted is taken again, at most five times.
+def dump(
+    request: int,
+    body: bytes,
+    protocol: int = socket.NETLINK_ROUTE,
+    answer: int | None = None,
+    *,
+    strict: bool = False,
+) -> list[bytes]:
+    """Return the bodies of what the kernel lists, see ``settled``.
 
     With ``strict`` the kernel honours what ``body`` narrows the listing to, where it can. It answers RTM_GETx
-    (``request``) with RTM_NEWx, whose number is two less (linux/rtnetlink.h).
+    (``request``) with RTM_NEWx, whose number is two less (linux/rtnetlink.h); other protocols than that of routes and
+    links say by ``answer`` with what.
 
     Raises:
-        OSError: the kernel refused, or what it listed kept changing.
+        OSError: the kernel refused.
     """
-    for _ in range(ATTEMPTS):
-        bodies, interrupted = _dump_once(request, body, strict=strict)
+    kind = request - 2 if answer is None else answer
+    return settled(lambda: _dump_once(request, body, protocol, kind, strict=strict))
+
+
+def settled(take: Take, pause: Callable[[float], None] = time.sleep) -> list[bytes]:
+    """Return what ``take`` lists; it also says whether that changed meanwhile, so that something may be missing.
+
+    It is taken again then. On a host where it changes all the time everything is returned that was listed once, the
+    newest at the end: it may be gone by now, as with every listing, but what was there all the time is not missed.
+    """
+    every: dict[bytes, None] = {}
+    for attempt in range(ATTEMPTS):
+        bodies, interrupted = take()
         if not interrupted:
-            return bodies
-    raise OSError(errno.EINTR, "what was listed kept changing")
+            return list(bodies)
+        for body in bodies:
+            every.pop(body, None)
+            every[body] = None
+        pause(PAUSE * (1 << attempt))
+    return list(every)
 
 
-def _dump_once(request: int, body: bytes, *, strict: bool) -> tuple[list[bytes], bool]:
+def _dump_once(request: int, body: bytes, protocol: int, answer: int, *, strict: bool) -> tuple[list[bytes], bool]:
     bodies: list[bytes] = []
     interrupted = False
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol) as sock:
         sock.settimeout(remaining(PATIENCE))
         sock.bind((0, 0))
         if strict:
@@ -138,12 +173,11 @@ def _dump_once(request: int, body: bytes, *, strict: bool) -> tuple[list[bytes],
         while True:
             for kind, flags, payload in messages(sock.recv(1 << 17)):
                 interrupted |= bool(flags & NLM_F_DUMP_INTR)
+                if kind in {NLMSG_DONE, NLMSG_ERROR} and (refusal := error_number(payload)):
+                    raise OSError(refusal, os.strerror(refusal))
                 if kind == NLMSG_DONE:
                     return bodies, interrupted
-                if kind == NLMSG_ERROR:
-                    number = error_number(payload)
-                    raise OSError(number, os.strerror(number))
-                if kind == request - 2:
+                if kind == answer:
                     bodies.append(payload)
 
 

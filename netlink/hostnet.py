@@ -10,9 +10,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from itertools import chain
 from pathlib import Path
 
-from netlink.dump import dump
+from netlink.dump import FAMILIES, dump
 from netlink.errors import kernel_errors
-from netlink.wire import attributes
+from netlink.wire import attributes, number
 
 Network = IPv4Network | IPv6Network
 Place = tuple[bytes, int]  # an address as packets carry it, and the length of its prefix
@@ -24,7 +24,6 @@ RTN_UNICAST, RTN_MULTICAST, RTPROT_RA = 1, 5, 9
 RTM_F_CLONED = 0x200  # an entry of the route cache
 RTA_DST, RTA_OIF, IFA_ADDRESS, IFA_LOCAL = 1, 4, 1, 2
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
-FAMILIES = tuple(_FAMILY.values())
 RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 
 
@@ -41,7 +40,7 @@ class HostNetworks:
         what overlaps none of ``within``, if that is given: a router has a million routes that keep no pool away.
 
         Raises:
-            KernelError: the kernel refused, or its tables kept changing through five attempts.
+            KernelError: the kernel refused.
         """
         versions = {network.version for network in within} if within is not None else set()
         family = _FAMILY[versions.pop()] if len(versions) == 1 else socket.AF_UNSPEC
@@ -57,7 +56,7 @@ def ipv6_default_routes() -> list[tuple[str, bool]]:
         bodies = [body for body in dump(RTM_GETROUTE, bytes([socket.AF_INET6]) + bytes(ROUTE_BODY - 1)) if not body[1]]
     found = []
     for body in bodies:
-        index = int.from_bytes(dict(attributes(body[ROUTE_BODY:])).get(RTA_OIF, b""), "little")
+        index = number(dict(attributes(body[ROUTE_BODY:])).get(RTA_OIF, b""))
         if body[0] == socket.AF_INET6 and body[7] == RTN_UNICAST and index in names:
             found.append((names[index], body[5] == RTPROT_RA))
     return found
@@ -112,7 +111,7 @@ def _network(packed: bytes, length: int) -> Network:
 def _routes(family: int) -> Iterator[Place]:
     for body in dump(RTM_GETROUTE, bytes([family]).ljust(ROUTE_BODY, b"\0")):
         found, length, kind = body[0], body[1], body[7]
-        if found not in FAMILIES or kind == RTN_MULTICAST or int.from_bytes(body[8:12], "little") & RTM_F_CLONED:
+        if found not in FAMILIES or kind == RTN_MULTICAST or number(body[8:12]) & RTM_F_CLONED:
             continue
         for attribute, value in attributes(body[ROUTE_BODY:]):
             if attribute == RTA_DST:

@@ -1,6 +1,7 @@
 """Ports that somebody listens on, whoever it is (proc(5), /proc/net/tcp)."""
 
 import socket
+import sys
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -32,6 +33,6 @@ def _read(file: Path, proto: int, state: str) -> Iterator[Place]:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address:
-    """Read 32-bit words that are printed as numbers of the host's byte order, all of them little-endian here."""
-    packed = b"".join(bytes.fromhex(text[at : at + 8])[::-1] for at in range(0, len(text), 8))
+    """Read 32-bit words of an address that are printed as numbers of the host's byte order."""
+    packed = b"".join(int(text[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(text), 8))
     return IPv4Address(packed) if len(packed) == 4 else IPv6Address(packed)

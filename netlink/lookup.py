@@ -9,13 +9,12 @@ from types import TracebackType
 
 from netlink.deadline import remaining
 from netlink.dump import PATIENCE
-from netlink.wire import NLMSG_ERROR, attribute, message, messages
+from netlink.wire import NLMSG_ERROR, ORDER, attribute, message, messages
 
 RTM_NEWROUTE, RTM_GETROUTE = 24, 26
 RTA_DST, RTN_LOCAL = 1, 2
-_ROUTE = struct.Struct(
-    "=BBBBBBBBI"
-)  # family, lengths of destination and source, tos, table, protocol, scope, type, flags
+# Family, lengths of destination and source, tos, table, protocol, scope, type, flags.
+_ROUTE = struct.Struct(f"{ORDER}BBBBBBBBI")
 _TYPE = 7  # where the route's type stands in it
 
 

@@ -10,11 +10,11 @@ import struct
 from dataclasses import dataclass
 
 from netlink import request
-from netlink.wire import attribute, attributes
+from netlink.wire import ORDER, attribute, attributes
 
 IFLA_BRPORT_LEARNING, IFLA_BRPORT_GROUP_FWD_MASK = 8, 31  # linux/if_link.h
 GROUPS = 0xFFFD  # every group address but :01, which the kernel refuses (BR_GROUPFWD_MACPAUSE, net/bridge/br_private.h)
-_SHORT = struct.Struct("=H")
+_SHORT = struct.Struct(f"{ORDER}H")
 
 
 @dataclass(frozen=True, slots=True)

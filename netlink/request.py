@@ -39,6 +39,7 @@ from netlink.wire import (
     NLM_F_EXCL,
     NLM_F_REPLACE,
     NLMSG_ERROR,
+    ORDER,
     attribute,
     error_number,
     message,
@@ -52,7 +53,7 @@ AF_BRIDGE, IFLA_PROTINFO, IFLA_BRPORT_MODE, NLA_F_NESTED = 7, 12, 4, 0x8000  # l
 NDA_LLADDR, NUD_NOARP, NUD_REACHABLE, NTF_MASTER = 2, 0x40, 0x02, 0x04  # linux/neighbour.h
 IFLA_INFO_DATA, VETH_INFO_PEER = 2, 1
 IFA_FLAGS, IFA_F_NODAD = 8, 0x02  # linux/if_addr.h
-NEIGHBOUR = struct.Struct("=BxxxiHBB")  # struct ndmsg: family, link, state, flags, type
+NEIGHBOUR = struct.Struct(f"{ORDER}BxxxiHBB")  # struct ndmsg: family, link, state, flags, type
 TOGETHER = 64  # requests in one datagram: their answers must fit into the socket's buffer
 _NEW = NLM_F_CREATE | NLM_F_EXCL
 _UP_LINK = INFO.pack(socket.AF_UNSPEC, 0, 0, IFF_UP, IFF_UP)

@@ -10,7 +10,6 @@ import errno
 import os
 import re
 import socket
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 from netlink.errors import KernelError, kernel_errors
 from netlink.wire import (
+    ATTRIBUTE,
     NLM_F_ACK,
     NLM_F_CREATE,
     NLMSG_ERROR,
@@ -55,7 +55,7 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _EXPRESSIONS = {"ifname": "iifname", "inet_service": "udp dport", "ipv4_addr": "ip saddr", "ipv6_addr": "ip6 saddr"}
 AT_ONCE = 400  # elements a message: the length of an attribute has 16 bits, and an element takes up to 120 bytes
 _ROOM = 1 << 20  # bytes, for a batch, and for the answers, which come before the sending returns
-_SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33  # asm-generic/socket.h: past net.core.wmem_max and rmem_max
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33  # asm-generic/socket.h: past net.core.wmem_max and rmem_max
 _SOL_NETLINK, _NETLINK_CAP_ACK = 270, 10  # linux/netlink.h: a refusal does not repeat the message
 
 
@@ -120,7 +120,7 @@ class SetElements:
 
     def has_table(self, family: str, table: str) -> bool:
         """Say whether there is such a table; it needs neither libnftables nor the nft command."""
-        body = struct.pack("=BBH", FAMILIES[family], 0, 0) + text(_TABLE_NAME, table)
+        body = bytes([FAMILIES[family], 0, 0, 0]) + text(_TABLE_NAME, table)
         with kernel_errors(f"look for nftables table '{table}'"):
             sock = self._open()
             try:
@@ -153,7 +153,7 @@ class SetElements:
     def _open(self) -> socket.socket:
         if self._socket is None:
             sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
-            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _ROOM)
+            sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, _ROOM)
             sock.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
             sock.bind((0, 0))
             self.port = sock.getsockname()[0]
@@ -185,7 +185,7 @@ def _make_room(sock: socket.socket, size: int) -> None:
     """Let a message of ``size`` bytes be sent; the kernel counts what it needs to keep it too."""
     wanted = max(_ROOM, 2 * size)
     if sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) < wanted:
-        sock.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, wanted)
+        sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, wanted)
 
 
 def _together(changes: Iterable[ElementChange]) -> list[ElementChange]:
@@ -197,12 +197,12 @@ def _together(changes: Iterable[ElementChange]) -> list[ElementChange]:
 
 
 def _frame(kind: int) -> bytes:
-    return message(kind, 0, struct.pack("=BBH", 0, 0, socket.htons(NFNL_SUBSYS_NFTABLES)))
+    return message(kind, 0, bytes([0, 0]) + NFNL_SUBSYS_NFTABLES.to_bytes(2, "big"))
 
 
 def _bodies(table: str, changes: Iterable[ElementChange]) -> Iterator[bytes]:
     for change in changes:
-        head = struct.pack("=BBH", FAMILIES[change.of.family], 0, 0)
+        head = bytes([FAMILIES[change.of.family], 0, 0, 0])
         head += text(LIST_TABLE, table) + text(LIST_SET, change.of.name)
         kind, flags = (_ADD, NLM_F_CREATE) if change.add else (_DELETE, 0)
         for first in range(0, len(change.elements), AT_ONCE):
@@ -249,12 +249,12 @@ def _heads(*lengths: int, padding: int) -> tuple[bytes, bytes, bytes]:
 
 def _head(kind: int, length: int, padding: int) -> bytes:
     """Return the heads of a nest and of the value in it, and nothing for no value."""
-    value = struct.pack("=HH", 4 + length - padding, DATA_VALUE)
+    value = ATTRIBUTE.pack(4 + length - padding, DATA_VALUE)
     return _attribute(kind, len(value) + length) + value if length else b""
 
 
 def _attribute(kind: int, length: int) -> bytes:
-    return struct.pack("=HH", 4 + length, kind | NLA_F_NESTED)
+    return ATTRIBUTE.pack(4 + length, kind | NLA_F_NESTED)
 
 
 @lru_cache(maxsize=4096)

@@ -9,12 +9,22 @@ import struct
 
 from netlink.deadline import remaining
 from netlink.dump import PATIENCE
-from netlink.wire import NLM_F_DUMP, NLMSG_DONE, NLMSG_ERROR, attributes, error_number, message, messages
+from netlink.wire import (
+    NLM_F_DUMP,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    ORDER,
+    attributes,
+    error_number,
+    message,
+    messages,
+    number,
+)
 
 NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY = 4, 20
 SHOW_NAME, SHOW_UID, ANY_STATE = 0x01, 0x40, 0xFFFFFFFF
 DIAG_NAME, DIAG_UID = 0, 7
-_REQUEST = struct.Struct("=BBHIIIII")  # family, protocol, padding, states, inode, what to show, cookie
+_REQUEST = struct.Struct(f"{ORDER}BBHIIIII")  # family, protocol, padding, states, inode, what to show, cookie
 _ANSWER = 16  # bytes of struct unix_diag_msg
 
 
@@ -37,4 +47,4 @@ def unix_user(name: bytes) -> int | None:
                     raise OSError(error_number(body), os.strerror(error_number(body)))
                 facts = dict(attributes(body[_ANSWER:]))
                 if facts.get(DIAG_NAME) == name and DIAG_UID in facts:
-                    (found,) = struct.unpack("=I", facts[DIAG_UID])
+                    found = number(facts[DIAG_UID])

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from netlink import request
 from netlink.devconf import IFLA_AF_SPEC, IFLA_INET6_ADDR_GEN_MODE
 from netlink.dump import (
+    FAMILIES,
     IFLA_GROUP,
     IFLA_IFNAME,
     IFLA_INFO_KIND,
@@ -261,9 +262,9 @@ def _read_forwarding(bodies: Iterable[bytes], link: int) -> Iterator[Entry]:
 
 def _read_neighbours(bodies: Iterable[bytes], bridge: int) -> Iterator[Entry]:
     for body in bodies:
-        _, index, state, _, _ = NEIGHBOUR.unpack_from(body)
+        family, index, state, _, _ = NEIGHBOUR.unpack_from(body)
         found = dict(attributes(body[NEIGHBOUR.size :]))
-        if index == bridge and state & NUD_PERMANENT and len(found.get(NDA_LLADDR, b"")) == 6:
+        if family in FAMILIES and index == bridge and state & NUD_PERMANENT and len(found.get(NDA_LLADDR, b"")) == 6:
             yield Neighbour(ip_address(found[NDA_DST]), found[NDA_LLADDR].hex(":"))
 
 

@@ -1,14 +1,17 @@
 """Netlink messages as bytes: packing and reading.
 
-Layout: ``struct nlmsghdr`` and ``struct nlattr`` (linux/netlink.h), everything in the byte order of the host.
+Layout: ``struct nlmsghdr`` and ``struct nlattr`` (linux/netlink.h). Numbers are in the byte order of the host, but for
+those that packets carry too, such as addresses and ports.
 """
 
 import struct
+import sys
 from collections.abc import Iterator
 
-HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
-_ATTRIBUTE = struct.Struct("=HH")  # struct nlattr
-_WORD = struct.Struct("=I")
+ORDER = {"little": "<", "big": ">"}[sys.byteorder]  # what a struct of the host begins with
+HEADER = struct.Struct(f"{ORDER}IHHII")  # struct nlmsghdr
+ATTRIBUTE = struct.Struct(f"{ORDER}HH")  # struct nlattr
+_WORD = struct.Struct(f"{ORDER}I")
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x1, 0x4, 0x100, 0x200, 0x400
 NLM_F_DUMP, NLM_F_DUMP_INTR = 0x300, 0x10
@@ -17,7 +20,7 @@ NLA_TYPE_MASK = 0x3FFF
 
 def attribute(kind: int, value: bytes) -> bytes:
     """Return one attribute, padded to four bytes."""
-    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
+    return ATTRIBUTE.pack(ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
 
 
 def text(kind: int, value: str) -> bytes:
@@ -30,14 +33,19 @@ def word(kind: int, value: int) -> bytes:
     return attribute(kind, _WORD.pack(value))
 
 
+def number(value: bytes, *, signed: bool = False) -> int:
+    """Read a number of any length; 0 for nothing."""
+    return int.from_bytes(value, sys.byteorder, signed=signed)
+
+
 def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield (type, value) of each netlink attribute in ``data``."""
     offset = 0
-    while offset + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        if length < _ATTRIBUTE.size:
+    while offset + ATTRIBUTE.size <= len(data):
+        length, kind = ATTRIBUTE.unpack_from(data, offset)
+        if length < ATTRIBUTE.size:
             return
-        yield kind & NLA_TYPE_MASK, data[offset + _ATTRIBUTE.size : offset + length]
+        yield kind & NLA_TYPE_MASK, data[offset + ATTRIBUTE.size : offset + length]
         offset += (length + 3) & ~3
 
 
@@ -59,4 +67,4 @@ def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 def error_number(payload: bytes) -> int:
     """Return the errno in the body of an NLMSG_ERROR message; 0 is an acknowledgement."""
-    return -int.from_bytes(payload[:4], "little", signed=True)
+    return -number(payload[:4], signed=True)

@@ -1,0 +1,55 @@
+"""Listings of the kernel: families that nobody knows, and tables that change while they are listed."""
+
+from collections.abc import Sequence
+from ipaddress import ip_interface
+
+import pytest
+
+from netlink.dump import ADDRESS_BODY, ATTEMPTS, IFA_LOCAL, read_addresses, settled
+from netlink.wire import attribute
+
+AF_INET, AF_PHONET, AF_MCTP = 2, 35, 45
+
+
+def body(family: int, address: bytes) -> bytes:
+    """The body of an RTM_NEWADDR message, of the link with index 7."""
+    return ADDRESS_BODY.pack(family, 8 * len(address), 0, 0, 7) + attribute(IFA_LOCAL, address)
+
+
+@pytest.mark.parametrize("family", [AF_PHONET, AF_MCTP])
+def test_addresses_of_other_families_are_passed_over(family: int) -> None:
+    """The kernel lists them with all others; a management controller has one byte for an address."""
+    listed = [body(family, b"\x08"), body(AF_INET, bytes([10, 9, 0, 1]))]
+
+    assert list(read_addresses(listed)) == [(7, ip_interface("10.9.0.1/32"))]
+
+
+class Changing:
+    """A table that changes while it is listed, as often as there are ``listings``; then it stands."""
+
+    def __init__(self, *listings: Sequence[bytes]) -> None:
+        self._listings = list(listings)
+        self.asked = 0
+        self.pauses: list[float] = []
+
+    def take(self) -> tuple[Sequence[bytes], bool]:
+        """List."""
+        self.asked += 1
+        return (self._listings.pop(0), True) if self._listings else ([b"whole"], False)
+
+
+def test_an_interrupted_listing_is_taken_again() -> None:
+    """After a pause each time; the one that was not interrupted is the answer."""
+    table = Changing([b"a"], [b"b"])
+
+    assert settled(table.take, table.pauses.append) == [b"whole"]
+    assert (table.asked, len(table.pauses)) == (3, 2)
+
+
+def test_a_table_that_keeps_changing_is_listed_all_the_same() -> None:
+    """All that was listed once, the newest last; it takes a fixed number of attempts, with pauses that grow."""
+    table = Changing([b"a", b"b"], [b"c", b"a"], *[[b"c"]] * ATTEMPTS)
+
+    assert settled(table.take, table.pauses.append) == [b"b", b"a", b"c"]
+    assert table.asked == ATTEMPTS
+    assert table.pauses == sorted(set(table.pauses))
