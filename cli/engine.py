@@ -144,10 +144,13 @@ def network_names() -> dict[str, str]:
 
 def endpoint_names() -> dict[str, tuple[str, str]]:
     """Return the names of network and container by endpoint id; empty when the engine does not answer."""
-    engine = Engine(here())
+    engine, until = Engine(here()), time.monotonic() + LONGEST
+    details = []
     try:
-        networks = engine.get("/networks")
-        details = [engine.get(f"/networks/{network['Id']}") for network in networks]
+        for network in engine.get("/networks"):
+            if time.monotonic() > until:
+                return {}
+            details.append(engine.get(f"/networks/{network['Id']}"))
     except (OSError, ValueError, LookupError, TypeError, http.client.HTTPException):
         return {}
     finally:

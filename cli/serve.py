@@ -145,9 +145,11 @@ def _application(settings: Settings, descriptors: Sequence[int], load: Callable[
 
     supervisor = Supervisor(os.environ)
 
-    def ready(_worker: object) -> None:
+    def ready(worker: Any) -> None:
+        from cli.wiring import TROUBLE
+
         supervisor.stopping_at_sigterm()
-        supervisor.ready(lambda patience: answers(settings.socket, patience))
+        supervisor.ready(lambda patience: answers(settings.socket, patience), worker.wsgi.extensions[TROUBLE])
 
     class Application(BaseApplication):  # type: ignore[misc]
         """gunicorn with one worker of many threads: locks, caches and state then live in one process."""

@@ -67,11 +67,14 @@ class Supervisor:
         self._period = int(period) / 1e6 if period.isdigit() and mine else 0.0  # seconds
         self._ended = threading.Event()
 
-    def ready(self, serves: Callable[[float], bool]) -> None:
-        """Say that requests are served, and go on saying it as long as ``serves(seconds)`` finds that true."""
+    def ready(self, serves: Callable[[float], bool], trouble: Callable[[], str] = lambda: "") -> None:
+        """Say that requests are served, and go on while ``serves(seconds)`` finds that true and there is no trouble.
+
+        ``trouble`` says what is wrong with what works beside the requests; "" is nothing.
+        """
         self._tell("READY=1")
         if self._address and self._period:
-            threading.Thread(target=self._feed, args=[serves], name="watchdog", daemon=True).start()
+            threading.Thread(target=self._feed, args=[serves, trouble], name="watchdog", daemon=True).start()
 
     def stopping_at_sigterm(self) -> None:
         """Say that the end has begun as soon as SIGTERM arrives; what handled it until now still does."""
@@ -90,12 +93,14 @@ class Supervisor:
         self._ended.set()
         self._tell("STOPPING=1")
 
-    def _feed(self, serves: Callable[[float], bool]) -> None:
+    def _feed(self, serves: Callable[[float], bool], trouble: Callable[[], str]) -> None:
+        patience = self._period / 2
         while not self._ended.wait(self._period / 3):
-            if serves(self._period / 2):
-                self._tell("WATCHDOG=1")
+            wrong = trouble() or ("" if serves(patience) else f"a request was not answered in {patience:g} seconds")
+            if wrong:
+                log.warning("watchdog not fed: %s", wrong)
             else:
-                log.warning("watchdog not fed: a request was not answered in %g seconds", self._period / 2)
+                self._tell("WATCHDOG=1")
 
     def _tell(self, state: str) -> None:
         if not self._address:

@@ -3,9 +3,10 @@
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 from flask import Flask
@@ -29,6 +30,7 @@ from netlink.nftables import Nftables, open_runner
 from netlink.relay import Relay
 from netlink.vxlan import Vxlan
 from plugin.attempt import Workers
+from plugin.background import Loop, trouble
 from plugin.cluster.router import IpamRouter
 from plugin.collector import Collector
 from plugin.driver import Driver
@@ -65,6 +67,7 @@ from plugin.watcher import Watcher
 
 log = structlog.get_logger()
 
+TROUBLE = "pynet.trouble"  # extension of the application: what says what is wrong with its threads
 AT_END = "pynet.at_end"  # extension of the application: what to call when it has served its last request
 MACHINE_ID = Path("/etc/machine-id")
 
@@ -83,6 +86,7 @@ class _Ground:
     firewall: Firewall
     host: HostSettings
     reaper: Reaper
+    threads: list[Loop[Any]] = field(default_factory=list)
 
 
 def build(settings: Settings, dress: Dress = timed) -> Flask:
@@ -111,9 +115,11 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     addresses = cluster.start(networks, ground.supernets, reaper.debts, shared.own.mend) if cluster else None
     router = IpamRouter(ipam, addresses)
     if settings.docker_socket:
-        Collector(Engine(settings.docker_socket), driver, router, store, settings.docker_grace).start()
+        collector = Collector(Engine(settings.docker_socket), driver, router, store, settings.docker_grace)
+        ground.threads.append(collector.start())
     answers = Answers(settings, store, reconciler, dry_run.look)
     app = create_app(driver, router, answers, Workers(most=2 * settings.threads))
+    app.extensions[TROUBLE] = partial(trouble, ground.threads)
     app.extensions[AT_END] = partial(_tidy, reaper, ground.firewall)
     return app
 
@@ -136,12 +142,11 @@ def _recover(settings: Settings, ground: _Ground, parts: Parts) -> tuple[Reconci
     survey = Survey(parts.store, parts.kernel, parts.settings, parts.modes, ground.owner)
     drops = Drops(Counters(), parts.store, settings.name, endpoint_names)
     reconciler = Reconciler(parts, survey, drops.known)
+    named = parts.firewall.owns
     # Before recovery, so that nothing is missed in between.
-    monitor = Monitor(settings.name, "FORWARD", is_own=ground.nft.is_own, doings=ground.doings)
+    monitor = Monitor(settings.name, "FORWARD", is_own=ground.nft.is_own, doings=ground.doings, is_ours=named)
     reconciler.recover()
-    parts.reaper.start()
-    drops.start()
-    Watcher(reconciler, monitor).start()
+    ground.threads.extend([*parts.reaper.start(), drops.start(), *Watcher(reconciler, monitor).start()])
     return reconciler, DryRun(parts, survey)
 
 

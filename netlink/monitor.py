@@ -4,6 +4,7 @@ A bridge came, went or got a port; a link of pynet's own lost what it needs; rul
 began to forward.
 """
 
+import errno
 import re
 import select
 import socket
@@ -13,7 +14,8 @@ from types import TracebackType
 
 from netlink.doings import GONE, MADE, SET, Doings
 from netlink.dump import ADDRESS_BODY, parse_link
-from netlink.wire import HEADER, attributes, messages
+from netlink.setelem import SO_RCVBUFFORCE
+from netlink.wire import HEADER, attributes, messages, number
 
 RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 0x1, 0x10, 0x100  # linux/rtnetlink.h
 RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF = 24, 25
@@ -26,7 +28,13 @@ GATHER = 0.03  # seconds to let messages gather: a creation makes a dozen, and r
 FORWARDING = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
 _OWN = (b"pn-", b"pnh", b"pnv")  # beginnings of the names of pynet's bridges and ports
 _OWN_NAME = re.compile(rb"(pn-|pnh|pnv)[0-9a-f]{12}\0")
+ROOM = 8 << 20  # bytes for word that waits
+MOST = 1000  # messages that are read at once, where they do not end
 _BRIDGE = b"bridge\0"  # IFLA_INFO_KIND of a bridge, IFLA_INFO_SLAVE_KIND of its ports
+
+
+def _nobodys(_name: str) -> bool:
+    return False
 
 
 class Monitor:
@@ -34,11 +42,15 @@ class Monitor:
 
     ``names`` are the tables and chains whose changes matter: a name matches those that end with it. ``is_own`` tells by
     the netlink port of who changed a rule whether that was pynet, ``doings`` what of links and settings was.
+    ``is_ours`` tells by its name whether a bridge is a network's, where pynet did not choose the name.
     """
 
-    def __init__(self, *names: str, is_own: Callable[[int], bool], doings: Doings) -> None:
+    def __init__(
+        self, *names: str, is_own: Callable[[int], bool], doings: Doings, is_ours: Callable[[str], bool] = _nobodys
+    ) -> None:
         self._is_own = is_own
         self._doings = doings
+        self._named = is_ours
         self._names = [name.encode() + b"\0" for name in names]
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         self._links = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
@@ -48,6 +60,8 @@ class Monitor:
         self._rules = socket.socket(socket.AF_NETLINK, kind, NETLINK_NETFILTER)
         self._rules.bind((0, 0))
         self._rules.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NFNLGRP_NFTABLES)
+        for sock in (self._links, self._rules):
+            _make_room(sock)
 
     def wait(self, seconds: float) -> frozenset[str]:
         """Wait up to ``seconds``; say what others did something to.
@@ -60,8 +74,8 @@ class Monitor:
             if not any(select.select([self._links, self._rules], [], [], rest)):
                 break
             time.sleep(GATHER)
-            for sock, what in ((self._links, self._of_links), (self._rules, self._of_rules)):
-                heard |= _heard(sock, what)
+            heard |= _heard(self._links, self._of_links, lost={LINKS, OWN})
+            heard |= _heard(self._rules, self._of_rules, lost={RULES})
         return frozenset(heard)
 
     def _of_links(self, data: bytes) -> set[str]:
@@ -81,7 +95,7 @@ class Monitor:
             return self._is_loss(kind, body)
         if kind == RTM_DELADDR:
             name = _name_of(ADDRESS_BODY.unpack_from(body)[4])
-            return name.startswith("pn-") and not self._doings.recent(GONE, name)
+            return self._is_ours(name) and not self._doings.recent(GONE, name)
         return kind == RTM_NEWNETCONF and self._is_switched(body)
 
     def _is_switched(self, body: bytes) -> bool:
@@ -91,10 +105,10 @@ class Monitor:
         index = dict(attributes(body[NETCONF_BODY:])).get(NETCONFA_IFINDEX, b"")
         if index == ALL_LINKS:
             return True
-        name = _name_of(int.from_bytes(index, "little"))
+        name = _name_of(number(index))
         own = [f"net/ipv{version}/conf/{name}/forwarding" for version in (4, 6)]
         return (
-            name.startswith("pn-")
+            self._is_ours(name)
             and not self._doings.recent(MADE, name)
             and not any(self._doings.recent(SET, path) for path in own)
         )
@@ -102,12 +116,19 @@ class Monitor:
     def _is_loss(self, kind: int, body: bytes) -> bool:
         """Names first: most of what is heard pynet did itself, and decoding costs more."""
         found = _OWN_NAME.search(body)
-        if found is None:
-            return kind == RTM_DELLINK and _BRIDGE in body and body[0] == socket.AF_UNSPEC
-        name = found.group().rstrip(b"\0").decode()
-        if self._doings.recent(GONE, name) or (kind == RTM_NEWLINK and self._doings.recent(MADE, name)):
-            return False  # one that goes is down first
-        return _lost(kind, body)
+        if found is not None:
+            return not self._did(kind, found.group().rstrip(b"\0").decode()) and _lost(kind, body)
+        if _BRIDGE not in body or body[0] != socket.AF_UNSPEC:
+            return False
+        name = parse_link(body).name
+        return self._named(name) and not self._did(kind, name) and _lost(kind, body)
+
+    def _did(self, kind: int, name: str) -> bool:
+        """Say whether pynet just made or deleted the link ``name``: one that goes is down first."""
+        return self._doings.recent(GONE, name) or (kind == RTM_NEWLINK and self._doings.recent(MADE, name))
+
+    def _is_ours(self, name: str) -> bool:
+        return name.startswith("pn-") or self._named(name)
 
     def close(self) -> None:
         """Close the sockets."""
@@ -140,13 +161,24 @@ def _name_of(index: int) -> str:
         return ""  # the link went with its addresses, and that is heard by itself
 
 
-def _heard(sock: socket.socket, of: Callable[[bytes], set[str]]) -> set[str]:
-    """Read what has come, and say what of it matters."""
+def _make_room(sock: socket.socket) -> None:
+    """Let much word wait; without the right to have that much, as much as the host allows anybody."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM)
+    except PermissionError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
+
+
+def _heard(sock: socket.socket, of: Callable[[bytes], set[str]], lost: set[str]) -> set[str]:
+    """Read what has come, and say what of it matters; ``lost`` when the kernel had no room for all of it."""
     heard: set[str] = set()
-    while True:
+    for _ in range(MOST):
         try:
             heard |= of(sock.recv(1 << 16))
         except BlockingIOError:
-            return heard
-        except OSError:
-            return {LINKS, RULES, OWN}  # ENOBUFS: messages were lost, so anything may have happened
+            break
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            heard |= lost
+    return heard

@@ -9,21 +9,20 @@ another run of the engine, begins the count anew: one that just started may not 
 that never knew a network of this pynet is not believed: it may be another one, or a new one with an empty folder.
 """
 
-import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Protocol
 
 import structlog
 
 from netlink.deadline import deadline
-from netlink.errors import KernelError
+from plugin.background import Loop, alive, every
 from plugin.cluster.host_records import ClusterLease, PoolUse, Reserved
-from plugin.errors import PynetError
 from plugin.messages import EndpointRef, NetworkRef, Subnet
 from plugin.model import Endpoint, Lease, Network, Pool
+from plugin.steady import Steady
 from plugin.store.base import Put, Store, Versioned
 
 log = structlog.get_logger()
@@ -142,12 +141,13 @@ class Collector:
         self._run = 0
         self._missing: dict[str, float] = {}  # since when, by the monotonic clock
         self._warned = False
+        self._steady = Steady()
         self._silent = False  # whether the engine did not answer the last time
         self.collected: Counter[str] = Counter()
 
-    def start(self) -> None:
-        """Start the thread; it ends with the process."""
-        threading.Thread(target=self._watch, name="collector", daemon=True).start()
+    def start(self) -> Loop[float]:
+        """Look now and then, in a thread."""
+        return Loop("collector", every(min(self._grace / 2, LONGEST_PAUSE)), self.look).start()
 
     def look(self, now: float) -> None:
         """Look once; ``now`` is the monotonic clock before it."""
@@ -163,20 +163,13 @@ class Collector:
         self._missing = {name: self._missing.get(name, now) for name in missing}
         for name, removal in missing.items():
             if now - self._missing[name] >= self._grace:
-                self._collect(name, removal, self._missing[name])
+                collect = partial(self._collect, name, removal, self._missing[name])
+                self._steady.attempt(f"removal of {name}, which the engine does not know,", collect)
 
     def _say_once(self, seen: Look | None) -> None:
         if seen is None and not self._silent:
             log.warning("engine does not answer, so nothing is collected meanwhile")
         self._silent = seen is None
-
-    def _watch(self) -> None:
-        pause = threading.Event()
-        while not pause.wait(min(self._grace / 2, LONGEST_PAUSE)):
-            try:
-                self.look(time.monotonic())
-            except PynetError as error:
-                log.warning("engine not compared", error=str(error))
 
     def _read(self) -> "_Here":
         """Read before the look, so that nothing newer than the look is compared with it."""
@@ -227,14 +220,11 @@ class Collector:
         return lambda _: self._ipam.forget(item.record, item.revision)
 
     def _collect(self, name: str, removal: Removal, since: float) -> None:
-        kind, _, identity = name.partition(" ")
-        try:
-            with deadline(PATIENCE):
-                done = removal(since)
-        except (KernelError, PynetError) as error:
-            log.warning(f"{kind} unknown to the engine not removed", what=identity, error=str(error))
-            return
+        alive()
+        with deadline(PATIENCE):
+            done = removal(since)
         del self._missing[name]  # one that was named meanwhile is counted anew
         if done:
+            kind, _, identity = name.partition(" ")
             self.collected[kind] += 1
             log.info(f"{kind} unknown to the engine removed", what=identity, count=self.collected[kind])

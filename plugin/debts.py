@@ -8,12 +8,13 @@ What a restart forgets, ``plugin.collector`` finds.
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
 from netlink.deadline import deadline
-from netlink.errors import KernelError
-from plugin.errors import PynetError
+from plugin.background import Loop, alive
+from plugin.steady import Steady
 
 log = structlog.get_logger()
 
@@ -33,6 +34,7 @@ class Debts:
         self._owed: dict[str, Callable[[], object]] = {}
         self._rings = threading.Event()
         self._running = True
+        self._steady = Steady()
 
     def owe(self, name: str, removal: Callable[[], object]) -> None:
         """Remember ``removal``, which can be repeated and looks itself whether there is something left to do."""
@@ -55,19 +57,15 @@ class Debts:
         with self._guard:
             owed = list(self._owed.items())
         for name, removal in owed:
-            try:
-                with deadline(PATIENCE):
-                    removal()
-            except (KernelError, PynetError) as error:
-                log.warning("removal still not done", what=name, error=str(error))
-            else:
+            alive()
+            if self._steady.attempt(f"removal of {name}", partial(_do, removal)):
                 log.info("removal done late", what=name)
                 self._pay(name, removal)
         return len(self._owed)
 
-    def start(self) -> None:
+    def start(self) -> Loop[bool]:
         """Settle in the background whenever something is owed."""
-        threading.Thread(target=self._run, name="debts", daemon=True).start()
+        return Loop("debts", self._wait, lambda _: self.settle()).start()
 
     def stop(self) -> None:
         """End the thread."""
@@ -79,8 +77,14 @@ class Debts:
             if self._owed.get(name) is removal:
                 del self._owed[name]
 
-    def _run(self) -> None:
-        while self._running:
-            self._rings.wait(self._pause if self._owed else None)
-            self._rings.clear()
-            self.settle()
+    def _wait(self) -> bool | None:
+        if not self._running:
+            return None
+        self._rings.wait(self._pause if self._owed else None)
+        self._rings.clear()
+        return True
+
+
+def _do(removal: Callable[[], object]) -> None:
+    with deadline(PATIENCE):
+        removal()

@@ -11,10 +11,12 @@ import queue
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import structlog
 
 from netlink.errors import KernelError
+from plugin.background import Loop
 from plugin.debts import Debts
 from plugin.errors import PynetError
 from plugin.firewall.firewall import Firewall
@@ -44,15 +46,15 @@ class Reaper:
         self._locks = locks
         self._queue: queue.Queue[Tombstone | None] = queue.Queue()
         self._doomed: set[str] = set()  # names of links that have a tombstone; the store says the same
-        self._thread: threading.Thread | None = None
+        self._loop: Loop[set[str]] | None = None
+        self._running = True
         self.debts = Debts()
 
-    def start(self) -> None:
-        """Begin with the tombstones that an earlier run left."""
-        self.debts.start()
+    def start(self) -> list[Loop[Any]]:
+        """Begin with the tombstones that an earlier run left; returns the threads."""
         self.bury(item.record for item in self._store.list(Tombstone))
-        self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
-        self._thread.start()
+        self._loop = Loop("reaper", self._wait, self._reap).start()
+        return [self.debts.start(), self._loop]
 
     def bury(self, tombstones: Iterable[Tombstone]) -> None:
         """Queue links for deletion; their tombstones are in the store already."""
@@ -70,19 +72,26 @@ class Reaper:
     def stop(self) -> None:
         """Delete what is queued and end the thread; what fails stands in the store for the next start."""
         self.debts.stop()
-        if self._thread is not None:
+        if self._loop is not None:
             self._queue.put(None)
-            self._thread.join(timeout=2)
+            self._loop.join(2)
 
-    def _run(self) -> None:
-        running = True
-        while running:
-            batch, running = self._next_batch()
-            try:
-                self._delete(batch)
-            except (KernelError, PynetError) as error:
-                log.warning("links not deleted yet", links=sorted(batch), error=str(error))
-                threading.Timer(RETRY, self._again, [batch]).start()
+    def _wait(self) -> set[str] | None:
+        if not self._running:
+            return None
+        batch, self._running = self._next_batch()
+        return batch
+
+    def _reap(self, links: set[str]) -> None:
+        try:
+            self._delete(links)
+        except Exception as error:
+            later = threading.Timer(RETRY, self._again, [links])
+            later.daemon = True
+            later.start()
+            if not isinstance(error, KernelError | PynetError):
+                raise
+            log.warning("links not deleted yet", links=sorted(links), error=str(error))
 
     def _next_batch(self) -> tuple[set[str], bool]:
         """Wait for a tombstone and gather what comes until there is a pause; say whether there is more to come."""

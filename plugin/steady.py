@@ -4,24 +4,38 @@ from collections.abc import Callable
 
 import structlog
 
+from netlink.errors import KernelError
+from plugin.errors import PynetError
+
 log = structlog.get_logger()
+
+MOST = 1000  # texts that are remembered
 
 
 class Steady:
     """Runs what must not end the thread that runs it."""
 
     def __init__(self) -> None:
-        self._said: dict[str, str] = {}
+        self._said: set[tuple[str, str]] = set()  # what, and how it went wrong
 
     def attempt(self, what: str, call: Callable[[], object]) -> bool:
-        """Call, and say whether it went well; what went wrong is logged once, until it went well or is another."""
+        """Call, and say whether it went well; each way to go wrong is logged once, until it goes well."""
         try:
             call()
-        except Exception as error:
-            text = repr(error)
-            if self._said.get(what) != text:
-                self._said[what] = text
-                log.exception(f"{what} failed, goes on")
+        except Exception as error:  # noqa: BLE001 - it is logged
+            self._say(what, error)
             return False
-        self._said.pop(what, None)
+        self._said = {said for said in self._said if said[0] != what}
         return True
+
+    def _say(self, what: str, error: Exception) -> None:
+        said = what, repr(error)
+        if said in self._said:
+            return
+        if len(self._said) >= MOST:
+            self._said.clear()
+        self._said.add(said)
+        if isinstance(error, KernelError | PynetError):
+            log.warning(f"{what} failed, goes on", error=str(error))
+        else:
+            log.error(f"{what} failed, goes on", exc_info=error)

@@ -8,18 +8,15 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-import structlog
-
-from netlink.errors import KernelError
 from netlink.monitor import LINKS, OWN, RULES
-from plugin.errors import PynetError
+from plugin.background import Loop
 from plugin.reconcile.reconciler import Reconciler
-
-log = structlog.get_logger()
+from plugin.steady import Steady
 
 PERIOD = 1.5  # seconds between two looks at the rules when nothing was heard
 WHOLE = 30.0  # seconds between two looks at everything; 200 networks with 400 containers take 0.1 s
 SETTLE = {LINKS: 0.05, RULES: 0.2, OWN: 0.1}  # seconds for a burst of changes to end; a firewall's reload takes many
+PATIENCE = 10.0  # seconds for the thread that listens to end
 LONGEST = 1.0  # seconds after which a burst that does not end is looked at anyway
 
 
@@ -40,7 +37,7 @@ class Duty:
         self._rings = threading.Event()
         self._guard = threading.Lock()  # guards _heard
         self._heard: frozenset[str] = frozenset()
-        self._said = ""  # why the last try failed, which is said once
+        self._steady = Steady()
         self._ended = False
 
     def tell(self, heard: frozenset[str]) -> None:
@@ -64,27 +61,16 @@ class Duty:
 
     def do(self, heard: frozenset[str]) -> None:
         """Do it because of what was ``heard``."""
-        try:
-            self._work(heard)
-        except (KernelError, PynetError) as error:
-            if str(error) != self._said:
-                log.warning("not brought in line", what=self._name, error=str(error))
-            self._said = str(error)
-        else:
-            self._said = ""
+        self._steady.attempt(f"bringing {self._name} in line", lambda: self._work(heard))
 
-    def start(self) -> None:
+    def start(self) -> Loop[frozenset[str]]:
         """Start the thread; it ends with the process, or after ``stop``."""
-        threading.Thread(target=self._run, name=self._name, daemon=True).start()
+        return Loop(self._name, self.wait, self.do).start()
 
     def stop(self) -> None:
         """Let the thread end when it has done what it is doing."""
         self._ended = True
         self._rings.set()
-
-    def _run(self) -> None:
-        while (heard := self.wait()) is not None:
-            self.do(heard)
 
 
 class Watcher:
@@ -102,21 +88,19 @@ class Watcher:
         self._whole_at = time.monotonic() + WHOLE
         self._soon_at = 0.0  # when rules and forwarding are looked at, whatever is heard
         self._running = True
-        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+        self._loop = Loop("watcher", self._hear, self._tell)
 
-    def start(self) -> None:
-        """Look, and start the threads; they end with the process, or a moment after ``stop``."""
+    def start(self) -> list[Loop[frozenset[str]]]:
+        """Look, and start the threads, which are returned; they end with the process, or a moment after ``stop``."""
         self.look(frozenset({LINKS}))
-        for duty in (self._rules, self._host, self._links):
-            duty.start()
-        self._thread.start()
+        return [self._loop.start(), *(duty.start() for duty in (self._rules, self._host, self._links))]
 
     def stop(self) -> None:
         """Let the threads end, and wait for the one that listens."""
         self._running = False
         for duty in (self._rules, self._host, self._links):
             duty.stop()
-        self._thread.join()
+        self._loop.join(PATIENCE)
 
     def look(self, heard: frozenset[str]) -> None:
         """Bring in line what was ``heard`` of, and the rules, one after the other: what the threads do."""
@@ -126,9 +110,8 @@ class Watcher:
         if whole:
             self._links.do(heard)
 
-    def _run(self) -> None:
-        while self._running:
-            self._tell(self._bell.wait(PERIOD))
+    def _hear(self) -> frozenset[str] | None:
+        return self._bell.wait(PERIOD) if self._running else None
 
     def _tell(self, heard: frozenset[str]) -> None:
         """Tell each duty what is its own, at once: the rules do not wait for the end of a burst of links."""

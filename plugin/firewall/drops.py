@@ -13,6 +13,7 @@ from contextlib import suppress
 import structlog
 
 from netlink.errors import KernelError, Missing
+from plugin.background import Loop
 from plugin.errors import PynetError
 from plugin.firewall.bridge_rules import COUNTED, REASONS
 from plugin.messages import Drop
@@ -50,9 +51,9 @@ class Drops:
         self._untold: dict[str, Counter[str]] = {}  # frames that the log has not told, by link and reason
         self._told_at: dict[str, float] = {}  # when the log named a link
 
-    def start(self) -> None:
-        """Look now and then, in a thread that ends with the process."""
-        threading.Thread(target=self._run, name="drops", daemon=True).start()
+    def start(self) -> Loop[bool]:
+        """Look now and then, in a thread."""
+        return Loop("drops", self._wait, lambda _: self._look()).start()
 
     def known(self, seconds: float = SOON) -> Sequence[Drop]:
         """Return what ``by_network`` does, as of this moment, or as of an earlier one if that takes ``seconds``."""
@@ -105,17 +106,16 @@ class Drops:
             self._answered, self._known = asked, drops
             self._answer.notify_all()
 
-    def _run(self) -> None:
-        while True:
-            self._rings.wait(max(0.0, self._tell_at - time.monotonic()))
-            self._rings.clear()
-            try:
-                self.answer()
-                if time.monotonic() >= self._tell_at:
-                    self._tell_at = time.monotonic() + PERIOD
-                    self.tell()
-            except Exception:
-                log.exception("drops of the guard not told")
+    def _wait(self) -> bool:
+        self._rings.wait(max(0.0, self._tell_at - time.monotonic()))
+        self._rings.clear()
+        return True
+
+    def _look(self) -> None:
+        self.answer()
+        if time.monotonic() >= self._tell_at:
+            self._tell_at = time.monotonic() + PERIOD
+            self.tell()
 
     def _read(self) -> Mapping[str, tuple[str, str]]:
         """Add up what is new, and return whose each link is; nothing where nothing waits to be told."""

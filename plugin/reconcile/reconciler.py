@@ -55,10 +55,7 @@ class Reconciler:
         """
         with self._locks.hold(LOOK):
             self._settings.recall(list(self._survey.records().networks.values()))
-            # What Docker's own bridges forward passes from the first moment on, where pynet closes the host to others.
-            self._firewall.set_docker_bridges(docker_bridges(self._kernel.links()))
-            found = self._survey.look(self._publisher.held(), idle=True).found
-            self._repair([finding for finding in found if isinstance(finding, EndpointLost)], NOTHING)
+            self._or_later(self._forget_lost)
             try:
                 self._firewall.load(self._survey.elements())
             except KernelError as error:
@@ -68,7 +65,20 @@ class Reconciler:
             for ends in self._survey.records().endpoints.values():
                 for endpoint in ends:
                     self._publisher.restore(endpoint)
-            self._look_and_repair(idle=True)
+            self._or_later(lambda: self._look_and_repair(idle=True))
+
+    def _forget_lost(self) -> None:
+        # What Docker's own bridges forward passes from the first moment on, where pynet closes the host to others.
+        self._firewall.set_docker_bridges(docker_bridges(self._kernel.links()))
+        found = self._survey.look(self._publisher.held(), idle=True).found
+        self._repair([finding for finding in found if isinstance(finding, EndpointLost)], NOTHING)
+
+    def _or_later(self, look: Callable[[], object]) -> None:
+        try:
+            look()
+        except KernelError as error:
+            log.error("host not looked at, which comes later", error=str(error))  # noqa: TRY400 - foreseen
+            self._healing.shut()
 
     def reconcile(self) -> list[Repair]:
         """Look at everything and repair what is out of line; returns what was found, repaired or not.

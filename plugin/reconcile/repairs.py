@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from netlink.errors import Exists
+from plugin.background import alive
 from plugin.errors import Failed
 from plugin.firewall.elements import PROTOCOLS
 from plugin.link_addresses import give_address, give_addresses
@@ -54,6 +55,7 @@ class Repairs:
             raise Failed(finding.sentence)
         if self._firewall.missing:
             raise Failed("rules are missing and cannot be written, so it waits for them")
+        alive()
         return repair(finding, desired) is not False
 
     def _make_link(self, finding: f.LinkMissing, _: Desired) -> None:

@@ -19,7 +19,7 @@ BRIDGE = "pn-a1a1a1a1a1a1"
 def reap(reaper: Reaper) -> None:
     """Do in this thread what the reaper's does with what is queued; netlink handles belong to threads."""
     reaper._queue.put(None)
-    reaper._run()
+    reaper._reap(reaper._next_batch()[0])
 
 
 def test_a_crash_before_the_deletion_leaks_nothing(pynet: Pynet, two: tuple[Container, Container]) -> None:

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from netlink.dump import Link
+from netlink.errors import KernelError
 from netlink.monitor import LINKS, OWN
 from plugin.model import Network, Tombstone
 from plugin.own_links import OwnLinks
@@ -127,6 +128,27 @@ def test_a_network_that_cannot_be_made_again_stays_known(world: World) -> None:
     world.failing_at(2)
 
     assert restarted(world).store.get(Network, rq.NETWORK_ID) is not None
+
+
+@pytest.mark.parametrize("failing", [1, 2, 4])
+def test_a_recovery_that_cannot_look_is_finished_later(world: World, failing: int) -> None:
+    """Links that cannot be listed for a moment end no start; the next look makes what is missing."""
+    world.driver.create_network(rq.network())
+    wanted, listings, links = world.snapshot(), iter(range(1, 100)), world.kernel.links
+    world.kernel.by_name.clear()
+    world.kernel.assigned.clear()
+    world.nft.table, world.nft.elements = False, set()
+
+    def refuse() -> list[Link]:
+        if next(listings) == failing:
+            raise KernelError("list links: cannot allocate memory")
+        return links()
+
+    world.kernel.links = refuse  # type: ignore[method-assign]
+    again = restarted(world)
+    again.reconciler.reconcile()
+
+    assert again.snapshot() == wanted
 
 
 class Silence:

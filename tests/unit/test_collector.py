@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from plugin.cluster.router import IpamRouter
 from plugin.collector import Collector, Look
@@ -82,6 +83,22 @@ def test_what_the_engine_knows_stays(scene: Scene) -> None:
         scene.collector.look(now)
 
     assert scene.left() == (1, 1, 1)
+
+
+def test_a_removal_that_fails_keeps_no_other(scene: Scene) -> None:
+    """For a reason that nobody foresaw, which is said once; the pool goes all the same."""
+
+    def fail(*_: object) -> bool:
+        raise ValueError("odd")
+
+    scene.world.driver.forget_endpoint = fail  # type: ignore[method-assign,assignment]
+    scene.forgets(endpoints=frozenset(), pools=frozenset())
+    with capture_logs() as lines:
+        for now in (10, 80, 90):
+            scene.collector.look(now)
+
+    assert scene.left() == (1, 1, 0)
+    assert [line["log_level"] for line in lines if "exc_info" in line] == ["error"]
 
 
 def test_a_forgotten_endpoint_goes_with_its_port(scene: Scene) -> None:

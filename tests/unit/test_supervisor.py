@@ -44,6 +44,18 @@ def test_the_watchdog_is_fed_only_for_an_answer(manager: socket.socket) -> None:
     assert patience[:3] == [0.015] * 3
 
 
+def test_the_watchdog_is_not_fed_while_a_thread_is_in_trouble(
+    manager: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Requests are answered all the time; the log says which thread it is."""
+    found = iter(["thread 'watcher' has died", ""])
+    supervisor = Supervisor({"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "30000"})
+    supervisor.ready(lambda _: True, lambda: next(found, ""))
+    assert [manager.recv(64), manager.recv(64)] == [b"READY=1", b"WATCHDOG=1"]
+    supervisor.stop()
+    assert caplog.messages == ["watchdog not fed: thread 'watcher' has died"]
+
+
 def test_a_watchdog_of_another_process_is_not_fed(manager: socket.socket) -> None:
     """The variables may have been meant for a parent (sd_watchdog_enabled(3))."""
     environment = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"}
