@@ -112,7 +112,7 @@ _FRAMES = """\
     goto shut_address
   }
   chain guard6 {
-    meta l4proto vmap { ipv6-icmp : goto icmp6, udp : jump dhcp6 }
+    meta l4proto vmap { icmpv6 : goto icmp6, udp : jump dhcp6 }
     goto own6
   }
   chain own6 {

@@ -25,7 +25,7 @@ from plugin.options import Values, read_options
 
 PROTOCOLS = {6: "tcp", 17: "udp", 132: "sctp"}  # IANA's numbers, as nft and Docker write them
 _NF = {4: "ipv4", 6: "ipv6"}
-_ICMP = {4: "icmp", 6: "ipv6-icmp"}
+_ICMP = {4: "icmp", 6: "icmpv6"}
 
 
 def network_elements(network: Network) -> Elements:

@@ -38,3 +38,27 @@ def test_ports_are_recognized_and_rebuilt(pynet: Pynet, two: tuple[Container, Co
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=True)
 
     assert [line for line in done.stdout.splitlines() if line.startswith("(")] == ["(0, 0) [(6, 8080)]"] * 2
+
+
+WRITE = """
+from netlink.nftables import CommandRunner, LibraryRunner, Nftables
+from tests.kernel.pynet import Pynet
+from tests.unit import requests as rq
+
+for runner in (LibraryRunner(), CommandRunner()):
+    pynet = Pynet(nft=Nftables(runner))
+    options = {"com.docker.network.bridge.gateway_mode_ipv6": "routed"}
+    pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64", options=options))
+    print("(", pynet.reconciler.reconcile(), pynet.firewall.refused())
+    pynet.end()
+    pynet.close()
+"""
+
+
+def test_rules_are_written_without_names_of_protocols() -> None:
+    """The tables whole, with an element of ICMPv6, by library and command; nothing is found wrong after."""
+    shell = f'mount --bind /dev/null /etc/protocols && exec {sys.executable} -c "$0"'
+    command = ["unshare", "-m", "sh", "-c", shell, WRITE]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=True)
+
+    assert [line for line in done.stdout.splitlines() if line.startswith("(")] == ["( [] {}"] * 2
