@@ -177,13 +177,16 @@ class Driver:
             self._touched.note(endpoint.id)
             self._exposure.enter(endpoint, request.sandbox_key)
             reply = self._mode(network).join(network, endpoint)
-        if self._exposure.needs_no_gateway(network, endpoint, request.options.port_map):
-            with self._work.create(*_locks_of(request)) as undo:
-                self._publish(request, (), undo)
+        with as_failed(), Undo() as close:
+            self._exposure.ways.open(endpoint, close)
+            if self._exposure.needs_no_gateway(network, endpoint, request.options.port_map):
+                with self._work.create(*_locks_of(request)) as undo:
+                    self._publish(request, (), undo)
         return reply
 
     def leave(self, request: EndpointRef) -> None:
         """Withdraw ports; the link goes with DeleteEndpoint, as Join may follow Leave (moby Sandbox.Refresh)."""
+        self._exposure.ways.close(request)
         self._revoke(request, keep_routed=False)
 
     def program_external_connectivity(self, request: ProgramExternalConnectivity) -> None:

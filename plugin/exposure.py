@@ -13,16 +13,21 @@ from plugin.publish.places import Wishes
 from plugin.sandboxes import BOTH, Sandboxes
 from plugin.store.base import Put
 from plugin.undo import Undo
+from plugin.ways import Ways
 
 
 class Exposure:
-    """The caller holds the locks of the endpoint for ``publish`` and ``withdraw``, and none for the rest."""
+    """The caller holds the locks of the endpoint for ``publish`` and ``withdraw``, and none for the rest.
+
+    ``ways`` are those by which answers leave.
+    """
 
     def __init__(self, parts: Parts) -> None:
         self._store = parts.store
         self._publisher = parts.publisher
         self._sandboxes = Sandboxes(parts.store)
         self._handover = Handover(parts.store, parts.locks, parts.publisher, self._sandboxes)
+        self.ways = Ways(parts, self._sandboxes)
 
     def enter(self, endpoint: Endpoint, sandbox: str) -> None:
         """Note that ``endpoint`` joined ``sandbox``."""

@@ -146,10 +146,27 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """Another endpoint of the same container, by its key and MAC, which may send from this one's addresses."""
+
+    key: str
+    mac: str
+
+    @property
+    def endpoint_id(self) -> str:
+        """The id that its link is named after."""
+        return self.key.partition("/")[2]
+
+    def check(self) -> None:
+        """Check what came from a file; raises ValueError."""
+        check_names(ids=self.key.split("/", 1), mac=self.mac)
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """An endpoint, its addresses and what it publishes at this moment.
 
-    ``sandbox`` is that of its container, from when it published ports.
+    ``sandbox`` is that of its container, from when it published ports or had ``ways``: see ``plugin.ways``.
     """
 
     kind: ClassVar[str] = "endpoint"
@@ -162,12 +179,15 @@ class Endpoint:
     driver_opts: Mapping[str, str] = field(default_factory=dict)
     published: tuple[Published, ...] = ()
     sandbox: str = field(default="", compare=False)
+    ways: tuple[Way, ...] = field(default=(), compare=False)
 
     def check(self) -> None:
         """Check what came from a file; raises ValueError."""
         check_names(ids=[self.id, self.network_id], mac=self.mac)
         for port in self.published:
             port.check()
+        for way in self.ways:
+            way.check()
 
     @property
     def key(self) -> str:

@@ -20,7 +20,17 @@ from plugin.firewall.ruleset import FAMILIES
 from plugin.ipam.rebuild import rebuild_pools
 from plugin.ipam.supernets import Supernet
 from plugin.messages import Address, InterfaceAddress, Subnet
-from plugin.model import Endpoint, Network, NetworkSubnet, Overlay, Published, Tombstone, bridge_name
+from plugin.model import (
+    Endpoint,
+    Network,
+    NetworkSubnet,
+    Overlay,
+    Published,
+    Tombstone,
+    Way,
+    bridge_name,
+    host_link_name,
+)
 from plugin.network_options import (
     BRIDGE_NAME,
     GATEWAY_MODE_IPV4,
@@ -117,7 +127,7 @@ def rebuild(seen: Seen, owner: str, known: Sequence[Record]) -> list[Record]:
     networks = {network.id: network for network in shown if network.id not in have}
     everything = {**have, **networks}
     has = {record.id for record in known if isinstance(record, Endpoint)}
-    endpoints = [end for end in _endpoints(seen, links, owner, everything) if end.id not in has]
+    endpoints = _with_ways(seen, [end for end in _endpoints(seen, links, owner, everything) if end.id not in has])
     finished = [_finished(seen, network, endpoints) for network in networks.values()]
     return [*finished, *endpoints]
 
@@ -203,6 +213,18 @@ def _endpoint(elements: Elements, link: str, identity: str, network: Network) ->
     ipv6 = next((address for address in own if isinstance(address, IPv6Interface)), None)
     published = tuple(_published(elements, {address.ip for address in own}))
     return Endpoint(identity, network.id, mac, ipv4, ipv6, published=published)
+
+
+def _with_ways(seen: Seen, endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+    """Add which others of their containers may send from the addresses of endpoints."""
+    keys = {host_link_name(end.id): end.key for end in endpoints}
+    ways: dict[str, list[Way]] = defaultdict(list)
+    for port, mac, address in (*seen.elements.get("ways4", ()), *seen.elements.get("ways6", ())):
+        if port in keys:
+            ways[address].append(Way(keys[port], mac))
+    own = {end.key: [str(address.ip) for address in (end.ipv4, end.ipv6) if address] for end in endpoints}
+    found = {end.key: dict.fromkeys(way for address in own[end.key] for way in ways[address]) for end in endpoints}
+    return [replace(end, ways=tuple(found[end.key])) for end in endpoints]
 
 
 def _pairs(elements: Elements, link: str) -> Iterator[tuple[str, ...]]:

@@ -13,7 +13,12 @@ MOST = 4096  # endpoints that are remembered, the latest ones
 
 
 class Sandboxes:
-    """Remembers the sandbox of each endpoint; after a restart the records say it of those that publish ports."""
+    """Remembers the sandbox of each endpoint; after a restart records say it of those with published ports or ways.
+
+    To write it down at Join would cost every container a write that one in hundreds needs. A pynet that is killed
+    between a container's Join and its Program does not know it: a family is not handed over then, until the container
+    starts again.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -32,13 +37,18 @@ class Sandboxes:
         self._read_records()
         return self._sandboxes.get(endpoint.key, "")
 
+    def members(self, key: str) -> Sequence[Endpoint]:
+        """Return the endpoints of a container, of which ``key`` is one's."""
+        self._read_records()
+        with self._lock:
+            sandbox = self._sandboxes.get(key, "")
+            keys = sorted(self._keys.get(sandbox, ())) if sandbox else []
+        found = [self._store.get(Endpoint, key) for key in keys]
+        return [item.record for item in found if item is not None]
+
     def beside(self, endpoint: Endpoint) -> Sequence[Endpoint]:
         """Return the other endpoints of its container that publish ports of the host."""
-        sandbox = self.of(endpoint)
-        with self._lock:
-            keys = sorted(self._keys.get(sandbox, ())) if sandbox else []
-        found = [self._store.get(Endpoint, key) for key in keys if key != endpoint.key]
-        return [item.record for item in found if item is not None and host_versions(item.record)]
+        return [other for other in self.members(endpoint.key) if other.key != endpoint.key and host_versions(other)]
 
     def families(self, endpoint: Endpoint, options: EndpointOptions) -> tuple[int, ...]:
         """Return the IP versions of the host addresses on which the ports of ``endpoint`` are published.
@@ -61,8 +71,9 @@ class Sandboxes:
             if self._read:
                 return
             for item in self._store.list(Endpoint):
-                if item.record.sandbox and item.record.key not in self._sandboxes:
-                    self._note(item.record.key, item.record.sandbox)
+                for key in (item.record.key, *(way.key for way in item.record.ways)):
+                    if item.record.sandbox and key not in self._sandboxes:
+                        self._note(key, item.record.sandbox)
             self._read = True
 
     def _note(self, key: str, sandbox: str) -> None:

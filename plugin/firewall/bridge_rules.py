@@ -16,6 +16,9 @@ follow has no ``meta l4proto``, so the rules that accept compare it: such a comp
 does one with the rest of an ARP message or of a neighbour advertisement that is cut off. ICMPv6 passes by type.
 Neighbour discovery passes whole only (RFC 6980): a first fragment of it is dropped, and later fragments alone come to
 nothing. Servers of DHCP are known by the port that they send to, whatever they send from.
+
+From an address that its container has on another network (``plugin.ways``) a port sends packets, and asks for the MAC
+of its gateway, as Linux does with the address that the packet has; it announces the address to nobody.
 """
 
 from netlink.setelem import SetType
@@ -34,6 +37,8 @@ BRIDGE_SETS = (
     SetType("bridge", "allowed4", ("ifname", "ether_addr", *_V4), interval=True),
     SetType("bridge", "allowed6", ("ifname", "ether_addr", *_V6), interval=True),
     SetType("bridge", "allowed_targets", ("ifname", _TARGET), interval=True),
+    SetType("bridge", "ways4", ("ifname", "ether_addr", *_V4)),
+    SetType("bridge", "ways6", ("ifname", "ether_addr", *_V6)),
     SetType("bridge", "tunnels", ("ifname",)),
     SetType("bridge", "ours", ("ifname", "ether_addr")),
     SetType("bridge", "ours4", ("ifname", *_V4)),
@@ -99,6 +104,7 @@ _FRAMES = """\
     meta l4proto vmap { udp : jump dhcp4, igmp : jump queries4 }
     meta l4proto != 255 iifname . ether saddr . ip saddr @pairs4 accept
     meta l4proto != 255 iifname . ether saddr . ip saddr @allowed4 accept
+    meta l4proto != 255 iifname . ether saddr . ip saddr @ways4 accept
     ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept
     meta l4proto != 255 goto shut_address
     goto shut_unreadable
@@ -109,6 +115,7 @@ _FRAMES = """\
     arp saddr ip 0.0.0.0 iifname . arp saddr ether . arp daddr ip @allowed4 accept
     iifname . arp saddr ether . arp saddr ip @pairs4 accept
     iifname . arp saddr ether . arp saddr ip @allowed4 accept
+    arp operation request iifname . arp saddr ether . arp saddr ip @ways4 accept
     goto shut_address
   }
   chain guard6 {
@@ -119,6 +126,7 @@ _FRAMES = """\
     meta l4proto != 255 iifname . ether saddr . ip6 saddr @pairs6 accept
     iifname @tunnels goto theirs6
     meta l4proto != 255 iifname . ether saddr . ip6 saddr @allowed6 accept
+    meta l4proto != 255 iifname . ether saddr . ip6 saddr @ways6 accept
     meta l4proto != 255 goto shut_address
     goto shut_unreadable
   }

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address
 
+from plugin.direct import direct_addresses
 from plugin.firewall.ruleset import Elements
 from plugin.gateways import gateway_addresses
 from plugin.guard import guard_of
@@ -122,7 +123,15 @@ def endpoint_elements(network: Network, endpoint: Endpoint) -> Elements:
         addresses = [own.ip for own in (endpoint.ipv4, endpoint.ipv6) if own]
         addresses += [link_local(endpoint.mac)] if endpoint.ipv6 else []
         found |= _ours(f'"{vxlan_name(network.id)}"', endpoint.mac, addresses)
+    found |= _ways(network, endpoint)
     return found
+
+
+def _ways(network: Network, endpoint: Endpoint) -> Elements:
+    """Return from which addresses of the endpoint others of its container may send."""
+    ports = [f'"{host_link_name(way.endpoint_id)}" . {way.mac}' for way in endpoint.ways]
+    addresses = direct_addresses(network, endpoint) if ports else ()
+    return {f"ways{address.version}": [f"{port} . {address}" for port in ports] for address in addresses}
 
 
 def _own(port: str, endpoint: Endpoint, others: Sequence[str]) -> Elements:

@@ -19,6 +19,7 @@ from typing import cast
 from netlink.errors import Missing
 from netlink.kernel import VethPair
 from netlink.port import BridgePort
+from plugin.direct import leads_out
 from plugin.errors import InvalidRequest
 from plugin.firewall.docker import is_docker_name
 from plugin.firewall.elements import endpoint_elements, link_local, network_elements
@@ -40,7 +41,6 @@ from plugin.network_options import (
     ISOLATED,
     LINK_PREFIX,
     NETWORK_OPTIONS,
-    PUBLISH,
 )
 from plugin.options import Values, read_options
 from plugin.own_links import OwnLinks
@@ -138,7 +138,7 @@ class HostBridge:
     def join(self, network: Network, endpoint: Endpoint) -> JoinReply:
         """Name the container's end, and the gateways if there is a way out through this network."""
         options = read_options(NETWORK_OPTIONS, network.options)
-        routed_here = not network.internal and options[PUBLISH] == "pynet"
+        routed_here = leads_out(network)
         gateway = network.router(4) if endpoint.ipv4 and routed_here else None
         gateway_ipv6 = network.router(6) if endpoint.ipv6 and routed_here else None
         return JoinReply(

@@ -67,3 +67,11 @@ def test_each_family_leads_to_the_network_of_its_gateway(service: Service, words
     """At run, with gw-priority, and by ``network connect``; a routed network is open without being the gateway."""
     assert all(status == 200 for *_, status, _ in play(service, command_with(words)))
     assert published(service) == where
+
+
+@pytest.mark.parametrize(("words", "open_"), [("--name pas", True), ("disconnect nv4 pas", False)])
+def test_answers_of_a_routed_network_leave_by_the_gateway(service: Service, words: str, open_: bool) -> None:
+    """The guard of the gateway's port lets the address on the routed network pass while the container is on both."""
+    assert all(status == 200 for *_, status, _ in play(service, command_with(words)))
+    found = [value.split(" . ")[-1] for name, value in service.world.nft.elements if name == "ways4"]
+    assert found == (["172.19.0.2"] if open_ else [])
