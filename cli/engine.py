@@ -17,6 +17,7 @@ from typing import Any
 from cli.unix_http import UnixConnection
 from plugin.collector import Look
 from plugin.messages import Subnet
+from plugin.names import Known
 
 SOCKET = "/run/docker.sock"
 PATIENCE = 2.0  # seconds for one answer
@@ -74,6 +75,21 @@ class Engine:
         here = [pools for network, pools in foreign.items() if listed[network].get("Scope") == "local"]
         every, counted = (frozenset(chain.from_iterable(some)) for some in (foreign.values(), here))
         return Look(self._run, identity, frozenset(listed), frozenset(endpoints), every, counted, frozenset(addresses))
+
+    def names(self) -> Known | None:
+        """Return the names of networks, and of containers that run; None when the engine does not answer."""
+        try:
+            networks = {str(network["Id"]): str(network["Name"]) for network in self.get("/networks")}
+            running = [
+                (end.get("EndpointID"), str(container["Names"][0]).removeprefix("/"))
+                for container in self.get("/containers/json")
+                for end in ((container.get("NetworkSettings") or {}).get("Networks") or {}).values()
+            ]
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, http.client.HTTPException):
+            return None
+        finally:
+            self.close()
+        return Known(networks, {str(endpoint): name for endpoint, name in running if endpoint})
 
     def close(self) -> None:
         """Close the connection; the next one counts as another run of the engine."""

@@ -13,7 +13,7 @@ from flask import Flask
 
 from cli.answers import Answers
 from cli.cluster import open_cluster
-from cli.engine import Engine, endpoint_names
+from cli.engine import Engine, endpoint_names, here
 from cli.name import hold_name
 from cli.overlay import Host, share, start
 from cli.settings import Settings
@@ -47,6 +47,7 @@ from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.modes.hostbridge import HostBridge
 from plugin.modes.overlay import OverlayMode
+from plugin.names import Names
 from plugin.own_links import OwnLinks
 from plugin.parts import Parts
 from plugin.ports import Kernel as KernelPort
@@ -105,8 +106,9 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     overlay = OverlayMode(bridge, kernel, shared, settings.name)
     modes: dict[str, Mode] = {"bridge": BridgeMode(bridge), "overlay": overlay}
     sockets, conntrack = dress("sockets", Sockets(Relay())), dress("conntrack", Conntrack())
-    publisher = Publisher(kernel, sockets, ground.firewall, conntrack)
-    parts = Parts(kernel, store, ground.firewall, ground.host, publisher, reaper, modes, locks)
+    names = Names(Engine(settings.docker_socket or here()).names)
+    publisher = Publisher(kernel, sockets, ground.firewall, conntrack, names)
+    parts = Parts(kernel, store, ground.firewall, ground.host, publisher, reaper, modes, locks, names)
     reconciler, dry_run = _recover(settings, ground, parts)
     driver = Driver(parts, gateway_check=settings.gateway_check)
     networks = HostNetworks()
@@ -117,6 +119,7 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     if settings.docker_socket:
         collector = Collector(Engine(settings.docker_socket), driver, router, store, settings.docker_grace)
         ground.threads.append(collector.start())
+    names.start()
     answers = Answers(settings, store, reconciler, dry_run.look)
     app = create_app(driver, router, answers, Workers(most=2 * settings.threads))
     app.extensions[TROUBLE] = partial(trouble, ground.threads)

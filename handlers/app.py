@@ -8,6 +8,7 @@ status of its kind and a body with both keys, ``Err`` for network drivers and ``
 import json
 import select
 import socket
+import struct
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -28,6 +29,7 @@ from handlers.service import SERVICE_VERBS
 from handlers.verbs import Bound, bind
 from plugin.api import IpamDriver, NetworkDriver, Service
 from plugin.attempt import Workers
+from plugin.engines import NOBODY, called_by
 from plugin.errors import InvalidRequest, PynetError
 from plugin.timing import Spent, collect
 
@@ -44,6 +46,7 @@ LAYERS = {  # in words for users
     "cluster": "the cluster store",
 }
 SHORT_ID, SHORT_POOL = 12, 64  # characters
+_UCRED = struct.Struct("3i")  # process, user and group
 
 
 def create_app(driver: NetworkDriver, ipam: IpamDriver, service: Service, workers: Workers | None = None) -> Flask:
@@ -101,11 +104,13 @@ def _serve(verb: Bound, workers: Workers | None) -> Response:
 
 def _carry_out(verb: Bound, body: dict[str, Any] | None, workers: Workers | None, spent: Spent) -> Any:
     """Serve what changes something in a worker's thread, so that the caller is answered whatever that hangs in."""
-    hung_up = _hung_up(request.environ.get("gunicorn.socket"))
+    connection = request.environ.get("gunicorn.socket")
+    hung_up = _hung_up(connection)
     work = verb.begin(body)
     if workers is None or verb.quiet:
         return work()
-    return workers.attempt(work, hung_up, lambda: _waiting(spent))
+    with called_by(_peer(connection)):
+        return workers.attempt(work, hung_up, lambda: _waiting(spent))
 
 
 def _waiting(spent: Spent) -> str:
@@ -120,6 +125,14 @@ def _hung_up(connection: socket.socket | None) -> Callable[[], bool]:
     watch = select.poll()
     watch.register(connection, 0)  # POLLHUP and POLLERR are always reported
     return lambda: any(events & (select.POLLHUP | select.POLLERR) for _, events in watch.poll(0))
+
+
+def _peer(connection: socket.socket | None) -> int:
+    """Return the process id of the caller, as it is here (unix(7)); 0 where that is not known."""
+    if connection is None:
+        return NOBODY
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    return int(_UCRED.unpack(credentials)[0])
 
 
 def _body(verb: Bound) -> dict[str, Any] | None:

@@ -74,7 +74,8 @@ class Sockets:
         Raises:
             KernelError: ``Exists`` when the port is taken, ``Missing`` when the host does not have the address.
         """
-        with kernel_errors(f"hold port {port} of {_text(address)}"):
+        where = f"[{address}]" if address.version == 6 else str(address)
+        with kernel_errors(f"hold port {port} of {where}"):
             if dual and not _has_ipv6():
                 address, relay_to = IPv4Address(0), None
             try:

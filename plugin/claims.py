@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from plugin.engines import Engines
 from plugin.errors import Conflict
 from plugin.model import Network
+from plugin.names import Names
 
 Span = tuple[int, int, int]  # IP version, first and last address as numbers
 
@@ -30,8 +32,10 @@ class Claims:
     creation 10 ms. ``existing`` is asked once, at the first claim.
     """
 
-    def __init__(self, existing: Callable[[], Sequence[Network]]) -> None:
+    def __init__(self, existing: Callable[[], Sequence[Network]], names: Names) -> None:
         self._existing = existing
+        self._names = names
+        self._engines = Engines()
         self._lock = threading.Lock()  # guards _known and _pending
         self._known: dict[str, _Claim] | None = None
         self._pending: dict[str, _Claim] = {}
@@ -47,7 +51,7 @@ class Claims:
             mine = _spans(network)
             for other in (*self._all().values(), *self._pending.values()):
                 if other.network.id != network.id and _meet(network.link, mine, other):
-                    _refuse(network, other.network)
+                    self._refuse(network, other.network)
             self._pending[network.id] = _Claim(network, mine)
         try:
             yield
@@ -57,18 +61,33 @@ class Claims:
             raise
         with self._lock:
             self._all()[network.id] = self._pending.pop(network.id)
+        self.name(network.id)
+        self._names.expect()
+
+    def name(self, network_id: str) -> None:
+        """Note that the caller, an engine, names a network of its own."""
+        self._engines.note(network_id)
 
     def forget(self, network_id: str) -> None:
         """Give back what a removed network held."""
         with self._lock:
             self._all().pop(network_id, None)
+        self._engines.forget(network_id)
 
     def rivals(self, network: Network) -> list[Network]:
-        """Return the other networks that have a subnet of ``network``, or its link."""
+        """Return the other networks that have a subnet of ``network``, or its link.
+
+        Raises:
+            Conflict: another engine that runs has one of them.
+        """
         mine = _spans(network)
         with self._lock:
             others = [other for other in self._all().values() if other.network.id != network.id]
-            return [other.network for other in others if _meet(network.link, mine, other)]
+            rivals = [other.network for other in others if _meet(network.link, mine, other)]
+        for rival in rivals:
+            if process := self._engines.other(rival.id):
+                self._refuse(network, rival, f", which another engine has (process {process})")
+        return rivals
 
     def networks(self) -> list[Network]:
         """Return the networks that there are."""
@@ -79,6 +98,15 @@ class Claims:
         if self._known is None:
             self._known = {network.id: _Claim(network, _spans(network)) for network in self._existing()}
         return self._known
+
+    def _refuse(self, network: Network, other: Network, whose: str = "") -> None:
+        name = self._names.network(other.id)
+        if other.link == network.link:
+            raise Conflict(f"link '{network.link}' belongs to network {name} already{whose}")
+        for mine in network.subnets:
+            for theirs in other.subnets if other.on_host else ():
+                if mine.pool.version == theirs.pool.version and mine.pool.overlaps(theirs.pool):
+                    raise Conflict(f"subnet {mine.pool} overlaps subnet {theirs.pool} of network {name}{whose}")
 
 
 def _spans(network: Network) -> Sequence[Span]:
@@ -95,12 +123,3 @@ def _meet(link: str, spans: Sequence[Span], other: _Claim) -> bool:
             if version == their_version and first <= their_last and their_first <= last:
                 return True
     return False
-
-
-def _refuse(network: Network, other: Network) -> None:
-    if other.link == network.link:
-        raise Conflict(f"link '{network.link}' belongs to network '{other.id[:12]}' already")
-    for mine in network.subnets:
-        for theirs in other.subnets if other.on_host else ():
-            if mine.pool.version == theirs.pool.version and mine.pool.overlaps(theirs.pool):
-                raise Conflict(f"subnet {mine.pool} overlaps subnet {theirs.pool} of network '{other.id[:12]}'")

@@ -5,7 +5,6 @@ and write the state before the reply. Verbs that remove succeed for what nobody 
 reorders its calls (moby daemon/libnetwork/endpoint.go, pkg/plugins/client.go).
 """
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
@@ -13,13 +12,13 @@ from itertools import chain
 import structlog
 
 from plugin.claims import Claims
-from plugin.cluster.host_records import PoolUse
 from plugin.endpoints import endpoint_of
-from plugin.errors import Failed, NotFound, PynetError
+from plugin.errors import Failed, PynetError
 from plugin.exposure import Exposure
 from plugin.failures import as_failed, refuse_difference
-from plugin.holders import Holders, has_subnet_of
+from plugin.holders import Holders, given_up
 from plugin.ipam.sticky import keep_names
+from plugin.lookup import Lookup
 from plugin.macs import as_given_before, check_mac, with_free_mac
 from plugin.messages import (
     AllocateNetwork,
@@ -67,7 +66,9 @@ class Driver:
         self._gateway_check = gateway_check
         self._holders = Holders(parts.store)
         self._debts = parts.reaper.debts
-        self._claims = Claims(self._networks)
+        self._names = parts.names
+        self._claims = Claims(self._networks, parts.names)
+        self._lookup = Lookup(parts, self._claims)
         self._touched = Touched(self._ids)
         self._exposure = Exposure(parts)
 
@@ -140,7 +141,7 @@ class Driver:
         endpoint = endpoint_of(request)
         check_mac(endpoint.mac)
         with self._work.create(*_locks_of(request)) as undo:
-            network = self._network(request.network_id)
+            network = self._lookup.network(request.network_id)
             if self._debts.owes(f"endpoint {endpoint.key}"):
                 self._remove_endpoint(EndpointRef(endpoint.network_id, endpoint.id))
             self._touched.note(endpoint.id)
@@ -150,7 +151,7 @@ class Driver:
                 refuse_difference("endpoint", endpoint.id, same=replace(known.record, published=()) == endpoint)
             else:
                 self._remove_dead_endpoints(network, endpoint)
-                endpoint = with_free_mac(network, endpoint, wish, lambda mac: self._running(network, mac))
+                endpoint = with_free_mac(network, endpoint, wish, lambda mac: self._running(network, mac), self._names)
                 self._reaper.clear(host_link_name(endpoint.id))
                 self._mode(network).create_endpoint(network, endpoint, undo)
                 self._store.transact(Put(endpoint))
@@ -172,8 +173,8 @@ class Driver:
     def join(self, request: Join) -> JoinReply:
         """Name the link that the engine is to move into the container."""
         with self._work.hold(f"endpoint {request.endpoint_id}"):
-            network = self._network(request.network_id)
-            endpoint = self._endpoint(request.network_id, request.endpoint_id)
+            network = self._lookup.network(request.network_id)
+            endpoint = self._lookup.endpoint(request.network_id, request.endpoint_id)
             self._touched.note(endpoint.id)
             self._exposure.enter(endpoint, request.sandbox_key)
             reply = self._mode(network).join(network, endpoint)
@@ -196,8 +197,8 @@ class Driver:
         if not request.options.port_map and not published:
             return
         with as_failed(), self._work.resume(f"ports taken for endpoint {request.endpoint_id}") as give_back:
-            network = self._network(request.network_id)
-            endpoint = self._endpoint(request.network_id, request.endpoint_id)
+            network = self._lookup.network(request.network_id)
+            endpoint = self._lookup.endpoint(request.network_id, request.endpoint_id)
             families = self._exposure.take_over(network, endpoint, request.options, give_back)
             with self._work.create(*_locks_of(request)) as undo:
                 self._publish(request, families, undo)
@@ -250,8 +251,8 @@ class Driver:
             self._debts.forgive(f"{owed} {request.network_id}/{request.endpoint_id}")
 
     def _publish(self, request: Join | ProgramExternalConnectivity, families: tuple[int, ...], undo: Undo) -> None:
-        network = self._network(request.network_id)
-        endpoint = self._endpoint(request.network_id, request.endpoint_id)
+        network = self._lookup.network(request.network_id)
+        endpoint = self._lookup.endpoint(request.network_id, request.endpoint_id)
         self._touched.note(endpoint.id)
         reference = EndpointRef(endpoint.network_id, endpoint.id)
         undo.push(self._exposure.settle, reference)
@@ -273,9 +274,7 @@ class Driver:
 
     def _remove_dead_networks(self, network: Network) -> None:
         """Remove networks that the engine gave up: their subnet is given to this one, and no container is left."""
-        rivals = self._claims.rivals(network)
-        uses = Counter(item.record.subnet for item in self._store.list(PoolUse)) if rivals else {}
-        for dead in [rival for rival in rivals if has_subnet_of(network, rival, uses)]:
+        for dead in given_up(self._store, network, self._claims.rivals(network)):
             mode = self._modes.get(dead.mode)
             if mode is None:
                 continue
@@ -344,26 +343,11 @@ class Driver:
     def _networks(self) -> list[Network]:
         return [item.record for item in self._store.list(Network)]
 
-    def _network(self, network_id: str) -> Network:
-        known = self._store.get(Network, network_id)
-        if self._debts.owes(f"network {network_id}"):
-            raise NotFound(f"network '{network_id[:12]}' is being removed")
-        if known is None:
-            raise NotFound(f"network '{network_id[:12]}' is not known to pynet; remove it and create it again")
-        return known.record
-
-    def _endpoint(self, network_id: str, endpoint_id: str) -> Endpoint:
-        known = self._store.get(Endpoint, f"{network_id}/{endpoint_id}")
-        if self._debts.owes(f"endpoint {network_id}/{endpoint_id}"):
-            raise NotFound(f"endpoint '{endpoint_id[:12]}' of network '{network_id[:12]}' is being removed")
-        if known is None:
-            raise NotFound(f"endpoint '{endpoint_id[:12]}' of network '{network_id[:12]}' is not known to pynet")
-        return known.record
-
     def _mode(self, network: Network) -> Mode:
         mode = self._modes.get(network.mode)
         if mode is None:
-            raise Failed(f"network '{network.id[:12]}' is of mode '{network.mode}', which this pynet does not have")
+            what = f"network {self._names.network(network.id)}"
+            raise Failed(f"{what} is of mode '{network.mode}', which this pynet does not have")
         return mode
 
 

@@ -25,6 +25,7 @@ class Exposure:
     def __init__(self, parts: Parts) -> None:
         self._store = parts.store
         self._publisher = parts.publisher
+        self._names = parts.names
         self._sandboxes = Sandboxes(parts.store)
         self._handover = Handover(parts.store, parts.locks, parts.publisher, self._sandboxes)
         self.ways = Ways(parts, self._sandboxes)
@@ -57,6 +58,7 @@ class Exposure:
     def publish(self, network: Network, endpoint: Endpoint, wishes: Wishes) -> None:
         """Publish what ``wishes`` name instead of what the endpoint publishes now, and write it down."""
         self._publisher.publish(network, endpoint, wishes, self._saved(endpoint))
+        self._names.expect()
 
     def settle(self, request: EndpointRef) -> None:
         """Let the firewall have what the record says that is published, no more and no less; the caller has the locks.

@@ -7,8 +7,10 @@ an address manager gives nothing to two at once. What a container still holds is
 """
 
 import threading
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
+from plugin.cluster.host_records import PoolUse
 from plugin.messages import Address, Subnet
 from plugin.model import Endpoint, Network
 from plugin.store.base import Store
@@ -58,7 +60,13 @@ class Holders:
         return self._known
 
 
-def has_subnet_of(network: Network, other: Network, uses: Mapping[Subnet, int]) -> bool:
+def given_up(store: Store, network: Network, rivals: Sequence[Network]) -> list[Network]:
+    """Return those of ``rivals`` that the engine has no more, as it gives their subnet to ``network``."""
+    uses = Counter(item.record.subnet for item in store.list(PoolUse)) if rivals else {}
+    return [rival for rival in rivals if _has_subnet_of(network, rival, uses)]
+
+
+def _has_subnet_of(network: Network, other: Network, uses: Mapping[Subnet, int]) -> bool:
     """Say whether the address manager that gave ``network`` its subnets has given away those of ``other`` with them.
 
     A pool that hosts share is given to several networks; ``uses`` says how many of this host's have each now.

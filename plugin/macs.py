@@ -10,6 +10,7 @@ from dataclasses import replace
 from plugin.endpoints import endpoint_mac
 from plugin.errors import Conflict, InvalidRequest
 from plugin.model import Endpoint, Network
+from plugin.names import Names
 from plugin.unicast import is_machines_mac
 
 NO_MAC = "00:00:00:00:00:00"
@@ -23,7 +24,7 @@ def check_mac(mac: str) -> None:
 
 
 def with_free_mac(
-    network: Network, endpoint: Endpoint, wish: str | None, neighbour: Callable[[str], Endpoint | None]
+    network: Network, endpoint: Endpoint, wish: str | None, neighbour: Callable[[str], Endpoint | None], names: Names
 ) -> Endpoint:
     """Return ``endpoint`` with a MAC that is free in ``network``; ``neighbour`` says which running one has a MAC.
 
@@ -32,11 +33,12 @@ def with_free_mac(
     Raises:
         Conflict: the MAC that the user wished is the bridge's or a running neighbour's.
     """
-    owner = _owner(network, endpoint.mac, neighbour)
+    owner = _owner(network, endpoint.mac, neighbour, names)
     if not owner:
         return endpoint
     if wish:
-        raise Conflict(f"MAC address '{endpoint.mac}' is already in use in network '{network.id[:12]}' by {owner}")
+        what = f"MAC address '{endpoint.mac}' is already in use in network {names.network(network.id)}"
+        raise Conflict(f"{what} by {owner}")
     return _with_other_mac(endpoint)
 
 
@@ -50,8 +52,8 @@ def _with_other_mac(endpoint: Endpoint) -> Endpoint:
     return replace(endpoint, mac=endpoint_mac(endpoint.id, None))
 
 
-def _owner(network: Network, mac: str, neighbour: Callable[[str], Endpoint | None]) -> str:
+def _owner(network: Network, mac: str, neighbour: Callable[[str], Endpoint | None], names: Names) -> str:
     if mac == network.mac:
         return f"its bridge '{network.link}'"
     holder = neighbour(mac)
-    return f"endpoint '{holder.id[:12]}'" if holder else ""
+    return names.container(holder.id) if holder else ""

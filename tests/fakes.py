@@ -21,6 +21,7 @@ from plugin.model import ChangedSetting, Endpoint, Network, Tombstone
 from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.modes.hostbridge import HostBridge
+from plugin.names import Known, Names
 from plugin.own_links import OwnLinks
 from plugin.parts import Parts
 from plugin.publish.publisher import Publisher
@@ -298,7 +299,9 @@ class World:
         )
         self.reaper = Reaper(OwnLinks(self.kernel, Owner("pynet")), self.firewall, self.store, self.locks)
         self.sockets, self.conntrack = FakeSockets(self.steps), FakeConntrack()
-        self.publisher = Publisher(self.kernel, self.sockets, self.firewall, self.conntrack)
+        self.known = Known()  # what the engine would say
+        self.names = Names(lambda: self.known)
+        self.publisher = Publisher(self.kernel, self.sockets, self.firewall, self.conntrack, self.names)
         self.modes: dict[str, Mode] = {
             "bridge": BridgeMode(HostBridge(self.kernel, self.firewall, self.settings, "pynet"))
         }
@@ -311,6 +314,7 @@ class World:
             self.reaper,
             self.modes,
             self.locks,
+            self.names,
         )
         survey = Survey(self.store, self.kernel, self.settings, self.modes, Owner("pynet"))
         self.survey, self.reconciler, self.dry_run = survey, Reconciler(parts, survey), DryRun(parts, survey)

@@ -24,12 +24,12 @@ log = structlog.get_logger()
 class Binder:
     """Holds ports, and says why one cannot be held; the book tells what is held."""
 
-    def __init__(self, kernel: Kernel, sockets: Sockets, firewall: Firewall, book: Book) -> None:
+    def __init__(self, kernel: Kernel, sockets: Sockets, firewall: Firewall, book: Book, refusals: Refusals) -> None:
         self._kernel = kernel
         self._sockets = sockets
         self._firewall = firewall
         self._book = book
-        self.refusals = Refusals(book, sockets)
+        self.refusals = refusals
 
     def bind_all(
         self, endpoint: Endpoint, options: Values, wishes: Wishes, before: Holds, after: Holds

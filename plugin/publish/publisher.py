@@ -10,12 +10,14 @@ from plugin.firewall.elements import PROTOCOLS, port_elements
 from plugin.firewall.firewall import Firewall
 from plugin.messages import PortBinding
 from plugin.model import Endpoint, Network, Published, host_link_name
+from plugin.names import Names
 from plugin.network_options import NETWORK_OPTIONS
 from plugin.options import read_options
 from plugin.ports import Conntrack, Kernel, Sockets
 from plugin.publish.binder import Binder, ports_owner
 from plugin.publish.book import Book, Holds, Key, Wanted
 from plugin.publish.places import Place, Wishes, sockets_for, together
+from plugin.publish.refusals import Refusals
 from plugin.undo import Undo
 
 log = structlog.get_logger()
@@ -27,13 +29,20 @@ BRIDGED_RULES = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-cal
 class Publisher:
     """Knows which endpoint holds which port; the caller has the endpoint's lock."""
 
-    def __init__(self, kernel: Kernel, sockets: Sockets, firewall: Firewall, conntrack: Conntrack) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        sockets: Sockets,
+        firewall: Firewall,
+        conntrack: Conntrack,
+        names: Names | None = None,
+    ) -> None:
         self._kernel = kernel
         self._sockets = sockets
         self._firewall = firewall
         self._conntrack = conntrack
         self._book = Book()
-        self._binder = Binder(kernel, sockets, firewall, self._book)
+        self._binder = Binder(kernel, sockets, firewall, self._book, Refusals(self._book, sockets, names or Names()))
 
     def publishes(self, endpoint_id: str) -> bool:
         """Say whether the endpoint has published ports, without asking the store."""

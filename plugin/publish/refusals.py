@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from netlink.errors import KernelError, Missing
 from plugin.errors import Conflict
 from plugin.firewall.elements import PROTOCOLS
-from plugin.messages import PortBinding
+from plugin.messages import Address, PortBinding
+from plugin.names import Names
 from plugin.ports import Sockets
 from plugin.publish.book import Book, Collision, Wanted, collisions
 
@@ -13,9 +14,10 @@ from plugin.publish.book import Book, Collision, Wanted, collisions
 class Refusals:
     """Asks pynet's own book first, then the kernel who listens."""
 
-    def __init__(self, book: Book, sockets: Sockets) -> None:
+    def __init__(self, book: Book, sockets: Sockets, names: Names) -> None:
         self._book = book
         self._sockets = sockets
+        self._names = names
 
     def of(self, binding: PortBinding, wanted: Wanted, error: KernelError) -> Conflict:
         """Return what to answer to a wish when the last port that was tried, ``wanted``, was refused with ``error``."""
@@ -23,9 +25,9 @@ class Refusals:
         if binding.host_port_end > binding.host_port:
             what = f"publish a port of {binding.host_port}-{binding.host_port_end}"
         if isinstance(error, Missing):
-            return Conflict(f"{what} on {wanted.host}: the host does not have this address")
+            return Conflict(f"{what} on {socket_text(wanted.host, wanted.port)}: the host does not have this address")
         if not binding.host_port:
-            where = _listed(wanted.addresses)
+            where = _listed(socket_text(address) for address in wanted.addresses)
             what = f"publish port {binding.port}/{PROTOCOLS[wanted.proto]} on any port of {where}"
             return Conflict(f"{what}: all ports are allocated (net.ipv4.ip_local_port_range says which may be given)")
         if binding.host_port_end > binding.host_port:
@@ -35,15 +37,23 @@ class Refusals:
     def taken(self, wanted: Wanted) -> str:
         """Say of which addresses a port is taken, and who has it."""
         for other, where in self._book.in_the_way(wanted).items():
-            return _sentence(where, f"port is already allocated, to endpoint '{other[:12]}'")
+            who = f"port is already allocated, to {self._names.container(other)}"
+            return _sentence(where, who, wanted.port)
         where = list(collisions(wanted, self._sockets.users(wanted.proto, wanted.port)))
         where = where or [Collision(address, address) for address in wanted.addresses]
-        return _sentence(where, "address already in use, by another program of the host")
+        return _sentence(where, "address already in use, by another program of the host", wanted.port)
 
 
-def _sentence(where: Sequence[Collision], who: str) -> str:
-    held = _listed(collision.held for collision in where if collision.held != collision.on)
-    return f"{_listed(collision.on for collision in where)}: {who}" + (f" on {held}" if held else "")
+def _sentence(where: Sequence[Collision], who: str, port: int) -> str:
+    held = _listed(socket_text(collision.held, port) for collision in where if collision.held != collision.on)
+    on = _listed(socket_text(collision.on, port) for collision in where)
+    return f"{on}: {who}" + (f" on {held}" if held else "")
+
+
+def socket_text(address: Address, port: int = 0) -> str:
+    """Write an address as users type it before a port, "[::1]:80"; 0 is none."""
+    text = f"[{address}]" if address.version == 6 else str(address)
+    return f"{text}:{port}" if port else text
 
 
 def _listed(addresses: Iterable[object]) -> str:

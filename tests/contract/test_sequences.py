@@ -48,7 +48,7 @@ def test_only_a_taken_port_is_refused(service: Service) -> None:
     refused = [(command, reply) for command, _, status, reply in play(service, TAKEN) if status != 200]
     ((command, reply),) = refused
     assert command == TAKEN
-    assert "on 0.0.0.0 and ::: port is already allocated, to endpoint '38b1b46b653a'" in str(reply["Err"])
+    assert "on 0.0.0.0:8004 and [::]:8004: port is already allocated, to endpoint '38b1b46b653a'" in str(reply["Err"])
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_used_up_ephemeral_ports_are_named(pynet: Pynet, two: tuple[Container, C
     reference = serve(pynet, two[0], "0", kind=kind)
     other = pynet.attach(two[1], rq.NETWORK_ID, 3)
     held = pynet.publisher.held()
-    with pytest.raises(Conflict, match=f"port 7777/{kind} on any port of 0.0.0.0 and ::: all ports are allocated"):
+    with pytest.raises(Conflict, match=rf"port 7777/{kind} on any port of 0.0.0.0 and \[::\]: all ports are allocated"):
         pynet.publish(other, "0", proto=KINDS[kind])
     assert pynet.publisher.held() == held
     pynet.driver.revoke_external_connectivity(reference)

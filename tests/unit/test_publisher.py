@@ -97,7 +97,7 @@ def test_a_taken_port_is_refused_and_nothing_is_held(world: World) -> None:
     """The text names the port; the second port of the container is given back."""
     joined(world)
     world.sockets.taken.add((6, "::", 8081))
-    with pytest.raises(Conflict, match=r"port 8081/tcp on ::: address already in use, by another program"):
+    with pytest.raises(Conflict, match=r"port 8081/tcp on \[::\]:8081: address already in use, by another program"):
         world.driver.program_external_connectivity(rq.program(8080, 8081))
 
     assert world.sockets.taken == {(6, "::", 8081)}
@@ -112,10 +112,10 @@ def other(port: str | int) -> ProgramExternalConnectivity:
 @pytest.mark.parametrize(
     ("held", "wanted", "on"),
     [
-        (8080, 8080, "on 0.0.0.0 and ::: port is already allocated, to endpoint '{}'"),
-        ("10.1.1.1:8080", 8080, "on 10.1.1.1: port is already allocated, to endpoint '{}'"),
-        (8080, "10.1.1.1:8080", "on 10.1.1.1: port is already allocated, to endpoint '{}' on 0.0.0.0"),
-        ("[fd00::1]:8080", "[::]:8080", "on fd00::1: port is already allocated, to endpoint '{}'"),
+        (8080, 8080, "on 0.0.0.0:8080 and [::]:8080: port is already allocated, to endpoint '{}'"),
+        ("10.1.1.1:8080", 8080, "on 10.1.1.1:8080: port is already allocated, to endpoint '{}'"),
+        (8080, "10.1.1.1:8080", "on 10.1.1.1:8080: port is already allocated, to endpoint '{}' on 0.0.0.0:8080"),
+        ("[fd00::1]:8080", "[::]:8080", "on [fd00::1]:8080: port is already allocated, to endpoint '{}'"),
     ],
 )
 def test_a_port_of_another_container_is_refused(world: World, held: str | int, wanted: str | int, on: str) -> None:
@@ -131,9 +131,13 @@ def test_a_port_of_another_container_is_refused(world: World, held: str | int, w
 @pytest.mark.parametrize(
     ("program", "wanted", "on"),
     [
-        ("0.0.0.0", 8080, "on 0.0.0.0: address already in use, by another program of the host"),
-        ("0.0.0.0", "10.1.1.2:8080", "on 10.1.1.2: address already in use, by another program of the host on 0.0.0.0"),
-        ("10.1.1.2", 8080, "on 10.1.1.2: address already in use, by another program of the host"),
+        ("0.0.0.0", 8080, "on 0.0.0.0:8080: address already in use, by another program of the host"),
+        (
+            "0.0.0.0",
+            "10.1.1.2:8080",
+            "on 10.1.1.2:8080: address already in use, by another program of the host on 0.0.0.0:8080",
+        ),
+        ("10.1.1.2", 8080, "on 10.1.1.2:8080: address already in use, by another program of the host"),
     ],
 )
 def test_a_port_of_a_program_is_refused(world: World, program: str, wanted: str | int, on: str) -> None:
@@ -150,7 +154,7 @@ def test_a_range_that_is_used_up_says_so(world: World) -> None:
     binding = PortBinding(6, 80, host_port=8000, host_port_end=8001)
     request = replace(rq.program(), options=replace(rq.program().options, port_map=(binding,)))
     world.sockets.taken |= {(6, "0.0.0.0", 8000), (6, "::", 8001)}
-    last = "the last on ::: address already in use, by another program of the host"
+    last = r"the last on \[::\]:8001: address already in use, by another program of the host"
     with pytest.raises(Conflict, match=f"publish a port of 8000-8001: all ports are allocated, {last}"):
         joined(world).driver.program_external_connectivity(request)
 
@@ -169,7 +173,7 @@ def test_an_endpoint_with_another_address_is_not_in_the_way(world: World) -> Non
     world.driver.create_endpoint(replace(rq.endpoint("10.9.0.3/24"), endpoint_id=OTHER_ENDPOINT))
     world.sockets.taken.add((6, "10.1.1.2", 8080))
 
-    with pytest.raises(Conflict, match=r"on 10.1.1.2: address already in use, by another program of the host$"):
+    with pytest.raises(Conflict, match=r"on 10.1.1.2:8080: address already in use, by another program of the host$"):
         world.driver.program_external_connectivity(other("10.1.1.2:8080"))
 
 
@@ -182,7 +186,7 @@ def test_a_port_that_cannot_be_held_again_names_the_address(world: World) -> Non
     assert endpoint is not None
 
     (error,) = world.publisher.restore(endpoint.record).values()
-    assert str(error) == "hold port 8080/tcp on 0.0.0.0: address already in use, by another program of the host"
+    assert str(error) == "hold port 8080/tcp on 0.0.0.0:8080: address already in use, by another program of the host"
 
 
 def test_an_address_that_the_host_has_not_is_refused(world: World) -> None:

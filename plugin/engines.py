@@ -1,0 +1,85 @@
+"""Which engine a network belongs to: several may share one pynet, and what one gave up must not be another's.
+
+An engine is known by its process, the peer of the connection. It is another engine as long as its process lives, and
+not a moment longer: one that was restarted has a new process, and finds its networks as its own. Nothing is written
+down, so after a restart of pynet a network is nobody's until its engine names it. To a managed plugin, which has
+process ids of its own, all callers are nobody.
+"""
+
+import os
+import select
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+
+NOBODY = 0
+
+_caller: ContextVar[int] = ContextVar("pynet_caller", default=NOBODY)
+
+
+@contextmanager
+def called_by(pid: int) -> Iterator[None]:
+    """Let what happens in the block happen for the process ``pid``."""
+    token = _caller.set(pid)
+    try:
+        yield
+    finally:
+        _caller.reset(token)
+
+
+class Process:
+    """A process for as long as it lives: another one that gets its id later is not it (pidfd_open(2))."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._descriptor = os.pidfd_open(pid)
+
+    @property
+    def lives(self) -> bool:
+        """Whether it has not ended."""
+        return not select.select([self._descriptor], [], [], 0)[0]
+
+    def __del__(self) -> None:
+        with suppress(AttributeError, OSError):  # it was never there
+            os.close(self._descriptor)
+
+
+class Engines:
+    """The engine that named each network last; may be used from any thread."""
+
+    def __init__(self, find: Callable[[int], Process] = Process) -> None:
+        self._find = find
+        self._lock = threading.Lock()  # guards the two below
+        self._processes: dict[int, Process] = {}
+        self._owners: dict[str, Process] = {}  # by network id
+
+    def note(self, network_id: str) -> None:
+        """Note that the caller names a network of its own."""
+        pid = _caller.get()
+        with self._lock:
+            process = self._process(pid) if pid != NOBODY else None
+            if process is not None:
+                self._owners[network_id] = process
+
+    def forget(self, network_id: str) -> None:
+        """Note that a network is gone."""
+        with self._lock:
+            self._owners.pop(network_id, None)
+
+    def other(self, network_id: str) -> int:
+        """Return the process id of the engine that has a network, if that is another one than the caller; else 0."""
+        with self._lock:
+            owner = self._owners.get(network_id)
+            return owner.pid if owner and _caller.get() not in (NOBODY, owner.pid) and owner.lives else NOBODY
+
+    def _process(self, pid: int) -> Process | None:
+        """Return the process, None where the kernel does not show it."""
+        known = self._processes.get(pid)
+        if known is None or not known.lives:
+            self._processes = {other: process for other, process in self._processes.items() if process.lives}
+            try:
+                self._processes[pid] = self._find(pid)
+            except OSError:
+                return None
+        return self._processes[pid]

@@ -1,0 +1,70 @@
+"""What users call networks and containers, as far as it is known without asking anybody now.
+
+The engine knows, and is asked in the background alone: while it waits for an answer of pynet it may hold locks that its
+own API waits for. It is asked a moment after networks or ports have come, so a name that is new is an id for a second.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+log = structlog.get_logger()
+
+MOMENT = 1.0  # seconds from what is new until the engine is asked: more may come, and the engine must have finished
+PERIOD = 10.0  # seconds between two questions
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Names by id, of networks, and of containers by their endpoints."""
+
+    networks: Mapping[str, str] = field(default_factory=dict)
+    containers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Names:
+    """Every verb but ``look`` answers at once; ``ask`` asks the engine, and returns None without an answer."""
+
+    def __init__(self, ask: Callable[[], Known | None] = Known) -> None:
+        self._ask = ask
+        self._known = Known()
+        self._new = threading.Event()
+
+    def start(self) -> None:
+        """Ask in a thread that ends with the process."""
+        self._new.set()
+        threading.Thread(target=self._run, name="names", daemon=True).start()
+
+    def expect(self) -> None:
+        """Say that there may be new names."""
+        self._new.set()
+
+    def network(self, identity: str) -> str:
+        """Return the name of a network in quotes; without one, twelve digits of its id."""
+        return f"'{self._known.networks.get(identity) or identity[:12]}'"
+
+    def container(self, endpoint_id: str) -> str:
+        """Return what users call the owner of an endpoint: "container 'web'"; without a name, the endpoint."""
+        name = self._known.containers.get(endpoint_id)
+        return f"container '{name}'" if name else f"endpoint '{endpoint_id[:12]}'"
+
+    def look(self) -> bool:
+        """Ask the engine if there may be new names, and say whether; without an answer what was known stays."""
+        if not self._new.is_set():
+            return False
+        self._new.clear()
+        self._known = self._ask() or self._known
+        return True
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        while True:
+            self._new.wait()
+            pause.wait(MOMENT)
+            try:
+                self.look()
+            except Exception:
+                log.exception("names not asked for")
+            pause.wait(PERIOD - MOMENT)
