@@ -1,9 +1,12 @@
 """How a network of a driver meets the world: gateway modes, source addresses, adopted bridges, and bad values."""
 
+from functools import partial
+
 import pytest
 
 from tests.engine.lab.host import Host
 from tests.engine.lab.outside import HOST4, HOST6, LINK, OUTSIDE4, OUTSIDE6, Outside
+from tests.engine.lab.process import wait_until
 from tests.engine.lab.scene import Container, Scene, seen_from
 from tests.engine.lab.snapshot import unchanged
 
@@ -50,6 +53,28 @@ def test_direct_access_follows_the_gateway_mode(
         assert bool(seen_from(outside.exec, address)) is published, address
         assert bool(seen_from(outside.exec, address, "tcp", 7778)) is unpublished, address
     assert bool(seen_from(outside.exec, HOST4, "tcp", 8080)) is through_host
+
+
+@pytest.mark.parametrize("mode", ["routed", "nat-unprotected"])
+def test_an_address_is_reached_on_a_network_that_is_not_the_gateway(
+    pynet_scene: Scene, outside: Outside, mode: str
+) -> None:
+    """Answers leave by the other network, in both families; with 29 the built-in driver does the same."""
+    if not pynet_scene.host.engine.at_least_28:
+        pytest.skip("a gateway is chosen by priority from 28.0 on")
+    modes = [word for version in (4, 6) for word in ("-o", f"{BRIDGE}gateway_mode_ipv{version}={mode}")]
+    direct = pynet_scene.network("--subnet", SUBNET, "--ipv6", "--subnet", SUBNET6, *modes)
+    gateway = pynet_scene.network("--subnet", "10.45.0.0/24", "--ipv6", "--subnet", "fd00:45::/64")
+    for subnet in (SUBNET, SUBNET6):
+        outside.route(subnet)
+    box = pynet_scene.server(f"name={gateway},gw-priority=1", "--network", f"name={direct}", "-p", "8080:7777")
+    for address in (box.ip(direct), box.ip6(direct)):  # before it has a link-local address it asks for no MAC
+        wait_until(partial(_answers, outside, address), f"an answer of {address}", 10)
+    assert seen_from(outside.exec, HOST4, "tcp", 8080)
+
+
+def _answers(outside: Outside, address: str) -> bool:
+    return bool(seen_from(outside.exec, address))
 
 
 @pytest.mark.parametrize("mode", ["nat", "routed"])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.engine.lab.process import wait_until
 from tests.engine.lab.scene import Scene
 from tests.engine.lab.snapshot import unchanged
 
@@ -97,3 +98,13 @@ def test_a_bridge_name_of_another_network_is_refused(scene: Scene) -> None:
     scene.network(*option)
     with unchanged(scene.host):
         assert "br-mine" in scene.refused(*option)
+
+
+def test_a_taken_port_names_the_container_that_has_it(pynet_scene: Scene) -> None:
+    """By the name that its user gave it, a moment after it has started, and with the address and the port."""
+    if ":" in pynet_scene.driver:
+        pytest.skip("a managed plugin does not see the engine's socket, and names the endpoint")
+    net = pynet_scene.network()
+    first = pynet_scene.container(net, "-p", "127.0.0.1:8199:80")
+    words = f"on 127.0.0.1:8199: port is already allocated, to container '{first.name}'"
+    wait_until(lambda: words in pynet_scene.run_fails(net, "-p", "8199:80"), "the name of the container")
