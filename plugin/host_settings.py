@@ -13,8 +13,8 @@ from plugin.advertised import warn_of_lost_routes
 from plugin.errors import Failed, PynetError
 from plugin.families import families
 from plugin.firewall.ruleset import Elements
-from plugin.forwarding import FORWARDING, OURS, Forwarding
-from plugin.link_settings import bridge_settings
+from plugin.forwarding import FORWARDING, OFF, OURS, Forwarding
+from plugin.link_settings import bridge_settings, forwards
 from plugin.locks import Locks
 from plugin.model import ChangedSetting, Network
 from plugin.ports import Kernel
@@ -45,6 +45,7 @@ class HostSettings:
             undo.push(self._withdraw, network.id)
             if FORWARDING[6] in self._users[network.id]:
                 warn_of_lost_routes(self._kernel)
+            self._warn_of_no_way_out(network)
             for setting in _noted_settings(network):
                 with suppress(Missing):  # a kernel without IPv6, as the addresses will tell
                     self._set(network, setting)
@@ -117,6 +118,16 @@ class HostSettings:
         else:
             self._change(setting)
 
+    def _warn_of_no_way_out(self, network: Network) -> None:
+        """Warn of what is switched off and that nobody is to switch on; a setting that is not there is no switch."""
+        for version in sorted(families(network)) if not (network.internal or forwards(network)) else ():
+            with suppress(KernelError):
+                if self._kernel.read_setting(FORWARDING[version]) == OFF:
+                    keep = FORWARDING[version].replace("/", ".")
+                    log.warning(
+                        "network reaches the host alone: forwarding is off", network=network.id[:12], setting=keep
+                    )
+
     def _withdraw(self, network_id: str) -> None:
         """Take back what was prepared for a network that did not come to be; raises ``Failed`` when it could not be."""
         others = [network for network in self._stored() if network.id != network_id]
@@ -154,7 +165,7 @@ def needed(network: Network) -> dict[str, str]:
     A host forwards with one switch a family; the kernel looks at no other for IPv6, and at those of all links that a
     packet may come in by for IPv4.
     """
-    return {} if network.internal else {FORWARDING[version]: OURS for version in sorted(families(network))}
+    return {FORWARDING[version]: OURS for version in sorted(families(network))} if forwards(network) else {}
 
 
 def host_settings(network: Network) -> list[WantedSetting]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from plugin.families import families
 from plugin.forwarding import FORWARDING
 from plugin.model import Network
+from plugin.network_options import FORWARDING as FORWARDING_OPTION
 from plugin.network_options import ISOLATED, NETWORK_OPTIONS, gateway_mode
 from plugin.options import read_options
 from plugin.reconcile.state import ANY_ON, WantedSetting
@@ -39,6 +40,15 @@ CLOSED_IPV6: Values = {
 }
 
 
+def forwards(network: Network) -> bool:
+    """Say whether pynet turns forwarding on for the network; an option that cannot be read counts as its default."""
+    try:
+        wish = FORWARDING_OPTION.parse(network.options.get(FORWARDING_OPTION.key, "on"))
+    except ValueError:
+        wish = True
+    return wish and not network.internal
+
+
 def has_ipv6(network: Network) -> bool:
     """Say whether the host takes part in IPv6 on the network's bridge."""
     if 6 not in families(network):
@@ -49,7 +59,7 @@ def has_ipv6(network: Network) -> bool:
 def bridge_settings(network: Network) -> list[WantedSetting]:
     """Return what the network's bridge needs; of a user's own bridge as little as can be."""
     link, routed = network.link, not network.internal and 4 in families(network)
-    on = _on(link, "net/ipv4/conf", FORWARDING[4]) if routed else []
+    on = _on(link, "net/ipv4/conf", FORWARDING[4]) if routed and forwards(network) else []
     if not network.owns_link:
         on += [WantedSetting(f"net/ipv4/conf/{link}/route_localnet", "1", link)] if routed else []
         return on + _adopted_ipv6(network)
@@ -66,7 +76,7 @@ def _own_ipv6(network: Network) -> list[WantedSetting]:
     link = network.link
     if not has_ipv6(network):
         return [_ipv6_off(link)]
-    on = [] if network.internal else _on(link, "net/ipv6/conf", FORWARDING[6], optional=True)
+    on = _on(link, "net/ipv6/conf", FORWARDING[6], optional=True) if forwards(network) else []
     return [_ipv6_on(link), *_settings(link, "net/ipv6/conf", CLOSED_IPV6, optional=True), *on]
 
 

@@ -157,6 +157,14 @@ GUARD_ALLOW = Option(
     "from which every container may send beside its own: for a router or a VPN gateway `0.0.0.0/0`, for a virtual "
     "machine its MAC, for an address that moves that address",
 )
+FORWARDING = Option(
+    "pynet.forwarding",
+    toggle,
+    True,
+    "on or off",
+    "whether pynet turns the host's forwarding on for this network where it is off; with `off` that is left to whoever "
+    "runs the host, and until it is on the network reaches the host alone",
+)
 STICKY = Option(
     "pynet.sticky",
     choice("off", "name"),
@@ -181,6 +189,7 @@ NETWORK_OPTIONS = (
     PUBLISH,
     GUARD,
     GUARD_ALLOW,
+    FORWARDING,
     STICKY,
     KEEP,
     BRIDGE_NAME,

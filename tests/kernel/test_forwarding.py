@@ -204,3 +204,21 @@ def test_it_stays_closed(pynet: Pynet, machines: Machines, blow: Callable[[Pynet
     blow(pynet)
     assert values() == ["2", "2"]
     assert not machines[0].reaches(FAR[family])
+
+
+@families
+@pytest.mark.usefixtures("machines")
+def test_a_network_that_leaves_forwarding_alone_waits_for_the_administrator(
+    pynet: Pynet, containers: list[Container], family: str
+) -> None:
+    """It reaches the host; beyond it only when somebody else turns forwarding on."""
+    options = {"pynet.forwarding": "off"}
+    pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64", options=options))
+    containers.append(Container())
+    containers[-1].sh("sysctl -qw net.ipv6.conf.default.accept_dad=0")
+    pynet.attach(containers[-1], rq.NETWORK_ID, 2)
+    assert values() == ["0", "0"]
+    assert containers[-1].reaches({"4": "10.9.0.1", "6": "fd00:9::1"}[family])
+    assert not containers[-1].reaches(NEAR[family])
+    sh(f"sysctl -qw {PATHS[family]}=1")
+    assert containers[-1].reaches(NEAR[family])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -167,3 +168,19 @@ def test_a_state_that_cannot_be_written_keeps_nobody_from_serving(world: World) 
     world.healed()
     again.reconciler.look_at_host(bridges=False)
     assert closed(again) == set()
+
+
+@both
+def test_a_network_that_leaves_forwarding_alone(world: World, family: str) -> None:
+    """Nothing is turned on, closed or found; another network turns it on for itself, and off again when it goes."""
+    before = dict(world.kernel.settings)
+    world.driver.create_network(
+        rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64", options={"pynet.forwarding": "off"})
+    )
+    assert {path: world.kernel.read_setting(path) for path in before} == before
+    assert (closed(world), records(world), world.reconciler.reconcile()) == (set(), set(), [])
+    world.driver.create_network(rq.network(rq.OTHER_ID, "10.8.0.1/24", "fd00:8::1/64"))
+    assert world.kernel.read_setting(PATHS[family]) == OURS
+    world.driver.delete_network(replace(rq.NETWORK, network_id=rq.OTHER_ID))
+    world.bury()
+    assert world.kernel.read_setting(PATHS[family]) == "0"
