@@ -20,13 +20,17 @@ HEAD = "POST /NetworkDriver.CreateNetwork HTTP/1.1\r\nHost: \r\nContent-Length: 
 SUBNET = {"AddressSpace": "LocalDefault", "Pool": "10.9.0.0/24", "Gateway": "10.9.0.1/24", "AuxAddresses": {}}
 
 
+def peer_of(command: list[str]) -> subprocess.Popen[str]:
+    """Start a process that is told line by line."""
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+
 @pytest.fixture
 def peers() -> Iterator[list[subprocess.Popen[str]]]:
     """Processes that send what they are told."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with serving() as address:
         command = [sys.executable, "-c", PEER, address]
-        started = [subprocess.Popen(command, **pipes, text=True, bufsize=1) for _ in range(2)]
+        started = [peer_of(command) for _ in range(2)]
         yield started
         for peer in started:
             peer.communicate()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.socket import BACKLOG
 from cli.worker import CONNECTIONS
 from tests.contract.contract import error_validator, validator
 
