@@ -1,37 +1,52 @@
 """``pynet doctor``: what is wrong with this host, and what to do about it."""
 
+import http.client
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 from cli.engine import here, version_and_subnets
-from cli.service import NoAnswer
-from cli.serving import configured
-from cli.settings import Settings, read_settings
+from cli.service_settings import settings_and_complaints
+from cli.unit_settings import FILE
+from cli.unix_http import UnixConnection
 from cli.whereabouts import whereabouts
 from cli.wiring import machine_id
-from plugin.doctor.checks import Finding, Severity, examine
-from plugin.doctor.facts import Engine
-from plugin.doctor.probe import Places, gather
-from plugin.errors import PynetError
+from plugin.doctor.checks import examine
+from plugin.doctor.facts import Engine, Serving
+from plugin.doctor.finding import Finding
+from plugin.doctor.probe import Places, Told, gather
 from plugin.ipam.supernets import parse_supernets
 
+PATIENCE = 10.0  # seconds in which a pynet that is only busy has answered
 
-def diagnose(environment: Mapping[str, str]) -> list[Finding]:
-    """Look at the host and return what is wrong, the worst first."""
-    version, subnets = version_and_subnets()
-    settings, bad = _of_the_next_start(environment)
+
+def diagnose(environment: Mapping[str, str], file: Path = FILE) -> list[Finding]:
+    """Look at the host and return what is wrong, the worst first; ``file`` has the settings of the service."""
+    settings, complaints = settings_and_complaints(environment, file)
     with whereabouts(environment, settings) as place:
         supernets = parse_supernets(place.pools, machine_id(place.database.parent))
+        serving, hangs = ask_status(place.socket)
         places = Places(place.socket, place.database, supernets)
-        found = examine(gather(places, Engine(version, here(), subnets)))
-    if bad:
-        fix = "mend it, and run systemctl restart pynet.service, or start pynet as you did"
-        found.insert(0, Finding("settings", Severity.ERROR, f"pynet cannot start: {bad}", fix))
-    if isinstance(place.trouble, NoAnswer):
-        fix = "if it goes on, kill that process; networks and containers stay as they are"
-        found.insert(0, Finding("socket", Severity.ERROR, str(place.trouble), fix))
-    return found
+        return examine(gather(places, Told(_engine(environment), serving, hangs, complaints)))
+
+
+def ask_status(socket: Path, patience: float = PATIENCE) -> tuple[Serving, bool]:
+    """Return what the pynet that serves says of itself, and whether it takes calls and does not answer them."""
+    connection = UnixConnection(str(socket), patience)
+    try:
+        connection.request("POST", "/Pynet.Status")
+        reply: dict[str, Any] = json.loads(connection.getresponse().read())
+        failing = tuple((str(one["Sentence"]), str(one["Error"])) for one in reply["Failing"])
+        return Serving(failing, {str(kind): int(count) for kind, count in reply["Repairs"].items()}), False
+    except (TimeoutError, BlockingIOError):  # the second one where its queue is full
+        return Serving(), True
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, http.client.HTTPException):
+        return Serving(), False  # nobody, another program, or an older pynet: the check of the socket tells
+    finally:
+        connection.close()
 
 
 def as_json(findings: Sequence[Finding]) -> str:
@@ -46,11 +61,16 @@ def as_text(findings: Sequence[Finding]) -> str:
     return "\n".join(f"{finding.severity}: {finding.what}\n    {finding.fix}" for finding in findings)
 
 
-def _of_the_next_start(environment: Mapping[str, str]) -> tuple[Settings, str]:
-    """Return the settings of the next start, and what is wrong with them; then the defaults stand for them."""
+def _engine(environment: Mapping[str, str]) -> Engine:
+    address, named = here(), environment.get("DOCKER_HOST", "")
+    version, subnets = version_and_subnets()
+    elsewhere = named if named and not named.startswith("unix://") else ""
+    return Engine(version, address, subnets, elsewhere, denied=not version and _is_denied(Path(address)))
+
+
+def _is_denied(path: Path) -> bool:
+    """Say whether there is a socket that this user may not use, as far as the user may see that."""
     try:
-        settings, _ = configured(environment)
-        _ = settings.access  # reads files that they name
-    except PynetError as error:
-        return read_settings({}), str(error)
-    return settings, ""
+        return path.exists() and not os.access(path, os.R_OK | os.W_OK)
+    except PermissionError:
+        return True

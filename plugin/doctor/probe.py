@@ -1,50 +1,43 @@
-"""Gathers the facts of a host. Whatever cannot be found out leaves its fact as a sound host has it."""
+"""Gathers the facts of a host. What cannot be found out leaves its fact as a sound host has it, and root's is named."""
 
 import ctypes
+import errno
 import os
 import shutil
 import socket
-import sqlite3
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from netlink.errors import KernelError
 from netlink.hostnet import HostNetworks
-from netlink.kernel import Kernel, VethPair
+from netlink.kernel import Kernel
 from netlink.legacy import drops_forwarded
+from netlink.lookup import Lookup
 from netlink.nftables import LIBRARY, Nftables, open_runner
-from netlink.scratch import scratch_namespace
 from plugin.advertised import deaf_links
-from plugin.doctor.checks import BRIDGED, FORWARDING
-from plugin.doctor.facts import Engine, Facts, Listener, State
+from plugin.doctor.facts import Detour, Engine, Facts, Listener, Serving, State
+from plugin.doctor.features import try_features
+from plugin.doctor.fills import fills
+from plugin.doctor.firewalls import BRIDGED
+from plugin.doctor.folder import look_at_state
+from plugin.doctor.networks import FORWARDING
+from plugin.doctor.units import failed_units, has_systemd
+from plugin.doctor.walls import walls
+from plugin.doctor.ways import Host, detours, uplink
 from plugin.errors import PynetError
-from plugin.firewall.docker import CHAINS
-from plugin.firewall.ruleset import tables_text
-from plugin.host_settings import needed
 from plugin.ipam.supernets import Supernet
-from plugin.messages import Subnet
-from plugin.model import Network, Pool
-from plugin.store.schema import MIGRATIONS
+from plugin.model import Endpoint, Lease, Network, Pool
 from plugin.store.sqlite import read_records
 
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_BIND_SERVICE": 10}  # linux/capability.h
 PATIENCE = 2.0  # seconds for a socket to answer
-PROBE = "pynet-probe"
-RULES = {
-    "nftables for IP (nf_tables)": "",
-    "nftables for bridges (nf_tables_bridge)": "add table bridge t\nadd chain bridge t c "
-    "{ type filter hook prerouting priority 0; }\nadd rule bridge t c ether type arp accept\n",
-    "connection tracking in rules (nft_ct)": "add rule inet t f ct state established,related accept\n",
-    "look-ups of address types (nft_fib_inet)": "add rule inet t f fib daddr type local accept\n",
-    "address translation (nft_chain_nat)": "add chain inet t n { type nat hook prerouting priority -100; }\n"
-    "add rule inet t n tcp dport 1 dnat ip to 192.0.2.1:1\n",
-}
-TABLE = "add table inet t\nadd chain inet t f { type filter hook forward priority 0; }\n"
+_KNOCKS = {errno.ECONNREFUSED: Listener.DEAD, errno.EACCES: Listener.HIDDEN}
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,34 +49,56 @@ class Places:
     supernets: tuple[Supernet, ...]
 
 
-def gather(places: Places, engine: Engine) -> Facts:
-    """Look at the host, without changing it: kernel features are tried in a network namespace of their own."""
-    networks, pools = _records(places.database, Network), _records(places.database, Pool)
-    missing = _missing_capabilities()
-    features, untried = _features()
-    chains = [] if missing else _listed(Nftables(open_runner()), "chain")
-    bases = [chain for chain in chains if chain.get("hook") == "forward" and chain.get("policy") == "drop"]
-    return Facts(
-        features=features,
-        untried=untried,
-        missing_capabilities=missing,
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was asked before: the engine, the pynet that serves (with whether it answers), and settings that are bad."""
+
+    engine: Engine
+    serving: Serving = field(default_factory=Serving)
+    hangs: bool = False
+    bad_settings: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What the store says."""
+
+    networks: Sequence[Network] = ()
+    endpoints: Sequence[Endpoint] = ()
+    pools: Sequence[Pool] = ()
+    leases: Sequence[Lease] = ()
+
+
+def gather(places: Places, told: Told, *, root: bool | None = None) -> Facts:
+    """Look at the host, without changing it: kernel features are tried in a network namespace of their own.
+
+    ``root`` says whether this is root; whoever is not gets the names of what was not looked at.
+    """
+    privileged = os.geteuid() == 0 if root is None else root
+    records, missing = _records(places.database), _missing_capabilities()
+    facts = Facts(
+        engine=told.engine,
+        serving=told.serving,
+        bad_settings=told.bad_settings,
+        missing_capabilities=missing if privileged else (),
         libnftables=_loads(LIBRARY),
         nft_program=shutil.which("nft", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is not None,
         settings={path: _setting(path) for path in (*FORWARDING.values(), *BRIDGED.values())},
         legacy_drop=frozenset(version for version in (4, 6) if drops_forwarded(version, "pn-+")),
-        dropping=tuple(sorted(filter(None, map(_unknown, bases)))),
-        firewalls=_firewalls(chains),
-        listener=find_listener(places.socket),
+        listener=Listener.HANGS if told.hangs else find_listener(places.socket),
         socket=str(places.socket),
-        state=_state(places.database, networks),
-        engine=engine,
         supernets=places.supernets,
-        host_networks=_host_networks(),
-        own_pools=frozenset(subnet.pool for network in networks for subnet in network.subnets)
-        | frozenset(pool.subnet for pool in pools),
-        ports=_ports(),
-        deaf=_deaf(),
+        host_networks=tuple(_or(lambda: HostNetworks().in_use(), ())),
+        own_pools=frozenset(subnet.pool for network in records.networks for subnet in network.subnets)
+        | frozenset(pool.subnet for pool in records.pools),
+        ports=_or(_ports, {}),
+        deaf=tuple(_or(lambda: deaf_links(Kernel()), [])),
+        fills=fills(records.networks, records.endpoints, records.pools, records.leases),
+        detours=_or(lambda: _detours(records), ()),
+        systemd=has_systemd(),
+        failed_units=failed_units() if has_systemd() else {},
     )
+    return _with_what_needs_root(facts, places, records, privileged=privileged)
 
 
 def find_listener(path: Path) -> Listener:
@@ -91,49 +106,75 @@ def find_listener(path: Path) -> Listener:
     try:
         if not stat.S_ISSOCK(path.stat().st_mode):
             return Listener.NO_SOCKET
+    except PermissionError:
+        return Listener.HIDDEN
     except OSError:
         return Listener.NOTHING
-    with socket.socket(socket.AF_UNIX) as client:
+    with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
         client.settimeout(PATIENCE)
-        try:
-            client.connect(str(path))
-        except ConnectionRefusedError:
-            return Listener.DEAD
-        except OSError:
-            return Listener.ANSWERS
+        return _KNOCKS.get(client.connect_ex(str(path)), Listener.ANSWERS)
     return Listener.ANSWERS
 
 
-def _features() -> tuple[dict[str, str], str]:
-    """Try each feature; return why it does not work, "" where it does, and why nothing could be tried."""
+def _with_what_needs_root(facts: Facts, places: Places, records: Records, *, privileged: bool) -> Facts:
+    unseen = []
+    features, untried = try_features()
+    if untried and not privileged:
+        unseen, untried = ["what the kernel can do"], ""
     try:
-        with scratch_namespace():
-            return _try_features(), ""
-    except KernelError as error:
-        return {}, str(error)
+        state = look_at_state(places.database, records.networks)
+    except PermissionError:
+        state, unseen = State(str(places.database.parent)), [*unseen, "the state of pynet"]
+    listed = None if _missing_capabilities() else _ruleset()  # libnftables complains on standard error itself
+    if listed is None and not facts.missing_capabilities:
+        unseen.append("the rules of firewalls")
+    if facts.listener is Listener.HIDDEN:
+        unseen.append("the pynet that serves")
+    if facts.engine.denied:
+        unseen.append("Docker Engine")
+    with Lookup() as lookup:
+        names = dict(socket.if_nameindex())
+        uplinks = {version: uplink(version, names, lookup) for version in (4, 6)}
+    return replace(
+        facts,
+        features=features,
+        untried=untried,
+        state=state,
+        walls=walls(listed or (), records.networks, records.endpoints, uplinks),
+        firewalls=_firewalls(item["chain"] for item in listed or () if "chain" in item),
+        unseen=tuple(unseen),
+    )
 
 
-def _try_features() -> dict[str, str]:
-    kernel, nft = Kernel(), Nftables(open_runner())
-    pair = VethPair("pynet-probe0", "pynet-probe1", "02:00:00:00:00:01", PROBE, 1500)
-    found = {
-        "bridges (bridge)": _why(lambda: kernel.add_bridge(PROBE, "02:00:00:00:00:02", 1500)),
-        "veth pairs (veth)": _why(lambda: kernel.add_veth(pair)),
-    }
-    for feature, rules in RULES.items():
-        found[feature] = _why(lambda rules=rules: nft.apply(f"flush ruleset\n{TABLE}{rules}"))  # type: ignore[misc]
-    if not any(found.values()):
-        found["room for pynet's own rules (nf_tables)"] = _why(lambda: nft.apply(tables_text(PROBE, [])))
-    kernel.close()
-    return found
-
-
-def _why(attempt: Callable[[], object]) -> str:
+def _records(database: Path) -> Records:
+    """Read everything; where that fails, the check of the state says why."""
     try:
-        attempt()
-    except (KernelError, OSError) as error:
-        return str(error)
-    return ""
+        if not database.exists():
+            return Records()
+        kinds: tuple[type[Any], ...] = (Network, Endpoint, Pool, Lease)
+        return Records(*(read_records(database, kind) for kind in kinds))
+    except (PynetError, OSError):
+        return Records()
+
+
+def _detours(records: Records) -> tuple[Detour, ...]:
+    kernel = Kernel()
+    host = Host(
+        links={link.name: link.index for link in kernel.links()},
+        addresses=kernel.addresses(),
+        routes=HostNetworks().in_use(),
+        forwards={version for version, path in FORWARDING.items() if _setting(path) not in ("", "0")},
+    )
+    with Lookup() as lookup:
+        return detours(records.networks, records.endpoints, host, lookup)
+
+
+def _or(look: Callable[[], T], otherwise: T) -> T:
+    """Return what is seen, or what a sound host has where it cannot be seen."""
+    try:
+        return look()
+    except (KernelError, OSError):
+        return otherwise
 
 
 def _missing_capabilities() -> tuple[str, ...]:
@@ -157,18 +198,12 @@ def _setting(path: str) -> str:
         return ""
 
 
-def _listed(nft: Nftables, kind: str) -> list[Mapping[str, Any]]:
+def _ruleset() -> list[dict[str, Any]] | None:
+    """Return what nft lists, None where it may not or cannot."""
     try:
-        return [item[kind] for item in nft.list(f"{kind}s") if kind in item]
+        return Nftables(open_runner()).list("ruleset")
     except (KernelError, OSError):
-        return []
-
-
-def _unknown(chain: Mapping[str, Any]) -> str:
-    """Name a base chain that is neither pynet's nor of a firewall that pynet lives beside, else ""."""
-    name = f"{chain['family']} {chain['table']} {chain['name']}"
-    known = {str(known) for known in CHAINS}
-    return "" if name in known or chain["table"].startswith(("pynet", "docker")) else name
+        return None
 
 
 def _firewalls(chains: Iterable[Mapping[str, Any]]) -> frozenset[str]:
@@ -181,65 +216,7 @@ def _firewalls(chains: Iterable[Mapping[str, Any]]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _records(database: Path, kind: type[Any]) -> list[Any]:
-    try:
-        return list(read_records(database, kind)) if database.exists() else []
-    except (PynetError, OSError):
-        return []  # the check of the state says why
-
-
-def _state(database: Path, networks: Iterable[Network]) -> State:
-    folder = database.parent
-    routed = {version for network in networks for version, path in FORWARDING.items() if path in needed(network)}
-    try:
-        mode = folder.stat().st_mode
-        free = shutil.disk_usage(folder).free
-    except FileNotFoundError:
-        return State(str(folder))  # pynet makes it
-    except OSError as error:
-        return State(str(folder), problem=f"look at state folder '{folder}': {(error.strerror or str(error)).lower()}")
-    return State(
-        folder=str(folder),
-        problem=_problem(database),
-        open_to_others=bool(mode & 0o077),
-        free=free,
-        routed=frozenset(routed),
-    )
-
-
-def _problem(database: Path) -> str:
-    """Return why the store cannot be used, "" when it can."""
-    if not database.exists():
-        return ""
-    try:
-        read_records(database, Network)
-        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-    except (PynetError, sqlite3.Error, OSError) as error:
-        return str(error)
-    if version > len(MIGRATIONS):
-        return f"'{database}' was written by a newer pynet (version {version}, this one reads up to {len(MIGRATIONS)})"
-    return ""
-
-
-def _host_networks() -> tuple[Subnet, ...]:
-    try:
-        return tuple(HostNetworks().in_use())
-    except KernelError:
-        return ()
-
-
-def _deaf() -> tuple[str, ...]:
-    try:
-        return tuple(deaf_links(Kernel()))
-    except KernelError:
-        return ()
-
-
 def _ports() -> dict[str, int]:
-    try:
-        links = Kernel().links()
-    except KernelError:
-        return {}
+    links = Kernel().links()
     count = Counter(link.master for link in links if link.master)
     return {link.name: count[link.index] for link in links if link.kind == "bridge"}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from plugin.doctor.facts import Engine, Facts, Listener
-from plugin.doctor.probe import Places, gather
+from plugin.doctor.facts import Crossing, Engine, Facts, Listener, Wall
+from plugin.doctor.probe import Places, Told, gather
 from plugin.ipam.supernets import parse_supernets
 from plugin.model import Network, NetworkSubnet
 from plugin.store.base import Put
@@ -26,7 +26,7 @@ def look(tmp_path: Path) -> Look:
     """Gather the facts of the namespace of the test."""
     tmp_path.chmod(0o700)
     places = Places(tmp_path / "pynet.sock", tmp_path / "pynet.db", parse_supernets("", "machine"))
-    return lambda: gather(places, Engine("28.5.2"))
+    return lambda: gather(places, Told(Engine("28.5.2")))
 
 
 def test_this_kernel_has_what_pynet_needs(look: Look) -> None:
@@ -54,7 +54,7 @@ def test_other_firewalls_are_seen(look: Look) -> None:
     sh("nft 'add table ip filter; add chain ip filter ufw-before-forward; add table inet firewalld'")
     sh("nft 'add chain inet firewalld filter_FORWARD { type filter hook forward priority 10; }'")
     facts = look()
-    assert facts.dropping == ("inet mine f",)
+    assert facts.walls == (Wall("inet mine f", Crossing.OUT),)
     assert facts.firewalls == {"ufw", "firewalld"}
 
 

@@ -9,19 +9,37 @@ from pathlib import Path
 import pytest
 
 from cli.doctor import as_json, as_text
-from plugin.doctor.checks import CHECKS, Finding, Severity, examine, exit_code
-from plugin.doctor.facts import Engine, Facts, Listener, State
+from plugin.doctor.checks import CHECKS, examine, exit_code
+from plugin.doctor.facts import Crossing, Detour, Engine, Facts, Fill, Listener, Serving, State, Wall
+from plugin.doctor.finding import Finding, Severity
 from plugin.doctor.probe import find_listener
 from plugin.ipam.supernets import parse_supernets
 
 SUPERNETS = parse_supernets("10.200.0.0/22:24,fd00:1::/62:64", "machine")
 SOUND = Facts(engine=Engine("28.5.2"), supernets=SUPERNETS)
 VPN = (ip_network("10.0.0.0/8"),)
+SMALL = ip_network("10.200.1.0/28")
+NAMED = Engine("28.5.2", networks=(("six", ip_network("fd00:9::/64")), ("web", SMALL)))
+OWN = frozenset({SMALL})
+FOREIGN = "link 'pn-1' of network 'a1' is another one, which pynet did not make: give that one another name"
 E, W, N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
 
 def engine(version: str) -> Facts:
     return replace(SOUND, engine=Engine(version))
+
+
+def wall(chain: str, crossing: Crossing) -> Facts:
+    return replace(SOUND, walls=(Wall(chain, crossing),))
+
+
+def way(how: str, *, outwards: bool = False) -> Facts:
+    detour = Detour("a1" * 32, SMALL, "pn-1", "10.200.1.9", how, outwards)
+    return replace(SOUND, engine=NAMED, own_pools=OWN, detours=(detour,))
+
+
+def fill(taken: int) -> Facts:
+    return replace(SOUND, engine=NAMED, own_pools=OWN, fills=(Fill("a1" * 32, SMALL, taken, 14),))
 
 
 CASES = [
@@ -45,13 +63,30 @@ CASES = [
     ),
     (replace(SOUND, legacy_drop=frozenset({6})), E, "ip6tables-legacy has the policy DROP", "-I DOCKER-USER -i pn-+"),
     (replace(SOUND, firewalls=frozenset({"ufw"})), N, "ufw is active", "nothing"),
-    (replace(SOUND, dropping=("inet mine forward",)), W, "'inet mine forward' drops", 'iifname "pn-*"'),
-    (
-        replace(SOUND, settings={"net/bridge/bridge-nf-call-iptables": "1"}),
-        N,
-        "br_netfilter is on",
-        "nothing needs to be done",
-    ),
+    (wall("inet mine forward", Crossing.OUT), W, "'inet mine forward' drops what containers", 'iifname "pn-*"'),
+    (wall("ip filter DOCKER-USER", Crossing.IN), W, "for published ports", "come before pynet's"),
+    (wall("inet mine input", Crossing.RELAY), W, "containers that have only IPv4", "accept these ports"),
+    (wall("inet mine input", Crossing.NEIGHBOURS), E, "do not find their gateway", "nd-neighbor-solicit"),
+    (wall("inet mine input", Crossing.TUNNEL), E, "VXLAN", "UDP port"),
+    (wall("inet mine input", Crossing.HOST), N, "to the host itself", "nothing needs to be done"),
+    (way("link 'tun0'"), E, "10.200.1.9 go by link 'tun0', and not to network 'web'", "ip route get 10.200.1.9"),
+    (way("a route that drops", outwards=True), E, "outside, such as 10.200.1.9, meets a route that drops", "ip rule"),
+    (fill(14), W, "14 of 14 addresses of 10.200.1.0/28 are taken, in network 'web': no container", "a greater subnet"),
+    (fill(13), N, "13 of 14 addresses", "a greater subnet"),
+    (replace(SOUND, serving=Serving(repairs={"SettingChanged": 5})), W, "keeps changing settings", "the timer"),
+    (replace(SOUND, serving=Serving(((FOREIGN, FOREIGN),) * 2)), E, "pynet did not make", "give that one another name"),
+    (replace(SOUND, serving=Serving((("port lost: hold it", "taken"),))), E, "hold it: not done (taken)", "reconcile"),
+    (replace(SOUND, bad_settings=(("/etc/default/pynet", "X is bad"),)), E, "setting: X is bad", "systemctl restart"),
+    (replace(SOUND, bad_settings=(("the environment", "X is bad"),)), E, "setting: X is bad", "mend it in the env"),
+    (replace(SOUND, failed_units={"pynet.socket": "limit"}), E, "unit pynet.socket failed (limit)", "journalctl -u"),
+    (replace(SOUND, unseen=("the state", "the rules")), N, "look at the state and the rules", "as root"),
+    (replace(SOUND, listener=Listener.HANGS), E, "does not answer them", "systemctl restart pynet.service"),
+    (replace(SOUND, listener=Listener.HANGS, systemd=False), E, "does not answer them", "end its process"),
+    (replace(SOUND, listener=Listener.NOTHING, systemd=False), W, "pynet does not run", "with pynet serve"),
+    (replace(SOUND, engine=Engine(), systemd=False), W, "does not answer", "start dockerd"),
+    (replace(SOUND, engine=Engine("28.5.2", elsewhere="tcp://h:1")), W, "DOCKER_HOST is 'tcp://h:1'", "unset"),
+    (replace(SOUND, state=State(locked=(("/s", "belongs to 'nobody'"),))), E, "'/s' belongs to 'nobody'", "chown -R"),
+    (replace(SOUND, state=State(full="room")), E, "no room left", "make room"),
     (replace(SOUND, listener=Listener.NOTHING), W, "pynet does not run", "systemctl start pynet"),
     (replace(SOUND, listener=Listener.DEAD), E, "nobody listens", "rm '/run/docker/plugins/pynet.sock'"),
     (replace(SOUND, listener=Listener.NO_SOCKET), E, "is a file and no socket", "PYNET_SOCKET"),
@@ -80,6 +115,20 @@ def test_one_thing_is_wrong(facts: Facts, severity: Severity, words: str, cure: 
     assert finding.severity is severity
     assert words in finding.what
     assert cure in finding.fix
+
+
+def test_what_is_usual_is_no_finding() -> None:
+    """On a host with Docker br_netfilter is on, ufw closes the host itself, and a network has room left."""
+    on = dict.fromkeys(("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"), "1")
+    assert examine(replace(fill(12), settings=on)) == []
+    closed = replace(wall("ip filter INPUT", Crossing.HOST), firewalls=frozenset({"ufw"}))
+    assert ["ufw is active" in finding.what for finding in examine(closed)] == [True]
+
+
+def test_a_user_who_may_not_ask_the_engine_is_not_told_that_it_is_down() -> None:
+    """Nor that pynet does not run, where its socket cannot be seen."""
+    hidden = replace(SOUND, engine=Engine(denied=True), listener=Listener.HIDDEN, unseen=("Docker Engine",))
+    assert [finding.check for finding in examine(hidden)] == ["privileges"]
 
 
 @pytest.mark.parametrize("version", ["20.10.24", "26.1.5", "28.5.2", "29.0.3", "29.7.2", "30.0.0-dev"])
@@ -125,7 +174,8 @@ def test_findings_can_be_read_by_programs() -> None:
 
 def test_every_check_was_put_to_the_test() -> None:
     """A check that finds nothing in any case above proves nothing."""
-    cases = [*(facts for facts, *_ in CASES), replace(SOUND, host_networks=VPN)]
+    bridged = replace(SOUND, legacy_drop=frozenset({4}), settings={"net/bridge/bridge-nf-call-iptables": "1"})
+    cases = [*(facts for facts, *_ in CASES), replace(SOUND, host_networks=VPN), bridged]
     silent = [check.__name__ for check in CHECKS if not any(list(check(facts)) for facts in cases)]
     assert not silent
 

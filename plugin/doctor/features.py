@@ -1,0 +1,53 @@
+"""Tries what pynet needs of the kernel, in a network namespace of its own."""
+
+from collections.abc import Callable
+
+from netlink.errors import KernelError
+from netlink.kernel import Kernel, VethPair
+from netlink.nftables import Nftables, open_runner
+from netlink.scratch import scratch_namespace
+from plugin.firewall.ruleset import tables_text
+
+PROBE = "pynet-probe"
+RULES = {
+    "nftables for IP (nf_tables)": "",
+    "nftables for bridges (nf_tables_bridge)": "add table bridge t\nadd chain bridge t c "
+    "{ type filter hook prerouting priority 0; }\nadd rule bridge t c ether type arp accept\n",
+    "connection tracking in rules (nft_ct)": "add rule inet t f ct state established,related accept\n",
+    "look-ups of address types (nft_fib_inet)": "add rule inet t f fib daddr type local accept\n",
+    "address translation (nft_chain_nat)": "add chain inet t n { type nat hook prerouting priority -100; }\n"
+    "add rule inet t n tcp dport 1 dnat ip to 192.0.2.1:1\n",
+}
+TABLE = "add table inet t\nadd chain inet t f { type filter hook forward priority 0; }\n"
+
+
+def try_features() -> tuple[dict[str, str], str]:
+    """Try each feature; return why it does not work, "" where it does, and why nothing could be tried."""
+    try:
+        with scratch_namespace():
+            return _try_features(), ""
+    except KernelError as error:
+        return {}, str(error)
+
+
+def _try_features() -> dict[str, str]:
+    kernel, nft = Kernel(), Nftables(open_runner())
+    pair = VethPair("pynet-probe0", "pynet-probe1", "02:00:00:00:00:01", PROBE, 1500)
+    found = {
+        "bridges (bridge)": _why(lambda: kernel.add_bridge(PROBE, "02:00:00:00:00:02", 1500)),
+        "veth pairs (veth)": _why(lambda: kernel.add_veth(pair)),
+    }
+    for feature, rules in RULES.items():
+        found[feature] = _why(lambda rules=rules: nft.apply(f"flush ruleset\n{TABLE}{rules}"))  # type: ignore[misc]
+    if not any(found.values()):
+        found["room for pynet's own rules (nf_tables)"] = _why(lambda: nft.apply(tables_text(PROBE, [])))
+    kernel.close()
+    return found
+
+
+def _why(attempt: Callable[[], object]) -> str:
+    try:
+        attempt()
+    except (KernelError, OSError) as error:
+        return str(error)
+    return ""

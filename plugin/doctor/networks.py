@@ -1,0 +1,140 @@
+"""What is wrong with routes, pools and bridges of networks."""
+
+from collections.abc import Iterator
+
+from plugin.doctor.facts import Facts, Fill
+from plugin.doctor.finding import Finding, Severity
+from plugin.ipam.supernets import Supernet
+from plugin.messages import Subnet
+
+MOST_PORTS = 1023  # of a bridge: BR_MAX_PORTS is 1 << 10, and port 0 is none (net/bridge/br_private.h)
+MANY_PORTS = 920
+NEARLY_FULL = 0.9
+MANY_REPAIRS = 5  # of settings since the start: nobody turns one off so often by hand
+FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
+
+
+def forwarding(facts: Facts) -> Iterator[Finding]:
+    """Pynet turns it on when the first network comes; whoever turns it off afterwards cuts containers off."""
+    for version in sorted(facts.state.routed):
+        if facts.settings.get(FORWARDING[version]) == "0":
+            name = FORWARDING[version].replace("/", ".")
+            what = f"{name} is 0 although there are networks that need it: containers do not reach the outside"
+            fix = f"run sysctl -w {name}=1, and look in /etc/sysctl.d for what turned it off"
+            yield Finding("forwarding", Severity.ERROR, what, fix)
+
+
+def turned_off(facts: Facts) -> Iterator[Finding]:
+    """What pynet mends again and again, something breaks again and again."""
+    number = sum(count for kind, count in facts.serving.repairs.items() if "Setting" in kind)
+    if number >= MANY_REPAIRS:
+        what = f"something keeps changing settings that networks need, such as ip_forward: pynet repaired {number}"
+        fix = "look for 'repaired' in pynet's log, which names them, and stop the program or the timer that sets them"
+        yield Finding("forwarding", Severity.WARNING, what, fix)
+
+
+def router_advertisements(facts: Facts) -> Iterator[Finding]:
+    """A host that forwards IPv6 hears no routers, unless a link is told to."""
+    on = facts.settings.get(FORWARDING[6], "0") not in {"", "0"}
+    for link in facts.deaf:
+        if on:
+            what = f"link '{link}' ignores routers since the host forwards IPv6, and there is no IPv6 default route"
+        else:
+            what = (
+                f"the first network with IPv6 makes the host lose the default route that routers advertise on '{link}'"
+            )
+        fix = f"run sysctl -w net.ipv6.conf.{link}.accept_ra=2, and keep it in /etc/sysctl.d"
+        yield Finding("router advertisements", Severity.WARNING, what, fix)
+
+
+def detours(facts: Facts) -> Iterator[Finding]:
+    """A route of a VPN, or a rule of policy routing, may come before the network's own."""
+    for detour in facts.detours:
+        where = f"{_which(detour.network, detour.subnet, facts)}, {detour.subnet} on link '{detour.link}'"
+        if detour.outwards:
+            what = f"what containers send to the outside, such as {detour.address}, meets {detour.how}, in {where}"
+            fix = f"look with ip rule, and with ip route get 192.0.2.1 from {detour.address} iif {detour.link}"
+        else:
+            what = f"packets for container address {detour.address} go by {detour.how}, and not to {where}"
+            fix = f"look with ip rule, and ip route get {detour.address}; remove that route, or move the network"
+        yield Finding("routes", Severity.ERROR, what, fix)
+
+
+def full_pools(facts: Facts) -> Iterator[Finding]:
+    """The next container gets no address."""
+    for fill in facts.fills:
+        if fill.taken < NEARLY_FULL * fill.size:
+            continue
+        full = fill.taken >= fill.size
+        what = f"{fill.taken} of {fill.size} addresses of {fill.subnet} are taken, {_of(fill, facts)}"
+        what += ": no container gets one any more" if full else ""
+        fix = "remove containers, or use a network with a greater subnet"
+        yield Finding("addresses", Severity.WARNING if full else Severity.NOTE, what, fix)
+
+
+def pools(facts: Facts) -> Iterator[Finding]:
+    """Pools that overlap something are passed over; it is bad when none is left."""
+    others = [network for network in facts.host_networks if network not in facts.own_pools]
+    others += [network for _, network in facts.engine.networks if network not in facts.own_pools]
+    left = dict.fromkeys((supernet.network.version for supernet in facts.supernets), 0)
+    for supernet in facts.supernets:
+        blocked = _blocked(supernet, others)
+        number = 1 << (supernet.size - supernet.network.prefixlen)
+        left[supernet.network.version] += number - blocked
+        if blocked:
+            named = _named(supernet, others, {net: name for name, net in facts.engine.networks})
+            what = f"{blocked} of {number} pools of {supernet.network} are in use by the host: {named}"
+            severity = Severity.NOTE if blocked < number else Severity.WARNING
+            yield Finding("pools", severity, what, "pynet passes over them; name other supernets in PYNET_POOLS")
+    for version, number in left.items():
+        if not number:
+            what = f"no IPv{version} pool is left for networks without a subnet of their own"
+            yield Finding("pools", Severity.ERROR, what, "name supernets that the host does not use in PYNET_POOLS")
+
+
+def bridges(facts: Facts) -> Iterator[Finding]:
+    """The kernel counts the ports of a bridge in ten bits."""
+    for name, number in facts.ports.items():
+        if number >= MANY_PORTS:
+            full = number >= MOST_PORTS
+            what = f"bridge '{name}' has {number} of {MOST_PORTS} ports" + (": no container fits in" if full else "")
+            fix = "put further containers on another network"
+            yield Finding("bridges", Severity.ERROR if full else Severity.WARNING, what, fix)
+
+
+def _of(fill: Fill, facts: Facts) -> str:
+    return f"in {_which(fill.network, fill.subnet, facts)}"
+
+
+def _which(network: str, subnet: Subnet, facts: Facts) -> str:
+    """Return the name of a network where the engine says it, else its id."""
+    names = [name for name, pool in facts.engine.networks if pool.overlaps(subnet)]  # false for another IP version
+    if names:
+        return f"network '{names[0]}'"
+    return f"network '{network[:12]}'" if network else "a pool without a network of pynet's"
+
+
+def _overlapping(supernet: Supernet, networks: list[Subnet]) -> list[Subnet]:
+    within = [network for network in networks if network.version == supernet.network.version]
+    return [network for network in within if network.overlaps(supernet.network)]
+
+
+def _blocked(supernet: Supernet, networks: list[Subnet]) -> int:
+    """Return how many pools of ``supernet`` overlap one of ``networks``."""
+    shift = supernet.network.max_prefixlen - supernet.size
+    begin, end = int(supernet.network.network_address) >> shift, int(supernet.network.broadcast_address) >> shift
+    runs = [
+        (max(begin, int(network.network_address) >> shift), min(end, int(network.broadcast_address) >> shift))
+        for network in _overlapping(supernet, networks)
+    ]
+    blocked, reached = 0, begin - 1
+    for first, last in sorted(runs):
+        blocked += max(0, last - max(first, reached + 1) + 1)
+        reached = max(reached, last)
+    return blocked
+
+
+def _named(supernet: Supernet, networks: list[Subnet], names: dict[Subnet, str]) -> str:
+    found = list(dict.fromkeys(_overlapping(supernet, networks)))
+    shown = [f"{network} ({names[network]})" if network in names else str(network) for network in found[:3]]
+    return ", ".join(shown) + (f" and {len(found) - 3} more" if len(found) > 3 else "")

@@ -1,0 +1,133 @@
+"""What the chains of other firewalls do with a packet, as far as their rules can be understood.
+
+Only a drop that is certain counts: where a rule that is not understood might have let the packet pass, nothing is said.
+So a rule that drops some addresses only is the user's choice, and a last rule that drops what is left is found.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from plugin.doctor.packet import Packet
+
+Rule = Mapping[str, Any]
+Place = tuple[str, str, str]  # family, table, chain
+DEPTH = 16  # jumps within jumps, as the kernel allows (NFT_JUMP_STACK_SIZE)
+_OF_OLD_CONNECTIONS = ("conntrack", "state")  # matches of iptables, whose arguments nft cannot show
+_HARMLESS = ("comment", "LOG", "NFLOG", "TRACE")
+
+
+class End(Enum):
+    """What comes of a packet in a chain."""
+
+    PASSES = "passes"
+    DROPPED = "dropped"
+    GOES_ON = "goes on"  # to the chain that jumped here, or to the policy
+    UNKNOWN = "unknown"
+
+
+Outcome = tuple[End, Place]  # the chain is that which drops
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A chain that the kernel calls."""
+
+    place: Place
+    hook: str
+    policy: str
+
+
+class Ruleset:
+    """What ``nft -j list ruleset`` printed."""
+
+    def __init__(self, listed: Iterable[Mapping[str, Any]]) -> None:
+        self.bases: list[Base] = []
+        self.rules: dict[Place, list[Rule]] = defaultdict(list)
+        self._elements: dict[tuple[str, str], dict[str, Sequence[Any]]] = defaultdict(dict)
+        for item in listed:
+            ((kind, what),) = item.items()
+            if kind == "chain":
+                place = (what["family"], what["table"], what["name"])
+                self.rules[place] += []
+                if "hook" in what:
+                    self.bases.append(Base(place, what["hook"], what.get("policy", "accept")))
+            elif kind == "rule":
+                self.rules[what["family"], what["table"], what["chain"]].append(what)
+            elif kind in ("set", "map"):
+                self._elements[what["family"], what["table"]][what["name"]] = what.get("elem", ())
+
+    def outcome(self, base: Base, packet: Packet) -> Outcome:
+        """Return what comes of a packet in a base chain and those that it jumps to."""
+        end, place = self._walk(base.place, packet, 0)
+        if end is End.GOES_ON:
+            return (End.DROPPED if base.policy == "drop" else End.PASSES), base.place
+        return end, place
+
+    def _walk(self, place: Place, packet: Packet, depth: int) -> Outcome:
+        if depth > DEPTH or place not in self.rules:
+            return End.UNKNOWN, place
+        for rule in self.rules[place]:
+            for end, where, certain in self._steps(place, rule, packet, depth):
+                if not certain and end is not End.DROPPED:
+                    return End.UNKNOWN, place
+                if certain:
+                    return end, where
+        return End.GOES_ON, place
+
+    def _steps(self, place: Place, rule: Rule, packet: Packet, depth: int) -> Iterator[tuple[End, Place, bool]]:
+        """Yield what a rule ends in, and whether that is certain; nothing when the packet goes on to the next rule."""
+        certain = True
+        elements = self._elements[place[:2]]
+        for expression in rule.get("expr", ()):
+            ((kind, what),) = expression.items()
+            if kind == "match":
+                answer = packet.matches(what, elements)
+            elif kind == "vmap":
+                found = packet.verdict(what, elements)
+                answer, (kind, what) = (None, ("unknown", None)) if found is None else (True, _only(found))
+            else:
+                answer = _certainty(kind, what, rule)
+            if answer is False:
+                return
+            certain = certain and answer is not None
+            yield from self._verdict(place, (kind, what), (packet, depth, certain))
+
+    def _verdict(
+        self, place: Place, verdict: tuple[str, Any], state: tuple[Packet, int, bool]
+    ) -> Iterator[tuple[End, Place, bool]]:
+        (kind, what), (packet, depth, certain) = verdict, state
+        if kind in ("accept", "queue", "unknown"):
+            yield End.PASSES, place, certain
+        elif kind in ("drop", "reject") or _is_target(kind, what, "REJECT"):
+            yield End.DROPPED, place, certain
+        elif kind == "return":
+            yield End.GOES_ON, place, certain
+        elif kind in ("jump", "goto"):
+            end, where = self._walk((place[0], place[1], what["target"]), packet, depth + 1)
+            if end is not End.GOES_ON or kind == "goto":
+                yield end, where, certain
+
+
+def _is_target(kind: str, what: Any, name: str) -> bool:
+    """Say whether an expression is that target of iptables."""
+    return kind == "xt" and isinstance(what, Mapping) and what.get("name") == name
+
+
+def _only(found: Mapping[str, Any]) -> tuple[str, Any]:
+    return next(iter(found.items()), ("", None))
+
+
+def _certainty(kind: str, what: Any, rule: Rule) -> bool | None:
+    """Say whether a packet gets past an expression that is no match of nft; None where nobody knows."""
+    if kind == "limit":
+        return None
+    if kind != "xt":
+        return True
+    name = what.get("name") if isinstance(what, Mapping) else None
+    if name in _OF_OLD_CONNECTIONS:
+        accepts = any("accept" in expression for expression in rule["expr"])
+        return False if accepts else None  # in practice: --ctstate RELATED,ESTABLISHED -j ACCEPT
+    return True if name in (*_HARMLESS, "REJECT") else None

@@ -1,0 +1,34 @@
+"""The answers of an engine, as far as ``pynet doctor`` asks: ``engine_answers.py SOCKET NETWORKS``, the latter as JSON.
+
+A process of its own, as one with threads cannot leave its mount namespace.
+"""
+
+import json
+import socketserver
+import sys
+from http.server import BaseHTTPRequestHandler
+
+NETWORKS = sys.argv[2] if len(sys.argv) > 2 else "[]"
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Knows two paths."""
+
+    protocol_version = "HTTP/1.1"  # the doctor keeps its connection
+
+    def do_GET(self) -> None:
+        """Answer."""
+        body = (json.dumps({"Version": "28.5.2"}) if self.path == "/version" else NETWORKS).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+if __name__ == "__main__":
+    with socketserver.UnixStreamServer(sys.argv[1], Answers) as server:
+        print("ready", flush=True)
+        server.serve_forever()
