@@ -6,26 +6,24 @@ and as a user, and prints a table of what it saw. It ends with 1 when something 
 """
 
 import os
-import subprocess
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.engine.lab.host import REPOSITORY
 from tests.engine.lab.process import wait_until
 from tests.engine.lab.shell import run
 from tests.trial.machine import Machine
+from tests.trial.service import IMAGE, try_service
+from tests.trial.steps import Steps, says
 
 SUITES = ("bookworm", "trixie")
+PARTS = "start test serve plugin managed rings user"
 BUNDLE = "pynet.bundle"
 CLONE = f"git clone -q /{BUNDLE} pynet 2>/dev/null"
 SERVERS = "command -v dockerd etcd java || ls /var/cache/pynet-engines /var/cache/pynet-plugin 2>/dev/null"
-IMAGE = (
-    "mkdir -p image/bin && cp /bin/busybox image/bin && for name in sh ping sleep; do ln -sf busybox image/bin/$name; "
-    "done && tar -C image -c . | docker import - busybox"
-)
 README = (
     "docker network create --driver pynet web && docker run -d --name one --network web busybox sleep 1d && "
     "docker run --rm --network web busybox ping -c 3 one"
@@ -35,38 +33,8 @@ SOME = "tests/kernel/test_networks.py tests/engine/test_guide.py tests/cluster/t
 FETCH = f"{TOOLS} cd pynet && tools/plugin.sh fetch && ls /var/cache/plugin/base-*.tar"
 
 
-class Trial:
-    """A bare machine and what was seen on it."""
-
-    def __init__(self, machine: Machine) -> None:
-        self.machine = machine
-        self.wrong = 0
-
-    def step(
-        self,
-        what: str,
-        script: str,
-        *,
-        user: str = "root",
-        fails: bool = False,
-        right: Callable[[str], bool] = lambda _: True,
-    ) -> str:
-        """Run a script, print a row, and return its output; wrong is another end than expected or what is not right."""
-        start = time.monotonic()
-        command = self.machine.command(script, user)
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        good = (done.returncode != 0) == fails and right(done.stdout)
-        last = (done.stdout.strip().splitlines() or [""])[-1]
-        self.row(what, good, f"{last} (status {done.returncode})", time.monotonic() - start)
-        if not good:
-            self.wrong += 1
-            print(done.stdout[-4000:], flush=True)
-        return done.stdout
-
-    def row(self, what: str, good: bool, seen: str, seconds: float) -> None:
-        """Print what was seen."""
-        verdict = "as it should" if good else "WRONG"
-        print(f"| {self.machine.suite} | {what} | {verdict} | {seconds:.0f} s | {seen[:150]} |", flush=True)
+class Trial(Steps):
+    """The README's commands on a machine that has nothing."""
 
     def start(self) -> None:
         """Do what comes before the two commands, and what a user does who is not root."""
@@ -74,7 +42,7 @@ class Trial:
         self.step("git clone, as root and as a user", f"useradd -m newcomer && chmod a+r /{BUNDLE} && {CLONE}")
         self.step("the same, as a user", CLONE, user="newcomer")
         at_once = "cd pynet; make run; status=$?; ls .venv; exit $status"
-        self.step("make run, as a user", at_once, user="newcomer", fails=True, right=_says("needs root", "'.venv'"))
+        self.step("make run, as a user", at_once, user="newcomer", fails=True, right=says("needs root", "'.venv'"))
 
     def test(self) -> None:
         """Test as root: one ring alone, which needs neither an engine nor servers."""
@@ -86,17 +54,32 @@ class Trial:
         """Serve with the variables of the tools exported, and type the README's lines."""
         start = time.monotonic()
         served = self.machine.start(f"{TOOLS} cd pynet && make run")
-        asked = self.machine.command("test -S /run/docker/plugins/pynet.sock")
-        wait_until(lambda: _works(asked) or served.poll() is not None, "pynet to serve", 900)
+        asked = "test -S /run/docker/plugins/pynet.sock"
+        wait_until(lambda: self.works(asked) or served.poll() is not None, "pynet to serve", 900)
         said = self.machine.log.read_text()
         good = served.poll() is None and "debconf" not in said
         self.row("make run, with PYNET_RUN_DIR and others exported", good, "serves", time.monotonic() - start)
         self.wrong += not good
         print(said.rstrip(), flush=True)
         self.step("an image, as there is no registry", IMAGE)
-        self.step("the README's network, container and ping", README, right=_says(" 0% packet loss"))
+        self.step("the README's network, container and ping", README, right=says(" 0% packet loss"))
         self.step("the container and the network go", "docker rm -f one && docker network rm web")
         self.step("make setup again", "cd pynet && make setup && echo nothing said")
+
+    def package(self) -> Path:
+        """Make the Debian package, for a machine with systemd; return where it lies."""
+        self.step("make deb", "cd pynet && make deb && cp dist/pynet_*.deb /pynet.deb")
+        return self.machine.path("/pynet.deb")
+
+    def managed(self) -> None:
+        """Serve by the managed plugin in the place of the process, and go back."""
+        gone = "sleep 3; test ! -S /run/docker/plugins/pynet.sock"
+        self.step("pynet serve ends", f"pkill -TERM -o -f bin/pynet.serve; {gone}")
+        self.step("make plugin", "cd pynet && make plugin")
+        self.step("the README's lines, by the plugin", README, right=says(" 0% packet loss"))
+        self.step("make plugin-remove, with a network", "cd pynet && make plugin-remove", fails=True, right=says("web"))
+        self.step("its container and network go", "docker rm -f one && docker network rm web")
+        self.step("make plugin-remove", "cd pynet && make plugin-remove && ! docker plugin ls | grep pynet")
 
     def plugin(self) -> None:
         """Make the base of the managed plugin with a full and with an empty cache of apt."""
@@ -130,14 +113,6 @@ def _install(packages: str) -> str:
     return f"apt-get update -qq && {quiet} {packages} >/dev/null && make --version | head -n 1"
 
 
-def _says(*words: str) -> Callable[[str], bool]:
-    return lambda text: all(word in text for word in words)
-
-
-def _works(command: list[str]) -> bool:
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
 def main() -> int:
     """Try each suite; return 1 if anything was wrong."""
     wrong = 0
@@ -148,9 +123,13 @@ def main() -> int:
             with Machine(suite) as machine:
                 machine.copy(bundle, BUNDLE)
                 trial = Trial(machine)
-                for part in (trial.start, trial.test, trial.serve, trial.plugin, trial.rings, trial.user):
-                    part()
+                for part in os.environ.get("PARTS", PARTS).split():
+                    getattr(trial, part)()
+                package = Path(shutil.copy(trial.package(), folder))
                 wrong += trial.wrong
+            with Machine(suite, systemd=True) as machine:
+                machine.copy(package, package.name)
+                wrong += try_service(machine)
     print(f"{wrong} wrong")
     return int(wrong > 0)
 

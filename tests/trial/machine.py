@@ -4,18 +4,23 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from tests.engine.lab.host import LAB, claim_folder, remove_cgroups
-from tests.engine.lab.process import children
+from tests.engine.lab.process import children, wait_until
 from tests.engine.lab.shell import run
 from tests.engine.lab.suites import mirror
 from tests.trial.proxy import PORT, Proxy
 
 NAMESPACES = ("-m", "-n", "-u", "-i", "-p")
+SERVICE = (
+    *("systemd", "systemd-sysv", "dbus", "docker.io", "iptables", "nftables", "iproute2", "procps"),
+    *("python3", "libnftables1", "busybox-static"),
+)
 OWN_CERTIFICATES = "usr/local/share/ca-certificates"  # of an administrator, for the proxies of a company
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -27,21 +32,25 @@ ENVIRONMENT = {
 
 
 class Machine:
-    """Use it with ``with``; nothing of it stays but the debootstrap of the suite, for the next time."""
+    """Use it with ``with``; nothing of it stays but the debootstrap of the suite, for the next time.
 
-    def __init__(self, suite: str) -> None:
+    With ``systemd`` it has Docker Engine too, both started as at a boot; else nothing but what debootstrap gives.
+    """
+
+    def __init__(self, suite: str, *, systemd: bool = False) -> None:
         self.suite = suite
+        self._systemd = systemd
         self._stack = ExitStack()
-        base = _base(suite)
+        base = _base(suite, SERVICE if systemd else ())
         self._started: list[subprocess.Popen[bytes]] = []
         self._folder, lock = claim_folder()
         self._stack.callback(lock.close)
         self._stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
         self._stack.callback(remove_cgroups, self._folder.name)
-        script = Path(__file__).with_name("enter.sh")
+        script = Path(__file__).with_name("boot.sh" if systemd else "enter.sh")
         unshare = ("unshare", *NAMESPACES, "-f", "--kill-child", "--propagation", "private")
         self._init = subprocess.Popen(
-            [*unshare, "sh", script, base, self._folder, self._folder.name],
+            ["setpriv", "--pdeathsig", "KILL", *unshare, "sh", script, base, self._folder, self._folder.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -65,7 +74,10 @@ class Machine:
         assert self._init.stdin is not None
         assert self._init.stdout is not None
         self._init.stdin.close()  # process 1 ends with its input, and the kernel ends all others
+        if self._systemd:
+            self._init.kill()
         self._init.wait(30)
+        wait_until(lambda: not Path(f"/proc/{self.pid}").exists(), "every process of the machine to be gone")
         for process in self._started:
             process.wait(30)
         self._init.stdout.close()
@@ -84,7 +96,11 @@ class Machine:
 
     def copy(self, file: Path, name: str) -> None:
         """Copy a file of this machine into its root folder."""
-        shutil.copy(file, Path(f"/proc/{self.pid}/root/{name}"))
+        shutil.copy(file, self.path(name))
+
+    def path(self, inside: str) -> Path:
+        """Return the path, on this machine, of a file of the bare one."""
+        return Path(f"/proc/{self.pid}/root") / inside.lstrip("/")
 
     def command(self, script: str, user: str = "root") -> list[str]:
         """Return what runs a script of the shell as a user, in that user's home."""
@@ -98,15 +114,16 @@ def _shell(script: str) -> list[str]:
     return ["bash", "-c", f"export {exports}; cd; {script}"]
 
 
-def _base(suite: str) -> Path:
-    base = LAB / f"pynet-bare-{suite}"
+def _base(suite: str, packages: Sequence[str]) -> Path:
+    base = LAB / f"pynet-{'service' if packages else 'bare'}-{suite}"
     if not base.exists():
         print(f"{suite}: making a bare tree with debootstrap", flush=True)
         part = base.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix="pynet-debootstrap-") as work:
             program, environment = _debootstrap(Path(work))
-            run(*program, "--variant=minbase", suite, part, mirror(), timeout=600, env=environment)
+            wanted = [f"--include={','.join(packages)}"] if packages else []
+            run(*program, "--variant=minbase", *wanted, suite, part, mirror(), timeout=900, env=environment)
         for certificate in Path("/", OWN_CERTIFICATES).glob("*.crt"):
             (part / OWN_CERTIFICATES).mkdir(parents=True, exist_ok=True)
             shutil.copy(certificate, part / OWN_CERTIFICATES)
