@@ -58,7 +58,7 @@ bench-guard: setup  ## what the guard costs against another commit's, in turns (
 torture: setup  ## kill pynet at every step, below twenty containers, and let 500 networks come and go (15 minutes)
 	$(VENV)/bin/python -m tests.torture $(PARTS)
 
-trial: setup  ## the README's commands on bare machines of Debian 12 and 13, one table (SUITES=trixie FULL=1)
+trial: setup  ## README, plugin, service and doctor on bare machines of Debian 12 and 13, one table (SUITES=trixie FULL=1)
 	$(VENV)/bin/python -m tests.trial $(SUITES)
 
 record: setup  ## record what an engine sends as contract data (ENGINE=28.5)
