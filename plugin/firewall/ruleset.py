@@ -9,7 +9,7 @@ reach whom and translates addresses; the one of family bridge sees frames betwee
     publish        address, protocol and port of the host -> address and port of a container
     forward        before iptables' own filter chain, so that a drop here is final, whatever others accept
       containers of one network                              accept
-      VXLAN on its way to another member: see "vxlan"
+      VXLAN on its way to another member: see "tunnelled"
       from or to an internal network                         drop: before conntrack, whose errors carry data
       replies                                                accept
       errors about other flows: see the chain "errors"
@@ -22,7 +22,7 @@ reach whom and translates addresses; the one of family bridge sees frames betwee
     inner          replies, neighbour discovery, what is new for an address of the network's bridge: accept; else drop
     errors         from a container that is no router, about a flow without an address of its own network: drop
                    from one of Docker's into a network, about what was not published: drop
-    vxlan          VXLAN of a network of this host, to it or through it to another member: from a container, from no
+    tunnelled      VXLAN of a network of this host, to it or through it to another member: from a container, from no
                    member, or by a link of guests that does not lead to the member: drop
     into           published ports, and what the gateway mode opens, accept; all else drop
     postrouting    to a published port from the container's own network, or from the host's 127.0.0.0/8: masquerade
@@ -131,7 +131,7 @@ INET_RULES = """\
   }
   chain input {
     type filter hook input priority filter - 1; policy accept;
-    udp dport . @th,96,24 @vnis jump vxlan
+    udp dport . @th,96,24 @vnis jump tunnelled
     ct state related iifname @links goto errors
     iifname @internal goto inner
     ip daddr @inner4 iifname != "lo" drop
@@ -162,10 +162,10 @@ INET_RULES = """\
     drop
   }
   chain vxlan_through {
-    ip daddr . udp dport . @th,96,24 @members4 goto vxlan
-    ip6 daddr . udp dport . @th,96,24 @members6 goto vxlan
+    ip daddr . udp dport . @th,96,24 @members4 goto tunnelled
+    ip6 daddr . udp dport . @th,96,24 @members6 goto tunnelled
   }
-  chain vxlan {
+  chain tunnelled {
     iifname @links counter drop
     iifname @docker counter drop
     meta iifkind { "bridge", "veth", "tun", "macvlan", "ipvlan" } fib saddr . iif oif missing counter drop
