@@ -21,6 +21,7 @@ SERVICE = (
     *("systemd", "systemd-sysv", "dbus", "docker.io", "iptables", "nftables", "iproute2", "procps"),
     *("python3", "libnftables1", "busybox-static"),
 )
+WITH_CLIENT = ("bookworm",)  # suites whose docker.io has the command too
 OWN_CERTIFICATES = "usr/local/share/ca-certificates"  # of an administrator, for the proxies of a company
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -116,6 +117,7 @@ def _shell(script: str) -> list[str]:
 
 def _base(suite: str, packages: Sequence[str]) -> Path:
     base = LAB / f"pynet-{'service' if packages else 'bare'}-{suite}"
+    packages = [*packages, "docker-cli"] if packages and suite not in WITH_CLIENT else packages
     if not base.exists():
         print(f"{suite}: making a bare tree with debootstrap", flush=True)
         part = base.with_suffix(".part")
