@@ -5,15 +5,15 @@ import re
 from plugin.firewall.ruleset import tables_text
 
 # Of protocols and statements, from the scanners of nft 0.9.8 to 1.1.3; in 1.1.3 a chain "vxlan" is a syntax error.
-WORDS = """
-accept ah arp chain comp ct dccp drop dup esp ether exthdr fib flow frag fwd geneve goto gre gretap hash hbh icmp icmpv6
-igmp ip ip6 jump last limit log map mark masquerade meta meter mh notrack osf quota redirect reject return rt sctp
-secmark set snat dnat socket synproxy tcp th tproxy udp udplite vlan vxlan xt
-""".split()
+WORDS = re.compile(
+    "accept|ah|arp|chain|comp|ct|dccp|dnat|drop|dup|esp|ether|exthdr|fib|flow|frag|fwd|geneve|goto|gre|gretap|hash|hbh|icmp|"
+    "icmpv6|igmp|ip|ip6|jump|last|limit|log|map|mark|masquerade|meta|meter|mh|notrack|osf|quota|redirect|reject|return|rt|"
+    "sctp|secmark|set|snat|socket|synproxy|tcp|th|tproxy|udp|udplite|vlan|vxlan|xt"
+)
 
 
 def test_no_chain_or_set_is_called_by_a_word_of_nft() -> None:
     """A later nft would refuse the whole table, and with it every network."""
     names = re.findall(r"^\s*(?:chain|set|map) (\S+)", tables_text("pynet", []), re.MULTILINE)
     assert len(names) > 30
-    assert not set(names) & set(WORDS)
+    assert not [name for name in names if WORDS.fullmatch(name)]
