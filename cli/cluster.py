@@ -5,8 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 from cli.settings import Settings
+from plugin.background import Loop
 from plugin.cluster.addresses import ClusterAddresses, ThisHost
 from plugin.cluster.agreement import drop_unused_networks
 from plugin.cluster.echo import Echo
@@ -37,8 +39,12 @@ class Cluster:
 
     def start(
         self, networks: HostNetworks, supernets: Sequence[Supernet], debts: Debts, mend: Callable[[], object]
-    ) -> ClusterAddresses:
-        """Start the threads, and return the manager of the shared addresses; ``mend`` is called as its repair is."""
+    ) -> tuple[ClusterAddresses, list[Loop[Any]]]:
+        """Start the threads; ``mend`` is called as the repair of the shared addresses is.
+
+        Returns:
+            The manager of the shared addresses, and the threads that work.
+        """
         here = ThisHost(self.me.id, networks, supernets, debts)
         addresses = ClusterAddresses(self.stores, self.outbox, here)
 
@@ -48,10 +54,9 @@ class Cluster:
             mend()
 
         upkeep = Upkeep(self.outbox, repair)
-        Membership(self.stores.shared, self.me, upkeep.returned).start()
-        upkeep.start()
+        lease = Membership(self.stores.shared, self.me, upkeep.returned).start()
         Echo(self.stores.shared, self.me.id).start()
-        return addresses
+        return addresses, [lease, upkeep.start()]
 
 
 def open_cluster(settings: Settings, local: Store, kernel: Kernel, dress: Dress) -> Cluster | None:

@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import Any
 
 import structlog
 
 from cli.cluster import Cluster
 from netlink.errors import KernelError
+from plugin.background import Loop
 from plugin.cluster.agreement import Agreement
 from plugin.cluster.host_records import ClusterHost
 from plugin.cluster.own import Cluster as SharedCluster
@@ -65,17 +67,17 @@ def share(host: Host, cluster: Cluster | None) -> Shared:
     )
 
 
-def start(shared: Shared, mode: OverlayMode, networks: Iterable[Network]) -> None:
-    """Go on with the networks that there are, and start the threads."""
+def start(shared: Shared, mode: OverlayMode, networks: Iterable[Network]) -> list[Loop[Any]]:
+    """Go on with the networks that there are, and start the threads, of which those that work are returned."""
     if shared.closed:
-        return
+        return []
     for network in networks:
         if network.overlay:
             try:
                 mode.resume(network)
             except (KernelError, PynetError) as error:
                 log.warning("overlay network not resumed", network=network.id[:12], error=str(error))
-    shared.peers.start(shared.own.mend)
+    return [shared.peers.start(shared.own.mend)]
 
 
 def _known(cluster: Cluster) -> SharedCluster:

@@ -113,13 +113,16 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     driver = Driver(parts, gateway_check=settings.gateway_check)
     networks = HostNetworks()
     ipam = Ipam(store, networks, ground.supernets, reaper.debts)
-    start(shared, overlay, (item.record for item in store.list(Network)))
-    addresses = cluster.start(networks, ground.supernets, reaper.debts, shared.own.mend) if cluster else None
+    ground.threads.extend(start(shared, overlay, (item.record for item in store.list(Network))))
+    addresses = None
+    if cluster:
+        addresses, threads = cluster.start(networks, ground.supernets, reaper.debts, shared.own.mend)
+        ground.threads.extend(threads)
     router = IpamRouter(ipam, addresses)
     if settings.docker_socket:
         collector = Collector(Engine(settings.docker_socket), driver, router, store, settings.docker_grace)
         ground.threads.append(collector.start())
-    names.start()
+    ground.threads.append(names.start())
     answers = Answers(settings, store, reconciler, dry_run.look)
     app = create_app(driver, router, answers, Workers(most=2 * settings.threads))
     app.extensions[TROUBLE] = partial(trouble, ground.threads)

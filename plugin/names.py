@@ -5,12 +5,11 @@ own API waits for. It is asked a moment after networks or ports have come, so a 
 """
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import structlog
-
-log = structlog.get_logger()
+from plugin.background import Loop
 
 MOMENT = 1.0  # seconds from what is new until the engine is asked: more may come, and the engine must have finished
 PERIOD = 10.0  # seconds between two questions
@@ -31,11 +30,12 @@ class Names:
         self._ask = ask
         self._known = Known()
         self._new = threading.Event()
+        self._not_before = 0.0  # when the engine may be asked, by the monotonic clock
 
-    def start(self) -> None:
-        """Ask in a thread that ends with the process."""
+    def start(self) -> Loop[float]:
+        """Ask in a thread that ends with the process, and return it."""
         self._new.set()
-        threading.Thread(target=self._run, name="names", daemon=True).start()
+        return Loop("names", self._due, self._turn).start()
 
     def expect(self) -> None:
         """Say that there may be new names."""
@@ -58,13 +58,11 @@ class Names:
         self._known = self._ask() or self._known
         return True
 
-    def _run(self) -> None:
-        pause = threading.Event()
-        while True:
-            self._new.wait()
-            pause.wait(MOMENT)
-            try:
-                self.look()
-            except Exception:
-                log.exception("names not asked for")
-            pause.wait(PERIOD - MOMENT)
+    def _due(self) -> float:
+        self._new.wait()
+        time.sleep(max(MOMENT, self._not_before - time.monotonic()))
+        return time.monotonic()
+
+    def _turn(self, now: float) -> None:
+        self._not_before = now + PERIOD
+        self.look()

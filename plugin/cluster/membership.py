@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import structlog
 
+from plugin.background import Loop
 from plugin.cluster.host_records import ClusterHost, KnownHost
 from plugin.errors import PynetError
-from plugin.steady import Steady
 from plugin.store.base import ClusterStore, Put, Unreadable
 
 log = structlog.get_logger()
@@ -38,22 +38,21 @@ class Membership:
         self._returned = returned
         self._beat = beat
         self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._loop: Loop[bool] | None = None
         self._tried = False
-        self._steady = Steady()
         self.available = False
 
-    def start(self) -> None:
-        """Renew for the first time, which may fail, and go on in a thread of its own."""
-        self._try()
-        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
-        self._thread.start()
+    def start(self) -> Loop[bool]:
+        """Renew for the first time, which may fail, and go on in a thread of its own, which is returned."""
+        self._loop = Loop("lease", self._due, self._renew, pauses=(RETRY, RETRY))
+        self._loop.attempt(True)
+        return self._loop.start()
 
     def stop(self) -> None:
         """End the thread. The record stays until its time is over: containers keep their addresses."""
         self._stopped.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
+        if self._loop is not None:
+            self._loop.join(5)
 
     def renew(self) -> None:
         """Renew once."""
@@ -81,13 +80,15 @@ class Membership:
             return self._store.get(ClusterHost, self._me.id) is not None
         return False
 
-    def _run(self) -> None:
-        while not self._stopped.wait(self._beat if self.available else min(RETRY, self._beat)):
-            self._try()
+    def _due(self) -> bool | None:
+        return None if self._stopped.wait(self._beat if self.available else min(RETRY, self._beat)) else True
 
-    def _try(self) -> None:
-        if not self._steady.attempt("renewing of the lease", self.renew):
+    def _renew(self, _due: bool) -> None:  # noqa: FBT001 - a turn has nothing to say
+        try:
+            self.renew()
+        except Exception:
             self.available = False
+            raise
 
 
 @dataclass(frozen=True, slots=True)

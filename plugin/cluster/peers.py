@@ -13,6 +13,7 @@ import structlog
 
 from netlink.errors import KernelError, Missing
 from netlink.vxlan import VxlanLink
+from plugin.background import Loop, alive
 from plugin.cluster.network_tables import NetworkTables, elements_left
 from plugin.cluster.records import Member, Peer
 from plugin.cluster.watched import Watched
@@ -29,6 +30,7 @@ log = structlog.get_logger()
 
 PERIOD = 60.0  # seconds between two looks at the kernel's tables
 RETRY = 1.0  # seconds before tables that could not be written are tried again
+LONGEST = 3600.0  # seconds of work after which the thread is stuck: each record may wait for the store
 SETTLE = 0.005  # seconds for changes that come together to be written together
 
 
@@ -48,7 +50,8 @@ class Peers:
         self._listed = False  # whether the store was listed since the last look at the kernel
         self._bell = threading.Event()
         self._stopped = False
-        self._thread: threading.Thread | None = None
+        self._loop: Loop[float] | None = None
+        self._looked = 0.0  # when the kernel was looked at, by the monotonic clock
         self._mend: Callable[[], None] = lambda: None
         self._steady = Steady()
         self._failing: dict[str, str] = {}  # network -> why its tables are not written
@@ -57,13 +60,18 @@ class Peers:
         self.members = Watched(store, Member, self._changed)
         self.own = Watched(local, Endpoint, self._changed_here)
 
-    def start(self, mend: Callable[[], None]) -> None:
-        """Start watching and writing, in threads of their own; ``mend`` is called before each look at the kernel."""
+    def start(self, mend: Callable[[], None]) -> Loop[float]:
+        """Start watching and writing, in threads of their own; ``mend`` is called before each look at the kernel.
+
+        Returns:
+            The thread that writes: one that watches waits for the store most of the time.
+        """
         self._mend = mend
         for watched in (self.own, self.peers, self.members):
             watched.start()
-        self._thread = threading.Thread(target=self._run, name="peers", daemon=True)
-        self._thread.start()
+        self._looked = time.monotonic()
+        self._loop = Loop("peers", self._due, self._turn, LONGEST)
+        return self._loop.start()
 
     def stop(self) -> None:
         """End the threads; those that watch end with the stores."""
@@ -71,8 +79,8 @@ class Peers:
         for watched in (self.own, self.peers, self.members):
             watched.stop()
         self._bell.set()
-        if self._thread is not None:
-            self._thread.join(timeout=2)
+        if self._loop is not None:
+            self._loop.join(2)
 
     @property
     def loaded(self) -> bool:
@@ -145,27 +153,31 @@ class Peers:
             self._dirty |= {name for name, local in self._local.items() if not key or key.startswith(local.network_id)}
         self._bell.set()
 
-    def _run(self) -> None:
-        looked = time.monotonic()
-        while not self._stopped:
-            self._bell.wait(max(0.0, looked + PERIOD - time.monotonic()))
-            self._bell.clear()
-            time.sleep(SETTLE)
-            if self.look(everything=time.monotonic() >= looked + PERIOD):
-                looked = time.monotonic()
-        self._tunnels.close()
+    def _due(self) -> float | None:
+        self._bell.wait(max(0.0, self._looked + PERIOD - time.monotonic()))
+        self._bell.clear()
+        if self._stopped:
+            self._tunnels.close()
+            return None
+        time.sleep(SETTLE)
+        return time.monotonic()
+
+    def _turn(self, now: float) -> None:
+        if self.look(everything=now >= self._looked + PERIOD):
+            self._looked = time.monotonic()
 
     def look(self, *, everything: bool = False) -> bool:
         """Write what changed; say whether the kernel was looked at, which ``everything`` asks for."""
-        check, due = self._due(everything=everything)
+        check, due = self._wanted(everything=everything)
         if check:
             self._steady.attempt("mending of records", self._mend)
         for name, local in due:
+            alive()
             if not self._steady.attempt(f"writing of network '{name}'", partial(self._try, local, check=check)):
                 self._again(name)
         return check
 
-    def _due(self, *, everything: bool) -> tuple[bool, list[tuple[str, NetworkTables]]]:
+    def _wanted(self, *, everything: bool) -> tuple[bool, list[tuple[str, NetworkTables]]]:
         """Say whether to look at the kernel, and return the networks whose tables are to be written."""
         with self._guard:
             everything |= self._listed

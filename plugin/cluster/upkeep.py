@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import structlog
 
+from plugin.background import Loop
 from plugin.cluster.outbox import Outbox
 from plugin.errors import PynetError
-from plugin.steady import Steady
 from plugin.store.base import StoreAway
 
 log = structlog.get_logger()
@@ -17,6 +17,7 @@ log = structlog.get_logger()
 RETRY = 1.0  # seconds between two attempts while the cluster store is away
 AGAIN = 10.0  # seconds before what was refused is tried again
 AUDIT = 300.0  # seconds between two comparisons of this host's records with those of the cluster store
+LONGEST = 3600.0  # seconds of work after which the thread is stuck: a slow store is asked thousands of times
 SPREAD = 10.0  # seconds within which hosts compare when the cluster store is back: each lists everything
 
 
@@ -27,32 +28,36 @@ class Upkeep:
     """
 
     def __init__(
-        self, outbox: Outbox, repair: Callable[[], object], chance: Callable[[], float] = random.random
+        self,
+        outbox: Outbox,
+        repair: Callable[[], object],
+        chance: Callable[[], float] = random.random,
+        longest: float = LONGEST,
     ) -> None:
         self._outbox = outbox
         self._repair = repair
         self._chance = chance
-        self._steady = Steady()
+        self._longest = longest
         self._wake = threading.Event()
         self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._loop: Loop[float] | None = None
         self._returned = False
         self._repair_at = 0.0  # by the monotonic clock
         self._pause = 0.0
         self._said = ""
         outbox.on_left = self._wake.set
 
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
-        self._thread.start()
+    def start(self) -> Loop[float]:
+        """Start the thread and return it."""
+        self._loop = Loop("upkeep", self._due, self._tend, self._longest)
+        return self._loop.start()
 
     def stop(self) -> None:
         """End the thread."""
         self._stopped.set()
         self._wake.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
+        if self._loop is not None:
+            self._loop.join(5)
 
     def returned(self) -> None:
         """Note that the cluster store was away, or took this host for dead: it may have been forgotten."""
@@ -96,12 +101,12 @@ class Upkeep:
         if self._said not in ("", said):
             log.warning("removals and comparison with the cluster store wait", error=self._said)
 
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            well = self._steady.attempt("upkeep of the cluster store", self._tend)
-            if self._wake.wait(self._pause if well else RETRY):
-                self._wake.clear()
-                self._stopped.wait(RETRY)  # callers may ring at any rate
+    def _due(self) -> float | None:
+        if self._wake.wait(self._pause):
+            self._wake.clear()
+            self._stopped.wait(RETRY)  # callers may ring at any rate
+        return None if self._stopped.is_set() else time.monotonic()
 
-    def _tend(self) -> None:
-        self._pause = max(0.0, self.tend(time.monotonic()))
+    def _tend(self, now: float) -> None:
+        self._pause = RETRY  # should it fail
+        self._pause = max(0.0, self.tend(now))

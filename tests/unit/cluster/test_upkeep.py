@@ -2,9 +2,11 @@
 
 import threading
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
+from plugin.background import Loop, trouble
 from plugin.cluster.host_records import ClusterHost, ClusterLease, KnownHost, Queued
 from plugin.cluster.line import Line
 from plugin.cluster.membership import Membership
@@ -70,6 +72,22 @@ def test_the_lease_is_renewed_while_removals_take_for_ever() -> None:
     membership.stop()
     upkeep.stop()
     assert (shared.list(ClusterLease)[0].record.token, max(shared.removals)) == (f"t{WAITING}", CHUNK)
+
+
+def test_the_watchdog_is_told_of_a_thread_of_the_cluster_that_hangs() -> None:
+    """The one that carries out removals waits for the store for as long as it likes; the lease goes on, and is well."""
+    shared = SlowStore()
+    backlog(local := MemoryStore(), shared)
+    upkeep = Upkeep(Outbox(local, shared, [ClusterLease]), lambda: None, longest=0.0)
+    membership = Membership(shared, ClusterHost("id-a", "a", ip_address("192.0.2.1"), 0), upkeep.returned)
+    threads: list[Loop[Any]] = [upkeep.start(), membership.start()]
+    assert shared.reached.wait(10)
+    assert trouble(threads) == "thread 'upkeep' has given no sign of life for 0 s"
+
+    shared.open.set()
+    membership.stop()
+    upkeep.stop()
+    assert trouble(threads) == ""
 
 
 @pytest.mark.parametrize("away", [False, True])
