@@ -5,7 +5,7 @@ import tarfile
 from pathlib import Path
 
 from cli.settings import SETTINGS, read_settings
-from tools.plugin import config, licences, tree
+from tools.plugin import base, config, licences, tree
 from tools.plugin.bill import Component, cyclonedx
 from tools.plugin.registry import Plugin, digest_of, find
 
@@ -73,3 +73,14 @@ def test_the_same_contents_are_the_same_bill() -> None:
     assert bill == cyclonedx(parts)
     assert bill["metadata"]["component"]["name"] == "pynet"
     assert [part["name"] for part in bill["components"]] == ["click"]
+
+
+def test_a_base_made_of_packages_trusts_the_authorities_in_it(tmp_path: Path) -> None:
+    """No script of a package runs there, and pip 25 ends without the bundle that the one of ca-certificates writes."""
+    authorities = tmp_path / base.AUTHORITIES / "mozilla"
+    authorities.mkdir(parents=True)
+    (authorities / "b.crt").write_text("two\n")
+    (authorities / "a.crt").write_text("one\n")
+    base.trust(tmp_path)
+
+    assert (tmp_path / "etc/ssl/certs/ca-certificates.crt").read_text() == "one\ntwo\n"

@@ -21,6 +21,9 @@ from tools.plugin.shell import fail, run, say, works
 
 IMAGE = "debian:bookworm-slim"
 OWN = "pynet-base"
+FORM = "2"  # of what is made of the packages, so that what an older version made is made anew
+AUTHORITIES = "usr/share/ca-certificates"
+BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 MERGED = ("bin", "sbin", "lib", "lib64")
 NAMED = re.compile(r"^'\S+' (\S+\.deb) (\d+) ", re.MULTILINE)  # a package and its bytes, as --print-uris says them
 PULL = 20.0  # seconds for a registry to be heard of
@@ -76,7 +79,7 @@ def from_packages() -> Path:
     if not names:
         found = _cached()
         return found or fail(f"no base image: '{IMAGE}' cannot be pulled, and apt-get names no packages: {complaint}")
-    target = cache() / f"base-{hashlib.sha256(' '.join(names).encode()).hexdigest()[:12]}.tar"
+    target = cache() / f"base-{hashlib.sha256(' '.join([FORM, *names]).encode()).hexdigest()[:12]}.tar"
     if not target.exists():
         say(f"making a base from {len(names)} packages of this machine's distribution")
         cache().mkdir(parents=True, exist_ok=True)
@@ -101,6 +104,7 @@ def _make(target: Path, work: Path) -> None:
     for deb in debs:
         _unpack(deb, root)
     _merge(root)
+    trust(root)
     shell = root / "usr/bin/sh"
     if not shell.is_symlink():
         shell.symlink_to("dash")
@@ -140,6 +144,13 @@ def _unpack(deb: Path, root: Path) -> None:
     (info / f"{package}.list").write_text("\n".join(names) + "\n")
     with (root / "var/lib/dpkg/status").open("a") as status:
         status.write(f"{facts}\nStatus: install ok installed\n\n")
+
+
+def trust(root: Path) -> None:
+    """Write the bundle of authorities, as the script of ca-certificates would: pip 25 does not start without it."""
+    bundle = root / BUNDLE
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    bundle.write_bytes(b"".join(path.read_bytes() for path in sorted((root / AUTHORITIES).rglob("*.crt"))))
 
 
 def _merge(root: Path) -> None:
