@@ -7,7 +7,7 @@ administrator, libvirt or podman without the policy. From then on forwarding is 
 it on.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -91,9 +91,17 @@ class Forwarding:
             self._firewall.put(OWNER, _elements(paths, links))
 
     def elements(self) -> Mapping[str, Elements]:
-        """Return what closes families, by owner; nothing where none is closed."""
+        """Return what closes families, by owner; nothing where none is closed.
+
+        While links cannot be listed, bridges of others are closed too, until the next look at them.
+        """
         paths = self._paths()
-        return {OWNER: _elements(paths, self._kernel.links())} if paths else {}
+        links: Sequence[Link] = ()
+        try:
+            links = self._kernel.links() if paths else ()
+        except KernelError as error:
+            log.warning("bridges of others not seen, so what they forward is dropped meanwhile", error=str(error))
+        return {OWNER: _elements(paths, links)} if paths else {}
 
     def _close(self, paths: Collection[str]) -> None:
         """Close these families and no others."""

@@ -32,7 +32,7 @@ def units(facts: Facts) -> Iterator[Finding]:
     """A unit that failed is started by nobody; one that failed for a bad setting has a finding already."""
     for unit, why in facts.failed_units.items():
         if not facts.bad_settings:
-            fix = f"read journalctl -u {unit}; then systemctl reset-failed pynet.service pynet.socket && {_RESTART}"
+            fix = f"read journalctl -u {unit}; then {_RESTART}"
             yield Finding("units", Severity.ERROR, f"unit {unit} failed ({why})", fix)
 
 

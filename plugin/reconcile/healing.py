@@ -53,9 +53,13 @@ class Healing:
         """While the tables are missing nothing enters or leaves a network: ports are down until a look sets them up."""
         self._healthy = False
         self._shut += 1
-        names = self._survey.open_ports() if self._firewall.missing else []
-        for name in names:
-            with suppress(Missing):
-                self._kernel.set_down(name)
-        if names:
-            log.error("rules are missing and cannot be written: ports of all networks set down", ports=len(names))
+        try:
+            names = self._survey.open_ports() if self._firewall.missing else []
+            for name in names:
+                with suppress(Missing):
+                    self._kernel.set_down(name)
+        except KernelError as error:  # whoever called tries again, at the latest in the next look at the rules
+            log.error("rules are missing, and not all ports set down", error=str(error))  # noqa: TRY400 - foreseen
+        else:
+            if names:
+                log.error("rules are missing and cannot be written: ports of all networks set down", ports=len(names))

@@ -130,7 +130,7 @@ def test_a_network_that_cannot_be_made_again_stays_known(world: World) -> None:
     assert restarted(world).store.get(Network, rq.NETWORK_ID) is not None
 
 
-@pytest.mark.parametrize("failing", [1, 2, 4])
+@pytest.mark.parametrize("failing", [1, 2, 3, 4])
 def test_a_recovery_that_cannot_look_is_finished_later(world: World, failing: int) -> None:
     """Links that cannot be listed for a moment end no start; the next look makes what is missing."""
     world.driver.create_network(rq.network())

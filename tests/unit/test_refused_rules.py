@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from netlink.dump import Link
 from netlink.errors import KernelError
 from netlink.setelem import check_element
 from plugin.errors import PynetError
@@ -177,6 +178,25 @@ def test_a_start_without_tables_sets_ports_down(world: World) -> None:
     restarted(world)
 
     assert world.snapshot() == before
+
+
+def test_a_start_goes_on_where_ports_cannot_be_found_either(world: World) -> None:
+    """Neither tables nor a list of the links: pynet serves, and the next look at the rules sets the ports down."""
+    furnish(world)
+    world.nft.unwritable = {"chain forward"}
+    flush(world)
+    links = world.kernel.links
+
+    def refuse() -> list[Link]:
+        raise KernelError("list links: cannot allocate memory")
+
+    world.kernel.links = refuse  # type: ignore[method-assign]
+    again = restarted(world)
+    world.kernel.links = links  # type: ignore[method-assign]
+    assert world.kernel.by_name[PORT].up
+    with pytest.raises(KernelError, match="are missing, so all is closed"):
+        again.reconciler.heal(elements=False)
+    assert not world.kernel.by_name[PORT].up
 
 
 def test_tables_that_are_there_are_enough(world: World) -> None:
