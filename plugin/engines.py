@@ -34,11 +34,13 @@ class Process:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._descriptor = os.pidfd_open(pid)
+        self._poll = select.poll()  # select(2) takes no descriptor above 1,023, and each published port is one
+        self._poll.register(self._descriptor, select.POLLIN)
 
     @property
     def lives(self) -> bool:
         """Whether it has not ended."""
-        return not select.select([self._descriptor], [], [], 0)[0]
+        return not self._poll.poll(0)
 
     def __del__(self) -> None:
         with suppress(AttributeError, OSError):  # it was never there

@@ -1,8 +1,12 @@
 """Two engines may share one pynet: what one has is not dead because the other was given the same subnet."""
 
+import os
+import resource
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -131,3 +135,16 @@ def test_a_process_that_is_not_there_is_nobody() -> None:
         engines.note("a")
     with called_by(8):
         assert engines.other("a") == NOBODY
+
+
+def test_an_engine_is_seen_beside_a_thousand_ports() -> None:
+    """Each published port is a descriptor, and select(2) takes none above 1,023."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, before)
+        null = stack.enter_context(Path("/dev/null").open())
+        for _ in range(1100):
+            stack.callback(os.close, os.dup(null.fileno()))
+
+        assert Process(os.getpid()).lives
