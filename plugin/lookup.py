@@ -17,20 +17,20 @@ class Lookup:
 
     def network(self, network_id: str) -> Network:
         """Return a network, and note that it is the caller's."""
-        known, what = self._store.get(Network, network_id), f"network {self._names.network(network_id)}"
+        known = self._store.get(Network, network_id)
         if self._debts.owes(f"network {network_id}"):
-            raise NotFound(f"{what} is being removed")
+            raise NotFound(f"network {self._names.network(network_id)} is being removed")
         if known is None:
-            raise NotFound(f"{what} is not known to pynet; remove it and create it again")
+            name = self._names.network(network_id)
+            raise NotFound(f"network {name} is not known to pynet; remove it and create it again")
         self._claims.name(network_id)
         return known.record
 
     def endpoint(self, network_id: str, endpoint_id: str) -> Endpoint:
         """Return an endpoint."""
         known = self._store.get(Endpoint, f"{network_id}/{endpoint_id}")
-        what = f"endpoint '{endpoint_id[:12]}' of network {self._names.network(network_id)}"
-        if self._debts.owes(f"endpoint {network_id}/{endpoint_id}"):
-            raise NotFound(f"{what} is being removed")
-        if known is None:
-            raise NotFound(f"{what} is not known to pynet")
+        owed = self._debts.owes(f"endpoint {network_id}/{endpoint_id}")
+        if known is None or owed:
+            what = f"endpoint '{endpoint_id[:12]}' of network {self._names.network(network_id)}"
+            raise NotFound(f"{what} is being removed" if owed else f"{what} is not known to pynet")
         return known.record

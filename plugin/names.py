@@ -43,20 +43,32 @@ class Names:
 
     def network(self, identity: str) -> str:
         """Return the name of a network in quotes; without one, twelve digits of its id."""
-        return f"'{self._known.networks.get(identity) or identity[:12]}'"
+        return f"'{self._named(self._known.networks, identity) or identity[:12]}'"
 
     def container(self, endpoint_id: str) -> str:
         """Return what users call the owner of an endpoint: "container 'web'"; without a name, the endpoint."""
-        name = self._known.containers.get(endpoint_id)
+        name = self._named(self._known.containers, endpoint_id)
         return f"container '{name}'" if name else f"endpoint '{endpoint_id[:12]}'"
 
     def look(self) -> bool:
-        """Ask the engine if there may be new names, and say whether; without an answer what was known stays."""
+        """Ask the engine if there may be new names, and say whether; without an answer what was known stays.
+
+        It is asked again then: one that removes a container at that moment may refuse to list the others (20.10).
+        """
         if not self._new.is_set():
             return False
         self._new.clear()
-        self._known = self._ask() or self._known
+        found = self._ask()
+        if found is None:
+            self._new.set()
+        self._known = found or self._known
         return True
+
+    def _named(self, names: Mapping[str, str], identity: str) -> str:
+        """Return a name; whoever misses one finds it the next time, as a container that starts is not listed yet."""
+        if identity not in names:
+            self._new.set()
+        return names.get(identity, "")
 
     def _due(self) -> float:
         self._new.wait()

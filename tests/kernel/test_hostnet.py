@@ -9,6 +9,7 @@ import pytest
 from netlink.errors import KernelError
 from netlink.hostnet import HostNetworks
 from plugin.ports import HostNetworks as Port
+from tests.engine.lab.process import wait_until
 from tests.kernel.container import sh
 
 LOOPBACK = {"127.0.0.0/8", "127.0.0.1/32", "127.255.255.255/32", "::1/128"}
@@ -62,7 +63,7 @@ def test_default_routes_do_not_count() -> None:
 def test_multicast_routes_do_not_count() -> None:
     """The ff00::/8 that each link brings along is no network of the host."""
     sh("ip link add d0 up type veth peer d1 && ip link set d1 up")
-    assert "ff00::/8" in sh("ip -6 route show table all type multicast")
+    wait_until(lambda: "ff00::/8" in sh("ip -6 route show table all type multicast"), "the link's multicast route")
     assert not any(text.startswith("ff00") for text in found())
 
 

@@ -10,7 +10,7 @@ NET, OTHER, NEW = "a1" * 32, "b2" * 32, "c3" * 32
 END, SECOND, FRESH = "e0" * 32, "e1" * 32, "e2" * 32
 ADOPTED = "br-own"
 POOL = "pynet-local/10.40.0.0/24"
-REQUEST, START, REAPER, WATCHER = "request", "start", "reaper", "watcher"
+REQUEST, START, REAPER, RULES = "request", "start", "reaper", "rules"
 ALONE, WITH_ANOTHER = "alone", "with another host"
 
 
@@ -197,7 +197,7 @@ SCENARIOS = (
     Scenario("ReleasePool", (*POOLED, address("10.40.0.9")), Call(f"{IPAM}ReleasePool", {"PoolID": POOL})),
     Scenario("deferred deletion of an endpoint", (*JOINED, LEAVE), DELETE, where=REAPER),
     Scenario("deferred deletion of a network", PUBLISHED, REMOVE, where=REAPER),
-    Scenario("the tables after the last network", (DUAL,), REMOVE, where=WATCHER),
+    Scenario("the tables after the last network", (DUAL,), REMOVE, where=RULES),
     Scenario("start", PUBLISHED, where=START),
     Scenario("start after a reboot", (network(OTHER, 8), DUAL, DUAL_END, program(8080)), where=START, reboot=True),
     Scenario("start on a bridge of the host's", (OWN, endpoint(), join()), where=START, setup=MAKE_BRIDGE),

@@ -68,6 +68,18 @@ def test_without_an_answer_the_names_stay() -> None:
     assert (names.network(rq.NETWORK_ID), names.container(rq.ENDPOINT_ID)) == ("'front'", "container 'web'")
 
 
+def test_a_name_that_is_missed_is_asked_for() -> None:
+    """The engine may not have listed a container that was starting, or have had no answer at that moment."""
+    answers: list[Known | None] = [None, Known(), KNOWN]
+    names = Names(lambda: answers.pop(0))
+    names.expect()
+    assert (names.look(), names.look(), names.look()) == (True, True, False)
+    assert names.container(rq.ENDPOINT_ID) == "endpoint 'e0e0e0e0e0e0'"
+    assert names.look()
+    assert names.container(rq.ENDPOINT_ID) == "container 'web'"
+    assert not names.look()
+
+
 def test_the_engine_is_asked_when_there_is_something_new(world: World) -> None:
     """After a network has come and after ports were published, and not because of anything else."""
     world.driver.create_network(rq.network())
