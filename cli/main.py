@@ -18,6 +18,9 @@ def _refusals(code: int = 1) -> Iterator[None]:
     except (KernelError, PynetError) as error:
         click.echo(f"Error: {error}", err=True)
         raise click.exceptions.Exit(code) from error
+    except PermissionError as error:
+        click.echo(f"Error: open '{error.filename}': permission denied; run it as root", err=True)
+        raise click.exceptions.Exit(code) from error
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

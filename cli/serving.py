@@ -6,6 +6,7 @@ that of a managed plugin, which has a folder of its own (moby plugin manager: /r
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,10 @@ def sockets(environment: Mapping[str, str], unit: Mapping[str, str], plugins: Pa
     if named := environment.get(SOCKET.key):
         return [Path(named)]
     usual = [Path(unit.get(SOCKET.key) or SOCKET.default), plugins / SOCKET.default.name]
-    return list(dict.fromkeys([*usual, *sorted(plugins.glob(f"*/{SOCKET.default.name}"))]))
+    managed: list[Path] = []
+    with suppress(PermissionError):  # who may not look there may not ask either, as the usual one will tell
+        managed = sorted(plugins.glob(f"*/{SOCKET.default.name}"))
+    return list(dict.fromkeys([*usual, *managed]))
 
 
 def find_serving(environment: Mapping[str, str], patience: float = QUICK, plugins: Path = PLUGINS) -> Serving:

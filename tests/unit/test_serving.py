@@ -1,10 +1,15 @@
 """Which pynet a command asks, and how it is started when there is none."""
 
-from pathlib import Path
+import errno
+from pathlib import Path, PosixPath
+from typing import NoReturn
 
 import pytest
+from click.exceptions import Exit
 
+from cli.main import _refusals
 from cli.serving import sockets
+from cli.settings import SOCKET
 from cli.start_hint import how_to_start, unit_installed
 from cli.unit_settings import place_of, read_environment_file, unit_settings
 from plugin.errors import Failed
@@ -31,6 +36,22 @@ def test_the_units_socket_comes_first_and_those_of_managed_plugins_last(tmp_path
     unit, usual, managed = Path("/run/y.sock"), tmp_path / "pynet.sock", tmp_path / "abc/pynet.sock"
     assert sockets({}, {"PYNET_SOCKET": str(unit)}, tmp_path) == [unit, usual, managed]
     assert sockets({}, {}, Path("/run/docker/plugins"))[0] == Path("/run/docker/plugins/pynet.sock")
+
+
+class Closed(PosixPath):
+    """A folder of root's, as a user sees it with Python 3.11: later ones find nothing in it."""
+
+    def glob(self, pattern: str) -> NoReturn:
+        """Refuse."""
+        raise PermissionError(errno.EACCES, "Permission denied", str(self / pattern))
+
+
+def test_a_user_who_may_not_look_for_plugins_gets_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    """The usual socket is asked, which refuses; and what else is closed to a user is named."""
+    assert sockets({}, {}, Closed("/run/closed")) == [SOCKET.default, Path("/run/closed/pynet.sock")]
+    with pytest.raises(Exit), _refusals(2):
+        Closed("/run/closed").glob("x")
+    assert capsys.readouterr().err == "Error: open '/run/closed/x': permission denied; run it as root\n"
 
 
 def test_the_file_of_the_unit_is_read_as_systemd_reads_it() -> None:
