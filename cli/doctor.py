@@ -1,23 +1,22 @@
 """``pynet doctor``: what is wrong with this host, and what to do about it."""
 
-import http.client
 import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from cli.engine import here, version_and_subnets
+from cli.service import NoAnswer, ask
 from cli.service_settings import settings_and_complaints
 from cli.unit_settings import FILE
-from cli.unix_http import UnixConnection
 from cli.whereabouts import whereabouts
 from cli.wiring import machine_id
 from plugin.doctor.checks import examine
 from plugin.doctor.facts import Engine, Serving
 from plugin.doctor.finding import Finding
 from plugin.doctor.probe import Places, Told, gather
+from plugin.errors import PynetError
 from plugin.ipam.supernets import parse_supernets
 
 PATIENCE = 10.0  # seconds in which a pynet that is only busy has answered
@@ -35,18 +34,14 @@ def diagnose(environment: Mapping[str, str], file: Path = FILE) -> list[Finding]
 
 def ask_status(socket: Path, patience: float = PATIENCE) -> tuple[Serving, bool]:
     """Return what the pynet that serves says of itself, and whether it takes calls and does not answer them."""
-    connection = UnixConnection(str(socket), patience)
     try:
-        connection.request("POST", "/Pynet.Status")
-        reply: dict[str, Any] = json.loads(connection.getresponse().read())
+        reply = ask(socket, "Status", patience)
         failing = tuple((str(one["Sentence"]), str(one["Error"])) for one in reply["Failing"])
         return Serving(failing, {str(kind): int(count) for kind, count in reply["Repairs"].items()}), False
-    except (TimeoutError, BlockingIOError):  # the second one where its queue is full
+    except NoAnswer:
         return Serving(), True
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, http.client.HTTPException):
+    except (PynetError, ValueError, LookupError, TypeError, AttributeError):
         return Serving(), False  # nobody, another program, or an older pynet: the check of the socket tells
-    finally:
-        connection.close()
 
 
 def as_json(findings: Sequence[Finding]) -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 from cli.settings import Settings, read_settings
 from cli.unit_settings import FILE, read_environment_file
 from plugin.errors import InvalidRequest
-from plugin.ipam.supernets import parse_supernets
 
 HERE = "the environment"
 
@@ -28,7 +27,7 @@ def settings_and_complaints(environment: Mapping[str, str], file: Path = FILE) -
 
 def _complaint(key: str, value: str) -> str:
     try:
-        parse_supernets(read_settings({key: value}).pools, "")
+        read_settings({key: value})
     except InvalidRequest as error:
         return str(error)
     return ""

@@ -3,7 +3,7 @@
 import tempfile
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,15 +18,11 @@ PATIENCE = 2.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """``trouble`` is why the pynet that serves was not asked (``cli.service``).
-
-    ``database`` is a copy where its own cannot be seen from here, as that of a managed plugin.
-    """
+    """``database`` is a copy where its own cannot be seen from here, as that of a managed plugin."""
 
     socket: Path
     database: Path
     pools: str
-    trouble: PynetError | None = None
 
 
 @contextmanager
@@ -35,8 +31,8 @@ def whereabouts(environment: Mapping[str, str], settings: Settings) -> Iterator[
     place = Whereabouts(settings.socket, settings.database, settings.pools)
     try:
         serving = find_serving(environment, PATIENCE)
-    except PynetError as trouble:
-        yield replace(place, trouble=trouble)
+    except PynetError:  # the checks of the socket say why
+        yield place
         return
     place = replace(place, socket=serving.socket, pools=serving.settings[POOLS.key])
     own = Path(serving.about["StateDir"]) / settings.database.name
@@ -45,8 +41,6 @@ def whereabouts(environment: Mapping[str, str], settings: Settings) -> Iterator[
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / own.name
-        try:
+        with suppress(PynetError):
             write_copy(b64decode(ask(serving.socket, "Backup")["Database"]), copy)
-        except PynetError as trouble:
-            place = replace(place, trouble=trouble)
         yield replace(place, database=copy)
