@@ -166,3 +166,12 @@ def overlay(network_id: str = rq.NETWORK_ID, *gateways: str, internal: bool = Fa
     wanted = {"pynet.mode": "overlay", "pynet.network": "blue"}
     wanted |= {f"pynet.{key}" if key != "mtu" else "com.docker.network.driver.mtu": v for key, v in options.items()}
     return rq.network(network_id, *(gateways or ("10.9.0.1/24",)), internal=internal, options=wanted)
+
+
+def host_with_endpoint() -> OverlayWorld:
+    """Return a host with a network and an endpoint, which the cluster store knows."""
+    world = OverlayWorld()
+    world.driver.create_network(overlay())
+    world.driver.create_endpoint(rq.endpoint())
+    world.hear()
+    return world

@@ -7,7 +7,7 @@ from plugin.errors import Conflict
 from plugin.messages import CreateEndpoint, Interface
 from plugin.model import Overlay
 from plugin.store.base import Put, Remove
-from tests.overlay_fakes import OverlayWorld, overlay
+from tests.overlay_fakes import OverlayWorld, host_with_endpoint, overlay
 from tests.unit import requests as rq
 
 KINDS: tuple[type[Member | Peer], ...] = (Member, Peer)
@@ -16,11 +16,7 @@ KINDS: tuple[type[Member | Peer], ...] = (Member, Peer)
 @pytest.fixture
 def world() -> OverlayWorld:
     """Return a host with a network and an endpoint."""
-    world = OverlayWorld()
-    world.driver.create_network(overlay())
-    world.driver.create_endpoint(rq.endpoint())
-    world.hear()
-    return world
+    return host_with_endpoint()
 
 
 @pytest.fixture

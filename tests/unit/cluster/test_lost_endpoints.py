@@ -10,7 +10,7 @@ from plugin.errors import PynetError
 from plugin.messages import CreateEndpoint, CreateEndpointReply, Interface
 from plugin.model import Endpoint, Overlay
 from plugin.store.base import Put, Remove
-from tests.overlay_fakes import OverlayWorld, overlay
+from tests.overlay_fakes import OverlayWorld, host_with_endpoint, overlay
 from tests.unit import requests as rq
 
 PORT, MAC = "pnhe0e0e0e0e0e0", Forward("02:42:0a:09:00:02")
@@ -20,11 +20,7 @@ ELSEWHERE = CreateEndpoint(rq.OTHER_ID, "e2" * 32, Interface(address=rq.endpoint
 @pytest.fixture
 def world() -> OverlayWorld:
     """Return a host with a network and an endpoint."""
-    world = OverlayWorld()
-    world.driver.create_network(overlay())
-    world.driver.create_endpoint(rq.endpoint())
-    world.hear()
-    return world
+    return host_with_endpoint()
 
 
 @pytest.fixture
