@@ -90,13 +90,23 @@ def parse_link(body: bytes) -> Link:
 
 def dump_links() -> list[Link]:
     """Return every link; raises OSError when the kernel refuses."""
-    return [parse_link(body) for body in dump_link_bodies()]
+    return read_links(dump_link_bodies())
+
+
+def read_links(bodies: Iterable[bytes]) -> list[Link]:
+    """Read RTM_NEWLINK bodies, the newest last: a link that was removed meanwhile gives its name to the next one."""
+    return list({link.name: link for link in map(parse_link, bodies)}.values())
 
 
 def dump_link_bodies() -> list[bytes]:
     """Return the RTM_NEWLINK body of every link, without statistics; raises OSError when the kernel refuses."""
     asked = INFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + word(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
-    return list({INFO.unpack_from(body)[2]: body for body in dump(RTM_GETLINK, asked)}.values())
+    newest: dict[int, bytes] = {}
+    for body in dump(RTM_GETLINK, asked):
+        index = INFO.unpack_from(body)[2]
+        newest.pop(index, None)
+        newest[index] = body
+    return list(newest.values())
 
 
 def dump_addresses(link: int = 0) -> list[tuple[int, IPv4Interface | IPv6Interface]]:

@@ -177,7 +177,7 @@ class Vxlan:
         """
         with kernel_errors(f"look at '{link}'"):
             bodies = dump_link_bodies()
-        return next((found for body in bodies if (found := _source_of(body, link))), None)
+        return next((found for body in reversed(bodies) if (found := _source_of(body, link))), None)
 
     def entries(self, bridge: str, link: str) -> set[Entry]:
         """Return what stands in the tables: the link's, the bridge's static ones for it, its permanent neighbours."""

@@ -71,20 +71,23 @@ def test_no_call_is_lost_while_pynet_restarts(activator: Callable[..., Activator
 
 
 def test_a_call_that_was_begun_is_finished(activator: Callable[..., Activator]) -> None:
-    """The end is asked for while half of a body is there; the other half still gets its answer."""
+    """The end is asked for while half of a body is there; the other half still gets its answer.
+
+    Calls are accepted in turn, so the answer to the next one says that this one does not wait for another pynet.
+    """
     manager = activator()
     manager.start()
     assert manager.heard() == "READY=1"
     body = json.dumps(network(1, "10.1.1.0/24")).encode()
-    connection = Call(manager.path)
-    connection.putrequest("POST", "/NetworkDriver.CreateNetwork")
-    connection.putheader("Content-Length", str(len(body)))
-    connection.endheaders(body[:20])
-    manager.ask_to_end()
-    assert manager.heard() == "STOPPING=1"
-    connection.send(body[20:])
-    assert connection.getresponse().status == 200
-    connection.close()
+    with closing(Call(manager.path)) as connection:
+        connection.putrequest("POST", "/NetworkDriver.CreateNetwork")
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body[:20])
+        call(manager.path, "Plugin.Activate")
+        manager.ask_to_end()
+        assert manager.heard() == "STOPPING=1"
+        connection.send(body[20:])
+        assert connection.getresponse().status == 200
     assert manager.wait()[0] == 0
     assert manager.path.is_socket()
 

@@ -5,7 +5,7 @@ from ipaddress import ip_interface
 
 import pytest
 
-from netlink.dump import ADDRESS_BODY, ATTEMPTS, IFA_LOCAL, read_addresses, settled
+from netlink.dump import ADDRESS_BODY, ATTEMPTS, IFA_LOCAL, IFLA_IFNAME, INFO, read_addresses, read_links, settled
 from netlink.wire import attribute
 
 AF_INET, AF_PHONET, AF_MCTP = 2, 35, 45
@@ -53,3 +53,10 @@ def test_a_table_that_keeps_changing_is_listed_all_the_same() -> None:
     assert settled(table.take, table.pauses.append) == [b"b", b"a", b"c"]
     assert table.asked == ATTEMPTS
     assert table.pauses == sorted(set(table.pauses))
+
+
+def test_of_two_links_with_one_name_the_newer_stays() -> None:
+    """A listing that was never whole may hold a link that was removed, and the one that has its name now."""
+    listed = [INFO.pack(0, 0, index, 0, 0) + attribute(IFLA_IFNAME, name) for index, name in ((7, b"a"), (9, b"a"))]
+
+    assert [(link.index, link.name) for link in read_links(listed)] == [(9, "a")]
