@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from plugin.store.base import ClusterStore, Put
 from plugin.store.remote.address import Access, parse_store_address
-from plugin.store.remote.open import open_cluster_store
+from plugin.store.remote.factory import open_cluster_store
 from tests.cluster.servers import StoreServer, make_server
 
 ENDPOINTS, HOSTS = (10, 100, 1000), (3, 10, 50)

@@ -27,8 +27,8 @@ STREAM = Path(__file__).with_name("stream.py")
 ADDRESS, SECONDS = "10.9.0.2", 0.5
 TURNS = ("before", "after", "again")
 RULES = (
-    "from ipaddress import ip_interface as i; from plugin.model import *; from plugin.firewall.elements import *; "
-    "from plugin.firewall.ruleset import tables_text as t; "
+    "from ipaddress import ip_interface as i; from plugin.model.records import *; "
+    "from plugin.firewall.elements import *; from plugin.firewall.ruleset import tables_text as t; "
     "n = Network({id!r}, 'bridge', {link!r}, subnets=(NetworkSubnet(i('10.9.0.1/24').network, i('10.9.0.1/24')),)); "
     "e = [Endpoint(f'{{x:02x}}' * 32, n.id, f'02:42:0a:09:00:{{x:02x}}', i(f'10.9.0.{{x}}/24')) for x in (2, 3)]; "
     "print(t('pynet', [network_elements(n), *(endpoint_elements(n, x) for x in e)]))"

@@ -31,7 +31,7 @@ def main() -> None:
 @main.command()
 def serve() -> None:
     """Serve Docker's network and address manager protocols on a unix socket."""
-    from cli.serve import run
+    from cli.server.serve import run
 
     run()
 
@@ -40,9 +40,9 @@ def serve() -> None:
 @click.option("--json", "machine", is_flag=True, help="Print JSON instead of a table.")
 def ports(*, machine: bool) -> None:
     """Print which port of the host leads to which container."""
-    from cli.engine import endpoint_names
-    from cli.ports import as_json, as_table, rows_of
-    from cli.serving import answer
+    from cli.client.serving import answer
+    from cli.commands.ports import as_json, as_table, rows_of
+    from cli.engine.api import endpoint_names
 
     with _refusals():
         rows = rows_of(answer("Ports"), endpoint_names())
@@ -59,8 +59,8 @@ def cluster() -> None:
 @click.pass_context
 def cluster_status(context: click.Context, *, machine: bool) -> None:
     """Print hosts and shared networks; exits 1 when something is wrong, 2 when the store cannot be asked."""
-    from cli.cluster_command import as_json, as_text
-    from cli.serving import answer
+    from cli.client.serving import answer
+    from cli.commands.cluster import as_json, as_text
 
     with _refusals(2):
         found = answer("ClusterStatus")["Cluster"]
@@ -72,7 +72,7 @@ def cluster_status(context: click.Context, *, machine: bool) -> None:
 @click.argument("host")
 def cluster_forget(host: str) -> None:
     """Free the addresses of HOST, a name or an id, which is dead and does not come back."""
-    from cli.serving import answer
+    from cli.client.serving import answer
 
     with _refusals():
         click.echo(answer("ForgetHost", Host=host)["Sentence"])
@@ -85,8 +85,8 @@ def reconcile(*, dry_run: bool, machine: bool) -> None:
     """Compare networks with the kernel now, and let the pynet that serves repair what others changed."""
     import sys
 
-    from cli.reconcile import as_json, as_lines
-    from cli.serving import answer
+    from cli.client.serving import answer
+    from cli.commands.reconcile import as_json, as_lines
 
     with _refusals(2):
         repairs = answer("Look" if dry_run else "Reconcile")["Repairs"]
@@ -99,9 +99,9 @@ def reconcile(*, dry_run: bool, machine: bool) -> None:
 @click.option("--json", "machine", is_flag=True, help="Print JSON instead of lines.")
 def status(*, machine: bool) -> None:
     """Print what the pynet that serves has repaired and its guard has dropped since its start."""
-    from cli.engine import network_names
-    from cli.reconcile import as_json, as_status
-    from cli.serving import answer
+    from cli.client.serving import answer
+    from cli.commands.reconcile import as_json, as_status
+    from cli.engine.api import network_names
 
     with _refusals():
         reply = answer("Status")
@@ -112,8 +112,8 @@ def status(*, machine: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 def backup(file: Path) -> None:
     """Write a copy of the state to FILE, which must not exist; pynet may run meanwhile."""
-    from cli.backup import save
-    from cli.serving import answer
+    from cli.client.serving import answer
+    from cli.commands.backup import save
 
     with _refusals():
         click.echo(save(answer("Backup"), file))
@@ -125,7 +125,7 @@ def restore(file: Path) -> None:
     """Put the backup FILE in the place of the state, which is set aside; pynet must not run."""
     import os
 
-    from cli.backup import restore_from
+    from cli.commands.backup import restore_from
 
     with _refusals():
         click.echo(restore_from(file, os.environ))
@@ -138,7 +138,7 @@ def doctor(*, machine: bool) -> None:
     import os
     import sys
 
-    from cli.doctor import as_json, as_text, diagnose
+    from cli.commands.doctor import as_json, as_text, diagnose
     from plugin.doctor.checks import exit_code
 
     with _refusals():
@@ -150,8 +150,8 @@ def doctor(*, machine: bool) -> None:
 @main.command()
 def settings() -> None:
     """Print the settings of the pynet that serves, and the table that documents them."""
-    from cli.about import as_text
-    from cli.serving import answer
+    from cli.client.serving import answer
+    from cli.commands.about import as_text
 
     with _refusals():
         click.echo(as_text(answer("About")))
@@ -160,8 +160,8 @@ def settings() -> None:
 @main.command()
 def options() -> None:
     """Print the options of ``docker network create -o``, and those of ``docker network connect --driver-opt``."""
-    from plugin.network_options import ENDPOINT_OPTIONS, NETWORK_OPTIONS
-    from plugin.options import option_table
+    from plugin.options.network import ENDPOINT_OPTIONS, NETWORK_OPTIONS
+    from plugin.options.option import option_table
 
     click.echo(f"{option_table(NETWORK_OPTIONS)}\n\n{option_table(ENDPOINT_OPTIONS)}")
 

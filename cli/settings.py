@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.unit_settings import place_of
+from cli.client.unit_settings import place_of
 from plugin.errors import InvalidRequest
 from plugin.ipam.supernets import parse_supernets
-from plugin.options import Option, choice, integer, toggle
-from plugin.own_messages import SettingInForce
+from plugin.options.option import Option, choice, integer, toggle
+from plugin.protocol.own_messages import SettingInForce
 from plugin.store.remote.address import Access, StoreAddress, parse_store_address, read_access
 
 SOCKET = Option(

@@ -27,11 +27,11 @@ from handlers.network_driver import NETWORK_VERBS
 from handlers.schemas.fields import describe, is_plain
 from handlers.service import SERVICE_VERBS
 from handlers.verbs import Bound, bind
-from plugin.api import IpamDriver, NetworkDriver, Service
-from plugin.attempt import Workers
-from plugin.engines import NOBODY, called_by
+from plugin.engine.identity import NOBODY, called_by
 from plugin.errors import InvalidRequest, PynetError
-from plugin.timing import Spent, collect
+from plugin.protocol.api import IpamDriver, NetworkDriver, Service
+from plugin.request.execution import WorkerPool
+from plugin.request.timing import Spent, collect
 
 log = structlog.get_logger()
 
@@ -49,7 +49,7 @@ SHORT_ID, SHORT_POOL = 12, 64  # characters
 _UCRED = struct.Struct("3i")  # process, user and group
 
 
-def create_app(driver: NetworkDriver, ipam: IpamDriver, service: Service, workers: Workers | None = None) -> Flask:
+def create_app(driver: NetworkDriver, ipam: IpamDriver, service: Service, workers: WorkerPool | None = None) -> Flask:
     """Return the application that serves ``driver`` and ``ipam`` to the engine, and ``service`` to pynet's command.
 
     With ``workers`` every request is answered in their time; without, it is carried out in the thread that serves it.
@@ -85,7 +85,7 @@ def _activate() -> Response:
     return _reply(IMPLEMENTS)
 
 
-def _serve(verb: Bound, workers: Workers | None) -> Response:
+def _serve(verb: Bound, workers: WorkerPool | None) -> Response:
     """Serve a request and write its one log line, with the milliseconds that each layer took."""
     start = time.perf_counter()
     bind_contextvars(verb=verb.name)
@@ -102,7 +102,7 @@ def _serve(verb: Bound, workers: Workers | None) -> Response:
     return response
 
 
-def _carry_out(verb: Bound, body: dict[str, Any] | None, workers: Workers | None, spent: Spent) -> Any:
+def _carry_out(verb: Bound, body: dict[str, Any] | None, workers: WorkerPool | None, spent: Spent) -> Any:
     """Serve what changes something in a worker's thread, so that the caller is answered whatever that hangs in."""
     connection = request.environ.get("gunicorn.socket")
     hung_up = _hung_up(connection)

@@ -3,7 +3,7 @@
 from handlers.schemas import ipam as requests
 from handlers.schemas import replies
 from handlers.verbs import Verb
-from plugin.api import IpamDriver
+from plugin.protocol.api import IpamDriver
 
 IPAM_VERBS = {
     "GetCapabilities": Verb(None, IpamDriver.get_capabilities, replies.IpamCapabilitiesReply, quiet=True),

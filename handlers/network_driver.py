@@ -3,7 +3,7 @@
 from handlers.schemas import network as requests
 from handlers.schemas import replies
 from handlers.verbs import Verb
-from plugin.api import NetworkDriver
+from plugin.protocol.api import NetworkDriver
 
 NETWORK_VERBS = {
     "GetCapabilities": Verb(None, NetworkDriver.get_capabilities, replies.CapabilitiesReply, quiet=True),

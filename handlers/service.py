@@ -5,7 +5,7 @@ No engine calls them. All but one take no body, and a newer pynet may answer mor
 
 from handlers.schemas import own, replies
 from handlers.verbs import Verb
-from plugin.api import Service
+from plugin.protocol.api import Service
 
 SERVICE_VERBS = {
     "About": Verb(None, Service.about, own.AboutReply, quiet=True),

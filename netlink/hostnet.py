@@ -28,7 +28,7 @@ RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 
 
 class HostNetworks:
-    """The network namespace that this process lives in. Implements ``plugin.ports.HostNetworks``."""
+    """The network namespace that this process lives in. Implements ``plugin.interfaces.HostNetworks``."""
 
     def __init__(self, resolvers: Sequence[Path] = RESOLVERS) -> None:
         self._resolvers = resolvers

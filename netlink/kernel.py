@@ -19,10 +19,10 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from netlink import request
-from netlink.doings import GONE, MADE, SET, Doings
 from netlink.dump import Link, dump_addresses, dump_links, parse_link
 from netlink.errors import KernelError, Missing, kernel_errors
 from netlink.hostnet import ipv6_default_routes
+from netlink.own_changes import GONE, MADE, SET, OwnChanges
 from netlink.port import BridgePort, port_requests
 
 SETTINGS = Path("/proc/sys")
@@ -62,12 +62,12 @@ class Kernel:
     def __init__(
         self,
         group: int = 0,
-        doings: Doings | None = None,
+        doings: OwnChanges | None = None,
         requests: request.Requests | None = None,
         settings: Path = SETTINGS,
     ) -> None:
         self._group = group
-        self._doings = doings or Doings()
+        self._doings = doings or OwnChanges()
         self._settings = settings
         self._local = threading.local()
         self._requests = requests or request.Requests()

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from netlink.doings import GONE, MADE, SET, Doings
 from netlink.dump import ADDRESS_BODY, parse_link
+from netlink.own_changes import GONE, MADE, SET, OwnChanges
 from netlink.setelem import SO_RCVBUFFORCE
 from netlink.wire import HEADER, attributes, messages, number
 
@@ -46,7 +46,7 @@ class Monitor:
     """
 
     def __init__(
-        self, *names: str, is_own: Callable[[int], bool], doings: Doings, is_ours: Callable[[str], bool] = _nobodys
+        self, *names: str, is_own: Callable[[int], bool], doings: OwnChanges, is_ours: Callable[[str], bool] = _nobodys
     ) -> None:
         self._is_own = is_own
         self._doings = doings

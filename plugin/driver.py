@@ -11,16 +11,20 @@ from itertools import chain
 
 import structlog
 
-from plugin.claims import Claims
-from plugin.endpoints import endpoint_of
+from plugin.engine.touched import Touched
 from plugin.errors import Failed, PynetError
-from plugin.exposure import Exposure
-from plugin.failures import as_failed, refuse_difference
-from plugin.holders import Holders, given_up
 from plugin.ipam.sticky import keep_names
-from plugin.lookup import Lookup
-from plugin.macs import as_given_before, check_mac, with_free_mac
-from plugin.messages import (
+from plugin.model.records import Endpoint, Network, Tombstone, host_link_name
+from plugin.modes.base import Mode
+from plugin.network.address_owners import AddressOwners, given_up
+from plugin.network.endpoint import endpoint_of
+from plugin.network.exposure import Exposure
+from plugin.network.lookup import Lookup
+from plugin.network.macs import as_given_before, check_mac, with_free_mac
+from plugin.network.reservations import NetworkReservations
+from plugin.options.network import INHIBIT_IPV4, ISOLATED, MODE, NETWORK_OPTIONS, gateway_mode
+from plugin.options.option import read_options
+from plugin.protocol.messages import (
     AllocateNetwork,
     AllocateReply,
     Capabilities,
@@ -38,39 +42,35 @@ from plugin.messages import (
     OperInfo,
     ProgramExternalConnectivity,
 )
-from plugin.model import Endpoint, Network, Tombstone, host_link_name
-from plugin.modes.base import Mode
-from plugin.network_options import INHIBIT_IPV4, ISOLATED, MODE, NETWORK_OPTIONS, gateway_mode
-from plugin.options import read_options
-from plugin.parts import Parts
-from plugin.publish.places import Wishes
+from plugin.publish.bindings import PortRequest
+from plugin.request.refusals import as_failed, refuse_difference
+from plugin.request.undo import Undo
+from plugin.request.work import Work
+from plugin.runtime import Runtime
 from plugin.store.base import Put, Remove
-from plugin.touched import Touched
-from plugin.undo import Undo
-from plugin.work import Work
 
 log = structlog.get_logger()
 
 
 class Driver:
-    """Serves the NetworkDriver protocol (``plugin.api.NetworkDriver``)."""
+    """Serves the NetworkDriver protocol (``plugin.protocol.api.NetworkDriver``)."""
 
-    def __init__(self, parts: Parts, *, gateway_check: bool = True) -> None:
-        self._store = parts.store
-        self._modes = parts.modes
-        self._settings = parts.settings
-        self._reaper = parts.reaper
-        self._publisher = parts.publisher
-        self._locks = parts.locks
-        self._work = Work(parts.locks, parts.reaper.debts)
+    def __init__(self, runtime: Runtime, *, gateway_check: bool = True) -> None:
+        self._store = runtime.store
+        self._modes = runtime.modes
+        self._settings = runtime.settings
+        self._reaper = runtime.reaper
+        self._publisher = runtime.publisher
+        self._locks = runtime.locks
+        self._work = Work(runtime.locks, runtime.reaper.debts)
         self._gateway_check = gateway_check
-        self._holders = Holders(parts.store)
-        self._debts = parts.reaper.debts
-        self._names = parts.names
-        self._claims = Claims(self._networks, parts.names)
-        self._lookup = Lookup(parts, self._claims)
+        self._holders = AddressOwners(runtime.store)
+        self._debts = runtime.reaper.debts
+        self._names = runtime.names
+        self._claims = NetworkReservations(self._networks, runtime.names)
+        self._lookup = Lookup(runtime, self._claims)
         self._touched = Touched(self._ids)
-        self._exposure = Exposure(parts)
+        self._exposure = Exposure(runtime)
 
     # --- what the engine asks about the driver -------------------------------------------------
 
@@ -256,7 +256,7 @@ class Driver:
         self._touched.note(endpoint.id)
         reference = EndpointRef(endpoint.network_id, endpoint.id)
         undo.push(self._exposure.settle, reference)
-        self._exposure.publish(network, endpoint, Wishes(request.options.port_map, families))
+        self._exposure.publish(network, endpoint, PortRequest(request.options.port_map, families))
         undo.push(self._exposure.withdraw, reference)
 
     def _revoke(self, request: EndpointRef, *, keep_routed: bool) -> None:

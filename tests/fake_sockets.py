@@ -6,8 +6,8 @@ from itertools import count
 
 from netlink.conntrack import UdpPort
 from netlink.errors import Exists, KernelError, Missing
-from netlink.holds import Hold
-from plugin.messages import Address
+from netlink.port_sockets import PortSocket
+from plugin.protocol.messages import Address
 from plugin.publish.book import Wanted, collisions
 
 
@@ -33,7 +33,7 @@ class FakeSockets:
         self._ephemeral = count(32768)
         self.taken: set[tuple[int, str, int]] = set()
         self._dual: set[tuple[int, str, int]] = set()  # those of them that are of both families
-        self._keys: dict[int, tuple[Hold, tuple[int, str, int]]] = {}
+        self._keys: dict[int, tuple[PortSocket, tuple[int, str, int]]] = {}
         self.relayed: dict[tuple[int, str, int], str] = {}
 
     def hold(
@@ -44,7 +44,7 @@ class FakeSockets:
         relay_to: tuple[Address, int] | None = None,
         *,
         dual: bool = False,
-    ) -> Hold:
+    ) -> PortSocket:
         self._steps.take("hold a port")
         if str(address).startswith("192.0.2."):
             raise Missing(str(address))
@@ -54,7 +54,7 @@ class FakeSockets:
         self.taken.add(key)
         if dual:
             self._dual.add(key)
-        hold = Hold(key[2], None, (str(relay_to[0]), relay_to[1]) if relay_to else None, dual)
+        hold = PortSocket(key[2], None, (str(relay_to[0]), relay_to[1]) if relay_to else None, dual)
         self._keys[id(hold)] = hold, key
         return hold
 
@@ -63,12 +63,12 @@ class FakeSockets:
             if (key[0], key[2]) == (proto, port):
                 yield from Wanted(proto, ip_address(key[1]), port, dual=key in self._dual).addresses
 
-    def serve(self, holds: Iterable[Hold]) -> None:
+    def serve(self, holds: Iterable[PortSocket]) -> None:
         for hold in holds:
             if hold.relay_to:
                 self.relayed[self._keys[id(hold)][1]] = f"{hold.relay_to[0]} {hold.relay_to[1]}"
 
-    def release(self, holds: Iterable[Hold]) -> None:
+    def release(self, holds: Iterable[PortSocket]) -> None:
         for hold in holds:
             key = self._keys.pop(id(hold))[1]
             self.taken.remove(key)

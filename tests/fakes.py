@@ -13,23 +13,23 @@ from netlink.kernel import VethPair
 from netlink.port import BridgePort, port_flags
 from netlink.setelem import PROTOCOLS, ElementChange, check_element
 from plugin.driver import Driver
+from plugin.engine.names import Known, Names
 from plugin.firewall.firewall import Firewall
-from plugin.forwarding import Forwarding
-from plugin.host_settings import HostSettings
-from plugin.locks import Locks
-from plugin.model import ChangedSetting, Endpoint, Network, Tombstone
+from plugin.host.forwarding import Forwarding
+from plugin.host.own_links import OwnLinks
+from plugin.host.reaper import Reaper
+from plugin.host.sysctls import HostSettings
+from plugin.model.link_owner import Owner
+from plugin.model.records import ChangedSetting, Endpoint, Network, Tombstone
 from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.modes.hostbridge import HostBridge
-from plugin.names import Known, Names
-from plugin.own_links import OwnLinks
-from plugin.parts import Parts
 from plugin.publish.publisher import Publisher
-from plugin.reaper import Reaper
 from plugin.reconcile.dry_run import DryRun
-from plugin.reconcile.owner import Owner
 from plugin.reconcile.reconciler import Reconciler
 from plugin.reconcile.survey import Survey
+from plugin.request.locks import Locks
+from plugin.runtime import Runtime
 from plugin.store.base import Change, Store
 from plugin.store.memory import MemoryStore
 from tests.fake_sockets import FakeConntrack, FakeSockets, Steps
@@ -305,7 +305,7 @@ class World:
         self.modes: dict[str, Mode] = {
             "bridge": BridgeMode(HostBridge(self.kernel, self.firewall, self.settings, "pynet"))
         }
-        parts = Parts(
+        runtime = Runtime(
             self.kernel,
             self.store,
             self.firewall,
@@ -317,8 +317,8 @@ class World:
             self.names,
         )
         survey = Survey(self.store, self.kernel, self.settings, self.modes, Owner("pynet"))
-        self.survey, self.reconciler, self.dry_run = survey, Reconciler(parts, survey), DryRun(parts, survey)
-        self.driver = Driver(parts)
+        self.survey, self.reconciler, self.dry_run = survey, Reconciler(runtime, survey), DryRun(runtime, survey)
+        self.driver = Driver(runtime)
 
     def snapshot(self) -> object:
         """Everything that a verb may change, in a comparable form."""

@@ -6,15 +6,15 @@ from typing import Any, cast
 
 from netlink.errors import Exists, KernelError, Missing, NotSupported
 from netlink.vxlan import Entry, VxlanLink
-from plugin.cluster.agreement import Agreement
-from plugin.cluster.own import Cluster, OwnRecords
-from plugin.cluster.peers import Peers
-from plugin.cluster.records import AddressClaim, ClusterNetwork, Member, Peer, VniClaim
-from plugin.cluster.underlay import Underlay
+from plugin.cluster.overlay.agreement import Agreement
+from plugin.cluster.overlay.peers import Peers
+from plugin.cluster.overlay.presence import Cluster, Presence
+from plugin.cluster.overlay.records import AddressClaim, ClusterNetwork, Member, Peer, VniClaim
+from plugin.cluster.overlay.underlay import Underlay
 from plugin.errors import Failed
-from plugin.messages import Address, CreateNetwork
 from plugin.modes.hostbridge import HostBridge
 from plugin.modes.overlay import OverlayMode, Shared
+from plugin.protocol.messages import Address, CreateNetwork
 from plugin.store.base import Change, Record, Remove, Store
 from plugin.store.base import SharedStore as SharedStoreProtocol
 from plugin.store.memory import MemoryStore
@@ -139,7 +139,7 @@ class OverlayWorld(World):
         alive = lambda host: host not in self.dead  # noqa: E731
         cluster = Cluster(store, self.removals, alive, f"h{number}", address)
         self.peers = Peers(store, self.failing_store.real, self.tunnels, self.firewall, cluster.host)
-        self.own = OwnRecords(self.store, cluster, self.peers, self.locks)
+        self.own = Presence(self.store, cluster, self.peers, self.locks)
         bridge = HostBridge(self.kernel, self.firewall, self.settings, "pynet")
         agreement, underlay = Agreement(store, self.removals), Underlay(self.kernel, address)
         sharing = Shared(self.tunnels, agreement, self.peers, self.own, underlay)

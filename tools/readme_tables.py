@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from cli.settings import SETTINGS
-from plugin.network_options import ENDPOINT_OPTIONS, NETWORK_OPTIONS
-from plugin.options import option_table
+from plugin.options.network import ENDPOINT_OPTIONS, NETWORK_OPTIONS
+from plugin.options.option import option_table
 
 README = Path(__file__).parents[1] / "README.md"
 

@@ -24,7 +24,7 @@ from handlers.schemas.fields import (
     Wire,
     present,
 )
-from plugin.messages import EndpointOptions, Interface, IpamData, NetworkOptions, PortBinding, TransportPort
+from plugin.protocol.messages import EndpointOptions, Interface, IpamData, NetworkOptions, PortBinding, TransportPort
 
 GENERIC = "com.docker.network.generic"
 
@@ -42,7 +42,7 @@ class Request(Message):
     """A whole request: ``load`` gives a dict in which absent keys are absent, ``build`` the frozen value of it."""
 
     def build(self, data: Mapping[str, Any]) -> object:
-        """Turn what ``load`` returned into the value of ``plugin.messages``."""
+        """Turn what ``load`` returned into the value of ``plugin.protocol.messages``."""
         raise NotImplementedError
 
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields, missing
 
-from plugin.messages import Address, InterfaceAddress, Subnet
+from plugin.protocol.messages import Address, InterfaceAddress, Subnet
 
 IDENTIFIER = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}", re.ASCII)
 MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", re.ASCII)

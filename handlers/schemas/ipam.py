@@ -5,7 +5,7 @@ from typing import Any
 
 from handlers.schemas.common import Request
 from handlers.schemas.fields import AddressText, Flag, FullText, SubnetText, Text, TextMap, present
-from plugin.messages import ReleaseAddress, ReleasePool, RequestAddress, RequestPool
+from plugin.protocol.messages import ReleaseAddress, ReleasePool, RequestAddress, RequestPool
 
 
 class RequestPoolRequest(Request):

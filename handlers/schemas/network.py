@@ -15,7 +15,7 @@ from handlers.schemas.common import (
     network_options,
 )
 from handlers.schemas.fields import AnyObject, FullText, Identifier, ListOf, Object, TextMap, Whole
-from plugin.messages import (
+from plugin.protocol.messages import (
     AllocateNetwork,
     CreateEndpoint,
     CreateNetwork,

@@ -1,4 +1,4 @@
-"""Replies of both protocols and of pynet's own verbs, written from the values of ``plugin.messages``."""
+"""Replies of both protocols and of pynet's own verbs, written from the values of ``plugin.protocol.messages``."""
 
 from typing import Any
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from plugin.ipam.supernets import Supernet
-from plugin.messages import Subnet
+from plugin.protocol.messages import Subnet
 
 
 class Listener(StrEnum):
@@ -111,7 +111,7 @@ class Facts:
     ``legacy_drop`` are the IP versions whose iptables-legacy FORWARD chain has the policy DROP. ``unseen`` names
     what this user may not look at. ``settings`` are those below /proc/sys, "" where
     there is none. ``ports`` counts the ports of each bridge. ``deaf`` are links that lose the IPv6
-    default route which routers advertise while the host forwards IPv6 (``plugin.advertised``).
+    default route which routers advertise while the host forwards IPv6 (``plugin.host.router_advertisements``).
     """
 
     features: Mapping[str, str] = field(default_factory=dict)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from netlink.errors import KernelError
 from netlink.kernel import Kernel, VethPair
+from netlink.namespace import scratch_namespace
 from netlink.nftables import Nftables, open_runner
-from netlink.scratch import scratch_namespace
 from plugin.firewall.ruleset import tables_text
 
 PROBE = "pynet-probe"

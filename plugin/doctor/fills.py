@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from plugin.doctor.facts import Fill
 from plugin.ipam.allocator import usable
-from plugin.messages import Address, Subnet
-from plugin.model import Endpoint, Lease, Network, Pool
+from plugin.model.records import Endpoint, Lease, Network, Pool
+from plugin.protocol.messages import Address, Subnet
 
 
 def fills(

@@ -11,12 +11,12 @@ from pathlib import Path
 from plugin.doctor.facts import State
 from plugin.doctor.networks import FORWARDING
 from plugin.errors import PynetError
-from plugin.host_settings import needed
-from plugin.model import Network
-from plugin.store.files import companions
-from plugin.store.lockfile import FILE
-from plugin.store.schema import MIGRATIONS
-from plugin.store.sqlite import read_records
+from plugin.host.sysctls import needed
+from plugin.model.records import Network
+from plugin.store.sqlite.files import companions
+from plugin.store.sqlite.lockfile import FILE
+from plugin.store.sqlite.schema import MIGRATIONS
+from plugin.store.sqlite.store import read_records
 
 DAC_OVERRIDE = 1 << 1  # CAP_DAC_OVERRIDE (linux/capability.h), which pynet gives up
 FULL = 1 << 20  # bytes: a transaction with its log needs less, and a disk this full does not stay so

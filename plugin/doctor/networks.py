@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from plugin.doctor.facts import Facts, Fill
 from plugin.doctor.finding import Finding, Severity
 from plugin.ipam.supernets import Supernet
-from plugin.messages import Subnet
+from plugin.protocol.messages import Subnet
 
 MOST_PORTS = 1023  # of a bridge: BR_MAX_PORTS is 1 << 10, and port 0 is none (net/bridge/br_private.h)
 MANY_PORTS = 920

@@ -15,11 +15,10 @@ from typing import Any, TypeVar
 
 from netlink.errors import KernelError
 from netlink.hostnet import HostNetworks
+from netlink.iptables_legacy import drops_forwarded
 from netlink.kernel import Kernel
-from netlink.legacy import drops_forwarded
 from netlink.lookup import Lookup
 from netlink.nftables import LIBRARY, Nftables, open_runner
-from plugin.advertised import deaf_links
 from plugin.doctor.facts import Detour, Engine, Facts, Listener, Serving, State
 from plugin.doctor.features import try_features
 from plugin.doctor.fills import fills
@@ -30,9 +29,10 @@ from plugin.doctor.units import failed_units, has_systemd
 from plugin.doctor.walls import walls
 from plugin.doctor.ways import Host, detours, uplink
 from plugin.errors import PynetError
+from plugin.host.router_advertisements import deaf_links
 from plugin.ipam.supernets import Supernet
-from plugin.model import Endpoint, Lease, Network, Pool
-from plugin.store.sqlite import read_records
+from plugin.model.records import Endpoint, Lease, Network, Pool
+from plugin.store.sqlite.store import read_records
 
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_BIND_SERVICE": 10}  # linux/capability.h
 PATIENCE = 2.0  # seconds for a socket to answer

@@ -11,11 +11,11 @@ from typing import Any
 from plugin.doctor.facts import Crossing, Wall
 from plugin.doctor.packet import Packet, Value
 from plugin.doctor.rules import Base, End, Ruleset
-from plugin.families import families
 from plugin.firewall.docker import CHAINS
 from plugin.ipam.allocator import usable
-from plugin.messages import Address
-from plugin.model import Endpoint, Network, Published
+from plugin.model.families import families
+from plugin.model.records import Endpoint, Network, Published
+from plugin.protocol.messages import Address
 
 USERS = "DOCKER-USER"
 FAMILIES = {4: ("ip", "inet"), 6: ("ip6", "inet")}

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from plugin.doctor.facts import Detour
 from plugin.doctor.walls import a_container
-from plugin.messages import Address, InterfaceAddress, Subnet
-from plugin.model import Endpoint, Network
+from plugin.model.records import Endpoint, Network
+from plugin.protocol.messages import Address, InterfaceAddress, Subnet
 
 OUTSIDE = {4: ip_address("198.51.100.1"), 6: ip_address("2001:db8::1")}  # for documentation: nobody has them
 MOST = 64  # containers of a network whose addresses are asked for

@@ -17,8 +17,8 @@ does one with the rest of an ARP message or of a neighbour advertisement that is
 Neighbour discovery passes whole only (RFC 6980): a first fragment of it is dropped, and later fragments alone come to
 nothing. Servers of DHCP are known by the port that they send to, whatever they send from.
 
-From an address that its container has on another network (``plugin.ways``) a port sends packets, and asks for the MAC
-of its gateway, as Linux does with the address that the packet has; it announces the address to nobody.
+From an address that its container has on another network (``plugin.network.ways``) a port sends packets, and asks for
+the MAC of its gateway, as Linux does with the address that the packet has; it announces the address to nobody.
 """
 
 from netlink.setelem import SetType

@@ -13,12 +13,12 @@ from contextlib import suppress
 import structlog
 
 from netlink.errors import KernelError, Missing
-from plugin.background import Loop
+from plugin.background.loop import Loop
 from plugin.errors import PynetError
 from plugin.firewall.bridge_rules import COUNTED, REASONS
-from plugin.messages import Drop
-from plugin.model import Endpoint, Network, host_link_name, vxlan_name
-from plugin.ports import Counters
+from plugin.interfaces import Counters
+from plugin.model.records import Endpoint, Network, host_link_name, vxlan_name
+from plugin.protocol.messages import Drop
 from plugin.store.base import Store
 
 log = structlog.get_logger()

@@ -5,13 +5,12 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address
 
-from plugin.direct import direct_addresses
-from plugin.firewall.ruleset import Elements
-from plugin.gateways import gateway_addresses
-from plugin.guard import guard_of
-from plugin.messages import Address, Subnet
-from plugin.model import Endpoint, Network, Overlay, Published, host_link_name, vxlan_name
-from plugin.network_options import (
+from plugin.model.direct import direct_addresses
+from plugin.model.elements import Elements
+from plugin.model.gateways import gateway_addresses
+from plugin.model.guard import guard_of
+from plugin.model.records import Endpoint, Network, Overlay, Published, host_link_name, vxlan_name
+from plugin.options.network import (
     ICC,
     MASQUERADE,
     NAT,
@@ -22,7 +21,8 @@ from plugin.network_options import (
     gateway_mode,
     source_address,
 )
-from plugin.options import Values, read_options
+from plugin.options.option import Values, read_options
+from plugin.protocol.messages import Address, Subnet
 
 PROTOCOLS = {6: "tcp", 17: "udp", 132: "sctp"}  # IANA's numbers, as nft and Docker write them
 _NF = {4: "ipv4", 6: "ipv6"}

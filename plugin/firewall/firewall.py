@@ -15,16 +15,17 @@ import structlog
 from netlink.errors import Exists, KernelError, Missing
 from netlink.setelem import ElementChange
 from plugin.errors import Conflict
-from plugin.firewall.accepts import Accepts
 from plugin.firewall.elements import docker_elements
+from plugin.firewall.foreign_chains import Accepts
 from plugin.firewall.listing import Listing
-from plugin.firewall.ruleset import FAMILIES, Elements, misfit, remove_text, tables_text
+from plugin.firewall.ruleset import FAMILIES, misfit, remove_text, tables_text
 from plugin.firewall.seen import Seen
 from plugin.firewall.wants import Owned, Wants
 from plugin.firewall.writing import Writing
-from plugin.locks import Locks
-from plugin.ports import Nft
-from plugin.reconcile.findings import AcceptsChanged, Finding, RulesRefused, TableChanged, TableLeft
+from plugin.interfaces import Nft
+from plugin.model.elements import Elements
+from plugin.model.findings import AcceptsChanged, Finding, RulesRefused, TableChanged, TableLeft
+from plugin.request.locks import Locks
 
 log = structlog.get_logger()
 

@@ -10,8 +10,9 @@ import structlog
 from netlink.errors import Missing
 from netlink.setelem import PROTOCOLS
 from plugin.firewall.bridge_rules import COUNTED
-from plugin.firewall.ruleset import FAMILIES, Elements
-from plugin.ports import Nft
+from plugin.firewall.ruleset import FAMILIES
+from plugin.interfaces import Nft
+from plugin.model.elements import Elements
 
 log = structlog.get_logger()
 

@@ -30,13 +30,12 @@ reach whom and translates addresses; the one of family bridge sees frames betwee
   bridge         see ``plugin.firewall.bridge_rules``
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 from netlink.errors import KernelError
 from netlink.setelem import ElementChange, SetType, check_element
 from plugin.firewall.bridge_rules import BRIDGE_RULES, BRIDGE_SETS
-
-Elements = Mapping[str, Sequence[str]]  # set or map -> elements in nft syntax
+from plugin.model.elements import Elements
 
 _PORT = ("inet_proto", "inet_service")
 _VNI = ("inet_service", "@th,96,24")

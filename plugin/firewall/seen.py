@@ -5,8 +5,8 @@ Measured with 1,000 networks of ten containers: 0.3 s for the rules and 1.5 s fo
 
 from typing import Protocol
 
-from plugin.ports import Nft
-from plugin.reconcile.findings import Finding
+from plugin.interfaces import Nft
+from plugin.model.findings import Finding
 
 
 class Differences(Protocol):

@@ -8,7 +8,8 @@ value alone: whoever has it keeps it, and another one that wants to lead it else
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from netlink.setelem import ElementChange
-from plugin.firewall.ruleset import MAPS, PORTS_OF, Elements, changes
+from plugin.firewall.ruleset import MAPS, PORTS_OF, changes
+from plugin.model.elements import Elements
 
 _EVERYWHERE = {"anywhere4": "0.0.0.0", "anywhere6": "::"}  # noqa: S104 - no address to bind
 

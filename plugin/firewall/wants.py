@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from netlink.setelem import ElementChange
 from plugin.errors import Conflict
-from plugin.firewall.accepts import own_names
 from plugin.firewall.elements import docker_elements
-from plugin.firewall.ruleset import Elements
+from plugin.firewall.foreign_chains import own_names
 from plugin.firewall.shares import Shares
 from plugin.firewall.writing import closed, unfit
+from plugin.model.elements import Elements
 
 _DOCKER = "Docker's bridges"  # an owner
 

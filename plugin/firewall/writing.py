@@ -8,9 +8,10 @@ it are tried, without writing, until it is known whose elements are to blame.
 from collections.abc import Iterable, Mapping, Sequence
 
 from netlink.errors import KernelError
-from plugin.firewall.ruleset import MAPS, Elements, misfit, tables_text
+from plugin.firewall.ruleset import MAPS, misfit, tables_text
 from plugin.firewall.shares import Shares
-from plugin.ports import Nft
+from plugin.interfaces import Nft
+from plugin.model.elements import Elements
 
 MOST_REFUSED = (
     16  # owners that are looked for; where there are more, something else is wrong, and the rest is closed too

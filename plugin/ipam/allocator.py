@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from plugin.errors import Exhausted, InvalidRequest
 from plugin.ipam.intervals import Intervals
-from plugin.messages import Address, Subnet
+from plugin.protocol.messages import Address, Subnet
 
 NO_ADDRESSES = "no available addresses on this pool"  # what Docker's own says (moby daemon/libnetwork/ipamapi)
 

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from plugin.errors import Exhausted
 from plugin.ipam.allocator import AddressPool
-from plugin.messages import Address
-from plugin.model import Pool
+from plugin.model.records import Pool
+from plugin.protocol.messages import Address
 
 
 class Leased(Protocol):

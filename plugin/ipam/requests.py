@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from ipaddress import IPv4Interface, IPv6Interface
 
 from plugin.errors import InvalidRequest
-from plugin.messages import Address, InterfaceAddress, RequestPool, Subnet
-from plugin.unicast import unusable
+from plugin.options.unicast import unusable
+from plugin.protocol.messages import Address, InterfaceAddress, RequestPool, Subnet
 
 LOCAL_SPACE = "pynet-local"
 GLOBAL_SPACE = "pynet-global"

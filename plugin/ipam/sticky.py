@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from plugin.errors import InvalidRequest
-from plugin.ipam.pool_options import keep_seconds
-from plugin.messages import Address, CreateNetwork
-from plugin.model import Lease, Pool
-from plugin.network_options import STICKY
-from plugin.options import Values
+from plugin.model.records import Lease, Pool
+from plugin.options.network import STICKY
+from plugin.options.option import Values
+from plugin.options.pool import keep_seconds
+from plugin.protocol.messages import Address, CreateNetwork
 from plugin.store.base import Change, Put, Remove, Store, StoreConflict, Versioned
 
 SWEEP = 60.0  # seconds between two looks for addresses whose time is up: a look reads all leases of the pool

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from plugin.messages import CreateNetwork, JoinReply
-from plugin.model import Endpoint, Network
-from plugin.options import Values
-from plugin.reconcile.state import Desired
-from plugin.undo import Undo
+from plugin.model.desired import Desired
+from plugin.model.records import Endpoint, Network
+from plugin.options.option import Values
+from plugin.protocol.messages import CreateNetwork, JoinReply
+from plugin.request.undo import Undo
 
 
 class Mode(Protocol):

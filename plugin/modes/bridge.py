@@ -4,13 +4,13 @@ import hashlib
 from collections.abc import Sequence
 
 from plugin.errors import InvalidRequest
-from plugin.messages import CreateNetwork, JoinReply
-from plugin.model import Endpoint, Network
+from plugin.model.desired import Desired
+from plugin.model.records import Endpoint, Network
 from plugin.modes.hostbridge import HostBridge
-from plugin.network_options import MODE, MTU, NETWORK_OPTIONS, OVERLAY_OPTIONS
-from plugin.options import Values, read_options
-from plugin.reconcile.state import Desired
-from plugin.undo import Undo
+from plugin.options.network import MODE, MTU, NETWORK_OPTIONS, OVERLAY_OPTIONS
+from plugin.options.option import Values, read_options
+from plugin.protocol.messages import CreateNetwork, JoinReply
+from plugin.request.undo import Undo
 
 DEFAULT_MTU = 1500  # bytes, what the kernel gives to an Ethernet-like link
 

@@ -19,19 +19,22 @@ from typing import cast
 from netlink.errors import Missing
 from netlink.kernel import VethPair
 from netlink.port import BridgePort
-from plugin.direct import leads_out
 from plugin.errors import InvalidRequest
 from plugin.firewall.docker import is_docker_name
 from plugin.firewall.elements import endpoint_elements, link_local, network_elements
 from plugin.firewall.firewall import Firewall
-from plugin.gateways import gateway_addresses
-from plugin.guard import guard_of
-from plugin.host_settings import HostSettings, host_settings
-from plugin.link_addresses import check_families, give_addresses
-from plugin.link_settings import bridge_settings
-from plugin.messages import CreateNetwork, InterfaceAddress, IpamData, JoinReply
-from plugin.model import Endpoint, Network, NetworkSubnet, bridge_name, container_link_name, host_link_name
-from plugin.network_options import (
+from plugin.host.link_addresses import check_families, give_addresses
+from plugin.host.link_settings import bridge_settings
+from plugin.host.own_links import OwnLinks
+from plugin.host.sysctls import HostSettings, host_settings
+from plugin.interfaces import Kernel
+from plugin.model.desired import Desired, WantedLink, WantedSetting
+from plugin.model.direct import leads_out
+from plugin.model.gateways import gateway_addresses
+from plugin.model.guard import guard_of
+from plugin.model.link_owner import Owner
+from plugin.model.records import Endpoint, Network, NetworkSubnet, bridge_name, container_link_name, host_link_name
+from plugin.options.network import (
     BRIDGE_NAME,
     GATEWAY_MODE_IPV4,
     GATEWAY_MODE_IPV6,
@@ -42,13 +45,10 @@ from plugin.network_options import (
     LINK_PREFIX,
     NETWORK_OPTIONS,
 )
-from plugin.options import Values, read_options
-from plugin.own_links import OwnLinks
-from plugin.ports import Kernel
-from plugin.reconcile.owner import Owner
-from plugin.reconcile.state import Desired, WantedLink, WantedSetting
-from plugin.undo import Undo
-from plugin.unicast import unusable
+from plugin.options.option import Values, read_options
+from plugin.options.unicast import unusable
+from plugin.protocol.messages import CreateNetwork, InterfaceAddress, IpamData, JoinReply
+from plugin.request.undo import Undo
 
 
 class HostBridge:

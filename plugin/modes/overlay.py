@@ -6,8 +6,9 @@
     └──────┘   └───────────┼─────────┘                               └─────────┼───────┘   └──────┘
                            └─► rules ─► outside                                └─► rules ─► outside
 
-Hosts agree on a network by its name in the cluster store (``plugin.cluster.agreement``). Where a container is stands
-there too, and ``plugin.cluster.peers`` writes it into the tables of the kernel, which then learns and asks nothing.
+Hosts agree on a network by its name in the cluster store (``plugin.cluster.overlay.agreement``). The store also has the
+host of each container; ``plugin.cluster.overlay.peers`` writes that into the tables of the kernel, which then learns
+and asks nothing.
 
 Every host is the gateway of its own containers, under one address and one MAC: what a container sends to the gateway
 never leaves its host, and what comes from another host never reaches this one (``plugin.firewall.ruleset``).
@@ -21,22 +22,22 @@ import structlog
 
 from netlink.errors import Exists, NotSupported
 from netlink.vxlan import VxlanLink
-from plugin.cluster.agreement import Agreement
-from plugin.cluster.own import OwnRecords, agreed_network
-from plugin.cluster.peers import Peers
-from plugin.cluster.underlay import Underlay
+from plugin.cluster.overlay.agreement import Agreement
+from plugin.cluster.overlay.peers import Peers
+from plugin.cluster.overlay.presence import Presence, agreed_network
+from plugin.cluster.overlay.underlay import Underlay
 from plugin.errors import Conflict, InvalidRequest, Unsupported
-from plugin.link_settings import tunnel_settings
-from plugin.messages import CreateNetwork, JoinReply
-from plugin.model import Endpoint, Network, Overlay, vxlan_name
+from plugin.host.link_settings import tunnel_settings
+from plugin.host.own_links import OwnLinks
+from plugin.interfaces import Kernel, Tunnels
+from plugin.model.desired import Desired, WantedLink
+from plugin.model.link_owner import Owner
+from plugin.model.records import Endpoint, Network, Overlay, vxlan_name
 from plugin.modes.hostbridge import HostBridge
-from plugin.network_options import BRIDGE_NAME, MTU, NETWORK, VNI, VXLAN_PORT
-from plugin.options import Values
-from plugin.own_links import OwnLinks
-from plugin.ports import Kernel, Tunnels
-from plugin.reconcile.owner import Owner
-from plugin.reconcile.state import Desired, WantedLink
-from plugin.undo import Undo
+from plugin.options.network import BRIDGE_NAME, MTU, NETWORK, VNI, VXLAN_PORT
+from plugin.options.option import Values
+from plugin.protocol.messages import CreateNetwork, JoinReply
+from plugin.request.undo import Undo
 
 log = structlog.get_logger()
 
@@ -48,7 +49,7 @@ class Shared:
     tunnels: Tunnels
     agreement: Agreement
     peers: Peers
-    own: OwnRecords
+    own: Presence
     underlay: Underlay
     closed: str = ""
 
@@ -137,7 +138,7 @@ class OverlayMode:
         return self._bridge.join(network, endpoint)
 
     def desired(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
-        """As in bridge mode, and the tunnel; its tables are looked after by ``plugin.cluster.peers``.
+        """As in bridge mode, and the tunnel; its tables are looked after by ``plugin.cluster.overlay.peers``.
 
         So is whom the firewall lets in, but for a network that nobody looks after yet, as at the start.
         """
@@ -174,7 +175,7 @@ class OverlayMode:
         self._peers.attach(network, link)
 
     def _alias(self, network: Network) -> str:
-        """Name the network, and what the kernel does not show of it (``plugin.rebuild``)."""
+        """Name the network, and what the kernel does not show of it (``plugin.rebuild.networks``)."""
         overlay = _overlay(network)
         return f"{self._owner}/network/{network.id}/{overlay.network}/{overlay.vni}/{overlay.port}"
 

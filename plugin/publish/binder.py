@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from netlink.errors import Exists, KernelError, Missing
-from netlink.holds import Hold
+from netlink.port_sockets import PortSocket
 from plugin.errors import Conflict
 from plugin.firewall.firewall import Firewall
 from plugin.firewall.ruleset import PORTS_OF
-from plugin.messages import PortBinding
-from plugin.model import Endpoint, Published, host_link_name
-from plugin.options import Values
-from plugin.ports import Kernel, Sockets
+from plugin.interfaces import Kernel, PortSockets
+from plugin.model.records import Endpoint, Published, host_link_name
+from plugin.options.option import Values
+from plugin.protocol.messages import PortBinding
+from plugin.publish.bindings import EVERYWHERE, HostBinding, PortRequest, Reachability, candidates, reach, sockets_for
 from plugin.publish.book import Book, Holds, Key, Wanted
-from plugin.publish.places import EVERYWHERE, Place, Reach, Wishes, candidates, reach, sockets_for
 from plugin.publish.refusals import Refusals
 
 log = structlog.get_logger()
@@ -24,7 +24,9 @@ log = structlog.get_logger()
 class Binder:
     """Holds ports, and says why one cannot be held; the book tells what is held."""
 
-    def __init__(self, kernel: Kernel, sockets: Sockets, firewall: Firewall, book: Book, refusals: Refusals) -> None:
+    def __init__(
+        self, kernel: Kernel, sockets: PortSockets, firewall: Firewall, book: Book, refusals: Refusals
+    ) -> None:
         self._kernel = kernel
         self._sockets = sockets
         self._firewall = firewall
@@ -32,11 +34,11 @@ class Binder:
         self.refusals = refusals
 
     def bind_all(
-        self, endpoint: Endpoint, options: Values, wishes: Wishes, before: Holds, after: Holds
+        self, endpoint: Endpoint, options: Values, wishes: PortRequest, before: Holds, after: Holds
     ) -> tuple[Published, ...]:
         """Hold what ``wishes`` name; ``after`` gets what is held, of which ``before`` was held already."""
         found: list[Published] = []
-        known: dict[tuple[int, str], Reach] = {}
+        known: dict[tuple[int, str], Reachability] = {}
         for binding in wishes.bindings:
             alike = binding.proto, binding.host_ip
             if alike not in known:
@@ -51,7 +53,7 @@ class Binder:
         return tuple(found)
 
     def bind(
-        self, endpoint: Endpoint, binding: PortBinding, places: Sequence[Place], before: Holds, after: Holds
+        self, endpoint: Endpoint, binding: PortBinding, places: Sequence[HostBinding], before: Holds, after: Holds
     ) -> list[Published]:
         """Hold one port on all places, the first of the candidates that is free on each."""
         own = ChainMap(after, before)
@@ -79,8 +81,8 @@ class Binder:
                 return [Published(binding.proto, binding.port, place.target, place.host, port) for place in places]
         raise self.refusals.of(binding, *refused) if refused else Conflict("")
 
-    def hold(self, what: PortBinding | Published, place: Place, port: int, *, dual: bool) -> Hold:
-        """Take ``port`` for ``place``; raises what ``Sockets.hold`` does."""
+    def hold(self, what: PortBinding | Published, place: HostBinding, port: int, *, dual: bool) -> PortSocket:
+        """Take ``port`` for ``place``; raises what ``PortSockets.hold`` does."""
         relay_to = (place.target, what.port) if place.relayed else None
         try:
             return self._sockets.hold(what.proto, place.host, port, relay_to, dual=dual)
@@ -89,7 +91,7 @@ class Binder:
                 raise
         return self._sockets.hold(what.proto, place.host, port, relay_to, dual=dual)
 
-    def release(self, holds: Holds, unless: Mapping[Key, Hold] | None = None) -> None:
+    def release(self, holds: Holds, unless: Mapping[Key, PortSocket] | None = None) -> None:
         """Give back what ``holds`` has and ``unless`` has not."""
         self._sockets.release([hold for key, hold in holds.items() if unless is None or key not in unless])
 

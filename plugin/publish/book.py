@@ -4,12 +4,12 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from netlink.holds import Hold
-from plugin.messages import Address
-from plugin.publish.places import EVERYWHERE
+from netlink.port_sockets import PortSocket
+from plugin.protocol.messages import Address
+from plugin.publish.bindings import EVERYWHERE
 
 Key = tuple[int, Address, int]  # protocol, host address, host port
-Holds = dict[Key, Hold]
+Holds = dict[Key, PortSocket]
 
 
 @dataclass(frozen=True, slots=True)

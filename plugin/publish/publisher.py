@@ -6,19 +6,19 @@ import structlog
 
 from netlink.conntrack import UdpPort
 from netlink.errors import Exists, KernelError, Missing
+from plugin.engine.names import Names
 from plugin.firewall.elements import PROTOCOLS, port_elements
 from plugin.firewall.firewall import Firewall
-from plugin.messages import PortBinding
-from plugin.model import Endpoint, Network, Published, host_link_name
-from plugin.names import Names
-from plugin.network_options import NETWORK_OPTIONS
-from plugin.options import read_options
-from plugin.ports import Conntrack, Kernel, Sockets
+from plugin.interfaces import Conntrack, Kernel, PortSockets
+from plugin.model.records import Endpoint, Network, Published, host_link_name
+from plugin.options.network import NETWORK_OPTIONS
+from plugin.options.option import read_options
+from plugin.protocol.messages import PortBinding
 from plugin.publish.binder import Binder, ports_owner
+from plugin.publish.bindings import HostBinding, PortRequest, sockets_for, together
 from plugin.publish.book import Book, Holds, Key, Wanted
-from plugin.publish.places import Place, Wishes, sockets_for, together
 from plugin.publish.refusals import Refusals
-from plugin.undo import Undo
+from plugin.request.undo import Undo
 
 log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ class Publisher:
     def __init__(
         self,
         kernel: Kernel,
-        sockets: Sockets,
+        sockets: PortSockets,
         firewall: Firewall,
         conntrack: Conntrack,
         names: Names | None = None,
@@ -52,7 +52,7 @@ class Publisher:
         self,
         network: Network,
         endpoint: Endpoint,
-        wishes: Wishes,
+        wishes: PortRequest,
         save: Callable[[tuple[Published, ...]], None],
     ) -> None:
         """Publish what ``wishes`` name in the place of what the endpoint publishes now; all of it or nothing.
@@ -205,7 +205,7 @@ class Publisher:
             log.warning("old UDP flows not forgotten", error=str(error))
 
 
-def to_hold(published: Sequence[Published]) -> Iterator[tuple[Published, Place, bool]]:
+def to_hold(published: Sequence[Published]) -> Iterator[tuple[Published, HostBinding, bool]]:
     """Yield each port that needs a socket, its place, and whether that is for both families."""
     for (proto, port, host_port), places in together(published).items():
         for place, dual in sockets_for(places):

@@ -3,18 +3,18 @@
 from collections.abc import Iterable, Sequence
 
 from netlink.errors import KernelError, Missing
+from plugin.engine.names import Names
 from plugin.errors import Conflict
 from plugin.firewall.elements import PROTOCOLS
-from plugin.messages import Address, PortBinding
-from plugin.names import Names
-from plugin.ports import Sockets
+from plugin.interfaces import PortSockets
+from plugin.protocol.messages import Address, PortBinding
 from plugin.publish.book import Book, Collision, Wanted, collisions
 
 
 class Refusals:
     """Asks pynet's own book first, then the kernel who listens."""
 
-    def __init__(self, book: Book, sockets: Sockets, names: Names) -> None:
+    def __init__(self, book: Book, sockets: PortSockets, names: Names) -> None:
         self._book = book
         self._sockets = sockets
         self._names = names

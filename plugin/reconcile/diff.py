@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable, Iterator
 from netlink.dump import Link
 from netlink.port import is_like
 from plugin.firewall.elements import PROTOCOLS
-from plugin.messages import InterfaceAddress
-from plugin.reconcile.findings import (
+from plugin.model.desired import Actual, Desired, WantedLink
+from plugin.model.findings import (
     AddressMissing,
     EndpointLost,
     Finding,
@@ -21,8 +21,8 @@ from plugin.reconcile.findings import (
     PortNotHeld,
     SettingChanged,
 )
-from plugin.reconcile.owner import Owner, identity_of
-from plugin.reconcile.state import Actual, Desired, WantedLink
+from plugin.model.link_owner import Owner, identity_of
+from plugin.protocol.messages import InterfaceAddress
 
 OFF = "0"  # of a switch
 KERNELS_MTU = 1500  # bytes, of a bridge without ports (br_mtu_min, net/bridge/br_if.c)

@@ -7,25 +7,25 @@ drift. Tables without an owner are none either: this process removes them by its
 from collections.abc import Iterable
 from dataclasses import replace
 
-from plugin.locks import LOOK
-from plugin.messages import Repair
-from plugin.parts import Parts
-from plugin.reconcile.findings import Finding, HostSettingChanged, OrphanLink, TableLeft
-from plugin.reconcile.owner import locks_of
+from plugin.model.desired import Actual
+from plugin.model.findings import Finding, HostSettingChanged, OrphanLink, TableLeft
+from plugin.model.link_owner import locks_of
+from plugin.protocol.messages import Repair
 from plugin.reconcile.rules import Rules
-from plugin.reconcile.state import Actual
 from plugin.reconcile.survey import Survey
+from plugin.request.locks import LOOK
+from plugin.runtime import Runtime
 
 
 class DryRun:
     """Looks like ``plugin.reconcile.reconciler``."""
 
-    def __init__(self, parts: Parts, survey: Survey) -> None:
-        self._firewall = parts.firewall
-        self._publisher = parts.publisher
-        self._locks = parts.locks
+    def __init__(self, runtime: Runtime, survey: Survey) -> None:
+        self._firewall = runtime.firewall
+        self._publisher = runtime.publisher
+        self._locks = runtime.locks
         self._survey = survey
-        self._rules = Rules(parts, survey)
+        self._rules = Rules(runtime, survey)
 
     def look(self) -> list[Repair]:
         """Return what is out of line now.

@@ -7,8 +7,8 @@ import structlog
 
 from netlink.errors import KernelError, Missing
 from plugin.firewall.firewall import Firewall
-from plugin.messages import Repair
-from plugin.ports import Kernel
+from plugin.interfaces import Kernel
+from plugin.protocol.messages import Repair
 from plugin.reconcile.ledger import Ledger
 from plugin.reconcile.survey import Survey
 

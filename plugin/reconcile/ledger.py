@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import structlog
 
-from plugin.messages import Repair, Status
-from plugin.reconcile.findings import Finding
+from plugin.model.findings import Finding
+from plugin.protocol.messages import Repair, Status
 
 log = structlog.get_logger()
 

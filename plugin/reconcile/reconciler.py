@@ -15,17 +15,17 @@ import structlog
 from netlink.errors import KernelError
 from plugin.errors import Failed, PynetError
 from plugin.firewall.docker import docker_bridges
-from plugin.locks import LOOK
-from plugin.messages import Drop, Repair, Status
-from plugin.parts import Parts
-from plugin.reconcile.findings import EndpointLost, Finding, HostSettingChanged, OrphanLink
+from plugin.model.desired import Actual, Desired
+from plugin.model.findings import EndpointLost, Finding, HostSettingChanged, OrphanLink
+from plugin.model.link_owner import locks_of
+from plugin.protocol.messages import Drop, Repair, Status
 from plugin.reconcile.healing import Healing
 from plugin.reconcile.ledger import Ledger
-from plugin.reconcile.owner import locks_of
 from plugin.reconcile.repairs import Repairs
 from plugin.reconcile.rules import Rules
-from plugin.reconcile.state import Actual, Desired
 from plugin.reconcile.survey import Survey
+from plugin.request.locks import LOOK
+from plugin.runtime import Runtime
 
 log = structlog.get_logger()
 
@@ -35,18 +35,18 @@ NOTHING = Desired("")
 class Reconciler:
     """Used by the watcher's threads, and by ``pynet reconcile`` and ``pynet status``."""
 
-    def __init__(self, parts: Parts, survey: Survey, drops: Callable[[], Sequence[Drop]] = tuple) -> None:
+    def __init__(self, runtime: Runtime, survey: Survey, drops: Callable[[], Sequence[Drop]] = tuple) -> None:
         self._survey = survey
         self._drops = drops
-        self._repairs = Repairs(parts)
-        self._rules = Rules(parts, survey)
-        self._kernel = parts.kernel
-        self._firewall = parts.firewall
-        self._settings = parts.settings
-        self._publisher = parts.publisher
-        self._locks = parts.locks
+        self._repairs = Repairs(runtime)
+        self._rules = Rules(runtime, survey)
+        self._kernel = runtime.kernel
+        self._firewall = runtime.firewall
+        self._settings = runtime.settings
+        self._publisher = runtime.publisher
+        self._locks = runtime.locks
         self._ledger = Ledger()
-        self._healing = Healing(parts.firewall, parts.kernel, survey, self._ledger)
+        self._healing = Healing(runtime.firewall, runtime.kernel, survey, self._ledger)
 
     def recover(self) -> None:
         """At start, before any request: forget endpoints whose links are gone, then rules, ports, links and the rest.

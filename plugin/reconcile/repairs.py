@@ -5,30 +5,30 @@ from contextlib import suppress
 from typing import Any
 
 from netlink.errors import Exists
-from plugin.background import alive
+from plugin.background.loop import alive
 from plugin.errors import Failed
 from plugin.firewall.elements import PROTOCOLS
-from plugin.link_addresses import give_address, give_addresses
-from plugin.model import Endpoint, Network, Tombstone, vxlan_name
-from plugin.parts import Parts
-from plugin.reconcile import findings as f
-from plugin.reconcile.owner import identity_of
-from plugin.reconcile.state import Desired
+from plugin.host.link_addresses import give_address, give_addresses
+from plugin.model import findings as f
+from plugin.model.desired import Desired
+from plugin.model.link_owner import identity_of
+from plugin.model.records import Endpoint, Network, Tombstone, vxlan_name
+from plugin.request.undo import Undo
+from plugin.runtime import Runtime
 from plugin.store.base import Put, Remove
-from plugin.undo import Undo
 
 
 class Repairs:
     """Every repair may raise ``KernelError`` or ``PynetError``, and can be repeated."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._kernel = parts.kernel
-        self._store = parts.store
-        self._firewall = parts.firewall
-        self._settings = parts.settings
-        self._publisher = parts.publisher
-        self._reaper = parts.reaper
-        self._modes = parts.modes
+    def __init__(self, runtime: Runtime) -> None:
+        self._kernel = runtime.kernel
+        self._store = runtime.store
+        self._firewall = runtime.firewall
+        self._settings = runtime.settings
+        self._publisher = runtime.publisher
+        self._reaper = runtime.reaper
+        self._modes = runtime.modes
         self._by_kind: Mapping[type[f.Finding], Callable[[Any, Desired], bool | None]] = {
             f.LinkMissing: self._make_link,
             f.EndpointLost: self._forget,

@@ -11,15 +11,15 @@ import structlog
 from netlink.dump import Link
 from netlink.errors import KernelError
 from plugin.errors import PynetError
-from plugin.firewall.ruleset import Elements
 from plugin.firewall.wants import Owned
-from plugin.forwarding import OWNER
-from plugin.model import Tombstone, vxlan_name
-from plugin.parts import Parts
-from plugin.reconcile.findings import RulesAstray
-from plugin.reconcile.owner import identity_of
-from plugin.reconcile.state import Desired
+from plugin.host.forwarding import OWNER
+from plugin.model.desired import Desired
+from plugin.model.elements import Elements
+from plugin.model.findings import RulesAstray
+from plugin.model.link_owner import identity_of
+from plugin.model.records import Tombstone, vxlan_name
 from plugin.reconcile.survey import Survey
+from plugin.runtime import Runtime
 from plugin.store.base import Put
 
 log = structlog.get_logger()
@@ -32,17 +32,17 @@ _NETWORK = "network "  # begins the name of a network's lock
 class Rules:
     """Looks without locks first, and again under the lock of each network where something is wrong.
 
-    A request in flight holds that lock while rules and records differ. Some owners are others' business: the tunnel of
-    a known network (``plugin.cluster.peers``), the host (``plugin.forwarding``), and a link that waits to be deleted,
-    as its rules go after it (``plugin.reaper``).
+    A request in flight holds that lock while rules and records differ. Others look after
+    the tunnel of a known network (``plugin.cluster.overlay.peers``), the host (``plugin.host.forwarding``), and a link
+    that waits to be deleted, as its rules go after it (``plugin.host.reaper``).
     """
 
-    def __init__(self, parts: Parts, survey: Survey) -> None:
-        self._kernel = parts.kernel
-        self._store = parts.store
-        self._firewall = parts.firewall
-        self._locks = parts.locks
-        self._reaper = parts.reaper
+    def __init__(self, runtime: Runtime, survey: Survey) -> None:
+        self._kernel = runtime.kernel
+        self._store = runtime.store
+        self._firewall = runtime.firewall
+        self._locks = runtime.locks
+        self._reaper = runtime.reaper
         self._survey = survey
 
     def align(self, desired: Collection[Desired]) -> list[tuple[RulesAstray, Exception | None]]:

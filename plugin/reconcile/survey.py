@@ -11,18 +11,18 @@ from typing import NamedTuple
 
 from plugin.errors import Failed, PynetError
 from plugin.firewall.elements import port_elements
-from plugin.firewall.ruleset import Elements
 from plugin.firewall.writing import shut_elements
-from plugin.host_settings import HostSettings
-from plugin.model import Endpoint, Network, Tombstone, host_link_name, vxlan_name
+from plugin.host.sysctls import HostSettings
+from plugin.interfaces import Kernel
+from plugin.model.desired import Actual, Desired, Held, WantedPort, look_again, read_actual
+from plugin.model.elements import Elements
+from plugin.model.findings import EndpointLost, Finding, NetworkUnclear, OrphanLink, OrphanSetting
+from plugin.model.link_owner import Owner, identity_of
+from plugin.model.records import Endpoint, Network, Tombstone, host_link_name, vxlan_name
 from plugin.modes.base import Mode
-from plugin.ports import Kernel
 from plugin.publish.binder import ports_owner
 from plugin.publish.publisher import to_hold
 from plugin.reconcile.diff import differences, host_differences, orphans
-from plugin.reconcile.findings import EndpointLost, Finding, NetworkUnclear, OrphanLink, OrphanSetting
-from plugin.reconcile.owner import Owner, identity_of
-from plugin.reconcile.state import Actual, Desired, Held, WantedPort, look_again, read_actual
 from plugin.store.base import Store
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from plugin.store.base import ClusterStore
 from plugin.store.remote.address import Access, StoreAddress, parse_store_address
-from plugin.store.remote.open import open_cluster_store
+from plugin.store.remote.factory import open_cluster_store
 from tests.cluster.servers import KINDS, StoreServer, make_server
 from tests.engine.lab.suites import Unavailable
 

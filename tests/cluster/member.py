@@ -10,8 +10,8 @@ from pathlib import Path
 import structlog
 
 from plugin.store.remote.address import Access, parse_store_address
-from plugin.store.remote.open import open_cluster_store
-from plugin.store.sqlite import SqliteStore
+from plugin.store.remote.factory import open_cluster_store
+from plugin.store.sqlite.store import SqliteStore
 from tests.unit.cluster.parts import ClusterMember
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from plugin.errors import Busy, Failed, InvalidRequest, PynetError
-from plugin.model import Tombstone
+from plugin.model.records import Tombstone
 from plugin.store.base import ClusterStore, Put, StoreAway
 from plugin.store.remote.address import Access, parse_store_address
-from plugin.store.remote.etcd import EtcdStore
-from plugin.store.remote.open import open_cluster_store
+from plugin.store.remote.etcd.store import EtcdStore
+from plugin.store.remote.factory import open_cluster_store
 from tests.cluster.servers import Consul, Etcd, ZooKeeper, ask
 from tests.cluster.test_faults import running
 

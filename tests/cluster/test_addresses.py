@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from plugin.cluster.host_records import ClusterLease
+from plugin.cluster.addresses.records import ClusterLease
 from plugin.errors import Exhausted
 from plugin.ipam.allocator import NO_ADDRESSES
-from plugin.model import Pool
+from plugin.model.records import Pool
 from plugin.store.base import StoreAway
 from plugin.store.remote.address import Access, parse_store_address
-from plugin.store.remote.open import open_cluster_store
-from plugin.store.sqlite import SqliteStore
+from plugin.store.remote.factory import open_cluster_store
+from plugin.store.sqlite.store import SqliteStore
 from tests.cluster.conftest import Opener
 from tests.cluster.servers import Etcd
 from tests.cluster.test_faults import running

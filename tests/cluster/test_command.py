@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import main
-from plugin.cluster.echo import Echo
-from plugin.cluster.host_records import ClusterLease, HostIdentity, KnownHost, Queued
+from plugin.cluster.addresses.records import ClusterLease, HostIdentity, KnownHost, Queued
+from plugin.cluster.hosts.ping import Responder
 from plugin.store.base import Put, Remove
-from plugin.store.sqlite import SqliteStore
+from plugin.store.sqlite.store import SqliteStore
 from tests.cluster.conftest import Opener
 from tests.engine.lab.process import wait_until
 from tests.unit.cluster.parts import ClusterMember
@@ -42,7 +42,7 @@ def hosts(opener: Opener, tmp_path: Path) -> Iterator[tuple[ClusterMember, Clust
     local = SqliteStore(tmp_path / "pynet.db")
     local.transact(Put(HostIdentity("id-a")))
     one, two = ClusterMember(opener(), "a", local=local), ClusterMember(opener(), "b")
-    echoes = [Echo(host.shared, host.me.id) for host in (one, two)]
+    echoes = [Responder(host.shared, host.me.id) for host in (one, two)]
     for host, echo in zip((one, two), echoes, strict=True):
         host.beat()
         echo.start()

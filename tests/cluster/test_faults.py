@@ -10,13 +10,13 @@ from typing import TypeVar
 
 import pytest
 
-from plugin.cluster.host_records import ClusterHost
-from plugin.model import Tombstone
+from plugin.cluster.addresses.records import ClusterHost
+from plugin.model.records import Tombstone
 from plugin.store.base import Change, ClusterStore, Event, Put, Remove, StoreAway
 from plugin.store.remote.address import Access, parse_store_address
-from plugin.store.remote.etcd import EtcdStore
-from plugin.store.remote.etcd_watch import _Follower
-from plugin.store.remote.open import open_cluster_store
+from plugin.store.remote.etcd.store import EtcdStore
+from plugin.store.remote.etcd.watch import _Follower
+from plugin.store.remote.factory import open_cluster_store
 from plugin.store.remote.watching import Watch
 from tests.cluster.conftest import Opener
 from tests.cluster.servers import KINDS, Etcd, Server, StoreServer, make_server

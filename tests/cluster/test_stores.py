@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from plugin.model import Tombstone
+from plugin.model.records import Tombstone
 from plugin.store.base import Put, Unreadable
 from tests.cluster.conftest import Opener
 from tests.unit.store.test_store import *  # noqa: F403 - the whole suite, with this ring's fixture

@@ -5,16 +5,16 @@ from collections.abc import Collection
 import pytest
 from flask.testing import FlaskClient
 
-from cli.answers import Answers
+from cli.server.answers import Answers
 from cli.settings import read_settings
 from handlers.app import create_app
-from plugin.attempt import Workers
+from plugin.ipam.driver import Ipam
 from plugin.ipam.supernets import parse_supernets
-from plugin.ipam_driver import Ipam
-from plugin.messages import Subnet
+from plugin.protocol.messages import Subnet
+from plugin.request.execution import WorkerPool
 from tests.fakes import World
 
-WORKERS = Workers()  # one set for all services, as their threads stay
+WORKERS = WorkerPool()  # one set for all services, as their threads stay
 
 
 class NoNetworks:
@@ -28,7 +28,7 @@ class NoNetworks:
 class Service:
     """A client of the application, and what lies behind it."""
 
-    def __init__(self, workers: Workers = WORKERS) -> None:
+    def __init__(self, workers: WorkerPool = WORKERS) -> None:
         self.world = World()
         ipam = Ipam(self.world.store, NoNetworks(), parse_supernets("", "0123456789abcdef"))
         settings = read_settings({"PYNET_STATE_DIR": "/nowhere", "PYNET_THREADS": "64"})

@@ -9,8 +9,8 @@ import threading
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from cli.serve import server_settings
-from cli.worker import PatientWorker
+from cli.server.serve import server_settings
+from cli.server.worker import PatientWorker
 from netlink.dump import Link
 from tests.contract.conftest import Service
 from tests.fakes import World
@@ -32,7 +32,7 @@ class Serving(BaseApplication):  # type: ignore[misc]
     """gunicorn set up as ``pynet serve`` does, with few threads so that a few clients can occupy all of them."""
 
     def load_config(self) -> None:
-        """Set what ``cli/serve.py`` sets."""
+        """Set what ``cli/server/serve.py`` sets."""
         for key, value in (server_settings([int(DESCRIPTOR)], threads=4) | HASTE).items():
             self.cfg.set(key, value)
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from handlers.app import create_app
-from plugin.attempt import Workers
-from plugin.timing import timed
+from plugin.request.execution import WorkerPool
+from plugin.request.timing import timed
 
 BODY = '{"NetworkID":"a1","EndpointID":"e0"}'
 
@@ -40,7 +40,7 @@ def test_whatever_hangs_the_caller_is_answered(layer: str, words: str) -> None:
     """Status 500 and both keys, while the work goes on."""
     hanging = Layer()
     driver: Any = Driver(timed(layer, hanging))
-    client = create_app(driver, driver, driver, Workers(0.05)).test_client()
+    client = create_app(driver, driver, driver, WorkerPool(0.05)).test_client()
     answer = client.post("/NetworkDriver.Leave", data=BODY)
     hanging.open.set()
 

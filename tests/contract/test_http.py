@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.socket import BACKLOG
-from cli.worker import CONNECTIONS
+from cli.server.socket import BACKLOG
+from cli.server.worker import CONNECTIONS
 from tests.contract.contract import error_validator, validator
 
 HEADERS = "User-Agent: Go-http-client/1.1\r\nAccept: application/vnd.docker.plugins.v1.2+json\r\n"

@@ -8,9 +8,9 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from handlers.app import create_app
-from plugin.api import IpamDriver, NetworkDriver
 from plugin.errors import Busy, Conflict, Exhausted, Failed, InvalidRequest, NotFound, PynetError, Unsupported
-from plugin.timing import collect, timed
+from plugin.protocol.api import IpamDriver, NetworkDriver
+from plugin.request.timing import collect, timed
 from tests.contract.conftest import Service
 
 NETWORK, ENDPOINT = "a1" * 32, "e0" * 32

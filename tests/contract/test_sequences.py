@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from plugin.model import Endpoint
+from plugin.model.records import Endpoint
 from tests.contract.conftest import Service
 from tests.contract.contract import INDEX, sequence, validator
 

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 import pytest
 
 from netlink.dump import Link
-from plugin.attempt import Workers
-from plugin.locks import LOOK
+from plugin.request.execution import WorkerPool
+from plugin.request.locks import LOOK
 from tests.contract.conftest import Service
 from tests.unit import requests as rq
 
@@ -66,7 +66,7 @@ def test_a_look_that_is_not_possible_is_a_sentence(service: Service) -> None:
 
 def test_one_look_is_asked_for_at_a_time() -> None:
     """It waits for the one that is under way until its own deadline; who asks beside it is told so at once."""
-    service = Service(Workers(2.0))
+    service = Service(WorkerPool(2.0))
     with service.world.locks.hold(LOOK), ThreadPoolExecutor(2) as pool:
         answers = [str(reply["Err"]) for _, reply in pool.map(service.post, ["Pynet.Reconcile"] * 2)]
 

@@ -8,16 +8,16 @@ from ipaddress import ip_address
 from typing import Any, TypeVar, cast
 
 from netlink.vxlan import Entry, Vxlan
-from plugin.cluster.agreement import Agreement
-from plugin.cluster.own import Cluster, OwnRecords
-from plugin.cluster.peers import Peers
-from plugin.cluster.underlay import Underlay
-from plugin.host_settings import HostSettings
-from plugin.messages import CreateNetwork, EndpointRef
-from plugin.model import Network, vxlan_name
+from plugin.cluster.overlay.agreement import Agreement
+from plugin.cluster.overlay.peers import Peers
+from plugin.cluster.overlay.presence import Cluster, Presence
+from plugin.cluster.overlay.underlay import Underlay
+from plugin.host.sysctls import HostSettings
+from plugin.model.records import Network, vxlan_name
 from plugin.modes.base import Mode
 from plugin.modes.hostbridge import HostBridge
 from plugin.modes.overlay import OverlayMode, Shared
+from plugin.protocol.messages import CreateNetwork, EndpointRef
 from plugin.store.base import Record, Remove, SharedStore, Store, StoreAway
 from plugin.store.memory import MemoryStore
 from tests.kernel.container import Container, sh
@@ -74,7 +74,7 @@ class OverlayPynet(Pynet):
     def modes(self, settings: HostSettings) -> dict[str, Mode]:
         """Return bridge and overlay."""
         self.peers = Peers(self.cluster.store, self.store, self.tunnels, self.firewall, self.cluster.host)
-        self.own = OwnRecords(self.store, self.cluster, self.peers, self.locks)
+        self.own = Presence(self.store, self.cluster, self.peers, self.locks)
         agreement = Agreement(self.cluster.store, self.cluster.removals)
         shared = Shared(self.tunnels, agreement, self.peers, self.own, Underlay(self.kernel, self.cluster.address))
         bridge = HostBridge(self.kernel, self.firewall, settings, "pynet")

@@ -4,18 +4,24 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import cast
 
 from netlink.conntrack import Conntrack
-from netlink.doings import GONE, MADE, SET, Doings
-from netlink.holds import Sockets
 from netlink.kernel import Kernel
 from netlink.nftables import Nftables, open_runner
+from netlink.own_changes import GONE, MADE, SET, OwnChanges
+from netlink.port_sockets import PortSockets
 from netlink.relay import Relay
 from netlink.request import Requests
 from plugin.driver import Driver
 from plugin.firewall.firewall import Firewall
-from plugin.forwarding import Forwarding
-from plugin.host_settings import HostSettings
-from plugin.locks import Locks
-from plugin.messages import (
+from plugin.host.forwarding import Forwarding
+from plugin.host.own_links import OwnLinks
+from plugin.host.reaper import Reaper
+from plugin.host.sysctls import HostSettings
+from plugin.model.link_owner import Owner
+from plugin.model.records import Network, Tombstone
+from plugin.modes.base import Mode
+from plugin.modes.bridge import BridgeMode
+from plugin.modes.hostbridge import HostBridge
+from plugin.protocol.messages import (
     CreateEndpoint,
     EndpointOptions,
     EndpointRef,
@@ -25,17 +31,11 @@ from plugin.messages import (
     PortBinding,
     ProgramExternalConnectivity,
 )
-from plugin.model import Network, Tombstone
-from plugin.modes.base import Mode
-from plugin.modes.bridge import BridgeMode
-from plugin.modes.hostbridge import HostBridge
-from plugin.own_links import OwnLinks
-from plugin.parts import Parts
 from plugin.publish.publisher import Publisher
-from plugin.reaper import Reaper
-from plugin.reconcile.owner import Owner
 from plugin.reconcile.reconciler import Reconciler
 from plugin.reconcile.survey import Survey
+from plugin.request.locks import Locks
+from plugin.runtime import Runtime
 from plugin.store.base import Store
 from plugin.store.memory import MemoryStore
 from tests.kernel.container import Container, sh
@@ -52,7 +52,7 @@ class Pynet:
         nft: Nftables | None = None,
         name: str = "pynet",
     ) -> None:
-        self.name, owner, self.doings = name, Owner(name), Doings(memory or dict.fromkeys((MADE, GONE, SET), 0.0))
+        self.name, owner, self.doings = name, Owner(name), OwnChanges(memory or dict.fromkeys((MADE, GONE, SET), 0.0))
         self.store, self.locks = store or MemoryStore(), Locks()
         self.kernel = Kernel(owner.group, self.doings, requests)
         self.nft = nft or Nftables(open_runner())
@@ -60,12 +60,14 @@ class Pynet:
         settings = HostSettings(self.kernel, self.store, Forwarding(self.kernel, self.store, self.firewall))
         self.reaper = Reaper(OwnLinks(self.kernel, owner), self.firewall, self.store, self.locks)
         self.relay = Relay()
-        self.publisher = Publisher(self.kernel, Sockets(self.relay), self.firewall, Conntrack())
+        self.publisher = Publisher(self.kernel, PortSockets(self.relay), self.firewall, Conntrack())
         modes = self.modes(settings)
-        parts = Parts(self.kernel, self.store, self.firewall, settings, self.publisher, self.reaper, modes, self.locks)
+        runtime = Runtime(
+            self.kernel, self.store, self.firewall, settings, self.publisher, self.reaper, modes, self.locks
+        )
         self.survey = Survey(self.store, self.kernel, settings, modes, owner)
-        self.reconciler = Reconciler(parts, self.survey)
-        self.driver = Driver(parts)
+        self.reconciler = Reconciler(runtime, self.survey)
+        self.driver = Driver(runtime)
 
     def modes(self, settings: HostSettings) -> dict[str, Mode]:
         """Return the modes of the driver."""

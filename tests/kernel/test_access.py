@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.privileges import KEPT
+from cli.server.privileges import KEPT
 from tests.kernel.container import sh
 from tests.kernel.served import Served
 
@@ -17,7 +17,7 @@ NETWORK, ENDPOINT = "a1" * 32, "e0" * 32
 SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 MASK = sum(1 << number for number in KEPT)
 CHILD = """
-from cli.privileges import drop_privileges
+from cli.server.privileges import drop_privileges
 from netlink.nftables import CommandRunner, Nftables
 drop_privileges()
 nft = Nftables(CommandRunner())

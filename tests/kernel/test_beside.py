@@ -10,7 +10,7 @@ import pytest
 
 from netlink.dump import ADDRESS_BODY, RTM_GETADDR, dump
 from netlink.monitor import Monitor
-from plugin.watcher import Watcher
+from plugin.reconcile.watcher import Watcher
 from tests.kernel.container import Container, sh
 from tests.kernel.pynet import Pynet
 from tests.unit import requests as rq

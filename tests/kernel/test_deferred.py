@@ -4,10 +4,10 @@ import socket
 
 import pytest
 
-from plugin.model import Tombstone
-from plugin.own_links import OwnLinks
-from plugin.reaper import Reaper
-from plugin.reconcile.owner import Owner
+from plugin.host.own_links import OwnLinks
+from plugin.host.reaper import Reaper
+from plugin.model.link_owner import Owner
+from plugin.model.records import Tombstone
 from tests.kernel.container import Container
 from tests.kernel.pynet import Pynet
 from tests.unit import requests as rq

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from cli.server.records import KINDS
 from plugin.errors import Failed
-from plugin.kinds import KINDS
-from plugin.model import Tombstone
-from plugin.store.backup import copy_state, restore, write_copy
+from plugin.model.records import Tombstone
 from plugin.store.base import Put
-from plugin.store.lockfile import lock_state
-from plugin.store.opening import open_store
-from plugin.store.sqlite import SqliteStore, read_records
+from plugin.store.sqlite.backup import copy_state, restore, write_copy
+from plugin.store.sqlite.lockfile import lock_state
+from plugin.store.sqlite.opening import open_store
+from plugin.store.sqlite.store import SqliteStore, read_records
 from tests.kernel.container import sh
 
 pytestmark = pytest.mark.kernel

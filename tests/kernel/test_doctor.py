@@ -11,9 +11,9 @@ import pytest
 from plugin.doctor.facts import Crossing, Engine, Facts, Listener, Wall
 from plugin.doctor.probe import Places, Told, gather
 from plugin.ipam.supernets import parse_supernets
-from plugin.model import Network, NetworkSubnet
+from plugin.model.records import Network, NetworkSubnet
 from plugin.store.base import Put
-from plugin.store.sqlite import SqliteStore
+from plugin.store.sqlite.store import SqliteStore
 from tests.kernel.container import sh
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]

@@ -2,10 +2,10 @@
 
 import pytest
 
-from netlink.doings import MADE, MEMORY
 from netlink.monitor import OWN, RULES, Monitor
-from plugin.model import Tombstone
-from plugin.watcher import Watcher
+from netlink.own_changes import MADE, MEMORY
+from plugin.model.records import Tombstone
+from plugin.reconcile.watcher import Watcher
 from tests.kernel.container import Container, host_asks, sh
 from tests.kernel.pynet import Pynet, connect
 from tests.unit import requests as rq

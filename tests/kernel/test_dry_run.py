@@ -3,11 +3,11 @@
 from ipaddress import ip_interface
 from pathlib import Path
 
-from cli.reconcile import look
+from cli.commands.reconcile import look
 from cli.settings import read_settings
-from plugin.model import Network, NetworkSubnet, Overlay
+from plugin.model.records import Network, NetworkSubnet, Overlay
 from plugin.store.base import Put
-from plugin.store.sqlite import SqliteStore
+from plugin.store.sqlite.store import SqliteStore
 
 GATEWAY = ip_interface("10.9.0.1/24")
 BLUE = Network(

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from netlink.monitor import LINKS
-from plugin.model import Network
-from plugin.watcher import Watcher
+from plugin.model.records import Network
+from plugin.reconcile.watcher import Watcher
 from tests.kernel.container import Container, sh
 from tests.kernel.pynet import Pynet
 from tests.kernel.test_publish import br_netfilter

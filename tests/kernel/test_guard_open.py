@@ -5,7 +5,7 @@ import pytest
 from netlink.counters import Counters
 from netlink.errors import Missing
 from plugin.firewall.drops import Drops
-from plugin.messages import Drop
+from plugin.protocol.messages import Drop
 from tests.kernel.container import Container, sh
 from tests.kernel.hosts import soon
 from tests.kernel.pynet import Pynet

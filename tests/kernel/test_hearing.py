@@ -9,11 +9,11 @@ from queue import SimpleQueue
 
 import pytest
 
-from netlink.doings import GONE, MADE, SET
 from netlink.kernel import Kernel
 from netlink.monitor import LINKS, OWN, Monitor
-from plugin.background import Loop
-from plugin.messages import CreateEndpoint, Interface
+from netlink.own_changes import GONE, MADE, SET
+from plugin.background.loop import Loop
+from plugin.protocol.messages import CreateEndpoint, Interface
 from tests.kernel.container import sh
 from tests.kernel.pynet import Pynet
 from tests.unit import requests as rq

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from netlink.errors import Exists, Missing
-from netlink.holds import IPPROTO_SCTP, Sockets
+from netlink.port_sockets import IPPROTO_SCTP, PortSockets
 from netlink.relay import Relay
 
 ANY, ANY6 = IPv4Address(0), IPv6Address(0)
@@ -16,15 +16,15 @@ TCP, UDP = socket.IPPROTO_TCP, socket.IPPROTO_UDP
 
 
 @pytest.fixture
-def sockets() -> Iterator[Sockets]:
+def sockets() -> Iterator[PortSockets]:
     """Return what holds ports, with a relay that is closed after the test."""
     relay = Relay()
-    yield Sockets(relay)
+    yield PortSockets(relay)
     relay.close()
 
 
 @pytest.mark.parametrize("proto", [TCP, UDP])
-def test_one_socket_holds_both_families(sockets: Sockets, proto: int) -> None:
+def test_one_socket_holds_both_families(sockets: PortSockets, proto: int) -> None:
     """Nobody else gets the port, of either family, until it is released."""
     hold = sockets.hold(proto, ANY6, 8080, dual=True)
     for address in (ANY, ANY6, IPv4Address("127.0.0.1")):
@@ -34,12 +34,12 @@ def test_one_socket_holds_both_families(sockets: Sockets, proto: int) -> None:
     sockets.release([sockets.hold(proto, ANY, 8080)])
 
 
-def test_families_can_be_held_apart(sockets: Sockets) -> None:
+def test_families_can_be_held_apart(sockets: PortSockets) -> None:
     """One port of IPv4 and the same of IPv6, as two containers may publish them."""
     sockets.release([sockets.hold(TCP, ANY, 8080), sockets.hold(TCP, ANY6, 8080)])
 
 
-def test_a_deaf_port_does_not_answer(sockets: Sockets) -> None:
+def test_a_deaf_port_does_not_answer(sockets: PortSockets) -> None:
     """A client that gets past the translation is neither accepted nor refused."""
     hold = sockets.hold(TCP, ANY, 0)
     with socket.socket() as client, pytest.raises(TimeoutError):
@@ -48,14 +48,14 @@ def test_a_deaf_port_does_not_answer(sockets: Sockets) -> None:
     sockets.release([hold])
 
 
-def test_an_address_of_another_host_is_missing(sockets: Sockets) -> None:
+def test_an_address_of_another_host_is_missing(sockets: PortSockets) -> None:
     """The error is of its own kind, so that the user is told."""
     with pytest.raises(Missing):
         sockets.hold(TCP, IPv4Address("192.0.2.1"), 8080)
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
-def test_who_has_a_port_is_known_by_address(sockets: Sockets, kind: socket.SocketKind) -> None:
+def test_who_has_a_port_is_known_by_address(sockets: PortSockets, kind: socket.SocketKind) -> None:
     """Of both families, and of IPv4 through a socket of IPv6, as Java's are; other protocols and ports do not count."""
     taken = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"), (socket.AF_INET6, "::ffff:127.0.0.2")]
     with ExitStack() as stack:
@@ -70,7 +70,7 @@ def test_who_has_a_port_is_known_by_address(sockets: Sockets, kind: socket.Socke
         assert not set(sockets.users(other, 8080)) | set(sockets.users(proto, 8081))
 
 
-def test_sctp_needs_no_socket_where_the_kernel_has_none(sockets: Sockets) -> None:
+def test_sctp_needs_no_socket_where_the_kernel_has_none(sockets: PortSockets) -> None:
     """The port is translated all the same, and any port is a number."""
     holds = [sockets.hold(IPPROTO_SCTP, ANY, port) for port in (8080, 0)]
 

@@ -8,7 +8,7 @@ import pytest
 
 from netlink.errors import KernelError
 from netlink.hostnet import HostNetworks
-from plugin.ports import HostNetworks as Port
+from plugin.interfaces import HostNetworks as Port
 from tests.engine.lab.process import wait_until
 from tests.kernel.container import sh
 

@@ -5,11 +5,11 @@ from ipaddress import ip_interface
 
 import pytest
 
-from netlink.doings import Doings
 from netlink.dump import Link
 from netlink.errors import Exists, KernelError, Missing
 from netlink.kernel import Kernel, VethPair
 from netlink.monitor import LINKS, RULES, Monitor
+from netlink.own_changes import OwnChanges
 from tests.kernel.container import sh
 
 
@@ -150,7 +150,7 @@ def test_the_listing_agrees_with_ip(kernel: Kernel) -> None:
 
 def test_the_monitor_hears_bridges_and_their_ports_only() -> None:
     """A new bridge rings, a veth pair of its own does not; a change of nftables rings too."""
-    with Monitor("pynet", is_own=lambda _: False, doings=Doings()) as monitor:
+    with Monitor("pynet", is_own=lambda _: False, doings=OwnChanges()) as monitor:
         sh("ip link add v0 type veth peer name w0")
         heard_veth = monitor.wait(0.2)
         while monitor.wait(0.1):

@@ -6,10 +6,10 @@ import pytest
 import structlog.testing
 
 from netlink.devconf import IPV4, IPV6, read_settings
-from plugin.advertised import deaf_links
 from plugin.errors import Unsupported
-from plugin.link_settings import CLOSED_IPV4, CLOSED_IPV6
-from plugin.model import Network, Tombstone
+from plugin.host.link_settings import CLOSED_IPV4, CLOSED_IPV6
+from plugin.host.router_advertisements import deaf_links
+from plugin.model.records import Network, Tombstone
 from tests.kernel.container import Container, host_asks, sh
 from tests.kernel.pynet import Pynet, connect
 from tests.unit import requests as rq

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from plugin.cluster.records import Member
-from plugin.messages import NetworkRef
+from plugin.cluster.overlay.records import Member
+from plugin.protocol.messages import NetworkRef
 from plugin.store.base import Put
 from plugin.store.memory import MemoryStore
 from tests.kernel.container import Container

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.name import hold_name
+from cli.server.name import hold_name
 from plugin.errors import Conflict
 from tests.kernel.container import sh
 from tests.kernel.namespaces import enter_fresh_namespace

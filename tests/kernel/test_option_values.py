@@ -12,8 +12,8 @@ from netlink.nftables import Nftables, open_runner
 from plugin.errors import InvalidRequest
 from plugin.firewall.elements import endpoint_elements, network_elements, port_elements
 from plugin.firewall.ruleset import changes, remove_text, tables_text
-from plugin.model import Endpoint, Network, NetworkSubnet, Published
-from plugin.network_options import (
+from plugin.model.records import Endpoint, Network, NetworkSubnet, Published
+from plugin.options.network import (
     BRIDGE_NAME,
     GUARD_ALLOW,
     HOST_BINDING,
@@ -22,7 +22,7 @@ from plugin.network_options import (
     NETWORK_OPTIONS,
     TRUSTED,
 )
-from plugin.options import read_options
+from plugin.options.option import read_options
 from tests.unit import requests as rq
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]

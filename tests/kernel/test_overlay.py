@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from plugin.cluster.records import Peer
+from plugin.cluster.overlay.records import Peer
 from plugin.errors import Conflict
 from plugin.ipam.supernets import parse_supernets
-from plugin.model import Endpoint, Network
-from plugin.rebuild import rebuilder
+from plugin.model.records import Endpoint, Network
+from plugin.rebuild.networks import rebuilder
 from plugin.store.memory import MemoryStore
 from tests.kernel.capture import ETH_P_IP, GREETINGS, Capture
 from tests.kernel.container import Container

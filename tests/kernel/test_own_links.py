@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from plugin.errors import Conflict
-from plugin.model import Tombstone
+from plugin.model.records import Tombstone
 from tests.kernel.container import Container, sh
 from tests.kernel.pynet import Pynet
 from tests.unit import requests as rq

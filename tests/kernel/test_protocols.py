@@ -15,8 +15,8 @@ from ipaddress import IPv4Address
 from netlink.kernel import Kernel
 from netlink.nftables import CommandRunner, LibraryRunner, Nftables
 from plugin.firewall.listing import difference, listed_contents, wanted_contents
-from plugin.model import Endpoint
-from plugin.rebuild import rebuilder
+from plugin.model.records import Endpoint
+from plugin.rebuild.networks import rebuilder
 
 wanted = wanted_contents([{"anywhere4": ["tcp . 8080 : 10.9.0.2 . 7777"]}])
 for runner in (LibraryRunner(), CommandRunner()):

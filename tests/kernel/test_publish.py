@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from plugin.errors import Conflict
-from plugin.messages import EndpointRef
+from plugin.protocol.messages import EndpointRef
 from tests.kernel.container import Container, host_asks, sh
 from tests.kernel.pynet import Pynet, connect
 from tests.unit import requests as rq

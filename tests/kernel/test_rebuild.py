@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from cli.server.records import KINDS
 from netlink.nftables import Nftables, open_runner
 from plugin.ipam.supernets import parse_supernets
-from plugin.kinds import KINDS
-from plugin.model import Endpoint, Lease, Network, Pool
-from plugin.network_options import ICC, NETWORK_OPTIONS
-from plugin.options import Option, read_options
-from plugin.rebuild import rebuilder
+from plugin.model.records import Endpoint, Lease, Network, Pool
+from plugin.options.network import ICC, NETWORK_OPTIONS
+from plugin.options.option import Option, read_options
+from plugin.rebuild.networks import rebuilder
 from plugin.store.base import Record
 from tests.kernel.container import Container, sh
 from tests.kernel.pynet import Pynet

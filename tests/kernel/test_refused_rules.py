@@ -8,8 +8,8 @@ import pytest
 from netlink.errors import KernelError
 from netlink.nftables import CommandRunner, Form, LibraryRunner, Nftables, Runner, open_runner
 from plugin.errors import PynetError
-from plugin.firewall.ruleset import Elements
-from plugin.watcher import Watcher
+from plugin.model.elements import Elements
+from plugin.reconcile.watcher import Watcher
 from tests.kernel.container import Container, sh
 from tests.kernel.pynet import Pynet
 from tests.unit import requests as rq

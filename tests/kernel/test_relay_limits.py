@@ -7,7 +7,7 @@ from time import sleep
 
 import pytest
 
-from netlink.holds import Sockets
+from netlink.port_sockets import PortSockets
 from netlink.relay import Relay
 from netlink.relay_limits import Limits, Share
 from tests.kernel.container import sh
@@ -107,7 +107,7 @@ def test_a_half_closed_connection_has_less_time(stage: Stage) -> None:
 
 def test_a_target_that_does_not_answer_is_given_up(stage: Stage) -> None:
     """Here nothing answers the SYN: the target is a port that somebody holds deaf."""
-    sockets = Sockets(Relay())
+    sockets = PortSockets(Relay())
     deaf = sockets.hold(socket.IPPROTO_TCP, IPv4Address(ONE), 0)
 
     assert broken_off(stage.client(stage.front(stage.relay(Limits(connect=MOMENT)), (ONE, deaf.port))))

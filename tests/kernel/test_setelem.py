@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from netlink.doings import Doings
 from netlink.errors import Missing
 from netlink.monitor import RULES, Monitor
 from netlink.nftables import Nftables, open_runner
+from netlink.own_changes import OwnChanges
 from netlink.setelem import ElementChange
 from plugin.firewall.bridge_rules import BRIDGE_SETS
 from plugin.firewall.ruleset import INET_SETS, tables_text
@@ -97,7 +97,7 @@ def test_many_elements_are_one_transaction(nft: Nftables) -> None:
 def test_the_monitor_tells_own_changes_from_others(nft: Nftables) -> None:
     """What pynet writes itself must not make it look whether somebody else did."""
     nft.change("pynet", CHANGES[True])
-    with Monitor("pynet", is_own=nft.is_own, doings=Doings()) as monitor:
+    with Monitor("pynet", is_own=nft.is_own, doings=OwnChanges()) as monitor:
         nft.change("pynet", CHANGES[False])
         assert not monitor.wait(0.3)
         sh("nft 'add element inet pynet links { \"x\" }'")

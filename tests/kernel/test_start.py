@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from plugin.model import Network, NetworkSubnet, bridge_name
+from plugin.model.records import Network, NetworkSubnet, bridge_name
 from plugin.store.base import Put
-from plugin.store.sqlite import SqliteStore
+from plugin.store.sqlite.store import SqliteStore
 from tests.engine.lab.process import wait_until
 from tests.kernel.container import sh
 

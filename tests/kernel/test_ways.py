@@ -3,10 +3,10 @@
 import pytest
 
 from netlink.nftables import Nftables, open_runner
-from plugin.messages import EndpointRef
-from plugin.model import Endpoint
-from plugin.network_options import GATEWAY_MODE_IPV4, GATEWAY_MODE_IPV6
-from plugin.rebuild import look, rebuild
+from plugin.model.records import Endpoint
+from plugin.options.network import GATEWAY_MODE_IPV4, GATEWAY_MODE_IPV6
+from plugin.protocol.messages import EndpointRef
+from plugin.rebuild.networks import look, rebuild
 from tests.kernel.container import Container
 from tests.kernel.pynet import Pynet, connect
 from tests.unit import requests as rq

@@ -16,8 +16,8 @@ from tests.torture.cluster import ADDRESS, HOST, add_other_host
 from tests.torture.engine import DRIVER, IPAM, Broken, Call, Engine, Refused, die_with_parent, new_namespace
 from tests.torture.garbage import removal
 from tests.torture.killing import serve
-from tests.torture.looks import difference, look, records
 from tests.torture.scenarios import REQUEST, START, WITH_ANOTHER, Scenario
+from tests.torture.snapshot import difference, look, records
 
 REPEATED, GIVEN_UP = "repeated", "given up"
 SETTLES = 15.0  # seconds that what happens in the background may take, on a busy machine

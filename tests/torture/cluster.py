@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from ipaddress import IPv4Interface, ip_address, ip_network
 from pathlib import Path
 
-from plugin.cluster.host_records import ClusterHost
-from plugin.cluster.records import ClusterNetwork, Member, Peer, VniClaim
-from plugin.model import NetworkSubnet
+from plugin.cluster.addresses.records import ClusterHost
+from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
+from plugin.model.records import NetworkSubnet
 from plugin.store.base import Put, R, Record
-from plugin.store.sqlite import SqliteStore
+from plugin.store.sqlite.store import SqliteStore
 
 FILE = "cluster.db"
 HOST, OTHER = "torture-host", "other-host"  # ids of this host and of the other one

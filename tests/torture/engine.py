@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.engine.lab.api import UnixConnection
-from tests.torture.looks import command
+from tests.torture.snapshot import command
 
 CLONE_NEWNET = 0x40000000  # linux/sched.h
 PR_SET_PDEATHSIG = 1  # linux/prctl.h

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from cli.serve import run
+from cli.server.serve import run
 from netlink.kernel import Kernel
 from tests.torture.cluster import FILE, FileCluster
 

@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 
-from plugin.messages import (
+from plugin.protocol.messages import (
     CreateEndpoint,
     CreateNetwork,
     EndpointOptions,

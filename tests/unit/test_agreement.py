@@ -6,10 +6,10 @@ from ipaddress import ip_address
 
 import pytest
 
-from plugin.cluster.agreement import FIRST_VNI, Agreement, drop_unused_networks
-from plugin.cluster.records import ClusterNetwork, Member, VniClaim
+from plugin.cluster.overlay.agreement import FIRST_VNI, Agreement, drop_unused_networks
+from plugin.cluster.overlay.records import ClusterNetwork, Member, VniClaim
 from plugin.errors import Conflict, InvalidRequest
-from plugin.model import NetworkSubnet
+from plugin.model.records import NetworkSubnet
 from plugin.store.base import Put, R, Record, Versioned
 from plugin.store.memory import MemoryStore
 from tests.fake_sockets import Steps

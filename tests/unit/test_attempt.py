@@ -9,10 +9,10 @@ import pytest
 
 from netlink.deadline import deadline, remaining
 from netlink.setelem import ElementChange
-from plugin.attempt import Overdue, Workers, commit
 from plugin.errors import Busy, Failed, NotFound
-from plugin.messages import NetworkRef, ReleaseAddress, ReleasePool
-from plugin.model import Endpoint, Lease, Network, Pool
+from plugin.model.records import Endpoint, Lease, Network, Pool
+from plugin.protocol.messages import NetworkRef, ReleaseAddress, ReleasePool
+from plugin.request.execution import Overdue, WorkerPool, commit
 from plugin.store.base import Change
 from tests.fake_sockets import Steps
 from tests.fakes import FailingStore, FakeKernel, FakeNft, World
@@ -96,7 +96,7 @@ def gate() -> Iterator[Gate]:
 
 def test_work_in_time_gives_its_result() -> None:
     """Results and errors come to the caller as if it had done the work itself."""
-    workers = Workers(END)
+    workers = WorkerPool(END)
 
     assert workers.attempt(lambda: 7) == 7
     with pytest.raises(NotFound, match="nobody"):
@@ -106,12 +106,12 @@ def test_work_in_time_gives_its_result() -> None:
 def test_a_caller_is_answered_while_its_work_hangs(gate: Gate) -> None:
     """The sentence says how long it took and for what."""
     with pytest.raises(Busy, match=r"not done within 0\.05 s, waiting for the disk; pynet goes on"):
-        Workers(SHORT).attempt(gate, waiting_for=lambda: ", waiting for the disk")
+        WorkerPool(SHORT).attempt(gate, waiting_for=lambda: ", waiting for the disk")
 
 
 def test_hanging_work_does_not_stop_others(gate: Gate) -> None:
     """Other callers get other threads; when all hang, a caller is still answered in time."""
-    workers = Workers(SHORT, most=2)
+    workers = WorkerPool(SHORT, most=2)
     for _ in range(2):
         with pytest.raises(Busy):
             workers.attempt(gate)
@@ -122,7 +122,7 @@ def test_hanging_work_does_not_stop_others(gate: Gate) -> None:
 
 def test_threads_are_kept() -> None:
     """A hundred attempts, one after the other, share few threads."""
-    workers = Workers(END)
+    workers = WorkerPool(END)
     names = {workers.attempt(threading.get_ident) for _ in range(100)}
 
     assert len(names) < 10
@@ -140,7 +140,7 @@ def test_waits_draw_from_one_deadline() -> None:
 def test_who_is_gone_is_not_served() -> None:
     """A caller that hung up takes the call for failed (moby pkg/plugins/client.go), so nothing may stay."""
     with pytest.raises(Overdue, match="hung up"):
-        Workers(END).attempt(commit, gone=lambda: True)
+        WorkerPool(END).attempt(commit, gone=lambda: True)
 
 
 def test_an_endpoint_that_comes_too_late_is_taken_back(gate: Gate) -> None:
@@ -149,7 +149,7 @@ def test_an_endpoint_that_comes_too_late_is_taken_back(gate: Gate) -> None:
     world.driver.create_network(rq.network())
     before = world.snapshot()
     with pytest.raises(Busy):
-        Workers(SHORT).attempt(lambda: world.driver.create_endpoint(rq.endpoint()))
+        WorkerPool(SHORT).attempt(lambda: world.driver.create_endpoint(rq.endpoint()))
 
     assert settled(gate, lambda: not world.locks._locks)
     assert world.snapshot() == before
@@ -162,7 +162,7 @@ def test_a_network_whose_commit_stalls_is_taken_back(gate: Gate) -> None:
     before = world.snapshot()
     world.failing_store.gate = gate  # type: ignore[attr-defined]
     with pytest.raises(Busy):
-        Workers(SHORT).attempt(lambda: world.driver.create_network(rq.network()))
+        WorkerPool(SHORT).attempt(lambda: world.driver.create_network(rq.network()))
 
     assert settled(gate, lambda: not world.locks._locks)
     world.bury()
@@ -178,7 +178,7 @@ def test_ports_that_come_too_late_are_withdrawn(gate: Gate) -> None:
     before = world.snapshot()
     world.nft.gate = gate  # type: ignore[attr-defined]
     with pytest.raises(Busy):
-        Workers(SHORT).attempt(lambda: world.driver.program_external_connectivity(rq.program(8080)))
+        WorkerPool(SHORT).attempt(lambda: world.driver.program_external_connectivity(rq.program(8080)))
 
     assert settled(gate, lambda: not world.locks._locks)
     assert world.snapshot() == before
@@ -189,7 +189,7 @@ def test_requests_for_other_networks_do_not_wait(gate: Gate) -> None:
     world = World(HangingKernel(gate))
     world.driver.create_network(rq.network())
     with pytest.raises(Busy):
-        Workers(SHORT).attempt(lambda: world.driver.create_endpoint(rq.endpoint()))
+        WorkerPool(SHORT).attempt(lambda: world.driver.create_endpoint(rq.endpoint()))
     world.driver.create_network(rq.network(rq.OTHER_ID, "10.8.0.1/24"))
     world.driver.delete_network(NetworkRef(rq.OTHER_ID))
 
@@ -201,7 +201,7 @@ def test_who_meets_a_request_that_hangs_does_not_wait_long(gate: Gate) -> None:
     world = World(HangingKernel(gate))
     world.driver.create_network(rq.network())
     with pytest.raises(Busy):
-        Workers(SHORT).attempt(lambda: world.driver.create_endpoint(rq.endpoint()))
+        WorkerPool(SHORT).attempt(lambda: world.driver.create_endpoint(rq.endpoint()))
 
     with pytest.raises(Busy, match=r"network a1a1.* is busy with a request that hangs"):
         world.driver.create_endpoint(rq.endpoint())
@@ -211,7 +211,7 @@ def test_a_removal_that_finds_a_lock_held_is_done_later(gate: Gate) -> None:
     """DeleteNetwork while CreateEndpoint hangs: the engine takes both for done, and so they are in the end."""
     world = World(HangingKernel(gate))
     world.driver.create_network(rq.network())
-    workers = Workers(SHORT)
+    workers = WorkerPool(SHORT)
     with pytest.raises(Busy):
         workers.attempt(lambda: world.driver.create_endpoint(rq.endpoint()))
     with pytest.raises(Busy):
@@ -230,7 +230,7 @@ def test_an_address_that_comes_too_late_is_given_back(gate: Gate) -> None:
     pool_id = pool(ipam, "10.1.0.0/29").pool_id
     store.before = gate
     with pytest.raises(Busy):
-        Workers(SHORT).attempt(lambda: address(ipam, pool_id))
+        WorkerPool(SHORT).attempt(lambda: address(ipam, pool_id))
 
     assert settled(gate, lambda: ipam._table(store.get(Pool, pool_id).record)._pending == set())  # type: ignore[union-attr]
     assert settled(gate, lambda: store.list(Lease) == [])

@@ -7,12 +7,12 @@ import pytest
 from netlink.dump import Link
 from netlink.errors import KernelError
 from netlink.monitor import LINKS, OWN
-from plugin.model import Network, Tombstone
-from plugin.own_links import OwnLinks
-from plugin.reaper import Reaper
-from plugin.reconcile.owner import Owner
+from plugin.host.own_links import OwnLinks
+from plugin.host.reaper import Reaper
+from plugin.model.link_owner import Owner
+from plugin.model.records import Network, Tombstone
+from plugin.reconcile.watcher import Watcher
 from plugin.store.base import Put
-from plugin.watcher import Watcher
 from tests.fakes import World
 from tests.unit import requests as rq
 

@@ -4,8 +4,8 @@ import pytest
 
 from netlink.dump import Link
 from plugin.errors import Conflict, InvalidRequest
-from plugin.messages import GwAllocCheck, NetworkOptions
-from plugin.model import Network
+from plugin.model.records import Network
+from plugin.protocol.messages import GwAllocCheck, NetworkOptions
 from tests.fakes import World
 from tests.unit import requests as rq
 from tests.unit.test_publisher import elements

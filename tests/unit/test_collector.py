@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from plugin.cluster.router import IpamRouter
-from plugin.collector import Collector, Look
-from plugin.messages import ReleasePool
-from plugin.model import Endpoint, Lease, Network, Pool
+from plugin.ipam_router import IpamRouter
+from plugin.model.records import Endpoint, Lease, Network, Pool
+from plugin.protocol.messages import ReleasePool
+from plugin.removal.garbage import Collector, Look
 from tests.fakes import World
 from tests.unit import requests as rq
 from tests.unit.ipam.parts import address, manager, pool

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from netlink.dump import Link
-from plugin.messages import CreateEndpoint, Interface, NetworkRef
+from plugin.protocol.messages import CreateEndpoint, Interface, NetworkRef
 from tests.fake_sockets import Steps
 from tests.fakes import FailingStore, FakeKernel, FakeNft, World
 from tests.unit import requests as rq

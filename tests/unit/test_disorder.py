@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from plugin.errors import Conflict, NotFound, PynetError
 from plugin.firewall.elements import endpoint_elements, network_elements, port_elements
-from plugin.messages import (
+from plugin.model.records import Endpoint, Network, Tombstone, host_link_name
+from plugin.protocol.messages import (
     CreateEndpoint,
     EndpointOptions,
     EndpointRef,
@@ -25,7 +26,6 @@ from plugin.messages import (
     PortBinding,
     ProgramExternalConnectivity,
 )
-from plugin.model import Endpoint, Network, Tombstone, host_link_name
 from tests.fakes import World
 from tests.unit import requests as rq
 from tests.unit.test_background import restarted

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from cli.doctor import ask_status
+from cli.commands.doctor import ask_status
 from plugin.doctor.facts import Serving
 from plugin.doctor.fills import fills
 from plugin.doctor.folder import look_at_state
 from plugin.doctor.units import failed_units
 from plugin.doctor.ways import OUTSIDE, Host, detours, uplink
-from plugin.model import Endpoint, Lease, Network, NetworkSubnet, Pool
+from plugin.model.records import Endpoint, Lease, Network, NetworkSubnet, Pool
 
 POOL = ip_network("10.9.0.0/28")
 NET = Network("a" * 64, "bridge", "pn-a", subnets=(NetworkSubnet(POOL, ip_interface("10.9.0.1/28")),))

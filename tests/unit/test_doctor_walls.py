@@ -7,7 +7,7 @@ import pytest
 
 from plugin.doctor.facts import Crossing, Wall
 from plugin.doctor.walls import walls
-from plugin.model import Endpoint, Network, NetworkSubnet, Overlay, Published
+from plugin.model.records import Endpoint, Network, NetworkSubnet, Overlay, Published
 
 UPLINKS = {4: "eth0", 6: "eth0"}
 V4 = NetworkSubnet(ip_network("10.9.0.0/24"), ip_interface("10.9.0.1/24"))

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cli.settings import SETTINGS
-from plugin.network_options import ENDPOINT_OPTIONS, NETWORK_OPTIONS
-from plugin.options import option_table
+from plugin.options.network import ENDPOINT_OPTIONS, NETWORK_OPTIONS
+from plugin.options.option import option_table
 
 ROOT = Path(__file__).parents[2]
 README, EXAMPLES = ROOT / "README.md", ROOT / "examples"

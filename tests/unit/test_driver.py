@@ -4,7 +4,7 @@ import pytest
 
 from netlink.dump import Link
 from plugin.errors import Conflict, InvalidRequest, NotFound
-from plugin.messages import CreateNetwork
+from plugin.protocol.messages import CreateNetwork
 from tests.fakes import World
 from tests.unit import requests as rq
 

@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 from netlink.errors import KernelError, Missing
 from plugin.firewall.bridge_rules import COUNTED
 from plugin.firewall.drops import SILENCE, Drops
-from plugin.messages import Drop
-from plugin.model import Endpoint, Network
+from plugin.model.records import Endpoint, Network
+from plugin.protocol.messages import Drop
 from plugin.store.base import Put
 from plugin.store.memory import MemoryStore
 

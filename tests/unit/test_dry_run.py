@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from plugin.locks import Locks
+from plugin.request.locks import Locks
 from tests.fakes import World
 from tests.unit import requests as rq
 

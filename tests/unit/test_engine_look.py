@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cli.engine import Engine
+from cli.engine.api import Engine
 
 CONFIG = {"Subnet": "10.1.0.0/24", "Gateway": "10.1.0.1", "AuxiliaryAddresses": {"router": "10.1.0.9"}}
 HERE = {"Id": "a", "Scope": "local", "IPAM": {"Driver": "pynet", "Config": [CONFIG]}}

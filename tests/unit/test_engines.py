@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from plugin.engines import NOBODY, Engines, Process, called_by
+from plugin.engine.identity import NOBODY, Engines, Process, called_by
 from plugin.errors import Conflict
-from plugin.messages import CreateNetwork
-from plugin.model import Network
+from plugin.model.records import Network
+from plugin.protocol.messages import CreateNetwork
 from tests.fakes import World
 from tests.unit import requests as rq
 

@@ -8,13 +8,13 @@ import pytest
 
 from netlink.errors import KernelError
 from netlink.setelem import ElementChange
-from plugin.attempt import Overdue, Workers
-from plugin.debts import Debts
 from plugin.errors import Failed, PynetError
-from plugin.locks import Locks
-from plugin.model import Lease, Pool
+from plugin.model.records import Lease, Pool
+from plugin.request.execution import Overdue, WorkerPool
+from plugin.request.locks import Locks
+from plugin.request.retries import RetryQueue
+from plugin.request.work import Work
 from plugin.store.base import Change
-from plugin.work import Work
 from tests.fake_sockets import Steps
 from tests.fakes import FailingStore, FakeKernel, FakeNft, World
 from tests.unit import requests as rq
@@ -143,7 +143,7 @@ def test_the_same_request_pays_what_the_first_left(world: World, name: str, step
 
 def test_the_next_request_about_the_same_pays_first() -> None:
     """What it makes would be taken from it later on; as long as that is not possible it is refused with a sentence."""
-    work, done, broken = Work(Locks(), debts := Debts()), list[str](), [True]
+    work, done, broken = Work(Locks(), debts := RetryQueue()), list[str](), [True]
 
     def take_back() -> None:
         if broken[0]:
@@ -194,7 +194,7 @@ def test_what_was_leased_for_nobody_is_given_back_later(kind: type[Pool | Lease]
         calls[Lease] = lambda: address(ipam, pool_id)
     store.before = lambda: setattr(store, "before", lambda: setattr(store, "failures", 1))
     with pytest.raises(Overdue):
-        Workers().attempt(calls[kind], gone=lambda: True)
+        WorkerPool().attempt(calls[kind], gone=lambda: True)
     assert len(store.list(kind)) == 1
     ipam._debts.settle()
 

@@ -10,7 +10,7 @@ from netlink.errors import KernelError
 from plugin.firewall.docker import CHAINS, accepts_to_add, accepts_to_delete, docker_bridges, other_bridges
 from plugin.firewall.elements import network_elements
 from plugin.firewall.firewall import Firewall
-from plugin.model import Network, NetworkSubnet
+from plugin.model.records import Network, NetworkSubnet
 from tests.fakes import World
 from tests.unit import requests as rq
 

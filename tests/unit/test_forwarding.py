@@ -9,8 +9,8 @@ import pytest
 from netlink.errors import KernelError
 from netlink.setelem import ElementChange
 from plugin.errors import PynetError
-from plugin.forwarding import OURS
-from plugin.model import ChangedSetting
+from plugin.host.forwarding import OURS
+from plugin.model.records import ChangedSetting
 from plugin.store.base import Remove
 from tests.fakes import World
 from tests.unit import requests as rq

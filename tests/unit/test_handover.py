@@ -11,8 +11,8 @@ import pytest
 
 from netlink.errors import KernelError
 from plugin.errors import PynetError
-from plugin.messages import EndpointOptions, EndpointRef, Join, PortBinding, ProgramExternalConnectivity
-from plugin.model import Endpoint
+from plugin.model.records import Endpoint
+from plugin.protocol.messages import EndpointOptions, EndpointRef, Join, PortBinding, ProgramExternalConnectivity
 from tests.fakes import World
 from tests.unit import requests as rq
 from tests.unit.test_background import restarted

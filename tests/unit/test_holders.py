@@ -6,10 +6,10 @@ from ipaddress import ip_network
 
 import pytest
 
-from plugin.cluster.host_records import PoolUse
+from plugin.cluster.addresses.records import PoolUse
 from plugin.errors import Conflict
-from plugin.messages import CreateNetwork
-from plugin.model import Endpoint, Network, container_link_name, host_link_name
+from plugin.model.records import Endpoint, Network, container_link_name, host_link_name
+from plugin.protocol.messages import CreateNetwork
 from plugin.store.base import Put
 from tests.fakes import World
 from tests.unit import requests as rq

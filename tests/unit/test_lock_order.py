@@ -8,8 +8,7 @@ from contextlib import contextmanager, suppress
 from ipaddress import IPv4Interface
 
 from plugin.errors import PynetError
-from plugin.locks import ORDER, Locks
-from plugin.messages import (
+from plugin.protocol.messages import (
     CreateEndpoint,
     EndpointOptions,
     EndpointRef,
@@ -19,6 +18,7 @@ from plugin.messages import (
     PortBinding,
     ProgramExternalConnectivity,
 )
+from plugin.request.locks import ORDER, Locks
 from tests.fakes import World
 from tests.unit import requests as rq
 

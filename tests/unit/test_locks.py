@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from plugin.errors import Busy
-from plugin.locks import Locks
+from plugin.request.locks import Locks
 
 
 def test_a_name_is_held_by_one() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from cli.logs import configure
+from cli.server.logs import configure
 
 
 @pytest.fixture(autouse=True)

@@ -10,13 +10,13 @@ from structlog.testing import capture_logs
 from netlink.dump import Link
 from netlink.errors import KernelError
 from netlink.monitor import LINKS
-from plugin.background import Loop, alive, trouble
-from plugin.cluster.router import IpamRouter
-from plugin.collector import Collector, Look
-from plugin.debts import Debts
-from plugin.model import Tombstone
+from plugin.background.loop import Loop, alive, trouble
+from plugin.ipam_router import IpamRouter
+from plugin.model.records import Tombstone
+from plugin.reconcile.watcher import Watcher
+from plugin.removal.garbage import Collector, Look
+from plugin.request.retries import RetryQueue
 from plugin.store.base import Put
-from plugin.watcher import Watcher
 from tests.fakes import World
 from tests.unit.ipam.parts import manager
 
@@ -143,7 +143,7 @@ def test_the_watcher_goes_on(world: World) -> None:
 
 def test_debts_go_on() -> None:
     """One removal fails for a reason that nobody foresaw; those behind it are done, and so is that one later."""
-    debts, odd, even = Debts(pause=0.01), Turns(ValueError("a"), ValueError("a")), Turns()
+    debts, odd, even = RetryQueue(pause=0.01), Turns(ValueError("a"), ValueError("a")), Turns()
     debts.owe("odd", odd)
     debts.owe("even", even)
     debts.start()

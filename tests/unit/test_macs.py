@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from plugin.errors import Conflict, InvalidRequest
-from plugin.messages import CreateEndpoint
+from plugin.protocol.messages import CreateEndpoint
 from tests.fakes import World
 from tests.unit import requests as rq
 

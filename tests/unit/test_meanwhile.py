@@ -8,10 +8,10 @@ import pytest
 from netlink.dump import Link
 from netlink.errors import KernelError
 from netlink.kernel import VethPair
-from plugin.model import Endpoint, Tombstone
-from plugin.reconcile.findings import HostSettingChanged, OrphanLink
-from plugin.reconcile.state import Desired
-from plugin.watcher import Watcher
+from plugin.model.desired import Desired
+from plugin.model.findings import HostSettingChanged, OrphanLink
+from plugin.model.records import Endpoint, Tombstone
+from plugin.reconcile.watcher import Watcher
 from tests.fakes import World
 from tests.unit import requests as rq
 from tests.unit.test_background import Silence

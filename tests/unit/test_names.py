@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from cli.engine import Engine
+from cli.engine.api import Engine
+from plugin.engine.names import Known, Names
 from plugin.errors import Conflict
-from plugin.names import Known, Names
 from tests.fakes import World
 from tests.unit import requests as rq
 

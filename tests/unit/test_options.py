@@ -3,8 +3,8 @@
 import pytest
 
 from plugin.errors import InvalidRequest
-from plugin.network_options import LINK_PREFIX, MTU, NETWORK_OPTIONS
-from plugin.options import Option, flag, option_table, read_options
+from plugin.options.network import LINK_PREFIX, MTU, NETWORK_OPTIONS
+from plugin.options.option import Option, flag, option_table, read_options
 
 
 def test_values_are_typed_and_default() -> None:

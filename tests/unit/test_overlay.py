@@ -2,14 +2,14 @@
 
 import pytest
 
-from cli.overlay import Host, share
+from cli.server.overlay import Host, share
 from netlink.vxlan import EVERYBODY, Forward, Neighbour, Remote
-from plugin.cluster.records import ClusterNetwork, Member, Peer, VniClaim
+from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
 from plugin.errors import InvalidRequest, PynetError, Unsupported
-from plugin.messages import CreateEndpoint, CreateNetwork, NetworkRef
-from plugin.model import Overlay
+from plugin.model.records import Overlay
 from plugin.modes.hostbridge import HostBridge
 from plugin.modes.overlay import OverlayMode
+from plugin.protocol.messages import CreateEndpoint, CreateNetwork, NetworkRef
 from tests.overlay_fakes import OverlayWorld, overlay
 from tests.unit import requests as rq
 

@@ -7,7 +7,7 @@ import pytest
 from netlink.errors import KernelError
 from plugin.driver import Driver
 from plugin.errors import PynetError
-from plugin.messages import CreateEndpoint
+from plugin.protocol.messages import CreateEndpoint
 from tests.overlay_fakes import OverlayWorld, overlay
 from tests.unit import requests as rq
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from plugin.cluster.records import ClusterNetwork, Member, Peer, VniClaim
+from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
 from plugin.errors import Conflict
-from plugin.messages import CreateEndpoint, Interface
-from plugin.model import Overlay
+from plugin.model.records import Overlay
+from plugin.protocol.messages import CreateEndpoint, Interface
 from plugin.store.base import Put, Remove
 from tests.overlay_fakes import OverlayWorld, host_with_endpoint, overlay
 from tests.unit import requests as rq

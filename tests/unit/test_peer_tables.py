@@ -7,8 +7,8 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip
 import pytest
 
 from netlink.vxlan import EVERYBODY, Entry, Forward, Neighbour, Remote
-from plugin.cluster.records import Member, Peer
-from plugin.cluster.tables import Ground, wanted_tables
+from plugin.cluster.overlay.forwarding import Ground, wanted_tables
+from plugin.cluster.overlay.records import Member, Peer
 from plugin.store.base import Versioned
 
 MAC, OTHER_MAC = "02:42:0a:09:00:02", "02:00:00:00:00:01"

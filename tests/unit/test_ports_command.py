@@ -2,11 +2,11 @@
 
 from ipaddress import IPv4Interface, ip_address
 
-from cli.answers import Answers
-from cli.ports import as_table, rows_of
+from cli.commands.ports import as_table, rows_of
+from cli.server.answers import Answers
 from cli.settings import read_settings
 from handlers.schemas.own import PortsReply
-from plugin.model import Endpoint, Published
+from plugin.model.records import Endpoint, Published
 from plugin.store.base import Put
 from tests.fakes import World
 

@@ -7,8 +7,8 @@ import pytest
 
 from netlink.conntrack import UdpPort
 from plugin.errors import Conflict, InvalidRequest
-from plugin.messages import PortBinding, ProgramExternalConnectivity
-from plugin.model import Endpoint, Published
+from plugin.model.records import Endpoint, Published
+from plugin.protocol.messages import PortBinding, ProgramExternalConnectivity
 from tests.fakes import World
 from tests.unit import requests as rq
 from tests.unit.test_background import restarted

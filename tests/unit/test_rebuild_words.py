@@ -1,8 +1,8 @@
 """What stands in pynet's sets and is not pynet's keeps no start from happening."""
 
 from netlink.dump import Link
-from plugin.model import Endpoint
-from plugin.rebuild import Elements, Seen, rebuild
+from plugin.model.records import Endpoint
+from plugin.rebuild.networks import Elements, Seen, rebuild
 
 
 def test_an_element_that_nobody_understands_is_left_out() -> None:

@@ -10,8 +10,8 @@ import pytest
 from netlink.dump import Link
 from netlink.errors import KernelError
 from netlink.port import port_flags
-from plugin.forwarding import OURS
-from plugin.model import ChangedSetting, Endpoint, Network, Tombstone
+from plugin.host.forwarding import OURS
+from plugin.model.records import ChangedSetting, Endpoint, Network, Tombstone
 from plugin.store.base import Put
 from tests.fakes import World
 from tests.unit import requests as rq

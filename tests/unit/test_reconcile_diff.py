@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from netlink.dump import Link
-from plugin.reconcile.diff import differences, host_differences, orphans
-from plugin.reconcile.findings import (
+from plugin.model.desired import Actual, Desired, WantedLink, WantedPort, WantedSetting
+from plugin.model.findings import (
     AddressMissing,
     EndpointLost,
     Finding,
@@ -23,8 +23,8 @@ from plugin.reconcile.findings import (
     PortNotHeld,
     SettingChanged,
 )
-from plugin.reconcile.owner import Owner
-from plugin.reconcile.state import Actual, Desired, WantedLink, WantedPort, WantedSetting
+from plugin.model.link_owner import Owner
+from plugin.reconcile.diff import differences, host_differences, orphans
 
 ME, MAC, GATEWAY = Owner("pynet"), "02:00:00:00:00:01", ip_interface("10.9.0.1/24")
 LOCAL = ip_interface("fe80::ff:fe00:1/64")

@@ -8,11 +8,12 @@ from netlink.dump import Link
 from netlink.errors import KernelError
 from netlink.setelem import check_element
 from plugin.errors import PynetError
-from plugin.firewall.ruleset import INET_SETS, Elements
+from plugin.firewall.ruleset import INET_SETS
 from plugin.firewall.writing import MOST_REFUSED
-from plugin.model import Endpoint, Network
+from plugin.model.elements import Elements
+from plugin.model.records import Endpoint, Network
+from plugin.reconcile.watcher import Watcher
 from plugin.store.base import Put
-from plugin.watcher import Watcher
 from tests.fakes import World
 from tests.unit import requests as rq
 from tests.unit.test_background import Silence, restarted

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from plugin.errors import Conflict, NotFound
-from plugin.messages import CreateEndpoint, EndpointRef, Join, NetworkRef
-from plugin.model import Endpoint
+from plugin.model.records import Endpoint
+from plugin.protocol.messages import CreateEndpoint, EndpointRef, Join, NetworkRef
 from tests.fake_sockets import Steps
 from tests.fakes import World
 from tests.unit import requests as rq

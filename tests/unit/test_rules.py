@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from netlink.errors import KernelError
-from plugin.model import Endpoint, Network, Tombstone
-from plugin.parts import Parts
+from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.reconcile.rules import Rules
+from plugin.runtime import Runtime
 from plugin.store.base import Put, Remove
 from tests.fakes import World
 from tests.overlay_fakes import OverlayWorld, overlay
@@ -21,7 +21,7 @@ PORTS = f"ports of {rq.ENDPOINT_ID}"
 
 def rules(world: World) -> Rules:
     """Return what looks, without the rest of the reconciler."""
-    parts = Parts(
+    runtime = Runtime(
         world.kernel,
         world.store,
         world.firewall,
@@ -31,7 +31,7 @@ def rules(world: World) -> Rules:
         world.modes,
         world.locks,
     )
-    return Rules(parts, world.survey)
+    return Rules(runtime, world.survey)
 
 
 def surplus(world: World) -> None:

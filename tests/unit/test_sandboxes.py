@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from plugin.messages import CreateEndpoint, EndpointOptions, EndpointRef, Join, ProgramExternalConnectivity
+from plugin.protocol.messages import CreateEndpoint, EndpointOptions, EndpointRef, Join, ProgramExternalConnectivity
 from tests.fakes import World
 from tests.unit import requests as rq
 

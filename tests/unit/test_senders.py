@@ -7,11 +7,11 @@ import pytest
 
 from plugin.errors import InvalidRequest
 from plugin.firewall.elements import endpoint_elements
-from plugin.guard import guard_of
-from plugin.model import Endpoint, Network
-from plugin.network_options import ENDPOINT_OPTIONS
-from plugin.options import read_options
-from plugin.senders import NOBODY, senders
+from plugin.model.guard import guard_of
+from plugin.model.records import Endpoint, Network
+from plugin.options.network import ENDPOINT_OPTIONS
+from plugin.options.option import read_options
+from plugin.options.senders import NOBODY, senders
 
 NETWORK = Network("n", "bridge", "pn-n", options={"pynet.guard_allow": "10.0.0.0/8"})
 END = Endpoint("e", "n", "02:42:0a:09:00:02", IPv4Interface("10.9.0.2/24"))

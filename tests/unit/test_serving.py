@@ -7,11 +7,11 @@ from typing import NoReturn
 import pytest
 from click.exceptions import Exit
 
+from cli.client.serving import sockets
+from cli.client.start_hint import how_to_start, unit_installed
+from cli.client.unit_settings import place_of, read_environment_file, unit_settings
 from cli.main import _refusals
-from cli.serving import sockets
 from cli.settings import SOCKET
-from cli.start_hint import how_to_start, unit_installed
-from cli.unit_settings import place_of, read_environment_file, unit_settings
 from plugin.errors import Failed
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from plugin.model import ChangedSetting
-from plugin.setting_paths import is_changeable
+from plugin.model.records import ChangedSetting
+from plugin.model.setting_paths import is_changeable
 
 LINK = "net/ipv4/conf/br-mine/route_localnet"
 

@@ -8,9 +8,9 @@ import pytest
 from netlink.setelem import ElementChange
 from plugin.errors import Conflict
 from plugin.firewall.firewall import Firewall
-from plugin.firewall.ruleset import Elements
 from plugin.firewall.shares import Shares
-from plugin.messages import EndpointOptions, PortBinding, ProgramExternalConnectivity
+from plugin.model.elements import Elements
+from plugin.protocol.messages import EndpointOptions, PortBinding, ProgramExternalConnectivity
 from tests.fake_sockets import Steps
 from tests.fakes import FakeNft, World
 from tests.unit import requests as rq

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.socket import bind_socket, listening
+from cli.server.socket import bind_socket, listening
 from plugin.errors import Conflict, InvalidRequest
 
 
@@ -98,7 +98,7 @@ def test_no_socket_is_left_when_the_second_one_cannot_be_bound(tmp_path: Path) -
 def test_nothing_heavy_is_loaded_before_the_socket_is_bound() -> None:
     """The engine's first call waits for what is loaded before, and gunicorn's parent would keep all of it in memory."""
     heavy = "flask marshmallow pyroute2 structlog cattrs gunicorn kazoo"
-    program = f"import sys, cli.serve; print(*(set('{heavy}'.split()) & set(sys.modules)))"
+    program = f"import sys, cli.server.serve; print(*(set('{heavy}'.split()) & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
     assert loaded.split() == []

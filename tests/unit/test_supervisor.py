@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.supervisor import Supervisor, answers, handed_socket
+from cli.server.supervisor import Supervisor, answers, handed_socket
 from plugin.errors import InvalidRequest
 
 

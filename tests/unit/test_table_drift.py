@@ -3,11 +3,11 @@
 from ipaddress import ip_address
 
 from netlink.vxlan import Forward
-from plugin.cluster.agreement import drop_unused_networks
-from plugin.cluster.drift import Here, table_drift
-from plugin.cluster.host_records import HostIdentity
-from plugin.cluster.records import ClusterNetwork, Member, VniClaim
-from plugin.model import Endpoint, Network
+from plugin.cluster.addresses.records import HostIdentity
+from plugin.cluster.hosts.forwarding_drift import Here, table_drift
+from plugin.cluster.overlay.agreement import drop_unused_networks
+from plugin.cluster.overlay.records import ClusterNetwork, Member, VniClaim
+from plugin.model.records import Endpoint, Network
 from plugin.store.base import Remove
 from tests.overlay_fakes import OverlayWorld, overlay
 from tests.unit import requests as rq

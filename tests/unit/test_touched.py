@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from plugin.engine.touched import SLACK, Touched
 from plugin.errors import PynetError
-from plugin.messages import NetworkRef
-from plugin.touched import SLACK, Touched
+from plugin.protocol.messages import NetworkRef
 from tests.fakes import World
 from tests.unit import requests as rq
 

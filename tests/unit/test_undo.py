@@ -2,7 +2,7 @@
 
 import pytest
 
-from plugin.undo import Undo
+from plugin.request.undo import Undo
 
 
 def test_undo_runs_backwards_on_error() -> None:

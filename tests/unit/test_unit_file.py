@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.exits import FOR_A_PERSON
+from cli.exit_codes import FOR_A_PERSON
 
 UNIT = (Path(__file__).parents[2] / "packaging/systemd/pynet.service").read_text().splitlines()
 

@@ -8,8 +8,8 @@ import pytest
 
 from netlink.errors import KernelError
 from plugin.errors import PynetError
-from plugin.messages import EndpointRef, Join
-from plugin.model import Endpoint, Way
+from plugin.model.records import Endpoint, Way
+from plugin.protocol.messages import EndpointRef, Join
 from tests.fakes import World
 from tests.unit import requests as rq
 from tests.unit.test_background import restarted

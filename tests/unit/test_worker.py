@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.worker import Incoming, PatientWorker
+from cli.server.worker import Incoming, PatientWorker
 from handlers.limits import LARGEST_BODY
 
 HEADS = {

@@ -7,8 +7,8 @@ from queue import SimpleQueue
 
 import structlog
 
+from plugin.background.steady import Steady
 from plugin.errors import PynetError
-from plugin.steady import Steady
 from plugin.store.base import Event
 
 log = structlog.get_logger()

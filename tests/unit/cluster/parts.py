@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_network
 
-from plugin.cluster.addresses import ClusterAddresses, ThisHost
-from plugin.cluster.forget import HOST_KINDS
-from plugin.cluster.host_records import ClusterHost, ClusterLease
-from plugin.cluster.membership import Membership
-from plugin.cluster.outbox import Outbox
-from plugin.cluster.repair import Stores
-from plugin.cluster.upkeep import Upkeep
-from plugin.debts import Debts
-from plugin.messages import ReleaseAddress, ReleasePool, RequestAddress, RequestPool, Subnet
+from plugin.cluster.addresses.driver import ClusterAddresses, ThisHost
+from plugin.cluster.addresses.outbox import Outbox
+from plugin.cluster.addresses.records import ClusterHost, ClusterLease
+from plugin.cluster.addresses.repair import Stores
+from plugin.cluster.addresses.upkeep import Upkeep
+from plugin.cluster.hosts.forget import HOST_KINDS
+from plugin.cluster.hosts.membership import Membership
+from plugin.protocol.messages import ReleaseAddress, ReleasePool, RequestAddress, RequestPool, Subnet
+from plugin.request.retries import RetryQueue
 from plugin.store.base import Change, ClusterStore, Put, R, Record, Remove, Store, StoreAway, Versioned
 from plugin.store.memory import MemoryStore
 from tests.unit.ipam.parts import SUPERNETS
@@ -73,7 +73,7 @@ class ClusterMember:
         """Make the parts anew, as after a crash: what stands in the stores is all that is left."""
         stores = Stores(self.local, self.shared)
         self.outbox = Outbox(self.local, self.shared, HOST_KINDS)
-        self.debts = Debts()
+        self.debts = RetryQueue()
         here = ThisHost(self.me.id, self.networks, SUPERNETS, self.debts)
         self.addresses = ClusterAddresses(stores, self.outbox, here)
         self.upkeep = Upkeep(self.outbox, self.addresses.repair, lambda: 0.0)

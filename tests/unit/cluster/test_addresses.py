@@ -6,11 +6,11 @@ from ipaddress import ip_network
 
 import pytest
 
-from plugin.attempt import Overdue, Workers
-from plugin.cluster.host_records import ClusterLease, PoolUse
+from plugin.cluster.addresses.records import ClusterLease, PoolUse
 from plugin.errors import Conflict, Exhausted, InvalidRequest, NotFound
-from plugin.messages import RequestPool, Subnet
-from plugin.model import Pool
+from plugin.model.records import Pool
+from plugin.protocol.messages import RequestPool, Subnet
+from plugin.request.execution import Overdue, WorkerPool
 from plugin.store.base import StoreAway
 from tests.unit.cluster.parts import ClusterMember, FakeClusterStore, leases
 
@@ -257,7 +257,7 @@ def test_what_nobody_waits_for_is_given_back(two: Two, shared: FakeClusterStore)
     pool = two[0].pool("10.1.0.0/24")
     for work in (lambda: two[0].address(pool), lambda: two[0].pool("10.1.0.0/24")):
         with pytest.raises(Overdue):
-            Workers().attempt(work, gone=lambda: True)
+            WorkerPool().attempt(work, gone=lambda: True)
     assert leases(shared) == {}
     assert [item.record.key for item in shared.list(PoolUse)] == [
         item.record.key for item in two[0].local.list(PoolUse)

@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
+from cli.server.records import KINDS_IN_CLUSTER
 from netlink.vxlan import Forward
-from plugin.cluster.agreement import drop_unused_networks
-from plugin.cluster.host_records import ClusterHost, ClusterLease, KnownHost, PoolGateway, PoolUse
-from plugin.cluster.membership import Membership
-from plugin.cluster.outbox import Outbox
-from plugin.cluster.pools import SharedPools
-from plugin.cluster.records import ClusterNetwork, Member, Peer, VniClaim
-from plugin.cluster.status import LocalState, cluster_status
+from plugin.cluster.addresses.outbox import Outbox
+from plugin.cluster.addresses.pools import SharedPools
+from plugin.cluster.addresses.records import ClusterHost, ClusterLease, KnownHost, PoolGateway, PoolUse
+from plugin.cluster.hosts.membership import Membership
+from plugin.cluster.hosts.status import LocalState, cluster_status
+from plugin.cluster.overlay.agreement import drop_unused_networks
+from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
 from plugin.errors import Conflict
-from plugin.ipam.turn import PoolTurn
-from plugin.kinds import KINDS_IN_CLUSTER
-from plugin.model import Pool
+from plugin.ipam.generation import PoolGeneration
+from plugin.model.records import Pool
 from plugin.store.base import Event, Put, Record, Remove, Unreadable
 from plugin.store.codec import decode, encode
 from plugin.store.memory import MemoryStore
@@ -49,7 +49,7 @@ BAD: Sequence[tuple[type[Record], str, str, str]] = [
     (PoolGateway, "n", '{"pool_id":"n","address":"10.1.0.1"}', "'' is no subnet"),
     (PoolUse, "n/10.0.0.0/24@a#b/t", '{"pool_id":"n/10.0.0.0/24","host":"a#b","token":"t","subnet":"10.0.0.0/24"}',
      "'host' is 'a#b', which is no name"),
-    (PoolTurn, "v4", '{"version":4,"number":-1}', "'number' is -1"),
+    (PoolGeneration, "v4", '{"version":4,"number":-1}', "'number' is -1"),
     (Pool, "p", '{"id":"p","subnet":"10.0.0.1/24"}', "has host bits set"),
     (ClusterHost, "a", '{"id":"a","name":"' + "x" * 300 + '","address":"192.0.2.1","started":0}', "has 300 characters"),
 ]  # fmt: skip

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from netlink.vxlan import Forward
-from plugin.cluster.records import AddressClaim, Member, Peer
+from plugin.cluster.overlay.records import AddressClaim, Member, Peer
 from plugin.errors import PynetError
-from plugin.messages import CreateEndpoint, CreateEndpointReply, Interface
-from plugin.model import Endpoint, Overlay
+from plugin.model.records import Endpoint, Overlay
+from plugin.protocol.messages import CreateEndpoint, CreateEndpointReply, Interface
 from plugin.store.base import Put, Remove
 from tests.overlay_fakes import OverlayWorld, host_with_endpoint, overlay
 from tests.unit import requests as rq

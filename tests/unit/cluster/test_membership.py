@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from plugin.api import IpamDriver
-from plugin.cluster.echo import Echo, Question, Reply, watch_lags
-from plugin.cluster.forget import forget_host
-from plugin.cluster.host_records import HostIdentity, KnownHost
-from plugin.cluster.identity import advertised_address, host_identity
-from plugin.cluster.membership import host_states
-from plugin.cluster.router import IpamRouter
+from plugin.cluster.addresses.records import HostIdentity, KnownHost
+from plugin.cluster.hosts.forget import forget_host
+from plugin.cluster.hosts.identity import advertised_address, host_identity
+from plugin.cluster.hosts.membership import host_states
+from plugin.cluster.hosts.ping import Ping, Pong, Responder, watch_lags
 from plugin.errors import Failed, InvalidRequest, NotFound, PynetError, Unsupported
-from plugin.messages import ReleaseAddress, ReleasePool, RequestAddress, RequestPool
+from plugin.ipam_router import IpamRouter
+from plugin.protocol.api import IpamDriver
+from plugin.protocol.messages import ReleaseAddress, ReleasePool, RequestAddress, RequestPool
 from plugin.store.base import Change, Put, Remove
 from plugin.store.memory import MemoryStore
 from plugin.store.remote.address import StoreAddress
@@ -137,7 +137,7 @@ def test_without_a_route_the_last_address_stays() -> None:
 def test_every_host_answers_a_question() -> None:
     """The time until a host's watch heard is measured, one that does not answer is left out, and nothing is left."""
     shared = FakeClusterStore()
-    echoes = [Echo(shared, name) for name in "ab"]
+    echoes = [Responder(shared, name) for name in "ab"]
     for echo in echoes:
         echo.start()
     wait_until(lambda: len(shared._watches._queues) == 2, "both to watch")
@@ -164,7 +164,7 @@ def test_questions_leave_nothing() -> None:
     """A question that nobody answers is removed too."""
     shared = FakeClusterStore()
     assert watch_lags(shared, {"a"}, patience=0.1) == {}
-    assert not [*shared.list(Question), *shared.list(Reply)]
+    assert not [*shared.list(Ping), *shared.list(Pong)]
 
 
 def test_a_watch_that_is_cut_is_begun_again() -> None:
@@ -184,7 +184,7 @@ def test_a_watch_that_is_cut_is_begun_again() -> None:
             return super().watch(kind)
 
     flaky = Flaky()
-    echo = Echo(flaky, "a")
+    echo = Responder(flaky, "a")
     echo.start()
     assert heard.wait(10)
     echo.stop()

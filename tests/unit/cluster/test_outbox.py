@@ -5,8 +5,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from plugin.cluster.host_records import ClusterLease, KnownHost, Queued
-from plugin.cluster.outbox import Outbox
+from plugin.cluster.addresses.outbox import Outbox
+from plugin.cluster.addresses.records import ClusterLease, KnownHost, Queued
 from plugin.errors import Failed
 from plugin.store.base import Change, Event, Put, Remove, StoreAway
 from plugin.store.memory import MemoryStore

@@ -5,10 +5,10 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from plugin.cluster.forget import forget_host
-from plugin.cluster.host_records import Attempt, ClusterHost, ClusterLease, KnownHost, PoolUse
+from plugin.cluster.addresses.records import ClusterHost, ClusterLease, KnownHost, PendingWrite, PoolUse
+from plugin.cluster.hosts.forget import forget_host
 from plugin.errors import Conflict, InvalidRequest, NotFound
-from plugin.model import Pool
+from plugin.model.records import Pool
 from plugin.store.base import Change, Put, Store, StoreAway
 from tests.unit.cluster.parts import ClusterMember, FakeClusterStore, leases
 
@@ -53,10 +53,15 @@ def test_what_was_never_answered_is_removed(shared: FakeClusterStore) -> None:
     host = ClusterMember(shared)
     shared.transact(Put(PoolUse("blue/10.1.0.0/24", "id-a", "u", ip_network("10.1.0.0/24"))))
     shared.transact(Put(ClusterLease("blue/10.1.0.0/24", ip_address("10.1.0.7"), "id-a", "t")))
-    host.local.transact(Put(Attempt("t", "cluster-lease")), Put(Attempt("u", "cluster-pool-use")))
+    host.local.transact(Put(PendingWrite("t", "cluster-lease")), Put(PendingWrite("u", "cluster-pool-use")))
     host.beat()
     assert leases(shared) == {}
-    assert not [*shared.list(PoolUse), *shared.list(Pool), *host.local.list(Attempt), *host.local.list(ClusterLease)]
+    assert not [
+        *shared.list(PoolUse),
+        *shared.list(Pool),
+        *host.local.list(PendingWrite),
+        *host.local.list(ClusterLease),
+    ]
 
 
 def test_leases_of_a_pool_that_is_gone_go_too(shared: FakeClusterStore) -> None:
@@ -82,7 +87,7 @@ def test_a_host_that_dies_at_any_write_holds_nothing(shared: FakeClusterStore, s
     host.start()
     host.beat()
     assert {str(item.record.address) for item in host.local.list(ClusterLease)} == set(leases(shared))
-    assert list(host.local.list(Attempt)) == []
+    assert list(host.local.list(PendingWrite)) == []
 
 
 def test_a_pool_whose_reply_was_lost_is_given_back(shared: FakeClusterStore) -> None:
@@ -94,7 +99,7 @@ def test_a_pool_whose_reply_was_lost_is_given_back(shared: FakeClusterStore) -> 
         host.pool("10.1.0.0/24")
     assert len(shared.list(PoolUse)) == 1
     host.addresses.repair()
-    assert not [*shared.list(PoolUse), *shared.list(Pool), *host.local.list(Attempt)]
+    assert not [*shared.list(PoolUse), *shared.list(Pool), *host.local.list(PendingWrite)]
 
 
 def test_a_host_that_lost_its_store_notes_what_it_holds(shared: FakeClusterStore) -> None:

@@ -4,9 +4,9 @@ from ipaddress import ip_address
 
 import pytest
 
-from plugin.cluster.host_records import Attempt, ClusterLease, PoolUse
+from plugin.cluster.addresses.records import ClusterLease, PendingWrite, PoolUse
 from plugin.errors import Failed
-from plugin.model import Pool
+from plugin.model.records import Pool
 from plugin.store.base import Change, Put
 from plugin.store.memory import MemoryStore
 from tests.unit.cluster.parts import ClusterMember, FakeClusterStore, leases
@@ -93,7 +93,7 @@ def test_what_could_not_be_noted_is_taken_back_when_there_is_room(host: ClusterM
     assert host.debts.settle() == 0
     assert [*host.shared.list(ClusterLease), *host.shared.list(PoolUse)] == before
     host.addresses.repair()
-    assert not disk.list(Attempt)
+    assert not disk.list(PendingWrite)
 
 
 def test_the_gateway_stays_with_its_pool(host: ClusterMember, disk: Disk) -> None:

@@ -11,10 +11,10 @@ from statistics import median
 
 from netlink.hostnet import HostNetworks
 from plugin.ipam.allocator import AddressPool
+from plugin.ipam.driver import Ipam
 from plugin.ipam.supernets import parse_supernets
-from plugin.ipam_driver import Ipam
-from plugin.messages import ReleasePool
-from plugin.store.sqlite import SqliteStore
+from plugin.protocol.messages import ReleasePool
+from plugin.store.sqlite.store import SqliteStore
 from tests.unit.ipam.parts import Host, address, pool
 
 

@@ -6,9 +6,9 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from plugin.errors import Failed
+from plugin.ipam.driver import Ipam
 from plugin.ipam.supernets import Supernet, parse_supernets
-from plugin.ipam_driver import Ipam
-from plugin.messages import PoolReply, ReleaseAddress, RequestAddress, RequestPool, Subnet
+from plugin.protocol.messages import PoolReply, ReleaseAddress, RequestAddress, RequestPool, Subnet
 from plugin.store.base import Change, R, Store, Versioned
 from plugin.store.memory import MemoryStore
 

@@ -5,8 +5,8 @@ from ipaddress import ip_network
 import pytest
 
 from plugin.errors import Exhausted
-from plugin.messages import RequestPool
-from plugin.model import Lease
+from plugin.model.records import Lease
+from plugin.protocol.messages import RequestPool
 from tests.unit.ipam.parts import CountingStore, address, manager, release
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from plugin.api import IpamDriver
 from plugin.errors import Busy, Conflict, Exhausted, Failed, InvalidRequest, NotFound
-from plugin.messages import ReleaseAddress, ReleasePool, RequestAddress, RequestPool
-from plugin.model import Lease, Pool
+from plugin.model.records import Lease, Pool
+from plugin.protocol.api import IpamDriver
+from plugin.protocol.messages import ReleaseAddress, ReleasePool, RequestAddress, RequestPool
 from plugin.store.base import Put, Remove
 from plugin.store.memory import MemoryStore
-from plugin.store.sqlite import SqliteStore
+from plugin.store.sqlite.store import SqliteStore
 from tests.unit.ipam.parts import MeddlingStore, address, manager, pool, release
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from plugin.errors import Exhausted
 from plugin.ipam.leases import LeaseTable
-from plugin.model import Lease, Pool
+from plugin.model.records import Lease, Pool
 from plugin.store.base import Versioned
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from plugin.errors import Conflict, Exhausted, Failed
-from plugin.messages import ReleasePool
-from plugin.model import Lease
+from plugin.model.records import Lease
+from plugin.protocol.messages import ReleasePool
 from tests.unit.ipam.parts import MeddlingStore, address, manager, pool, release
 
 USABLE = {"10.1.0.0/29": [f"10.1.0.{n}" for n in range(1, 7)], "fd00:9::/126": [f"fd00:9::{n}" for n in range(1, 4)]}

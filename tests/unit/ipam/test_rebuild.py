@@ -4,9 +4,9 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from structlog.testing import capture_logs
 
-from plugin.ipam.rebuild import rebuild_pools
 from plugin.ipam.supernets import parse_supernets
-from plugin.model import Endpoint, Lease, Network, NetworkSubnet, Pool
+from plugin.model.records import Endpoint, Lease, Network, NetworkSubnet, Pool
+from plugin.rebuild.pools import rebuild_pools
 
 SUPERNETS = parse_supernets("", "0123456789abcdef")
 OWN, OTHERS = IPv4Network("10.200.7.0/24"), IPv4Network("172.24.0.0/16")

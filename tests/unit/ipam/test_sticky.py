@@ -5,10 +5,10 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from plugin.errors import Exhausted, InvalidRequest
+from plugin.ipam.driver import Ipam
 from plugin.ipam.sticky import SWEEP, NamedAddress, Sticky
-from plugin.ipam_driver import Ipam
-from plugin.messages import ReleasePool, RequestPool
-from plugin.model import Lease
+from plugin.model.records import Lease
+from plugin.protocol.messages import ReleasePool, RequestPool
 from plugin.store.base import Change, Remove
 from plugin.store.memory import MemoryStore
 from tests.unit.ipam.parts import SUPERNETS, Host, address, release

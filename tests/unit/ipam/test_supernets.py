@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from plugin.errors import Exhausted, InvalidRequest
 from plugin.ipam.supernets import DEFAULT_IPV4, Supernet, Wanted, choose_pool, default_ipv6, parse_supernets
-from plugin.messages import Subnet
+from plugin.protocol.messages import Subnet
 from tests.unit.ipam.counting import lines_run
 
 V4 = Wanted(4)

@@ -7,7 +7,7 @@ import pytest
 
 from plugin.store.base import Store
 from plugin.store.memory import MemoryStore
-from plugin.store.sqlite import SqliteStore
+from plugin.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture(params=["memory", "sqlite"])

@@ -13,13 +13,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import main
-from plugin.kinds import KINDS
-from plugin.model import Tombstone
-from plugin.store.backup import copy_state, restore, write_copy
+from cli.server.records import KINDS
+from plugin.model.records import Tombstone
 from plugin.store.base import Put
-from plugin.store.lockfile import lock_state
-from plugin.store.schema import MIGRATIONS
-from plugin.store.sqlite import SqliteStore, read_records
+from plugin.store.sqlite.backup import copy_state, restore, write_copy
+from plugin.store.sqlite.lockfile import lock_state
+from plugin.store.sqlite.schema import MIGRATIONS
+from plugin.store.sqlite.store import SqliteStore, read_records
 
 
 @pytest.fixture

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plugin import model
 from plugin.errors import Failed
-from plugin.ipam.turn import PoolTurn
+from plugin.ipam.generation import PoolGeneration
+from plugin.model import records as model
 from plugin.store.codec import decode, encode
 
 RECORDS: list[Any] = [
     kind for _, kind in inspect.getmembers(model, inspect.isclass) if isinstance(getattr(kind, "kind", None), str)
 ]
-RECORDS.append(PoolTurn)
+RECORDS.append(PoolGeneration)
 
 
 def test_the_records_are_found() -> None:

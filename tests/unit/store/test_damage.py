@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from cli.server.records import KINDS
 from plugin.errors import Failed
-from plugin.kinds import KINDS
-from plugin.model import Lease, Network, Tombstone
+from plugin.model.records import Lease, Network, Tombstone
 from plugin.store.base import ABSENT, Put, Record
-from plugin.store.files import READY, write_ready
-from plugin.store.inspection import find_damage
-from plugin.store.opening import open_store
-from plugin.store.schema import MIGRATIONS
-from plugin.store.sqlite import SqliteStore
+from plugin.store.sqlite.files import READY, write_ready
+from plugin.store.sqlite.inspection import find_damage
+from plugin.store.sqlite.opening import open_store
+from plugin.store.sqlite.schema import MIGRATIONS
+from plugin.store.sqlite.store import SqliteStore
 
 COUNT = 400  # records, enough for some twenty pages
 PAGE = 4096

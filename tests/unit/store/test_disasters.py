@@ -11,9 +11,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from plugin.errors import Failed
-from plugin.model import Tombstone
+from plugin.model.records import Tombstone
 from plugin.store.base import Put
-from plugin.store.sqlite import SqliteStore, read_records
+from plugin.store.sqlite.store import SqliteStore, read_records
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from plugin.errors import Conflict, Failed
-from plugin.store.lockfile import lock_state
+from plugin.store.sqlite.lockfile import lock_state
 
 HOLDER = """
 import sys
 from pathlib import Path
-from plugin.store.lockfile import lock_state
+from plugin.store.sqlite.lockfile import lock_state
 lock_state(Path(sys.argv[1]))
 print("locked", flush=True)
 sys.stdin.read()

@@ -4,11 +4,11 @@ import os
 import stat
 from pathlib import Path
 
-from cli.wiring import machine_id
-from plugin.cluster.identity import host_identity
-from plugin.store.files import write_private
-from plugin.store.lockfile import lock_state
+from cli.server.wiring import machine_id
+from plugin.cluster.hosts.identity import host_identity
 from plugin.store.memory import MemoryStore
+from plugin.store.sqlite.files import write_private
+from plugin.store.sqlite.lockfile import lock_state
 
 
 def modes(folder: Path) -> dict[str, int]:

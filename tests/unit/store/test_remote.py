@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from plugin.errors import Failed, InvalidRequest
-from plugin.model import Tombstone
+from plugin.model.records import Tombstone
 from plugin.store.aside import Aside, Row
 from plugin.store.base import Event, StoreAway
 from plugin.store.codec import encode
 from plugin.store.remote.address import Access, StoreAddress, parse_store_address, read_access
 from plugin.store.remote.http import Answer, HttpEndpoints, Request
 from plugin.store.remote.patience import within
-from plugin.store.remote.seen import Seen
+from plugin.store.remote.replay import Seen
 
 # --- PYNET_STORE ---------------------------------------------------------------------------------
 

@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 
 from plugin.errors import Busy, Failed, PynetError
-from plugin.model import Tombstone
+from plugin.model.records import Tombstone
 from plugin.store.base import ABSENT, Put, StoreConflict
-from plugin.store.schema import MIGRATIONS, sqlite_errors
-from plugin.store.sqlite import LOG_SIZE, SqliteStore
+from plugin.store.sqlite.schema import MIGRATIONS, sqlite_errors
+from plugin.store.sqlite.store import LOG_SIZE, SqliteStore
 
 WRITER = """
 import sys, threading
 from pathlib import Path
-from plugin.model import Tombstone
+from plugin.model.records import Tombstone
 from plugin.store.base import Put
-from plugin.store.sqlite import SqliteStore
+from plugin.store.sqlite.store import SqliteStore
 store = SqliteStore(Path(sys.argv[1]))
 for number in range(20):
     store.transact(Put(Tombstone(f"link{number}")))

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from plugin.errors import Failed
-from plugin.model import Lease, Network, Tombstone
+from plugin.model.records import Lease, Network, Tombstone
 from plugin.store.base import ABSENT, Change, Put, Remove, Store, StoreConflict
 from plugin.store.memory import MemoryStore
 

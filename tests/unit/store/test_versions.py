@@ -16,13 +16,13 @@ from tempfile import TemporaryDirectory
 import pytest
 
 import plugin
-from plugin.ipam.turn import PoolTurn
-from plugin.kinds import KINDS, SHARED_KINDS
-from plugin.model import ChangedSetting, Endpoint, Lease, Network, NetworkSubnet, Pool, Published, Tombstone
+from cli.server.records import KINDS, SHARED_KINDS
+from plugin.ipam.generation import PoolGeneration
+from plugin.model.records import ChangedSetting, Endpoint, Lease, Network, NetworkSubnet, Pool, Published, Tombstone
 from plugin.store.base import Put, Record
-from plugin.store.opening import open_store
-from plugin.store.schema import MIGRATIONS
-from plugin.store.sqlite import SqliteStore
+from plugin.store.sqlite.opening import open_store
+from plugin.store.sqlite.schema import MIGRATIONS
+from plugin.store.sqlite.store import SqliteStore
 
 VERSIONS = sorted((Path(__file__).parent / "versions").glob("*.sql"))
 RECORDS: tuple[Record, ...] = (
@@ -55,7 +55,7 @@ RECORDS: tuple[Record, ...] = (
     Tombstone("pnhdead", "e1" * 32),
     Pool("pynet-local/10.9.0.0/24/10.9.0.128/25", IPv4Network("10.9.0.0/24"), IPv4Network("10.9.0.128/25")),
     Lease("pynet-local/10.9.0.0/24/10.9.0.128/25", IPv4Address("10.9.0.129"), "gateway", "router"),
-    PoolTurn(4, 3, IPv4Network("10.200.0.0/24")),
+    PoolGeneration(4, 3, IPv4Network("10.200.0.0/24")),
     ChangedSetting("net/ipv4/ip_forward", "0"),
 )
 

@@ -1,0 +1,59 @@
+"""``pynet backup`` and ``pynet restore``: what they do and what they say about it."""
+
+from base64 import b64decode
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from cli.client.service import NotServing
+from cli.client.serving import configured, find_serving
+from cli.client.start_hint import unit_installed
+from cli.server.records import KINDS
+from cli.settings import STATE_DIR
+from plugin.errors import Conflict, Failed
+from plugin.store.sqlite.backup import Counts, restore, write_copy
+from plugin.store.sqlite.lockfile import lock_state
+
+SHOWN = ("network", "endpoint", "pool", "lease")
+
+
+def save(reply: Mapping[str, Any], target: Path) -> str:
+    """Write the reply to Pynet.Backup into a new file and return the sentence about it; raises ``PynetError``."""
+    write_copy(b64decode(reply["Database"]), target)
+    return f"backup '{target}' written: {_numbers(reply['Records'])}"
+
+
+def restore_from(source: Path, environment: Mapping[str, str]) -> str:
+    """Put a backup in the place of the store and return the sentence about it; raises ``PynetError``.
+
+    Nobody is asked where the state is, as pynet must not run; a call would start a service that was stopped.
+    """
+    if STATE_DIR.key not in environment and not unit_installed():
+        _see_that_no_plugin_serves(source, environment)
+    settings, known_by = configured(environment)
+    try:
+        lock = lock_state(settings.state_dir, timeout=0)
+    except Conflict as error:
+        raise Failed(f"restore '{source}': stop pynet first ({error})") from error
+    try:
+        done = restore(source, settings.database, KINDS)
+    finally:
+        lock.release()
+    into = f"restored from '{source}' to '{settings.state_dir}', by {known_by}: {_numbers(done.counts)}"
+    before = f"; the store that was there is '{done.set_aside}'" if done.set_aside else ""
+    return f"{into}{before}; start pynet to bring the host in line"
+
+
+def _see_that_no_plugin_serves(source: Path, environment: Mapping[str, str]) -> None:
+    """The state of a managed plugin lies in a folder of the engine, which no setting on the host names."""
+    with suppress(NotServing):
+        if find_serving(environment).about["Managed"]:
+            raise Failed(
+                f"restore '{source}': the pynet that serves is a managed plugin; disable it, and name the folder of "
+                f"its state in {STATE_DIR.key}"
+            )
+
+
+def _numbers(counts: Counts) -> str:
+    return ", ".join(f"{counts.get(kind, 0)} {kind}{'' if counts.get(kind) == 1 else 's'}" for kind in SHOWN)

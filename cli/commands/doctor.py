@@ -1,0 +1,71 @@
+"""``pynet doctor``: what is wrong with this host, and what to do about it."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from cli.client.service import NoAnswer, ask
+from cli.client.service_settings import settings_and_complaints
+from cli.client.unit_settings import FILE
+from cli.client.whereabouts import whereabouts
+from cli.engine.api import here, version_and_subnets
+from cli.server.wiring import machine_id
+from plugin.doctor.checks import examine
+from plugin.doctor.facts import Engine, Serving
+from plugin.doctor.finding import Finding
+from plugin.doctor.probe import Places, Told, gather
+from plugin.errors import PynetError
+from plugin.ipam.supernets import parse_supernets
+
+PATIENCE = 10.0  # seconds in which a pynet that is only busy has answered
+
+
+def diagnose(environment: Mapping[str, str], file: Path = FILE) -> list[Finding]:
+    """Look at the host and return what is wrong, the worst first; ``file`` has the settings of the service."""
+    settings, complaints = settings_and_complaints(environment, file)
+    with whereabouts(environment, settings) as place:
+        supernets = parse_supernets(place.pools, machine_id(place.database.parent))
+        serving, hangs = ask_status(place.socket)
+        places = Places(place.socket, place.database, supernets)
+        return examine(gather(places, Told(_engine(environment), serving, hangs, complaints)))
+
+
+def ask_status(socket: Path, patience: float = PATIENCE) -> tuple[Serving, bool]:
+    """Return what the pynet that serves says of itself, and whether it takes calls and does not answer them."""
+    try:
+        reply = ask(socket, "Status", patience)
+        failing = tuple((str(one["Sentence"]), str(one["Error"])) for one in reply["Failing"])
+        return Serving(failing, {str(kind): int(count) for kind, count in reply["Repairs"].items()}), False
+    except NoAnswer:
+        return Serving(), True
+    except (PynetError, ValueError, LookupError, TypeError, AttributeError):
+        return Serving(), False  # nobody, another program, or an older pynet: the check of the socket tells
+
+
+def as_json(findings: Sequence[Finding]) -> str:
+    """Return the findings for programs."""
+    return json.dumps([asdict(finding) for finding in findings], indent=2)
+
+
+def as_text(findings: Sequence[Finding]) -> str:
+    """Return the findings for people, two lines each."""
+    if not findings:
+        return "nothing is wrong here"
+    return "\n".join(f"{finding.severity}: {finding.what}\n    {finding.fix}" for finding in findings)
+
+
+def _engine(environment: Mapping[str, str]) -> Engine:
+    address, named = here(), environment.get("DOCKER_HOST", "")
+    version, subnets = version_and_subnets()
+    elsewhere = named if named and not named.startswith("unix://") else ""
+    return Engine(version, address, subnets, elsewhere, denied=not version and _is_denied(Path(address)))
+
+
+def _is_denied(path: Path) -> bool:
+    """Say whether there is a socket that this user may not use, as far as the user may see that."""
+    try:
+        return path.exists() and not os.access(path, os.R_OK | os.W_OK)
+    except PermissionError:
+        return True

@@ -1,0 +1,121 @@
+"""What pynet's own command is told: by the process that serves, or by the files while none does."""
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from os import getpid
+from typing import Any, NoReturn, Protocol
+
+from cli.settings import Settings, in_force
+from plugin.errors import PynetError
+from plugin.firewall.elements import PROTOCOLS
+from plugin.model.records import Endpoint
+from plugin.protocol.messages import Repair, Status
+from plugin.protocol.own_messages import About, PublishedPort, StateCopy
+from plugin.store.base import Store
+from plugin.store.sqlite.backup import copy_state
+
+PACKAGE = "pynet"
+
+
+class Repairing(Protocol):
+    """What brings the kernel in line with the records (``plugin.reconcile.reconciler.Reconciler``)."""
+
+    def reconcile(self) -> list[Repair]:
+        """See ``plugin.protocol.api.Service``."""
+
+    def status(self) -> Status:
+        """See ``plugin.protocol.api.Service``."""
+
+
+class Answers:
+    """See ``plugin.protocol.api.Service``; ``look`` says what would be repaired."""
+
+    def __init__(
+        self, settings: Settings, store: Store, repairing: Repairing, look: Callable[[], Sequence[Repair]]
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._repairing = repairing
+        self._look = look
+        name, folder, managed = settings.name, str(settings.state_dir), settings.host_socket is not None
+        # Known before anybody asks: this answer waits for nothing, not even for a disk.
+        self._about = About(own_version(), getpid(), name, folder, managed, in_force(settings))
+
+    def about(self) -> About:
+        """Say who serves, and by which settings."""
+        return self._about
+
+    def reconcile(self) -> list[Repair]:
+        """Repair what is out of line."""
+        return self._repairing.reconcile()
+
+    def look(self) -> Sequence[Repair]:
+        """Return what would be repaired."""
+        return self._look()
+
+    def status(self) -> Status:
+        """Say what was repaired."""
+        return self._repairing.status()
+
+    def ports(self) -> list[PublishedPort]:
+        """Return the published ports."""
+        return [
+            PublishedPort(
+                endpoint.id,
+                endpoint.network_id,
+                PROTOCOLS[port.proto],
+                port.host,
+                port.host_port,
+                port.target,
+                port.port,
+            )
+            for endpoint in (item.record for item in self._store.list(Endpoint))
+            for port in endpoint.published
+        ]
+
+    def backup(self) -> StateCopy:
+        """Return a copy of the state."""
+        return copy_state(self._settings.database)
+
+    def cluster_status(self) -> Mapping[str, Any]:
+        """Return how the hosts of the cluster are."""
+        from cli.commands.cluster import as_data, status  # nothing of the cluster is loaded on a host alone
+
+        return as_data(status(self._settings))
+
+    def forget(self, host: str) -> str:
+        """Free what a dead host of the cluster holds."""
+        from cli.commands.cluster import forget
+
+        return forget(self._settings, host)
+
+
+class NobodyLooks:
+    """Stands for the process that serves while there is none: the kernel is compared with the files."""
+
+    def __init__(self, settings: Settings, nobody: PynetError) -> None:
+        """Take the error that says that there is none."""
+        self._settings = settings
+        self._nobody = nobody
+
+    def reconcile(self) -> NoReturn:
+        """Refuse: only the process that serves may repair."""
+        raise self._nobody
+
+    def look(self) -> list[Repair]:
+        """Look from outside."""
+        from cli.commands.reconcile import look
+
+        return look(self._settings)
+
+    def status(self) -> NoReturn:
+        """Refuse: there is no process that has counted anything."""
+        raise self._nobody
+
+
+def own_version() -> str:
+    """Return the version of what runs here."""
+    try:
+        return version(PACKAGE)
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,36 @@
+"""Every kind of record that pynet keeps, so that a check of the store can read them all."""
+
+from plugin.cluster.addresses.records import (
+    ClusterHost,
+    ClusterLease,
+    HostIdentity,
+    KnownHost,
+    PendingWrite,
+    PoolGateway,
+    PoolUse,
+    Queued,
+)
+from plugin.cluster.hosts.ping import Ping, Pong
+from plugin.cluster.overlay.records import AddressClaim, ClusterNetwork, Member, Peer, VniClaim
+from plugin.ipam.generation import PoolGeneration
+from plugin.ipam.sticky import NamedAddress
+from plugin.model.records import ChangedSetting, Endpoint, Lease, Network, Pool, Tombstone
+from plugin.removal.garbage import KnownEngine
+from plugin.store.base import Record
+
+_OF_CLUSTERS = (HostIdentity, PoolUse, PoolGateway, ClusterLease, PendingWrite, Queued)
+_OF_ADDRESSES = (Pool, Lease, PoolGeneration, NamedAddress)
+KINDS = (Network, Endpoint, Tombstone, *_OF_ADDRESSES, ChangedSetting, KnownEngine, *_OF_CLUSTERS)
+# Those that stand in a store that hosts share, and never in a host's own.
+SHARED_KINDS: tuple[type[Record], ...] = (
+    ClusterHost,
+    KnownHost,
+    Ping,
+    Pong,
+    ClusterNetwork,
+    VniClaim,
+    Member,
+    Peer,
+    AddressClaim,
+)
+KINDS_IN_CLUSTER = (*SHARED_KINDS, Pool, PoolGeneration, PoolUse, PoolGateway, ClusterLease)

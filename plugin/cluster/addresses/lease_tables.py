@@ -1,0 +1,62 @@
+"""What this host knows of the addresses of shared pools, so that it need not ask for each."""
+
+import random
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from ipaddress import ip_address
+
+from plugin.cluster.addresses.records import ClusterLease, PoolUse
+from plugin.ipam.allocator import usable
+from plugin.ipam.leases import Begin, LeaseTable
+from plugin.model.records import Pool
+from plugin.protocol.messages import Address
+from plugin.store.base import ClusterStore, Versioned
+
+
+class LeaseTables:
+    """A table for each use of a pool, read from the cluster store when it is first needed."""
+
+    def __init__(self, shared: ClusterStore) -> None:
+        self._shared = shared
+        self._guard = threading.Lock()  # guards _tables
+        self._tables: dict[str, LeaseTable] = {}
+
+    def of(self, use: PoolUse) -> LeaseTable:
+        """Return the table of ``use``."""
+        pool = Pool(use.pool_id, use.subnet, use.sub_pool)
+        with self._guard:
+            known = self._tables.get(use.key)
+            if known is None:
+                known = LeaseTable(pool, partial(self._leases, pool), _anywhere(pool), shared=True)
+                self._tables[use.key] = known
+            return known
+
+    def free(self, lease: ClusterLease) -> None:
+        """Note in every table of its pool that the address of ``lease`` is free."""
+        with self._guard:
+            tables = [table for key, table in self._tables.items() if key.startswith(f"{lease.pool_id}@")]
+        for table in tables:
+            table.free(lease.address)
+
+    def forget(self, use: PoolUse) -> None:
+        """Note that ``use`` is over."""
+        with self._guard:
+            self._tables.pop(use.key, None)
+
+    def _leases(self, pool: Pool) -> Sequence[Versioned[ClusterLease]]:
+        """Return the leases of a pool; an address whose lease cannot be read is taken too."""
+        found = list(self._shared.list(ClusterLease, f"{pool.id}#"))
+        for key in self._shared.set_aside(ClusterLease, f"{pool.id}#"):
+            with suppress(ValueError):
+                address: Address = ip_address(key.partition("#")[2])
+                if address in pool.subnet:
+                    found.append(Versioned(ClusterLease(pool.id, address, "", ""), 0))
+        return found
+
+
+def _anywhere(pool: Pool) -> Begin:
+    """Begin the search at a place of chance, so that hosts which search at the same time do not meet."""
+    first, last = usable(pool.subnet, pool.sub_pool)
+    return lambda _: random.randint(first, max(first, last)) - 1  # noqa: S311 - not a secret

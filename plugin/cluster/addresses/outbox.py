@@ -1,0 +1,204 @@
+"""Removals for the cluster store: written down on this host first, carried out in order, now or when it is back.
+
+So a container can be stopped while the cluster store is away, and a pynet that is killed at that moment forgets
+nothing. Whoever removes waits for its own removals only, and only while none of others is left behind: those are for
+the background (``plugin.cluster.addresses.upkeep``), which carries out few at a time and lets others in between.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+
+import structlog
+
+from netlink.deadline import remaining
+from plugin.cluster.addresses.line import Line
+from plugin.cluster.addresses.records import Queued
+from plugin.errors import PynetError
+from plugin.store.base import Change, ClusterStore, Put, Record, Remove, Store, StoreAway, StoreConflict, Unreadable
+from plugin.store.codec import encode
+from plugin.store.remote.patience import deadline, within
+
+log = structlog.get_logger()
+
+PATIENCE = 1.0  # seconds that a caller waits for the cluster store before the removal is left to the background
+TURN = 20.0  # seconds to wait for those who are carrying out
+CHUNK = 30  # removals in one transaction: each is two operations, etcd takes 128 and Consul 64
+
+
+class Outbox:
+    """The queue of this host's removals. ``kinds`` are the records that may be in it."""
+
+    def __init__(self, local: Store, shared: ClusterStore, kinds: Iterable[type[Record]]) -> None:
+        self._local = local
+        self._shared = shared
+        self._kinds = {kind.kind: kind for kind in kinds}
+        self._line = Line()  # of those who carry out
+        self._guard = threading.Lock()  # guards everything below, and keeps the order of the writes
+        self._entries: dict[int, Queued] | None = None  # what waits, by number, once it was read
+        self._next = 1
+        self._behind = False  # whether something waits for the background, and all that comes behind it
+        self.on_left: Callable[[], object] = lambda: None  # called when something is left to the background
+
+    def remove(self, *removals: Remove, also: Sequence[Change] = ()) -> bool:
+        """Remove records from the cluster store; say whether that was done when this returns.
+
+        ``also`` is changed in the host's own store, in the transaction that writes the removals down.
+        """
+        return self._queue([Queued(0, r.kind.kind, r.key, "", r.expect) for r in removals], also)
+
+    def take_back(self, *records: Record, also: Sequence[Change] = ()) -> bool:
+        """As ``remove``, of records that are exactly these; what others wrote in their place stays."""
+        return self._queue([Queued(0, record.kind, record.key, encode(record)) for record in records], also)
+
+    def keep(self, *records: Record) -> None:
+        """Drop the removals of records that are exactly these, because they are about to be written anew.
+
+        Raises:
+            Busy: one is being carried out, and that takes too long.
+        """
+        bodies = {(record.kind, record.key): encode(record) for record in records}
+
+        def doomed() -> list[Queued]:
+            return [
+                q for q in self._waiting().values() if q.body and bodies.get((q.record_kind, q.record_key)) == q.body
+            ]
+
+        with self._guard:
+            if not doomed():
+                return
+        with self._line.turn(_patience()):
+            with self._guard:
+                found = doomed()
+            self._drop(found)
+
+    @property
+    def pending(self) -> Sequence[Queued]:
+        """What has not been carried out."""
+        with self._guard:
+            return list(self._waiting().values())
+
+    def flush(self) -> None:
+        """Carry out everything, in order; what is refused stays, and keeps nothing behind it from being carried out.
+
+        Raises:
+            StoreAway: the cluster store does not answer.
+            PynetError: some were refused; this is the first refusal.
+        """
+        refusal: PynetError | None = None
+        last = 0
+        while batch := self._after(last):
+            last = batch[-1].number
+            refused = self._carry_out(batch)
+            refusal = refusal or refused
+        if refusal is not None:
+            raise refusal
+
+    def _after(self, last: int) -> Sequence[Queued]:
+        """Return what comes next; when that is nothing, callers carry out their own again."""
+        with self._guard:
+            batch = list(islice((queued for number, queued in self._waiting().items() if number > last), CHUNK))
+            self._behind = bool(batch)
+            return batch
+
+    def _queue(self, entries: Sequence[Queued], also: Sequence[Change]) -> bool:
+        with self._guard:
+            waiting = self._waiting()
+            numbered = [self._numbered(entry) for entry in entries]
+            self._local.transact(*map(Put, numbered), *also)
+            waiting.update({queued.number: queued for queued in numbered})
+            behind = self._behind
+        if not behind and self._carry_out_own(numbered):
+            return True
+        self.on_left()
+        return False
+
+    def _carry_out_own(self, entries: Sequence[Queued]) -> bool:
+        """Say whether that was done within the patience of a caller."""
+        try:
+            with within(PATIENCE):
+                for start in range(0, len(entries), CHUNK):
+                    refusal = self._carry_out(entries[start : start + CHUNK])
+                    if refusal is not None:
+                        raise refusal
+        except PynetError as error:
+            log.warning("removal left for later", error=str(error))
+            with self._guard:
+                self._behind = True
+            return False
+        return True
+
+    def _waiting(self) -> dict[int, Queued]:
+        if self._entries is None:
+            self._entries = {item.record.number: item.record for item in self._local.list(Queued)}
+            self._next = max(self._entries, default=0) + 1
+            self._behind = bool(self._entries)
+        return self._entries
+
+    def _numbered(self, entry: Queued) -> Queued:
+        number, self._next = self._next, self._next + 1
+        return Queued(number, entry.record_kind, entry.record_key, entry.body, entry.expect)
+
+    def _carry_out(self, batch: Sequence[Queued]) -> PynetError | None:
+        """Carry out together, or each alone when that is refused; return the first refusal.
+
+        Raises:
+            StoreAway: the cluster store does not answer.
+            Busy: others carry out, and that takes too long.
+        """
+        with self._line.turn(_patience()):
+            try:
+                self._remove(batch)
+            except StoreAway:
+                raise
+            except PynetError as error:
+                refusal = error
+            else:
+                return None
+        if len(batch) == 1:
+            return refusal
+        refusals = [self._carry_out([queued]) for queued in batch]
+        return next((refusal for refusal in refusals if refusal is not None), None)
+
+    def _remove(self, batch: Sequence[Queued]) -> None:
+        with self._guard:
+            batch = [queued for queued in batch if queued.number in self._waiting()]
+        found = [removal for queued in batch if (removal := self._removal(queued)) is not None]
+        removals = {(removal.kind, removal.key): removal for removal in found}
+        try:
+            if removals:
+                self._shared.transact(*removals.values())
+        except StoreConflict:
+            if len(batch) > 1:
+                raise
+            # another record stands there by now, and is not ours to remove
+        self._drop(batch)
+
+    def _drop(self, batch: Sequence[Queued]) -> None:
+        if batch:
+            self._local.transact(*(Remove(Queued, queued.key) for queued in batch))
+        with self._guard:
+            for queued in batch:
+                self._waiting().pop(queued.number, None)
+
+    def _removal(self, queued: Queued) -> Remove | None:
+        """Return what removes the record, None when there is nothing to remove."""
+        kind = self._kinds.get(queued.record_kind)
+        if kind is None:
+            log.warning("removal of an unknown kind of record dropped", kind=queued.record_kind, key=queued.record_key)
+            return None
+        if not queued.body:
+            return Remove(kind, queued.record_key, queued.expect)
+        try:
+            found = self._shared.get(kind, queued.record_key)
+        except Unreadable:
+            return None  # it is not the one that this host wrote
+        if found is None or encode(found.record) != queued.body:
+            return None
+        return Remove(kind, queued.record_key, found.revision)
+
+
+def _patience() -> float:
+    """Return the seconds to wait for a turn: no longer than whoever asks."""
+    return min(remaining(TURN), deadline(TURN) - time.monotonic())

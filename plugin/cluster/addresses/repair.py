@@ -1,0 +1,163 @@
+"""Brings what a host holds in line between its own store and the cluster's: at start, and after either was away."""
+
+import secrets
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import structlog
+
+from plugin.cluster.addresses.outbox import Outbox
+from plugin.cluster.addresses.pools import PoolRequest, SharedPools, network_of
+from plugin.cluster.addresses.records import ClusterLease, PendingWrite, PoolGateway, PoolUse
+from plugin.errors import Conflict, PynetError
+from plugin.store.base import ABSENT, ClusterStore, Put, R, Remove, Store, StoreAway, StoreConflict, Unreadable
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The host's own store, and the one that it shares with others."""
+
+    local: Store
+    shared: ClusterStore
+
+
+class Repair:
+    """Compares the leases and the uses of pools of ``host``.
+
+    What the cluster store lacks is written again, because a container may use it: so does a host that was forgotten
+    while it was cut off. What only the cluster store has is noted here again, as after the loss of this host's own
+    store, unless it is left from an attempt that a crash ended: that was never handed out, and is removed.
+    """
+
+    def __init__(self, stores: Stores, host: str, outbox: Outbox) -> None:
+        self._local = stores.local
+        self._shared = stores.shared
+        self._host = host
+        self._outbox = outbox
+        self._pools = SharedPools(stores.shared)
+        self._guard = threading.Lock()  # guards _tokens
+        self._tokens: set[str] = set()
+
+    @contextmanager
+    def attempt(self, token: str, kind: type[PoolUse] | type[ClusterLease]) -> Iterator[None]:
+        """Leave alone what carries ``token``, which is being written to one store after the other.
+
+        Whoever succeeds removes the ``PendingWrite`` in the transaction that notes the record. It is removed here when
+        nothing was written, and stays for the next repair when nobody knows.
+        """
+        with self._guard:
+            self._tokens.add(token)
+        self._local.transact(Put(PendingWrite(token, kind.kind)))
+        try:
+            yield
+        except StoreAway:
+            raise
+        except BaseException:
+            self._local.transact(Remove(PendingWrite, token))
+            raise
+        finally:
+            with self._guard:
+                self._tokens.discard(token)
+
+    def __call__(self) -> None:
+        """Compare and mend; raises ``StoreAway``."""
+        self._finish_attempts()
+        self._claim_uses()
+        self._claim_leases()
+        self._note(PoolUse)
+        self._note(ClusterLease)
+        self._pools.drop_unused()
+
+    def _finish_attempts(self) -> None:
+        with self._guard:  # while listing too: whoever is done removes the attempt first, and the token then
+            left = [item.record for item in self._local.list(PendingWrite) if item.record.token not in self._tokens]
+        kinds: tuple[type[PoolUse] | type[ClusterLease], ...] = (PoolUse, ClusterLease)
+        for kind in kinds:
+            tokens = {attempt.token for attempt in left if attempt.record_kind == kind.kind}
+            records = [item.record for item in self._shared.list(kind)] if tokens else []
+            written = [record for record in records if record.host == self._host and record.token in tokens]
+            if tokens:
+                self._outbox.take_back(*written, also=[Remove(PendingWrite, token) for token in tokens])
+
+    def _claim_uses(self) -> None:
+        known = {item.record.key for item in self._shared.list(PoolUse)}
+        for item in self._local.list(PoolUse):
+            if item.record.key in known:
+                continue
+            try:
+                self._claim_use(item.record)
+            except StoreAway:
+                raise
+            except PynetError as error:
+                log.warning("pool not claimed again", pool=item.record.pool_id, error=str(error))
+
+    def _claim_use(self, use: PoolUse) -> None:
+        wish = PoolRequest(network_of(use.pool_id), use.subnet.version, use.subnet)
+        try:
+            self._pools.use(wish, lambda _: use, lambda _taken, _last: use.subnet)
+        except Conflict as error:
+            log.error("pool is another one by now", error=str(error))  # noqa: TRY400 - foreseen
+            return
+        log.warning("pool claimed again", pool=use.pool_id)
+        gateway = self._local.get(PoolGateway, use.pool_id)
+        if gateway is not None:
+            lease = ClusterLease(use.pool_id, gateway.record.address, "", secrets.token_hex(4), "gateway")
+            with suppress(StoreConflict):  # another host has chosen one since
+                self._shared.transact(Put(gateway.record, ABSENT), Put(lease, ABSENT))
+        if not self._holds(use):
+            self._outbox.take_back(use)
+
+    def _claim_leases(self) -> None:
+        known = {record.key: record for record in self._shared_records(ClusterLease)}
+        for item in self._local.list(ClusterLease):
+            lease = item.record
+            other = known.get(lease.key)
+            if other is None:
+                self._claim_lease(lease)
+            elif other != lease:
+                log.error("address is another host's by now", address=str(lease.address), host=other.host)
+
+    def _claim_lease(self, lease: ClusterLease) -> None:
+        with suppress(StoreConflict):  # the next comparison sees who has it
+            self._shared.transact(Put(lease, ABSENT))
+            log.warning("address claimed again", network=network_of(lease.pool_id), address=str(lease.address))
+        if not self._holds(lease):
+            self._outbox.take_back(lease)
+
+    def _holds(self, record: PoolUse | ClusterLease) -> bool:
+        """Say whether the host still has it; it may have been given back while it was written again."""
+        found = self._local.get(type(record), record.key)
+        return found is not None and found.record == record
+
+    def _stands(self, record: PoolUse | ClusterLease) -> bool:
+        with suppress(Unreadable):
+            found = self._shared.get(type(record), record.key)
+            return found is not None and found.record == record
+        return False
+
+    def _shared_records(self, kind: type[R]) -> Sequence[R]:
+        """Return what the cluster store has of a kind; of leases only those of pools that this host uses."""
+        prefixes = {""}
+        if kind is ClusterLease:
+            prefixes = {f"{item.record.pool_id}#" for item in self._local.list(PoolUse)}
+        return [item.record for prefix in prefixes for item in self._shared.list(kind, prefix)]
+
+    def _note(self, kind: type[PoolUse] | type[ClusterLease]) -> None:
+        """In this order: what is written after the first listing is not in it, and what is done is in the last."""
+        theirs = [record for record in self._shared_records(kind) if record.host == self._host]
+        with self._guard:
+            passing = self._tokens | {item.record.token for item in self._local.list(PendingWrite)}
+        mine = {item.record.key for item in self._local.list(kind)}
+        leaving = {queued.record_key for queued in self._outbox.pending}
+        for record in theirs:
+            if record.key in mine or record.key in leaving or record.token in passing:
+                continue
+            self._local.transact(Put(record))
+            if not self._stands(record):  # it was given back meanwhile
+                self._local.transact(Remove(kind, record.key))
+            else:
+                log.warning("record noted again", kind=kind.kind, key=record.key)

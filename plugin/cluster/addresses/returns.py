@@ -1,0 +1,84 @@
+"""Giving back the pools and addresses of shared networks: at once, or later when this host's own store fails.
+
+The engine never asks again, and what stands in this host's store is kept alive in the cluster's. A token tells each use
+and each lease from those that follow it, so what is owed never meets a newer one.
+"""
+
+from contextlib import suppress
+
+from plugin.cluster.addresses.lease_tables import LeaseTables
+from plugin.cluster.addresses.outbox import Outbox
+from plugin.cluster.addresses.pools import SharedPools
+from plugin.cluster.addresses.records import ClusterLease, PoolGateway, PoolUse
+from plugin.cluster.addresses.repair import Stores
+from plugin.errors import PynetError
+from plugin.request.retries import RetryQueue
+from plugin.store.base import Change, Remove, StoreConflict
+from plugin.store.remote.patience import within
+
+PATIENCE = 4.0  # seconds for the cluster store to drop a pool that nobody uses any more
+
+
+class Returns:
+    """Used for what the engine gives back, what the collector finds, and what could not be handed out."""
+
+    def __init__(self, stores: Stores, outbox: Outbox, tables: LeaseTables, debts: RetryQueue) -> None:
+        self._local = stores.local
+        self._pools = SharedPools(stores.shared)
+        self._outbox = outbox
+        self._tables = tables
+        self._debts = debts
+
+    def end(self, use: PoolUse) -> None:
+        """End a use of a pool; the last one takes the pool along.
+
+        Raises:
+            PynetError: this host's own store fails; it is done when that works again.
+        """
+        try:
+            self._end(use)
+        except PynetError:
+            self._debts.owe(f"shared pool {use.key}", lambda: self._end(use))
+            raise
+
+    def free(self, lease: ClusterLease) -> None:
+        """Give an address back; raises as ``end`` does."""
+        try:
+            self._free(lease)
+        except PynetError:
+            self._debts.owe(_name(lease), lambda: self._free(lease))
+            raise
+
+    def disown(self, record: PoolUse | ClusterLease) -> None:
+        """Take back what was written to the cluster store and could not be noted on this host."""
+        try:
+            self._outbox.take_back(record)
+        except PynetError:
+            self._debts.owe(_name(record), lambda: self._outbox.take_back(record))
+
+    def _end(self, use: PoolUse) -> None:
+        if self._local.get(PoolUse, use.key) is None:
+            return
+        leases = [item.record for item in self._local.list(ClusterLease, f"{use.pool_id}#")]
+        gone: list[Change] = [Remove(PoolUse, use.key)]
+        if len(self._local.list(PoolUse, f"{use.pool_id}@")) > 1:
+            leases = []  # another network of this host may hold them
+        else:
+            gone.append(Remove(PoolGateway, use.pool_id))
+        gone += [Remove(ClusterLease, lease.key) for lease in leases]
+        if self._outbox.take_back(*leases, use, also=gone):
+            with suppress(PynetError), within(PATIENCE):  # otherwise a later repair, of this host or another
+                self._pools.drop_unused(use.pool_id)
+        self._tables.forget(use)
+
+    def _free(self, lease: ClusterLease) -> None:
+        held = self._local.get(ClusterLease, lease.key)
+        if held is None or held.record != lease:
+            return
+        with suppress(StoreConflict):  # it was given back meanwhile
+            self._outbox.take_back(lease, also=[Remove(ClusterLease, lease.key, held.revision)])
+            self._tables.free(lease)
+
+
+def _name(record: PoolUse | ClusterLease) -> str:
+    return f"{record.kind} {record.key} {record.token}"

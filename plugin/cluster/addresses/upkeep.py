@@ -1,0 +1,112 @@
+"""What a host does for the cluster store in the background: carry out what waits, and compare its records."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from plugin.background.loop import Loop
+from plugin.cluster.addresses.outbox import Outbox
+from plugin.errors import PynetError
+from plugin.store.base import StoreAway
+
+log = structlog.get_logger()
+
+RETRY = 1.0  # seconds between two attempts while the cluster store is away
+AGAIN = 10.0  # seconds before what was refused is tried again
+AUDIT = 300.0  # seconds between two comparisons of this host's records with those of the cluster store
+LONGEST = 3600.0  # seconds of work after which the thread is stuck: a slow store is asked thousands of times
+SPREAD = 10.0  # seconds within which hosts compare when the cluster store is back: each lists everything
+
+
+class Upkeep:
+    """Carries out what waits, and calls ``repair`` at the start, every five minutes, and after the store was away.
+
+    The last at a moment that ``chance`` (0 to 1) chooses, so that not all hosts list the store at once.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        repair: Callable[[], object],
+        chance: Callable[[], float] = random.random,
+        longest: float = LONGEST,
+    ) -> None:
+        self._outbox = outbox
+        self._repair = repair
+        self._chance = chance
+        self._longest = longest
+        self._wake = threading.Event()
+        self._stopped = threading.Event()
+        self._loop: Loop[float] | None = None
+        self._returned = False
+        self._repair_at = 0.0  # by the monotonic clock
+        self._pause = 0.0
+        self._said = ""
+        outbox.on_left = self._wake.set
+
+    def start(self) -> Loop[float]:
+        """Start the thread and return it."""
+        self._loop = Loop("upkeep", self._due, self._tend, self._longest)
+        return self._loop.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped.set()
+        self._wake.set()
+        if self._loop is not None:
+            self._loop.join(5)
+
+    def returned(self) -> None:
+        """Note that the cluster store was away, or took this host for dead: it may have been forgotten."""
+        self._returned = True
+        self._wake.set()
+
+    def tend(self, now: float) -> float:
+        """Do once what is due ``now``, by the monotonic clock; return the seconds until there is more to do."""
+        if self._returned:
+            self._returned = False
+            self._repair_at = min(self._repair_at, self._soon(now))
+        try:
+            refusal = self._flush()
+            if now >= self._repair_at:
+                self._repair_at = self._soon(now)  # should it fail
+                self._repair()
+                self._repair_at = now + AUDIT
+        except PynetError as error:
+            self._say(error)
+            self._repair_at = self._soon(now)  # by chance each time: the hosts find out together that it is back
+            return RETRY if self._outbox.pending else max(RETRY, self._repair_at - now)
+        self._say(refusal)
+        return min(AGAIN if refusal else AUDIT, self._repair_at - now)
+
+    def _soon(self, now: float) -> float:
+        return now + self._chance() * SPREAD
+
+    def _flush(self) -> PynetError | None:
+        """Return why some were refused; raises ``StoreAway``."""
+        try:
+            self._outbox.flush()
+        except StoreAway:
+            raise
+        except PynetError as error:
+            return error
+        return None
+
+    def _say(self, error: PynetError | None) -> None:
+        """Once, until all went well or it is another error."""
+        said, self._said = self._said, str(error or "")
+        if self._said not in ("", said):
+            log.warning("removals and comparison with the cluster store wait", error=self._said)
+
+    def _due(self) -> float | None:
+        if self._wake.wait(self._pause):
+            self._wake.clear()
+            self._stopped.wait(RETRY)  # callers may ring at any rate
+        return None if self._stopped.is_set() else time.monotonic()
+
+    def _tend(self, now: float) -> None:
+        self._pause = RETRY  # should it fail
+        self._pause = max(0.0, self.tend(now))

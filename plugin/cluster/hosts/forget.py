@@ -1,0 +1,73 @@
+"""Taking over what a dead host held: its addresses are free for others afterwards."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from plugin.cluster.addresses.pools import CHUNK
+from plugin.cluster.addresses.records import ClusterHost, ClusterLease, KnownHost, PoolUse
+from plugin.cluster.hosts.membership import HostState, host_states
+from plugin.cluster.overlay.records import AddressClaim, Member, Peer
+from plugin.errors import Conflict, InvalidRequest, NotFound
+from plugin.store.base import ClusterStore, Record, Remove, StoreConflict
+
+
+class HostRecord(Record, Protocol):
+    """A record that says whose it is."""
+
+    @property
+    def host(self) -> str:
+        """The id of the host."""
+
+
+# Kinds that belong to one host and go when it is forgotten; KnownHost last, so that what fails can be done again.
+HOST_KINDS: tuple[type[HostRecord], ...] = (Peer, AddressClaim, Member, ClusterLease, PoolUse, KnownHost)
+
+
+def find_host(states: Iterable[HostState], wanted: str) -> HostState:
+    """Return the host whose name is ``wanted`` or whose id begins with it.
+
+    Raises:
+        NotFound: there is none; the text names those that there are.
+        InvalidRequest: there are several.
+    """
+    states = list(states)
+    found = [state for state in states if state.name == wanted or (wanted and state.id.startswith(wanted))]
+    if not found:
+        names = ", ".join(f"{state.name} ({state.id})" for state in states) or "none"
+        raise NotFound(f"forget host '{wanted}': it is not known; hosts are: {names}")
+    if len(found) > 1:
+        raise InvalidRequest(f"forget host '{wanted}': several have that name: {', '.join(s.id for s in found)}")
+    return found[0]
+
+
+def forget_host(store: ClusterStore, wanted: str, kinds: Sequence[type[HostRecord]] = HOST_KINDS) -> dict[str, int]:
+    """Remove everything that belongs to a dead host; return how many records of each kind that was.
+
+    Raises:
+        Conflict: the host is alive.
+    """
+    state = find_host(host_states(store), wanted)
+    if state.alive:
+        age = "" if state.age is None else f", it renewed its lease {state.age:.0f} s ago"
+        raise Conflict(f"forget host '{state.name}': it is alive{age}; stop pynet there and wait for the lease to end")
+
+    def stop_if_alive() -> None:
+        if store.get(ClusterHost, state.id) is not None:
+            raise Conflict(f"forget host '{state.name}': it came back meanwhile")
+
+    return {kind.kind: _remove_all(store, kind, state.id, stop_if_alive) for kind in kinds}
+
+
+def _remove_all(store: ClusterStore, kind: type[HostRecord], host: str, check: Callable[[], None]) -> int:
+    doomed = [item for item in store.list(kind) if item.record.host == host]
+    for start in range(0, len(doomed), CHUNK):
+        check()
+        part = doomed[start : start + CHUNK]
+        try:
+            store.transact(*(Remove(kind, item.record.key, item.revision) for item in part))
+        except StoreConflict:  # the host came back, or somebody else forgets it too: one by one
+            for item in part:
+                with suppress(StoreConflict):
+                    store.transact(Remove(kind, item.record.key, item.revision))
+    return len(doomed)

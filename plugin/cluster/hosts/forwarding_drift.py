@@ -1,0 +1,58 @@
+"""Where the kernel's tables of this host differ from what the cluster store says."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from netlink.errors import KernelError
+from plugin.cluster.addresses.records import HostIdentity
+from plugin.cluster.overlay.forwarding import ground_of, wanted_tables
+from plugin.cluster.overlay.records import Member, Peer
+from plugin.interfaces import Tunnels
+from plugin.model.records import Endpoint, Network, vxlan_name
+from plugin.store.base import Store
+
+SETTLE = 1.0  # seconds after which a difference is one: something is always on its way
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What this host's own store says of it."""
+
+    identity: HostIdentity
+    networks: Sequence[Network]
+    endpoints: Sequence[Endpoint]
+
+
+def table_drift(store: Store, here: Here, tunnels: Tunnels, settle: float = SETTLE) -> Sequence[str]:
+    """Return a sentence for each entry that is missing or too much, or refused, and for tables that cannot be read."""
+    first = _differences(store, here, tunnels)
+    if not first:
+        return []
+    time.sleep(settle)
+    second = _differences(store, here, tunnels)
+    return [problem for problem in first if problem in second]
+
+
+def _differences(store: Store, here: Here, tunnels: Tunnels) -> list[str]:
+    address = here.identity.address or IPv4Address(0)
+    problems = []
+    for network in here.networks:
+        if network.overlay is None:
+            continue
+        name = network.overlay.network
+        own = [endpoint for endpoint in here.endpoints if endpoint.network_id == network.id]
+        ground = ground_of(network, here.identity.id, address).with_own(own)
+        found = wanted_tables(store.list(Peer, f"{name}/"), store.list(Member, f"{name}/"), ground)
+        wanted = set(found.entries)
+        try:
+            there = tunnels.entries(network.link, vxlan_name(network.id))
+        except KernelError as error:
+            problems.append(f"network '{name}' of this host: {error}")
+            continue
+        where = f"network '{name}' of this host"
+        problems += [f"{where} leaves out {what}: {why}" for what, why in sorted(found.refused.items())]
+        problems += [f"{where} lacks the entry {entry}" for entry in sorted(map(str, wanted - there))]
+        problems += [f"{where} has the stale entry {entry}" for entry in sorted(map(str, there - wanted))]
+    return problems

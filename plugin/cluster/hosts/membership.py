@@ -1,0 +1,112 @@
+"""Which hosts there are: each renews a record that vanishes by itself, and leaves one behind that does not.
+
+Nothing else is done by the thread that renews, and it waits for no lock that others hold while they ask the store: a
+host whose lease ends is dead in the eyes of the others, although its containers run.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+
+from plugin.background.loop import Loop
+from plugin.cluster.addresses.records import ClusterHost, KnownHost
+from plugin.errors import PynetError
+from plugin.store.base import ClusterStore, Put, Unreadable
+
+log = structlog.get_logger()
+
+LEASE = 30  # seconds without a renewal after which a host counts as dead, and may be forgotten
+BEAT = 10.0  # seconds between two renewals
+RETRY = 1.0  # seconds between two attempts while the cluster store is away
+
+
+class Membership:
+    """Renews this host's record every ``beat`` seconds.
+
+    ``returned`` is called when the cluster store is back, and when the record had vanished. ``available`` says whether
+    the store answered the last time.
+    """
+
+    def __init__(
+        self, store: ClusterStore, me: ClusterHost, returned: Callable[[], object], beat: float = BEAT
+    ) -> None:
+        self._store = store
+        self._me = me
+        self._returned = returned
+        self._beat = beat
+        self._stopped = threading.Event()
+        self._loop: Loop[bool] | None = None
+        self._tried = False
+        self.available = False
+
+    def start(self) -> Loop[bool]:
+        """Renew for the first time, which may fail, and go on in a thread of its own, which is returned."""
+        self._loop = Loop("lease", self._due, self._renew, pauses=(RETRY, RETRY))
+        self._loop.attempt(True)
+        return self._loop.start()
+
+    def stop(self) -> None:
+        """End the thread. The record stays until its time is over: containers keep their addresses."""
+        self._stopped.set()
+        if self._loop is not None:
+            self._loop.join(5)
+
+    def renew(self) -> None:
+        """Renew once."""
+        was_available = self.available
+        try:
+            # A host that was paused for longer than its lease was dead in the eyes of the others, and may be forgotten.
+            was_alive = was_available and self._stands()
+            self._store.announce(self._me, LEASE)
+            if not was_alive:
+                self._store.transact(Put(KnownHost(self._me.id, self._me.name, self._me.address)))
+        except PynetError as error:
+            self.available = False
+            if was_available or not self._tried:
+                log.warning("cluster store away, joins of shared networks fail meanwhile", error=str(error))
+        else:
+            self.available = True
+            if not was_alive:
+                log.info("cluster store reached", host=self._me.id, address=str(self._me.address))
+                self._returned()
+        self._tried = True
+
+    def _stands(self) -> bool:
+        """Say whether this host's record is there; what cannot be read in its place is written anew."""
+        with suppress(Unreadable):
+            return self._store.get(ClusterHost, self._me.id) is not None
+        return False
+
+    def _due(self) -> bool | None:
+        return None if self._stopped.wait(self._beat if self.available else min(RETRY, self._beat)) else True
+
+    def _renew(self, _due: bool) -> None:  # noqa: FBT001 - a turn has nothing to say
+        try:
+            self.renew()
+        except Exception:
+            self.available = False
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class HostState:
+    """A host for people: ``age`` are the seconds since it renewed, None where the store does not tell."""
+
+    id: str
+    name: str
+    address: str
+    alive: bool
+    age: float | None = None
+
+
+def host_states(store: ClusterStore) -> Sequence[HostState]:
+    """Return every host that was not forgotten, by name."""
+    alive = {item.record.id: item.record for item in store.list(ClusterHost)}
+    ages = store.ages(ClusterHost)
+    states = [HostState(h.id, h.name, str(h.address), alive=True, age=ages.get(h.id)) for h in alive.values()]
+    known = [item.record for item in store.list(KnownHost) if item.record.id not in alive]
+    states += [HostState(h.id, h.name, str(h.address), alive=False) for h in known]
+    return sorted(states, key=lambda state: (state.name, state.id))

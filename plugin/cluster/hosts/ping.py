@@ -1,0 +1,129 @@
+"""How far behind a host's watch is: whoever asks writes a question, every host answers when its watch tells it."""
+
+import secrets
+import threading
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import structlog
+
+from plugin.background.steady import Steady
+from plugin.errors import PynetError
+from plugin.model.flaws import text_flaw
+from plugin.store.base import Event, Put, Remove, Store
+
+log = structlog.get_logger()
+
+RETRY = 1.0  # seconds before a watch that could not begin is tried again
+PATIENCE = 3.0  # seconds for the hosts to answer
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Asks every host whether it hears this."""
+
+    kind: ClassVar[str] = "cluster-question"
+
+    token: str
+
+    @property
+    def key(self) -> str:
+        """The token."""
+        return self.token
+
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it."""
+        return text_flaw(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """Says that ``host`` heard a question."""
+
+    kind: ClassVar[str] = "cluster-reply"
+
+    token: str
+    host: str
+
+    @property
+    def key(self) -> str:
+        """Token and host, so that a prefix lists the replies to a question."""
+        return f"{self.token}/{self.host}"
+
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it."""
+        return text_flaw(self)
+
+
+class Responder:
+    """Answers in the name of ``host``, in a thread of its own."""
+
+    def __init__(self, store: Store, host: str) -> None:
+        self._store = store
+        self._host = host
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Start the thread; it ends with the process or the store."""
+        threading.Thread(target=self._run, name="echo", daemon=True).start()
+
+    def stop(self) -> None:
+        """Begin no further watch; the present one ends with the store."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        steady = Steady()
+        while not self._stopped.is_set():
+            steady.attempt("answering of questions", self._listen)
+            self._stopped.wait(RETRY)
+
+    def _listen(self) -> None:
+        try:
+            with self._store.watch(Ping) as events:
+                for event in events:
+                    self._answer(event)
+        except PynetError as error:
+            log.debug("questions not heard", error=str(error))
+
+    def _answer(self, event: Event) -> None:
+        if isinstance(event.record, Ping):
+            self._store.transact(Put(Pong(event.record.token, self._host)))
+
+
+def _ring(store: Store, token: str) -> None:
+    try:
+        store.transact(Put(Pong(token, "")))
+    except Exception:  # noqa: BLE001 - whoever waits for the answers must not wait for ever
+        store.close()
+
+
+def watch_lags(store: Store, hosts: Collection[str], patience: float = PATIENCE) -> Mapping[str, float]:
+    """Return the seconds that each of ``hosts`` takes to hear and to answer; those that do not answer are left out.
+
+    A store that goes away meanwhile is closed, because the watch would wait for it.
+    """
+    token, lags = secrets.token_hex(6), dict[str, float]()
+    with store.watch(Pong) as events:
+        begin = time.monotonic()
+        store.transact(Put(Ping(token)))
+        alarm = threading.Timer(patience, _ring, [store, token])
+        alarm.start()
+        try:
+            for event in events:
+                if isinstance(event.record, Pong) and event.record.token == token:
+                    if not event.record.host:
+                        break
+                    lags[event.record.host] = time.monotonic() - begin
+                    if set(hosts) <= set(lags):
+                        break
+        finally:
+            alarm.cancel()
+    replies = [item.record.key for item in store.list(Pong, f"{token}/")]
+    for start in range(0, len(replies) + 1, 50):
+        gone = [Remove(Pong, key) for key in replies[start : start + 50]]
+        store.transact(Remove(Ping, token), *gone)
+    return lags

@@ -1,0 +1,140 @@
+"""What there is to say about a cluster: its hosts, what they share, and what is not as it should be."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+
+from plugin.cluster.addresses.pools import network_of
+from plugin.cluster.addresses.records import ClusterLease, PoolUse
+from plugin.cluster.hosts.membership import HostState, host_states
+from plugin.cluster.hosts.ping import watch_lags
+from plugin.store.base import ClusterStore, Record
+
+SETTLE = 1.0  # seconds after which a difference between the stores is one
+
+
+@dataclass(frozen=True, slots=True)
+class LocalState:
+    """What a host knows by itself: its id, its leases, and how many removals wait for the cluster store."""
+
+    host: str = ""
+    leases: Sequence[ClusterLease] = ()
+    waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatus:
+    """A host, its endpoints in shared networks, and the seconds its watch is behind (None when it did not answer)."""
+
+    state: HostState
+    endpoints: int
+    lag: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkStatus:
+    """A shared network with its subnets, the names of its hosts, and its endpoints."""
+
+    name: str
+    subnets: Sequence[str]
+    hosts: Sequence[str]
+    endpoints: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterStatus:
+    """Everything; ``problems`` are sentences, and there are none when all is well."""
+
+    answer: float
+    hosts: Sequence[HostStatus] = ()
+    networks: Sequence[NetworkStatus] = ()
+    waiting: int = 0
+    problems: Sequence[str] = field(default_factory=tuple)
+
+
+def cluster_status(
+    store: ClusterStore, read_local: Callable[[], LocalState], kinds: Collection[type[Record]] = ()
+) -> ClusterStatus:
+    """Ask the cluster store and, through it, every living host; raises ``StoreAway`` and ``Failed``.
+
+    ``kinds`` are the kinds of records of which each is looked at.
+    """
+    begin = time.monotonic()
+    states = host_states(store)
+    answer = time.monotonic() - begin
+    leases = [item.record for item in store.list(ClusterLease)]
+    uses = [item.record for item in store.list(PoolUse)]
+    alive = {state.id for state in states if state.alive}
+    lags = watch_lags(store, alive) if alive else {}
+    counts = Counter(lease.host for lease in leases if lease.host)
+    hosts = [HostStatus(state, counts[state.id], lags.get(state.id)) for state in states]
+    names = {state.id: state.name for state in states}
+    problems = [*_host_problems(hosts), *_lasting_drift(store, read_local, names), *_unread(store, kinds)]
+    waiting = read_local().waiting
+    if waiting:
+        problems.append(f"{waiting} removals of this host wait for the cluster store")
+    return ClusterStatus(answer, hosts, _networks(uses, leases, names), waiting, tuple(problems))
+
+
+def _networks(
+    uses: Sequence[PoolUse], leases: Sequence[ClusterLease], names: dict[str, str]
+) -> Sequence[NetworkStatus]:
+    endpoints = Counter(network_of(lease.pool_id) for lease in leases if lease.host)
+    found = []
+    for name in sorted({network_of(use.pool_id) for use in uses}):
+        mine = [use for use in uses if network_of(use.pool_id) == name]
+        subnets = sorted({str(use.subnet) for use in mine})
+        hosts = sorted({names.get(use.host, use.host) for use in mine})
+        found.append(NetworkStatus(name, subnets, hosts, endpoints[name]))
+    return found
+
+
+def _host_problems(hosts: Sequence[HostStatus]) -> Sequence[str]:
+    problems = []
+    for host in hosts:
+        if not host.state.alive:
+            problems.append(
+                f"host '{host.state.name}' does not renew its lease and holds {host.endpoints} addresses; if it is "
+                f"gone for good: pynet cluster forget {host.state.name}"
+            )
+        elif host.lag is None:
+            problems.append(f"host '{host.state.name}' renews its lease and does not hear of changes")
+    return problems
+
+
+def _unread(store: ClusterStore, kinds: Collection[type[Record]]) -> Sequence[str]:
+    """Name what every host leaves out because it cannot be read."""
+    for kind in kinds:
+        store.list(kind)
+    return [
+        f"record {kind.kind} {key!a} is left out by all hosts until somebody mends or removes it: {why}"
+        for kind in kinds
+        for key, why in sorted(store.set_aside(kind).items())
+    ]
+
+
+def _lasting_drift(store: ClusterStore, read_local: Callable[[], LocalState], names: dict[str, str]) -> Sequence[str]:
+    """Look twice: between the two stores something is always on its way."""
+    first = _drift(read_local(), [item.record for item in store.list(ClusterLease)], names)
+    if not first:
+        return []
+    time.sleep(SETTLE)
+    second = _drift(read_local(), [item.record for item in store.list(ClusterLease)], names)
+    return [problem for problem in first if problem in second]
+
+
+def _drift(local: LocalState, leases: Sequence[ClusterLease], names: dict[str, str]) -> Sequence[str]:
+    """Compare what this host holds by its own account with what the cluster store says."""
+    theirs = {lease.key: lease for lease in leases}
+    problems = []
+    for lease in local.leases:
+        other = theirs.get(lease.key)
+        where = f"address '{lease.address}' of network '{network_of(lease.pool_id)}'"
+        if other is None:
+            problems.append(f"{where} is used on this host and is not in the cluster store")
+        elif other != lease:
+            problems.append(f"{where} is used on this host and on host '{names.get(other.host, other.host)}'")
+    mine = {lease.key for lease in local.leases}
+    strays = [lease for lease in leases if lease.host and lease.host == local.host and lease.key not in mine]
+    return [*problems, *(f"address '{lease.address}' is this host's in the cluster store alone" for lease in strays)]

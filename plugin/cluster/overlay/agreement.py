@@ -1,0 +1,194 @@
+"""How hosts agree on a network: the first one settles VNI, port, MTU and subnets, the others must want the same.
+
+Everything is compare-and-set on the network's record. Whoever joins writes it again, so that its revision moves and a
+host that is removing it as its last member is refused.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Protocol
+
+import structlog
+
+from plugin.cluster.overlay.records import ClusterNetwork, Member, VniClaim
+from plugin.errors import Busy, Conflict, InvalidRequest, PynetError
+from plugin.model.records import NetworkSubnet
+from plugin.store.base import ABSENT, Put, Record, Remove, SharedStore, StoreConflict, Unreadable, Versioned
+from plugin.store.remote.patience import within
+
+log = structlog.get_logger()
+
+PATIENCE = 4.0  # seconds for the cluster store: what cannot reach it fails within five
+ATTEMPTS = 10  # at a transaction that another host got in the way of
+FIRST_VNI, LAST_VNI = 4096, (1 << 24) - 1  # those that are given out; lower ones are left to people who choose
+
+
+class Removals(Protocol):
+    """Removes this host's records from the cluster store, now or when it is back (``cluster.addresses.outbox``)."""
+
+    def take_back(self, *records: Record) -> bool:
+        """Remove records that are exactly these; say whether that was done, or durably left for later, in order."""
+
+    def keep(self, *records: Record) -> None:
+        """Drop what waits to remove records that are exactly these: they are about to be written anew."""
+
+
+class Agreement:
+    """Joins and leaves networks in the name of this host."""
+
+    def __init__(self, store: SharedStore, removals: Removals) -> None:
+        self._store = store
+        self._removals = removals
+
+    def join(self, wish: ClusterNetwork, member: Member, room: int) -> ClusterNetwork:
+        """Return what is agreed on; ``vni`` 0 and ``mtu`` 0 of the wish are whatever, ``room`` the largest MTU here.
+
+        Raises:
+            Conflict: the hosts that have the network want something else, or another network has the VNI.
+            InvalidRequest: the MTU does not fit into this host's link.
+        """
+        with within(PATIENCE):
+            self._removals.keep(member)
+            return self._join(wish, member, room)
+
+    def _join(self, wish: ClusterNetwork, member: Member, room: int) -> ClusterNetwork:
+        for _ in range(ATTEMPTS):
+            known = self._store.get(ClusterNetwork, wish.name)
+            others = self._others(member)
+            _refuse_families(member, others)
+            try:
+                if known and (others or self._has_unread(member)):
+                    return self._follow(wish, member, room, known)
+                return self._settle(wish, member, room, known)
+            except StoreConflict:
+                continue  # another host was quicker: look again
+        raise Busy(f"join network '{wish.name}': other hosts kept changing it")
+
+    def leave(self, member: Member) -> None:
+        """Take this host off the network's members, and the network away with its last one, now or at a repair."""
+        if not self._removals.take_back(member):
+            return  # without members it binds nobody
+        try:
+            with within(PATIENCE):
+                _drop_unused(self._store, self._store.get(ClusterNetwork, member.network))
+        except PynetError as error:
+            log.info("network left in the cluster store", network=member.network, error=str(error))
+
+    def _others(self, member: Member) -> Sequence[Member]:
+        found = [item.record for item in self._store.list(Member, f"{member.network}/")]
+        return [other for other in found if other.host != member.host]
+
+    def _has_unread(self, member: Member) -> bool:
+        """Say whether there are members that cannot be read: what they agreed on holds all the same."""
+        aside = self._store.set_aside(Member, f"{member.network}/")
+        return any(not key.startswith(f"{member.network}/{member.host}/") for key in aside)
+
+    def _follow(
+        self, wish: ClusterNetwork, member: Member, room: int, known: Versioned[ClusterNetwork]
+    ) -> ClusterNetwork:
+        """Accept what the others agreed on, or refuse with both values."""
+        for what, mine, theirs in _compared(wish, known.record):
+            if mine != theirs:
+                raise Conflict(
+                    f"network '{wish.name}' has {what} {theirs} on the other hosts, and this host was told {mine}"
+                )
+        agreed = check_room(known.record, room)
+        self._store.transact(Put(agreed, expect=known.revision), Put(member))
+        return agreed
+
+    def _settle(
+        self, wish: ClusterNetwork, member: Member, room: int, stale: Versioned[ClusterNetwork] | None
+    ) -> ClusterNetwork:
+        """Write down what this host, the first, wants."""
+        vni = wish.vni or self._free_vni(wish.name)
+        network = check_room(replace(wish, vni=vni, mtu=wish.mtu or room), room)
+        claim = self._store.get(VniClaim, str(vni))
+        if claim and claim.record.network != wish.name and _has_members(self._store, claim.record.network):
+            raise Conflict(f"VNI {vni} belongs to network '{claim.record.network}'")
+        old = _claims(self._store, stale.record) if stale and stale.record.vni != vni else []
+        self._store.transact(
+            Put(network, expect=stale.revision if stale else ABSENT),
+            Put(VniClaim(vni, wish.name), expect=claim.revision if claim else ABSENT),
+            Put(member),
+            *old,
+        )
+        return network
+
+    def _free_vni(self, name: str) -> int:
+        """Return a VNI that nobody has; where to begin follows from the name, so that hosts rarely meet."""
+        count = LAST_VNI - FIRST_VNI + 1
+        start = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+        for step in range(count):
+            vni = FIRST_VNI + (start + step) % count
+            with suppress(Unreadable):  # somebody has it
+                claim = self._store.get(VniClaim, str(vni))
+                if claim is None or claim.record.network == name:
+                    return vni
+        raise Conflict("every VNI of the cluster is taken")
+
+
+def drop_unused_networks(store: SharedStore) -> None:
+    """Remove the networks that have no members any more."""
+    networks = store.list(ClusterNetwork)  # before the members: whoever joins writes it anew
+    members = {item.record.network for item in store.list(Member)}
+    for known in networks:
+        if known.record.name not in members:
+            with suppress(StoreConflict):  # a host joins at this moment
+                _drop_unused(store, known)
+
+
+def _drop_unused(store: SharedStore, known: Versioned[ClusterNetwork] | None) -> None:
+    if known and not _has_members(store, known.record.name):
+        store.transact(Remove(ClusterNetwork, known.record.name, known.revision), *_claims(store, known.record))
+
+
+def _has_members(store: SharedStore, network: str) -> bool:
+    """Say whether a host has the network; one whose record cannot be read has it too."""
+    return bool(store.list(Member, f"{network}/")) or bool(store.set_aside(Member, f"{network}/"))
+
+
+def _claims(store: SharedStore, network: ClusterNetwork) -> list[Remove]:
+    """Return what gives back the VNI of ``network``; another may have taken it while nobody used it."""
+    claim = store.get(VniClaim, str(network.vni))
+    mine = claim and claim.record.network == network.name
+    return [Remove(VniClaim, claim.record.key, claim.revision)] if claim and mine else []
+
+
+def check_room(network: ClusterNetwork, room: int) -> ClusterNetwork:
+    """Return ``network``; raises ``InvalidRequest`` when its MTU is larger than ``room`` or too small for IPv6."""
+    if network.mtu > room:
+        raise InvalidRequest(
+            f"network '{network.name}' has MTU {network.mtu}, and through the link to the other hosts this host can "
+            f"carry {room}"
+        )
+    if network.mtu < 1280 and any(subnet.pool.version == 6 for subnet in network.subnets):
+        raise InvalidRequest(f"network '{network.name}' has MTU {network.mtu}, and IPv6 needs 1280 (RFC 8200)")
+    return network
+
+
+def _compared(wish: ClusterNetwork, agreed: ClusterNetwork) -> Iterable[tuple[str, object, object]]:
+    yield "subnets", _text(wish.subnets), _text(agreed.subnets)
+    if wish.vni:
+        yield "VNI", wish.vni, agreed.vni
+    if wish.mtu:
+        yield "MTU", wish.mtu, agreed.mtu
+    yield "UDP port", wish.port, agreed.port
+    yield "internal", str(wish.internal).lower(), str(agreed.internal).lower()
+
+
+def _text(subnets: Iterable[NetworkSubnet]) -> str:
+    return ", ".join(
+        f"{subnet.pool} with gateway {subnet.gateway.ip}" if subnet.gateway else f"{subnet.pool} without gateway"
+        for subnet in sorted(subnets, key=lambda subnet: subnet.pool.version)
+    )
+
+
+def _refuse_families(member: Member, others: Iterable[Member]) -> None:
+    for other in others:
+        if other.address.version != member.address.version:
+            raise Conflict(
+                f"host '{other.host}' of network '{member.network}' is reached at {other.address}, and this host at "
+                f"{member.address}: all must be reached by one family, see PYNET_ADVERTISE"
+            )

@@ -1,0 +1,90 @@
+"""Telling the other hosts where an endpoint is, so that of two hosts with one address the first one has it.
+
+Two that begin at the same moment do not see each other's record yet, and those have different keys. So each address is
+claimed in the transaction that writes the record, which the cluster store accepts of one of them. A claim counts as
+long as the endpoint that it names is there with that address: one that is left over keeps nobody out.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+from plugin.cluster.overlay.agreement import ATTEMPTS, Removals
+from plugin.cluster.overlay.records import AddressClaim, Peer
+from plugin.errors import Busy, Conflict
+from plugin.store.base import ABSENT, Put, Remove, SharedStore, StoreConflict, Unreadable
+
+
+class Announcements:
+    """Writes the records of this host's endpoints with their claims, and takes them back.
+
+    ``alive`` says of the id of a host whether it renews its lease.
+    """
+
+    def __init__(self, store: SharedStore, removals: Removals, alive: Callable[[str], bool]) -> None:
+        self._store = store
+        self._removals = removals
+        self._alive = alive
+
+    def announce(self, peer: Peer, rivals: Iterable[Peer]) -> None:
+        """Write ``peer``; ``rivals`` are those of other hosts that had one of its addresses when somebody looked.
+
+        Raises:
+            Conflict: another host that is alive has the address. One that is not loses it.
+            PynetError: the cluster store is away.
+        """
+        claims = _claims(peer)
+        self._removals.keep(peer, *claims)
+        keys = {rival.key for rival in rivals}
+        expect: dict[str, int | None] = {claim.key: ABSENT for claim in claims}
+        for _ in range(ATTEMPTS):
+            dead = self._dead(peer, keys)
+            try:
+                self._store.transact(Put(peer), *(Put(claim, expect[claim.key]) for claim in claims), *dead)
+            except StoreConflict:
+                keys |= self._look(claims, expect)
+            else:
+                return
+        raise Busy(f"announce endpoint '{peer.endpoint[:12]}': other hosts keep claiming its addresses")
+
+    def withdraw(self, peer: Peer) -> None:
+        """Take it back, now or when the store is back."""
+        self._removals.take_back(peer, *_claims(peer))
+
+    def _dead(self, peer: Peer, keys: Collection[str]) -> Sequence[Remove]:
+        """Return what removes the endpoints of dead hosts that have an address of ``peer``."""
+        dead = []
+        for key in sorted(set(keys) - {peer.key}):
+            there = self._store.get(Peer, key)
+            if there is None or there.record.host == peer.host:
+                continue
+            if set(peer.addresses).isdisjoint(there.record.addresses):
+                continue
+            if self._alive(there.record.host):
+                raise Conflict(_taken(peer, there.record))
+            dead.append(Remove(Peer, key, there.revision))
+        return dead
+
+    def _look(self, claims: Iterable[AddressClaim], expect: dict[str, int | None]) -> set[str]:
+        """Return the keys of the endpoints that have claimed the addresses, and note the revisions of their claims."""
+        keys = set()
+        for claim in claims:
+            try:
+                found = self._store.get(AddressClaim, claim.key)
+            except Unreadable:
+                expect[claim.key] = None  # it names nobody
+                continue
+            expect[claim.key] = found.revision if found else ABSENT
+            if found:
+                keys.add(f"{claim.network}/{found.record.endpoint}")
+        return keys
+
+
+def _claims(peer: Peer) -> Sequence[AddressClaim]:
+    return [AddressClaim(peer.network, address, peer.endpoint, peer.host) for address in peer.addresses]
+
+
+def _taken(peer: Peer, other: Peer) -> str:
+    addresses = ", ".join(str(address) for address in peer.addresses if address in other.addresses)
+    return (
+        f"address {addresses} of network '{peer.network}' belongs to endpoint '{other.endpoint[:12]}' on host "
+        f"'{other.host}'; stop that container, or if the host is gone for good: pynet cluster forget {other.host}"
+    )

@@ -1,0 +1,144 @@
+"""What the records of an overlay network mean for the kernel tables of one host; nothing here touches the kernel.
+
+Whoever can write to the cluster store can write any record. One that would lead frames of this host astray is refused:
+what claims the gateway, an endpoint of this host, or what is no address of the network.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from netlink.vxlan import EVERYBODY, Entry, Forward, Neighbour, Remote
+from plugin.cluster.overlay.records import Member, Peer
+from plugin.model.records import Endpoint, Network
+from plugin.options.unicast import is_machines_mac
+from plugin.protocol.messages import Address, Subnet
+from plugin.store.base import Versioned
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What this host knows of a network by itself.
+
+    ``address`` is where this host takes frames, ``mac`` and ``gateways`` are its gateway's. ``own`` are the MACs and
+    addresses of its own endpoints.
+    """
+
+    host: str
+    address: Address
+    subnets: Collection[Subnet] = ()
+    mac: str = ""
+    gateways: Collection[Address] = ()
+    own: Collection[Address | str] = frozenset()
+
+    def with_own(self, endpoints: Iterable[Endpoint]) -> "Ground":
+        """Return the same with the endpoints that this host has."""
+        own: set[Address | str] = set()
+        for endpoint in endpoints:
+            own |= {endpoint.mac.lower(), *(address.ip for address in (endpoint.ipv4, endpoint.ipv6) if address)}
+        return replace(self, own=own - {""})
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The entries of the tables, the ``hosts`` whose frames are taken, and why records were refused, by their name."""
+
+    entries: Collection[Entry]
+    hosts: Collection[Address]
+    refused: Mapping[str, str]
+
+
+def ground_of(network: Network, host: str, address: Address) -> Ground:
+    """Return what the record of ``network`` says, without endpoints."""
+    gateways = {subnet.gateway.ip for subnet in network.subnets if subnet.gateway}
+    return Ground(host, address, [subnet.pool for subnet in network.subnets], network.mac.lower(), gateways)
+
+
+def wanted_tables(peers: Collection[Versioned[Peer]], members: Collection[Versioned[Member]], ground: Ground) -> Wanted:
+    """Return what leads to the endpoints of other hosts, and what of the records was refused.
+
+    Of two endpoints with one address or one MAC the later record counts. This host has no entries for itself: its
+    bridge knows its own ports.
+    """
+    hosts, refused = _hosts(members, ground)
+    unfit = {item.record.key: why for item in peers if (why := _doubt_about_peer(item.record, ground))}
+    winners = latest(item for item in peers if item.record.key not in unfit)
+    foreign = {owned: peer for owned, peer in winners.items() if peer.host != ground.host}
+    unfit |= {
+        peer.key: f"{_text(owned)} is that of an endpoint of this host"
+        for owned, peer in foreign.items()
+        if owned in ground.own
+    }
+    entries: set[Entry] = {Remote(EVERYBODY, address) for address in hosts.values()}
+    for owned, peer in foreign.items():
+        if peer.host not in hosts or peer.key in unfit:
+            continue
+        if isinstance(owned, str):
+            entries |= {Forward(owned), Remote(owned, hosts[peer.host])}
+        else:
+            entries.add(Neighbour(owned, peer.mac.lower()))
+    return Wanted(entries, set(hosts.values()), refused | {f"{Peer.kind} '{key}'": why for key, why in unfit.items()})
+
+
+def latest(peers: Iterable[Versioned[Peer]]) -> dict[Address | str, Peer]:
+    """Return who has each address and each MAC."""
+    found: dict[Address | str, Peer] = {}
+    for item in sorted(peers, key=lambda item: item.revision):
+        found |= dict.fromkeys([item.record.mac.lower(), *item.record.addresses], item.record)
+    return found
+
+
+def _hosts(members: Iterable[Versioned[Member]], ground: Ground) -> tuple[Mapping[str, Address], dict[str, str]]:
+    """Return where each other host takes frames, by its latest record, and why records were refused."""
+    hosts, refused = {}, {}
+    for item in sorted(members, key=lambda item: item.revision):
+        member = item.record
+        if member.host == ground.host:
+            continue
+        if why := doubt_about_host(member.address, ground):
+            refused[f"{Member.kind} '{member.key}'"] = why
+        else:
+            hosts[member.host] = member.address
+    return hosts, refused
+
+
+def doubt_about_host(address: Address, ground: Ground) -> str:
+    """Say why no other host can be at ``address``, or ""."""
+    if address == ground.address:
+        return f"{_text(address)} is this host's own"
+    if address.version != ground.address.version:
+        return f"{_text(address)} is of another family than {ground.address}, at which this host is reached"
+    return "" if _is_unicast(address) else f"{_text(address)} is no host's"
+
+
+def _doubt_about_peer(peer: Peer, ground: Ground) -> str:
+    """Say why an endpoint of another host cannot be what its record says, or ""."""
+    if peer.host == ground.host:
+        return ""
+    mac = peer.mac.lower()
+    if not is_machines_mac(mac):
+        return f"{_text(mac)} is no endpoint's"
+    if mac == ground.mac:
+        return f"{_text(mac)} is the gateway's"
+    return next((why for address in peer.addresses if (why := _doubt_about_address(address, ground))), "")
+
+
+def _doubt_about_address(address: Address, ground: Ground) -> str:
+    if address in ground.gateways:
+        return f"{_text(address)} is the gateway's"
+    if not _is_unicast(address):
+        return f"{_text(address)} is no endpoint's"
+    pool = next((subnet for subnet in ground.subnets if address in subnet), None)
+    if ground.subnets and pool is None:  # of a network that was read from its links none may be known
+        return f"{_text(address)} is in no subnet of the network"
+    ends = {pool.network_address, pool.broadcast_address} if pool and pool.version == 4 and pool.prefixlen < 31 else ()
+    return f"{_text(address)} is no endpoint's" if address in ends else ""
+
+
+def _is_unicast(address: Address) -> bool:
+    return not (address.is_loopback or address.is_multicast or address.is_unspecified) and not (
+        address.version == 4 and address.is_reserved  # 240.0.0.0/4, broadcast among it
+    )
+
+
+def _text(owned: Address | str) -> str:
+    return f"MAC {owned}" if isinstance(owned, str) else f"address {owned}"

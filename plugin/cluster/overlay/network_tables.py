@@ -1,0 +1,106 @@
+"""The kernel tables of one overlay network of this host, and whom the firewall takes the network's frames from."""
+
+import threading
+from collections.abc import Collection, Iterable, Mapping
+
+import structlog
+
+from netlink.vxlan import EVERYBODY, Entry, Remote, VxlanLink
+from plugin.cluster.overlay.forwarding import Ground, doubt_about_host, ground_of, wanted_tables
+from plugin.cluster.overlay.records import Member, Peer
+from plugin.firewall.elements import member_elements
+from plugin.firewall.firewall import Firewall
+from plugin.interfaces import Tunnels
+from plugin.model.elements import Elements
+from plugin.model.records import Endpoint, Network
+from plugin.protocol.messages import Address
+from plugin.store.base import Versioned
+
+log = structlog.get_logger()
+
+
+class NetworkTables:
+    """Writes both; what of them is refused, here or by the kernel, is left out and warned of once."""
+
+    def __init__(self, network: Network, link: VxlanLink, host: str, tunnels: Tunnels, firewall: Firewall) -> None:
+        self.name = network.overlay.network if network.overlay else ""
+        self.network_id = network.id
+        self.link = link
+        self._ground = ground_of(network, host, link.local)
+        self._tunnels = tunnels
+        self._firewall = firewall
+        self._guard = threading.Lock()  # guards everything below, and the order of writes
+        self._written: set[Entry] | None = None  # what stands in the kernel; None when that is not known
+        self._stubborn: Mapping[Entry, str] = {}  # what the kernel refuses, and why; tried again at each look
+        self._said: Mapping[str, str] = {}
+        self._ended = False
+
+    def write(
+        self,
+        peers: Collection[Versioned[Peer]],
+        members: Collection[Versioned[Member]],
+        own: Iterable[Endpoint],
+        *,
+        check: bool,
+    ) -> int:
+        """Write what the records say, looking at the kernel before if ``check``; return how much of it others changed.
+
+        Raises:
+            KernelError, Busy: something else than single entries could not be written.
+        """
+        with self._guard:
+            if self._ended:
+                return 0
+            wanted = wanted_tables(peers, members, self._ground.with_own(own))
+            self._firewall.put(self.link.name, self._elements(wanted.hosts))  # first: they may send at once
+            drift = self._apply(set(wanted.entries), check=check)
+            self._say(wanted.refused)
+            return drift
+
+    def end(self) -> None:
+        """Write no more, and take frames from nobody; raises ``KernelError`` and ``Busy``."""
+        with self._guard:
+            self._ended = True
+            self._firewall.forget(self.link.name)
+
+    def _elements(self, hosts: Iterable[Address]) -> Elements:
+        return member_elements(self.link.port, self.link.vni, sorted(hosts, key=int))
+
+    def _apply(self, wanted: set[Entry], *, check: bool) -> int:
+        bridge, link = self.link.master, self.link.name
+        drift = 0
+        before, self._written = self._written, None
+        if check or before is None:
+            there = self._tunnels.entries(bridge, link)
+            drift = self._note_drift(before, there)
+            before, self._stubborn = there, {}
+        coming, going = wanted - before - set(self._stubborn), before - wanted
+        refused = self._tunnels.change(bridge, link, coming, going) if coming or going else {}
+        self._stubborn = {entry: why for entry, why in self._stubborn.items() if entry in wanted}
+        self._stubborn |= {entry: str(error) for entry, error in refused.items()}
+        self._written = (before - going) | coming
+        self._written = (self._written - (coming & set(refused))) | (going & set(refused))
+        return drift
+
+    def _note_drift(self, written: set[Entry] | None, there: set[Entry]) -> int:
+        if written is None or written == there:
+            return 0
+        example = str(next(iter(written ^ there)))
+        log.warning("tables were changed by others, written anew", network=self.name, entry=example)
+        return len(written ^ there)
+
+    def _say(self, refused: Mapping[str, str]) -> None:
+        """Warn of what is refused since the last time."""
+        refused = {**refused, **{f"entry {entry}": why for entry, why in self._stubborn.items()}}
+        for what, why in refused.items():
+            if self._said.get(what) != why:
+                log.warning("left out of the tables of a network", network=self.name, what=what, reason=why)
+        self._said = refused
+
+
+def elements_left(network: Network, link: VxlanLink, host: str, entries: Iterable[Entry]) -> Elements:
+    """Return what the firewall lets in by the tables that an earlier run left: from whom they send to all."""
+    ground: Ground = ground_of(network, host, link.local)
+    hosts = {entry.host for entry in entries if isinstance(entry, Remote) and entry.mac == EVERYBODY}
+    fit = sorted((address for address in hosts if not doubt_about_host(address, ground)), key=int)
+    return member_elements(link.port, link.vni, fit)

@@ -1,0 +1,222 @@
+"""Keeps the kernel tables of this host's overlay networks equal to the cluster store.
+
+A change that is heard of becomes the difference between what is wanted and what was written. Every minute, and when
+the store was listed anew, the kernel is asked what really stands there. While the store is away everything stays.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from functools import partial
+
+import structlog
+
+from netlink.errors import KernelError, Missing
+from netlink.vxlan import VxlanLink
+from plugin.background.loop import Loop, alive
+from plugin.background.steady import Steady
+from plugin.cluster.overlay.network_tables import NetworkTables, elements_left
+from plugin.cluster.overlay.records import Member, Peer
+from plugin.cluster.overlay.watched import Watched
+from plugin.errors import Busy, Conflict
+from plugin.firewall.firewall import Firewall
+from plugin.interfaces import Tunnels
+from plugin.model.elements import Elements
+from plugin.model.records import Endpoint, Network
+from plugin.protocol.messages import Address
+from plugin.store.base import Store
+
+log = structlog.get_logger()
+
+PERIOD = 60.0  # seconds between two looks at the kernel's tables
+RETRY = 1.0  # seconds before tables that could not be written are tried again
+LONGEST = 3600.0  # seconds of work after which the thread is stuck: each record may wait for the store
+SETTLE = 0.005  # seconds for changes that come together to be written together
+
+
+class Peers:
+    """Watches ``Peer`` and ``Member`` records and writes the tables of the networks that are attached.
+
+    ``local`` is this host's own store: what its endpoints have, no record of others takes from them.
+    """
+
+    def __init__(self, store: Store, local: Store, tunnels: Tunnels, firewall: Firewall, host: str) -> None:
+        self._tunnels = tunnels
+        self._firewall = firewall
+        self._host = host
+        self._guard = threading.Lock()  # guards _local, _dirty and _listed
+        self._local: dict[str, NetworkTables] = {}
+        self._dirty: set[str] = set()
+        self._listed = False  # whether the store was listed since the last look at the kernel
+        self._bell = threading.Event()
+        self._stopped = False
+        self._loop: Loop[float] | None = None
+        self._looked = 0.0  # when the kernel was looked at, by the monotonic clock
+        self._mend: Callable[[], None] = lambda: None
+        self._steady = Steady()
+        self._failing: dict[str, str] = {}  # network -> why its tables are not written
+        self.drift = 0  # entries that were found wrong in the kernel since the start
+        self.peers = Watched(store, Peer, self._changed)
+        self.members = Watched(store, Member, self._changed)
+        self.own = Watched(local, Endpoint, self._changed_here)
+
+    def start(self, mend: Callable[[], None]) -> Loop[float]:
+        """Start watching and writing, in threads of their own; ``mend`` is called before each look at the kernel.
+
+        Returns:
+            The thread that writes: one that watches waits for the store most of the time.
+        """
+        self._mend = mend
+        for watched in (self.own, self.peers, self.members):
+            watched.start()
+        self._looked = time.monotonic()
+        self._loop = Loop("peers", self._due, self._turn, LONGEST)
+        return self._loop.start()
+
+    def stop(self) -> None:
+        """End the threads; those that watch end with the stores."""
+        self._stopped = True
+        for watched in (self.own, self.peers, self.members):
+            watched.stop()
+        self._bell.set()
+        if self._loop is not None:
+            self._loop.join(2)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the stores have been read since the start."""
+        return all(watched.loaded.is_set() for watched in (self.own, self.peers, self.members))
+
+    def reserve(self, network: str, network_id: str) -> None:
+        """Raise ``Conflict`` when this host has the network ``network`` already under another id."""
+        with self._guard:
+            known = self._local.get(network)
+        if known and known.network_id != network_id:
+            raise Conflict(f"network '{network}' is network '{known.network_id[:12]}' of this host already")
+
+    def attach(self, network: Network, link: VxlanLink) -> None:
+        """Write the tables of ``link`` now, as far as is known, and from now on.
+
+        Raises:
+            KernelError, Busy: the tables could not be written.
+        """
+        local = NetworkTables(network, link, self._host, self._tunnels, self._firewall)
+        self._write(local, check=True)
+        with self._guard:
+            self._local[local.name] = local
+            self._dirty.add(local.name)  # what was heard of meanwhile
+        self._bell.set()
+
+    def detach(self, network: str, link: str) -> None:
+        """Write no more for a network, and let nobody in; its tables go with its ``link``.
+
+        Raises:
+            KernelError, Busy: the rules could not be changed.
+        """
+        with self._guard:
+            local = self._local.pop(network, None)
+        if local is None:
+            self._firewall.forget(link)
+        else:
+            local.end()
+
+    def left(self, network: Network, link: VxlanLink) -> Elements | None:
+        """Return whom the tables of an earlier run let in, None for a network that is attached.
+
+        The cluster store may be away, and traffic goes on.
+        """
+        with self._guard:
+            if network.overlay and network.overlay.network in self._local:
+                return None
+        try:
+            entries = self._tunnels.entries(link.master, link.name)
+        except Missing:
+            entries = set()
+        except KernelError as error:
+            log.warning("members of a network not known, nobody is let in", network=network.id[:12], error=str(error))
+            entries = set()
+        return elements_left(network, link, self._host, entries)
+
+    def owners(self, network: str, addresses: Collection[Address]) -> list[Peer]:
+        """Return the endpoints of other hosts that have one of ``addresses``."""
+        found = [item.record for item in self.peers.under(f"{network}/")]
+        return [peer for peer in found if peer.host != self._host and not set(addresses).isdisjoint(peer.addresses)]
+
+    def _changed(self, key: str) -> None:
+        with self._guard:
+            self._listed |= not key
+            self._dirty |= {name for name in self._local if key.startswith(f"{name}/")}
+        self._bell.set()
+
+    def _changed_here(self, key: str) -> None:
+        with self._guard:
+            self._dirty |= {name for name, local in self._local.items() if not key or key.startswith(local.network_id)}
+        self._bell.set()
+
+    def _due(self) -> float | None:
+        self._bell.wait(max(0.0, self._looked + PERIOD - time.monotonic()))
+        self._bell.clear()
+        if self._stopped:
+            self._tunnels.close()
+            return None
+        time.sleep(SETTLE)
+        return time.monotonic()
+
+    def _turn(self, now: float) -> None:
+        if self.look(everything=now >= self._looked + PERIOD):
+            self._looked = time.monotonic()
+
+    def look(self, *, everything: bool = False) -> bool:
+        """Write what changed; say whether the kernel was looked at, which ``everything`` asks for."""
+        check, due = self._wanted(everything=everything)
+        if check:
+            self._steady.attempt("mending of records", self._mend)
+        for name, local in due:
+            alive()
+            if not self._steady.attempt(f"writing of network '{name}'", partial(self._try, local, check=check)):
+                self._again(name)
+        return check
+
+    def _wanted(self, *, everything: bool) -> tuple[bool, list[tuple[str, NetworkTables]]]:
+        """Say whether to look at the kernel, and return the networks whose tables are to be written."""
+        with self._guard:
+            everything |= self._listed
+            due = [(name, local) for name, local in self._local.items() if everything or name in self._dirty]
+            self._listed = False
+            self._dirty.clear()
+        return everything, due
+
+    def _try(self, local: NetworkTables, *, check: bool) -> None:
+        name = local.name
+        try:
+            try:
+                self._write(local, check=check)
+            except Missing:
+                if not self._has(local):
+                    return  # it was removed meanwhile
+                self._tunnels.add_vxlan(local.link)
+                log.warning("link of an overlay network was gone, made anew", network=name, link=local.link.name)
+                self._write(local, check=True)
+        except (KernelError, Busy) as error:
+            if self._has(local):
+                if self._failing.get(name) != str(error):
+                    log.warning("tables of an overlay network not written", network=name, error=str(error))
+                self._failing[name] = str(error)
+                self._again(name)
+        else:
+            self._failing.pop(name, None)
+
+    def _again(self, name: str) -> None:
+        timer = threading.Timer(RETRY, self._changed, [f"{name}/"])
+        timer.daemon = True
+        timer.start()
+
+    def _has(self, local: NetworkTables) -> bool:
+        with self._guard:
+            return self._local.get(local.name) is local
+
+    def _write(self, local: NetworkTables, *, check: bool) -> None:
+        if not self.loaded:
+            return  # nothing is known yet, and what stands there may be right
+        prefix, own = f"{local.name}/", [item.record for item in self.own.under(local.network_id)]
+        self.drift += local.write(self.peers.under(prefix), self.members.under(prefix), own, check=check)

@@ -1,0 +1,172 @@
+"""What this host has in the cluster store: its place in networks, and its endpoints there."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from plugin.cluster.overlay.agreement import PATIENCE, Removals
+from plugin.cluster.overlay.announcements import Announcements
+from plugin.cluster.overlay.peers import Peers
+from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
+from plugin.errors import Conflict, PynetError
+from plugin.model.records import Endpoint, Network, NetworkSubnet, Overlay
+from plugin.protocol.messages import Address
+from plugin.request.locks import Locks
+from plugin.store.base import ABSENT, Put, SharedStore, Store, StoreAway, StoreConflict
+from plugin.store.remote.patience import within
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The cluster as this host sees it: the store, who removes from it, and who is alive by their leases.
+
+    ``host`` is this host's id, ``address`` where it takes the frames of the others.
+    """
+
+    store: SharedStore
+    removals: Removals
+    alive: Callable[[str], bool]
+    host: str
+    address: Address
+
+
+class Presence:
+    """Writes and removes them, and mends what a crash, an outage or ``pynet cluster forget`` left wrong."""
+
+    def __init__(self, local: Store, cluster: Cluster, peers: Peers, locks: Locks) -> None:
+        self._local = local
+        self._cluster = cluster
+        self._peers = peers
+        self._locks = locks
+        self._announcements = Announcements(cluster.store, cluster.removals, cluster.alive)
+
+    def member(self, overlay: Overlay, network_id: str) -> Member:
+        """Return the record of this host's place in a network."""
+        return Member(overlay.network, self._cluster.host, network_id, self._cluster.address)
+
+    def announce(self, overlay: Overlay, endpoint: Endpoint) -> None:
+        """Tell the other hosts of an endpoint; the record is durable when this returns.
+
+        Raises:
+            Conflict: another host that is alive has the address. One that is not loses it.
+            PynetError: the cluster store is away.
+        """
+        with within(PATIENCE):
+            self._announce(self._peer(overlay, endpoint))
+
+    def _announce(self, peer: Peer) -> None:
+        self._announcements.announce(peer, self._peers.owners(peer.network, peer.addresses))
+
+    def withdraw(self, overlay: Overlay, endpoint: Endpoint) -> None:
+        """Take an endpoint back, now or when the store is back."""
+        self._announcements.withdraw(self._peer(overlay, endpoint))
+
+    def mend(self) -> None:
+        """Write what is missing, and remove what is of no network or endpoint of this host, as a crash leaves it."""
+        if not self._peers.loaded:
+            return
+        try:
+            networks = [item.record for item in self._local.list(Network) if item.record.overlay]
+            self._mend_members(networks)
+            self._mend_peers(networks)
+        except PynetError as error:
+            log.info("cluster store not brought in line", error=str(error))
+
+    @staticmethod
+    def _each(mend: Callable[[], object]) -> None:
+        """Mend one record; one that cannot be mended keeps no others from it."""
+        try:
+            mend()
+        except StoreAway:
+            raise
+        except PynetError as error:
+            log.info("record of the cluster store not brought in line", error=str(error))
+
+    def _mend_members(self, networks: list[Network]) -> None:
+        wanted = {m.key: m for n in networks if n.overlay and (m := self.member(n.overlay, n.id))}
+        found = {i.record.key: i.record for i in self._peers.members.under("") if i.record.host == self._cluster.host}
+        for member in [member for member in wanted.values() if found.get(member.key) != member]:
+            self._each(partial(self._mend_member, member))
+        for key in set(found) - set(wanted):
+            self._each(partial(self._drop_member, found[key]))
+
+    def _mend_member(self, member: Member) -> None:
+        with self._locks.hold(f"network {member.network_id}"):
+            known = self._local.get(Network, member.network_id)
+            if known is not None:
+                log.info("place in a network written anew", network=member.network)
+                self._cluster.removals.keep(member)
+                self._cluster.store.transact(Put(member))
+                self._agree_again(known.record)
+
+    def _agree_again(self, network: Network) -> None:
+        """Write what the hosts agreed on if nobody knows it any more: the only member may have been forgotten."""
+        if network.overlay is None:
+            return
+        mine = agreed_network(network, network.overlay)
+        known = self._cluster.store.get(ClusterNetwork, mine.name)
+        if known is None:
+            claim = VniClaim(mine.vni, mine.name)
+            try:
+                self._cluster.store.transact(Put(mine, ABSENT), Put(claim, ABSENT))
+            except StoreConflict:
+                log.error("VNI is another network's by now", network=mine.name, vni=mine.vni)  # noqa: TRY400 - foreseen
+        elif known.record != mine:
+            log.error("network is another one by now", network=mine.name, mine=str(mine), theirs=str(known.record))
+
+    def _mend_peers(self, networks: list[Network]) -> None:
+        wanted = {peer.key: (network, peer) for network in networks for peer in self._endpoints(network)}
+        found = {i.record.key: i.record for i in self._peers.peers.under("") if i.record.host == self._cluster.host}
+        for network, peer in [pair for key, pair in wanted.items() if found.get(key) != pair[1]]:
+            self._each(partial(self._write_anew, network, peer))
+        for key in set(found) - set(wanted):
+            self._each(partial(self._drop_peer, found[key]))
+
+    def _write_anew(self, network: Network, peer: Peer) -> None:
+        with self._locks.hold(f"network {network.id}", f"endpoint {peer.endpoint}"):
+            if self._local.get(Endpoint, f"{network.id}/{peer.endpoint}"):
+                try:
+                    self._announce(peer)
+                except Conflict as error:
+                    log.warning("endpoint not announced anew", reason=str(error))
+                else:
+                    log.info("endpoint announced anew", network=peer.network, endpoint=peer.endpoint[:12])
+
+    def _drop_member(self, member: Member) -> None:
+        with self._locks.hold(f"network {member.network_id}"):  # it may just have been made, or gone
+            known = self._local.get(Network, member.network_id)
+            if known is None and self._is_there(member):
+                log.info("place in a network that is gone removed", network=member.network)
+                self._cluster.removals.take_back(member)
+
+    def _drop_peer(self, peer: Peer) -> None:
+        with self._locks.hold(f"endpoint {peer.endpoint}"):
+            networks = [item.record for item in self._local.list(Network)]
+            mine = [n for n in networks if n.overlay and n.overlay.network == peer.network]
+            known = any(self._local.get(Endpoint, f"{network.id}/{peer.endpoint}") for network in mine)
+            if not known and self._is_there(peer):
+                log.info("endpoint that is gone removed", network=peer.network, endpoint=peer.endpoint[:12])
+                self._announcements.withdraw(peer)
+
+    def _is_there(self, record: Member | Peer) -> bool:
+        """Ask the store itself: while it is away nothing is queued that waits already, or was removed by now."""
+        there = self._cluster.store.get(type(record), record.key)
+        return there is not None and there.record == record
+
+    def _endpoints(self, network: Network) -> Iterator[Peer]:
+        for item in self._local.list(Endpoint, f"{network.id}/"):
+            if network.overlay and item.record.mac:  # of one that was rebuilt it may not be known
+                yield self._peer(network.overlay, item.record)
+
+    def _peer(self, overlay: Overlay, endpoint: Endpoint) -> Peer:
+        return Peer(overlay.network, endpoint.id, self._cluster.host, endpoint.mac, endpoint.ipv4, endpoint.ipv6)
+
+
+def agreed_network(network: Network, overlay: Overlay) -> ClusterNetwork:
+    """Return the record of what hosts agree on for ``network``; what of ``overlay`` is 0 is left to them."""
+    subnets = tuple(NetworkSubnet(subnet.pool, subnet.gateway) for subnet in network.subnets)
+    return ClusterNetwork(overlay.network, overlay.vni, overlay.port, overlay.mtu, network.internal, subnets)

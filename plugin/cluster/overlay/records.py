@@ -1,0 +1,151 @@
+"""What hosts share through the cluster store: frozen records with a kind and a key, as in ``plugin.model.records``."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface
+from typing import ClassVar
+
+from plugin.model.flaws import first, mac_flaw, name_flaw, number_flaw, text_flaw
+from plugin.model.records import NetworkSubnet
+from plugin.protocol.messages import Address
+
+LAST_VNI = (1 << 24) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterNetwork:
+    """What the hosts of an overlay network agree on; ``mtu`` is that of the containers, ``port`` the UDP port.
+
+    One that has no ``Member`` is left from a host that could not remove it, and binds nobody.
+    """
+
+    kind: ClassVar[str] = "cluster-network"
+
+    name: str
+    vni: int
+    port: int
+    mtu: int
+    internal: bool = False
+    subnets: tuple[NetworkSubnet, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The name that users give with ``pynet.network``."""
+        return self.name
+
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it."""
+        return first(
+            text_flaw(self),
+            name_flaw("name", self.name),
+            number_flaw("vni", self.vni, 1, LAST_VNI),
+            number_flaw("port", self.port, 1, 65535),
+            number_flaw("mtu", self.mtu, 68, 65535),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class VniClaim:
+    """The network that has a VXLAN network identifier."""
+
+    kind: ClassVar[str] = "cluster-vni"
+
+    vni: int
+    network: str
+
+    @property
+    def key(self) -> str:
+        """The number."""
+        return str(self.vni)
+
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it."""
+        return first(text_flaw(self), name_flaw("network", self.network), number_flaw("vni", self.vni, 1, LAST_VNI))
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A host that has a network, and the address at which it takes the network's frames.
+
+    ``network_id`` is Docker's there: a removal that comes late then never meets the network that followed.
+    """
+
+    kind: ClassVar[str] = "cluster-member"
+
+    network: str
+    host: str
+    network_id: str
+    address: Address
+
+    @property
+    def key(self) -> str:
+        """Network, host and Docker's id, so that a prefix lists a network's hosts."""
+        return f"{self.network}/{self.host}/{self.network_id}"
+
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it."""
+        return first(text_flaw(self), name_flaw("network", self.network), name_flaw("host", self.host))
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """An endpoint of an overlay network, and the host that has it; of two with one address the later one counts."""
+
+    kind: ClassVar[str] = "cluster-peer"
+
+    network: str
+    endpoint: str
+    host: str
+    mac: str
+    ipv4: IPv4Interface | None = None
+    ipv6: IPv6Interface | None = None
+
+    @property
+    def key(self) -> str:
+        """Network and Docker's id of the endpoint, so that a prefix lists a network's endpoints."""
+        return f"{self.network}/{self.endpoint}"
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Its addresses without their lengths."""
+        return tuple(own.ip for own in (self.ipv4, self.ipv6) if own)
+
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it."""
+        return first(
+            text_flaw(self),
+            name_flaw("network", self.network),
+            name_flaw("endpoint", self.endpoint),
+            name_flaw("host", self.host),
+            mac_flaw(self.mac),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AddressClaim:
+    """The endpoint that has an address of an overlay network; it counts as long as there is a ``Peer`` with it."""
+
+    kind: ClassVar[str] = "cluster-address-claim"
+
+    network: str
+    address: Address
+    endpoint: str
+    host: str
+
+    @property
+    def key(self) -> str:
+        """Network and address, so that the cluster store accepts one."""
+        return f"{self.network}/{self.address}"
+
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it."""
+        return first(
+            text_flaw(self),
+            name_flaw("network", self.network),
+            name_flaw("endpoint", self.endpoint),
+            name_flaw("host", self.host),
+        )

@@ -1,0 +1,137 @@
+"""Forwarding makes a host a router. pynet turns it on for networks alone, and closes the host to what is no network's.
+
+The value says who turned it on. To the kernel all but 0 is on (Documentation/networking/ip-sysctl.rst): pynet writes 2,
+and everybody else 1. dockerd takes what does not begin with 1 for off (moby setup_ip_forwarding.go, all versions): it
+writes 1 and sets the policy of FORWARD to DROP as if pynet were not there, whoever of the two starts first. So does an
+administrator, libvirt or podman without the policy. From then on forwarding is theirs: pynet closes nothing, and leaves
+it on.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import structlog
+
+from netlink.dump import Link
+from netlink.errors import KernelError
+from plugin.firewall.docker import docker_bridges, other_bridges
+from plugin.firewall.firewall import Firewall
+from plugin.interfaces import Kernel
+from plugin.model.elements import Elements
+from plugin.model.records import ChangedSetting
+from plugin.request.undo import Undo
+from plugin.store.base import Put, Remove, Store
+
+log = structlog.get_logger()
+
+FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
+OFF, OURS = "0", "2"
+OWNER = "host"  # of the elements that close families
+_FAMILIES = {FORWARDING[4]: "ipv4", FORWARDING[6]: "ipv6"}  # as nft calls them
+
+
+class Forwarding:
+    """A record for each family that pynet turned on; what the firewall closes follows from the records.
+
+    The caller holds the lock of the host's settings. Verbs may raise ``KernelError`` and ``PynetError``.
+    """
+
+    def __init__(self, kernel: Kernel, store: Store, firewall: Firewall) -> None:
+        self._kernel = kernel
+        self._store = store
+        self._firewall = firewall
+
+    def turn_on(self, path: str) -> None:
+        """Close the family to others, then turn its forwarding on, where it is off.
+
+        Where another pynet turned it on this one closes it too, as that one may go first.
+        """
+        value = self._kernel.read_setting(path)
+        if value not in {OFF, OURS} or (value == OURS and self._store.get(ChangedSetting, path)):
+            return
+        self._store.transact(Put(ChangedSetting(path, OFF)))
+        self._close(self._paths())
+        if self._kernel.read_setting(path) == OFF:  # dockerd may have started in the meantime, and must not lose its 1
+            self._kernel.write_setting(path, OURS)
+            log.info("host setting changed", setting=path, before=OFF, after=OURS)
+
+    def turn_off(self, path: str) -> None:
+        """Turn the forwarding of a family off, then open it; what somebody else turned on meanwhile stays on."""
+        if self._kernel.read_setting(path) == OURS:
+            self._kernel.write_setting(path, OFF)
+            log.info("host setting put back", setting=path, value=OFF)
+        self._open([path])
+
+    def recall(self, needed: Collection[str]) -> None:
+        """At a start, before anything is written: bring the records in line with the values.
+
+        A record may have been lost with the state, and others may have turned forwarding on before this start.
+        """
+        for path in FORWARDING.values():
+            if path in needed and self._value(path) == OURS and not self._store.get(ChangedSetting, path):
+                self._store.transact(Put(ChangedSetting(path, OFF)))
+        if taken := self.taken():
+            self._store.transact(*(Remove(ChangedSetting, path) for path in taken))
+
+    def taken(self) -> list[str]:
+        """Return the settings that pynet turned on, and others have turned on after it."""
+        return [path for path in self._paths() if self._value(path) not in {OFF, OURS}]
+
+    def concede(self) -> None:
+        """Open the families whose forwarding others have turned on."""
+        taken = self.taken()
+        self._open(taken)
+        for path in taken:
+            log.info("forwarding was turned on by others too, and is open to them", setting=path)
+
+    def look_at_bridges(self) -> None:
+        """Keep networks from Docker's bridges, and let pass what others switch, also those that have just come."""
+        links = self._kernel.links()
+        self._firewall.set_docker_bridges(docker_bridges(links))
+        if paths := self._paths():
+            self._firewall.put(OWNER, _elements(paths, links))
+
+    def elements(self) -> Mapping[str, Elements]:
+        """Return what closes families, by owner; nothing where none is closed.
+
+        While links cannot be listed, bridges of others are closed too, until the next look at them.
+        """
+        paths = self._paths()
+        links: Sequence[Link] = ()
+        try:
+            links = self._kernel.links() if paths else ()
+        except KernelError as error:
+            log.warning("bridges of others not seen, so what they forward is dropped meanwhile", error=str(error))
+        return {OWNER: _elements(paths, links)} if paths else {}
+
+    def _close(self, paths: Collection[str]) -> None:
+        """Close these families and no others."""
+        if paths:
+            self._firewall.put(OWNER, _elements(paths, self._kernel.links()))
+        else:
+            self._firewall.forget(OWNER)
+
+    def _open(self, paths: Collection[str]) -> None:
+        """Open families and forget that pynet turned them on: both or none, as what is closed follows from records."""
+        before = self._paths()
+        with Undo() as undo:
+            undo.push(self._close, before)
+            self._close([path for path in before if path not in paths])
+            self._store.transact(*(Remove(ChangedSetting, path) for path in paths))
+
+    def _paths(self) -> list[str]:
+        """Return the settings that pynet turned on."""
+        paths = [item.record.path for item in self._store.list(ChangedSetting)]
+        return sorted(path for path in paths if path in _FAMILIES)
+
+    def _value(self, path: str) -> str:
+        """Return a value; one that cannot be read is off: a kernel without IPv6 has no such setting."""
+        try:
+            return self._kernel.read_setting(path)
+        except KernelError:
+            return OFF
+
+
+def _elements(paths: Iterable[str], links: Iterable[Link]) -> Elements:
+    """With br_netfilter frames between ports of a bridge are forwarded packets too; those of other bridges pass."""
+    switched = [f'"{name}" . "{name}"' for name in other_bridges(links)]
+    return {"reserved": [_FAMILIES[path] for path in paths], "switched": switched}

@@ -1,0 +1,105 @@
+"""What the links of a network need of their sysctls: set when a link is made, whatever ``conf/default`` says, and kept.
+
+A new link inherits all of them (net/ipv4/devinet.c inetdev_init, net/ipv6/addrconf.c ipv6_add_dev), and those of IPv4
+that nobody has set follow ``conf/default`` also later. docs/firewall.md says why each has its value.
+"""
+
+from collections.abc import Mapping
+
+from plugin.host.forwarding import FORWARDING
+from plugin.model.desired import ANY_ON, WantedSetting
+from plugin.model.families import families
+from plugin.model.records import Network
+from plugin.options.network import FORWARDING as FORWARDING_OPTION
+from plugin.options.network import ISOLATED, NETWORK_OPTIONS, gateway_mode
+from plugin.options.option import read_options
+
+Values = Mapping[str, tuple[str, ...]]  # what is set, and what does as well, by the name of the setting
+
+CLOSED_IPV4: Values = {
+    "accept_local": ("0",),
+    "accept_redirects": ("0",),
+    "accept_source_route": ("0",),
+    "arp_accept": ("0",),
+    "arp_announce": ("0", "1", "2"),
+    "arp_filter": ("0", "1"),
+    "arp_ignore": ("0", "1", "2"),
+    "bc_forwarding": ("0",),
+    "bootp_relay": ("0",),
+    "proxy_arp": ("0",),
+    "proxy_arp_pvlan": ("0",),
+    "rp_filter": ("2", "1", "0"),  # each works, and systemd-sysctl gives its own to links that come
+}
+CLOSED_IPV6: Values = {
+    "addr_gen_mode": ("0",),
+    "accept_ra": ("0",),
+    "accept_dad": ("0", "-1"),
+    "accept_redirects": ("0",),
+    "accept_source_route": ("0", "-1"),
+    "proxy_ndp": ("0",),
+}
+
+
+def forwards(network: Network) -> bool:
+    """Say whether pynet turns forwarding on for the network; an option that cannot be read counts as its default."""
+    try:
+        wish = FORWARDING_OPTION.parse(network.options.get(FORWARDING_OPTION.key, "on"))
+    except ValueError:
+        wish = True
+    return wish and not network.internal
+
+
+def has_ipv6(network: Network) -> bool:
+    """Say whether the host takes part in IPv6 on the network's bridge."""
+    if 6 not in families(network):
+        return False
+    return not network.internal or gateway_mode(read_options(NETWORK_OPTIONS, network.options), 6) != ISOLATED
+
+
+def bridge_settings(network: Network) -> list[WantedSetting]:
+    """Return what the network's bridge needs; of a user's own bridge as little as can be."""
+    link, routed = network.link, not network.internal and 4 in families(network)
+    on = _on(link, "net/ipv4/conf", FORWARDING[4]) if routed and forwards(network) else []
+    if not network.owns_link:
+        on += [WantedSetting(f"net/ipv4/conf/{link}/route_localnet", "1", link)] if routed else []
+        return on + _adopted_ipv6(network)
+    values: Values = {**CLOSED_IPV4, "route_localnet": ("1" if routed else "0",)}
+    return [*on, *_settings(link, "net/ipv4/conf", values), *_own_ipv6(network)]
+
+
+def tunnel_settings(link: str) -> list[WantedSetting]:
+    """Return what a port of a bridge needs that leads to other hosts: it has no use for IPv6 of its own."""
+    return [_ipv6_off(link)]
+
+
+def _own_ipv6(network: Network) -> list[WantedSetting]:
+    link = network.link
+    if not has_ipv6(network):
+        return [_ipv6_off(link)]
+    on = _on(link, "net/ipv6/conf", FORWARDING[6], optional=True) if forwards(network) else []
+    return [_ipv6_on(link), *_settings(link, "net/ipv6/conf", CLOSED_IPV6, optional=True), *on]
+
+
+def _adopted_ipv6(network: Network) -> list[WantedSetting]:
+    if 6 not in families(network):
+        return []
+    return [_ipv6_on(network.link) if has_ipv6(network) else _ipv6_off(network.link)]
+
+
+def _ipv6_on(link: str) -> WantedSetting:
+    return WantedSetting(f"net/ipv6/conf/{link}/disable_ipv6", "0", link)
+
+
+def _ipv6_off(link: str) -> WantedSetting:
+    return WantedSetting(f"net/ipv6/conf/{link}/disable_ipv6", "1", link, optional=True)
+
+
+def _on(link: str, folder: str, switch: str, *, optional: bool = False) -> list[WantedSetting]:
+    return [WantedSetting(f"{folder}/{link}/forwarding", "1", link, (ANY_ON,), switch, optional)]
+
+
+def _settings(link: str, folder: str, values: Values, *, optional: bool = False) -> list[WantedSetting]:
+    return [
+        WantedSetting(f"{folder}/{link}/{name}", value, link, tuple(also), optional=optional)
+        for name, (value, *also) in values.items()
+    ]

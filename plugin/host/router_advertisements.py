@@ -1,0 +1,44 @@
+"""IPv6 default routes that routers advertise: a host that forwards IPv6 takes them only where ``accept_ra`` is 2.
+
+When forwarding is turned on, the kernel removes those of all other links (net/ipv6/addrconf.c dev_forward_change).
+"""
+
+from contextlib import suppress
+
+import structlog
+
+from netlink.errors import KernelError
+from plugin.host.forwarding import FORWARDING
+from plugin.interfaces import Kernel
+
+log = structlog.get_logger()
+
+
+def warn_of_lost_routes(kernel: Kernel) -> None:
+    """Warn of the default routes that the host loses when IPv6 forwarding is turned on now."""
+    with suppress(KernelError):
+        if kernel.read_setting(FORWARDING[6]) == "0":
+            for link in deaf_links(kernel):
+                log.warning(
+                    "the host loses the IPv6 default route that routers advertise, as it is to forward IPv6",
+                    link=link,
+                    keep=f"sysctl -w net.ipv6.conf.{link}.accept_ra=2",
+                )
+
+
+def deaf_links(kernel: Kernel) -> list[str]:
+    """Return the links whose advertised default route is lost while the host forwards IPv6.
+
+    Once it forwards, these are links with an address and no default route: what was lost leaves no other trace.
+
+    Raises:
+        KernelError: it was not possible to look.
+    """
+    routes = kernel.ipv6_default_routes()
+    if kernel.read_setting(FORWARDING[6]) == "0":
+        names = {link for link, advertised in routes if advertised}
+    else:
+        bridges = {link.name for link in kernel.links() if link.kind == "bridge"}
+        there = set() if routes else {link for link, address in kernel.addresses() if address.version == 6}
+        names = there - bridges - {"lo"}
+    return sorted(name for name in names if kernel.read_setting(f"net/ipv6/conf/{name}/accept_ra") == "1")

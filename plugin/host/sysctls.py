@@ -1,0 +1,186 @@
+"""Settings of the host that networks need, put back when the last network that needed them has gone.
+
+Forwarding, which makes a host a router, has its own rules: see ``plugin.host.forwarding``.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+
+import structlog
+
+from netlink.errors import KernelError, Missing
+from plugin.errors import Failed, PynetError
+from plugin.host.forwarding import FORWARDING, OFF, OURS, Forwarding
+from plugin.host.link_settings import bridge_settings, forwards
+from plugin.host.router_advertisements import warn_of_lost_routes
+from plugin.interfaces import Kernel
+from plugin.model.desired import ANY_ON, WantedSetting
+from plugin.model.elements import Elements
+from plugin.model.families import families
+from plugin.model.records import ChangedSetting, Network
+from plugin.request.locks import Locks
+from plugin.request.undo import Undo
+from plugin.store.base import Put, Remove, Store
+
+log = structlog.get_logger()
+
+
+class HostSettings:
+    """Turns forwarding on where a network needs it, and off again where pynet alone had turned it on."""
+
+    def __init__(self, kernel: Kernel, store: Store, forwarding: Forwarding, locks: Locks | None = None) -> None:
+        self._kernel = kernel
+        self._store = store
+        self._forwarding = forwarding
+        self._locks = locks or Locks()  # "host settings" guards the settings that networks share, and _users
+        self._users: dict[str, Collection[str]] = {}  # what networks made in this life need, by network id
+
+    def prepare(self, network: Network, undo: Undo) -> None:
+        """Set what ``network`` needs; raises ``KernelError``.
+
+        Settings of a link that pynet made go with the link; those of others and of the host are noted to be put back.
+        """
+        with self._locks.hold("host settings"):
+            self._users[network.id] = _needed_paths(network)
+            undo.push(self._withdraw, network.id)
+            if FORWARDING[6] in self._users[network.id]:
+                warn_of_lost_routes(self._kernel)
+            self._warn_of_no_way_out(network)
+            for setting in _noted_settings(network):
+                with suppress(Missing):  # a kernel without IPv6, as the addresses will tell
+                    self._set(network, setting)
+
+    def turn_on(self, path: str) -> bool:
+        """Set a setting of the host that networks share; say whether one still needs it."""
+        with self._locks.hold("host settings"):
+            if not any(path in _needed_paths(network) for network in self._stored()):
+                return False
+            self._forwarding.turn_on(path)
+            return True
+
+    def set(self, network: Network, setting: WantedSetting) -> None:
+        """Set one of the settings of the network's links."""
+        with self._locks.hold("host settings"):
+            self._set(network, setting)
+
+    def left_over(self, remaining: Sequence[Network]) -> list[ChangedSetting]:
+        """Return what was changed and none of the ``remaining`` networks needs."""
+        still = {path for network in remaining for path in _needed_paths(network)}
+        still |= {path for paths in self._users.values() for path in paths}
+        return [item.record for item in self._store.list(ChangedSetting) if item.record.path not in still]
+
+    def release(self, network_id: str, remaining: Callable[[], Sequence[Network]]) -> None:
+        """Put back what the network alone needed.
+
+        ``remaining`` are the networks that there are; those that are being made are known here.
+        """
+        with self._locks.hold("host settings"):
+            self._users.pop(network_id, None)
+            for changed in self.left_over(remaining()):
+                self._put_back(changed.path, changed.before)
+
+    def put_back(self, path: str, before: str) -> None:
+        """Give a changed setting its former value; a failure is logged."""
+        with self._locks.hold("host settings"):
+            self._put_back(path, before)
+
+    def recall(self, networks: Sequence[Network]) -> None:
+        """At a start, before anything is written: see who turned forwarding on, for ``networks`` or for others.
+
+        A failure is logged, and the next look comes soon.
+        """
+        try:
+            with self._locks.hold("host settings"):
+                self._forwarding.recall({path for network in networks for path in _needed_paths(network)})
+        except (KernelError, PynetError) as error:
+            log.warning("not seen who turned forwarding on", error=str(error))
+
+    def concede(self) -> None:
+        """See whether others have turned forwarding on, and open it to them then."""
+        if self._forwarding.taken():
+            with self._locks.hold("host settings"):
+                self._forwarding.concede()
+
+    def look_at_bridges(self) -> None:
+        """Take note that bridges of others have come or gone."""
+        with self._locks.hold("host settings"):
+            self._forwarding.look_at_bridges()
+
+    def elements(self) -> Mapping[str, Elements]:
+        """Return what the firewall should have because of the host's settings, by owner."""
+        return self._forwarding.elements()
+
+    def _set(self, network: Network, setting: WantedSetting) -> None:
+        if setting.path in FORWARDING.values():
+            self._forwarding.turn_on(setting.path)
+        elif setting.link and (network.owns_link or setting.link != network.link):
+            self._kernel.write_setting(setting.path, setting.value)
+        else:
+            self._change(setting)
+
+    def _warn_of_no_way_out(self, network: Network) -> None:
+        """Warn of what is switched off and that nobody is to switch on; a setting that is not there is no switch."""
+        for version in sorted(families(network)) if not (network.internal or forwards(network)) else ():
+            with suppress(KernelError):
+                if self._kernel.read_setting(FORWARDING[version]) == OFF:
+                    keep = FORWARDING[version].replace("/", ".")
+                    log.warning(
+                        "network reaches the host alone: forwarding is off", network=network.id[:12], setting=keep
+                    )
+
+    def _withdraw(self, network_id: str) -> None:
+        """Take back what was prepared for a network that did not come to be; raises ``Failed`` when it could not be."""
+        others = [network for network in self._stored() if network.id != network_id]
+        self.release(network_id, lambda: others)
+        if left := self.left_over(others):
+            raise Failed(f"put back {', '.join(changed.path for changed in left)}: it could not be written")
+
+    def _stored(self) -> list[Network]:
+        return [item.record for item in self._store.list(Network)]
+
+    def _change(self, setting: WantedSetting) -> None:
+        before = self._kernel.read_setting(setting.path)
+        if setting.met_by(before):
+            return
+        self._store.transact(Put(ChangedSetting(setting.path, before)))
+        self._kernel.write_setting(setting.path, setting.value)
+        log.info("host setting changed", setting=setting.path, before=before, after=setting.value)
+
+    def _put_back(self, path: str, before: str) -> None:
+        try:
+            if path in FORWARDING.values():
+                self._forwarding.turn_off(path)
+                return
+            with suppress(Missing):  # it went with its link
+                self._kernel.write_setting(path, before)
+            self._store.transact(Remove(ChangedSetting, path))
+            log.info("host setting put back", setting=path, value=before)
+        except (KernelError, PynetError) as error:  # the record stays, and with it the next occasion
+            log.warning("host setting not put back", setting=path, value=before, error=str(error))
+
+
+def needed(network: Network) -> dict[str, str]:
+    """Return the settings of the host that a network needs, below /proc/sys, and their values.
+
+    A host forwards with one switch a family; the kernel looks at no other for IPv6, and at those of all links that a
+    packet may come in by for IPv4.
+    """
+    return {FORWARDING[version]: OURS for version in sorted(families(network))} if forwards(network) else {}
+
+
+def host_settings(network: Network) -> list[WantedSetting]:
+    """Return the settings of the host that ``network`` wants, which networks share."""
+    return [WantedSetting(path, value, also=(ANY_ON,)) for path, value in needed(network).items()]
+
+
+def _noted_settings(network: Network) -> list[WantedSetting]:
+    """Return what is noted to be put back: a bridge that pynet made takes its settings with it."""
+    return host_settings(network) + ([] if network.owns_link else bridge_settings(network))
+
+
+def _needed_paths(network: Network) -> Collection[str]:
+    """Return the settings that a network needs; forwarding, where its record cannot be understood."""
+    try:
+        return {setting.path for setting in _noted_settings(network)}
+    except PynetError:
+        return FORWARDING.values()

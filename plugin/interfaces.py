@@ -1,0 +1,189 @@
+"""What the plugin needs from the world, as small protocols with a real and an in-memory implementation each."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from ipaddress import IPv4Interface, IPv6Interface
+from typing import Any, Protocol
+
+from netlink.conntrack import UdpPort
+from netlink.dump import Link
+from netlink.errors import KernelError
+from netlink.kernel import VethPair
+from netlink.port import BridgePort
+from netlink.port_sockets import PortSocket
+from netlink.setelem import ElementChange
+from netlink.vxlan import Entry, VxlanLink
+from plugin.protocol.messages import Address, Subnet
+
+
+class HostNetworks(Protocol):
+    """What the host already uses, so that a new pool keeps clear of it."""
+
+    def in_use(self, within: Collection[Subnet] | None = None) -> Sequence[Subnet]:
+        """Subnets of the host's routes and addresses (no default routes) and its nameservers as /32 or /128.
+
+        ``within`` leaves out those that overlap none of these.
+        """
+
+
+class Kernel(Protocol):
+    """Links, addresses and settings (``netlink.kernel.Kernel``). Every verb may raise ``KernelError``."""
+
+    def links(self) -> list[Link]:
+        """Return every link."""
+
+    def link(self, name: str) -> Link | None:
+        """Return the link that has that name, None without one; all others are not looked at."""
+
+    def link_exists(self, name: str) -> bool:
+        """Say whether a link has that name."""
+
+    def set_up(self, name: str) -> None:
+        """Set a link up."""
+
+    def set_down(self, name: str) -> None:
+        """Set a link down."""
+
+    def set_mac(self, name: str, mac: str) -> None:
+        """Give a link another MAC."""
+
+    def set_mtu(self, name: str, mtu: int) -> None:
+        """Give a link another MTU, in bytes."""
+
+    def set_master(self, name: str, bridge: str) -> None:
+        """Put a link into a bridge, out of any other."""
+
+    def set_port(self, name: str, port: BridgePort) -> None:
+        """Give a port of a bridge its flags and its static forwarding entries."""
+
+    def set_hairpin(self, name: str) -> None:
+        """Let a bridge send frames back out of the port NAME."""
+
+    def add_bridge(self, name: str, mac: str, mtu: int) -> None:
+        """Make a bridge that is down; ``Exists`` when the name is taken."""
+
+    def add_veth(self, pair: VethPair) -> None:
+        """Make a veth pair with one end in a bridge; ``Exists`` when a name is taken."""
+
+    def set_alias(self, name: str, alias: str) -> None:
+        """Write the alias of a link."""
+
+    def delete_link(self, link: Link) -> None:
+        """Delete a link, known by its index; ``Missing`` when it is gone."""
+
+    def delete_links(self, links: Sequence[Link]) -> None:
+        """Delete links in one go, known by their indices, passing over those that are gone."""
+
+    def add_address(self, name: str, address: IPv4Interface | IPv6Interface) -> None:
+        """Give a link an address; ``Exists`` when it has it."""
+
+    def delete_address(self, name: str, address: IPv4Interface | IPv6Interface) -> None:
+        """Take an address from a link; ``Missing`` when it is not there."""
+
+    def addresses(self, *, link_local: bool = False) -> list[tuple[str, IPv4Interface | IPv6Interface]]:
+        """Return (link, address) of every address, link-local ones only when asked for."""
+
+    def addresses_of(self, name: str) -> list[IPv4Interface | IPv6Interface]:
+        """Return the addresses of one link, link-local ones too; ``Missing`` without the link."""
+
+    def ipv6_default_routes(self) -> list[tuple[str, bool]]:
+        """Return (link, whether a router advertised it) of each IPv6 default route."""
+
+    def read_setting(self, path: str) -> str:
+        """Return a sysctl."""
+
+    def write_setting(self, path: str, value: str) -> None:
+        """Set a sysctl."""
+
+    def finish_link(self, name: str, alias: str, settings: Mapping[str, str]) -> None:
+        """Give a new link its alias and sysctls, by path (of IPv6 where the link has it), and set it up."""
+
+
+class Counters(Protocol):
+    """What packets counted in sets of nftables (``netlink.counters.Counters``)."""
+
+    def packets(self, family: str, table: str, name: str) -> dict[str, int]:
+        """Return the packets of a set by link; ``Missing`` without the set."""
+
+
+class Tunnels(Protocol):
+    """Links to other hosts and their tables (``netlink.vxlan.Vxlan``). Every verb may raise ``KernelError``."""
+
+    def add_vxlan(self, link: VxlanLink) -> None:
+        """Make a VXLAN link that is down in a bridge; ``Exists`` when the name or the VNI is taken."""
+
+    def change(
+        self, bridge: str, link: str, add: Collection[Entry], delete: Collection[Entry] = ()
+    ) -> Mapping[Entry, KernelError]:
+        """Add or replace entries and delete others, passing over those that are gone; ``Missing`` without the links.
+
+        Returns those that the kernel refused; all others are done.
+        """
+
+    def source(self, link: str) -> Address | None:
+        """Return the address from which a VXLAN link sends; None without such a link."""
+
+    def entries(self, bridge: str, link: str) -> set[Entry]:
+        """Return what stands in the tables; ``Missing`` without the links."""
+
+    def close(self) -> None:
+        """Close what belongs to this thread."""
+
+
+class PortSockets(Protocol):
+    """Holds ports (``netlink.port_sockets.PortSockets``)."""
+
+    def hold(
+        self,
+        proto: int,
+        address: Address,
+        port: int,
+        relay_to: tuple[Address, int] | None = None,
+        *,
+        dual: bool = False,
+    ) -> PortSocket:
+        """Take a port, 0 for any free one; ``dual``: of ``::`` and of 0.0.0.0 with one socket.
+
+        Raises:
+            KernelError: ``Exists`` when it is taken, ``Missing`` when the address is not there.
+        """
+
+    def users(self, proto: int, port: int) -> Iterable[Address]:
+        """Return the addresses of which a process has the port, as far as that is known."""
+
+    def serve(self, holds: Iterable[PortSocket]) -> None:
+        """Begin to relay what arrives on those that were held for it."""
+
+    def release(self, holds: Iterable[PortSocket]) -> None:
+        """Give ports back."""
+
+
+class Conntrack(Protocol):
+    """Connection tracking (``netlink.conntrack.Conntrack``)."""
+
+    def forget_udp(self, ports: Collection[UdpPort]) -> int:
+        """Forget UDP flows that went, or would now go, through one of ``ports``; say how many."""
+
+
+class Nft(Protocol):
+    """nftables (``netlink.nftables.Nftables``). Every verb may raise ``KernelError``."""
+
+    def apply(self, text: str) -> None:
+        """Apply nft text as one transaction: all of it or nothing."""
+
+    def check(self, text: str) -> None:
+        """Raise what ``apply`` would raise for ``text``, and change nothing."""
+
+    def exists(self, table: str) -> bool:
+        """Say whether both tables called ``table`` are there, also when nft cannot be asked."""
+
+    def generation(self) -> int:
+        """Return a number that every change of any table raises, whoever makes it."""
+
+    def change(self, table: str, changes: Sequence[ElementChange]) -> None:
+        """Add and delete elements of sets as one transaction; ``Missing`` when what they name is not there."""
+
+    def list(self, what: str) -> Sequence[dict[str, Any]]:
+        """Return nft's JSON objects of a listing; ``Missing`` when there is no such thing."""
+
+    def rules(self, what: str) -> str:
+        """Return nft's text of a listing without elements; ``Missing`` when there is no such thing."""

@@ -1,0 +1,73 @@
+"""The address manager that the engine sees: networks of this host go to one, those that hosts share to the other."""
+
+from plugin.cluster.addresses.driver import NETWORK, SPACE, ClusterAddresses
+from plugin.cluster.addresses.records import Reserved
+from plugin.errors import NotFound, Unsupported
+from plugin.ipam.driver import Ipam
+from plugin.model.records import Lease, Pool
+from plugin.protocol.messages import (
+    AddressReply,
+    AddressSpaces,
+    IpamCapabilities,
+    PoolReply,
+    ReleaseAddress,
+    ReleasePool,
+    RequestAddress,
+    RequestPool,
+)
+
+
+class IpamRouter:
+    """Implements ``api.IpamDriver``. A request with ``pynet.network`` is for shared pools; later ones by the id."""
+
+    def __init__(self, local: Ipam, shared: ClusterAddresses | None) -> None:
+        self._local = local
+        self._shared = shared
+
+    def get_capabilities(self) -> IpamCapabilities:
+        """As the local one."""
+        return self._local.get_capabilities()
+
+    def get_default_address_spaces(self) -> AddressSpaces:
+        """As the local one: the engine asks for all pools in one space."""
+        return self._local.get_default_address_spaces()
+
+    def request_pool(self, request: RequestPool) -> PoolReply:
+        """Reserve a pool; raises ``Unsupported`` for a shared one without a cluster store."""
+        if not request.options.get(NETWORK.key):
+            return self._local.request_pool(request)
+        if self._shared is None:
+            raise Unsupported(f"option '{NETWORK.key}' needs a store that the hosts share, and PYNET_STORE names none")
+        return self._shared.request_pool(request)
+
+    def release_pool(self, request: ReleasePool) -> None:
+        """Give a pool back."""
+        if not _is_shared(request.pool_id):
+            self._local.release_pool(request)
+        elif self._shared is not None:
+            self._shared.release_pool(request)
+
+    def request_address(self, request: RequestAddress) -> AddressReply:
+        """Reserve an address; raises ``NotFound`` for a shared pool without a cluster store."""
+        if not _is_shared(request.pool_id):
+            return self._local.request_address(request)
+        if self._shared is None:
+            raise NotFound(f"request an address of pool '{request.pool_id}': PYNET_STORE names no store any more")
+        return self._shared.request_address(request)
+
+    def release_address(self, request: ReleaseAddress) -> None:
+        """Give an address back."""
+        if not _is_shared(request.pool_id):
+            self._local.release_address(request)
+        elif self._shared is not None:
+            self._shared.release_address(request)
+
+    def forget(self, record: Reserved, revision: int) -> bool:
+        """Give back what the engine knows nothing of, if it stands at ``revision``; say whether it did."""
+        if isinstance(record, Pool | Lease):
+            return self._local.forget(record, revision)
+        return self._shared is not None and self._shared.forget(record, revision)
+
+
+def _is_shared(pool_id: str) -> bool:
+    return pool_id.startswith(f"{SPACE}/")

@@ -1,0 +1,226 @@
+"""What can be out of line between the records and the kernel: one small type each, with a sentence.
+
+The sentence says what is, and what is done about it; it is the log line of the repair and the line of a dry run.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+from plugin.protocol.messages import Address, InterfaceAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be; ``network`` is the id of the network that it belongs to, or ""."""
+
+    text: ClassVar[str]
+
+    network: str
+
+    @property
+    def kind(self) -> str:
+        """Name of the type, under which repairs are counted."""
+        return type(self).__name__
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, and what is done about it; ids have twelve characters."""
+        short = {name: str(value) for name, value in asdict(self).items()}
+        short |= {name: short[name][:12] for name in ("network", "endpoint") if name in short}
+        return self.text.format(**short)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkUnclear(Finding):
+    """The record of a network cannot be understood, as after a step back to an older pynet; it can only be removed."""
+
+    text = "network '{network}' cannot be looked after, {why}: remove it and create it again"
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkMissing(Finding):
+    """The kernel has no link that carries a network; made again with its addresses and settings."""
+
+    text = "link '{link}' of network '{network}' is missing: make it again"
+
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkForeign(Finding):
+    """Another link has the name; pynet did not make it and leaves it alone."""
+
+    text = (
+        "link '{link}' of network '{network}' is another one, of kind '{found}' (kind '{wanted}' is needed), which "
+        "pynet did not make: give that one another name, or remove the network"
+    )
+
+    link: str
+    found: str
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointLost(Finding):
+    """Both ends of an endpoint's pair are gone, as after a reboot; only the engine can make a container a new one."""
+
+    text = "endpoint '{endpoint}' of network '{network}' has lost its link '{link}': forget it and give its ports back"
+
+    endpoint: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDetached(Finding):
+    """A port is not in the bridge of its network."""
+
+    text = "link '{link}' of network '{network}' is not in bridge '{bridge}': attach it"
+
+    link: str
+    bridge: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortChanged(Finding):
+    """A port of a bridge learns MACs that it should not, or keeps group frames from the rules."""
+
+    text = "port '{link}' of network '{network}' has other bridge flags than pynet gave it: set them"
+
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown(Finding):
+    """A link was set down."""
+
+    text = "link '{link}' of network '{network}' is down: set it up"
+
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChanged(Finding):
+    """An attribute of a link, ``what`` is alias, MAC or MTU, has another value."""
+
+    text = "{what} of link '{link}' of network '{network}' is '{found}': set it to '{wanted}'"
+
+    link: str
+    what: str
+    found: str
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressMissing(Finding):
+    """A gateway address is not on its link."""
+
+    text = "address {address} is not on link '{link}' of network '{network}': add it"
+
+    link: str
+    address: InterfaceAddress
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChanged(Finding):
+    """A sysctl of a network's link has another value."""
+
+    text = "setting '{path}' is '{found}', network '{network}' needs '{wanted}': set it"
+
+    path: str
+    found: str
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettingChanged(Finding):
+    """A sysctl of the host that networks share has another value."""
+
+    text = "setting '{path}' of the host is '{found}', networks need '{wanted}': set it"
+
+    path: str
+    found: str
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortNotHeld(Finding):
+    """A published port has no socket that holds it."""
+
+    text = (
+        "port {port}/{proto} of {host}, published for endpoint '{endpoint}' of network '{network}', is held by no "
+        "socket of pynet: hold it"
+    )
+
+    endpoint: str
+    proto: str
+    host: Address
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class TableChanged(Finding):
+    """pynet's nftables tables are gone, or differ from what was written."""
+
+    text = "nftables tables '{table}' {found}: write them anew"
+
+    table: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class RulesRefused(Finding):
+    """Elements of an owner cannot be written; it is named by its link, "pn-" and "pnh" go before a part of an id."""
+
+    text = "rules of '{owner}' cannot be written: it is closed, remove it and create it again with other options"
+
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class RulesAstray(Finding):
+    """What pynet would write of an owner, from memory, is not what the records say; named as in ``RulesRefused``."""
+
+    text = "rules of '{owner}' {found}: bring them in line with the records"
+
+    owner: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableLeft(Finding):
+    """The tables are there and no network needs them."""
+
+    text = "nftables tables '{table}' are needed by no network: remove them"
+
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptsChanged(Finding):
+    """The accepts beside another firewall's rules are not those that are needed."""
+
+    text = "accept rules of pynet in chain '{chain}' are not those that are needed: add and delete some"
+
+    chain: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrphanLink(Finding):
+    """A link that this pynet made, for a network or an endpoint that it does not know any more."""
+
+    text = "link '{link}' with alias '{alias}' was made for what is gone: delete it"
+
+    link: str
+    alias: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrphanSetting(Finding):
+    """A setting that was changed for networks which are gone."""
+
+    text = "setting '{path}' is needed by no network any more: put it back to '{before}'"
+
+    path: str
+    before: str

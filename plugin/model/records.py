@@ -1,0 +1,283 @@
+"""What pynet remembers: one frozen record per network, endpoint, pool, lease and pending deletion.
+
+Records are the whole truth; links, addresses and rules in the kernel can be rebuilt from them. Link names are pure
+functions of Docker's ids, so that teardown works without a record.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Interface, IPv6Interface
+from typing import ClassVar
+
+from plugin.model.flaws import text_flaw
+from plugin.model.setting_paths import check_setting
+from plugin.options.option import is_link_name
+from plugin.protocol.messages import Address, InterfaceAddress, Subnet
+
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}", re.ASCII)  # as handlers read it
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
+_PROTOCOLS, _LARGEST_PORT = (6, 17, 132), 65535
+ID_LENGTH = 12  # of a link name's 15 characters (IFNAMSIZ - 1); 48 bits of a random id
+
+
+def bridge_name(network_id: str) -> str:
+    """Name of the bridge of a network, unless the user chose one."""
+    return "pn-" + network_id[:ID_LENGTH]
+
+
+def host_link_name(endpoint_id: str) -> str:
+    """Name of the end of an endpoint's veth pair that stays on the host."""
+    return "pnh" + endpoint_id[:ID_LENGTH]
+
+
+def container_link_name(endpoint_id: str) -> str:
+    """Name of the end of an endpoint's veth pair that the engine moves into the container."""
+    return "pnc" + endpoint_id[:ID_LENGTH]
+
+
+def vxlan_name(network_id: str) -> str:
+    """Name of the link that leads a network's frames to other hosts."""
+    return "pnv" + network_id[:ID_LENGTH]
+
+
+def check_names(*, ids: Iterable[str] = (), links: Iterable[str] = (), mac: str = "") -> None:
+    """Check what ends in names, rules and paths of the kernel; raises ValueError.
+
+    Requests are read strictly; a record may come from a file that somebody else wrote.
+    """
+    bad = [text for text in ids if not _ID.fullmatch(text)] + [text for text in links if not is_link_name(text)]
+    if mac and not _MAC.fullmatch(mac):
+        bad.append(mac)
+    if bad:
+        raise ValueError(f"{bad[0]!a} is no id, name of a link or MAC address")
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """What a network that spans hosts agreed on with them: its name, VNI, UDP port, and the MTU of its containers."""
+
+    network: str
+    vni: int
+    port: int
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSubnet:
+    """A subnet of a network; ``gateway`` is None where none was reserved.
+
+    ``space`` is the address space that the engine had it from, "" in records of before it was kept.
+    """
+
+    pool: Subnet
+    gateway: InterfaceAddress | None = None
+    aux_addresses: Mapping[str, InterfaceAddress] = field(default_factory=dict)
+    space: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network as CreateNetwork described it, and the link that carries it.
+
+    ``owns_link`` says whether pynet made the link: what it adopted it never deletes. ``found`` are the gateway
+    addresses that an adopted link had already; they stay on it too. ``mac`` is the link's. ``overlay`` is what the
+    hosts agreed on, in mode overlay.
+    """
+
+    kind: ClassVar[str] = "network"
+
+    id: str
+    mode: str
+    link: str
+    owns_link: bool = True
+    internal: bool = False
+    subnets: tuple[NetworkSubnet, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    found: tuple[InterfaceAddress, ...] = ()
+    mac: str = ""
+    overlay: Overlay | None = None
+
+    def check(self) -> None:
+        """Check what came from a file; raises ValueError."""
+        check_names(ids=[self.id], links=[self.link], mac=self.mac)
+
+    @property
+    def key(self) -> str:
+        """The network id."""
+        return self.id
+
+    @property
+    def on_host(self) -> bool:
+        """Whether the host has addresses in its subnets; one of many hosts that is internal leads nowhere else."""
+        return not (self.internal and self.mode == "overlay")
+
+    def router(self, version: int) -> Address | None:
+        """Address of the containers' default route for IP ``version`` (4 or 6), if there is one.
+
+        An auxiliary address called DefaultGatewayIPv4 or DefaultGatewayIPv6 stands for a router other than the host
+        (moby drivers/bridge/bridge_linux.go).
+        """
+        for subnet in self.subnets:
+            if subnet.pool.version == version:
+                router = subnet.aux_addresses.get(f"DefaultGatewayIPv{version}") or subnet.gateway
+                return router.ip if router else None
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A port of a container that can be reached through the host.
+
+    ``proto`` is the IP protocol number. ``host`` is the address that it is published on, unspecified (0.0.0.0 or ::)
+    for every one of the host's; it is None where only the container's own address ``target`` leads to the port.
+    """
+
+    proto: int
+    port: int
+    target: Address
+    host: Address | None = None
+    host_port: int = 0
+
+    def check(self) -> None:
+        """Check what came from a file; raises ValueError."""
+        if self.proto not in _PROTOCOLS or not all(0 <= port <= _LARGEST_PORT for port in (self.port, self.host_port)):
+            raise ValueError(f"port {self.port} of protocol {self.proto} cannot be published on {self.host_port}")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Another endpoint of the same container, by its key and MAC, which may send from this one's addresses."""
+
+    key: str
+    mac: str
+
+    @property
+    def endpoint_id(self) -> str:
+        """The id that its link is named after."""
+        return self.key.partition("/")[2]
+
+    def check(self) -> None:
+        """Check what came from a file; raises ValueError."""
+        check_names(ids=self.key.split("/", 1), mac=self.mac)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An endpoint, its addresses and what it publishes at this moment.
+
+    ``sandbox`` is that of its container, from when it published ports or had ``ways``: see ``plugin.network.ways``.
+    """
+
+    kind: ClassVar[str] = "endpoint"
+
+    id: str
+    network_id: str
+    mac: str
+    ipv4: IPv4Interface | None = None
+    ipv6: IPv6Interface | None = None
+    driver_opts: Mapping[str, str] = field(default_factory=dict)
+    published: tuple[Published, ...] = ()
+    sandbox: str = field(default="", compare=False)
+    ways: tuple[Way, ...] = field(default=(), compare=False)
+
+    def check(self) -> None:
+        """Check what came from a file; raises ValueError."""
+        check_names(ids=[self.id, self.network_id], mac=self.mac)
+        for port in self.published:
+            port.check()
+        for way in self.ways:
+            way.check()
+
+    @property
+    def key(self) -> str:
+        """Network id and endpoint id, so that a prefix lists a network's endpoints."""
+        return f"{self.network_id}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedSetting:
+    """A setting that pynet changed, and the value that it found."""
+
+    kind: ClassVar[str] = "setting"
+
+    path: str
+    before: str
+
+    def check(self) -> None:
+        """Check what came from a file, and would be written as root; raises ValueError."""
+        check_setting(self.path, self.before)
+
+    @property
+    def key(self) -> str:
+        """The path below /proc/sys."""
+        return self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A link whose owner is gone and that the kernel has still to delete.
+
+    ``owner`` is the id of the network or the endpoint that it was made for, by which it is told from a later link of
+    its name; "" in records of before it was kept, where any link of this pynet's is meant.
+    """
+
+    kind: ClassVar[str] = "tombstone"
+
+    link: str
+    owner: str = ""
+
+    def check(self) -> None:
+        """Check what came from a file; raises ValueError."""
+        check_names(links=[self.link])
+
+    @property
+    def key(self) -> str:
+        """The name of the link."""
+        return self.link
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A pool of addresses; dynamic addresses come from ``sub_pool`` where there is one.
+
+    ``keep`` is for how many seconds an address that was given back waits for the name that had it.
+    """
+
+    kind: ClassVar[str] = "pool"
+
+    id: str
+    subnet: Subnet
+    sub_pool: Subnet | None = None
+    keep: int = 0
+
+    @property
+    def key(self) -> str:
+        """The pool id."""
+        return self.id
+
+    @property
+    def flaw(self) -> str:
+        """What cannot be in it, where hosts share it."""
+        return text_flaw(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """An address of a pool that somebody holds; ``purpose`` is gateway, endpoint or auxiliary.
+
+    ``kept_until`` (seconds since 1970) is 0 while it is held; otherwise it was given back and waits for ``name``.
+    """
+
+    kind: ClassVar[str] = "lease"
+
+    pool_id: str
+    address: Address
+    purpose: str = "endpoint"
+    name: str = ""
+    kept_until: int = 0
+
+    @property
+    def key(self) -> str:
+        """Pool id and address, so that a prefix lists a pool's leases."""
+        return f"{self.pool_id}#{self.address}"

@@ -1,0 +1,84 @@
+"""Answers leave a container by its gateway, also those from an address that it has on another network.
+
+Where that other network is routed or unprotected the address is reached directly, and the guard of the gateway's
+network lets it pass (``Endpoint.ways``). No address of a network that nobody outside may reach gets out by another one,
+and nothing gets into a network that leads nowhere: neither has a way.
+"""
+
+from dataclasses import replace
+
+import structlog
+
+from netlink.errors import KernelError
+from plugin.errors import PynetError
+from plugin.firewall.elements import endpoint_elements
+from plugin.model.direct import direct_addresses, leads_out
+from plugin.model.records import Endpoint, Network, Way, host_link_name
+from plugin.network.sandboxes import Sandboxes
+from plugin.protocol.messages import EndpointRef
+from plugin.request.undo import Undo
+from plugin.runtime import Runtime
+from plugin.store.base import Put
+
+log = structlog.get_logger()
+
+
+class Ways:
+    """Takes the locks of the endpoint whose ways change; the caller holds none.
+
+    Which of its networks is a container's gateway no engine tells for sure, so each that can be one is a way.
+    """
+
+    def __init__(self, runtime: Runtime, sandboxes: Sandboxes) -> None:
+        self._store = runtime.store
+        self._locks = runtime.locks
+        self._firewall = runtime.firewall
+        self._sandboxes = sandboxes
+
+    def open(self, endpoint: Endpoint, undo: Undo) -> None:
+        """Bring the ways of all endpoints of the container in line, now that ``endpoint`` has joined it.
+
+        Raises:
+            PynetError, KernelError: one of them could not be changed.
+        """
+        ends = self._sandboxes.members(endpoint.key)
+        roles = {end.key: self._roles(end) for end in ends} if len(ends) > 1 else {}
+        exits = [Way(end.key, end.mac) for end in ends if roles.get(end.key, (False, False))[1]]
+        for end in ends if roles else ():
+            ways = tuple(way for way in exits if way.key != end.key) if roles[end.key][0] else ()
+            if ways != end.ways:
+                self._change(end, ways)
+                undo.push(self._change, end, end.ways)
+
+    def close(self, request: EndpointRef) -> None:
+        """Take the ways of an endpoint that leaves, and those by it; what fails goes with the links and the records."""
+        key = f"{request.network_id}/{request.endpoint_id}"
+        for end in self._sandboxes.members(key):
+            ways = tuple(way for way in end.ways if key not in {end.key, way.key})
+            if ways == end.ways:
+                continue
+            try:
+                self._change(end, ways)
+            except (KernelError, PynetError) as error:
+                log.warning("guard not closed yet", endpoint=end.id[:12], error=str(error))
+
+    def _roles(self, end: Endpoint) -> tuple[bool, bool]:
+        """Say whether the endpoint is reached directly, and whether it can be a gateway; neither when unclear."""
+        known = self._store.get(Network, end.network_id)
+        if known is None:
+            return False, False
+        try:
+            return bool(direct_addresses(known.record, end)), leads_out(known.record)
+        except PynetError:
+            return False, False
+
+    def _change(self, end: Endpoint, ways: tuple[Way, ...]) -> None:
+        with self._locks.hold(f"network {end.network_id}", f"endpoint {end.id}"), Undo() as undo:
+            known, network = self._store.get(Endpoint, end.key), self._store.get(Network, end.network_id)
+            if known is None or network is None:
+                return
+            owner, before = host_link_name(end.id), endpoint_elements(network.record, known.record)
+            after = replace(known.record, ways=ways, sandbox=self._sandboxes.of(end))
+            self._firewall.put(owner, endpoint_elements(network.record, after))
+            undo.push(self._firewall.put, owner, before)
+            self._store.transact(Put(after))

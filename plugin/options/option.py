@@ -1,0 +1,191 @@
+"""Options: one declaration each, from which the parser, the error text and the documentation table are made.
+
+Keys of the built-in drivers mean what they mean there (moby drivers/bridge/labels.go, netlabel/labels.go); pynet's
+own keys begin with ``pynet.``. Other keys are none of pynet's business and are ignored, as the built-ins do.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, Generic, TypeVar
+
+from plugin.errors import InvalidRequest
+from plugin.options.unicast import is_unicast
+from plugin.protocol.messages import Address
+
+T = TypeVar("T")
+OWN_PREFIX = "pynet."
+LONGEST_NAME = 15  # bytes, IFNAMSIZ - 1 (linux/if.h)
+
+
+@dataclass(frozen=True, slots=True)
+class Option(Generic[T]):
+    """A key that users may set; ``parse`` raises ValueError, ``legal`` completes "must be …"."""
+
+    key: str
+    parse: Callable[[str], T]
+    default: T
+    legal: str
+    help: str
+
+
+class Values:
+    """The values of a set of options, read once and then typed: ``values[MTU]`` is an int."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def __getitem__(self, option: Option[T]) -> T:
+        value: T = self._values.get(option.key, option.default)
+        return value
+
+
+def read_options(declared: Sequence[Option[Any]], raw: Mapping[str, str]) -> Values:
+    """Read what users set.
+
+    Raises:
+        InvalidRequest: a bad value of a declared key, or an unknown key of pynet's own.
+    """
+    known = {option.key: option for option in declared}
+    values = {}
+    for key, text in raw.items():
+        option = known.get(key)
+        if option is not None:
+            values[key] = _read(option, text)
+        elif key.startswith(OWN_PREFIX):
+            legal = ", ".join(sorted(k for k in known if k.startswith(OWN_PREFIX))) or "none here"
+            raise InvalidRequest(f"option '{key}' is not known; pynet's own options are: {legal}")
+    return Values(values)
+
+
+def _read(option: Option[T], text: str) -> T:
+    try:
+        return option.parse(text)
+    except ValueError:
+        raise InvalidRequest(f"option '{option.key}' must be {option.legal}, not '{text}'") from None
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    """Parser of whole numbers from ``low`` to ``high``."""
+
+    def parse(text: str) -> int:
+        value = int(text) if text.isascii() and text.removeprefix("-").isdigit() else None
+        if value is None or not low <= value <= high:
+            raise ValueError(text)
+        return value
+
+    return parse
+
+
+def choice(*legal: str) -> Callable[[str], str]:
+    """Parser of one of some words."""
+
+    def parse(text: str) -> str:
+        if text not in legal:
+            raise ValueError(text)
+        return text
+
+    return parse
+
+
+def duration(text: str) -> str:
+    """Read a time such as 30m, 24h or 7d, of at most 9,999 of its unit."""
+    if not re.fullmatch(r"[1-9][0-9]{0,3}[mhd]", text, re.ASCII):
+        raise ValueError(text)
+    return text
+
+
+def flag(text: str) -> bool:
+    """Read a flag as Go's strconv.ParseBool does, so that the built-ins' values keep their meaning."""
+    if text in {"1", "t", "T", "TRUE", "true", "True"}:
+        return True
+    if text in {"0", "f", "F", "FALSE", "false", "False"}:
+        return False
+    raise ValueError(text)
+
+
+def toggle(text: str) -> bool:
+    """Read "on" or "off", or a flag as ``flag`` does."""
+    return {"on": True, "off": False}[text] if text in {"on", "off"} else flag(text)
+
+
+def plain_address(text: str) -> Address:
+    """Read an IP address without a zone: ``ip_address`` takes any characters behind a percent sign."""
+    if "%" in text:
+        raise ValueError(text)
+    return ip_address(text)
+
+
+def source_of(version: int) -> Callable[[str], Address | None]:
+    """Parser of an IP address of ``version`` (4 or 6) that a host may send from; the empty text is none."""
+
+    def parse(text: str) -> Address | None:
+        address = plain_address(text) if text else None
+        if address is not None and (address.version != version or address.is_loopback or not is_unicast(address)):
+            raise ValueError(text)
+        return address
+
+    return parse
+
+
+def host_place(text: str) -> Address | None:
+    """Read an IP address that ports may be published on: a host's, 0.0.0.0 or ::; the empty text is none."""
+    address = plain_address(text) if text else None
+    if address is not None and not (address.is_unspecified or is_unicast(address)):
+        raise ValueError(text)
+    return address
+
+
+def link_name(text: str) -> str:
+    """Read the name of a link as the kernel takes it (dev_valid_name, net/core/dev.c); the empty text is none.
+
+    Neither one with what means something else to others: to nft a star is all names that begin so, to the kernel a
+    percent sign is a place for a number (dev_alloc_name), "all" and "default" are no links below /proc/sys/net.
+    """
+    if text and not is_link_name(text):
+        raise ValueError(text)
+    return text
+
+
+def is_link_name(text: str) -> bool:
+    """Say whether a link of the host may have that name, see ``link_name``."""
+    if not _is_word(text) or any(c in '/:"*\\%' for c in text) or text in {".", "..", "all", "default"}:
+        return False
+    return 1 <= len(text.encode()) <= LONGEST_NAME
+
+
+def _is_word(text: str) -> bool:
+    """Say whether a name can be shown in one line and without a gap; a half of a surrogate pair cannot."""
+    return text.isprintable() and not any(c.isspace() for c in text)
+
+
+def network_name(text: str) -> str:
+    """Read the name by which hosts know a network; it is a part of keys in the cluster store."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", text):
+        raise ValueError(text)
+    return text
+
+
+def link_names(text: str) -> tuple[str, ...]:
+    """Read names of links with colons between them."""
+    return tuple(link_name(name) for name in text.split(":") if name)
+
+
+def link_prefix(text: str) -> str:
+    """Read the beginning of an interface name; the engine adds a number (IFNAMSIZ leaves 15 characters)."""
+    if not 1 <= len(text.encode()) <= 12 or not _is_word(text) or any(c in "/:%" for c in text):
+        raise ValueError(text)
+    return text
+
+
+def option_table(declared: Sequence[Option[Any]]) -> str:
+    """Return the Markdown table that documents ``declared``."""
+    rows = [f"| `{o.key}` | {o.legal} | {_default(o.default)} | {o.help} |" for o in declared]
+    return "\n".join(["| option | value | default | meaning |", "|---|---|---|---|", *rows])
+
+
+def _default(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"`{value}`" if value is not None and str(value) not in {"", "()"} else "-"

@@ -1,0 +1,138 @@
+"""The two protocols, and pynet's own, as Python: one method per verb, over the frozen values of ``messages``.
+
+``handlers/`` calls these and nothing else of ``plugin/``; ``plugin.driver`` and ``plugin.ipam.driver`` implement them.
+Every method may raise any ``PynetError``, whose text the user reads; anything else is a defect and is answered as an
+internal error. Every method that changes something can be called twice and out of order, because the engine repeats
+and reorders calls (moby pkg/plugins/client.go, daemon/libnetwork/endpoint.go).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from plugin.protocol.messages import (
+    AddressReply,
+    AddressSpaces,
+    AllocateNetwork,
+    AllocateReply,
+    Capabilities,
+    CreateEndpoint,
+    CreateEndpointReply,
+    CreateNetwork,
+    Discovery,
+    EndpointRef,
+    GwAllocCheck,
+    GwAllocReply,
+    IpamCapabilities,
+    Join,
+    JoinReply,
+    NetworkRef,
+    OperInfo,
+    PoolReply,
+    ProgramExternalConnectivity,
+    ReleaseAddress,
+    ReleasePool,
+    Repair,
+    RequestAddress,
+    RequestPool,
+    Status,
+)
+from plugin.protocol.own_messages import About, PublishedPort, StateCopy
+
+
+class NetworkDriver(Protocol):
+    """The remote network driver (moby daemon/libnetwork/drivers/remote/driver.go)."""
+
+    def get_capabilities(self) -> Capabilities:
+        """Say what the driver can do; a constant, because the engine asks under its activation lock."""
+
+    def gw_alloc_check(self, request: GwAllocCheck) -> GwAllocReply:
+        """Say which families need no gateway address (28.0 and later)."""
+
+    def allocate_network(self, request: AllocateNetwork) -> AllocateReply:
+        """Settle the options of a swarm network, on the leader only."""
+
+    def free_network(self, request: NetworkRef) -> None:
+        """Forget what ``allocate_network`` settled."""
+
+    def create_network(self, request: CreateNetwork) -> None:
+        """Make a network; durable when it returns, because the engine never repeats it."""
+
+    def delete_network(self, request: NetworkRef) -> None:
+        """Delete a network; the engine ignores errors and may call this before its endpoints are deleted."""
+
+    def create_endpoint(self, request: CreateEndpoint) -> CreateEndpointReply:
+        """Make an endpoint; the reply holds only what the request left empty."""
+
+    def delete_endpoint(self, request: EndpointRef) -> None:
+        """Delete an endpoint with both ends of its link."""
+
+    def endpoint_oper_info(self, request: EndpointRef) -> OperInfo:
+        """Describe an endpoint for ``docker inspect``."""
+
+    def join(self, request: Join) -> JoinReply:
+        """Name the link that the engine moves into the container, and its routing."""
+
+    def leave(self, request: EndpointRef) -> None:
+        """Take back what ``join`` did; may come twice, and without a join."""
+
+    def program_external_connectivity(self, request: ProgramExternalConnectivity) -> None:
+        """Publish the ports of an endpoint; a repeat replaces what was published."""
+
+    def revoke_external_connectivity(self, request: EndpointRef) -> None:
+        """Withdraw the published ports of an endpoint."""
+
+    def discover_new(self, request: Discovery) -> None:
+        """Learn that a node of the swarm came."""
+
+    def discover_delete(self, request: Discovery) -> None:
+        """Learn that a node of the swarm went."""
+
+
+class IpamDriver(Protocol):
+    """The remote address manager (moby daemon/libnetwork/ipams/remote/remote.go)."""
+
+    def get_capabilities(self) -> IpamCapabilities:
+        """Say what the address manager needs; a constant, because the engine asks under its activation lock."""
+
+    def get_default_address_spaces(self) -> AddressSpaces:
+        """Name the local and the global address space."""
+
+    def request_pool(self, request: RequestPool) -> PoolReply:
+        """Reserve a pool: the one asked for, or any free one."""
+
+    def release_pool(self, request: ReleasePool) -> None:
+        """Give a pool back."""
+
+    def request_address(self, request: RequestAddress) -> AddressReply:
+        """Reserve an address: the one asked for, or any free one."""
+
+    def release_address(self, request: ReleaseAddress) -> None:
+        """Give an address back."""
+
+
+class Service(Protocol):
+    """What the ``pynet`` command asks of the process that serves (``cli.server.answers.Answers``)."""
+
+    def about(self) -> About:
+        """Say who serves, and by which settings."""
+
+    def reconcile(self) -> list[Repair]:
+        """Compare kernel and records now, repair, and return what was out of line."""
+
+    def look(self) -> Sequence[Repair]:
+        """Return what ``reconcile`` would repair, and change nothing."""
+
+    def status(self) -> Status:
+        """Say what was repaired since the start."""
+
+    def ports(self) -> Sequence[PublishedPort]:
+        """Return the published ports."""
+
+    def backup(self) -> StateCopy:
+        """Return a copy of the state."""
+
+    def cluster_status(self) -> Mapping[str, Any]:
+        """Return how the hosts of the cluster are."""
+
+    def forget(self, host: str) -> str:
+        """Free what a dead host of the cluster holds, and return the sentence about it."""

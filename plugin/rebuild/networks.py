@@ -1,0 +1,334 @@
+"""Records from what stands in the kernel, when the store is damaged or gone.
+
+Links say who they are in their aliases; addresses give subnets and gateways; the sets of ``plugin.firewall.ruleset``
+give the options of networks, and the addresses and ports of endpoints. What the kernel does not show is named in a
+warning for each network: the user may have to make that network anew.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_network
+from typing import Any
+
+import structlog
+
+from netlink.dump import Link
+from netlink.errors import Missing
+from plugin.firewall.elements import link_local
+from plugin.firewall.ruleset import FAMILIES
+from plugin.interfaces import Kernel, Nft
+from plugin.ipam.supernets import Supernet
+from plugin.model.records import (
+    Endpoint,
+    Network,
+    NetworkSubnet,
+    Overlay,
+    Published,
+    Tombstone,
+    Way,
+    bridge_name,
+    host_link_name,
+)
+from plugin.options.network import (
+    BRIDGE_NAME,
+    GATEWAY_MODE_IPV4,
+    GATEWAY_MODE_IPV6,
+    GUARD,
+    HOST_IPV4,
+    HOST_IPV6,
+    ICC,
+    INHIBIT_IPV4,
+    ISOLATED,
+    MASQUERADE,
+    MODE,
+    MTU,
+    NETWORK,
+    ROUTED,
+    TRUSTED,
+    UNPROTECTED,
+)
+from plugin.protocol.messages import Address, InterfaceAddress, Subnet
+from plugin.rebuild.pools import rebuild_pools
+from plugin.store.base import Record
+
+log = structlog.get_logger()
+
+DEFAULT_MTU = 1500  # bytes
+NOT_SHOWN = (
+    "prefix of interface names, host binding, auxiliary addresses, pynet.publish, pynet.guard_allow: "
+    "the defaults are used"
+)
+_ANY = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - no address to bind
+_MODES = {4: GATEWAY_MODE_IPV4, 6: GATEWAY_MODE_IPV6}
+_SOURCES = {4: HOST_IPV4, 6: HOST_IPV6}
+
+Elements = Mapping[str, Sequence[tuple[str, ...]]]  # set or map -> its elements, key and value in one
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the kernel shows. ``elements`` is empty where somebody flushed the tables."""
+
+    links: Sequence[Link] = ()
+    addresses: Sequence[tuple[str, InterfaceAddress]] = ()
+    elements: Elements = field(default_factory=dict)
+
+
+def rebuilder(
+    kernel: Kernel, nft: Nft, owner: str, supernets: Sequence[Supernet]
+) -> Callable[[Sequence[Record]], Sequence[Record]]:
+    """Return what ``plugin.store.sqlite.opening.open_store`` calls when records are lost; may raise ``KernelError``."""
+
+    def fill(known: Sequence[Record]) -> Sequence[Record]:
+        found = rebuild(look(kernel, nft, owner), owner, known)
+        return [*found, *rebuild_pools(supernets, [*known, *found])]
+
+    return fill
+
+
+def look(kernel: Kernel, nft: Nft, table: str) -> Seen:
+    """Read links, addresses and sets; raises ``KernelError``."""
+    found: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for family in FAMILIES:
+        try:
+            listed = nft.list(f"table {family} {table}")
+        except Missing:
+            continue
+        for item in listed:
+            container = item.get("set") or item.get("map") or {}
+            found[container.get("name", "")] += [tuple(_words(element)) for element in container.get("elem", ())]
+    return Seen(kernel.links(), kernel.addresses(), found)
+
+
+def _words(element: Any) -> Iterator[str]:
+    """Yield the parts of an element as libnftables-json(5) writes it, of a map's key first."""
+    match element:
+        case {"concat": parts} | list(parts):
+            for part in parts:
+                yield from _words(part)
+        case {"prefix": {"addr": address, "len": length}}:
+            yield f"{address}/{length}"
+        case {"elem": {"val": value}}:
+            yield from _words(value)
+        case _:
+            yield str(element)
+
+
+def rebuild(seen: Seen, owner: str, known: Sequence[Record]) -> list[Record]:
+    """Return networks and endpoints of ``owner`` (the pynet's name) that ``known`` lacks.
+
+    A link with a tombstone among ``known`` was being deleted and is left alone.
+    """
+    doomed = {record.link for record in known if isinstance(record, Tombstone)}
+    links = [link for link in seen.links if link.name not in doomed]
+    have = {record.id: record for record in known if isinstance(record, Network)}
+    shown = [*_adopted(seen, links, owner), *_networks(seen, links, owner)]
+    networks = {network.id: network for network in shown if network.id not in have}
+    everything = {**have, **networks}
+    has = {record.id for record in known if isinstance(record, Endpoint)}
+    endpoints = _with_ways(seen, [end for end in _endpoints(seen, links, owner, everything) if end.id not in has])
+    finished = [_finished(seen, network, endpoints) for network in networks.values()]
+    return [*finished, *endpoints]
+
+
+def _identity(link: Link, owner: str, what: str) -> str:
+    """Return the id in the alias of a link, "" when it is another's."""
+    prefix = f"{owner}/{what}/"
+    return link.alias.removeprefix(prefix) if link.alias.startswith(prefix) else ""
+
+
+def _networks(seen: Seen, links: Sequence[Link], owner: str) -> Iterator[Network]:
+    tunnels = {link.master: link for link in links if link.kind == "vxlan"}
+    for link in links:
+        identity = _identity(link, owner, "network")
+        if identity and link.kind == "bridge":
+            subnets = tuple(NetworkSubnet(address.network, address) for address in _addresses(seen, link.name))
+            network = Network(
+                identity, "bridge", link.name, subnets=subnets, mac=link.mac, options=_link_options(link, identity)
+            )
+            yield _over_tunnel(network, tunnels.get(link.index), owner)
+
+
+def _over_tunnel(network: Network, tunnel: Link | None, owner: str) -> Network:
+    """Return a network that spans hosts if it has a tunnel, whose alias tells what they agreed on."""
+    words = _identity(tunnel, owner, "network").split("/") if tunnel else []
+    if tunnel is None or len(words) != 4 or words[0] != network.id:
+        return network
+    overlay = Overlay(words[1], int(words[2]), int(words[3]), tunnel.mtu)
+    options = {key: value for key, value in network.options.items() if key != MTU.key}
+    options |= {MODE.key: "overlay", NETWORK.key: overlay.network}
+    return replace(network, mode="overlay", overlay=overlay, options=options)
+
+
+def _adopted(seen: Seen, links: Sequence[Link], owner: str) -> Iterator[Network]:
+    """Yield networks on bridges that pynet did not make: their endpoints' aliases name them (``modes.bridge``)."""
+    masters = {link.index: link for link in seen.links}
+    for link in links:
+        network_id = _identity(link, owner, "endpoint").partition("/")[2]
+        if network_id and link.master in masters:
+            bridge = masters[link.master]
+            own = {ip_address(entry[2]) for entry in _pairs(seen.elements, link.name)}
+            there = [a for a in _addresses(seen, bridge.name) if any(address in a.network for address in own)]
+            subnets = tuple(NetworkSubnet(address.network, address) for address in there)
+            options = {BRIDGE_NAME.key: bridge.name}
+            # What was there before pynet came is not known; so nothing is taken off when the network goes.
+            yield Network(network_id, "bridge", bridge.name, False, False, subnets, options, tuple(there), bridge.mac)
+
+
+def _addresses(seen: Seen, link: str) -> list[InterfaceAddress]:
+    return sorted((address for name, address in seen.addresses if name == link), key=lambda address: address.version)
+
+
+def _link_options(link: Link, identity: str) -> dict[str, str]:
+    options = {}
+    if link.name != bridge_name(identity):
+        options[BRIDGE_NAME.key] = link.name
+    if link.mtu not in {0, DEFAULT_MTU}:
+        options[MTU.key] = str(link.mtu)
+    return options
+
+
+def _endpoints(seen: Seen, links: Sequence[Link], owner: str, networks: Mapping[str, Network]) -> Iterator[Endpoint]:
+    names = {link.index: link.name for link in seen.links}
+    by_bridge = {network.link: network for network in networks.values()}
+    for link in links:
+        identity, _, network_id = _identity(link, owner, "endpoint").partition("/")
+        if not identity:
+            continue
+        network = networks.get(network_id) or by_bridge.get(names.get(link.master, ""))
+        if network is None:
+            log.error("endpoint not rebuilt: no known network has its link", endpoint=identity[:12], link=link.name)
+        else:
+            yield _endpoint(seen.elements, link.name, identity, network)
+
+
+def _endpoint(elements: Elements, link: str, identity: str, network: Network) -> Endpoint:
+    mac = next((mac for port, mac in elements.get("macs", ()) if port == link), "")
+    found = [ip_address(address) for _, _, address in _pairs(elements, link)]
+    own = [_interface(elements, network, address) for address in found if not mac or address != link_local(mac)]
+    if not own:
+        log.warning("endpoint rebuilt without addresses: no guard shows them", endpoint=identity[:12], link=link)
+    ipv4 = next((address for address in own if isinstance(address, IPv4Interface)), None)
+    ipv6 = next((address for address in own if isinstance(address, IPv6Interface)), None)
+    published = tuple(_published(elements, {address.ip for address in own}))
+    return Endpoint(identity, network.id, mac, ipv4, ipv6, published=published)
+
+
+def _with_ways(seen: Seen, endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+    """Add which others of their containers may send from the addresses of endpoints."""
+    keys = {host_link_name(end.id): end.key for end in endpoints}
+    ways: dict[str, list[Way]] = defaultdict(list)
+    for port, mac, address in (*seen.elements.get("ways4", ()), *seen.elements.get("ways6", ())):
+        if port in keys:
+            ways[address].append(Way(keys[port], mac))
+    own = {end.key: [str(address.ip) for address in (end.ipv4, end.ipv6) if address] for end in endpoints}
+    found = {end.key: dict.fromkeys(way for address in own[end.key] for way in ways[address]) for end in endpoints}
+    return [replace(end, ways=tuple(found[end.key])) for end in endpoints]
+
+
+def _pairs(elements: Elements, link: str) -> Iterator[tuple[str, ...]]:
+    """Yield what the guard lets a port send from: port, MAC, address."""
+    for name in ("pairs4", "pairs6"):
+        yield from (entry for entry in elements.get(name, ()) if entry[0] == link)
+
+
+def _interface(elements: Elements, network: Network, address: Address) -> InterfaceAddress:
+    """Return an address with the length of its subnet, which published ports show where no gateway does."""
+    pools = [subnet.pool for subnet in network.subnets if address in subnet.pool]
+    mates = elements.get(f"mates{address.version}", ())
+    pools += [ip_network(pool) for pool, target in mates if target == str(address)]
+    length = pools[0].prefixlen if pools else address.max_prefixlen
+    return IPv4Interface((address, length)) if address.version == 4 else IPv6Interface((address, length))
+
+
+def _published(elements: Elements, own: set[Address]) -> Iterator[Published]:
+    """Yield what leads to the addresses ``own``. Ports that a relay serves are none of nftables' and stay unseen."""
+    for words in _publications(elements):
+        proto, port, target, host, host_port = words
+        try:
+            found = Published(
+                int(proto), int(port), ip_address(target), ip_address(host) if host else None, int(host_port)
+            )
+            found.check()
+        except ValueError as error:  # nobody but pynet writes there, and a start must not depend on that
+            log.warning("published port not rebuilt", element=" ".join(words), error=str(error))
+            continue
+        if found.target in own:
+            yield found
+
+
+def _publications(elements: Elements) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield protocol, port and address of the container, address and port of the host, as words."""
+    for version, anywhere in _ANY.items():
+        for proto, host_port, target, port in elements.get(f"anywhere{version}", ()):
+            yield proto, port, target, anywhere, host_port
+        for host, proto, host_port, target, port in elements.get(f"ports{version}", ()):
+            yield proto, port, target, host, host_port
+        for target, proto, port in elements.get(f"open{version}", ()):
+            yield proto, port, target, "", "0"
+
+
+def _finished(seen: Seen, network: Network, endpoints: Sequence[Endpoint]) -> Network:
+    """Add what the sets say of a network, and tell what nobody knows."""
+    elements, link = seen.elements, network.link
+    mine = [endpoint for endpoint in endpoints if endpoint.network_id == network.id]
+    internal = (link,) in elements.get("internal", ())
+    missing, unseen = _subnets_without_gateway(elements, network, mine)
+    options = {**network.options}
+    if (link,) in elements.get("links", ()):
+        options |= _firewall_options(elements, link, internal=internal)
+        options |= {} if not mine or any(endpoint.mac for endpoint in mine) else {GUARD.key: "off"}
+    for version in sorted({subnet.version for subnet in missing} | unseen):
+        if internal:
+            options[_MODES[version].key] = ISOLATED
+        elif version == 4:
+            options[INHIBIT_IPV4.key] = "true"
+    log.warning(
+        "network rebuilt from the kernel",
+        network=network.id[:12],
+        link=link,
+        subnets=[str(subnet.pool) for subnet in network.subnets] + [str(subnet) for subnet in missing],
+        options=options,
+        endpoints=len(mine),
+        not_known=NOT_SHOWN + ("; the subnet of a family without gateway address" if unseen else ""),
+    )
+    subnets = (*network.subnets, *(NetworkSubnet(subnet) for subnet in missing))
+    ordered = tuple(sorted(subnets, key=lambda subnet: subnet.pool.version))
+    return replace(network, internal=internal, subnets=ordered, options=options)
+
+
+def _subnets_without_gateway(
+    elements: Elements, network: Network, endpoints: Sequence[Endpoint]
+) -> tuple[list[Subnet], set[int]]:
+    """Return the subnets of families whose gateway is not on the bridge, and the families whose subnet nobody shows."""
+    found, unseen = [], set()
+    for version in {4, 6} - {subnet.pool.version for subnet in network.subnets}:
+        ends = [end.ipv4 if version == 4 else end.ipv6 for end in endpoints]
+        own = {str(address.ip) for address in ends if address is not None}
+        pools = [pool for pool, target in elements.get(f"mates{version}", ()) if target in own]
+        if pools:
+            found.append(ip_network(pools[0]))
+        elif own:
+            unseen.add(version)
+    return found, unseen
+
+
+def _firewall_options(elements: Elements, link: str, *, internal: bool) -> dict[str, str]:
+    options = {} if (link, link) in elements.get("inside", ()) else {ICC.key: "false"}
+    if internal:
+        return options
+    leaves = False
+    for version, family in ((4, "ipv4"), (6, "ipv6")):
+        source = next((value for key, value in elements.get(f"source{version}", ()) if key == link), "")
+        leaves |= bool(source) or (link, family) in elements.get("outbound", ())
+        if source:
+            options[_SOURCES[version].key] = source
+        if (link, family) in elements.get("unprotected", ()):
+            options[_MODES[version].key] = UNPROTECTED
+        if any(entry[:2] == (link, family) for entry in elements.get("direct", ())):
+            options[_MODES[version].key], leaves = ROUTED, True
+    if not leaves:
+        options[MASQUERADE.key] = "false"
+    trusted = [name for name, network in elements.get("trusted", ()) if network == link]
+    return options | ({TRUSTED.key: ":".join(trusted)} if trusted else {})

@@ -1,0 +1,29 @@
+"""What verbs and repairs work with, as one value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from plugin.engine.names import Names
+from plugin.firewall.firewall import Firewall
+from plugin.host.reaper import Reaper
+from plugin.host.sysctls import HostSettings
+from plugin.interfaces import Kernel
+from plugin.modes.base import Mode
+from plugin.publish.publisher import Publisher
+from plugin.request.locks import Locks
+from plugin.store.base import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The objects that serving requests and repairing have in common."""
+
+    kernel: Kernel
+    store: Store
+    firewall: Firewall
+    settings: HostSettings
+    publisher: Publisher
+    reaper: Reaper
+    modes: Mapping[str, Mode]
+    locks: Locks
+    names: Names = field(default_factory=Names)

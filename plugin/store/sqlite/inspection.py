@@ -1,0 +1,154 @@
+"""Whether a database is whole, and what can be read of one that is not."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from plugin.errors import Failed
+from plugin.store.base import Record
+from plugin.store.codec import decode
+from plugin.store.sqlite.files import Row, companions, create, file_errors
+from plugin.store.sqlite.schema import MIGRATIONS, sqlite_errors, version_of
+from plugin.store.sqlite.walfile import wal_damage
+
+Kinds = Sequence[type[Record]]
+
+SHOWN = 100  # characters of a key, which a file may make as long as it likes
+_SELECT = "SELECT kind, key, revision, body FROM record"
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_SHORT_READ = 522  # SQLITE_IOERR_SHORT_READ: the file ends where a page should be
+_PAGE_SIZE, _PAGE_COUNT = slice(16, 18), slice(28, 32)  # https://www.sqlite.org/fileformat2.html#the_database_header
+
+
+def find_damage(path: Path, kinds: Kinds) -> str:
+    """Return what is wrong with the database ``path``, or "". One that a newer pynet wrote is not damaged.
+
+    Raises:
+        Failed: it cannot be opened or read; Busy: another process keeps it locked.
+    """
+    with file_errors("check store", path):
+        if path.stat().st_size == 0:
+            return "the file is empty"
+        damage = wal_damage(companions(path)[0])
+    if damage:
+        return damage
+    with sqlite_errors("check", path):
+        try:
+            with closing(connect(path)) as connection:
+                return _look(connection, kinds)
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise
+            return str(error)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a database that anybody may have written: nothing in it may call what does more than to compute."""
+    connection = sqlite3.connect(path, timeout=5.0, isolation_level=None)
+    connection.text_factory = lambda data: data.decode(errors="replace")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    return connection
+
+
+def all_rows(connection: sqlite3.Connection) -> list[Row]:
+    """Return every record of a database in which ``find_damage`` found nothing."""
+    return [row for row in map(_row, connection.execute(_SELECT)) if row is not None]
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code & 0xFF in _DAMAGED or code == _SHORT_READ
+
+
+def _look(connection: sqlite3.Connection, kinds: Kinds) -> str:
+    version = version_of(connection)
+    if version > len(MIGRATIONS):
+        return ""
+    (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if verdict != "ok":
+        return str(verdict).replace("\n", " ")
+    if version == 0:
+        return ""  # made by SQLite and not yet by pynet
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not {"record", "counter"} <= tables:
+        return "its tables are missing"
+    bad = [row for row in map(_row, connection.execute(_SELECT)) if row is None or not readable(row, kinds)]
+    if not bad:
+        return ""
+    first = f"{bad[0].kind} {ascii(bad[0].key)[:SHOWN]}" if bad[0] else "a row"
+    return f"{len(bad)} of its records cannot be read, the first is {first}"
+
+
+def readable(row: Row, kinds: Kinds) -> bool:
+    """Say whether a row is a record that pynet could have written; kinds that it does not know are left alone."""
+    kind = next((kind for kind in kinds if kind.kind == row.kind), None)
+    if kind is None:
+        return True
+    with suppress(Failed, ValueError):
+        record = decode(kind, row.body)
+        check: Callable[[], None] | None = getattr(record, "check", None)  # kinds with names, rules or paths have it
+        if check is not None:
+            check()
+        return record.key == row.key
+    return False
+
+
+def _row(values: Sequence[object]) -> Row | None:
+    match values:
+        case (str(kind), str(key), int(revision), str(body)):
+            return Row(kind, key, revision, body)
+    return None
+
+
+def salvage(path: Path, kinds: Kinds) -> list[Row]:
+    """Return every record that can be read of a damaged database; works on a copy and changes nothing.
+
+    Raises:
+        Failed: there is no room for the copy, or the disk reports an error.
+    """
+    with file_errors("read damaged store", path), TemporaryDirectory(dir=path.parent, prefix="salvage-") as folder:
+        copy = Path(folder) / path.name
+        shutil.copyfile(path, copy)
+        log, log_copy = companions(path)[0], companions(copy)[0]
+        if log.exists():
+            shutil.copyfile(log, log_copy)
+        rows = _read(copy, kinds)
+        if not rows:
+            _mend_first_page(path, copy)
+            log_copy.unlink(missing_ok=True)
+            rows = _read(copy, kinds)
+    return [row for row in rows if readable(row, kinds)]
+
+
+def _read(path: Path, kinds: Kinds) -> list[Row]:
+    """Read forwards and backwards, whole and each kind for itself: a damaged page ends a scan from either side."""
+    found: dict[tuple[str, str], Row] = {}
+    with suppress(sqlite3.Error), closing(connect(path)) as connection:
+        for where, values in [("", ()), *((" WHERE kind = ?", (kind.kind,)) for kind in kinds)]:
+            for order in ("ASC", "DESC"):
+                select = f"{_SELECT}{where} ORDER BY kind {order}, key {order}"
+                found |= {(row.kind, row.key): row for row in _rows(connection, select, values)}
+    return list(found.values())
+
+
+def _rows(connection: sqlite3.Connection, select: str, values: Sequence[str]) -> Iterator[Row]:
+    with suppress(sqlite3.Error):
+        for row in map(_row, connection.execute(select, values)):
+            if row is not None:
+                yield row
+
+
+def _mend_first_page(path: Path, copy: Path) -> None:
+    """Give ``copy`` the first page of a new database: header and list of tables are the same in each of a version."""
+    template = copy.with_name("template.db")
+    create(template)
+    fresh = template.read_bytes()
+    size = int.from_bytes(fresh[_PAGE_SIZE], "big")
+    old = path.read_bytes()
+    pages = max(1, len(old) // size)
+    first = bytearray(fresh[:size])
+    first[_PAGE_COUNT] = pages.to_bytes(4, "big")
+    copy.write_bytes(bytes(first) + old[size : pages * size])

@@ -1,0 +1,72 @@
+"""Opening the embedded store at start: checked, and rebuilt when it is damaged or gone."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import structlog
+
+from plugin.store.base import Put, Record
+from plugin.store.codec import decode
+from plugin.store.sqlite.files import Row, finish, put_in_place, write_ready
+from plugin.store.sqlite.inspection import Kinds, find_damage, salvage
+from plugin.store.sqlite.store import SqliteStore
+from plugin.store.writes import prepare
+
+log = structlog.get_logger()
+
+Rebuild = Callable[[Sequence[Record]], Sequence[Record]]
+
+
+def open_store(path: Path, kinds: Kinds, rebuild: Rebuild) -> SqliteStore:
+    """Open the database ``path``; the caller holds the lock of its folder.
+
+    A damaged file is set aside, never deleted. A new one takes its place with what could be read of it and with what
+    ``rebuild`` makes of the kernel, given the former; when there is no file, with the latter alone.
+
+    Raises:
+        Failed: the file or its folder cannot be used, or a newer pynet wrote it.
+        Busy: another process keeps it locked.
+    """
+    interrupted = finish(path)
+    if interrupted is not None:
+        log.warning(
+            "replacement of the store ended, which was interrupted", store=str(path), set_aside=str(interrupted)
+        )
+    if not path.exists():
+        _begin(path, rebuild)
+    else:
+        damage = find_damage(path, kinds)
+        if damage:
+            _replace(path, kinds, rebuild, damage)
+    return SqliteStore(path)
+
+
+def _begin(path: Path, rebuild: Rebuild) -> None:
+    found = rebuild(())
+    if found:
+        log.error("store missing, rebuilt from the kernel", store=str(path), rebuilt=len(found))
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_ready(path, _rows(found, 1))
+        put_in_place(path, "damaged")
+
+
+def _replace(path: Path, kinds: Kinds, rebuild: Rebuild, damage: str) -> None:
+    rows = salvage(path, kinds)
+    by_name = {kind.kind: kind for kind in kinds}
+    found = rebuild([decode(by_name[row.kind], row.body) for row in rows if row.kind in by_name])
+    revision = max((row.revision for row in rows), default=0) + 1
+    write_ready(path, [*rows, *_rows(found, revision)])
+    aside = put_in_place(path, "damaged")
+    log.error(
+        "store damaged, set aside and made anew",
+        damage=damage,
+        store=str(path),
+        set_aside=str(aside),
+        kept=len(rows),
+        rebuilt=len(found),
+    )
+
+
+def _rows(records: Sequence[Record], revision: int) -> list[Row]:
+    writes = prepare([Put(record) for record in records])
+    return [Row(write.kind, write.key, revision, write.body) for write in writes if write.body is not None]
