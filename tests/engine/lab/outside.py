@@ -50,7 +50,11 @@ class Outside(AbstractContextManager["Outside"]):
 
     def exec(self, *argv: str) -> str:
         """Run a command of the machine in the outside's network namespace."""
-        return run("nsenter", "-t", str(self._echo.pid), "-n", "--", *argv)
+        return run(*self.enter(*argv))
+
+    def enter(self, *argv: str) -> list[str]:
+        """Return the words that run a command of the machine in the outside's network namespace."""
+        return ["nsenter", "-t", str(self._echo.pid), "-n", "--", *argv]
 
     def route(self, subnet: str) -> None:
         """Give the outside a way to a container subnet through the host, until ``unroute``."""
