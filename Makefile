@@ -55,7 +55,7 @@ bench-overlay: setup  ## how soon a container on another host is reached, and wh
 bench-guard: setup  ## what the guard costs against another commit's, in turns (BEFORE=HEAD~1 ROUNDS=40)
 	$(VENV)/bin/python -m bench.guard
 
-torture: setup  ## kill pynet at every step, below twenty containers, and let 500 networks come and go (15 minutes)
+torture: setup  ## kill pynet at every step, below twenty containers, and let 500 networks come and go (up to 18 minutes)
 	$(VENV)/bin/python -m tests.torture $(PARTS)
 
 trial: setup  ## README, plugin, service and doctor on bare machines of Debian 12 and 13, one table (SUITES=trixie FULL=1)
