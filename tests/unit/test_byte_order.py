@@ -11,7 +11,7 @@ NETLINK = Path(__file__).parents[2] / "netlink"
 BIG = """
 import sys
 sys.byteorder = "big"
-from netlink import devconf, dump, listening, request, wire
+from netlink import devconf, dump, listeners, request, wire
 b = bytes.fromhex
 """
 LINK = "00000001 00000007 00000001 00000000"  # struct ifinfomsg: index 7, up
@@ -26,7 +26,7 @@ READ = {
     f"print(*dump.parse_address(b('{ADDRESS}')))": "7 10.9.0.1/24",
     f"for kind, flags, body in wire.messages(b('{REFUSAL}')): print(kind, flags, wire.error_number(body))": "2 16 17",
     f"print(devconf.read_settings('x', b('{SETTINGS}'))['net/ipv4/conf/x/forwarding'])": "1",
-    "print(listening._address('7F000001'))": "127.0.0.1",  # as /proc/net/tcp has it there
+    "print(listeners._address('7F000001'))": "127.0.0.1",  # as /proc/net/tcp has it there
     f"print(request.mtu(7, 1500) == b('{SENT}'))": "True",
 }
 
