@@ -9,12 +9,13 @@ import re
 import select
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from netlink.dump import ADDRESS_BODY, parse_link
 from netlink.own_changes import GONE, MADE, SET, OwnChanges
 from netlink.setelem import SO_RCVBUFFORCE
+from netlink.sysctl import FORWARDING
 from netlink.wire import HEADER, attributes, messages, number
 
 RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 0x1, 0x10, 0x100  # linux/rtnetlink.h
@@ -25,16 +26,9 @@ NETLINK_NETFILTER, NFNLGRP_NFTABLES = 12, 7  # linux/netlink.h, linux/netfilter/
 SOL_NETLINK, NETLINK_ADD_MEMBERSHIP = 270, 1
 LINKS, RULES, OWN = "links", "rules", "own"
 GATHER = 0.03  # seconds to let messages gather: a creation makes a dozen, and reading each at once would slow it down
-FORWARDING = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
-_OWN = (b"pn-", b"pnh", b"pnv")  # beginnings of the names of pynet's bridges and ports
-_OWN_NAME = re.compile(rb"(pn-|pnh|pnv)[0-9a-f]{12}\0")
 ROOM = 8 << 20  # bytes for word that waits
 MOST = 1000  # messages that are read at once, where they do not end
 _BRIDGE = b"bridge\0"  # IFLA_INFO_KIND of a bridge, IFLA_INFO_SLAVE_KIND of its ports
-
-
-def _nobodys(_name: str) -> bool:
-    return False
 
 
 class Monitor:
@@ -42,15 +36,23 @@ class Monitor:
 
     ``names`` are the tables and chains whose changes matter: a name matches those that end with it. ``is_own`` tells by
     the netlink port of who changed a rule whether that was pynet, ``doings`` what of links and settings was.
-    ``is_ours`` tells by its name whether a bridge is a network's, where pynet did not choose the name.
+    Names of own links begin with one of ``prefixes`` and end with twelve hexadecimal digits; ``is_bridge`` tells by its
+    name whether a bridge is a network's, also where its user chose the name.
     """
 
     def __init__(
-        self, *names: str, is_own: Callable[[int], bool], doings: OwnChanges, is_ours: Callable[[str], bool] = _nobodys
+        self,
+        *names: str,
+        is_own: Callable[[int], bool],
+        doings: OwnChanges,
+        prefixes: Sequence[str],
+        is_bridge: Callable[[str], bool],
     ) -> None:
         self._is_own = is_own
         self._doings = doings
-        self._named = is_ours
+        self._is_bridge = is_bridge
+        self._prefixes = [prefix.encode() for prefix in prefixes]
+        self._own_name = re.compile(b"(" + b"|".join(self._prefixes) + rb")[0-9a-f]{12}\0")
         self._names = [name.encode() + b"\0" for name in names]
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         self._links = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
@@ -80,7 +82,11 @@ class Monitor:
 
     def _of_links(self, data: bytes) -> set[str]:
         heard = {OWN for kind, _, body in messages(data) if self._is_drift(kind, body)}
-        return heard | ({LINKS} if _is_of_a_bridge(data) else set())
+        return heard | ({LINKS} if self._is_of_another_bridge(data) else set())
+
+    def _is_of_another_bridge(self, data: bytes) -> bool:
+        """Return whether a bridge or a port of one changed that is not our own; ours would ring at every creation."""
+        return _BRIDGE in data and not any(prefix in data for prefix in self._prefixes)
 
     def _of_rules(self, data: bytes) -> set[str]:
         own = len(data) >= HEADER.size and self._is_own(HEADER.unpack_from(data)[4])
@@ -95,12 +101,12 @@ class Monitor:
             return self._is_loss(kind, body)
         if kind == RTM_DELADDR:
             name = _name_of(ADDRESS_BODY.unpack_from(body)[4])
-            return self._is_ours(name) and not self._doings.recent(GONE, name)
+            return self._is_bridge(name) and not self._doings.recent(GONE, name)
         return kind == RTM_NEWNETCONF and self._is_switched(body)
 
     def _is_switched(self, body: bytes) -> bool:
         """Say whether others changed the forwarding, or what else is told so, of the host or of a bridge of pynet's."""
-        if any(self._doings.recent(SET, path) for path in FORWARDING):
+        if any(self._doings.recent(SET, path) for path in FORWARDING.values()):
             return False
         index = dict(attributes(body[NETCONF_BODY:])).get(NETCONFA_IFINDEX, b"")
         if index == ALL_LINKS:
@@ -108,27 +114,24 @@ class Monitor:
         name = _name_of(number(index))
         own = [f"net/ipv{version}/conf/{name}/forwarding" for version in (4, 6)]
         return (
-            self._is_ours(name)
+            self._is_bridge(name)
             and not self._doings.recent(MADE, name)
             and not any(self._doings.recent(SET, path) for path in own)
         )
 
     def _is_loss(self, kind: int, body: bytes) -> bool:
         """Names first: most of what is heard pynet did itself, and decoding costs more."""
-        found = _OWN_NAME.search(body)
+        found = self._own_name.search(body)
         if found is not None:
             return not self._did(kind, found.group().rstrip(b"\0").decode()) and _lost(kind, body)
         if _BRIDGE not in body or body[0] != socket.AF_UNSPEC:
             return False
         name = parse_link(body).name
-        return self._named(name) and not self._did(kind, name) and _lost(kind, body)
+        return self._is_bridge(name) and not self._did(kind, name) and _lost(kind, body)
 
     def _did(self, kind: int, name: str) -> bool:
         """Say whether pynet just made or deleted the link ``name``: one that goes is down first."""
         return self._doings.recent(GONE, name) or (kind == RTM_NEWLINK and self._doings.recent(MADE, name))
-
-    def _is_ours(self, name: str) -> bool:
-        return name.startswith("pn-") or self._named(name)
 
     def close(self) -> None:
         """Close the sockets."""
@@ -140,11 +143,6 @@ class Monitor:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
-
-
-def _is_of_a_bridge(data: bytes) -> bool:
-    """Say whether a bridge or a port of one changed that is not pynet's own; its own would ring at every creation."""
-    return _BRIDGE in data and not any(prefix in data for prefix in _OWN)
 
 
 def _lost(kind: int, body: bytes) -> bool:

@@ -14,7 +14,8 @@ import structlog
 from plugin.engine.touched import Touched
 from plugin.errors import Failed, PynetError
 from plugin.ipam.sticky import keep_names
-from plugin.model.records import Endpoint, Network, Tombstone, host_link_name
+from plugin.model.names import host_link_name
+from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.modes.base import Mode
 from plugin.network.address_owners import AddressOwners, given_up
 from plugin.network.endpoint import endpoint_of

@@ -45,6 +45,7 @@ from plugin.ipam.driver import Ipam
 from plugin.ipam.supernets import Supernet, parse_supernets
 from plugin.ipam_router import IpamRouter
 from plugin.model.link_owner import Owner
+from plugin.model.names import ON_HOST, is_own_bridge
 from plugin.model.records import Network
 from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
@@ -148,9 +149,15 @@ def _recover(settings: Settings, ground: _Ground, runtime: Runtime) -> tuple[Rec
     survey = Survey(runtime.store, runtime.kernel, runtime.settings, runtime.modes, ground.owner)
     drops = Drops(Counters(), runtime.store, settings.name, endpoint_names)
     reconciler = Reconciler(runtime, survey, drops.known)
-    named = runtime.firewall.owns
     # Before recovery, so that nothing is missed in between.
-    monitor = Monitor(settings.name, "FORWARD", is_own=ground.nft.is_own, doings=ground.doings, is_ours=named)
+    monitor = Monitor(
+        settings.name,
+        "FORWARD",
+        is_own=ground.nft.is_own,
+        doings=ground.doings,
+        prefixes=ON_HOST,
+        is_bridge=lambda name: is_own_bridge(name) or runtime.firewall.owns(name),
+    )
     reconciler.recover()
     ground.threads.extend([*runtime.reaper.start(), drops.start(), *Watcher(reconciler, monitor).start()])
     return reconciler, DryRun(runtime, survey)

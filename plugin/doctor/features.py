@@ -7,6 +7,7 @@ from netlink.kernel import Kernel, VethPair
 from netlink.namespace import scratch_namespace
 from netlink.nftables import Nftables, open_runner
 from plugin.firewall.ruleset import tables_text
+from plugin.model.families import DEFAULT_MTU
 
 PROBE = "pynet-probe"
 RULES = {
@@ -32,9 +33,9 @@ def try_features() -> tuple[dict[str, str], str]:
 
 def _try_features() -> dict[str, str]:
     kernel, nft = Kernel(), Nftables(open_runner())
-    pair = VethPair("pynet-probe0", "pynet-probe1", "02:00:00:00:00:01", PROBE, 1500)
+    pair = VethPair("pynet-probe0", "pynet-probe1", "02:00:00:00:00:01", PROBE, DEFAULT_MTU)
     found = {
-        "bridges (bridge)": _why(lambda: kernel.add_bridge(PROBE, "02:00:00:00:00:02", 1500)),
+        "bridges (bridge)": _why(lambda: kernel.add_bridge(PROBE, "02:00:00:00:00:02", DEFAULT_MTU)),
         "veth pairs (veth)": _why(lambda: kernel.add_veth(pair)),
     }
     for feature, rules in RULES.items():

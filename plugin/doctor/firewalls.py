@@ -4,16 +4,19 @@ from collections.abc import Iterator
 
 from plugin.doctor.facts import Crossing, Facts
 from plugin.doctor.finding import Finding, Severity
+from plugin.model.names import BRIDGE, BRIDGES
 
 BRIDGED = {4: "net/bridge/bridge-nf-call-iptables", 6: "net/bridge/bridge-nf-call-ip6tables"}
 USERS_CHAIN = " DOCKER-USER"
 _FIXES = {
-    Crossing.OUT: 'accept iifname "pn-*" in it, before it drops',
-    Crossing.IN: 'accept oifname "pn-*" in it, before it drops',
+    Crossing.OUT: f'accept iifname "{BRIDGES}" in it, before it drops',
+    Crossing.IN: f'accept oifname "{BRIDGES}" in it, before it drops',
     Crossing.RELAY: "accept these ports in it, before it drops",
     Crossing.NEIGHBOURS: "accept icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } in it, before it drops",
     Crossing.TUNNEL: "accept the UDP port of the network (4789, if none was given) from the other hosts in it",
-    Crossing.HOST: 'nothing needs to be done, unless they use a service of the host: accept iifname "pn-*" in it then',
+    Crossing.HOST: (
+        f'nothing needs to be done, unless they use a service of the host: accept iifname "{BRIDGES}" in it then'
+    ),
 }
 
 
@@ -22,7 +25,7 @@ def legacy_firewall(facts: Facts) -> Iterator[Finding]:
     for version in sorted(facts.legacy_drop):
         program = "iptables-legacy" if version == 4 else "ip6tables-legacy"
         what = f"the FORWARD chain of {program} has the policy DROP, which nftables cannot lift for pynet's networks"
-        fix = f"run {program} -I DOCKER-USER -i pn-+ -j ACCEPT and the same with -o, or change to iptables-nft"
+        fix = f"run {program} -I DOCKER-USER -i {BRIDGE}+ -j ACCEPT and the same with -o, or change to iptables-nft"
         yield Finding("firewall", Severity.ERROR, what, fix)
 
 

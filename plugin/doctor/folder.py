@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from netlink.sysctl import FORWARDING
 from plugin.doctor.facts import State
-from plugin.doctor.networks import FORWARDING
 from plugin.errors import PynetError
 from plugin.host.sysctls import needed
 from plugin.model.records import Network

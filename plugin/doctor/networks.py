@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from netlink.sysctl import FORWARDING
 from plugin.doctor.facts import Facts, Fill
 from plugin.doctor.finding import Finding, Severity
 from plugin.ipam.supernets import Supernet
@@ -11,7 +12,6 @@ MOST_PORTS = 1023  # of a bridge: BR_MAX_PORTS is 1 << 10, and port 0 is none (n
 MANY_PORTS = 920
 NEARLY_FULL = 0.9
 MANY_REPAIRS = 5  # of settings since the start: nobody turns one off so often by hand
-FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 
 
 def forwarding(facts: Facts) -> Iterator[Finding]:

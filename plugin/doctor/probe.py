@@ -19,18 +19,19 @@ from netlink.iptables_legacy import drops_forwarded
 from netlink.kernel import Kernel
 from netlink.lookup import Lookup
 from netlink.nftables import LIBRARY, Nftables, open_runner
+from netlink.sysctl import FORWARDING
 from plugin.doctor.facts import Detour, Engine, Facts, Listener, Serving, State
 from plugin.doctor.features import try_features
 from plugin.doctor.fills import fills
 from plugin.doctor.firewalls import BRIDGED
 from plugin.doctor.folder import look_at_state
-from plugin.doctor.networks import FORWARDING
 from plugin.doctor.units import failed_units, has_systemd
 from plugin.doctor.walls import walls
 from plugin.doctor.ways import Host, detours, uplink
 from plugin.errors import PynetError
 from plugin.host.router_advertisements import deaf_links
 from plugin.ipam.supernets import Supernet
+from plugin.model.names import BRIDGE
 from plugin.model.records import Endpoint, Lease, Network, Pool
 from plugin.store.sqlite.store import read_records
 
@@ -84,7 +85,7 @@ def gather(places: Places, told: Told, *, root: bool | None = None) -> Facts:
         libnftables=_loads(LIBRARY),
         nft_program=shutil.which("nft", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is not None,
         settings={path: _setting(path) for path in (*FORWARDING.values(), *BRIDGED.values())},
-        legacy_drop=frozenset(version for version in (4, 6) if drops_forwarded(version, "pn-+")),
+        legacy_drop=frozenset(version for version in (4, 6) if drops_forwarded(version, f"{BRIDGE}+")),
         listener=Listener.HANGS if told.hangs else find_listener(places.socket),
         socket=str(places.socket),
         supernets=places.supernets,

@@ -14,13 +14,14 @@ from plugin.doctor.rules import Base, End, Ruleset
 from plugin.firewall.docker import CHAINS
 from plugin.ipam.allocator import usable
 from plugin.model.families import families
+from plugin.model.names import bridge_name
 from plugin.model.records import Endpoint, Network, Published
 from plugin.protocol.messages import Address
 
 USERS = "DOCKER-USER"
 FAMILIES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
 HTTPS, ANY_PORT = 443, 50000
-EXAMPLE = Network("0" * 64, "bridge", "pn-000000000000")  # what a first network would be
+EXAMPLE = Network("0" * 64, "bridge", bridge_name("0" * 64))  # what a first network would be
 _IP = {4: "ip", 6: "ip6"}
 _PROTOCOLS = {6: "tcp", 17: "udp"}
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from netlink.dump import Link
+from plugin.model.names import BRIDGES, is_own_bridge
 
-OURS = "pn-*"  # every bridge that pynet names by itself
 _DOCKER_BRIDGE = re.compile(r"docker0|docker_gwbridge|br-[0-9a-f]{12}")
 _PLAIN_NAME = re.compile(r"[0-9A-Za-z_.:@-]+")
 _DOCKER_PORT = re.compile(r"veth[0-9a-f]{7}")
@@ -50,7 +50,7 @@ def docker_bridges(links: Iterable[Link]) -> frozenset[str]:
         link.name
         for link in every
         if link.kind == "bridge"
-        and not link.name.startswith("pn-")
+        and not is_own_bridge(link.name)
         and (is_docker_name(link.name) or link.index in with_docker_port)
     )
 
@@ -59,7 +59,7 @@ def other_bridges(links: Iterable[Link]) -> list[str]:
     """Return the bridges that are neither Docker's nor named by a pynet, but those with names that nft cannot take."""
     every = list(links)
     known = docker_bridges(every)
-    bridges = {link.name for link in every if link.kind == "bridge" and not link.name.startswith("pn-")}
+    bridges = {link.name for link in every if link.kind == "bridge" and not is_own_bridge(link.name)}
     return sorted(name for name in bridges - known if _PLAIN_NAME.fullmatch(name))
 
 
@@ -74,7 +74,7 @@ def accepts_to_add(chain: Chain, listed: Sequence[dict[str, Any]], owner: str, n
     The comment says whose a rule is: two pynets may run side by side, and each looks after its own.
     """
     rules = [item["rule"] for item in listed if "rule" in item]
-    wanted = [(side, name) for name in (OURS, *names) for side in chain.sides]
+    wanted = [(side, name) for name in (BRIDGES, *names) for side in chain.sides]
     missing = [key for key in wanted if not any(_is_accept(rule, owner, *key) for rule in rules)]
     behind = next((rule["handle"] for rule in rules if _jumps_to(rule, "DOCKER-USER")), None)
     where = f"add rule {chain} position {behind}" if behind else f"insert rule {chain}"

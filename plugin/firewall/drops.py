@@ -17,7 +17,8 @@ from plugin.background.loop import Loop
 from plugin.errors import PynetError
 from plugin.firewall.bridge_rules import COUNTED, REASONS
 from plugin.interfaces import Counters
-from plugin.model.records import Endpoint, Network, host_link_name, vxlan_name
+from plugin.model.names import host_link_name, vxlan_name
+from plugin.model.records import Endpoint, Network
 from plugin.protocol.messages import Drop
 from plugin.store.base import Store
 

@@ -9,7 +9,8 @@ from plugin.model.direct import direct_addresses
 from plugin.model.elements import Elements
 from plugin.model.gateways import gateway_addresses
 from plugin.model.guard import guard_of
-from plugin.model.records import Endpoint, Network, Overlay, Published, host_link_name, vxlan_name
+from plugin.model.names import host_link_name, vxlan_name
+from plugin.model.records import Endpoint, Network, Overlay, Published
 from plugin.options.network import (
     ICC,
     MASQUERADE,

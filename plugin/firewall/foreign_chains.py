@@ -9,6 +9,7 @@ from netlink.errors import Missing
 from plugin.firewall import docker
 from plugin.interfaces import Nft
 from plugin.model.elements import Elements
+from plugin.model.names import BRIDGES, is_own_bridge
 
 log = structlog.get_logger()
 
@@ -50,11 +51,11 @@ class Accepts:
             except Missing:
                 continue  # no such firewall on this host, so nobody drops there
             text = docker.accepts_to_add(chain, listed, self._owner, wanted)
-            text += docker.accepts_to_delete(chain, listed, self._owner, (docker.OURS, *wanted))
+            text += docker.accepts_to_delete(chain, listed, self._owner, (BRIDGES, *wanted))
             if text:
                 yield chain, text
 
 
 def own_names(elements: Elements) -> set[str]:
     """Return the links of networks whose names pynet did not choose."""
-    return {name for link in elements.get("links", ()) if not (name := link.strip('"')).startswith("pn-")}
+    return {name for link in elements.get("links", ()) if not is_own_bridge(name := link.strip('"'))}

@@ -13,6 +13,7 @@ import structlog
 
 from netlink.dump import Link
 from netlink.errors import KernelError
+from netlink.sysctl import FORWARDING
 from plugin.firewall.docker import docker_bridges, other_bridges
 from plugin.firewall.firewall import Firewall
 from plugin.interfaces import Kernel
@@ -23,7 +24,6 @@ from plugin.store.base import Put, Remove, Store
 
 log = structlog.get_logger()
 
-FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 OFF, OURS = "0", "2"
 OWNER = "host"  # of the elements that close families
 _FAMILIES = {FORWARDING[4]: "ipv4", FORWARDING[6]: "ipv6"}  # as nft calls them

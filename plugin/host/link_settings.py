@@ -6,7 +6,7 @@ that nobody has set follow ``conf/default`` also later. docs/firewall.md says wh
 
 from collections.abc import Mapping
 
-from plugin.host.forwarding import FORWARDING
+from netlink.sysctl import FORWARDING
 from plugin.model.desired import ANY_ON, WantedSetting
 from plugin.model.families import families
 from plugin.model.records import Network

@@ -8,7 +8,7 @@ from contextlib import suppress
 import structlog
 
 from netlink.errors import KernelError
-from plugin.host.forwarding import FORWARDING
+from netlink.sysctl import FORWARDING
 from plugin.interfaces import Kernel
 
 log = structlog.get_logger()

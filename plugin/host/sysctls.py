@@ -9,8 +9,9 @@ from contextlib import suppress
 import structlog
 
 from netlink.errors import KernelError, Missing
+from netlink.sysctl import FORWARDING
 from plugin.errors import Failed, PynetError
-from plugin.host.forwarding import FORWARDING, OFF, OURS, Forwarding
+from plugin.host.forwarding import OFF, OURS, Forwarding
 from plugin.host.link_settings import bridge_settings, forwards
 from plugin.host.router_advertisements import warn_of_lost_routes
 from plugin.interfaces import Kernel

@@ -1,10 +1,11 @@
-"""Which links this pynet made: by their alias, and in the moment before they have one by their link group."""
+"""Tells which links this pynet made: by their alias or, until the alias is set, by their link group."""
 
 import zlib
 from dataclasses import dataclass
 
 from netlink.dump import Link
 from netlink.kernel import doomed
+from plugin.model.names import Alias
 
 KINDS = frozenset({"bridge", "veth", "vxlan"})
 
@@ -22,7 +23,7 @@ class Owner:
 
     def made(self, link: Link) -> bool:
         """Say whether the alias of ``link`` is this pynet's."""
-        return link.alias.startswith(f"{self.name}/")
+        return Alias.read(link.alias).pynet == self.name
 
     def began(self, link: Link) -> bool:
         """Say whether this pynet made ``link`` and was killed before the link had its alias.
@@ -46,11 +47,10 @@ class Owner:
 
 def identity_of(alias: str) -> str:
     """Return the id of what a link was made for, "" where its alias is no pynet's."""
-    parts = alias.split("/")
-    return parts[2] if len(parts) > 2 else ""
+    return Alias.read(alias).id
 
 
 def locks_of(alias: str) -> tuple[str, ...]:
-    """Return the lock of what a link was made for; its alias is a name, "network" or "endpoint", an id."""
-    parts = alias.split("/")
-    return (f"{parts[1]} {parts[2]}",) if len(parts) > 2 else ()
+    """Return the lock of the network or the endpoint that a link was made for."""
+    known = Alias.read(alias)
+    return (f"{known.what} {known.id}",) if known.id else ()

@@ -1,7 +1,6 @@
 """What pynet remembers: one frozen record per network, endpoint, pool, lease and pending deletion.
 
-Records are the whole truth; links, addresses and rules in the kernel can be rebuilt from them. Link names are pure
-functions of Docker's ids, so that teardown works without a record.
+Records are the whole truth; links, addresses and rules in the kernel can be rebuilt from them.
 """
 
 import re
@@ -18,27 +17,6 @@ from plugin.protocol.messages import Address, InterfaceAddress, Subnet
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}", re.ASCII)  # as handlers read it
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
 _PROTOCOLS, _LARGEST_PORT = (6, 17, 132), 65535
-ID_LENGTH = 12  # of a link name's 15 characters (IFNAMSIZ - 1); 48 bits of a random id
-
-
-def bridge_name(network_id: str) -> str:
-    """Name of the bridge of a network, unless the user chose one."""
-    return "pn-" + network_id[:ID_LENGTH]
-
-
-def host_link_name(endpoint_id: str) -> str:
-    """Name of the end of an endpoint's veth pair that stays on the host."""
-    return "pnh" + endpoint_id[:ID_LENGTH]
-
-
-def container_link_name(endpoint_id: str) -> str:
-    """Name of the end of an endpoint's veth pair that the engine moves into the container."""
-    return "pnc" + endpoint_id[:ID_LENGTH]
-
-
-def vxlan_name(network_id: str) -> str:
-    """Name of the link that leads a network's frames to other hosts."""
-    return "pnv" + network_id[:ID_LENGTH]
 
 
 def check_names(*, ids: Iterable[str] = (), links: Iterable[str] = (), mac: str = "") -> None:

@@ -2,9 +2,9 @@
 
 import re
 
+from netlink.sysctl import FORWARDING
 from plugin.options.option import is_link_name
 
-_OF_THE_HOST = frozenset({"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"})
 _OF_LINKS = {
     "4": frozenset(
         [
@@ -41,7 +41,7 @@ _PATH = re.compile(r"net/ipv([46])/conf/([^/]+)/([a-z0-9_]+)")
 
 def is_changeable(path: str) -> bool:
     """Say whether pynet may have changed ``path`` below /proc/sys: forwarding, or a setting of one link."""
-    if path in _OF_THE_HOST:
+    if path in FORWARDING.values():
         return True
     found = _PATH.fullmatch(path)
     return found is not None and found[3] in _OF_LINKS[found[1]] and is_link_name(found[2])

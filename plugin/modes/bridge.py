@@ -1,18 +1,17 @@
 """Bridge mode: a Linux bridge for each network, a veth pair for each endpoint (``plugin.modes.hostbridge``)."""
 
-import hashlib
 from collections.abc import Sequence
 
 from plugin.errors import InvalidRequest
 from plugin.model.desired import Desired
+from plugin.model.families import DEFAULT_MTU
+from plugin.model.names import local_mac
 from plugin.model.records import Endpoint, Network
 from plugin.modes.hostbridge import HostBridge
 from plugin.options.network import MODE, MTU, NETWORK_OPTIONS, OVERLAY_OPTIONS
 from plugin.options.option import Values, read_options
 from plugin.protocol.messages import CreateNetwork, JoinReply
 from plugin.request.undo import Undo
-
-DEFAULT_MTU = 1500  # bytes, what the kernel gives to an Ethernet-like link
 
 
 class BridgeMode:
@@ -69,4 +68,4 @@ def _mtu(network: Network) -> int:
 
 def _bridge_mac(network_id: str) -> str:
     """Return the same local address each time, so that a bridge made anew keeps its containers' neighbour entries."""
-    return "02:" + hashlib.sha256(network_id.encode()).digest()[:5].hex(":")
+    return local_mac(network_id.encode())

@@ -33,7 +33,8 @@ from plugin.model.direct import leads_out
 from plugin.model.gateways import gateway_addresses
 from plugin.model.guard import guard_of
 from plugin.model.link_owner import Owner
-from plugin.model.records import Endpoint, Network, NetworkSubnet, bridge_name, container_link_name, host_link_name
+from plugin.model.names import bridge_alias, bridge_name, container_link_name, host_link_name, port_alias
+from plugin.model.records import Endpoint, Network, NetworkSubnet
 from plugin.options.network import (
     BRIDGE_NAME,
     GATEWAY_MODE_IPV4,
@@ -121,7 +122,7 @@ class HostBridge:
             peer_mac=endpoint.mac,
             master=network.link,
             mtu=mtu,
-            alias=self._port_alias(network, endpoint),
+            alias=port_alias(self._owner, network, endpoint),
             port=_port(network, endpoint),
             settings={setting.path: setting.value for setting in port_settings(host_link_name(endpoint.id))},
         )
@@ -150,12 +151,14 @@ class HostBridge:
 
     def desired(self, network: Network, endpoints: Sequence[Endpoint], mtu: int) -> Desired:
         """The bridge, a port of it for each endpoint, gateway addresses, settings and rules."""
-        own = WantedLink(network.link, "bridge", self._alias(network), network.mac, mtu, adopted=not network.owns_link)
+        own = WantedLink(
+            network.link, "bridge", bridge_alias(self._owner, network), network.mac, mtu, adopted=not network.owns_link
+        )
         ports = [
             WantedLink(
                 host_link_name(end.id),
                 "veth",
-                self._port_alias(network, end),
+                port_alias(self._owner, network, end),
                 "",
                 mtu,
                 master=network.link,
@@ -182,7 +185,7 @@ class HostBridge:
         self._kernel.add_bridge(network.link, mac, mtu)
         network = replace(network, owns_link=True, found=(), mac=mac)
         settings = {each.path: each.value for each in bridge_settings(network)}
-        self._kernel.finish_link(network.link, self._alias(network), settings)
+        self._kernel.finish_link(network.link, bridge_alias(self._owner, network), settings)
         return network
 
     def in_container(self, endpoint: Endpoint) -> bool:
@@ -216,14 +219,6 @@ class HostBridge:
                 self._kernel.set_mac(link, mac)  # one that nobody has set follows the ports, and rules name this one
             return replace(network, owns_link=False, found=found, mac=mac)
         return self.make_bridge(network, mac, mtu, undo)
-
-    def _alias(self, network: Network) -> str:
-        return f"{self._owner}/network/{network.id}"
-
-    def _port_alias(self, network: Network, endpoint: Endpoint) -> str:
-        """Name the network too on a bridge that is not pynet's: that one has no alias of pynet's."""
-        alias = f"{self._owner}/endpoint/{endpoint.id}"
-        return alias if network.owns_link else f"{alias}/{network.id}"
 
 
 def port_settings(link: str) -> list[WantedSetting]:

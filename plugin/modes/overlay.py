@@ -14,7 +14,6 @@ Every host is the gateway of its own containers, under one address and one MAC: 
 never leaves its host, and what comes from another host never reaches this one (``plugin.firewall.ruleset``).
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -32,7 +31,8 @@ from plugin.host.own_links import OwnLinks
 from plugin.interfaces import Kernel, Tunnels
 from plugin.model.desired import Desired, WantedLink
 from plugin.model.link_owner import Owner
-from plugin.model.records import Endpoint, Network, Overlay, vxlan_name
+from plugin.model.names import local_mac, tunnel_alias, vxlan_name
+from plugin.model.records import Endpoint, Network, Overlay
 from plugin.modes.hostbridge import HostBridge
 from plugin.options.network import BRIDGE_NAME, MTU, NETWORK, VNI, VXLAN_PORT
 from plugin.options.option import Values
@@ -176,8 +176,7 @@ class OverlayMode:
 
     def _alias(self, network: Network) -> str:
         """Name the network, and what the kernel does not show of it (``plugin.rebuild.networks``)."""
-        overlay = _overlay(network)
-        return f"{self._owner}/network/{network.id}/{overlay.network}/{overlay.vni}/{overlay.port}"
+        return tunnel_alias(self._owner, network, _overlay(network))
 
     def _agreed(self, network: Network, options: Values, undo: Undo) -> Network:
         """Return the network with what the hosts agreed on."""
@@ -212,7 +211,7 @@ class OverlayMode:
 
 def gateway_mac(overlay: Overlay) -> str:
     """Return the MAC of the bridges of a network, the same on all hosts."""
-    return "02:" + hashlib.sha256(f"{overlay.network} {overlay.vni}".encode()).digest()[:5].hex(":")
+    return local_mac(f"{overlay.network} {overlay.vni}".encode())
 
 
 def _overlay(network: Network) -> Overlay:

@@ -1,9 +1,9 @@
 """From a CreateEndpoint request to the record of an endpoint."""
 
-import hashlib
 from ipaddress import IPv4Interface, IPv6Interface
 
 from plugin.errors import InvalidRequest
+from plugin.model.names import local_mac
 from plugin.model.records import Endpoint
 from plugin.options.network import ENDPOINT_OPTIONS
 from plugin.options.option import read_options
@@ -35,9 +35,5 @@ def endpoint_mac(endpoint_id: str, address: InterfaceAddress | None) -> str:
     for IPv4, 02:42 and the address, until 28.0). Without an address it follows from the endpoint's id.
     """
     if address is None:
-        return "02:" + hashlib.sha256(endpoint_id.encode()).digest()[:5].hex(":")
-    return "02:42:" + address.packed[-4:].hex(":") if address.version == 4 else _mac_of_ipv6(address)
-
-
-def _mac_of_ipv6(address: InterfaceAddress) -> str:
-    return "02:" + hashlib.sha256(address.packed).digest()[:5].hex(":")
+        return local_mac(endpoint_id.encode())
+    return "02:42:" + address.packed[-4:].hex(":") if address.version == 4 else local_mac(address.packed)

@@ -13,7 +13,8 @@ from netlink.errors import KernelError
 from plugin.errors import PynetError
 from plugin.firewall.elements import endpoint_elements
 from plugin.model.direct import direct_addresses, leads_out
-from plugin.model.records import Endpoint, Network, Way, host_link_name
+from plugin.model.names import host_link_name
+from plugin.model.records import Endpoint, Network, Way
 from plugin.network.sandboxes import Sandboxes
 from plugin.protocol.messages import EndpointRef
 from plugin.request.undo import Undo

@@ -11,7 +11,8 @@ from plugin.errors import Conflict
 from plugin.firewall.firewall import Firewall
 from plugin.firewall.ruleset import PORTS_OF
 from plugin.interfaces import Kernel, PortSockets
-from plugin.model.records import Endpoint, Published, host_link_name
+from plugin.model.names import host_link_name
+from plugin.model.records import Endpoint, Published
 from plugin.options.option import Values
 from plugin.protocol.messages import PortBinding
 from plugin.publish.bindings import EVERYWHERE, HostBinding, PortRequest, Reachability, candidates, reach, sockets_for

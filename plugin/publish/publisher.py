@@ -10,7 +10,8 @@ from plugin.engine.names import Names
 from plugin.firewall.elements import PROTOCOLS, port_elements
 from plugin.firewall.firewall import Firewall
 from plugin.interfaces import Conntrack, Kernel, PortSockets
-from plugin.model.records import Endpoint, Network, Published, host_link_name
+from plugin.model.names import host_link_name
+from plugin.model.records import Endpoint, Network, Published
 from plugin.options.network import NETWORK_OPTIONS
 from plugin.options.option import read_options
 from plugin.protocol.messages import PortBinding

@@ -19,17 +19,10 @@ from plugin.firewall.elements import link_local
 from plugin.firewall.ruleset import FAMILIES
 from plugin.interfaces import Kernel, Nft
 from plugin.ipam.supernets import Supernet
-from plugin.model.records import (
-    Endpoint,
-    Network,
-    NetworkSubnet,
-    Overlay,
-    Published,
-    Tombstone,
-    Way,
-    bridge_name,
-    host_link_name,
-)
+from plugin.model.families import DEFAULT_MTU
+from plugin.model.names import ENDPOINT, Alias, bridge_name, host_link_name
+from plugin.model.names import NETWORK as NETWORK_ALIAS
+from plugin.model.records import Endpoint, Network, NetworkSubnet, Published, Tombstone, Way
 from plugin.options.network import (
     BRIDGE_NAME,
     GATEWAY_MODE_IPV4,
@@ -54,7 +47,6 @@ from plugin.store.base import Record
 
 log = structlog.get_logger()
 
-DEFAULT_MTU = 1500  # bytes
 NOT_SHOWN = (
     "prefix of interface names, host binding, auxiliary addresses, pynet.publish, pynet.guard_allow: "
     "the defaults are used"
@@ -132,16 +124,16 @@ def rebuild(seen: Seen, owner: str, known: Sequence[Record]) -> list[Record]:
     return [*finished, *endpoints]
 
 
-def _identity(link: Link, owner: str, what: str) -> str:
-    """Return the id in the alias of a link, "" when it is another's."""
-    prefix = f"{owner}/{what}/"
-    return link.alias.removeprefix(prefix) if link.alias.startswith(prefix) else ""
+def _alias(link: Link, owner: str, what: str) -> Alias:
+    """Return the alias of a link, an empty one when ``owner`` did not make it for ``what``."""
+    alias = Alias.read(link.alias)
+    return alias if (alias.pynet, alias.what) == (owner, what) else Alias()
 
 
 def _networks(seen: Seen, links: Sequence[Link], owner: str) -> Iterator[Network]:
     tunnels = {link.master: link for link in links if link.kind == "vxlan"}
     for link in links:
-        identity = _identity(link, owner, "network")
+        identity = _alias(link, owner, NETWORK_ALIAS).id
         if identity and link.kind == "bridge":
             subnets = tuple(NetworkSubnet(address.network, address) for address in _addresses(seen, link.name))
             network = Network(
@@ -152,10 +144,10 @@ def _networks(seen: Seen, links: Sequence[Link], owner: str) -> Iterator[Network
 
 def _over_tunnel(network: Network, tunnel: Link | None, owner: str) -> Network:
     """Return a network that spans hosts if it has a tunnel, whose alias tells what they agreed on."""
-    words = _identity(tunnel, owner, "network").split("/") if tunnel else []
-    if tunnel is None or len(words) != 4 or words[0] != network.id:
+    alias = _alias(tunnel, owner, NETWORK_ALIAS) if tunnel else Alias()
+    overlay = alias.overlay(tunnel.mtu) if tunnel and alias.id == network.id else None
+    if overlay is None:
         return network
-    overlay = Overlay(words[1], int(words[2]), int(words[3]), tunnel.mtu)
     options = {key: value for key, value in network.options.items() if key != MTU.key}
     options |= {MODE.key: "overlay", NETWORK.key: overlay.network}
     return replace(network, mode="overlay", overlay=overlay, options=options)
@@ -165,7 +157,7 @@ def _adopted(seen: Seen, links: Sequence[Link], owner: str) -> Iterator[Network]
     """Yield networks on bridges that pynet did not make: their endpoints' aliases name them (``modes.bridge``)."""
     masters = {link.index: link for link in seen.links}
     for link in links:
-        network_id = _identity(link, owner, "endpoint").partition("/")[2]
+        network_id = _alias(link, owner, ENDPOINT).network_id
         if network_id and link.master in masters:
             bridge = masters[link.master]
             own = {ip_address(entry[2]) for entry in _pairs(seen.elements, link.name)}
@@ -193,14 +185,14 @@ def _endpoints(seen: Seen, links: Sequence[Link], owner: str, networks: Mapping[
     names = {link.index: link.name for link in seen.links}
     by_bridge = {network.link: network for network in networks.values()}
     for link in links:
-        identity, _, network_id = _identity(link, owner, "endpoint").partition("/")
-        if not identity:
+        alias = _alias(link, owner, ENDPOINT)
+        if not alias.id:
             continue
-        network = networks.get(network_id) or by_bridge.get(names.get(link.master, ""))
+        network = networks.get(alias.network_id) or by_bridge.get(names.get(link.master, ""))
         if network is None:
-            log.error("endpoint not rebuilt: no known network has its link", endpoint=identity[:12], link=link.name)
+            log.error("endpoint not rebuilt: no known network has its link", endpoint=alias.id[:12], link=link.name)
         else:
-            yield _endpoint(seen.elements, link.name, identity, network)
+            yield _endpoint(seen.elements, link.name, alias.id, network)
 
 
 def _endpoint(elements: Elements, link: str, identity: str, network: Network) -> Endpoint:

@@ -6,6 +6,7 @@ from netlink.dump import Link
 from netlink.port import is_like
 from plugin.firewall.elements import PROTOCOLS
 from plugin.model.desired import Actual, Desired, WantedLink
+from plugin.model.families import DEFAULT_MTU
 from plugin.model.findings import (
     AddressMissing,
     EndpointLost,
@@ -25,7 +26,6 @@ from plugin.model.link_owner import Owner, identity_of
 from plugin.protocol.messages import InterfaceAddress
 
 OFF = "0"  # of a switch
-KERNELS_MTU = 1500  # bytes, of a bridge without ports (br_mtu_min, net/bridge/br_if.c)
 
 
 def differences(desired: Desired, actual: Actual, owner: Owner) -> list[Finding]:
@@ -122,7 +122,7 @@ def _mtu_fits(desired: Desired, wanted: WantedLink, found: Link, actual: Actual)
         return found.mtu == wanted.mtu
     own = {link.name for link in desired.links}
     ports = [link.name for link in actual.links.values() if link.master == found.index]
-    return any(port not in own for port in ports) or (not ports and found.mtu == KERNELS_MTU)
+    return any(port not in own for port in ports) or (not ports and found.mtu == DEFAULT_MTU)
 
 
 def _has_address(actual: Actual, link: str, address: InterfaceAddress) -> bool:

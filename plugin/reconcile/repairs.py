@@ -12,7 +12,8 @@ from plugin.host.link_addresses import give_address, give_addresses
 from plugin.model import findings as f
 from plugin.model.desired import Desired
 from plugin.model.link_owner import identity_of
-from plugin.model.records import Endpoint, Network, Tombstone, vxlan_name
+from plugin.model.names import TUNNEL
+from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.request.undo import Undo
 from plugin.runtime import Runtime
 from plugin.store.base import Put, Remove
@@ -92,7 +93,7 @@ class Repairs:
     def _remove_orphan(self, finding: f.OrphanLink, _: Desired) -> None:
         """Leave it to the reaper; but a tunnel goes at once, because its VNI may be wanted again."""
         self._bury(Tombstone(finding.link, identity_of(finding.alias)))
-        if finding.link.startswith(vxlan_name("")):
+        if finding.link.startswith(TUNNEL):
             self._reaper.clear(finding.link)
 
     def _bury(self, tombstone: Tombstone, *changes: Remove) -> None:

@@ -17,7 +17,8 @@ from plugin.model.desired import Desired
 from plugin.model.elements import Elements
 from plugin.model.findings import RulesAstray
 from plugin.model.link_owner import identity_of
-from plugin.model.records import Tombstone, vxlan_name
+from plugin.model.names import ON_HOST, vxlan_name
+from plugin.model.records import Tombstone
 from plugin.reconcile.survey import Survey
 from plugin.runtime import Runtime
 from plugin.store.base import Put
@@ -107,7 +108,7 @@ class Rules:
 
     def _link(self, owner: str) -> Link | None:
         """Return the link that an owner is, if it is one that pynet names."""
-        return self._kernel.link(owner) if owner.startswith("pn") else None
+        return self._kernel.link(owner) if owner.startswith(ON_HOST) else None
 
 
 def _of_network(part: Desired, owners: Mapping[str, Owned]) -> Iterator[Difference]:

@@ -18,7 +18,8 @@ from plugin.model.desired import Actual, Desired, Held, WantedPort, look_again, 
 from plugin.model.elements import Elements
 from plugin.model.findings import EndpointLost, Finding, NetworkUnclear, OrphanLink, OrphanSetting
 from plugin.model.link_owner import Owner, identity_of
-from plugin.model.records import Endpoint, Network, Tombstone, host_link_name, vxlan_name
+from plugin.model.names import host_link_name, vxlan_name
+from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.modes.base import Mode
 from plugin.publish.binder import ports_owner
 from plugin.publish.publisher import to_hold

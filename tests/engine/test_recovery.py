@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from plugin.model.records import bridge_name
+from plugin.model.names import bridge_name
 from tests.engine.lab.host import Host
 from tests.engine.lab.outside import HOST4, OUTSIDE4, Outside
 from tests.engine.lab.process import wait_until

@@ -13,7 +13,8 @@ from plugin.cluster.overlay.peers import Peers
 from plugin.cluster.overlay.presence import Cluster, Presence
 from plugin.cluster.overlay.underlay import Underlay
 from plugin.host.sysctls import HostSettings
-from plugin.model.records import Network, vxlan_name
+from plugin.model.names import vxlan_name
+from plugin.model.records import Network
 from plugin.modes.base import Mode
 from plugin.modes.hostbridge import HostBridge
 from plugin.modes.overlay import OverlayMode, Shared

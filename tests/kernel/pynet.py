@@ -5,6 +5,7 @@ from typing import cast
 
 from netlink.conntrack import Conntrack
 from netlink.kernel import Kernel
+from netlink.monitor import Monitor
 from netlink.nftables import Nftables, open_runner
 from netlink.own_changes import GONE, MADE, SET, OwnChanges
 from netlink.port_sockets import PortSockets
@@ -17,6 +18,7 @@ from plugin.host.own_links import OwnLinks
 from plugin.host.reaper import Reaper
 from plugin.host.sysctls import HostSettings
 from plugin.model.link_owner import Owner
+from plugin.model.names import ON_HOST, is_own_bridge
 from plugin.model.records import Network, Tombstone
 from plugin.modes.base import Mode
 from plugin.modes.bridge import BridgeMode
@@ -96,6 +98,17 @@ class Pynet:
         ]
         container.take(reply.src_name, *(f"ip addr add {address} dev eth0 nodad" for address in addresses), *routes)
         return reference
+
+    def monitor(self) -> Monitor:
+        """Hear what the watcher hears."""
+        return Monitor(
+            self.name,
+            "FORWARD",
+            is_own=self.nft.is_own,
+            doings=self.doings,
+            prefixes=ON_HOST,
+            is_bridge=lambda name: is_own_bridge(name) or self.firewall.owns(name),
+        )
 
     def close(self) -> None:
         """Close what belongs to threads."""

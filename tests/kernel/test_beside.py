@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import pytest
 
 from netlink.dump import ADDRESS_BODY, RTM_GETADDR, dump
-from netlink.monitor import Monitor
 from plugin.reconcile.watcher import Watcher
 from tests.kernel.container import Container, sh
 from tests.kernel.pynet import Pynet
@@ -22,7 +21,7 @@ PATIENCE = 20.0  # seconds; a hang must not take for ever
 @contextmanager
 def watched(pynet: Pynet) -> Iterator[None]:
     """Let the watcher's own threads look after ``pynet``."""
-    with Monitor("pynet", "FORWARD", is_own=pynet.nft.is_own, doings=pynet.doings) as bell:
+    with pynet.monitor() as bell:
         watcher = Watcher(pynet.reconciler, bell)
         watcher.start()
         try:

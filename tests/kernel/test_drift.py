@@ -2,7 +2,7 @@
 
 import pytest
 
-from netlink.monitor import OWN, RULES, Monitor
+from netlink.monitor import OWN, RULES
 from netlink.own_changes import MADE, MEMORY
 from plugin.model.records import Tombstone
 from plugin.reconcile.watcher import Watcher
@@ -88,7 +88,7 @@ def test_what_others_break_is_heard_and_repaired(pynet: Pynet, containers: list[
     furnish(pynet, containers)
     before = state()
     command, kind = HEARD[drift]
-    with Monitor("pynet", "FORWARD", is_own=pynet.nft.is_own, doings=pynet.doings) as bell:
+    with pynet.monitor() as bell:
         sh(command)
         heard = bell.wait(5)
         assert kind in heard
@@ -114,7 +114,7 @@ def test_what_pynet_does_itself_does_not_ring(containers: list[Container]) -> No
     """A network with an endpoint comes and goes, and nobody looks for drift."""
     pynet = Pynet(memory=MEMORY)
     containers.append(Container())
-    with Monitor("pynet", "FORWARD", is_own=pynet.nft.is_own, doings=pynet.doings) as bell:
+    with pynet.monitor() as bell:
         pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64"))
         reference = pynet.attach(containers[0], rq.NETWORK_ID, 2)
         heard = bell.wait(0.5)
@@ -130,7 +130,7 @@ def test_a_removal_long_after_the_creation_does_not_ring() -> None:
     """A link that goes is set down first, which is no loss when pynet deletes it."""
     pynet = Pynet(memory={**MEMORY, MADE: 0.0})
     pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64"))
-    with Monitor("pynet", "FORWARD", is_own=pynet.nft.is_own, doings=pynet.doings) as bell:
+    with pynet.monitor() as bell:
         pynet.driver.delete_network(rq.NETWORK)
         pynet.kernel.delete_links([link for link in pynet.kernel.links() if link.name == BRIDGE])
         heard = bell.wait(0.5)

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 import pytest
 
 from netlink.kernel import Kernel
-from netlink.monitor import LINKS, OWN, Monitor
+from netlink.monitor import LINKS, OWN
 from netlink.own_changes import GONE, MADE, SET
 from plugin.background.loop import Loop
 from plugin.protocol.messages import CreateEndpoint, Interface
@@ -25,11 +25,6 @@ UNDONE = {
     "address removed": "ip addr del 10.9.0.1/24 dev br-mine",
     "forwarding of the bridge off": "sysctl -qw net.ipv4.conf.br-mine.forwarding=0",
 }
-
-
-def monitor(pynet: Pynet) -> Monitor:
-    """Hear what the watcher hears."""
-    return Monitor("pynet", "FORWARD", is_own=pynet.nft.is_own, doings=pynet.doings, is_ours=pynet.firewall.owns)
 
 
 def heard_until_marker(take: Callable[[], frozenset[str]]) -> set[str]:
@@ -58,7 +53,7 @@ def busy() -> Pynet:
 
 def test_own_creations_fit_while_nobody_reads(busy: Pynet) -> None:
     """Eight overran the usual buffer, and made the watcher look at everything."""
-    with monitor(busy) as bell:
+    with busy.monitor() as bell:
         attach(busy, 2, 42)
         assert OWN not in heard_until_marker(lambda: bell.wait(5))
     busy.close()
@@ -66,7 +61,7 @@ def test_own_creations_fit_while_nobody_reads(busy: Pynet) -> None:
 
 def test_a_burst_of_own_creations_makes_nobody_look(busy: Pynet) -> None:
     """A thread takes word meanwhile, as the watcher's does, which waits for none of its duties."""
-    bell, heard = monitor(busy), SimpleQueue[frozenset[str]]()
+    bell, heard = busy.monitor(), SimpleQueue[frozenset[str]]()
     Loop("watcher", lambda: bell.wait(5), heard.put).start()
     attach(busy, 2, 322)
     assert OWN not in heard_until_marker(heard.get)
@@ -75,7 +70,7 @@ def test_a_burst_of_own_creations_makes_nobody_look(busy: Pynet) -> None:
 
 def test_lost_word_leads_to_a_look_and_hearing_goes_on(pynet: Pynet) -> None:
     """A buffer that is too small for what comes; what is changed afterwards is heard as ever."""
-    with monitor(pynet) as bell:
+    with pynet.monitor() as bell:
         bell._links.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 15)
         sh("for n in $(seq 20); do ip link add other$n type veth peer name peer$n; done")
         assert bell.wait(5) == {LINKS, OWN}
@@ -89,7 +84,7 @@ def test_a_bridge_with_a_name_of_its_users_is_heard(pynet: Pynet, harm: str, ado
     if adopted:
         sh("ip link add br-mine type bridge")
     pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", options=NAME))
-    with monitor(pynet) as bell:
+    with pynet.monitor() as bell:
         sh(UNDONE[harm])
         assert OWN in heard_until_marker(lambda: bell.wait(5))
 
@@ -97,7 +92,7 @@ def test_a_bridge_with_a_name_of_its_users_is_heard(pynet: Pynet, harm: str, ado
 def test_bridges_of_others_are_not_taken_for_own(pynet: Pynet) -> None:
     """They come, go down, lose an address and go, as Docker's do: nothing of pynet's is looked at."""
     pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", options=NAME))
-    with monitor(pynet) as bell:
+    with pynet.monitor() as bell:
         sh("ip link add lan type bridge; ip addr add 10.1.0.1/24 dev lan; ip link set lan up; ip link set lan down")
         sh("ip addr del 10.1.0.1/24 dev lan; ip link del lan")
         assert heard_until_marker(lambda: bell.wait(5)) == {LINKS}

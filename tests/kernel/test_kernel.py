@@ -150,7 +150,8 @@ def test_the_listing_agrees_with_ip(kernel: Kernel) -> None:
 
 def test_the_monitor_hears_bridges_and_their_ports_only() -> None:
     """A new bridge rings, a veth pair of its own does not; a change of nftables rings too."""
-    with Monitor("pynet", is_own=lambda _: False, doings=OwnChanges()) as monitor:
+    others = {"is_own": lambda _: False, "is_bridge": lambda _: False}
+    with Monitor("pynet", doings=OwnChanges(), prefixes=["pn-"], **others) as monitor:
         sh("ip link add v0 type veth peer name w0")
         heard_veth = monitor.wait(0.2)
         while monitor.wait(0.1):

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from plugin.model.records import Network, NetworkSubnet, bridge_name
+from plugin.model.names import bridge_name
+from plugin.model.records import Network, NetworkSubnet
 from plugin.store.base import Put
 from plugin.store.sqlite.store import SqliteStore
 from tests.engine.lab.process import wait_until

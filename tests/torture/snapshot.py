@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from plugin.model.records import host_link_name, vxlan_name
+from plugin.model.names import host_link_name, vxlan_name
 from tests.rules import without_drops
 from tests.torture.cluster import FILE
 

@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from plugin.model.records import Endpoint, Lease, Network, Pool, Tombstone, host_link_name
+from plugin.model.names import host_link_name
+from plugin.model.records import Endpoint, Lease, Network, Pool, Tombstone
 from plugin.store.sqlite.store import read_records
 from tests.engine.lab.api import UnixConnection
 from tests.torture.traffic import Request, garbage, lives, removals

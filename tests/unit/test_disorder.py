@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from plugin.errors import Conflict, NotFound, PynetError
 from plugin.firewall.elements import endpoint_elements, network_elements, port_elements
-from plugin.model.records import Endpoint, Network, Tombstone, host_link_name
+from plugin.model.names import host_link_name
+from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.protocol.messages import (
     CreateEndpoint,
     EndpointOptions,

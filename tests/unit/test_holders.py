@@ -8,7 +8,8 @@ import pytest
 
 from plugin.cluster.addresses.records import PoolUse
 from plugin.errors import Conflict
-from plugin.model.records import Endpoint, Network, container_link_name, host_link_name
+from plugin.model.names import container_link_name, host_link_name
+from plugin.model.records import Endpoint, Network
 from plugin.protocol.messages import CreateNetwork
 from plugin.store.base import Put
 from tests.fakes import World

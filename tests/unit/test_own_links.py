@@ -9,7 +9,8 @@ from netlink.dump import Link
 from netlink.errors import KernelError
 from plugin.errors import Conflict
 from plugin.model.link_owner import Owner
-from plugin.model.records import Endpoint, Network, Tombstone, host_link_name
+from plugin.model.names import host_link_name
+from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.store.base import Put
 from tests.fakes import World
 from tests.unit import requests as rq

@@ -7,7 +7,8 @@ import structlog.testing
 
 from netlink.errors import Denied, Missing
 from plugin.errors import Unsupported
-from plugin.model.records import Network, bridge_name
+from plugin.model.names import bridge_name
+from plugin.model.records import Network
 from tests.fake_sockets import Steps
 from tests.fakes import FakeKernel, World
 from tests.unit import requests as rq

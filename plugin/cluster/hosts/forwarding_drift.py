@@ -10,7 +10,8 @@ from plugin.cluster.addresses.records import HostIdentity
 from plugin.cluster.overlay.forwarding import ground_of, wanted_tables
 from plugin.cluster.overlay.records import Member, Peer
 from plugin.interfaces import Tunnels
-from plugin.model.records import Endpoint, Network, vxlan_name
+from plugin.model.names import vxlan_name
+from plugin.model.records import Endpoint, Network
 from plugin.store.base import Store
 
 SETTLE = 1.0  # seconds after which a difference is one: something is always on its way

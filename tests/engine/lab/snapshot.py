@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from plugin.model.records import bridge_name, container_link_name
+from plugin.model.names import bridge_name, container_link_name
 from tests.engine.lab.host import Host
 from tests.engine.lab.process import wait_until
 from tests.rules import without_drops

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
-from plugin.model.records import host_link_name, vxlan_name
+from plugin.model.names import host_link_name, vxlan_name
 from plugin.store.memory import MemoryStore
 from tests.kernel.container import Container, sh
 from tests.kernel.hosts import OverlayHost, soon

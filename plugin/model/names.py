@@ -1,0 +1,96 @@
+"""Names that pynet gives in the kernel: of links, their aliases and their MACs. They are built and read only here.
+
+Names and MACs are pure functions of Docker's ids, so that teardown works without a record. The alias of a
+bridge is ``PYNET/network/ID``, of a tunnel ``PYNET/network/ID/NAME/VNI/PORT``, and of a port ``PYNET/endpoint/ID`` or,
+on a bridge that pynet did not make and that therefore has no alias, ``PYNET/endpoint/ID/NETWORK``.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from plugin.model.records import Endpoint, Network, Overlay
+
+BRIDGE, HOST_END, CONTAINER_END, TUNNEL = "pn-", "pnh", "pnc", "pnv"  # beginnings of link names
+ON_HOST = (BRIDGE, HOST_END, TUNNEL)  # those of links that stay on the host
+BRIDGES = f"{BRIDGE}*"  # every bridge that pynet names, as nft matches it
+ID_LENGTH = 12  # of a link name's 15 characters (IFNAMSIZ - 1); 48 bits of a random id
+NETWORK, ENDPOINT = "network", "endpoint"
+
+
+def bridge_name(network_id: str) -> str:
+    """Name of the bridge of a network, unless the user chose one."""
+    return BRIDGE + network_id[:ID_LENGTH]
+
+
+def host_link_name(endpoint_id: str) -> str:
+    """Name of the end of an endpoint's veth pair that stays on the host."""
+    return HOST_END + endpoint_id[:ID_LENGTH]
+
+
+def container_link_name(endpoint_id: str) -> str:
+    """Name of the end of an endpoint's veth pair that the engine moves into the container."""
+    return CONTAINER_END + endpoint_id[:ID_LENGTH]
+
+
+def vxlan_name(network_id: str) -> str:
+    """Name of the link that leads a network's frames to other hosts."""
+    return TUNNEL + network_id[:ID_LENGTH]
+
+
+def local_mac(seed: bytes) -> str:
+    """Return a locally administered MAC, the same for the same ``seed``."""
+    return "02:" + hashlib.sha256(seed).digest()[:5].hex(":")
+
+
+def is_own_bridge(name: str) -> bool:
+    """Return whether a pynet chose the name of a bridge."""
+    return name.startswith(BRIDGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """The alias of a link that a pynet made: for ``what``, a network or an endpoint, and its id.
+
+    ``more`` is what the kernel does not show of it. All parts of an alias that no pynet wrote are empty.
+    """
+
+    pynet: str = ""
+    what: str = ""
+    id: str = ""
+    more: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "/".join((self.pynet, self.what, self.id, *self.more))
+
+    @classmethod
+    def read(cls, text: str) -> "Alias":
+        """Read the alias of any link."""
+        pynet, *words = text.split("/")
+        return cls(pynet, words[0], "".join(words[1:2]), tuple(words[2:])) if words else cls()
+
+    def overlay(self, mtu: int) -> Overlay | None:
+        """Return what the hosts agreed on, from the alias of a tunnel with ``mtu``; None from any other."""
+        if self.what != NETWORK or len(self.more) != 3:
+            return None
+        name, vni, port = self.more
+        return Overlay(name, int(vni), int(port), mtu)
+
+    @property
+    def network_id(self) -> str:
+        """The network in the alias of a port, if it names one."""
+        return self.more[0] if self.what == ENDPOINT and self.more else ""
+
+
+def bridge_alias(pynet: str, network: Network) -> str:
+    """Return the alias of a bridge that the pynet of that name made."""
+    return str(Alias(pynet, NETWORK, network.id))
+
+
+def tunnel_alias(pynet: str, network: Network, overlay: Overlay) -> str:
+    """Return the alias of a tunnel."""
+    return str(Alias(pynet, NETWORK, network.id, (overlay.network, str(overlay.vni), str(overlay.port))))
+
+
+def port_alias(pynet: str, network: Network, endpoint: Endpoint) -> str:
+    """Return the alias of the host's end of an endpoint's veth pair."""
+    return str(Alias(pynet, ENDPOINT, endpoint.id, () if network.owns_link else (network.id,)))

@@ -1,0 +1,41 @@
+"""Names, aliases and prefixes of links: what is written is read again, and the rules match nothing else."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from plugin.firewall.ruleset import tables_text
+from plugin.model.names import ON_HOST, Alias, bridge_alias, port_alias, tunnel_alias
+from plugin.model.records import Endpoint, Network, Overlay
+from tests.unit import requests as rq
+
+OVERLAY = Overlay("front", 4097, 4789, 1450)
+NETWORK = Network(rq.NETWORK_ID, "overlay", "br-mine", owns_link=False, overlay=OVERLAY)
+ENDPOINT = Endpoint(rq.ENDPOINT_ID, rq.NETWORK_ID, "02:42:0a:00:00:02")
+
+
+def test_an_alias_is_read_as_it_was_written() -> None:
+    """Aliases are in the kernel when another version starts, so their text is fixed."""
+    written = [
+        bridge_alias("pynet", NETWORK),
+        tunnel_alias("pynet", NETWORK, OVERLAY),
+        port_alias("pynet", NETWORK, ENDPOINT),
+        port_alias("pynet", replace(NETWORK, owns_link=True), ENDPOINT),
+    ]
+    net, end = f"pynet/network/{NETWORK.id}", f"pynet/endpoint/{ENDPOINT.id}"
+    assert written == [net, f"{net}/front/4097/4789", f"{end}/{NETWORK.id}", end]
+    bridge, tunnel, adopted, port = map(Alias.read, written)
+    assert (bridge.id, bridge.overlay(1450), tunnel.overlay(1450)) == (NETWORK.id, None, OVERLAY)
+    assert (port.id, port.network_id, adopted.network_id) == (ENDPOINT.id, "", NETWORK.id)
+
+
+@pytest.mark.parametrize("text", ["", "pynet", "uplink to rack 7", "a/b"])
+def test_an_alias_of_somebody_else_has_no_id(text: str) -> None:
+    """A description that a user wrote names no network and no endpoint."""
+    assert Alias.read(text).id == ""
+
+
+def test_the_rules_match_links_by_known_prefixes_only() -> None:
+    """The rules are nft text, which one can read; so the prefixes in it are compared with those of the names."""
+    assert {text[1:-2] for text in re.findall(r'"pn[^"]*\*"', tables_text("pynet", []))} == set(ON_HOST)
