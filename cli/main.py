@@ -160,10 +160,10 @@ def settings() -> None:
 @main.command()
 def options() -> None:
     """Print the options of ``docker network create -o``, and those of ``docker network connect --driver-opt``."""
-    from plugin.options.network import ENDPOINT_OPTIONS, NETWORK_OPTIONS
+    from plugin.options.network import EndpointSettings, NetworkSettings
     from plugin.options.option import option_table
 
-    click.echo(f"{option_table(NETWORK_OPTIONS)}\n\n{option_table(ENDPOINT_OPTIONS)}")
+    click.echo(f"{option_table(NetworkSettings.options())}\n\n{option_table(EndpointSettings.options())}")
 
 
 if __name__ == "__main__":

@@ -23,8 +23,7 @@ from plugin.network.exposure import Exposure
 from plugin.network.lookup import Lookup
 from plugin.network.macs import as_given_before, check_mac, with_free_mac
 from plugin.network.reservations import NetworkReservations
-from plugin.options.network import INHIBIT_IPV4, ISOLATED, MODE, NETWORK_OPTIONS, gateway_mode
-from plugin.options.option import read_options
+from plugin.options.network import ISOLATED, NetworkSettings
 from plugin.protocol.messages import (
     AllocateNetwork,
     AllocateReply,
@@ -84,15 +83,15 @@ class Driver:
 
     def gw_alloc_check(self, request: GwAllocCheck) -> GwAllocReply:
         """Refuse bad options before an address is taken; only isolated families need no gateway address."""
-        options = read_options(NETWORK_OPTIONS, request.options.generic)
-        unrouted = options[INHIBIT_IPV4] and request.options.internal
+        settings = NetworkSettings.read(request.options.generic)
+        unrouted = settings.inhibit_ipv4 and request.options.internal
         return GwAllocReply(
-            skip_ipv4=unrouted or gateway_mode(options, 4) == ISOLATED, skip_ipv6=gateway_mode(options, 6) == ISOLATED
+            skip_ipv4=unrouted or settings.gateway_mode(4) == ISOLATED, skip_ipv6=settings.gateway_mode(6) == ISOLATED
         )
 
     def allocate_network(self, request: AllocateNetwork) -> AllocateReply:
         """Echo the options: whatever is not echoed is lost to the nodes of a swarm."""
-        read_options(NETWORK_OPTIONS, request.options)
+        NetworkSettings.read(request.options)
         return AllocateReply(options=dict(request.options))
 
     def free_network(self, request: NetworkRef) -> None:
@@ -108,9 +107,9 @@ class Driver:
 
     def create_network(self, request: CreateNetwork) -> None:
         """Make a network; the same request again changes nothing."""
-        options = read_options(NETWORK_OPTIONS, request.options.generic)
-        mode = self._modes[options[MODE]]
-        network = mode.plan(request, options)
+        settings = NetworkSettings.read(request.options.generic)
+        mode = self._modes[settings.mode]
+        network = mode.plan(request, settings)
         name = f"network {network.id}"
         with self._work.create(name, about=f"link {network.link}") as undo:
             if self._debts.owes(name):
@@ -124,9 +123,9 @@ class Driver:
             undo.push(self._claims.forget, network.id)
             self._remove_dead_networks(network)
             with self._claims.claim(network):
-                kept = keep_names(self._store, request, options)
+                kept = keep_names(self._store, request, settings)
                 self._reaper.clear(network.link)
-                made = mode.create_network(network, options, undo)
+                made = mode.create_network(network, undo)
                 self._store.transact(Put(made), *kept)
                 undo.push(self._store.transact, Remove(Network, network.id))
 

@@ -1,10 +1,11 @@
 """The address manager that the engine sees: networks of this host go to one, those that hosts share to the other."""
 
-from plugin.cluster.addresses.driver import NETWORK, SPACE, ClusterAddresses
+from plugin.cluster.addresses.driver import SPACE, ClusterAddresses
 from plugin.cluster.addresses.records import Reserved
 from plugin.errors import NotFound, Unsupported
 from plugin.ipam.driver import Ipam
 from plugin.model.records import Lease, Pool
+from plugin.options.pool import SharedPoolSettings
 from plugin.protocol.messages import (
     AddressReply,
     AddressSpaces,
@@ -15,6 +16,8 @@ from plugin.protocol.messages import (
     RequestAddress,
     RequestPool,
 )
+
+NETWORK = SharedPoolSettings.network
 
 
 class IpamRouter:

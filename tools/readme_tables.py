@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cli.settings import SETTINGS
-from plugin.options.network import ENDPOINT_OPTIONS, NETWORK_OPTIONS
+from plugin.options.network import EndpointSettings, NetworkSettings
 from plugin.options.option import option_table
 
 README = Path(__file__).parents[1] / "README.md"
@@ -13,8 +13,8 @@ def main() -> None:
     """Replace what stands between the markers."""
     text = README.read_text()
     tables = {
-        "options": option_table(NETWORK_OPTIONS),
-        "endpoint options": option_table(ENDPOINT_OPTIONS),
+        "options": option_table(NetworkSettings.options()),
+        "endpoint options": option_table(EndpointSettings.options()),
         "settings": option_table(SETTINGS).replace("| option", "| setting"),
     }
     for name, table in tables.items():

@@ -7,7 +7,7 @@ from netlink.kernel import Kernel, VethPair
 from netlink.namespace import scratch_namespace
 from netlink.nftables import Nftables, open_runner
 from plugin.firewall.ruleset import tables_text
-from plugin.model.families import DEFAULT_MTU
+from plugin.model.records import DEFAULT_MTU
 
 PROBE = "pynet-probe"
 RULES = {

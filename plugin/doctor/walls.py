@@ -13,7 +13,6 @@ from plugin.doctor.packet import Packet, Value
 from plugin.doctor.rules import Base, End, Ruleset
 from plugin.firewall.docker import CHAINS
 from plugin.ipam.allocator import usable
-from plugin.model.families import families
 from plugin.model.names import bridge_name
 from plugin.model.records import Endpoint, Network, Published
 from plugin.protocol.messages import Address
@@ -75,7 +74,7 @@ def _is_passed_over(base: Base) -> bool:
 
 def _ways(network: Network, endpoints: Iterable[Endpoint], uplinks: Mapping[int, str]) -> Iterator[Way]:
     own = [end for end in endpoints if end.network_id == network.id]
-    for version in families(network) or ([4] if network is EXAMPLE else []):
+    for version in network.families or ([4] if network is EXAMPLE else []):
         uplink, inside = uplinks.get(version, ""), _from(network, own, version)
         if not network.internal:
             known = _named("oif", uplink) | inside | _of(version, "tcp", HTTPS)

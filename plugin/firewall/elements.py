@@ -5,24 +5,15 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address
 
-from plugin.model.direct import direct_addresses
 from plugin.model.elements import Elements
-from plugin.model.gateways import gateway_addresses
-from plugin.model.guard import guard_of
 from plugin.model.names import host_link_name, vxlan_name
 from plugin.model.records import Endpoint, Network, Overlay, Published
 from plugin.options.network import (
-    ICC,
-    MASQUERADE,
     NAT,
-    NETWORK_OPTIONS,
     ROUTED,
-    TRUSTED,
     UNPROTECTED,
-    gateway_mode,
-    source_address,
+    NetworkSettings,
 )
-from plugin.options.option import Values, read_options
 from plugin.protocol.messages import Address, Subnet
 
 PROTOCOLS = {6: "tcp", 17: "udp", 132: "sctp"}  # IANA's numbers, as nft and Docker write them
@@ -32,21 +23,21 @@ _ICMP = {4: "icmp", 6: "icmpv6"}
 
 def network_elements(network: Network) -> Elements:
     """Return what stands in the sets for ``network``."""
-    options = read_options(NETWORK_OPTIONS, network.options)
+    settings = network.settings
     link = f'"{network.link}"'
     found: dict[str, list[str]] = defaultdict(list, links=[link])
-    if options[ICC]:
+    if settings.icc:
         found["inside"].append(f"{link} . {link}")
     if network.overlay:
-        _add_tunnel(found, network, network.overlay, options)
+        _add_tunnel(found, network, network.overlay, settings)
     for subnet in network.subnets:
         found[f"homes{subnet.pool.version}"].append(f"{link} . {subnet.pool}")
     if network.internal:
         _add_inner(found, link, network)
         return found
     for version in sorted({subnet.pool.version for subnet in network.subnets}):
-        _add_family(found, link, version, options)
-    found["trusted"] += [f'"{trusted}" . {link}' for trusted in options[TRUSTED]]
+        _add_family(found, link, version, settings)
+    found["trusted"] += [f'"{trusted}" . {link}' for trusted in settings.trusted]
     return found
 
 
@@ -56,14 +47,14 @@ def _add_inner(found: dict[str, list[str]], link: str, network: Network) -> None
     if not network.owns_link:
         found["shared"].append(link)
         return
-    for address in gateway_addresses(network):
+    for address in network.gateway_addresses:
         found[f"inner{address.version}"].append(str(address.ip))
 
 
-def _add_family(found: dict[str, list[str]], link: str, version: int, options: Values) -> None:
-    mode, family = gateway_mode(options, version), f"{link} . {_NF[version]}"
-    source = source_address(options, version)
-    if options[MASQUERADE] and mode in {NAT, UNPROTECTED}:
+def _add_family(found: dict[str, list[str]], link: str, version: int, settings: NetworkSettings) -> None:
+    mode, family = settings.gateway_mode(version), f"{link} . {_NF[version]}"
+    source = settings.source_address(version)
+    if settings.masquerade and mode in {NAT, UNPROTECTED}:
         if source is not None:
             found[f"source{version}"].append(f"{link} : {source}")
         else:
@@ -74,7 +65,7 @@ def _add_family(found: dict[str, list[str]], link: str, version: int, options: V
         found["direct"].append(f"{family} . {_ICMP[version]}")
 
 
-def _add_tunnel(found: dict[str, list[str]], network: Network, overlay: Overlay, options: Values) -> None:
+def _add_tunnel(found: dict[str, list[str]], network: Network, overlay: Overlay, settings: NetworkSettings) -> None:
     """Let nobody on another host be the gateway, which every host has under the same addresses.
 
     Nothing is let in from other hosts at all until ``member_elements`` name them.
@@ -82,7 +73,7 @@ def _add_tunnel(found: dict[str, list[str]], network: Network, overlay: Overlay,
     found["vnis"].append(f"{overlay.port} . {overlay.vni}")
     port = f'"{vxlan_name(network.id)}"'
     found["tunnels"].append(port)
-    if not options[ICC]:
+    if not settings.icc:
         found["closed"].append(port)
     addresses = [subnet.gateway.ip for subnet in network.subnets if subnet.gateway]
     for name, values in _ours(port, network.mac, addresses).items():
@@ -109,10 +100,10 @@ def _ours(port: str, mac: str, addresses: Iterable[Address]) -> Elements:
 
 def endpoint_elements(network: Network, endpoint: Endpoint) -> Elements:
     """Return what stands in the sets for the port of ``endpoint``."""
-    options, guard = read_options(NETWORK_OPTIONS, network.options), guard_of(network, endpoint)
+    settings, guard = network.settings, endpoint.guard(network)
     port = f'"{host_link_name(endpoint.id)}"'
     found: dict[str, Sequence[str]] = {}
-    if not options[ICC]:
+    if not settings.icc:
         found |= {"closed": [port], "doors": [f"{port} . {network.mac}"]}
     if guard.on:
         found |= _own(port, endpoint, guard.allowed.macs)
@@ -131,7 +122,7 @@ def endpoint_elements(network: Network, endpoint: Endpoint) -> Elements:
 def _ways(network: Network, endpoint: Endpoint) -> Elements:
     """Return from which addresses of the endpoint others of its container may send."""
     ports = [f'"{host_link_name(way.endpoint_id)}" . {way.mac}' for way in endpoint.ways]
-    addresses = direct_addresses(network, endpoint) if ports else ()
+    addresses = endpoint.direct_addresses(network) if ports else ()
     return {f"ways{address.version}": [f"{port} . {address}" for port in ports] for address in addresses}
 
 
@@ -175,7 +166,7 @@ def link_local(mac: str) -> IPv6Address:
 
 def port_elements(network: Network, published: Sequence[Published]) -> Elements:
     """Return what publishes ports; one whose host address is of the other family is not for nftables."""
-    options = read_options(NETWORK_OPTIONS, network.options)
+    settings = network.settings
     text = lru_cache(str)  # of the same few addresses
     found: dict[str, list[str]] = defaultdict(list)
     for target in {port.target for port in published}:
@@ -193,7 +184,7 @@ def port_elements(network: Network, published: Sequence[Published]) -> Elements:
                 found[f"anywhere{version}"].append(where)
             else:
                 found[f"ports{version}"].append(f"{text(port.host)} . {where}")
-            if options[TRUSTED]:
+            if settings.trusted:
                 found[f"near{version}"].append(own)
         if port.host is not None and port.host.version == 6 and (version == 4 or port.host.is_unspecified):
             found["relayed"].append(f"{protocol} . {port.host_port}")

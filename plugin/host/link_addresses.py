@@ -8,8 +8,7 @@ import structlog
 from netlink.errors import Exists, KernelError, Missing
 from plugin.errors import Unsupported
 from plugin.interfaces import Kernel
-from plugin.model.families import LEAST_IPV6_MTU, families, link_mtu
-from plugin.model.records import Network
+from plugin.model.records import LEAST_IPV6_MTU, Network
 from plugin.protocol.messages import InterfaceAddress
 from plugin.request.undo import Undo
 
@@ -18,10 +17,10 @@ log = structlog.get_logger()
 
 def check_families(network: Network) -> None:
     """Say that a network is made without IPv6; raises ``Unsupported`` when it has nothing else."""
-    if 6 in {subnet.pool.version for subnet in network.subnets} - set(families(network)):
+    if 6 in {subnet.pool.version for subnet in network.subnets} - set(network.families):
         _go_without(
             network,
-            f"its MTU of {link_mtu(network)} bytes is below {LEAST_IPV6_MTU}, the least of IPv6, and "
+            f"its MTU of {network.mtu} bytes is below {LEAST_IPV6_MTU}, the least of IPv6, and "
             "Docker starts no container with an IPv6 address on it",
         )
 

@@ -8,11 +8,8 @@ from collections.abc import Mapping
 
 from netlink.sysctl import FORWARDING
 from plugin.model.desired import ANY_ON, WantedSetting
-from plugin.model.families import families
 from plugin.model.records import Network
-from plugin.options.network import FORWARDING as FORWARDING_OPTION
-from plugin.options.network import ISOLATED, NETWORK_OPTIONS, gateway_mode
-from plugin.options.option import read_options
+from plugin.options.network import ISOLATED
 
 Values = Mapping[str, tuple[str, ...]]  # what is set, and what does as well, by the name of the setting
 
@@ -40,26 +37,17 @@ CLOSED_IPV6: Values = {
 }
 
 
-def forwards(network: Network) -> bool:
-    """Say whether pynet turns forwarding on for the network; an option that cannot be read counts as its default."""
-    try:
-        wish = FORWARDING_OPTION.parse(network.options.get(FORWARDING_OPTION.key, "on"))
-    except ValueError:
-        wish = True
-    return wish and not network.internal
-
-
 def has_ipv6(network: Network) -> bool:
     """Say whether the host takes part in IPv6 on the network's bridge."""
-    if 6 not in families(network):
+    if 6 not in network.families:
         return False
-    return not network.internal or gateway_mode(read_options(NETWORK_OPTIONS, network.options), 6) != ISOLATED
+    return not network.internal or network.settings.gateway_mode(6) != ISOLATED
 
 
 def bridge_settings(network: Network) -> list[WantedSetting]:
     """Return what the network's bridge needs; of a user's own bridge as little as can be."""
-    link, routed = network.link, not network.internal and 4 in families(network)
-    on = _on(link, "net/ipv4/conf", FORWARDING[4]) if routed and forwards(network) else []
+    link, routed = network.link, not network.internal and 4 in network.families
+    on = _on(link, "net/ipv4/conf", FORWARDING[4]) if routed and network.forwards else []
     if not network.owns_link:
         on += [WantedSetting(f"net/ipv4/conf/{link}/route_localnet", "1", link)] if routed else []
         return on + _adopted_ipv6(network)
@@ -76,12 +64,12 @@ def _own_ipv6(network: Network) -> list[WantedSetting]:
     link = network.link
     if not has_ipv6(network):
         return [_ipv6_off(link)]
-    on = _on(link, "net/ipv6/conf", FORWARDING[6], optional=True) if forwards(network) else []
+    on = _on(link, "net/ipv6/conf", FORWARDING[6], optional=True) if network.forwards else []
     return [_ipv6_on(link), *_settings(link, "net/ipv6/conf", CLOSED_IPV6, optional=True), *on]
 
 
 def _adopted_ipv6(network: Network) -> list[WantedSetting]:
-    if 6 not in families(network):
+    if 6 not in network.families:
         return []
     return [_ipv6_on(network.link) if has_ipv6(network) else _ipv6_off(network.link)]
 

@@ -12,12 +12,11 @@ from netlink.errors import KernelError, Missing
 from netlink.sysctl import FORWARDING
 from plugin.errors import Failed, PynetError
 from plugin.host.forwarding import OFF, OURS, Forwarding
-from plugin.host.link_settings import bridge_settings, forwards
+from plugin.host.link_settings import bridge_settings
 from plugin.host.router_advertisements import warn_of_lost_routes
 from plugin.interfaces import Kernel
 from plugin.model.desired import ANY_ON, WantedSetting
 from plugin.model.elements import Elements
-from plugin.model.families import families
 from plugin.model.records import ChangedSetting, Network
 from plugin.request.locks import Locks
 from plugin.request.undo import Undo
@@ -121,7 +120,7 @@ class HostSettings:
 
     def _warn_of_no_way_out(self, network: Network) -> None:
         """Warn of what is switched off and that nobody is to switch on; a setting that is not there is no switch."""
-        for version in sorted(families(network)) if not (network.internal or forwards(network)) else ():
+        for version in sorted(network.families) if not (network.internal or network.forwards) else ():
             with suppress(KernelError):
                 if self._kernel.read_setting(FORWARDING[version]) == OFF:
                     keep = FORWARDING[version].replace("/", ".")
@@ -166,7 +165,7 @@ def needed(network: Network) -> dict[str, str]:
     A host forwards with one switch a family; the kernel looks at no other for IPv6, and at those of all links that a
     packet may come in by for IPv4.
     """
-    return {FORWARDING[version]: OURS for version in sorted(families(network))} if forwards(network) else {}
+    return {FORWARDING[version]: OURS for version in sorted(network.families)} if network.forwards else {}
 
 
 def host_settings(network: Network) -> list[WantedSetting]:

@@ -27,8 +27,7 @@ from plugin.ipam.requests import (
 from plugin.ipam.sticky import Sticky
 from plugin.ipam.supernets import Supernet, Wanted, choose_pool, networks_of
 from plugin.model.records import Lease, Pool
-from plugin.options.option import read_options
-from plugin.options.pool import POOL_OPTIONS, keep_seconds
+from plugin.options.pool import PoolSettings, keep_seconds
 from plugin.protocol.messages import (
     Address,
     AddressReply,
@@ -102,7 +101,7 @@ class Ipam:
             Exhausted: the supernets hold no free pool.
         """
         space = check_request(request)
-        keep = keep_seconds(read_options(POOL_OPTIONS, request.options))
+        keep = keep_seconds(PoolSettings.read(request.options))
         if request.pool is not None and names_subnet(request):
             wish = Pool(_pool_id(space, request.pool, request.sub_pool), request.pool, request.sub_pool, keep)
             pool = self._add_pool(request.pool.version, lambda book: _check_overlap(book, wish))

@@ -12,8 +12,7 @@ from typing import ClassVar
 
 from plugin.errors import InvalidRequest
 from plugin.model.records import Lease, Pool
-from plugin.options.network import STICKY
-from plugin.options.option import Values
+from plugin.options.network import NetworkSettings
 from plugin.options.pool import keep_seconds
 from plugin.protocol.messages import Address, CreateNetwork
 from plugin.store.base import Change, Put, Remove, Store, StoreConflict, Versioned
@@ -128,13 +127,13 @@ def _name_key(pool_id: str, name: str) -> str:
     return f"{pool_id}#{name}"
 
 
-def keep_names(store: Store, request: CreateNetwork, options: Values) -> Sequence[Change]:
+def keep_names(store: Store, request: CreateNetwork, settings: NetworkSettings) -> Sequence[Change]:
     """Return what makes the pools of a network sticky when ``docker network create -o`` asks for it.
 
     Raises:
         InvalidRequest: another address manager gives out the addresses.
     """
-    if options[STICKY] == STICKY.default:
+    if settings.sticky == NetworkSettings.sticky.default:
         return []
     changes = []
     for data in (*request.ipv4_data, *request.ipv6_data):
@@ -142,8 +141,8 @@ def keep_names(store: Store, request: CreateNetwork, options: Values) -> Sequenc
         pool = next((item for item in found if item.record.subnet == data.pool), None)
         if pool is None:
             raise InvalidRequest(
-                f"option '{STICKY.key}': addresses of '{data.pool}' are given out by another address manager, which "
-                "knows no names; add --ipam-driver pynet"
+                f"option '{NetworkSettings.sticky.key}': addresses of '{data.pool}' are given out by another address "
+                "manager, which knows no names; add --ipam-driver pynet"
             )
-        changes.append(Put(replace(pool.record, keep=keep_seconds(options)), pool.revision))
+        changes.append(Put(replace(pool.record, keep=keep_seconds(settings)), pool.revision))
     return changes

@@ -4,19 +4,23 @@ Records are the whole truth; links, addresses and rules in the kernel can be reb
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import ClassVar
 
 from plugin.model.flaws import text_flaw
 from plugin.model.setting_paths import check_setting
+from plugin.options.network import ISOLATED, ROUTED, UNPROTECTED, EndpointSettings, NetworkSettings
 from plugin.options.option import is_link_name
+from plugin.options.senders import Senders
 from plugin.protocol.messages import Address, InterfaceAddress, Subnet
 
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}", re.ASCII)  # as handlers read it
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
 _PROTOCOLS, _LARGEST_PORT = (6, 17, 132), 65535
+LEAST_IPV6_MTU = 1280  # bytes (RFC 8200 section 5); the kernel takes IPv6 off a link below it
+DEFAULT_MTU = 1500  # bytes, of an Ethernet-like link and of a bridge without ports (br_mtu_min, net/bridge/br_if.c)
 
 
 def check_names(*, ids: Iterable[str] = (), links: Iterable[str] = (), mac: str = "") -> None:
@@ -102,6 +106,64 @@ class Network:
                 return router.ip if router else None
         return None
 
+    @property
+    def settings(self) -> NetworkSettings:
+        """What the user asked for.
+
+        Raises:
+            InvalidRequest: the record holds an option that this version cannot read, as after a step back to an older
+                pynet.
+        """
+        return NetworkSettings.read(self.options)
+
+    @property
+    def mtu(self) -> int:
+        """MTU of the network's links in bytes; an option that cannot be read counts as ``DEFAULT_MTU``."""
+        if self.overlay is not None:
+            return self.overlay.mtu
+        return NetworkSettings.read_leniently(self.options).mtu or DEFAULT_MTU
+
+    @property
+    def families(self) -> Collection[int]:
+        """IP versions of the network's subnets that its links can carry."""
+        versions = {subnet.pool.version for subnet in self.subnets}
+        return versions - {6} if self.mtu < LEAST_IPV6_MTU else versions
+
+    @property
+    def forwards(self) -> bool:
+        """Whether pynet turns forwarding on for the network; an option that cannot be read counts as its default."""
+        return not self.internal and NetworkSettings.read_leniently(self.options).forwarding
+
+    @property
+    def leads_out(self) -> bool:
+        """Whether containers have a way out through the network, if it is their gateway; raises as ``settings``."""
+        return not self.internal and self.settings.publish == "pynet"
+
+    @property
+    def gateway_addresses(self) -> list[InterfaceAddress]:
+        """Addresses that belong on the bridge: not those of an external router, nor in a network that leads nowhere.
+
+        Raises as ``settings``.
+        """
+        settings, families = self.settings, self.families
+        return [
+            subnet.gateway
+            for subnet in self.subnets
+            if self.on_host
+            and subnet.gateway is not None
+            and subnet.pool.version in families
+            and settings.gateway_mode(subnet.pool.version) != ISOLATED
+            and not (settings.inhibit_ipv4 and subnet.pool.version == 4)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Whether an endpoint is guarded, and what it may send from beside its own MAC and addresses."""
+
+    on: bool
+    allowed: Senders
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -171,6 +233,28 @@ class Endpoint:
     def key(self) -> str:
         """Network id and endpoint id, so that a prefix lists a network's endpoints."""
         return f"{self.network_id}/{self.id}"
+
+    @property
+    def settings(self) -> EndpointSettings:
+        """What the user asked for by ``--driver-opt``; raises as ``Network.settings``."""
+        return EndpointSettings.read(self.driver_opts)
+
+    def guard(self, network: Network) -> Guard:
+        """Return the guard: the endpoint's own wish goes before its network's, and what both allow is allowed."""
+        of_network, own = network.settings, self.settings
+        on = of_network.guard if own.guard is None else own.guard
+        return Guard(on, of_network.guard_allow | own.guard_allow)
+
+    def direct_addresses(self, network: Network) -> list[Address]:
+        """Return those addresses that machines outside of its network may reach; raises as ``Network.settings``."""
+        settings, own = network.settings, (self.ipv4, self.ipv6)
+        return [
+            address.ip
+            for address in own
+            if address is not None
+            and not network.internal
+            and settings.gateway_mode(address.version) in {ROUTED, UNPROTECTED}
+        ]
 
 
 @dataclass(frozen=True, slots=True)

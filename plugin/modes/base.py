@@ -5,7 +5,7 @@ from typing import Protocol
 
 from plugin.model.desired import Desired
 from plugin.model.records import Endpoint, Network
-from plugin.options.option import Values
+from plugin.options.network import NetworkSettings
 from plugin.protocol.messages import CreateNetwork, JoinReply
 from plugin.request.undo import Undo
 
@@ -17,13 +17,13 @@ class Mode(Protocol):
     already as success, and name links for the reaper instead of waiting for the kernel to delete them.
     """
 
-    def plan(self, request: CreateNetwork, options: Values) -> Network:
+    def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
         """Check everything that can be checked without touching anything, and return the record to be.
 
         The same request gives the same record.
         """
 
-    def create_network(self, network: Network, options: Values, undo: Undo) -> Network:
+    def create_network(self, network: Network, undo: Undo) -> Network:
         """Make the network's link, addresses and rules, and return the record with what was found on the way.
 
         Raises:

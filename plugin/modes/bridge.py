@@ -4,12 +4,10 @@ from collections.abc import Sequence
 
 from plugin.errors import InvalidRequest
 from plugin.model.desired import Desired
-from plugin.model.families import DEFAULT_MTU
 from plugin.model.names import local_mac
-from plugin.model.records import Endpoint, Network
+from plugin.model.records import DEFAULT_MTU, Endpoint, Network
 from plugin.modes.hostbridge import HostBridge
-from plugin.options.network import MODE, MTU, NETWORK_OPTIONS, OVERLAY_OPTIONS
-from plugin.options.option import Values, read_options
+from plugin.options.network import OVERLAY_OPTIONS, NetworkSettings
 from plugin.protocol.messages import CreateNetwork, JoinReply
 from plugin.request.undo import Undo
 
@@ -20,16 +18,18 @@ class BridgeMode:
     def __init__(self, bridge: HostBridge) -> None:
         self._bridge = bridge
 
-    def plan(self, request: CreateNetwork, options: Values) -> Network:
+    def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
         """Return the network of ``request``; raises ``InvalidRequest`` for what a bridge cannot serve."""
         for option in OVERLAY_OPTIONS:
             if option.key in request.options.generic:
-                raise InvalidRequest(f"option '{option.key}' is for mode overlay only: add -o {MODE.key}=overlay")
-        return self._bridge.plan(request, options, "bridge")
+                raise InvalidRequest(
+                    f"option '{option.key}' is for mode overlay only: add -o {NetworkSettings.mode.key}=overlay"
+                )
+        return self._bridge.plan(request, settings, "bridge")
 
-    def create_network(self, network: Network, options: Values, undo: Undo) -> Network:
+    def create_network(self, network: Network, undo: Undo) -> Network:
         """Make the bridge, or take the one that the user chose."""
-        return self._bridge.make(network, _bridge_mac(network.id), options[MTU] or DEFAULT_MTU, undo)
+        return self._bridge.make(network, _bridge_mac(network.id), _mtu(network), undo)
 
     def delete_network(self, network: Network) -> list[str]:
         """Take the addresses off at once; the link goes after the reply."""
@@ -63,7 +63,7 @@ class BridgeMode:
 
 
 def _mtu(network: Network) -> int:
-    return read_options(NETWORK_OPTIONS, network.options)[MTU] or DEFAULT_MTU
+    return network.settings.mtu or DEFAULT_MTU
 
 
 def _bridge_mac(network_id: str) -> str:

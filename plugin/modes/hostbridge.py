@@ -29,24 +29,13 @@ from plugin.host.own_links import OwnLinks
 from plugin.host.sysctls import HostSettings, host_settings
 from plugin.interfaces import Kernel
 from plugin.model.desired import Desired, WantedLink, WantedSetting
-from plugin.model.direct import leads_out
-from plugin.model.gateways import gateway_addresses
-from plugin.model.guard import guard_of
 from plugin.model.link_owner import Owner
 from plugin.model.names import bridge_alias, bridge_name, container_link_name, host_link_name, port_alias
 from plugin.model.records import Endpoint, Network, NetworkSubnet
 from plugin.options.network import (
-    BRIDGE_NAME,
-    GATEWAY_MODE_IPV4,
-    GATEWAY_MODE_IPV6,
-    HOST_IPV4,
-    HOST_IPV6,
-    ICC,
     ISOLATED,
-    LINK_PREFIX,
-    NETWORK_OPTIONS,
+    NetworkSettings,
 )
-from plugin.options.option import Values, read_options
 from plugin.options.unicast import unusable
 from plugin.protocol.messages import CreateNetwork, InterfaceAddress, IpamData, JoinReply
 from plugin.request.undo import Undo
@@ -62,7 +51,7 @@ class HostBridge:
         self._owner = owner
         self._links = OwnLinks(kernel, Owner(owner))
 
-    def plan(self, request: CreateNetwork, options: Values, mode: str) -> Network:
+    def plan(self, request: CreateNetwork, settings: NetworkSettings, mode: str) -> Network:
         """Return the network of ``request``.
 
         Raises:
@@ -74,11 +63,11 @@ class HostBridge:
             raise InvalidRequest(
                 f"a network of mode {mode} needs an IPv4 or an IPv6 subnet, and the request has neither"
             )
-        _check_modes(options, internal=request.options.internal)
-        link = options[BRIDGE_NAME] or bridge_name(request.network_id)
-        self._check_link(link, options)
+        _check_modes(settings, internal=request.options.internal)
+        link = settings.bridge_name or bridge_name(request.network_id)
+        self._check_link(link, settings)
         if not self._kernel.link_exists(link):
-            _check_sources(options, subnets)
+            _check_sources(settings, subnets)
         return Network(
             id=request.network_id,
             mode=mode,
@@ -95,14 +84,14 @@ class HostBridge:
         self._firewall.put(network.link, network_elements(network))
         undo.push(self._firewall.forget, network.link)
         self._settings.prepare(network, undo)
-        wanted = [address for address in gateway_addresses(network) if address not in network.found]
+        wanted = [address for address in network.gateway_addresses if address not in network.found]
         give_addresses(self._kernel, network, wanted, undo)
         return network
 
     def unmake(self, network: Network) -> list[str]:
         """Take the addresses off at once, so that the subnet is free; the link and its rules go after the reply."""
         ours = not network.owns_link or self._links.find(network.link, network.id)
-        for address in gateway_addresses(network) if ours else ():
+        for address in network.gateway_addresses if ours else ():
             if address not in network.found:
                 with suppress(Missing):
                     self._kernel.delete_address(network.link, address)
@@ -138,13 +127,13 @@ class HostBridge:
 
     def join(self, network: Network, endpoint: Endpoint) -> JoinReply:
         """Name the container's end, and the gateways if there is a way out through this network."""
-        options = read_options(NETWORK_OPTIONS, network.options)
-        routed_here = leads_out(network)
+        settings = network.settings
+        routed_here = network.leads_out
         gateway = network.router(4) if endpoint.ipv4 and routed_here else None
         gateway_ipv6 = network.router(6) if endpoint.ipv6 and routed_here else None
         return JoinReply(
             src_name=container_link_name(endpoint.id),
-            dst_prefix=options[LINK_PREFIX],
+            dst_prefix=settings.interface_prefix,
             gateway=cast("IPv4Address | None", gateway),
             gateway_ipv6=cast("IPv6Address | None", gateway_ipv6),
         )
@@ -193,29 +182,33 @@ class HostBridge:
         own, other = host_link_name(endpoint.id), container_link_name(endpoint.id)
         return self._kernel.link_exists(own) and not self._kernel.link_exists(other)
 
-    def _check_link(self, name: str, options: Values) -> None:
+    def _check_link(self, name: str, settings: NetworkSettings) -> None:
         """Refuse a link that cannot be the network's bridge, where the user chose one."""
-        if not options[BRIDGE_NAME]:
+        if not settings.bridge_name:
             return
         if is_docker_name(name):
-            raise InvalidRequest(f"option '{BRIDGE_NAME.key}': '{name}' is a name of Docker's own bridges")
+            raise InvalidRequest(
+                f"option '{NetworkSettings.bridge_name.key}': '{name}' is a name of Docker's own bridges"
+            )
         link = self._kernel.link(name)
         if link is not None and link.kind != "bridge":
-            raise InvalidRequest(f"option '{BRIDGE_NAME.key}': the existing interface '{name}' is not a bridge")
+            raise InvalidRequest(
+                f"option '{NetworkSettings.bridge_name.key}': the existing interface '{name}' is not a bridge"
+            )
 
     def _take_link(self, network: Network, mac: str, mtu: int, undo: Undo) -> Network:
         """Make the bridge, or use the one that the user chose and that exists."""
         link = network.link
-        options = read_options(NETWORK_OPTIONS, network.options)
-        if options[BRIDGE_NAME]:
+        settings = network.settings
+        if settings.bridge_name:
             self._links.remove(link, network.id)  # left from a request that was killed
-        found_link = self._kernel.link(link) if options[BRIDGE_NAME] else None
+        found_link = self._kernel.link(link) if settings.bridge_name else None
         if found_link is not None:
             self._kernel.set_up(link)
             there = [address for address in self._kernel.addresses_of(link) if not address.is_link_local]
-            found = tuple(address for address in gateway_addresses(network) if address in there)
+            found = tuple(address for address in network.gateway_addresses if address in there)
             mac = found_link.mac
-            if not options[ICC]:
+            if not settings.icc:
                 self._kernel.set_mac(link, mac)  # one that nobody has set follows the ports, and rules name this one
             return replace(network, owns_link=False, found=found, mac=mac)
         return self.make_bridge(network, mac, mtu, undo)
@@ -229,7 +222,7 @@ def port_settings(link: str) -> list[WantedSetting]:
 
 def _port(network: Network, endpoint: Endpoint) -> BridgePort:
     """Tell the bridge which MACs are behind the port; without the guard there may be any, and it learns them."""
-    guard = guard_of(network, endpoint)
+    guard = endpoint.guard(network)
     return BridgePort(macs=(endpoint.mac, *guard.allowed.macs)) if guard.on else BridgePort(learning=True)
 
 
@@ -238,22 +231,22 @@ def _own_addresses(network: Network) -> list[InterfaceAddress]:
 
     Without the link-local one the host cannot ask for the containers' MACs.
     """
-    given = [address for address in gateway_addresses(network) if address not in network.found]
+    given = [address for address in network.gateway_addresses if address not in network.found]
     if network.owns_link and network.mac and any(address.version == 6 for address in given):
         given.append(IPv6Interface((link_local(network.mac), 64)))
     return given
 
 
-def _check_modes(options: Values, *, internal: bool) -> None:
-    for option in (GATEWAY_MODE_IPV4, GATEWAY_MODE_IPV6):
-        if options[option] == ISOLATED and not internal:
+def _check_modes(settings: NetworkSettings, *, internal: bool) -> None:
+    for version, option in ((4, NetworkSettings.gateway_mode_ipv4), (6, NetworkSettings.gateway_mode_ipv6)):
+        if settings.gateway_mode(version) == ISOLATED and not internal:
             raise InvalidRequest(f"option '{option.key}': {ISOLATED} is for internal networks only, see --internal")
 
 
-def _check_sources(options: Values, subnets: Sequence[NetworkSubnet]) -> None:
+def _check_sources(settings: NetworkSettings, subnets: Sequence[NetworkSubnet]) -> None:
     """Refuse a container's address as the source of what leaves; a bridge that exists may have the host's own there."""
-    for option in (HOST_IPV4, HOST_IPV6):
-        source = options[option]
+    for version, option in ((4, NetworkSettings.host_ipv4), (6, NetworkSettings.host_ipv6)):
+        source = settings.source_address(version)
         inside = next((subnet.pool for subnet in subnets if source is not None and source in subnet.pool), None)
         if inside is not None:
             raise InvalidRequest(

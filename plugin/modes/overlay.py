@@ -34,8 +34,7 @@ from plugin.model.link_owner import Owner
 from plugin.model.names import local_mac, tunnel_alias, vxlan_name
 from plugin.model.records import Endpoint, Network, Overlay
 from plugin.modes.hostbridge import HostBridge
-from plugin.options.network import BRIDGE_NAME, MTU, NETWORK, VNI, VXLAN_PORT
-from plugin.options.option import Values
+from plugin.options.network import NetworkSettings
 from plugin.protocol.messages import CreateNetwork, JoinReply
 from plugin.request.undo import Undo
 
@@ -69,27 +68,29 @@ class OverlayMode:
         self._owner = owner
         self._links = OwnLinks(kernel, Owner(owner))
 
-    def plan(self, request: CreateNetwork, options: Values) -> Network:
+    def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
         """Return the network of ``request``; raises ``InvalidRequest`` for what no host can serve."""
-        if not options[NETWORK]:
+        if not settings.network:
             raise InvalidRequest(
-                f"mode overlay needs the name by which all hosts know the network: -o {NETWORK.key}=NAME"
+                "mode overlay needs the name by which all hosts know the network: "
+                f"-o {NetworkSettings.network.key}=NAME"
             )
         if self._closed:
             raise Unsupported(self._closed)
-        network = self._bridge.plan(request, options, "overlay")
-        if options[BRIDGE_NAME] and self._kernel.link_exists(options[BRIDGE_NAME]):
+        network = self._bridge.plan(request, settings, "overlay")
+        if settings.bridge_name and self._kernel.link_exists(settings.bridge_name):
             raise InvalidRequest(
-                f"option '{BRIDGE_NAME.key}': '{options[BRIDGE_NAME]}' exists, and mode overlay makes its own bridge"
+                f"option '{NetworkSettings.bridge_name.key}': '{settings.bridge_name}' exists, and mode overlay "
+                "makes its own bridge"
             )
         return network
 
-    def create_network(self, network: Network, options: Values, undo: Undo) -> Network:
+    def create_network(self, network: Network, undo: Undo) -> Network:
         """Agree with the other hosts, then make bridge and tunnel, then fill the tunnel's tables.
 
         A network that was agreed on before is made again from its record alone: the cluster store may be away.
         """
-        network = network if network.overlay else self._agreed(network, options, undo)
+        network = network if network.overlay else self._agreed(network, undo)
         overlay = _overlay(network)
         network = self._bridge.make(network, gateway_mac(overlay), overlay.mtu, undo)
         self._make_tunnel(network, undo)
@@ -178,11 +179,12 @@ class OverlayMode:
         """Name the network, and what the kernel does not show of it (``plugin.rebuild.networks``)."""
         return tunnel_alias(self._owner, network, _overlay(network))
 
-    def _agreed(self, network: Network, options: Values, undo: Undo) -> Network:
+    def _agreed(self, network: Network, undo: Undo) -> Network:
         """Return the network with what the hosts agreed on."""
-        name = options[NETWORK]
+        settings = network.settings
+        name = settings.network
         self._peers.reserve(name, network.id)
-        wish = agreed_network(network, Overlay(name, options[VNI], options[VXLAN_PORT], options[MTU]))
+        wish = agreed_network(network, Overlay(name, settings.vni, settings.vxlan_port, settings.mtu))
         member = self._own.member(Overlay(name, 0, 0, 0), network.id)
         room = self._underlay.room()
         undo.push(self._agreement.leave, member)

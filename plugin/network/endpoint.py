@@ -5,14 +5,13 @@ from ipaddress import IPv4Interface, IPv6Interface
 from plugin.errors import InvalidRequest
 from plugin.model.names import local_mac
 from plugin.model.records import Endpoint
-from plugin.options.network import ENDPOINT_OPTIONS
-from plugin.options.option import read_options
+from plugin.options.network import EndpointSettings
 from plugin.protocol.messages import CreateEndpoint, InterfaceAddress
 
 
 def endpoint_of(request: CreateEndpoint) -> Endpoint:
     """Return the record; raises ``InvalidRequest`` for a bad option or an address of the wrong family."""
-    read_options(ENDPOINT_OPTIONS, request.options.driver_opts)
+    EndpointSettings.read(request.options.driver_opts)
     ipv4, ipv6 = request.interface.address, request.interface.address_ipv6
     if ipv4 is not None and not isinstance(ipv4, IPv4Interface):
         raise InvalidRequest(f"the endpoint's Address must be an IPv4 address, not {ipv4}")

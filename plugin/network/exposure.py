@@ -7,8 +7,7 @@ from plugin.model.records import Endpoint, Network, Published
 from plugin.network.handover import Handover
 from plugin.network.sandboxes import BOTH, Sandboxes
 from plugin.network.ways import Ways
-from plugin.options.network import NETWORK_OPTIONS, ROUTED, gateway_mode
-from plugin.options.option import read_options
+from plugin.options.network import ROUTED
 from plugin.protocol.messages import EndpointOptions, EndpointRef, PortBinding
 from plugin.publish.bindings import PortRequest
 from plugin.request.undo import Undo
@@ -41,8 +40,7 @@ class Exposure:
         """
         if not bindings or network.internal or self._publisher.publishes(endpoint.id):
             return False
-        options = read_options(NETWORK_OPTIONS, network.options)
-        return any(gateway_mode(options, version) == ROUTED for version in BOTH)
+        return any(network.settings.gateway_mode(version) == ROUTED for version in BOTH)
 
     def take_over(self, network: Network, endpoint: Endpoint, options: EndpointOptions, undo: Undo) -> tuple[int, ...]:
         """Return the families of host addresses that are this endpoint's, and let the others give them up."""

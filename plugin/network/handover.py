@@ -14,8 +14,6 @@ from netlink.errors import KernelError
 from plugin.errors import PynetError
 from plugin.model.records import Endpoint, Network, Published
 from plugin.network.sandboxes import BOTH, Sandboxes
-from plugin.options.network import NETWORK_OPTIONS
-from plugin.options.option import read_options
 from plugin.protocol.messages import PortBinding
 from plugin.publish.bindings import reach
 from plugin.publish.publisher import Publisher
@@ -70,8 +68,7 @@ class Handover:
         if network is None or any(_meet(port, had) for port in other.published):
             return None
         binding = PortBinding(had.proto, had.port, host_ip=str(had.host), host_port=had.host_port)
-        options = read_options(NETWORK_OPTIONS, network.record.options)
-        for place in reach(other, options, binding, BOTH).places:
+        for place in reach(other, network.record.settings, binding, BOTH).places:
             return replace(had, target=place.target)
         return None
 

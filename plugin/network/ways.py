@@ -12,7 +12,6 @@ import structlog
 from netlink.errors import KernelError
 from plugin.errors import PynetError
 from plugin.firewall.elements import endpoint_elements
-from plugin.model.direct import direct_addresses, leads_out
 from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Network, Way
 from plugin.network.sandboxes import Sandboxes
@@ -69,7 +68,7 @@ class Ways:
         if known is None:
             return False, False
         try:
-            return bool(direct_addresses(known.record, end)), leads_out(known.record)
+            return bool(end.direct_addresses(known.record)), known.record.leads_out
         except PynetError:
             return False, False
 

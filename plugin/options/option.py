@@ -1,5 +1,8 @@
 """Options: one declaration each, from which the parser, the error text and the documentation table are made.
 
+A class of options that belong together declares them, and a value of it has what a user set:
+``NetworkSettings.mtu`` is the declaration, ``network.settings.mtu`` a number of bytes.
+
 Keys of the built-in drivers mean what they mean there (moby drivers/bridge/labels.go, netlabel/labels.go); pynet's
 own keys begin with ``pynet.``. Other keys are none of pynet's business and are ignored, as the built-ins do.
 """
@@ -7,8 +10,9 @@ own keys begin with ``pynet.``. Other keys are none of pynet's business and are 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Never, Self, TypeVar, overload
 
 from plugin.errors import InvalidRequest
 from plugin.options.unicast import is_unicast
@@ -29,41 +33,69 @@ class Option(Generic[T]):
     legal: str
     help: str
 
-
-class Values:
-    """The values of a set of options, read once and then typed: ``values[MTU]`` is an int."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = values
-
-    def __getitem__(self, option: Option[T]) -> T:
-        value: T = self._values.get(option.key, option.default)
+    @overload
+    def __get__(self, settings: None, owner: type) -> "Option[T]": ...
+    @overload
+    def __get__(self, settings: "OptionSet", owner: type) -> T: ...
+    def __get__(self, settings: "OptionSet | None", owner: type) -> "Option[T] | T":
+        """Return the option itself on the class of an ``OptionSet``, and its value on an object of that class."""
+        if settings is None:
+            return self
+        value: T = settings.values.get(self.key, self.default)
         return value
 
+    def __set__(self, settings: "OptionSet", value: Never) -> None:
+        """Refuse to change what a user set."""
+        raise AttributeError(f"the value of option '{self.key}' cannot be changed")
 
-def read_options(declared: Sequence[Option[Any]], raw: Mapping[str, str]) -> Values:
-    """Read what users set.
 
-    Raises:
-        InvalidRequest: a bad value of a declared key, or an unknown key of pynet's own.
-    """
-    known = {option.key: option for option in declared}
-    values = {}
-    for key, text in raw.items():
+@dataclass(frozen=True, eq=False)
+class OptionSet:
+    """Base of the classes that declare options; an object has the ``values`` that were set, by key."""
+
+    values: Mapping[str, Any]
+
+    @classmethod
+    def options(cls) -> tuple[Option[Any], ...]:
+        """Return the options that the class declares, in this order."""
+        return tuple(option for option in vars(cls).values() if isinstance(option, Option))
+
+    @classmethod
+    def read(cls, raw: Mapping[str, str]) -> Self:
+        """Read what a user set; the same texts are parsed once.
+
+        Raises:
+            InvalidRequest: a bad value of a declared key, or an unknown key of pynet's own.
+        """
+        values, flaw = parse_options(cls.options, tuple(raw.items()))
+        if flaw:
+            raise InvalidRequest(flaw)
+        return cls(values)
+
+    @classmethod
+    def read_leniently(cls, raw: Mapping[str, str]) -> Self:
+        """Read what a user set; an option whose value cannot be read has its default."""
+        return cls(parse_options(cls.options, tuple(raw.items()))[0])
+
+
+@lru_cache(maxsize=1024)
+def parse_options(
+    declared: Callable[[], Sequence[Option[Any]]], raw: Sequence[tuple[str, str]]
+) -> tuple[Mapping[str, Any], str]:
+    """Return the values that can be read, and a sentence about the first that cannot, or ""."""
+    known = {option.key: option for option in declared()}
+    values, flaws = {}, []
+    for key, text in raw:
         option = known.get(key)
         if option is not None:
-            values[key] = _read(option, text)
+            try:
+                values[key] = option.parse(text)
+            except ValueError:
+                flaws.append(f"option '{key}' must be {option.legal}, not '{text}'")
         elif key.startswith(OWN_PREFIX):
-            legal = ", ".join(sorted(k for k in known if k.startswith(OWN_PREFIX))) or "none here"
-            raise InvalidRequest(f"option '{key}' is not known; pynet's own options are: {legal}")
-    return Values(values)
-
-
-def _read(option: Option[T], text: str) -> T:
-    try:
-        return option.parse(text)
-    except ValueError:
-        raise InvalidRequest(f"option '{option.key}' must be {option.legal}, not '{text}'") from None
+            legal = ", ".join(sorted(own for own in known if own.startswith(OWN_PREFIX))) or "none here"
+            flaws.append(f"option '{key}' is not known; pynet's own options are: {legal}")
+    return values, next(iter(flaws), "")
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:

@@ -2,16 +2,27 @@
 
 import re
 
-from plugin.options.network import KEEP, STICKY
-from plugin.options.option import Values
+from plugin.options.network import NetworkSettings
+from plugin.options.option import OptionSet
 
-POOL_OPTIONS = (STICKY, KEEP)
 UNITS = {"m": 60, "h": 3600, "d": 86400}
 
 
-def keep_seconds(options: Values) -> int:
+class PoolSettings(OptionSet):
+    """What a user asked of a pool of this host."""
+
+    sticky = NetworkSettings.sticky
+    keep = NetworkSettings.keep
+
+
+class SharedPoolSettings(OptionSet):
+    """What a user asked of a pool that hosts share."""
+
+    network = NetworkSettings.network
+
+
+def keep_seconds(settings: NetworkSettings | PoolSettings) -> int:
     """Return for how many seconds an address is kept for its name after it was given back; 0 for not at all."""
-    if options[STICKY] != "name":
+    if settings.sticky != "name":
         return 0
-    text = options[KEEP]
-    return int(re.sub(r"\D", "", text)) * UNITS[text[-1]]
+    return int(re.sub(r"\D", "", settings.keep)) * UNITS[settings.keep[-1]]

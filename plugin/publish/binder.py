@@ -13,7 +13,7 @@ from plugin.firewall.ruleset import PORTS_OF
 from plugin.interfaces import Kernel, PortSockets
 from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Published
-from plugin.options.option import Values
+from plugin.options.network import NetworkSettings
 from plugin.protocol.messages import PortBinding
 from plugin.publish.bindings import EVERYWHERE, HostBinding, PortRequest, Reachability, candidates, reach, sockets_for
 from plugin.publish.book import Book, Holds, Key, Wanted
@@ -35,7 +35,7 @@ class Binder:
         self.refusals = refusals
 
     def bind_all(
-        self, endpoint: Endpoint, options: Values, wishes: PortRequest, before: Holds, after: Holds
+        self, endpoint: Endpoint, settings: NetworkSettings, wishes: PortRequest, before: Holds, after: Holds
     ) -> tuple[Published, ...]:
         """Hold what ``wishes`` name; ``after`` gets what is held, of which ``before`` was held already."""
         found: list[Published] = []
@@ -43,7 +43,7 @@ class Binder:
         for binding in wishes.bindings:
             alike = binding.proto, binding.host_ip
             if alike not in known:
-                known[alike] = reach(endpoint, options, binding, wishes.families)
+                known[alike] = reach(endpoint, settings, binding, wishes.families)
             where = known[alike]
             found += [Published(binding.proto, binding.port, target) for target in where.routed]
             if where.places:

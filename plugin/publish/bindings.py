@@ -8,8 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from plugin.errors import InvalidRequest
 from plugin.firewall.elements import PROTOCOLS
 from plugin.model.records import Endpoint, Published
-from plugin.options.network import HOST_BINDING, NAT, ROUTED, UNPROTECTED, gateway_mode
-from plugin.options.option import Values
+from plugin.options.network import NAT, ROUTED, UNPROTECTED, NetworkSettings
 from plugin.options.unicast import is_unicast
 from plugin.protocol.messages import Address, PortBinding
 
@@ -65,7 +64,7 @@ def together(published: Sequence[Published]) -> dict[tuple[int, int, int], list[
     return {port: list(places) for port, places in found.items()}
 
 
-def reach(endpoint: Endpoint, options: Values, binding: PortBinding, families: Sequence[int]) -> Reachability:
+def reach(endpoint: Endpoint, settings: NetworkSettings, binding: PortBinding, families: Sequence[int]) -> Reachability:
     """Return where ``binding`` is published, families in order.
 
     Without a host address that is every IPv4 and IPv6 address of the host, or the network's own choice (moby
@@ -79,9 +78,9 @@ def reach(endpoint: Endpoint, options: Values, binding: PortBinding, families: S
     if binding.proto not in PROTOCOLS:
         raise InvalidRequest(f"publish port {binding.port}: protocol {binding.proto} is none of tcp, udp and sctp")
     own = {address.version: address.ip for address in (endpoint.ipv4, endpoint.ipv6) if address is not None}
-    hosts = _hosts(options, binding)
+    hosts = _hosts(settings, binding)
     pairs = [(host, own.get(host.version) or (own.get(4) if host.version == 6 else None)) for host in hosts]
-    reached = [(host, target, gateway_mode(options, target.version)) for host, target in pairs if target]
+    reached = [(host, target, settings.gateway_mode(target.version)) for host, target in pairs if target]
     return Reachability(
         tuple(
             HostBinding(host, target)
@@ -103,11 +102,11 @@ def candidates(binding: PortBinding, before: Sequence[Published]) -> Iterator[in
     yield from wanted if binding.host_port else [0] * EPHEMERAL_TRIES
 
 
-def _hosts(options: Values, binding: PortBinding) -> Sequence[Address]:
+def _hosts(settings: NetworkSettings, binding: PortBinding) -> Sequence[Address]:
     if binding.host_ip:
         host = ip_address(binding.host_ip)
         if not host.is_unspecified and not is_unicast(host):
             raise InvalidRequest(f"publish port {binding.port}: '{host}' is no address that a host can have")
         return (host,)
-    chosen = options[HOST_BINDING]
+    chosen = settings.host_binding
     return EVERYWHERE if chosen is None else (chosen,)

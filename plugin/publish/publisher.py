@@ -12,8 +12,6 @@ from plugin.firewall.firewall import Firewall
 from plugin.interfaces import Conntrack, Kernel, PortSockets
 from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Network, Published
-from plugin.options.network import NETWORK_OPTIONS
-from plugin.options.option import read_options
 from plugin.protocol.messages import PortBinding
 from plugin.publish.binder import Binder, ports_owner
 from plugin.publish.bindings import HostBinding, PortRequest, sockets_for, together
@@ -65,10 +63,10 @@ class Publisher:
             InvalidRequest: a wish that nobody can fulfil.
             KernelError: the kernel refused.
         """
-        options = read_options(NETWORK_OPTIONS, network.options)
+        settings = network.settings
 
         def bind(before: Holds, after: Holds) -> tuple[Published, ...]:
-            return () if network.internal else self._binder.bind_all(endpoint, options, wishes, before, after)
+            return () if network.internal else self._binder.bind_all(endpoint, settings, wishes, before, after)
 
         self._replace(network, endpoint, wishes.families, bind, save)
 

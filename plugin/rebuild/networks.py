@@ -19,27 +19,14 @@ from plugin.firewall.elements import link_local
 from plugin.firewall.ruleset import FAMILIES
 from plugin.interfaces import Kernel, Nft
 from plugin.ipam.supernets import Supernet
-from plugin.model.families import DEFAULT_MTU
 from plugin.model.names import ENDPOINT, Alias, bridge_name, host_link_name
 from plugin.model.names import NETWORK as NETWORK_ALIAS
-from plugin.model.records import Endpoint, Network, NetworkSubnet, Published, Tombstone, Way
+from plugin.model.records import DEFAULT_MTU, Endpoint, Network, NetworkSubnet, Published, Tombstone, Way
 from plugin.options.network import (
-    BRIDGE_NAME,
-    GATEWAY_MODE_IPV4,
-    GATEWAY_MODE_IPV6,
-    GUARD,
-    HOST_IPV4,
-    HOST_IPV6,
-    ICC,
-    INHIBIT_IPV4,
     ISOLATED,
-    MASQUERADE,
-    MODE,
-    MTU,
-    NETWORK,
     ROUTED,
-    TRUSTED,
     UNPROTECTED,
+    NetworkSettings,
 )
 from plugin.protocol.messages import Address, InterfaceAddress, Subnet
 from plugin.rebuild.pools import rebuild_pools
@@ -52,8 +39,8 @@ NOT_SHOWN = (
     "the defaults are used"
 )
 _ANY = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - no address to bind
-_MODES = {4: GATEWAY_MODE_IPV4, 6: GATEWAY_MODE_IPV6}
-_SOURCES = {4: HOST_IPV4, 6: HOST_IPV6}
+_MODES = {4: NetworkSettings.gateway_mode_ipv4, 6: NetworkSettings.gateway_mode_ipv6}
+_SOURCES = {4: NetworkSettings.host_ipv4, 6: NetworkSettings.host_ipv6}
 
 Elements = Mapping[str, Sequence[tuple[str, ...]]]  # set or map -> its elements, key and value in one
 
@@ -148,8 +135,8 @@ def _over_tunnel(network: Network, tunnel: Link | None, owner: str) -> Network:
     overlay = alias.overlay(tunnel.mtu) if tunnel and alias.id == network.id else None
     if overlay is None:
         return network
-    options = {key: value for key, value in network.options.items() if key != MTU.key}
-    options |= {MODE.key: "overlay", NETWORK.key: overlay.network}
+    options = {key: value for key, value in network.options.items() if key != NetworkSettings.mtu.key}
+    options |= {NetworkSettings.mode.key: "overlay", NetworkSettings.network.key: overlay.network}
     return replace(network, mode="overlay", overlay=overlay, options=options)
 
 
@@ -163,7 +150,7 @@ def _adopted(seen: Seen, links: Sequence[Link], owner: str) -> Iterator[Network]
             own = {ip_address(entry[2]) for entry in _pairs(seen.elements, link.name)}
             there = [a for a in _addresses(seen, bridge.name) if any(address in a.network for address in own)]
             subnets = tuple(NetworkSubnet(address.network, address) for address in there)
-            options = {BRIDGE_NAME.key: bridge.name}
+            options = {NetworkSettings.bridge_name.key: bridge.name}
             # What was there before pynet came is not known; so nothing is taken off when the network goes.
             yield Network(network_id, "bridge", bridge.name, False, False, subnets, options, tuple(there), bridge.mac)
 
@@ -175,9 +162,9 @@ def _addresses(seen: Seen, link: str) -> list[InterfaceAddress]:
 def _link_options(link: Link, identity: str) -> dict[str, str]:
     options = {}
     if link.name != bridge_name(identity):
-        options[BRIDGE_NAME.key] = link.name
+        options[NetworkSettings.bridge_name.key] = link.name
     if link.mtu not in {0, DEFAULT_MTU}:
-        options[MTU.key] = str(link.mtu)
+        options[NetworkSettings.mtu.key] = str(link.mtu)
     return options
 
 
@@ -270,12 +257,12 @@ def _finished(seen: Seen, network: Network, endpoints: Sequence[Endpoint]) -> Ne
     options = {**network.options}
     if (link,) in elements.get("links", ()):
         options |= _firewall_options(elements, link, internal=internal)
-        options |= {} if not mine or any(endpoint.mac for endpoint in mine) else {GUARD.key: "off"}
+        options |= {} if not mine or any(endpoint.mac for endpoint in mine) else {NetworkSettings.guard.key: "off"}
     for version in sorted({subnet.version for subnet in missing} | unseen):
         if internal:
             options[_MODES[version].key] = ISOLATED
         elif version == 4:
-            options[INHIBIT_IPV4.key] = "true"
+            options[NetworkSettings.inhibit_ipv4.key] = "true"
     log.warning(
         "network rebuilt from the kernel",
         network=network.id[:12],
@@ -307,7 +294,7 @@ def _subnets_without_gateway(
 
 
 def _firewall_options(elements: Elements, link: str, *, internal: bool) -> dict[str, str]:
-    options = {} if (link, link) in elements.get("inside", ()) else {ICC.key: "false"}
+    options = {} if (link, link) in elements.get("inside", ()) else {NetworkSettings.icc.key: "false"}
     if internal:
         return options
     leaves = False
@@ -321,6 +308,6 @@ def _firewall_options(elements: Elements, link: str, *, internal: bool) -> dict[
         if any(entry[:2] == (link, family) for entry in elements.get("direct", ())):
             options[_MODES[version].key], leaves = ROUTED, True
     if not leaves:
-        options[MASQUERADE.key] = "false"
+        options[NetworkSettings.masquerade.key] = "false"
     trusted = [name for name, network in elements.get("trusted", ()) if network == link]
-    return options | ({TRUSTED.key: ":".join(trusted)} if trusted else {})
+    return options | ({NetworkSettings.trusted.key: ":".join(trusted)} if trusted else {})

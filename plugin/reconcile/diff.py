@@ -6,7 +6,6 @@ from netlink.dump import Link
 from netlink.port import is_like
 from plugin.firewall.elements import PROTOCOLS
 from plugin.model.desired import Actual, Desired, WantedLink
-from plugin.model.families import DEFAULT_MTU
 from plugin.model.findings import (
     AddressMissing,
     EndpointLost,
@@ -23,6 +22,7 @@ from plugin.model.findings import (
     SettingChanged,
 )
 from plugin.model.link_owner import Owner, identity_of
+from plugin.model.records import DEFAULT_MTU
 from plugin.protocol.messages import InterfaceAddress
 
 OFF = "0"  # of a switch

@@ -13,16 +13,7 @@ from plugin.errors import InvalidRequest
 from plugin.firewall.elements import endpoint_elements, network_elements, port_elements
 from plugin.firewall.ruleset import changes, remove_text, tables_text
 from plugin.model.records import Endpoint, Network, NetworkSubnet, Published
-from plugin.options.network import (
-    BRIDGE_NAME,
-    GUARD_ALLOW,
-    HOST_BINDING,
-    HOST_IPV4,
-    HOST_IPV6,
-    NETWORK_OPTIONS,
-    TRUSTED,
-)
-from plugin.options.option import read_options
+from plugin.options.network import NetworkSettings
 from tests.unit import requests as rq
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
@@ -34,12 +25,12 @@ ADDRESSES = st.builds("{}{}".format, st.ip_addresses(), ZONES) | NAMES
 VALUES = st.fixed_dictionaries(
     {},
     optional={
-        BRIDGE_NAME.key: NAMES,
-        TRUSTED.key: st.lists(NAMES, max_size=3).map(":".join),
-        HOST_IPV4.key: ADDRESSES,
-        HOST_IPV6.key: ADDRESSES,
-        HOST_BINDING.key: ADDRESSES,
-        GUARD_ALLOW.key: st.lists(ADDRESSES, max_size=3).map(",".join),
+        NetworkSettings.bridge_name.key: NAMES,
+        NetworkSettings.trusted.key: st.lists(NAMES, max_size=3).map(":".join),
+        NetworkSettings.host_ipv4.key: ADDRESSES,
+        NetworkSettings.host_ipv6.key: ADDRESSES,
+        NetworkSettings.host_binding.key: ADDRESSES,
+        NetworkSettings.guard_allow.key: st.lists(ADDRESSES, max_size=3).map(",".join),
     },
 )
 
@@ -55,17 +46,17 @@ def nft() -> Iterator[Nftables]:
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(raw=VALUES)
-@example(raw={HOST_IPV6.key: "fe80::1%eth0"})
-@example(raw={HOST_BINDING.key: "::1%x }\nadd table ip other"})
-@example(raw={BRIDGE_NAME.key: "a;b{}#$,'", TRUSTED.key: "-x:{a}:é,;"})
+@example(raw={NetworkSettings.host_ipv6.key: "fe80::1%eth0"})
+@example(raw={NetworkSettings.host_binding.key: "::1%x }\nadd table ip other"})
+@example(raw={NetworkSettings.bridge_name.key: "a;b{}#$,'", NetworkSettings.trusted.key: "-x:{a}:é,;"})
 def test_what_is_accepted_can_be_written(nft: Nftables, raw: dict[str, str]) -> None:
     """A value is refused with a sentence, or nft takes the table that is made of it, and the elements one by one."""
     try:
-        options = read_options(NETWORK_OPTIONS, raw)
+        options = NetworkSettings.read(raw)
     except InvalidRequest:
         return
-    network = Network("n", "bridge", options[BRIDGE_NAME] or "pn-1", subnets=SUBNETS, options=raw)
-    host, target = options[HOST_BINDING], SUBNETS[0].pool[2]
+    network = Network("n", "bridge", options.bridge_name or "pn-1", subnets=SUBNETS, options=raw)
+    host, target = options.host_binding, SUBNETS[0].pool[2]
     ports = [Published(6, 80, target, host, 8080)] if host else []
     endpoint = Endpoint("e", "n", "02:00:00:00:00:02", IPv4Interface("10.9.0.2/24"), IPv6Interface("fd00:9::2/64"))
     contents = [network_elements(network), port_elements(network, ports), endpoint_elements(network, endpoint)]

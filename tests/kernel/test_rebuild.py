@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -10,8 +9,7 @@ from cli.server.records import KINDS
 from netlink.nftables import Nftables, open_runner
 from plugin.ipam.supernets import parse_supernets
 from plugin.model.records import Endpoint, Lease, Network, Pool
-from plugin.options.network import ICC, NETWORK_OPTIONS
-from plugin.options.option import Option, read_options
+from plugin.options.network import NetworkSettings
 from plugin.rebuild.networks import rebuilder
 from plugin.store.base import Record
 from tests.kernel.container import Container, sh
@@ -65,9 +63,7 @@ def alike(record: Record) -> object:
 
 def values(network: Network) -> list[object]:
     """Return the value of every option of a network."""
-    read = read_options(NETWORK_OPTIONS, network.options)
-    declared: tuple[Option[Any], ...] = NETWORK_OPTIONS
-    return [read[option] for option in declared]
+    return [option.__get__(network.settings, NetworkSettings) for option in NetworkSettings.options()]
 
 
 def test_what_is_known_is_not_made_again(pynet: Pynet, two: tuple[Container, Container]) -> None:
@@ -112,4 +108,4 @@ def test_flushed_tables_give_the_default_options(pynet: Pynet, two: tuple[Contai
 
     assert isinstance(network, Network)
     assert isinstance(endpoint, Endpoint)
-    assert (read_options(NETWORK_OPTIONS, network.options)[ICC], endpoint.ipv4) == (True, None)
+    assert (network.settings.icc, endpoint.ipv4) == (True, None)

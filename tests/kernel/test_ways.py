@@ -4,13 +4,14 @@ import pytest
 
 from netlink.nftables import Nftables, open_runner
 from plugin.model.records import Endpoint
-from plugin.options.network import GATEWAY_MODE_IPV4, GATEWAY_MODE_IPV6
+from plugin.options.network import NetworkSettings
 from plugin.protocol.messages import EndpointRef
 from plugin.rebuild.networks import look, rebuild
 from tests.kernel.container import Container
 from tests.kernel.pynet import Pynet, connect
 from tests.unit import requests as rq
 
+MODES = (NetworkSettings.gateway_mode_ipv4, NetworkSettings.gateway_mode_ipv6)
 GATEWAY, OTHER, INNER = rq.NETWORK_ID, rq.OTHER_ID, "c3" * 32
 ADDRESSES = ("10.8.0.2", "fd00:8::2")  # of the container, on the network that is not its gateway
 
@@ -28,7 +29,7 @@ def outside(pynet: Pynet, two: tuple[Container, Container]) -> Container:
 def on_both(pynet: Pynet, container: Container, mode: str, network: str = OTHER) -> list[EndpointRef]:
     """Attach a container to another network first, then to its gateway; it echoes."""
     internal = network == INNER
-    options = {} if internal else {GATEWAY_MODE_IPV4.key: mode, GATEWAY_MODE_IPV6.key: mode}
+    options = {} if internal else {option.key: mode for option in MODES}
     pynet.driver.create_network(rq.network(network, "10.8.0.1/24", "fd00:8::1/64", internal=internal, options=options))
     container.sh("sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0")  # no second to wait
     other = pynet.attach(container, network, 2)

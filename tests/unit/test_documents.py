@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli.settings import SETTINGS
-from plugin.options.network import ENDPOINT_OPTIONS, NETWORK_OPTIONS
+from plugin.options.network import EndpointSettings, NetworkSettings
 from plugin.options.option import option_table
 
 ROOT = Path(__file__).parents[2]
@@ -16,8 +16,8 @@ README, EXAMPLES = ROOT / "README.md", ROOT / "examples"
 @pytest.mark.parametrize(
     ("name", "table"),
     [
-        ("options", option_table(NETWORK_OPTIONS)),
-        ("endpoint options", option_table(ENDPOINT_OPTIONS)),
+        ("options", option_table(NetworkSettings.options())),
+        ("endpoint options", option_table(EndpointSettings.options())),
         ("settings", option_table(SETTINGS).replace("| option", "| setting")),
     ],
 )
@@ -32,7 +32,7 @@ def test_the_examples_use_options_that_exist() -> None:
     """Every key of the Compose files is declared, and most of those declared are shown."""
     text = "".join(path.read_text() for path in EXAMPLES.glob("*.yaml"))
     used = set(re.findall(r"^ +((?:com\.docker|pynet)\.[\w.]+):", text, re.MULTILINE))
-    declared = {option.key for option in NETWORK_OPTIONS}
+    declared = {option.key for option in NetworkSettings.options()}
 
     assert used <= declared
     assert len(used) * 2 > len(declared)

@@ -1,25 +1,30 @@
-"""One declaration an option: parser, error and table."""
+"""One declaration an option: parser, error and table; what a user set is parsed once."""
 
 import pytest
 
 from plugin.errors import InvalidRequest
-from plugin.options.network import LINK_PREFIX, MTU, NETWORK_OPTIONS
-from plugin.options.option import Option, flag, option_table, read_options
+from plugin.model.records import Network
+from plugin.options.network import NetworkSettings
+from plugin.options.option import Option, OptionSet, flag, option_table, parse_options
+from tests.fakes import World
+from tests.unit import requests as rq
+
+MTU = NetworkSettings.mtu
 
 
 def test_values_are_typed_and_default() -> None:
     """What the user does not set has the declared default."""
-    values = read_options(NETWORK_OPTIONS, {MTU.key: "9000"})
+    settings = NetworkSettings.read({MTU.key: "9000"})
 
-    assert values[MTU] == 9000
-    assert values[LINK_PREFIX] == "eth"
+    assert settings.mtu == 9000
+    assert settings.interface_prefix == "eth"
 
 
 @pytest.mark.parametrize("text", ["", "1.5", "1500 ", "+5", "65536", "１５", "0x10"])
 def test_numbers_are_read_strictly(text: str) -> None:
     """Nothing that Go's Atoi refuses, or that is out of range, is taken for a number."""
     with pytest.raises(InvalidRequest, match=MTU.key):
-        read_options(NETWORK_OPTIONS, {MTU.key: text})
+        NetworkSettings.read({MTU.key: text})
 
 
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("T", True), ("1", True), ("0", False), ("False", False)])
@@ -31,14 +36,66 @@ def test_flags_are_read_like_go_reads_them(text: str, value: bool) -> None:
 @pytest.mark.parametrize("text", ["", "yes", "on", "TrUe"])
 def test_other_spellings_of_flags_are_refused(text: str) -> None:
     """What the built-in driver refuses is refused."""
-    option = Option("com.example.flag", flag, default=False, legal="true or false", help="")
+
+    class Example(OptionSet):
+        flag = Option("com.example.flag", flag, default=False, legal="true or false", help="")
 
     with pytest.raises(InvalidRequest, match="must be true or false"):
-        read_options([option], {option.key: text})
+        Example.read({"com.example.flag": text})
 
 
 def test_the_table_has_a_row_for_every_option() -> None:
     """The documentation is made from the declarations."""
-    table = option_table(NETWORK_OPTIONS)
+    table = option_table(NetworkSettings.options())
 
-    assert [row.split("`")[1] for row in table.splitlines()[2:]] == [option.key for option in NETWORK_OPTIONS]
+    assert [row.split("`")[1] for row in table.splitlines()[2:]] == [option.key for option in NetworkSettings.options()]
+
+
+def test_settings_cannot_be_changed() -> None:
+    """A value below the edge is frozen."""
+    settings = NetworkSettings.read({})
+
+    with pytest.raises(AttributeError, match="cannot be changed"):
+        settings.mtu = 1400  # type: ignore[assignment]
+
+
+def test_equal_texts_are_parsed_once() -> None:
+    """Copies of a record share what was read; the parser of an option counts its calls."""
+    parsed: list[str] = []
+
+    def parse(text: str) -> str:
+        parsed.append(text)
+        return text
+
+    class Example(OptionSet):
+        word = Option("pynet.word", parse, "", legal="a word", help="")
+
+    assert [Example.read({"pynet.word": text}).word for text in ("a", "a", "b")] == ["a", "a", "b"]
+    assert parsed == ["a", "b"]
+
+
+def test_no_verb_below_the_edge_parses_options(world: World) -> None:
+    """What CreateNetwork and CreateEndpoint read serves all that follows, to the end of the network."""
+    before = parse_options.cache_info().misses
+    world.driver.create_network(rq.network(options={MTU.key: "1411"}))
+    assert parse_options.cache_info().misses == before + 1
+    world.driver.create_endpoint(rq.endpoint(driver_opts={"pynet.guard_allow": "192.0.2.11"}))
+    assert parse_options.cache_info().misses == before + 2
+    world.driver.join(rq.join())
+    world.driver.program_external_connectivity(rq.program(8080))
+    world.driver.delete_endpoint(rq.ENDPOINT)
+    world.driver.delete_network(rq.NETWORK)
+    world.bury()
+
+    assert parse_options.cache_info().misses == before + 2
+
+
+@pytest.mark.parametrize("other", [{"pynet.publish": "nobody"}, {"pynet.nonsense": "1"}])
+def test_a_record_of_a_newer_version_has_what_can_be_read(other: dict[str, str]) -> None:
+    """Links keep their MTU and the host its forwarding; whoever needs all options is refused with a sentence."""
+    network = Network("n", "bridge", "pn-n", options={**other, MTU.key: "1200", "pynet.forwarding": "off"})
+
+    assert (network.mtu, network.forwards) == (1200, False)
+    with pytest.raises(InvalidRequest, match=next(iter(other))):
+        _ = network.settings
+    assert (network.mtu, Network("n", "bridge", "pn-n", options=other).forwards) == (1200, True)

@@ -7,10 +7,8 @@ import pytest
 
 from plugin.errors import InvalidRequest
 from plugin.firewall.elements import endpoint_elements
-from plugin.model.guard import guard_of
 from plugin.model.records import Endpoint, Network
-from plugin.options.network import ENDPOINT_OPTIONS
-from plugin.options.option import read_options
+from plugin.options.network import EndpointSettings
 from plugin.options.senders import NOBODY, senders
 
 NETWORK = Network("n", "bridge", "pn-n", options={"pynet.guard_allow": "10.0.0.0/8"})
@@ -38,7 +36,7 @@ BAD = (
 def test_what_no_container_sends_from_is_refused(text: str) -> None:
     """Groups, loopback, zones, bits behind the prefix: with the sentence of every option."""
     with pytest.raises(InvalidRequest, match=r"option 'pynet.guard_allow' must be addresses, subnets or MACs"):
-        read_options(ENDPOINT_OPTIONS, {"pynet.guard_allow": text})
+        EndpointSettings.read({"pynet.guard_allow": text})
 
 
 @pytest.mark.parametrize(
@@ -50,7 +48,7 @@ def test_the_word_of_an_endpoint_goes_before_its_network(of_network: str, own: s
     network = replace(NETWORK, options={"pynet.guard": of_network})
     endpoint = replace(END, driver_opts={} if own is None else {"pynet.guard": own})
 
-    assert guard_of(network, endpoint).on is on
+    assert endpoint.guard(network).on is on
     assert ("guarded" in endpoint_elements(network, endpoint)) is on
 
 

@@ -23,7 +23,7 @@ from plugin.interfaces import HostNetworks
 from plugin.ipam.allocator import check_usable
 from plugin.ipam.requests import ENDPOINT_NAME, check_request, names_subnet, purpose_of, with_prefix
 from plugin.ipam.supernets import Supernet, Wanted, choose_pool, networks_of
-from plugin.options.option import Option, network_name, read_options
+from plugin.options.pool import SharedPoolSettings
 from plugin.protocol.messages import (
     Address,
     AddressReply,
@@ -43,13 +43,6 @@ from plugin.store.remote.patience import deadline, within
 SPACE = "pynet-cluster"  # begins the ids of pools that the cluster shares
 PATIENCE = 4.0  # seconds for a request: a join that cannot reach the cluster store fails within five
 SETTLE = 2.0  # seconds for the kernel to delete a bridge
-NETWORK = Option(
-    "pynet.network",
-    network_name,
-    "",
-    "1 to 63 letters, digits, dots, dashes or underlines",
-    "name of a network whose pools and addresses all hosts share",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +80,7 @@ class ClusterAddresses:
             Exhausted: the supernets hold no free pool.
         """
         check_request(request)
-        network = read_options((NETWORK,), request.options)[NETWORK]
+        network = SharedPoolSettings.read(request.options).network
         named, token = names_subnet(request), secrets.token_hex(4)
         version = request.pool.version if request.pool else 6 if request.v6 else 4
         in_use = _used_by(self._host_networks, networks_of(self._supernets, version))
