@@ -10,11 +10,12 @@ from cli.server.records import KINDS_IN_CLUSTER
 from cli.settings import Settings
 from netlink.vxlan import Vxlan
 from plugin.cluster.addresses.pools import SharedPools
-from plugin.cluster.addresses.records import ClusterLease, HostIdentity, Queued
-from plugin.cluster.hosts.forget import forget_host
-from plugin.cluster.hosts.forwarding_drift import Here, table_drift
-from plugin.cluster.hosts.status import ClusterStatus, LocalState, cluster_status
+from plugin.cluster.addresses.records import ClusterLease, Queued
+from plugin.cluster.forget import forget_host
+from plugin.cluster.hosts.records import HostIdentity
 from plugin.cluster.overlay.agreement import drop_unused_networks
+from plugin.cluster.overlay.forwarding_drift import Here, table_drift
+from plugin.cluster.status import ClusterStatus, LocalState, cluster_status
 from plugin.errors import InvalidRequest
 from plugin.model.records import Endpoint, Network
 from plugin.store.base import ClusterStore

@@ -11,13 +11,13 @@ from cli.settings import Settings
 from plugin.background.loop import Loop
 from plugin.cluster.addresses.driver import ClusterAddresses, ThisHost
 from plugin.cluster.addresses.outbox import Outbox
-from plugin.cluster.addresses.records import ClusterHost, KnownHost
 from plugin.cluster.addresses.repair import Stores
 from plugin.cluster.addresses.upkeep import Upkeep
-from plugin.cluster.hosts.forget import HOST_KINDS
+from plugin.cluster.forget import HOST_KINDS
 from plugin.cluster.hosts.identity import advertised_address, host_identity
 from plugin.cluster.hosts.membership import Membership
 from plugin.cluster.hosts.ping import Responder
+from plugin.cluster.hosts.records import ClusterHost, KnownHost
 from plugin.cluster.overlay.agreement import drop_unused_networks
 from plugin.interfaces import HostNetworks, Kernel
 from plugin.ipam.supernets import Supernet

@@ -10,7 +10,7 @@ import structlog
 from cli.server.cluster import Cluster
 from netlink.errors import KernelError
 from plugin.background.loop import Loop
-from plugin.cluster.addresses.records import ClusterHost
+from plugin.cluster.hosts.records import ClusterHost
 from plugin.cluster.overlay.agreement import Agreement
 from plugin.cluster.overlay.peers import Peers
 from plugin.cluster.overlay.presence import Cluster as SharedCluster

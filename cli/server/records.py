@@ -1,16 +1,8 @@
 """Every kind of record that pynet keeps, so that a check of the store can read them all."""
 
-from plugin.cluster.addresses.records import (
-    ClusterHost,
-    ClusterLease,
-    HostIdentity,
-    KnownHost,
-    PendingWrite,
-    PoolGateway,
-    PoolUse,
-    Queued,
-)
+from plugin.cluster.addresses.records import ClusterLease, PendingWrite, PoolGateway, PoolUse, Queued
 from plugin.cluster.hosts.ping import Ping, Pong
+from plugin.cluster.hosts.records import ClusterHost, HostIdentity, KnownHost
 from plugin.cluster.overlay.records import AddressClaim, ClusterNetwork, Member, Peer, VniClaim
 from plugin.ipam.generation import PoolGeneration
 from plugin.ipam.sticky import NamedAddress

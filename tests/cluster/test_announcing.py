@@ -7,7 +7,7 @@ from ipaddress import IPv4Interface, IPv6Interface
 import pytest
 
 from plugin.cluster.addresses.outbox import Outbox
-from plugin.cluster.hosts.forget import HOST_KINDS
+from plugin.cluster.forget import HOST_KINDS
 from plugin.cluster.overlay.announcements import Announcements
 from plugin.cluster.overlay.records import AddressClaim, Peer
 from plugin.errors import Conflict

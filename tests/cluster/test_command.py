@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import main
-from plugin.cluster.addresses.records import ClusterLease, HostIdentity, KnownHost, Queued
+from plugin.cluster.addresses.records import ClusterLease, Queued
 from plugin.cluster.hosts.ping import Responder
+from plugin.cluster.hosts.records import HostIdentity, KnownHost
 from plugin.store.base import Put, Remove
 from plugin.store.sqlite.store import SqliteStore
 from tests.cluster.conftest import Opener

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from plugin.cluster.addresses.records import ClusterHost
+from plugin.cluster.hosts.records import ClusterHost
 from plugin.model.records import Tombstone
 from plugin.store.base import Change, ClusterStore, Event, Put, Remove, StoreAway
 from plugin.store.remote.address import Access, parse_store_address

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Interface, ip_address, ip_network
 from pathlib import Path
 
-from plugin.cluster.addresses.records import ClusterHost
+from plugin.cluster.hosts.records import ClusterHost
 from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
 from plugin.model.records import NetworkSubnet
 from plugin.store.base import Put, R, Record

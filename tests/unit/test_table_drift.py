@@ -3,9 +3,9 @@
 from ipaddress import ip_address
 
 from netlink.vxlan import Forward
-from plugin.cluster.addresses.records import HostIdentity
-from plugin.cluster.hosts.forwarding_drift import Here, table_drift
+from plugin.cluster.hosts.records import HostIdentity
 from plugin.cluster.overlay.agreement import drop_unused_networks
+from plugin.cluster.overlay.forwarding_drift import Here, table_drift
 from plugin.cluster.overlay.records import ClusterNetwork, Member, VniClaim
 from plugin.model.records import Endpoint, Network
 from plugin.store.base import Remove

@@ -15,9 +15,10 @@ from netlink.errors import KernelError
 from plugin.cluster.addresses.lease_tables import LeaseTables
 from plugin.cluster.addresses.outbox import Outbox
 from plugin.cluster.addresses.pools import PoolRequest, SharedPools, check_clear, network_of, shared_pool_id
-from plugin.cluster.addresses.records import ClusterHost, ClusterLease, KnownHost, PendingWrite, PoolGateway, PoolUse
+from plugin.cluster.addresses.records import ClusterLease, PendingWrite, PoolGateway, PoolUse
 from plugin.cluster.addresses.repair import Repair, Stores
 from plugin.cluster.addresses.returns import Returns
+from plugin.cluster.hosts.records import ClusterHost, KnownHost
 from plugin.errors import Busy, Conflict, Failed, NotFound, PynetError
 from plugin.interfaces import HostNetworks
 from plugin.ipam.allocator import check_usable

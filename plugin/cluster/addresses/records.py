@@ -1,4 +1,4 @@
-"""Records of hosts and of the addresses that they share; some of them stand in the host's own store as well."""
+"""Records of the addresses that hosts share; some of them are in a host's own store as well."""
 
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -17,73 +17,6 @@ def pool_flaw(pool_id: str, address: Address) -> str:
     except ValueError:
         return f"{subnet!a} is no subnet"
     return first(name_flaw("network", network), "" if inside else f"{address} is not in the subnet {subnet}")
-
-
-@dataclass(frozen=True, slots=True)
-class HostIdentity:
-    """Who this host is, in its own store: made once, and the address at which it was reached last."""
-
-    kind: ClassVar[str] = "host-identity"
-
-    id: str
-    address: Address | None = None
-
-    @property
-    def key(self) -> str:
-        """There is one."""
-        return "self"
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterHost:
-    """A host that is alive: the record vanishes when its pynet has not renewed it for ``membership.LEASE`` seconds.
-
-    ``address`` is where other hosts reach it, ``started`` when its pynet was started (seconds since 1970, its clock).
-    """
-
-    kind: ClassVar[str] = "cluster-host"
-    vanishing: ClassVar[bool] = True  # without a transaction
-
-    id: str
-    name: str
-    address: Address
-    started: int
-
-    @property
-    def key(self) -> str:
-        """The host's id."""
-        return self.id
-
-    @property
-    def flaw(self) -> str:
-        """What cannot be in it."""
-        return first(text_flaw(self), name_flaw("id", self.id))
-
-
-@dataclass(frozen=True, slots=True)
-class KnownHost:
-    """A host that once was alive and was not forgotten, so that a dead one has a name and an address."""
-
-    kind: ClassVar[str] = "cluster-known-host"
-
-    id: str
-    name: str
-    address: Address
-
-    @property
-    def host(self) -> str:
-        """The host whose record this is, as for all kinds that a forgotten host leaves."""
-        return self.id
-
-    @property
-    def key(self) -> str:
-        """The host's id."""
-        return self.id
-
-    @property
-    def flaw(self) -> str:
-        """What cannot be in it."""
-        return first(text_flaw(self), name_flaw("id", self.id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface, ip_address
 from pathlib import Path
 
-from plugin.cluster.addresses.records import HostIdentity
+from plugin.cluster.hosts.records import HostIdentity
 from plugin.errors import Failed, InvalidRequest
 from plugin.protocol.messages import Address
 from plugin.store.base import Put, Store

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from plugin.background.loop import Loop
-from plugin.cluster.addresses.records import ClusterHost, KnownHost
+from plugin.cluster.hosts.records import ClusterHost, KnownHost
 from plugin.errors import PynetError
 from plugin.store.base import ClusterStore, Put, Unreadable
 

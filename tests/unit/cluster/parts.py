@@ -5,11 +5,12 @@ from ipaddress import ip_address, ip_network
 
 from plugin.cluster.addresses.driver import ClusterAddresses, ThisHost
 from plugin.cluster.addresses.outbox import Outbox
-from plugin.cluster.addresses.records import ClusterHost, ClusterLease
+from plugin.cluster.addresses.records import ClusterLease
 from plugin.cluster.addresses.repair import Stores
 from plugin.cluster.addresses.upkeep import Upkeep
-from plugin.cluster.hosts.forget import HOST_KINDS
+from plugin.cluster.forget import HOST_KINDS
 from plugin.cluster.hosts.membership import Membership
+from plugin.cluster.hosts.records import ClusterHost
 from plugin.protocol.messages import ReleaseAddress, ReleasePool, RequestAddress, RequestPool, Subnet
 from plugin.request.retries import RetryQueue
 from plugin.store.base import Change, ClusterStore, Put, R, Record, Remove, Store, StoreAway, Versioned

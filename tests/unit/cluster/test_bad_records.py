@@ -9,11 +9,12 @@ from cli.server.records import KINDS_IN_CLUSTER
 from netlink.vxlan import Forward
 from plugin.cluster.addresses.outbox import Outbox
 from plugin.cluster.addresses.pools import SharedPools
-from plugin.cluster.addresses.records import ClusterHost, ClusterLease, KnownHost, PoolGateway, PoolUse
+from plugin.cluster.addresses.records import ClusterLease, PoolGateway, PoolUse
 from plugin.cluster.hosts.membership import Membership
-from plugin.cluster.hosts.status import LocalState, cluster_status
+from plugin.cluster.hosts.records import ClusterHost, KnownHost
 from plugin.cluster.overlay.agreement import drop_unused_networks
 from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
+from plugin.cluster.status import LocalState, cluster_status
 from plugin.errors import Conflict
 from plugin.ipam.generation import PoolGeneration
 from plugin.model.records import Pool

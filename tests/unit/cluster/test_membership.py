@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from plugin.cluster.addresses.records import HostIdentity, KnownHost
-from plugin.cluster.hosts.forget import forget_host
+from plugin.cluster.forget import forget_host
 from plugin.cluster.hosts.identity import advertised_address, host_identity
 from plugin.cluster.hosts.membership import host_states
 from plugin.cluster.hosts.ping import Ping, Pong, Responder, watch_lags
+from plugin.cluster.hosts.records import HostIdentity, KnownHost
 from plugin.errors import Failed, InvalidRequest, NotFound, PynetError, Unsupported
 from plugin.ipam_router import IpamRouter
 from plugin.protocol.api import IpamDriver

@@ -6,7 +6,8 @@ from ipaddress import ip_address
 import pytest
 
 from plugin.cluster.addresses.outbox import Outbox
-from plugin.cluster.addresses.records import ClusterLease, KnownHost, Queued
+from plugin.cluster.addresses.records import ClusterLease, Queued
+from plugin.cluster.hosts.records import KnownHost
 from plugin.errors import Failed
 from plugin.store.base import Change, Event, Put, Remove, StoreAway
 from plugin.store.memory import MemoryStore

@@ -5,8 +5,9 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from plugin.cluster.addresses.records import ClusterHost, ClusterLease, KnownHost, PendingWrite, PoolUse
-from plugin.cluster.hosts.forget import forget_host
+from plugin.cluster.addresses.records import ClusterLease, PendingWrite, PoolUse
+from plugin.cluster.forget import forget_host
+from plugin.cluster.hosts.records import ClusterHost, KnownHost
 from plugin.errors import Conflict, InvalidRequest, NotFound
 from plugin.model.records import Pool
 from plugin.store.base import Change, Put, Store, StoreAway

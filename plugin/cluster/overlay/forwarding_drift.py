@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from netlink.errors import KernelError
-from plugin.cluster.addresses.records import HostIdentity
+from plugin.cluster.hosts.records import HostIdentity
 from plugin.cluster.overlay.forwarding import ground_of, wanted_tables
 from plugin.cluster.overlay.records import Member, Peer
 from plugin.interfaces import Tunnels
