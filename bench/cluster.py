@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from plugin.store.base import ClusterStore, Put
-from plugin.store.remote.address import Access, parse_store_address
-from plugin.store.remote.factory import open_cluster_store
+from plugin.store.remote.address import Access
+from plugin.store.remote.factory import open_cluster_store, parse_store_address
 from tests.cluster.servers import StoreServer, make_server
 
 ENDPOINTS, HOSTS = (10, 100, 1000), (3, 10, 50)

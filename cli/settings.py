@@ -10,7 +10,8 @@ from plugin.errors import InvalidRequest
 from plugin.ipam.supernets import parse_supernets
 from plugin.options.option import Option, choice, integer, toggle
 from plugin.protocol.own_messages import SettingInForce
-from plugin.store.remote.address import Access, StoreAddress, parse_store_address, read_access
+from plugin.store.remote.address import Access, StoreAddress, read_access
+from plugin.store.remote.factory import parse_store_address
 
 SOCKET = Option(
     "PYNET_SOCKET", Path, Path("/run/docker/plugins/pynet.sock"), "a path", "unix socket; its name is the driver's name"

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 import pytest
 
 from plugin.store.base import ClusterStore
-from plugin.store.remote.address import Access, StoreAddress, parse_store_address
-from plugin.store.remote.factory import open_cluster_store
+from plugin.store.remote.address import Access, StoreAddress
+from plugin.store.remote.factory import open_cluster_store, parse_store_address
 from tests.cluster.servers import KINDS, StoreServer, make_server
 from tests.engine.lab.suites import Unavailable
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import structlog
 
-from plugin.store.remote.address import Access, parse_store_address
-from plugin.store.remote.factory import open_cluster_store
+from plugin.store.remote.address import Access
+from plugin.store.remote.factory import open_cluster_store, parse_store_address
 from plugin.store.sqlite.store import SqliteStore
 from tests.unit.cluster.parts import ClusterMember
 

@@ -12,9 +12,9 @@ import pytest
 from plugin.errors import Busy, Failed, InvalidRequest, PynetError
 from plugin.model.records import Tombstone
 from plugin.store.base import ClusterStore, Put, StoreAway
-from plugin.store.remote.address import Access, parse_store_address
+from plugin.store.remote.address import Access
 from plugin.store.remote.etcd.store import EtcdStore
-from plugin.store.remote.factory import open_cluster_store
+from plugin.store.remote.factory import open_cluster_store, parse_store_address
 from tests.cluster.servers import Consul, Etcd, ZooKeeper, ask
 from tests.cluster.test_faults import running
 

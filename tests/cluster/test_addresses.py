@@ -12,8 +12,8 @@ from plugin.errors import Exhausted
 from plugin.ipam.allocator import NO_ADDRESSES
 from plugin.model.records import Pool
 from plugin.store.base import StoreAway
-from plugin.store.remote.address import Access, parse_store_address
-from plugin.store.remote.factory import open_cluster_store
+from plugin.store.remote.address import Access
+from plugin.store.remote.factory import open_cluster_store, parse_store_address
 from plugin.store.sqlite.store import SqliteStore
 from tests.cluster.conftest import Opener
 from tests.cluster.servers import Etcd

@@ -13,11 +13,11 @@ import pytest
 from plugin.cluster.hosts.records import ClusterHost
 from plugin.model.records import Tombstone
 from plugin.store.base import Change, ClusterStore, Event, Put, Remove, StoreAway
-from plugin.store.remote.address import Access, parse_store_address
+from plugin.store.remote.address import Access
 from plugin.store.remote.etcd.store import EtcdStore
-from plugin.store.remote.etcd.watch import _Follower
-from plugin.store.remote.factory import open_cluster_store
-from plugin.store.remote.watching import Watch
+from plugin.store.remote.etcd.watch import EtcdWatcher
+from plugin.store.remote.factory import open_cluster_store, parse_store_address
+from plugin.store.remote.subscriptions import Subscription
 from tests.cluster.conftest import Opener
 from tests.cluster.servers import KINDS, Etcd, Server, StoreServer, make_server
 from tests.engine.lab.process import wait_until
@@ -184,19 +184,19 @@ def test_a_watch_behind_a_compaction_tells_the_difference(etcd: Etcd, opened: Op
     store = opened(etcd)
     assert isinstance(store, EtcdStore)
     store.transact(*(Put(Tombstone(key)) for key in "abc"))
-    rows, revision = store.rows(Tombstone.kind)
+    rows, revision = store._client.rows(Tombstone.kind)
     changes: list[Change] = [Put(Tombstone("b", "new")), Put(Tombstone("d")), Remove(Tombstone, "a")]
     for step in range(steps):
         store.transact(*(changes if steps == 1 else changes[step : step + 1]))
-    _, last = store.rows(Tombstone.kind)
+    _, last = store._client.rows(Tombstone.kind)
     store._client.ask("compact", "kv/compaction", {"revision": str(last), "physical": True})
-    watch = Watch()
-    follower = _Follower(store, store._client, Tombstone, rows, revision)
+    watch = Subscription()
+    watcher = EtcdWatcher(store._client, store._aside, Tombstone, rows, revision)
 
     def follow() -> None:
         with suppress(StoreAway):  # the server ends with the test
             for _ in range(2):
-                follower.follow(watch)
+                watcher.follow(watch)
 
     threading.Thread(target=follow, daemon=True).start()
     store.transact(Put(Tombstone("e")))

@@ -1,16 +1,10 @@
-"""Where the cluster store is and how to log in: PYNET_STORE and the settings beside it, read once."""
+"""The address of the cluster store and the credentials for it, as read from the settings."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from plugin.errors import InvalidRequest
-
-PORTS = {"etcd": 2379, "zookeeper": 2181, "consul": 8500}
-_FORM = "it is not of the form etcd://HOST:PORT,HOST:PORT/PREFIX"
-_ENDPOINT = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<host>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]+))?")
-_PREFIX = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +22,7 @@ class StoreAddress:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Files in PEM form and what to log in with; Consul takes ``password`` alone, as its token."""
+    """The files for TLS, in PEM form, and the credentials; Consul takes ``password`` alone, as its token."""
 
     ca: Path | None = None
     certificate: Path | None = None
@@ -38,54 +32,15 @@ class Access:
 
     @property
     def tls(self) -> bool:
-        """Whether to speak TLS: where there is a CA or a certificate."""
+        """Whether TLS is used: when a CA or a certificate is given."""
         return self.ca is not None or self.certificate is not None
 
 
-def parse_store_address(text: str) -> StoreAddress:
-    """Read the URL of a cluster store.
-
-    Raises:
-        InvalidRequest: it cannot be read; the text names the part.
-    """
-    scheme, separator, rest = text.partition("://")
-    if not separator:
-        raise InvalidRequest(f"read store '{_hidden(text)}': {_FORM}")
-    if scheme not in PORTS:
-        raise InvalidRequest(f"read store '{_hidden(text)}': '{scheme}' is no store; stores are: {', '.join(PORTS)}")
-    if "@" in rest:
-        raise InvalidRequest(
-            f"read store '{_hidden(text)}': credentials do not belong into the URL; "
-            "set PYNET_STORE_USER and PYNET_STORE_PASSWORD_FILE"
-        )
-    hosts, _, prefix = rest.partition("/")
-    prefix = prefix.strip("/") or "pynet"
-    if not _PREFIX.fullmatch(prefix):
-        raise InvalidRequest(f"read store '{text}': prefix '{prefix}' has other characters than A-Z a-z 0-9 . _ - /")
-    endpoints = tuple(_endpoint(text, scheme, part.strip()) for part in hosts.split(","))
-    return StoreAddress(scheme, endpoints, prefix)
-
-
-def _endpoint(text: str, scheme: str, part: str) -> tuple[str, int]:
-    found = _ENDPOINT.fullmatch(part)
-    if found is None:
-        raise InvalidRequest(f"read store '{text}': '{part}' is no HOST:PORT; {_FORM}")
-    port = int(found["port"] or PORTS[scheme])
-    if not 1 <= port <= 65535:
-        raise InvalidRequest(f"read store '{text}': port {port} is not between 1 and 65535")
-    return found["six"] or found["host"], port
-
-
-def _hidden(text: str) -> str:
-    """Leave a password out of what is logged."""
-    return re.sub(r"[^/@]*@", "***@", text)
-
-
 def read_access(files: Sequence[Path | None], user: str, password_file: Path | None) -> Access:
-    """Read the password and see that ``files`` (CA, certificate, key) are there.
+    """Read the password, and check that ``files`` (CA, certificate, key) can be read.
 
     Raises:
-        InvalidRequest: a file cannot be read, or half of a pair is missing.
+        InvalidRequest: a file cannot be read, or only one of two settings that belong together is given.
     """
     ca, certificate, key = files
     if (certificate is None) != (key is None):

@@ -10,12 +10,16 @@ import pytest
 from plugin.errors import Failed, InvalidRequest
 from plugin.model.records import Tombstone
 from plugin.store.aside import Aside, Row
-from plugin.store.base import Event, StoreAway
+from plugin.store.base import ClusterStore, Event, StoreAway
 from plugin.store.codec import encode
-from plugin.store.remote.address import Access, StoreAddress, parse_store_address, read_access
+from plugin.store.remote.address import Access, StoreAddress, read_access
+from plugin.store.remote.consul.store import ConsulStore
+from plugin.store.remote.etcd.store import EtcdStore
+from plugin.store.remote.factory import STORES, open_cluster_store, parse_store_address
 from plugin.store.remote.http import Answer, HttpEndpoints, Request
 from plugin.store.remote.patience import within
-from plugin.store.remote.replay import Seen
+from plugin.store.remote.replay import KnownRevisions
+from plugin.store.remote.zookeeper.store import ZooKeeperStore
 
 # --- PYNET_STORE ---------------------------------------------------------------------------------
 
@@ -33,6 +37,21 @@ def test_urls_are_read_and_written(text: str, address: StoreAddress) -> None:
     """Several endpoints, default ports, IPv6 and a prefix; what is written is read as the same."""
     assert parse_store_address(text) == address
     assert parse_store_address(str(address)) == address
+
+
+CLASSES: dict[str, Callable[[StoreAddress, Access], ClusterStore]] = {
+    "etcd": EtcdStore,
+    "zookeeper": ZooKeeperStore,
+    "consul": ConsulStore,
+}
+
+
+@pytest.mark.parametrize("scheme", STORES)
+def test_each_scheme_opens_its_store(scheme: str) -> None:
+    """The table names a class for each; nothing listens at the address, and nothing is asked yet."""
+    store = open_cluster_store(parse_store_address(f"{scheme}://192.0.2.1"), Access())
+    assert type(store) is CLASSES[scheme]
+    store.close()
 
 
 @pytest.mark.parametrize(
@@ -181,7 +200,7 @@ def told(events: "list[Event]") -> list[tuple[str, str | None]]:
 
 def test_each_change_is_told_once() -> None:
     """What comes again after a connection broke is known, and a removal of what nobody knew is nothing."""
-    seen = Seen(Tombstone, {"a": 5}, Aside())
+    seen = KnownRevisions(Tombstone, {"a": 5}, Aside())
     assert told(seen.apply(row("a", 5))) == []
     assert told(seen.apply(row("a", 6, "x"))) == [("a", "x")]
     assert told(seen.apply(Row("a", 7))) == [("a", None)]
@@ -190,7 +209,7 @@ def test_each_change_is_told_once() -> None:
 
 def test_a_listing_tells_the_difference() -> None:
     """Gone, changed and new, in the order of their revisions; what stayed is not told."""
-    seen = Seen(Tombstone, {"gone": 1, "same": 2, "old": 3}, Aside())
+    seen = KnownRevisions(Tombstone, {"gone": 1, "same": 2, "old": 3}, Aside())
     rows = [row("new", 9, "n"), row("same", 2), row("old", 8, "o")]
     assert told(list(seen.replace(rows, 10))) == [("gone", None), ("old", "o"), ("new", "n")]
     assert told(list(seen.replace(rows, 11))) == []
@@ -198,6 +217,6 @@ def test_a_listing_tells_the_difference() -> None:
 
 def test_a_record_that_cannot_be_read_is_left_out() -> None:
     """What a newer pynet wrote on another host does not end the watch of this one."""
-    seen = Seen(Tombstone, {}, Aside())
+    seen = KnownRevisions(Tombstone, {}, Aside())
     assert told(seen.apply(Row("a", 1, '{"what": 1}'))) == [("a", None)]
     assert told(seen.apply(row("a", 2, "x"))) == [("a", "x")]

@@ -1,16 +1,18 @@
-"""etcd's own verbs, through the JSON gateway that every etcd since 3.4 serves below /v3 (etcd docs, api_grpc_gateway).
+"""Requests to etcd, through the JSON gateway that every etcd since 3.4 serves below /v3 (etcd docs, api_grpc_gateway).
 
-Keys and values travel in base64, 64-bit numbers as text.
+Keys and values travel in base64, 64-bit numbers as text. A record is the value of ``/PREFIX/KIND/KEY``.
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plugin.errors import Failed
+from plugin.store.aside import Row, as_text
 from plugin.store.remote.address import Access, StoreAddress
 from plugin.store.remote.http import Answer, HttpEndpoints, Request
 
+PAGE = 1000  # records in one answer; a gateway's answer has a limit of some megabytes
 UNAUTHENTICATED = 16  # gRPC codes
 _UNAVAILABLE = (4, 14)
 # What etcd says while it has no leader, under several codes (etcd api/v3rpc/rpctypes/error.go).
@@ -34,10 +36,11 @@ def next_prefix(prefix: bytes) -> bytes:
 
 
 class EtcdClient:
-    """Asks etcd, and logs in when there is a user; a token that ran out is replaced without anybody noticing."""
+    """Asks etcd, and logs in when there is a user; a token that expired is replaced."""
 
     def __init__(self, address: StoreAddress, access: Access) -> None:
         self.http = HttpEndpoints(address, access, _only_for_the_moment)
+        self._root = f"/{address.prefix}/"
         self._access = access
         self._token = ""
 
@@ -65,6 +68,29 @@ class EtcdClient:
     def forget_login(self) -> None:
         """Log in again before the next request."""
         self._token = ""
+
+    def path(self, kind: str, key: str = "") -> bytes:
+        """Return etcd's key of a record; without ``key`` the beginning of the keys of all records of the kind."""
+        return f"{self._root}{kind}/{key}".encode()
+
+    def row(self, kind: str, entry: Mapping[str, Any]) -> Row:
+        """Return the record of an entry of an answer."""
+        key = as_text(decode(entry["key"])[len(self.path(kind)) :])
+        return Row(key, int(entry["mod_revision"]), as_text(decode(entry.get("value", ""))))
+
+    def rows(self, kind: str, prefix: str = "", *, bodies: bool = True) -> tuple[Sequence[Row], int]:
+        """Return the records of a kind as of one revision, and that revision; without ``bodies`` they are empty."""
+        start = self.path(kind, prefix)
+        end, revision = encode(next_prefix(start)), 0
+        rows: list[Row] = []
+        while True:
+            body = {"key": encode(start), "range_end": end, "limit": str(PAGE), "revision": str(revision)}
+            found, _ = self.ask("read", "kv/range", body | {"keys_only": not bodies})
+            rows += [self.row(kind, entry) for entry in found.get("kvs", [])]
+            revision = revision or int(found["header"]["revision"])
+            if not found.get("more"):
+                return rows, revision
+            start = decode(found["kvs"][-1]["key"]) + b"\0"
 
     def _login(self) -> None:
         body = {"name": self._access.user, "password": self._access.password}

@@ -1,7 +1,7 @@
-"""A session with ZooKeeper through kazoo: questions with a deadline, and errors as pynet's.
+"""A session with ZooKeeper through kazoo: requests with a deadline, and errors as kinds of ``plugin.errors``.
 
-kazoo's own calls wait for as long as a connection takes. Here nothing is handed to it without a connection, so that
-a write cannot be carried out long after its caller gave up.
+kazoo's own calls wait until there is a connection. Here nothing is handed to kazoo without a connection, so that a
+write cannot be carried out long after its caller gave up.
 """
 
 import logging
@@ -28,15 +28,15 @@ AWAY = (
     zk.OperationTimeoutError,
     zk.SessionMovedError,
 )
-RETRY = 0.05  # seconds before a question is asked again after the connection broke
+RETRY = 0.05  # seconds before a request is repeated after the connection broke
 
 Call = Callable[[KazooClient], Any]
 
 
 class Session:
-    """One session, begun when it is first used; ``seconds`` after the last word the server ends it.
+    """One session, begun at its first use; the server ends it ``seconds`` after the last message.
 
-    Used by many threads at once. ``listen`` is told whenever the connection comes or goes.
+    Used by many threads at once. Listeners are called whenever the connection is made or lost.
     """
 
     def __init__(self, address: StoreAddress, access: Access, seconds: float) -> None:
@@ -51,7 +51,7 @@ class Session:
 
     @property
     def id(self) -> int:
-        """The number of the session, 0 before it began; nodes of an earlier one belong to somebody else."""
+        """The number of the session, 0 before it began; the nodes of an earlier session are not ours."""
         client = self._client
         return client.client_id[0] if client is not None and client.client_id else 0
 
@@ -61,14 +61,14 @@ class Session:
             self._listeners.append(listener)
 
     def unlisten(self, listener: Callable[[], object]) -> None:
-        """Do not call it any more."""
+        """Stop calling ``listener``."""
         with self._guard:
             self._listeners.remove(listener)
 
     def ask(self, action: str, *calls: Call) -> list[Any]:
         """Make calls together and return their results, None for a node that is not there.
 
-        Only such as may be carried out twice: they are made again when the connection breaks.
+        Only calls that may be carried out twice: they are repeated when the connection breaks.
 
         Raises:
             StoreAway: no server answers in time.
@@ -84,7 +84,7 @@ class Session:
                 time.sleep(RETRY)
 
     def once(self, action: str, until: float, *calls: Call) -> list[Any]:
-        """Make calls together, one time; raises one of ``AWAY`` when it is not known what became of them."""
+        """Make calls together, once; raises one of ``AWAY`` when nobody knows whether they were carried out."""
         client = self._ready(action, until)
         results = [call(client) for call in calls]
         return [self._result(action, result, until) for result in results]
@@ -144,7 +144,7 @@ class Session:
 
 def _settings(address: StoreAddress, access: Access, seconds: float) -> dict[str, Any]:
     quiet = logging.getLogger("kazoo")
-    quiet.setLevel(logging.CRITICAL)  # every lost connection is an error there; what matters is said by pynet
+    quiet.setLevel(logging.CRITICAL)  # it logs every lost connection as an error; pynet reports those that matter
     hosts: Sequence[str] = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in address.endpoints]
     settings: dict[str, Any] = {
         "hosts": ",".join(hosts),

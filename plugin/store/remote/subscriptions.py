@@ -1,4 +1,4 @@
-"""A watch of a remote store: a thread that follows the server and hands events over, until the block ends."""
+"""Watches of a remote store: for each, a thread follows the server and hands its events over until the watch ends."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -13,11 +13,11 @@ from plugin.store.base import Event
 
 log = structlog.get_logger()
 
-BACK_OFF = (0.1, 2.0)  # seconds before a connection that broke is made again: the first time, and at most
+BACK_OFF = (0.1, 2.0)  # seconds before a broken connection is made again: the first time, and at most
 
 
-class Watch:
-    """What a following thread needs: where to put events, and when to stop."""
+class Subscription:
+    """One watch, as its thread sees it: takes the events, and tells when to stop."""
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[Event | None] = SimpleQueue()
@@ -40,14 +40,14 @@ class Watch:
             self._queue.put(event)
 
     def on_end(self, wake: Callable[[], object]) -> None:
-        """Call ``wake`` at the end, at once if that has come: it frees the thread from what it waits for."""
+        """Have ``wake`` called at the end, or at once if it has ended: it interrupts the thread's waiting."""
         with self._guard:
             self._wake = wake
             if self.ended:
                 wake()
 
     def pause(self, seconds: float) -> None:
-        """Wait, but not past the end."""
+        """Wait for ``seconds`` or until the end."""
         self._ended.wait(seconds)
 
     def end(self) -> None:
@@ -58,21 +58,22 @@ class Watch:
         self._queue.put(None)
 
 
-class Watchers:
-    """The watches of one store; they end with it."""
+class Subscriptions:
+    """All watches of one store; they end with it."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()  # guards _open and _closed
-        self._open: list[Watch] = []
+        self._open: list[Subscription] = []
         self._closed = False
 
     @contextmanager
-    def watch(self, prepare: Callable[[Watch], Callable[[], object]]) -> Iterator[Iterator[Event]]:
-        """Run ``prepare``, which fixes where the watch begins and returns what follows once, again and again.
+    def watch(self, prepare: Callable[[Subscription], Callable[[], object]]) -> Iterator[Iterator[Event]]:
+        """Watch for as long as the block lasts.
 
-        What follows returns when the connection ended and may raise ``PynetError``; both lead to another attempt.
+        ``prepare`` fixes the revision at which the watch begins. It returns a function that follows the server; the
+        thread calls that again whenever it returns, as after the end of a connection, or raises ``PynetError``.
         """
-        watch = Watch()
+        watch = Subscription()
         with self._guard:
             self._open.append(watch)
             closed = self._closed
@@ -97,7 +98,7 @@ class Watchers:
             watch.end()
 
 
-def _run(watch: Watch, follow: Callable[[], object]) -> None:
+def _run(watch: Subscription, follow: Callable[[], object]) -> None:
     pause, steady = BACK_OFF[0], Steady()
 
     def once() -> None:

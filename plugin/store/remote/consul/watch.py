@@ -1,0 +1,57 @@
+"""Watches of Consul: a request that Consul answers with all records of the kind as soon as one of them changes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from http.client import HTTPConnection
+from urllib.parse import quote
+
+from plugin.store.aside import Aside, Row
+from plugin.store.base import Event, R
+from plugin.store.remote.consul.client import ConsulClient
+from plugin.store.remote.following import EndpointFollower
+from plugin.store.remote.http import Answer, keep_alive, send
+from plugin.store.remote.replay import KnownRevisions
+from plugin.store.remote.subscriptions import Subscription, Subscriptions
+
+WAIT = 60  # seconds that Consul holds a request that waits for a change
+
+
+def watch_consul(
+    client: ConsulClient, aside: Aside, subscriptions: Subscriptions, kind: type[R]
+) -> AbstractContextManager[Iterator[Event]]:
+    """Watch a kind from now on."""
+
+    def prepare(watch: Subscription) -> Callable[[], object]:
+        rows, index = client.rows(kind.kind)
+        watcher = _ConsulWatcher(client, aside, kind, rows, index)
+        return lambda: watcher.follow(watch)
+
+    return subscriptions.watch(prepare)
+
+
+class _ConsulWatcher:
+    def __init__(self, client: ConsulClient, aside: Aside, kind: type[R], rows: Sequence[Row], index: int) -> None:
+        self._client = client
+        self._kind = kind.kind
+        self._known = KnownRevisions(kind, {row.key: row.revision for row in rows}, aside)
+        self._index = index
+        self._endpoint = EndpointFollower(client.http)
+
+    def follow(self, watch: Subscription) -> bool:
+        return self._endpoint.follow(watch, lambda connection: self._read(watch, connection))
+
+    def _read(self, watch: Subscription, connection: HTTPConnection) -> None:
+        keep_alive(connection)
+        connection.sock.settimeout(WAIT * 2)  # Consul adds up to a sixteenth of the time
+        while not watch.ended:
+            query = f"recurse=true&index={self._index}&wait={WAIT}s"
+            request = self._client.request("GET", f"/v1/kv/{quote(self._client.folder(self._kind))}?{query}")
+            response = send(connection, request)
+            text = response.read().decode()
+            self._take(watch, Answer(response.status, text, dict(response.getheaders())))
+
+    def _take(self, watch: Subscription, answer: Answer) -> None:
+        rows, index = self._client.rows_of(self._kind, answer)
+        if index != self._index:
+            watch.publish(self._known.replace(rows, index))
+        self._index = index if index >= self._index else 0  # it begins anew when servers are restored from a backup
