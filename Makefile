@@ -28,11 +28,12 @@ test-matrix: setup  ## the engine ring on every engine, with pynet in every form
 	@tools/plugin.sh fetch
 	@$(VENV)/bin/python -m tools.matrix $(ARGS)
 
-check: setup  ## look: format, lint, types, import order
+check: setup  ## look: format, lint, types, import order, lengths
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/python -m tools.budgets
 
 lint: setup  ## mend what can be mended, and the tables of the README
 	$(VENV)/bin/python -m tools.readme_tables

@@ -1,0 +1,53 @@
+"""Lengths of functions, classes and files: each budget can fail, and an exception ends with its reason."""
+
+from pathlib import Path
+
+import pytest
+
+from tools.budgets import complaints
+
+LONG = "\n".join(["def walk():", *["    pass"] * 40])  # 41 lines
+METHODS = "\n".join(["class Kernel:", *(f"    def verb{number}(self): pass" for number in range(21))])
+SAMPLES = {
+    "function": ("plugin", LONG, "plugin/sample.py:1: function walk has 41 lines; a function has at most 40"),
+    "function of a test": ("tests", LONG, "tests/sample.py:1: function walk has 41 lines; a function has at most 40"),
+    "class": (
+        "netlink",
+        "\n".join(["class Kernel:", *["    links = 1"] * 200]),
+        "netlink/sample.py:1: class Kernel has 201 lines; a class has at most 200",
+    ),
+    "methods": ("cli", METHODS, "cli/sample.py:1: class Kernel has 21 methods; a class has at most 20"),
+    "file": ("bench", "\n" * 401, "bench/sample.py: 401 lines; a file has at most 400"),
+}
+
+
+def written(root: Path, folder: str, text: str) -> Path:
+    """Return ``root`` with one file in it."""
+    (root / folder).mkdir()
+    (root / folder / "sample.py").write_text(text)
+    return root
+
+
+@pytest.mark.parametrize("what", SAMPLES)
+def test_every_budget_can_fail(tmp_path: Path, what: str) -> None:
+    """The sentence names the place, the length and the budget; a line less, and there is none."""
+    folder, text, sentence = SAMPLES[what]
+    assert complaints(written(tmp_path, folder, text), ()) == [sentence]
+
+    (tmp_path / folder / "sample.py").write_text(text.rpartition("\n")[0])
+    assert complaints(tmp_path, ()) == []
+
+
+def test_an_exception_is_wrong_when_it_is_not_needed(tmp_path: Path) -> None:
+    """A class that is too large may have a name in the list; as soon as it fits, the list is what is wrong."""
+    root = written(tmp_path, "plugin", METHODS)
+    name = "plugin/sample.py:Kernel"
+    assert complaints(root, [name]) == []
+
+    (root / "plugin/sample.py").write_text("class Kernel: pass\n")
+    assert complaints(root, [name]) == [f"{name}: keeps its budget; remove it from EXCEPTIONS in tools/budgets.py"]
+
+
+def test_classes_of_tests_have_no_budget(tmp_path: Path) -> None:
+    """A fake kernel has as many methods as the real one's users call."""
+    assert complaints(written(tmp_path, "tests", METHODS), ()) == []
