@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from cli.tables import as_json
+
 
 @contextmanager
 def _refusals(code: int = 1) -> Iterator[None]:
@@ -41,12 +43,12 @@ def serve() -> None:
 def ports(*, machine: bool) -> None:
     """Print which port of the host leads to which container."""
     from cli.client.serving import answer
-    from cli.commands.ports import as_json, as_table, rows_of
+    from cli.commands.ports import as_text, rows_of
     from cli.engine.api import endpoint_names
 
     with _refusals():
         rows = rows_of(answer("Ports"), endpoint_names())
-    click.echo(as_json(rows) if machine else as_table(rows))
+    click.echo(as_json(rows) if machine else as_text(rows))
 
 
 @main.group()
@@ -60,7 +62,7 @@ def cluster() -> None:
 def cluster_status(context: click.Context, *, machine: bool) -> None:
     """Print hosts and shared networks; exits 1 when something is wrong, 2 when the store cannot be asked."""
     from cli.client.serving import answer
-    from cli.commands.cluster import as_json, as_text
+    from cli.commands.cluster import as_text
 
     with _refusals(2):
         found = answer("ClusterStatus")["Cluster"]
@@ -86,7 +88,7 @@ def reconcile(*, dry_run: bool, machine: bool) -> None:
     import sys
 
     from cli.client.serving import answer
-    from cli.commands.reconcile import as_json, as_lines
+    from cli.commands.reconcile import as_lines
 
     with _refusals(2):
         repairs = answer("Look" if dry_run else "Reconcile")["Repairs"]
@@ -100,7 +102,7 @@ def reconcile(*, dry_run: bool, machine: bool) -> None:
 def status(*, machine: bool) -> None:
     """Print what the pynet that serves has repaired and its guard has dropped since its start."""
     from cli.client.serving import answer
-    from cli.commands.reconcile import as_json, as_status
+    from cli.commands.reconcile import as_status
     from cli.engine.api import network_names
 
     with _refusals():
@@ -138,7 +140,7 @@ def doctor(*, machine: bool) -> None:
     import os
     import sys
 
-    from cli.commands.doctor import as_json, as_text, diagnose
+    from cli.commands.doctor import as_text, diagnose
     from plugin.doctor.checks import exit_code
 
     with _refusals():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.client.unit_settings import place_of
+from cli.systemd_unit import place_of
 from plugin.errors import InvalidRequest
 from plugin.ipam.supernets import parse_supernets
 from plugin.options.option import Option, choice, integer, toggle

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cli.client.start_hint import how_to_start
 from cli.engine.unix_http import UnixConnection
+from cli.systemd_unit import how_to_start
 from plugin.errors import Failed, PynetError, Unprivileged
 
 PATIENCE = 30.0  # seconds; a repair may wait for a request that holds a network's lock

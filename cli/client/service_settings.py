@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from cli.client.unit_settings import FILE, read_environment_file
 from cli.settings import Settings, read_settings
+from cli.systemd_unit import FILE, read_environment_file
 from plugin.errors import InvalidRequest
 
 HERE = "the environment"

@@ -14,8 +14,8 @@ from typing import Any
 import click
 
 from cli.client.service import QUICK, NotServing, ask
-from cli.client.unit_settings import FILE, unit_settings
 from cli.settings import SOCKET, Settings, in_force, read_settings
+from cli.systemd_unit import FILE, unit_settings
 from plugin.errors import Failed, Unprivileged
 
 PLUGINS = Path("/run/docker/plugins")
@@ -90,7 +90,7 @@ def configured(environment: Mapping[str, str]) -> tuple[Settings, str]:
 
 
 def _from_files(nobody: NotServing, verb: str, body: Mapping[str, str]) -> Mapping[str, Any]:
-    from cli.server.answers import Answers, NobodyLooks
+    from cli.server.answers import Answers, NobodyServes
     from handlers.service import SERVICE_VERBS
     from handlers.verbs import bind
     from plugin.store.sqlite.readonly import ReadOnlyStore
@@ -100,7 +100,7 @@ def _from_files(nobody: NotServing, verb: str, body: Mapping[str, str]) -> Mappi
         _see_that_it_is_there(settings, nobody)
     if verb not in ("Reconcile", "Status"):
         click.echo(f"note: {nobody}; until then this is from '{settings.state_dir}', by {source}", err=True)
-    outside = NobodyLooks(settings, nobody)
+    outside = NobodyServes(settings, nobody)
     answers = Answers(settings, ReadOnlyStore(settings.database), outside, outside.look)
     served = bind("Pynet", SERVICE_VERBS, answers)[f"Pynet.{verb}"]
     reply: Mapping[str, Any] = served.serve(dict(body))

@@ -8,9 +8,9 @@ from typing import Any
 
 from cli.client.service import NotServing
 from cli.client.serving import configured, find_serving
-from cli.client.start_hint import unit_installed
 from cli.server.records import KINDS
 from cli.settings import STATE_DIR
+from cli.systemd_unit import unit_installed
 from plugin.errors import Conflict, Failed
 from plugin.store.sqlite.backup import Counts, restore, write_copy
 from plugin.store.sqlite.lockfile import lock_state

@@ -1,105 +1,9 @@
-"""``pynet cluster``: how the hosts are, and how to take over what a dead one held."""
+"""``pynet cluster status``: the hosts of the cluster and their networks."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
-from cli.server.records import KINDS_IN_CLUSTER
-from cli.settings import Settings
-from netlink.vxlan import Vxlan
-from plugin.cluster.addresses.pools import SharedPools
-from plugin.cluster.addresses.records import ClusterLease, Queued
-from plugin.cluster.forget import forget_host
-from plugin.cluster.hosts.records import HostIdentity
-from plugin.cluster.overlay.agreement import drop_unused_networks
-from plugin.cluster.overlay.forwarding_drift import Here, table_drift
-from plugin.cluster.status import ClusterStatus, LocalState, cluster_status
-from plugin.errors import InvalidRequest
-from plugin.model.records import Endpoint, Network
-from plugin.store.base import ClusterStore
-from plugin.store.remote.factory import open_cluster_store
-from plugin.store.sqlite.store import read_records
-
-
-@contextmanager
-def cluster_store(settings: Settings) -> Iterator[ClusterStore]:
-    """Open the cluster store for a moment; raises ``InvalidRequest`` when there is none."""
-    if settings.store is None:
-        raise InvalidRequest("ask the cluster: PYNET_STORE names no store that hosts share")
-    store = open_cluster_store(settings.store, settings.access)
-    try:
-        yield store
-    finally:
-        store.close()
-
-
-def status(settings: Settings) -> ClusterStatus:
-    """Return how the cluster is, seen from this host."""
-
-    def read_local() -> LocalState:
-        if not settings.database.exists():
-            return LocalState()
-        identity = read_records(settings.database, HostIdentity)
-        leases = read_records(settings.database, ClusterLease)
-        return LocalState(identity[0].id if identity else "", leases, len(read_records(settings.database, Queued)))
-
-    with cluster_store(settings) as store:
-        found = cluster_status(store, read_local, KINDS_IN_CLUSTER)
-        return replace(found, problems=(*found.problems, *_table_drift(settings, store)))
-
-
-def _table_drift(settings: Settings, store: ClusterStore) -> Sequence[str]:
-    """Compare the tables of this host's overlay networks with the cluster store."""
-    if not settings.database.exists():
-        return []
-    identity = read_records(settings.database, HostIdentity)
-    if not identity:
-        return []
-    here = Here(identity[0], read_records(settings.database, Network), read_records(settings.database, Endpoint))
-    tunnels = Vxlan()
-    try:
-        return table_drift(store, here, tunnels)
-    finally:
-        tunnels.close()
-
-
-def forget(settings: Settings, host: str) -> str:
-    """Free everything that a dead host holds, and say what that was."""
-    with cluster_store(settings) as store:
-        removed = forget_host(store, host)
-        SharedPools(store).drop_unused()
-        drop_unused_networks(store)
-    addresses, uses = removed.get(ClusterLease.kind, 0), removed.get("cluster-pool-use", 0)
-    return f"host '{host}' is forgotten: {addresses} addresses and {uses} uses of pools are free"
-
-
-def as_data(state: ClusterStatus) -> dict[str, Any]:
-    """Return the status for scripts; ages, lags and the answer are in seconds, null where they are not known."""
-    hosts: list[dict[str, Any]] = [
-        {
-            "id": host.state.id,
-            "name": host.state.name,
-            "address": host.state.address,
-            "alive": host.state.alive,
-            "lease_age": host.state.age,
-            "watch_lag": host.lag,
-            "endpoints": host.endpoints,
-        }
-        for host in state.hosts
-    ]
-    networks = [
-        {"name": n.name, "subnets": list(n.subnets), "hosts": list(n.hosts), "endpoints": n.endpoints}
-        for n in state.networks
-    ]
-    whole = {"hosts": hosts, "networks": networks, "waiting": state.waiting, "store_answer": state.answer}
-    return whole | {"problems": list(state.problems)}
-
-
-def as_json(state: Mapping[str, Any]) -> str:
-    """Return the status for scripts."""
-    return json.dumps(state, indent=2)
+from cli.tables import as_table
 
 
 def as_text(state: Mapping[str, Any]) -> str:
@@ -116,11 +20,6 @@ def as_text(state: Mapping[str, Any]) -> str:
         [net["name"], ",".join(net["subnets"]), ",".join(net["hosts"]), str(net["endpoints"])]
         for net in state["networks"]
     ]
-    lines = [*_table(hosts), "", *_table(networks), ""]
+    lines = [as_table(hosts), "", as_table(networks), ""]
     lines += [f"- {problem}" for problem in state["problems"]] or ["all is well"]
     return "\n".join(lines)
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

@@ -1,17 +1,15 @@
 """``pynet doctor``: what is wrong with this host, and what to do about it."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from cli.client.service import NoAnswer, ask
 from cli.client.service_settings import settings_and_complaints
-from cli.client.unit_settings import FILE
 from cli.client.whereabouts import whereabouts
 from cli.engine.api import here, version_and_subnets
 from cli.server.wiring import machine_id
+from cli.systemd_unit import FILE
 from plugin.doctor.checks import examine
 from plugin.doctor.facts import Engine, Serving
 from plugin.doctor.finding import Finding
@@ -42,11 +40,6 @@ def ask_status(socket: Path, patience: float = PATIENCE) -> tuple[Serving, bool]
         return Serving(), True
     except (PynetError, ValueError, LookupError, TypeError, AttributeError):
         return Serving(), False  # nobody, another program, or an older pynet: the check of the socket tells
-
-
-def as_json(findings: Sequence[Finding]) -> str:
-    """Return the findings for programs."""
-    return json.dumps([asdict(finding) for finding in findings], indent=2)
 
 
 def as_text(findings: Sequence[Finding]) -> str:

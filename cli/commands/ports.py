@@ -1,10 +1,10 @@
 """``pynet ports``: which port of the host leads to which container."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-COLUMNS = {"container": "CONTAINER", "network_name": "NETWORK", "proto": "PROTO", "host": "HOST", "to": "ADDRESS"}
+from cli.tables import as_table
+
 Names = Mapping[str, tuple[str, str]]  # endpoint id -> name of its network, name of its container
 
 
@@ -28,21 +28,15 @@ def rows_of(reply: Mapping[str, Any], names: Names) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["host_port"], row["proto"], row["host_ip"]))
 
 
-def as_json(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the rows for scripts."""
-    return json.dumps(rows, indent=2)
-
-
-def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
+def as_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the rows for people; an endpoint without a known name is shown by its id."""
-    lines = [list(COLUMNS.values())]
+    lines = [["CONTAINER", "NETWORK", "PROTO", "HOST", "ADDRESS"]]
     for row in rows:
         host = _joined(row["host_ip"], row["host_port"]) if row["host_ip"] else "-"
         to = _joined(row["container_ip"], row["container_port"])
         names = (row["container"] or row["endpoint"][:12], row["network_name"] or row["network"][:12])
         lines.append([*names, row["proto"], host, to])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    return as_table(lines)
 
 
 def _joined(address: str, port: int) -> str:

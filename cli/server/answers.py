@@ -1,4 +1,4 @@
-"""What pynet's own command is told: by the process that serves, or by the files while none does."""
+"""Answers pynet's own command: in the process that serves, or in the command itself while none does."""
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -79,19 +79,19 @@ class Answers:
 
     def cluster_status(self) -> Mapping[str, Any]:
         """Return how the hosts of the cluster are."""
-        from cli.commands.cluster import as_data, status  # nothing of the cluster is loaded on a host alone
+        from cli.server.cluster_admin import as_data, status  # nothing of the cluster is loaded on a host alone
 
         return as_data(status(self._settings))
 
     def forget(self, host: str) -> str:
         """Free what a dead host of the cluster holds."""
-        from cli.commands.cluster import forget
+        from cli.server.cluster_admin import forget
 
         return forget(self._settings, host)
 
 
-class NobodyLooks:
-    """Stands for the process that serves while there is none: the kernel is compared with the files."""
+class NobodyServes:
+    """Takes the place of the process that serves while there is none: the kernel is compared with the files."""
 
     def __init__(self, settings: Settings, nobody: PynetError) -> None:
         """Take the error that says that there is none."""
@@ -102,9 +102,9 @@ class NobodyLooks:
         """Refuse: only the process that serves may repair."""
         raise self._nobody
 
-    def look(self) -> list[Repair]:
-        """Look from outside."""
-        from cli.commands.reconcile import look
+    def look(self) -> Sequence[Repair]:
+        """Compare the files with the kernel."""
+        from cli.server.outside import look  # most answers from files do not need the kernel
 
         return look(self._settings)
 

@@ -3,7 +3,7 @@
 from ipaddress import ip_interface
 from pathlib import Path
 
-from cli.commands.reconcile import look
+from cli.server.outside import look
 from cli.settings import read_settings
 from plugin.model.records import Network, NetworkSubnet, Overlay
 from plugin.store.base import Put

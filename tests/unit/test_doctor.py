@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.commands.doctor import as_json, as_text
+from cli.commands.doctor import as_text
+from cli.tables import as_json
 from plugin.doctor.checks import CHECKS, examine, exit_code
 from plugin.doctor.facts import Crossing, Detour, Engine, Facts, Fill, Listener, Serving, State, Wall
 from plugin.doctor.finding import Finding, Severity

@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Interface, ip_address
 
-from cli.commands.ports import as_table, rows_of
+from cli.commands.ports import as_text, rows_of
 from cli.server.answers import Answers
 from cli.settings import read_settings
 from handlers.schemas.own import PortsReply
@@ -23,7 +23,7 @@ def test_names_are_shown_where_the_engine_knows_them() -> None:
     world.store.transact(Put(endpoint))
     answers = Answers(read_settings({}), world.store, world.reconciler, world.dry_run.look)
     rows = rows_of(PortsReply().dump(answers.ports()), {"e" * 64: ("web", "site")})
-    lines = as_table(rows).splitlines()
+    lines = as_text(rows).splitlines()
 
     assert lines[0].split() == ["CONTAINER", "NETWORK", "PROTO", "HOST", "ADDRESS"]
     assert [line.split() for line in lines[1:]] == [

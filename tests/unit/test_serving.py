@@ -8,10 +8,9 @@ import pytest
 from click.exceptions import Exit
 
 from cli.client.serving import sockets
-from cli.client.start_hint import how_to_start, unit_installed
-from cli.client.unit_settings import place_of, read_environment_file, unit_settings
 from cli.main import _refusals
 from cli.settings import SOCKET
+from cli.systemd_unit import how_to_start, place_of, read_environment_file, unit_installed, unit_settings
 from plugin.errors import Failed
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.client.unit_settings import place_of
 from cli.settings import OF_THE_TOOLS, SETTINGS, in_force, read_settings
+from cli.systemd_unit import place_of
 from plugin.errors import InvalidRequest
 
 ROOT = Path(__file__).parents[2]

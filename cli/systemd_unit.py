@@ -1,14 +1,34 @@
-"""What the packaged unit reads its settings from: ``EnvironmentFile=`` of ``packaging/systemd/pynet.service``."""
+"""The packaged unit of pynet, ``packaging/systemd/pynet.service``, on this host: is it there, and its settings.
+
+It reads its settings from a file (``EnvironmentFile=``).
+"""
 
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cli.client.start_hint import UNIT_FOLDERS, unit_installed
 from plugin.errors import Failed
 
+UNIT = "pynet.service"
+FOLDERS = tuple(map(Path, ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")))
 FILE = Path("/etc/default/pynet")
+SYSTEMD = Path("/run/systemd/system")  # exists while systemd is process 1, sd_booted(3)
 _QUOTED = re.compile(r"""(["'])(.*)\1""", re.DOTALL)
+
+
+def unit_installed(folders: Sequence[Path] = FOLDERS) -> bool:
+    """Return whether the service manager has the unit, and it is not masked."""
+    found = next(
+        (folder / UNIT for folder in folders if (folder / UNIT).is_symlink() or (folder / UNIT).exists()), None
+    )
+    return found is not None and found.resolve() != Path("/dev/null")
+
+
+def how_to_start(folders: Sequence[Path] = FOLDERS, systemd: Path = SYSTEMD) -> str:
+    """Return the command that starts pynet on this host: systemctl where the unit is installed and systemd runs."""
+    if systemd.is_dir() and unit_installed(folders):
+        return f"start it with 'systemctl start {UNIT}'"
+    return "start it with 'pynet serve' as root, or the managed plugin with 'docker plugin enable'"
 
 
 def read_environment_file(text: str) -> dict[str, str]:
@@ -28,8 +48,8 @@ def _value(text: str) -> str:
     return quoted[2] if quoted[1] == "'" else re.sub(r'\\(["\\`$])', r"\1", quoted[2])
 
 
-def unit_settings(file: Path = FILE, folders: Sequence[Path] = UNIT_FOLDERS) -> Mapping[str, str]:
-    """Return what the unit of this host would be started with; nothing where there is no unit or no file.
+def unit_settings(file: Path = FILE, folders: Sequence[Path] = FOLDERS) -> Mapping[str, str]:
+    """Return the settings that the unit would start pynet with; empty where there is no unit or no file.
 
     Raises:
         Failed: the file cannot be read.
@@ -46,7 +66,7 @@ def unit_settings(file: Path = FILE, folders: Sequence[Path] = UNIT_FOLDERS) -> 
 
 
 def place_of(key: str, value: str, file: Path = FILE) -> str:
-    """Return " (in 'FILE')" where the file is what sets ``key`` to ``value``, "" where it does not."""
+    """Return " (in 'FILE')" when the file sets ``key`` to ``value``, and "" otherwise."""
     try:
         found = read_environment_file(file.read_text())
     except (OSError, UnicodeDecodeError):
