@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from handlers.schemas.common import Request
+from handlers.schemas.objects import Message
 from handlers.schemas.replies import Reply
 from plugin.errors import Busy
 
@@ -19,7 +19,7 @@ class Verb:
     debug level. ``most`` is how many requests of a verb are carried out at the same time, if it has a limit.
     """
 
-    request: type[Request] | None
+    request: type[Message] | None
     call: Callable[..., Any]
     reply: type[Reply] | None = None
     quiet: bool = False

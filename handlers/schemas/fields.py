@@ -6,14 +6,12 @@ by ``load``, so that ``dump`` gives the same body again; ``present`` drops them 
 
 import base64
 import binascii
-import marshal
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, ClassVar
 
-from marshmallow import Schema, ValidationError, fields, missing
+from marshmallow import ValidationError, fields
 
 from plugin.protocol.messages import Address, InterfaceAddress, Subnet
 
@@ -24,7 +22,6 @@ MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", re.ASCII)
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 PREFIX_LENGTH = re.compile(r"0|[1-9][0-9]{0,2}", re.ASCII)
 MAC_BYTES = 6
-LONG_LISTS, KNOWN_LISTS = range(16, 4096), 4  # ports in a list worth remembering; lists
 SHOWN_LENGTH = 80
 
 
@@ -87,6 +84,10 @@ class Wire(fields.Field[Any]):
     def refused(self, value: object) -> ValidationError:
         """Return the error for a value that breaks the rule."""
         return ValidationError(f"is {describe(value)}; it has to be {self.rule}")
+
+    def build(self, value: Any) -> Any:
+        """Turn what was loaded into a part of a frozen value."""
+        return value
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - marshmallow's
         return value
@@ -188,6 +189,10 @@ class MacText(Parsed):
 
     read: ClassVar[Callable[[str], Any]] = staticmethod(read_mac)
 
+    def build(self, value: Any) -> Any:
+        """Write it in lower case, as the kernel prints it."""
+        return value.lower()
+
 
 class MacBase64(Wire):
     """An Ethernet address as Go writes a byte slice: base64 of its six bytes."""
@@ -242,144 +247,3 @@ class Protocol(Whole):
 
     top: ClassVar[int] = 255
     rule: ClassVar[str] = "an IP protocol number from 0 to 255 (6 is tcp, 17 udp, 132 sctp)"
-
-
-class AnyObject(Wire):
-    """An object that pynet does not look into."""
-
-    rule: ClassVar[str] = "an object"
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        if not isinstance(value, dict):
-            raise self.refused(value)
-        return value
-
-
-class TextMap(Wire):
-    """An object of texts, as option maps are on the wire (``-o flag`` gives an empty text)."""
-
-    rule: ClassVar[str] = "an object of texts"
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        if not isinstance(value, dict):
-            raise self.refused(value)
-        bad = {
-            key: [f"is {describe(text)}; it has to be {Text.rule}"] for key, text in value.items() if not is_plain(text)
-        }
-        bad |= {key: [f"has a name that is not {Text.rule}"] for key in value if not is_plain(key)}
-        if bad:
-            raise ValidationError(bad)
-        return value
-
-
-class AuxiliaryAddresses(Wire):
-    """The ``--aux-address`` map: a name to an address with the prefix length of its subnet."""
-
-    rule: ClassVar[str] = "an object of addresses"
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        if not isinstance(value, dict):
-            raise self.refused(value)
-        item = AddressWithPrefix(required=True, nullable=False)
-        read, bad = {}, {}
-        for name, text in value.items():
-            try:
-                Text().deserialize(name)
-                read[name] = item.deserialize(text)
-            except ValidationError as error:
-                bad[name] = error.messages
-        if bad:
-            raise ValidationError(bad)
-        return read
-
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - marshmallow's
-        return None if value is None else {name: str(address) for name, address in value.items()}
-
-
-class Object(fields.Nested):
-    """An object with a schema of its own."""
-
-    def __init__(self, schema: type[Schema], *, data_key: str | None = None, nullable: bool = True) -> None:
-        super().__init__(schema, data_key=data_key, allow_none=nullable, error_messages={"null": _no_object(None)})
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, partial: Any = None, **kwargs: Any) -> Any:
-        if not isinstance(value, dict):
-            raise ValidationError(_no_object(value))
-        return super()._deserialize(value, attr, data, partial, **kwargs)
-
-
-class ListOf(fields.List[Any]):
-    """A list of objects or texts; elements are never null."""
-
-    def __init__(self, inner: fields.Field[Any], *, data_key: str | None = None) -> None:
-        super().__init__(inner, data_key=data_key, allow_none=True)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        if not isinstance(value, list):
-            raise ValidationError(f"is {describe(value)}; it has to be a list")
-        return super()._deserialize(value, attr, data, **kwargs)
-
-
-class PortList(Wire):
-    """A list of objects of ``keys``, each read by its field.
-
-    A nested schema takes 30 µs an object, and a container with 500 ports sends 1,000 of them in three requests. The
-    engine sends the same long list each time, so the last few that were read are known by their bytes.
-    """
-
-    rule: ClassVar[str] = "a list"
-
-    def __init__(self, keys: Mapping[str, tuple[str, Wire]], *, data_key: str) -> None:
-        super().__init__(data_key=data_key)
-        self._keys = dict(keys)
-        self._read_again = lru_cache(maxsize=KNOWN_LISTS)(lambda data: self._read_all(marshal.loads(data)))  # noqa: S302
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        if not isinstance(value, list):
-            raise self.refused(value)
-        if len(value) not in LONG_LISTS:
-            return self._read_all(value)
-        try:
-            # Version 2 tells true from 1 and 1 from 1.0, and knows no references: equal bytes are equal lists.
-            data = marshal.dumps(value, 2)
-        except ValueError:  # nested too deeply, and no list of ports
-            return self._read_all(value)
-        return self._read_again(data)
-
-    def _read_all(self, value: list[Any]) -> list[dict[str, Any]]:
-        found, bad = [], {}
-        for index, item in enumerate(value):
-            try:
-                found.append(self._read(item))
-            except ValidationError as error:
-                bad[index] = error.messages
-        if bad:
-            raise ValidationError(bad)
-        return found
-
-    def _read(self, item: Any) -> dict[str, Any]:
-        if not isinstance(item, dict):
-            raise ValidationError(_no_object(item))
-        found, bad = {}, {}
-        for key, (name, field) in self._keys.items():
-            text = item.get(key, missing)
-            try:
-                if text is missing or text is None:
-                    text = field.deserialize(text)
-                    if text is missing:
-                        continue
-                else:
-                    text = field._deserialize(text, key, item)  # noqa: SLF001 - past what only other fields need
-                found[name] = text
-            except ValidationError as error:
-                bad[key] = error.messages
-        if bad:
-            raise ValidationError(bad)
-        return found
-
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - marshmallow's
-        return value and [{key: item[name] for key, (name, _) in self._keys.items() if name in item} for item in value]
-
-
-def _no_object(value: object) -> str:
-    return f"is {describe(value)}; it has to be an object"

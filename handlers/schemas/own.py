@@ -6,8 +6,8 @@ from typing import Any
 
 from marshmallow import fields
 
-from handlers.schemas.common import Request
 from handlers.schemas.fields import Text
+from handlers.schemas.objects import Message
 from handlers.schemas.replies import Reply, Shown
 
 
@@ -61,7 +61,7 @@ class ClusterStatusReply(Reply):
     cluster = fields.Function(lambda status: status, data_key="Cluster")
 
 
-class ForgetHostRequest(Request):
+class ForgetHostRequest(Message):
     """Pynet.ForgetHost; by name or id."""
 
     host = Text(data_key="Host", required=True, nullable=False)

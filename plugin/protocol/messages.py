@@ -15,15 +15,11 @@ from ipaddress import (
     IPv6Interface,
     IPv6Network,
 )
-from types import MappingProxyType
 from typing import Any
 
 Address = IPv4Address | IPv6Address
 InterfaceAddress = IPv4Interface | IPv6Interface
 Subnet = IPv4Network | IPv6Network
-
-EMPTY: Mapping[str, Any] = MappingProxyType({})
-
 
 # --- shared pieces -----------------------------------------------------------------------------
 
@@ -42,17 +38,10 @@ class IpamData:
 
 
 @dataclass(frozen=True, slots=True)
-class TransportPort:
-    """A port of a container. ``proto`` is the IP protocol number (6 tcp, 17 udp, 132 sctp)."""
-
-    proto: int
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
 class PortBinding:
     """A wish to publish ``port`` of the container on the host.
 
+    ``proto`` is the IP protocol number (6 tcp, 17 udp, 132 sctp).
     ``host_port`` 0 asks for any free port; ``host_port`` < ``host_port_end`` for a free one in the range.
     """
 
@@ -87,7 +76,6 @@ class EndpointOptions:
     """
 
     port_map: tuple[PortBinding, ...] = ()
-    exposed_ports: tuple[TransportPort, ...] = ()
     driver_opts: Mapping[str, str] = field(default_factory=dict)
     no_proxy_6to4: bool = False
 
@@ -117,7 +105,7 @@ class Capabilities:
 class GwAllocCheck:
     """Asked before any address is requested (28.0 and later)."""
 
-    options: NetworkOptions
+    options: NetworkOptions = field(default_factory=NetworkOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +122,6 @@ class AllocateNetwork:
 
     network_id: str
     options: Mapping[str, str] = field(default_factory=dict)
-    ipv4_data: tuple[IpamData, ...] = ()
-    ipv6_data: tuple[IpamData, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +250,7 @@ class AddressSpaces:
 class RequestPool:
     """``pool`` None asks for any free pool; a zero address (0.0.0.0/24, ::/120) for one of that size."""
 
-    address_space: str
+    address_space: str = ""
     pool: Subnet | None = None
     sub_pool: Subnet | None = None
     options: Mapping[str, str] = field(default_factory=dict)

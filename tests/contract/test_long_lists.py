@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError
 
-from handlers.schemas.common import EndpointOptionsSchema, endpoint_options
+from handlers.schemas.common import EndpointOptionsSchema
 
-KEY = "com.docker.network.endpoint.exposedports"
+KEY = "com.docker.network.portmap"
 
 
 def ports(**changed: Any) -> dict[str, Any]:
@@ -19,10 +19,10 @@ def ports(**changed: Any) -> dict[str, Any]:
 def test_a_list_that_comes_again_means_the_same() -> None:
     """The engine sends the same ports with three requests."""
     schema = EndpointOptionsSchema()
-    first, second = (endpoint_options(schema.load(ports())) for _ in range(2))
+    first, second = (schema.build(schema.load(ports())) for _ in range(2))
 
     assert first == second
-    assert [port.port for port in second.exposed_ports] == list(range(1, 501))
+    assert [port.port for port in second.port_map] == list(range(1, 501))
 
 
 @pytest.mark.parametrize("changed", [{"Proto": True}, {"Port": 500.0}, {"Port": "500"}, {"Port": {}}])
