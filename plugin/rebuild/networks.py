@@ -22,22 +22,32 @@ from plugin.ipam.supernets import Supernet
 from plugin.model.names import ENDPOINT, Alias, bridge_name, host_link_name
 from plugin.model.names import NETWORK as NETWORK_ALIAS
 from plugin.model.records import DEFAULT_MTU, Endpoint, Network, NetworkSubnet, Published, Tombstone, Way
-from plugin.options.network import (
-    ISOLATED,
-    ROUTED,
-    UNPROTECTED,
-    NetworkSettings,
-)
+from plugin.options.network import ISOLATED, ROUTED, UNPROTECTED, NetworkSettings
 from plugin.protocol.messages import Address, InterfaceAddress, Subnet
 from plugin.rebuild.pools import rebuild_pools
 from plugin.store.base import Record
 
 log = structlog.get_logger()
 
-NOT_SHOWN = (
-    "prefix of interface names, host binding, auxiliary addresses, pynet.publish, pynet.guard_allow: "
-    "the defaults are used"
+SHOWN = (
+    NetworkSettings.mode,
+    NetworkSettings.network,
+    NetworkSettings.vni,
+    NetworkSettings.vxlan_port,
+    NetworkSettings.guard,
+    NetworkSettings.bridge_name,
+    NetworkSettings.gateway_mode_ipv4,
+    NetworkSettings.gateway_mode_ipv6,
+    NetworkSettings.masquerade,
+    NetworkSettings.icc,
+    NetworkSettings.inhibit_ipv4,
+    NetworkSettings.host_ipv4,
+    NetworkSettings.host_ipv6,
+    NetworkSettings.trusted,
+    NetworkSettings.mtu,
 )
+_HIDDEN = [option.key for option in NetworkSettings.options() if option not in SHOWN]
+NOT_SHOWN = f"auxiliary addresses, {', '.join(_HIDDEN)}: the defaults are used"
 _ANY = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - no address to bind
 _MODES = {4: NetworkSettings.gateway_mode_ipv4, 6: NetworkSettings.gateway_mode_ipv6}
 _SOURCES = {4: NetworkSettings.host_ipv4, 6: NetworkSettings.host_ipv6}

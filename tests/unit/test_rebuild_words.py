@@ -2,7 +2,8 @@
 
 from netlink.dump import Link
 from plugin.model.records import Endpoint
-from plugin.rebuild.networks import Elements, Seen, rebuild
+from plugin.options.network import NetworkSettings
+from plugin.rebuild.networks import NOT_SHOWN, SHOWN, Elements, Seen, rebuild
 
 
 def test_an_element_that_nobody_understands_is_left_out() -> None:
@@ -19,3 +20,11 @@ def test_an_element_that_nobody_understands_is_left_out() -> None:
     (endpoint,) = [record for record in found if isinstance(record, Endpoint)]
 
     assert [(port.proto, port.host_port) for port in endpoint.published] == [(6, 8080)]
+
+
+def test_an_option_that_the_kernel_does_not_show_is_named() -> None:
+    """The warning about a network that was rebuilt follows from the declarations: a new option is in it."""
+    hidden = {option.key for option in NetworkSettings.options() if option.key in NOT_SHOWN}
+
+    assert hidden | {option.key for option in SHOWN} == {option.key for option in NetworkSettings.options()}
+    assert {"pynet.publish", "pynet.forwarding"} <= hidden
