@@ -1,4 +1,4 @@
-"""The options of ``docker network create -o`` that pynet reads, and those of ``--driver-opt`` of an endpoint."""
+"""The options that pynet reads: of networks (``docker network create -o``) and of endpoints (``--driver-opt``)."""
 
 from plugin.options.option import (
     Option,
@@ -22,17 +22,16 @@ LARGEST_VNI = (1 << 24) - 1  # RFC 7348
 BRIDGE = "com.docker.network.bridge."
 NAT, UNPROTECTED, ROUTED, ISOLATED = GATEWAY_MODES = ("nat", "nat-unprotected", "routed", "isolated")
 _GATEWAY_HELP = (
-    "`nat`: translated, only published ports can be reached; `nat-unprotected`: every port of a container can be "
-    "reached by its own address too; `routed`: no translation, published ports can be reached by the container's own "
-    "address; "
-    "`isolated`: no gateway address at all, with `--internal` only"
+    "`nat`: addresses are translated, and only published ports can be reached; `nat-unprotected`: every port of a "
+    "container can also be reached at the container's own address; `routed`: no translation, published ports can be "
+    "reached at the container's own address; `isolated`: no gateway address at all, with `--internal` only"
 )
 
 _NONE: tuple[str, ...] = ()
 
 
 class NetworkSettings(OptionSet):
-    """What a user asked of a network; each option is declared here and nowhere else."""
+    """Settings of a network, each declared here and nowhere else."""
 
     mode = Option(
         "pynet.mode",
@@ -46,14 +45,14 @@ class NetworkSettings(OptionSet):
         network_name,
         "",
         "1 to 63 letters, digits, dots, dashes or underlines",
-        "name by which hosts know an `overlay` network: those with one name are one network",
+        "name of an `overlay` network on all hosts: networks with the same name are one network",
     )
     vni = Option(
         "pynet.vni",
         integer(1, LARGEST_VNI),
         0,
         f"a number from 1 to {LARGEST_VNI}",
-        "VXLAN network identifier of an `overlay` network; by default a free one of the cluster",
+        "VXLAN network identifier of an `overlay` network; by default one that the cluster does not use",
     )
     vxlan_port = Option(
         "pynet.vxlan_port",
@@ -67,47 +66,47 @@ class NetworkSettings(OptionSet):
         choice("pynet", "engine"),
         "pynet",
         "pynet or engine",
-        "who publishes ports; with `engine` containers get no gateway of the network, and the engine adds its own "
-        "`docker_gwbridge`, through which `docker ps` shows the ports",
+        "who publishes ports; with `engine`, containers get no gateway on the network, and the engine connects them to "
+        "its own `docker_gwbridge`, so that `docker ps` shows the ports",
     )
     guard = Option(
         "pynet.guard",
         toggle,
         True,
         "on or off",
-        "whether a container may send only from the MAC and the addresses that it was given",
+        "whether a container may send only from its own MAC and addresses",
     )
     guard_allow = Option(
         "pynet.guard_allow",
         senders,
         NOBODY,
         "addresses, subnets or MACs, with commas between them",
-        "from which every container may send beside its own: for a router or a VPN gateway `0.0.0.0/0`, for a virtual "
-        "machine its MAC, for an address that moves that address",
+        "from what else every container may send: `0.0.0.0/0` for a router or a VPN gateway, the MAC of a virtual "
+        "machine, or a floating address",
     )
     forwarding = Option(
         "pynet.forwarding",
         toggle,
         True,
         "on or off",
-        "whether pynet turns the host's forwarding on for this network where it is off; with `off` that is left to "
-        "whoever runs the host, and until it is on the network reaches the host alone",
+        "whether pynet turns on the host's forwarding for this network where it is off; with `off` that is left to the "
+        "administrator, and until then containers reach nothing but the host",
     )
     sticky = Option(
         "pynet.sticky",
         choice("off", "name"),
         "off",
         "off or name",
-        "with `name` a container that is made again under its name gets its address and MAC again; needs "
-        "`--ipam-driver pynet`, which takes it as `--ipam-opt` too, and Engine 29.0 or later, which tells the names",
+        "with `name`, a container that is created again under its name gets the same address and MAC; needs "
+        "`--ipam-driver pynet`, where it is also an `--ipam-opt`, and Engine 29.0 or later, which sends the names",
     )
     keep = Option(
         "pynet.keep",
         duration,
         "24h",
         "a time such as 30m, 24h or 7d",
-        "with `pynet.sticky=name`: how long an address waits for its container; others get it earlier when "
-        "none is left",
+        "with `pynet.sticky=name`: how long an address is kept for its container; another container gets it earlier "
+        "when no other address is free",
     )
     bridge_name = Option(
         BRIDGE + "name",
@@ -135,21 +134,21 @@ class NetworkSettings(OptionSet):
         flag,
         True,
         "true or false",
-        "whether what leaves has the host's address as source",
+        "whether packets that leave the host get the host's address as their source",
     )
     icc = Option(
         BRIDGE + "enable_icc",
         flag,
         True,
         "true or false",
-        "whether containers of the network reach each other; published ports can be reached anyway",
+        "whether containers of the network can reach each other; published ports can be reached anyway",
     )
     host_binding = Option(
         BRIDGE + "host_binding_ipv4",
         host_place,
         None,
         "an IP address, unicast or 0.0.0.0 or ::",
-        "host address for ports that are published without one; by default all of IPv4 and IPv6",
+        "host address for ports that are published without one; by default all IPv4 and IPv6 addresses",
     )
     inhibit_ipv4 = Option(
         BRIDGE + "inhibit_ipv4",
@@ -163,29 +162,29 @@ class NetworkSettings(OptionSet):
         source_of(4),
         None,
         "an IPv4 address, unicast",
-        "source address of what leaves by IPv4, instead of the outgoing link's",
+        "source address of IPv4 packets that leave the host, instead of the outgoing link's",
     )
     host_ipv6 = Option(
         "com.docker.network.host_ipv6",
         source_of(6),
         None,
         "an IPv6 address, unicast",
-        "the same for what leaves by IPv6",
+        "the same for IPv6",
     )
     trusted = Option(
         BRIDGE + "trusted_host_interfaces",
         link_names,
         _NONE,
         "names of links, with colons between them",
-        "links from which published ports can be reached by the container's own address too",
+        "links from which published ports can also be reached at the container's own address",
     )
     mtu = Option(
         "com.docker.network.driver.mtu",
         integer(0, 65535),
         0,
         "a number of bytes from 0 to 65535",
-        "largest packet, on the bridge and on both ends of every endpoint; 0 leaves the kernel's 1500, in mode "
-        "`overlay` what fits into the link to the other hosts",
+        "largest packet, on the bridge and on both ends of every endpoint; with 0 it is 1500, and in mode `overlay` "
+        "the largest that fits into the link to the other hosts",
     )
     interface_prefix = Option(
         "com.docker.network.container_iface_prefix",
@@ -205,21 +204,21 @@ class NetworkSettings(OptionSet):
 
 
 class EndpointSettings(OptionSet):
-    """What a user asked of an endpoint, by ``--driver-opt``."""
+    """Settings of an endpoint."""
 
     guard: Option[bool | None] = Option(
         NetworkSettings.guard.key,
         toggle,
         None,
         NetworkSettings.guard.legal,
-        "whether this container is guarded; by default as its network says",
+        "whether this container is guarded; by default as the option of its network says",
     )
     guard_allow = Option(
         NetworkSettings.guard_allow.key,
         senders,
         NOBODY,
         NetworkSettings.guard_allow.legal,
-        "from which this container may send beside what its network allows",
+        "from what else this container may send, besides what its network allows",
     )
 
 

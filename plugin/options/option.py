@@ -1,10 +1,10 @@
 """Options: one declaration each, from which the parser, the error text and the documentation table are made.
 
-A class of options that belong together declares them, and a value of it has what a user set:
-``NetworkSettings.mtu`` is the declaration, ``network.settings.mtu`` a number of bytes.
+A class declares the options of a network, an endpoint or a pool, and an object of it has the values that a user set:
+``NetworkSettings.mtu`` is the option, ``network.settings.mtu`` a number of bytes. A subclass adds options.
 
 Keys of the built-in drivers mean what they mean there (moby drivers/bridge/labels.go, netlabel/labels.go); pynet's
-own keys begin with ``pynet.``. Other keys are none of pynet's business and are ignored, as the built-ins do.
+own keys begin with ``pynet.``. Other keys are ignored, as the built-in drivers do.
 """
 
 import re
@@ -57,12 +57,13 @@ class OptionSet:
 
     @classmethod
     def options(cls) -> tuple[Option[Any], ...]:
-        """Return the options that the class declares, in this order."""
-        return tuple(option for option in vars(cls).values() if isinstance(option, Option))
+        """Return the options of the class in the order of their declaration, those of its base class first."""
+        found = (option for owner in reversed(cls.__mro__) for option in vars(owner).values())
+        return tuple(option for option in found if isinstance(option, Option))
 
     @classmethod
     def read(cls, raw: Mapping[str, str]) -> Self:
-        """Read what a user set; the same texts are parsed once.
+        """Read what a user set. Equal texts are parsed once, so that asking a record again costs nothing.
 
         Raises:
             InvalidRequest: a bad value of a declared key, or an unknown key of pynet's own.
@@ -74,7 +75,7 @@ class OptionSet:
 
     @classmethod
     def read_leniently(cls, raw: Mapping[str, str]) -> Self:
-        """Read what a user set; an option whose value cannot be read has its default."""
+        """Read what a user set; an option whose value cannot be read gets its default."""
         return cls(parse_options(cls.options, tuple(raw.items()))[0])
 
 
@@ -99,7 +100,7 @@ def parse_options(
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:
-    """Parser of whole numbers from ``low`` to ``high``."""
+    """Return a parser of whole numbers from ``low`` to ``high``."""
 
     def parse(text: str) -> int:
         value = int(text) if text.isascii() and text.removeprefix("-").isdigit() else None
@@ -111,7 +112,7 @@ def integer(low: int, high: int) -> Callable[[str], int]:
 
 
 def choice(*legal: str) -> Callable[[str], str]:
-    """Parser of one of some words."""
+    """Return a parser that accepts these words."""
 
     def parse(text: str) -> str:
         if text not in legal:
@@ -122,14 +123,14 @@ def choice(*legal: str) -> Callable[[str], str]:
 
 
 def duration(text: str) -> str:
-    """Read a time such as 30m, 24h or 7d, of at most 9,999 of its unit."""
+    """Check a time such as 30m, 24h or 7d: a number from 1 to 9999 and a unit."""
     if not re.fullmatch(r"[1-9][0-9]{0,3}[mhd]", text, re.ASCII):
         raise ValueError(text)
     return text
 
 
 def flag(text: str) -> bool:
-    """Read a flag as Go's strconv.ParseBool does, so that the built-ins' values keep their meaning."""
+    """Read a flag as Go's strconv.ParseBool does, so that the values of the built-in drivers keep their meaning."""
     if text in {"1", "t", "T", "TRUE", "true", "True"}:
         return True
     if text in {"0", "f", "F", "FALSE", "false", "False"}:
@@ -143,14 +144,14 @@ def toggle(text: str) -> bool:
 
 
 def plain_address(text: str) -> Address:
-    """Read an IP address without a zone: ``ip_address`` takes any characters behind a percent sign."""
+    """Read an IP address without a zone; ``ip_address`` would accept any characters after a percent sign."""
     if "%" in text:
         raise ValueError(text)
     return ip_address(text)
 
 
 def source_of(version: int) -> Callable[[str], Address | None]:
-    """Parser of an IP address of ``version`` (4 or 6) that a host may send from; the empty text is none."""
+    """Return a parser of IP addresses of ``version`` (4 or 6) that a host may send from; the empty text means none."""
 
     def parse(text: str) -> Address | None:
         address = plain_address(text) if text else None
@@ -162,7 +163,7 @@ def source_of(version: int) -> Callable[[str], Address | None]:
 
 
 def host_place(text: str) -> Address | None:
-    """Read an IP address that ports may be published on: a host's, 0.0.0.0 or ::; the empty text is none."""
+    """Read an IP address on which ports may be published: a host's, 0.0.0.0 or ::; the empty text means none."""
     address = plain_address(text) if text else None
     if address is not None and not (address.is_unspecified or is_unicast(address)):
         raise ValueError(text)
@@ -170,10 +171,11 @@ def host_place(text: str) -> Address | None:
 
 
 def link_name(text: str) -> str:
-    """Read the name of a link as the kernel takes it (dev_valid_name, net/core/dev.c); the empty text is none.
+    """Read the name of a link; the empty text means none.
 
-    Neither one with what means something else to others: to nft a star is all names that begin so, to the kernel a
-    percent sign is a place for a number (dev_alloc_name), "all" and "default" are no links below /proc/sys/net.
+    The kernel decides which names a link can have (dev_valid_name, net/core/dev.c). Names with another meaning are
+    refused too: nft reads a star as any ending, the kernel puts a number in the place of a percent sign
+    (dev_alloc_name), and "all" and "default" are no links below /proc/sys/net.
     """
     if text and not is_link_name(text):
         raise ValueError(text)
@@ -181,19 +183,19 @@ def link_name(text: str) -> str:
 
 
 def is_link_name(text: str) -> bool:
-    """Say whether a link of the host may have that name, see ``link_name``."""
+    """Return whether a link of the host may have that name, see ``link_name``."""
     if not _is_word(text) or any(c in '/:"*\\%' for c in text) or text in {".", "..", "all", "default"}:
         return False
     return 1 <= len(text.encode()) <= LONGEST_NAME
 
 
 def _is_word(text: str) -> bool:
-    """Say whether a name can be shown in one line and without a gap; a half of a surrogate pair cannot."""
+    """Return whether a name can be printed as one word; half of a surrogate pair cannot."""
     return text.isprintable() and not any(c.isspace() for c in text)
 
 
 def network_name(text: str) -> str:
-    """Read the name by which hosts know a network; it is a part of keys in the cluster store."""
+    """Read the name by which hosts know a network; it is part of keys in the cluster store."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", text):
         raise ValueError(text)
     return text
@@ -205,7 +207,7 @@ def link_names(text: str) -> tuple[str, ...]:
 
 
 def link_prefix(text: str) -> str:
-    """Read the beginning of an interface name; the engine adds a number (IFNAMSIZ leaves 15 characters)."""
+    """Read the beginning of an interface name, to which the engine appends a number (15 bytes in all, IFNAMSIZ)."""
     if not 1 <= len(text.encode()) <= 12 or not _is_word(text) or any(c in "/:%" for c in text):
         raise ValueError(text)
     return text

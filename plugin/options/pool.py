@@ -9,20 +9,20 @@ UNITS = {"m": 60, "h": 3600, "d": 86400}
 
 
 class PoolSettings(OptionSet):
-    """What a user asked of a pool of this host."""
+    """Settings of a pool of this host."""
 
     sticky = NetworkSettings.sticky
     keep = NetworkSettings.keep
 
 
 class SharedPoolSettings(OptionSet):
-    """What a user asked of a pool that hosts share."""
+    """Settings of a pool that hosts share."""
 
     network = NetworkSettings.network
 
 
 def keep_seconds(settings: NetworkSettings | PoolSettings) -> int:
-    """Return for how many seconds an address is kept for its name after it was given back; 0 for not at all."""
+    """Return for how many seconds an address that was given back is kept for its name; 0 means not at all."""
     if settings.sticky != "name":
         return 0
     return int(re.sub(r"\D", "", settings.keep)) * UNITS[settings.keep[-1]]

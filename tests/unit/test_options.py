@@ -51,6 +51,19 @@ def test_the_table_has_a_row_for_every_option() -> None:
     assert [row.split("`")[1] for row in table.splitlines()[2:]] == [option.key for option in NetworkSettings.options()]
 
 
+def test_a_subclass_adds_options() -> None:
+    """A mode can declare options of its own; the network's are read with them, and others do not know them."""
+
+    class OfMode(NetworkSettings):
+        parent = Option("pynet.parent", str, "", legal="a link", help="")
+
+    settings = OfMode.read({"pynet.parent": "eth0", MTU.key: "9000"})
+
+    assert (settings.parent, settings.mtu, OfMode.options()[-1]) == ("eth0", 9000, OfMode.parent)
+    with pytest.raises(InvalidRequest, match=r"'pynet.parent' is not known"):
+        NetworkSettings.read({"pynet.parent": "eth0"})
+
+
 def test_settings_cannot_be_changed() -> None:
     """A value below the edge is frozen."""
     settings = NetworkSettings.read({})
