@@ -48,7 +48,7 @@ class InterfaceSchema(Message):
 
 
 class NetworkOptionsSchema(Message):
-    """``Options`` of CreateNetwork and GwAllocCheck."""
+    """``Options`` of CreateNetwork and GwAllocCheck; the subnets tell which families a network has."""
 
     message = NetworkOptions
     generic = TextMap(data_key=GENERIC)

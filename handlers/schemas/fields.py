@@ -17,8 +17,8 @@ from plugin.protocol.messages import Address, InterfaceAddress, Subnet
 
 IDENTIFIER = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}", re.ASCII)
 MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", re.ASCII)
-# What ends a line, moves a cursor or turns the direction of what follows: in a log, a rule or a key it would look like,
-# or be, something else than was sent. ``spec/common.json`` has the same.
+# Characters that end a line, move the cursor or change the direction of the text after them: in a log, a rule or a key
+# they would look like something else, or be something else. ``spec/common.json`` has the same expression.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 PREFIX_LENGTH = re.compile(r"0|[1-9][0-9]{0,2}", re.ASCII)
 MAC_BYTES = 6
@@ -26,12 +26,12 @@ SHOWN_LENGTH = 80
 
 
 def present(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop the keys that are unset on the wire, so that the frozen value's own default holds."""
+    """Drop the keys that are unset on the wire, so that the frozen value has its own default for them."""
     return {key: value for key, value in data.items() if value is not None and value != ""}
 
 
 def describe(value: object) -> str:
-    """Show a value of a request in an error text: quoted and short, objects and lists by kind only."""
+    """Return a value of a request for an error text: quoted and short, objects and lists by kind only."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, dict | list):
@@ -70,7 +70,7 @@ def read_mac(text: str) -> str:
 
 
 class Wire(fields.Field[Any]):
-    """Base of the fields below; ``rule`` is what the value has to be, in words."""
+    """Base of the fields below; ``rule`` describes legal values and ends the sentence "it has to be …"."""
 
     rule: ClassVar[str] = ""
 
@@ -94,7 +94,7 @@ class Wire(fields.Field[Any]):
 
 
 def is_plain(value: object) -> bool:
-    """Say whether a value is a text without control characters."""
+    """Return whether a value is a text without control characters."""
     return isinstance(value, str) and not CONTROL.search(value)
 
 
@@ -132,7 +132,7 @@ class Identifier(Wire):
 
 
 class Parsed(Wire):
-    """A text that stands for a value; the empty text stays what it is unless ``required``."""
+    """A text that is parsed into a value; the empty text is kept as it is unless the field is ``required``."""
 
     read: ClassVar[Callable[[str], Any]]  # turns the text into the value; ValueError if it breaks the rule
 
@@ -167,7 +167,7 @@ class SubnetText(Parsed):
 
 
 class AddressText(Parsed):
-    """An address alone."""
+    """An address without a prefix length."""
 
     rule: ClassVar[str] = "an IP address without a prefix length, like '10.9.0.1' or 'fd00::1'"
 

@@ -67,7 +67,8 @@ class AuxiliaryAddresses(Wire):
 class Message(Schema):
     """An object on the wire; keys that a newer engine added are ignored (28.0 added several).
 
-    ``load`` gives a dict in which absent keys are absent, ``build`` a value of ``message`` with those that it has.
+    ``load`` checks all fields and returns a dict of those that are present. ``build`` makes a ``message`` of the fields
+    that the message has.
     """
 
     message: ClassVar[type[Any]]
@@ -120,8 +121,8 @@ class ListOf(fields.List[Any]):
 class PortList(Wire):
     """A list of objects of ``keys``, each read by its field.
 
-    A nested schema takes 30 µs an object, and a container with 500 ports sends 1,000 of them in three requests. The
-    engine sends the same long list each time, so the last few that were read are known by their bytes.
+    A nested schema takes 30 µs for an object, and a container with 500 ports sends 1,000 of them in each of three
+    requests. The engine sends the same long list each time, so the last few lists are recognised by their bytes.
     """
 
     rule: ClassVar[str] = "a list"
@@ -139,14 +140,14 @@ class PortList(Wire):
         if len(value) not in LONG_LISTS:
             return self._read_all(value)
         try:
-            # Version 2 tells true from 1 and 1 from 1.0, and knows no references: equal bytes are equal lists.
+            # Version 2 writes true, 1 and 1.0 differently and has no references: equal bytes mean equal lists.
             data = marshal.dumps(value, 2)
-        except ValueError:  # nested too deeply, and no list of ports
+        except ValueError:  # nested too deeply: not a list of ports
             return self._read_all(value)
         return self._read_again(data)
 
     def build(self, value: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
-        """Turn what was loaded into values; equal ones are made once for the three requests that carry them."""
+        """Turn what was loaded into values; equal ports share one value."""
         return tuple([self._value(*map(item.get, self._names)) for item in value])
 
     def _read_all(self, value: list[Any]) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
-"""What pynet remembers: one frozen record per network, endpoint, pool, lease and pending deletion.
+"""The records of pynet, all frozen: networks, endpoints, pools, leases, changed settings and pending deletions.
 
-Records are the whole truth; links, addresses and rules in the kernel can be rebuilt from them.
+Links, addresses and rules in the kernel can be made again from the records alone.
 """
 
 import re
@@ -24,9 +24,9 @@ DEFAULT_MTU = 1500  # bytes, of an Ethernet-like link and of a bridge without po
 
 
 def check_names(*, ids: Iterable[str] = (), links: Iterable[str] = (), mac: str = "") -> None:
-    """Check what ends in names, rules and paths of the kernel; raises ValueError.
+    """Check ids, link names and a MAC that become part of names, rules and paths of the kernel; raises ValueError.
 
-    Requests are read strictly; a record may come from a file that somebody else wrote.
+    Requests are read strictly, but a record may come from a file that somebody else wrote.
     """
     bad = [text for text in ids if not _ID.fullmatch(text)] + [text for text in links if not is_link_name(text)]
     if mac and not _MAC.fullmatch(mac):
@@ -37,7 +37,7 @@ def check_names(*, ids: Iterable[str] = (), links: Iterable[str] = (), mac: str 
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """What a network that spans hosts agreed on with them: its name, VNI, UDP port, and the MTU of its containers."""
+    """The agreement of all hosts about an overlay network: its name, VNI, UDP port, and the MTU of its containers."""
 
     network: str
     vni: int
@@ -49,7 +49,7 @@ class Overlay:
 class NetworkSubnet:
     """A subnet of a network; ``gateway`` is None where none was reserved.
 
-    ``space`` is the address space that the engine had it from, "" in records of before it was kept.
+    ``space`` is the address space from which the engine got it, "" in records of versions that did not keep it.
     """
 
     pool: Subnet
@@ -62,9 +62,8 @@ class NetworkSubnet:
 class Network:
     """A network as CreateNetwork described it, and the link that carries it.
 
-    ``owns_link`` says whether pynet made the link: what it adopted it never deletes. ``found`` are the gateway
-    addresses that an adopted link had already; they stay on it too. ``mac`` is the link's. ``overlay`` is what the
-    hosts agreed on, in mode overlay.
+    ``owns_link`` says whether pynet made the link; pynet never deletes a link that it adopted, nor the gateway
+    addresses ``found`` on it. ``mac`` is the link's MAC. ``overlay`` is the agreement of the hosts, in mode overlay.
     """
 
     kind: ClassVar[str] = "network"
@@ -81,7 +80,7 @@ class Network:
     overlay: Overlay | None = None
 
     def check(self) -> None:
-        """Check what came from a file; raises ValueError."""
+        """Check a record from a file; raises ValueError."""
         check_names(ids=[self.id], links=[self.link], mac=self.mac)
 
     @property
@@ -97,8 +96,8 @@ class Network:
     def router(self, version: int) -> Address | None:
         """Address of the containers' default route for IP ``version`` (4 or 6), if there is one.
 
-        An auxiliary address called DefaultGatewayIPv4 or DefaultGatewayIPv6 stands for a router other than the host
-        (moby drivers/bridge/bridge_linux.go).
+        An auxiliary address called DefaultGatewayIPv4 or DefaultGatewayIPv6 is a router other than the host (moby
+        drivers/bridge/bridge_linux.go).
         """
         for subnet in self.subnets:
             if subnet.pool.version == version:
@@ -169,8 +168,8 @@ class Guard:
 class Published:
     """A port of a container that can be reached through the host.
 
-    ``proto`` is the IP protocol number. ``host`` is the address that it is published on, unspecified (0.0.0.0 or ::)
-    for every one of the host's; it is None where only the container's own address ``target`` leads to the port.
+    ``proto`` is the IP protocol number. ``host`` is the address on which it is published; 0.0.0.0 or :: means all
+    addresses of the host, None means that only the container's own address ``target`` leads to the port.
     """
 
     proto: int
@@ -180,7 +179,7 @@ class Published:
     host_port: int = 0
 
     def check(self) -> None:
-        """Check what came from a file; raises ValueError."""
+        """Check a record from a file; raises ValueError."""
         if self.proto not in _PROTOCOLS or not all(0 <= port <= _LARGEST_PORT for port in (self.port, self.host_port)):
             raise ValueError(f"port {self.port} of protocol {self.proto} cannot be published on {self.host_port}")
 
@@ -194,19 +193,20 @@ class Way:
 
     @property
     def endpoint_id(self) -> str:
-        """The id that its link is named after."""
+        """The id from which the name of its link is made."""
         return self.key.partition("/")[2]
 
     def check(self) -> None:
-        """Check what came from a file; raises ValueError."""
+        """Check a record from a file; raises ValueError."""
         check_names(ids=self.key.split("/", 1), mac=self.mac)
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint, its addresses and what it publishes at this moment.
+    """An endpoint, its addresses and the ports that it publishes now.
 
-    ``sandbox`` is that of its container, from when it published ports or had ``ways``: see ``plugin.network.ways``.
+    ``sandbox`` is the sandbox of its container, known since it published ports or had ``ways``, see
+    ``plugin.network.ways``.
     """
 
     kind: ClassVar[str] = "endpoint"
@@ -222,7 +222,7 @@ class Endpoint:
     ways: tuple[Way, ...] = field(default=(), compare=False)
 
     def check(self) -> None:
-        """Check what came from a file; raises ValueError."""
+        """Check a record from a file; raises ValueError."""
         check_names(ids=[self.id, self.network_id], mac=self.mac)
         for port in self.published:
             port.check()
@@ -231,7 +231,7 @@ class Endpoint:
 
     @property
     def key(self) -> str:
-        """Network id and endpoint id, so that a prefix lists a network's endpoints."""
+        """Network id and endpoint id; the network id as a prefix lists its endpoints."""
         return f"{self.network_id}/{self.id}"
 
     @property
@@ -240,13 +240,13 @@ class Endpoint:
         return EndpointSettings.read(self.driver_opts)
 
     def guard(self, network: Network) -> Guard:
-        """Return the guard: the endpoint's own wish goes before its network's, and what both allow is allowed."""
+        """Return the guard: the endpoint's setting overrides its network's, and it may send from what either allows."""
         of_network, own = network.settings, self.settings
         on = of_network.guard if own.guard is None else own.guard
         return Guard(on, of_network.guard_allow | own.guard_allow)
 
     def direct_addresses(self, network: Network) -> list[Address]:
-        """Return those addresses that machines outside of its network may reach; raises as ``Network.settings``."""
+        """Return the addresses that machines outside of the network may reach; raises as ``Network.settings``."""
         settings, own = network.settings, (self.ipv4, self.ipv6)
         return [
             address.ip
@@ -259,7 +259,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class ChangedSetting:
-    """A setting that pynet changed, and the value that it found."""
+    """A setting that pynet changed, and its value before."""
 
     kind: ClassVar[str] = "setting"
 
@@ -267,7 +267,7 @@ class ChangedSetting:
     before: str
 
     def check(self) -> None:
-        """Check what came from a file, and would be written as root; raises ValueError."""
+        """Check a record from a file, whose value would be written as root; raises ValueError."""
         check_setting(self.path, self.before)
 
     @property
@@ -280,8 +280,8 @@ class ChangedSetting:
 class Tombstone:
     """A link whose owner is gone and that the kernel has still to delete.
 
-    ``owner`` is the id of the network or the endpoint that it was made for, by which it is told from a later link of
-    its name; "" in records of before it was kept, where any link of this pynet's is meant.
+    ``owner`` is the id of the network or the endpoint for which the link was made; a later link may have the same name.
+    It is "" in records of versions that did not keep it: then any link of this name that this pynet made is meant.
     """
 
     kind: ClassVar[str] = "tombstone"
@@ -290,7 +290,7 @@ class Tombstone:
     owner: str = ""
 
     def check(self) -> None:
-        """Check what came from a file; raises ValueError."""
+        """Check a record from a file; raises ValueError."""
         check_names(links=[self.link])
 
     @property
@@ -303,7 +303,7 @@ class Tombstone:
 class Pool:
     """A pool of addresses; dynamic addresses come from ``sub_pool`` where there is one.
 
-    ``keep`` is for how many seconds an address that was given back waits for the name that had it.
+    ``keep`` is the number of seconds for which an address that was given back is kept for the name that had it.
     """
 
     kind: ClassVar[str] = "pool"
@@ -320,7 +320,7 @@ class Pool:
 
     @property
     def flaw(self) -> str:
-        """What cannot be in it, where hosts share it."""
+        """A part that is not allowed in a record that hosts share, in words."""
         return text_flaw(self)
 
 
@@ -328,7 +328,7 @@ class Pool:
 class Lease:
     """An address of a pool that somebody holds; ``purpose`` is gateway, endpoint or auxiliary.
 
-    ``kept_until`` (seconds since 1970) is 0 while it is held; otherwise it was given back and waits for ``name``.
+    ``kept_until`` (seconds since 1970) is 0 while it is held; otherwise it was given back and is kept for ``name``.
     """
 
     kind: ClassVar[str] = "lease"
@@ -341,5 +341,5 @@ class Lease:
 
     @property
     def key(self) -> str:
-        """Pool id and address, so that a prefix lists a pool's leases."""
+        """Pool id and address; the pool id as a prefix lists its leases."""
         return f"{self.pool_id}#{self.address}"

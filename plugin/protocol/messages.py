@@ -21,6 +21,7 @@ Address = IPv4Address | IPv6Address
 InterfaceAddress = IPv4Interface | IPv6Interface
 Subnet = IPv4Network | IPv6Network
 
+
 # --- shared pieces -----------------------------------------------------------------------------
 
 
@@ -39,9 +40,8 @@ class IpamData:
 
 @dataclass(frozen=True, slots=True)
 class PortBinding:
-    """A wish to publish ``port`` of the container on the host.
+    """A request to publish ``port`` of the container on the host; ``proto`` is the IP protocol number.
 
-    ``proto`` is the IP protocol number (6 tcp, 17 udp, 132 sctp).
     ``host_port`` 0 asks for any free port; ``host_port`` < ``host_port_end`` for a free one in the range.
     """
 
@@ -57,13 +57,10 @@ class PortBinding:
 class NetworkOptions:
     """The ``Options`` of CreateNetwork and GwAllocCheck.
 
-    ``generic`` holds the user's ``-o key=value``, all strings; ``enable_ipv4`` is absent before 28.0 and
-    then means true.
+    ``generic`` holds the user's ``-o key=value``, all strings.
     """
 
     generic: Mapping[str, str] = field(default_factory=dict)
-    enable_ipv4: bool = True
-    enable_ipv6: bool = False
     internal: bool = False
 
 
