@@ -28,6 +28,7 @@ from plugin.publish.publisher import Publisher
 from plugin.reconcile.dry_run import DryRun
 from plugin.reconcile.reconciler import Reconciler
 from plugin.reconcile.survey import Survey
+from plugin.removal.removal import Removal
 from plugin.request.locks import Locks
 from plugin.runtime import Runtime
 from plugin.store.base import Change, Store
@@ -35,6 +36,7 @@ from plugin.store.memory import MemoryStore
 from tests.fake_sockets import FakeConntrack, FakeSockets, Steps
 
 InterfaceAddress = IPv4Interface | IPv6Interface
+OWNER = Owner("pynet")
 
 
 class FakeKernel:
@@ -297,7 +299,7 @@ class World:
         self.settings = HostSettings(
             self.kernel, self.store, Forwarding(self.kernel, self.store, self.firewall), self.locks
         )
-        self.reaper = Reaper(OwnLinks(self.kernel, Owner("pynet")), self.firewall, self.store, self.locks)
+        self.reaper = Reaper(OwnLinks(self.kernel, OWNER), self.firewall, self.store, self.locks)
         self.sockets, self.conntrack = FakeSockets(self.steps), FakeConntrack()
         self.known = Known()  # what the engine would say
         self.names = Names(lambda: self.known)
@@ -316,9 +318,10 @@ class World:
             self.locks,
             self.names,
         )
-        survey = Survey(self.store, self.kernel, self.settings, self.modes, Owner("pynet"))
-        self.survey, self.reconciler, self.dry_run = survey, Reconciler(runtime, survey), DryRun(runtime, survey)
-        self.driver = Driver(runtime)
+        self.removal, self.survey = Removal(runtime), Survey(self.store, self.kernel, self.settings, self.modes, OWNER)
+        self.reconciler = Reconciler(runtime, self.survey, self.removal)
+        self.dry_run = DryRun(runtime, self.survey)
+        self.driver = Driver(runtime, self.removal)
 
     def snapshot(self) -> object:
         """Everything that a verb may change, in a comparable form."""

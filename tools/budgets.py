@@ -18,7 +18,6 @@ EXCEPTIONS = frozenset(
     {
         "netlink/kernel.py:Kernel",
         "plugin/cluster/addresses/driver.py:ClusterAddresses",
-        "plugin/driver.py:Driver",
         "plugin/interfaces.py:Kernel",
         "plugin/ipam/driver.py:Ipam",
         "plugin/store/remote/consul/store.py:ConsulStore",

@@ -58,6 +58,7 @@ from plugin.reconcile.reconciler import Reconciler
 from plugin.reconcile.survey import Survey
 from plugin.reconcile.watcher import Watcher
 from plugin.removal.garbage import Collector
+from plugin.removal.removal import Removal
 from plugin.request.execution import WorkerPool
 from plugin.request.locks import Locks
 from plugin.request.timing import Dress, timed
@@ -110,8 +111,9 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     names = Names(Engine(settings.docker_socket or here()).names)
     publisher = Publisher(kernel, sockets, ground.firewall, conntrack, names)
     runtime = Runtime(kernel, store, ground.firewall, ground.host, publisher, reaper, modes, locks, names)
-    reconciler, dry_run = _recover(settings, ground, runtime)
-    driver = Driver(runtime, gateway_check=settings.gateway_check)
+    removal = Removal(runtime)
+    reconciler, dry_run = _recover(settings, ground, runtime, removal)
+    driver = Driver(runtime, removal, gateway_check=settings.gateway_check)
     networks = HostNetworks()
     ipam = Ipam(store, networks, ground.supernets, reaper.debts)
     ground.threads.extend(start(shared, overlay, (item.record for item in store.list(Network))))
@@ -121,7 +123,7 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
         ground.threads.extend(threads)
     router = IpamRouter(ipam, addresses)
     if settings.docker_socket:
-        collector = Collector(Engine(settings.docker_socket), driver, router, store, settings.docker_grace)
+        collector = Collector(Engine(settings.docker_socket), removal, router, store, settings.docker_grace)
         ground.threads.append(collector.start())
     ground.threads.append(names.start())
     answers = Answers(settings, store, reconciler, dry_run.look)
@@ -144,11 +146,11 @@ def _ground(settings: Settings, dress: Dress) -> _Ground:
     return _Ground(owner, doings, kernel, nft, supernets, store, locks, firewall, host, reaper)
 
 
-def _recover(settings: Settings, ground: _Ground, runtime: Runtime) -> tuple[Reconciler, DryRun]:
+def _recover(settings: Settings, ground: _Ground, runtime: Runtime, removal: Removal) -> tuple[Reconciler, DryRun]:
     """Bring the kernel in line with the state, and keep it there."""
     survey = Survey(runtime.store, runtime.kernel, runtime.settings, runtime.modes, ground.owner)
     drops = Drops(Counters(), runtime.store, settings.name, endpoint_names)
-    reconciler = Reconciler(runtime, survey, drops.known)
+    reconciler = Reconciler(runtime, survey, removal, drops.known)
     # Before recovery, so that nothing is missed in between.
     monitor = Monitor(
         settings.name,

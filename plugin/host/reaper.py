@@ -23,7 +23,7 @@ from plugin.host.own_links import OwnLinks
 from plugin.model.records import Tombstone
 from plugin.request.locks import Locks
 from plugin.request.retries import RetryQueue
-from plugin.store.base import Remove, Store
+from plugin.store.base import Change, Put, Remove, Store
 
 log = structlog.get_logger()
 
@@ -52,15 +52,14 @@ class Reaper:
 
     def start(self) -> list[Loop[Any]]:
         """Begin with the tombstones that an earlier run left; returns the threads."""
-        self.bury(item.record for item in self._store.list(Tombstone))
+        self._enqueue(item.record for item in self._store.list(Tombstone))
         self._loop = Loop("reaper", self._wait, self._reap).start()
         return [self.debts.start(), self._loop]
 
-    def bury(self, tombstones: Iterable[Tombstone]) -> None:
-        """Queue links for deletion; their tombstones are in the store already."""
-        for tombstone in tombstones:
-            self._doomed.add(tombstone.link)
-            self._queue.put(tombstone)
+    def bury(self, tombstones: Sequence[Tombstone], *removed: Change) -> None:
+        """Write tombstones together with the removal of records, in one transaction, and delete the links later."""
+        self._store.transact(*removed, *map(Put, tombstones))
+        self._enqueue(tombstones)
 
     def clear(self, link: str) -> None:
         """Make sure that no deletion of ``link`` is pending, because the name is about to be used again."""
@@ -75,6 +74,11 @@ class Reaper:
         if self._loop is not None:
             self._queue.put(None)
             self._loop.join(2)
+
+    def _enqueue(self, tombstones: Iterable[Tombstone]) -> None:
+        for tombstone in tombstones:
+            self._doomed.add(tombstone.link)
+            self._queue.put(tombstone)
 
     def _wait(self) -> set[str] | None:
         if not self._running:

@@ -1,14 +1,14 @@
-"""What the engine gives out a second time has lost its first holder, although nobody said so.
+"""When the engine gives out a subnet or an address again, its previous owner is gone, although nobody told us.
 
-When pynet dies in the middle of a call the engine gives the call up: a creation that pynet had finished is never used,
-a removal that it had not begun is never asked for again (``docs/protocol.md``). The subnet and the address are free in
-the eyes of the engine, and it gives them to the next network or endpoint. That proves that the first one is dead, as
-an address manager gives nothing to two at once. What a container still holds is never taken for dead.
+When pynet dies during a call, the engine gives the call up: it never uses a network or an endpoint that pynet had
+finished, and never repeats a removal that pynet had not begun (``docs/protocol.md``). The engine takes the subnet and
+the address for free and gives them to the next network or endpoint. That proves that the previous owner is dead,
+because an address manager gives nothing to two at once. An endpoint that a container still has is never taken for dead.
 """
 
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from plugin.cluster.addresses.records import PoolUse
 from plugin.model.records import Endpoint, Network
@@ -17,59 +17,63 @@ from plugin.store.base import Store
 
 # Spaces whose manager keeps subnets apart: the engine's own (moby daemon/libnetwork/ipams/defaultipam) and pynet's.
 EXCLUSIVE = frozenset({"LocalDefault", "GlobalDefault", "pynet-local", "pynet-global"})
-Place = tuple[str, Address | str]  # network id, and an address or a MAC
+_Key = tuple[str, Address | str]  # network id, and an address or a MAC
 
 
 class AddressOwners:
-    """Which endpoint has which address and MAC; read from the store at the first question, and kept from then on."""
+    """Knows which endpoint has which address and MAC. The store is read at the first question."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()  # guards _known
-        self._known: dict[Place, Endpoint] | None = None
+        self._known: dict[_Key, Endpoint] | None = None
 
-    def of_the_addresses_of(self, endpoint: Endpoint) -> list[Endpoint]:
+    def others_with_addresses_of(self, endpoint: Endpoint) -> list[Endpoint]:
         """Return the other endpoints that have an address of ``endpoint``."""
         with self._lock:
-            found = [self._all().get(place) for place in _addresses(endpoint)]
+            found = [self._all().get(key) for key in _addresses(endpoint)]
         return list({other.id: other for other in found if other is not None and other.id != endpoint.id}.values())
 
-    def of_mac(self, network_id: str, mac: str) -> Endpoint | None:
-        """Return the endpoint of a network that was the last to get ``mac``."""
+    def running_with_mac(self, endpoint: Endpoint, in_container: Callable[[Endpoint], bool]) -> Endpoint | None:
+        """Return the endpoint that has the MAC of ``endpoint`` in its network, if a container has its link.
+
+        One that no container has may be one that the engine gave up.
+        """
         with self._lock:
-            return self._all().get((network_id, mac))
+            owner = self._all().get((endpoint.network_id, endpoint.mac))
+        return owner if owner is not None and in_container(owner) else None
 
     def add(self, endpoint: Endpoint) -> None:
-        """Note what a new endpoint has."""
+        """Note the addresses and the MAC of a new endpoint."""
         with self._lock:
-            self._all().update(dict.fromkeys(_places(endpoint), endpoint))
+            self._all().update(dict.fromkeys(_keys(endpoint), endpoint))
 
     def remove(self, *endpoints: Endpoint) -> None:
-        """Note that endpoints have nothing any more."""
+        """Note that endpoints have no addresses any more."""
         with self._lock:
             gone = {endpoint.id for endpoint in endpoints}
-            for place in [place for endpoint in endpoints for place in _places(endpoint)]:
-                holder = self._all().get(place)
+            for key in [key for endpoint in endpoints for key in _keys(endpoint)]:
+                holder = self._all().get(key)
                 if holder is not None and holder.id in gone:
-                    del self._all()[place]
+                    del self._all()[key]
 
-    def _all(self) -> dict[Place, Endpoint]:
+    def _all(self) -> dict[_Key, Endpoint]:
         if self._known is None:
             stored = [item.record for item in self._store.list(Endpoint)]
-            self._known = {place: endpoint for endpoint in stored for place in _places(endpoint)}
+            self._known = {key: endpoint for endpoint in stored for key in _keys(endpoint)}
         return self._known
 
 
-def given_up(store: Store, network: Network, rivals: Sequence[Network]) -> list[Network]:
-    """Return those of ``rivals`` that the engine has no more, as it gives their subnet to ``network``."""
-    uses = Counter(item.record.subnet for item in store.list(PoolUse)) if rivals else {}
-    return [rival for rival in rivals if _has_subnet_of(network, rival, uses)]
+def given_up(store: Store, network: Network, others: Sequence[Network]) -> list[Network]:
+    """Return the networks of ``others`` that the engine has given up, because it gives their subnet to ``network``."""
+    uses = Counter(item.record.subnet for item in store.list(PoolUse)) if others else {}
+    return [other for other in others if _has_subnet_of(network, other, uses)]
 
 
 def _has_subnet_of(network: Network, other: Network, uses: Mapping[Subnet, int]) -> bool:
-    """Say whether the address manager that gave ``network`` its subnets has given away those of ``other`` with them.
+    """Return whether the address manager that gave ``network`` its subnets thereby took one from ``other``.
 
-    A pool that hosts share is given to several networks; ``uses`` says how many of this host's have each now.
+    Networks may share a pool of the cluster: ``uses`` counts the networks of this host that use each pool now.
     """
     return any(
         mine.space in EXCLUSIVE
@@ -82,10 +86,10 @@ def _has_subnet_of(network: Network, other: Network, uses: Mapping[Subnet, int])
     )
 
 
-def _places(endpoint: Endpoint) -> list[Place]:
+def _keys(endpoint: Endpoint) -> list[_Key]:
     return [*_addresses(endpoint), (endpoint.network_id, endpoint.mac)]
 
 
-def _addresses(endpoint: Endpoint) -> list[Place]:
+def _addresses(endpoint: Endpoint) -> list[_Key]:
     addresses = (endpoint.ipv4, endpoint.ipv6)
     return [(endpoint.network_id, address.ip) for address in addresses if address is not None]

@@ -1,36 +1,49 @@
-"""The records that a request is about; one that is missing, or on its way out, is a sentence for the user."""
+"""The network, the endpoint and the mode that a request is about; a missing one is a sentence for the user."""
 
-from plugin.errors import NotFound
+from plugin.engine.touched import Touched
+from plugin.errors import Failed, NotFound
 from plugin.model.records import Endpoint, Network
+from plugin.modes.base import Mode
 from plugin.network.reservations import NetworkReservations
 from plugin.runtime import Runtime
 
 
 class Lookup:
-    """Reads the store; both verbs raise ``NotFound``."""
+    """Finds what the engine names, and notes that it is named; all verbs may raise ``PynetError``."""
 
-    def __init__(self, runtime: Runtime, claims: NetworkReservations) -> None:
+    def __init__(self, runtime: Runtime, reservations: NetworkReservations, touched: Touched) -> None:
         self._store = runtime.store
+        self._modes = runtime.modes
         self._debts = runtime.reaper.debts
         self._names = runtime.names
-        self._claims = claims
+        self._reservations = reservations
+        self._touched = touched
 
     def network(self, network_id: str) -> Network:
-        """Return a network, and note that it is the caller's."""
+        """Return a network, which belongs to the engine that names it; raises ``NotFound``."""
         known = self._store.get(Network, network_id)
         if self._debts.owes(f"network {network_id}"):
             raise NotFound(f"network {self._names.network(network_id)} is being removed")
         if known is None:
             name = self._names.network(network_id)
             raise NotFound(f"network {name} is not known to pynet; remove it and create it again")
-        self._claims.name(network_id)
+        self._reservations.note_caller(network_id)
         return known.record
 
     def endpoint(self, network_id: str, endpoint_id: str) -> Endpoint:
-        """Return an endpoint."""
+        """Return an endpoint; raises ``NotFound``."""
         known = self._store.get(Endpoint, f"{network_id}/{endpoint_id}")
         owed = self._debts.owes(f"endpoint {network_id}/{endpoint_id}")
         if known is None or owed:
             what = f"endpoint '{endpoint_id[:12]}' of network {self._names.network(network_id)}"
             raise NotFound(f"{what} is being removed" if owed else f"{what} is not known to pynet")
+        self._touched.note(endpoint_id)
         return known.record
+
+    def mode(self, network: Network) -> Mode:
+        """Return the mode of a network; raises ``Failed`` when this pynet does not have it."""
+        mode = self._modes.get(network.mode)
+        if mode is None:
+            name = self._names.network(network.id)
+            raise Failed(f"network {name} is of mode '{network.mode}', which this pynet does not have")
+        return mode

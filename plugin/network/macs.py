@@ -4,7 +4,6 @@ A bridge sends the frames of a MAC to one port, and the guard lets each port use
 with one MAC take each other's frames, and the gateway's MAC takes everybody's.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from plugin.engine.names import Names
@@ -24,11 +23,11 @@ def check_mac(mac: str) -> None:
 
 
 def with_free_mac(
-    network: Network, endpoint: Endpoint, wish: str | None, neighbour: Callable[[str], Endpoint | None], names: Names
+    network: Network, endpoint: Endpoint, wish: str | None, neighbour: Endpoint | None, names: Names
 ) -> Endpoint:
-    """Return ``endpoint`` with a MAC that is free in ``network``; ``neighbour`` says which running one has a MAC.
+    """Return ``endpoint`` with a MAC that is free in ``network``; ``neighbour`` is a running endpoint that has its MAC.
 
-    Without a ``wish`` another one is taken in the place of one that is not free.
+    A MAC that nobody wished and that is taken gives way to another one.
 
     Raises:
         Conflict: the MAC that the user wished is the bridge's or a running neighbour's.
@@ -52,8 +51,7 @@ def _with_other_mac(endpoint: Endpoint) -> Endpoint:
     return replace(endpoint, mac=endpoint_mac(endpoint.id, None))
 
 
-def _owner(network: Network, mac: str, neighbour: Callable[[str], Endpoint | None], names: Names) -> str:
+def _owner(network: Network, mac: str, neighbour: Endpoint | None, names: Names) -> str:
     if mac == network.mac:
         return f"its bridge '{network.link}'"
-    holder = neighbour(mac)
-    return names.container(holder.id) if holder else ""
+    return names.container(neighbour.id) if neighbour else ""

@@ -1,6 +1,6 @@
-"""What creations in flight have claimed, so that two at once cannot take one subnet or one link name.
+"""Subnets and link names that networks have, and those that are being created: no two get the same.
 
-The check and the claim are one short critical section; the slow work happens outside of it, so that creating one
+The check and the reservation are one short critical section. The slow work happens outside of it, so creating one
 network never waits for another.
 """
 
@@ -18,7 +18,7 @@ Span = tuple[int, int, int]  # IP version, first and last address as numbers
 
 
 @dataclass(frozen=True, slots=True)
-class _Claim:
+class _Reservation:
     """A network, and its subnets in the form that is compared."""
 
     network: Network
@@ -26,10 +26,10 @@ class _Claim:
 
 
 class NetworkReservations:
-    """The networks that there are, and those that are being created.
+    """The networks that exist, and those that are being created. May be used from any thread.
 
-    They are kept here because this process alone changes them: with 200 networks reading them anew would cost every
-    creation 10 ms. ``existing`` is asked once, at the first claim.
+    They are kept in memory, because only this process changes them and reading 200 networks would cost every creation
+    10 ms. ``existing`` is asked once, at the first reservation.
     """
 
     def __init__(self, existing: Callable[[], Sequence[Network]], names: Names) -> None:
@@ -37,12 +37,12 @@ class NetworkReservations:
         self._names = names
         self._engines = Engines()
         self._lock = threading.Lock()  # guards _known and _pending
-        self._known: dict[str, _Claim] | None = None
-        self._pending: dict[str, _Claim] = {}
+        self._known: dict[str, _Reservation] | None = None
+        self._pending: dict[str, _Reservation] = {}
 
     @contextmanager
-    def claim(self, network: Network) -> Iterator[None]:
-        """Hold the subnets and the link name of ``network`` while it is being created, and for good if that succeeds.
+    def reserve(self, network: Network) -> Iterator[None]:
+        """Reserve the subnets and the link name of ``network`` for the block, and until ``release`` if it succeeds.
 
         Raises:
             Conflict: another network has one of them; the text names both.
@@ -50,9 +50,9 @@ class NetworkReservations:
         with self._lock:
             mine = _spans(network)
             for other in (*self._all().values(), *self._pending.values()):
-                if other.network.id != network.id and _meet(network.link, mine, other):
+                if other.network.id != network.id and _overlap(network.link, mine, other):
                     self._refuse(network, other.network)
-            self._pending[network.id] = _Claim(network, mine)
+            self._pending[network.id] = _Reservation(network, mine)
         try:
             yield
         except BaseException:
@@ -61,42 +61,42 @@ class NetworkReservations:
             raise
         with self._lock:
             self._all()[network.id] = self._pending.pop(network.id)
-        self.name(network.id)
+        self.note_caller(network.id)
         self._names.expect()
 
-    def name(self, network_id: str) -> None:
-        """Note that the caller, an engine, names a network of its own."""
+    def note_caller(self, network_id: str) -> None:
+        """Note that the network belongs to the engine that calls now, because it names the network."""
         self._engines.note(network_id)
 
-    def forget(self, network_id: str) -> None:
-        """Give back what a removed network held."""
+    def release(self, network_id: str) -> None:
+        """Give back the subnets and the link name of a network that is removed."""
         with self._lock:
             self._all().pop(network_id, None)
         self._engines.forget(network_id)
 
-    def rivals(self, network: Network) -> list[Network]:
-        """Return the other networks that have a subnet of ``network``, or its link.
+    def overlapping(self, network: Network) -> list[Network]:
+        """Return the other networks that overlap a subnet of ``network`` or have its link.
 
         Raises:
-            Conflict: another engine that runs has one of them.
+            Conflict: one of them belongs to another engine that is running.
         """
         mine = _spans(network)
         with self._lock:
             others = [other for other in self._all().values() if other.network.id != network.id]
-            rivals = [other.network for other in others if _meet(network.link, mine, other)]
-        for rival in rivals:
-            if process := self._engines.other(rival.id):
-                self._refuse(network, rival, f", which another engine has (process {process})")
-        return rivals
+            found = [other.network for other in others if _overlap(network.link, mine, other)]
+        for other in found:
+            if process := self._engines.other(other.id):
+                self._refuse(network, other, f", which another engine has (process {process})")
+        return found
 
     def networks(self) -> list[Network]:
-        """Return the networks that there are."""
+        """Return the networks that exist."""
         with self._lock:
-            return [claim.network for claim in self._all().values()]
+            return [reservation.network for reservation in self._all().values()]
 
-    def _all(self) -> dict[str, _Claim]:
+    def _all(self) -> dict[str, _Reservation]:
         if self._known is None:
-            self._known = {network.id: _Claim(network, _spans(network)) for network in self._existing()}
+            self._known = {network.id: _Reservation(network, _spans(network)) for network in self._existing()}
         return self._known
 
     def _refuse(self, network: Network, other: Network, whose: str = "") -> None:
@@ -114,8 +114,12 @@ def _spans(network: Network) -> Sequence[Span]:
     return [(pool.version, int(pool.network_address), int(pool.broadcast_address)) for pool in pools]
 
 
-def _meet(link: str, spans: Sequence[Span], other: _Claim) -> bool:
-    """Compare numbers alone: this runs for each network that there is, and 200 of them would cost 0.4 ms."""
+def _overlap(link: str, spans: Sequence[Span], other: _Reservation) -> bool:
+    """Return whether ``other`` has the link or overlaps a span.
+
+    Only numbers are compared, because this runs for every existing network: addresses of 200 networks would cost
+    0.4 ms.
+    """
     if other.network.link == link:
         return True
     for version, first, last in spans:

@@ -24,6 +24,7 @@ from plugin.reconcile.ledger import Ledger
 from plugin.reconcile.repairs import Repairs
 from plugin.reconcile.rules import Rules
 from plugin.reconcile.survey import Survey
+from plugin.removal.removal import Removal
 from plugin.request.locks import LOOK
 from plugin.runtime import Runtime
 
@@ -35,10 +36,12 @@ NOTHING = Desired("")
 class Reconciler:
     """Used by the watcher's threads, and by ``pynet reconcile`` and ``pynet status``."""
 
-    def __init__(self, runtime: Runtime, survey: Survey, drops: Callable[[], Sequence[Drop]] = tuple) -> None:
+    def __init__(
+        self, runtime: Runtime, survey: Survey, removal: Removal, drops: Callable[[], Sequence[Drop]] = tuple
+    ) -> None:
         self._survey = survey
         self._drops = drops
-        self._repairs = Repairs(runtime)
+        self._repairs = Repairs(runtime, removal)
         self._rules = Rules(runtime, survey)
         self._kernel = runtime.kernel
         self._firewall = runtime.firewall

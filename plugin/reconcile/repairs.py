@@ -14,15 +14,17 @@ from plugin.model.desired import Desired
 from plugin.model.link_owner import identity_of
 from plugin.model.names import TUNNEL
 from plugin.model.records import Endpoint, Network, Tombstone
+from plugin.protocol.messages import EndpointRef
+from plugin.removal.removal import Removal
 from plugin.request.undo import Undo
 from plugin.runtime import Runtime
-from plugin.store.base import Put, Remove
+from plugin.store.base import Put
 
 
 class Repairs:
     """Every repair may raise ``KernelError`` or ``PynetError``, and can be repeated."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, removal: Removal) -> None:
         self._kernel = runtime.kernel
         self._store = runtime.store
         self._firewall = runtime.firewall
@@ -30,6 +32,7 @@ class Repairs:
         self._publisher = runtime.publisher
         self._reaper = runtime.reaper
         self._modes = runtime.modes
+        self._removal = removal
         self._by_kind: Mapping[type[f.Finding], Callable[[Any, Desired], bool | None]] = {
             f.LinkMissing: self._make_link,
             f.EndpointLost: self._forget,
@@ -81,24 +84,13 @@ class Repairs:
 
     def _forget(self, finding: f.EndpointLost, _: Desired) -> None:
         """As DeleteEndpoint does it: other hosts have to hear of it too."""
-        key = f"{finding.network}/{finding.endpoint}"
-        known, network = self._store.get(Endpoint, key), self._store.get(Network, finding.network)
-        if known is not None and known.record.published:
-            self._publisher.withdraw(known.record)
-        mode = self._modes.get(network.record.mode) if network is not None else None
-        if known is not None and network is not None and mode is not None:
-            mode.delete_endpoint(network.record, known.record)
-        self._bury(Tombstone(finding.link, finding.endpoint), Remove(Endpoint, key))
+        self._removal.endpoint(EndpointRef(finding.network, finding.endpoint))
 
     def _remove_orphan(self, finding: f.OrphanLink, _: Desired) -> None:
         """Leave it to the reaper; but a tunnel goes at once, because its VNI may be wanted again."""
-        self._bury(Tombstone(finding.link, identity_of(finding.alias)))
+        self._reaper.bury([Tombstone(finding.link, identity_of(finding.alias))])
         if finding.link.startswith(TUNNEL):
             self._reaper.clear(finding.link)
-
-    def _bury(self, tombstone: Tombstone, *changes: Remove) -> None:
-        self._store.transact(*changes, Put(tombstone))
-        self._reaper.bury([tombstone])
 
     def _attach(self, finding: f.LinkDetached, desired: Desired) -> None:
         self._kernel.set_master(finding.link, finding.bridge)

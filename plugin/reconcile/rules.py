@@ -21,7 +21,6 @@ from plugin.model.names import ON_HOST, vxlan_name
 from plugin.model.records import Tombstone
 from plugin.reconcile.survey import Survey
 from plugin.runtime import Runtime
-from plugin.store.base import Put
 
 log = structlog.get_logger()
 
@@ -81,9 +80,7 @@ class Rules:
             if wanted is not None:
                 self._firewall.put(owner, wanted)
             elif link := self._link(owner):
-                tombstone = Tombstone(owner, identity_of(link.alias))
-                self._store.transact(Put(tombstone))
-                self._reaper.bury([tombstone])
+                self._reaper.bury([Tombstone(owner, identity_of(link.alias))])
             else:
                 self._firewall.forget(owner)
         except (KernelError, PynetError) as error:

@@ -23,6 +23,7 @@ from plugin.background.steady import Steady
 from plugin.cluster.addresses.records import ClusterLease, PoolUse, Reserved
 from plugin.model.records import Endpoint, Lease, Network, Pool
 from plugin.protocol.messages import EndpointRef, NetworkRef, Subnet
+from plugin.removal.removal import Removal
 from plugin.store.base import Put, Store, Versioned
 
 log = structlog.get_logger()
@@ -80,16 +81,6 @@ class Engine(Protocol):
         """Return what the engine knows, with the endpoints of ``networks``; None when it does not answer."""
 
 
-class Driver(Protocol):
-    """What removes (``plugin.driver.Driver``); nothing that the engine named since (monotonic clock) is touched."""
-
-    def forget_endpoint(self, request: EndpointRef, untouched_since: float) -> bool:
-        """Remove an endpoint and say whether there was one to remove."""
-
-    def forget_network(self, request: NetworkRef, untouched_since: float) -> bool:
-        """Remove a network and say whether there was one to remove."""
-
-
 class Ipam(Protocol):
     """What gives pools and addresses back (``plugin.ipam_router.IpamRouter``)."""
 
@@ -97,7 +88,7 @@ class Ipam(Protocol):
         """Give back what stands at ``revision``; say whether there was something."""
 
 
-Removal = Callable[[float], bool]
+Call = Callable[[float], bool]
 _WORDS: dict[type[Reserved], str] = {Pool: "pool", PoolUse: "pool", Lease: "address", ClusterLease: "address"}
 
 
@@ -132,9 +123,9 @@ class _Here:
 class Collector:
     """Looks every now and then; ``grace`` is in seconds. ``collected`` counts what was removed, by kind."""
 
-    def __init__(self, engine: Engine, driver: Driver, ipam: Ipam, store: Store, grace: float) -> None:
+    def __init__(self, engine: Engine, removal: Removal, ipam: Ipam, store: Store, grace: float) -> None:
         self._engine = engine
-        self._driver = driver
+        self._removal = removal
         self._ipam = ipam
         self._store = store
         self._grace = grace
@@ -194,13 +185,13 @@ class Collector:
             self._warned = True
         return False
 
-    def _unknown_to(self, seen: Look, here: "_Here") -> dict[str, Removal]:
+    def _unknown_to(self, seen: Look, here: "_Here") -> dict[str, Call]:
         """Return what the engine does not know, by name, and how to remove it.
 
         A network takes its endpoints along. Pools and addresses have their revision in the name: one that is requested
         again is another.
         """
-        found: dict[str, Removal] = {}
+        found: dict[str, Call] = {}
         for network in here.networks - seen.networks:
             found[f"network {network}"] = self._network(network)
         for endpoint in here.endpoints:
@@ -210,19 +201,19 @@ class Collector:
             found[f"{_WORDS[type(item.record)]} {item.record.key} {item.revision}"] = self._reserved(item)
         return found
 
-    def _network(self, identity: str) -> Removal:
-        return lambda since: self._driver.forget_network(NetworkRef(identity), since)
+    def _network(self, identity: str) -> Call:
+        return lambda since: self._removal.forgotten_network(NetworkRef(identity), since)
 
-    def _endpoint(self, reference: EndpointRef) -> Removal:
-        return lambda since: self._driver.forget_endpoint(reference, since)
+    def _endpoint(self, reference: EndpointRef) -> Call:
+        return lambda since: self._removal.forgotten_endpoint(reference, since)
 
-    def _reserved(self, item: Versioned[Reserved]) -> Removal:
+    def _reserved(self, item: Versioned[Reserved]) -> Call:
         return lambda _: self._ipam.forget(item.record, item.revision)
 
-    def _collect(self, name: str, removal: Removal, since: float) -> None:
+    def _collect(self, name: str, call: Call, since: float) -> None:
         alive()
         with deadline(PATIENCE):
-            done = removal(since)
+            done = call(since)
         del self._missing[name]  # one that was named meanwhile is counted anew
         if done:
             kind, _, identity = name.partition(" ")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from plugin.errors import Failed, PynetError
 from plugin.request.execution import commit
@@ -9,6 +10,8 @@ from plugin.request.locks import Locks
 from plugin.request.refusals import as_failed
 from plugin.request.retries import RetryQueue
 from plugin.request.undo import Step, Undo, run_all
+
+T = TypeVar("T")
 
 
 class Work:
@@ -72,17 +75,18 @@ class Work:
         self._left.pop(about, None)
         self._debts.forgive(_owed(about))
 
-    def remove(self, name: str, removal: Callable[[], None], *locks: str) -> None:
-        """Remove now, or later when that fails: the engine never asks again."""
+    def remove(self, name: str, removal: Callable[[], T], *locks: str) -> T:
+        """Remove now, or later when that fails: the engine never asks again. Returns the result of ``removal``."""
         try:
             with self.hold(*locks):
-                removal()
+                result = removal()
                 self._debts.forgive(name)
+                return result
         except PynetError:
             self._debts.owe(name, lambda: self._remove_owed(name, removal, *locks))
             raise
 
-    def _remove_owed(self, name: str, removal: Callable[[], None], *locks: str) -> None:
+    def _remove_owed(self, name: str, removal: Callable[[], object], *locks: str) -> None:
         with self.hold(*locks):
             if self._debts.owes(name):
                 removal()

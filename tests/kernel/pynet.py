@@ -36,6 +36,7 @@ from plugin.protocol.messages import (
 from plugin.publish.publisher import Publisher
 from plugin.reconcile.reconciler import Reconciler
 from plugin.reconcile.survey import Survey
+from plugin.removal.removal import Removal
 from plugin.request.locks import Locks
 from plugin.runtime import Runtime
 from plugin.store.base import Store
@@ -68,8 +69,9 @@ class Pynet:
             self.kernel, self.store, self.firewall, settings, self.publisher, self.reaper, modes, self.locks
         )
         self.survey = Survey(self.store, self.kernel, settings, modes, owner)
-        self.reconciler = Reconciler(runtime, self.survey)
-        self.driver = Driver(runtime)
+        removal = Removal(runtime)
+        self.reconciler = Reconciler(runtime, self.survey, removal)
+        self.driver = Driver(runtime, removal)
 
     def modes(self, settings: HostSettings) -> dict[str, Mode]:
         """Return the modes of the driver."""

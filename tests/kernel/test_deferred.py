@@ -29,7 +29,7 @@ def test_a_crash_before_the_deletion_leaks_nothing(pynet: Pynet, two: tuple[Cont
     pynet.driver.delete_network(rq.NETWORK)
     assert {item.record.link for item in pynet.store.list(Tombstone)} == {"pnh020202020202", BRIDGE}
     next_run = Reaper(OwnLinks(pynet.kernel, Owner("pynet")), pynet.firewall, pynet.store, pynet.locks)
-    next_run.bury(item.record for item in pynet.store.list(Tombstone))
+    next_run.bury([item.record for item in pynet.store.list(Tombstone)])
     reap(next_run)
 
     assert [link.name for link in pynet.kernel.links()] == ["lo"]

@@ -48,13 +48,15 @@ class Scene:
         self.world.driver.create_network(rq.network())
         self.world.driver.create_endpoint(rq.endpoint())
         self.world.driver.program_external_connectivity(rq.program(8080))
-        self.world.driver._touched.clear()  # as after a restart: otherwise "long ago" would have to pass
+        self.world.removal.touched.clear()  # as after a restart: otherwise "long ago" would have to pass
         self.ipam = manager(self.world.store)
         self.pool = pool(self.ipam, "10.1.0.0/24").pool_id
         address(self.ipam, self.pool, gateway="yes")
         address(self.ipam, self.pool)
         self.engine = Engine()
-        self.collector = Collector(self.engine, self.world.driver, IpamRouter(self.ipam, None), self.world.store, GRACE)
+        self.collector = Collector(
+            self.engine, self.world.removal, IpamRouter(self.ipam, None), self.world.store, GRACE
+        )
         self.collector.look(0)
 
     def forgets(self, **what: object) -> None:
@@ -91,7 +93,7 @@ def test_a_removal_that_fails_keeps_no_other(scene: Scene) -> None:
     def fail(*_: object) -> bool:
         raise ValueError("odd")
 
-    scene.world.driver.forget_endpoint = fail  # type: ignore[method-assign,assignment]
+    scene.world.removal.forgotten_endpoint = fail  # type: ignore[method-assign,assignment]
     scene.forgets(endpoints=frozenset(), pools=frozenset())
     with capture_logs() as lines:
         for now in (10, 80, 90):

@@ -139,7 +139,7 @@ class Disorder(RuleBasedStateMachine):
         """Kill -9 and a start; what was owed is done before, as nothing else would know of it."""
         self.world.reaper.debts.settle()
         self.world = restarted(self.world)
-        self.world.reaper.bury(item.record for item in self.world.store.list(Tombstone))
+        self.world.reaper.bury([item.record for item in self.world.store.list(Tombstone)])
 
     # --- what is always true -------------------------------------------------------------------
 

@@ -191,5 +191,5 @@ class Odd:
 def test_the_collector_goes_on(world: World) -> None:
     """What nobody foresaw of an engine does not end the asking."""
     looks = Turns(ValueError("a"), ValueError("b"))
-    Collector(Odd(looks), world.driver, IpamRouter(manager(world.store), None), world.store, 0.02).start()
+    Collector(Odd(looks), world.removal, IpamRouter(manager(world.store), None), world.store, 0.02).start()
     looks.await_turns(3)

@@ -301,7 +301,9 @@ def test_a_tunnel_without_a_network_goes_at_once(world: World) -> None:
 def test_a_removal_in_flight_keeps_the_host_forwarding_for_a_creation(world: World) -> None:
     """The last network goes while another one is being made, which found forwarding on."""
     world.driver.create_network(rq.network())
-    with world.driver._claims.claim(replace(world.store.list(Network)[0].record, id=rq.OTHER_ID, link="x", subnets=())):
+    with world.removal.reservations.reserve(
+        replace(world.store.list(Network)[0].record, id=rq.OTHER_ID, link="x", subnets=())
+    ):
         world.driver.delete_network(rq.NETWORK)
         assert world.kernel.settings["net/ipv4/ip_forward"] == "0"
 

@@ -26,7 +26,7 @@ def test_the_driver_remembers_no_more_than_there_is(world: World, *, fails: bool
         world.healed().delete_network(NetworkRef(network))
         world.bury()
 
-    assert len(world.driver._touched) <= SLACK + 2
+    assert len(world.removal.touched) <= SLACK + 2
 
 
 def test_what_there_is_is_remembered() -> None:
