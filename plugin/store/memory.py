@@ -1,4 +1,4 @@
-"""A store that forgets: the semantics of the durable ones, for tests."""
+"""A store in memory with the semantics of the durable ones, for tests and for a host without a cluster."""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,18 +7,18 @@ from contextlib import AbstractContextManager
 from plugin.errors import Failed
 from plugin.store.aside import Aside, Row
 from plugin.store.base import ABSENT, Change, Event, R, Record, Versioned
-from plugin.store.writes import Watches, Write, check, check_key, prepare
+from plugin.store.writes import EventFeed, Write, check, check_key, prepare
 
 
 class MemoryStore:
-    """Records as JSON in a dict, so that what cannot be encoded fails here too. See ``plugin.store.base.Store``."""
+    """See ``plugin.store.base.Store``. Records are kept as JSON, so that one that cannot be encoded fails here too."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()  # guards everything below
         self._rows: dict[tuple[str, str], tuple[int, str]] = {}
         self._revision = 0
         self._closed = False
-        self._watches = Watches()
+        self._feed = EventFeed()
         self._aside = Aside()
 
     def get(self, kind: type[R], key: str) -> Versioned[R] | None:
@@ -42,11 +42,11 @@ class MemoryStore:
         return self._aside.keys(kind, prefix)
 
     def spoil(self, kind: type[Record], key: str, body: str) -> None:
-        """Write what need not be a record, as another program may into a store that it shares."""
+        """Write ``body``, which need not be a record, as another program may into a shared store."""
         with self._guard:
             self._revision += 1
             self._rows[kind.kind, key] = (self._revision, body)
-            self._watches.publish([Event(kind.kind, key, None, self._revision)])
+            self._feed.publish([Event(kind.kind, key, None, self._revision)])
 
     def transact(self, *changes: Change) -> None:
         """Apply all changes or none; raises ``StoreConflict`` when a record was not at its expected revision."""
@@ -55,7 +55,7 @@ class MemoryStore:
             self._refuse_when_closed()
             for write in writes:
                 check(write, self._rows.get((write.kind, write.key), (ABSENT, ""))[0])
-            self._watches.publish(self._apply(writes))
+            self._feed.publish(self._apply(writes))
 
     def _apply(self, writes: Sequence[Write]) -> Sequence[Event]:
         events = []
@@ -72,13 +72,13 @@ class MemoryStore:
 
     def watch(self, kind: type[R]) -> AbstractContextManager[Iterator[Event]]:
         """Yield the changes of ``kind`` from now on; the iterator blocks until one comes or the store closes."""
-        return self._watches.watch(kind.kind)
+        return self._feed.watch(kind.kind)
 
     def close(self) -> None:
         """End the watches and refuse every further call."""
         with self._guard:
             self._closed = True
-        self._watches.close()
+        self._feed.close()
 
     def _refuse_when_closed(self) -> None:
         if self._closed:

@@ -1,4 +1,4 @@
-"""What the stores share: a transaction made ready to be written, the compare of compare-and-set, and watches."""
+"""Shared by all stores: changes encoded for writing, the comparison of compare-and-set, and watches in one process."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -64,8 +64,8 @@ def check(write: Write, found: int) -> None:
     raise StoreConflict(f"write {write.kind} '{write.key}': {reason}")
 
 
-class Watches:
-    """Hands events to the threads that watch; the store publishes in the order of its commits."""
+class EventFeed:
+    """Hands events to the threads that watch; the store publishes them in the order of its commits."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()  # guards _queues and _closed
@@ -89,7 +89,7 @@ class Watches:
             queue.put(None)
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Hand ``events`` to whoever watches their kinds."""
+        """Hand ``events`` to the threads that watch their kinds."""
         with self._guard:
             for event in events:
                 for kind, queue in self._queues:

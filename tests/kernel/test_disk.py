@@ -7,7 +7,7 @@ import pytest
 from cli.server.records import KINDS
 from plugin.errors import Failed
 from plugin.model.records import Tombstone
-from plugin.store.base import Put
+from plugin.store.base import Put, Remove
 from plugin.store.sqlite.backup import copy_state, restore, write_copy
 from plugin.store.sqlite.lockfile import lock_state
 from plugin.store.sqlite.opening import open_store
@@ -44,6 +44,21 @@ def test_a_full_disk_fails_the_call_and_the_next_one_succeeds(disk: Path) -> Non
     store.transact(Put(Tombstone("after")))
 
     assert [record.link for record in read_records(path, Tombstone)] == ["after", *acknowledged]
+    store.close()
+
+
+def test_removals_succeed_while_the_disk_is_full(disk: Path) -> None:
+    """The log has its full size from the start, so that a teardown can be written although nothing else fits."""
+    path = disk / "state" / "pynet.db"
+    store = SqliteStore(path)
+    store.transact(*(Put(Tombstone(f"link{number:03}", "x" * 500)) for number in range(200)))
+    store.close()
+    store = SqliteStore(path)
+    fill(disk)
+    for number in range(200):
+        store.transact(Remove(Tombstone, f"link{number:03}"))
+
+    assert store.list(Tombstone) == []
     store.close()
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from plugin.errors import Conflict, Failed
 from plugin.protocol.own_messages import StateCopy
-from plugin.store.sqlite.files import Row, file_errors, flush, private_file, put_in_place, sync_folder, write_ready
+from plugin.store.sqlite.files import FileRow, file_errors, flush, private_file, put_in_place, sync_folder, write_ready
 from plugin.store.sqlite.inspection import Kinds, all_rows, connect, find_damage
 from plugin.store.sqlite.schema import MIGRATIONS, migrate, sqlite_errors, version_of
 
@@ -101,7 +101,7 @@ def restore(backup: Path, store: Path, kinds: Kinds) -> Restored:
     return Restored(Counter(row.kind for row in rows), put_in_place(store, "replaced"))
 
 
-def _checked(backup: Path, copy: Path, kinds: Kinds) -> list[Row]:
+def _checked(backup: Path, copy: Path, kinds: Kinds) -> list[FileRow]:
     """Copy the backup and return its records; the copy is written to, as it is brought to this pynet's version."""
     with file_errors("copy backup", backup):
         shutil.copyfile(backup, copy)

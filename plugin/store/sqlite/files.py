@@ -1,14 +1,12 @@
-"""The files of the embedded store: made whole or not at all, set aside and never deleted.
+"""The files of the embedded store: made whole or not at all, and set aside instead of deleted.
 
-A database is written beside its place, flushed, and renamed, and then the folder is flushed: a name that is not on disk
-is no name. Between "set the old one aside" and "the new one is there" a crash leaves ``FILE.ready``, a whole database
-that only has to be renamed; ``finish`` does that at the next start.
+A database is written under another name, flushed and renamed, and then the folder is flushed, because a name is not
+durable before that. A crash after the old database was set aside leaves ``FILE.ready``, a whole database that only has
+to be renamed; ``finish`` does that at the next start.
 """
 
-import ctypes
 import os
 import sqlite3
-import struct
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -18,18 +16,14 @@ from pathlib import Path
 from plugin.errors import Failed
 from plugin.store.sqlite.schema import migrate, sqlite_errors
 
-COMPANIONS = ("-wal", "-shm")  # of a database in WAL mode; the log goes first, a database never meets another's log
+COMPANIONS = ("-wal", "-shm")  # of a database in WAL mode; the log is moved first, never to meet another database
 NEW, READY = ".new", ".ready"
-_AT_FDCWD, _STATX_INO, _STATX_SIZE = -100, 0x100, 256  # fcntl.h, linux/stat.h
-_Statx = ctypes.c_char * _STATX_SIZE
-_WHICH = struct.Struct("=32xQ96xII")  # stx_ino, stx_dev_major, stx_dev_minor of struct statx
-_statx = ctypes.CDLL(None).statx
 STAMP = "%Y%m%dT%H%M%S.%fZ"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A record as it stands in the file."""
+class FileRow:
+    """A record as it is stored in the file."""
 
     kind: str
     key: str
@@ -39,7 +33,7 @@ class Row:
 
 @contextmanager
 def file_errors(action: str, path: Path) -> Iterator[None]:
-    """Translate what the operating system refuses into ``Failed``, naming the file and the cause."""
+    """Translate errors of the operating system into ``Failed``, which names the file and the cause."""
     try:
         yield
     except OSError as error:
@@ -56,12 +50,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def private_file(path: Path) -> None:
-    """Make an empty file, 0600; raises OSError, also when there is one."""
+    """Make an empty file, 0600; raises OSError, also when the file exists."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def write_private(path: Path, text: str) -> None:
-    """Put a flushed file of mode 0600 with ``text`` at ``path``, whole or not at all; raises OSError."""
+    """Write ``text`` to the file ``path``, 0600 and flushed, whole or not at all; raises OSError."""
     part = path.with_name(path.name + ".part")
     part.unlink(missing_ok=True)
     private_file(part)
@@ -72,8 +66,8 @@ def write_private(path: Path, text: str) -> None:
     part.rename(path)
 
 
-def create(path: Path, rows: Sequence[Row] = ()) -> None:
-    """Make the database ``path`` with ``rows``, whole and durable; the folder is made too, 0700.
+def create(path: Path, rows: Sequence[FileRow] = ()) -> None:
+    """Make the database ``path`` with ``rows``, whole and durable; a missing folder is made, 0700.
 
     Raises:
         Failed: the folder cannot be written, or the disk is full.
@@ -87,11 +81,11 @@ def create(path: Path, rows: Sequence[Row] = ()) -> None:
 
 
 def ready_of(path: Path) -> Path:
-    """Name of a whole database that waits to take the place of ``path``."""
+    """Return the name of a whole database that is going to replace ``path``."""
     return path.with_name(path.name + READY)
 
 
-def write_ready(path: Path, rows: Sequence[Row]) -> None:
+def write_ready(path: Path, rows: Sequence[FileRow]) -> None:
     """Write a database with ``rows`` beside ``path``, under the name that ``put_in_place`` takes."""
     with beside(path) as new, sqlite_errors("make", path), closing(sqlite3.connect(new, isolation_level=None)) as made:
         made.execute("PRAGMA synchronous = FULL")
@@ -104,7 +98,7 @@ def write_ready(path: Path, rows: Sequence[Row]) -> None:
 
 @contextmanager
 def beside(path: Path) -> Iterator[Path]:
-    """Give an empty file to write; it is flushed and becomes ``ready_of(path)`` if the block ends well, else goes."""
+    """Give an empty file to write; it is flushed and becomes ``ready_of(path)``, or is deleted if the block raises."""
     new = path.with_name(path.name + NEW)
     with file_errors("make store", path):
         for leftover in (new, *companions(new), new.with_name(new.name + "-journal")):
@@ -132,15 +126,15 @@ def flush(path: Path) -> None:
 
 
 def companions(path: Path) -> list[Path]:
-    """Names of the files that SQLite keeps beside a database."""
+    """Return the names of the files that SQLite keeps beside a database."""
     return [path.with_name(path.name + suffix) for suffix in COMPANIONS]
 
 
 def put_in_place(path: Path, why: str) -> Path | None:
-    """Set aside what stands at ``path``, and let the database that is ready take its place; return the name aside.
+    """Set aside the database at ``path``, and replace it by the one that is ready; return the new name of the old one.
 
     Raises:
-        Failed: the folder cannot be written; what was there is there still, or ``finish`` ends it.
+        Failed: the folder cannot be written; the old database is still there, or ``finish`` completes the replacement.
     """
     with file_errors("replace store", path):
         aside = set_aside(path, why)
@@ -157,19 +151,15 @@ def set_aside(path: Path, why: str) -> Path | None:
     return aside if moved else None
 
 
-def identity(path: bytes) -> tuple[int, int, int] | None:
-    """Return device and inode of a file; None when there is none.
-
-    By statx(2), which does not ask for the time of the last change: to a kernel of 6.13 or later the question means
-    that the next write must note a new one, which makes a commit on ext4 30 µs slower than this does.
-    """
-    found = _Statx()
-    if _statx(_AT_FDCWD, path, 0, _STATX_INO, found) != 0:
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return device and inode of a file, None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
         return None
-    inode, major, minor = _WHICH.unpack_from(found)
-    return major, minor, inode
+    return found.st_dev, found.st_ino
 
 
 def finish(path: Path) -> Path | None:
-    """End a replacement that a crash interrupted; return the name aside, None when there was none to end."""
+    """Complete a replacement that a crash interrupted; return the new name of the old file, None if there was none."""
     return put_in_place(path, "replaced") if ready_of(path).exists() else None

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from plugin.errors import Failed
 from plugin.store.base import Record
 from plugin.store.codec import decode
-from plugin.store.sqlite.files import Row, companions, create, file_errors
+from plugin.store.sqlite.files import FileRow, companions, create, file_errors
 from plugin.store.sqlite.schema import MIGRATIONS, sqlite_errors, version_of
 from plugin.store.sqlite.walfile import wal_damage
 
@@ -53,7 +53,7 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def all_rows(connection: sqlite3.Connection) -> list[Row]:
+def all_rows(connection: sqlite3.Connection) -> list[FileRow]:
     """Return every record of a database in which ``find_damage`` found nothing."""
     return [row for row in map(_row, connection.execute(_SELECT)) if row is not None]
 
@@ -82,7 +82,7 @@ def _look(connection: sqlite3.Connection, kinds: Kinds) -> str:
     return f"{len(bad)} of its records cannot be read, the first is {first}"
 
 
-def readable(row: Row, kinds: Kinds) -> bool:
+def readable(row: FileRow, kinds: Kinds) -> bool:
     """Say whether a row is a record that pynet could have written; kinds that it does not know are left alone."""
     kind = next((kind for kind in kinds if kind.kind == row.kind), None)
     if kind is None:
@@ -96,14 +96,14 @@ def readable(row: Row, kinds: Kinds) -> bool:
     return False
 
 
-def _row(values: Sequence[object]) -> Row | None:
+def _row(values: Sequence[object]) -> FileRow | None:
     match values:
         case (str(kind), str(key), int(revision), str(body)):
-            return Row(kind, key, revision, body)
+            return FileRow(kind, key, revision, body)
     return None
 
 
-def salvage(path: Path, kinds: Kinds) -> list[Row]:
+def salvage(path: Path, kinds: Kinds) -> list[FileRow]:
     """Return every record that can be read of a damaged database; works on a copy and changes nothing.
 
     Raises:
@@ -123,9 +123,9 @@ def salvage(path: Path, kinds: Kinds) -> list[Row]:
     return [row for row in rows if readable(row, kinds)]
 
 
-def _read(path: Path, kinds: Kinds) -> list[Row]:
+def _read(path: Path, kinds: Kinds) -> list[FileRow]:
     """Read forwards and backwards, whole and each kind for itself: a damaged page ends a scan from either side."""
-    found: dict[tuple[str, str], Row] = {}
+    found: dict[tuple[str, str], FileRow] = {}
     with suppress(sqlite3.Error), closing(connect(path)) as connection:
         for where, values in [("", ()), *((" WHERE kind = ?", (kind.kind,)) for kind in kinds)]:
             for order in ("ASC", "DESC"):
@@ -134,7 +134,7 @@ def _read(path: Path, kinds: Kinds) -> list[Row]:
     return list(found.values())
 
 
-def _rows(connection: sqlite3.Connection, select: str, values: Sequence[str]) -> Iterator[Row]:
+def _rows(connection: sqlite3.Connection, select: str, values: Sequence[str]) -> Iterator[FileRow]:
     with suppress(sqlite3.Error):
         for row in map(_row, connection.execute(select, values)):
             if row is not None:

@@ -7,7 +7,7 @@ import structlog
 
 from plugin.store.base import Put, Record
 from plugin.store.codec import decode
-from plugin.store.sqlite.files import Row, finish, put_in_place, write_ready
+from plugin.store.sqlite.files import FileRow, finish, put_in_place, write_ready
 from plugin.store.sqlite.inspection import Kinds, find_damage, salvage
 from plugin.store.sqlite.store import SqliteStore
 from plugin.store.writes import prepare
@@ -67,6 +67,6 @@ def _replace(path: Path, kinds: Kinds, rebuild: Rebuild, damage: str) -> None:
     )
 
 
-def _rows(records: Sequence[Record], revision: int) -> list[Row]:
+def _rows(records: Sequence[Record], revision: int) -> list[FileRow]:
     writes = prepare([Put(record) for record in records])
-    return [Row(write.kind, write.key, revision, write.body) for write in writes if write.body is not None]
+    return [FileRow(write.kind, write.key, revision, write.body) for write in writes if write.body is not None]

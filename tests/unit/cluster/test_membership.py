@@ -140,7 +140,7 @@ def test_every_host_answers_a_question() -> None:
     echoes = [Responder(shared, name) for name in "ab"]
     for echo in echoes:
         echo.start()
-    wait_until(lambda: len(shared._watches._queues) == 2, "both to watch")
+    wait_until(lambda: len(shared._feed._queues) == 2, "both to watch")
     assert set(watch_lags(shared, {"a", "b"})) == {"a", "b"}
     assert set(watch_lags(shared, {"a", "c"}, patience=0.2)) == {"a", "b"}
     for echo in echoes:

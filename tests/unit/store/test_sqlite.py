@@ -15,8 +15,9 @@ import pytest
 from plugin.errors import Busy, Failed, PynetError
 from plugin.model.records import Tombstone
 from plugin.store.base import ABSENT, Put, StoreConflict
+from plugin.store.sqlite.connections import LOG_SIZE
 from plugin.store.sqlite.schema import MIGRATIONS, sqlite_errors
-from plugin.store.sqlite.store import LOG_SIZE, SqliteStore
+from plugin.store.sqlite.store import SqliteStore
 
 WRITER = """
 import sys, threading
@@ -62,8 +63,8 @@ def test_files_are_for_root_only(tmp_path: Path) -> None:
 def test_commits_are_flushed(tmp_path: Path) -> None:
     """The writer runs with WAL and synchronous FULL (2): a commit survives the loss of power."""
     store = SqliteStore(tmp_path / "pynet.db")
-    assert store._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert store._writer.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert store._connections.writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert store._connections.writer.execute("PRAGMA synchronous").fetchone() == (2,)
     store.close()
 
 
@@ -79,8 +80,8 @@ def test_writers_that_wait_share_a_commit(tmp_path: Path) -> None:
             failed.append(error)
 
     commits: list[str] = []
-    store._writer.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
-    with store._turn:
+    store._connections.writer.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
+    with store._connections.writing:
         threads = [threading.Thread(target=write, args=(number,)) for number in range(9)]
         for thread in threads:
             thread.start()
@@ -96,11 +97,11 @@ def test_readers_do_not_wait_for_the_writer(tmp_path: Path) -> None:
     """While a commit is under way, a reader sees the state before it."""
     store = SqliteStore(tmp_path / "pynet.db")
     store.transact(Put(Tombstone("a")))
-    with store._turn:
-        store._writer.execute("BEGIN IMMEDIATE")
-        store._writer.execute("DELETE FROM record")
+    with store._connections.writing:
+        store._connections.writer.execute("BEGIN IMMEDIATE")
+        store._connections.writer.execute("DELETE FROM record")
         assert store.get(Tombstone, "a") is not None
-        store._writer.execute("ROLLBACK")
+        store._connections.writer.execute("ROLLBACK")
     store.close()
 
 
@@ -144,8 +145,8 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
 def test_a_full_disk_is_said_and_leaves_the_store_usable(tmp_path: Path) -> None:
     """When a commit does not fit, nothing of it stays, and the next one that fits is taken."""
     store = SqliteStore(tmp_path / "pynet.db")
-    pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
-    store._writer.execute(f"PRAGMA max_page_count = {pages}")
+    pages = store._connections.writer.execute("PRAGMA page_count").fetchone()[0]
+    store._connections.writer.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(Failed, match=r"write store '.*pynet\.db': the disk is full"):
         store.transact(Put(Tombstone("small")), Put(Tombstone("a", "x" * 100_000)))
     assert store.get(Tombstone, "small") is None
@@ -156,8 +157,8 @@ def test_a_full_disk_is_said_and_leaves_the_store_usable(tmp_path: Path) -> None
 def test_writers_of_one_commit_that_fails_have_errors_of_their_own(tmp_path: Path) -> None:
     """What one of them notes on its error, as what it could not take back, is not on that of another."""
     store = SqliteStore(tmp_path / "pynet.db")
-    pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
-    store._writer.execute(f"PRAGMA max_page_count = {pages}")
+    pages = store._connections.writer.execute("PRAGMA page_count").fetchone()[0]
+    store._connections.writer.execute(f"PRAGMA max_page_count = {pages}")
     failed: list[Failed] = []
 
     def write(name: str) -> None:
@@ -166,7 +167,7 @@ def test_writers_of_one_commit_that_fails_have_errors_of_their_own(tmp_path: Pat
         caught.value.add_note(name)
         failed.append(caught.value)
 
-    with store._turn:
+    with store._connections.writing:
         threads = [threading.Thread(target=write, args=[name]) for name in ("a", "b")]
         for thread in threads:
             thread.start()
