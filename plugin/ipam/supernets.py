@@ -68,7 +68,7 @@ def _parse_supernet(entry: str) -> Supernet:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedPool:
     """A pool of IP ``version``, of the supernet's own size or of prefix length ``size``."""
 
     version: int
@@ -86,7 +86,7 @@ def networks_of(supernets: Iterable[Supernet], version: int) -> list[Subnet]:
 
 def choose_pool(
     supernets: Sequence[Supernet],
-    wanted: Wanted,
+    wanted: WantedPool,
     pools: Iterable[Subnet],
     reserved: Iterable[Subnet],
     last: Subnet | None,
@@ -137,7 +137,7 @@ def _bounds(network: Subnet) -> tuple[int, int]:
 
 
 def _nothing_left(
-    supernets: Sequence[Supernet], wanted: Wanted, pools: Sequence[Subnet], reserved: Sequence[Subnet]
+    supernets: Sequence[Supernet], wanted: WantedPool, pools: Sequence[Subnet], reserved: Sequence[Subnet]
 ) -> str:
     ranges = Intervals.of(_bounds(supernet.network) for supernet in supernets)
     own = Intervals.of(_bounds(pool) for pool in pools)
@@ -159,6 +159,6 @@ def _width(network: Subnet) -> tuple[int, int]:
     return network.prefixlen, int(network.network_address)
 
 
-def _hint(supernets: Sequence[Supernet], wanted: Wanted) -> str:
+def _hint(supernets: Sequence[Supernet], wanted: WantedPool) -> str:
     names = ", ".join(f"'{supernet.network}'" for supernet in supernets if supernet.network.version == wanted.version)
     return f"they are {names or 'none'}, and PYNET_POOLS adds others"

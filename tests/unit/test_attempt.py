@@ -232,7 +232,7 @@ def test_an_address_that_comes_too_late_is_given_back(gate: Gate) -> None:
     with pytest.raises(Busy):
         WorkerPool(SHORT).attempt(lambda: address(ipam, pool_id))
 
-    assert settled(gate, lambda: ipam._table(store.get(Pool, pool_id).record)._pending == set())  # type: ignore[union-attr]
+    assert settled(gate, lambda: ipam._addresses._table(store.get(Pool, pool_id).record)._pending == set())  # type: ignore[union-attr]
     assert settled(gate, lambda: store.list(Lease) == [])
 
 

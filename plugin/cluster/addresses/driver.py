@@ -23,7 +23,7 @@ from plugin.errors import Busy, Conflict, Failed, NotFound, PynetError
 from plugin.interfaces import HostNetworks
 from plugin.ipam.allocator import check_usable
 from plugin.ipam.requests import ENDPOINT_NAME, check_request, names_subnet, purpose_of, with_prefix
-from plugin.ipam.supernets import Supernet, Wanted, choose_pool, networks_of
+from plugin.ipam.supernets import Supernet, WantedPool, choose_pool, networks_of
 from plugin.options.pool import SharedPoolSettings
 from plugin.protocol.messages import (
     Address,
@@ -89,7 +89,7 @@ class ClusterAddresses:
         wish = PoolRequest(network, version, request.pool if named else None, length)
 
         def choose(taken: Sequence[Subnet], last: Subnet | None) -> Subnet:
-            return choose_pool(self._supernets, Wanted(version, length), taken, in_use, last)
+            return choose_pool(self._supernets, WantedPool(version, length), taken, in_use, last)
 
         def make_use(subnet: Subnet) -> PoolUse:
             if not named:

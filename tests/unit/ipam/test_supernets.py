@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plugin.errors import Exhausted, InvalidRequest
-from plugin.ipam.supernets import DEFAULT_IPV4, Supernet, Wanted, choose_pool, default_ipv6, parse_supernets
+from plugin.ipam.supernets import DEFAULT_IPV4, Supernet, WantedPool, choose_pool, default_ipv6, parse_supernets
 from plugin.protocol.messages import Subnet
 from tests.unit.ipam.counting import lines_run
 
-V4 = Wanted(4)
+V4 = WantedPool(4)
 SMALL = (Supernet(ip_network("10.0.0.0/22"), 24), Supernet(ip_network("172.20.0.0/23"), 24))
 
 
@@ -91,7 +91,7 @@ def test_what_the_host_uses_is_avoided(reserved: list[str], expected: str) -> No
 def test_a_size_alone_gives_a_pool_of_that_size(size: int, expected: str) -> None:
     """A request for a size gets an aligned block of it, behind what is taken."""
     pools = [] if size == 22 else nets("10.0.0.0/29")
-    assert str(choose_pool(SMALL, Wanted(4, size), pools, [], None)) == expected
+    assert str(choose_pool(SMALL, WantedPool(4, size), pools, [], None)) == expected
 
 
 def test_a_vpn_that_routes_all_of_10_leaves_the_second_default() -> None:
@@ -102,7 +102,7 @@ def test_a_vpn_that_routes_all_of_10_leaves_the_second_default() -> None:
 def test_a_size_that_no_supernet_has_is_refused() -> None:
     """The text names the supernets and the setting."""
     with pytest.raises(InvalidRequest, match=r"IPv4 pool of size /21: no supernet .* '10\.0\.0\.0/22'.*PYNET_POOLS"):
-        choose_pool(SMALL, Wanted(4, 21), [], [], None)
+        choose_pool(SMALL, WantedPool(4, 21), [], [], None)
 
 
 def test_exhaustion_says_what_is_in_the_way() -> None:
@@ -131,7 +131,7 @@ def test_a_pool_is_found_exactly_when_there_is_one(taken: list[tuple[int, int]],
     behind = None if last is None else ip_network(f"10.0.{last}.0/24")
     free = [net for net in supernet.network.subnets(new_prefix=size) if not any(net.overlaps(r) for r in reserved)]
     try:
-        assert choose_pool([supernet], Wanted(4, size), [], reserved, behind) in free
+        assert choose_pool([supernet], WantedPool(4, size), [], reserved, behind) in free
     except Exhausted:
         assert free == []
 

@@ -1,0 +1,133 @@
+"""The leases of this host's pools: each is one transaction that fails when somebody else took the address first."""
+
+import threading
+from collections.abc import Sequence
+
+from plugin.errors import Busy, Conflict, Exhausted, PynetError
+from plugin.ipam.leases import LeaseTable
+from plugin.ipam.sticky import Sticky
+from plugin.model.records import Lease, Pool
+from plugin.protocol.messages import Address
+from plugin.store.base import ABSENT, Change, Put, Remove, Store, StoreConflict, Versioned
+
+ATTEMPTS = 16  # each failed one means that another host was faster
+
+
+class LocalAddresses:
+    """Leases addresses in ``store``; ``sticky`` keeps those of sticky pools for the containers that had them."""
+
+    def __init__(self, store: Store, sticky: Sticky) -> None:
+        self._store = store
+        self._sticky = sticky
+        self._guard = threading.Lock()  # guards _tables
+        self._tables: dict[str, LeaseTable] = {}
+
+    def lease_any(self, pool: Pool, purpose: str, name: str) -> Address:
+        """Lease the address that is kept for ``name``, or else a free one.
+
+        Raises:
+            Exhausted: every address of the pool is taken.
+            Busy: other hosts took each address that was chosen.
+        """
+        kept = self._sticky.take_back(pool, name)
+        if kept is not None:
+            return kept
+        table = self._table(pool)
+        for free in self._sticky.expire(pool):
+            table.free(free)
+        for _ in range(ATTEMPTS):
+            address = self._take(pool, table, first=purpose == "gateway")
+            lease = Put(Lease(pool.id, address, purpose, name), ABSENT)
+            try:
+                self._store.transact(lease, *self._sticky.note(pool, name, address))
+            except StoreConflict:
+                table.drop(address)
+            except PynetError:
+                table.drop(address)
+                raise
+            else:
+                table.settle(address)
+                return address
+        raise Busy(f"request an address of pool '{pool.subnet}': other hosts keep taking the one that was chosen")
+
+    def lease_one(self, lease: Lease, pool: Pool) -> Address:
+        """Lease the address that the user named; one that is only kept for another container is free for that.
+
+        Raises:
+            Conflict: the address is taken.
+            Busy: it keeps being taken and given back.
+        """
+        expect = ABSENT
+        for _ in range(ATTEMPTS):
+            try:
+                self._store.transact(Put(lease, expect), *self._sticky.note(pool, lease.name, lease.address))
+            except StoreConflict:
+                holder = self._store.get(Lease, lease.key)
+                if holder is not None and not holder.record.kept_until:
+                    raise Conflict(_describe_taken(holder.record, pool)) from None
+                expect = ABSENT if holder is None else holder.revision
+            else:
+                self._table(pool).settle(lease.address)
+                return lease.address
+        raise Busy(f"request address '{lease.address}': it keeps being taken and given back")
+
+    def find(self, pool_id: str, address: Address) -> Versioned[Lease] | None:
+        """Return the lease of an address, or None."""
+        return self._store.get(Lease, Lease(pool_id, address).key)
+
+    def release(self, pool_id: str, address: Address, revision: int | None = None) -> None:
+        """Give an address back, unless its lease is not at ``revision`` any more: somebody else may have it by now."""
+        for _ in range(ATTEMPTS):
+            lease = self.find(pool_id, address)
+            if lease is None:
+                break
+            if revision not in (None, lease.revision):
+                return
+            change = self._sticky.give_back(lease)
+            try:
+                self._store.transact(change)
+            except StoreConflict:
+                continue
+            if isinstance(change, Put):
+                self._sticky.kept(pool_id)
+                return
+            break
+        else:
+            raise Busy(f"release address '{address}': it keeps being taken and given back")
+        with self._guard:
+            table = self._tables.get(pool_id)
+        if table is not None:
+            table.free(address)
+
+    def removals(self, pool_id: str) -> Sequence[Change]:
+        """Return the changes that remove every lease of a pool."""
+        leases = [Remove(Lease, stored.record.key) for stored in self._leases(pool_id)]
+        return [*leases, *self._sticky.forget(pool_id)]
+
+    def forget(self, pool_id: str) -> None:
+        """Read the leases of a pool again before its next use."""
+        with self._guard:
+            self._tables.pop(pool_id, None)
+
+    def _take(self, pool: Pool, table: LeaseTable, *, first: bool) -> Address:
+        """Take a free address, or else the one that has been kept for longest."""
+        while True:
+            try:
+                return table.take(first=first)
+            except Exhausted:
+                evicted = self._sticky.evict(pool)
+                if evicted is None:
+                    raise
+                table.free(evicted)
+
+    def _table(self, pool: Pool) -> LeaseTable:
+        with self._guard:
+            return self._tables.setdefault(pool.id, LeaseTable(pool, lambda: self._leases(pool.id)))
+
+    def _leases(self, pool_id: str) -> Sequence[Versioned[Lease]]:
+        return self._store.list(Lease, f"{pool_id}#")
+
+
+def _describe_taken(lease: Lease, pool: Pool) -> str:
+    by = " by the gateway" if lease.purpose == "gateway" else f" by '{lease.name}'" if lease.name else ""
+    return f"address '{lease.address}' is already in use in pool '{pool.subnet}'{by}"
