@@ -7,9 +7,9 @@ from typing import Any, cast
 from netlink.errors import Exists, KernelError, Missing, NotSupported
 from netlink.vxlan import Entry, VxlanLink
 from plugin.cluster.overlay.agreement import Agreement
-from plugin.cluster.overlay.peers import Peers
-from plugin.cluster.overlay.presence import Cluster, Presence
+from plugin.cluster.overlay.presence import ClusterView, Presence
 from plugin.cluster.overlay.records import AddressClaim, ClusterNetwork, Member, Peer, VniClaim
+from plugin.cluster.overlay.table_sync import TableSync
 from plugin.cluster.overlay.underlay import Underlay
 from plugin.errors import Failed
 from plugin.modes.hostbridge import HostBridge
@@ -137,8 +137,8 @@ class OverlayWorld(World):
         self.tunnels = FakeTunnels(self.kernel)
         store = cast("SharedStoreProtocol", self.shared)
         alive = lambda host: host not in self.dead  # noqa: E731
-        cluster = Cluster(store, self.removals, alive, f"h{number}", address)
-        self.peers = Peers(store, self.failing_store.real, self.tunnels, self.firewall, cluster.host)
+        cluster = ClusterView(store, self.removals, alive, f"h{number}", address)
+        self.peers = TableSync(store, self.failing_store.real, self.tunnels, self.firewall, cluster.host)
         self.own = Presence(self.store, cluster, self.peers, self.locks)
         bridge = HostBridge(self.kernel, self.firewall, self.settings, "pynet")
         agreement, underlay = Agreement(store, self.removals), Underlay(self.kernel, address)

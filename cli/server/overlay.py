@@ -12,9 +12,8 @@ from netlink.errors import KernelError
 from plugin.background.loop import Loop
 from plugin.cluster.hosts.records import ClusterHost
 from plugin.cluster.overlay.agreement import Agreement
-from plugin.cluster.overlay.peers import Peers
-from plugin.cluster.overlay.presence import Cluster as SharedCluster
-from plugin.cluster.overlay.presence import Presence
+from plugin.cluster.overlay.presence import ClusterView, Presence
+from plugin.cluster.overlay.table_sync import TableSync
 from plugin.cluster.overlay.underlay import Underlay
 from plugin.errors import PynetError
 from plugin.firewall.firewall import Firewall
@@ -56,7 +55,7 @@ class Host:
 def share(host: Host, cluster: Cluster | None) -> Shared:
     """Return what overlay mode shares with other hosts, closed without a cluster."""
     known = _known(cluster) if cluster else _nothing()
-    peers = Peers(known.store, host.store, host.tunnels, host.firewall, known.host)
+    peers = TableSync(known.store, host.store, host.tunnels, host.firewall, known.host)
     return Shared(
         tunnels=host.tunnels,
         agreement=Agreement(known.store, known.removals),
@@ -80,7 +79,7 @@ def start(shared: Shared, mode: OverlayMode, networks: Iterable[Network]) -> lis
     return [shared.peers.start(shared.own.mend)]
 
 
-def _known(cluster: Cluster) -> SharedCluster:
+def _known(cluster: Cluster) -> ClusterView:
     store = cluster.stores.shared
 
     def alive(host: str) -> bool:
@@ -89,8 +88,8 @@ def _known(cluster: Cluster) -> SharedCluster:
         except Unreadable:
             return True  # somebody renews it
 
-    return SharedCluster(store, cluster.outbox, alive, cluster.me.id, cluster.me.address)
+    return ClusterView(store, cluster.outbox, alive, cluster.me.id, cluster.me.address)
 
 
-def _nothing() -> SharedCluster:
-    return SharedCluster(MemoryStore(), Nowhere(), lambda _: False, "", IPv4Address(0))
+def _nothing() -> ClusterView:
+    return ClusterView(MemoryStore(), Nowhere(), lambda _: False, "", IPv4Address(0))

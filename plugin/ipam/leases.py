@@ -10,7 +10,7 @@ from plugin.model.records import Pool
 from plugin.protocol.messages import Address
 
 
-class Leased(Protocol):
+class LeasedAddress(Protocol):
     """A record that takes an address."""
 
     @property
@@ -18,11 +18,11 @@ class Leased(Protocol):
         """The address."""
 
 
-class Held(Protocol):
+class StoredLease(Protocol):
     """Such a record with its revision, as a store lists it."""
 
     @property
-    def record(self) -> Leased:
+    def record(self) -> LeasedAddress:
         """The record."""
 
     @property
@@ -30,11 +30,11 @@ class Held(Protocol):
         """When it was written."""
 
 
-Listing = Callable[[], Sequence[Held]]
-Begin = Callable[[Sequence[Held]], int | None]
+Listing = Callable[[], Sequence[StoredLease]]
+Begin = Callable[[Sequence[StoredLease]], int | None]
 
 
-def behind_latest(leases: Sequence[Held]) -> int | None:
+def behind_latest(leases: Sequence[StoredLease]) -> int | None:
     """Begin the search behind the address that was leased last."""
     latest = max(leases, key=lambda lease: lease.revision, default=None)
     return None if latest is None else int(latest.record.address)

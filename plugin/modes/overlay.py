@@ -7,8 +7,8 @@
                            └─► rules ─► outside                                └─► rules ─► outside
 
 Hosts agree on a network by its name in the cluster store (``plugin.cluster.overlay.agreement``). The store also has the
-host of each container; ``plugin.cluster.overlay.peers`` writes that into the tables of the kernel, which then learns
-and asks nothing.
+host of each container; ``plugin.cluster.overlay.table_sync`` writes that into the tables of the kernel, which then
+learns and asks nothing.
 
 Every host is the gateway of its own containers, under one address and one MAC: what a container sends to the gateway
 never leaves its host, and what comes from another host never reaches this one (``plugin.firewall.ruleset``).
@@ -22,8 +22,8 @@ import structlog
 from netlink.errors import Exists, NotSupported
 from netlink.vxlan import VxlanLink
 from plugin.cluster.overlay.agreement import Agreement
-from plugin.cluster.overlay.peers import Peers
 from plugin.cluster.overlay.presence import Presence, agreed_network
+from plugin.cluster.overlay.table_sync import TableSync
 from plugin.cluster.overlay.underlay import Underlay
 from plugin.errors import Conflict, InvalidRequest, Unsupported
 from plugin.host.link_settings import tunnel_settings
@@ -47,7 +47,7 @@ class Shared:
 
     tunnels: Tunnels
     agreement: Agreement
-    peers: Peers
+    peers: TableSync
     own: Presence
     underlay: Underlay
     closed: str = ""
@@ -139,7 +139,7 @@ class OverlayMode:
         return self._bridge.join(network, endpoint)
 
     def desired(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
-        """As in bridge mode, and the tunnel; its tables are looked after by ``plugin.cluster.overlay.peers``.
+        """As in bridge mode, and the tunnel; its tables are looked after by ``plugin.cluster.overlay.table_sync``.
 
         So is whom the firewall lets in, but for a network that nobody looks after yet, as at the start.
         """

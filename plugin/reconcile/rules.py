@@ -33,8 +33,8 @@ class Rules:
     """Looks without locks first, and again under the lock of each network where something is wrong.
 
     A request in flight holds that lock while rules and records differ. Others look after
-    the tunnel of a known network (``plugin.cluster.overlay.peers``), the host (``plugin.host.forwarding``), and a link
-    that waits to be deleted, as its rules go after it (``plugin.host.reaper``).
+    the tunnel of a known network (``plugin.cluster.overlay.table_sync``), the host (``plugin.host.forwarding``), and a
+    link that waits to be deleted, as its rules go after it (``plugin.host.reaper``).
     """
 
     def __init__(self, runtime: Runtime, survey: Survey) -> None:

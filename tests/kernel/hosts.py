@@ -9,8 +9,8 @@ from typing import Any, TypeVar, cast
 
 from netlink.vxlan import Entry, Vxlan
 from plugin.cluster.overlay.agreement import Agreement
-from plugin.cluster.overlay.peers import Peers
-from plugin.cluster.overlay.presence import Cluster, Presence
+from plugin.cluster.overlay.presence import ClusterView, Presence
+from plugin.cluster.overlay.table_sync import TableSync
 from plugin.cluster.overlay.underlay import Underlay
 from plugin.host.sysctls import HostSettings
 from plugin.model.names import vxlan_name
@@ -64,7 +64,7 @@ class Cable:
 class OverlayPynet(Pynet):
     """A driver with overlay mode, on the store ``cluster`` that hosts share and on ``store`` of this host."""
 
-    def __init__(self, cluster: Cluster, store: Store) -> None:
+    def __init__(self, cluster: ClusterView, store: Store) -> None:
         self.tunnels, self.cluster = Vxlan(), cluster
         super().__init__(store)
         self.reconciler.recover()
@@ -74,7 +74,7 @@ class OverlayPynet(Pynet):
 
     def modes(self, settings: HostSettings) -> dict[str, Mode]:
         """Return bridge and overlay."""
-        self.peers = Peers(self.cluster.store, self.store, self.tunnels, self.firewall, self.cluster.host)
+        self.peers = TableSync(self.cluster.store, self.store, self.tunnels, self.firewall, self.cluster.host)
         self.own = Presence(self.store, self.cluster, self.peers, self.locks)
         agreement = Agreement(self.cluster.store, self.cluster.removals)
         shared = Shared(self.tunnels, agreement, self.peers, self.own, Underlay(self.kernel, self.cluster.address))
@@ -104,7 +104,7 @@ class OverlayHost:
         self.dead: set[str] = set()
         alive = lambda host: host not in self.dead  # noqa: E731
         self.cable = Cable(cluster)
-        self._cluster = Cluster(
+        self._cluster = ClusterView(
             cast("SharedStore", self.cable), AtOnce(cluster), alive, self.name, ip_address(self.address)
         )
         self._store = MemoryStore()

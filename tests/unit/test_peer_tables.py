@@ -7,7 +7,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip
 import pytest
 
 from netlink.vxlan import EVERYBODY, Entry, Forward, Neighbour, Remote
-from plugin.cluster.overlay.forwarding import Ground, wanted_tables
+from plugin.cluster.overlay.forwarding import LocalView, wanted_tables
 from plugin.cluster.overlay.records import Member, Peer
 from plugin.store.base import Versioned
 
@@ -19,7 +19,7 @@ FLOOD = {Remote(EVERYBODY, HOSTS["h2"]), Remote(EVERYBODY, HOSTS["h3"])}
 
 MEMBERS = [Versioned(Member("blue", host, "d4" * 32, address), 1) for host, address in HOSTS.items()]
 GATEWAY_MAC, OWN_MAC = "02:00:00:00:00:fe", "02:42:0a:09:00:07"
-GROUND = Ground(
+GROUND = LocalView(
     "h1",
     HOSTS["h1"],
     (ip_network("10.9.0.0/24"), ip_network("fd00:9::/64")),

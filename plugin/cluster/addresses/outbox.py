@@ -13,7 +13,7 @@ from itertools import islice
 import structlog
 
 from netlink.deadline import remaining
-from plugin.cluster.addresses.line import Line
+from plugin.cluster.addresses.fair_lock import FairLock
 from plugin.cluster.addresses.records import Queued
 from plugin.errors import PynetError
 from plugin.store.base import Change, ClusterStore, Put, Record, Remove, Store, StoreAway, StoreConflict, Unreadable
@@ -34,7 +34,7 @@ class Outbox:
         self._local = local
         self._shared = shared
         self._kinds = {kind.kind: kind for kind in kinds}
-        self._line = Line()  # of those who carry out
+        self._sending = FairLock()  # held by the thread that carries out removals
         self._guard = threading.Lock()  # guards everything below, and keeps the order of the writes
         self._entries: dict[int, Queued] | None = None  # what waits, by number, once it was read
         self._next = 1
@@ -68,7 +68,7 @@ class Outbox:
         with self._guard:
             if not doomed():
                 return
-        with self._line.turn(_patience()):
+        with self._sending.hold(_patience()):
             with self._guard:
                 found = doomed()
             self._drop(found)
@@ -147,7 +147,7 @@ class Outbox:
             StoreAway: the cluster store does not answer.
             Busy: others carry out, and that takes too long.
         """
-        with self._line.turn(_patience()):
+        with self._sending.hold(_patience()):
             try:
                 self._remove(batch)
             except StoreAway:

@@ -25,7 +25,7 @@ class Stores:
     shared: ClusterStore
 
 
-class Repair:
+class AddressRepair:
     """Compares the leases and the uses of pools of ``host``.
 
     What the cluster store lacks is written again, because a container may use it: so does a host that was forgotten

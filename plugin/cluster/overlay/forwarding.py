@@ -16,7 +16,7 @@ from plugin.store.base import Versioned
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class LocalView:
     """What this host knows of a network by itself.
 
     ``address`` is where this host takes frames, ``mac`` and ``gateways`` are its gateway's. ``own`` are the MACs and
@@ -30,7 +30,7 @@ class Ground:
     gateways: Collection[Address] = ()
     own: Collection[Address | str] = frozenset()
 
-    def with_own(self, endpoints: Iterable[Endpoint]) -> "Ground":
+    def with_own(self, endpoints: Iterable[Endpoint]) -> "LocalView":
         """Return the same with the endpoints that this host has."""
         own: set[Address | str] = set()
         for endpoint in endpoints:
@@ -39,7 +39,7 @@ class Ground:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedTables:
     """The entries of the tables, the ``hosts`` whose frames are taken, and why records were refused, by their name."""
 
     entries: Collection[Entry]
@@ -47,13 +47,15 @@ class Wanted:
     refused: Mapping[str, str]
 
 
-def ground_of(network: Network, host: str, address: Address) -> Ground:
+def local_view(network: Network, host: str, address: Address) -> LocalView:
     """Return what the record of ``network`` says, without endpoints."""
     gateways = {subnet.gateway.ip for subnet in network.subnets if subnet.gateway}
-    return Ground(host, address, [subnet.pool for subnet in network.subnets], network.mac.lower(), gateways)
+    return LocalView(host, address, [subnet.pool for subnet in network.subnets], network.mac.lower(), gateways)
 
 
-def wanted_tables(peers: Collection[Versioned[Peer]], members: Collection[Versioned[Member]], ground: Ground) -> Wanted:
+def wanted_tables(
+    peers: Collection[Versioned[Peer]], members: Collection[Versioned[Member]], ground: LocalView
+) -> WantedTables:
     """Return what leads to the endpoints of other hosts, and what of the records was refused.
 
     Of two endpoints with one address or one MAC the later record counts. This host has no entries for itself: its
@@ -76,7 +78,9 @@ def wanted_tables(peers: Collection[Versioned[Peer]], members: Collection[Versio
             entries |= {Forward(owned), Remote(owned, hosts[peer.host])}
         else:
             entries.add(Neighbour(owned, peer.mac.lower()))
-    return Wanted(entries, set(hosts.values()), refused | {f"{Peer.kind} '{key}'": why for key, why in unfit.items()})
+    return WantedTables(
+        entries, set(hosts.values()), refused | {f"{Peer.kind} '{key}'": why for key, why in unfit.items()}
+    )
 
 
 def latest(peers: Iterable[Versioned[Peer]]) -> dict[Address | str, Peer]:
@@ -87,7 +91,7 @@ def latest(peers: Iterable[Versioned[Peer]]) -> dict[Address | str, Peer]:
     return found
 
 
-def _hosts(members: Iterable[Versioned[Member]], ground: Ground) -> tuple[Mapping[str, Address], dict[str, str]]:
+def _hosts(members: Iterable[Versioned[Member]], ground: LocalView) -> tuple[Mapping[str, Address], dict[str, str]]:
     """Return where each other host takes frames, by its latest record, and why records were refused."""
     hosts, refused = {}, {}
     for item in sorted(members, key=lambda item: item.revision):
@@ -101,7 +105,7 @@ def _hosts(members: Iterable[Versioned[Member]], ground: Ground) -> tuple[Mappin
     return hosts, refused
 
 
-def doubt_about_host(address: Address, ground: Ground) -> str:
+def doubt_about_host(address: Address, ground: LocalView) -> str:
     """Say why no other host can be at ``address``, or ""."""
     if address == ground.address:
         return f"{_text(address)} is this host's own"
@@ -110,7 +114,7 @@ def doubt_about_host(address: Address, ground: Ground) -> str:
     return "" if _is_unicast(address) else f"{_text(address)} is no host's"
 
 
-def _doubt_about_peer(peer: Peer, ground: Ground) -> str:
+def _doubt_about_peer(peer: Peer, ground: LocalView) -> str:
     """Say why an endpoint of another host cannot be what its record says, or ""."""
     if peer.host == ground.host:
         return ""
@@ -122,7 +126,7 @@ def _doubt_about_peer(peer: Peer, ground: Ground) -> str:
     return next((why for address in peer.addresses if (why := _doubt_about_address(address, ground))), "")
 
 
-def _doubt_about_address(address: Address, ground: Ground) -> str:
+def _doubt_about_address(address: Address, ground: LocalView) -> str:
     if address in ground.gateways:
         return f"{_text(address)} is the gateway's"
     if not _is_unicast(address):

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 from netlink.errors import KernelError
 from plugin.cluster.hosts.records import HostIdentity
-from plugin.cluster.overlay.forwarding import ground_of, wanted_tables
+from plugin.cluster.overlay.forwarding import local_view, wanted_tables
 from plugin.cluster.overlay.records import Member, Peer
 from plugin.interfaces import Tunnels
 from plugin.model.names import vxlan_name
@@ -44,7 +44,7 @@ def _differences(store: Store, here: Here, tunnels: Tunnels) -> list[str]:
             continue
         name = network.overlay.network
         own = [endpoint for endpoint in here.endpoints if endpoint.network_id == network.id]
-        ground = ground_of(network, here.identity.id, address).with_own(own)
+        ground = local_view(network, here.identity.id, address).with_own(own)
         found = wanted_tables(store.list(Peer, f"{name}/"), store.list(Member, f"{name}/"), ground)
         wanted = set(found.entries)
         try:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 import structlog
 
 from netlink.vxlan import EVERYBODY, Entry, Remote, VxlanLink
-from plugin.cluster.overlay.forwarding import Ground, doubt_about_host, ground_of, wanted_tables
+from plugin.cluster.overlay.forwarding import LocalView, doubt_about_host, local_view, wanted_tables
 from plugin.cluster.overlay.records import Member, Peer
 from plugin.firewall.elements import member_elements
 from plugin.firewall.firewall import Firewall
@@ -26,7 +26,7 @@ class NetworkTables:
         self.name = network.overlay.network if network.overlay else ""
         self.network_id = network.id
         self.link = link
-        self._ground = ground_of(network, host, link.local)
+        self._ground = local_view(network, host, link.local)
         self._tunnels = tunnels
         self._firewall = firewall
         self._guard = threading.Lock()  # guards everything below, and the order of writes
@@ -42,20 +42,19 @@ class NetworkTables:
         own: Iterable[Endpoint],
         *,
         check: bool,
-    ) -> int:
-        """Write what the records say, looking at the kernel before if ``check``; return how much of it others changed.
+    ) -> None:
+        """Write the entries that the records ask for; with ``check``, read the kernel's tables before.
 
         Raises:
             KernelError, Busy: something else than single entries could not be written.
         """
         with self._guard:
             if self._ended:
-                return 0
+                return
             wanted = wanted_tables(peers, members, self._ground.with_own(own))
             self._firewall.put(self.link.name, self._elements(wanted.hosts))  # first: they may send at once
-            drift = self._apply(set(wanted.entries), check=check)
+            self._apply(set(wanted.entries), check=check)
             self._say(wanted.refused)
-            return drift
 
     def end(self) -> None:
         """Write no more, and take frames from nobody; raises ``KernelError`` and ``Busy``."""
@@ -66,13 +65,12 @@ class NetworkTables:
     def _elements(self, hosts: Iterable[Address]) -> Elements:
         return member_elements(self.link.port, self.link.vni, sorted(hosts, key=int))
 
-    def _apply(self, wanted: set[Entry], *, check: bool) -> int:
+    def _apply(self, wanted: set[Entry], *, check: bool) -> None:
         bridge, link = self.link.master, self.link.name
-        drift = 0
         before, self._written = self._written, None
         if check or before is None:
             there = self._tunnels.entries(bridge, link)
-            drift = self._note_drift(before, there)
+            self._warn_of_drift(before, there)
             before, self._stubborn = there, {}
         coming, going = wanted - before - set(self._stubborn), before - wanted
         refused = self._tunnels.change(bridge, link, coming, going) if coming or going else {}
@@ -80,14 +78,11 @@ class NetworkTables:
         self._stubborn |= {entry: str(error) for entry, error in refused.items()}
         self._written = (before - going) | coming
         self._written = (self._written - (coming & set(refused))) | (going & set(refused))
-        return drift
 
-    def _note_drift(self, written: set[Entry] | None, there: set[Entry]) -> int:
-        if written is None or written == there:
-            return 0
-        example = str(next(iter(written ^ there)))
-        log.warning("tables were changed by others, written anew", network=self.name, entry=example)
-        return len(written ^ there)
+    def _warn_of_drift(self, written: set[Entry] | None, there: set[Entry]) -> None:
+        if written is not None and written != there:
+            example = str(next(iter(written ^ there)))
+            log.warning("tables were changed by others, written anew", network=self.name, entry=example)
 
     def _say(self, refused: Mapping[str, str]) -> None:
         """Warn of what is refused since the last time."""
@@ -100,7 +95,7 @@ class NetworkTables:
 
 def elements_left(network: Network, link: VxlanLink, host: str, entries: Iterable[Entry]) -> Elements:
     """Return what the firewall lets in by the tables that an earlier run left: from whom they send to all."""
-    ground: Ground = ground_of(network, host, link.local)
+    ground: LocalView = local_view(network, host, link.local)
     hosts = {entry.host for entry in entries if isinstance(entry, Remote) and entry.mac == EVERYBODY}
     fit = sorted((address for address in hosts if not doubt_about_host(address, ground)), key=int)
     return member_elements(link.port, link.vni, fit)

@@ -8,8 +8,8 @@ import structlog
 
 from plugin.cluster.overlay.agreement import PATIENCE, Removals
 from plugin.cluster.overlay.announcements import Announcements
-from plugin.cluster.overlay.peers import Peers
 from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
+from plugin.cluster.overlay.table_sync import TableSync
 from plugin.errors import Conflict, PynetError
 from plugin.model.records import Endpoint, Network, NetworkSubnet, Overlay
 from plugin.protocol.messages import Address
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class ClusterView:
     """The cluster as this host sees it: the store, who removes from it, and who is alive by their leases.
 
     ``host`` is this host's id, ``address`` where it takes the frames of the others.
@@ -37,7 +37,7 @@ class Cluster:
 class Presence:
     """Writes and removes them, and mends what a crash, an outage or ``pynet cluster forget`` left wrong."""
 
-    def __init__(self, local: Store, cluster: Cluster, peers: Peers, locks: Locks) -> None:
+    def __init__(self, local: Store, cluster: ClusterView, peers: TableSync, locks: Locks) -> None:
         self._local = local
         self._cluster = cluster
         self._peers = peers

@@ -29,7 +29,7 @@ IDLE = 8  # connections that are kept for later
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     """What is asked; ``body`` is written as JSON."""
 
     method: str
@@ -39,7 +39,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """A status and a body; ``repeated`` says that an attempt before may have been carried out too."""
 
     status: int
@@ -58,7 +58,7 @@ class Answer:
 class HttpEndpoints:
     """The endpoints of one store. Used by many threads at once; the one that answered last is asked first."""
 
-    def __init__(self, address: StoreAddress, access: Access, moment: Callable[[Answer], str]) -> None:
+    def __init__(self, address: StoreAddress, access: Access, moment: Callable[[HttpAnswer], str]) -> None:
         """``moment`` returns why an answer is only for the moment, as during an election, or nothing."""
         self.address = address
         self._tls = _tls_context(access) if access.tls else None
@@ -69,7 +69,7 @@ class HttpEndpoints:
         self._failed = False
         self.closed = False
 
-    def ask(self, action: str, request: Request) -> Answer:
+    def ask(self, action: str, request: HttpRequest) -> HttpAnswer:
         """Ask until an endpoint answers or the time is over.
 
         Raises:
@@ -89,7 +89,7 @@ class HttpEndpoints:
                 answer, sent = self._attempt(number, request, left, reasons)
                 if answer is not None:
                     self._first, self._failed = number, False
-                    return Answer(answer.status, answer.text, answer.headers, repeated)
+                    return HttpAnswer(answer.status, answer.text, answer.headers, repeated)
                 repeated = repeated or sent
             time.sleep(max(0.0, min(pause, until - time.monotonic())))
             pause *= 2
@@ -125,8 +125,8 @@ class HttpEndpoints:
         return [(first + step) % count for step in range(count)]
 
     def _attempt(
-        self, number: int, request: Request, left: float, reasons: dict[str, str]
-    ) -> tuple[Answer | None, bool]:
+        self, number: int, request: HttpRequest, left: float, reasons: dict[str, str]
+    ) -> tuple[HttpAnswer | None, bool]:
         """Return the answer of endpoint ``number``, if it has one, and whether it may have heard the question."""
         sent = False
         host, port = self.address.endpoints[number]
@@ -169,7 +169,7 @@ class HttpEndpoints:
         connection.close()
 
 
-def send(connection: http.client.HTTPConnection, request: Request) -> http.client.HTTPResponse:
+def send(connection: http.client.HTTPConnection, request: HttpRequest) -> http.client.HTTPResponse:
     """Send a request and return its answer, of which only the head has been read; raises OSError or HTTPException."""
     body = None if request.body is None else json.dumps(request.body, separators=(",", ":")).encode()
     connection.request(request.method, request.path, body, dict(request.headers))
@@ -183,11 +183,11 @@ def keep_alive(connection: http.client.HTTPConnection) -> None:
     connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
-def _exchange(connection: http.client.HTTPConnection, request: Request, timeout: float) -> Answer:
+def _exchange(connection: http.client.HTTPConnection, request: HttpRequest, timeout: float) -> HttpAnswer:
     try:
         connection.sock.settimeout(timeout)
         response = send(connection, request)
-        return Answer(response.status, response.read().decode(errors="replace"), dict(response.getheaders()))
+        return HttpAnswer(response.status, response.read().decode(errors="replace"), dict(response.getheaders()))
     except BaseException:
         connection.close()
         raise

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from plugin.background.loop import Loop, trouble
-from plugin.cluster.addresses.line import Line
+from plugin.cluster.addresses.fair_lock import FairLock
 from plugin.cluster.addresses.outbox import CHUNK, Outbox
 from plugin.cluster.addresses.records import ClusterLease, Queued
 from plugin.cluster.addresses.upkeep import AGAIN, AUDIT, RETRY, SPREAD, Upkeep
@@ -135,7 +135,7 @@ def test_whoever_writes_anew_waits_for_a_removal_that_is_half_way() -> None:
     threads[0].start()
     assert shared.reached.wait(10)
     threads[1].start()
-    wait_until(lambda: len(box._line._tickets) == 2, "it to stand in line")
+    wait_until(lambda: len(box._sending._waiting) == 2, "it to stand in line")
     shared.open.set()
     for thread in threads:
         thread.join(10)
@@ -210,23 +210,23 @@ def test_hosts_that_tried_in_vain_come_back_apart(waiting: int) -> None:
 
 def test_whoever_came_first_is_first() -> None:
     """Those that wait for a turn get it in their order, and one that gives up is passed over."""
-    line, order, begun = Line(), list[int](), list[threading.Event]()
+    line, order, begun = FairLock(), list[int](), list[threading.Event]()
 
     def take(number: int, seconds: float) -> None:
         begun[number].set()
         try:
-            with line.turn(seconds):
+            with line.hold(seconds):
                 order.append(number)
         except Busy:
             order.append(-number)
 
-    with line.turn(1):
+    with line.hold(1):
         threads = []
         for number, seconds in enumerate((20.0, 0.0, 20.0)):
             begun.append(threading.Event())
             threads.append(threading.Thread(target=take, args=(number, seconds)))
             threads[-1].start()
-            wait_until(lambda: len(line._tickets) + len(order) == len(threads) + 1, "it to stand in line")
+            wait_until(lambda: len(line._waiting) + len(order) == len(threads) + 1, "it to stand in line")
     for thread in threads:
         thread.join(10)
     assert order == [-1, 0, 2]

@@ -16,7 +16,7 @@ from plugin.store.remote.address import Access, StoreAddress, read_access
 from plugin.store.remote.consul.store import ConsulStore
 from plugin.store.remote.etcd.store import EtcdStore
 from plugin.store.remote.factory import STORES, open_cluster_store, parse_store_address
-from plugin.store.remote.http import Answer, HttpEndpoints, Request
+from plugin.store.remote.http import HttpAnswer, HttpEndpoints, HttpRequest
 from plugin.store.remote.patience import within
 from plugin.store.remote.replay import KnownRevisions
 from plugin.store.remote.zookeeper.store import ZooKeeperStore
@@ -133,9 +133,9 @@ def endpoints(*places: tuple[str, int]) -> HttpEndpoints:
     return HttpEndpoints(StoreAddress("etcd", places), Access(), lambda a: "no leader" if a.status == 503 else "")
 
 
-def ask(http_endpoints: HttpEndpoints) -> Answer:
+def ask(http_endpoints: HttpEndpoints) -> HttpAnswer:
     try:
-        return http_endpoints.ask("read", Request("POST", "/x", {}))
+        return http_endpoints.ask("read", HttpRequest("POST", "/x", {}))
     finally:
         http_endpoints.close()
 
@@ -184,7 +184,7 @@ def test_a_closed_store_asks_nobody(serve: Serve) -> None:
 def test_an_answer_that_is_no_json_is_said() -> None:
     """A proxy's page in the place of an answer is shown as far as it fits."""
     with pytest.raises(Failed, match=r"read the store's answer: '<html>.*' is no JSON"):
-        Answer(200, "<html>" + "x" * 200, {}).json()
+        HttpAnswer(200, "<html>" + "x" * 200, {}).json()
 
 
 # --- what a watch has seen -----------------------------------------------------------------------

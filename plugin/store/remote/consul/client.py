@@ -11,7 +11,7 @@ from urllib.parse import quote
 from plugin.errors import Failed
 from plugin.store.aside import Row, as_text
 from plugin.store.remote.address import Access, StoreAddress
-from plugin.store.remote.http import Answer, HttpEndpoints, Request
+from plugin.store.remote.http import HttpAnswer, HttpEndpoints, HttpRequest
 from plugin.store.remote.node_names import key_of, name_of
 
 
@@ -22,22 +22,22 @@ class ConsulClient:
         self.http = HttpEndpoints(address, access, _only_for_the_moment)
         self._headers = {"X-Consul-Token": access.password} if access.password else {}
 
-    def ask(self, action: str, method: str, path: str, body: Any = None) -> Answer:
+    def ask(self, action: str, method: str, path: str, body: Any = None) -> HttpAnswer:
         """Return Consul's answer, whatever its status; raises ``StoreAway`` when no endpoint answers in time."""
         return self.http.ask(action, self.request(method, path, body))
 
-    def order(self, action: str, method: str, path: str, body: Any = None) -> Answer:
+    def order(self, action: str, method: str, path: str, body: Any = None) -> HttpAnswer:
         """Return Consul's answer; raises ``Failed`` when it refuses, and as ``ask`` does."""
         answer = self.ask(action, method, path, body)
         if answer.status != 200:
             raise self.refused(action, answer)
         return answer
 
-    def request(self, method: str, path: str, body: Any = None) -> Request:
+    def request(self, method: str, path: str, body: Any = None) -> HttpRequest:
         """Return a request with the token."""
-        return Request(method, path, body, self._headers)
+        return HttpRequest(method, path, body, self._headers)
 
-    def refused(self, action: str, answer: Answer) -> Failed:
+    def refused(self, action: str, answer: HttpAnswer) -> Failed:
         """Return the error for an answer that is a refusal."""
         # For a transaction Consul lists an error for each change.
         errors = answer.json().get("Errors") or [] if answer.status == 409 else []
@@ -68,7 +68,7 @@ class ConsulClient:
         path = quote(self.folder(kind) + name_of(prefix), safe="/")
         return self.rows_of(kind, self.ask("read", "GET", f"/v1/kv/{path}?recurse=true&consistent=true"))
 
-    def rows_of(self, kind: str, answer: Answer) -> tuple[Sequence[Row], int]:
+    def rows_of(self, kind: str, answer: HttpAnswer) -> tuple[Sequence[Row], int]:
         """Return the records of an answer to a listing, by key, and its index."""
         if answer.status not in (200, 404):
             raise self.refused("read", answer)
@@ -82,7 +82,7 @@ class ConsulClient:
         return Row(key, int(entry["ModifyIndex"]), as_text(base64.b64decode(entry["Value"] or "")))
 
 
-def _only_for_the_moment(answer: Answer) -> str:
+def _only_for_the_moment(answer: HttpAnswer) -> str:
     text = answer.text.strip()[:200]
     electing = answer.status == 500 and ("no cluster leader" in text.lower() or "rpc error" in text.lower())
     return text or f"HTTP status {answer.status}" if electing or answer.status in (429, 503) else ""

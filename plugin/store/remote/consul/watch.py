@@ -9,7 +9,7 @@ from plugin.store.aside import Aside, Row
 from plugin.store.base import Event, R
 from plugin.store.remote.consul.client import ConsulClient
 from plugin.store.remote.following import EndpointFollower
-from plugin.store.remote.http import Answer, keep_alive, send
+from plugin.store.remote.http import HttpAnswer, keep_alive, send
 from plugin.store.remote.replay import KnownRevisions
 from plugin.store.remote.subscriptions import Subscription, Subscriptions
 
@@ -48,9 +48,9 @@ class _ConsulWatcher:
             request = self._client.request("GET", f"/v1/kv/{quote(self._client.folder(self._kind))}?{query}")
             response = send(connection, request)
             text = response.read().decode()
-            self._take(watch, Answer(response.status, text, dict(response.getheaders())))
+            self._take(watch, HttpAnswer(response.status, text, dict(response.getheaders())))
 
-    def _take(self, watch: Subscription, answer: Answer) -> None:
+    def _take(self, watch: Subscription, answer: HttpAnswer) -> None:
         rows, index = self._client.rows_of(self._kind, answer)
         if index != self._index:
             watch.publish(self._known.replace(rows, index))

@@ -10,7 +10,7 @@ from typing import Any
 from plugin.errors import Failed
 from plugin.store.aside import Row, as_text
 from plugin.store.remote.address import Access, StoreAddress
-from plugin.store.remote.http import Answer, HttpEndpoints, Request
+from plugin.store.remote.http import HttpAnswer, HttpEndpoints, HttpRequest
 
 PAGE = 1000  # records in one answer; a gateway's answer has a limit of some megabytes
 UNAUTHENTICATED = 16  # gRPC codes
@@ -59,11 +59,13 @@ class EtcdClient:
             raise Failed(f"{action} store '{self.http.address}': it refused: {error_of(answer)[1]}")
         return answer.json(), answer.repeated
 
-    def request(self, path: str, body: Mapping[str, Any], **headers: str) -> Request:
+    def request(self, path: str, body: Mapping[str, Any], **headers: str) -> HttpRequest:
         """Return a request that carries the token, if there is one."""
         if self._access.user and not self._token:
             self._login()
-        return Request("POST", f"/v3/{path}", body, headers | ({"Authorization": self._token} if self._token else {}))
+        return HttpRequest(
+            "POST", f"/v3/{path}", body, headers | ({"Authorization": self._token} if self._token else {})
+        )
 
     def forget_login(self) -> None:
         """Log in again before the next request."""
@@ -94,7 +96,7 @@ class EtcdClient:
 
     def _login(self) -> None:
         body = {"name": self._access.user, "password": self._access.password}
-        answer = self.http.ask("log in to", Request("POST", "/v3/auth/authenticate", body))
+        answer = self.http.ask("log in to", HttpRequest("POST", "/v3/auth/authenticate", body))
         if answer.status != 200:
             raise Failed(
                 f"log in to store '{self.http.address}' as '{self._access.user}': it refused: {error_of(answer)[1]}"
@@ -102,7 +104,7 @@ class EtcdClient:
         self._token = str(answer.json()["token"])
 
 
-def error_of(answer: Answer) -> tuple[int, str]:
+def error_of(answer: HttpAnswer) -> tuple[int, str]:
     """Return the gRPC code and the text of a refusal; the key of the text depends on etcd's version."""
     try:
         body = answer.json()
@@ -111,12 +113,12 @@ def error_of(answer: Answer) -> tuple[int, str]:
         return 0, f"HTTP status {answer.status}"
 
 
-def _wants_login(answer: Answer) -> bool:
+def _wants_login(answer: HttpAnswer) -> bool:
     code, text = error_of(answer)
     return code == UNAUTHENTICATED or any(words in text for words in _LOGIN_AGAIN)
 
 
-def _only_for_the_moment(answer: Answer) -> str:
+def _only_for_the_moment(answer: HttpAnswer) -> str:
     if answer.status == 200:
         return ""
     code, text = error_of(answer)

@@ -16,8 +16,8 @@ from netlink.vxlan import VxlanLink
 from plugin.background.loop import Loop, alive
 from plugin.background.steady import Steady
 from plugin.cluster.overlay.network_tables import NetworkTables, elements_left
+from plugin.cluster.overlay.record_cache import RecordCache
 from plugin.cluster.overlay.records import Member, Peer
-from plugin.cluster.overlay.watched import Watched
 from plugin.errors import Busy, Conflict
 from plugin.firewall.firewall import Firewall
 from plugin.interfaces import Tunnels
@@ -34,7 +34,7 @@ LONGEST = 3600.0  # seconds of work after which the thread is stuck: each record
 SETTLE = 0.005  # seconds for changes that come together to be written together
 
 
-class Peers:
+class TableSync:
     """Watches ``Peer`` and ``Member`` records and writes the tables of the networks that are attached.
 
     ``local`` is this host's own store: what its endpoints have, no record of others takes from them.
@@ -55,10 +55,9 @@ class Peers:
         self._mend: Callable[[], None] = lambda: None
         self._steady = Steady()
         self._failing: dict[str, str] = {}  # network -> why its tables are not written
-        self.drift = 0  # entries that were found wrong in the kernel since the start
-        self.peers = Watched(store, Peer, self._changed)
-        self.members = Watched(store, Member, self._changed)
-        self.own = Watched(local, Endpoint, self._changed_here)
+        self.peers = RecordCache(store, Peer, self._changed)
+        self.members = RecordCache(store, Member, self._changed)
+        self.own = RecordCache(local, Endpoint, self._changed_here)
 
     def start(self, mend: Callable[[], None]) -> Loop[float]:
         """Start watching and writing, in threads of their own; ``mend`` is called before each look at the kernel.
@@ -219,4 +218,4 @@ class Peers:
         if not self.loaded:
             return  # nothing is known yet, and what stands there may be right
         prefix, own = f"{local.name}/", [item.record for item in self.own.under(local.network_id)]
-        self.drift += local.write(self.peers.under(prefix), self.members.under(prefix), own, check=check)
+        local.write(self.peers.under(prefix), self.members.under(prefix), own, check=check)

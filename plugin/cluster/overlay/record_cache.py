@@ -15,7 +15,7 @@ log = structlog.get_logger()
 RETRY = 1.0  # seconds before a watch that broke is begun again
 
 
-class Watched(Generic[R]):
+class RecordCache(Generic[R]):
     """The records of ``kind``; ``changed`` is called with the key of each that changed, and with "" after a listing."""
 
     def __init__(self, store: Store, kind: type[R], changed: Callable[[str], None]) -> None:

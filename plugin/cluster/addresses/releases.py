@@ -19,7 +19,7 @@ from plugin.store.remote.patience import within
 PATIENCE = 4.0  # seconds for the cluster store to drop a pool that nobody uses any more
 
 
-class Returns:
+class Releases:
     """Used for what the engine gives back, what the collector finds, and what could not be handed out."""
 
     def __init__(self, stores: Stores, outbox: Outbox, tables: LeaseTables, debts: RetryQueue) -> None:
