@@ -17,11 +17,7 @@ ALL = (*PRODUCT, "tests", "tools", "bench")
 EXCEPTIONS = frozenset(
     {
         "netlink/kernel.py:Kernel",
-        "plugin/cluster/addresses/driver.py:ClusterAddresses",
         "plugin/interfaces.py:Kernel",
-        "plugin/ipam/driver.py:Ipam",
-        "plugin/store/remote/consul/store.py:ConsulStore",
-        "plugin/store/sqlite/store.py:SqliteStore",
     }
 )
 
