@@ -8,7 +8,7 @@ from netlink.conntrack import UdpPort
 from netlink.errors import Exists, KernelError, Missing
 from netlink.port_sockets import PortSocket
 from plugin.protocol.messages import Address
-from plugin.publish.book import Wanted, collisions
+from plugin.publish.book import WantedSocket, collisions
 
 
 class Steps:
@@ -49,7 +49,7 @@ class FakeSockets:
         if str(address).startswith("192.0.2."):
             raise Missing(str(address))
         key = (proto, str(address), port or next(self._ephemeral))
-        if any(collisions(Wanted(proto, address, key[2], dual=dual), self.users(proto, key[2]))):
+        if any(collisions(WantedSocket(proto, address, key[2], dual=dual), self.users(proto, key[2]))):
             raise Exists(f"hold port {port} of {address}: address already in use")
         self.taken.add(key)
         if dual:
@@ -61,7 +61,7 @@ class FakeSockets:
     def users(self, proto: int, port: int) -> Iterable[Address]:
         for key in sorted(self.taken):
             if (key[0], key[2]) == (proto, port):
-                yield from Wanted(proto, ip_address(key[1]), port, dual=key in self._dual).addresses
+                yield from WantedSocket(proto, ip_address(key[1]), port, dual=key in self._dual).addresses
 
     def serve(self, holds: Iterable[PortSocket]) -> None:
         for hold in holds:

@@ -11,8 +11,8 @@ from cli.engine.api import here, version_and_subnets
 from cli.server.wiring import machine_id
 from cli.systemd_unit import FILE
 from plugin.doctor.checks import examine
-from plugin.doctor.facts import Engine, Serving
-from plugin.doctor.finding import Finding
+from plugin.doctor.facts import EngineFacts, ServiceFacts
+from plugin.doctor.finding import HostFinding
 from plugin.doctor.probe import Places, Told, gather
 from plugin.errors import PynetError
 from plugin.ipam.supernets import parse_supernets
@@ -20,7 +20,7 @@ from plugin.ipam.supernets import parse_supernets
 PATIENCE = 10.0  # seconds in which a pynet that is only busy has answered
 
 
-def diagnose(environment: Mapping[str, str], file: Path = FILE) -> list[Finding]:
+def diagnose(environment: Mapping[str, str], file: Path = FILE) -> list[HostFinding]:
     """Look at the host and return what is wrong, the worst first; ``file`` has the settings of the service."""
     settings, complaints = settings_and_complaints(environment, file)
     with whereabouts(environment, settings) as place:
@@ -30,30 +30,30 @@ def diagnose(environment: Mapping[str, str], file: Path = FILE) -> list[Finding]
         return examine(gather(places, Told(_engine(environment), serving, hangs, complaints)))
 
 
-def ask_status(socket: Path, patience: float = PATIENCE) -> tuple[Serving, bool]:
+def ask_status(socket: Path, patience: float = PATIENCE) -> tuple[ServiceFacts, bool]:
     """Return what the pynet that serves says of itself, and whether it takes calls and does not answer them."""
     try:
         reply = ask(socket, "Status", patience)
         failing = tuple((str(one["Sentence"]), str(one["Error"])) for one in reply["Failing"])
-        return Serving(failing, {str(kind): int(count) for kind, count in reply["Repairs"].items()}), False
+        return ServiceFacts(failing, {str(kind): int(count) for kind, count in reply["Repairs"].items()}), False
     except NoAnswer:
-        return Serving(), True
+        return ServiceFacts(), True
     except (PynetError, ValueError, LookupError, TypeError, AttributeError):
-        return Serving(), False  # nobody, another program, or an older pynet: the check of the socket tells
+        return ServiceFacts(), False  # nobody, another program, or an older pynet: the check of the socket tells
 
 
-def as_text(findings: Sequence[Finding]) -> str:
+def as_text(findings: Sequence[HostFinding]) -> str:
     """Return the findings for people, two lines each."""
     if not findings:
         return "nothing is wrong here"
     return "\n".join(f"{finding.severity}: {finding.what}\n    {finding.fix}" for finding in findings)
 
 
-def _engine(environment: Mapping[str, str]) -> Engine:
+def _engine(environment: Mapping[str, str]) -> EngineFacts:
     address, named = here(), environment.get("DOCKER_HOST", "")
     version, subnets = version_and_subnets()
     elsewhere = named if named and not named.startswith("unix://") else ""
-    return Engine(version, address, subnets, elsewhere, denied=not version and _is_denied(Path(address)))
+    return EngineFacts(version, address, subnets, elsewhere, denied=not version and _is_denied(Path(address)))
 
 
 def _is_denied(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What ``pynet doctor`` looks at, as plain values: gathered in one place, judged in another."""
+"""The facts that ``pynet doctor`` judges, as plain values: ``probe`` gathers them, ``checks`` judges them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from plugin.protocol.messages import Subnet
 
 
 class Listener(StrEnum):
-    """What is found where pynet listens."""
+    """What was found at the path of pynet's socket."""
 
     NOTHING = "nothing"
     NO_SOCKET = "a file that is no socket"
@@ -20,7 +20,7 @@ class Listener(StrEnum):
 
 
 class Crossing(StrEnum):
-    """What a chain of another firewall may drop, in words that fit behind "drops"."""
+    """Traffic that a chain of another firewall may drop, in words that fit behind "drops"."""
 
     OUT = "what containers of pynet's networks send to the outside"
     IN = "what comes from outside for published ports"
@@ -32,7 +32,7 @@ class Crossing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wall:
-    """A chain of nftables, "family table chain", that drops something of pynet's."""
+    """An nftables chain, "family table chain", that drops traffic which pynet's networks need."""
 
     chain: str
     crossing: Crossing
@@ -40,7 +40,7 @@ class Wall:
 
 @dataclass(frozen=True, slots=True)
 class Detour:
-    """Where the host sends packets between it and the containers of a network, or theirs, in place of where it should.
+    """The host sends packets to or from the containers of a network the wrong way.
 
     ``how`` fits behind "by": the name of a link, or the words of an error.
     """
@@ -55,7 +55,7 @@ class Detour:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """How many of the addresses of a network's subnet, or of the range for containers, are taken."""
+    """How many addresses of a network's subnet, or of its range for containers, are taken."""
 
     network: str
     subnet: Subnet
@@ -64,8 +64,8 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
-    """What the pynet that serves says: sentences of what it cannot repair, and how often it repaired what."""
+class ServiceFacts:
+    """The answer of the running pynet: what it cannot repair, as sentences, and how often it made each repair."""
 
     failing: tuple[tuple[str, str], ...] = ()  # sentence, and why it cannot be repaired
     repairs: Mapping[str, int] = field(default_factory=dict)
@@ -73,26 +73,26 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The state folder: how it looks, and what the networks in it need.
+    """The state folder, and the forwarding that its networks need.
 
-    ``locked`` says of each path that the pynet which serves may not write it why.
+    ``locked`` has each path that the running pynet may not write, and why.
     """
 
     folder: str = "/var/lib/pynet"
     problem: str = ""  # why it cannot be read, as a sentence
     open_to_others: bool = False
     free: int = 1 << 40  # bytes of the disk
-    full: str = ""  # what of the disk is used up, as a noun
+    full: str = ""  # what the disk has run out of, as a noun
     locked: tuple[tuple[str, str], ...] = ()
     routed: frozenset[int] = frozenset()  # IP versions that networks need forwarded
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
-    """What the engine says; ``version`` is "" where it says nothing, and ``networks`` are subnets by name.
+class EngineFacts:
+    """The answer of the engine; ``version`` is "" without one, and ``networks`` are subnets by name.
 
-    ``elsewhere`` is the address of another engine, to which commands of ``docker`` go. ``denied`` says that this user
-    may not ask.
+    ``elsewhere`` is the address of another engine, to which ``docker`` talks. ``denied`` is whether this user may not
+    ask the engine.
     """
 
     version: str = ""
@@ -104,14 +104,13 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A host.
+    """Everything that is known of a host.
 
-    ``features`` says for each thing that pynet needs of the kernel why it does not work, "" where it does;
-    ``untried`` says why they could not be tried at all.
-    ``legacy_drop`` are the IP versions whose iptables-legacy FORWARD chain has the policy DROP. ``unseen`` names
-    what this user may not look at. ``settings`` are those below /proc/sys, "" where
-    there is none. ``ports`` counts the ports of each bridge. ``deaf`` are links that lose the IPv6
-    default route which routers advertise while the host forwards IPv6 (``plugin.host.router_advertisements``).
+    ``features`` has, for each kernel feature that pynet needs, the reason why it does not work, "" where it works;
+    ``untried`` is the reason why none could be tried. ``legacy_drop`` has the IP versions whose iptables-legacy FORWARD
+    chain has the policy DROP. ``unseen`` names the subjects that this user may not look at. ``settings`` are values
+    below /proc/sys, "" for a missing one. ``ports`` counts the ports of each bridge. ``deaf`` are links that lose their
+    advertised IPv6 default route while the host forwards IPv6 (``plugin.host.router_advertisements``).
     """
 
     features: Mapping[str, str] = field(default_factory=dict)
@@ -126,7 +125,7 @@ class Facts:
     listener: Listener = Listener.ANSWERS
     socket: str = "/run/docker/plugins/pynet.sock"
     state: State = State()
-    engine: Engine = Engine()
+    engine: EngineFacts = EngineFacts()
     supernets: tuple[Supernet, ...] = ()
     host_networks: tuple[Subnet, ...] = ()
     own_pools: frozenset[Subnet] = frozenset()  # of networks that pynet serves: they do not overlap themselves
@@ -135,7 +134,7 @@ class Facts:
     unseen: tuple[str, ...] = ()
     detours: tuple[Detour, ...] = ()
     fills: tuple[Fill, ...] = ()
-    serving: Serving = Serving()
+    serving: ServiceFacts = ServiceFacts()
     bad_settings: tuple[tuple[str, str], ...] = ()
     failed_units: Mapping[str, str] = field(default_factory=dict)
     systemd: bool = True

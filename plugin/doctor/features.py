@@ -1,4 +1,4 @@
-"""Tries what pynet needs of the kernel, in a network namespace of its own."""
+"""Tries the kernel features that pynet needs, in a network namespace of its own."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ TABLE = "add table inet t\nadd chain inet t f { type filter hook forward priorit
 
 
 def try_features() -> tuple[dict[str, str], str]:
-    """Try each feature; return why it does not work, "" where it does, and why nothing could be tried."""
+    """Return, for each feature, why it does not work ("" where it works), and why none could be tried ("" if tried)."""
     try:
         with scratch_namespace():
             return _try_features(), ""

@@ -13,9 +13,9 @@ from plugin.protocol.messages import Address, Subnet
 def fills(
     networks: Sequence[Network], endpoints: Iterable[Endpoint], pools: Iterable[Pool], leases: Iterable[Lease]
 ) -> tuple[Fill, ...]:
-    """Return a line a pool of pynet's, and one a subnet that the engine's own address manager keeps.
+    """Return one fill per pool of pynet, and one per subnet that the engine's own address manager keeps.
 
-    Of those only what containers and gateways have is known, and not the range that containers are to be in.
+    Of the latter pynet knows the addresses of containers and gateways, but not the range for containers.
     """
     names = {subnet.pool: network.id for network in networks for subnet in network.subnets}
     by_pool: dict[str, list[Address]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""A finding: what is wrong with a host, and its cure."""
+"""A finding: something wrong with a host, and its cure."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from plugin.doctor.facts import Facts
 
 
 class Severity(StrEnum):
-    """An error keeps something from working, a warning may, a note is only good to know."""
+    """An error breaks something, a warning may break something, a note is only good to know."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -16,8 +16,8 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What is wrong, and what to do about it in one sentence."""
+class HostFinding:
+    """Something wrong with the host, and its cure in one sentence."""
 
     check: str
     severity: Severity
@@ -25,4 +25,4 @@ class Finding:
     fix: str
 
 
-Check = Callable[[Facts], Iterator[Finding]]
+Check = Callable[[Facts], Iterator[HostFinding]]

@@ -1,4 +1,4 @@
-"""Looks at the state folder: who may read and write it, and whether there is room."""
+"""Looks at the state folder: its permissions, and the room on its disk."""
 
 import os
 import pwd
@@ -23,7 +23,7 @@ FULL = 1 << 20  # bytes: a transaction with its log needs less, and a disk this 
 
 
 def look_at_state(database: Path, networks: Iterable[Network]) -> State:
-    """Look at the folder of ``database``; raises PermissionError where this user may not."""
+    """Look at the folder of ``database``; raises PermissionError if this user may not."""
     folder = database.parent
     routed = {version for network in networks for version, path in FORWARDING.items() if path in needed(network)}
     try:
@@ -54,7 +54,7 @@ def _full(disk: os.statvfs_result) -> str:
 
 
 def _locked(database: Path) -> Iterator[tuple[str, str]]:
-    """Yield what the pynet that serves may not write, and why: root may do so here, and pynet has given that up."""
+    """Yield the paths that the running pynet may not write, and why; it has given up root's right to ignore modes."""
     folder = database.parent
     user, passes_over = _server(folder)
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
@@ -70,7 +70,7 @@ def _locked(database: Path) -> Iterator[tuple[str, str]]:
 
 
 def _server(folder: Path) -> tuple[int, bool]:
-    """Return the user that serves, and whether it may pass over permissions; root without that, where none does."""
+    """Return the user of the running pynet, and whether it ignores permissions; (root, False) if none runs."""
     try:
         process = Path("/proc") / str(int((folder / FILE).read_text()))
         if b"pynet" not in (process / "cmdline").read_bytes():
@@ -83,7 +83,7 @@ def _server(folder: Path) -> tuple[int, bool]:
 
 
 def _may_write(found: os.stat_result, user: int) -> bool:
-    """Say whether ``user``, of whose groups only root's is thought of, may write (and enter, if it is a folder)."""
+    """Return whether ``user`` may write (and enter, if it is a folder); only the group of root is considered."""
     needed_bits = 0o7 if stat.S_ISDIR(found.st_mode) else 0o6
     shift = 6 if found.st_uid == user else 3 if found.st_gid == user else 0
     return found.st_mode >> shift & needed_bits == needed_bits

@@ -1,10 +1,10 @@
-"""What is wrong with routes, pools and bridges of networks."""
+"""Findings about forwarding, routes, pools and bridges of networks."""
 
 from collections.abc import Iterator
 
 from netlink.sysctl import FORWARDING
 from plugin.doctor.facts import Facts, Fill
-from plugin.doctor.finding import Finding, Severity
+from plugin.doctor.finding import HostFinding, Severity
 from plugin.ipam.supernets import Supernet
 from plugin.protocol.messages import Subnet
 
@@ -14,27 +14,27 @@ NEARLY_FULL = 0.9
 MANY_REPAIRS = 5  # of settings since the start: nobody turns one off so often by hand
 
 
-def forwarding(facts: Facts) -> Iterator[Finding]:
-    """Pynet turns it on when the first network comes; whoever turns it off afterwards cuts containers off."""
+def forwarding(facts: Facts) -> Iterator[HostFinding]:
+    """Pynet turns it on for the first network; turning it off afterwards cuts containers off."""
     for version in sorted(facts.state.routed):
         if facts.settings.get(FORWARDING[version]) == "0":
             name = FORWARDING[version].replace("/", ".")
             what = f"{name} is 0 although there are networks that need it: containers do not reach the outside"
             fix = f"run sysctl -w {name}=1, and look in /etc/sysctl.d for what turned it off"
-            yield Finding("forwarding", Severity.ERROR, what, fix)
+            yield HostFinding("forwarding", Severity.ERROR, what, fix)
 
 
-def turned_off(facts: Facts) -> Iterator[Finding]:
-    """What pynet mends again and again, something breaks again and again."""
+def turned_off(facts: Facts) -> Iterator[HostFinding]:
+    """If pynet repairs settings again and again, something keeps breaking them."""
     number = sum(count for kind, count in facts.serving.repairs.items() if "Setting" in kind)
     if number >= MANY_REPAIRS:
         what = f"something keeps changing settings that networks need, such as ip_forward: pynet repaired {number}"
         fix = "look for 'repaired' in pynet's log, which names them, and stop the program or the timer that sets them"
-        yield Finding("forwarding", Severity.WARNING, what, fix)
+        yield HostFinding("forwarding", Severity.WARNING, what, fix)
 
 
-def router_advertisements(facts: Facts) -> Iterator[Finding]:
-    """A host that forwards IPv6 hears no routers, unless a link is told to."""
+def router_advertisements(facts: Facts) -> Iterator[HostFinding]:
+    """A host that forwards IPv6 ignores routers, except on links with ``accept_ra=2``."""
     on = facts.settings.get(FORWARDING[6], "0") not in {"", "0"}
     for link in facts.deaf:
         if on:
@@ -44,11 +44,11 @@ def router_advertisements(facts: Facts) -> Iterator[Finding]:
                 f"the first network with IPv6 makes the host lose the default route that routers advertise on '{link}'"
             )
         fix = f"run sysctl -w net.ipv6.conf.{link}.accept_ra=2, and keep it in /etc/sysctl.d"
-        yield Finding("router advertisements", Severity.WARNING, what, fix)
+        yield HostFinding("router advertisements", Severity.WARNING, what, fix)
 
 
-def detours(facts: Facts) -> Iterator[Finding]:
-    """A route of a VPN, or a rule of policy routing, may come before the network's own."""
+def detours(facts: Facts) -> Iterator[HostFinding]:
+    """A route of a VPN, or a rule of policy routing, may come before the network's own route."""
     for detour in facts.detours:
         where = f"{_which(detour.network, detour.subnet, facts)}, {detour.subnet} on link '{detour.link}'"
         if detour.outwards:
@@ -57,11 +57,11 @@ def detours(facts: Facts) -> Iterator[Finding]:
         else:
             what = f"packets for container address {detour.address} go by {detour.how}, and not to {where}"
             fix = f"look with ip rule, and ip route get {detour.address}; remove that route, or move the network"
-        yield Finding("routes", Severity.ERROR, what, fix)
+        yield HostFinding("routes", Severity.ERROR, what, fix)
 
 
-def full_pools(facts: Facts) -> Iterator[Finding]:
-    """The next container gets no address."""
+def full_pools(facts: Facts) -> Iterator[HostFinding]:
+    """When a pool is full, the next container gets no address."""
     for fill in facts.fills:
         if fill.taken < NEARLY_FULL * fill.size:
             continue
@@ -69,11 +69,11 @@ def full_pools(facts: Facts) -> Iterator[Finding]:
         what = f"{fill.taken} of {fill.size} addresses of {fill.subnet} are taken, {_of(fill, facts)}"
         what += ": no container gets one any more" if full else ""
         fix = "remove containers, or use a network with a greater subnet"
-        yield Finding("addresses", Severity.WARNING if full else Severity.NOTE, what, fix)
+        yield HostFinding("addresses", Severity.WARNING if full else Severity.NOTE, what, fix)
 
 
-def pools(facts: Facts) -> Iterator[Finding]:
-    """Pools that overlap something are passed over; it is bad when none is left."""
+def pools(facts: Facts) -> Iterator[HostFinding]:
+    """Pynet passes over pools that overlap something; it is bad when none is left."""
     others = [network for network in facts.host_networks if network not in facts.own_pools]
     others += [network for _, network in facts.engine.networks if network not in facts.own_pools]
     left = dict.fromkeys((supernet.network.version for supernet in facts.supernets), 0)
@@ -85,21 +85,21 @@ def pools(facts: Facts) -> Iterator[Finding]:
             named = _named(supernet, others, {net: name for name, net in facts.engine.networks})
             what = f"{blocked} of {number} pools of {supernet.network} are in use by the host: {named}"
             severity = Severity.NOTE if blocked < number else Severity.WARNING
-            yield Finding("pools", severity, what, "pynet passes over them; name other supernets in PYNET_POOLS")
+            yield HostFinding("pools", severity, what, "pynet passes over them; name other supernets in PYNET_POOLS")
     for version, number in left.items():
         if not number:
             what = f"no IPv{version} pool is left for networks without a subnet of their own"
-            yield Finding("pools", Severity.ERROR, what, "name supernets that the host does not use in PYNET_POOLS")
+            yield HostFinding("pools", Severity.ERROR, what, "name supernets that the host does not use in PYNET_POOLS")
 
 
-def bridges(facts: Facts) -> Iterator[Finding]:
+def bridges(facts: Facts) -> Iterator[HostFinding]:
     """The kernel counts the ports of a bridge in ten bits."""
     for name, number in facts.ports.items():
         if number >= MANY_PORTS:
             full = number >= MOST_PORTS
             what = f"bridge '{name}' has {number} of {MOST_PORTS} ports" + (": no container fits in" if full else "")
             fix = "put further containers on another network"
-            yield Finding("bridges", Severity.ERROR if full else Severity.WARNING, what, fix)
+            yield HostFinding("bridges", Severity.ERROR if full else Severity.WARNING, what, fix)
 
 
 def _of(fill: Fill, facts: Facts) -> str:
@@ -107,7 +107,7 @@ def _of(fill: Fill, facts: Facts) -> str:
 
 
 def _which(network: str, subnet: Subnet, facts: Facts) -> str:
-    """Return the name of a network where the engine says it, else its id."""
+    """Return the name of a network if the engine tells it, else its id."""
     names = [name for name, pool in facts.engine.networks if pool.overlaps(subnet)]  # false for another IP version
     if names:
         return f"network '{names[0]}'"

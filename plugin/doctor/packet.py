@@ -1,21 +1,21 @@
-"""A packet, and whether what a rule of nftables looks for is in it: yes, no, or nobody knows."""
+"""A packet, and whether it matches an expression of an nftables rule: yes, no, or unknown."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 Value = str | int
-Elements = Mapping[str, Sequence[Any]]  # what stands in each named set and map, by its name
-# By which name a rule asks for the same thing: the listing has numbers or names.
+Elements = Mapping[str, Sequence[Any]]  # the elements of each named set and map, by name
+# A listing names the same value by a number or by a name.
 _SAME = {"tcp": 6, "udp": 17, "ipv6-icmp": 58, "icmpv6": 58, "nd-neighbor-solicit": 135, "ipv4": 2, "ipv6": 10}
 _STATES = {"invalid": 1, "established": 2, "related": 4, "new": 8, "untracked": 64}
 _LAYERS = ("ip", "ip6", "tcp", "udp", "udplite", "sctp", "dccp", "icmp", "icmpv6", "arp", "esp", "ah")
 
 
 class Packet:
-    """What is known of a packet: "meta iifname", "ip saddr", "tcp dport" and so on, as nft names them.
+    """The known fields of a packet, named as nft names them: "meta iifname", "ip saddr", "tcp dport".
 
-    A key that is missing may have any value; a protocol that has no key is not in the packet.
+    A missing field may have any value; a protocol without any field is not in the packet.
     """
 
     def __init__(self, known: Mapping[str, Value]) -> None:
@@ -23,7 +23,7 @@ class Packet:
         self._layers = {key.partition(" ")[0] for key in known}
 
     def matches(self, match: Mapping[str, Any], elements: Elements) -> bool | None:
-        """Say whether a match expression is true of the packet; None where that cannot be told."""
+        """Return whether the packet matches an expression; None if unknown."""
         left, right, operator = match["left"], match["right"], match["op"]
         key = _key(left)
         if not key:
@@ -37,7 +37,7 @@ class Packet:
         return found if operator in ("==", "in") else None
 
     def verdict(self, vmap: Mapping[str, Any], elements: Elements) -> Mapping[str, Any] | None:
-        """Return the verdict that a verdict map has for the packet, {} for none; None where that cannot be told."""
+        """Return the verdict of a verdict map for the packet, {} for none; None if unknown."""
         key, data = _key(vmap["key"]), vmap["data"]
         entries = elements.get(data[1:]) if isinstance(data, str) else data.get("set")
         if not key or key not in self._known or entries is None:
@@ -49,7 +49,7 @@ class Packet:
 
 
 def _key(left: Any) -> str:
-    """Return "meta iifname" for what a rule looks at, "" for what is not understood."""
+    """Return the field that a rule looks at, such as "meta iifname"; "" if it is not understood."""
     if not isinstance(left, Mapping) or len(left) != 1:
         return ""
     ((kind, what),) = left.items()

@@ -1,4 +1,7 @@
-"""Gathers the facts of a host. What cannot be found out leaves its fact as a sound host has it, and root's is named."""
+"""Gathers the facts of a host.
+
+A fact that cannot be found out stays as on a sound host; what only root can see is named in ``unseen``.
+"""
 
 import ctypes
 import errno
@@ -20,14 +23,14 @@ from netlink.kernel import Kernel
 from netlink.lookup import Lookup
 from netlink.nftables import LIBRARY, Nftables, open_runner
 from netlink.sysctl import FORWARDING
-from plugin.doctor.facts import Detour, Engine, Facts, Listener, Serving, State
+from plugin.doctor.detours import HostRoutes, detours, uplink
+from plugin.doctor.facts import Detour, EngineFacts, Facts, Listener, ServiceFacts, State
 from plugin.doctor.features import try_features
 from plugin.doctor.fills import fills
 from plugin.doctor.firewalls import BRIDGED
 from plugin.doctor.folder import look_at_state
 from plugin.doctor.units import failed_units, has_systemd
 from plugin.doctor.walls import walls
-from plugin.doctor.ways import Host, detours, uplink
 from plugin.errors import PynetError
 from plugin.host.router_advertisements import deaf_links
 from plugin.ipam.supernets import Supernet
@@ -43,7 +46,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where pynet is, or would be, by its settings."""
+    """The paths and supernets of pynet by its settings, whether it runs or not."""
 
     socket: Path
     database: Path
@@ -52,17 +55,17 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What was asked before: the engine, the pynet that serves (with whether it answers), and settings that are bad."""
+    """Answers that the caller gathered: of the engine, of the running pynet (or whether it hangs), and bad settings."""
 
-    engine: Engine
-    serving: Serving = field(default_factory=Serving)
+    engine: EngineFacts
+    serving: ServiceFacts = field(default_factory=ServiceFacts)
     hangs: bool = False
     bad_settings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
-    """What the store says."""
+class StoredRecords:
+    """The records of the store."""
 
     networks: Sequence[Network] = ()
     endpoints: Sequence[Endpoint] = ()
@@ -73,7 +76,7 @@ class Records:
 def gather(places: Places, told: Told, *, root: bool | None = None) -> Facts:
     """Look at the host, without changing it: kernel features are tried in a network namespace of their own.
 
-    ``root`` says whether this is root; whoever is not gets the names of what was not looked at.
+    ``root`` is whether this is root; for other users ``Facts.unseen`` names the subjects that were not looked at.
     """
     privileged = os.geteuid() == 0 if root is None else root
     records, missing = _records(places.database), _missing_capabilities()
@@ -103,7 +106,7 @@ def gather(places: Places, told: Told, *, root: bool | None = None) -> Facts:
 
 
 def find_listener(path: Path) -> Listener:
-    """Say what is at ``path``."""
+    """Return what listens at ``path``."""
     try:
         if not stat.S_ISSOCK(path.stat().st_mode):
             return Listener.NO_SOCKET
@@ -117,7 +120,7 @@ def find_listener(path: Path) -> Listener:
     return Listener.ANSWERS
 
 
-def _with_what_needs_root(facts: Facts, places: Places, records: Records, *, privileged: bool) -> Facts:
+def _with_what_needs_root(facts: Facts, places: Places, records: StoredRecords, *, privileged: bool) -> Facts:
     unseen = []
     features, untried = try_features()
     if untried and not privileged:
@@ -147,20 +150,20 @@ def _with_what_needs_root(facts: Facts, places: Places, records: Records, *, pri
     )
 
 
-def _records(database: Path) -> Records:
-    """Read everything; where that fails, the check of the state says why."""
+def _records(database: Path) -> StoredRecords:
+    """Read all records; if that fails, the check of the state says why."""
     try:
         if not database.exists():
-            return Records()
+            return StoredRecords()
         kinds: tuple[type[Any], ...] = (Network, Endpoint, Pool, Lease)
-        return Records(*(read_records(database, kind) for kind in kinds))
+        return StoredRecords(*(read_records(database, kind) for kind in kinds))
     except (PynetError, OSError):
-        return Records()
+        return StoredRecords()
 
 
-def _detours(records: Records) -> tuple[Detour, ...]:
+def _detours(records: StoredRecords) -> tuple[Detour, ...]:
     kernel = Kernel()
-    host = Host(
+    host = HostRoutes(
         links={link.name: link.index for link in kernel.links()},
         addresses=kernel.addresses(),
         routes=HostNetworks().in_use(),
@@ -171,7 +174,7 @@ def _detours(records: Records) -> tuple[Detour, ...]:
 
 
 def _or(look: Callable[[], T], otherwise: T) -> T:
-    """Return what is seen, or what a sound host has where it cannot be seen."""
+    """Return what ``look`` sees, or ``otherwise``, the value of a sound host, if it fails."""
     try:
         return look()
     except (KernelError, OSError):
@@ -200,7 +203,7 @@ def _setting(path: str) -> str:
 
 
 def _ruleset() -> list[dict[str, Any]] | None:
-    """Return what nft lists, None where it may not or cannot."""
+    """Return nft's listing of all rules, None if it fails."""
     try:
         return Nftables(open_runner()).list("ruleset")
     except (KernelError, OSError):

@@ -1,7 +1,7 @@
-"""What the chains of other firewalls do with a packet, as far as their rules can be understood.
+"""Walks a packet through the chains of other firewalls, as far as their rules can be understood.
 
-Only a drop that is certain counts: where a rule that is not understood might have let the packet pass, nothing is said.
-So a rule that drops some addresses only is the user's choice, and a last rule that drops what is left is found.
+Only a certain drop counts: if a rule that is not understood might have let the packet pass, the outcome is unknown.
+So a rule that drops only some addresses is the user's choice, and a last rule that drops all the rest is found.
 """
 
 from collections import defaultdict
@@ -13,14 +13,14 @@ from typing import Any
 from plugin.doctor.packet import Packet
 
 Rule = Mapping[str, Any]
-Place = tuple[str, str, str]  # family, table, chain
+ChainKey = tuple[str, str, str]  # family, table, chain
 DEPTH = 16  # jumps within jumps, as the kernel allows (NFT_JUMP_STACK_SIZE)
 _OF_OLD_CONNECTIONS = ("conntrack", "state")  # matches of iptables, whose arguments nft cannot show
 _HARMLESS = ("comment", "LOG", "NFLOG", "TRACE")
 
 
 class End(Enum):
-    """What comes of a packet in a chain."""
+    """The fate of a packet in a chain."""
 
     PASSES = "passes"
     DROPPED = "dropped"
@@ -28,59 +28,59 @@ class End(Enum):
     UNKNOWN = "unknown"
 
 
-Outcome = tuple[End, Place]  # the chain is that which drops
+Outcome = tuple[End, ChainKey]  # how it ends, and the chain that decides
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A chain that the kernel calls."""
+    """A base chain, which the kernel calls."""
 
-    place: Place
+    chain: ChainKey
     hook: str
     policy: str
 
 
 class Ruleset:
-    """What ``nft -j list ruleset`` printed."""
+    """The rules that ``nft -j list ruleset`` printed."""
 
     def __init__(self, listed: Iterable[Mapping[str, Any]]) -> None:
         self.bases: list[Base] = []
-        self.rules: dict[Place, list[Rule]] = defaultdict(list)
+        self.rules: dict[ChainKey, list[Rule]] = defaultdict(list)
         self._elements: dict[tuple[str, str], dict[str, Sequence[Any]]] = defaultdict(dict)
         for item in listed:
             ((kind, what),) = item.items()
             if kind == "chain":
-                place = (what["family"], what["table"], what["name"])
-                self.rules[place] += []
+                chain = (what["family"], what["table"], what["name"])
+                self.rules[chain] += []
                 if "hook" in what:
-                    self.bases.append(Base(place, what["hook"], what.get("policy", "accept")))
+                    self.bases.append(Base(chain, what["hook"], what.get("policy", "accept")))
             elif kind == "rule":
                 self.rules[what["family"], what["table"], what["chain"]].append(what)
             elif kind in ("set", "map"):
                 self._elements[what["family"], what["table"]][what["name"]] = what.get("elem", ())
 
     def outcome(self, base: Base, packet: Packet) -> Outcome:
-        """Return what comes of a packet in a base chain and those that it jumps to."""
-        end, place = self._walk(base.place, packet, 0)
+        """Return the fate of a packet in a base chain and the chains that it jumps to."""
+        end, chain = self._walk(base.chain, packet, 0)
         if end is End.GOES_ON:
-            return (End.DROPPED if base.policy == "drop" else End.PASSES), base.place
-        return end, place
+            return (End.DROPPED if base.policy == "drop" else End.PASSES), base.chain
+        return end, chain
 
-    def _walk(self, place: Place, packet: Packet, depth: int) -> Outcome:
-        if depth > DEPTH or place not in self.rules:
-            return End.UNKNOWN, place
-        for rule in self.rules[place]:
-            for end, where, certain in self._steps(place, rule, packet, depth):
+    def _walk(self, chain: ChainKey, packet: Packet, depth: int) -> Outcome:
+        if depth > DEPTH or chain not in self.rules:
+            return End.UNKNOWN, chain
+        for rule in self.rules[chain]:
+            for end, where, certain in self._steps(chain, rule, packet, depth):
                 if not certain and end is not End.DROPPED:
-                    return End.UNKNOWN, place
+                    return End.UNKNOWN, chain
                 if certain:
                     return end, where
-        return End.GOES_ON, place
+        return End.GOES_ON, chain
 
-    def _steps(self, place: Place, rule: Rule, packet: Packet, depth: int) -> Iterator[tuple[End, Place, bool]]:
-        """Yield what a rule ends in, and whether that is certain; nothing when the packet goes on to the next rule."""
+    def _steps(self, chain: ChainKey, rule: Rule, packet: Packet, depth: int) -> Iterator[tuple[End, ChainKey, bool]]:
+        """Yield the outcome of a rule, and whether it is certain; nothing if the packet goes on to the next rule."""
         certain = True
-        elements = self._elements[place[:2]]
+        elements = self._elements[chain[:2]]
         for expression in rule.get("expr", ()):
             ((kind, what),) = expression.items()
             if kind == "match":
@@ -93,26 +93,26 @@ class Ruleset:
             if answer is False:
                 return
             certain = certain and answer is not None
-            yield from self._verdict(place, (kind, what), (packet, depth, certain))
+            yield from self._verdict(chain, (kind, what), (packet, depth, certain))
 
     def _verdict(
-        self, place: Place, verdict: tuple[str, Any], state: tuple[Packet, int, bool]
-    ) -> Iterator[tuple[End, Place, bool]]:
+        self, chain: ChainKey, verdict: tuple[str, Any], state: tuple[Packet, int, bool]
+    ) -> Iterator[tuple[End, ChainKey, bool]]:
         (kind, what), (packet, depth, certain) = verdict, state
         if kind in ("accept", "queue", "unknown"):
-            yield End.PASSES, place, certain
+            yield End.PASSES, chain, certain
         elif kind in ("drop", "reject") or _is_target(kind, what, "REJECT"):
-            yield End.DROPPED, place, certain
+            yield End.DROPPED, chain, certain
         elif kind == "return":
-            yield End.GOES_ON, place, certain
+            yield End.GOES_ON, chain, certain
         elif kind in ("jump", "goto"):
-            end, where = self._walk((place[0], place[1], what["target"]), packet, depth + 1)
+            end, where = self._walk((chain[0], chain[1], what["target"]), packet, depth + 1)
             if end is not End.GOES_ON or kind == "goto":
                 yield end, where, certain
 
 
 def _is_target(kind: str, what: Any, name: str) -> bool:
-    """Say whether an expression is that target of iptables."""
+    """Return whether an expression is the iptables target ``name``."""
     return kind == "xt" and isinstance(what, Mapping) and what.get("name") == name
 
 
@@ -121,7 +121,7 @@ def _only(found: Mapping[str, Any]) -> tuple[str, Any]:
 
 
 def _certainty(kind: str, what: Any, rule: Rule) -> bool | None:
-    """Say whether a packet gets past an expression that is no match of nft; None where nobody knows."""
+    """Return whether a packet gets past an expression that is no nft match; None if unknown."""
     if kind == "limit":
         return None
     if kind != "xt":

@@ -9,12 +9,12 @@ PATIENCE = 5.0  # seconds for one process
 
 
 def has_systemd(runs: Path = RUNS) -> bool:
-    """Say whether systemd is the service manager of this host."""
+    """Return whether systemd is the service manager of this host."""
     return runs.is_dir()
 
 
 def failed_units(program: str = "systemctl") -> dict[str, str]:
-    """Return which unit failed, and with what result; nothing where it cannot be asked."""
+    """Return the units that failed, and their results; nothing if systemd cannot be asked."""
     asked = [program, "show", "--property=Id,ActiveState,Result,ExecMainStatus", *UNITS]
     try:
         shown = subprocess.run(asked, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout

@@ -1,7 +1,7 @@
-"""Chains of other firewalls that drop what pynet's networks need to pass.
+"""Finds chains of other firewalls that drop traffic which pynet's networks need.
 
-A chain in which pynet keeps its accepts (``plugin.firewall.docker.CHAINS``) is read up to what they let pass.
-Where they are missing, as before the first network, only what comes before them counts: the chain DOCKER-USER.
+In a chain that holds pynet's accepts (``plugin.firewall.docker.CHAINS``), only the rules before them count. Where the
+accepts are missing, as before the first network, only the chain DOCKER-USER counts: they will be behind it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,14 +20,14 @@ from plugin.protocol.messages import Address
 USERS = "DOCKER-USER"
 FAMILIES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
 HTTPS, ANY_PORT = 443, 50000
-EXAMPLE = Network("0" * 64, "bridge", bridge_name("0" * 64))  # what a first network would be
+EXAMPLE = Network("0" * 64, "bridge", bridge_name("0" * 64))  # how a first network would look
 _IP = {4: "ip", 6: "ip6"}
 _PROTOCOLS = {6: "tcp", 17: "udp"}
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """A packet of a network, and where it passes."""
+class Passage:
+    """A packet that a network needs, and the hook that it passes."""
 
     crossing: Crossing
     hook: str
@@ -41,57 +41,61 @@ def walls(
     endpoints: Iterable[Endpoint],
     uplinks: Mapping[int, str],
 ) -> tuple[Wall, ...]:
-    """Return the chains that drop; ``uplinks`` are the links of the host's default routes, by IP version."""
+    """Return the chains that drop needed traffic; ``uplinks`` are the links of the default routes, by IP version."""
     ruleset = Ruleset(listed)
     bases = [base for base in ruleset.bases if not _is_passed_over(base)]
     ends = list(endpoints)
-    ways = [way for network in list(networks) or [EXAMPLE] for way in _ways(network, ends, uplinks)] if bases else []
+    passages = (
+        [passage for network in list(networks) or [EXAMPLE] for passage in _passages(network, ends, uplinks)]
+        if bases
+        else []
+    )
     found: dict[Wall, None] = {}
     for base in bases:
-        for way in ways:
-            if base.hook == way.hook and base.place[0] in FAMILIES[way.version]:
-                found |= dict.fromkeys(_wall(ruleset, base, way))
+        for passage in passages:
+            if base.hook == passage.hook and base.chain[0] in FAMILIES[passage.version]:
+                found |= dict.fromkeys(_wall(ruleset, base, passage))
     return tuple(found)
 
 
-def _wall(ruleset: Ruleset, base: Base, way: Way) -> Iterator[Wall]:
-    end, place = ruleset.outcome(base, way.packet)
+def _wall(ruleset: Ruleset, base: Base, passage: Passage) -> Iterator[Wall]:
+    end, chain = ruleset.outcome(base, passage.packet)
     if end is not End.DROPPED:
         return
-    kept = " ".join(base.place) in map(str, CHAINS)
-    if not kept or _has_accepts(ruleset, base) or place[2] == USERS:
-        yield Wall(" ".join(place), way.crossing)
+    kept = " ".join(base.chain) in map(str, CHAINS)
+    if not kept or _has_accepts(ruleset, base) or chain[2] == USERS:
+        yield Wall(" ".join(chain), passage.crossing)
 
 
 def _has_accepts(ruleset: Ruleset, base: Base) -> bool:
-    return any(str(rule.get("comment", "")).startswith("pynet") for rule in ruleset.rules[base.place])
+    return any(str(rule.get("comment", "")).startswith("pynet") for rule in ruleset.rules[base.chain])
 
 
 def _is_passed_over(base: Base) -> bool:
-    """Say whether a chain is pynet's, or one of the engine's own tables."""
-    return base.place[1].startswith(("pynet", "docker"))
+    """Return whether a chain is in a table of pynet or of the engine."""
+    return base.chain[1].startswith(("pynet", "docker"))
 
 
-def _ways(network: Network, endpoints: Iterable[Endpoint], uplinks: Mapping[int, str]) -> Iterator[Way]:
+def _passages(network: Network, endpoints: Iterable[Endpoint], uplinks: Mapping[int, str]) -> Iterator[Passage]:
     own = [end for end in endpoints if end.network_id == network.id]
     for version in network.families or ([4] if network is EXAMPLE else []):
         uplink, inside = uplinks.get(version, ""), _from(network, own, version)
         if not network.internal:
             known = _named("oif", uplink) | inside | _of(version, "tcp", HTTPS)
-            yield Way(Crossing.OUT, "forward", version, Packet(known))
+            yield Passage(Crossing.OUT, "forward", version, Packet(known))
         if network.on_host and network is not EXAMPLE:
-            yield Way(Crossing.HOST, "input", version, Packet(inside | _of(version, "tcp", ANY_PORT)))
+            yield Passage(Crossing.HOST, "input", version, Packet(inside | _of(version, "tcp", ANY_PORT)))
         if network.on_host and version == 6:
-            yield Way(Crossing.NEIGHBOURS, "input", version, Packet(_named("iif", network.link) | SOLICITATION))
+            yield Passage(Crossing.NEIGHBOURS, "input", version, Packet(_named("iif", network.link) | SOLICITATION))
     for port in (port for end in own for port in end.published if port.proto in _PROTOCOLS):
         yield from _inwards(network.link, port, uplinks)
     if network.overlay is not None:
         for version in FAMILIES:
-            yield Way(Crossing.TUNNEL, "input", version, Packet(_of(version, "udp", network.overlay.port)))
+            yield Passage(Crossing.TUNNEL, "input", version, Packet(_of(version, "udp", network.overlay.port)))
 
 
-def _inwards(link: str, port: Published, uplinks: Mapping[int, str]) -> Iterator[Way]:
-    """Yield the way of a published port: translated, or through a socket of the host's."""
+def _inwards(link: str, port: Published, uplinks: Mapping[int, str]) -> Iterator[Passage]:
+    """Yield the passage of a published port: translated, or through a relaying socket of the host."""
     if port.host is None:
         return
     version = port.host.version
@@ -99,20 +103,20 @@ def _inwards(link: str, port: Published, uplinks: Mapping[int, str]) -> Iterator
     if version == port.target.version:
         known |= _of(version, _PROTOCOLS[port.proto], port.port) | _named("oif", link) | {"ct status": "dnat"}
         known[f"{_IP[version]} daddr"] = str(port.target)
-        yield Way(Crossing.IN, "forward", version, Packet(known))
+        yield Passage(Crossing.IN, "forward", version, Packet(known))
     else:
         known |= _of(version, _PROTOCOLS[port.proto], port.host_port)
-        yield Way(Crossing.RELAY, "input", version, Packet(known))
+        yield Passage(Crossing.RELAY, "input", version, Packet(known))
 
 
 def _from(network: Network, endpoints: Iterable[Endpoint], version: int) -> dict[str, Value]:
-    """Return what is known of packets of the network's containers."""
+    """Return the known fields of packets from the network's containers."""
     address = a_container(network, endpoints, version)
     return _named("iif", network.link) | ({f"{_IP[version]} saddr": str(address)} if address else {})
 
 
 def a_container(network: Network, endpoints: Iterable[Endpoint], version: int) -> Address | None:
-    """Return the address of a container of the network, there or not; None without a subnet of that IP version."""
+    """Return the address of a container, existing or possible; None without a subnet of that IP version."""
     for end in endpoints:
         address = end.ipv4 if version == 4 else end.ipv6
         if address is not None:
@@ -130,7 +134,7 @@ def _named(side: str, link: str) -> dict[str, Value]:
 
 
 def _of(version: int, protocol: str, port: int) -> dict[str, Value]:
-    """Return what is known of the first packet of a connection."""
+    """Return the known fields of the first packet of a connection."""
     ports: dict[str, Value] = {f"{protocol} dport": port, "th dport": port}
     return _layers(version, protocol) | ports | {"ct state": "new"}
 

@@ -53,9 +53,9 @@ class Exposure:
         """Let the others take over what ``gone`` published."""
         self._handover.pass_on(gone)
 
-    def publish(self, network: Network, endpoint: Endpoint, wishes: PortRequest) -> None:
-        """Publish what ``wishes`` name instead of what the endpoint publishes now, and write it down."""
-        self._publisher.publish(network, endpoint, wishes, self._saved(endpoint))
+    def publish(self, network: Network, endpoint: Endpoint, request: PortRequest) -> None:
+        """Publish the ports of ``request`` instead of those that are published now, and store the result."""
+        self._publisher.publish(network, endpoint, request, self._saved(endpoint))
         self._names.expect()
 
     def settle(self, request: EndpointRef) -> None:

@@ -15,7 +15,7 @@ from plugin.errors import PynetError
 from plugin.model.records import Endpoint, Network, Published
 from plugin.network.sandboxes import BOTH, Sandboxes
 from plugin.protocol.messages import PortBinding
-from plugin.publish.bindings import reach
+from plugin.publish.bindings import reachability
 from plugin.publish.publisher import Publisher
 from plugin.request.locks import Locks
 from plugin.request.undo import Undo
@@ -68,8 +68,8 @@ class Handover:
         if network is None or any(_meet(port, had) for port in other.published):
             return None
         binding = PortBinding(had.proto, had.port, host_ip=str(had.host), host_port=had.host_port)
-        for place in reach(other, network.record.settings, binding, BOTH).places:
-            return replace(had, target=place.target)
+        for at in reachability(other, network.record.settings, binding, BOTH).host_bindings:
+            return replace(had, target=at.target)
         return None
 
     def _exchange(self, endpoint: Endpoint, published: tuple[Published, ...]) -> None:

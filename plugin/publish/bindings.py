@@ -1,4 +1,4 @@
-"""Where a port is to be published: which addresses of the host lead to which address of the container."""
+"""Where a port is published: addresses of the host, and the container address that each leads to."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ class HostBinding:
 
     @property
     def relayed(self) -> bool:
-        """Whether nftables cannot translate: IPv6 to IPv4, and the host's ::1 (there is no route_localnet for IPv6)."""
+        """Whether pynet must relay: nftables cannot translate IPv6 to IPv4, nor ::1 (IPv6 has no route_localnet)."""
         if self.host.version == 4:
             return False
         return self.target.version == 4 or self.host.is_unspecified or self.host.is_loopback
@@ -35,45 +35,48 @@ class HostBinding:
 class Reachability:
     """How a port of a container can be reached: through the host, or by its own addresses in routed mode."""
 
-    places: tuple[HostBinding, ...] = ()
+    host_bindings: tuple[HostBinding, ...] = ()
     routed: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PortRequest:
-    """What to publish of an endpoint, and on host addresses of which IP versions; routed mode needs none of them."""
+    """The ports to publish, and the IP versions of host addresses to publish them on; routed mode uses none."""
 
     bindings: tuple[PortBinding, ...]
     families: tuple[int, ...] = (4, 6)
 
 
-def sockets_for(places: Sequence[HostBinding]) -> list[tuple[HostBinding, bool]]:
-    """Return the places that need a socket, and whether it is for both families: all addresses of the host need one."""
-    everywhere = [place for place in places if place.host in EVERYWHERE]
+def sockets_for(host_bindings: Sequence[HostBinding]) -> list[tuple[HostBinding, bool]]:
+    """Return the bindings that need a socket, and whether it serves both families, as "all addresses" does."""
+    everywhere = [at for at in host_bindings if at.host in EVERYWHERE]
     if len(everywhere) < len(EVERYWHERE):
-        return [(place, False) for place in places]
-    return [(place, place in everywhere) for place in places if place.host != EVERYWHERE[0]]
+        return [(at, False) for at in host_bindings]
+    return [(at, at in everywhere) for at in host_bindings if at.host != EVERYWHERE[0]]
 
 
-def together(published: Sequence[Published]) -> dict[tuple[int, int, int], list[HostBinding]]:
-    """Return the places of each protocol, port of the container and port of the host; routed mode has none."""
+def by_port(published: Sequence[Published]) -> dict[tuple[int, int, int], list[HostBinding]]:
+    """Group host bindings by (protocol, container port, host port); ports of routed mode have none."""
     found: dict[tuple[int, int, int], dict[HostBinding, None]] = defaultdict(dict)
     for port in published:
         if port.host is not None:
             found[port.proto, port.port, port.host_port][HostBinding(port.host, port.target)] = None
-    return {port: list(places) for port, places in found.items()}
+    return {port: list(host_bindings) for port, host_bindings in found.items()}
 
 
-def reach(endpoint: Endpoint, settings: NetworkSettings, binding: PortBinding, families: Sequence[int]) -> Reachability:
-    """Return where ``binding`` is published, families in order.
+def reachability(
+    endpoint: Endpoint, settings: NetworkSettings, binding: PortBinding, families: Sequence[int]
+) -> Reachability:
+    """Return how ``binding`` can be reached, IPv4 first.
 
-    Without a host address that is every IPv4 and IPv6 address of the host, or the network's own choice (moby
-    drivers/bridge/port_mapping_linux.go). An IPv6 address leads to a container without IPv6 as well. ``families`` are
-    the IP versions of host addresses; of the others another network of the container takes care. That may be one that
-    it joins later, so a host address of a family that this one does not have leads nowhere and is no mistake.
+    A binding without a host address is published on every IPv4 and IPv6 address of the host, or on the one that the
+    network names (moby drivers/bridge/port_mapping_linux.go). An IPv6 host address also leads to a container without
+    IPv6. ``families`` are the IP versions of host addresses that this network publishes; another network of the
+    container publishes the others. The container may join that network later, so a host address of a family that this
+    network lacks is no error: it leads nowhere.
 
     Raises:
-        InvalidRequest: an unknown protocol, or a group's address for a host's.
+        InvalidRequest: an unknown protocol, or a host address that is no unicast address.
     """
     if binding.proto not in PROTOCOLS:
         raise InvalidRequest(f"publish port {binding.port}: protocol {binding.proto} is none of tcp, udp and sctp")
@@ -92,7 +95,7 @@ def reach(endpoint: Endpoint, settings: NetworkSettings, binding: PortBinding, f
 
 
 def candidates(binding: PortBinding, before: Sequence[Published]) -> Iterator[int]:
-    """Yield the host ports to try, 0 for any free one; what the endpoint had ``before`` comes first."""
+    """Yield the host ports to try, 0 for any free one; ports that the endpoint had ``before`` come first."""
     if binding.host_port_end <= binding.host_port and binding.host_port:
         yield binding.host_port
         return

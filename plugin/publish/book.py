@@ -1,4 +1,4 @@
-"""Which endpoint holds which port, and who is in the way of a port that cannot be held."""
+"""Which endpoint holds which port, and which endpoints are in the way of a port that cannot be held."""
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,8 +13,8 @@ Holds = dict[Key, PortSocket]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A port that is wanted of an address, or of all addresses of both families (``dual``)."""
+class WantedSocket:
+    """A port that is wanted on one address, or on all addresses of both families (``dual``)."""
 
     proto: int
     host: Address
@@ -29,7 +29,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Collision:
-    """Where two want the same port: ``on`` is what is wanted and taken, ``held`` the address that the other has."""
+    """Two want the same port: ``on`` is the wanted address that is taken, ``held`` the address of the holder."""
 
     on: Address
     held: Address
@@ -43,17 +43,17 @@ class Book:
         self._holds: dict[str, Holds] = {}  # by endpoint id
 
     def knows(self, endpoint_id: str) -> bool:
-        """Say whether the endpoint has published ports."""
+        """Return whether the endpoint has published ports."""
         with self._lock:
             return endpoint_id in self._holds
 
     def of(self, endpoint_id: str) -> Holds:
-        """Return what the endpoint holds."""
+        """Return the ports that the endpoint holds."""
         with self._lock:
             return self._holds.get(endpoint_id, {})
 
     def write(self, endpoint_id: str, holds: Holds, *, keep: bool) -> None:
-        """Put ``holds`` in the place of what the endpoint held; without ``keep`` it has published nothing."""
+        """Replace the ports of the endpoint by ``holds``; without ``keep`` it publishes nothing."""
         with self._lock:
             self._holds.pop(endpoint_id, None)
             if keep:
@@ -65,27 +65,27 @@ class Book:
             return frozenset(key for holds in self._holds.values() for key in holds)
 
     def clear(self) -> Sequence[Holds]:
-        """Forget everything, and return what was held."""
+        """Forget everything, and return the ports that were held."""
         with self._lock:
             held, self._holds = self._holds, {}
         return list(held.values())
 
-    def in_the_way(self, wanted: Wanted) -> dict[str, list[Collision]]:
-        """Return which endpoints hold ``wanted`` or a part of it."""
+    def in_the_way(self, wanted: WantedSocket) -> dict[str, list[Collision]]:
+        """Return the endpoints that hold ``wanted`` or a part of it."""
         with self._lock:
             found = {owner: list(_of_holds(wanted, holds)) for owner, holds in self._holds.items()}
         return {owner: collisions for owner, collisions in found.items() if collisions}
 
 
-def collisions(wanted: Wanted, theirs: Iterable[Address]) -> Iterator[Collision]:
-    """Yield where ``wanted`` meets addresses that others have with its protocol and port."""
+def collisions(wanted: WantedSocket, theirs: Iterable[Address]) -> Iterator[Collision]:
+    """Yield the collisions of ``wanted`` with addresses on which others hold its protocol and port."""
     for held in theirs:
         for own in wanted.addresses:
             if own.version == held.version and (own == held or own.is_unspecified or held.is_unspecified):
                 yield Collision(held if own.is_unspecified else own, held)
 
 
-def _of_holds(wanted: Wanted, holds: Holds) -> Iterator[Collision]:
+def _of_holds(wanted: WantedSocket, holds: Holds) -> Iterator[Collision]:
     for (proto, host, port), hold in holds.items():
         if (proto, port) == (wanted.proto, wanted.port):
-            yield from collisions(wanted, Wanted(proto, host, port, dual=hold.dual).addresses)
+            yield from collisions(wanted, WantedSocket(proto, host, port, dual=hold.dual).addresses)

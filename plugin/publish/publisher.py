@@ -1,4 +1,4 @@
-"""Publishing ports: each is held by a socket and is an element of an nftables map; no process and no rule a port."""
+"""Publishes ports. A socket holds each port and an nftables map has an element for it: no process, no rule."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -14,8 +14,8 @@ from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Network, Published
 from plugin.protocol.messages import PortBinding
 from plugin.publish.binder import Binder, ports_owner
-from plugin.publish.bindings import HostBinding, PortRequest, sockets_for, together
-from plugin.publish.book import Book, Holds, Key, Wanted
+from plugin.publish.bindings import HostBinding, PortRequest, by_port, sockets_for
+from plugin.publish.book import Book, Holds, Key, WantedSocket
 from plugin.publish.refusals import Refusals
 from plugin.request.undo import Undo
 
@@ -26,7 +26,7 @@ BRIDGED_RULES = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-cal
 
 
 class Publisher:
-    """Knows which endpoint holds which port; the caller has the endpoint's lock."""
+    """Publishes and withdraws the ports of endpoints; the caller holds the lock of the endpoint."""
 
     def __init__(
         self,
@@ -44,31 +44,30 @@ class Publisher:
         self._binder = Binder(kernel, sockets, firewall, self._book, Refusals(self._book, sockets, names or Names()))
 
     def publishes(self, endpoint_id: str) -> bool:
-        """Say whether the endpoint has published ports, without asking the store."""
+        """Return whether the endpoint has published ports, without asking the store."""
         return self._book.knows(endpoint_id)
 
     def publish(
         self,
         network: Network,
         endpoint: Endpoint,
-        wishes: PortRequest,
+        request: PortRequest,
         save: Callable[[tuple[Published, ...]], None],
     ) -> None:
-        """Publish what ``wishes`` name in the place of what the endpoint publishes now; all of it or nothing.
+        """Publish the ports of ``request`` instead of those that are published now: all of them or none.
 
         ``save`` makes the result durable.
 
         Raises:
-            Conflict: a port is taken; the text names it and who has it.
-            InvalidRequest: a wish that nobody can fulfil.
+            Conflict: a port is taken; the text names the port and its holder.
+            InvalidRequest: a request that nobody can fulfil.
             KernelError: the kernel refused.
         """
-        settings = network.settings
 
         def bind(before: Holds, after: Holds) -> tuple[Published, ...]:
-            return () if network.internal else self._binder.bind_all(endpoint, settings, wishes, before, after)
+            return () if network.internal else self._binder.bind_all(endpoint, network.settings, request, before, after)
 
-        self._replace(network, endpoint, wishes.families, bind, save)
+        self._replace(network, endpoint, request.families, bind, save)
 
     def put(
         self,
@@ -77,11 +76,11 @@ class Publisher:
         published: tuple[Published, ...],
         save: Callable[[tuple[Published, ...]], None],
     ) -> None:
-        """Publish exactly ``published``, otherwise as ``publish``."""
+        """Publish exactly ``published``; otherwise like ``publish``."""
 
         def bind(before: Holds, after: Holds) -> tuple[Published, ...]:
-            for (proto, port, host_port), places in together(published).items():
-                self._binder.bind(endpoint, PortBinding(proto, port, host_port=host_port), places, before, after)
+            for (proto, port, host_port), host_bindings in by_port(published).items():
+                self._binder.bind(endpoint, PortBinding(proto, port, host_port=host_port), host_bindings, before, after)
             return published
 
         families = sorted({port.host.version for port in published if port.host is not None})
@@ -100,7 +99,7 @@ class Publisher:
         try:
             published = bind(before, after)
             self.translate(network, endpoint, published)
-            with Undo() as undo:  # what fails here too is settled by the callers, or found by a look at the records
+            with Undo() as undo:  # if undoing fails too, the callers settle it, or the reconciler finds it
                 undo.push(self.translate, network, endpoint, endpoint.published)
                 save(published)
         except BaseException:
@@ -110,18 +109,18 @@ class Publisher:
         self._book.write(endpoint.id, after, keep=bool(published))
         self._binder.release(before, unless=after)
         self._sockets.serve([hold for key, hold in after.items() if key not in before])
-        self._let_turn_back(endpoint)
+        self._set_hairpin(endpoint)
         self._forget_flows((*endpoint.published, *published))
 
     def withdraw(self, endpoint: Endpoint) -> None:
-        """Publish nothing of the endpoint any more; what is gone already is passed over."""
+        """Withdraw all ports of the endpoint; those that are gone already are passed over."""
         self._firewall.forget(ports_owner(endpoint.id))
         self._binder.release(self._book.of(endpoint.id))
         self._book.write(endpoint.id, {}, keep=False)
         self._forget_flows(endpoint.published)
 
     def translate(self, network: Network, endpoint: Endpoint, published: Sequence[Published]) -> None:
-        """Let the rules of the endpoint lead to what is ``published``, whatever they do now."""
+        """Write the rules of the endpoint for exactly these ``published`` ports."""
         if published:
             self._firewall.put(ports_owner(endpoint.id), port_elements(network, published))
         else:
@@ -132,19 +131,19 @@ class Publisher:
         return self._book.held()
 
     def restore(self, endpoint: Endpoint) -> dict[Key, KernelError]:
-        """Hold those ports of a known endpoint that are not held, and return what was refused.
+        """Hold the ports of a known endpoint that are not held yet, and return those that were refused.
 
-        Their translation is written with the tables.
+        The rules that translate them are written with the tables.
         """
         before, fresh, refused = self._book.of(endpoint.id), Holds(), dict[Key, KernelError]()
-        for port, place, dual in to_hold(endpoint.published):
-            key = port.proto, place.host, port.host_port
+        for port, at, dual in to_hold(endpoint.published):
+            key = port.proto, at.host, port.host_port
             if key not in before:
                 try:
-                    fresh[key] = self._binder.hold(port, place, port.host_port, dual=dual)
+                    fresh[key] = self._binder.hold(port, at, port.host_port, dual=dual)
                 except Exists:
                     what = f"hold port {port.host_port}/{PROTOCOLS[port.proto]}"
-                    refused[key] = Exists(f"{what} on {self._binder.refusals.taken(Wanted(*key, dual=dual))}")
+                    refused[key] = Exists(f"{what} on {self._binder.refusals.taken(WantedSocket(*key, dual=dual))}")
                 except KernelError as error:
                     refused[key] = error
         self._book.write(endpoint.id, {**before, **fresh}, keep=bool(endpoint.published))
@@ -152,25 +151,25 @@ class Publisher:
         return refused
 
     def reattached(self, endpoint: Endpoint) -> None:
-        """Give a port of a bridge back what it lost when it left the bridge."""
+        """Set hairpin mode again, which a port of a bridge loses when it leaves the bridge."""
         if endpoint.published:
-            self._let_turn_back(endpoint)
+            self._set_hairpin(endpoint)
 
     def close(self) -> None:
-        """Give every port back, as the end of the process would; what is published stays published."""
+        """Release every port, as the end of the process would; records and rules stay."""
         for holds in self._book.clear():
             self._binder.release(holds)
 
     def _leave_others(self, endpoint: Endpoint, families: Sequence[int]) -> Holds:
-        """Give back what another endpoint of the container is about to hold, and return what is left.
+        """Release the ports that another endpoint of the container is about to hold, and return the others.
 
-        A socket that is for both families is given back as a whole, and the port taken again for one of them.
+        A socket that serves both families is released as a whole; the port is then taken again for one of them.
         """
         before = self._book.of(endpoint.id)
         left = {
             key: hold
             for key, hold in before.items()
-            if all(address.version in families for address in Wanted(*key, dual=hold.dual).addresses)
+            if all(address.version in families for address in WantedSocket(*key, dual=hold.dual).addresses)
         }
         if len(left) < len(before):
             self._book.write(endpoint.id, left, keep=True)
@@ -178,13 +177,16 @@ class Publisher:
         return left
 
     def _take_again(self, endpoint: Endpoint) -> None:
-        """Take back what was given to others for something that then failed."""
+        """Hold the ports again that were released for something that then failed."""
         for (proto, host, port), error in self.restore(endpoint).items():
             what = f"{port}/{PROTOCOLS[proto]} on {host}"
             log.warning("published port not held for now", port=what, endpoint=endpoint.id[:12], error=str(error))
 
-    def _let_turn_back(self, endpoint: Endpoint) -> None:
-        """Let the container reach itself where br_netfilter translates on the bridge: the frame leaves as it came."""
+    def _set_hairpin(self, endpoint: Endpoint) -> None:
+        """Enable hairpin mode on the container's bridge port.
+
+        With br_netfilter, traffic to its own published port must leave through the port on which it arrived.
+        """
         try:
             if any(self._kernel.read_setting(path) == "1" for path in BRIDGED_RULES):
                 self._kernel.set_hairpin(host_link_name(endpoint.id))
@@ -194,7 +196,7 @@ class Publisher:
             log.warning("container does not reach its own published ports", error=str(error))
 
     def _forget_flows(self, published: Sequence[Published]) -> None:
-        """An old UDP flow would go on to where it went before; a failure must not undo what is published."""
+        """Forget UDP flows, which would keep going to the old container; a failure here undoes nothing."""
         datagrams = {UdpPort(p.target, p.port, p.host, p.host_port) for p in published if p.proto == UDP}
         if not datagrams:
             return
@@ -205,7 +207,7 @@ class Publisher:
 
 
 def to_hold(published: Sequence[Published]) -> Iterator[tuple[Published, HostBinding, bool]]:
-    """Yield each port that needs a socket, its place, and whether that is for both families."""
-    for (proto, port, host_port), places in together(published).items():
-        for place, dual in sockets_for(places):
-            yield Published(proto, port, place.target, place.host, host_port), place, dual
+    """Yield each port that needs a socket, its host binding, and whether the socket serves both families."""
+    for (proto, port, host_port), host_bindings in by_port(published).items():
+        for at, dual in sockets_for(host_bindings):
+            yield Published(proto, port, at.target, at.host, host_port), at, dual

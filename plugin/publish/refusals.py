@@ -1,4 +1,4 @@
-"""What users read when a port cannot be published: of which address it is taken, and who has it."""
+"""Texts for users when a port cannot be published: the address on which it is taken, and its holder."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,19 +8,19 @@ from plugin.errors import Conflict
 from plugin.firewall.elements import PROTOCOLS
 from plugin.interfaces import PortSockets
 from plugin.protocol.messages import Address, PortBinding
-from plugin.publish.book import Book, Collision, Wanted, collisions
+from plugin.publish.book import Book, Collision, WantedSocket, collisions
 
 
 class Refusals:
-    """Asks pynet's own book first, then the kernel who listens."""
+    """Looks for the holder of a port in pynet's book first, then asks the kernel for listeners."""
 
     def __init__(self, book: Book, sockets: PortSockets, names: Names) -> None:
         self._book = book
         self._sockets = sockets
         self._names = names
 
-    def of(self, binding: PortBinding, wanted: Wanted, error: KernelError) -> Conflict:
-        """Return what to answer to a wish when the last port that was tried, ``wanted``, was refused with ``error``."""
+    def of(self, binding: PortBinding, wanted: WantedSocket, error: KernelError) -> Conflict:
+        """Return the answer to a request whose last candidate, ``wanted``, was refused with ``error``."""
         what = f"publish port {wanted.port or binding.port}/{PROTOCOLS[wanted.proto]}"
         if binding.host_port_end > binding.host_port:
             what = f"publish a port of {binding.host_port}-{binding.host_port_end}"
@@ -34,8 +34,8 @@ class Refusals:
             return Conflict(f"{what}: all ports are allocated, the last on {self.taken(wanted)}")
         return Conflict(f"{what} on {self.taken(wanted)}")
 
-    def taken(self, wanted: Wanted) -> str:
-        """Say of which addresses a port is taken, and who has it."""
+    def taken(self, wanted: WantedSocket) -> str:
+        """Return the addresses on which a port is taken, and its holder, as a text."""
         for other, where in self._book.in_the_way(wanted).items():
             who = f"port is already allocated, to {self._names.container(other)}"
             return _sentence(where, who, wanted.port)

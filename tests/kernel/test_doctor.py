@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from plugin.doctor.facts import Crossing, Engine, Facts, Listener, Wall
+from plugin.doctor.facts import Crossing, EngineFacts, Facts, Listener, Wall
 from plugin.doctor.probe import Places, Told, gather
 from plugin.ipam.supernets import parse_supernets
 from plugin.model.records import Network, NetworkSubnet
@@ -26,7 +26,7 @@ def look(tmp_path: Path) -> Look:
     """Gather the facts of the namespace of the test."""
     tmp_path.chmod(0o700)
     places = Places(tmp_path / "pynet.sock", tmp_path / "pynet.db", parse_supernets("", "machine"))
-    return lambda: gather(places, Told(Engine("28.5.2")))
+    return lambda: gather(places, Told(EngineFacts("28.5.2")))
 
 
 def test_this_kernel_has_what_pynet_needs(look: Look) -> None:

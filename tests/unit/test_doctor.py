@@ -11,23 +11,23 @@ import pytest
 from cli.commands.doctor import as_text
 from cli.tables import as_json
 from plugin.doctor.checks import CHECKS, examine, exit_code
-from plugin.doctor.facts import Crossing, Detour, Engine, Facts, Fill, Listener, Serving, State, Wall
-from plugin.doctor.finding import Finding, Severity
+from plugin.doctor.facts import Crossing, Detour, EngineFacts, Facts, Fill, Listener, ServiceFacts, State, Wall
+from plugin.doctor.finding import HostFinding, Severity
 from plugin.doctor.probe import find_listener
 from plugin.ipam.supernets import parse_supernets
 
 SUPERNETS = parse_supernets("10.200.0.0/22:24,fd00:1::/62:64", "machine")
-SOUND = Facts(engine=Engine("28.5.2"), supernets=SUPERNETS)
+SOUND = Facts(engine=EngineFacts("28.5.2"), supernets=SUPERNETS)
 VPN = (ip_network("10.0.0.0/8"),)
 SMALL = ip_network("10.200.1.0/28")
-NAMED = Engine("28.5.2", networks=(("six", ip_network("fd00:9::/64")), ("web", SMALL)))
+NAMED = EngineFacts("28.5.2", networks=(("six", ip_network("fd00:9::/64")), ("web", SMALL)))
 OWN = frozenset({SMALL})
 FOREIGN = "link 'pn-1' of network 'a1' is another one, which pynet did not make: give that one another name"
 E, W, N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
 
 def engine(version: str) -> Facts:
-    return replace(SOUND, engine=Engine(version))
+    return replace(SOUND, engine=EngineFacts(version))
 
 
 def wall(chain: str, crossing: Crossing) -> Facts:
@@ -74,9 +74,19 @@ CASES = [
     (way("a route that drops", outwards=True), E, "outside, such as 10.200.1.9, meets a route that drops", "ip rule"),
     (fill(14), W, "14 of 14 addresses of 10.200.1.0/28 are taken, in network 'web': no container", "a greater subnet"),
     (fill(13), N, "13 of 14 addresses", "a greater subnet"),
-    (replace(SOUND, serving=Serving(repairs={"SettingChanged": 5})), W, "keeps changing settings", "the timer"),
-    (replace(SOUND, serving=Serving(((FOREIGN, FOREIGN),) * 2)), E, "pynet did not make", "give that one another name"),
-    (replace(SOUND, serving=Serving((("port lost: hold it", "taken"),))), E, "hold it: not done (taken)", "reconcile"),
+    (replace(SOUND, serving=ServiceFacts(repairs={"SettingChanged": 5})), W, "keeps changing settings", "the timer"),
+    (
+        replace(SOUND, serving=ServiceFacts(((FOREIGN, FOREIGN),) * 2)),
+        E,
+        "pynet did not make",
+        "give that one another name",
+    ),
+    (
+        replace(SOUND, serving=ServiceFacts((("port lost: hold it", "taken"),))),
+        E,
+        "hold it: not done (taken)",
+        "reconcile",
+    ),
     (replace(SOUND, bad_settings=(("/etc/default/pynet", "X is bad"),)), E, "setting: X is bad", "systemctl restart"),
     (replace(SOUND, bad_settings=(("the environment", "X is bad"),)), E, "setting: X is bad", "mend it in the env"),
     (replace(SOUND, failed_units={"pynet.socket": "limit"}), E, "unit pynet.socket failed (limit)", "journalctl -u"),
@@ -84,8 +94,8 @@ CASES = [
     (replace(SOUND, listener=Listener.HANGS), E, "does not answer them", "systemctl restart pynet.service"),
     (replace(SOUND, listener=Listener.HANGS, systemd=False), E, "does not answer them", "end its process"),
     (replace(SOUND, listener=Listener.NOTHING, systemd=False), W, "pynet does not run", "with pynet serve"),
-    (replace(SOUND, engine=Engine(), systemd=False), W, "does not answer", "start dockerd"),
-    (replace(SOUND, engine=Engine("28.5.2", elsewhere="tcp://h:1")), W, "DOCKER_HOST is 'tcp://h:1'", "unset"),
+    (replace(SOUND, engine=EngineFacts(), systemd=False), W, "does not answer", "start dockerd"),
+    (replace(SOUND, engine=EngineFacts("28.5.2", elsewhere="tcp://h:1")), W, "DOCKER_HOST is 'tcp://h:1'", "unset"),
     (replace(SOUND, state=State(locked=(("/s", "belongs to 'nobody'"),))), E, "'/s' belongs to 'nobody'", "chown -R"),
     (replace(SOUND, state=State(full="room")), E, "no room left", "make room"),
     (replace(SOUND, listener=Listener.NOTHING), W, "pynet does not run", "systemctl start pynet"),
@@ -101,7 +111,7 @@ CASES = [
     (replace(SOUND, state=State(open_to_others=True)), W, "can be entered by others", "chmod 0700"),
     (replace(SOUND, state=State(free=1 << 20)), W, "has 1 MiB left", "make room"),
     (
-        replace(SOUND, engine=Engine("28.5.2", networks=(("web", ip_network("10.200.1.0/24")),))),
+        replace(SOUND, engine=EngineFacts("28.5.2", networks=(("web", ip_network("10.200.1.0/24")),))),
         N,
         "1 of 4 pools of 10.200.0.0/22 are in use by the host: 10.200.1.0/24 (web)",
         "PYNET_POOLS",
@@ -128,7 +138,7 @@ def test_what_is_usual_is_no_finding() -> None:
 
 def test_a_user_who_may_not_ask_the_engine_is_not_told_that_it_is_down() -> None:
     """Nor that pynet does not run, where its socket cannot be seen."""
-    hidden = replace(SOUND, engine=Engine(denied=True), listener=Listener.HIDDEN, unseen=("Docker Engine",))
+    hidden = replace(SOUND, engine=EngineFacts(denied=True), listener=Listener.HIDDEN, unseen=("Docker Engine",))
     assert [finding.check for finding in examine(hidden)] == ["privileges"]
 
 
@@ -149,7 +159,7 @@ def test_a_host_without_a_free_pool() -> None:
 def test_pynets_own_networks_are_not_in_its_way() -> None:
     """Their routes are on the host as well, and Docker lists them."""
     own = ip_network("10.200.1.0/24")
-    there = replace(SOUND, host_networks=(own,), engine=Engine("28.5.2", networks=(("web", own),)))
+    there = replace(SOUND, host_networks=(own,), engine=EngineFacts("28.5.2", networks=(("web", own),)))
     assert examine(replace(there, own_pools=frozenset({own}))) == []
 
 
@@ -163,7 +173,7 @@ def test_bridged_traffic_meets_a_legacy_firewall() -> None:
 @pytest.mark.parametrize(("severities", "code"), [([N], 0), ([W, N], 1), ([N, E, W], 2)])
 def test_the_exit_code_is_the_worst(severities: list[Severity], code: int) -> None:
     """A note is no reason to fail."""
-    assert exit_code([Finding("x", severity, "what", "fix") for severity in severities]) == code
+    assert exit_code([HostFinding("x", severity, "what", "fix") for severity in severities]) == code
 
 
 def test_findings_can_be_read_by_programs() -> None:

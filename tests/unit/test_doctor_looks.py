@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from cli.commands.doctor import ask_status
-from plugin.doctor.facts import Serving
+from plugin.doctor.detours import OUTSIDE, HostRoutes, detours, uplink
+from plugin.doctor.facts import ServiceFacts
 from plugin.doctor.fills import fills
 from plugin.doctor.folder import look_at_state
 from plugin.doctor.units import failed_units
-from plugin.doctor.ways import OUTSIDE, Host, detours, uplink
 from plugin.model.records import Endpoint, Lease, Network, NetworkSubnet, Pool
 
 POOL = ip_network("10.9.0.0/28")
@@ -24,7 +24,7 @@ INNER = Network("a" * 64, "bridge", "pn-a", internal=True, subnets=NET.subnets)
 WEB = Endpoint("e" * 64, NET.id, "02:00:00:00:00:01", ip_interface("10.9.0.5/28"))  # type: ignore[arg-type]
 LINKS = {"lo": 1, "pn-a": 2, "tun0": 3, "eth0": 4}
 ADDRESSES = [("pn-a", ip_interface("10.9.0.1/28"))]
-HOST = Host(LINKS, ADDRESSES, [POOL, ip_network("10.9.0.8/29"), ip_network("10.9.0.1/32")], {4})
+HOST = HostRoutes(LINKS, ADDRESSES, [POOL, ip_network("10.9.0.8/29"), ip_network("10.9.0.1/32")], {4})
 
 
 class Routes:
@@ -45,7 +45,7 @@ class Routes:
 def test_a_subnet_that_leads_to_its_bridge() -> None:
     """Nothing is said of it, nor of one that has no address on the host or that is internal and gets nowhere."""
     assert detours([NET], [WEB], HOST, Routes({})) == ()
-    assert detours([NET], [WEB], Host(LINKS, [], [], {4}), Routes({"10.9.0.5": 3})) == ()
+    assert detours([NET], [WEB], HostRoutes(LINKS, [], [], {4}), Routes({"10.9.0.5": 3})) == ()
     assert detours([INNER], [WEB], HOST, Routes({}, -errno.EINVAL)) == ()
 
 
@@ -70,7 +70,7 @@ def test_what_comes_from_containers_may_be_dropped_too() -> None:
     assert (detour.address, detour.outwards) == ("10.9.0.5", True)
     nowhere = Routes({str(OUTSIDE[4]): -errno.ENETUNREACH}, -errno.ENETUNREACH)
     assert detours([NET], [WEB], HOST, nowhere) == ()
-    assert detours([NET], [WEB], Host(LINKS, ADDRESSES, [], set()), Routes({}, -errno.EHOSTUNREACH)) == ()
+    assert detours([NET], [WEB], HostRoutes(LINKS, ADDRESSES, [], set()), Routes({}, -errno.EHOSTUNREACH)) == ()
     assert (uplink(4, {4: "eth0"}, Routes({})), uplink(4, {4: "eth0"}, nowhere)) == ("eth0", "")
 
 
@@ -108,8 +108,8 @@ def test_a_state_that_may_not_be_written(tmp_path: Path) -> None:
 def test_a_pynet_that_takes_calls_and_says_nothing(tmp_path: Path) -> None:
     """That is told from nobody, and from another program that answers."""
     path = tmp_path / "pynet.sock"
-    assert ask_status(path) == (Serving(), False)
+    assert ask_status(path) == (ServiceFacts(), False)
     with closing(socket.socket(socket.AF_UNIX)) as server:
         server.bind(str(path))
         server.listen()
-        assert ask_status(path, patience=0.2) == (Serving(), True)
+        assert ask_status(path, patience=0.2) == (ServiceFacts(), True)

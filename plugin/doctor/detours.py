@@ -1,4 +1,4 @@
-"""Where the host really sends packets of its networks: a VPN's route or a rule of policy routing may come first."""
+"""Finds out where the host really sends packets of networks: a VPN's route or a routing rule may come first."""
 
 import errno
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -22,15 +22,15 @@ _WORDS = {
 }
 
 
-class Lookup(Protocol):
+class RouteLookup(Protocol):
     """Asks the kernel for routes (``netlink.lookup.Lookup``)."""
 
     def link_towards(self, address: bytes, source: bytes = b"", link: int = 0) -> int:
-        """Return the index of the link towards ``address``; raises OSError when packets are dropped."""
+        """Return the index of the link towards ``address``; raises OSError if packets are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class HostRoutes:
     """Links by name, addresses of links, the subnets of routes, and the IP versions that are forwarded."""
 
     links: Mapping[str, int]
@@ -40,9 +40,9 @@ class Host:
 
 
 def detours(
-    networks: Iterable[Network], endpoints: Sequence[Endpoint], host: Host, lookup: Lookup
+    networks: Iterable[Network], endpoints: Sequence[Endpoint], host: HostRoutes, lookup: RouteLookup
 ) -> tuple[Detour, ...]:
-    """Return one detour a subnet, of those that are on the link of their network.
+    """Return at most one detour per subnet that is on the link of its network.
 
     Raises:
         OSError: the kernel does not answer.
@@ -57,7 +57,7 @@ def detours(
     return tuple(found)
 
 
-def uplink(version: int, names: Mapping[int, str], lookup: Lookup) -> str:
+def uplink(version: int, names: Mapping[int, str], lookup: RouteLookup) -> str:
     """Return the name of the link that leads outside, "" without one."""
     try:
         return names.get(lookup.link_towards(OUTSIDE[version].packed), "")
@@ -65,11 +65,13 @@ def uplink(version: int, names: Mapping[int, str], lookup: Lookup) -> str:
         return ""
 
 
-def _is_on_link(network: Network, pool: Subnet, host: Host) -> bool:
+def _is_on_link(network: Network, pool: Subnet, host: HostRoutes) -> bool:
     return any(link == network.link and address.network == pool for link, address in host.addresses)
 
 
-def _inwards(network: Network, pool: Subnet, own: Sequence[Endpoint], host: Host, lookup: Lookup) -> Detour | None:
+def _inwards(
+    network: Network, pool: Subnet, own: Sequence[Endpoint], host: HostRoutes, lookup: RouteLookup
+) -> Detour | None:
     names = {index: name for name, index in host.links.items()}
     for address, exists in _asked(network, pool, own, host):
         try:
@@ -81,7 +83,9 @@ def _inwards(network: Network, pool: Subnet, own: Sequence[Endpoint], host: Host
     return None
 
 
-def _outwards(network: Network, pool: Subnet, own: Sequence[Endpoint], host: Host, lookup: Lookup) -> Detour | None:
+def _outwards(
+    network: Network, pool: Subnet, own: Sequence[Endpoint], host: HostRoutes, lookup: RouteLookup
+) -> Detour | None:
     source, outside = a_container(network, own, pool.version), OUTSIDE[pool.version]
     if network.internal or source is None or pool.version not in host.forwards:
         return None
@@ -96,8 +100,8 @@ def _outwards(network: Network, pool: Subnet, own: Sequence[Endpoint], host: Hos
     return None
 
 
-def _asked(network: Network, pool: Subnet, own: Sequence[Endpoint], host: Host) -> Iterator[tuple[Address, bool]]:
-    """Yield addresses, and whether a container has them: and the first of each route that leads into the subnet."""
+def _asked(network: Network, pool: Subnet, own: Sequence[Endpoint], host: HostRoutes) -> Iterator[tuple[Address, bool]]:
+    """Yield addresses to ask for, also the ends of routes into the subnet, and whether a container has them."""
     interfaces = [end.ipv4 if pool.version == 4 else end.ipv6 for end in own]
     yield from ((interface.ip, True) for interface in interfaces[:MOST] if interface and interface.ip in pool)
     if (some := a_container(network, (), pool.version)) is not None:
