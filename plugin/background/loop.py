@@ -1,8 +1,8 @@
-"""Threads that work beside the requests. None ends by what nobody foresaw, and the watchdog asks how they are.
+"""Threads that work in the background. An unforeseen error never ends one, and the watchdog asks how they are.
 
-A thread waits for as long as it likes. While it works it gives signs of life, one before each part of long work: so the
-longest wait of a single part decides when a thread counts as stuck, and not how much there is to do. The parts wait for
-the kernel 10 s at most, for nftables 15, for locks, the engine and the stores 20 (``netlink.deadline``).
+A thread may wait as long as it likes. While it works it gives signs of life, one before each part of long work. So
+the longest wait of a single part decides when a thread counts as stuck, not the amount of work. A part waits at most
+10 s for the kernel, 15 s for nftables, and 20 s for locks, the engine and the stores (``netlink.deadline``).
 """
 
 import threading
@@ -17,13 +17,13 @@ from plugin.background.steady import Steady
 T = TypeVar("T")
 
 LONGEST = 300.0  # seconds of work without a sign of life after which a thread is stuck
-PAUSES = (0.1, 30.0)  # seconds after a turn that failed: the first time, and at most
+PAUSES = (0.1, 30.0)  # seconds to wait after a failed turn: the first time, and at most
 
 
 class Loop(Generic[T]):
-    """A thread that repeats itself: ``wait`` returns what there is to do, None for the end, and ``work`` does it.
+    """A thread that repeats two steps: ``wait`` returns the next task, None to end, and ``work`` carries it out.
 
-    A turn that fails is logged, each error once, and the next one follows after a pause that grows.
+    A failed turn is logged, each error once, and the next turn follows after a pause that grows.
     """
 
     def __init__(
@@ -45,12 +45,12 @@ class Loop(Generic[T]):
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> "Loop[T]":
-        """Start the thread and return this; the thread ends with the process at the latest."""
+        """Start the thread, and return self; the thread ends with the process at the latest."""
         self._thread.start()
         return self
 
     def attempt(self, what: T) -> bool:
-        """Work in the thread of the caller, and say whether it went well."""
+        """Work in the thread of the caller; return whether it succeeded."""
         return self._steady.attempt(self.name, partial(self._work, what))
 
     def join(self, seconds: float) -> None:
@@ -59,7 +59,7 @@ class Loop(Generic[T]):
 
     @property
     def trouble(self) -> str:
-        """What is wrong with the thread, as a sentence; "" for nothing."""
+        """The problem of the thread as a sentence, "" if it is well."""
         if not self._thread.is_alive() and not self._ended.is_set():
             return f"thread '{self.name}' has died"
         alive_at = self._alive_at
@@ -96,14 +96,14 @@ _current: ContextVar[Loop[Any] | None] = ContextVar("pynet_loop", default=None)
 
 
 def alive() -> None:
-    """Say that the work of this thread goes on; outside of a ``Loop`` that is nobody's concern."""
+    """Give a sign of life for the ``Loop`` of this thread; do nothing in other threads."""
     loop = _current.get()
     if loop is not None:
         loop.live()
 
 
 def every(seconds: float) -> Callable[[], float]:
-    """Return what waits for ``seconds`` and returns the time afterwards, by the monotonic clock."""
+    """Return a function that waits for ``seconds`` and returns the monotonic time afterwards."""
 
     def wait() -> float:
         time.sleep(seconds)
@@ -113,5 +113,5 @@ def every(seconds: float) -> Callable[[], float]:
 
 
 def trouble(loops: Iterable[Loop[Any]]) -> str:
-    """Return what is wrong with ``loops``; "" for nothing."""
+    """Return the problems of ``loops`` as a text, "" if all are well."""
     return "; ".join(filter(None, (loop.trouble for loop in loops)))

@@ -1,4 +1,4 @@
-"""Going on in the background whatever happens, and saying once what it was."""
+"""Keeps background work going whatever fails, and logs each failure once."""
 
 from collections.abc import Callable
 
@@ -9,17 +9,17 @@ from plugin.errors import PynetError
 
 log = structlog.get_logger()
 
-MOST = 1000  # texts that are remembered
+MOST = 1000  # failures that are remembered
 
 
 class Steady:
-    """Runs what must not end the thread that runs it."""
+    """Runs calls whose errors must not end the thread."""
 
     def __init__(self) -> None:
-        self._said: set[tuple[str, str]] = set()  # what, and how it went wrong
+        self._said: set[tuple[str, str]] = set()  # the call, and its error
 
     def attempt(self, what: str, call: Callable[[], object]) -> bool:
-        """Call, and say whether it went well; each way to go wrong is logged once, until it goes well."""
+        """Call, and return whether it succeeded; each error is logged once, until the call succeeds again."""
         try:
             call()
         except Exception as error:  # noqa: BLE001 - it is logged

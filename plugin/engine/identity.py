@@ -1,9 +1,9 @@
-"""Which engine a network belongs to: several may share one pynet, and what one gave up must not be another's.
+"""Tells which engine a network belongs to, as several engines may share one pynet.
 
-An engine is known by its process, the peer of the connection. It is another engine as long as its process lives, and
-not a moment longer: one that was restarted has a new process, and finds its networks as its own. Nothing is written
-down, so after a restart of pynet a network is nobody's until its engine names it. To a managed plugin, which has
-process ids of its own, all callers are nobody.
+An engine is known by its process, the peer of the connection. A network belongs to the engine that named it last, for
+as long as that process lives: a restarted engine is a new process, and finds its networks free to be its own. Nothing
+is stored, so after a restart of pynet a network belongs to nobody until its engine names it. A managed plugin has
+process ids of its own and cannot tell its callers apart: to it all of them are nobody.
 """
 
 import os
@@ -20,7 +20,7 @@ _caller: ContextVar[int] = ContextVar("pynet_caller", default=NOBODY)
 
 @contextmanager
 def called_by(pid: int) -> Iterator[None]:
-    """Let what happens in the block happen for the process ``pid``."""
+    """Make the process ``pid`` the caller of everything in the block."""
     token = _caller.set(pid)
     try:
         yield
@@ -29,7 +29,7 @@ def called_by(pid: int) -> Iterator[None]:
 
 
 class Process:
-    """A process for as long as it lives: another one that gets its id later is not it (pidfd_open(2))."""
+    """A process by its pidfd, so that a later process with the same id is not taken for it (pidfd_open(2))."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -43,12 +43,12 @@ class Process:
         return not self._poll.poll(0)
 
     def __del__(self) -> None:
-        with suppress(AttributeError, OSError):  # it was never there
+        with suppress(AttributeError, OSError):  # it was never opened
             os.close(self._descriptor)
 
 
 class Engines:
-    """The engine that named each network last; may be used from any thread."""
+    """Remembers the engine that named each network last; may be used from any thread."""
 
     def __init__(self, find: Callable[[int], Process] = Process) -> None:
         self._find = find
@@ -57,7 +57,7 @@ class Engines:
         self._owners: dict[str, Process] = {}  # by network id
 
     def note(self, network_id: str) -> None:
-        """Note that the caller names a network of its own."""
+        """Note that the caller named a network of its own."""
         pid = _caller.get()
         with self._lock:
             process = self._process(pid) if pid != NOBODY else None
@@ -65,18 +65,18 @@ class Engines:
                 self._owners[network_id] = process
 
     def forget(self, network_id: str) -> None:
-        """Note that a network is gone."""
+        """Forget a network that is gone."""
         with self._lock:
             self._owners.pop(network_id, None)
 
     def other(self, network_id: str) -> int:
-        """Return the process id of the engine that has a network, if that is another one than the caller; else 0."""
+        """Return the process id of the engine that owns a network if it is not the caller, else 0."""
         with self._lock:
             owner = self._owners.get(network_id)
             return owner.pid if owner and _caller.get() not in (NOBODY, owner.pid) and owner.lives else NOBODY
 
     def _process(self, pid: int) -> Process | None:
-        """Return the process, None where the kernel does not show it."""
+        """Return the process, None if the kernel does not show it."""
         known = self._processes.get(pid)
         if known is None or not known.lives:
             self._processes = {other: process for other, process in self._processes.items() if process.lives}

@@ -1,17 +1,17 @@
-"""When the engine last named a network or an endpoint: what it named a moment ago is not taken for forgotten."""
+"""Remembers when the engine last named a network or an endpoint, so that nothing in use is taken for forgotten."""
 
 import threading
 import time
 from collections.abc import Callable, Collection
 
-SLACK = 64  # ids that may be remembered beside those that there are
+SLACK = 64  # ids of records that are gone which may be remembered before they are dropped
 
 
 class Touched:
-    """Times by id, of the monotonic clock. ``known`` returns the ids that there are.
+    """Times by id, of the monotonic clock. ``known`` returns the ids of all records.
 
-    Records go in many ways, with their network or when a creation fails, so ids are not forgotten one by one: those
-    that are nobody's any more go when they have become as many as the others.
+    Records disappear in many ways, such as with their network or when a creation fails, so ids are not forgotten one by
+    one: ids without a record are dropped when they are as many as the others.
     """
 
     def __init__(self, known: Callable[[], Collection[str]]) -> None:
@@ -21,7 +21,7 @@ class Touched:
         self._most = SLACK
 
     def note(self, identity: str) -> None:
-        """Note that the engine names ``identity`` now."""
+        """Note that the engine named ``identity`` now."""
         with self._lock:
             self._times[identity] = time.monotonic()
             if len(self._times) <= self._most:
@@ -32,7 +32,7 @@ class Touched:
             self._most = 2 * len(self._times) + SLACK
 
     def latest(self, *identities: str) -> float:
-        """Return when the engine last named one of ``identities``, 0 when it did not."""
+        """Return when the engine last named one of ``identities``, 0 if it never did."""
         with self._lock:
             return max(self._times.get(identity, 0.0) for identity in identities)
 
