@@ -1,10 +1,10 @@
-"""Forwarding makes a host a router. pynet turns it on for networks alone, and closes the host to what is no network's.
+"""Turns forwarding on for networks alone: as it makes the host a router, pynet closes the host to all other traffic.
 
-The value says who turned it on. To the kernel all but 0 is on (Documentation/networking/ip-sysctl.rst): pynet writes 2,
-and everybody else 1. dockerd takes what does not begin with 1 for off (moby setup_ip_forwarding.go, all versions): it
-writes 1 and sets the policy of FORWARD to DROP as if pynet were not there, whoever of the two starts first. So does an
-administrator, libvirt or podman without the policy. From then on forwarding is theirs: pynet closes nothing, and leaves
-it on.
+The value tells who turned forwarding on. To the kernel every value but 0 means on (ip-sysctl.rst): pynet writes 2,
+everybody else writes 1. dockerd takes a value that does not begin with 1 for off (moby setup_ip_forwarding.go, all
+versions). It writes 1 and sets the policy of FORWARD to DROP, as if pynet were not there, whichever of the two starts
+first. An administrator, libvirt or podman writes 1 without that policy. From then on forwarding belongs to them: pynet
+closes nothing, and leaves it on.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -25,14 +25,14 @@ from plugin.store.base import Put, Remove, Store
 log = structlog.get_logger()
 
 OFF, OURS = "0", "2"
-OWNER = "host"  # of the elements that close families
+OWNER = "host"  # owner of the firewall elements that close families
 _FAMILIES = {FORWARDING[4]: "ipv4", FORWARDING[6]: "ipv6"}  # as nft calls them
 
 
 class Forwarding:
-    """A record for each family that pynet turned on; what the firewall closes follows from the records.
+    """Keeps a record for each family that pynet turned on; the firewall closes the families that have one.
 
-    The caller holds the lock of the host's settings. Verbs may raise ``KernelError`` and ``PynetError``.
+    The caller holds the lock of the host's settings. Methods may raise ``KernelError`` and ``PynetError``.
     """
 
     def __init__(self, kernel: Kernel, store: Store, firewall: Firewall) -> None:
@@ -41,30 +41,30 @@ class Forwarding:
         self._firewall = firewall
 
     def turn_on(self, path: str) -> None:
-        """Close the family to others, then turn its forwarding on, where it is off.
+        """If the forwarding of a family is off, close the family to others and then turn it on.
 
-        Where another pynet turned it on this one closes it too, as that one may go first.
+        If another pynet turned it on, this one closes the family too, as the other may end first.
         """
         value = self._kernel.read_setting(path)
         if value not in {OFF, OURS} or (value == OURS and self._store.get(ChangedSetting, path)):
             return
         self._store.transact(Put(ChangedSetting(path, OFF)))
         self._close(self._paths())
-        if self._kernel.read_setting(path) == OFF:  # dockerd may have started in the meantime, and must not lose its 1
+        if self._kernel.read_setting(path) == OFF:  # dockerd may have started meanwhile; keep its 1
             self._kernel.write_setting(path, OURS)
             log.info("host setting changed", setting=path, before=OFF, after=OURS)
 
     def turn_off(self, path: str) -> None:
-        """Turn the forwarding of a family off, then open it; what somebody else turned on meanwhile stays on."""
+        """Turn the forwarding of a family off, then open the family; leave it on if somebody else turned it on."""
         if self._kernel.read_setting(path) == OURS:
             self._kernel.write_setting(path, OFF)
             log.info("host setting put back", setting=path, value=OFF)
         self._open([path])
 
     def recall(self, needed: Collection[str]) -> None:
-        """At a start, before anything is written: bring the records in line with the values.
+        """At start, before anything is written, bring the records in line with the values.
 
-        A record may have been lost with the state, and others may have turned forwarding on before this start.
+        A record may have been lost with the state, and others may have turned forwarding on while pynet did not run.
         """
         for path in FORWARDING.values():
             if path in needed and self._value(path) == OURS and not self._store.get(ChangedSetting, path):
@@ -73,7 +73,7 @@ class Forwarding:
             self._store.transact(*(Remove(ChangedSetting, path) for path in taken))
 
     def taken(self) -> list[str]:
-        """Return the settings that pynet turned on, and others have turned on after it."""
+        """Return the settings that others turned on after pynet had."""
         return [path for path in self._paths() if self._value(path) not in {OFF, OURS}]
 
     def concede(self) -> None:
@@ -84,16 +84,16 @@ class Forwarding:
             log.info("forwarding was turned on by others too, and is open to them", setting=path)
 
     def look_at_bridges(self) -> None:
-        """Keep networks from Docker's bridges, and let pass what others switch, also those that have just come."""
+        """Tell the firewall which bridges are Docker's and which are of others, so that new ones are treated alike."""
         links = self._kernel.links()
         self._firewall.set_docker_bridges(docker_bridges(links))
         if paths := self._paths():
             self._firewall.put(OWNER, _elements(paths, links))
 
     def elements(self) -> Mapping[str, Elements]:
-        """Return what closes families, by owner; nothing where none is closed.
+        """Return the elements that close families, by owner; nothing if none is closed.
 
-        While links cannot be listed, bridges of others are closed too, until the next look at them.
+        If links cannot be listed, bridges of others are closed too, until they are listed again.
         """
         paths = self._paths()
         links: Sequence[Link] = ()
@@ -104,14 +104,14 @@ class Forwarding:
         return {OWNER: _elements(paths, links)} if paths else {}
 
     def _close(self, paths: Collection[str]) -> None:
-        """Close these families and no others."""
+        """Close exactly these families."""
         if paths:
             self._firewall.put(OWNER, _elements(paths, self._kernel.links()))
         else:
             self._firewall.forget(OWNER)
 
     def _open(self, paths: Collection[str]) -> None:
-        """Open families and forget that pynet turned them on: both or none, as what is closed follows from records."""
+        """Open families and delete their records, both or neither: the records decide which families are closed."""
         before = self._paths()
         with Undo() as undo:
             undo.push(self._close, before)
@@ -124,7 +124,7 @@ class Forwarding:
         return sorted(path for path in paths if path in _FAMILIES)
 
     def _value(self, path: str) -> str:
-        """Return a value; one that cannot be read is off: a kernel without IPv6 has no such setting."""
+        """Return a value, "0" if it cannot be read: a kernel without IPv6 has no such setting."""
         try:
             return self._kernel.read_setting(path)
         except KernelError:
@@ -132,6 +132,6 @@ class Forwarding:
 
 
 def _elements(paths: Iterable[str], links: Iterable[Link]) -> Elements:
-    """With br_netfilter frames between ports of a bridge are forwarded packets too; those of other bridges pass."""
+    """Return elements that close families, but let frames between ports of other bridges pass (br_netfilter)."""
     switched = [f'"{name}" . "{name}"' for name in other_bridges(links)]
     return {"reserved": [_FAMILIES[path] for path in paths], "switched": switched}

@@ -1,6 +1,7 @@
-"""IPv6 default routes that routers advertise: a host that forwards IPv6 takes them only where ``accept_ra`` is 2.
+"""Finds IPv6 default routes from router advertisements that the host loses when it forwards IPv6.
 
-When forwarding is turned on, the kernel removes those of all other links (net/ipv6/addrconf.c dev_forward_change).
+A forwarding host accepts them only on links with ``accept_ra=2``. When forwarding is turned on, the kernel removes
+those of all other links (net/ipv6/addrconf.c dev_forward_change).
 """
 
 from contextlib import suppress
@@ -15,7 +16,7 @@ log = structlog.get_logger()
 
 
 def warn_of_lost_routes(kernel: Kernel) -> None:
-    """Warn of the default routes that the host loses when IPv6 forwarding is turned on now."""
+    """Warn of the default routes that the host loses if IPv6 forwarding is turned on now."""
     with suppress(KernelError):
         if kernel.read_setting(FORWARDING[6]) == "0":
             for link in deaf_links(kernel):
@@ -29,10 +30,11 @@ def warn_of_lost_routes(kernel: Kernel) -> None:
 def deaf_links(kernel: Kernel) -> list[str]:
     """Return the links whose advertised default route is lost while the host forwards IPv6.
 
-    Once it forwards, these are links with an address and no default route: what was lost leaves no other trace.
+    Once the host forwards, these are links with an address and without a default route: a lost route leaves no other
+    trace.
 
     Raises:
-        KernelError: it was not possible to look.
+        KernelError: the kernel does not answer.
     """
     routes = kernel.ipv6_default_routes()
     if kernel.read_setting(FORWARDING[6]) == "0":

@@ -1,6 +1,6 @@
-"""Settings of the host that networks need, put back when the last network that needed them has gone.
+"""Sets sysctls of the host that networks need, and puts them back when no network needs them any more.
 
-Forwarding, which makes a host a router, has its own rules: see ``plugin.host.forwarding``.
+Forwarding has rules of its own, because it makes the host a router: see ``plugin.host.forwarding``.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -26,19 +26,20 @@ log = structlog.get_logger()
 
 
 class HostSettings:
-    """Turns forwarding on where a network needs it, and off again where pynet alone had turned it on."""
+    """Sets what a network needs of the host, and puts it back; the lock "host settings" guards all of it."""
 
     def __init__(self, kernel: Kernel, store: Store, forwarding: Forwarding, locks: Locks | None = None) -> None:
         self._kernel = kernel
         self._store = store
         self._forwarding = forwarding
         self._locks = locks or Locks()  # "host settings" guards the settings that networks share, and _users
-        self._users: dict[str, Collection[str]] = {}  # what networks made in this life need, by network id
+        self._users: dict[str, Collection[str]] = {}  # paths that networks made since the start need, by network id
 
     def prepare(self, network: Network, undo: Undo) -> None:
-        """Set what ``network`` needs; raises ``KernelError``.
+        """Set the sysctls that ``network`` needs; raises ``KernelError``.
 
-        Settings of a link that pynet made go with the link; those of others and of the host are noted to be put back.
+        Settings of a link that pynet made disappear with the link. The former values of all others are stored, so that
+        they can be put back.
         """
         with self._locks.hold("host settings"):
             self._users[network.id] = _needed_paths(network)
@@ -47,11 +48,11 @@ class HostSettings:
                 warn_of_lost_routes(self._kernel)
             self._warn_of_no_way_out(network)
             for setting in _noted_settings(network):
-                with suppress(Missing):  # a kernel without IPv6, as the addresses will tell
+                with suppress(Missing):  # a kernel without IPv6; adding the addresses will tell
                     self._set(network, setting)
 
     def turn_on(self, path: str) -> bool:
-        """Set a setting of the host that networks share; say whether one still needs it."""
+        """Turn on a setting that networks share; return False, and do nothing, if none needs it any more."""
         with self._locks.hold("host settings"):
             if not any(path in _needed_paths(network) for network in self._stored()):
                 return False
@@ -64,15 +65,15 @@ class HostSettings:
             self._set(network, setting)
 
     def left_over(self, remaining: Sequence[Network]) -> list[ChangedSetting]:
-        """Return what was changed and none of the ``remaining`` networks needs."""
+        """Return the changed settings that none of the ``remaining`` networks needs."""
         still = {path for network in remaining for path in _needed_paths(network)}
         still |= {path for paths in self._users.values() for path in paths}
         return [item.record for item in self._store.list(ChangedSetting) if item.record.path not in still]
 
     def release(self, network_id: str, remaining: Callable[[], Sequence[Network]]) -> None:
-        """Put back what the network alone needed.
+        """Put back the settings that only this network needed.
 
-        ``remaining`` are the networks that there are; those that are being made are known here.
+        ``remaining`` returns the stored networks; those that are being made are known here.
         """
         with self._locks.hold("host settings"):
             self._users.pop(network_id, None)
@@ -80,14 +81,14 @@ class HostSettings:
                 self._put_back(changed.path, changed.before)
 
     def put_back(self, path: str, before: str) -> None:
-        """Give a changed setting its former value; a failure is logged."""
+        """Give a changed setting its former value, and log a failure."""
         with self._locks.hold("host settings"):
             self._put_back(path, before)
 
     def recall(self, networks: Sequence[Network]) -> None:
-        """At a start, before anything is written: see who turned forwarding on, for ``networks`` or for others.
+        """At start, before anything is written, find out whether pynet or others turned forwarding on.
 
-        A failure is logged, and the next look comes soon.
+        A failure is logged; the watcher looks again soon.
         """
         try:
             with self._locks.hold("host settings"):
@@ -96,18 +97,18 @@ class HostSettings:
             log.warning("not seen who turned forwarding on", error=str(error))
 
     def concede(self) -> None:
-        """See whether others have turned forwarding on, and open it to them then."""
+        """Stop closing the host to others, in families whose forwarding others have turned on."""
         if self._forwarding.taken():
             with self._locks.hold("host settings"):
                 self._forwarding.concede()
 
     def look_at_bridges(self) -> None:
-        """Take note that bridges of others have come or gone."""
+        """Bring the rules in line with the bridges of others that there are now."""
         with self._locks.hold("host settings"):
             self._forwarding.look_at_bridges()
 
     def elements(self) -> Mapping[str, Elements]:
-        """Return what the firewall should have because of the host's settings, by owner."""
+        """Return the firewall elements that follow from the host's settings, by owner."""
         return self._forwarding.elements()
 
     def _set(self, network: Network, setting: WantedSetting) -> None:
@@ -119,7 +120,7 @@ class HostSettings:
             self._change(setting)
 
     def _warn_of_no_way_out(self, network: Network) -> None:
-        """Warn of what is switched off and that nobody is to switch on; a setting that is not there is no switch."""
+        """Warn of a network with ``pynet.forwarding=off`` while forwarding is off; a missing setting is no reason."""
         for version in sorted(network.families) if not (network.internal or network.forwards) else ():
             with suppress(KernelError):
                 if self._kernel.read_setting(FORWARDING[version]) == OFF:
@@ -129,7 +130,7 @@ class HostSettings:
                     )
 
     def _withdraw(self, network_id: str) -> None:
-        """Take back what was prepared for a network that did not come to be; raises ``Failed`` when it could not be."""
+        """Undo ``prepare`` for a network that was not made; raises ``Failed`` if a setting cannot be put back."""
         others = [network for network in self._stored() if network.id != network_id]
         self.release(network_id, lambda: others)
         if left := self.left_over(others):
@@ -151,35 +152,35 @@ class HostSettings:
             if path in FORWARDING.values():
                 self._forwarding.turn_off(path)
                 return
-            with suppress(Missing):  # it went with its link
+            with suppress(Missing):  # it disappeared with its link
                 self._kernel.write_setting(path, before)
             self._store.transact(Remove(ChangedSetting, path))
             log.info("host setting put back", setting=path, value=before)
-        except (KernelError, PynetError) as error:  # the record stays, and with it the next occasion
+        except (KernelError, PynetError) as error:  # the record stays, so it is tried again
             log.warning("host setting not put back", setting=path, value=before, error=str(error))
 
 
 def needed(network: Network) -> dict[str, str]:
-    """Return the settings of the host that a network needs, below /proc/sys, and their values.
+    """Return the settings of the host that a network needs, by path below /proc/sys.
 
-    A host forwards with one switch a family; the kernel looks at no other for IPv6, and at those of all links that a
-    packet may come in by for IPv4.
+    One switch per family makes the host forward. IPv6 has no other; for IPv4 the kernel also looks at the switch of the
+    link by which a packet comes in, and that may be any link.
     """
     return {FORWARDING[version]: OURS for version in sorted(network.families)} if network.forwards else {}
 
 
 def host_settings(network: Network) -> list[WantedSetting]:
-    """Return the settings of the host that ``network`` wants, which networks share."""
+    """Return the settings of the host that ``network`` wants; other networks share them."""
     return [WantedSetting(path, value, also=(ANY_ON,)) for path, value in needed(network).items()]
 
 
 def _noted_settings(network: Network) -> list[WantedSetting]:
-    """Return what is noted to be put back: a bridge that pynet made takes its settings with it."""
+    """Return the settings that must be put back; those of a bridge that pynet made disappear with it."""
     return host_settings(network) + ([] if network.owns_link else bridge_settings(network))
 
 
 def _needed_paths(network: Network) -> Collection[str]:
-    """Return the settings that a network needs; forwarding, where its record cannot be understood."""
+    """Return the paths that a network needs; forwarding if its record cannot be understood."""
     try:
         return {setting.path for setting in _noted_settings(network)}
     except PynetError:
