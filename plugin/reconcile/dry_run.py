@@ -1,7 +1,7 @@
-"""What a repair would do, found as the reconciler finds it, by the process that serves; nothing is changed.
+"""Finds what a repair would do, as the reconciler does, and changes nothing; runs in the serving process.
 
-What the first look finds is looked at again under the locks of its network or link, so that a request in flight is no
-drift. Tables without an owner are none either: this process removes them by itself, a while after the last network.
+Each finding of the survey is checked again under the locks of its network or link, so that a request in flight is no
+drift. Tables without an owner are no drift either: this process removes them a while after the last network.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from plugin.runtime import Runtime
 
 
 class DryRun:
-    """Looks like ``plugin.reconcile.reconciler``."""
+    """The reconciler (``plugin.reconcile.reconciler``) without repairs."""
 
     def __init__(self, runtime: Runtime, survey: Survey) -> None:
         self._firewall = runtime.firewall
@@ -31,7 +31,7 @@ class DryRun:
         """Return what is out of line now.
 
         Raises:
-            KernelError, PynetError: it was not possible to look, or a request kept its lock for too long.
+            KernelError, PynetError: the survey was not possible, or a request kept its lock for too long.
         """
         with self._locks.hold(LOOK):
             rules = [finding for finding in self._firewall.differences() if not isinstance(finding, TableLeft)]

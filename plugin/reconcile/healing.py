@@ -1,4 +1,4 @@
-"""Keeps the rules in line, whatever else is being repaired: it waits for no record, no link and no look at them."""
+"""Keeps the rules in line whatever else is being repaired: it waits for no record, no link and no survey."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,24 +16,24 @@ log = structlog.get_logger()
 
 
 class Healing:
-    """Called by the thread that looks at the rules, and by every look at everything."""
+    """Called by the thread that watches the rules, and by every full survey."""
 
     def __init__(self, firewall: Firewall, kernel: Kernel, survey: Survey, ledger: Ledger) -> None:
         self._firewall = firewall
         self._kernel = kernel
         self._survey = survey
         self._ledger = ledger
-        self._healthy = True  # whether they could be written the last time
+        self._healthy = True  # whether the rules could be written the last time
         self._shut = 0  # how often ports had to be set down
-        self._opened = 0  # up to which of these times they were set up again
+        self._opened = 0  # the value of _shut when a survey last set them up again
 
     @property
     def late(self) -> bool:
-        """Whether rules that could not be written stand now, and a look at the links has to set ports up again."""
+        """Whether rules that could not be written are written now, so that a survey must set ports up again."""
         return self._healthy and self._shut != self._opened
 
     def heal(self, *, elements: bool) -> list[Repair]:
-        """Bring the rules in line, and with ``elements`` what stands in the sets; raises ``KernelError``."""
+        """Bring the rules in line, and the elements of sets if ``elements`` is set; raises ``KernelError``."""
         try:
             found = self._firewall.heal(elements=elements)
         except KernelError:
@@ -44,13 +44,13 @@ class Healing:
 
     @contextmanager
     def opening(self) -> Iterator[None]:
-        """Let the block set up what was set down before it; if it fails, the next one does."""
+        """The block sets up the ports that are down; if it fails, the next block must do so."""
         before = self._shut
         yield
         self._opened = before
 
     def shut(self) -> None:
-        """While the tables are missing nothing enters or leaves a network: ports are down until a look sets them up."""
+        """Set all ports down if the tables are missing, so that nothing enters or leaves a network without rules."""
         self._healthy = False
         self._shut += 1
         try:
@@ -58,7 +58,7 @@ class Healing:
             for name in names:
                 with suppress(Missing):
                     self._kernel.set_down(name)
-        except KernelError as error:  # whoever called tries again, at the latest in the next look at the rules
+        except KernelError as error:  # the caller tries again, at the latest when it next checks the rules
             log.error("rules are missing, and not all ports set down", error=str(error))  # noqa: TRY400 - foreseen
         else:
             if names:

@@ -1,10 +1,10 @@
-"""Brings the kernel in line with the records: whole at start, and while running whatever others changed.
+"""Brings the kernel in line with the records: all of it at start, and changes by others while pynet runs.
 
-Looking takes no locks. What it finds is looked at again under the locks of the network or the endpoint, which a request
-in flight holds, and only what is still wrong then is repaired: a network that is being made or removed is no drift.
+The survey takes no locks. Each finding is then checked again under the locks of its network or endpoint, which a
+request in flight holds, and repaired only if it is still there: a network that is being made or removed is no drift.
 
-Three things go on beside each other, and none waits for another: the rules (``plugin.reconcile.healing``), Docker's
-bridges and who turned forwarding on, and looks at everything, of which there is one at a time.
+Three duties run side by side, and none waits for another: the rules (``plugin.reconcile.healing``); the bridges of
+Docker and the host's forwarding; and full surveys, one at a time.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -34,7 +34,7 @@ NOTHING = Desired("")
 
 
 class Reconciler:
-    """Used by the watcher's threads, and by ``pynet reconcile`` and ``pynet status``."""
+    """Finds and repairs drift, for the watcher's threads, ``pynet reconcile`` and ``pynet status``."""
 
     def __init__(
         self, runtime: Runtime, survey: Survey, removal: Removal, drops: Callable[[], Sequence[Drop]] = tuple
@@ -52,9 +52,9 @@ class Reconciler:
         self._healing = Healing(runtime.firewall, runtime.kernel, survey, self._ledger)
 
     def recover(self) -> None:
-        """At start, before any request: forget endpoints whose links are gone, then rules, ports, links and the rest.
+        """At start, before any request: forget endpoints without a link, then repair rules, ports, links and the rest.
 
-        Nothing here stops pynet from serving: what cannot be repaired is logged, and tried again later.
+        Nothing here stops pynet from serving: a repair that fails is logged and tried again later.
         """
         with self._locks.hold(LOOK):
             self._settings.recall(list(self._survey.records().networks.values()))
@@ -71,7 +71,7 @@ class Reconciler:
             self._or_later(lambda: self._look_and_repair(idle=True))
 
     def _forget_lost(self) -> None:
-        # What Docker's own bridges forward passes from the first moment on, where pynet closes the host to others.
+        # Where pynet closes the host to others, traffic of Docker's own bridges must pass from the first moment on.
         self._firewall.set_docker_bridges(docker_bridges(self._kernel.links()))
         found = self._survey.look(self._publisher.held(), idle=True).found
         self._repair([finding for finding in found if isinstance(finding, EndpointLost)], NOTHING)
@@ -84,11 +84,11 @@ class Reconciler:
             self._healing.shut()
 
     def reconcile(self) -> list[Repair]:
-        """Look at everything and repair what is out of line; returns what was found, repaired or not.
+        """Survey everything and repair what is out of line; return all findings, repaired or not.
 
         Raises:
-            Busy: another look did not end in time.
-            KernelError, PynetError: it was not possible to look.
+            Busy: another survey did not end in time.
+            KernelError, PynetError: the survey was not possible.
         """
         with self._locks.hold(LOOK):
             done = self._healing.heal(elements=True)
@@ -97,28 +97,28 @@ class Reconciler:
                 return done + self._look_and_repair(idle=False)
 
     def heal(self, *, elements: bool) -> None:
-        """Bring the rules in line, and with ``elements`` what stands in the sets; raises ``KernelError``."""
+        """Bring the rules in line, and the elements of sets if ``elements`` is set; raises ``KernelError``."""
         self._healing.heal(elements=elements)
 
     @property
     def late(self) -> bool:
-        """Whether rules stand again that had been missing, and the links wait for a look at everything."""
+        """Whether missing rules were written again, so that links wait for a full survey to set them up."""
         return self._healing.late
 
     def look_at_host(self, *, bridges: bool) -> None:
-        """See whether others turned forwarding on, and with ``bridges`` which there are of others by now.
+        """Find out whether others turned forwarding on, and if ``bridges`` is set which bridges others have now.
 
         Raises:
-            KernelError, PynetError: it was not possible to look.
+            KernelError, PynetError: that was not possible.
         """
         if bridges:
             self._settings.look_at_bridges()
         self._settings.concede()
 
     def status(self) -> Status:
-        """Return the counts of repairs, what the last look could not repair, and what the guard dropped.
+        """Return the counts of repairs, the findings that the last survey could not repair, and the guard's drops.
 
-        It waits for no look and no repair.
+        Waits for no survey and no repair.
         """
         return replace(self._ledger.status(), drops=tuple(self._drops()))
 

@@ -1,7 +1,7 @@
-"""What the firewall wants, which lives in memory, against the records: they are the truth, as after a restart.
+"""Compares the elements that the firewall holds in memory with the records, which are the truth.
 
-What was put for a request that failed, or could not be taken away for one that removed something, would be written for
-ever: the kernel is compared with what is wanted, and that is compared here.
+The firewall compares the kernel with its memory. So an element in memory that a failed request left there, or that a
+removal could not take away, would be written for ever; this module finds it.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -25,16 +25,16 @@ from plugin.runtime import Runtime
 log = structlog.get_logger()
 
 UNKNOWN, MISSING, OTHERS = "belong to nothing that is known", "are not known", "are others than the records say"
-Difference = tuple[RulesAstray, Elements | None]  # and what is wanted instead
-_NETWORK = "network "  # begins the name of a network's lock
+Difference = tuple[RulesAstray, Elements | None]  # and the elements that are wanted instead
+_NETWORK = "network "  # prefix of the name of a network's lock
 
 
 class Rules:
-    """Looks without locks first, and again under the lock of each network where something is wrong.
+    """Compares without locks first, then again under the lock of each network where something differs.
 
-    A request in flight holds that lock while rules and records differ. Others look after
-    the tunnel of a known network (``plugin.cluster.overlay.table_sync``), the host (``plugin.host.forwarding``), and a
-    link that waits to be deleted, as its rules go after it (``plugin.host.reaper``).
+    A request in flight holds that lock while rules and records differ. Other modules look after the tunnel of a known
+    network (``plugin.cluster.overlay.table_sync``), the host (``plugin.host.forwarding``), and a link that waits to be
+    deleted: its rules are removed after it (``plugin.host.reaper``).
     """
 
     def __init__(self, runtime: Runtime, survey: Survey) -> None:
@@ -46,9 +46,9 @@ class Rules:
         self._survey = survey
 
     def align(self, desired: Collection[Desired]) -> list[tuple[RulesAstray, Exception | None]]:
-        """Bring in line what is wanted; return what was out of line, and why that could not be mended.
+        """Bring the memory of the firewall in line; return each finding, and why it could not be mended.
 
-        ``desired`` is what all networks want by a look at the records.
+        ``desired`` is what all networks want, computed from the records.
         """
         done: list[tuple[RulesAstray, Exception | None]] = []
         for network in self._suspects(desired):
@@ -60,7 +60,7 @@ class Rules:
         return done
 
     def look(self, desired: Collection[Desired]) -> list[RulesAstray]:
-        """Return what ``align`` would mend, and mend nothing; raises ``KernelError`` and ``PynetError``."""
+        """Return the findings that ``align`` would mend; raises ``KernelError`` and ``PynetError``."""
         found: list[RulesAstray] = []
         for network in self._suspects(desired):
             with self._locks.hold(*([_NETWORK + network] if network else [])):
@@ -68,11 +68,11 @@ class Rules:
         return found
 
     def _suspects(self, desired: Collection[Desired]) -> list[str]:
-        """Return the networks where something seems to be wrong, "" for owners whose network is not known."""
+        """Return the networks where something seems to differ, "" for owners of unknown networks."""
         return list(dict.fromkeys(finding.network for finding, _ in self._differences(desired, network=None)))
 
     def _again(self, network: str) -> list[Difference]:
-        """Return what is wrong in one network, whose lock the caller has, and what is wanted instead."""
+        """Return the differences of one network, whose lock the caller holds."""
         return list(self._differences(self._survey.desired(network), network=network))
 
     def _mend(self, owner: str, wanted: Elements | None) -> Exception | None:
@@ -88,10 +88,10 @@ class Rules:
         return None
 
     def _differences(self, desired: Collection[Desired], network: str | None) -> Iterator[Difference]:
-        """Yield the owners of ``network``, of unknown ones ("") or of all (None) that are not as they should be."""
+        """Yield the owners of one network, of unknown ones ("") or of all (None) that differ from the records."""
         doomed = {item.record.link for item in self._store.list(Tombstone)}  # first: rules go before their tombstones
         owners = self._firewall.owners()
-        unclear = {part.network for part in desired if not part.links}  # they are closed, and nothing is known of them
+        unclear = {part.network for part in desired if not part.links}  # closed, and nothing about them is known
         for part in desired if network != "" else ():
             yield from _of_network(part, owners) if part.links else ()
         known = {OWNER, *doomed, *(vxlan_name(part.network) for part in desired)}
@@ -104,7 +104,7 @@ class Rules:
                 yield RulesAstray(place, owner, UNKNOWN), None
 
     def _link(self, owner: str) -> Link | None:
-        """Return the link that an owner is, if it is one that pynet names."""
+        """Return the link with the name of an owner, if pynet gives such names."""
         return self._kernel.link(owner) if owner.startswith(ON_HOST) else None
 
 
