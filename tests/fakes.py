@@ -1,39 +1,30 @@
 """In-memory kernel and nftables that refuse what the real ones refuse, and a world that can fail at any step."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import Any
 
+from cli.server.wiring import Host, Pynet
 from netlink.dump import Link
 from netlink.errors import Exists, KernelError, Missing
 from netlink.kernel import VethPair
 from netlink.port import BridgePort, port_flags
 from netlink.setelem import PROTOCOLS, ElementChange, check_element
+from plugin.cluster.overlay.presence import ClusterView
 from plugin.driver import Driver
 from plugin.engine.names import Known, Names
-from plugin.firewall.firewall import Firewall
-from plugin.host.forwarding import Forwarding
-from plugin.host.own_links import OwnLinks
-from plugin.host.reaper import Reaper
-from plugin.host.sysctls import HostSettings
+from plugin.ipam.supernets import parse_supernets
 from plugin.model.link_owner import Owner
 from plugin.model.records import ChangedSetting, Endpoint, Network, Tombstone
-from plugin.modes.base import Mode
-from plugin.modes.bridge import BridgeMode
-from plugin.modes.hostbridge import HostBridge
-from plugin.publish.publisher import Publisher
-from plugin.reconcile.dry_run import DryRun
-from plugin.reconcile.reconciler import Reconciler
-from plugin.reconcile.survey import Survey
-from plugin.removal.removal import Removal
+from plugin.protocol.messages import Subnet
 from plugin.request.locks import Locks
-from plugin.runtime import Runtime
 from plugin.store.base import Change, Store
 from plugin.store.memory import MemoryStore
 from tests.fake_sockets import FakeConntrack, FakeSockets, Steps
+from tests.fake_tunnels import FakeTunnels
 
 InterfaceAddress = IPv4Interface | IPv6Interface
 OWNER = Owner("pynet")
@@ -279,8 +270,15 @@ class FailingStore:
         return getattr(self.real, name)
 
 
-class World:
-    """A driver on an imaginary host."""
+class NoNetworks:
+    """A host that uses no networks yet."""
+
+    def in_use(self, within: Collection[Subnet] | None = None) -> Sequence[Subnet]:
+        return []
+
+
+class World(Pynet):
+    """pynet on an imaginary host."""
 
     def __init__(
         self,
@@ -288,6 +286,7 @@ class World:
         nft: FakeNft | None = None,
         store: FailingStore | None = None,
         locks: Locks | None = None,
+        cluster: ClusterView | None = None,
     ) -> None:
         self.steps = kernel.steps if kernel else Steps()
         self.kernel = kernel or FakeKernel(self.steps)
@@ -295,33 +294,24 @@ class World:
         self.failing_store = store or FailingStore(self.steps)
         self.store: Store = self.failing_store
         self.locks = locks or Locks(deadline=1)
-        self.firewall = Firewall(self.nft, "pynet", linger=0, locks=self.locks)
-        self.settings = HostSettings(
-            self.kernel, self.store, Forwarding(self.kernel, self.store, self.firewall), self.locks
-        )
-        self.reaper = Reaper(OwnLinks(self.kernel, OWNER), self.firewall, self.store, self.locks)
+        self.tunnels = FakeTunnels(self.kernel)
         self.sockets, self.conntrack = FakeSockets(self.steps), FakeConntrack()
         self.known = Known()  # what the engine would say
         self.names = Names(lambda: self.known)
-        self.publisher = Publisher(self.kernel, self.sockets, self.firewall, self.conntrack, self.names)
-        self.modes: dict[str, Mode] = {
-            "bridge": BridgeMode(HostBridge(self.kernel, self.firewall, self.settings, "pynet"))
-        }
-        runtime = Runtime(
-            self.kernel,
-            self.store,
-            self.firewall,
-            self.settings,
-            self.publisher,
-            self.reaper,
-            self.modes,
-            self.locks,
-            self.names,
+        host = Host(
+            kernel=self.kernel,
+            nft=self.nft,
+            tunnels=self.tunnels,
+            sockets=self.sockets,
+            conntrack=self.conntrack,
+            networks=NoNetworks(),
+            store=self.store,
+            supernets=parse_supernets("", "0123456789abcdef"),
+            names=self.names,
+            locks=self.locks,
+            cluster=cluster,
         )
-        self.removal, self.survey = Removal(runtime), Survey(self.store, self.kernel, self.settings, self.modes, OWNER)
-        self.reconciler = Reconciler(runtime, self.survey, self.removal)
-        self.dry_run = DryRun(runtime, self.survey)
-        self.driver = Driver(runtime, self.removal)
+        super().__init__("pynet", host, linger=0)
 
     def snapshot(self) -> object:
         """Everything that a verb may change, in a comparable form."""

@@ -1,20 +1,12 @@
 """An imaginary host that shares overlay networks with others through a store in memory."""
 
-from collections.abc import Collection, Mapping
 from ipaddress import ip_address, ip_interface
 from typing import Any, cast
 
-from netlink.errors import Exists, KernelError, Missing, NotSupported
-from netlink.vxlan import Entry, VxlanLink
-from plugin.cluster.overlay.agreement import Agreement
-from plugin.cluster.overlay.presence import ClusterView, Presence
+from plugin.cluster.overlay.presence import ClusterView
 from plugin.cluster.overlay.records import AddressClaim, ClusterNetwork, Member, Peer, VniClaim
-from plugin.cluster.overlay.table_sync import TableSync
-from plugin.cluster.overlay.underlay import Underlay
 from plugin.errors import Failed
-from plugin.modes.hostbridge import HostBridge
-from plugin.modes.overlay import OverlayMode, Shared
-from plugin.protocol.messages import Address, CreateNetwork
+from plugin.protocol.messages import CreateNetwork
 from plugin.store.base import Change, Record, Remove, Store
 from plugin.store.base import SharedStore as SharedStoreProtocol
 from plugin.store.memory import MemoryStore
@@ -23,55 +15,6 @@ from tests.fakes import FailingStore, FakeKernel, World
 from tests.unit import requests as rq
 
 SHARED_KINDS = (ClusterNetwork, VniClaim, Member, Peer, AddressClaim)
-
-
-class FakeTunnels:
-    """VXLAN links of the imaginary host, and what stands in their tables."""
-
-    def __init__(self, kernel: FakeKernel) -> None:
-        self._kernel = kernel
-        self.supported = True
-        self.tables: dict[str, set[Entry]] = {}
-        self.refused: set[Entry] = set()  # what the kernel will not take
-        self.asked: list[Entry] = []
-        self._vnis: dict[str, int] = {}
-        self._sources: dict[str, Address] = {}
-
-    def add_vxlan(self, link: VxlanLink) -> None:
-        self._kernel.steps.take("add vxlan")
-        if not self.supported:
-            raise NotSupported(f"add vxlan '{link.name}': unknown device type")
-        self._vnis = {name: vni for name, vni in self._vnis.items() if name in self._kernel.by_name}
-        if link.vni in self._vnis.values():
-            raise Exists(f"add vxlan '{link.name}': file exists")
-        self._kernel.add_bridge(link.name, "", link.mtu)
-        self._vnis[link.name] = link.vni
-        self.tables[link.name] = set()
-        self._sources[link.name] = link.local
-
-    def change(
-        self, bridge: str, link: str, add: Collection[Entry], delete: Collection[Entry] = ()
-    ) -> Mapping[Entry, KernelError]:
-        self._kernel.steps.take("change the tables")
-        self._find(bridge, link)
-        self.asked += [*add, *delete]
-        self.tables[link] = (self.tables[link] - set(delete)) | (set(add) - self.refused)
-        return {entry: KernelError(f"{entry}: invalid argument") for entry in add if entry in self.refused}
-
-    def source(self, link: str) -> Address | None:
-        return self._sources.get(link) if self._kernel.link_exists(link) else None
-
-    def entries(self, bridge: str, link: str) -> set[Entry]:
-        self._find(bridge, link)
-        return set(self.tables[link])
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    def _find(self, *names: str) -> None:
-        for name in names:
-            if not self._kernel.link_exists(name):
-                raise Missing(name)
 
 
 class Gone:
@@ -127,24 +70,15 @@ class OverlayWorld(World):
     """A host with the address 192.0.2.NUMBER on a link of 1500 bytes."""
 
     def __init__(self, number: int = 1, shared: MemoryStore | None = None, local: FailingStore | None = None) -> None:
-        super().__init__(store=local)
-        self.real = shared or MemoryStore()
-        self.shared = SharedStore(self.real, self.steps)
-        self.removals, self.dead = Gone(self.shared), set[str]()
+        kernel = FakeKernel(steps := Steps())
+        kernel.add_bridge("ul0", "", 1500)
         address = ip_address(f"192.0.2.{number}")
-        self.kernel.add_bridge("ul0", "", 1500)
-        self.kernel.add_address("ul0", ip_interface(f"{address}/24"))
-        self.tunnels = FakeTunnels(self.kernel)
-        store = cast("SharedStoreProtocol", self.shared)
-        alive = lambda host: host not in self.dead  # noqa: E731
-        cluster = ClusterView(store, self.removals, alive, f"h{number}", address)
-        self.peers = TableSync(store, self.failing_store.real, self.tunnels, self.firewall, cluster.host)
-        self.own = Presence(self.store, cluster, self.peers, self.locks)
-        bridge = HostBridge(self.kernel, self.firewall, self.settings, "pynet")
-        agreement, underlay = Agreement(store, self.removals), Underlay(self.kernel, address)
-        sharing = Shared(self.tunnels, agreement, self.peers, self.own, underlay)
-        self.overlay = OverlayMode(bridge, self.kernel, sharing, "pynet")
-        self.modes["overlay"] = self.overlay
+        kernel.add_address("ul0", ip_interface(f"{address}/24"))
+        self.real = shared or MemoryStore()
+        self.shared = SharedStore(self.real, steps)
+        self.removals, self.dead = Gone(self.shared), set[str]()
+        store, alive = cast("SharedStoreProtocol", self.shared), lambda host: host not in self.dead
+        super().__init__(kernel, store=local, cluster=ClusterView(store, self.removals, alive, f"h{number}", address))
         self.hear()
 
     def hear(self) -> None:
@@ -152,7 +86,7 @@ class OverlayWorld(World):
         self.peers.own.load()
         self.peers.peers.load()
         self.peers.members.load()
-        self.own.mend()
+        self.presence.mend()
         self.peers.look()
 
     def snapshot(self) -> object:

@@ -8,7 +8,7 @@ from cli.client.service import NoAnswer, ask
 from cli.client.service_settings import settings_and_complaints
 from cli.client.whereabouts import whereabouts
 from cli.engine.api import here, version_and_subnets
-from cli.server.wiring import machine_id
+from cli.server.machine import machine_id
 from cli.systemd_unit import FILE
 from plugin.doctor.checks import examine
 from plugin.doctor.facts import EngineFacts, ServiceFacts

@@ -1,13 +1,16 @@
-"""Puts together what a host shares with others; nothing of it is loaded or made unless PYNET_STORE names a store."""
+"""Joins the cluster that PYNET_STORE names: opens its store, and starts the threads that keep this host in it."""
 
 import socket
 import time
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+import structlog
+
+from cli.server.wiring import Host, Pynet
 from cli.settings import Settings
+from netlink.errors import KernelError
 from plugin.background.loop import Loop
 from plugin.cluster.addresses.driver import ClusterAddresses, ThisHost
 from plugin.cluster.addresses.outbox import Outbox
@@ -19,47 +22,59 @@ from plugin.cluster.hosts.membership import Membership
 from plugin.cluster.hosts.ping import Responder
 from plugin.cluster.hosts.records import ClusterHost, KnownHost
 from plugin.cluster.overlay.agreement import drop_unused_networks
-from plugin.interfaces import HostNetworks, Kernel
-from plugin.ipam.supernets import Supernet
-from plugin.request.retries import RetryQueue
+from plugin.cluster.overlay.presence import ClusterView
+from plugin.errors import PynetError
+from plugin.interfaces import Kernel
+from plugin.model.records import Network
 from plugin.request.timing import Dress
-from plugin.store.base import ClusterStore, Put, Store, StoreAway
+from plugin.store.base import ClusterStore, Put, Store, StoreAway, Unreadable
 from plugin.store.remote.factory import open_cluster_store
+
+log = structlog.get_logger()
 
 HOST_ID = "host-id"  # file in the state folder
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
-    """This host in its cluster. ``me.id`` is who it is to the others, ``me.address`` where they reach it."""
+class JoinedCluster:
+    """This host in its cluster. ``me.id`` is its name among the others, ``me.address`` where they reach it."""
 
     stores: Stores
     me: ClusterHost
     outbox: Outbox
 
-    def start(
-        self, networks: HostNetworks, supernets: Sequence[Supernet], debts: RetryQueue, mend: Callable[[], object]
-    ) -> tuple[ClusterAddresses, list[Loop[Any]]]:
-        """Start the threads; ``mend`` is called as the repair of the shared addresses is.
+    def seen_from_here(self) -> ClusterView:
+        """Return the cluster as overlay networks use it."""
+        return ClusterView(self.stores.shared, self.outbox, self._alive, self.me.id, self.me.address)
+
+    def _alive(self, host: str) -> bool:
+        try:
+            return self.stores.shared.get(ClusterHost, host) is not None
+        except Unreadable:
+            return True  # somebody renews it
+
+    def start(self, pynet: Pynet, host: Host) -> tuple[ClusterAddresses, list[Loop[Any]]]:
+        """Start the threads.
 
         Returns:
             The manager of the shared addresses, and the threads that work.
         """
-        here = ThisHost(self.me.id, networks, supernets, debts)
+        here = ThisHost(self.me.id, host.networks, host.supernets, pynet.reaper.debts)
         addresses = ClusterAddresses(self.stores, self.outbox, here)
 
         def repair() -> None:
             addresses.repair()
             drop_unused_networks(self.stores.shared)
-            mend()
+            pynet.presence.mend()
 
+        peers = resume(pynet, host.store)
         upkeep = Upkeep(self.outbox, repair)
         lease = Membership(self.stores.shared, self.me, upkeep.returned).start()
         Responder(self.stores.shared, self.me.id).start()
-        return addresses, [lease, upkeep.start()]
+        return addresses, [peers, lease, upkeep.start()]
 
 
-def open_cluster(settings: Settings, local: Store, kernel: Kernel, dress: Dress) -> Cluster | None:
+def open_cluster(settings: Settings, local: Store, kernel: Kernel, dress: Dress) -> JoinedCluster | None:
     """Open the cluster store, if there is one; a store that does not answer yet is waited for in the background.
 
     ``dress`` is put around it.
@@ -77,4 +92,15 @@ def open_cluster(settings: Settings, local: Store, kernel: Kernel, dress: Dress)
     with suppress(StoreAway):
         shared.get(KnownHost, identity.id)
     me = ClusterHost(identity.id, socket.gethostname(), address, int(time.time()))
-    return Cluster(Stores(local, shared), me, Outbox(local, shared, HOST_KINDS))
+    return JoinedCluster(Stores(local, shared), me, Outbox(local, shared, HOST_KINDS))
+
+
+def resume(pynet: Pynet, store: Store) -> Loop[Any]:
+    """Go on with the overlay networks of ``store``, follow the other hosts, and return the thread that does it."""
+    for item in store.list(Network):
+        if item.record.overlay:
+            try:
+                pynet.overlay.resume(item.record)
+            except (KernelError, PynetError) as error:
+                log.warning("overlay network not resumed", network=item.record.id[:12], error=str(error))
+    return pynet.peers.start(pynet.presence.mend)

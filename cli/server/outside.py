@@ -1,29 +1,23 @@
 """Compares the kernel with the files while no pynet serves."""
 
-from collections.abc import Callable
-
-from cli.server.overlay import Host, share
+from cli.server.wiring import Host, Pynet
 from cli.settings import Settings
+from netlink.conntrack import Conntrack
+from netlink.hostnet import HostNetworks
 from netlink.kernel import Kernel
 from netlink.listeners import listening
 from netlink.namespace import scratch_namespace
 from netlink.nftables import Nftables, open_runner
+from netlink.port_sockets import PortSockets
+from netlink.relay import Relay
 from netlink.vxlan import Vxlan
 from plugin.errors import Failed
 from plugin.firewall.docker import docker_bridges
-from plugin.firewall.firewall import Firewall, static_rules
-from plugin.host.forwarding import Forwarding
-from plugin.host.sysctls import HostSettings
+from plugin.firewall.firewall import static_rules
 from plugin.model.desired import Held
 from plugin.model.findings import Finding, OrphanLink
-from plugin.model.link_owner import Owner
-from plugin.modes.bridge import BridgeMode
-from plugin.modes.hostbridge import HostBridge
-from plugin.modes.overlay import OverlayMode
 from plugin.protocol.messages import Repair
 from plugin.publish.bindings import EVERYWHERE
-from plugin.reconcile.survey import Survey
-from plugin.request.locks import Locks
 from plugin.store.sqlite.readonly import ReadOnlyStore
 
 
@@ -35,7 +29,7 @@ def look(settings: Settings) -> list[Repair]:
         Failed: the kernel has what the store does not know. Then it may be the store of another pynet, and whatever
             would be said about links and rules be advice to delete what is alive.
     """
-    found = _looker(settings)()
+    found = _differences(settings)
     strange = [finding for finding in found if isinstance(finding, OrphanLink)]
     if strange:
         raise Failed(
@@ -46,23 +40,22 @@ def look(settings: Settings) -> list[Repair]:
     return [Repair(finding.kind, finding.sentence) for finding in found]
 
 
-def _looker(settings: Settings) -> Callable[[], list[Finding]]:
-    """Return what looks once; how the kernel lists the rules is learnt in a namespace made for it."""
-    store, kernel, owner = ReadOnlyStore(settings.database), Kernel(), Owner(settings.name)
+def _differences(settings: Settings) -> list[Finding]:
+    """Look once; how the kernel lists the rules is learnt in a namespace made for it."""
     with scratch_namespace():
         rules = static_rules(Nftables(open_runner()), settings.name)
-    firewall = Firewall(Nftables(open_runner()), settings.name)
-    host = HostSettings(kernel, store, Forwarding(kernel, store, firewall))
-    bridge = HostBridge(kernel, firewall, host, settings.name)
-    shared = share(Host(kernel, Vxlan(), store, firewall, Locks()), None)
-    overlay = OverlayMode(bridge, kernel, shared, settings.name)
-    survey = Survey(store, kernel, host, {"bridge": BridgeMode(bridge), "overlay": overlay}, owner)
-
-    def look_once() -> list[Finding]:
-        firewall.expect(survey.elements(), docker_bridges(kernel.links()), rules)
-        return [*firewall.differences(), *survey.look(_held(), idle=True).found]
-
-    return look_once
+    host = Host(
+        kernel=Kernel(),
+        nft=Nftables(open_runner()),
+        tunnels=Vxlan(),
+        sockets=PortSockets(Relay()),
+        conntrack=Conntrack(),
+        networks=HostNetworks(),
+        store=ReadOnlyStore(settings.database),
+    )
+    pynet = Pynet(settings.name, host)
+    pynet.firewall.expect(pynet.survey.elements(), docker_bridges(host.kernel.links()), rules)
+    return [*pynet.firewall.differences(), *pynet.survey.look(_held(), idle=True).found]
 
 
 def _held() -> frozenset[Held]:

@@ -39,7 +39,7 @@ ANSWERED = 22  # seconds in which every call that was begun has its answer
 def run(dress: "Dress | None" = None) -> None:
     """Serve until SIGTERM; exits with a sentence and the code of its kind when something does not allow it.
 
-    ``dress`` is what a test puts around the parts in the place of the clock, see ``cli.server.wiring``.
+    ``dress`` is what a test puts around the parts in the place of the clock, see ``cli.server.application``.
     """
     signal.signal(signal.SIGTERM, _end)  # process 1 of a container ignores it otherwise
     code, parent = mmap.mmap(-1, 1), os.getpid()  # shared with the worker, which finds out about the state
@@ -122,8 +122,8 @@ def _loader(
     """Return what builds the application in the worker; when it cannot, ``code`` is what the process ends with."""
 
     def load() -> "Flask":
+        from cli.server.application import build
         from cli.server.logs import configure
-        from cli.server.wiring import build
         from netlink.errors import KernelError
 
         configure(settings.log_level, settings.log_format)
@@ -146,7 +146,7 @@ def _application(settings: Settings, descriptors: Sequence[int], load: Callable[
     supervisor = Supervisor(os.environ)
 
     def ready(worker: Any) -> None:
-        from cli.server.wiring import TROUBLE
+        from cli.server.application import TROUBLE
 
         supervisor.stopping_at_sigterm()
         supervisor.ready(lambda patience: answers(settings.socket, patience), worker.wsgi.extensions[TROUBLE])
@@ -198,7 +198,7 @@ def _share_memory(_arbiter: object, _worker: object) -> None:
 
 def _tidy(_arbiter: object, worker: Any) -> None:
     """Finish what is done after replies; a worker whose application did not load has nothing to finish."""
-    from cli.server.wiring import AT_END
+    from cli.server.application import AT_END
 
     if application := getattr(worker, "wsgi", None):
         application.extensions[AT_END]()

@@ -1,28 +1,15 @@
 """The real application over an imaginary host."""
 
-from collections.abc import Collection
-
 import pytest
 from flask.testing import FlaskClient
 
 from cli.server.answers import Answers
 from cli.settings import read_settings
 from handlers.app import create_app
-from plugin.ipam.driver import Ipam
-from plugin.ipam.supernets import parse_supernets
-from plugin.protocol.messages import Subnet
 from plugin.request.execution import WorkerPool
 from tests.fakes import World
 
 WORKERS = WorkerPool()  # one set for all services, as their threads stay
-
-
-class NoNetworks:
-    """A host that uses nothing yet."""
-
-    def in_use(self, within: Collection[Subnet] | None = None) -> list[Subnet]:
-        """Return nothing."""
-        return []
 
 
 class Service:
@@ -30,10 +17,9 @@ class Service:
 
     def __init__(self, workers: WorkerPool = WORKERS) -> None:
         self.world = World()
-        ipam = Ipam(self.world.store, NoNetworks(), parse_supernets("", "0123456789abcdef"))
         settings = read_settings({"PYNET_STATE_DIR": "/nowhere", "PYNET_THREADS": "64"})
         service = Answers(settings, self.world.store, self.world.reconciler, self.world.dry_run.look)
-        self.client: FlaskClient = create_app(self.world.driver, ipam, service, workers).test_client()
+        self.client: FlaskClient = create_app(self.world.driver, self.world.ipam, service, workers).test_client()
 
     def post(self, method: str, body: bytes | str = b"") -> tuple[int, dict[str, object]]:
         """Send a request as the engine does, without a content type; return status and reply."""

@@ -7,17 +7,10 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any, TypeVar, cast
 
-from netlink.vxlan import Entry, Vxlan
-from plugin.cluster.overlay.agreement import Agreement
-from plugin.cluster.overlay.presence import ClusterView, Presence
-from plugin.cluster.overlay.table_sync import TableSync
-from plugin.cluster.overlay.underlay import Underlay
-from plugin.host.sysctls import HostSettings
+from cli.server.cluster import resume
+from netlink.vxlan import Entry
+from plugin.cluster.overlay.presence import ClusterView
 from plugin.model.names import vxlan_name
-from plugin.model.records import Network
-from plugin.modes.base import Mode
-from plugin.modes.hostbridge import HostBridge
-from plugin.modes.overlay import OverlayMode, Shared
 from plugin.protocol.messages import CreateNetwork, EndpointRef
 from plugin.store.base import Record, Remove, SharedStore, Store, StoreAway
 from plugin.store.memory import MemoryStore
@@ -62,30 +55,16 @@ class Cable:
 
 
 class OverlayPynet(Pynet):
-    """A driver with overlay mode, on the store ``cluster`` that hosts share and on ``store`` of this host."""
+    """pynet on the store ``cluster`` that hosts share and on ``store`` of this host."""
 
     def __init__(self, cluster: ClusterView, store: Store) -> None:
-        self.tunnels, self.cluster = Vxlan(), cluster
-        super().__init__(store)
+        super().__init__(store, cluster=cluster)
         self.reconciler.recover()
-        for item in store.list(Network):
-            self.overlay.resume(item.record)
-        self.peers.start(self.own.mend)
-
-    def modes(self, settings: HostSettings) -> dict[str, Mode]:
-        """Return bridge and overlay."""
-        self.peers = TableSync(self.cluster.store, self.store, self.tunnels, self.firewall, self.cluster.host)
-        self.own = Presence(self.store, self.cluster, self.peers, self.locks)
-        agreement = Agreement(self.cluster.store, self.cluster.removals)
-        shared = Shared(self.tunnels, agreement, self.peers, self.own, Underlay(self.kernel, self.cluster.address))
-        bridge = HostBridge(self.kernel, self.firewall, settings, "pynet")
-        self.overlay = OverlayMode(bridge, self.kernel, shared, "pynet")
-        return {**super().modes(settings), "overlay": self.overlay}
+        resume(self, store)
 
     def close(self) -> None:
         """Close what belongs to threads."""
         self.peers.stop()
-        self.tunnels.close()
         super().close()
 
 

@@ -3,7 +3,9 @@
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import cast
 
+from cli.server import wiring
 from netlink.conntrack import Conntrack
+from netlink.hostnet import HostNetworks
 from netlink.kernel import Kernel
 from netlink.monitor import Monitor
 from netlink.nftables import Nftables, open_runner
@@ -11,18 +13,11 @@ from netlink.own_changes import GONE, MADE, SET, OwnChanges
 from netlink.port_sockets import PortSockets
 from netlink.relay import Relay
 from netlink.request import Requests
-from plugin.driver import Driver
-from plugin.firewall.firewall import Firewall
-from plugin.host.forwarding import Forwarding
-from plugin.host.own_links import OwnLinks
-from plugin.host.reaper import Reaper
-from plugin.host.sysctls import HostSettings
+from netlink.vxlan import Vxlan
+from plugin.cluster.overlay.presence import ClusterView
 from plugin.model.link_owner import Owner
 from plugin.model.names import ON_HOST, is_own_bridge
 from plugin.model.records import Network, Tombstone
-from plugin.modes.base import Mode
-from plugin.modes.bridge import BridgeMode
-from plugin.modes.hostbridge import HostBridge
 from plugin.protocol.messages import (
     CreateEndpoint,
     EndpointOptions,
@@ -33,19 +28,14 @@ from plugin.protocol.messages import (
     PortBinding,
     ProgramExternalConnectivity,
 )
-from plugin.publish.publisher import Publisher
-from plugin.reconcile.reconciler import Reconciler
-from plugin.reconcile.survey import Survey
-from plugin.removal.removal import Removal
 from plugin.request.locks import Locks
-from plugin.runtime import Runtime
 from plugin.store.base import Store
 from plugin.store.memory import MemoryStore
 from tests.kernel.container import Container, sh
 
 
-class Pynet:
-    """A driver on this test's kernel, and what the engine does with its answers."""
+class Pynet(wiring.Pynet):
+    """pynet on this test's kernel, and what the engine does with its answers."""
 
     def __init__(
         self,
@@ -54,28 +44,25 @@ class Pynet:
         requests: Requests | None = None,
         nft: Nftables | None = None,
         name: str = "pynet",
+        cluster: ClusterView | None = None,
     ) -> None:
-        self.name, owner, self.doings = name, Owner(name), OwnChanges(memory or dict.fromkeys((MADE, GONE, SET), 0.0))
+        self.name = name
+        self.doings = OwnChanges(memory or dict.fromkeys((MADE, GONE, SET), 0.0))
         self.store, self.locks = store or MemoryStore(), Locks()
-        self.kernel = Kernel(owner.group, self.doings, requests)
-        self.nft = nft or Nftables(open_runner())
-        self.firewall = Firewall(self.nft, name, linger=0, locks=self.locks)
-        settings = HostSettings(self.kernel, self.store, Forwarding(self.kernel, self.store, self.firewall))
-        self.reaper = Reaper(OwnLinks(self.kernel, owner), self.firewall, self.store, self.locks)
-        self.relay = Relay()
-        self.publisher = Publisher(self.kernel, PortSockets(self.relay), self.firewall, Conntrack())
-        modes = self.modes(settings)
-        runtime = Runtime(
-            self.kernel, self.store, self.firewall, settings, self.publisher, self.reaper, modes, self.locks
+        self.kernel = Kernel(Owner(name).group, self.doings, requests)
+        self.nft, self.tunnels, self.relay = nft or Nftables(open_runner()), Vxlan(), Relay()
+        host = wiring.Host(
+            kernel=self.kernel,
+            nft=self.nft,
+            tunnels=self.tunnels,
+            sockets=PortSockets(self.relay),
+            conntrack=Conntrack(),
+            networks=HostNetworks(),
+            store=self.store,
+            locks=self.locks,
+            cluster=cluster,
         )
-        self.survey = Survey(self.store, self.kernel, settings, modes, owner)
-        removal = Removal(runtime)
-        self.reconciler = Reconciler(runtime, self.survey, removal)
-        self.driver = Driver(runtime, removal)
-
-    def modes(self, settings: HostSettings) -> dict[str, Mode]:
-        """Return the modes of the driver."""
-        return {"bridge": BridgeMode(HostBridge(self.kernel, self.firewall, settings, self.name))}
+        super().__init__(name, host, linger=0)
 
     def attach(
         self, container: Container, network_id: str, number: int, endpoint: str = "", **driver_opts: str
@@ -116,6 +103,7 @@ class Pynet:
         """Close what belongs to threads."""
         self.publisher.close()
         self.relay.close()
+        self.tunnels.close()
         self.nft.close()
         self.kernel.close()
 

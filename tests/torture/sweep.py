@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cli.server.wiring  # noqa: F401 - loaded once, for all the processes that are forked
+import cli.server.application  # noqa: F401 - loaded once, for all the processes that are forked
 from tests.torture.case import GIVEN_UP, REPEATED, Case, Outcome, play
 from tests.torture.engine import IPAM
 from tests.torture.scenarios import REQUEST, SCENARIOS, Scenario

@@ -2,14 +2,12 @@
 
 import pytest
 
-from cli.server.overlay import Host, share
 from netlink.vxlan import EVERYBODY, Forward, Neighbour, Remote
 from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
 from plugin.errors import InvalidRequest, PynetError, Unsupported
 from plugin.model.records import Overlay
-from plugin.modes.hostbridge import HostBridge
-from plugin.modes.overlay import OverlayMode
 from plugin.protocol.messages import CreateEndpoint, CreateNetwork, NetworkRef
+from tests.fakes import World
 from tests.overlay_fakes import OverlayWorld, overlay
 from tests.unit import requests as rq
 
@@ -54,7 +52,7 @@ def test_an_endpoint_is_in_the_tables_of_the_other_host(world: OverlayWorld, oth
     world.hear()
     other.hear()
 
-    host = world.own.member(_blue(), "").address
+    host = world.presence.member(_blue(), "").address
     expected = {
         Remote(EVERYBODY, host),
         Remote(MAC, host),
@@ -184,7 +182,7 @@ def test_without_the_store_nothing_is_created_and_everything_removed(world: Over
     world.driver.delete_network(rq.NETWORK)
     world.shared.away = False
     world.removals.flush()
-    world.own.mend()
+    world.presence.mend()
     world.bury()
 
     left = [list(world.real.list(kind)) for kind in (Member, Peer)]
@@ -199,12 +197,10 @@ def _blue() -> Overlay:
 def test_without_a_store_there_is_no_overlay(world: OverlayWorld) -> None:
     """One sentence that names the setting; networks that were made before can be removed."""
     world.driver.create_network(overlay())
-    closed = share(Host(world.kernel, world.tunnels, world.store, world.firewall, world.locks), None)
-    bridge = HostBridge(world.kernel, world.firewall, world.settings, "pynet")
-    world.modes["overlay"] = OverlayMode(bridge, world.kernel, closed, "pynet")
+    alone = World(world.kernel, world.nft, world.failing_store)
 
     with pytest.raises(Unsupported, match="needs a store that the hosts share, and PYNET_STORE names none"):
-        world.driver.create_network(overlay(rq.OTHER_ID, "10.8.0.1/24"))
-    world.driver.delete_network(rq.NETWORK)
-    world.bury()
+        alone.driver.create_network(overlay(rq.OTHER_ID, "10.8.0.1/24"))
+    alone.driver.delete_network(rq.NETWORK)
+    alone.bury()
     assert [link.name for link in world.kernel.links()] == ["ul0"]

@@ -62,7 +62,7 @@ def test_the_only_member_that_was_forgotten_agrees_with_itself_again(world: Over
 def test_what_a_killed_run_left_is_removed(world: OverlayWorld, other: OverlayWorld) -> None:
     """Records without a network or an endpoint on this host; those of others stay."""
     other.driver.create_endpoint(CreateEndpoint(rq.OTHER_ID, "e2" * 32))
-    mac, address = "02:00:00:00:00:09", world.own.member(Overlay("blue", 0, 0, 0), "").address
+    mac, address = "02:00:00:00:00:09", world.presence.member(Overlay("blue", 0, 0, 0), "").address
     world.real.transact(Put(Peer("blue", "dead", "h1", mac)), Put(Member("red", "h1", "dead", address)))
     OverlayWorld(1, world.real, world.failing_store)
 
@@ -106,6 +106,6 @@ def test_nothing_is_mended_before_the_store_was_read(world: OverlayWorld) -> Non
     """What is not known yet must not be taken for missing or left over."""
     world.peers.members.loaded.clear()
     world.real.transact(Put(Peer("blue", "dead", "h1", "02:00:00:00:00:09")))
-    world.own.mend()
+    world.presence.mend()
 
     assert peers(world) == ["h1", "h1"]

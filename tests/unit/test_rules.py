@@ -8,7 +8,6 @@ import pytest
 from netlink.errors import KernelError
 from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.reconcile.rules import Rules
-from plugin.runtime import Runtime
 from plugin.store.base import Put, Remove
 from tests.fakes import World
 from tests.overlay_fakes import OverlayWorld, overlay
@@ -21,17 +20,7 @@ PORTS = f"ports of {rq.ENDPOINT_ID}"
 
 def rules(world: World) -> Rules:
     """Return what looks, without the rest of the reconciler."""
-    runtime = Runtime(
-        world.kernel,
-        world.store,
-        world.firewall,
-        world.settings,
-        world.publisher,
-        world.reaper,
-        world.modes,
-        world.locks,
-    )
-    return Rules(runtime, world.survey)
+    return Rules(world.runtime, world.survey)
 
 
 def surplus(world: World) -> None:

@@ -101,14 +101,14 @@ def test_surplus_records_go_at_every_round(world: OverlayWorld) -> None:
 
 def test_one_that_is_being_made_is_no_surplus(world: OverlayWorld) -> None:
     """Its record stands before the host's own does; whoever makes it holds its lock, and a round waits for that."""
-    announced, rounds = world.own.announce, list[str]()
+    announced, rounds = world.presence.announce, list[str]()
 
     def announce(overlay: Overlay, endpoint: Endpoint) -> None:
         announced(overlay, endpoint)
         world.hear()
         rounds.extend(key for _, key in peers(world))
 
-    world.own.announce = announce  # type: ignore[method-assign]
+    world.presence.announce = announce  # type: ignore[method-assign]
     world.driver.create_endpoint(replace(rq.endpoint(), endpoint_id="e1" * 32, interface=Interface()))
     world.hear()
 
@@ -122,12 +122,12 @@ def test_nothing_is_queued_twice_while_the_store_is_away(world: OverlayWorld) ->
     world.peers.peers.load()
     world.shared.away = True
     for _ in range(3):
-        world.own.mend()
+        world.presence.mend()
     assert world.removals.left == []
     world.shared.away = False
     world.real.transact(Remove(Peer, "blue/dead"))
     world.removals.take_back = None  # type: ignore[assignment,method-assign]
-    world.own.mend()  # nothing is asked to be taken back
+    world.presence.mend()  # nothing is asked to be taken back
 
 
 def test_two_hosts_that_begin_at_once_do_not_get_one_address(world: OverlayWorld, other: OverlayWorld) -> None:

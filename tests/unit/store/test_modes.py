@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from cli.server.wiring import machine_id
+from cli.server.machine import machine_id
 from plugin.cluster.hosts.identity import host_identity
 from plugin.store.memory import MemoryStore
 from plugin.store.sqlite.files import write_private

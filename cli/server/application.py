@@ -1,0 +1,119 @@
+"""The application that ``pynet serve`` runs: opens what is real, brings the host in line, and starts the threads."""
+
+from functools import partial
+from typing import Any
+
+import structlog
+from flask import Flask
+
+from cli.engine.api import Engine, endpoint_names, here
+from cli.server.answers import Answers
+from cli.server.cluster import JoinedCluster, open_cluster
+from cli.server.machine import machine_id
+from cli.server.name import hold_name
+from cli.server.records import KINDS
+from cli.server.wiring import Host, Pynet
+from cli.settings import Settings
+from handlers.app import create_app
+from netlink import kernel as linux
+from netlink.conntrack import Conntrack
+from netlink.counters import Counters
+from netlink.errors import KernelError
+from netlink.hostnet import HostNetworks
+from netlink.monitor import Monitor
+from netlink.nftables import Nftables, open_runner
+from netlink.own_changes import OwnChanges
+from netlink.port_sockets import PortSockets
+from netlink.relay import Relay
+from netlink.vxlan import Vxlan
+from plugin.background.loop import Loop, trouble
+from plugin.engine.names import Names
+from plugin.firewall.drops import Drops
+from plugin.interfaces import Kernel, Nft
+from plugin.ipam.supernets import parse_supernets
+from plugin.ipam_router import IpamRouter
+from plugin.model.link_owner import Owner
+from plugin.model.names import ON_HOST, is_own_bridge
+from plugin.rebuild.networks import rebuilder
+from plugin.reconcile.watcher import Watcher
+from plugin.removal.garbage import Collector
+from plugin.request.execution import WorkerPool
+from plugin.request.timing import Dress, timed
+from plugin.store.base import Store
+from plugin.store.sqlite.lockfile import lock_state
+from plugin.store.sqlite.opening import open_store
+
+log = structlog.get_logger()
+
+TROUBLE = "pynet.trouble"  # extension of the application: returns what is wrong with its threads
+AT_END = "pynet.at_end"  # extension of the application: called when it has served its last request
+
+
+def build(settings: Settings, dress: Dress = timed) -> Flask:
+    """Open the state, bring the kernel in line with it, start the background threads, and return the application.
+
+    ``dress`` is put around every part that changes something outside of this process.
+    """
+    lock_state(settings.state_dir)
+    hold_name(settings.name)
+    changes, nft = OwnChanges(), Nftables(open_runner())
+    host, cluster, drops = _open(settings, dress, changes, dress("nft", nft))
+    pynet = Pynet(settings.name, host, gateway_check=settings.gateway_check)
+
+    # Before recovery, so that nothing is missed in between.
+    monitor = Monitor(
+        settings.name,
+        "FORWARD",
+        is_own=nft.is_own,
+        doings=changes,
+        prefixes=ON_HOST,
+        is_bridge=lambda name: is_own_bridge(name) or pynet.firewall.owns(name),
+    )
+    pynet.reconciler.recover()
+    threads: list[Loop[Any]] = [*pynet.reaper.start(), drops.start(), *Watcher(pynet.reconciler, monitor).start()]
+    addresses, shared = cluster.start(pynet, host) if cluster else (None, [])
+    router = IpamRouter(pynet.ipam, addresses)
+    threads += [*shared, host.names.start()]
+    if settings.docker_socket:
+        engine = Engine(settings.docker_socket)
+        threads.append(Collector(engine, pynet.removal, router, host.store, settings.docker_grace).start())
+
+    answers = Answers(settings, host.store, pynet.reconciler, pynet.dry_run.look)
+    app = create_app(pynet.driver, router, answers, WorkerPool(most=2 * settings.threads))
+    app.extensions[TROUBLE] = partial(trouble, threads)
+    app.extensions[AT_END] = partial(_tidy, pynet)
+    return app
+
+
+def _open(settings: Settings, dress: Dress, changes: OwnChanges, nft: Nft) -> tuple[Host, JoinedCluster | None, Drops]:
+    """Open what is outside of this process: kernel, state, cluster store and engine."""
+    group = Owner(settings.name).group
+    kernel: Kernel = dress("netlink", linux.Kernel(group, changes, settings=settings.sysctl_dir))
+    supernets = parse_supernets(settings.pools, machine_id(settings.state_dir))
+    rebuild = rebuilder(kernel, nft, settings.name, supernets)
+    store: Store = dress("store", open_store(settings.database, KINDS, rebuild))
+    cluster = open_cluster(settings, store, kernel, dress)
+    drops = Drops(Counters(), store, settings.name, endpoint_names)
+    host = Host(
+        kernel=kernel,
+        nft=nft,
+        tunnels=dress("netlink", Vxlan(group)),
+        sockets=dress("sockets", PortSockets(Relay())),
+        conntrack=dress("conntrack", Conntrack()),
+        networks=HostNetworks(),
+        store=store,
+        supernets=supernets,
+        names=Names(Engine(settings.docker_socket or here()).names),
+        cluster=cluster.seen_from_here() if cluster else None,
+        drops=drops.known,
+    )
+    return host, cluster, drops
+
+
+def _tidy(pynet: Pynet) -> None:
+    """Finish what is done in the background: a plugin that is removed next leaves nothing behind."""
+    pynet.reaper.stop()
+    try:
+        pynet.firewall.close()
+    except KernelError as error:
+        log.warning("nftables tables not removed", error=str(error))
