@@ -41,7 +41,7 @@ def has_ipv6(network: Network) -> bool:
     """Say whether the host takes part in IPv6 on the network's bridge."""
     if 6 not in network.families:
         return False
-    return not network.internal or network.settings.gateway_mode(6) != ISOLATED
+    return not network.internal or network.readable_settings.gateway_mode(6) != ISOLATED
 
 
 def bridge_settings(network: Network) -> list[WantedSetting]:

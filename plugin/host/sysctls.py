@@ -180,8 +180,5 @@ def _noted_settings(network: Network) -> list[WantedSetting]:
 
 
 def _needed_paths(network: Network) -> Collection[str]:
-    """Return the paths that a network needs; forwarding if its record cannot be understood."""
-    try:
-        return {setting.path for setting in _noted_settings(network)}
-    except PynetError:
-        return FORWARDING.values()
+    """Return the paths of the settings that a network needs."""
+    return {setting.path for setting in _noted_settings(network)}

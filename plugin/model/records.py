@@ -116,11 +116,16 @@ class Network:
         return NetworkSettings.read(self.options)
 
     @property
+    def readable_settings(self) -> NetworkSettings:
+        """What the user asked for, as far as this version can read it; the rest has its defaults."""
+        return NetworkSettings.read_leniently(self.options)
+
+    @property
     def mtu(self) -> int:
         """MTU of the network's links in bytes; an option that cannot be read counts as ``DEFAULT_MTU``."""
         if self.overlay is not None:
             return self.overlay.mtu
-        return NetworkSettings.read_leniently(self.options).mtu or DEFAULT_MTU
+        return self.readable_settings.mtu or DEFAULT_MTU
 
     @property
     def families(self) -> Collection[int]:
@@ -131,7 +136,7 @@ class Network:
     @property
     def forwards(self) -> bool:
         """Whether pynet turns forwarding on for the network; an option that cannot be read counts as its default."""
-        return not self.internal and NetworkSettings.read_leniently(self.options).forwarding
+        return not self.internal and self.readable_settings.forwarding
 
     @property
     def leads_out(self) -> bool:

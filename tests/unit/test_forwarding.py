@@ -10,8 +10,8 @@ from netlink.errors import KernelError
 from netlink.setelem import ElementChange
 from plugin.errors import PynetError
 from plugin.host.forwarding import OURS
-from plugin.model.records import ChangedSetting
-from plugin.store.base import Remove
+from plugin.model.records import ChangedSetting, Network
+from plugin.store.base import Put, Remove
 from tests.fakes import World
 from tests.unit import requests as rq
 from tests.unit.test_background import restarted
@@ -184,3 +184,17 @@ def test_a_network_that_leaves_forwarding_alone(world: World, family: str) -> No
     world.driver.delete_network(replace(rq.NETWORK, network_id=rq.OTHER_ID))
     world.bury()
     assert world.kernel.read_setting(PATHS[family]) == "0"
+
+
+def test_a_network_of_a_newer_version_keeps_the_settings_of_its_bridge(world: World) -> None:
+    """An option of its record cannot be read; it is internal and needs no forwarding, but IPv6 on a user's bridge."""
+    path = "net/ipv6/conf/br-mine/disable_ipv6"
+    world.kernel._add("br-mine", kind="bridge", mac="02:00:00:00:00:07", up=True, group=0)
+    world.kernel.settings[path] = "1"
+    options = {"com.docker.network.bridge.name": "br-mine"}
+    world.driver.create_network(rq.network(rq.NETWORK_ID, "fd00:9::1/64", internal=True, options=options))
+    known = world.store.list(Network)[0].record
+    world.store.transact(Put(replace(known, options={**options, "pynet.nonsense": "1"})))
+    again = restarted(world)
+
+    assert (records(again), again.kernel.settings[path]) == ({path}, "0")
