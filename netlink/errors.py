@@ -1,4 +1,4 @@
-"""Errors of the kernel, by kind; errno is read here and nowhere above.
+"""Errors of the kernel, by kind. Only this folder reads errno.
 
 KernelError
  ├─ Missing       no such link, address, route, table or file
@@ -12,8 +12,6 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from pyroute2.netlink.exceptions import NetlinkError
 
 
 class KernelError(Exception):
@@ -57,7 +55,7 @@ _KINDS: dict[int, type[KernelError]] = {
     errno.EAFNOSUPPORT: NotSupported,
 }
 
-_REASONS = {  # where the kernel's own words say nothing
+_REASONS = {  # for errnos whose own text explains nothing
     errno.EXFULL: "the bridge has 1,023 ports, the most that the kernel allows",  # find_portno, net/bridge/br_if.c
 }
 
@@ -65,16 +63,18 @@ _REASONS = {  # where the kernel's own words say nothing
 def kernel_error(action: str, number: int, detail: str = "") -> KernelError:
     """Return the error for errno ``number`` met while doing ``action`` ("add bridge 'pn-1'")."""
     kind = _KINDS.get(number, KernelError)
-    reason = _REASONS.get(number) or detail or os.strerror(number).lower()
-    return kind(f"{action}: {reason}")
+    return kind(f"{action}: {_REASONS.get(number) or detail or os.strerror(number).lower()}")
 
 
 @contextmanager
 def kernel_errors(action: str) -> Iterator[None]:
-    """Translate what pyroute2 and system calls raise into a ``KernelError`` that begins with ``action``."""
+    """Translate an ``OSError`` into a ``KernelError`` that begins with ``action``."""
     try:
         yield
-    except NetlinkError as error:
-        raise kernel_error(action, int(error.code)) from error
     except OSError as error:
-        raise kernel_error(action, error.errno or 0, (error.strerror or str(error)).lower()) from error
+        raise kernel_error(action, error.errno or 0, reason(error)) from error
+
+
+def reason(error: OSError) -> str:
+    """Return in lower case why a system call failed."""
+    return (error.strerror or str(error)).lower()

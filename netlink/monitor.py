@@ -12,18 +12,12 @@ import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
-from netlink.dump import ADDRESS_BODY, parse_link
+from netlink import uapi
+from netlink.links import parse_link
 from netlink.own_changes import GONE, MADE, SET, OwnChanges
-from netlink.setelem import SO_RCVBUFFORCE
 from netlink.sysctl import FORWARDING
-from netlink.wire import HEADER, attributes, messages, number
+from netlink.wire import attributes, messages, number
 
-RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 0x1, 0x10, 0x100  # linux/rtnetlink.h
-RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF = 24, 25
-RTM_NEWLINK, RTM_DELLINK, RTM_DELADDR, RTM_NEWNETCONF = 16, 17, 21, 80
-NETCONFA_IFINDEX, ALL_LINKS, NETCONF_BODY = 1, b"\xff\xff\xff\xff", 4  # linux/netconf.h; -1 stands for all links
-NETLINK_NETFILTER, NFNLGRP_NFTABLES = 12, 7  # linux/netlink.h, linux/netfilter/nfnetlink.h
-SOL_NETLINK, NETLINK_ADD_MEMBERSHIP = 270, 1
 LINKS, RULES, OWN = "links", "rules", "own"
 GATHER = 0.03  # seconds to let messages gather: a creation makes a dozen, and reading each at once would slow it down
 ROOM = 8 << 20  # bytes for word that waits
@@ -35,7 +29,7 @@ class Monitor:
     """Two sockets that hear changes; looking for a word costs less than decoding every message.
 
     ``names`` are the tables and chains whose changes matter: a name matches those that end with it. ``is_own`` tells by
-    the netlink port of who changed a rule whether that was pynet, ``doings`` what of links and settings was.
+    the netlink port of who changed a rule whether that was pynet, ``changes`` what of links and settings was.
     Names of own links begin with one of ``prefixes`` and end with twelve hexadecimal digits; ``is_bridge`` tells by its
     name whether a bridge is a network's, also where its user chose the name.
     """
@@ -44,24 +38,24 @@ class Monitor:
         self,
         *names: str,
         is_own: Callable[[int], bool],
-        doings: OwnChanges,
+        changes: OwnChanges,
         prefixes: Sequence[str],
         is_bridge: Callable[[str], bool],
     ) -> None:
         self._is_own = is_own
-        self._doings = doings
+        self._changes = changes
         self._is_bridge = is_bridge
         self._prefixes = [prefix.encode() for prefix in prefixes]
         self._own_name = re.compile(b"(" + b"|".join(self._prefixes) + rb")[0-9a-f]{12}\0")
         self._names = [name.encode() + b"\0" for name in names]
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         self._links = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
-        self._links.bind((0, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))
-        for group in (RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF):
-            self._links.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
-        self._rules = socket.socket(socket.AF_NETLINK, kind, NETLINK_NETFILTER)
+        self._links.bind((0, uapi.RTMGRP_LINK | uapi.RTMGRP_IPV4_IFADDR | uapi.RTMGRP_IPV6_IFADDR))
+        for group in (uapi.RTNLGRP_IPV4_NETCONF, uapi.RTNLGRP_IPV6_NETCONF):
+            self._links.setsockopt(uapi.SOL_NETLINK, uapi.NETLINK_ADD_MEMBERSHIP, group)
+        self._rules = socket.socket(socket.AF_NETLINK, kind, uapi.NETLINK_NETFILTER)
         self._rules.bind((0, 0))
-        self._rules.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NFNLGRP_NFTABLES)
+        self._rules.setsockopt(uapi.SOL_NETLINK, uapi.NETLINK_ADD_MEMBERSHIP, uapi.NFNLGRP_NFTABLES)
         for sock in (self._links, self._rules):
             _make_room(sock)
 
@@ -89,7 +83,7 @@ class Monitor:
         return _BRIDGE in data and not any(prefix in data for prefix in self._prefixes)
 
     def _of_rules(self, data: bytes) -> set[str]:
-        own = len(data) >= HEADER.size and self._is_own(HEADER.unpack_from(data)[4])
+        own = len(data) >= uapi.NLMSGHDR.size and self._is_own(uapi.NLMSGHDR.unpack_from(data)[4])
         return {RULES} if not own and any(name in data for name in self._names) else set()
 
     def _is_drift(self, kind: int, body: bytes) -> bool:
@@ -97,26 +91,26 @@ class Monitor:
 
         A container that comes or goes changes the carrier of its port; that is neither.
         """
-        if kind in {RTM_NEWLINK, RTM_DELLINK}:
+        if kind in {uapi.RTM_NEWLINK, uapi.RTM_DELLINK}:
             return self._is_loss(kind, body)
-        if kind == RTM_DELADDR:
-            name = _name_of(ADDRESS_BODY.unpack_from(body)[4])
-            return self._is_bridge(name) and not self._doings.recent(GONE, name)
-        return kind == RTM_NEWNETCONF and self._is_switched(body)
+        if kind == uapi.RTM_DELADDR:
+            name = _name_of(uapi.IFADDRMSG.unpack_from(body)[4])
+            return self._is_bridge(name) and not self._changes.is_recent(GONE, name)
+        return kind == uapi.RTM_NEWNETCONF and self._is_switched(body)
 
     def _is_switched(self, body: bytes) -> bool:
         """Say whether others changed the forwarding, or what else is told so, of the host or of a bridge of pynet's."""
-        if any(self._doings.recent(SET, path) for path in FORWARDING.values()):
+        if any(self._changes.is_recent(SET, path) for path in FORWARDING.values()):
             return False
-        index = dict(attributes(body[NETCONF_BODY:])).get(NETCONFA_IFINDEX, b"")
-        if index == ALL_LINKS:
+        index = dict(attributes(body[uapi.NETCONFMSG :])).get(uapi.NETCONFA_IFINDEX, b"")
+        if index == uapi.NETCONFA_IFINDEX_ALL:
             return True
         name = _name_of(number(index))
         own = [f"net/ipv{version}/conf/{name}/forwarding" for version in (4, 6)]
         return (
             self._is_bridge(name)
-            and not self._doings.recent(MADE, name)
-            and not any(self._doings.recent(SET, path) for path in own)
+            and not self._changes.is_recent(MADE, name)
+            and not any(self._changes.is_recent(SET, path) for path in own)
         )
 
     def _is_loss(self, kind: int, body: bytes) -> bool:
@@ -131,7 +125,7 @@ class Monitor:
 
     def _did(self, kind: int, name: str) -> bool:
         """Say whether pynet just made or deleted the link ``name``: one that goes is down first."""
-        return self._doings.recent(GONE, name) or (kind == RTM_NEWLINK and self._doings.recent(MADE, name))
+        return self._changes.is_recent(GONE, name) or (kind == uapi.RTM_NEWLINK and self._changes.is_recent(MADE, name))
 
     def close(self) -> None:
         """Close the sockets."""
@@ -149,7 +143,7 @@ def _lost(kind: int, body: bytes) -> bool:
     if body[0] != socket.AF_UNSPEC:
         return False  # a bridge's word about a port of its own
     link = parse_link(body)
-    return kind == RTM_DELLINK or not link.up or (link.kind == "veth" and not link.master)
+    return kind == uapi.RTM_DELLINK or not link.up or (link.kind == "veth" and not link.master)
 
 
 def _name_of(index: int) -> str:
@@ -162,7 +156,7 @@ def _name_of(index: int) -> str:
 def _make_room(sock: socket.socket) -> None:
     """Let much word wait; without the right to have that much, as much as the host allows anybody."""
     try:
-        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM)
+        sock.setsockopt(socket.SOL_SOCKET, uapi.SO_RCVBUFFORCE, ROOM)
     except PermissionError:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
 

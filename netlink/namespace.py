@@ -5,9 +5,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from netlink import uapi
 from netlink.errors import kernel_errors
-
-CLONE_NEWNET = 0x40000000  # linux/sched.h
 
 
 @contextmanager
@@ -21,11 +20,11 @@ def scratch_namespace() -> Iterator[None]:
     with kernel_errors("make a network namespace"):
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            _check(libc.unshare(CLONE_NEWNET))
+            _check(libc.unshare(uapi.CLONE_NEWNET))
             try:
                 yield
             finally:
-                _check(libc.setns(home, CLONE_NEWNET))
+                _check(libc.setns(home, uapi.CLONE_NEWNET))
         finally:
             os.close(home)
 

@@ -20,7 +20,7 @@ class OwnChanges:
         self._lock = threading.Lock()  # guards _until
         self._until: dict[tuple[str, str], float] = {}
 
-    def note(self, what: str, *names: str) -> None:
+    def record(self, what: str, *names: str) -> None:
         """Remember that ``names`` are being made, deleted or set."""
         now = time.monotonic()
         with self._lock:
@@ -28,7 +28,7 @@ class OwnChanges:
                 self._until = {key: until for key, until in self._until.items() if until > now}
             self._until.update(dict.fromkeys(((what, name) for name in names), now + self._memory[what]))
 
-    def recent(self, what: str, name: str) -> bool:
+    def is_recent(self, what: str, name: str) -> bool:
         """Say whether ``name`` was made, deleted or set here a moment ago."""
         with self._lock:
             return self._until.get((what, name), 0.0) > time.monotonic()

@@ -14,16 +14,15 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Protocol
 
+from netlink import uapi
 from netlink.errors import kernel_errors
 from netlink.listeners import listening
 
-SO_ATTACH_FILTER = 26  # asm-generic/socket.h
-IPPROTO_SCTP = 132
 BACKLOG = 128  # connections that wait to be relayed
 _KINDS = {
     socket.IPPROTO_TCP: socket.SOCK_STREAM,
     socket.IPPROTO_UDP: socket.SOCK_DGRAM,
-    IPPROTO_SCTP: socket.SOCK_STREAM,
+    socket.IPPROTO_SCTP: socket.SOCK_STREAM,
 }
 _DROP_ALL = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, 0))  # struct sock_filter: BPF_RET | BPF_K, 0
 _PROGRAM = struct.pack("@HP", 1, ctypes.addressof(_DROP_ALL))  # struct sock_fprog
@@ -81,7 +80,7 @@ class PortSockets:
             try:
                 sock = _socket(proto, address)
             except OSError:
-                if proto != IPPROTO_SCTP:
+                if proto != socket.IPPROTO_SCTP:
                     raise
                 return PortSocket(port or _any_number(), None, dual=dual)  # no process can take it either
             try:
@@ -89,7 +88,7 @@ class PortSockets:
             except BaseException:
                 sock.close()
                 raise
-        if relay_to is None or proto == IPPROTO_SCTP:
+        if relay_to is None or proto == socket.IPPROTO_SCTP:
             return PortSocket(port or sock.getsockname()[1], sock, dual=dual)
         return PortSocket(port or sock.getsockname()[1], sock, (_text(relay_to[0]), relay_to[1]), dual)
 
@@ -140,7 +139,7 @@ def _bind(
     if address.version == 6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
     if deaf:
-        sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, _PROGRAM)
+        sock.setsockopt(socket.SOL_SOCKET, uapi.SO_ATTACH_FILTER, _PROGRAM)
     if proto != socket.IPPROTO_UDP:
         # A connection that waits in TIME_WAIT does not hold the port; a listening socket does.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -16,12 +16,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 
+from netlink import uapi
 from netlink.errors import KernelError, kernel_errors
+from netlink.uapi import NLA_F_NESTED, NLM_F_ACK, NLM_F_CREATE, NLMSG_ERROR
 from netlink.wire import (
-    ATTRIBUTE,
-    NLM_F_ACK,
-    NLM_F_CREATE,
-    NLMSG_ERROR,
     attribute,
     attributes,
     error_number,
@@ -30,16 +28,11 @@ from netlink.wire import (
     text,
 )
 
-NETLINK_NETFILTER, NFNL_SUBSYS_NFTABLES = 12, 10
-_GET_TABLE, _TABLE_NAME = 0xA01, 1  # NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, NFTA_TABLE_NAME
-_GET_GENERATION, _NEW_GENERATION, _GENERATION_ID = 0xA10, 0xA0F, 1  # NFT_MSG_GETGEN, NFT_MSG_NEWGEN, NFTA_GEN_ID
-_BATCH_BEGIN, _BATCH_END = 0x10, 0x11  # NFNL_MSG_BATCH_BEGIN, _END
-_ADD, _DELETE = 0xA0C, 0xA0E  # NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSETELEM, NFT_MSG_DELSETELEM
-NLA_F_NESTED = 0x8000
-LIST_TABLE, LIST_SET, LIST_ELEMENTS = 1, 2, 3  # NFTA_SET_ELEM_LIST_*
-LIST_ELEM, DATA_VALUE = 1, 1  # NFTA_LIST_ELEM, NFTA_DATA_VALUE
-ELEM_KEY, ELEM_DATA, ELEM_KEY_END = 1, 2, 10  # NFTA_SET_ELEM_*
-FAMILIES = {"inet": 1, "bridge": 7}  # NFPROTO_*
+_ADD, _DELETE = uapi.NFT_MSG_NEWSETELEM, uapi.NFT_MSG_DELSETELEM
+LIST_TABLE, LIST_SET = uapi.NFTA_SET_ELEM_LIST_TABLE, uapi.NFTA_SET_ELEM_LIST_SET
+LIST_ELEMENTS, LIST_ELEM, DATA_VALUE = uapi.NFTA_SET_ELEM_LIST_ELEMENTS, uapi.NFTA_LIST_ELEM, uapi.NFTA_DATA_VALUE
+ELEM_KEY, ELEM_DATA, ELEM_KEY_END = uapi.NFTA_SET_ELEM_KEY, uapi.NFTA_SET_ELEM_DATA, uapi.NFTA_SET_ELEM_KEY_END
+FAMILIES = {"inet": uapi.NFPROTO_INET, "bridge": uapi.NFPROTO_BRIDGE}
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58, "sctp": 132}  # names that nft knows without /etc/protocols
 _ADDRESSES: dict[str, type[IPv4Network | IPv6Network]] = {"ipv4_addr": IPv4Network, "ipv6_addr": IPv6Network}
 _NUMBERS = {"nf_proto": {"ipv4": 2, "ipv6": 10}, "inet_proto": PROTOCOLS}
@@ -55,8 +48,6 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _EXPRESSIONS = {"ifname": "iifname", "inet_service": "udp dport", "ipv4_addr": "ip saddr", "ipv6_addr": "ip6 saddr"}
 AT_ONCE = 400  # elements a message: the length of an attribute has 16 bits, and an element takes up to 120 bytes
 _ROOM = 1 << 20  # bytes, for a batch, and for the answers, which come before the sending returns
-SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33  # asm-generic/socket.h: past net.core.wmem_max and rmem_max
-_SOL_NETLINK, _NETLINK_CAP_ACK = 270, 10  # linux/netlink.h: a refusal does not repeat the message
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +98,8 @@ class SetElements:
         Raises:
             KernelError: ``Missing`` when there is no such table, set or element; nothing was changed.
         """
-        batch = b"".join([_frame(_BATCH_BEGIN), *_bodies(table, _together(changes)), _frame(_BATCH_END)])
+        bodies = _bodies(table, _together(changes))
+        batch = b"".join([_frame(uapi.NFNL_MSG_BATCH_BEGIN), *bodies, _frame(uapi.NFNL_MSG_BATCH_END)])
         with kernel_errors(f"change elements of nftables table '{table}'"):
             sock = self._open()
             try:
@@ -120,11 +112,11 @@ class SetElements:
 
     def has_table(self, family: str, table: str) -> bool:
         """Say whether there is such a table; it needs neither libnftables nor the nft command."""
-        body = bytes([FAMILIES[family], 0, 0, 0]) + text(_TABLE_NAME, table)
+        body = bytes([FAMILIES[family], 0, 0, 0]) + text(uapi.NFTA_TABLE_NAME, table)
         with kernel_errors(f"look for nftables table '{table}'"):
             sock = self._open()
             try:
-                sock.send(message(_GET_TABLE, NLM_F_ACK, body))
+                sock.send(message(uapi.NFT_MSG_GETTABLE, NLM_F_ACK, body))
                 self._read_answers(sock)
             except FileNotFoundError:
                 return False
@@ -138,7 +130,7 @@ class SetElements:
         with kernel_errors("ask for the generation of nftables"):
             sock = self._open()
             try:
-                sock.send(message(_GET_GENERATION, 0, bytes(4)))
+                sock.send(message(uapi.NFT_MSG_GETGEN, 0, bytes(4)))
                 return _generation(sock.recv(1 << 16, socket.MSG_DONTWAIT))
             except BaseException:
                 self.close()
@@ -152,9 +144,9 @@ class SetElements:
 
     def _open(self) -> socket.socket:
         if self._socket is None:
-            sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
-            sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, _ROOM)
-            sock.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
+            sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, uapi.NETLINK_NETFILTER)
+            sock.setsockopt(socket.SOL_SOCKET, uapi.SO_RCVBUFFORCE, _ROOM)
+            sock.setsockopt(uapi.SOL_NETLINK, uapi.NETLINK_CAP_ACK, 1)  # a refusal does not repeat the message
             sock.bind((0, 0))
             self.port = sock.getsockname()[0]
             self._socket = sock
@@ -175,8 +167,8 @@ class SetElements:
 
 def _generation(answer: bytes) -> int:
     for kind, _, body in messages(answer):
-        if kind == _NEW_GENERATION:
-            return int.from_bytes(dict(attributes(body[4:]))[_GENERATION_ID], "big")
+        if kind == uapi.NFT_MSG_NEWGEN:
+            return int.from_bytes(dict(attributes(body[4:]))[uapi.NFTA_GEN_ID], "big")
     refusal = next((error_number(body) for kind, _, body in messages(answer) if kind == NLMSG_ERROR), errno.EPROTO)
     raise OSError(refusal, os.strerror(refusal))
 
@@ -185,7 +177,7 @@ def _make_room(sock: socket.socket, size: int) -> None:
     """Let a message of ``size`` bytes be sent; the kernel counts what it needs to keep it too."""
     wanted = max(_ROOM, 2 * size)
     if sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) < wanted:
-        sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, wanted)
+        sock.setsockopt(socket.SOL_SOCKET, uapi.SO_SNDBUFFORCE, wanted)
 
 
 def _together(changes: Iterable[ElementChange]) -> list[ElementChange]:
@@ -197,7 +189,7 @@ def _together(changes: Iterable[ElementChange]) -> list[ElementChange]:
 
 
 def _frame(kind: int) -> bytes:
-    return message(kind, 0, bytes([0, 0]) + NFNL_SUBSYS_NFTABLES.to_bytes(2, "big"))
+    return message(kind, 0, bytes([0, 0]) + uapi.NFNL_SUBSYS_NFTABLES.to_bytes(2, "big"))
 
 
 def _bodies(table: str, changes: Iterable[ElementChange]) -> Iterator[bytes]:
@@ -249,12 +241,12 @@ def _heads(*lengths: int, padding: int) -> tuple[bytes, bytes, bytes]:
 
 def _head(kind: int, length: int, padding: int) -> bytes:
     """Return the heads of a nest and of the value in it, and nothing for no value."""
-    value = ATTRIBUTE.pack(4 + length - padding, DATA_VALUE)
+    value = uapi.NLATTR.pack(4 + length - padding, DATA_VALUE)
     return _attribute(kind, len(value) + length) + value if length else b""
 
 
 def _attribute(kind: int, length: int) -> bytes:
-    return ATTRIBUTE.pack(4 + length, kind | NLA_F_NESTED)
+    return uapi.NLATTR.pack(4 + length, kind | NLA_F_NESTED)
 
 
 @lru_cache(maxsize=4096)

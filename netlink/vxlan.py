@@ -1,65 +1,24 @@
 """VXLAN links and the tables that lead into them: forwarding entries and neighbours, many in one message.
 
-Layout: ``struct ndmsg`` (linux/neighbour.h), IFLA_VXLAN_* and IFLA_BRPORT_* (linux/if_link.h). Three tables are needed
-for a container on another host: the link's (MAC to host, ``bridge fdb ... self``), the bridge's (MAC to link, ``bridge
-fdb ... master``), and the bridge's neighbours (address to MAC), from which it answers ARP and neighbour discovery.
+Three tables are needed for a container on another host: the link's (MAC to host, ``bridge fdb ... self``), the bridge's
+(MAC to link, ``bridge fdb ... master``), and the bridge's neighbours (address to MAC), from which it answers ARP and
+neighbour discovery.
 """
 
 import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 
-from netlink import request
-from netlink.devconf import IFLA_AF_SPEC, IFLA_INET6_ADDR_GEN_MODE
-from netlink.dump import (
-    FAMILIES,
-    IFLA_GROUP,
-    IFLA_IFNAME,
-    IFLA_INFO_KIND,
-    IFLA_LINKINFO,
-    IFLA_MASTER,
-    IFLA_MTU,
-    INFO,
-    dump,
-    dump_link_bodies,
-)
+from netlink import request, uapi
+from netlink.bridge_port import port_flags
+from netlink.dump import dump
 from netlink.errors import KernelError, Missing, kernel_error, kernel_errors
-from netlink.port import port_flags
-from netlink.request import (
-    AF_BRIDGE,
-    IFLA_INFO_DATA,
-    NDA_LLADDR,
-    NEIGHBOUR,
-    NTF_MASTER,
-    NUD_NOARP,
-    NUD_REACHABLE,
-    RTM_NEWLINK,
-    RTM_NEWNEIGH,
-    RTM_SETLINK,
-    mac_bytes,
-)
-from netlink.wire import (
-    NLM_F_ACK,
-    NLM_F_CREATE,
-    NLM_F_EXCL,
-    NLM_F_REPLACE,
-    attribute,
-    attributes,
-    message,
-    text,
-    word,
-)
+from netlink.ip import FAMILIES, FAMILY, Address
+from netlink.links import dump_link_bodies, link_index
+from netlink.request import mac_bytes
+from netlink.wire import attribute, attributes, message, text, word
 
-Address = IPv4Address | IPv6Address
-
-RTM_DELNEIGH, RTM_GETNEIGH = 29, 30  # linux/rtnetlink.h
-NLM_F_APPEND = 0x800  # linux/netlink.h
-IFLA_VXLAN_ID, IFLA_VXLAN_LOCAL, IFLA_VXLAN_LEARNING, IFLA_VXLAN_PORT, IFLA_VXLAN_LOCAL6 = 1, 4, 7, 15, 17
-IFLA_BRPORT_UNICAST_FLOOD, IFLA_BRPORT_NEIGH_SUPPRESS = 9, 32
-NDA_DST, NDA_IFINDEX, NDA_MASTER = 1, 8, 9
-NTF_SELF = 0x02
-NUD_PERMANENT = 0x80
 EVERYBODY = "00:00:00:00:00:00"  # the link's entries for broadcast, multicast and what has no entry
 
 
@@ -134,12 +93,12 @@ class Vxlan:
             NotSupported: the kernel has no VXLAN.
         """
         action = f"add vxlan '{link.name}' with VNI {link.vni} to bridge '{link.master}'"
-        master = _index(link.master, action)
+        master = link_index(link.master, action)
         with kernel_errors(action):
             self._requests.send(_new_link(link, master, self._group))
             index = socket.if_nametoindex(link.name)
             self._requests.send(_quiet_port(index))
-            self._requests.send_all([_without_address(index)])  # a kernel without IPv6 refuses, and needs it not
+            self._requests.send_all([_without_address(index)])  # fails harmlessly on kernels without IPv6
 
     def change(
         self, bridge: str, link: str, add: Collection[Entry], delete: Collection[Entry] = ()
@@ -152,12 +111,12 @@ class Vxlan:
             Missing: a link is not there.
         """
         action = f"write forwarding entries of '{link}'"
-        indexes = _index(bridge, action), _index(link, action)
+        indexes = link_index(bridge, action), link_index(link, action)
         taken = {_slot(entry) for entry in add}
         going = [entry for entry in delete if _slot(entry) not in taken]
         entries = [*going, *add]
-        requests = [_neighbour(RTM_DELNEIGH, entry, *indexes) for entry in going]
-        requests += [_neighbour(RTM_NEWNEIGH, entry, *indexes) for entry in add]
+        requests = [_neighbour(uapi.RTM_DELNEIGH, entry, *indexes) for entry in going]
+        requests += [_neighbour(uapi.RTM_NEWNEIGH, entry, *indexes) for entry in add]
         with kernel_errors(action):
             numbers = self._requests.send_all(requests)
         refused: dict[Entry, KernelError] = {}
@@ -182,50 +141,51 @@ class Vxlan:
     def entries(self, bridge: str, link: str) -> set[Entry]:
         """Return what stands in the tables: the link's, the bridge's static ones for it, its permanent neighbours."""
         action = f"list forwarding entries of '{link}'"
-        indexes = _index(bridge, action), _index(link, action)
+        indexes = link_index(bridge, action), link_index(link, action)
         with kernel_errors(action):
-            # One as long as struct ifinfomsg names a port (valid_fdb_dump_legacy, net/core/rtnetlink.c).
-            found = set(_read_forwarding(dump(RTM_GETNEIGH, INFO.pack(AF_BRIDGE, 0, indexes[1], 0, 0)), indexes[1]))
-            asked = NEIGHBOUR.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + word(NDA_IFINDEX, indexes[0])
-            found |= set(_read_neighbours(dump(RTM_GETNEIGH, asked), indexes[0]))
+            # A request of the length of struct ifinfomsg names a port (valid_fdb_dump_legacy, net/core/rtnetlink.c).
+            asked = uapi.IFINFOMSG.pack(uapi.AF_BRIDGE, 0, indexes[1], 0, 0)
+            found = set(_read_forwarding(dump(uapi.RTM_GETNEIGH, asked), indexes[1]))
+            asked = uapi.NDMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + word(uapi.NDA_IFINDEX, indexes[0])
+            found |= set(_read_neighbours(dump(uapi.RTM_GETNEIGH, asked), indexes[0]))
         return found
 
 
 def _new_link(link: VxlanLink, master: int, group: int) -> bytes:
-    local = IFLA_VXLAN_LOCAL if link.local.version == 4 else IFLA_VXLAN_LOCAL6
-    data = word(IFLA_VXLAN_ID, link.vni) + attribute(local, link.local.packed)
-    data += attribute(IFLA_VXLAN_LEARNING, b"\0") + attribute(IFLA_VXLAN_PORT, link.port.to_bytes(2, "big"))
-    info = attribute(IFLA_LINKINFO, text(IFLA_INFO_KIND, "vxlan") + attribute(IFLA_INFO_DATA, data))
-    body = INFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + text(IFLA_IFNAME, link.name) + word(IFLA_MTU, link.mtu)
-    body += word(IFLA_GROUP, group) + word(IFLA_MASTER, master)
-    return message(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body + info)
+    local = uapi.IFLA_VXLAN_LOCAL if link.local.version == 4 else uapi.IFLA_VXLAN_LOCAL6
+    data = word(uapi.IFLA_VXLAN_ID, link.vni) + attribute(local, link.local.packed)
+    data += attribute(uapi.IFLA_VXLAN_LEARNING, b"\0") + attribute(uapi.IFLA_VXLAN_PORT, link.port.to_bytes(2, "big"))
+    info = attribute(uapi.IFLA_LINKINFO, text(uapi.IFLA_INFO_KIND, "vxlan") + attribute(uapi.IFLA_INFO_DATA, data))
+    body = request.NO_LINK + text(uapi.IFLA_IFNAME, link.name) + word(uapi.IFLA_MTU, link.mtu)
+    body += word(uapi.IFLA_GROUP, group) + word(uapi.IFLA_MASTER, master)
+    return message(uapi.RTM_NEWLINK, request.NEW, body + info)
 
 
 def _without_address(index: int) -> bytes:
     """RTM_SETLINK of a link that gets no IPv6 address by itself: the kernel would announce it to all hosts."""
-    none = attribute(IFLA_AF_SPEC, attribute(socket.AF_INET6, attribute(IFLA_INET6_ADDR_GEN_MODE, b"\1")))
-    return message(RTM_SETLINK, NLM_F_ACK, INFO.pack(socket.AF_UNSPEC, 0, index, 0, 0) + none)
+    mode = attribute(uapi.IFLA_INET6_ADDR_GEN_MODE, bytes([uapi.IN6_ADDR_GEN_MODE_NONE]))
+    return request.change(index, attribute(uapi.IFLA_AF_SPEC, attribute(socket.AF_INET6, mode)))
 
 
 def _quiet_port(index: int) -> bytes:
     """RTM_SETLINK of a port that learns nothing, and gets no unknown unicast nor questions that the bridge answers."""
-    quiet = attribute(IFLA_BRPORT_UNICAST_FLOOD, b"\0") + attribute(IFLA_BRPORT_NEIGH_SUPPRESS, b"\1")
+    quiet = attribute(uapi.IFLA_BRPORT_UNICAST_FLOOD, b"\0") + attribute(uapi.IFLA_BRPORT_NEIGH_SUPPRESS, b"\1")
     return request.port(index, port_flags(learning=False) + quiet)
 
 
 def _neighbour(verb: int, entry: Entry, bridge: int, link: int) -> bytes:
-    flags, put = NLM_F_ACK, NLM_F_CREATE | NLM_F_REPLACE
+    flags, put = uapi.NLM_F_ACK, uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE
     if isinstance(entry, Neighbour):
-        family = socket.AF_INET if entry.address.version == 4 else socket.AF_INET6
-        body = NEIGHBOUR.pack(family, bridge, NUD_PERMANENT, 0, 0) + attribute(NDA_DST, entry.address.packed)
+        family = FAMILY[entry.address.version]
+        body = uapi.NDMSG.pack(family, bridge, uapi.NUD_PERMANENT, 0, 0) + attribute(uapi.NDA_DST, entry.address.packed)
     elif isinstance(entry, Remote):
-        body = NEIGHBOUR.pack(AF_BRIDGE, link, NUD_NOARP | NUD_REACHABLE, NTF_SELF, 0)
-        body += attribute(NDA_DST, entry.host.packed)
-        put = NLM_F_CREATE | (NLM_F_APPEND if entry.mac == EVERYBODY else NLM_F_REPLACE)
+        body = uapi.NDMSG.pack(uapi.AF_BRIDGE, link, uapi.NUD_NOARP | uapi.NUD_REACHABLE, uapi.NTF_SELF, 0)
+        body += attribute(uapi.NDA_DST, entry.host.packed)
+        put = uapi.NLM_F_CREATE | (uapi.NLM_F_APPEND if entry.mac == EVERYBODY else uapi.NLM_F_REPLACE)
     else:
-        body = NEIGHBOUR.pack(AF_BRIDGE, link, NUD_NOARP | NUD_REACHABLE, NTF_MASTER, 0)
-    flags |= put if verb == RTM_NEWNEIGH else 0
-    return message(verb, flags, body + attribute(NDA_LLADDR, mac_bytes(entry.mac)))
+        body = uapi.NDMSG.pack(uapi.AF_BRIDGE, link, uapi.NUD_NOARP | uapi.NUD_REACHABLE, uapi.NTF_MASTER, 0)
+    flags |= put if verb == uapi.RTM_NEWNEIGH else 0
+    return message(verb, flags, body + attribute(uapi.NDA_LLADDR, mac_bytes(entry.mac)))
 
 
 def _slot(entry: Entry) -> object:
@@ -238,38 +198,36 @@ def _slot(entry: Entry) -> object:
 
 
 def _source_of(body: bytes, link: str) -> Address | None:
-    found = dict(attributes(body[INFO.size :]))
-    if found.get(IFLA_IFNAME, b"").rstrip(b"\0") != link.encode():
+    found = dict(attributes(body[uapi.IFINFOMSG.size :]))
+    if found.get(uapi.IFLA_IFNAME, b"").rstrip(b"\0") != link.encode():
         return None
-    data = dict(attributes(dict(attributes(found.get(IFLA_LINKINFO, b""))).get(IFLA_INFO_DATA, b"")))
-    packed = data.get(IFLA_VXLAN_LOCAL) or data.get(IFLA_VXLAN_LOCAL6)
+    data = dict(attributes(dict(attributes(found.get(uapi.IFLA_LINKINFO, b""))).get(uapi.IFLA_INFO_DATA, b"")))
+    packed = data.get(uapi.IFLA_VXLAN_LOCAL) or data.get(uapi.IFLA_VXLAN_LOCAL6)
     return ip_address(packed) if packed else None
 
 
 def _read_forwarding(bodies: Iterable[bytes], link: int) -> Iterator[Entry]:
     for body in bodies:
-        family, index, state, _, _ = NEIGHBOUR.unpack_from(body)
-        found = dict(attributes(body[NEIGHBOUR.size :]))
-        if family != AF_BRIDGE or index != link or NDA_LLADDR not in found:
+        family, index, state, _, _ = uapi.NDMSG.unpack_from(body)
+        found = dict(attributes(body[uapi.NDMSG.size :]))
+        if family != uapi.AF_BRIDGE or index != link or uapi.NDA_LLADDR not in found:
             continue
-        mac = found[NDA_LLADDR].hex(":")
-        if NDA_MASTER in found:
-            if state & NUD_NOARP and not state & NUD_PERMANENT:  # permanent is the link's own MAC
+        mac = found[uapi.NDA_LLADDR].hex(":")
+        if uapi.NDA_MASTER in found:
+            if state & uapi.NUD_NOARP and not state & uapi.NUD_PERMANENT:  # permanent is the link's own MAC
                 yield Forward(mac)
-        elif NDA_DST in found:
-            yield Remote(mac, ip_address(found[NDA_DST]))
+        elif uapi.NDA_DST in found:
+            yield Remote(mac, ip_address(found[uapi.NDA_DST]))
 
 
 def _read_neighbours(bodies: Iterable[bytes], bridge: int) -> Iterator[Entry]:
     for body in bodies:
-        family, index, state, _, _ = NEIGHBOUR.unpack_from(body)
-        found = dict(attributes(body[NEIGHBOUR.size :]))
-        if family in FAMILIES and index == bridge and state & NUD_PERMANENT and len(found.get(NDA_LLADDR, b"")) == 6:
-            yield Neighbour(ip_address(found[NDA_DST]), found[NDA_LLADDR].hex(":"))
-
-
-def _index(name: str, action: str) -> int:
-    try:
-        return socket.if_nametoindex(name)
-    except OSError as error:
-        raise Missing(f"{action}: there is no link '{name}'") from error
+        family, index, state, _, _ = uapi.NDMSG.unpack_from(body)
+        found = dict(attributes(body[uapi.NDMSG.size :]))
+        if (
+            family in FAMILIES
+            and index == bridge
+            and state & uapi.NUD_PERMANENT
+            and len(found.get(uapi.NDA_LLADDR, b"")) == 6
+        ):
+            yield Neighbour(ip_address(found[uapi.NDA_DST]), found[uapi.NDA_LLADDR].hex(":"))

@@ -1,22 +1,20 @@
-"""What the plugin needs from the world, as small protocols with a real and an in-memory implementation each."""
+"""Protocols of the things outside of the plugin; each has a real and an in-memory implementation."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from ipaddress import IPv4Interface, IPv6Interface
 from typing import Any, Protocol
 
+from netlink.bridge_port import BridgePort
 from netlink.conntrack import UdpPort
-from netlink.dump import Link
 from netlink.errors import KernelError
-from netlink.kernel import VethPair
-from netlink.port import BridgePort
+from netlink.links import Link, VethPair
 from netlink.port_sockets import PortSocket
 from netlink.setelem import ElementChange
 from netlink.vxlan import Entry, VxlanLink
-from plugin.protocol.messages import Address, Subnet
+from plugin.protocol.messages import Address, InterfaceAddress, Subnet
 
 
 class HostNetworks(Protocol):
-    """What the host already uses, so that a new pool keeps clear of it."""
+    """The subnets that the host already uses, so that a new pool keeps clear of them."""
 
     def in_use(self, within: Collection[Subnet] | None = None) -> Sequence[Subnet]:
         """Subnets of the host's routes and addresses (no default routes) and its nameservers as /32 or /128.
@@ -25,17 +23,29 @@ class HostNetworks(Protocol):
         """
 
 
-class Kernel(Protocol):
-    """Links, addresses and settings (``netlink.kernel.Kernel``). Every verb may raise ``KernelError``."""
+class Links(Protocol):
+    """Links (``netlink.links.Links``). Every verb may raise ``KernelError``."""
 
     def links(self) -> list[Link]:
         """Return every link."""
 
     def link(self, name: str) -> Link | None:
-        """Return the link that has that name, None without one; all others are not looked at."""
+        """Return the link that has that name, None without one; no other is looked at."""
 
     def link_exists(self, name: str) -> bool:
-        """Say whether a link has that name."""
+        """Return whether a link has that name."""
+
+    def add_bridge(self, name: str, mac: str, mtu: int) -> None:
+        """Make a bridge that is down; ``Exists`` when the name is taken."""
+
+    def add_veth(self, pair: VethPair) -> None:
+        """Make a veth pair with one end in a bridge; ``Exists`` when a name is taken."""
+
+    def finish_link(self, name: str, alias: str, settings: Mapping[str, str]) -> None:
+        """Give a new link its alias and sysctls, by path (IPv6 where the link has it), and set it up."""
+
+    def set_alias(self, name: str, alias: str) -> None:
+        """Write the alias of a link."""
 
     def set_up(self, name: str) -> None:
         """Set a link up."""
@@ -58,35 +68,34 @@ class Kernel(Protocol):
     def set_hairpin(self, name: str) -> None:
         """Let a bridge send frames back out of the port NAME."""
 
-    def add_bridge(self, name: str, mac: str, mtu: int) -> None:
-        """Make a bridge that is down; ``Exists`` when the name is taken."""
-
-    def add_veth(self, pair: VethPair) -> None:
-        """Make a veth pair with one end in a bridge; ``Exists`` when a name is taken."""
-
-    def set_alias(self, name: str, alias: str) -> None:
-        """Write the alias of a link."""
-
     def delete_link(self, link: Link) -> None:
         """Delete a link, known by its index; ``Missing`` when it is gone."""
 
     def delete_links(self, links: Sequence[Link]) -> None:
         """Delete links in one go, known by their indices, passing over those that are gone."""
 
-    def add_address(self, name: str, address: IPv4Interface | IPv6Interface) -> None:
+
+class Addresses(Protocol):
+    """Addresses and default routes (``netlink.addresses.Addresses``). Every verb may raise ``KernelError``."""
+
+    def add_address(self, name: str, address: InterfaceAddress) -> None:
         """Give a link an address; ``Exists`` when it has it."""
 
-    def delete_address(self, name: str, address: IPv4Interface | IPv6Interface) -> None:
+    def delete_address(self, name: str, address: InterfaceAddress) -> None:
         """Take an address from a link; ``Missing`` when it is not there."""
 
-    def addresses(self, *, link_local: bool = False) -> list[tuple[str, IPv4Interface | IPv6Interface]]:
+    def addresses(self, *, link_local: bool = False) -> list[tuple[str, InterfaceAddress]]:
         """Return (link, address) of every address, link-local ones only when asked for."""
 
-    def addresses_of(self, name: str) -> list[IPv4Interface | IPv6Interface]:
+    def addresses_of(self, name: str) -> list[InterfaceAddress]:
         """Return the addresses of one link, link-local ones too; ``Missing`` without the link."""
 
     def ipv6_default_routes(self) -> list[tuple[str, bool]]:
         """Return (link, whether a router advertised it) of each IPv6 default route."""
+
+
+class Settings(Protocol):
+    """Sysctls, by their paths below /proc/sys (``netlink.sysctl.Settings``). Every verb may raise ``KernelError``."""
 
     def read_setting(self, path: str) -> str:
         """Return a sysctl."""
@@ -94,12 +103,13 @@ class Kernel(Protocol):
     def write_setting(self, path: str, value: str) -> None:
         """Set a sysctl."""
 
-    def finish_link(self, name: str, alias: str, settings: Mapping[str, str]) -> None:
-        """Give a new link its alias and sysctls, by path (of IPv6 where the link has it), and set it up."""
+
+class Kernel(Links, Addresses, Settings, Protocol):
+    """Links, addresses and settings together (``netlink.kernel.Kernel``)."""
 
 
 class Counters(Protocol):
-    """What packets counted in sets of nftables (``netlink.counters.Counters``)."""
+    """Counters that packets fill in sets of nftables (``netlink.counters.Counters``)."""
 
     def packets(self, family: str, table: str, name: str) -> dict[str, int]:
         """Return the packets of a set by link; ``Missing`` without the set."""
@@ -123,10 +133,10 @@ class Tunnels(Protocol):
         """Return the address from which a VXLAN link sends; None without such a link."""
 
     def entries(self, bridge: str, link: str) -> set[Entry]:
-        """Return what stands in the tables; ``Missing`` without the links."""
+        """Return the entries of the tables; ``Missing`` without the links."""
 
     def close(self) -> None:
-        """Close what belongs to this thread."""
+        """Close the socket of this thread."""
 
 
 class PortSockets(Protocol):
@@ -161,7 +171,7 @@ class Conntrack(Protocol):
     """Connection tracking (``netlink.conntrack.Conntrack``)."""
 
     def forget_udp(self, ports: Collection[UdpPort]) -> int:
-        """Forget UDP flows that went, or would now go, through one of ``ports``; say how many."""
+        """Forget UDP flows that went, or would now go, through one of ``ports``; return how many."""
 
 
 class Nft(Protocol):
@@ -171,10 +181,10 @@ class Nft(Protocol):
         """Apply nft text as one transaction: all of it or nothing."""
 
     def check(self, text: str) -> None:
-        """Raise what ``apply`` would raise for ``text``, and change nothing."""
+        """Raise the error that ``apply`` would raise for ``text``, and change nothing."""
 
     def exists(self, table: str) -> bool:
-        """Say whether both tables called ``table`` are there, also when nft cannot be asked."""
+        """Return whether both tables called ``table`` are there, also when nft cannot be asked."""
 
     def generation(self) -> int:
         """Return a number that every change of any table raises, whoever makes it."""

@@ -8,10 +8,9 @@ from ipaddress import IPv4Interface, IPv6Interface
 from typing import Any
 
 from cli.server.wiring import Host, Pynet
-from netlink.dump import Link
+from netlink.bridge_port import BridgePort, port_flags
 from netlink.errors import Exists, KernelError, Missing
-from netlink.kernel import VethPair
-from netlink.port import BridgePort, port_flags
+from netlink.links import Link, VethPair
 from netlink.setelem import PROTOCOLS, ElementChange, check_element
 from plugin.cluster.overlay.presence import ClusterView
 from plugin.driver import Driver

@@ -19,12 +19,12 @@ from netlink import kernel as linux
 from netlink.conntrack import Conntrack
 from netlink.counters import Counters
 from netlink.errors import KernelError
-from netlink.hostnet import HostNetworks
 from netlink.monitor import Monitor
 from netlink.nftables import Nftables, open_runner
 from netlink.own_changes import OwnChanges
 from netlink.port_sockets import PortSockets
 from netlink.relay import Relay
+from netlink.routes import HostNetworks
 from netlink.vxlan import Vxlan
 from plugin.background.loop import Loop, trouble
 from plugin.engine.names import Names
@@ -65,7 +65,7 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
         settings.name,
         "FORWARD",
         is_own=nft.is_own,
-        doings=changes,
+        changes=changes,
         prefixes=ON_HOST,
         is_bridge=lambda name: is_own_bridge(name) or pynet.firewall.owns(name),
     )

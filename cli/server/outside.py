@@ -3,13 +3,13 @@
 from cli.server.wiring import Host, Pynet
 from cli.settings import Settings
 from netlink.conntrack import Conntrack
-from netlink.hostnet import HostNetworks
 from netlink.kernel import Kernel
 from netlink.listeners import listening
 from netlink.namespace import scratch_namespace
 from netlink.nftables import Nftables, open_runner
 from netlink.port_sockets import PortSockets
 from netlink.relay import Relay
+from netlink.routes import HostNetworks
 from netlink.vxlan import Vxlan
 from plugin.errors import Failed
 from plugin.firewall.docker import docker_bridges

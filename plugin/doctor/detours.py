@@ -23,7 +23,7 @@ _WORDS = {
 
 
 class RouteLookup(Protocol):
-    """Asks the kernel for routes (``netlink.lookup.Lookup``)."""
+    """Asks the kernel for routes (``netlink.routes.RouteLookup``)."""
 
     def link_towards(self, address: bytes, source: bytes = b"", link: int = 0) -> int:
         """Return the index of the link towards ``address``; raises OSError if packets are dropped."""

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from netlink.errors import KernelError
-from netlink.kernel import Kernel, VethPair
+from netlink.kernel import Kernel
+from netlink.links import VethPair
 from netlink.namespace import scratch_namespace
 from netlink.nftables import Nftables, open_runner
 from plugin.firewall.ruleset import tables_text

@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from netlink.errors import KernelError
-from netlink.hostnet import HostNetworks
 from netlink.iptables_legacy import drops_forwarded
 from netlink.kernel import Kernel
-from netlink.lookup import Lookup
 from netlink.nftables import LIBRARY, Nftables, open_runner
+from netlink.routes import HostNetworks, RouteLookup
 from netlink.sysctl import FORWARDING
 from plugin.doctor.detours import HostRoutes, detours, uplink
 from plugin.doctor.facts import Detour, EngineFacts, Facts, Listener, ServiceFacts, State
@@ -136,7 +135,7 @@ def _with_what_needs_root(facts: Facts, places: Places, records: StoredRecords, 
         unseen.append("the pynet that serves")
     if facts.engine.denied:
         unseen.append("Docker Engine")
-    with Lookup() as lookup:
+    with RouteLookup() as lookup:
         names = dict(socket.if_nameindex())
         uplinks = {version: uplink(version, names, lookup) for version in (4, 6)}
     return replace(
@@ -169,7 +168,7 @@ def _detours(records: StoredRecords) -> tuple[Detour, ...]:
         routes=HostNetworks().in_use(),
         forwards={version for version, path in FORWARDING.items() if _setting(path) not in ("", "0")},
     )
-    with Lookup() as lookup:
+    with RouteLookup() as lookup:
         return detours(records.networks, records.endpoints, host, lookup)
 
 

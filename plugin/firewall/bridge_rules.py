@@ -1,6 +1,6 @@
 """The table of family bridge: frames between the ports of one bridge, and between hosts.
 
-  prerouting     to the group addresses of bridges (IEEE 802.1D), from a port of pynet's: drop (``netlink.port``)
+  prerouting     to the group addresses of bridges (IEEE 802.1D), from a port of pynet's: drop (``netlink.bridge_port``)
                  TCP and UDP from an own address, which the guard would accept after more look-ups: accept
   closed         without icc, to another MAC than the bridge's: drop, before br_netfilter translates and changes it
   forward        without icc, broadcast between two ports: drop

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import structlog
 
-from netlink.dump import Link
 from netlink.errors import KernelError
+from netlink.links import Link
 from netlink.sysctl import FORWARDING
 from plugin.firewall.docker import docker_bridges, other_bridges
 from plugin.firewall.firewall import Firewall

@@ -5,8 +5,8 @@ from contextlib import suppress
 
 import structlog
 
-from netlink.dump import Link
 from netlink.errors import Missing
+from netlink.links import Link
 from plugin.errors import Conflict
 from plugin.interfaces import Kernel
 from plugin.model.link_owner import Owner

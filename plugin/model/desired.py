@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from netlink.bridge_port import BridgePort
 from netlink.devconf import read_settings
-from netlink.dump import Link
 from netlink.errors import KernelError, Missing
-from netlink.port import BridgePort
+from netlink.links import Link
 from plugin.interfaces import Kernel
 from plugin.model.elements import Elements
 from plugin.protocol.messages import Address, InterfaceAddress

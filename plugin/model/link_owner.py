@@ -3,8 +3,7 @@
 import zlib
 from dataclasses import dataclass
 
-from netlink.dump import Link
-from netlink.kernel import doomed
+from netlink.links import Link, doomed
 from plugin.model.names import Alias
 
 KINDS = frozenset({"bridge", "veth", "vxlan"})

@@ -16,9 +16,9 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Interface
 from itertools import chain
 from typing import cast
 
+from netlink.bridge_port import BridgePort
 from netlink.errors import Missing
-from netlink.kernel import VethPair
-from netlink.port import BridgePort
+from netlink.links import VethPair
 from plugin.errors import InvalidRequest
 from plugin.firewall.docker import is_docker_name
 from plugin.firewall.elements import endpoint_elements, link_local, network_elements

@@ -13,8 +13,8 @@ from typing import Any
 
 import structlog
 
-from netlink.dump import Link
 from netlink.errors import Missing
+from netlink.links import Link
 from plugin.firewall.elements import link_local
 from plugin.firewall.ruleset import FAMILIES
 from plugin.interfaces import Kernel, Nft

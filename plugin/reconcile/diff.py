@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterable, Iterator
 
-from netlink.dump import Link
-from netlink.port import is_like
+from netlink.bridge_port import is_like
+from netlink.links import Link
 from plugin.firewall.elements import PROTOCOLS
 from plugin.model.desired import Actual, Desired, WantedLink
 from plugin.model.findings import (

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 import structlog
 
-from netlink.dump import Link
 from netlink.errors import KernelError
+from netlink.links import Link
 from plugin.errors import PynetError
 from plugin.firewall.wants import Owned
 from plugin.host.forwarding import OWNER

@@ -11,7 +11,7 @@ from gunicorn.app.base import BaseApplication
 
 from cli.server.serve import server_settings
 from cli.server.worker import PatientWorker
-from netlink.dump import Link
+from netlink.links import Link
 from tests.contract.conftest import Service
 from tests.fakes import World
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import pytest
 
-from netlink.dump import Link
+from netlink.links import Link
 from plugin.request.execution import WorkerPool
 from plugin.request.locks import LOOK
 from tests.contract.conftest import Service

@@ -5,7 +5,6 @@ from typing import cast
 
 from cli.server import wiring
 from netlink.conntrack import Conntrack
-from netlink.hostnet import HostNetworks
 from netlink.kernel import Kernel
 from netlink.monitor import Monitor
 from netlink.nftables import Nftables, open_runner
@@ -13,6 +12,7 @@ from netlink.own_changes import GONE, MADE, SET, OwnChanges
 from netlink.port_sockets import PortSockets
 from netlink.relay import Relay
 from netlink.request import Requests
+from netlink.routes import HostNetworks
 from netlink.vxlan import Vxlan
 from plugin.cluster.overlay.presence import ClusterView
 from plugin.model.link_owner import Owner
@@ -47,9 +47,9 @@ class Pynet(wiring.Pynet):
         cluster: ClusterView | None = None,
     ) -> None:
         self.name = name
-        self.doings = OwnChanges(memory or dict.fromkeys((MADE, GONE, SET), 0.0))
+        self.changes = OwnChanges(memory or dict.fromkeys((MADE, GONE, SET), 0.0))
         self.store, self.locks = store or MemoryStore(), Locks()
-        self.kernel = Kernel(Owner(name).group, self.doings, requests)
+        self.kernel = Kernel(Owner(name).group, self.changes, requests)
         self.nft, self.tunnels, self.relay = nft or Nftables(open_runner()), Vxlan(), Relay()
         host = wiring.Host(
             kernel=self.kernel,
@@ -94,7 +94,7 @@ class Pynet(wiring.Pynet):
             self.name,
             "FORWARD",
             is_own=self.nft.is_own,
-            doings=self.doings,
+            changes=self.changes,
             prefixes=ON_HOST,
             is_bridge=lambda name: is_own_bridge(name) or self.firewall.owns(name),
         )

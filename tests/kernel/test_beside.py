@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from netlink.dump import ADDRESS_BODY, RTM_GETADDR, dump
+from netlink import uapi
+from netlink.dump import dump
 from plugin.reconcile.watcher import Watcher
 from tests.kernel.container import Container, sh
 from tests.kernel.pynet import Pynet
@@ -76,11 +77,11 @@ def test_the_addresses_of_one_link_are_asked_for_alone(pynet: Pynet) -> None:
         sh(f"ip link add {link} type bridge; sysctl -qw net.ipv6.conf.{link}.addr_gen_mode=1; ip link set {link} up")
         for address in (f"192.0.2.{number}/24", f"2001:db8::{number}/64 nodad", f"fe80::{number}/64 nodad"):
             sh(f"ip addr add dev {link} {address}")
-    asked = ADDRESS_BODY.pack(0, 0, 0, 0, socket.if_nametoindex("br7"))
+    asked = uapi.IFADDRMSG.pack(0, 0, 0, 0, socket.if_nametoindex("br7"))
 
     own = {str(address) for address in pynet.kernel.addresses_of("br7")}
     assert own == {"192.0.2.7/24", "2001:db8::7/64", "fe80::7/64"}
-    assert len(dump(RTM_GETADDR, asked, strict=True)) == len(own)
+    assert len(dump(uapi.RTM_GETADDR, asked, strict=True)) == len(own)
 
 
 def test_every_change_of_nftables_raises_its_number(pynet: Pynet, containers: list[Container]) -> None:

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from netlink.errors import Exists, Missing
-from netlink.port_sockets import IPPROTO_SCTP, PortSockets
+from netlink.port_sockets import PortSockets
 from netlink.relay import Relay
 
 ANY, ANY6 = IPv4Address(0), IPv6Address(0)
@@ -72,7 +72,7 @@ def test_who_has_a_port_is_known_by_address(sockets: PortSockets, kind: socket.S
 
 def test_sctp_needs_no_socket_where_the_kernel_has_none(sockets: PortSockets) -> None:
     """The port is translated all the same, and any port is a number."""
-    holds = [sockets.hold(IPPROTO_SCTP, ANY, port) for port in (8080, 0)]
+    holds = [sockets.hold(socket.IPPROTO_SCTP, ANY, port) for port in (8080, 0)]
 
     assert holds[0].port == 8080
     assert holds[1].port > 1023

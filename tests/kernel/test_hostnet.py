@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from netlink.errors import KernelError
-from netlink.hostnet import HostNetworks
+from netlink.routes import HostNetworks
 from plugin.interfaces import HostNetworks as Port
 from tests.engine.lab.process import wait_until
 from tests.kernel.container import sh

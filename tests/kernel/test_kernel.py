@@ -5,9 +5,9 @@ from ipaddress import ip_interface
 
 import pytest
 
-from netlink.dump import Link
 from netlink.errors import Exists, KernelError, Missing
-from netlink.kernel import Kernel, VethPair
+from netlink.kernel import Kernel
+from netlink.links import Link, VethPair
 from netlink.monitor import LINKS, RULES, Monitor
 from netlink.own_changes import OwnChanges
 from tests.kernel.container import sh
@@ -151,7 +151,7 @@ def test_the_listing_agrees_with_ip(kernel: Kernel) -> None:
 def test_the_monitor_hears_bridges_and_their_ports_only() -> None:
     """A new bridge rings, a veth pair of its own does not; a change of nftables rings too."""
     others = {"is_own": lambda _: False, "is_bridge": lambda _: False}
-    with Monitor("pynet", doings=OwnChanges(), prefixes=["pn-"], **others) as monitor:
+    with Monitor("pynet", changes=OwnChanges(), prefixes=["pn-"], **others) as monitor:
         sh("ip link add v0 type veth peer name w0")
         heard_veth = monitor.wait(0.2)
         while monitor.wait(0.1):

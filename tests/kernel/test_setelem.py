@@ -97,7 +97,7 @@ def test_many_elements_are_one_transaction(nft: Nftables) -> None:
 def test_the_monitor_tells_own_changes_from_others(nft: Nftables) -> None:
     """What pynet writes itself must not make it look whether somebody else did."""
     nft.change("pynet", CHANGES[True])
-    with Monitor("pynet", is_own=nft.is_own, doings=OwnChanges(), prefixes=["pn-"], is_bridge=bool) as monitor:
+    with Monitor("pynet", is_own=nft.is_own, changes=OwnChanges(), prefixes=["pn-"], is_bridge=bool) as monitor:
         nft.change("pynet", CHANGES[False])
         assert not monitor.wait(0.3)
         sh("nft 'add element inet pynet links { \"x\" }'")

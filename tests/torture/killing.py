@@ -12,13 +12,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from cli.server.serve import run
-from netlink.kernel import Kernel
 from tests.torture.cluster import FILE, FileCluster
 
 T = TypeVar("T")
@@ -106,18 +104,6 @@ class _Counted:
         return lambda *arguments, **named: self._steps.take(label, lambda: value(*arguments, **named))
 
 
-def _count_messages(kernel: Kernel, steps: Steps) -> None:
-    """Let each message of the verbs that send several be a step."""
-    usual = kernel._handle
-
-    @contextmanager
-    def handle(action: str) -> Iterator[Any]:
-        with usual(action) as inner:
-            yield _Counted("netlink", inner, steps) if action.startswith("delete links") else inner
-
-    kernel._handle = handle  # type: ignore[method-assign]
-
-
 def dressed(folder: Path) -> Any:
     """Return what puts the counter around each part."""
     steps = Steps(folder)
@@ -125,8 +111,6 @@ def dressed(folder: Path) -> Any:
     def dress(name: str, collaborator: T) -> T:
         if name == "cluster":
             collaborator = cast("T", FileCluster(folder / FILE))
-        if isinstance(collaborator, Kernel):
-            _count_messages(collaborator, steps)
         return cast("T", _Counted(name, collaborator, steps))
 
     return dress

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from netlink.dump import Link
 from netlink.errors import KernelError
+from netlink.links import Link
 from netlink.monitor import LINKS, OWN
 from plugin.host.own_links import OwnLinks
 from plugin.host.reaper import Reaper

@@ -2,7 +2,7 @@
 
 import pytest
 
-from netlink.dump import Link
+from netlink.links import Link
 from plugin.errors import Conflict, InvalidRequest
 from plugin.model.records import Network
 from plugin.protocol.messages import GwAllocCheck, NetworkOptions

@@ -11,7 +11,7 @@ NETLINK = Path(__file__).parents[2] / "netlink"
 BIG = """
 import sys
 sys.byteorder = "big"
-from netlink import devconf, dump, listeners, request, wire
+from netlink import addresses, devconf, links, listeners, request, wire
 b = bytes.fromhex
 """
 LINK = "00000001 00000007 00000001 00000000"  # struct ifinfomsg: index 7, up
@@ -22,12 +22,12 @@ SETTINGS = "000c 0002 0008 0001 00000001"  # IFLA_INET_CONF, whose first number 
 SENT = "00000028 0013 0005 00000001 00000000 00000000 00000007 00000000 00000000 0008 0004 000005dc"  # RTM_SETLINK
 
 READ = {
-    f"x = dump.parse_link(b('{LINK}'))\nprint(x.index, x.name, x.mtu, x.master, x.group)": "7 ab 1500 9 258",
-    f"print(*dump.parse_address(b('{ADDRESS}')))": "7 10.9.0.1/24",
+    f"x = links.parse_link(b('{LINK}'))\nprint(x.index, x.name, x.mtu, x.master, x.group)": "7 ab 1500 9 258",
+    f"print(*addresses.parse_address(b('{ADDRESS}')))": "7 10.9.0.1/24",
     f"for kind, flags, body in wire.messages(b('{REFUSAL}')): print(kind, flags, wire.error_number(body))": "2 16 17",
     f"print(devconf.read_settings('x', b('{SETTINGS}'))['net/ipv4/conf/x/forwarding'])": "1",
     "print(listeners._address('7F000001'))": "127.0.0.1",  # as /proc/net/tcp has it there
-    f"print(request.mtu(7, 1500) == b('{SENT}'))": "True",
+    f"print(request.change(7, wire.word(4, 1500)) == b('{SENT}'))": "True",
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from netlink.dump import Link
+from netlink.links import Link
 from plugin.protocol.messages import CreateEndpoint, Interface, NetworkRef
 from tests.fake_sockets import Steps
 from tests.fakes import FailingStore, FakeKernel, FakeNft, World

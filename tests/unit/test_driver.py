@@ -2,7 +2,7 @@
 
 import pytest
 
-from netlink.dump import Link
+from netlink.links import Link
 from plugin.errors import Conflict, InvalidRequest, NotFound
 from plugin.protocol.messages import CreateNetwork
 from tests.fakes import World

@@ -5,7 +5,10 @@ from ipaddress import ip_interface
 
 import pytest
 
-from netlink.dump import ADDRESS_BODY, ATTEMPTS, IFA_LOCAL, IFLA_IFNAME, INFO, read_addresses, read_links, settled
+from netlink import uapi
+from netlink.addresses import read_addresses
+from netlink.dump import ATTEMPTS, settled
+from netlink.links import read_links
 from netlink.wire import attribute
 
 AF_INET, AF_PHONET, AF_MCTP = 2, 35, 45
@@ -13,7 +16,7 @@ AF_INET, AF_PHONET, AF_MCTP = 2, 35, 45
 
 def body(family: int, address: bytes) -> bytes:
     """The body of an RTM_NEWADDR message, of the link with index 7."""
-    return ADDRESS_BODY.pack(family, 8 * len(address), 0, 0, 7) + attribute(IFA_LOCAL, address)
+    return uapi.IFADDRMSG.pack(family, 8 * len(address), 0, 0, 7) + attribute(uapi.IFA_LOCAL, address)
 
 
 @pytest.mark.parametrize("family", [AF_PHONET, AF_MCTP])
@@ -57,6 +60,9 @@ def test_a_table_that_keeps_changing_is_listed_all_the_same() -> None:
 
 def test_of_two_links_with_one_name_the_newer_stays() -> None:
     """A listing that was never whole may hold a link that was removed, and the one that has its name now."""
-    listed = [INFO.pack(0, 0, index, 0, 0) + attribute(IFLA_IFNAME, name) for index, name in ((7, b"a"), (9, b"a"))]
+    listed = [
+        uapi.IFINFOMSG.pack(0, 0, index, 0, 0) + attribute(uapi.IFLA_IFNAME, name)
+        for index, name in ((7, b"a"), (9, b"a"))
+    ]
 
     assert [(link.index, link.name) for link in read_links(listed)] == [(9, "a")]

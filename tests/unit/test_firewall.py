@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from netlink.dump import Link
 from netlink.errors import KernelError
+from netlink.links import Link
 from plugin.firewall.docker import CHAINS, accepts_to_add, accepts_to_delete, docker_bridges, other_bridges
 from plugin.firewall.elements import network_elements
 from plugin.firewall.firewall import Firewall

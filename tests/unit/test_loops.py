@@ -7,8 +7,8 @@ from queue import SimpleQueue
 import pytest
 from structlog.testing import capture_logs
 
-from netlink.dump import Link
 from netlink.errors import KernelError
+from netlink.links import Link
 from netlink.monitor import LINKS
 from plugin.background.loop import Loop, alive, trouble
 from plugin.ipam_router import IpamRouter

@@ -5,9 +5,8 @@ from contextlib import suppress
 
 import pytest
 
-from netlink.dump import Link
 from netlink.errors import KernelError
-from netlink.kernel import VethPair
+from netlink.links import Link, VethPair
 from plugin.model.desired import Desired
 from plugin.model.findings import HostSettingChanged, OrphanLink
 from plugin.model.records import Endpoint, Tombstone

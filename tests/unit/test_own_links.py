@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from netlink.dump import Link
 from netlink.errors import KernelError
+from netlink.links import Link
 from plugin.errors import Conflict
 from plugin.model.link_owner import Owner
 from plugin.model.names import host_link_name

@@ -1,6 +1,6 @@
 """What stands in pynet's sets and is not pynet's keeps no start from happening."""
 
-from netlink.dump import Link
+from netlink.links import Link
 from plugin.model.records import Endpoint
 from plugin.options.network import NetworkSettings
 from plugin.rebuild.networks import NOT_SHOWN, SHOWN, Elements, Seen, rebuild

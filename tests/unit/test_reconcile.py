@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from netlink.dump import Link
+from netlink.bridge_port import port_flags
 from netlink.errors import KernelError
-from netlink.port import port_flags
+from netlink.links import Link
 from plugin.host.forwarding import OURS
 from plugin.model.records import ChangedSetting, Endpoint, Network, Tombstone
 from plugin.store.base import Put

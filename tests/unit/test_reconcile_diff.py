@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from netlink.dump import Link
+from netlink.links import Link
 from plugin.model.desired import Actual, Desired, WantedLink, WantedPort, WantedSetting
 from plugin.model.findings import (
     AddressMissing,

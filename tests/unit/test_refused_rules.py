@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from netlink.dump import Link
 from netlink.errors import KernelError
+from netlink.links import Link
 from netlink.setelem import check_element
 from plugin.errors import PynetError
 from plugin.firewall.ruleset import INET_SETS

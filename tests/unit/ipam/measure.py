@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from statistics import median
 
-from netlink.hostnet import HostNetworks
+from netlink.routes import HostNetworks
 from plugin.ipam.allocator import AddressPool
 from plugin.ipam.driver import Ipam
 from plugin.ipam.supernets import parse_supernets

@@ -9,12 +9,11 @@ drops those to 01:80:c2:00:00:01.
 import struct
 from dataclasses import dataclass
 
-from netlink import request
-from netlink.wire import ORDER, attribute, attributes
+from netlink import request, uapi
+from netlink.wire import attribute, attributes
 
-IFLA_BRPORT_LEARNING, IFLA_BRPORT_GROUP_FWD_MASK = 8, 31  # linux/if_link.h
 GROUPS = 0xFFFD  # every group address but :01, which the kernel refuses (BR_GROUPFWD_MACPAUSE, net/bridge/br_private.h)
-_SHORT = struct.Struct(f"{ORDER}H")
+_SHORT = struct.Struct(f"{uapi.ORDER}H")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +26,8 @@ class BridgePort:
 
 def port_flags(*, learning: bool) -> bytes:
     """Return the IFLA_BRPORT_* attributes of a port whose group frames meet the rules."""
-    return attribute(IFLA_BRPORT_LEARNING, bytes([learning])) + attribute(
-        IFLA_BRPORT_GROUP_FWD_MASK, _SHORT.pack(GROUPS)
+    return attribute(uapi.IFLA_BRPORT_LEARNING, bytes([learning])) + attribute(
+        uapi.IFLA_BRPORT_GROUP_FWD_MASK, _SHORT.pack(GROUPS)
     )
 
 

@@ -1,0 +1,107 @@
+"""Constants and structs of the kernel's headers, each once and under the name that it has there.
+
+Structs are in the byte order of the host. Constants that Python's ``socket`` has are taken from there.
+"""
+
+import struct
+import sys
+
+ORDER = {"little": "<", "big": ">"}[sys.byteorder]  # begins the format of every struct of the host
+
+# asm-generic/socket.h, linux/socket.h
+SO_ATTACH_FILTER = 26
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33  # past net.core.wmem_max and rmem_max
+AF_BRIDGE, SOL_NETLINK = 7, 270
+
+# linux/sched.h
+CLONE_NEWNET = 0x40000000
+
+# linux/netlink.h
+NLMSGHDR = struct.Struct(f"{ORDER}IHHII")  # struct nlmsghdr: length, type, flags, sequence, port
+NLATTR = struct.Struct(f"{ORDER}HH")  # struct nlattr: length, type
+NETLINK_SOCK_DIAG, NETLINK_NETFILTER = 4, 12
+NETLINK_ADD_MEMBERSHIP, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK = 1, 10, 12
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP_INTR, NLM_F_DUMP = 0x1, 0x4, 0x10, 0x300
+NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND = 0x100, 0x200, 0x400, 0x800
+NLA_F_NESTED, NLA_TYPE_MASK = 0x8000, 0x3FFF
+
+# linux/rtnetlink.h
+IFINFOMSG = struct.Struct(f"{ORDER}BxHiII")  # struct ifinfomsg: family, type, index, flags, change mask
+RTMSG = struct.Struct(f"{ORDER}BBBBBBBBI")  # struct rtmsg: family, lengths, tos, table, protocol, scope, type, flags
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
+RTM_NEWROUTE, RTM_GETROUTE = 24, 26
+RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
+RTM_NEWNETCONF = 80
+RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 0x1, 0x10, 0x100
+RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF = 24, 25
+RTA_DST, RTA_SRC, RTA_IIF, RTA_OIF = 1, 2, 3, 4
+RTN_UNICAST, RTN_LOCAL, RTN_MULTICAST = 1, 2, 5
+RTPROT_RA = 9
+RTM_F_CLONED = 0x200  # an entry of the route cache
+RTEXT_FILTER_SKIP_STATS = 8
+
+# linux/if.h, linux/if_ether.h
+IFF_UP, IF_OPER_UP = 0x1, 6
+
+# linux/if_link.h, linux/veth.h
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_PROTINFO = 1, 3, 4, 10, 12
+IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_AF_SPEC, IFLA_GROUP, IFLA_EXT_MASK = 16, 18, 20, 26, 27, 29
+IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_DATA = 1, 2, 5
+IFLA_INET_CONF, IFLA_INET6_CONF, IFLA_INET6_ADDR_GEN_MODE = 1, 2, 8
+IFLA_BRPORT_MODE, IFLA_BRPORT_LEARNING, IFLA_BRPORT_UNICAST_FLOOD = 4, 8, 9
+IFLA_BRPORT_GROUP_FWD_MASK, IFLA_BRPORT_NEIGH_SUPPRESS = 31, 32
+IFLA_VXLAN_ID, IFLA_VXLAN_LOCAL, IFLA_VXLAN_LEARNING, IFLA_VXLAN_PORT, IFLA_VXLAN_LOCAL6 = 1, 4, 7, 15, 17
+IN6_ADDR_GEN_MODE_NONE = 1
+VETH_INFO_PEER = 1
+
+# linux/if_addr.h
+IFADDRMSG = struct.Struct(f"{ORDER}BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope, link
+IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
+IFA_F_NODAD = 0x02
+
+# linux/neighbour.h
+NDMSG = struct.Struct(f"{ORDER}BxxxiHBB")  # struct ndmsg: family, link, state, flags, type
+NDA_DST, NDA_LLADDR, NDA_IFINDEX, NDA_MASTER = 1, 2, 8, 9
+NTF_SELF, NTF_MASTER = 0x02, 0x04
+NUD_REACHABLE, NUD_NOARP, NUD_PERMANENT = 0x02, 0x40, 0x80
+
+# linux/netconf.h
+NETCONFMSG = 4  # bytes of struct netconfmsg and its padding
+NETCONFA_IFINDEX = 1
+NETCONFA_IFINDEX_ALL = b"\xff\xff\xff\xff"  # -1
+
+# linux/unix_diag.h, linux/sock_diag.h
+UNIX_DIAG_REQ = struct.Struct(f"{ORDER}BBHIIIII")  # struct unix_diag_req: family, protocol, states, inode, show, cookie
+UNIX_DIAG_MSG = 16  # bytes of struct unix_diag_msg
+SOCK_DIAG_BY_FAMILY = 20
+UDIAG_SHOW_NAME, UDIAG_SHOW_UID = 0x01, 0x40
+UNIX_DIAG_NAME, UNIX_DIAG_UID = 0, 7
+
+# linux/netfilter/nfnetlink.h
+NFGENMSG = 4  # bytes of struct nfgenmsg: family, version, resource
+NFNLGRP_NFTABLES = 7
+NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END = 0x10, 0x11
+NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_NFTABLES = 1, 10
+
+# linux/netfilter.h
+NFPROTO_INET, NFPROTO_IPV4, NFPROTO_BRIDGE, NFPROTO_IPV6 = 1, 2, 7, 10
+
+# linux/netfilter/nfnetlink_conntrack.h; message types with their subsystem
+IPCTNL_MSG_CT_GET, IPCTNL_MSG_CT_DELETE = (NFNL_SUBSYS_CTNETLINK << 8 | number for number in (1, 2))
+CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_FILTER = 1, 2, 25
+CTA_TUPLE_IP, CTA_TUPLE_PROTO = 1, 2
+CTA_IP_V4_SRC, CTA_IP_V4_DST, CTA_IP_V6_SRC, CTA_IP_V6_DST = 1, 2, 3, 4
+CTA_PROTO_NUM, CTA_PROTO_SRC_PORT, CTA_PROTO_DST_PORT = 1, 2, 3
+CTA_FILTER_ORIG_FLAGS, CTA_FILTER_F_CTA_PROTO_NUM = 1, 1 << 3  # the flag: net/netfilter/nf_internals.h
+
+# linux/netfilter/nf_tables.h; message types with their subsystem
+NFT_MSG_GETTABLE, NFT_MSG_NEWSETELEM, NFT_MSG_GETSETELEM, NFT_MSG_DELSETELEM, NFT_MSG_NEWGEN, NFT_MSG_GETGEN = (
+    NFNL_SUBSYS_NFTABLES << 8 | number for number in (1, 12, 13, 14, 15, 16)
+)
+NFTA_TABLE_NAME, NFTA_GEN_ID = 1, 1
+NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET, NFTA_SET_ELEM_LIST_ELEMENTS = 1, 2, 3
+NFTA_SET_ELEM_KEY, NFTA_SET_ELEM_DATA, NFTA_SET_ELEM_EXPR, NFTA_SET_ELEM_KEY_END = 1, 2, 7, 10
+NFTA_LIST_ELEM, NFTA_DATA_VALUE = 1, 1
+NFTA_EXPR_NAME, NFTA_EXPR_DATA, NFTA_COUNTER_PACKETS = 1, 2, 2
