@@ -1,4 +1,4 @@
-"""The address manager that the engine sees: networks of this host go to one, those that hosts share to the other."""
+"""The address manager that the engine sees: one manager serves pools of this host, another the shared ones."""
 
 from plugin.cluster.addresses.driver import SPACE, ClusterAddresses
 from plugin.cluster.addresses.records import Reserved
@@ -21,18 +21,18 @@ NETWORK = SharedPoolSettings.network
 
 
 class IpamRouter:
-    """Implements ``api.IpamDriver``. A request with ``pynet.network`` is for shared pools; later ones by the id."""
+    """Implements ``api.IpamDriver``. The option ``pynet.network`` asks for a shared pool, whose id tells so later."""
 
     def __init__(self, local: Ipam, shared: ClusterAddresses | None) -> None:
         self._local = local
         self._shared = shared
 
     def get_capabilities(self) -> IpamCapabilities:
-        """As the local one."""
+        """Return those of the local manager."""
         return self._local.get_capabilities()
 
     def get_default_address_spaces(self) -> AddressSpaces:
-        """As the local one: the engine asks for all pools in one space."""
+        """Return those of the local manager: the engine asks for all pools in one space."""
         return self._local.get_default_address_spaces()
 
     def request_pool(self, request: RequestPool) -> PoolReply:
@@ -66,7 +66,7 @@ class IpamRouter:
             self._shared.release_address(request)
 
     def forget(self, record: Reserved, revision: int) -> bool:
-        """Give back what the engine knows nothing of, if it stands at ``revision``; say whether it did."""
+        """Give back a pool or address that the engine does not know; return False if it is not at ``revision``."""
         if isinstance(record, Pool | Lease):
             return self._local.forget(record, revision)
         return self._shared is not None and self._shared.forget(record, revision)

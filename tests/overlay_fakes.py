@@ -87,7 +87,7 @@ class OverlayWorld(World):
         self.peers.peers.load()
         self.peers.members.load()
         self.presence.mend()
-        self.peers.look()
+        self.peers.sync()
 
     def snapshot(self) -> object:
         """Everything that a verb may change, here and in the store that hosts share."""

@@ -1,4 +1,4 @@
-"""Taking over what a dead host held: its addresses are free for others afterwards."""
+"""Removes the records of a dead host, so that its addresses are free for others."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -14,14 +14,14 @@ from plugin.store.base import ClusterStore, Record, Remove, StoreConflict
 
 
 class HostRecord(Record, Protocol):
-    """A record that says whose it is."""
+    """A record that belongs to a host."""
 
     @property
     def host(self) -> str:
         """The id of the host."""
 
 
-# Kinds that belong to one host and go when it is forgotten; KnownHost last, so that what fails can be done again.
+# Kinds of records that are removed with a host; KnownHost is last, so that a removal that fails can be repeated.
 HOST_KINDS: tuple[type[HostRecord], ...] = (Peer, AddressClaim, Member, ClusterLease, PoolUse, KnownHost)
 
 
@@ -29,7 +29,7 @@ def find_host(states: Iterable[HostState], wanted: str) -> HostState:
     """Return the host whose name is ``wanted`` or whose id begins with it.
 
     Raises:
-        NotFound: there is none; the text names those that there are.
+        NotFound: there is none; the text names the hosts that are known.
         InvalidRequest: there are several.
     """
     states = list(states)
@@ -43,7 +43,7 @@ def find_host(states: Iterable[HostState], wanted: str) -> HostState:
 
 
 def forget_host(store: ClusterStore, wanted: str, kinds: Sequence[type[HostRecord]] = HOST_KINDS) -> dict[str, int]:
-    """Remove everything that belongs to a dead host; return how many records of each kind that was.
+    """Remove all records of a dead host; return the number of records of each kind.
 
     Raises:
         Conflict: the host is alive.

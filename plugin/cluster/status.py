@@ -1,4 +1,4 @@
-"""What there is to say about a cluster: its hosts, what they share, and what is not as it should be."""
+"""The state of a cluster: its hosts, the networks they share, and problems."""
 
 import time
 from collections import Counter
@@ -16,7 +16,7 @@ SETTLE = 1.0  # seconds after which a difference between the stores is one
 
 @dataclass(frozen=True, slots=True)
 class LocalState:
-    """What a host knows by itself: its id, its leases, and how many removals wait for the cluster store."""
+    """What is in a host's own store: its id, its leases, and the number of removals that wait."""
 
     host: str = ""
     leases: Sequence[ClusterLease] = ()
@@ -25,7 +25,7 @@ class LocalState:
 
 @dataclass(frozen=True, slots=True)
 class HostStatus:
-    """A host, its endpoints in shared networks, and the seconds its watch is behind (None when it did not answer)."""
+    """A host, its endpoints in shared networks, and the delay of its watch in seconds (None without an answer)."""
 
     state: HostState
     endpoints: int
@@ -44,7 +44,7 @@ class NetworkStatus:
 
 @dataclass(frozen=True, slots=True)
 class ClusterStatus:
-    """Everything; ``problems`` are sentences, and there are none when all is well."""
+    """The whole state; ``problems`` are sentences, none when all is well; ``answer`` are seconds."""
 
     answer: float
     hosts: Sequence[HostStatus] = ()
@@ -56,9 +56,9 @@ class ClusterStatus:
 def cluster_status(
     store: ClusterStore, read_local: Callable[[], LocalState], kinds: Collection[type[Record]] = ()
 ) -> ClusterStatus:
-    """Ask the cluster store and, through it, every living host; raises ``StoreAway`` and ``Failed``.
+    """Ask the cluster store and, through it, every host that is alive; raises ``StoreAway`` and ``Failed``.
 
-    ``kinds`` are the kinds of records of which each is looked at.
+    All records of ``kinds`` are read, to find those that cannot be.
     """
     begin = time.monotonic()
     states = host_states(store)
@@ -70,7 +70,7 @@ def cluster_status(
     counts = Counter(lease.host for lease in leases if lease.host)
     hosts = [HostStatus(state, counts[state.id], lags.get(state.id)) for state in states]
     names = {state.id: state.name for state in states}
-    problems = [*_host_problems(hosts), *_lasting_drift(store, read_local, names), *_unread(store, kinds)]
+    problems = [*_host_problems(hosts), *_lease_problems(store, read_local, names), *_unread(store, kinds)]
     waiting = read_local().waiting
     if waiting:
         problems.append(f"{waiting} removals of this host wait for the cluster store")
@@ -104,7 +104,7 @@ def _host_problems(hosts: Sequence[HostStatus]) -> Sequence[str]:
 
 
 def _unread(store: ClusterStore, kinds: Collection[type[Record]]) -> Sequence[str]:
-    """Name what every host leaves out because it cannot be read."""
+    """Return a sentence for each record that every host leaves out because it cannot be read."""
     for kind in kinds:
         store.list(kind)
     return [
@@ -114,18 +114,18 @@ def _unread(store: ClusterStore, kinds: Collection[type[Record]]) -> Sequence[st
     ]
 
 
-def _lasting_drift(store: ClusterStore, read_local: Callable[[], LocalState], names: dict[str, str]) -> Sequence[str]:
-    """Look twice: between the two stores something is always on its way."""
-    first = _drift(read_local(), [item.record for item in store.list(ClusterLease)], names)
+def _lease_problems(store: ClusterStore, read_local: Callable[[], LocalState], names: dict[str, str]) -> Sequence[str]:
+    """Compare twice, because some record is always being written to one store and then the other."""
+    first = _lease_drift(read_local(), [item.record for item in store.list(ClusterLease)], names)
     if not first:
         return []
     time.sleep(SETTLE)
-    second = _drift(read_local(), [item.record for item in store.list(ClusterLease)], names)
+    second = _lease_drift(read_local(), [item.record for item in store.list(ClusterLease)], names)
     return [problem for problem in first if problem in second]
 
 
-def _drift(local: LocalState, leases: Sequence[ClusterLease], names: dict[str, str]) -> Sequence[str]:
-    """Compare what this host holds by its own account with what the cluster store says."""
+def _lease_drift(local: LocalState, leases: Sequence[ClusterLease], names: dict[str, str]) -> Sequence[str]:
+    """Compare the leases in this host's own store with those in the cluster store."""
     theirs = {lease.key: lease for lease in leases}
     problems = []
     for lease in local.leases:

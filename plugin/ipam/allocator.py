@@ -1,4 +1,4 @@
-"""The addresses of one pool: which may be handed out, and which is next. No I/O, no locks."""
+"""The addresses of one pool: which may be given out, and which is the next. No I/O, no locks."""
 
 from collections.abc import Iterable
 
@@ -6,13 +6,13 @@ from plugin.errors import Exhausted, InvalidRequest
 from plugin.ipam.intervals import Intervals
 from plugin.protocol.messages import Address, Subnet
 
-NO_ADDRESSES = "no available addresses on this pool"  # what Docker's own says (moby daemon/libnetwork/ipamapi)
+NO_ADDRESSES = "no available addresses on this pool"  # the text of Docker's own (moby daemon/libnetwork/ipamapi)
 
 
 def usable(subnet: Subnet, within: Subnet | None = None) -> tuple[int, int]:
-    """Return the first and the last address of ``subnet`` that may be handed out, as integers.
+    """Return the first and the last address of ``subnet`` that may be given out, as integers.
 
-    ``within`` narrows them to a part of the subnet; the first is greater than the last when nothing is left.
+    ``within`` narrows them to a part of the subnet; the first is greater than the last when none is left.
     """
     first, last = int(subnet.network_address), int(subnet.broadcast_address)
     if subnet.max_prefixlen - subnet.prefixlen > 1:  # RFC 3021 and RFC 6164: both addresses of a /31 or /127 are hosts
@@ -26,10 +26,10 @@ def usable(subnet: Subnet, within: Subnet | None = None) -> tuple[int, int]:
 
 
 def check_usable(subnet: Subnet, address: Address) -> None:
-    """Check that ``address`` may be handed out in ``subnet``.
+    """Check that ``address`` may be given out in ``subnet``.
 
     Raises:
-        InvalidRequest: it lies outside, or it is the network, broadcast or subnet-router anycast address.
+        InvalidRequest: it is outside of the subnet, or it is the network, broadcast or subnet-router anycast address.
     """
     if address.version != subnet.version or address not in subnet:
         raise InvalidRequest(f"address '{address}' is not in pool '{subnet}'")
@@ -44,10 +44,10 @@ def check_usable(subnet: Subnet, address: Address) -> None:
 
 
 class AddressPool:
-    """The taken addresses of a pool and the place where the search for the next one begins.
+    """The taken addresses of a pool, and the number at which the search for the next one begins.
 
-    The search goes round (next-fit): an address that was freed is handed out again only after all others, so that
-    neighbours forget it and a stale peer does not reach the wrong container.
+    The search goes round (next-fit): a freed address is given out again only after all others, so that neighbours
+    forget it and a stale peer does not reach the wrong container.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class AddressPool:
         self._cursor = self._first if last is None else last + 1
 
     def take(self, *, first: bool = False) -> Address:
-        """Take the next free dynamic address; with ``first`` the lowest one of all when it is free, for a gateway.
+        """Take the next free address; with ``first`` the lowest address of the pool if it is free, for a gateway.
 
         Raises:
-            Exhausted: every one is taken.
+            Exhausted: every address is taken.
         """
         if first and self._first <= self._last and self._first not in self._taken:
             number: int | None = self._first
@@ -75,15 +75,15 @@ class AddressPool:
             raise Exhausted(self._nothing_left())
         self._cursor = max(self._cursor, number + 1) if first else number + 1
         self._taken.add(number)
-        # The class is named because a guess would read IPv6 addresses below 2^32 as IPv4.
+        # Not ip_address(), which takes IPv6 addresses below 2^32 for IPv4.
         return type(self._subnet.network_address)(number)
 
     def mark(self, address: Address) -> None:
-        """Note that ``address`` is taken; it may lie outside of the sub pool."""
+        """Note that ``address`` is taken; it may be outside of the sub pool."""
         self._taken.add(int(address))
 
     def free(self, address: Address) -> None:
-        """Note that ``address`` is free; nothing happens when it was."""
+        """Note that ``address`` is free; it may be free already."""
         self._taken.discard(int(address))
 
     def __contains__(self, address: Address) -> bool:

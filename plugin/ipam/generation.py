@@ -1,4 +1,4 @@
-"""The record that puts changes of pools into one order, on one host as on a cluster."""
+"""The record that puts the changes of pools in order, on one host and in a cluster."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,10 +9,10 @@ from plugin.protocol.messages import Subnet
 
 @dataclass(frozen=True, slots=True)
 class PoolGeneration:
-    """Written with every change of the pools of an IP version (4 or 6), so that two changes cannot cross.
+    """Written with every change of the pools of an IP version (4 or 6), so that of two changes at once one fails.
 
-    ``number`` counts the changes: who has read the pools at this number still knows them. ``last`` is the pool that
-    was chosen last, where the search for the next one begins.
+    ``number`` counts the changes: pools that were read at this number are still the same. ``last`` is the subnet that
+    was chosen last; the search for the next one begins behind it.
     """
 
     kind: ClassVar[str] = "turn"
@@ -28,5 +28,5 @@ class PoolGeneration:
 
     @property
     def flaw(self) -> str:
-        """What cannot be in it, where hosts share it."""
+        """Why the content is impossible, or ""; hosts share this record."""
         return first(number_flaw("number", self.number, 0, 1 << 62), text_flaw(self))

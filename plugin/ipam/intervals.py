@@ -1,7 +1,7 @@
-"""A set of integers as sorted runs, so that finding a gap costs a search and not a walk.
+"""A set of integers as sorted runs, so that a gap is found by binary search.
 
-A /16 with every second address taken is 32,768 runs; a full one is a single run. Adding to the set moves the
-runs behind the new one, which is one ``memmove`` of the interpreter and takes microseconds at that size.
+A /16 with every second address taken has 32,768 runs; a full one has a single run. Adding an integer moves the runs
+behind it, which is one ``memmove`` of the interpreter and takes microseconds at that size.
 """
 
 from bisect import bisect_left, bisect_right
@@ -44,12 +44,12 @@ class Intervals:
         return self._lasts[at] if at < len(self._firsts) and self._firsts[at] <= last else None
 
     def covers(self, first: int, last: int) -> bool:
-        """Say whether all of first..last is in the set."""
+        """Return whether all of first..last is in the set."""
         at = bisect_right(self._firsts, first) - 1
         return at >= 0 and last <= self._lasts[at]
 
     def add(self, number: int) -> None:
-        """Put ``number`` into the set; nothing happens when it is there."""
+        """Add ``number``; it may be in the set already."""
         firsts, lasts = self._firsts, self._lasts
         at = bisect_right(firsts, number)
         if at and number <= lasts[at - 1]:
@@ -68,7 +68,7 @@ class Intervals:
             lasts.insert(at, number)
 
     def discard(self, number: int) -> None:
-        """Take ``number`` out of the set; nothing happens when it is not there."""
+        """Remove ``number``; it need not be in the set."""
         firsts, lasts = self._firsts, self._lasts
         at = bisect_right(firsts, number) - 1
         if at < 0 or number > lasts[at]:
@@ -86,9 +86,9 @@ class Intervals:
             lasts.insert(at + 1, last)
 
     def free_block(self, first: int, last: int, size: int = 1) -> int | None:
-        """Return the lowest multiple of ``size`` whose block of ``size`` numbers lies free within first..last.
+        """Return the lowest multiple of ``size`` at which a block of ``size`` numbers is free within first..last.
 
-        Each step passes at least one run, so that there are never more steps than runs in the range.
+        Each step passes at least one run, so there are never more steps than runs in the range.
         """
         block = -(-first // size) * size
         while block + size - 1 <= last:

@@ -1,4 +1,4 @@
-"""What this process knows of the leases of a pool. The store decides; this saves reading it for each request."""
+"""A cache of the taken addresses of a pool. The store decides; the cache saves reading it for each request."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from plugin.protocol.messages import Address
 
 
 class LeasedAddress(Protocol):
-    """A record that takes an address."""
+    """A record of an address that is taken."""
 
     @property
     def address(self) -> Address:
@@ -19,7 +19,7 @@ class LeasedAddress(Protocol):
 
 
 class StoredLease(Protocol):
-    """Such a record with its revision, as a store lists it."""
+    """A ``LeasedAddress`` with its revision, as a store lists it."""
 
     @property
     def record(self) -> LeasedAddress:
@@ -27,7 +27,7 @@ class StoredLease(Protocol):
 
     @property
     def revision(self) -> int:
-        """When it was written."""
+        """The revision at which it was written."""
 
 
 Listing = Callable[[], Sequence[StoredLease]]
@@ -35,7 +35,7 @@ Begin = Callable[[Sequence[StoredLease]], int | None]
 
 
 def behind_latest(leases: Sequence[StoredLease]) -> int | None:
-    """Begin the search behind the address that was leased last."""
+    """Return the address that was leased last; the search begins behind it."""
     latest = max(leases, key=lambda lease: lease.revision, default=None)
     return None if latest is None else int(latest.record.address)
 
@@ -43,14 +43,14 @@ def behind_latest(leases: Sequence[StoredLease]) -> int | None:
 class LeaseTable:
     """The taken addresses of one pool, read with ``listing`` when they are first needed.
 
-    An address is handed out before it is stored, so that requests for the same pool go to the disk together. Until
-    ``settle`` or ``drop`` it counts as pending, which survives a new reading. ``shared`` says that other hosts lease
-    and free addresses of the pool too: a pool that is full is then read again before anybody is refused.
+    An address is taken here before it is stored, so that requests for the same pool go to the disk together. Until
+    ``settle`` or ``drop`` it is pending, also after a new reading. ``begin`` returns the address, as a number, behind
+    which the search begins after a reading. ``shared`` means that other hosts lease and free addresses of the pool too:
+    a full pool is then read again before a request is refused.
     """
 
     def __init__(self, pool: Pool, listing: Listing, begin: Begin = behind_latest, *, shared: bool = False) -> None:
         self._shared = shared
-        """``begin`` returns the address behind which the search begins after a reading, as a number."""
         self._pool = pool
         self._listing = listing
         self._begin = begin
@@ -59,10 +59,10 @@ class LeaseTable:
         self._known: AddressPool | None = None
 
     def take(self, *, first: bool) -> Address:
-        """Take the next free address, or the first one of the pool when it is free and ``first`` asks for it.
+        """Take the next free address; with ``first``, the first one of the pool if it is free.
 
         Raises:
-            Exhausted: there is no free one.
+            Exhausted: no address is free.
         """
         with self._guard:
             known = self._known
@@ -83,13 +83,13 @@ class LeaseTable:
                 self._known.mark(address)
 
     def drop(self, address: Address) -> None:
-        """Note that ``address`` was not stored, and that what is known may be wrong."""
+        """Note that ``address`` was not stored, and read the leases again, as others may have changed them."""
         with self._guard:
             self._pending.discard(address)
             self._known = None
 
     def free(self, address: Address) -> None:
-        """Note that the lease of ``address`` is gone from the store."""
+        """Note that the lease of ``address`` was removed from the store."""
         with self._guard:
             if self._known is not None and address not in self._pending:
                 self._known.free(address)

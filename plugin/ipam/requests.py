@@ -1,4 +1,4 @@
-"""What every address manager does with a request before and after it looks at its store. No I/O."""
+"""The checks and conversions of requests that both address managers share. No I/O."""
 
 from collections.abc import Mapping
 from ipaddress import IPv4Interface, IPv6Interface
@@ -15,17 +15,17 @@ ENDPOINT_NAME = "com.docker.network.endpoint.name"  # sent by 29.0 and later
 
 
 def names_subnet(request: RequestPool) -> bool:
-    """Say whether the user named a subnet; 0.0.0.0/26 names but a size."""
+    """Return whether the user named a subnet; 0.0.0.0/26 names only a size."""
     return request.pool is not None and int(request.pool.network_address) != 0
 
 
 def purpose_of(options: Mapping[str, str]) -> str:
-    """Return what an address is for: gateway or endpoint."""
+    """Return the purpose of an address: gateway or endpoint."""
     return "gateway" if options.get(ADDRESS_TYPE) == GATEWAY else "endpoint"
 
 
 def check_request(request: RequestPool) -> str:
-    """Return the name of the address space; raises ``InvalidRequest`` for what no pool can satisfy."""
+    """Return the name of the address space; raises ``InvalidRequest`` if no pool can satisfy the request."""
     space = request.address_space or LOCAL_SPACE
     if space not in (LOCAL_SPACE, GLOBAL_SPACE):
         raise InvalidRequest(f"address space '{space}' is not known; spaces are: {LOCAL_SPACE}, {GLOBAL_SPACE}")
@@ -46,12 +46,12 @@ def check_request(request: RequestPool) -> str:
 
 
 def bounds_inside(inner: Subnet, outer: Subnet) -> bool:
-    """Say whether ``inner`` lies in ``outer``, of the same IP version."""
+    """Return whether ``inner`` is part of ``outer``, of the same IP version."""
     return inner.network_address in outer and inner.broadcast_address in outer
 
 
 def with_prefix(address: Address, subnet: Subnet) -> InterfaceAddress:
-    """Return ``address`` with the prefix length of ``subnet``, as the engine wants it."""
+    """Return ``address`` with the prefix length of ``subnet``, the form that the engine expects."""
     if address.version == 4:
         return IPv4Interface((address, subnet.prefixlen))
     return IPv6Interface((address, subnet.prefixlen))

@@ -1,8 +1,8 @@
-"""Addresses that wait for their owner: in a sticky pool a container that is made again gets the one it had.
+"""Addresses that are kept for containers: in a sticky pool, a container that is made again gets the address it had.
 
-The engine tells the name of the container from 29.0 on (moby daemon/libnetwork/network.go). A lease that is given back
-stays where it is, with the moment until which it is kept for that name; whoever needs an address before that moment
-gets it only when the pool has no other.
+The engine sends the name of the container from 29.0 on (moby daemon/libnetwork/network.go). A lease that is given back
+stays in the store, with the time until which it is kept for that name. Until then another container gets the address
+only if the pool has no other.
 """
 
 import time
@@ -17,13 +17,13 @@ from plugin.options.pool import keep_seconds
 from plugin.protocol.messages import Address, CreateNetwork
 from plugin.store.base import Change, Put, Remove, Store, StoreConflict, Versioned
 
-SWEEP = 60.0  # seconds between two looks for addresses whose time is up: a look reads all leases of the pool
+SWEEP = 60.0  # seconds between two searches for expired addresses: each reads all leases of the pool
 LIMITLESS = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
 class NamedAddress:
-    """The address that a name had last; it is the name's only as long as the lease says so too."""
+    """The address that a name had last; it belongs to the name only while the lease has the same name."""
 
     kind: ClassVar[str] = "name"
 
@@ -38,16 +38,16 @@ class NamedAddress:
 
 
 class Sticky:
-    """What is kept for whom. Every method may raise ``Failed`` or ``Busy`` of the store."""
+    """Keeps addresses for names. Every method may raise ``Failed`` or ``Busy`` of the store."""
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
         self._store = store
-        self._clock = clock  # of the wall, as it is written down and has to survive a restart
+        self._clock = clock  # wall clock, because its times are stored and must survive a restart
         self._next_sweep: dict[str, float] = {}
-        self._none_kept: set[str] = set()  # pools that keep no address: a full one is not read for each refusal
+        self._none_kept: set[str] = set()  # pools without kept addresses: a full one is not read for each refusal
 
     def take_back(self, pool: Pool, name: str) -> Address | None:
-        """Give ``name`` the address that is kept for it, durably; None when there is none."""
+        """Lease the address that is kept for ``name`` again, durably, and return it; None when there is none."""
         if not (pool.keep and name):
             return None
         named = self._store.get(NamedAddress, _name_key(pool.id, name))
@@ -61,11 +61,11 @@ class Sticky:
         return lease.record.address
 
     def note(self, pool: Pool, name: str, address: Address) -> Sequence[Change]:
-        """Return what to write together with a new lease of ``name``."""
+        """Return the changes to write together with a new lease of ``name``."""
         return [Put(NamedAddress(pool.id, name, address))] if pool.keep and name else []
 
     def give_back(self, lease: Versioned[Lease]) -> Change:
-        """Return what to write when ``lease`` is given back."""
+        """Return the change to write when ``lease`` is given back."""
         record = lease.record
         pool = self._store.get(Pool, record.pool_id) if record.name else None
         if pool is None or not pool.record.keep or not self._is_newest(record):
@@ -74,7 +74,7 @@ class Sticky:
         return Put(replace(record, kept_until=until), lease.revision)
 
     def expire(self, pool: Pool) -> Sequence[Address]:
-        """Free the addresses that were kept long enough, and return them; looks once a minute."""
+        """Free the addresses whose time is over, and return them; at most once a minute."""
         now = self._clock()
         if not pool.keep or now < self._next_sweep.get(pool.id, 0.0):
             return []
@@ -82,10 +82,10 @@ class Sticky:
         return [lease.record.address for lease in self._kept(pool, until=now) if self._drop(lease)]
 
     def evict(self, pool: Pool) -> Address | None:
-        """Free the address that has been kept for longest, and return it; None when none is kept."""
+        """Free the address that expires first, and return it; None when none is kept."""
         if not pool.keep or pool.id in self._none_kept:
             return None
-        self._none_kept.add(pool.id)  # before it is read, so that whoever keeps one meanwhile has the last word
+        self._none_kept.add(pool.id)  # before reading, so that a thread that keeps an address meanwhile takes it back
         for lease in self._kept(pool, until=LIMITLESS):
             self._none_kept.discard(pool.id)
             if self._drop(lease):
@@ -93,11 +93,11 @@ class Sticky:
         return None
 
     def kept(self, pool_id: str) -> None:
-        """Note that an address of a pool is kept, now that the store says so."""
+        """Note that an address of a pool is kept, after it was stored."""
         self._none_kept.discard(pool_id)
 
     def forget(self, pool_id: str) -> Sequence[Change]:
-        """Return what to write when a pool is given back."""
+        """Return the changes to write when a pool is given back."""
         self._next_sweep.pop(pool_id, None)
         self._none_kept.discard(pool_id)
         return [Remove(NamedAddress, item.record.key) for item in self._store.list(NamedAddress, f"{pool_id}#")]
@@ -111,7 +111,7 @@ class Sticky:
         return named is not None and named.record.address == lease.address
 
     def _drop(self, lease: Versioned[Lease]) -> bool:
-        """Remove a kept lease, and its name unless that has another address by now; False when its owner was faster."""
+        """Remove a kept lease, and its name unless that has another address by now; False if its owner was faster."""
         record = lease.record
         changes: list[Change] = [Remove(Lease, record.key, lease.revision)]
         if self._is_newest(record):
@@ -128,7 +128,7 @@ def _name_key(pool_id: str, name: str) -> str:
 
 
 def keep_names(store: Store, request: CreateNetwork, settings: NetworkSettings) -> Sequence[Change]:
-    """Return what makes the pools of a network sticky when ``docker network create -o`` asks for it.
+    """Return the changes that make the pools of a network sticky when ``docker network create -o`` asks for it.
 
     Raises:
         InvalidRequest: another address manager gives out the addresses.

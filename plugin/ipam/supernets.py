@@ -1,4 +1,4 @@
-"""Where a pool comes from when the user names none: the next free block of the configured supernets. No I/O."""
+"""Chooses a pool when the user names none: the next free block of the configured supernets. No I/O."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,13 +9,13 @@ from plugin.errors import Exhausted, InvalidRequest
 from plugin.ipam.intervals import Intervals
 from plugin.protocol.messages import Subnet
 
-NO_POOLS = "all predefined address pools have been fully subnetted"  # what Docker's own says (moby ipamapi)
+NO_POOLS = "all predefined address pools have been fully subnetted"  # the text of Docker's own (moby ipamapi)
 NAMED_AT_MOST = 3  # host networks in an error text
 
 
 @dataclass(frozen=True, slots=True)
 class Supernet:
-    """A range from which pools of prefix length ``size`` are cut."""
+    """A range that is cut into pools of prefix length ``size``."""
 
     network: Subnet
     size: int
@@ -28,7 +28,7 @@ DEFAULT_IPV4 = (Supernet(IPv4Network("10.200.0.0/13"), 24), Supernet(IPv4Network
 def default_ipv6(machine_id: str) -> Supernet:
     """Return the /48 of unique local addresses (RFC 4193) of a machine, cut into /64.
 
-    ``machine_id`` is the text of /etc/machine-id: the same host always gets the same range, two hosts hardly ever.
+    ``machine_id`` is the text of /etc/machine-id: the same host always gets the same range, two hosts almost never.
     """
     digest = hashlib.sha256(machine_id.strip().encode()).digest()
     prefix = b"\xfd" + digest[:5]
@@ -36,7 +36,7 @@ def default_ipv6(machine_id: str) -> Supernet:
 
 
 def parse_supernets(text: str, machine_id: str) -> tuple[Supernet, ...]:
-    """Read supernets, "CIDR:LENGTH" separated by commas; a family of which there is none gets its default.
+    """Read supernets, "CIDR:LENGTH" separated by commas; a family without one gets its default.
 
     Raises:
         InvalidRequest: an entry cannot be read; the text names it.
@@ -69,18 +69,18 @@ def _parse_supernet(entry: str) -> Supernet:
 
 @dataclass(frozen=True, slots=True)
 class WantedPool:
-    """A pool of IP ``version``, of the supernet's own size or of prefix length ``size``."""
+    """A request for a pool of IP ``version``, with the supernet's size or with prefix length ``size``."""
 
     version: int
     size: int | None = None
 
     def describe(self) -> str:
-        """Say what is wanted, for an error text."""
+        """Return the request as words for an error text."""
         return f"IPv{self.version} pool" if self.size is None else f"IPv{self.version} pool of size /{self.size}"
 
 
 def networks_of(supernets: Iterable[Supernet], version: int) -> list[Subnet]:
-    """Return the ranges of an IP version: what the host uses outside of them keeps no pool away."""
+    """Return the ranges of an IP version; networks of the host outside of them do not matter for the choice."""
     return [supernet.network for supernet in supernets if supernet.network.version == version]
 
 
@@ -96,7 +96,7 @@ def choose_pool(
     A block is free when it overlaps neither ``pools`` (pynet's) nor ``reserved`` (the host's).
 
     Raises:
-        InvalidRequest: no supernet is as large as the size that is wanted.
+        InvalidRequest: no supernet is large enough for the wanted size.
         Exhausted: every block is taken.
     """
     usable = [
@@ -119,7 +119,7 @@ def choose_pool(
 
 
 def _spans(supernets: Sequence[Supernet], last: Subnet | None) -> Iterator[tuple[int, int, Supernet]]:
-    """Yield what is to be searched: from ``last`` to the end of its supernet, the others, then that one again."""
+    """Yield the ranges to search: from ``last`` to the end of its supernet, the others, then that supernet again."""
     ranges = [(*_bounds(supernet.network), supernet) for supernet in supernets]
     behind = -1 if last is None else int(last.broadcast_address) + 1
     for at, (first, final, supernet) in enumerate(ranges):

@@ -1,7 +1,7 @@
-"""Pools and leases from the networks that are known, when the store lost them. No I/O.
+"""Rebuilds pools and leases that the store lost from the networks that are known. No I/O.
 
-A pool whose taken addresses cannot all be seen is not made again: an address must never be handed out twice, and
-without the pool the engine is refused with a sentence.
+A pool is not rebuilt if some of its taken addresses are not known, because no address must be given out twice. Requests
+for addresses of such a pool are refused with a sentence.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    """A subnet of a network, and who has an address of it; ``whole`` is false when an endpoint shows none."""
+    """A subnet of a network, and the owners of its addresses; ``whole`` is false when an endpoint shows no address."""
 
     subnet: Subnet
     holders: Mapping[Address, str]
@@ -29,7 +29,7 @@ class _Use:
 
 
 def rebuild_pools(supernets: Sequence[Supernet], records: Sequence[Record]) -> list[Record]:
-    """Return the pools and leases that ``records`` (all that is known) imply and lack."""
+    """Return the pools and leases that the other ``records`` require and that are not among them."""
     pools = {record.id: record for record in records if isinstance(record, Pool)}
     leases = {record.key for record in records if isinstance(record, Lease)}
     named = {record.pool_id for record in records if isinstance(record, Lease)} - pools.keys()
@@ -56,7 +56,7 @@ def _uses(records: Sequence[Record]) -> Iterator[_Use]:
 
 
 def _named_pool(pool_id: str) -> Pool | None:
-    """Return the pool that leases name: its id says what it is, SPACE/SUBNET or SPACE/SUBNET/RANGE with CIDRs."""
+    """Return the pool that leases name; its id is SPACE/SUBNET or SPACE/SUBNET/RANGE, both in CIDR notation."""
     words = pool_id.split("/")
     try:
         subnet = ip_network("/".join(words[1:3]))
@@ -67,7 +67,7 @@ def _named_pool(pool_id: str) -> Pool | None:
 
 
 def _chosen_pool(supernets: Sequence[Supernet], use: _Use) -> Pool | None:
-    """Return the pool of a subnet that pynet itself chose, which nobody else's subnets look like."""
+    """Return the pool of a subnet, if pynet itself chose that: it is then a block of a supernet."""
     first = use.subnet.network_address
     own = any(supernet.size == use.subnet.prefixlen and first in supernet.network for supernet in supernets)
     if own and use.whole:

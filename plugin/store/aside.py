@@ -1,7 +1,8 @@
-"""Records of a store that hosts share, read with care: anybody who may write there can write anything.
+"""Reads records of a store that hosts share, where anybody with access can write anything.
 
-One that cannot be read is set aside: listings and watches go on without it, it is warned of once, and it is back as
-soon as it was mended. Who decides by a listing that something is not there asks ``keys`` too.
+A record that cannot be read is set aside: listings and watches leave it out, a warning is logged once, and it returns
+as soon as somebody has mended it. A caller that concludes from a listing that something does not exist must also ask
+``keys``.
 """
 
 import threading
@@ -27,12 +28,12 @@ class Row:
 
 
 def as_text(data: bytes) -> str:
-    """Return what a store holds as text; bytes that are no UTF-8 become what no record may contain."""
+    """Return the bytes in a store as text; bytes that are not UTF-8 become characters that no record may contain."""
     return data.decode(errors="surrogateescape")
 
 
 class Aside:
-    """What of one store cannot be read, as of the last look at it."""
+    """The records of one store that could not be read when they were last read."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()  # guards _rows
@@ -42,7 +43,7 @@ class Aside:
         """Return the record of a row.
 
         Raises:
-            Unreadable: it is none; said once for each revision.
+            Unreadable: it cannot be read; each revision is logged once.
         """
         at = (kind.kind, row.key)
         try:
@@ -61,7 +62,7 @@ class Aside:
         return Versioned(record, row.revision)
 
     def read_all(self, kind: type[R], prefix: str, rows: Iterable[Row]) -> Sequence[Versioned[R]]:
-        """Return the records among ``rows``, which are all whose keys begin with ``prefix``."""
+        """Return the records of ``rows`` that can be read; ``rows`` are all whose keys begin with ``prefix``."""
         found, keys = [], set()
         for row in rows:
             keys.add(row.key)
@@ -74,12 +75,12 @@ class Aside:
         return found
 
     def forget(self, kind: str, key: str) -> None:
-        """Note that a record was mended or removed."""
+        """Forget that a record could not be read: it was mended or removed."""
         with self._guard:
             self._rows.pop((kind, key), None)
 
     def keys(self, kind: type[Record], prefix: str = "") -> Mapping[str, str]:
-        """Return why records were set aside, by their keys."""
+        """Return the keys of the records that are set aside, and why."""
         with self._guard:
             return {
                 key: why for (of, key), (_, why) in self._rows.items() if of == kind.kind and key.startswith(prefix)

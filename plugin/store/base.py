@@ -1,8 +1,8 @@
-"""Durable state behind one small interface, shaped like the lowest common part of SQLite, etcd, ZooKeeper, Consul.
+"""Durable state behind one small interface: what SQLite, etcd, ZooKeeper and Consul can all do.
 
 A record is a frozen dataclass with a ``kind`` and a ``key``. Every write gives it a new ``revision``, a number that
-grows over the whole store (etcd calls it mod_revision). Writers say which revision they read; a store refuses the
-whole transaction when one of them moved.
+grows over the whole store (etcd calls it mod_revision). Writers name the revisions that they read; a store refuses the
+whole transaction when one of those records has changed since.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from plugin.errors import Failed, PynetError
 
 
 class Record(Protocol):
-    """What a store can keep: a frozen dataclass of plain and ``ipaddress`` values."""
+    """A frozen dataclass of plain and ``ipaddress`` values, which a store can keep."""
 
     kind: ClassVar[str]
 
@@ -33,11 +33,11 @@ class StoreConflict(PynetError):
 
 
 class StoreAway(Failed):
-    """No server of a store answered in time; what was asked of it may have been carried out or not."""
+    """No server of a store answered in time; the request may have been carried out or not."""
 
 
 class Unreadable(Failed):
-    """What stands at a key of a store that hosts share is no record; the text names it."""
+    """The value at a key of a shared store cannot be read as a record; the text names the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Versioned(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Write ``record``; ``expect`` is a revision, ``ABSENT``, or None for whatever stands there."""
+    """Write ``record``; ``expect`` is a revision, ``ABSENT``, or None to overwrite anything."""
 
     record: Record
     expect: int | None = None
@@ -97,7 +97,7 @@ class Store(Protocol):
     def watch(self, kind: type[R]) -> AbstractContextManager[Iterator[Event]]:
         """Yield the changes of ``kind`` from now on; the iterator blocks until one comes or the store closes.
 
-        A store that hosts share may leave out a change that another of the same record overtook.
+        A store that hosts share may leave out a change if the same record has changed again since.
         """
 
     def close(self) -> None:
@@ -105,10 +105,10 @@ class Store(Protocol):
 
 
 class SharedStore(Store, Protocol):
-    """A store that others write to as well. What cannot be read is left out of listings and watches.
+    """A store that others write to as well. Records that cannot be read are left out of listings and watches.
 
-    ``get`` raises ``Unreadable`` for it: something stands there. A record says by a property ``flaw`` what of its
-    content cannot be, if it has one.
+    ``get`` raises ``Unreadable`` for such a record. A record may have a property ``flaw``, which says why its content
+    is impossible, or is empty.
     """
 
     def set_aside(self, kind: type[Record], prefix: str = "") -> Mapping[str, str]:
@@ -119,11 +119,11 @@ class ClusterStore(SharedStore, Protocol):
     """A store that hosts share. Every method of it may raise ``StoreAway`` too."""
 
     def announce(self, record: Record, seconds: int) -> None:
-        """Write ``record`` so that it vanishes ``seconds`` after the last call; the others see it come and go.
+        """Write ``record`` so that it vanishes ``seconds`` after the last call; watches report both.
 
-        One record a store, of a kind that says so with ``vanishing``. The time is the server's: it knows nothing of
-        this host's clock.
+        A host announces one record in each store, of a kind with ``vanishing``. The server measures the time, so the
+        clock of this host does not matter.
         """
 
     def ages(self, kind: type[R]) -> Mapping[str, float]:
-        """Return the seconds since each announced record of ``kind`` was renewed, by key, where the server tells."""
+        """Return the seconds since each announced record of ``kind`` was renewed, by key, if the server tells."""

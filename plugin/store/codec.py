@@ -1,6 +1,6 @@
 """Records to JSON and back, so that a store written by an older or a newer pynet can be read.
 
-Keys that this version does not know are ignored, keys that are missing take the default of their field.
+Unknown keys are ignored; missing keys take the default of their field.
 """
 
 import json
@@ -54,7 +54,7 @@ def decode(kind: type[R], text: str) -> R:
 
 @cache
 def _converter() -> Converter:
-    # Detailed validation doubles the time of a load, and its groups of errors do not fit into a sentence.
+    # Detailed validation doubles the time to load, and its groups of errors do not fit into a sentence.
     converter = Converter(detailed_validation=False)
     for family, parse in _PARSERS.items():
         for kind in family:
@@ -69,7 +69,7 @@ def _converter() -> Converter:
 
 @lru_cache(maxsize=512)
 def _text(address: object) -> str:
-    """Write an address; those of a container with many ports are the same few."""
+    """Write an address; cached, because the many ports of a container have the same few addresses."""
     return str(address)
 
 
@@ -84,7 +84,7 @@ def _from_text(parse: Callable[[str], Any]) -> Callable[[Any, Any], Any]:
 
 
 def _without_zone(text: str) -> str:
-    """Refuse a zone: ``ip_address`` takes any characters behind a percent sign, and a record never holds one."""
+    """Refuse an address with a zone: ``ip_address`` accepts any text after a percent sign, and no record has one."""
     if "%" in text:
         raise ValueError(f"{text!r} is an address with a zone")
     return text
@@ -95,7 +95,7 @@ def _optional(structure: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
 
 
 def _unchanged(value: Any, kind: type) -> Any:
-    """Refuse what cattrs would convert: a null must not become the text "None"."""
+    """Refuse a value of another type, which cattrs would convert: a null must not become the text "None"."""
     if type(value) is not kind:
         raise TypeError(f"expected {kind.__name__}, found {value!r}")
     return value

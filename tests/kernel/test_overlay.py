@@ -184,7 +184,7 @@ def test_tables_that_others_changed_are_mended(three: list[OverlayHost], damage:
     run(three)
     before = three[0].entries()
     three[0].sh(damage.format(link=f"pnv{BLUE[:12]}", bridge=f"pn-{BLUE[:12]}"))
-    three[0].do(lambda: three[0].pynet.peers.look(everything=True))
+    three[0].do(lambda: three[0].pynet.peers.sync(everything=True))
 
     assert three[0].entries() == before
 

@@ -1,4 +1,4 @@
-"""What this host knows of the addresses of shared pools, so that it need not ask for each."""
+"""Caches of the taken addresses of shared pools, so that the cluster store is not read for each request."""
 
 import random
 import threading
@@ -16,7 +16,7 @@ from plugin.store.base import ClusterStore, Versioned
 
 
 class LeaseTables:
-    """A table for each use of a pool, read from the cluster store when it is first needed."""
+    """A table for each use of a pool, read from the cluster store at its first use."""
 
     def __init__(self, shared: ClusterStore) -> None:
         self._shared = shared
@@ -34,19 +34,19 @@ class LeaseTables:
             return known
 
     def free(self, lease: ClusterLease) -> None:
-        """Note in every table of its pool that the address of ``lease`` is free."""
+        """Note in all tables of its pool that the address of ``lease`` is free."""
         with self._guard:
             tables = [table for key, table in self._tables.items() if key.startswith(f"{lease.pool_id}@")]
         for table in tables:
             table.free(lease.address)
 
     def forget(self, use: PoolUse) -> None:
-        """Note that ``use`` is over."""
+        """Drop the table of ``use``, which has ended."""
         with self._guard:
             self._tables.pop(use.key, None)
 
     def _leases(self, pool: Pool) -> Sequence[Versioned[ClusterLease]]:
-        """Return the leases of a pool; an address whose lease cannot be read is taken too."""
+        """Return the leases of a pool; an address whose lease cannot be read counts as taken."""
         found = list(self._shared.list(ClusterLease, f"{pool.id}#"))
         for key in self._shared.set_aside(ClusterLease, f"{pool.id}#"):
             with suppress(ValueError):
@@ -57,6 +57,6 @@ class LeaseTables:
 
 
 def _anywhere(pool: Pool) -> Begin:
-    """Begin the search at a place of chance, so that hosts which search at the same time do not meet."""
+    """Begin the search at a random address, so that hosts which search at the same time do not collide."""
     first, last = usable(pool.subnet, pool.sub_pool)
     return lambda _: random.randint(first, max(first, last)) - 1  # noqa: S311 - not a secret

@@ -1,8 +1,8 @@
-"""Removals for the cluster store: written down on this host first, carried out in order, now or when it is back.
+"""Removals for the cluster store: stored on this host first, and carried out in order, now or when the store is back.
 
-So a container can be stopped while the cluster store is away, and a pynet that is killed at that moment forgets
-nothing. Whoever removes waits for its own removals only, and only while none of others is left behind: those are for
-the background (``plugin.cluster.addresses.upkeep``), which carries out few at a time and lets others in between.
+So a container can be stopped while the cluster store is away, and nothing is lost if pynet is killed at that moment. A
+caller carries out only its own removals, and only while no others wait. Those that wait are carried out in the
+background (``plugin.cluster.addresses.upkeep``), a few at a time, so that callers get in between.
 """
 
 import threading
@@ -23,12 +23,12 @@ from plugin.store.remote.patience import deadline, within
 log = structlog.get_logger()
 
 PATIENCE = 1.0  # seconds that a caller waits for the cluster store before the removal is left to the background
-TURN = 20.0  # seconds to wait for those who are carrying out
+SENDING_WAIT = 20.0  # seconds to wait for another thread that carries out removals
 CHUNK = 30  # removals in one transaction: each is two operations, etcd takes 128 and Consul 64
 
 
 class Outbox:
-    """The queue of this host's removals. ``kinds`` are the records that may be in it."""
+    """The queue of this host's removals, of records of ``kinds``."""
 
     def __init__(self, local: Store, shared: ClusterStore, kinds: Iterable[type[Record]]) -> None:
         self._local = local
@@ -36,27 +36,27 @@ class Outbox:
         self._kinds = {kind.kind: kind for kind in kinds}
         self._sending = FairLock()  # held by the thread that carries out removals
         self._guard = threading.Lock()  # guards everything below, and keeps the order of the writes
-        self._entries: dict[int, Queued] | None = None  # what waits, by number, once it was read
+        self._entries: dict[int, Queued] | None = None  # waiting removals by number, once they were read
         self._next = 1
-        self._behind = False  # whether something waits for the background, and all that comes behind it
-        self.on_left: Callable[[], object] = lambda: None  # called when something is left to the background
+        self._behind = False  # whether removals are left to the background, so that new ones queue behind them
+        self.on_left: Callable[[], object] = lambda: None  # called when a removal is left to the background
 
     def remove(self, *removals: Remove, also: Sequence[Change] = ()) -> bool:
-        """Remove records from the cluster store; say whether that was done when this returns.
+        """Remove records from the cluster store; return whether that is done, and not left to the background.
 
-        ``also`` is changed in the host's own store, in the transaction that writes the removals down.
+        ``also`` are changes of the host's own store, made in the transaction that stores the removals.
         """
         return self._queue([Queued(0, r.kind.kind, r.key, "", r.expect) for r in removals], also)
 
     def take_back(self, *records: Record, also: Sequence[Change] = ()) -> bool:
-        """As ``remove``, of records that are exactly these; what others wrote in their place stays."""
+        """Remove records that are exactly these, as ``remove`` does; records that others wrote in their place stay."""
         return self._queue([Queued(0, record.kind, record.key, encode(record)) for record in records], also)
 
     def keep(self, *records: Record) -> None:
-        """Drop the removals of records that are exactly these, because they are about to be written anew.
+        """Cancel the removals of records that are exactly these, because they are about to be written again.
 
         Raises:
-            Busy: one is being carried out, and that takes too long.
+            Busy: another thread carries out removals for too long.
         """
         bodies = {(record.kind, record.key): encode(record) for record in records}
 
@@ -75,16 +75,16 @@ class Outbox:
 
     @property
     def pending(self) -> Sequence[Queued]:
-        """What has not been carried out."""
+        """The removals that have not been carried out."""
         with self._guard:
             return list(self._waiting().values())
 
     def flush(self) -> None:
-        """Carry out everything, in order; what is refused stays, and keeps nothing behind it from being carried out.
+        """Carry out all removals, in order; one that is refused stays in the queue, and the others go on.
 
         Raises:
             StoreAway: the cluster store does not answer.
-            PynetError: some were refused; this is the first refusal.
+            PynetError: the first refusal, if there was one.
         """
         refusal: PynetError | None = None
         last = 0
@@ -96,7 +96,7 @@ class Outbox:
             raise refusal
 
     def _after(self, last: int) -> Sequence[Queued]:
-        """Return what comes next; when that is nothing, callers carry out their own again."""
+        """Return the removals behind number ``last``; if there are none, callers carry out their own again."""
         with self._guard:
             batch = list(islice((queued for number, queued in self._waiting().items() if number > last), CHUNK))
             self._behind = bool(batch)
@@ -115,7 +115,7 @@ class Outbox:
         return False
 
     def _carry_out_own(self, entries: Sequence[Queued]) -> bool:
-        """Say whether that was done within the patience of a caller."""
+        """Return whether that was done within ``PATIENCE``."""
         try:
             with within(PATIENCE):
                 for start in range(0, len(entries), CHUNK):
@@ -145,7 +145,7 @@ class Outbox:
 
         Raises:
             StoreAway: the cluster store does not answer.
-            Busy: others carry out, and that takes too long.
+            Busy: another thread carries out removals for too long.
         """
         with self._sending.hold(_patience()):
             try:
@@ -172,7 +172,7 @@ class Outbox:
         except StoreConflict:
             if len(batch) > 1:
                 raise
-            # another record stands there by now, and is not ours to remove
+            # another record is there by now, which is not ours to remove
         self._drop(batch)
 
     def _drop(self, batch: Sequence[Queued]) -> None:
@@ -183,7 +183,7 @@ class Outbox:
                 self._waiting().pop(queued.number, None)
 
     def _removal(self, queued: Queued) -> Remove | None:
-        """Return what removes the record, None when there is nothing to remove."""
+        """Return the change that removes the record, None when there is nothing to remove."""
         kind = self._kinds.get(queued.record_kind)
         if kind is None:
             log.warning("removal of an unknown kind of record dropped", kind=queued.record_kind, key=queued.record_key)
@@ -193,12 +193,12 @@ class Outbox:
         try:
             found = self._shared.get(kind, queued.record_key)
         except Unreadable:
-            return None  # it is not the one that this host wrote
+            return None  # it is not the record that this host wrote
         if found is None or encode(found.record) != queued.body:
             return None
         return Remove(kind, queued.record_key, found.revision)
 
 
 def _patience() -> float:
-    """Return the seconds to wait for a turn: no longer than whoever asks."""
-    return min(remaining(TURN), deadline(TURN) - time.monotonic())
+    """Return the seconds to wait for another thread: at most until the caller's deadline."""
+    return min(remaining(SENDING_WAIT), deadline(SENDING_WAIT) - time.monotonic())

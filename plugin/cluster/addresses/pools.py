@@ -1,7 +1,7 @@
-"""Pools that hosts share: one of each IP version a network, there as long as a host uses it.
+"""Pools that hosts share: a network has one for each IP version, which exists as long as a host uses it.
 
-Whoever changes the pools of a version writes their generation (``plugin.ipam.generation``) in the same transaction, so
-that no two changes cross: a pool cannot be removed at the moment in which another host begins to use it.
+Every change of the pools of a version writes their generation (``plugin.ipam.generation``) in the same transaction, so
+that of two changes at once one fails: a pool cannot be removed while another host begins to use it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +23,7 @@ CHUNK = 30  # removals in one transaction: each is two operations, etcd takes 12
 
 @dataclass(frozen=True, slots=True)
 class PoolRequest:
-    """What a host wants of a network's pool of an IP version: ``subnet``, or with None whichever there is."""
+    """A host's request for a network's pool of an IP version: ``subnet``, or with None the one that exists."""
 
     network: str
     version: int
@@ -41,40 +41,42 @@ class SharedPools:
         self._store = store
 
     def use(self, wish: PoolRequest, make_use: Callable[[Subnet], PoolUse], choose: Choose) -> PoolUse:
-        """Return the use of the pool that ``wish`` names, which is made when there is none.
+        """Return a use of the pool that ``wish`` names; the pool is made when there is none.
 
-        ``choose`` gets the subnets of all pools of the version and the one that was chosen last, and returns a new one.
+        ``choose`` is given the subnets of all pools of the version and the one chosen last, and returns a new one.
 
         Raises:
             Conflict: the network has another subnet; the text names both.
         """
         for _ in range(ATTEMPTS):
-            turn, revision, pools = self._read(wish.version)
+            generation, revision, pools = self._read(wish.version)
             known = next((pool for pool in pools if network_of(pool.id) == wish.network), None)
             if known is not None:
                 _check_same(wish, known.subnet)
-                subnet, last = known.subnet, turn.last
+                subnet, last = known.subnet, generation.last
             else:
-                subnet = wish.subnet or choose([pool.subnet for pool in pools], turn.last)
-                last = turn.last if wish.subnet else subnet
+                subnet = wish.subnet or choose([pool.subnet for pool in pools], generation.last)
+                last = generation.last if wish.subnet else subnet
             use = make_use(subnet)
             changes: list[Change] = [Put(use, ABSENT)]
             if known is None:
-                leftovers = self._leases(use.pool_id)  # of a pool that went while a lease was under way
+                leftovers = self._leases(use.pool_id)  # of a pool that was removed while a lease was written
                 if self._read(wish.version)[1] != revision:
-                    continue  # another host made the pool meanwhile, and they are its own
+                    continue  # another host made the pool meanwhile, and these are its leases
                 self._remove_all(leftovers)
                 changes += [Put(Pool(use.pool_id, subnet), ABSENT), Remove(PoolGateway, use.pool_id)]
-            if self._write(PoolGeneration(wish.version, turn.number + 1, last), revision, changes):
+            if self._commit(PoolGeneration(wish.version, generation.number + 1, last), revision, changes):
                 return use
         raise Busy(f"reserve a pool of network '{wish.network}': other hosts keep changing the pools")
 
     def drop_unused(self, pool_id: str | None = None) -> None:
-        """Remove the pool, or every pool, that no host uses any more, with what is left in it.
+        """Remove the pool, or every pool, that no host uses any more, with its leases.
 
-        Then also the gateways' leases of pools that are gone, which a host that was killed right after leaves.
+        Of all pools, also remove the gateways' leases of pools that are gone: a host that is killed leaves them.
         """
-        leases = self._store.list(ClusterLease) if pool_id is None else []  # before the pools: theirs are there by then
+        leases = (
+            self._store.list(ClusterLease) if pool_id is None else []
+        )  # before the pools, so that the pool of each lease is listed too
         prefix = f"{pool_id}@" if pool_id else ""
         used = {item.record.pool_id for item in self._store.list(PoolUse, prefix)}
         used |= {key.partition("@")[0] for key in self._store.set_aside(PoolUse, prefix)}
@@ -87,26 +89,28 @@ class SharedPools:
 
     def _drop(self, pool: Pool) -> None:
         for _ in range(ATTEMPTS):
-            turn, revision, pools = self._read(pool.subnet.version)
+            generation, revision, pools = self._read(pool.subnet.version)
             uses = self._store.list(PoolUse, f"{pool.id}@")
             if pool not in pools or uses or self._store.set_aside(PoolUse, f"{pool.id}@"):
                 return
             leases = self._leases(pool.id)
             changes = [Remove(Pool, pool.id), Remove(PoolGateway, pool.id)]
-            if self._write(PoolGeneration(pool.subnet.version, turn.number + 1, turn.last), revision, changes):
-                self._remove_all(leases)  # those that were there before: the pool may be in use again by now
+            if self._commit(
+                PoolGeneration(pool.subnet.version, generation.number + 1, generation.last), revision, changes
+            ):
+                self._remove_all(leases)  # only those listed before: the pool may be in use again by now
                 return
 
     def _read(self, version: int) -> tuple[PoolGeneration, int, Sequence[Pool]]:
         found = self._store.get(PoolGeneration, PoolGeneration(version).key)
-        turn, revision = (PoolGeneration(version), ABSENT) if found is None else (found.record, found.revision)
+        generation, revision = (PoolGeneration(version), ABSENT) if found is None else (found.record, found.revision)
         pools = [item.record for item in self._store.list(Pool)]
         pools += [Pool(key, subnet) for key in self._store.set_aside(Pool) if (subnet := _subnet_of(key))]
-        return turn, revision, [pool for pool in pools if pool.subnet.version == version]
+        return generation, revision, [pool for pool in pools if pool.subnet.version == version]
 
-    def _write(self, turn: PoolGeneration, revision: int, changes: Iterable[Change]) -> bool:
+    def _commit(self, generation: PoolGeneration, revision: int, changes: Iterable[Change]) -> bool:
         try:
-            self._store.transact(Put(turn, revision), *changes)
+            self._store.transact(Put(generation, revision), *changes)
         except StoreConflict:
             return False
         return True
@@ -127,12 +131,12 @@ def shared_pool_id(network: str, subnet: Subnet) -> str:
 
 
 def network_of(pool_id: str) -> str:
-    """Return the network whose pool it is."""
+    """Return the name of the network that a pool belongs to."""
     return pool_id.partition("/")[0]
 
 
 def _subnet_of(pool_id: str) -> Subnet | None:
-    """Return the subnet of a pool whose record cannot be read: it is taken all the same."""
+    """Return the subnet of a pool whose record cannot be read: the subnet is taken all the same."""
     with suppress(ValueError):
         return ip_network(pool_id.partition("/")[2])
     return None
@@ -149,11 +153,11 @@ def _check_same(wish: PoolRequest, known: Subnet) -> None:
 def check_clear(network: str, subnet: Subnet, in_use: Iterable[Subnet]) -> None:
     """Check that a subnet that other hosts chose is free on this one.
 
-    The engine would refuse it otherwise, ask again, get the same one, and so on without end
+    Otherwise the engine would refuse it, ask again, get the same one, and so on without end
     (moby daemon/libnetwork/network.go).
 
     Raises:
-        Conflict: the host uses some of it; the text names both.
+        Conflict: the host uses a part of it; the text names both.
     """
     for other in in_use:
         if other.version == subnet.version and (bounds_inside(other, subnet) or bounds_inside(subnet, other)):

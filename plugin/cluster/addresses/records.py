@@ -10,7 +10,7 @@ from plugin.protocol.messages import Address, Subnet
 
 
 def pool_flaw(pool_id: str, address: Address) -> str:
-    """Look whether a pool is "NETWORK/SUBNET" with ``address`` in the subnet."""
+    """Return why a pool id is not "NETWORK/SUBNET" with ``address`` in the subnet, or ""."""
     network, _, subnet = pool_id.partition("/")
     try:
         inside = address in ip_network(subnet)
@@ -21,10 +21,10 @@ def pool_flaw(pool_id: str, address: Address) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PoolUse:
-    """A network of a host that takes its addresses from a pool; the pool goes with its last use.
+    """A network of a host that takes its addresses from a pool; the pool is removed with its last use.
 
-    ``pool_id`` is "NETWORK/SUBNET"; ``token`` tells the uses of one host apart, so that a call that comes twice does
-    not end the use of another network.
+    ``pool_id`` is "NETWORK/SUBNET"; ``token`` distinguishes the uses of one host, so that a repeated call does not end
+    the use of another network.
     """
 
     kind: ClassVar[str] = "cluster-pool-use"
@@ -42,7 +42,7 @@ class PoolUse:
 
     @property
     def flaw(self) -> str:
-        """What cannot be in it."""
+        """Why the content is impossible, or ""."""
         return first(
             text_flaw(self), name_flaw("host", self.host), pool_flaw(self.pool_id, self.subnet.network_address)
         )
@@ -50,7 +50,7 @@ class PoolUse:
 
 @dataclass(frozen=True, slots=True)
 class PoolGateway:
-    """The gateway of a pool: one address, that of every host for its own containers."""
+    """The gateway of a pool: the same address on every host, which is the gateway of its own containers."""
 
     kind: ClassVar[str] = "cluster-gateway"
 
@@ -64,15 +64,15 @@ class PoolGateway:
 
     @property
     def flaw(self) -> str:
-        """What cannot be in it."""
+        """Why the content is impossible, or ""."""
         return first(text_flaw(self), pool_flaw(self.pool_id, self.address))
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterLease:
-    """An address that an endpoint of ``host`` holds; nobody's but the pool's when ``host`` is empty (the gateway's).
+    """An address that an endpoint of ``host`` has; ``host`` is empty for the gateway, which belongs to the pool.
 
-    ``token`` is new for each request: a request whose outcome is not known can take back what it wrote, and no more.
+    ``token`` is new for each request: one whose outcome is not known can take back its own record and no other.
     """
 
     kind: ClassVar[str] = "cluster-lease"
@@ -91,15 +91,15 @@ class ClusterLease:
 
     @property
     def flaw(self) -> str:
-        """What cannot be in it."""
+        """Why the content is impossible, or ""."""
         return first(text_flaw(self), pool_flaw(self.pool_id, self.address))
 
 
 @dataclass(frozen=True, slots=True)
 class PendingWrite:
-    """A request that is about to write ``record_kind`` with its token into the cluster store, in the host's own store.
+    """In the host's own store: a request is about to write a record with this token into the cluster store.
 
-    One that a crash left says what the cluster store may hold that nobody was ever given.
+    If a crash leaves it, the cluster store may have a record of ``record_kind`` that was never given out.
     """
 
     kind: ClassVar[str] = "cluster-attempt"
@@ -115,10 +115,10 @@ class PendingWrite:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A removal that has yet to reach the cluster store, in the host's own store; ``number`` gives the order.
+    """In the host's own store: a removal that has not reached the cluster store yet; ``number`` gives the order.
 
-    ``body`` is the record as JSON that is to be removed and no other, "" for whatever stands there; ``expect`` is a
-    revision or None.
+    ``body`` is the record as JSON, if only this record is to be removed, or "" for any; ``expect`` is a revision or
+    None.
     """
 
     kind: ClassVar[str] = "outbox"
@@ -135,4 +135,4 @@ class Queued:
         return f"{self.number:012}"
 
 
-Reserved = Pool | Lease | PoolUse | ClusterLease  # what an address manager of this host has given to the engine
+Reserved = Pool | Lease | PoolUse | ClusterLease  # the pools and addresses that the engine has from this host

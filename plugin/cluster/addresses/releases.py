@@ -1,7 +1,7 @@
-"""Giving back the pools and addresses of shared networks: at once, or later when this host's own store fails.
+"""Gives back the pools and addresses of shared networks: at once, or later if this host's own store fails.
 
-The engine never asks again, and what stands in this host's store is kept alive in the cluster's. A token tells each use
-and each lease from those that follow it, so what is owed never meets a newer one.
+The engine never asks again, and the repair writes every record of this host's store to the cluster store again. Each
+use and each lease has a token, so that a late removal never hits a newer one.
 """
 
 from contextlib import suppress
@@ -20,7 +20,7 @@ PATIENCE = 4.0  # seconds for the cluster store to drop a pool that nobody uses 
 
 
 class Releases:
-    """Used for what the engine gives back, what the collector finds, and what could not be handed out."""
+    """Used for what the engine gives back, what the garbage collector finds, and what could not be given out."""
 
     def __init__(self, stores: Stores, outbox: Outbox, tables: LeaseTables, debts: RetryQueue) -> None:
         self._local = stores.local
@@ -30,10 +30,10 @@ class Releases:
         self._debts = debts
 
     def end(self, use: PoolUse) -> None:
-        """End a use of a pool; the last one takes the pool along.
+        """End a use of a pool, and remove the pool after its last use.
 
         Raises:
-            PynetError: this host's own store fails; it is done when that works again.
+            PynetError: this host's own store fails; the use is ended when the store works again.
         """
         try:
             self._end(use)
@@ -50,7 +50,7 @@ class Releases:
             raise
 
     def disown(self, record: PoolUse | ClusterLease) -> None:
-        """Take back what was written to the cluster store and could not be noted on this host."""
+        """Take back a record that was written to the cluster store but could not be written to this host's own."""
         try:
             self._outbox.take_back(record)
         except PynetError:
@@ -67,7 +67,7 @@ class Releases:
             gone.append(Remove(PoolGateway, use.pool_id))
         gone += [Remove(ClusterLease, lease.key) for lease in leases]
         if self._outbox.take_back(*leases, use, also=gone):
-            with suppress(PynetError), within(PATIENCE):  # otherwise a later repair, of this host or another
+            with suppress(PynetError), within(PATIENCE):  # otherwise a later repair does it, on this host or another
                 self._pools.drop_unused(use.pool_id)
         self._tables.forget(use)
 

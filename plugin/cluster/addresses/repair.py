@@ -1,4 +1,4 @@
-"""Brings what a host holds in line between its own store and the cluster's: at start, and after either was away."""
+"""Makes a host's own store and the cluster store agree about its leases, at start and after either was away."""
 
 import secrets
 import threading
@@ -26,11 +26,12 @@ class Stores:
 
 
 class AddressRepair:
-    """Compares the leases and the uses of pools of ``host``.
+    """Compares the leases and the uses of pools of ``host`` in both stores.
 
-    What the cluster store lacks is written again, because a container may use it: so does a host that was forgotten
-    while it was cut off. What only the cluster store has is noted here again, as after the loss of this host's own
-    store, unless it is left from an attempt that a crash ended: that was never handed out, and is removed.
+    A record that the cluster store lacks is written there again, because a container may use the address; that happens
+    to a host that was forgotten while it was cut off. A record that only the cluster store has is written to the host's
+    own store, which may have been lost, unless it is left from a request that a crash ended: then it was never given
+    out, and is removed.
     """
 
     def __init__(self, stores: Stores, host: str, outbox: Outbox) -> None:
@@ -44,10 +45,10 @@ class AddressRepair:
 
     @contextmanager
     def attempt(self, token: str, kind: type[PoolUse] | type[ClusterLease]) -> Iterator[None]:
-        """Leave alone what carries ``token``, which is being written to one store after the other.
+        """Protect a record with ``token`` from the repair while it is written to both stores.
 
-        Whoever succeeds removes the ``PendingWrite`` in the transaction that notes the record. It is removed here when
-        nothing was written, and stays for the next repair when nobody knows.
+        A request that succeeds removes the ``PendingWrite`` in the transaction that writes the record to the own store.
+        It is removed here if the request failed, and stays for the next repair if its outcome is not known.
         """
         with self._guard:
             self._tokens.add(token)
@@ -64,7 +65,7 @@ class AddressRepair:
                 self._tokens.discard(token)
 
     def __call__(self) -> None:
-        """Compare and mend; raises ``StoreAway``."""
+        """Compare both stores and mend the difference; raises ``StoreAway``."""
         self._finish_attempts()
         self._claim_uses()
         self._claim_leases()
@@ -73,7 +74,7 @@ class AddressRepair:
         self._pools.drop_unused()
 
     def _finish_attempts(self) -> None:
-        with self._guard:  # while listing too: whoever is done removes the attempt first, and the token then
+        with self._guard:  # while listing too: a request removes first its PendingWrite and then its token
             left = [item.record for item in self._local.list(PendingWrite) if item.record.token not in self._tokens]
         kinds: tuple[type[PoolUse] | type[ClusterLease], ...] = (PoolUse, ClusterLease)
         for kind in kinds:
@@ -108,7 +109,7 @@ class AddressRepair:
             lease = ClusterLease(use.pool_id, gateway.record.address, "", secrets.token_hex(4), "gateway")
             with suppress(StoreConflict):  # another host has chosen one since
                 self._shared.transact(Put(gateway.record, ABSENT), Put(lease, ABSENT))
-        if not self._holds(use):
+        if not self._is_local(use):
             self._outbox.take_back(use)
 
     def _claim_leases(self) -> None:
@@ -125,29 +126,33 @@ class AddressRepair:
         with suppress(StoreConflict):  # the next comparison sees who has it
             self._shared.transact(Put(lease, ABSENT))
             log.warning("address claimed again", network=network_of(lease.pool_id), address=str(lease.address))
-        if not self._holds(lease):
+        if not self._is_local(lease):
             self._outbox.take_back(lease)
 
-    def _holds(self, record: PoolUse | ClusterLease) -> bool:
-        """Say whether the host still has it; it may have been given back while it was written again."""
+    def _is_local(self, record: PoolUse | ClusterLease) -> bool:
+        """Return whether the own store still has it: it may have been given back while it was written again."""
         found = self._local.get(type(record), record.key)
         return found is not None and found.record == record
 
-    def _stands(self, record: PoolUse | ClusterLease) -> bool:
+    def _is_shared(self, record: PoolUse | ClusterLease) -> bool:
         with suppress(Unreadable):
             found = self._shared.get(type(record), record.key)
             return found is not None and found.record == record
         return False
 
     def _shared_records(self, kind: type[R]) -> Sequence[R]:
-        """Return what the cluster store has of a kind; of leases only those of pools that this host uses."""
+        """Return the cluster store's records of a kind; of leases only those of pools that this host uses."""
         prefixes = {""}
         if kind is ClusterLease:
             prefixes = {f"{item.record.pool_id}#" for item in self._local.list(PoolUse)}
         return [item.record for prefix in prefixes for item in self._shared.list(kind, prefix)]
 
     def _note(self, kind: type[PoolUse] | type[ClusterLease]) -> None:
-        """In this order: what is written after the first listing is not in it, and what is done is in the last."""
+        """Write records that only the cluster store has to the own store.
+
+        Order matters. List the cluster store first, so that records written later are not mistaken for stray ones; list
+        our own records last, so that finished requests are already included.
+        """
         theirs = [record for record in self._shared_records(kind) if record.host == self._host]
         with self._guard:
             passing = self._tokens | {item.record.token for item in self._local.list(PendingWrite)}
@@ -157,7 +162,7 @@ class AddressRepair:
             if record.key in mine or record.key in leaving or record.token in passing:
                 continue
             self._local.transact(Put(record))
-            if not self._stands(record):  # it was given back meanwhile
+            if not self._is_shared(record):  # it was given back meanwhile
                 self._local.transact(Remove(kind, record.key))
             else:
                 log.warning("record noted again", kind=kind.kind, key=record.key)

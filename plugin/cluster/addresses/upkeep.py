@@ -1,4 +1,4 @@
-"""What a host does for the cluster store in the background: carry out what waits, and compare its records."""
+"""Work for the cluster store in the background: carries out removals that wait, and compares records."""
 
 import random
 import threading
@@ -15,16 +15,17 @@ from plugin.store.base import StoreAway
 log = structlog.get_logger()
 
 RETRY = 1.0  # seconds between two attempts while the cluster store is away
-AGAIN = 10.0  # seconds before what was refused is tried again
+AGAIN = 10.0  # seconds before a removal that was refused is tried again
 AUDIT = 300.0  # seconds between two comparisons of this host's records with those of the cluster store
 LONGEST = 3600.0  # seconds of work after which the thread is stuck: a slow store is asked thousands of times
 SPREAD = 10.0  # seconds within which hosts compare when the cluster store is back: each lists everything
 
 
 class Upkeep:
-    """Carries out what waits, and calls ``repair`` at the start, every five minutes, and after the store was away.
+    """Carries out removals, and calls ``repair`` at the start, every five minutes, and after the store was away.
 
-    The last at a moment that ``chance`` (0 to 1) chooses, so that not all hosts list the store at once.
+    After that it waits for a part of ``SPREAD`` that ``chance`` (0 to 1) chooses, so that not all hosts list the store
+    at once.
     """
 
     def __init__(
@@ -60,12 +61,12 @@ class Upkeep:
             self._loop.join(5)
 
     def returned(self) -> None:
-        """Note that the cluster store was away, or took this host for dead: it may have been forgotten."""
+        """Repair soon: the cluster store was away or this host counted as dead, so it may have been forgotten."""
         self._returned = True
         self._wake.set()
 
     def tend(self, now: float) -> float:
-        """Do once what is due ``now``, by the monotonic clock; return the seconds until there is more to do."""
+        """Do the work that is due ``now``, by the monotonic clock; return the seconds until more is due."""
         if self._returned:
             self._returned = False
             self._repair_at = min(self._repair_at, self._soon(now))
@@ -77,7 +78,7 @@ class Upkeep:
                 self._repair_at = now + AUDIT
         except PynetError as error:
             self._say(error)
-            self._repair_at = self._soon(now)  # by chance each time: the hosts find out together that it is back
+            self._repair_at = self._soon(now)  # random each time: all hosts notice at once that it is back
             return RETRY if self._outbox.pending else max(RETRY, self._repair_at - now)
         self._say(refusal)
         return min(AGAIN if refusal else AUDIT, self._repair_at - now)
@@ -86,7 +87,7 @@ class Upkeep:
         return now + self._chance() * SPREAD
 
     def _flush(self) -> PynetError | None:
-        """Return why some were refused; raises ``StoreAway``."""
+        """Carry out the removals and return the first refusal; raises ``StoreAway``."""
         try:
             self._outbox.flush()
         except StoreAway:
@@ -96,7 +97,7 @@ class Upkeep:
         return None
 
     def _say(self, error: PynetError | None) -> None:
-        """Once, until all went well or it is another error."""
+        """Log an error once, until there is none or another one."""
         said, self._said = self._said, str(error or "")
         if self._said not in ("", said):
             log.warning("removals and comparison with the cluster store wait", error=self._said)
@@ -104,7 +105,7 @@ class Upkeep:
     def _due(self) -> float | None:
         if self._wake.wait(self._pause):
             self._wake.clear()
-            self._stopped.wait(RETRY)  # callers may ring at any rate
+            self._stopped.wait(RETRY)  # callers may wake it at any rate
         return None if self._stopped.is_set() else time.monotonic()
 
     def _tend(self, now: float) -> None:

@@ -1,4 +1,4 @@
-"""Who this host is to the others, and where they reach it."""
+"""The id of this host in the cluster, and the address at which other hosts reach it."""
 
 import secrets
 import socket
@@ -19,10 +19,9 @@ LinkAddress = tuple[str, IPv4Interface | IPv6Interface]
 
 
 def host_identity(local: Store, file: Path) -> HostIdentity:
-    """Return this host's identity, made when there is none.
+    """Return this host's identity, which is made when there is none.
 
-    It is in ``file`` too: a host that lost its store is still who it was, and its addresses in the cluster store are
-    its own.
+    The id is in ``file`` too: a host that lost its store keeps its id, and so its addresses in the cluster store.
 
     Raises:
         Failed: the file cannot be read or written.
@@ -49,10 +48,10 @@ def advertised_address(
     """Return the address at which other hosts reach this one.
 
     ``wish`` is PYNET_ADVERTISE: an address of this host, or the name of a link of which the first address is taken;
-    when it is empty, the source address of the route to ``store``, or ``last`` while that cannot be told.
+    when it is empty, the source address of the route to ``store``, or ``last`` while there is no route.
 
     Raises:
-        InvalidRequest: this host has no such address or link, or no way to tell; the text says what it has.
+        InvalidRequest: this host has no such address or link, or no route to the store; the text names what it has.
     """
     if not wish:
         return _address_towards(store) or _refuse_unknown(store, last)
@@ -74,7 +73,7 @@ def advertised_address(
 
 
 def _address_towards(store: StoreAddress) -> Address | None:
-    """Ask the kernel which source address it would use; a connected UDP socket sends nothing."""
+    """Return the source address that the kernel would use; connecting a UDP socket sends nothing."""
     for host, port in store.endpoints:
         with suppress(OSError):
             for family, kind, _, _, target in socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM):

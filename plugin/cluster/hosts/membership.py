@@ -1,7 +1,7 @@
-"""Which hosts there are: each renews a record that vanishes by itself, and leaves one behind that does not.
+"""Tells which hosts there are: each renews a record that vanishes by itself, and has another one that stays.
 
-Nothing else is done by the thread that renews, and it waits for no lock that others hold while they ask the store: a
-host whose lease ends is dead in the eyes of the others, although its containers run.
+The thread that renews does nothing else, and waits for no lock that is held while the store is asked: a host whose
+lease ends counts as dead, although its containers run.
 """
 
 import threading
@@ -26,8 +26,8 @@ RETRY = 1.0  # seconds between two attempts while the cluster store is away
 class Membership:
     """Renews this host's record every ``beat`` seconds.
 
-    ``returned`` is called when the cluster store is back, and when the record had vanished. ``available`` says whether
-    the store answered the last time.
+    ``returned`` is called when the cluster store is back, and when the record had vanished. ``available`` tells whether
+    the store answered the last renewal.
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class Membership:
         self.available = False
 
     def start(self) -> Loop[bool]:
-        """Renew for the first time, which may fail, and go on in a thread of its own, which is returned."""
+        """Renew for the first time, which may fail; start the thread that goes on, and return it."""
         self._loop = Loop("lease", self._due, self._renew, pauses=(RETRY, RETRY))
         self._loop.attempt(True)
         return self._loop.start()
 
     def stop(self) -> None:
-        """End the thread. The record stays until its time is over: containers keep their addresses."""
+        """End the thread. The record stays until its time is over, because containers keep their addresses."""
         self._stopped.set()
         if self._loop is not None:
             self._loop.join(5)
@@ -58,8 +58,8 @@ class Membership:
         """Renew once."""
         was_available = self.available
         try:
-            # A host that was paused for longer than its lease was dead in the eyes of the others, and may be forgotten.
-            was_alive = was_available and self._stands()
+            # A host that was paused for longer than its lease counted as dead, and may have been forgotten.
+            was_alive = was_available and self._is_known()
             self._store.announce(self._me, LEASE)
             if not was_alive:
                 self._store.transact(Put(KnownHost(self._me.id, self._me.name, self._me.address)))
@@ -74,8 +74,8 @@ class Membership:
                 self._returned()
         self._tried = True
 
-    def _stands(self) -> bool:
-        """Say whether this host's record is there; what cannot be read in its place is written anew."""
+    def _is_known(self) -> bool:
+        """Return whether this host's record is in the store; one that cannot be read is written again."""
         with suppress(Unreadable):
             return self._store.get(ClusterHost, self._me.id) is not None
         return False
@@ -83,7 +83,7 @@ class Membership:
     def _due(self) -> bool | None:
         return None if self._stopped.wait(self._beat if self.available else min(RETRY, self._beat)) else True
 
-    def _renew(self, _due: bool) -> None:  # noqa: FBT001 - a turn has nothing to say
+    def _renew(self, _due: bool) -> None:  # noqa: FBT001 - the loop passes what ``_due`` returned
         try:
             self.renew()
         except Exception:
@@ -93,7 +93,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class HostState:
-    """A host for people: ``age`` are the seconds since it renewed, None where the store does not tell."""
+    """A host, as it is shown to people: ``age`` is in seconds since it renewed, None if the store does not tell."""
 
     id: str
     name: str

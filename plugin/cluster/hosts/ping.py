@@ -1,4 +1,4 @@
-"""How far behind a host's watch is: whoever asks writes a question, every host answers when its watch tells it."""
+"""Measures the delay of every host's watch: one host writes a ping, each host answers when its watch reports it."""
 
 import secrets
 import threading
@@ -22,7 +22,7 @@ PATIENCE = 3.0  # seconds for the hosts to answer
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Asks every host whether it hears this."""
+    """A request to every host to answer."""
 
     kind: ClassVar[str] = "cluster-question"
 
@@ -35,13 +35,13 @@ class Ping:
 
     @property
     def flaw(self) -> str:
-        """What cannot be in it."""
+        """Why the content is impossible, or ""."""
         return text_flaw(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """Says that ``host`` heard a question."""
+    """The answer of ``host`` to a ping."""
 
     kind: ClassVar[str] = "cluster-reply"
 
@@ -50,17 +50,17 @@ class Pong:
 
     @property
     def key(self) -> str:
-        """Token and host, so that a prefix lists the replies to a question."""
+        """Token and host, so that a prefix lists the answers to a ping."""
         return f"{self.token}/{self.host}"
 
     @property
     def flaw(self) -> str:
-        """What cannot be in it."""
+        """Why the content is impossible, or ""."""
         return text_flaw(self)
 
 
 class Responder:
-    """Answers in the name of ``host``, in a thread of its own."""
+    """Answers pings for ``host``, in a thread of its own."""
 
     def __init__(self, store: Store, host: str) -> None:
         self._store = store
@@ -69,7 +69,7 @@ class Responder:
 
     def start(self) -> None:
         """Start the thread; it ends with the process or the store."""
-        threading.Thread(target=self._run, name="echo", daemon=True).start()
+        threading.Thread(target=self._run, name="pong", daemon=True).start()
 
     def stop(self) -> None:
         """Begin no further watch; the present one ends with the store."""
@@ -78,7 +78,7 @@ class Responder:
     def _run(self) -> None:
         steady = Steady()
         while not self._stopped.is_set():
-            steady.attempt("answering of questions", self._listen)
+            steady.attempt("answering of pings", self._listen)
             self._stopped.wait(RETRY)
 
     def _listen(self) -> None:
@@ -87,30 +87,30 @@ class Responder:
                 for event in events:
                     self._answer(event)
         except PynetError as error:
-            log.debug("questions not heard", error=str(error))
+            log.debug("pings not received", error=str(error))
 
     def _answer(self, event: Event) -> None:
         if isinstance(event.record, Ping):
             self._store.transact(Put(Pong(event.record.token, self._host)))
 
 
-def _ring(store: Store, token: str) -> None:
+def _end_watch(store: Store, token: str) -> None:
     try:
         store.transact(Put(Pong(token, "")))
-    except Exception:  # noqa: BLE001 - whoever waits for the answers must not wait for ever
+    except Exception:  # noqa: BLE001 - the caller must not wait for answers for ever
         store.close()
 
 
 def watch_lags(store: Store, hosts: Collection[str], patience: float = PATIENCE) -> Mapping[str, float]:
-    """Return the seconds that each of ``hosts`` takes to hear and to answer; those that do not answer are left out.
+    """Return the seconds that each of ``hosts`` takes to answer a ping; hosts that do not answer are left out.
 
-    A store that goes away meanwhile is closed, because the watch would wait for it.
+    If the store goes away meanwhile it is closed, because the watch would wait for it.
     """
     token, lags = secrets.token_hex(6), dict[str, float]()
     with store.watch(Pong) as events:
         begin = time.monotonic()
         store.transact(Put(Ping(token)))
-        alarm = threading.Timer(patience, _ring, [store, token])
+        alarm = threading.Timer(patience, _end_watch, [store, token])
         alarm.start()
         try:
             for event in events:

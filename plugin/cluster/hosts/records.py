@@ -9,7 +9,7 @@ from plugin.protocol.messages import Address
 
 @dataclass(frozen=True, slots=True)
 class HostIdentity:
-    """Who this host is, in its own store: made once, and the address at which it was reached last."""
+    """In the host's own store: its id, made once, and the address at which other hosts reached it last."""
 
     kind: ClassVar[str] = "host-identity"
 
@@ -18,7 +18,7 @@ class HostIdentity:
 
     @property
     def key(self) -> str:
-        """There is one."""
+        """The same for all, as there is only one."""
         return "self"
 
 
@@ -26,11 +26,11 @@ class HostIdentity:
 class ClusterHost:
     """A host that is alive: the record vanishes when its pynet has not renewed it for ``membership.LEASE`` seconds.
 
-    ``address`` is where other hosts reach it, ``started`` when its pynet was started (seconds since 1970, its clock).
+    Other hosts reach it at ``address``; its pynet was ``started`` then (seconds since 1970, by its clock).
     """
 
     kind: ClassVar[str] = "cluster-host"
-    vanishing: ClassVar[bool] = True  # without a transaction
+    vanishing: ClassVar[bool] = True  # the server removes it, without a transaction
 
     id: str
     name: str
@@ -44,13 +44,13 @@ class ClusterHost:
 
     @property
     def flaw(self) -> str:
-        """What cannot be in it."""
+        """Why the content is impossible, or ""."""
         return first(text_flaw(self), name_flaw("id", self.id))
 
 
 @dataclass(frozen=True, slots=True)
 class KnownHost:
-    """A host that once was alive and was not forgotten, so that a dead one has a name and an address."""
+    """A host that was alive once and was not forgotten: the name and address of a host that is dead."""
 
     kind: ClassVar[str] = "cluster-known-host"
 
@@ -60,7 +60,7 @@ class KnownHost:
 
     @property
     def host(self) -> str:
-        """The host whose record this is, as for all kinds that a forgotten host leaves."""
+        """The host's id, named as in all kinds that are removed with a host."""
         return self.id
 
     @property
@@ -70,5 +70,5 @@ class KnownHost:
 
     @property
     def flaw(self) -> str:
-        """What cannot be in it."""
+        """Why the content is impossible, or ""."""
         return first(text_flaw(self), name_flaw("id", self.id))

@@ -1,7 +1,7 @@
-"""How hosts agree on a network: the first one settles VNI, port, MTU and subnets, the others must want the same.
+"""Lets hosts agree on a network: the first one sets VNI, port, MTU and subnets, and the others must want the same.
 
-Everything is compare-and-set on the network's record. Whoever joins writes it again, so that its revision moves and a
-host that is removing it as its last member is refused.
+Every change is a compare-and-set on the network's record. A host that joins writes the record again: its revision
+changes, so that another host that is removing it as the last member is refused.
 """
 
 import hashlib
@@ -20,30 +20,30 @@ from plugin.store.remote.patience import within
 
 log = structlog.get_logger()
 
-PATIENCE = 4.0  # seconds for the cluster store: what cannot reach it fails within five
-ATTEMPTS = 10  # at a transaction that another host got in the way of
-FIRST_VNI, LAST_VNI = 4096, (1 << 24) - 1  # those that are given out; lower ones are left to people who choose
+PATIENCE = 4.0  # seconds for the cluster store: a request that cannot reach it fails within five
+ATTEMPTS = 10  # at a transaction that other hosts keep overtaking
+FIRST_VNI, LAST_VNI = 4096, (1 << 24) - 1  # given out automatically; lower ones are left for people to choose
 
 
 class Removals(Protocol):
     """Removes this host's records from the cluster store, now or when it is back (``cluster.addresses.outbox``)."""
 
     def take_back(self, *records: Record) -> bool:
-        """Remove records that are exactly these; say whether that was done, or durably left for later, in order."""
+        """Remove records that are exactly these; return whether that is done, and not durably left for later."""
 
     def keep(self, *records: Record) -> None:
-        """Drop what waits to remove records that are exactly these: they are about to be written anew."""
+        """Cancel removals that wait, of records that are exactly these: they are about to be written again."""
 
 
 class Agreement:
-    """Joins and leaves networks in the name of this host."""
+    """Joins and leaves networks for this host."""
 
     def __init__(self, store: SharedStore, removals: Removals) -> None:
         self._store = store
         self._removals = removals
 
     def join(self, wish: ClusterNetwork, member: Member, room: int) -> ClusterNetwork:
-        """Return what is agreed on; ``vni`` 0 and ``mtu`` 0 of the wish are whatever, ``room`` the largest MTU here.
+        """Return the agreed network. ``vni`` 0 and ``mtu`` 0 in the wish mean any; ``room`` is the largest MTU here.
 
         Raises:
             Conflict: the hosts that have the network want something else, or another network has the VNI.
@@ -63,13 +63,13 @@ class Agreement:
                     return self._follow(wish, member, room, known)
                 return self._settle(wish, member, room, known)
             except StoreConflict:
-                continue  # another host was quicker: look again
+                continue  # another host was faster: read again
         raise Busy(f"join network '{wish.name}': other hosts kept changing it")
 
     def leave(self, member: Member) -> None:
-        """Take this host off the network's members, and the network away with its last one, now or at a repair."""
+        """Remove this host's membership, and the network after its last one, now or at a repair."""
         if not self._removals.take_back(member):
-            return  # without members it binds nobody
+            return  # a network without members binds nobody
         try:
             with within(PATIENCE):
                 _drop_unused(self._store, self._store.get(ClusterNetwork, member.network))
@@ -81,14 +81,14 @@ class Agreement:
         return [other for other in found if other.host != member.host]
 
     def _has_unread(self, member: Member) -> bool:
-        """Say whether there are members that cannot be read: what they agreed on holds all the same."""
+        """Return whether there are members that cannot be read: their agreement binds all the same."""
         aside = self._store.set_aside(Member, f"{member.network}/")
         return any(not key.startswith(f"{member.network}/{member.host}/") for key in aside)
 
     def _follow(
         self, wish: ClusterNetwork, member: Member, room: int, known: Versioned[ClusterNetwork]
     ) -> ClusterNetwork:
-        """Accept what the others agreed on, or refuse with both values."""
+        """Accept the agreement of the others, or raise ``Conflict`` with both values."""
         for what, mine, theirs in _compared(wish, known.record):
             if mine != theirs:
                 raise Conflict(
@@ -101,7 +101,7 @@ class Agreement:
     def _settle(
         self, wish: ClusterNetwork, member: Member, room: int, stale: Versioned[ClusterNetwork] | None
     ) -> ClusterNetwork:
-        """Write down what this host, the first, wants."""
+        """Write the agreement; this host is the first."""
         vni = wish.vni or self._free_vni(wish.name)
         network = check_room(replace(wish, vni=vni, mtu=wish.mtu or room), room)
         claim = self._store.get(VniClaim, str(vni))
@@ -150,7 +150,7 @@ def _has_members(store: SharedStore, network: str) -> bool:
 
 
 def _claims(store: SharedStore, network: ClusterNetwork) -> list[Remove]:
-    """Return what gives back the VNI of ``network``; another may have taken it while nobody used it."""
+    """Return the removal of the claim to the VNI of ``network``, unless another network has claimed it since."""
     claim = store.get(VniClaim, str(network.vni))
     mine = claim and claim.record.network == network.name
     return [Remove(VniClaim, claim.record.key, claim.revision)] if claim and mine else []

@@ -1,8 +1,8 @@
-"""Telling the other hosts where an endpoint is, so that of two hosts with one address the first one has it.
+"""Announces endpoints to the other hosts, so that of two hosts with the same address the first one gets it.
 
-Two that begin at the same moment do not see each other's record yet, and those have different keys. So each address is
-claimed in the transaction that writes the record, which the cluster store accepts of one of them. A claim counts as
-long as the endpoint that it names is there with that address: one that is left over keeps nobody out.
+Two hosts that announce at the same time do not see each other's records yet, and these have different keys. So each
+address is claimed in the transaction that writes the record, and the cluster store accepts one claim. A claim counts
+only while its endpoint exists with that address: one that is left over excludes nobody.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -14,9 +14,9 @@ from plugin.store.base import ABSENT, Put, Remove, SharedStore, StoreConflict, U
 
 
 class Announcements:
-    """Writes the records of this host's endpoints with their claims, and takes them back.
+    """Writes the records of this host's endpoints with their claims, and removes them.
 
-    ``alive`` says of the id of a host whether it renews its lease.
+    ``alive`` returns whether the host with an id renews its lease.
     """
 
     def __init__(self, store: SharedStore, removals: Removals, alive: Callable[[str], bool]) -> None:
@@ -25,10 +25,10 @@ class Announcements:
         self._alive = alive
 
     def announce(self, peer: Peer, rivals: Iterable[Peer]) -> None:
-        """Write ``peer``; ``rivals`` are those of other hosts that had one of its addresses when somebody looked.
+        """Write ``peer``; ``rivals`` are endpoints of other hosts that had one of its addresses at the last listing.
 
         Raises:
-            Conflict: another host that is alive has the address. One that is not loses it.
+            Conflict: another host that is alive has the address; a dead host loses it.
             PynetError: the cluster store is away.
         """
         claims = _claims(peer)
@@ -36,21 +36,21 @@ class Announcements:
         keys = {rival.key for rival in rivals}
         expect: dict[str, int | None] = {claim.key: ABSENT for claim in claims}
         for _ in range(ATTEMPTS):
-            dead = self._dead(peer, keys)
+            dead = self._dead_rivals(peer, keys)
             try:
                 self._store.transact(Put(peer), *(Put(claim, expect[claim.key]) for claim in claims), *dead)
             except StoreConflict:
-                keys |= self._look(claims, expect)
+                keys |= self._read_claims(claims, expect)
             else:
                 return
         raise Busy(f"announce endpoint '{peer.endpoint[:12]}': other hosts keep claiming its addresses")
 
     def withdraw(self, peer: Peer) -> None:
-        """Take it back, now or when the store is back."""
+        """Remove it and its claims, now or when the store is back."""
         self._removals.take_back(peer, *_claims(peer))
 
-    def _dead(self, peer: Peer, keys: Collection[str]) -> Sequence[Remove]:
-        """Return what removes the endpoints of dead hosts that have an address of ``peer``."""
+    def _dead_rivals(self, peer: Peer, keys: Collection[str]) -> Sequence[Remove]:
+        """Return the removals of endpoints of dead hosts that have an address of ``peer``."""
         dead = []
         for key in sorted(set(keys) - {peer.key}):
             there = self._store.get(Peer, key)
@@ -63,14 +63,14 @@ class Announcements:
             dead.append(Remove(Peer, key, there.revision))
         return dead
 
-    def _look(self, claims: Iterable[AddressClaim], expect: dict[str, int | None]) -> set[str]:
+    def _read_claims(self, claims: Iterable[AddressClaim], expect: dict[str, int | None]) -> set[str]:
         """Return the keys of the endpoints that have claimed the addresses, and note the revisions of their claims."""
         keys = set()
         for claim in claims:
             try:
                 found = self._store.get(AddressClaim, claim.key)
             except Unreadable:
-                expect[claim.key] = None  # it names nobody
+                expect[claim.key] = None  # it names no endpoint
                 continue
             expect[claim.key] = found.revision if found else ABSENT
             if found:

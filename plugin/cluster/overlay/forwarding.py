@@ -1,7 +1,7 @@
-"""What the records of an overlay network mean for the kernel tables of one host; nothing here touches the kernel.
+"""Translates the records of an overlay network into entries of one host's kernel tables. No I/O.
 
-Whoever can write to the cluster store can write any record. One that would lead frames of this host astray is refused:
-what claims the gateway, an endpoint of this host, or what is no address of the network.
+Anybody with access to the cluster store can write any record. A record that would misdirect frames of this host is
+refused: one that claims the gateway, an endpoint of this host, or an address outside of the network.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -17,10 +17,10 @@ from plugin.store.base import Versioned
 
 @dataclass(frozen=True, slots=True)
 class LocalView:
-    """What this host knows of a network by itself.
+    """A network as this host's own records describe it.
 
-    ``address`` is where this host takes frames, ``mac`` and ``gateways`` are its gateway's. ``own`` are the MACs and
-    addresses of its own endpoints.
+    The host receives frames at ``address``; ``mac`` and ``gateways`` belong to its gateway; ``own`` are the MACs and
+    addresses of its endpoints.
     """
 
     host: str
@@ -31,7 +31,7 @@ class LocalView:
     own: Collection[Address | str] = frozenset()
 
     def with_own(self, endpoints: Iterable[Endpoint]) -> "LocalView":
-        """Return the same with the endpoints that this host has."""
+        """Return the same view with the MACs and addresses of ``endpoints``, which this host has."""
         own: set[Address | str] = set()
         for endpoint in endpoints:
             own |= {endpoint.mac.lower(), *(address.ip for address in (endpoint.ipv4, endpoint.ipv6) if address)}
@@ -40,7 +40,7 @@ class LocalView:
 
 @dataclass(frozen=True, slots=True)
 class WantedTables:
-    """The entries of the tables, the ``hosts`` whose frames are taken, and why records were refused, by their name."""
+    """The entries of the tables, the ``hosts`` whose frames are accepted, and why records were refused, by name."""
 
     entries: Collection[Entry]
     hosts: Collection[Address]
@@ -48,7 +48,7 @@ class WantedTables:
 
 
 def local_view(network: Network, host: str, address: Address) -> LocalView:
-    """Return what the record of ``network`` says, without endpoints."""
+    """Return the view in the record of ``network``, without endpoints."""
     gateways = {subnet.gateway.ip for subnet in network.subnets if subnet.gateway}
     return LocalView(host, address, [subnet.pool for subnet in network.subnets], network.mac.lower(), gateways)
 
@@ -56,10 +56,10 @@ def local_view(network: Network, host: str, address: Address) -> LocalView:
 def wanted_tables(
     peers: Collection[Versioned[Peer]], members: Collection[Versioned[Member]], ground: LocalView
 ) -> WantedTables:
-    """Return what leads to the endpoints of other hosts, and what of the records was refused.
+    """Return the entries that lead to the endpoints of other hosts, and the records that were refused.
 
-    Of two endpoints with one address or one MAC the later record counts. This host has no entries for itself: its
-    bridge knows its own ports.
+    Of two endpoints with the same address or MAC the later record counts. This host's own endpoints need no entries,
+    because its bridge knows its own ports.
     """
     hosts, refused = _hosts(members, ground)
     unfit = {item.record.key: why for item in peers if (why := _doubt_about_peer(item.record, ground))}
@@ -84,7 +84,7 @@ def wanted_tables(
 
 
 def latest(peers: Iterable[Versioned[Peer]]) -> dict[Address | str, Peer]:
-    """Return who has each address and each MAC."""
+    """Return the owner of each address and each MAC."""
     found: dict[Address | str, Peer] = {}
     for item in sorted(peers, key=lambda item: item.revision):
         found |= dict.fromkeys([item.record.mac.lower(), *item.record.addresses], item.record)
@@ -92,7 +92,7 @@ def latest(peers: Iterable[Versioned[Peer]]) -> dict[Address | str, Peer]:
 
 
 def _hosts(members: Iterable[Versioned[Member]], ground: LocalView) -> tuple[Mapping[str, Address], dict[str, str]]:
-    """Return where each other host takes frames, by its latest record, and why records were refused."""
+    """Return the address of each other host, by its latest record, and why records were refused."""
     hosts, refused = {}, {}
     for item in sorted(members, key=lambda item: item.revision):
         member = item.record
@@ -106,7 +106,7 @@ def _hosts(members: Iterable[Versioned[Member]], ground: LocalView) -> tuple[Map
 
 
 def doubt_about_host(address: Address, ground: LocalView) -> str:
-    """Say why no other host can be at ``address``, or ""."""
+    """Return why no other host can be at ``address``, or ""."""
     if address == ground.address:
         return f"{_text(address)} is this host's own"
     if address.version != ground.address.version:
@@ -115,7 +115,7 @@ def doubt_about_host(address: Address, ground: LocalView) -> str:
 
 
 def _doubt_about_peer(peer: Peer, ground: LocalView) -> str:
-    """Say why an endpoint of another host cannot be what its record says, or ""."""
+    """Return why the record of another host's endpoint is impossible, or ""."""
     if peer.host == ground.host:
         return ""
     mac = peer.mac.lower()
@@ -132,7 +132,7 @@ def _doubt_about_address(address: Address, ground: LocalView) -> str:
     if not _is_unicast(address):
         return f"{_text(address)} is no endpoint's"
     pool = next((subnet for subnet in ground.subnets if address in subnet), None)
-    if ground.subnets and pool is None:  # of a network that was read from its links none may be known
+    if ground.subnets and pool is None:  # the subnets of a network that was rebuilt from its links may be unknown
         return f"{_text(address)} is in no subnet of the network"
     ends = {pool.network_address, pool.broadcast_address} if pool and pool.version == 4 and pool.prefixlen < 31 else ()
     return f"{_text(address)} is no endpoint's" if address in ends else ""
@@ -140,7 +140,7 @@ def _doubt_about_address(address: Address, ground: LocalView) -> str:
 
 def _is_unicast(address: Address) -> bool:
     return not (address.is_loopback or address.is_multicast or address.is_unspecified) and not (
-        address.version == 4 and address.is_reserved  # 240.0.0.0/4, broadcast among it
+        address.version == 4 and address.is_reserved  # 240.0.0.0/4, which includes broadcast
     )
 
 

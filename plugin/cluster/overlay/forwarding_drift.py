@@ -1,4 +1,4 @@
-"""Where the kernel's tables of this host differ from what the cluster store says."""
+"""Compares this host's forwarding and neighbour tables with the records in the cluster store."""
 
 import time
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from plugin.model.names import vxlan_name
 from plugin.model.records import Endpoint, Network
 from plugin.store.base import Store
 
-SETTLE = 1.0  # seconds after which a difference is one: something is always on its way
+SETTLE = 1.0  # seconds that a difference must last: some change is always being written
 
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """What this host's own store says of it."""
+    """The records in this host's own store."""
 
     identity: HostIdentity
     networks: Sequence[Network]
@@ -27,7 +27,7 @@ class Here:
 
 
 def table_drift(store: Store, here: Here, tunnels: Tunnels, settle: float = SETTLE) -> Sequence[str]:
-    """Return a sentence for each entry that is missing or too much, or refused, and for tables that cannot be read."""
+    """Return a sentence for each entry that is missing, stale or refused, and for tables that cannot be read."""
     first = _differences(store, here, tunnels)
     if not first:
         return []

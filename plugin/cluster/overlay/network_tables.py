@@ -1,4 +1,4 @@
-"""The kernel tables of one overlay network of this host, and whom the firewall takes the network's frames from."""
+"""The kernel tables of one overlay network, and the hosts from which the firewall accepts its frames."""
 
 import threading
 from collections.abc import Collection, Iterable, Mapping
@@ -20,18 +20,18 @@ log = structlog.get_logger()
 
 
 class NetworkTables:
-    """Writes both; what of them is refused, here or by the kernel, is left out and warned of once."""
+    """Writes both; an entry that is refused, here or by the kernel, is left out and logged once."""
 
     def __init__(self, network: Network, link: VxlanLink, host: str, tunnels: Tunnels, firewall: Firewall) -> None:
         self.name = network.overlay.network if network.overlay else ""
         self.network_id = network.id
         self.link = link
-        self._ground = local_view(network, host, link.local)
+        self._view = local_view(network, host, link.local)
         self._tunnels = tunnels
         self._firewall = firewall
         self._guard = threading.Lock()  # guards everything below, and the order of writes
-        self._written: set[Entry] | None = None  # what stands in the kernel; None when that is not known
-        self._stubborn: Mapping[Entry, str] = {}  # what the kernel refuses, and why; tried again at each look
+        self._written: set[Entry] | None = None  # the entries in the kernel; None when they are not known
+        self._stubborn: Mapping[Entry, str] = {}  # entries that the kernel refuses, and why; tried again at each check
         self._said: Mapping[str, str] = {}
         self._ended = False
 
@@ -46,18 +46,18 @@ class NetworkTables:
         """Write the entries that the records ask for; with ``check``, read the kernel's tables before.
 
         Raises:
-            KernelError, Busy: something else than single entries could not be written.
+            KernelError, Busy: the tables could not be written; single entries that are refused raise nothing.
         """
         with self._guard:
             if self._ended:
                 return
-            wanted = wanted_tables(peers, members, self._ground.with_own(own))
-            self._firewall.put(self.link.name, self._elements(wanted.hosts))  # first: they may send at once
+            wanted = wanted_tables(peers, members, self._view.with_own(own))
+            self._firewall.put(self.link.name, self._elements(wanted.hosts))  # first, as the hosts may send at once
             self._apply(set(wanted.entries), check=check)
-            self._say(wanted.refused)
+            self._log_refused(wanted.refused)
 
     def end(self) -> None:
-        """Write no more, and take frames from nobody; raises ``KernelError`` and ``Busy``."""
+        """Write no more, and accept frames from no host; raises ``KernelError`` and ``Busy``."""
         with self._guard:
             self._ended = True
             self._firewall.forget(self.link.name)
@@ -84,8 +84,8 @@ class NetworkTables:
             example = str(next(iter(written ^ there)))
             log.warning("tables were changed by others, written anew", network=self.name, entry=example)
 
-    def _say(self, refused: Mapping[str, str]) -> None:
-        """Warn of what is refused since the last time."""
+    def _log_refused(self, refused: Mapping[str, str]) -> None:
+        """Log entries that are refused now and were not the last time."""
         refused = {**refused, **{f"entry {entry}": why for entry, why in self._stubborn.items()}}
         for what, why in refused.items():
             if self._said.get(what) != why:
@@ -94,7 +94,7 @@ class NetworkTables:
 
 
 def elements_left(network: Network, link: VxlanLink, host: str, entries: Iterable[Entry]) -> Elements:
-    """Return what the firewall lets in by the tables that an earlier run left: from whom they send to all."""
+    """Return the elements for the hosts in tables that an earlier run left: those that get frames to all."""
     ground: LocalView = local_view(network, host, link.local)
     hosts = {entry.host for entry in entries if isinstance(entry, Remote) and entry.mac == EVERYBODY}
     fit = sorted((address for address in hosts if not doubt_about_host(address, ground)), key=int)

@@ -1,4 +1,4 @@
-"""What this host has in the cluster store: its place in networks, and its endpoints there."""
+"""This host's records in the cluster store: its membership in networks, and its endpoints there."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """The cluster as this host sees it: the store, who removes from it, and who is alive by their leases.
+    """The cluster as this host sees it: the store, how to remove records, and which hosts renew their leases.
 
-    ``host`` is this host's id, ``address`` where it takes the frames of the others.
+    ``host`` is this host's id; it receives frames from the others at ``address``.
     """
 
     store: SharedStore
@@ -35,7 +35,7 @@ class ClusterView:
 
 
 class Presence:
-    """Writes and removes them, and mends what a crash, an outage or ``pynet cluster forget`` left wrong."""
+    """Writes and removes them, and mends them after a crash, an outage or ``pynet cluster forget``."""
 
     def __init__(self, local: Store, cluster: ClusterView, peers: TableSync, locks: Locks) -> None:
         self._local = local
@@ -45,14 +45,14 @@ class Presence:
         self._announcements = Announcements(cluster.store, cluster.removals, cluster.alive)
 
     def member(self, overlay: Overlay, network_id: str) -> Member:
-        """Return the record of this host's place in a network."""
+        """Return the record of this host's membership in a network."""
         return Member(overlay.network, self._cluster.host, network_id, self._cluster.address)
 
     def announce(self, overlay: Overlay, endpoint: Endpoint) -> None:
-        """Tell the other hosts of an endpoint; the record is durable when this returns.
+        """Announce an endpoint to the other hosts; the record is durable when this returns.
 
         Raises:
-            Conflict: another host that is alive has the address. One that is not loses it.
+            Conflict: another host that is alive has the address; a dead host loses it.
             PynetError: the cluster store is away.
         """
         with within(PATIENCE):
@@ -62,11 +62,11 @@ class Presence:
         self._announcements.announce(peer, self._peers.owners(peer.network, peer.addresses))
 
     def withdraw(self, overlay: Overlay, endpoint: Endpoint) -> None:
-        """Take an endpoint back, now or when the store is back."""
+        """Withdraw an endpoint, now or when the store is back."""
         self._announcements.withdraw(self._peer(overlay, endpoint))
 
     def mend(self) -> None:
-        """Write what is missing, and remove what is of no network or endpoint of this host, as a crash leaves it."""
+        """Write records that are missing, and remove those whose network or endpoint this host no longer has."""
         if not self._peers.loaded:
             return
         try:
@@ -78,7 +78,7 @@ class Presence:
 
     @staticmethod
     def _each(mend: Callable[[], object]) -> None:
-        """Mend one record; one that cannot be mended keeps no others from it."""
+        """Mend one record; if that fails, the others are mended all the same."""
         try:
             mend()
         except StoreAway:
@@ -104,7 +104,7 @@ class Presence:
                 self._agree_again(known.record)
 
     def _agree_again(self, network: Network) -> None:
-        """Write what the hosts agreed on if nobody knows it any more: the only member may have been forgotten."""
+        """Write the agreed network again if it is gone, as after its only member was forgotten."""
         if network.overlay is None:
             return
         mine = agreed_network(network, network.overlay)
@@ -137,7 +137,7 @@ class Presence:
                     log.info("endpoint announced anew", network=peer.network, endpoint=peer.endpoint[:12])
 
     def _drop_member(self, member: Member) -> None:
-        with self._locks.hold(f"network {member.network_id}"):  # it may just have been made, or gone
+        with self._locks.hold(f"network {member.network_id}"):  # the network may just have been made or removed
             known = self._local.get(Network, member.network_id)
             if known is None and self._is_there(member):
                 log.info("place in a network that is gone removed", network=member.network)
@@ -153,13 +153,13 @@ class Presence:
                 self._announcements.withdraw(peer)
 
     def _is_there(self, record: Member | Peer) -> bool:
-        """Ask the store itself: while it is away nothing is queued that waits already, or was removed by now."""
+        """Return whether the store has the record now. While it is away nothing is queued a second time."""
         there = self._cluster.store.get(type(record), record.key)
         return there is not None and there.record == record
 
     def _endpoints(self, network: Network) -> Iterator[Peer]:
         for item in self._local.list(Endpoint, f"{network.id}/"):
-            if network.overlay and item.record.mac:  # of one that was rebuilt it may not be known
+            if network.overlay and item.record.mac:  # that of a rebuilt endpoint may not be known
                 yield self._peer(network.overlay, item.record)
 
     def _peer(self, overlay: Overlay, endpoint: Endpoint) -> Peer:
@@ -167,6 +167,6 @@ class Presence:
 
 
 def agreed_network(network: Network, overlay: Overlay) -> ClusterNetwork:
-    """Return the record of what hosts agree on for ``network``; what of ``overlay`` is 0 is left to them."""
+    """Return the record on which hosts agree for ``network``; a value of 0 in ``overlay`` is left to them."""
     subnets = tuple(NetworkSubnet(subnet.pool, subnet.gateway) for subnet in network.subnets)
     return ClusterNetwork(overlay.network, overlay.vni, overlay.port, overlay.mtu, network.internal, subnets)

@@ -1,4 +1,4 @@
-"""A copy of all records of one kind, kept up to date by a watch: reading it never waits for the cluster store."""
+"""A cache of all records of one kind, updated by a watch: reading it never waits for the cluster store."""
 
 import threading
 from collections.abc import Callable
@@ -62,7 +62,7 @@ class RecordCache(Generic[R]):
             self._broken = True
 
     def load(self) -> None:
-        """List the records and forget all others: a watch that broke may have missed removals."""
+        """Replace the cache by a listing: a watch that broke may have missed removals."""
         listed = {item.record.key: item for item in self._store.list(self._kind)}
         with self._guard:
             self._records = listed
@@ -73,7 +73,7 @@ class RecordCache(Generic[R]):
         with self._guard:
             known = self._records.get(event.key)
             if known and known.revision > event.revision:
-                return  # of before the listing
+                return  # the listing was later
             if event.record is None:
                 self._records.pop(event.key, None)
             elif isinstance(event.record, self._kind):

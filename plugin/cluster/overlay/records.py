@@ -1,4 +1,4 @@
-"""What hosts share through the cluster store: frozen records with a kind and a key, as in ``plugin.model.records``."""
+"""Records of overlay networks in the cluster store."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
@@ -13,9 +13,9 @@ LAST_VNI = (1 << 24) - 1
 
 @dataclass(frozen=True, slots=True)
 class ClusterNetwork:
-    """What the hosts of an overlay network agree on; ``mtu`` is that of the containers, ``port`` the UDP port.
+    """An overlay network, as its hosts agreed on it; ``mtu`` is for the containers, ``port`` is the UDP port.
 
-    One that has no ``Member`` is left from a host that could not remove it, and binds nobody.
+    A network without a ``Member`` was left by a host that could not remove it, and binds nobody.
     """
 
     kind: ClassVar[str] = "cluster-network"
@@ -34,7 +34,7 @@ class ClusterNetwork:
 
     @property
     def flaw(self) -> str:
-        """What cannot be in it."""
+        """Why the content is impossible, or ""."""
         return first(
             text_flaw(self),
             name_flaw("name", self.name),
@@ -60,15 +60,15 @@ class VniClaim:
 
     @property
     def flaw(self) -> str:
-        """What cannot be in it."""
+        """Why the content is impossible, or ""."""
         return first(text_flaw(self), name_flaw("network", self.network), number_flaw("vni", self.vni, 1, LAST_VNI))
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A host that has a network, and the address at which it takes the network's frames.
+    """A host that has a network, and the address at which it receives the network's frames.
 
-    ``network_id`` is Docker's there: a removal that comes late then never meets the network that followed.
+    ``network_id`` is the id in that host's Docker, so that a late removal never hits the network that followed.
     """
 
     kind: ClassVar[str] = "cluster-member"
@@ -80,18 +80,18 @@ class Member:
 
     @property
     def key(self) -> str:
-        """Network, host and Docker's id, so that a prefix lists a network's hosts."""
+        """Network, host and Docker's id of the network, so that a prefix lists a network's hosts."""
         return f"{self.network}/{self.host}/{self.network_id}"
 
     @property
     def flaw(self) -> str:
-        """What cannot be in it."""
+        """Why the content is impossible, or ""."""
         return first(text_flaw(self), name_flaw("network", self.network), name_flaw("host", self.host))
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """An endpoint of an overlay network, and the host that has it; of two with one address the later one counts."""
+    """An endpoint of an overlay network and its host; of two with the same address the later one counts."""
 
     kind: ClassVar[str] = "cluster-peer"
 
@@ -109,12 +109,12 @@ class Peer:
 
     @property
     def addresses(self) -> tuple[Address, ...]:
-        """Its addresses without their lengths."""
+        """The addresses without prefix lengths."""
         return tuple(own.ip for own in (self.ipv4, self.ipv6) if own)
 
     @property
     def flaw(self) -> str:
-        """What cannot be in it."""
+        """Why the content is impossible, or ""."""
         return first(
             text_flaw(self),
             name_flaw("network", self.network),
@@ -126,7 +126,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class AddressClaim:
-    """The endpoint that has an address of an overlay network; it counts as long as there is a ``Peer`` with it."""
+    """The endpoint that has an address of an overlay network; it counts while a ``Peer`` has the address."""
 
     kind: ClassVar[str] = "cluster-address-claim"
 
@@ -137,12 +137,12 @@ class AddressClaim:
 
     @property
     def key(self) -> str:
-        """Network and address, so that the cluster store accepts one."""
+        """Network and address, so that the cluster store accepts one claim."""
         return f"{self.network}/{self.address}"
 
     @property
     def flaw(self) -> str:
-        """What cannot be in it."""
+        """Why the content is impossible, or ""."""
         return first(
             text_flaw(self),
             name_flaw("network", self.network),

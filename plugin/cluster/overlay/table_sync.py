@@ -1,7 +1,7 @@
 """Keeps the kernel tables of this host's overlay networks equal to the cluster store.
 
-A change that is heard of becomes the difference between what is wanted and what was written. Every minute, and when
-the store was listed anew, the kernel is asked what really stands there. While the store is away everything stays.
+A change in the store is written as the difference between the wanted entries and those written before. Every minute,
+and after the store was listed again, the kernel's tables are read. While the store is away the tables stay unchanged.
 """
 
 import threading
@@ -28,7 +28,7 @@ from plugin.store.base import Store
 
 log = structlog.get_logger()
 
-PERIOD = 60.0  # seconds between two looks at the kernel's tables
+PERIOD = 60.0  # seconds between two readings of the kernel's tables
 RETRY = 1.0  # seconds before tables that could not be written are tried again
 LONGEST = 3600.0  # seconds of work after which the thread is stuck: each record may wait for the store
 SETTLE = 0.005  # seconds for changes that come together to be written together
@@ -37,7 +37,7 @@ SETTLE = 0.005  # seconds for changes that come together to be written together
 class TableSync:
     """Watches ``Peer`` and ``Member`` records and writes the tables of the networks that are attached.
 
-    ``local`` is this host's own store: what its endpoints have, no record of others takes from them.
+    ``local`` is this host's own store: records of other hosts cannot take addresses from the endpoints in it.
     """
 
     def __init__(self, store: Store, local: Store, tunnels: Tunnels, firewall: Firewall, host: str) -> None:
@@ -47,11 +47,11 @@ class TableSync:
         self._guard = threading.Lock()  # guards _local, _dirty and _listed
         self._local: dict[str, NetworkTables] = {}
         self._dirty: set[str] = set()
-        self._listed = False  # whether the store was listed since the last look at the kernel
+        self._listed = False  # whether the store was listed since the kernel's tables were read
         self._bell = threading.Event()
         self._stopped = False
         self._loop: Loop[float] | None = None
-        self._looked = 0.0  # when the kernel was looked at, by the monotonic clock
+        self._checked = 0.0  # when the kernel's tables were read, by the monotonic clock
         self._mend: Callable[[], None] = lambda: None
         self._steady = Steady()
         self._failing: dict[str, str] = {}  # network -> why its tables are not written
@@ -60,20 +60,20 @@ class TableSync:
         self.own = RecordCache(local, Endpoint, self._changed_here)
 
     def start(self, mend: Callable[[], None]) -> Loop[float]:
-        """Start watching and writing, in threads of their own; ``mend`` is called before each look at the kernel.
+        """Start watching and writing, in threads of their own; ``mend`` is called before the kernel's tables are read.
 
         Returns:
-            The thread that writes: one that watches waits for the store most of the time.
+            The thread that writes; the others wait for the stores most of the time.
         """
         self._mend = mend
         for watched in (self.own, self.peers, self.members):
             watched.start()
-        self._looked = time.monotonic()
-        self._loop = Loop("peers", self._due, self._turn, LONGEST)
+        self._checked = time.monotonic()
+        self._loop = Loop("peers", self._due, self._work, LONGEST)
         return self._loop.start()
 
     def stop(self) -> None:
-        """End the threads; those that watch end with the stores."""
+        """End the thread that writes; those that watch end with the stores."""
         self._stopped = True
         for watched in (self.own, self.peers, self.members):
             watched.stop()
@@ -94,7 +94,7 @@ class TableSync:
             raise Conflict(f"network '{network}' is network '{known.network_id[:12]}' of this host already")
 
     def attach(self, network: Network, link: VxlanLink) -> None:
-        """Write the tables of ``link`` now, as far as is known, and from now on.
+        """Write the tables of ``link`` now, as far as the records are known, and from now on.
 
         Raises:
             KernelError, Busy: the tables could not be written.
@@ -103,11 +103,11 @@ class TableSync:
         self._write(local, check=True)
         with self._guard:
             self._local[local.name] = local
-            self._dirty.add(local.name)  # what was heard of meanwhile
+            self._dirty.add(local.name)  # for changes since
         self._bell.set()
 
     def detach(self, network: str, link: str) -> None:
-        """Write no more for a network, and let nobody in; its tables go with its ``link``.
+        """Write no more for a network, and accept frames from no host; its tables are deleted with its ``link``.
 
         Raises:
             KernelError, Busy: the rules could not be changed.
@@ -120,9 +120,9 @@ class TableSync:
             local.end()
 
     def left(self, network: Network, link: VxlanLink) -> Elements | None:
-        """Return whom the tables of an earlier run let in, None for a network that is attached.
+        """Return the elements for the hosts in the tables of an earlier run, None for a network that is attached.
 
-        The cluster store may be away, and traffic goes on.
+        So traffic goes on while the cluster store is away.
         """
         with self._guard:
             if network.overlay and network.overlay.network in self._local:
@@ -153,7 +153,7 @@ class TableSync:
         self._bell.set()
 
     def _due(self) -> float | None:
-        self._bell.wait(max(0.0, self._looked + PERIOD - time.monotonic()))
+        self._bell.wait(max(0.0, self._checked + PERIOD - time.monotonic()))
         self._bell.clear()
         if self._stopped:
             self._tunnels.close()
@@ -161,13 +161,13 @@ class TableSync:
         time.sleep(SETTLE)
         return time.monotonic()
 
-    def _turn(self, now: float) -> None:
-        if self.look(everything=now >= self._looked + PERIOD):
-            self._looked = time.monotonic()
+    def _work(self, now: float) -> None:
+        if self.sync(everything=now >= self._checked + PERIOD):
+            self._checked = time.monotonic()
 
-    def look(self, *, everything: bool = False) -> bool:
-        """Write what changed; say whether the kernel was looked at, which ``everything`` asks for."""
-        check, due = self._wanted(everything=everything)
+    def sync(self, *, everything: bool = False) -> bool:
+        """Write the changes; return whether the kernel's tables were read, for which ``everything`` asks."""
+        check, due = self._due_networks(everything=everything)
         if check:
             self._steady.attempt("mending of records", self._mend)
         for name, local in due:
@@ -176,8 +176,8 @@ class TableSync:
                 self._again(name)
         return check
 
-    def _wanted(self, *, everything: bool) -> tuple[bool, list[tuple[str, NetworkTables]]]:
-        """Say whether to look at the kernel, and return the networks whose tables are to be written."""
+    def _due_networks(self, *, everything: bool) -> tuple[bool, list[tuple[str, NetworkTables]]]:
+        """Return whether to read the kernel's tables, and the networks whose tables have to be written."""
         with self._guard:
             everything |= self._listed
             due = [(name, local) for name, local in self._local.items() if everything or name in self._dirty]
@@ -216,6 +216,6 @@ class TableSync:
 
     def _write(self, local: NetworkTables, *, check: bool) -> None:
         if not self.loaded:
-            return  # nothing is known yet, and what stands there may be right
+            return  # nothing is known yet, and the present tables may be right
         prefix, own = f"{local.name}/", [item.record for item in self.own.under(local.network_id)]
         local.write(self.peers.under(prefix), self.members.under(prefix), own, check=check)

@@ -1,4 +1,4 @@
-"""The link of this host that leads to the others, and how large a frame VXLAN can carry through it."""
+"""The link of this host that leads to the others, and the largest MTU that VXLAN can carry through it."""
 
 from plugin.errors import InvalidRequest
 from plugin.interfaces import Kernel
@@ -8,7 +8,7 @@ OVERHEAD = {4: 50, 6: 70}  # bytes of Ethernet, VXLAN, UDP and IP headers (RFC 7
 
 
 class Underlay:
-    """``address`` is where the other hosts reach this one."""
+    """The other hosts reach this one at ``address``."""
 
     def __init__(self, kernel: Kernel, address: Address) -> None:
         self._kernel = kernel

@@ -1,4 +1,4 @@
-"""JSON over HTTP to whichever of several endpoints answers, with one deadline for all attempts.
+"""JSON over HTTP to any of several endpoints that answers, with one deadline for all attempts.
 
 Written on ``http.client`` because the client libraries cost more than the whole of this file: importing etcd3gw takes
 24 MB, py-consul 20 MB (both through ``requests``), this 7 MB; neither knows more than one endpoint or a deadline.
@@ -30,7 +30,7 @@ IDLE = 8  # connections that are kept for later
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """What is asked; ``body`` is written as JSON."""
+    """A request; ``body`` is sent as JSON."""
 
     method: str
     path: str
@@ -40,7 +40,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """A status and a body; ``repeated`` says that an attempt before may have been carried out too."""
+    """A status and a body; ``repeated`` says that an earlier attempt may have been carried out too."""
 
     status: int
     text: str
@@ -48,7 +48,7 @@ class HttpAnswer:
     repeated: bool = False
 
     def json(self) -> Any:
-        """Return the body; raises ``Failed`` when it is no JSON."""
+        """Return the body; raises ``Failed`` when it is not JSON."""
         try:
             return json.loads(self.text)
         except ValueError as error:
@@ -59,7 +59,7 @@ class HttpEndpoints:
     """The endpoints of one store. Used by many threads at once; the one that answered last is asked first."""
 
     def __init__(self, address: StoreAddress, access: Access, moment: Callable[[HttpAnswer], str]) -> None:
-        """``moment`` returns why an answer is only for the moment, as during an election, or nothing."""
+        """``moment`` returns why an answer says only "not now", as during an election, or an empty text."""
         self.address = address
         self._tls = _tls_context(access) if access.tls else None
         self._moment = moment
@@ -73,7 +73,7 @@ class HttpEndpoints:
         """Ask until an endpoint answers or the time is over.
 
         Raises:
-            StoreAway: none did; the text says what each one did instead.
+            StoreAway: no endpoint answered; the text gives a reason for each.
             Failed: the store is closed.
         """
         until = deadline(AFTER_FAILURE if self._failed else OPERATION)
@@ -111,11 +111,11 @@ class HttpEndpoints:
 
     @property
     def first(self) -> int:
-        """Number of the endpoint that answered last."""
+        """The number of the endpoint that answered last."""
         return self._first
 
     def close(self) -> None:
-        """Close the connections that nobody uses; every further use is refused."""
+        """Close the idle connections, and refuse every further use."""
         self.closed = True
         for number in range(len(self.address.endpoints)):
             self._drop_idle(number)
@@ -127,7 +127,7 @@ class HttpEndpoints:
     def _attempt(
         self, number: int, request: HttpRequest, left: float, reasons: dict[str, str]
     ) -> tuple[HttpAnswer | None, bool]:
-        """Return the answer of endpoint ``number``, if it has one, and whether it may have heard the question."""
+        """Return the answer of endpoint ``number``, or None, and whether it may have received the request."""
         sent = False
         host, port = self.address.endpoints[number]
         try:
@@ -136,7 +136,7 @@ class HttpEndpoints:
             answer = _exchange(connection, request, min(ANSWER, left))
         except (OSError, http.client.HTTPException) as error:
             reasons[f"{host}:{port}"] = _reason(error)
-            self._drop_idle(number)  # a server that went away took them all with it
+            self._drop_idle(number)  # the server is gone, and so are all connections to it
             return None, sent
         self._give_back(number, connection)
         moment = self._moment(answer)
@@ -170,14 +170,14 @@ class HttpEndpoints:
 
 
 def send(connection: http.client.HTTPConnection, request: HttpRequest) -> http.client.HTTPResponse:
-    """Send a request and return its answer, of which only the head has been read; raises OSError or HTTPException."""
+    """Send a request; return the answer, of which only the head has been read; raises OSError or HTTPException."""
     body = None if request.body is None else json.dumps(request.body, separators=(",", ":")).encode()
     connection.request(request.method, request.path, body, dict(request.headers))
     return connection.getresponse()
 
 
 def keep_alive(connection: http.client.HTTPConnection) -> None:
-    """Let the kernel notice within six seconds that the other host is gone, on a connection that is mostly silent."""
+    """Have the kernel notice within six seconds that the other host of a mostly silent connection is gone."""
     for option, value in ((socket.TCP_KEEPIDLE, 3), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 3)):
         connection.sock.setsockopt(socket.IPPROTO_TCP, option, value)
     connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -194,7 +194,7 @@ def _exchange(connection: http.client.HTTPConnection, request: HttpRequest, time
 
 
 def shut(connection: http.client.HTTPConnection) -> None:
-    """Wake whoever reads from a connection."""
+    """Wake the thread that reads from a connection."""
     try:
         if connection.sock is not None:
             connection.sock.shutdown(socket.SHUT_RDWR)

@@ -1,10 +1,10 @@
-"""Keys as the names of nodes: percent-encoded, because stores forbid some characters and give others a meaning."""
+"""Keys as the names of nodes: percent-encoded, because stores forbid some characters and interpret others."""
 
 from urllib.parse import quote, unquote
 
 
 def name_of(key: str) -> str:
-    """Return the name for a key; never empty, and a prefix of a key has the beginning of the key's name."""
+    """Return the name for a key; it is never empty, and the name of a prefix is a prefix of the name."""
     return "=" + quote(key, safe="")
 
 

@@ -1,4 +1,4 @@
-"""Copies of the embedded store: taken while a pynet writes to it, put back while none does."""
+"""Backups of the embedded store: made while pynet writes to it, restored while pynet is stopped."""
 
 import shutil
 import sqlite3
@@ -22,14 +22,14 @@ Counts = Mapping[str, int]  # records by kind
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restored store holds, and where the one that was there is now."""
+    """The records in a restored store, and the new name of the store that was there before."""
 
     counts: Counts
     set_aside: Path | None
 
 
 def copy_state(store: Path) -> StateCopy:
-    """Return the database ``store`` as of one moment.
+    """Return a consistent copy of the database ``store``.
 
     Raises:
         Failed: the store cannot be read.
@@ -47,16 +47,16 @@ def copy_state(store: Path) -> StateCopy:
 
 
 def _in_one_file(database: bytes) -> bytes:
-    """Say in the header that no log belongs to it (https://www.sqlite.org/fileformat2.html, offsets 18 and 19)."""
+    """Change the header so that no log is expected (https://www.sqlite.org/fileformat2.html, offsets 18 and 19)."""
     return database[:18] + b"\x01\x01" + database[20:]
 
 
 def write_copy(database: bytes, target: Path) -> None:
-    """Write a copy into a new file ``target``, 0600 and flushed.
+    """Write a copy to a new file ``target``, 0600 and flushed.
 
     Raises:
-        Conflict: there is a file called ``target``.
-        Failed: it cannot be written; no half of it stays.
+        Conflict: the file ``target`` exists.
+        Failed: it cannot be written; no part of it is left.
     """
     with _new_file(target), file_errors("write backup", target):
         target.write_bytes(database)
@@ -81,14 +81,14 @@ def _new_file(target: Path) -> Iterator[None]:
 
 
 def restore(backup: Path, store: Path, kinds: Kinds) -> Restored:
-    """Put the records of ``backup`` in the place of ``store``, which is set aside; the caller holds the folder's lock.
+    """Replace ``store``, which is set aside, by the records of ``backup``; the caller holds the folder's lock.
 
-    Anybody may have written the file, and what pynet reads it does as root: every record is checked, and only records
-    are taken, into tables of pynet's own. Triggers, views and other tables stay behind.
+    Anybody may have written the file, and pynet reads it as root: every record is checked, and only records are copied,
+    into new tables. Triggers, views and other tables are not copied.
 
     Raises:
-        Failed: the backup is damaged, none of pynet's or of a newer one, or the folder cannot be written; then
-            everything is as it was.
+        Failed: the backup is damaged, not from pynet or from a newer one, or the folder cannot be written; then
+            nothing has changed.
     """
     with file_errors("read backup", backup):
         backup.stat()
@@ -102,7 +102,7 @@ def restore(backup: Path, store: Path, kinds: Kinds) -> Restored:
 
 
 def _checked(backup: Path, copy: Path, kinds: Kinds) -> list[FileRow]:
-    """Copy the backup and return its records; the copy is written to, as it is brought to this pynet's version."""
+    """Return the records of a backup; works on a copy, which is changed to the version of this pynet."""
     with file_errors("copy backup", backup):
         shutil.copyfile(backup, copy)
     damage = find_damage(copy, kinds)
@@ -126,5 +126,5 @@ def _counts(connection: sqlite3.Connection) -> Counts:
 
 
 def _existing(path: Path) -> sqlite3.Connection:
-    # Not mode=ro: such a connection cannot remove the log that it has to make when no pynet runs.
+    # Not mode=ro: when no pynet runs, such a connection has to make a log and cannot remove it.
     return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=LOCK_WAIT)

@@ -1,4 +1,4 @@
-"""One pynet for each state folder: two would hand out the same addresses and fight over the same links."""
+"""Allows one pynet for each state folder: two would give out the same addresses and fight over the same links."""
 
 import fcntl
 import os
@@ -18,23 +18,23 @@ INTERVAL = 0.05  # seconds between two attempts: flock(2) knows no time limit
 
 
 class StateLock:
-    """A taken lock. The kernel frees it when the process ends, however it ends.
+    """A lock that is held. The kernel releases it when the process ends, however it ends.
 
-    A forked child holds it as well (flock(2)), so a process that forks workers takes it in the worker.
+    A forked child holds it as well (flock(2)), so a process that forks workers takes the lock in the worker.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
 
     def release(self) -> None:
-        """Let the next one in; a second call does nothing."""
+        """Release the lock; a second call does nothing."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
 
 def lock_state(folder: Path, timeout: float = 5.0) -> StateLock:
-    """Take the lock of a state folder, which is made when it is missing; wait ``timeout`` seconds for its holder.
+    """Take the lock of a state folder, which is made if it is missing; wait ``timeout`` seconds for another holder.
 
     Raises:
         Conflict: another process holds it; the text names its pid.
@@ -60,14 +60,14 @@ def lock_state(folder: Path, timeout: float = 5.0) -> StateLock:
 
 
 def _close_to_others(folder: Path) -> None:
-    """Records tell who talks to whom, and who can write them rules the host's network."""
+    """Make the folder private: its records tell who talks to whom, and whoever writes them controls the network."""
     mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & 0o077:
         folder.chmod(0o700)
         log.warning("state folder was open to others, closed", folder=str(folder), before=f"{mode:04o}", after="0700")
     for file in folder.iterdir():
         if file.is_file() and not file.is_symlink() and stat.S_IMODE(file.stat().st_mode) != PRIVATE:
-            file.chmod(PRIVATE)  # older versions wrote some as the umask was
+            file.chmod(PRIVATE)  # older versions wrote some with the mode of the umask
 
 
 def _try_lock(descriptor: int) -> bool:

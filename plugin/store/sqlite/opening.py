@@ -1,4 +1,4 @@
-"""Opening the embedded store at start: checked, and rebuilt when it is damaged or gone."""
+"""Opens the embedded store at start: it is checked, and rebuilt when it is damaged or missing."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,8 +20,8 @@ Rebuild = Callable[[Sequence[Record]], Sequence[Record]]
 def open_store(path: Path, kinds: Kinds, rebuild: Rebuild) -> SqliteStore:
     """Open the database ``path``; the caller holds the lock of its folder.
 
-    A damaged file is set aside, never deleted. A new one takes its place with what could be read of it and with what
-    ``rebuild`` makes of the kernel, given the former; when there is no file, with the latter alone.
+    A damaged file is set aside, never deleted. The new one gets the records that could be read, and those that
+    ``rebuild`` derives from the kernel and the former. When there is no file, it gets those from the kernel alone.
 
     Raises:
         Failed: the file or its folder cannot be used, or a newer pynet wrote it.

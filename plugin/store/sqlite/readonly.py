@@ -1,4 +1,4 @@
-"""The records of a store that another process serves: they can be read, and nothing else."""
+"""The records of a store that another process serves, for reading only."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -10,7 +10,7 @@ from plugin.store.sqlite.store import read_records
 
 
 class ReadOnlyStore:
-    """See ``plugin.store.base.Store``; revisions are not read. A file that is not there yet has no records."""
+    """See ``plugin.store.base.Store``; revisions are not read. A missing file has no records."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -37,4 +37,4 @@ class ReadOnlyStore:
         raise Failed(f"watch {kind.kind} in store '{self._path}': it is open for reading only")
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no connection is open."""

@@ -1,4 +1,4 @@
-"""The tables of the SQLite store, their versions, and what SQLite's errors mean."""
+"""The tables of the SQLite store and their versions, and SQLite's errors as kinds of ``plugin.errors``."""
 
 import os
 import sqlite3
@@ -18,7 +18,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
 )
 
-# https://www.sqlite.org/rescode.html; only those for which a user can do something have words of their own.
+# https://www.sqlite.org/rescode.html; only errors about which a user can do something have a text here.
 _CAUSES: dict[int, str] = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_READONLY: "the file or its folder is read-only",
@@ -33,7 +33,7 @@ _PRIMARY = 0xFF  # an extended result code carries the primary one in its lowest
 
 @contextmanager
 def sqlite_errors(action: str, path: Path) -> Iterator[None]:
-    """Translate what the ``sqlite3`` module raises into ``Busy`` or ``Failed``, naming the file and the cause."""
+    """Translate errors of the ``sqlite3`` module into ``Busy`` or ``Failed``, which name the file and the cause."""
     try:
         yield
     except (sqlite3.Error, sqlite3.Warning) as error:
@@ -43,7 +43,7 @@ def sqlite_errors(action: str, path: Path) -> Iterator[None]:
         if code in _TAKEN:
             raise Busy(f"{where}: another process keeps it locked") from error
         if code == sqlite3.SQLITE_CANTOPEN and not os.access(path.parent, os.W_OK):
-            code = sqlite3.SQLITE_READONLY  # there is no place for the log
+            code = sqlite3.SQLITE_READONLY  # the log cannot be made
         cause = _CAUSES.get(code)
         raise Failed(f"{where}: {cause} ({error})" if cause else f"{where}: {error}") from error
 
@@ -54,7 +54,7 @@ def version_of(connection: sqlite3.Connection) -> int:
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the tables to the version of this pynet, in one transaction; ``connection`` is in autocommit mode.
+    """Migrate the tables to the version of this pynet, in one transaction; ``connection`` is in autocommit mode.
 
     Raises:
         Incompatible: a newer pynet wrote the file.

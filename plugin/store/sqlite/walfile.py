@@ -1,7 +1,7 @@
-"""SQLite's write-ahead log, read to tell a torn end from damage: SQLite itself ends at the first bad frame, silently.
+"""Reads SQLite's write-ahead log to tell a torn end from damage: SQLite silently stops at the first bad frame.
 
-A crash leaves at most one commit that was not flushed, as each is flushed before the next begins. So a bad frame is
-damage when two commits or more stand behind it. Layout: https://www.sqlite.org/fileformat2.html#walformat
+Each commit is flushed before the next begins, so a crash leaves at most one incomplete commit. A bad frame that is
+followed by two or more commits is therefore damage. Layout: https://www.sqlite.org/fileformat2.html#walformat
 """
 
 import struct
@@ -13,7 +13,7 @@ _MAGIC = {0x377F0682: "<", 0x377F0683: ">"}  # and the byte order of the checksu
 
 
 def wal_damage(path: Path) -> str:
-    """Return what is wrong with a log, or ""; a log that is absent or empty is fine."""
+    """Return the damage of a log, or ""; a log that is absent or empty is not damaged."""
     data = path.read_bytes() if path.exists() else b""
     if not data.strip(b"\0"):
         return ""
@@ -31,7 +31,7 @@ def wal_damage(path: Path) -> str:
 def _commits_behind_a_bad_frame(
     data: bytes, order: str, page_size: int, salts: tuple[int, ...], sums: tuple[int, ...]
 ) -> int:
-    """Count the commits from the first bad frame on; frames that an earlier round left behind have other salts."""
+    """Count the commits after the first bad frame; frames left from before a checkpoint have other salts."""
     good, lost = True, 0
     step = _FRAME.size + page_size
     for at in range(_HEADER.size, len(data) - step + 1, step):

@@ -116,12 +116,12 @@ def test_an_entry_that_the_kernel_refuses_is_left_alone(
     for number in (3, 4, 5):
         record = decode(Peer, PEER.format(f"e{number}", f"0{number}", number))
         world.peers.peers._take(Event(Peer.kind, record.key, record, 100 + number))
-        world.peers.look()
+        world.peers.sync()
     said = capsys.readouterr().out
     assert said.count("left out of the tables") == 1
     assert Forward("02:42:0a:09:00:05") in world.tunnels.tables[LINK]
     world.tunnels.refused, world.tunnels.asked = set(), []
-    world.peers.look(everything=True)
+    world.peers.sync(everything=True)
 
     assert world.tunnels.asked == [refused]
 
@@ -150,7 +150,7 @@ def test_one_network_that_goes_wrong_stops_no_other(world: OverlayWorld, capsys:
     world.tunnels.entries = fail  # type: ignore[method-assign]
     world.real.spoil(Member, "green/h2/d4", MEMBER.replace("blue", "green"))
     world.hear()
-    world.peers.look(everything=True)
+    world.peers.sync(everything=True)
 
     assert len(world.tunnels.tables["pnvc3c3c3c3c3c3"]) == 1
     assert capsys.readouterr().out.count("writing of network 'blue' failed, goes on") == 1
