@@ -36,7 +36,9 @@ from plugin.protocol.messages import (
 )
 from plugin.publish.bindings import PortRequest
 from plugin.removal.removal import Removal
+from plugin.request.locks import LockName, endpoint_locks
 from plugin.request.refusals import as_failed, refuse_difference
+from plugin.request.retries import Owed
 from plugin.request.undo import Undo
 from plugin.request.work import Work
 from plugin.runtime import Runtime
@@ -52,13 +54,13 @@ class Driver:
         self._names = runtime.names
         self._publisher = runtime.publisher
         self._reaper = runtime.reaper
-        self._debts = runtime.reaper.debts
+        self._retries = runtime.reaper.retries
         self._gateway_check = gateway_check
         self._removal = removal
         self._reservations, self._owners, self._touched = removal.reservations, removal.owners, removal.touched
         self._lookup = Lookup(runtime, removal.reservations, removal.touched)
         self._exposure = Exposure(runtime)
-        self._work = Work(runtime.locks, runtime.reaper.debts)
+        self._work = Work(runtime.locks, runtime.reaper.retries)
 
     # --- what the engine asks about the driver -------------------------------------------------
 
@@ -99,9 +101,8 @@ class Driver:
         settings = NetworkSettings.read(request.options.generic)
         mode = self._modes[settings.mode]
         network = mode.plan(request, settings)
-        name = f"network {network.id}"
-        with self._work.create(name, about=f"link {network.link}") as undo:
-            if self._debts.owes(name):
+        with self._work.create(LockName.network(network.id), about=LockName.link(network.link)) as undo:
+            if self._retries.pending(Owed.network(network.id)):
                 self._removal.network(network.id)
             self._touched.note(network.id)
             known = self._store.get(Network, network.id)
@@ -120,8 +121,8 @@ class Driver:
 
     def delete_network(self, request: NetworkRef) -> None:
         """Remove a network with the endpoints that it still has; an unknown one is gone already."""
-        name = f"network {request.network_id}"
-        self._work.remove(name, partial(self._removal.network, request.network_id), name)
+        removal = partial(self._removal.network, request.network_id)
+        self._work.remove(Owed.network(request.network_id), removal, LockName.network(request.network_id))
 
     # --- endpoints -----------------------------------------------------------------------------
 
@@ -131,7 +132,7 @@ class Driver:
         check_mac(endpoint.mac)
         with self._work.create(*_locks_of(request)) as undo:
             network = self._lookup.network(request.network_id)
-            if self._debts.owes(f"endpoint {endpoint.key}"):
+            if self._retries.pending(Owed.endpoint(endpoint.network_id, endpoint.id)):
                 self._removal.endpoint(EndpointRef(endpoint.network_id, endpoint.id))
             self._touched.note(endpoint.id)
             known = self._store.get(Endpoint, endpoint.key)
@@ -153,8 +154,8 @@ class Driver:
 
     def delete_endpoint(self, request: EndpointRef) -> None:
         """Remove an endpoint; an unknown one is gone already."""
-        name = f"endpoint {request.network_id}/{request.endpoint_id}"
-        self._work.remove(name, partial(self._removal.endpoint, request), *_locks_of(request))
+        owed = Owed.endpoint(request.network_id, request.endpoint_id)
+        self._work.remove(owed, partial(self._removal.endpoint, request), *_locks_of(request))
 
     def endpoint_oper_info(self, request: EndpointRef) -> OperInfo:
         """Return nothing: the engine reads no key of it (moby daemon/network.go getEndpointPortMapInfo)."""
@@ -163,7 +164,7 @@ class Driver:
 
     def join(self, request: Join) -> JoinReply:
         """Name the link that the engine is to move into the container."""
-        with self._work.hold(f"endpoint {request.endpoint_id}"):
+        with self._work.hold(LockName.endpoint(request.endpoint_id)):
             network = self._lookup.network(request.network_id)
             endpoint = self._lookup.endpoint(request.network_id, request.endpoint_id)
             self._exposure.enter(endpoint, request.sandbox_key)
@@ -182,17 +183,20 @@ class Driver:
 
     def program_external_connectivity(self, request: ProgramExternalConnectivity) -> None:
         """Publish the endpoint's ports in the place of those that it publishes now."""
-        owed = f"ports of {request.network_id}/{request.endpoint_id}"
-        published = self._publisher.publishes(request.endpoint_id) or self._debts.owes(owed)
+        owed = Owed.ports(request.network_id, request.endpoint_id)
+        published = self._publisher.publishes(request.endpoint_id) or self._retries.pending(owed)
         if not request.options.port_map and not published:
             return
-        with as_failed(), self._work.resume(f"ports taken for endpoint {request.endpoint_id}") as give_back:
+        with (
+            as_failed(),
+            self._work.resume(Owed.taken_ports(request.endpoint_id)) as give_back,
+        ):
             network = self._lookup.network(request.network_id)
             endpoint = self._lookup.endpoint(request.network_id, request.endpoint_id)
             families = self._exposure.take_over(network, endpoint, request.options, give_back)
             with self._work.create(*_locks_of(request)) as undo:
                 self._publish(request, families, undo)
-                self._debts.forgive(owed)
+                self._retries.drop(owed)
 
     def revoke_external_connectivity(self, request: EndpointRef) -> None:
         """Withdraw the endpoint's ports; after a restart of the engine Leave or DeleteEndpoint comes without Revoke.
@@ -212,11 +216,11 @@ class Driver:
     def _revoke(self, request: EndpointRef, *, keep_routed: bool) -> None:
         if self._publisher.publishes(request.endpoint_id):
             withdraw = partial(self._exposure.withdraw, request, keep_routed=keep_routed)
-            owed = f"ports of {request.network_id}/{request.endpoint_id}"
+            owed = Owed.ports(request.network_id, request.endpoint_id)
             gone = self._work.remove(owed, withdraw, *_locks_of(request))
             if gone is not None:
                 self._exposure.pass_on(gone)
 
 
-def _locks_of(request: CreateEndpoint | EndpointRef | Join | ProgramExternalConnectivity) -> tuple[str, str]:
-    return f"network {request.network_id}", f"endpoint {request.endpoint_id}"
+def _locks_of(request: CreateEndpoint | EndpointRef | Join | ProgramExternalConnectivity) -> tuple[LockName, LockName]:
+    return endpoint_locks(request.network_id, request.endpoint_id)

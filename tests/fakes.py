@@ -322,7 +322,7 @@ class World(Pynet):
 
     def bury(self) -> None:
         """Do at once what happens in the background: removals that are owed, the reaper, the watcher."""
-        self.reaper.debts.settle()
+        self.reaper.retries.run()
         for item in self.store.list(Tombstone):
             self.reaper.clear(item.record.link)
         self.firewall.heal()

@@ -14,10 +14,7 @@ PRODUCT = ("cli", "handlers", "plugin", "netlink")  # here classes count too
 ALL = (*PRODUCT, "tests", "tools", "bench")
 
 # Classes that are being cut. One that keeps its budget again is an error here, so that this list only gets shorter.
-EXCEPTIONS = frozenset(
-    {
-    }
-)
+EXCEPTIONS: frozenset[str] = frozenset()
 
 
 def excesses(file: Path, text: str, *, classes: bool) -> Iterator[tuple[str, str]]:

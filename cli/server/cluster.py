@@ -59,7 +59,7 @@ class JoinedCluster:
         Returns:
             The manager of the shared addresses, and the threads that work.
         """
-        here = ThisHost(self.me.id, host.networks, host.supernets, pynet.reaper.debts)
+        here = ThisHost(self.me.id, host.networks, host.supernets, pynet.reaper.retries)
         addresses = ClusterAddresses(self.stores, self.outbox, here)
 
         def repair() -> None:

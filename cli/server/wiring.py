@@ -89,7 +89,7 @@ class Pynet:
         )
         self.removal = Removal(self.runtime)
         self.driver = Driver(self.runtime, self.removal, gateway_check=gateway_check)
-        self.ipam = Ipam(store, host.networks, host.supernets, self.reaper.debts)
+        self.ipam = Ipam(store, host.networks, host.supernets, self.reaper.retries)
 
         # Repairs.
         self.survey = Survey(store, kernel, self.settings, self.modes, owner)

@@ -25,7 +25,7 @@ from plugin.firewall.writing import Writing
 from plugin.interfaces import Nft
 from plugin.model.elements import Elements
 from plugin.model.findings import AcceptsChanged, Finding, RulesRefused, TableChanged, TableLeft
-from plugin.request.locks import Locks
+from plugin.request.locks import FIREWALL, Locks
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ class Firewall:
         self._nft = nft
         self._table = table
         self._linger = linger
-        self._locks = locks or Locks()  # "firewall" guards what is wanted, and the order of transactions
+        self._locks = locks or Locks()  # FIREWALL guards what is wanted, and the order of transactions
         self._writing, self._listing, self._accepts = Writing(nft, table), Listing(nft, table), Accepts(nft, table)
         self._seen = Seen(nft)
         self._wants = Wants()
@@ -58,19 +58,19 @@ class Firewall:
 
     def load(self, wanted: Mapping[str, Elements]) -> None:
         """Take ``wanted`` as everything that is wanted, by owner, and write the tables anew."""
-        with self._locks.hold("firewall"):
+        with self._locks.hold(FIREWALL):
             self._wants.load(wanted)
             self._write()
 
     def expect(self, wanted: Mapping[str, Elements], bridges: frozenset[str], rules: list[str]) -> None:
         """Take ``wanted``, Docker's ``bridges`` and the static ``rules`` as listed for written, and write nothing."""
-        with self._locks.hold("firewall"):
+        with self._locks.hold(FIREWALL):
             self._wants.docker, self._listing.rules, self._written = bridges, rules, True
             self._wants.load(wanted)
 
     def owners(self) -> dict[str, Owned]:
         """Return what each owner wants, and which locks to take to ask about it."""
-        with self._locks.hold("firewall"):
+        with self._locks.hold(FIREWALL):
             return self._wants.owners()
 
     def put(self, owner: str, elements: Elements) -> None:
@@ -80,7 +80,7 @@ class Firewall:
             Conflict: a key of a map leads elsewhere for another owner, as a port does that it has published.
         """
         locks = self._locks.held()
-        with self._locks.hold("firewall"):
+        with self._locks.hold(FIREWALL):
             self._wants.refuse_claimed(owner, elements)
             with self._wants.attempt(owner):
                 self._change(self._wants.put(owner, elements, locks))
@@ -93,7 +93,7 @@ class Firewall:
         """Take away what ``owners`` have, those that have something, in one transaction."""
         if not any(owner in self._wants for owner in owners):
             return  # without waiting: who puts and who forgets them hold the same locks
-        with self._locks.hold("firewall"):
+        with self._locks.hold(FIREWALL):
             known = [owner for owner in owners if owner in self._wants]
             named = self._wants.names(*known) if known else set()
             with self._wants.attempt(*known):
@@ -110,7 +110,7 @@ class Firewall:
 
     def set_docker_bridges(self, names: frozenset[str]) -> None:
         """Keep networks from reaching Docker's own bridges ``names`` (the other way is closed to all)."""
-        with self._locks.hold("firewall"):
+        with self._locks.hold(FIREWALL):
             fit = frozenset(name for name in names if not misfit(docker_elements([name])))
             if fit != self._wants.docker:
                 with self._wants.attempt():
@@ -124,7 +124,7 @@ class Firewall:
         Without an owner the tables are removed: here, a while after their last owner, because the kernel takes longer
         for tables with their hooks than for everything else that creating a network needs.
         """
-        with self._locks.hold("firewall"):
+        with self._locks.hold(FIREWALL):
             if self._wants.doubtful:
                 log.info("nftables tables written anew after a change that failed", table=self._table)
                 self._write()
@@ -144,12 +144,12 @@ class Firewall:
 
     def refused(self) -> dict[Finding, str]:
         """Return who is closed because its elements cannot be written, and why."""
-        with self._locks.hold("firewall"):
+        with self._locks.hold(FIREWALL):
             return {RulesRefused("", owner): why for owner, why in self._wants.refused.items()}
 
     def differences(self) -> list[Finding]:
         """Return how tables, elements and accepts differ from what is wanted, and change nothing."""
-        with self._locks.hold("firewall"):
+        with self._locks.hold(FIREWALL):
             if self._wants:
                 refused = [RulesRefused("", owner) for owner in self._wants.refused]
                 return [*self._differences(elements=True), *refused]
@@ -157,7 +157,7 @@ class Firewall:
 
     def close(self) -> None:
         """Take the tables away now if nothing is wanted any more: nobody would do it later."""
-        with self._locks.hold("firewall"):
+        with self._locks.hold(FIREWALL):
             if self._written and not self._wants:
                 self._write()
 

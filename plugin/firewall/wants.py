@@ -11,6 +11,7 @@ from plugin.firewall.foreign_chains import own_names
 from plugin.firewall.shares import Shares
 from plugin.firewall.writing import closed, unfit
 from plugin.model.elements import Elements
+from plugin.request.locks import LockName
 
 _DOCKER = "Docker's bridges"  # an owner
 
@@ -23,7 +24,7 @@ class Owned:
     """
 
     elements: Elements
-    locks: Sequence[str] = ()
+    locks: Sequence[LockName] = ()
 
 
 class Wants:
@@ -77,7 +78,7 @@ class Wants:
         some = map(self._shares.of, owners) if owners else self._shares.contents()
         return {name for own in some for name in own_names(own)}
 
-    def put(self, owner: str, elements: Elements, locks: Sequence[str]) -> list[ElementChange]:
+    def put(self, owner: str, elements: Elements, locks: Sequence[LockName]) -> list[ElementChange]:
         """Let ``owner`` want ``elements``; without ``locks`` those of before are kept."""
         if not locks and owner in self._owned:
             locks = self._owned[owner].locks

@@ -21,7 +21,7 @@ from plugin.errors import PynetError
 from plugin.firewall.firewall import Firewall
 from plugin.host.own_links import OwnLinks
 from plugin.model.records import Tombstone
-from plugin.request.locks import Locks
+from plugin.request.locks import LockName, Locks
 from plugin.request.retries import RetryQueue
 from plugin.store.base import Change, Put, Remove, Store
 
@@ -34,7 +34,7 @@ TOGETHER = 128  # links that are deleted together at most
 
 
 class Reaper:
-    """One thread that empties a queue of tombstones; ``debts`` are removals that are to be tried again."""
+    """One thread that empties a queue of tombstones; ``retries`` are removals that failed."""
 
     def __init__(
         self, links: OwnLinks, firewall: Firewall, store: Store, locks: Locks, longest: float = LONGEST
@@ -48,13 +48,13 @@ class Reaper:
         self._doomed: set[str] = set()  # names of links that have a tombstone; the store says the same
         self._loop: Loop[set[str]] | None = None
         self._running = True
-        self.debts = RetryQueue()
+        self.retries = RetryQueue()
 
     def start(self) -> list[Loop[Any]]:
         """Begin with the tombstones that an earlier run left; returns the threads."""
         self._enqueue(item.record for item in self._store.list(Tombstone))
         self._loop = Loop("reaper", self._wait, self._reap).start()
-        return [self.debts.start(), self._loop]
+        return [self.retries.start(), self._loop]
 
     def bury(self, tombstones: Sequence[Tombstone], *removed: Change) -> None:
         """Write tombstones together with the removal of records, in one transaction, and delete the links later."""
@@ -70,7 +70,7 @@ class Reaper:
 
     def stop(self) -> None:
         """Delete what is queued and end the thread; what fails stands in the store for the next start."""
-        self.debts.stop()
+        self.retries.stop()
         if self._loop is not None:
             self._queue.put(None)
             self._loop.join(2)
@@ -119,7 +119,7 @@ class Reaper:
     def _delete(self, links: Iterable[str]) -> None:
         """Links first, rules after them, tombstones last: nothing flows unfiltered, and a crash repeats it all."""
         names = sorted(links)
-        with self._locks.hold(*(f"link {name}" for name in names)):
+        with self._locks.hold(*map(LockName.link, names)):
             stones = [found.record for name in names if (found := self._store.get(Tombstone, name)) is not None]
             try:
                 self._links.delete(stones)

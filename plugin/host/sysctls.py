@@ -18,7 +18,7 @@ from plugin.interfaces import Kernel
 from plugin.model.desired import ANY_ON, WantedSetting
 from plugin.model.elements import Elements
 from plugin.model.records import ChangedSetting, Network
-from plugin.request.locks import Locks
+from plugin.request.locks import HOST_SETTINGS, Locks
 from plugin.request.undo import Undo
 from plugin.store.base import Put, Remove, Store
 
@@ -32,7 +32,7 @@ class HostSettings:
         self._kernel = kernel
         self._store = store
         self._forwarding = forwarding
-        self._locks = locks or Locks()  # "host settings" guards the settings that networks share, and _users
+        self._locks = locks or Locks()  # HOST_SETTINGS guards the settings that networks share, and _users
         self._users: dict[str, Collection[str]] = {}  # paths that networks made since the start need, by network id
 
     def prepare(self, network: Network, undo: Undo) -> None:
@@ -41,7 +41,7 @@ class HostSettings:
         Settings of a link that pynet made disappear with the link. The former values of all others are stored, so that
         they can be put back.
         """
-        with self._locks.hold("host settings"):
+        with self._locks.hold(HOST_SETTINGS):
             self._users[network.id] = _needed_paths(network)
             undo.push(self._withdraw, network.id)
             if FORWARDING[6] in self._users[network.id]:
@@ -53,7 +53,7 @@ class HostSettings:
 
     def turn_on(self, path: str) -> bool:
         """Turn on a setting that networks share; return False, and do nothing, if none needs it any more."""
-        with self._locks.hold("host settings"):
+        with self._locks.hold(HOST_SETTINGS):
             if not any(path in _needed_paths(network) for network in self._stored()):
                 return False
             self._forwarding.turn_on(path)
@@ -61,7 +61,7 @@ class HostSettings:
 
     def set(self, network: Network, setting: WantedSetting) -> None:
         """Set one of the settings of the network's links."""
-        with self._locks.hold("host settings"):
+        with self._locks.hold(HOST_SETTINGS):
             self._set(network, setting)
 
     def left_over(self, remaining: Sequence[Network]) -> list[ChangedSetting]:
@@ -75,14 +75,14 @@ class HostSettings:
 
         ``remaining`` returns the stored networks; those that are being made are known here.
         """
-        with self._locks.hold("host settings"):
+        with self._locks.hold(HOST_SETTINGS):
             self._users.pop(network_id, None)
             for changed in self.left_over(remaining()):
                 self._put_back(changed.path, changed.before)
 
     def put_back(self, path: str, before: str) -> None:
         """Give a changed setting its former value, and log a failure."""
-        with self._locks.hold("host settings"):
+        with self._locks.hold(HOST_SETTINGS):
             self._put_back(path, before)
 
     def recall(self, networks: Sequence[Network]) -> None:
@@ -91,7 +91,7 @@ class HostSettings:
         A failure is logged; the watcher looks again soon.
         """
         try:
-            with self._locks.hold("host settings"):
+            with self._locks.hold(HOST_SETTINGS):
                 self._forwarding.recall({path for network in networks for path in _needed_paths(network)})
         except (KernelError, PynetError) as error:
             log.warning("not seen who turned forwarding on", error=str(error))
@@ -99,12 +99,12 @@ class HostSettings:
     def concede(self) -> None:
         """Stop closing the host to others, in families whose forwarding others have turned on."""
         if self._forwarding.taken():
-            with self._locks.hold("host settings"):
+            with self._locks.hold(HOST_SETTINGS):
                 self._forwarding.concede()
 
     def look_at_bridges(self) -> None:
         """Bring the rules in line with the bridges of others that there are now."""
-        with self._locks.hold("host settings"):
+        with self._locks.hold(HOST_SETTINGS):
             self._forwarding.look_at_bridges()
 
     def elements(self) -> Mapping[str, Elements]:

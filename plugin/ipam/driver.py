@@ -27,7 +27,7 @@ from plugin.protocol.messages import (
     RequestPool,
 )
 from plugin.request.execution import commit
-from plugin.request.retries import RetryQueue
+from plugin.request.retries import Owed, RetryQueue
 from plugin.request.undo import Undo
 from plugin.store.base import Store
 
@@ -43,11 +43,11 @@ class Ipam:
         store: Store,
         host: HostNetworks,
         supernets: Sequence[Supernet],
-        debts: RetryQueue | None = None,
+        retries: RetryQueue | None = None,
         sticky: Sticky | None = None,
     ) -> None:
         self._store = store
-        self._debts = debts or RetryQueue()
+        self._retries = retries or RetryQueue()
         self._addresses = LocalAddresses(store, sticky or Sticky(store))
         self._pools = LocalPools(store, host, supernets, self._addresses)
 
@@ -84,7 +84,7 @@ class Ipam:
             self._pools.release(request.pool_id)
         except PynetError:
             # The engine never asks again; the revision tells this pool from one that is requested meanwhile.
-            self._debts.owe(f"pool {request.pool_id}", lambda: self._pools.release(request.pool_id, stored.revision))
+            self._retries.add(Owed.pool(request.pool_id), lambda: self._pools.release(request.pool_id, stored.revision))
             raise
 
     def request_address(self, request: RequestAddress) -> AddressReply:
@@ -122,7 +122,7 @@ class Ipam:
             held = self._addresses.find(pool_id, address)
             if held is not None:
                 owed = held.revision
-                self._debts.owe(f"lease {held.record.key}", lambda: self._addresses.release(pool_id, address, owed))
+                self._retries.add(Owed.lease(held.record.key), lambda: self._addresses.release(pool_id, address, owed))
             raise
 
     def forget(self, record: Pool | Lease, revision: int) -> bool:

@@ -16,7 +16,7 @@ from plugin.ipam.requests import bounds_inside, names_subnet
 from plugin.ipam.supernets import Supernet, WantedPool, choose_pool, networks_of
 from plugin.model.records import Pool
 from plugin.protocol.messages import RequestPool, Subnet
-from plugin.request.locks import Locks
+from plugin.request.locks import LockName, Locks
 from plugin.store.base import ABSENT, Change, Put, Remove, Store, StoreConflict
 
 ATTEMPTS = 16  # each failed one means that another host was faster
@@ -158,5 +158,5 @@ def _pool_id(space: str, subnet: Subnet, sub_pool: Subnet | None) -> str:
     return f"{space}/{subnet}" if sub_pool is None else f"{space}/{subnet}/{sub_pool}"
 
 
-def _lock_name(version: int) -> str:
-    return f"the list of IPv{version} pools"
+def _lock_name(version: int) -> LockName:
+    return LockName(f"the list of IPv{version} pools")

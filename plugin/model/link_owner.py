@@ -47,9 +47,3 @@ class Owner:
 def identity_of(alias: str) -> str:
     """Return the id of what a link was made for, "" where its alias is no pynet's."""
     return Alias.read(alias).id
-
-
-def locks_of(alias: str) -> tuple[str, ...]:
-    """Return the lock of the network or the endpoint that a link was made for."""
-    known = Alias.read(alias)
-    return (f"{known.what} {known.id}",) if known.id else ()

@@ -17,7 +17,7 @@ from plugin.network.sandboxes import BOTH, Sandboxes
 from plugin.protocol.messages import PortBinding
 from plugin.publish.bindings import reachability
 from plugin.publish.publisher import Publisher
-from plugin.request.locks import Locks
+from plugin.request.locks import Locks, endpoint_locks
 from plugin.request.undo import Undo
 from plugin.store.base import Put, Store
 
@@ -74,7 +74,7 @@ class Handover:
 
     def _exchange(self, endpoint: Endpoint, published: tuple[Published, ...]) -> None:
         """Publish ``published`` instead of what ``endpoint`` publishes, unless that changed in the meantime."""
-        with self._locks.hold(f"network {endpoint.network_id}", f"endpoint {endpoint.id}"):
+        with self._locks.hold(*endpoint_locks(endpoint.network_id, endpoint.id)):
             known, network = self._store.get(Endpoint, endpoint.key), self._store.get(Network, endpoint.network_id)
             if known is None or network is None or known.record.published != endpoint.published:
                 return

@@ -5,6 +5,7 @@ from plugin.errors import Failed, NotFound
 from plugin.model.records import Endpoint, Network
 from plugin.modes.base import Mode
 from plugin.network.reservations import NetworkReservations
+from plugin.request.retries import Owed
 from plugin.runtime import Runtime
 
 
@@ -14,7 +15,7 @@ class Lookup:
     def __init__(self, runtime: Runtime, reservations: NetworkReservations, touched: Touched) -> None:
         self._store = runtime.store
         self._modes = runtime.modes
-        self._debts = runtime.reaper.debts
+        self._retries = runtime.reaper.retries
         self._names = runtime.names
         self._reservations = reservations
         self._touched = touched
@@ -22,7 +23,7 @@ class Lookup:
     def network(self, network_id: str) -> Network:
         """Return a network, which belongs to the engine that names it; raises ``NotFound``."""
         known = self._store.get(Network, network_id)
-        if self._debts.owes(f"network {network_id}"):
+        if self._retries.pending(Owed.network(network_id)):
             raise NotFound(f"network {self._names.network(network_id)} is being removed")
         if known is None:
             name = self._names.network(network_id)
@@ -33,7 +34,7 @@ class Lookup:
     def endpoint(self, network_id: str, endpoint_id: str) -> Endpoint:
         """Return an endpoint; raises ``NotFound``."""
         known = self._store.get(Endpoint, f"{network_id}/{endpoint_id}")
-        owed = self._debts.owes(f"endpoint {network_id}/{endpoint_id}")
+        owed = self._retries.pending(Owed.endpoint(network_id, endpoint_id))
         if known is None or owed:
             what = f"endpoint '{endpoint_id[:12]}' of network {self._names.network(network_id)}"
             raise NotFound(f"{what} is being removed" if owed else f"{what} is not known to pynet")

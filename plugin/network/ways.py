@@ -16,6 +16,7 @@ from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Network, Way
 from plugin.network.sandboxes import Sandboxes
 from plugin.protocol.messages import EndpointRef
+from plugin.request.locks import endpoint_locks
 from plugin.request.undo import Undo
 from plugin.runtime import Runtime
 from plugin.store.base import Put
@@ -73,7 +74,7 @@ class Ways:
             return False, False
 
     def _change(self, end: Endpoint, ways: tuple[Way, ...]) -> None:
-        with self._locks.hold(f"network {end.network_id}", f"endpoint {end.id}"), Undo() as undo:
+        with self._locks.hold(*endpoint_locks(end.network_id, end.id)), Undo() as undo:
             known, network = self._store.get(Endpoint, end.key), self._store.get(Network, end.network_id)
             if known is None or network is None:
                 return

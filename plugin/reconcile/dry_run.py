@@ -9,11 +9,10 @@ from dataclasses import replace
 
 from plugin.model.desired import Actual
 from plugin.model.findings import Finding, HostSettingChanged, OrphanLink, TableLeft
-from plugin.model.link_owner import locks_of
 from plugin.protocol.messages import Repair
 from plugin.reconcile.rules import Rules
 from plugin.reconcile.survey import Survey
-from plugin.request.locks import LOOK
+from plugin.request.locks import LOOK, LockName, locks_of
 from plugin.runtime import Runtime
 
 
@@ -44,7 +43,7 @@ class DryRun:
     def _of_networks(self, found: Iterable[Finding], actual: Actual) -> list[Finding]:
         lasting: list[Finding] = []
         for network in dict.fromkeys(finding.network for finding in found if finding.network):
-            with self._locks.hold(f"network {network}"):
+            with self._locks.hold(LockName.network(network)):
                 now = replace(actual, held=self._publisher.held())
                 lasting += self._survey.look_at(network, now)[1]
         return lasting

@@ -17,7 +17,6 @@ from plugin.errors import Failed, PynetError
 from plugin.firewall.docker import docker_bridges
 from plugin.model.desired import Actual, Desired
 from plugin.model.findings import EndpointLost, Finding, HostSettingChanged, OrphanLink
-from plugin.model.link_owner import locks_of
 from plugin.protocol.messages import Drop, Repair, Status
 from plugin.reconcile.healing import Healing
 from plugin.reconcile.ledger import Ledger
@@ -25,7 +24,7 @@ from plugin.reconcile.repairs import Repairs
 from plugin.reconcile.rules import Rules
 from plugin.reconcile.survey import Survey
 from plugin.removal.removal import Removal
-from plugin.request.locks import LOOK
+from plugin.request.locks import LOOK, LockName, locks_of
 from plugin.runtime import Runtime
 
 log = structlog.get_logger()
@@ -145,7 +144,7 @@ class Reconciler:
 
     def _repair_network(self, network_id: str, actual: Actual) -> list[Repair]:
         try:
-            with self._locks.hold(f"network {network_id}"):
+            with self._locks.hold(LockName.network(network_id)):
                 now = replace(actual, held=self._publisher.held())
                 desired, found = self._survey.look_at(network_id, now)
                 return self._repair(found, desired)
@@ -167,7 +166,7 @@ class Reconciler:
         for finding in found:
             endpoint = getattr(finding, "endpoint", "")
             try:
-                with self._locks.hold(*([f"endpoint {endpoint}"] if endpoint else [])):
+                with self._locks.hold(*([LockName.endpoint(endpoint)] if endpoint else [])):
                     needed = self._repairs.repair(finding, desired)
             except (KernelError, PynetError) as error:
                 done.append(self._ledger.failed(finding, error))

@@ -17,16 +17,16 @@ from plugin.model.desired import Desired
 from plugin.model.elements import Elements
 from plugin.model.findings import RulesAstray
 from plugin.model.link_owner import identity_of
-from plugin.model.names import ON_HOST, vxlan_name
+from plugin.model.names import NETWORK, ON_HOST, vxlan_name
 from plugin.model.records import Tombstone
 from plugin.reconcile.survey import Survey
+from plugin.request.locks import LockName
 from plugin.runtime import Runtime
 
 log = structlog.get_logger()
 
 UNKNOWN, MISSING, OTHERS = "belong to nothing that is known", "are not known", "are others than the records say"
 Difference = tuple[RulesAstray, Elements | None]  # and the elements that are wanted instead
-_NETWORK = "network "  # prefix of the name of a network's lock
 
 
 class Rules:
@@ -53,7 +53,7 @@ class Rules:
         done: list[tuple[RulesAstray, Exception | None]] = []
         for network in self._suspects(desired):
             try:
-                with self._locks.hold(*([_NETWORK + network] if network else [])):
+                with self._locks.hold(*([LockName.network(network)] if network else [])):
                     done += [(finding, self._mend(finding.owner, wanted)) for finding, wanted in self._again(network)]
             except (KernelError, PynetError) as error:
                 log.info("rules not compared with the records", network=network[:12], error=str(error))
@@ -63,7 +63,7 @@ class Rules:
         """Return the findings that ``align`` would mend; raises ``KernelError`` and ``PynetError``."""
         found: list[RulesAstray] = []
         for network in self._suspects(desired):
-            with self._locks.hold(*([_NETWORK + network] if network else [])):
+            with self._locks.hold(*([LockName.network(network)] if network else [])):
                 found += [finding for finding, _ in self._again(network)]
         return found
 
@@ -119,8 +119,7 @@ def _of_network(part: Desired, owners: Mapping[str, Owned]) -> Iterator[Differen
 
 
 def _network_of(owned: Owned) -> str:
-    locks = [name for name in owned.locks if name.startswith(_NETWORK)]
-    return locks[0].removeprefix(_NETWORK) if locks else ""
+    return next((name.identity for name in owned.locks if name.kind == NETWORK), "")
 
 
 def _alike(one: Elements, other: Elements) -> bool:

@@ -20,7 +20,9 @@ from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.network.address_owners import AddressOwners, given_up
 from plugin.network.reservations import NetworkReservations
 from plugin.protocol.messages import EndpointRef, NetworkRef
+from plugin.request.locks import LockName, endpoint_locks
 from plugin.request.refusals import as_failed
+from plugin.request.retries import Owed
 from plugin.runtime import Runtime
 from plugin.store.base import Remove
 
@@ -41,7 +43,7 @@ class Removal:
         self._reaper = runtime.reaper
         self._settings = runtime.settings
         self._locks = runtime.locks
-        self._retries = runtime.reaper.debts
+        self._retries = runtime.reaper.retries
         self.reservations = NetworkReservations(self._networks, runtime.names)
         self.owners = AddressOwners(runtime.store)
         self.touched = Touched(self._ids)
@@ -67,8 +69,8 @@ class Removal:
             links = self._out_of_use(network.record if network else None, endpoint)
             self._reaper.bury([Tombstone(link, endpoint.id) for link in links], Remove(Endpoint, key))
             self.owners.remove(endpoint)
-        self._retries.forgive(f"endpoint {key}")
-        self._retries.forgive(f"ports of {key}")
+        names = request.network_id, request.endpoint_id
+        self._retries.drop(Owed.endpoint(*names), Owed.ports(*names))
 
     def network(self, network_id: str) -> None:
         """Take a network apart, if there is one, with the endpoints that the engine left in it.
@@ -94,7 +96,7 @@ class Removal:
             self.owners.remove(*endpoints)
         self.reservations.release(network_id)
         self._settings.release(network_id, self.reservations.networks)
-        self._retries.forgive(f"network {network_id}")
+        self._retries.drop(Owed.network(network_id))
 
     # --- what the engine gave up, as a creation shows ----------------------------------------------
 
@@ -109,7 +111,7 @@ class Removal:
             mode = self._modes.get(dead.mode)
             if mode is None:
                 continue
-            with self._locks.hold(f"network {dead.id}"):
+            with self._locks.hold(LockName.network(dead.id)):
                 if not any(mode.in_container(endpoint) for endpoint in self._endpoints(dead.id)):
                     log.warning("network given up by the engine removed", dead=dead.id[:12], by=network.id[:12])
                     self.network(dead.id)
@@ -122,7 +124,7 @@ class Removal:
         second: whoever takes two endpoints' locks has their network's, which the caller holds.
         """
         for dead in self.owners.others_with_addresses_of(endpoint):
-            with self._locks.hold(f"endpoint {dead.id}"):
+            with self._locks.hold(LockName.endpoint(dead.id)):
                 known = self._store.get(Endpoint, dead.key)
                 if known is not None and not self._modes[network.mode].in_container(known.record):
                     log.warning("endpoint given up by the engine removed", dead=dead.id[:12], by=endpoint.id[:12])
@@ -132,7 +134,7 @@ class Removal:
 
     def forgotten_endpoint(self, request: EndpointRef, since: float) -> bool:
         """Remove an endpoint unless the engine named it after ``since`` (monotonic clock); return whether it did."""
-        with as_failed(), self._locks.hold(f"network {request.network_id}", f"endpoint {request.endpoint_id}"):
+        with as_failed(), self._locks.hold(*endpoint_locks(request.network_id, request.endpoint_id)):
             known = self._store.get(Endpoint, f"{request.network_id}/{request.endpoint_id}")
             if known is None or self.touched.latest(request.endpoint_id) >= since:
                 return False
@@ -141,7 +143,7 @@ class Removal:
 
     def forgotten_network(self, request: NetworkRef, since: float) -> bool:
         """Remove a network unless the engine named it or an endpoint of it after ``since``; return whether it did."""
-        with as_failed(), self._locks.hold(f"network {request.network_id}"):
+        with as_failed(), self._locks.hold(LockName.network(request.network_id)):
             endpoints = [endpoint.id for endpoint in self._endpoints(request.network_id)]
             named = self.touched.latest(request.network_id, *endpoints)
             if self._store.get(Network, request.network_id) is None or named >= since:

@@ -2,26 +2,70 @@
 
     look at links  →  network X  →  endpoint Y  →  link Z  →  host settings  →  firewall
 
-Whoever holds one takes only those to its right. The first is that of looks at everything, of which there is one at a
-time; no request of the engine takes it, and nothing waits for it but another such look. Requests meet at the next three
-when they are about the same network, endpoint or link. All meet at the last two: a change of the host's settings, and
-one transaction of nftables (which the kernel itself makes one after the other). Who looks at the rules takes only the
-last. Other locks of this program guard a few lines that never wait.
+A thread that holds one takes only locks to its right, with one exception: a creation takes the lock of a second network
+or endpoint under its own, to remove one that the engine has given up. ``plugin.removal.removal`` says why that cannot
+end in a deadlock.
+
+The first lock lets one look at everything run at a time. No request of the engine takes it, so nothing waits for it but
+another such look. Requests meet at the next three when they are about the same network, endpoint or link. All meet at
+the last two: a change of the host's settings, and one transaction of nftables, which the kernel makes one after the
+other anyway. A look at the rules takes only the last. Other locks of this program guard a few lines that never wait.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
 
 from netlink.deadline import remaining
 from plugin.errors import Busy
+from plugin.model.names import ENDPOINT, NETWORK, Alias
 from plugin.request.execution import hanging
 
-DEADLINE = 20.0  # seconds for whoever has no deadline
-HANGING = 1.0  # seconds to wait for one that hangs; otherwise those that wait would take all threads
-LOOK = "look at links"
-ORDER = (LOOK, "network", "endpoint", "link", "host settings", "firewall")
+DEADLINE = 20.0  # seconds for a thread without a deadline
+HANGING = 1.0  # seconds to wait for a request that hangs; otherwise the waiting ones would take all threads
+LINK = "link"
+
+
+class LockName(NamedTuple):
+    """The name of a lock, which users read in errors."""
+
+    kind: str
+    identity: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.identity}" if self.identity else self.kind
+
+    @classmethod
+    def network(cls, network_id: str) -> "LockName":
+        """Name the lock of a network."""
+        return cls(NETWORK, network_id)
+
+    @classmethod
+    def endpoint(cls, endpoint_id: str) -> "LockName":
+        """Name the lock of an endpoint; one of a known network is held together with the network's."""
+        return cls(ENDPOINT, endpoint_id)
+
+    @classmethod
+    def link(cls, name: str) -> "LockName":
+        """Name the lock of a link."""
+        return cls(LINK, name)
+
+
+LOOK, HOST_SETTINGS, FIREWALL = LockName("look at links"), LockName("host settings"), LockName("firewall")
+ORDER = (LOOK.kind, NETWORK, ENDPOINT, LINK, HOST_SETTINGS.kind, FIREWALL.kind)
+
+
+def endpoint_locks(network_id: str, endpoint_id: str) -> tuple[LockName, LockName]:
+    """Return the names of the locks of a network and one of its endpoints."""
+    return LockName.network(network_id), LockName.endpoint(endpoint_id)
+
+
+def locks_of(alias: str) -> tuple[LockName, ...]:
+    """Return the lock of the network or endpoint that a link was made for; none if no pynet wrote its ``alias``."""
+    made = Alias.read(alias)
+    return (LockName(made.what, made.id),) if made.id else ()
 
 
 class Locks:
@@ -30,12 +74,12 @@ class Locks:
     def __init__(self, deadline: float = DEADLINE) -> None:
         self._deadline = deadline
         self._guard = threading.Lock()  # guards _locks
-        self._locks: dict[str, tuple[threading.Lock, int]] = {}
-        self._holders: dict[str, Callable[[], bool]] = {}  # whether who holds it hangs
+        self._locks: dict[LockName, tuple[threading.Lock, int]] = {}
+        self._holders: dict[LockName, Callable[[], bool]] = {}  # says whether the request that holds it hangs
         self._own = threading.local()  # names that the thread holds
 
     @contextmanager
-    def hold(self, *names: str) -> Iterator[None]:
+    def hold(self, *names: LockName) -> Iterator[None]:
         """Hold the locks called ``names``, taken in that order.
 
         Raises:
@@ -48,13 +92,13 @@ class Locks:
                 stack.enter_context(self._hold_one(name, until, patience))
             yield
 
-    def held(self) -> tuple[str, ...]:
+    def held(self) -> tuple[LockName, ...]:
         """Return the names that this thread holds, in the order in which it took them."""
-        names: tuple[str, ...] = getattr(self._own, "names", ())
+        names: tuple[LockName, ...] = getattr(self._own, "names", ())
         return names
 
     @contextmanager
-    def _hold_one(self, name: str, until: float, patience: float) -> Iterator[None]:
+    def _hold_one(self, name: LockName, until: float, patience: float) -> Iterator[None]:
         lock = self._enter(name)
         try:
             hangs = self._holders.get(name, lambda: False)()
@@ -74,13 +118,13 @@ class Locks:
         finally:
             self._leave(name)
 
-    def _enter(self, name: str) -> threading.Lock:
+    def _enter(self, name: LockName) -> threading.Lock:
         with self._guard:
             lock, users = self._locks.get(name, (threading.Lock(), 0))
             self._locks[name] = (lock, users + 1)
             return lock
 
-    def _leave(self, name: str) -> None:
+    def _leave(self, name: LockName) -> None:
         with self._guard:
             lock, users = self._locks.pop(name)
             if users > 1:

@@ -1,14 +1,15 @@
-"""Removals that failed, to be done all the same: the engine takes each for done and never asks again.
+"""Removals that failed and are tried again, because the engine takes each for done and never asks again.
 
 (moby daemon/libnetwork logs errors of DeleteNetwork, DeleteEndpoint, Leave and the releases of addresses, and goes on.)
-They are tried again until they succeed, or until somebody creates anew the thing that was to be removed. An undo that
-failed is retried likewise (``plugin.request.work``). Nothing of this is written down, as a failing store is one of the
-causes; after a restart ``plugin.removal.garbage`` finds the rest.
+Each is tried until it succeeds, or until somebody creates the removed thing anew. An undo that failed is retried in the
+same way (``plugin.request.work``). The queue is not stored, because a failing store is one of the causes; after a
+restart ``plugin.removal.garbage`` finds the rest.
 """
 
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 
@@ -22,60 +23,111 @@ PAUSE = 5.0  # seconds between two tries
 PATIENCE = 20.0  # seconds for one removal
 
 
-class RetryQueue:
-    """What is owed, by the name of the thing that is to be removed. Every method may be called from any thread.
+class Owed(NamedTuple):
+    """The name of a removal that has to be done: the thing to be removed, in the words of the log."""
 
-    Whoever calls ``forgive`` holds the lock that the removal takes, so that none is half-way then.
+    what: str
+    identity: str
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.identity}"
+
+    @classmethod
+    def network(cls, network_id: str) -> "Owed":
+        """Name the removal of a network."""
+        return cls("network", network_id)
+
+    @classmethod
+    def endpoint(cls, network_id: str, endpoint_id: str) -> "Owed":
+        """Name the removal of an endpoint."""
+        return cls("endpoint", f"{network_id}/{endpoint_id}")
+
+    @classmethod
+    def ports(cls, network_id: str, endpoint_id: str) -> "Owed":
+        """Name the withdrawal of an endpoint's ports."""
+        return cls("ports of", f"{network_id}/{endpoint_id}")
+
+    @classmethod
+    def pool(cls, key: str) -> "Owed":
+        """Name the release of a pool of this host."""
+        return cls("pool", key)
+
+    @classmethod
+    def lease(cls, key: str) -> "Owed":
+        """Name the release of an address of this host."""
+        return cls("lease", key)
+
+    @classmethod
+    def shared(cls, kind: str, key: str) -> "Owed":
+        """Name the release of something that hosts share."""
+        return cls(kind, key)
+
+    @classmethod
+    def leftovers(cls, about: object) -> "Owed":
+        """Name the undo that a failed request ``about`` something could not finish."""
+        return cls("what a failed request left of", str(about))
+
+    @classmethod
+    def taken_ports(cls, endpoint_id: str) -> "Owed":
+        """Name the return of ports that other endpoints of a container gave up in vain."""
+        return cls.leftovers(f"ports taken for endpoint {endpoint_id}")
+
+
+class RetryQueue:
+    """The removals that are to be tried again, by name. Every method may be called from any thread.
+
+    The caller of ``drop`` holds the locks that the removal takes, so none is half-way then.
     """
 
     def __init__(self, pause: float = PAUSE) -> None:
         self._pause = pause
         self._guard = threading.Lock()  # guards _owed
-        self._owed: dict[str, Callable[[], object]] = {}
+        self._owed: dict[Owed, Callable[[], object]] = {}
         self._rings = threading.Event()
         self._running = True
         self._steady = Steady()
 
-    def owe(self, name: str, removal: Callable[[], object]) -> None:
-        """Remember ``removal``, which can be repeated and looks itself whether there is something left to do."""
+    def add(self, owed: Owed, removal: Callable[[], object]) -> None:
+        """Try ``removal`` until it succeeds; it can be repeated, and finds out itself whether anything is left."""
         with self._guard:
-            self._owed[name] = removal
+            self._owed[owed] = removal
         self._rings.set()
 
-    def owes(self, name: str) -> bool:
-        """Say whether the removal of ``name`` is still to be done."""
-        return name in self._owed
+    def pending(self, owed: Owed) -> bool:
+        """Return whether the removal is still to be done."""
+        return owed in self._owed
 
-    def forgive(self, name: str) -> None:
-        """Forget the removal of ``name``: it was done, or there is a new thing of that name."""
-        if name in self._owed:
-            with self._guard:
-                self._owed.pop(name, None)
+    def drop(self, *names: Owed) -> None:
+        """Forget removals: they were done, or there are new things of these names."""
+        for owed in names:
+            if owed in self._owed:
+                with self._guard:
+                    self._owed.pop(owed, None)
 
-    def settle(self) -> int:
-        """Try everything once and return how much is still owed."""
+    def run(self) -> int:
+        """Try every removal once, and return how many are left."""
         with self._guard:
-            owed = list(self._owed.items())
-        for name, removal in owed:
+            tried = list(self._owed.items())
+        for owed, removal in tried:
             alive()
-            if self._steady.attempt(f"removal of {name}", partial(_do, removal)):
-                log.info("removal done late", what=name)
-                self._pay(name, removal)
+            if self._steady.attempt(f"removal of {owed}", partial(_in_time, removal)):
+                log.info("removal done late", what=str(owed))
+                self._done(owed, removal)
         return len(self._owed)
 
     def start(self) -> Loop[bool]:
-        """Settle in the background whenever something is owed."""
-        return Loop("debts", self._wait, lambda _: self.settle()).start()
+        """Run in the background whenever a removal is pending."""
+        return Loop("debts", self._wait, lambda _: self.run()).start()
 
     def stop(self) -> None:
         """End the thread."""
         self._running = False
         self._rings.set()
 
-    def _pay(self, name: str, removal: Callable[[], object]) -> None:
+    def _done(self, owed: Owed, removal: Callable[[], object]) -> None:
         with self._guard:
-            if self._owed.get(name) is removal:
-                del self._owed[name]
+            if self._owed.get(owed) is removal:
+                del self._owed[owed]
 
     def _wait(self) -> bool | None:
         if not self._running:
@@ -85,6 +137,6 @@ class RetryQueue:
         return True
 
 
-def _do(removal: Callable[[], object]) -> None:
+def _in_time(removal: Callable[[], object]) -> None:
     with deadline(PATIENCE):
         removal()

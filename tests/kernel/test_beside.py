@@ -11,6 +11,7 @@ import pytest
 from netlink import uapi
 from netlink.dump import dump
 from plugin.reconcile.watcher import Watcher
+from plugin.request.locks import LockName
 from tests.kernel.container import Container, sh
 from tests.kernel.pynet import Pynet
 from tests.unit import requests as rq
@@ -58,7 +59,7 @@ def test_rules_are_back_while_the_links_wait_for_a_lock(pynet: Pynet) -> None:
     pynet.driver.create_network(rq.network(rq.OTHER_ID, "10.8.0.1/24"))
     before = sh("nft list table inet pynet")
     with watched(pynet):
-        with pynet.locks.hold(f"network {rq.NETWORK_ID}"):
+        with pynet.locks.hold(LockName.network(rq.NETWORK_ID)):
             sh(f"ip link set {BRIDGE} down; sysctl -qw net.ipv4.ip_forward=0")
             assert comes(lambda: sh("sysctl -n net.ipv4.ip_forward").strip() == "2")
             sh("nft flush ruleset")

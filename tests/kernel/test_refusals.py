@@ -178,7 +178,7 @@ def test_a_removal_without_memory_is_done_later(scene: Scene) -> None:
     scene.elements.refuses = True
     with pytest.raises(Failed, match="cannot allocate memory"):
         scene.driver.delete_network(rq.NETWORK)
-    scene.pynet.reaper.debts.settle()
+    scene.pynet.reaper.retries.run()
     scene.pynet.reaper.clear("pn-a1a1a1a1a1a1")
     scene.pynet.reaper.clear("pnhe0e0e0e0e0e0")
 

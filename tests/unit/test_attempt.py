@@ -13,6 +13,7 @@ from plugin.errors import Busy, Failed, NotFound
 from plugin.model.records import Endpoint, Lease, Network, Pool
 from plugin.protocol.messages import NetworkRef, ReleaseAddress, ReleasePool
 from plugin.request.execution import Overdue, WorkerPool, commit
+from plugin.request.retries import Owed
 from plugin.store.base import Change
 from tests.fake_sockets import Steps
 from tests.fakes import FailingStore, FakeKernel, FakeNft, World
@@ -216,7 +217,7 @@ def test_a_removal_that_finds_a_lock_held_is_done_later(gate: Gate) -> None:
         workers.attempt(lambda: world.driver.create_endpoint(rq.endpoint()))
     with pytest.raises(Busy):
         workers.attempt(lambda: world.driver.delete_network(rq.NETWORK))
-    assert eventually(lambda: world.reaper.debts.owes(f"network {rq.NETWORK_ID}"))
+    assert eventually(lambda: world.reaper.retries.pending(Owed.network(rq.NETWORK_ID)))
     assert settled(gate, lambda: not world.locks._locks)
     world.bury()
 
@@ -248,7 +249,7 @@ def test_a_release_that_fails_is_done_later() -> None:
             ipam.release_address(ReleaseAddress(pool_id, IPv4Address(f"10.1.0.{number}")))
     ipam.release_address(ReleaseAddress(pool_id, IPv4Address("10.1.0.2")))
     address(ipam, pool_id, "10.1.0.2")
-    ipam._debts.settle()
+    ipam._retries.run()
 
     assert [str(item.record.address) for item in store.list(Lease)] == ["10.1.0.2"]
 
@@ -263,6 +264,6 @@ def test_a_pool_that_is_requested_again_is_not_released_late() -> None:
         ipam.release_pool(ReleasePool(pool_id))
     ipam.release_pool(ReleasePool(pool_id))
     pool(ipam, "10.1.0.0/29")
-    ipam._debts.settle()
+    ipam._retries.run()
 
     assert [item.record.id for item in store.list(Pool)] == [pool_id]

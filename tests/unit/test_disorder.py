@@ -27,6 +27,7 @@ from plugin.protocol.messages import (
     PortBinding,
     ProgramExternalConnectivity,
 )
+from plugin.request.retries import Owed
 from tests.fakes import World
 from tests.unit import requests as rq
 from tests.unit.test_background import restarted
@@ -59,7 +60,7 @@ class Disorder(RuleBasedStateMachine):
         request = rq.network(NETWORKS[net], f"10.{net}.0.1/24", f"fd00:{net}::1/64", options=options)
         known = self.world.store.get(Network, request.network_id)
         differs = known is not None and known.record.options != options
-        if differs and not self._is_owed("network", request.network_id):
+        if differs and not self._is_owed(Owed.network(request.network_id)):
             with pytest.raises(Conflict, match="exists already with other settings"):
                 self.world.driver.create_network(request)
             return
@@ -80,7 +81,7 @@ class Disorder(RuleBasedStateMachine):
             return
         known = self.world.store.get(Endpoint, f"{request.network_id}/{request.endpoint_id}")
         differs = known is not None and known.record.mac != (mac or f"02:42:0a:{net:02x}:00:{end + 2:02x}")
-        if differs and not self._is_owed("endpoint", f"{request.network_id}/{request.endpoint_id}"):
+        if differs and not self._is_owed(Owed.endpoint(request.network_id, request.endpoint_id)):
             with pytest.raises(Conflict):
                 self.world.driver.create_endpoint(request)
             return
@@ -137,7 +138,7 @@ class Disorder(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         """Kill -9 and a start; what was owed is done before, as nothing else would know of it."""
-        self.world.reaper.debts.settle()
+        self.world.reaper.retries.run()
         self.world = restarted(self.world)
         self.world.reaper.bury([item.record for item in self.world.store.list(Tombstone)])
 
@@ -145,7 +146,7 @@ class Disorder(RuleBasedStateMachine):
 
     @invariant()
     def store_and_host_agree(self) -> None:
-        if not self.world.reaper.debts._owed:
+        if not self.world.reaper.retries._owed:
             self._compare(with_tombstones=True)
         assert self.world.locks._locks == {}
 
@@ -193,11 +194,11 @@ class Disorder(RuleBasedStateMachine):
         wanted = {(name, value) for part in parts for name, values in part.items() for value in values}
         assert self.world.nft.elements == wanted
 
-    def _is_owed(self, what: str, identity: str) -> bool:
-        return self.world.reaper.debts.owes(f"{what} {identity}")
+    def _is_owed(self, owed: Owed) -> bool:
+        return self.world.reaper.retries.pending(owed)
 
     def _stands(self, kind: type[Network] | type[Endpoint], key: str) -> bool:
-        return self.world.store.get(kind, key) is not None and not self._is_owed(kind.kind, key)
+        return self.world.store.get(kind, key) is not None and not self._is_owed(Owed(kind.kind, key))
 
     def _joinable(self, net: int, end: int) -> bool:
         key = f"{NETWORKS[net]}/{self._endpoint(net, end)}"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from plugin.request.locks import Locks
+from plugin.request.locks import LockName, Locks
 from tests.fakes import World
 from tests.unit import requests as rq
 
@@ -15,10 +15,10 @@ class Awaited(Locks):
 
     def __init__(self) -> None:
         super().__init__(deadline=1)
-        self.before: dict[str, Callable[[], object]] = {}
+        self.before: dict[LockName, Callable[[], object]] = {}
 
     @contextmanager
-    def hold(self, *names: str) -> Iterator[None]:
+    def hold(self, *names: LockName) -> Iterator[None]:
         """Let the holder end, and take the locks."""
         for name in names:
             self.before.pop(name, lambda: None)()
@@ -33,8 +33,8 @@ def test_a_request_in_flight_is_no_drift() -> None:
     world.kernel.change(BRIDGE, up=False)
     world.kernel.add_bridge("pn-dead", "02:00:00:00:00:09", 1500)
     world.kernel.change("pn-dead", alias=ALIAS)
-    locks.before[f"network {rq.NETWORK_ID}"] = lambda: world.kernel.change(BRIDGE, up=True)
-    locks.before["network dead"] = lambda: world.kernel.by_name.pop("pn-dead")
+    locks.before[LockName.network(rq.NETWORK_ID)] = lambda: world.kernel.change(BRIDGE, up=True)
+    locks.before[LockName.network("dead")] = lambda: world.kernel.by_name.pop("pn-dead")
 
     assert world.dry_run.look() == []
     assert locks.before == {}

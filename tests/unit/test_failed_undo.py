@@ -11,7 +11,7 @@ from netlink.setelem import ElementChange
 from plugin.errors import Failed, PynetError
 from plugin.model.records import Lease, Pool
 from plugin.request.execution import Overdue, WorkerPool
-from plugin.request.locks import Locks
+from plugin.request.locks import LockName, Locks
 from plugin.request.retries import RetryQueue
 from plugin.request.work import Work
 from plugin.store.base import Change
@@ -89,11 +89,11 @@ def test_what_cannot_be_taken_back_is_owed() -> None:
     host.nft.after, host.store.full = 1, True
     with pytest.raises(PynetError, match="the disk is full"):
         world.driver.program_external_connectivity(rq.program(8080))
-    assert world.reaper.debts.settle() == 1
+    assert world.reaper.retries.run() == 1
     assert elements(world, "anywhere4") == ["tcp . 8080 : 10.9.0.2 . 80"]
     host.mend()
 
-    assert world.reaper.debts.settle() == 0
+    assert world.reaper.retries.run() == 0
     assert world.snapshot() == before
 
 
@@ -143,26 +143,27 @@ def test_the_same_request_pays_what_the_first_left(world: World, name: str, step
 
 def test_the_next_request_about_the_same_pays_first() -> None:
     """What it makes would be taken from it later on; as long as that is not possible it is refused with a sentence."""
-    work, done, broken = Work(Locks(), debts := RetryQueue()), list[str](), [True]
+    work, done, broken = Work(Locks(), retries := RetryQueue()), list[str](), [True]
+    link = LockName.link("b")
 
     def take_back() -> None:
         if broken[0]:
             raise KernelError("out of memory")
         done.append("taken back")
 
-    with pytest.raises(ValueError, match="broke"), work.create("network a", about="link b") as undo:
+    with pytest.raises(ValueError, match="broke"), work.create(LockName.network("a"), about=link) as undo:
         undo.push(take_back)
         raise ValueError("broke")
     with (
         pytest.raises(Failed, match="take back what an earlier request left of link b: out of memory"),
-        work.create("network c", about="link b"),
+        work.create(LockName.network("c"), about=link),
     ):
         pytest.fail("made before")
     broken[0] = False
-    with work.create("network c", about="link b"):
+    with work.create(LockName.network("c"), about=link):
         done.append("made")
 
-    assert (done, debts.settle()) == (["taken back", "made"], 0)
+    assert (done, retries.run()) == (["taken back", "made"], 0)
 
 
 @pytest.mark.parametrize("step", range(1, 12))
@@ -196,6 +197,6 @@ def test_what_was_leased_for_nobody_is_given_back_later(kind: type[Pool | Lease]
     with pytest.raises(Overdue):
         WorkerPool().attempt(calls[kind], gone=lambda: True)
     assert len(store.list(kind)) == 1
-    ipam._debts.settle()
+    ipam._retries.run()
 
     assert store.list(kind) == []

@@ -18,7 +18,7 @@ from plugin.protocol.messages import (
     PortBinding,
     ProgramExternalConnectivity,
 )
-from plugin.request.locks import ORDER, Locks
+from plugin.request.locks import ORDER, LockName, Locks
 from tests.fakes import World
 from tests.unit import requests as rq
 
@@ -32,14 +32,13 @@ class RecordingLocks(Locks):
         super().__init__(deadline=20)
         self._held = threading.local()
         self.edges: set[tuple[str, str]] = set()
-        self.names: set[tuple[str, str]] = set()
+        self.names: set[tuple[LockName, LockName]] = set()
 
     @contextmanager
-    def _hold_one(self, name: str, until: float, patience: float) -> Iterator[None]:
-        held: list[str] = self._held.__dict__.setdefault("names", [])
-        kind = next(kind for kind in ORDER if name.startswith(kind))
+    def _hold_one(self, name: LockName, until: float, patience: float) -> Iterator[None]:
+        held: list[LockName] = self._held.__dict__.setdefault("names", [])
         self.names |= {(other, name) for other in held}
-        self.edges |= {(next(k for k in ORDER if other.startswith(k)), kind) for other in held}
+        self.edges |= {(other.kind, name.kind) for other in held}
         with super()._hold_one(name, until, patience):
             held.append(name)
             try:

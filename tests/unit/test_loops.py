@@ -15,11 +15,12 @@ from plugin.ipam_router import IpamRouter
 from plugin.model.records import Tombstone
 from plugin.reconcile.watcher import Watcher
 from plugin.removal.garbage import Collector, Look
-from plugin.request.retries import RetryQueue
+from plugin.request.retries import Owed, RetryQueue
 from plugin.store.base import Put
 from tests.fakes import World
 from tests.unit.ipam.parts import manager
 
+ODD = Owed.network("odd")
 PATIENCE = 20.0  # seconds; a hang must not take for ever
 
 
@@ -143,13 +144,13 @@ def test_the_watcher_goes_on(world: World) -> None:
 
 def test_debts_go_on() -> None:
     """One removal fails for a reason that nobody foresaw; those behind it are done, and so is that one later."""
-    debts, odd, even = RetryQueue(pause=0.01), Turns(ValueError("a"), ValueError("a")), Turns()
-    debts.owe("odd", odd)
-    debts.owe("even", even)
-    debts.start()
+    retries, odd, even = RetryQueue(pause=0.01), Turns(ValueError("a"), ValueError("a")), Turns()
+    retries.add(ODD, odd)
+    retries.add(Owed.network("even"), even)
+    retries.start()
     even.await_turns(1)
     odd.await_turns(3)
-    while debts.owes("odd"):
+    while retries.pending(ODD):
         pass
 
 

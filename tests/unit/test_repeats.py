@@ -145,7 +145,7 @@ def test_an_endpoint_of_a_network_that_is_being_removed_is_refused(joined: World
     with pytest.raises(NotFound, match="network 'a1a1a1a1a1a1' is being removed"):
         joined.driver.create_endpoint(CreateEndpoint(rq.NETWORK_ID, "f1" * 32))
     joined.driver.create_network(rq.network(options={"com.docker.network.driver.mtu": "1400"}))
-    assert joined.reaper.debts.settle() == 0
+    assert joined.reaper.retries.run() == 0
 
     assert joined.store.list(Endpoint) == []
     assert joined.kernel.by_name["pn-a1a1a1a1a1a1"].mtu == 1400

@@ -8,6 +8,7 @@ import pytest
 from netlink.errors import KernelError
 from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.reconcile.rules import Rules
+from plugin.request.locks import LockName
 from plugin.store.base import Put, Remove
 from tests.fakes import World
 from tests.overlay_fakes import OverlayWorld, overlay
@@ -100,9 +101,9 @@ def test_a_request_in_flight_is_no_drift(world: World) -> None:
 
     assert rules(world).look(suspicious) == []
     assert rules(world).align(suspicious) == []
-    with world.locks.hold(f"network {rq.NETWORK_ID}"):
+    with world.locks.hold(LockName.network(rq.NETWORK_ID)):
         surplus(world)
-        assert world.firewall.owners()["ports of nobody"].locks == (f"network {rq.NETWORK_ID}",)
+        assert world.firewall.owners()["ports of nobody"].locks == (LockName.network(rq.NETWORK_ID),)
 
 
 def test_rules_of_a_link_that_is_there_go_after_it(world: World) -> None:

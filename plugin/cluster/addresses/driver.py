@@ -52,7 +52,7 @@ class ThisHost:
     id: str
     networks: HostNetworks
     supernets: Sequence[Supernet]
-    debts: RetryQueue
+    retries: RetryQueue
 
 
 class ClusterAddresses:
@@ -65,7 +65,7 @@ class ClusterAddresses:
         self._supernets = host.supernets
         self._pools = SharedPools(stores.shared)
         tables = LeaseTables(stores.shared)
-        self._releases = Releases(stores, outbox, tables, host.debts)
+        self._releases = Releases(stores, outbox, tables, host.retries)
         self._leasing = Leasing(stores, tables, self._releases)
         self.repair = AddressRepair(stores, host.id, outbox)
 

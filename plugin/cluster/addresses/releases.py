@@ -12,7 +12,7 @@ from plugin.cluster.addresses.pools import SharedPools
 from plugin.cluster.addresses.records import ClusterLease, PoolGateway, PoolUse
 from plugin.cluster.addresses.repair import Stores
 from plugin.errors import PynetError
-from plugin.request.retries import RetryQueue
+from plugin.request.retries import Owed, RetryQueue
 from plugin.store.base import Change, Remove, StoreConflict
 from plugin.store.remote.patience import within
 
@@ -22,12 +22,12 @@ PATIENCE = 4.0  # seconds for the cluster store to drop a pool that nobody uses 
 class Releases:
     """Used for what the engine gives back, what the garbage collector finds, and what could not be given out."""
 
-    def __init__(self, stores: Stores, outbox: Outbox, tables: LeaseTables, debts: RetryQueue) -> None:
+    def __init__(self, stores: Stores, outbox: Outbox, tables: LeaseTables, retries: RetryQueue) -> None:
         self._local = stores.local
         self._pools = SharedPools(stores.shared)
         self._outbox = outbox
         self._tables = tables
-        self._debts = debts
+        self._retries = retries
 
     def end(self, use: PoolUse) -> None:
         """End a use of a pool, and remove the pool after its last use.
@@ -38,7 +38,7 @@ class Releases:
         try:
             self._end(use)
         except PynetError:
-            self._debts.owe(f"shared pool {use.key}", lambda: self._end(use))
+            self._retries.add(Owed.shared("shared pool", use.key), lambda: self._end(use))
             raise
 
     def free(self, lease: ClusterLease) -> None:
@@ -46,7 +46,7 @@ class Releases:
         try:
             self._free(lease)
         except PynetError:
-            self._debts.owe(_name(lease), lambda: self._free(lease))
+            self._retries.add(_name(lease), lambda: self._free(lease))
             raise
 
     def disown(self, record: PoolUse | ClusterLease) -> None:
@@ -54,7 +54,7 @@ class Releases:
         try:
             self._outbox.take_back(record)
         except PynetError:
-            self._debts.owe(_name(record), lambda: self._outbox.take_back(record))
+            self._retries.add(_name(record), lambda: self._outbox.take_back(record))
 
     def _end(self, use: PoolUse) -> None:
         if self._local.get(PoolUse, use.key) is None:
@@ -80,5 +80,5 @@ class Releases:
             self._tables.free(lease)
 
 
-def _name(record: PoolUse | ClusterLease) -> str:
-    return f"{record.kind} {record.key} {record.token}"
+def _name(record: PoolUse | ClusterLease) -> Owed:
+    return Owed.shared(record.kind, f"{record.key} {record.token}")

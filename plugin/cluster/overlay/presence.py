@@ -13,7 +13,7 @@ from plugin.cluster.overlay.table_sync import TableSync
 from plugin.errors import Conflict, PynetError
 from plugin.model.records import Endpoint, Network, NetworkSubnet, Overlay
 from plugin.protocol.messages import Address
-from plugin.request.locks import Locks
+from plugin.request.locks import LockName, Locks, endpoint_locks
 from plugin.store.base import ABSENT, Put, SharedStore, Store, StoreAway, StoreConflict
 from plugin.store.remote.patience import within
 
@@ -95,7 +95,7 @@ class Presence:
             self._each(partial(self._drop_member, found[key]))
 
     def _mend_member(self, member: Member) -> None:
-        with self._locks.hold(f"network {member.network_id}"):
+        with self._locks.hold(LockName.network(member.network_id)):
             known = self._local.get(Network, member.network_id)
             if known is not None:
                 log.info("place in a network written anew", network=member.network)
@@ -127,7 +127,7 @@ class Presence:
             self._each(partial(self._drop_peer, found[key]))
 
     def _write_anew(self, network: Network, peer: Peer) -> None:
-        with self._locks.hold(f"network {network.id}", f"endpoint {peer.endpoint}"):
+        with self._locks.hold(*endpoint_locks(network.id, peer.endpoint)):
             if self._local.get(Endpoint, f"{network.id}/{peer.endpoint}"):
                 try:
                     self._announce(peer)
@@ -137,14 +137,14 @@ class Presence:
                     log.info("endpoint announced anew", network=peer.network, endpoint=peer.endpoint[:12])
 
     def _drop_member(self, member: Member) -> None:
-        with self._locks.hold(f"network {member.network_id}"):  # the network may just have been made or removed
+        with self._locks.hold(LockName.network(member.network_id)):  # it may just have been made, or gone
             known = self._local.get(Network, member.network_id)
             if known is None and self._is_there(member):
                 log.info("place in a network that is gone removed", network=member.network)
                 self._cluster.removals.take_back(member)
 
     def _drop_peer(self, peer: Peer) -> None:
-        with self._locks.hold(f"endpoint {peer.endpoint}"):
+        with self._locks.hold(LockName.endpoint(peer.endpoint)):
             networks = [item.record for item in self._local.list(Network)]
             mine = [n for n in networks if n.overlay and n.overlay.network == peer.network]
             known = any(self._local.get(Endpoint, f"{network.id}/{peer.endpoint}") for network in mine)

@@ -74,8 +74,8 @@ class ClusterMember:
         """Make the parts anew, as after a crash: what stands in the stores is all that is left."""
         stores = Stores(self.local, self.shared)
         self.outbox = Outbox(self.local, self.shared, HOST_KINDS)
-        self.debts = RetryQueue()
-        here = ThisHost(self.me.id, self.networks, SUPERNETS, self.debts)
+        self.retries = RetryQueue()
+        here = ThisHost(self.me.id, self.networks, SUPERNETS, self.retries)
         self.addresses = ClusterAddresses(stores, self.outbox, here)
         self.upkeep = Upkeep(self.outbox, self.addresses.repair, lambda: 0.0)
         self.membership = Membership(self.shared, self.me, self.upkeep.returned)

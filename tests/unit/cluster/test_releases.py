@@ -40,9 +40,9 @@ def test_an_address_is_given_back_when_there_is_room(host: ClusterMember, disk: 
     disk.full = True
     with pytest.raises(Failed, match="no space left"):
         host.release(pool, taken)
-    assert host.debts.settle() == 1
+    assert host.retries.run() == 1
     disk.full = False
-    assert host.debts.settle() == 0
+    assert host.retries.run() == 0
     assert leases(host.shared) == leases(disk) == {}
     assert host.address(pool, taken) == taken
 
@@ -55,7 +55,7 @@ def test_a_pool_is_given_back_when_there_is_room(host: ClusterMember, disk: Disk
     with pytest.raises(Failed, match="no space left"):
         host.release_pool(pool)
     disk.full = False
-    assert host.debts.settle() == 0
+    assert host.retries.run() == 0
     assert not [*host.shared.list(ClusterLease), *host.shared.list(PoolUse), *host.shared.list(Pool)]
     assert not [*disk.list(ClusterLease), *disk.list(PoolUse)]
 
@@ -71,7 +71,7 @@ def test_what_is_owed_meets_no_newer_lease(host: ClusterMember, disk: Disk) -> N
     host.release(pool, taken)
     host.address(pool, taken)
 
-    assert host.debts.settle() == 0
+    assert host.retries.run() == 0
     assert leases(host.shared) == leases(disk) == {taken: "id-a"}
 
 
@@ -90,7 +90,7 @@ def test_what_could_not_be_noted_is_taken_back_when_there_is_room(host: ClusterM
     with pytest.raises(Failed, match="no space left"):
         host.pool("10.1.0.0/24") if what == "pool" else host.address(pool)
     disk.full, host.shared.transact = False, write  # type: ignore[method-assign]
-    assert host.debts.settle() == 0
+    assert host.retries.run() == 0
     assert [*host.shared.list(ClusterLease), *host.shared.list(PoolUse)] == before
     host.addresses.repair()
     assert not disk.list(PendingWrite)
