@@ -1,30 +1,43 @@
-"""One deadline a request, from which everything that waits below it draws.
+"""One deadline for everything that waits: a request, a part of it, or a turn of a background thread sets it.
 
-A wait that has a limit of its own asks ``remaining(limit)``; so limits that follow each other do not add up. What
-happens outside of a request has no deadline, and each wait its own limit.
+A wait that has a limit of its own asks ``remaining(limit)`` or ``end_of(limit)``. So the limits of waits that follow
+each other do not add up. Without a deadline each wait has its own limit.
 """
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 SHORTEST = 0.001  # seconds; to a socket 0 would mean "do not wait at all", which is another error
 
-_until: ContextVar[float | None] = ContextVar("pynet_deadline", default=None)
+_end: ContextVar[float] = ContextVar("pynet_deadline", default=float("inf"))  # on the monotonic clock
+
+
+def deadline(seconds: float) -> AbstractContextManager[None]:
+    """Let the waits in the block last for ``seconds`` altogether, whatever deadline there is outside of it."""
+    return _ending(time.monotonic() + seconds)
+
+
+def within(seconds: float) -> AbstractContextManager[None]:
+    """Let the waits in the block last for ``seconds`` altogether, but not beyond the deadline outside of it."""
+    return _ending(end_of(seconds))
 
 
 @contextmanager
-def deadline(seconds: float) -> Iterator[None]:
-    """Let what waits in the block wait for ``seconds`` altogether, whatever deadline there was outside of it."""
-    token = _until.set(time.monotonic() + seconds)
+def _ending(end: float) -> Iterator[None]:
+    token = _end.set(end)
     try:
         yield
     finally:
-        _until.reset(token)
+        _end.reset(token)
+
+
+def end_of(limit: float) -> float:
+    """Return the moment, on the monotonic clock, at which a wait of at most ``limit`` seconds has to end."""
+    return min(time.monotonic() + limit, _end.get())
 
 
 def remaining(limit: float) -> float:
-    """Return how many seconds a wait may take: ``limit``, or what is left until the deadline."""
-    until = _until.get()
-    return limit if until is None else max(SHORTEST, min(limit, until - time.monotonic()))
+    """Return how many seconds a wait may last: ``limit``, or the time that is left until the deadline."""
+    return max(SHORTEST, min(limit, _end.get() - time.monotonic()))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from netlink.deadline import deadline, remaining
+from netlink.deadline import deadline, remaining, within
 from netlink.setelem import ElementChange
 from plugin.errors import Busy, Failed, NotFound
 from plugin.model.records import Endpoint, Lease, Network, Pool
@@ -136,6 +136,8 @@ def test_waits_draw_from_one_deadline() -> None:
         assert remaining(30) < 1
         with deadline(20):
             assert 10 < remaining(30) <= 20
+            with within(5), within(10):
+                assert 1 < remaining(30) <= 5
 
 
 def test_who_is_gone_is_not_served() -> None:

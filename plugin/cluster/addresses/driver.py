@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from netlink.deadline import end_of, within
 from netlink.errors import KernelError
 from plugin.cluster.addresses.lease_tables import LeaseTables
 from plugin.cluster.addresses.leasing import Leasing
@@ -38,7 +39,6 @@ from plugin.request.execution import commit
 from plugin.request.retries import RetryQueue
 from plugin.request.undo import Undo
 from plugin.store.base import Put, Remove
-from plugin.store.remote.patience import deadline, within
 
 SPACE = "pynet-cluster"  # begins the ids of pools that the cluster shares
 PATIENCE = 4.0  # seconds for a request: a join that cannot reach the cluster store fails within five
@@ -198,7 +198,7 @@ def _used_by(host: HostNetworks, within: Sequence[Subnet]) -> Sequence[Subnet]:
 
 def _wait_until_clear(network: str, subnet: Subnet, host: HostNetworks) -> None:
     """Wait until the kernel has deleted the bridge of a network that was removed a moment ago."""
-    until = deadline(SETTLE)
+    until = end_of(SETTLE)
     while True:
         try:
             return check_clear(network, subnet, _used_by(host, [subnet]))

@@ -6,19 +6,17 @@ background (``plugin.cluster.addresses.upkeep``), a few at a time, so that calle
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 import structlog
 
-from netlink.deadline import remaining
+from netlink.deadline import remaining, within
 from plugin.cluster.addresses.fair_lock import FairLock
 from plugin.cluster.addresses.records import Queued
 from plugin.errors import PynetError
 from plugin.store.base import Change, ClusterStore, Put, Record, Remove, Store, StoreAway, StoreConflict, Unreadable
 from plugin.store.codec import encode
-from plugin.store.remote.patience import deadline, within
 
 log = structlog.get_logger()
 
@@ -68,7 +66,7 @@ class Outbox:
         with self._guard:
             if not doomed():
                 return
-        with self._sending.hold(_patience()):
+        with self._sending.hold(remaining(SENDING_WAIT)):
             with self._guard:
                 found = doomed()
             self._drop(found)
@@ -147,7 +145,7 @@ class Outbox:
             StoreAway: the cluster store does not answer.
             Busy: another thread carries out removals for too long.
         """
-        with self._sending.hold(_patience()):
+        with self._sending.hold(remaining(SENDING_WAIT)):
             try:
                 self._remove(batch)
             except StoreAway:
@@ -197,8 +195,3 @@ class Outbox:
         if found is None or encode(found.record) != queued.body:
             return None
         return Remove(kind, queued.record_key, found.revision)
-
-
-def _patience() -> float:
-    """Return the seconds to wait for another thread: at most until the caller's deadline."""
-    return min(remaining(SENDING_WAIT), deadline(SENDING_WAIT) - time.monotonic())

@@ -6,6 +6,7 @@ use and each lease has a token, so that a late removal never hits a newer one.
 
 from contextlib import suppress
 
+from netlink.deadline import within
 from plugin.cluster.addresses.lease_tables import LeaseTables
 from plugin.cluster.addresses.outbox import Outbox
 from plugin.cluster.addresses.pools import SharedPools
@@ -14,7 +15,6 @@ from plugin.cluster.addresses.repair import Stores
 from plugin.errors import PynetError
 from plugin.request.retries import Owed, RetryQueue
 from plugin.store.base import Change, Remove, StoreConflict
-from plugin.store.remote.patience import within
 
 PATIENCE = 4.0  # seconds for the cluster store to drop a pool that nobody uses any more
 

@@ -12,11 +12,11 @@ from typing import Protocol
 
 import structlog
 
+from netlink.deadline import within
 from plugin.cluster.overlay.records import ClusterNetwork, Member, VniClaim
 from plugin.errors import Busy, Conflict, InvalidRequest, PynetError
 from plugin.model.records import NetworkSubnet
 from plugin.store.base import ABSENT, Put, Record, Remove, SharedStore, StoreConflict, Unreadable, Versioned
-from plugin.store.remote.patience import within
 
 log = structlog.get_logger()
 

@@ -6,6 +6,7 @@ from functools import partial
 
 import structlog
 
+from netlink.deadline import within
 from plugin.cluster.overlay.agreement import PATIENCE, Removals
 from plugin.cluster.overlay.announcements import Announcements
 from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
@@ -15,7 +16,6 @@ from plugin.model.records import Endpoint, Network, NetworkSubnet, Overlay
 from plugin.protocol.messages import Address
 from plugin.request.locks import LockName, Locks, endpoint_locks
 from plugin.store.base import ABSENT, Put, SharedStore, Store, StoreAway, StoreConflict
-from plugin.store.remote.patience import within
 
 log = structlog.get_logger()
 

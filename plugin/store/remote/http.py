@@ -17,10 +17,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from netlink.deadline import end_of
 from plugin.errors import Failed, InvalidRequest
 from plugin.store.base import StoreAway
 from plugin.store.remote.address import Access, StoreAddress
-from plugin.store.remote.patience import AFTER_FAILURE, OPERATION, deadline
+from plugin.store.remote.patience import AFTER_FAILURE, OPERATION
 
 CONNECT = 1.0  # seconds for an endpoint to accept
 ANSWER = 2.0  # seconds for it to answer; then the next one is asked
@@ -76,7 +77,7 @@ class HttpEndpoints:
             StoreAway: no endpoint answered; the text gives a reason for each.
             Failed: the store is closed.
         """
-        until = deadline(AFTER_FAILURE if self._failed else OPERATION)
+        until = end_of(AFTER_FAILURE if self._failed else OPERATION)
         reasons: dict[str, str] = {}
         repeated, pause = False, PAUSE
         while True:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from netlink.deadline import within
 from plugin.errors import Failed, InvalidRequest
 from plugin.model.records import Tombstone
 from plugin.store.aside import Aside, Row
@@ -17,7 +18,6 @@ from plugin.store.remote.consul.store import ConsulStore
 from plugin.store.remote.etcd.store import EtcdStore
 from plugin.store.remote.factory import STORES, open_cluster_store, parse_store_address
 from plugin.store.remote.http import HttpAnswer, HttpEndpoints, HttpRequest
-from plugin.store.remote.patience import within
 from plugin.store.remote.replay import KnownRevisions
 from plugin.store.remote.zookeeper.store import ZooKeeperStore
 

@@ -16,10 +16,11 @@ from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.retry import KazooRetry
 from kazoo.security import make_digest_acl
 
+from netlink.deadline import end_of
 from plugin.errors import Failed
 from plugin.store.base import StoreAway
 from plugin.store.remote.address import Access, StoreAddress
-from plugin.store.remote.patience import AFTER_FAILURE, OPERATION, deadline
+from plugin.store.remote.patience import AFTER_FAILURE, OPERATION
 
 AWAY = (
     zk.ConnectionLoss,
@@ -74,7 +75,7 @@ class Session:
             StoreAway: no server answers in time.
             Failed: ZooKeeper refused.
         """
-        until = deadline(AFTER_FAILURE if self._failed else OPERATION)
+        until = end_of(AFTER_FAILURE if self._failed else OPERATION)
         while True:
             try:
                 return self.once(action, until, *calls)

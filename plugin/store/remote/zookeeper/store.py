@@ -9,13 +9,14 @@ from typing import Any
 from kazoo import exceptions as zk
 from kazoo.client import KazooClient
 
+from netlink.deadline import end_of, within
 from plugin.errors import Busy
 from plugin.store.aside import Aside
 from plugin.store.base import Change, Event, R, Record, Versioned
 from plugin.store.codec import encode
 from plugin.store.remote.address import Access, StoreAddress
 from plugin.store.remote.cas import carried_out
-from plugin.store.remote.patience import OPERATION, deadline, within
+from plugin.store.remote.patience import OPERATION
 from plugin.store.remote.subscriptions import Subscriptions
 from plugin.store.remote.zookeeper.client import AWAY, Session
 from plugin.store.remote.zookeeper.nodes import Node, Nodes, Place, get, row_of
@@ -61,7 +62,7 @@ class ZooKeeperStore:
             StoreConflict: a record was not at the revision that was expected.
         """
         writes = prepare(changes)
-        repeated, until = False, deadline(OPERATION)
+        repeated, until = False, end_of(OPERATION)
         with within(OPERATION):
             while writes:
                 for kind in {write.kind for write in writes}:
