@@ -110,7 +110,7 @@ def _carry_out(verb: Bound, body: dict[str, Any] | None, workers: WorkerPool | N
     if workers is None or verb.quiet:
         return work()
     with called_by(_peer(connection)):
-        return workers.attempt(work, hung_up, lambda: _waiting(spent))
+        return workers.run(work, hung_up, lambda: _waiting(spent))
 
 
 def _waiting(spent: Spent) -> str:

@@ -1,9 +1,9 @@
-"""A caller is answered in time, whatever its work hangs in: a call of the C library, a disk, a lock.
+"""Answers a caller in time, even when its work hangs in a call of the C library, a disk or a lock.
 
-The work of a request runs in a thread of its own, and the caller waits for it with a limit. When the limit is reached
-the caller gets a sentence and the work goes on, with its locks, because nothing can interrupt it. How it ends is then
-settled: what creates takes itself back (``commit`` raises, and the undo stack runs under the locks that are still
-held), what removes is kept, because the engine takes every removal for done.
+The work of a request runs in a thread of its own, and the caller waits for it with a limit. After that the caller gets
+a sentence, and the work goes on with its locks, because nothing can interrupt it. A creation that ends too late takes
+itself back: ``commit`` raises, and the undo stack runs under the locks that are still held. A removal is kept, because
+the engine takes every removal for done.
 """
 
 import threading
@@ -22,8 +22,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 PATIENCE = 20.0  # seconds until a caller is answered; over a v1 socket the engine itself would wait for ever
-EARLIER = 0.9  # of these may waits that can be limited take, so that their own sentence comes first
-WORKERS = 64  # threads that carry out requests; those that hang are among them
+EARLIER = 0.9  # part of it that waits with a limit may take, so that their own sentence comes first
+WORKERS = 64  # threads that carry out requests, hanging ones included
 
 
 class Overdue(Busy):
@@ -31,7 +31,7 @@ class Overdue(Busy):
 
 
 class Execution(Generic[T]):
-    """One piece of work, and who has the last word: the caller that gives up, or the work that is done."""
+    """One piece of work. Either its caller gives up first, or the work commits first; the other one then yields."""
 
     def __init__(self, work: Callable[[], T], gone: Callable[[], bool]) -> None:
         self._work = work
@@ -57,14 +57,14 @@ class Execution(Generic[T]):
 
     @property
     def hangs(self) -> bool:
-        """Whether its caller has given up, and it goes on."""
+        """Whether the work goes on although its caller has given up."""
         return self._given_up
 
     def commit(self) -> None:
-        """Claim that the work is done; the caller will get its result.
+        """Promise the caller the result; it cannot give up any more.
 
         Raises:
-            Overdue: too late; what was done must be taken back.
+            Overdue: the caller has given up or hung up already, so the work must be taken back.
         """
         with self._guard:
             if self._given_up:
@@ -77,7 +77,7 @@ class Execution(Generic[T]):
         """Return the result, or raise what the work raised.
 
         Raises:
-            Busy: it took longer than ``seconds``; the text says what it was waiting for.
+            Busy: it took longer than ``seconds``; the text says what the work is waiting for.
         """
         if not self._ended.wait(seconds):
             self._give_up(seconds, waiting_for)
@@ -90,60 +90,60 @@ class Execution(Generic[T]):
             self._given_up = not self._committed and not self._ended.is_set()
         if self._given_up:
             raise Busy(f"not done within {seconds:g} s{waiting_for()}; pynet goes on with it and settles it afterwards")
-        self._ended.wait()  # committed: nothing slow is left
+        self._ended.wait()  # committed, so nothing slow is left
 
 
-_current: ContextVar[Execution[Any] | None] = ContextVar("pynet_attempt", default=None)
+_current: ContextVar[Execution[Any] | None] = ContextVar("pynet_execution", default=None)
 
 
 def commit() -> None:
-    """Say that the work of this request has succeeded, as the last step before its locks are released.
+    """Commit the work of this request, as its last step before the locks are released.
 
     Raises:
         Overdue: its caller does not wait any more.
     """
-    attempt = _current.get()
-    if attempt is not None:
-        attempt.commit()
+    execution = _current.get()
+    if execution is not None:
+        execution.commit()
 
 
 def hanging() -> Callable[[], bool]:
-    """Return what says whether the work of this request hangs; what happens outside of requests never does."""
-    attempt = _current.get()
-    return (lambda: False) if attempt is None else lambda: attempt.hangs
+    """Return a function that tells whether the work of this request hangs; outside of requests nothing hangs."""
+    execution = _current.get()
+    return (lambda: False) if execution is None else lambda: execution.hangs
 
 
 class WorkerPool:
-    """Threads that carry out attempts; they are made when needed, and kept."""
+    """Threads that carry out requests; they are started when needed, and kept."""
 
     def __init__(self, patience: float = PATIENCE, most: int = WORKERS) -> None:
         self._patience = patience
         self._most = most
         self._guard = threading.Lock()  # guards the two numbers below
         self._threads = 0
-        self._free = 0  # threads that wait, less the attempts that wait for one
+        self._free = 0  # threads that wait for work, less the pieces of work that wait for a thread
         self._queue: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
-    def attempt(
+    def run(
         self,
         work: Callable[[], T],
         gone: Callable[[], bool] = lambda: False,
         waiting_for: Callable[[], str] = lambda: "",
     ) -> T:
-        """Return what ``work`` returns, or raise what it raises; ``gone`` says whether the caller has hung up.
+        """Return the result of ``work``, or raise its error; ``gone`` tells whether the caller has hung up.
 
         Raises:
             Busy: it was not done in time.
         """
-        attempt = Execution(work, gone)
+        execution = Execution(work, gone)
         context = copy_context()
-        self._hand_over(lambda: context.run(self._carry_out, attempt))
-        return attempt.result(self._patience, waiting_for)
+        self._hand_over(lambda: context.run(self._carry_out, execution))
+        return execution.result(self._patience, waiting_for)
 
-    def _carry_out(self, attempt: Execution[Any]) -> None:
-        _current.set(attempt)
+    def _carry_out(self, execution: Execution[Any]) -> None:
+        _current.set(execution)
         with deadline(self._patience * EARLIER):
-            attempt.run()
+            execution.run()
 
     def _hand_over(self, job: Callable[[], None]) -> None:
         with self._guard:

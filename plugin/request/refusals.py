@@ -1,4 +1,4 @@
-"""Refusals that the verbs of a driver have in common."""
+"""Errors that the verbs of a driver have in common."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from plugin.store.base import StoreConflict
 
 @contextmanager
 def as_failed() -> Iterator[None]:
-    """Turn what the kernel or a concurrent writer refused into the sentence that the user reads."""
+    """Turn an error of the kernel or of a concurrent writer into ``Failed``, with the sentence that the user reads."""
     try:
         yield
     except (KernelError, StoreConflict) as error:
@@ -21,6 +21,6 @@ def as_failed() -> Iterator[None]:
 
 
 def refuse_difference(what: str, identity: str, *, same: bool) -> None:
-    """Raise ``Conflict`` when what the engine creates again is not what it created before."""
+    """Raise ``Conflict`` if the engine creates a thing again with other settings than before."""
     if not same:
         raise Conflict(f"{what} '{identity[:12]}' exists already with other settings")

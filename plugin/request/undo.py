@@ -1,4 +1,4 @@
-"""What to take back when a verb fails half-way, and how to tear down without stopping at the first failure."""
+"""Takes back the steps of a verb that fails half-way, without stopping at a step that cannot be taken back."""
 
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
@@ -11,7 +11,7 @@ from netlink.errors import Missing
 
 log = structlog.get_logger()
 
-PATIENCE = 20.0  # seconds for everything that is taken back; the caller has its answer by then
+PATIENCE = 20.0  # seconds for all steps together; the caller may have its answer by then
 
 Step = tuple[Callable[..., Any], tuple[Any, ...]]
 
@@ -19,16 +19,16 @@ Step = tuple[Callable[..., Any], tuple[Any, ...]]
 class Undo:
     """A stack of calls that run in reverse when the ``with`` block ends by an exception, and never otherwise.
 
-    An undo that fails itself is logged and noted on the error; it neither stops the others nor hides the error. Those
-    that failed are handed to ``owe``, which sees to it that they are done later: they can be repeated.
+    A call that fails is logged and noted on the error. It neither stops the others nor hides the error. ``keep`` gets
+    the calls that failed, to do them later: they can be repeated.
     """
 
-    def __init__(self, owe: Callable[[Sequence[Step]], None] = lambda _: None) -> None:
-        self._owe = owe
+    def __init__(self, keep: Callable[[Sequence[Step]], None] = lambda _: None) -> None:
+        self._keep = keep
         self._steps: list[Step] = []
 
     def push(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Remember ``function(*arguments)``, right after the success that it takes back."""
+        """Remember the call that takes back a step: right after the step, or before it if its answer may get lost."""
         self._steps.append((function, arguments))
 
     def __enter__(self) -> "Undo":
@@ -41,11 +41,11 @@ class Undo:
             for _, failure in failed:
                 error.add_note(f"undo failed: {failure}")
             if failed:
-                self._owe([step for step, _ in failed])
+                self._keep([step for step, _ in failed])
 
 
 def run_all(steps: Iterable[Step]) -> list[tuple[Step, Exception]]:
-    """Run every step, whatever the others do; return what failed, and why. What is gone already is no failure."""
+    """Run every step, and return those that failed with their errors. A thing that is gone already is no failure."""
     failed: list[tuple[Step, Exception]] = []
     for step in steps:
         function, arguments = step

@@ -99,15 +99,15 @@ def test_work_in_time_gives_its_result() -> None:
     """Results and errors come to the caller as if it had done the work itself."""
     workers = WorkerPool(END)
 
-    assert workers.attempt(lambda: 7) == 7
+    assert workers.run(lambda: 7) == 7
     with pytest.raises(NotFound, match="nobody"):
-        workers.attempt(lambda: fail(NotFound("nobody")))
+        workers.run(lambda: fail(NotFound("nobody")))
 
 
 def test_a_caller_is_answered_while_its_work_hangs(gate: Gate) -> None:
     """The sentence says how long it took and for what."""
     with pytest.raises(Busy, match=r"not done within 0\.05 s, waiting for the disk; pynet goes on"):
-        WorkerPool(SHORT).attempt(gate, waiting_for=lambda: ", waiting for the disk")
+        WorkerPool(SHORT).run(gate, waiting_for=lambda: ", waiting for the disk")
 
 
 def test_hanging_work_does_not_stop_others(gate: Gate) -> None:
@@ -115,16 +115,16 @@ def test_hanging_work_does_not_stop_others(gate: Gate) -> None:
     workers = WorkerPool(SHORT, most=2)
     for _ in range(2):
         with pytest.raises(Busy):
-            workers.attempt(gate)
+            workers.run(gate)
         assert gate.reached.wait(END)
     with pytest.raises(Busy):
-        workers.attempt(lambda: None)
+        workers.run(lambda: None)
 
 
 def test_threads_are_kept() -> None:
     """A hundred attempts, one after the other, share few threads."""
     workers = WorkerPool(END)
-    names = {workers.attempt(threading.get_ident) for _ in range(100)}
+    names = {workers.run(threading.get_ident) for _ in range(100)}
 
     assert len(names) < 10
 
@@ -143,7 +143,7 @@ def test_waits_draw_from_one_deadline() -> None:
 def test_who_is_gone_is_not_served() -> None:
     """A caller that hung up takes the call for failed (moby pkg/plugins/client.go), so nothing may stay."""
     with pytest.raises(Overdue, match="hung up"):
-        WorkerPool(END).attempt(commit, gone=lambda: True)
+        WorkerPool(END).run(commit, gone=lambda: True)
 
 
 def test_an_endpoint_that_comes_too_late_is_taken_back(gate: Gate) -> None:
@@ -152,7 +152,7 @@ def test_an_endpoint_that_comes_too_late_is_taken_back(gate: Gate) -> None:
     world.driver.create_network(rq.network())
     before = world.snapshot()
     with pytest.raises(Busy):
-        WorkerPool(SHORT).attempt(lambda: world.driver.create_endpoint(rq.endpoint()))
+        WorkerPool(SHORT).run(lambda: world.driver.create_endpoint(rq.endpoint()))
 
     assert settled(gate, lambda: not world.locks._locks)
     assert world.snapshot() == before
@@ -165,7 +165,7 @@ def test_a_network_whose_commit_stalls_is_taken_back(gate: Gate) -> None:
     before = world.snapshot()
     world.failing_store.gate = gate  # type: ignore[attr-defined]
     with pytest.raises(Busy):
-        WorkerPool(SHORT).attempt(lambda: world.driver.create_network(rq.network()))
+        WorkerPool(SHORT).run(lambda: world.driver.create_network(rq.network()))
 
     assert settled(gate, lambda: not world.locks._locks)
     world.bury()
@@ -181,7 +181,7 @@ def test_ports_that_come_too_late_are_withdrawn(gate: Gate) -> None:
     before = world.snapshot()
     world.nft.gate = gate  # type: ignore[attr-defined]
     with pytest.raises(Busy):
-        WorkerPool(SHORT).attempt(lambda: world.driver.program_external_connectivity(rq.program(8080)))
+        WorkerPool(SHORT).run(lambda: world.driver.program_external_connectivity(rq.program(8080)))
 
     assert settled(gate, lambda: not world.locks._locks)
     assert world.snapshot() == before
@@ -192,7 +192,7 @@ def test_requests_for_other_networks_do_not_wait(gate: Gate) -> None:
     world = World(HangingKernel(gate))
     world.driver.create_network(rq.network())
     with pytest.raises(Busy):
-        WorkerPool(SHORT).attempt(lambda: world.driver.create_endpoint(rq.endpoint()))
+        WorkerPool(SHORT).run(lambda: world.driver.create_endpoint(rq.endpoint()))
     world.driver.create_network(rq.network(rq.OTHER_ID, "10.8.0.1/24"))
     world.driver.delete_network(NetworkRef(rq.OTHER_ID))
 
@@ -204,7 +204,7 @@ def test_who_meets_a_request_that_hangs_does_not_wait_long(gate: Gate) -> None:
     world = World(HangingKernel(gate))
     world.driver.create_network(rq.network())
     with pytest.raises(Busy):
-        WorkerPool(SHORT).attempt(lambda: world.driver.create_endpoint(rq.endpoint()))
+        WorkerPool(SHORT).run(lambda: world.driver.create_endpoint(rq.endpoint()))
 
     with pytest.raises(Busy, match=r"network a1a1.* is busy with a request that hangs"):
         world.driver.create_endpoint(rq.endpoint())
@@ -216,9 +216,9 @@ def test_a_removal_that_finds_a_lock_held_is_done_later(gate: Gate) -> None:
     world.driver.create_network(rq.network())
     workers = WorkerPool(SHORT)
     with pytest.raises(Busy):
-        workers.attempt(lambda: world.driver.create_endpoint(rq.endpoint()))
+        workers.run(lambda: world.driver.create_endpoint(rq.endpoint()))
     with pytest.raises(Busy):
-        workers.attempt(lambda: world.driver.delete_network(rq.NETWORK))
+        workers.run(lambda: world.driver.delete_network(rq.NETWORK))
     assert eventually(lambda: world.reaper.retries.pending(Owed.network(rq.NETWORK_ID)))
     assert settled(gate, lambda: not world.locks._locks)
     world.bury()
@@ -233,7 +233,7 @@ def test_an_address_that_comes_too_late_is_given_back(gate: Gate) -> None:
     pool_id = pool(ipam, "10.1.0.0/29").pool_id
     store.before = gate
     with pytest.raises(Busy):
-        WorkerPool(SHORT).attempt(lambda: address(ipam, pool_id))
+        WorkerPool(SHORT).run(lambda: address(ipam, pool_id))
 
     assert settled(gate, lambda: ipam._addresses._table(store.get(Pool, pool_id).record)._pending == set())  # type: ignore[union-attr]
     assert settled(gate, lambda: store.list(Lease) == [])

@@ -195,7 +195,7 @@ def test_what_was_leased_for_nobody_is_given_back_later(kind: type[Pool | Lease]
         calls[Lease] = lambda: address(ipam, pool_id)
     store.before = lambda: setattr(store, "before", lambda: setattr(store, "failures", 1))
     with pytest.raises(Overdue):
-        WorkerPool().attempt(calls[kind], gone=lambda: True)
+        WorkerPool().run(calls[kind], gone=lambda: True)
     assert len(store.list(kind)) == 1
     ipam._retries.run()
 

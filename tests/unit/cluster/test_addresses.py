@@ -257,7 +257,7 @@ def test_what_nobody_waits_for_is_given_back(two: Two, shared: FakeClusterStore)
     pool = two[0].pool("10.1.0.0/24")
     for work in (lambda: two[0].address(pool), lambda: two[0].pool("10.1.0.0/24")):
         with pytest.raises(Overdue):
-            WorkerPool().attempt(work, gone=lambda: True)
+            WorkerPool().run(work, gone=lambda: True)
     assert leases(shared) == {}
     assert [item.record.key for item in shared.list(PoolUse)] == [
         item.record.key for item in two[0].local.list(PoolUse)
