@@ -21,8 +21,8 @@ HOST_SOCKET = Option(
     lambda text: Path(text) if text else None,
     None,
     "a path",
-    "another unix socket that is served too; the managed plugin's lies in the host's folder of plugins, so that the "
-    "engine knows it as `pynet`, without a tag",
+    "a second unix socket to serve; the managed plugin has one in the host's folder of plugins, so that the engine "
+    "knows the driver as `pynet`, without a tag",
 )
 STATE_DIR = Option("PYNET_STATE_DIR", Path, Path("/var/lib/pynet"), "a path", "folder of the database, mode 0700")
 LOG_LEVEL = Option(
@@ -30,17 +30,19 @@ LOG_LEVEL = Option(
     choice("debug", "info", "warning", "error"),
     "info",
     "debug, info, warning or error",
-    "least important lines that are logged",
+    "lowest level of lines that are logged",
 )
 LOG_FORMAT = Option(
     "PYNET_LOG_FORMAT",
     choice("auto", "text", "json", "engine"),
     "auto",
     "auto, text, json or engine",
-    "form of log lines; auto is text on a terminal and JSON elsewhere, engine is for the log of dockerd, which has "
-    "times of its own",
+    "form of log lines: auto is text on a terminal and JSON elsewhere, engine is for the log of dockerd, which adds "
+    "the time itself",
 )
-THREADS = Option("PYNET_THREADS", integer(16, 256), 32, "16 to 256", "requests that are served at the same time")
+THREADS = Option(
+    "PYNET_THREADS", integer(16, 256), 32, "16 to 256", "number of requests that are served at the same time"
+)
 
 
 def _pools(text: str) -> str:
@@ -53,8 +55,8 @@ POOLS = Option(
     _pools,
     "",
     "supernets as CIDR:LENGTH, separated by commas",
-    "where pools come from when no subnet is given; a family that is left out has its default, "
-    "10.200.0.0/13:24,172.24.0.0/13:24 (2,048 pools each) or a /48 of this host's own in /64s",
+    "pools for networks without a subnet; a family that is left out keeps its default: "
+    "10.200.0.0/13:24,172.24.0.0/13:24 (2,048 pools each), or the /64s of a /48 that this host alone uses",
 )
 
 
@@ -67,8 +69,8 @@ STORE = Option(
     lambda text: parse_store_address(text) if text else None,
     None,
     "etcd, zookeeper or consul as etcd://HOST:PORT,HOST:PORT/PREFIX",
-    "store that hosts share, for networks that span them; several endpoints are of one cluster, of which one that "
-    "answers is used",
+    "store that hosts share, for networks over several hosts; list all servers of one cluster, pynet uses one "
+    "that answers",
 )
 STORE_CA = Option("PYNET_STORE_CA", _path, None, "a path", "CA that signed the store's certificate; turns TLS on")
 STORE_CERT = Option("PYNET_STORE_CERT", _path, None, "a path", "certificate of this host for the store; turns TLS on")
@@ -82,7 +84,7 @@ ADVERTISE = Option(
     str,
     "",
     "an address of this host or the name of a link",
-    "where other hosts reach this one; by default the source address of the route to the store",
+    "address at which other hosts reach this one; by default the source address of the route to the store",
 )
 
 CLUSTER_SETTINGS = (STORE, STORE_CA, STORE_CERT, STORE_KEY, STORE_USER, STORE_PASSWORD_FILE, ADVERTISE)
@@ -92,22 +94,23 @@ DOCKER_SOCKET = Option(
     lambda text: Path(text) if text else None,
     None,
     "a path",
-    "socket of the Docker Engine, to find what it forgot without saying so after a crash; without it nobody asks",
+    "socket of the Docker Engine, such as /run/docker.sock; if set, pynet regularly asks the engine and removes what "
+    "the engine lost in a crash",
 )
 DOCKER_GRACE = Option(
     "PYNET_DOCKER_GRACE",
     integer(1, 86400),
     60,
     "a number of seconds from 1 to 86400",
-    "how long a network, an endpoint, a pool or an address must be unknown to the engine before it is removed",
+    "how long the engine must not know a network, an endpoint, a pool or an address before pynet removes it",
 )
 GATEWAY_CHECK = Option(
     "PYNET_GATEWAY_CHECK",
     toggle,
     True,
     "on or off",
-    "whether Engine 28 and later ask before they reserve a gateway address, so that isolated networks lose none and a "
-    "bad option is refused before an address is taken",
+    "whether Engine 28 and later ask before they reserve a gateway address, so that isolated networks reserve none and "
+    "a bad option is refused before an address is taken",
 )
 
 
@@ -122,7 +125,7 @@ SYSCTL_DIR = Option(
     _sysctl_dir,
     Path("/proc/sys"),
     "a folder with the kernel's settings",
-    "where settings below `net` are changed; elsewhere than in the default where that is read-only",
+    "folder in which pynet changes settings below `net`; choose another one if the default is read-only",
 )
 
 SETTINGS: tuple[Option[Any], ...] = (
@@ -140,7 +143,7 @@ SETTINGS: tuple[Option[Any], ...] = (
     *CLUSTER_SETTINGS,
 )
 
-# Read by what is beside pynet in its repository; whoever exports one of them may start pynet in the same shell.
+# Variables of the tools and tests of this repository: pynet may be started in a shell that exports them.
 OF_THE_TOOLS = frozenset(
     {
         "PYNET_CLUSTER_STORE",
@@ -185,7 +188,7 @@ class Settings:
 
     @property
     def access(self) -> Access:
-        """How to log in to the cluster store; raises ``InvalidRequest`` when a file of it cannot be read."""
+        """How to log in to the cluster store; raises ``InvalidRequest`` if one of its files cannot be read."""
         return read_access((self.store_ca, self.store_cert, self.store_key), self.store_user, self.store_password_file)
 
     @property
@@ -219,7 +222,7 @@ def field_of(setting: Option[Any]) -> str:
 
 
 def in_force(settings: Settings) -> Sequence[SettingInForce]:
-    """Return the settings as text, with where they are from."""
+    """Return the settings as texts, with their origins."""
     found = []
     for setting in SETTINGS:
         value = getattr(settings, field_of(setting))

@@ -38,7 +38,7 @@ class NetworkSettings(OptionSet):
         choice("bridge", "overlay"),
         "bridge",
         "bridge or overlay",
-        "how the network is made: `bridge` is of one host, `overlay` spans hosts",
+        "`bridge`: a network of one host; `overlay`: a network over several hosts",
     )
     network = Option(
         "pynet.network",
@@ -113,7 +113,7 @@ class NetworkSettings(OptionSet):
         link_name,
         "",
         "a name of up to 15 bytes without spaces, quotes or any of / : * % \\",
-        "name of the bridge, by default `pn-` and 12 digits of the id; one that exists is used and never deleted",
+        "name of the bridge, by default `pn-` and 12 digits of the id; an existing bridge is used and never deleted",
     )
     gateway_mode_ipv4 = Option(
         BRIDGE + "gateway_mode_ipv4",
