@@ -14,16 +14,16 @@ REPOSITORY = Path(__file__).parents[2]
 FILE, LOCK = REPOSITORY / "docs/licences.md", REPOSITORY / "requirements.lock"
 HEAD = """# Licences
 
-pynet is under the Apache License 2.0. These Python packages are installed with it, in every form of installation;
-`make lint` writes the table from their own metadata.
+pynet is under the Apache License 2.0. Every form of installation brings these Python packages; `make lint` writes the
+table from their metadata.
 
 | package | version | licence |
 |---|---|---|
 """
 TAIL = """
-The managed plugin brings parts of Debian packages too (Python, glibc, OpenSSL, SQLite, libnftables and what they need).
-Its root file system lists every package with version and licence in `/usr/share/pynet/sbom.cdx.json` (CycloneDX), and
-has their texts in `/usr/share/pynet/licences.txt`.
+The managed plugin also contains parts of Debian packages (Python, glibc, OpenSSL, SQLite, libnftables and their
+dependencies). In its root file system `/usr/share/pynet/sbom.cdx.json` (CycloneDX) lists every package with version and
+licence, and `/usr/share/pynet/licences.txt` has the texts.
 """
 BUILD_ONLY = {"setuptools"}
 
