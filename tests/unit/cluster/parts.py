@@ -1,4 +1,4 @@
-"""A cluster of imaginary hosts around a store that can be away, lose replies, and let records expire."""
+"""A cluster of fake hosts around a store that can be away, lose replies, and let records expire."""
 
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_network
@@ -20,7 +20,7 @@ from tests.unit.ipam.parts import Host as HostNetworks
 
 
 class FakeClusterStore(MemoryStore):
-    """Refuses while ``away``; the next transactions that ``lose_replies`` counts are carried out, and nobody hears."""
+    """Refuses while ``away``; carries the next ``lose_replies`` transactions out and loses their replies."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class FakeClusterStore(MemoryStore):
         self.transact(Put(record))
 
     def expire(self, host: str) -> None:
-        """Do what the server does when a host has not renewed its record."""
+        """Delete the host's record, as the server does when the host has not renewed it."""
         super().transact(Remove(ClusterHost, host))
 
     def ages(self, kind: type[R]) -> Mapping[str, float]:
@@ -60,7 +60,7 @@ class FakeClusterStore(MemoryStore):
 
 
 class ClusterMember:
-    """A host with its own store, and what the engine asks of it."""
+    """A host with its own store, and the requests of its engine."""
 
     def __init__(self, shared: ClusterStore, name: str = "a", *in_use: str, local: Store | None = None) -> None:
         self.local = local or MemoryStore()
@@ -71,7 +71,7 @@ class ClusterMember:
         self.start()
 
     def start(self) -> None:
-        """Make the parts anew, as after a crash: what stands in the stores is all that is left."""
+        """Make the parts anew, as after a crash: only the stores are left."""
         stores = Stores(self.local, self.shared)
         self.outbox = Outbox(self.local, self.shared, HOST_KINDS)
         self.retries = RetryQueue()
@@ -81,7 +81,7 @@ class ClusterMember:
         self.membership = Membership(self.shared, self.me, self.upkeep.returned)
 
     def beat(self) -> None:
-        """Do once what the threads do, some seconds after the last time: renew, carry out what waits, and compare."""
+        """Do one round of the threads, some seconds after the last one: renew, carry out waiting removals, compare."""
         self.now += 20
         self.membership.renew()
         self.upkeep.tend(self.now)

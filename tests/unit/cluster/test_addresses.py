@@ -1,4 +1,4 @@
-"""Pools and addresses that hosts share: who gets what, and what is refused with which words."""
+"""Pools and addresses that hosts share: the answers to requests, and the texts of refusals."""
 
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +37,7 @@ def test_hosts_get_the_same_pool(two: Two, shared: FakeClusterStore) -> None:
 
 
 def test_who_makes_a_pool_late_takes_nothing_from_who_was_first(shared: FakeClusterStore) -> None:
-    """A host looks for a free pool, and before it has written one another host has made it and leased addresses."""
+    """While a host looks for a free pool, another host makes the pool and leases addresses: they stay leased."""
     quick, late = ClusterMember(shared, "a"), ClusterMember(shared, "b")
     looks, held = iter(range(9)), list[str]()
 
@@ -55,7 +55,7 @@ def test_who_makes_a_pool_late_takes_nothing_from_who_was_first(shared: FakeClus
 
 
 def test_networks_with_other_names_are_others(two: Two) -> None:
-    """A free pool is nobody else's; a subnet that was named may be that of another network, which it never meets."""
+    """A chosen pool belongs to no other network; a named subnet may equal that of a network that it never meets."""
     assert two[0].pool(network="blue").split("/")[2] == "10.200.0.0"
     assert two[1].pool(network="red").split("/")[2] == "10.200.1.0"
     assert two[1].pool("10.200.0.0/24", network="green").split("/")[1] == "green"
@@ -72,7 +72,7 @@ def test_families_are_pools_of_their_own(two: Two) -> None:
 
 
 def test_another_subnet_is_refused_with_both(two: Two) -> None:
-    """Hosts that configure one network differently hear both values; nothing is written for the second."""
+    """If two hosts configure one network differently, the error names both values and the second writes nothing."""
     two[0].pool("10.1.0.0/24")
     text = r"network 'blue' has subnet '10.1.0.0/24' on the other hosts, and this host asks for subnet '10.2.0.0/24'"
     with pytest.raises(Conflict, match=text):
@@ -101,13 +101,13 @@ def test_a_pool_that_this_host_uses_is_refused(shared: FakeClusterStore) -> None
     ],
 )
 def test_bad_options_are_refused(two: Two, options: dict[str, str], text: str) -> None:
-    """A name that is no part of a key, and an option that is none, are sentences."""
+    """A name that cannot be part of a key, and an unknown option, are refused with a sentence."""
     with pytest.raises(InvalidRequest, match=text):
         two[0].addresses.request_pool(RequestPool("pynet-local", ip_network("10.1.0.0/24"), None, options, v6=False))
 
 
 def test_the_gateway_is_everybody_s(two: Two, shared: FakeClusterStore) -> None:
-    """Each host is the gateway of its own containers under one address; a second wish is refused with both."""
+    """Each host is the gateway of its own containers under one address; another address is refused, naming both."""
     one, other = (host.pool("10.1.0.0/24") for host in two)
     assert [two[0].address(one, gateway=True), two[1].address(other, gateway=True)] == ["10.1.0.1", "10.1.0.1"]
     assert two[1].address(other, "10.1.0.1", gateway=True) == "10.1.0.1"
@@ -118,7 +118,7 @@ def test_the_gateway_is_everybody_s(two: Two, shared: FakeClusterStore) -> None:
 
 
 def test_two_hosts_exhaust_a_pool_exactly(two: Two) -> None:
-    """A /28 has 14 addresses: 13 beside the gateway, none twice, and then a sentence on both hosts."""
+    """Of the 14 addresses of a /28, 13 are handed out once each; then both hosts refuse with a sentence."""
     pools = [host.pool("10.1.0.0/28") for host in two]
     for host, pool in zip(two, pools, strict=True):
         host.address(pool, gateway=True)
@@ -133,7 +133,7 @@ def test_two_hosts_exhaust_a_pool_exactly(two: Two) -> None:
 
 
 def test_many_at_once_get_different_addresses(shared: FakeClusterStore) -> None:
-    """Sixty requests on three hosts at the same time: sixty addresses."""
+    """Sixty requests on three hosts at the same time get sixty different addresses."""
     hosts = [ClusterMember(shared, name) for name in "abc"]
     pools = [host.pool("10.1.0.0/26") for host in hosts]
     with ThreadPoolExecutor(20) as threads:
@@ -142,7 +142,7 @@ def test_many_at_once_get_different_addresses(shared: FakeClusterStore) -> None:
 
 
 def test_hosts_begin_apart(two: Two, shared: FakeClusterStore) -> None:
-    """Hosts that start at the same time do not try the same address again and again: the start is chance."""
+    """Hosts begin at random addresses, so that hosts which start together do not compete for the same ones."""
     pools = [host.pool("10.0.0.0/8") for host in two]
     two[0].address(pools[0])
     before = shared.asked
@@ -158,7 +158,7 @@ def test_a_range_is_each_host_s_own(two: Two) -> None:
 
 
 def test_a_taken_address_names_its_host(two: Two, shared: FakeClusterStore) -> None:
-    """Who holds it is said, and of a dead host what to do."""
+    """The error names the host that holds the address, and the cure if that host is dead."""
     one, other = (host.pool("10.1.0.0/24") for host in two)
     two[0].beat()
     two[0].address(one, "10.1.0.9", "web")
@@ -180,7 +180,7 @@ def test_a_moved_address_is_free_at_once(two: Two) -> None:
 
 
 def test_a_pool_goes_with_its_last_use(two: Two, shared: FakeClusterStore) -> None:
-    """As long as one host uses it the pool stays; the last one takes it along with its gateway and leases."""
+    """A pool stays as long as one host uses it; the last one removes it with its gateway and leases."""
     pools = [host.pool("10.1.0.0/24") for host in two]
     two[0].address(pools[0], gateway=True)
     two[0].address(pools[0])
@@ -194,7 +194,7 @@ def test_a_pool_goes_with_its_last_use(two: Two, shared: FakeClusterStore) -> No
 
 
 def test_a_pool_that_nobody_requested_is_not_known(two: Two) -> None:
-    """Neither another host's id nor nonsense gives an address; giving back is fine."""
+    """An unknown pool id gives no address, whether it is another host's or nonsense; a release of it succeeds."""
     pool = two[0].pool("10.1.0.0/24")
     for unknown in (pool, "pynet-cluster/blue", "pynet-cluster"):
         with pytest.raises(NotFound, match="is not known"):
@@ -205,7 +205,7 @@ def test_a_pool_that_nobody_requested_is_not_known(two: Two) -> None:
 
 @pytest.mark.parametrize("wanted", ["10.9.0.1", "10.1.0.0", "10.1.0.255"])
 def test_an_impossible_address_is_refused(two: Two, wanted: str) -> None:
-    """What no container can have is refused before the cluster store is asked."""
+    """An address that no container can have is refused before the cluster store is asked."""
     pool = two[0].pool("10.1.0.0/24")
     two[0].shared.away = True  # type: ignore[attr-defined]
     with pytest.raises(InvalidRequest):
@@ -227,7 +227,7 @@ def test_nothing_is_handed_out_while_the_store_is_away(two: Two, shared: FakeClu
 
 
 def test_an_address_whose_reply_was_lost_is_taken_back(two: Two, shared: FakeClusterStore) -> None:
-    """The write was carried out and nobody heard: the address is free again, and nobody else's was touched."""
+    """If the reply of a successful write is lost, that address is freed again, and no other one."""
     one, other = (host.pool("10.1.0.0/28") for host in two)
     two[1].address(other, "10.1.0.5")
     shared.lose_replies = 1
@@ -266,7 +266,7 @@ def test_what_nobody_waits_for_is_given_back(two: Two, shared: FakeClusterStore)
 
 
 def test_what_the_engine_does_not_know_is_given_back(two: Two, shared: FakeClusterStore) -> None:
-    """By the collector, and only what stands as it saw it; the other host's stays."""
+    """The collector gives back only leases that are unchanged since it saw them; the other host's stay."""
     pools = [host.pool("10.1.0.0/29") for host in two]
     lost, other = two[0].address(pools[0]), two[1].address(pools[1])
     seen = two[0].local.list(ClusterLease)[0]

@@ -1,4 +1,4 @@
-"""A record of the cluster store that is none stops nothing but what needs this very record."""
+"""An unreadable record of the cluster store stops only requests that need this very record."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -58,7 +58,7 @@ BAD: Sequence[tuple[type[Record], str, str, str]] = [
 
 @pytest.mark.parametrize(("kind", "key", "body", "why"), BAD)
 def test_each_field_is_checked(kind: type[Record], key: str, body: str, why: str) -> None:
-    """A listing goes on without it and says why, and whoever asks for it is told."""
+    """A listing leaves the record out with a reason, and a request for it gets that reason."""
     store = MemoryStore()
     store.spoil(kind, key, body)
 
@@ -70,7 +70,7 @@ def test_each_field_is_checked(kind: type[Record], key: str, body: str, why: str
 
 @pytest.mark.parametrize("body", NONSENSE, ids=range(len(NONSENSE)))
 def test_nonsense_is_set_aside_until_it_is_mended(body: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """With one warning for each revision, however often it is read."""
+    """pynet warns once per revision, however often it reads the record."""
     store, good = MemoryStore(), Member("blue", "h2", "d4", rq.ipam("192.0.2.1/24").gateway.ip)  # type: ignore[union-attr]
     for _ in range(2):
         store.spoil(Member, good.key, body)
@@ -92,7 +92,7 @@ def world() -> OverlayWorld:
 
 
 def test_a_bad_endpoint_keeps_no_other_from_the_tables(world: OverlayWorld) -> None:
-    """Later ones are written, also this one once it was mended; when it goes bad again, it goes."""
+    """Later endpoints are written, and this one after it is mended; if its record goes bad again, it is removed."""
     world.real.spoil(Peer, "blue/bad", PEER.format("bad", "zz", 60))
     world.real.spoil(Peer, "blue/good", PEER.format("good", "03", 3))
     world.hear()
@@ -109,7 +109,7 @@ def test_a_bad_endpoint_keeps_no_other_from_the_tables(world: OverlayWorld) -> N
 def test_an_entry_that_the_kernel_refuses_is_left_alone(
     world: OverlayWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All others are written; it is warned of once, and tried again at the next look at everything."""
+    """All other entries are written; pynet warns once, and tries this one again in the next survey."""
     refused = Forward("02:42:0a:09:00:03")
     world.tunnels.refused = {refused}
     world.hear()
@@ -127,7 +127,7 @@ def test_an_entry_that_the_kernel_refuses_is_left_alone(
 
 
 def test_what_is_refused_is_said_once(world: OverlayWorld, capsys: pytest.CaptureFixture[str]) -> None:
-    """Not at every change, and again when it comes again."""
+    """A refused entry is logged once, not at every change, and again if it comes back."""
     for number in (1, 4, 5):
         world.real.spoil(Peer, f"blue/e{number}", PEER.format(f"e{number}", f"0{number}", number))
         world.hear()
@@ -138,7 +138,7 @@ def test_what_is_refused_is_said_once(world: OverlayWorld, capsys: pytest.Captur
 
 
 def test_one_network_that_goes_wrong_stops_no_other(world: OverlayWorld, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nor what is done before: whatever is raised is said once, and tried again."""
+    """An unexpected error of one network is logged once and tried again; the other networks go on."""
     world.driver.create_network(overlay("c3" * 32, "10.7.0.1/24", network="green"))
     entries, broken = world.tunnels.entries, LINK
 
@@ -157,7 +157,7 @@ def test_one_network_that_goes_wrong_stops_no_other(world: OverlayWorld, capsys:
 
 
 def test_bad_members_are_members(world: OverlayWorld) -> None:
-    """What they agreed on is neither taken away nor settled anew, as their hosts have the network still."""
+    """The agreement of members with bad records stays, as their hosts still have the network."""
     for item in world.real.list(Member):
         world.real.spoil(Member, item.record.key, "{")
     drop_unused_networks(world.real)
@@ -171,7 +171,7 @@ def test_bad_members_are_members(world: OverlayWorld) -> None:
 
 
 def test_a_bad_network_is_refused_alone(world: OverlayWorld) -> None:
-    """With a sentence that names the record; another network is joined, with a VNI that no bad claim has."""
+    """A network with a bad record is refused with its name; another one is joined, with a VNI of no bad claim."""
     world.real.spoil(ClusterNetwork, "red", "{")
     with pytest.raises(Unreadable, match="record cluster-network 'red' of the cluster store cannot be read"):
         world.driver.create_network(overlay("e5" * 32, "10.8.0.1/24", network="red"))
@@ -186,7 +186,7 @@ def test_a_bad_network_is_refused_alone(world: OverlayWorld) -> None:
 
 
 def test_own_records_are_written_over_bad_ones(world: OverlayWorld) -> None:
-    """Each for itself: another's bad record keeps none of them from it."""
+    """A host overwrites bad records in its own places, whatever bad records of others there are."""
     (mine,) = [item.record for item in world.real.list(Member) if item.record.host == "h1"]
     world.real.spoil(Member, mine.key, "{")
     world.real.spoil(ClusterNetwork, "blue", "{")
@@ -200,7 +200,7 @@ def test_own_records_are_written_over_bad_ones(world: OverlayWorld) -> None:
 
 
 def test_a_pool_in_use_by_a_bad_record_stays() -> None:
-    """Its addresses too; and an address whose lease is bad is not given out."""
+    """The pool and its addresses stay; and an address with a bad lease is not handed out."""
     shared = FakeClusterStore()
     a, b = ClusterMember(shared, "a"), ClusterMember(shared, "b")
     pool = a.pool("10.0.0.0/30")
@@ -216,7 +216,7 @@ def test_a_pool_in_use_by_a_bad_record_stays() -> None:
 
 
 def test_a_removal_passes_over_a_bad_record() -> None:
-    """What waits behind it is carried out."""
+    """A removal passes over a bad record, so that the removals behind it are carried out."""
     local, shared = MemoryStore(), FakeClusterStore()
     outbox = Outbox(local, shared, [KnownHost])
     hosts = [KnownHost(name, name, rq.ipam("192.0.2.1/24").gateway.ip) for name in "ab"]  # type: ignore[union-attr]
@@ -229,7 +229,7 @@ def test_a_removal_passes_over_a_bad_record() -> None:
 
 
 def test_a_host_renews_over_its_bad_record() -> None:
-    """It is alive, whatever somebody wrote in its place; and what goes wrong besides does not end the thread."""
+    """A host renews over a bad record in its place, so it counts as alive; other errors do not end the thread."""
     member = ClusterMember(FakeClusterStore())
     member.beat()
     member.shared.spoil(ClusterHost, member.me.id, "{")  # type: ignore[attr-defined]
@@ -246,7 +246,7 @@ def test_a_host_renews_over_its_bad_record() -> None:
 
 
 def test_the_status_names_what_is_left_out() -> None:
-    """Until it was mended or removed."""
+    """The status names a record that is left out until it is mended or removed."""
     store = FakeClusterStore()
     store.spoil(Peer, "blue/bad\x1b4", encode(Peer("blue", "bad4", "h2", "zz")))
     state = cluster_status(store, LocalState, KINDS_IN_CLUSTER)

@@ -1,4 +1,4 @@
-"""Endpoints of which no DeleteEndpoint comes: the other hosts have to hear of it, and their address is free."""
+"""Endpoints without DeleteEndpoint: the other hosts must be told that they are gone, and their addresses are free."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ def other(world: OverlayWorld) -> OverlayWorld:
 
 
 def lose(world: OverlayWorld) -> None:
-    """Kill the engine: the container goes with its pair, and nobody is told."""
+    """Kill the engine: the container's veth pair disappears, and nobody tells pynet."""
     world.kernel._drop(PORT)
 
 
@@ -43,7 +43,7 @@ def peers(world: OverlayWorld) -> list[tuple[str, str]]:
 
 
 def test_a_lost_endpoint_is_free_for_the_other_host(world: OverlayWorld, other: OverlayWorld) -> None:
-    """It leaves the store and the other's tables, and the container starts there with its address."""
+    """A lost endpoint leaves the store and the other host's tables, and its container starts there with its address."""
     lose(world)
     world.reconciler.reconcile()
     assert peers(world) == []
@@ -58,7 +58,7 @@ def test_a_lost_endpoint_is_free_for_the_other_host(world: OverlayWorld, other: 
 
 
 def test_one_that_is_made_again_and_removed_leaves_nothing(world: OverlayWorld, other: OverlayWorld) -> None:
-    """The engine is back, starts the container with the same address, and stops it in order; lost or seen so far."""
+    """After a restart of the engine, a container with the same address starts and stops, and leaves nothing."""
     for number, seen in enumerate((True, False)):
         lose(world)
         if seen:
@@ -74,7 +74,7 @@ def test_one_that_is_made_again_and_removed_leaves_nothing(world: OverlayWorld, 
 
 
 def test_one_that_is_lost_while_the_store_is_away_goes_later(world: OverlayWorld, other: OverlayWorld) -> None:
-    """As a removal does that the engine asks for."""
+    """An endpoint that is lost while the store is away is withdrawn later, like one that the engine removes."""
     lose(world)
     world.shared.away = True
     world.reconciler.reconcile()
@@ -88,7 +88,7 @@ def test_one_that_is_lost_while_the_store_is_away_goes_later(world: OverlayWorld
 
 
 def test_surplus_records_go_at_every_round(world: OverlayWorld) -> None:
-    """Not only at the first after the start: an undo that failed leaves one at any time. Those of others stay."""
+    """Every round removes surplus records, as a failed undo may leave one at any time; records of others stay."""
     address = rq.ipam("10.9.0.1/24").pool[9]
     for _ in range(2):
         stray = Peer("blue", "dead", "h1", "02:00:00:00:00:09")
@@ -100,7 +100,7 @@ def test_surplus_records_go_at_every_round(world: OverlayWorld) -> None:
 
 
 def test_one_that_is_being_made_is_no_surplus(world: OverlayWorld) -> None:
-    """Its record stands before the host's own does; whoever makes it holds its lock, and a round waits for that."""
+    """An endpoint in the making is no surplus: the request holds its lock, and the round waits for that."""
     announced, rounds = world.presence.announce, list[str]()
 
     def announce(overlay: Overlay, endpoint: Endpoint) -> None:
@@ -117,7 +117,7 @@ def test_one_that_is_being_made_is_no_surplus(world: OverlayWorld) -> None:
 
 
 def test_nothing_is_queued_twice_while_the_store_is_away(world: OverlayWorld) -> None:
-    """What this host last heard may be gone, or wait already: each round asks before it removes."""
+    """Each round asks the store before it removes, so that no removal is queued twice while the store is away."""
     world.real.transact(Put(Peer("blue", "dead", "h1", "02:00:00:00:00:09")))
     world.peers.peers.load()
     world.shared.away = True
@@ -131,7 +131,7 @@ def test_nothing_is_queued_twice_while_the_store_is_away(world: OverlayWorld) ->
 
 
 def test_two_hosts_that_begin_at_once_do_not_get_one_address(world: OverlayWorld, other: OverlayWorld) -> None:
-    """Neither sees the other's record before it writes its own: the store accepts one, and the other is told."""
+    """If two hosts write one address at the same moment, the store accepts one and refuses the other."""
     wish = Interface(address=rq.endpoint(address="10.9.0.7/24").interface.address)
     write, results = other.real.transact, list[CreateEndpointReply | str]()
 
@@ -151,7 +151,7 @@ def test_two_hosts_that_begin_at_once_do_not_get_one_address(world: OverlayWorld
 
 
 def test_a_claim_without_its_endpoint_keeps_nobody_out(world: OverlayWorld, other: OverlayWorld) -> None:
-    """It may be left by a host that was forgotten; nor does one that cannot be read."""
+    """A claim without an endpoint, as of a forgotten host, or one that cannot be read, keeps nobody out."""
     for key in ("left", "bad"):
         address = rq.ipam("10.9.0.1/24").pool[8 if key == "left" else 9]
         claim = AddressClaim("blue", address, key, "h1")

@@ -32,7 +32,7 @@ LINKS = [
 
 
 def test_hosts_are_seen_alive_and_dead() -> None:
-    """A host that renews is alive and says when; one whose record vanished keeps its name and address."""
+    """A host that renews is alive and shows when; a host whose record vanished keeps its name and address."""
     shared = FakeClusterStore()
     for name in "ab":
         ClusterMember(shared, name).beat()
@@ -43,7 +43,7 @@ def test_hosts_are_seen_alive_and_dead() -> None:
 
 
 def test_a_store_that_is_away_is_noticed_and_its_return_repaired() -> None:
-    """Neither a start nor a beat fails with it; when it is back the host repairs once, and not at every beat."""
+    """Neither a start nor a beat fails without the store; when it is back the host repairs once, not at every beat."""
     shared, repaired = FakeClusterStore(), []
     host = ClusterMember(shared)
     host.upkeep._repair = lambda: repaired.append(shared.list(KnownHost))
@@ -57,7 +57,7 @@ def test_a_store_that_is_away_is_noticed_and_its_return_repaired() -> None:
 
 
 def test_a_host_that_was_paused_for_too_long_repairs() -> None:
-    """The store answered it all the time, but its record had vanished: it may have been forgotten."""
+    """A host whose record vanished although the store always answered repairs, as it may have been forgotten."""
     shared, repaired = FakeClusterStore(), []
     host = ClusterMember(shared)
     host.beat()
@@ -73,7 +73,7 @@ def test_a_host_that_was_paused_for_too_long_repairs() -> None:
 
 
 def test_a_thread_carries_out_what_was_left() -> None:
-    """Whatever could not be removed is removed by itself when the store is back, without another request."""
+    """Removals that failed are carried out when the store is back, without another request."""
     shared = FakeClusterStore()
     host = ClusterMember(shared)
     host.upkeep.start()
@@ -95,7 +95,7 @@ def test_the_identity_is_made_once(tmp_path: Path) -> None:
 
 
 def test_the_identity_of_a_store_without_its_file_stays(tmp_path: Path) -> None:
-    """The file is written anew from the store; where both differ the file is right, as stores are restored."""
+    """The file is written again from the store; if both differ the file is right, as stores can be restored."""
     local = MemoryStore()
     local.transact(Put(HostIdentity("abc")))
     assert host_identity(local, tmp_path / "id").id == (tmp_path / "id").read_text().strip() == "abc"
@@ -111,7 +111,7 @@ def test_the_identity_of_a_store_without_its_file_stays(tmp_path: Path) -> None:
     [("192.0.2.5", "192.0.2.5"), ("eth0", "192.0.2.5"), ("2001:db8::5", "2001:db8::5"), ("lo", "127.0.0.1")],
 )
 def test_the_address_for_others_is_as_wished(wish: str, address: str) -> None:
-    """An address of the host, or a link, of which IPv4 comes first."""
+    """The address for others is the configured one, or that of the configured link, IPv4 first."""
     assert advertised_address(wish, NOWHERE, LINKS) == ip_address(address)
 
 
@@ -124,18 +124,18 @@ def test_the_address_for_others_is_as_wished(wish: str, address: str) -> None:
     ],
 )
 def test_an_address_that_is_not_here_is_refused(wish: str, text: str) -> None:
-    """The sentence says what the host has instead."""
+    """The sentence names the addresses that the host has."""
     with pytest.raises(InvalidRequest, match=text):
         advertised_address(wish, NOWHERE, LINKS)
 
 
 def test_without_a_route_the_last_address_stays() -> None:
-    """A host that starts before its network is up is where it was."""
+    """A host that starts before its network is up keeps its last address."""
     assert advertised_address("", NOWHERE, LINKS, ip_address("192.0.2.5")) == ip_address("192.0.2.5")
 
 
 def test_every_host_answers_a_question() -> None:
-    """The time until a host's watch heard is measured, one that does not answer is left out, and nothing is left."""
+    """The delay of each host's watch is measured; a silent host is left out, and no record stays."""
     shared = FakeClusterStore()
     echoes = [Responder(shared, name) for name in "ab"]
     for echo in echoes:
@@ -149,7 +149,7 @@ def test_every_host_answers_a_question() -> None:
 
 
 def test_a_question_whose_store_goes_away_ends() -> None:
-    """The watch would wait for the store for ever."""
+    """A question ends although its watch would wait for ever for a store that went away."""
 
     class Leaving(FakeClusterStore):
         def transact(self, *changes: Change) -> None:
@@ -199,7 +199,7 @@ def request(options: dict[str, str]) -> RequestPool:
 
 
 def test_the_option_decides_who_serves() -> None:
-    """With pynet.network all hosts share, without it the host's own manager serves; ids lead back to either."""
+    """With pynet.network the shared manager serves, without it the host's own; pool ids lead back to the right one."""
     shared = FakeClusterStore()
     router: IpamDriver = IpamRouter(manager(), ClusterMember(shared).addresses)
     pools = [router.request_pool(request(options)).pool_id for options in ({}, {"pynet.network": "blue"})]
@@ -213,7 +213,7 @@ def test_the_option_decides_who_serves() -> None:
 
 
 def test_without_a_store_sharing_is_refused() -> None:
-    """The option names the setting that is missing; what an earlier run shared can still be given back."""
+    """The refusal names the missing setting; shared pools of an earlier run can still be released."""
     router = IpamRouter(manager(), None)
     with pytest.raises(
         Unsupported, match=r"option 'pynet.network' needs a store that the hosts share, and PYNET_STORE"

@@ -23,7 +23,7 @@ def outbox(local: MemoryStore, shared: FakeClusterStore) -> Outbox:
 
 
 def test_a_removal_is_carried_out_at_once() -> None:
-    """While the cluster store answers nothing waits, and the host's own store changes along."""
+    """While the cluster store answers, no removal waits, and the host's own store changes in the same step."""
     local, shared = MemoryStore(), FakeClusterStore()
     shared.transact(Put(host(1)))
     local.transact(Put(host(1)))
@@ -32,7 +32,7 @@ def test_a_removal_is_carried_out_at_once() -> None:
 
 
 def test_removals_are_carried_out_in_order_after_a_restart() -> None:
-    """What was queued while the store was away survives the process, and is done as it was asked for."""
+    """Removals that were queued while the store was away survive the process and keep their order."""
     local, shared = MemoryStore(), FakeClusterStore()
     shared.transact(*(Put(host(number)) for number in range(12)))
     shared.away = True
@@ -47,7 +47,7 @@ def test_removals_are_carried_out_in_order_after_a_restart() -> None:
 
 
 def test_a_store_that_is_away_is_asked_once() -> None:
-    """The first removal finds out and says that something is left; the others do not wait for the same answer."""
+    """The first removal finds the store away and returns that something is left; the others do not wait again."""
     local, shared = MemoryStore(), FakeClusterStore()
     queue, rung = outbox(local, shared), threading.Event()
     queue.on_left = rung.set
@@ -59,7 +59,7 @@ def test_a_store_that_is_away_is_asked_once() -> None:
 
 
 def test_what_others_wrote_since_is_left_alone() -> None:
-    """A record that is taken back has to be the very same, and one with a revision the one that was read."""
+    """A removal takes only the same record, and with a revision only the record that was read."""
     local, shared = MemoryStore(), FakeClusterStore()
     mine, theirs = (ClusterLease("p/10.0.0.0/24", ip_address("10.0.0.1"), name, name) for name in "ab")
     shared.transact(Put(theirs))
@@ -71,7 +71,7 @@ def test_what_others_wrote_since_is_left_alone() -> None:
 
 
 def test_a_removal_that_is_refused_stays() -> None:
-    """Another error than being away, such as lost rights, loses nothing."""
+    """A refused removal stays queued, for example after a loss of rights."""
 
     class Refusing(FakeClusterStore):
         def transact(self, *changes: Change) -> None:
@@ -86,7 +86,7 @@ def test_a_removal_that_is_refused_stays() -> None:
 
 
 def test_a_kind_that_is_unknown_is_dropped() -> None:
-    """What an older or newer pynet queued does not block the queue for ever."""
+    """A removal of an unknown kind, from an older or newer pynet, does not block the queue."""
     local, shared = MemoryStore(), FakeClusterStore()
     local.transact(Put(Queued(1, "no-such-kind", "k")))
     outbox(local, shared).flush()
@@ -112,7 +112,7 @@ def test_many_threads_queue_and_carry_out() -> None:
 
 
 def test_an_away_store_is_an_error_of_flush() -> None:
-    """Whoever carries out in the background learns that it has to come again."""
+    """``flush`` raises while the store is away, so that the background thread tries again."""
     local, shared = MemoryStore(), FakeClusterStore()
     shared.away = True
     queue = outbox(local, shared)

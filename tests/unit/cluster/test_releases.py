@@ -1,4 +1,4 @@
-"""What the engine gives back while this host's own disk is full: it never asks again."""
+"""Releases that come while this host's own disk is full: the engine never repeats them."""
 
 from ipaddress import ip_address
 
@@ -34,7 +34,7 @@ def host(disk: Disk) -> ClusterMember:
 
 
 def test_an_address_is_given_back_when_there_is_room(host: ClusterMember, disk: Disk) -> None:
-    """Not before, and neither a restart's comparison nor another host is needed for that."""
+    """A released address is given back as soon as there is room, without a restart or another host."""
     pool = host.pool("10.1.0.0/24")
     taken = host.address(pool)
     disk.full = True
@@ -48,7 +48,7 @@ def test_an_address_is_given_back_when_there_is_room(host: ClusterMember, disk: 
 
 
 def test_a_pool_is_given_back_when_there_is_room(host: ClusterMember, disk: Disk) -> None:
-    """With the leases in it, and of the collector's too."""
+    """A released pool is given back with its leases as soon as there is room, also if the collector released it."""
     pool = host.pool("10.1.0.0/24")
     host.address(pool)
     disk.full = True
@@ -61,7 +61,7 @@ def test_a_pool_is_given_back_when_there_is_room(host: ClusterMember, disk: Disk
 
 
 def test_what_is_owed_meets_no_newer_lease(host: ClusterMember, disk: Disk) -> None:
-    """The engine gave it back a second time, and another container has the address by now."""
+    """A pending release meets no newer lease, although another container has the address by now."""
     pool = host.pool("10.1.0.0/24")
     taken = host.address(pool)
     disk.full = True
@@ -77,7 +77,7 @@ def test_what_is_owed_meets_no_newer_lease(host: ClusterMember, disk: Disk) -> N
 
 @pytest.mark.parametrize("what", ["pool", "address"])
 def test_what_could_not_be_noted_is_taken_back_when_there_is_room(host: ClusterMember, disk: Disk, what: str) -> None:
-    """The disk was full between the two stores: nobody was given it, and nothing keeps it alive."""
+    """If the disk is full between the two stores, the address is taken back when there is room."""
     pool = host.pool("10.1.0.0/24")
     before = [*host.shared.list(ClusterLease), *host.shared.list(PoolUse)]
     write = host.shared.transact
@@ -97,7 +97,7 @@ def test_what_could_not_be_noted_is_taken_back_when_there_is_room(host: ClusterM
 
 
 def test_the_gateway_stays_with_its_pool(host: ClusterMember, disk: Disk) -> None:
-    """Giving it back is nothing, so a full disk does not matter."""
+    """Releasing a gateway does nothing, so a full disk does not matter."""
     pool = host.pool("10.1.0.0/24")
     gateway = host.address(pool, gateway=True)
     disk.full = True

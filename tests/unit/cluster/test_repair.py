@@ -20,7 +20,7 @@ def shared() -> FakeClusterStore:
 
 
 class Dead(BaseException):
-    """The process is gone: nothing after this is run, not even what cleans up."""
+    """The process is gone: no code runs after this, not even a clean-up."""
 
 
 class Mortal:
@@ -50,7 +50,7 @@ class Mortal:
 
 
 def test_what_was_never_answered_is_removed(shared: FakeClusterStore) -> None:
-    """A host that died between the two stores left a lease and a use that nobody knows of, and attempts that say so."""
+    """A host that died between its two stores left a lease and a use; its pending writes name both for removal."""
     host = ClusterMember(shared)
     shared.transact(Put(PoolUse("blue/10.1.0.0/24", "id-a", "u", ip_network("10.1.0.0/24"))))
     shared.transact(Put(ClusterLease("blue/10.1.0.0/24", ip_address("10.1.0.7"), "id-a", "t")))
@@ -66,7 +66,7 @@ def test_what_was_never_answered_is_removed(shared: FakeClusterStore) -> None:
 
 
 def test_leases_of_a_pool_that_is_gone_go_too(shared: FakeClusterStore) -> None:
-    """A host that died between the removal of a pool and of its gateway's lease left the latter; of others it stays."""
+    """A gateway's lease is removed if its pool is gone, as after a death between the two removals; others' stay."""
     host = ClusterMember(shared)
     held = host.address(host.pool("10.2.0.0/24"))
     shared.transact(Put(ClusterLease("gone/10.1.0.0/24", ip_address("10.1.0.1"), "", "t", "gateway")))
@@ -77,7 +77,7 @@ def test_leases_of_a_pool_that_is_gone_go_too(shared: FakeClusterStore) -> None:
 
 @pytest.mark.parametrize("step", range(1, 6))
 def test_a_host_that_dies_at_any_write_holds_nothing(shared: FakeClusterStore, step: int) -> None:
-    """Whatever the last write to either store was, a start puts both in line, and the address is free or known."""
+    """Whichever write was the last, a start brings both stores in line, and the address is free or known."""
     host = ClusterMember(shared)
     pool = host.pool("10.1.0.0/29")
     mortal = Mortal(host.local, shared, step)
@@ -92,7 +92,7 @@ def test_a_host_that_dies_at_any_write_holds_nothing(shared: FakeClusterStore, s
 
 
 def test_a_pool_whose_reply_was_lost_is_given_back(shared: FakeClusterStore) -> None:
-    """The use was written and nobody heard: the attempt says so until the cluster store can be asked."""
+    """A pool use whose reply was lost is given back when the cluster store can be asked; until then it is noted."""
     host = ClusterMember(shared)
     host.beat()
     shared.lose_replies = 1
@@ -104,7 +104,7 @@ def test_a_pool_whose_reply_was_lost_is_given_back(shared: FakeClusterStore) -> 
 
 
 def test_a_host_that_lost_its_store_notes_what_it_holds(shared: FakeClusterStore) -> None:
-    """The cluster store says what was its own; its containers can give that back as before."""
+    """A host that lost its store learns its leases from the cluster store, and its containers can release them."""
     host = ClusterMember(shared)
     pool = host.pool("10.1.0.0/24")
     host.address(pool, "10.1.0.7")
@@ -126,7 +126,7 @@ def test_other_hosts_records_are_left_alone(shared: FakeClusterStore) -> None:
 
 
 def test_what_is_being_written_is_left_alone(shared: FakeClusterStore) -> None:
-    """A lease that stands in the cluster store alone because its request is not done yet is neither left nor lost."""
+    """A lease that is only in the cluster store, because its request is still in flight, is left alone."""
     host = ClusterMember(shared)
     with host.addresses.repair.attempt("t", ClusterLease):
         shared.transact(Put(ClusterLease("blue/10.1.0.0/24", ip_address("10.1.0.7"), "id-a", "t")))
@@ -136,7 +136,7 @@ def test_what_is_being_written_is_left_alone(shared: FakeClusterStore) -> None:
 
 
 def test_a_dead_host_keeps_its_addresses_until_it_is_forgotten(shared: FakeClusterStore) -> None:
-    """They are not handed out, however long it is dead, and all of them are free afterwards."""
+    """Addresses of a dead host are not handed out, however long it is dead; after ``forget`` all are free."""
     dead, other = ClusterMember(shared, "a"), ClusterMember(shared, "b")
     one, two = dead.pool("10.1.0.0/29"), other.pool("10.1.0.0/29")
     dead.beat()
@@ -149,7 +149,7 @@ def test_a_dead_host_keeps_its_addresses_until_it_is_forgotten(shared: FakeClust
 
 
 def test_a_living_host_is_not_forgotten(shared: FakeClusterStore) -> None:
-    """Its containers use their addresses: the refusal says since when it is silent and what to do."""
+    """A living host cannot be forgotten, as its containers use their addresses; the refusal says what to do."""
     host = ClusterMember(shared, "a")
     host.beat()
     with pytest.raises(Conflict, match=r"forget host 'a': it is alive, it renewed its lease 3 s ago; stop pynet there"):
@@ -157,7 +157,7 @@ def test_a_living_host_is_not_forgotten(shared: FakeClusterStore) -> None:
 
 
 def test_forgetting_names_one_host(shared: FakeClusterStore) -> None:
-    """A name that nobody has and one that two have are refused with those that there are; an id will do."""
+    """An unknown and an ambiguous name are refused with the list of hosts; an id works."""
     for identity, name in (("1111", "a"), ("2222", "a"), ("3333", "c")):
         shared.transact(Put(KnownHost(identity, name, ip_address("192.0.2.1"))))
     with pytest.raises(NotFound, match=r"'x': it is not known; hosts are: a \(1111\), a \(2222\), c \(3333\)"):
@@ -169,7 +169,7 @@ def test_forgetting_names_one_host(shared: FakeClusterStore) -> None:
 
 
 def test_a_forgotten_host_claims_what_is_still_free(shared: FakeClusterStore) -> None:
-    """It was only cut off: its containers run, so it writes its leases again, and names the one that another got."""
+    """A forgotten host that was only cut off writes its leases again, and names the one that another host got."""
     host, other = ClusterMember(shared, "a"), ClusterMember(shared, "b")
     one, two = host.pool("10.1.0.0/24"), other.pool("10.1.0.0/24")
     host.beat()
@@ -186,7 +186,7 @@ def test_a_forgotten_host_claims_what_is_still_free(shared: FakeClusterStore) ->
 
 
 def test_a_forgotten_host_claims_the_gateway_again(shared: FakeClusterStore) -> None:
-    """The pool went with it, and its bridge still has that address: no container may get it."""
+    """A forgotten host claims its gateway again, as its bridge still has that address and no container may get it."""
     host, other = ClusterMember(shared, "a"), ClusterMember(shared, "b")
     pool = host.pool("10.1.0.0/29")
     host.address(pool, "10.1.0.6", gateway=True)
@@ -202,7 +202,7 @@ def test_a_forgotten_host_claims_the_gateway_again(shared: FakeClusterStore) -> 
 
 
 def test_a_pool_that_became_another_is_said(shared: FakeClusterStore) -> None:
-    """A host that comes back to a network with another subnet leaves it as it is, and goes on with the rest."""
+    """A host that comes back to a network with a new subnet logs that, leaves it alone, and repairs the rest."""
     host, other = ClusterMember(shared, "a"), ClusterMember(shared, "b")
     host.pool("10.1.0.0/24")
     shared.transact(Put(KnownHost("id-a", "a", host.me.address)))

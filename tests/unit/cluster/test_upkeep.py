@@ -1,4 +1,4 @@
-"""What the threads of a cluster's host do beside each other, and when."""
+"""The threads of a host in a cluster, side by side."""
 
 import threading
 from ipaddress import ip_address
@@ -58,7 +58,7 @@ def backlog(local: MemoryStore, shared: FakeClusterStore, count: int = WAITING) 
 
 
 def test_the_lease_is_renewed_while_removals_take_for_ever() -> None:
-    """400 removals wait, and the store carries out none: its thread waits for nothing else than its own record."""
+    """The lease is renewed although 400 removals wait and the store carries out none."""
     local, shared = MemoryStore(), SlowStore()
     backlog(local, shared)
     upkeep = Upkeep(Outbox(local, shared, [ClusterLease]), lambda: None)
@@ -76,7 +76,7 @@ def test_the_lease_is_renewed_while_removals_take_for_ever() -> None:
 
 
 def test_the_watchdog_is_told_of_a_thread_of_the_cluster_that_hangs() -> None:
-    """The one that carries out removals waits for the store for as long as it likes; the lease goes on, and is well."""
+    """The watchdog hears of a hanging thread of removals, while the thread of the lease goes on and is well."""
     shared = SlowStore()
     backlog(local := MemoryStore(), shared)
     upkeep = Upkeep(Outbox(local, shared, [ClusterLease]), lambda: None, longest=0.0)
@@ -93,7 +93,7 @@ def test_the_watchdog_is_told_of_a_thread_of_the_cluster_that_hangs() -> None:
 
 @pytest.mark.parametrize("away", [False, True])
 def test_a_removal_does_not_wait_for_those_before_it(away: bool) -> None:
-    """With 400 that wait, whether the store is slow or away, it is written down, and the store is not even asked."""
+    """With 400 waiting removals, a new one is only queued, whether the store is slow or away."""
     local, shared = MemoryStore(), SlowStore()
     *_, last = backlog(local, shared)
     box, rung = Outbox(local, shared, [ClusterLease]), threading.Event()
@@ -111,7 +111,7 @@ def test_a_removal_does_not_wait_for_those_before_it(away: bool) -> None:
 
 
 def test_what_is_written_anew_stays() -> None:
-    """A removal of the very same record that waits would take it later; removals of others go on waiting."""
+    """A record that is written again drops a waiting removal of the same record; removals of others stay."""
     local, shared = MemoryStore(), FakeClusterStore()
     one, other = (KnownHost(number, "n", ip_address("192.0.2.1")) for number in "12")
     box = Outbox(local, shared, [KnownHost])
@@ -126,7 +126,7 @@ def test_what_is_written_anew_stays() -> None:
 
 
 def test_whoever_writes_anew_waits_for_a_removal_that_is_half_way() -> None:
-    """It has looked already whether the record is the same, and must not meet what is written now."""
+    """A new write waits for a removal that has already compared the record, and must not remove the new one."""
     local, shared = MemoryStore(), SlowStore()
     host = KnownHost("1", "n", ip_address("192.0.2.1"))
     shared.transact(Put(host))
@@ -156,7 +156,7 @@ class Picky(FakeClusterStore):
 
 
 def test_one_that_is_refused_stops_no_other(capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither those behind it nor the comparison; it stays, is said once, and is tried again."""
+    """A refused removal stops neither those behind it nor the comparison; it is logged once and tried again."""
     local, shared, repairs = MemoryStore(), Picky("3"), list[int]()
     hosts = [KnownHost(str(number), "n", ip_address("192.0.2.1")) for number in range(9)]
     shared.transact(*map(Put, hosts))
@@ -175,7 +175,7 @@ def test_one_that_is_refused_stops_no_other(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_hosts_compare_at_different_moments_when_the_store_is_back() -> None:
-    """Each lists everything: at the start at once, after that at a moment of chance, also when it was away for long."""
+    """Hosts compare at once at start, and at random moments after an outage, as a comparison lists everything."""
     chances, repairs = iter([0.5, 0.25]), list[float]()
     shared, now = FakeClusterStore(), 0.0
 
@@ -194,7 +194,7 @@ def test_hosts_compare_at_different_moments_when_the_store_is_back() -> None:
 
 @pytest.mark.parametrize("waiting", [0, 1])
 def test_hosts_that_tried_in_vain_come_back_apart(waiting: int) -> None:
-    """Each failure puts the next comparison off by chance: what was due during an outage is not done at its end."""
+    """Each failure delays the next comparison by a random time, so that hosts do not all come at an outage's end."""
     shared, repairs = FakeClusterStore(), list[object]()
     box = Outbox(MemoryStore(), shared, [KnownHost])
     upkeep = Upkeep(box, lambda: repairs.append(shared.list(KnownHost)), lambda: 0.75)
@@ -209,7 +209,7 @@ def test_hosts_that_tried_in_vain_come_back_apart(waiting: int) -> None:
 
 
 def test_whoever_came_first_is_first() -> None:
-    """Those that wait for a turn get it in their order, and one that gives up is passed over."""
+    """Waiting threads get the lock in the order in which they came, and one that gives up is passed over."""
     line, order, begun = FairLock(), list[int](), list[threading.Event]()
 
     def take(number: int, seconds: float) -> None:
@@ -233,7 +233,7 @@ def test_whoever_came_first_is_first() -> None:
 
 
 def test_what_nobody_foresaw_ends_no_thread() -> None:
-    """A comparison that goes wrong is tried again, and removals are carried out before it."""
+    """A comparison that fails unexpectedly is tried again, after the waiting removals."""
     shared = FakeClusterStore()
     host = ClusterMember(shared)
     tries = list[int]()
@@ -253,7 +253,7 @@ def test_what_nobody_foresaw_ends_no_thread() -> None:
 
 
 def test_a_store_that_goes_away_half_way_is_an_error_of_flush() -> None:
-    """What was carried out until then is not asked for again."""
+    """``flush`` raises if the store goes away half-way, and does not repeat the removals that were carried out."""
     local, shared = MemoryStore(), FakeClusterStore()
     backlog(local, shared, 40)
     box = Outbox(local, shared, [ClusterLease])
