@@ -162,10 +162,11 @@ def settings() -> None:
 @main.command()
 def options() -> None:
     """Print the options of ``docker network create -o``, and those of ``docker network connect --driver-opt``."""
-    from plugin.options.network import EndpointSettings, NetworkSettings
+    from plugin.modes.registry import network_options
+    from plugin.options.network import EndpointSettings
     from plugin.options.option import option_table
 
-    click.echo(f"{option_table(NetworkSettings.options())}\n\n{option_table(EndpointSettings.options())}")
+    click.echo(f"{option_table(network_options())}\n\n{option_table(EndpointSettings.options())}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from functools import partial
 from plugin.ipam.sticky import keep_names
 from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Network
+from plugin.modes.registry import chosen, refuse_options_of_others
 from plugin.network.endpoint import endpoint_of
 from plugin.network.exposure import Exposure
 from plugin.network.lookup import Lookup
@@ -75,6 +76,7 @@ class Driver:
     def gw_alloc_check(self, request: GwAllocCheck) -> GwAllocReply:
         """Refuse bad options before an address is taken; only isolated families need no gateway address."""
         settings = NetworkSettings.read(request.options.generic)
+        chosen(self._modes, settings.mode)
         unrouted = settings.inhibit_ipv4 and request.options.internal
         return GwAllocReply(
             skip_ipv4=unrouted or settings.gateway_mode(4) == ISOLATED, skip_ipv6=settings.gateway_mode(6) == ISOLATED
@@ -82,7 +84,7 @@ class Driver:
 
     def allocate_network(self, request: AllocateNetwork) -> AllocateReply:
         """Echo the options: an option that is not echoed is lost to the nodes of a swarm."""
-        NetworkSettings.read(request.options)
+        chosen(self._modes, NetworkSettings.read(request.options).mode)
         return AllocateReply(options=dict(request.options))
 
     def free_network(self, request: NetworkRef) -> None:
@@ -99,7 +101,8 @@ class Driver:
     def create_network(self, request: CreateNetwork) -> None:
         """Make a network; the same request again changes nothing."""
         settings = NetworkSettings.read(request.options.generic)
-        mode = self._modes[settings.mode]
+        mode = chosen(self._modes, settings.mode)
+        refuse_options_of_others(mode, self._modes, request.options.generic)
         network = mode.plan(request, settings)
         with self._work.create(LockName.network(network.id), about=LockName.link(network.link)) as undo:
             if self._retries.pending(Owed.network(network.id)):

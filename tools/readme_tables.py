@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from cli.settings import SETTINGS
-from plugin.options.network import EndpointSettings, NetworkSettings
+from plugin.modes.registry import network_options
+from plugin.options.network import EndpointSettings
 from plugin.options.option import option_table
 
 README = Path(__file__).parents[1] / "README.md"
@@ -13,7 +14,7 @@ def main() -> None:
     """Replace what stands between the markers."""
     text = README.read_text()
     tables = {
-        "options": option_table(NetworkSettings.options()),
+        "options": option_table(network_options()),
         "endpoint options": option_table(EndpointSettings.options()),
         "settings": option_table(SETTINGS).replace("| option", "| setting"),
     }

@@ -33,7 +33,8 @@ from plugin.interfaces import Kernel, Nft
 from plugin.ipam.supernets import parse_supernets
 from plugin.ipam_router import IpamRouter
 from plugin.model.link_owner import Owner
-from plugin.model.names import ON_HOST, is_own_bridge
+from plugin.model.names import is_own_bridge
+from plugin.modes.registry import link_prefixes
 from plugin.rebuild.networks import rebuilder
 from plugin.reconcile.watcher import Watcher
 from plugin.removal.garbage import Collector
@@ -66,7 +67,7 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
         "FORWARD",
         is_own=nft.is_own,
         changes=changes,
-        prefixes=ON_HOST,
+        prefixes=link_prefixes(pynet.modes),
         is_bridge=lambda name: is_own_bridge(name) or pynet.firewall.owns(name),
     )
     pynet.reconciler.recover()

@@ -96,11 +96,11 @@ def open_cluster(settings: Settings, local: Store, kernel: Kernel, dress: Dress)
 
 
 def resume(pynet: Pynet, store: Store) -> Loop[Any]:
-    """Go on with the overlay networks of ``store``, follow the other hosts, and return the thread that does it."""
+    """Go on with the networks of ``store``, follow the other hosts, and return the thread that does it."""
     for item in store.list(Network):
-        if item.record.overlay:
-            try:
-                pynet.overlay.resume(item.record)
-            except (KernelError, PynetError) as error:
-                log.warning("overlay network not resumed", network=item.record.id[:12], error=str(error))
+        try:
+            if item.record.mode in pynet.modes:
+                pynet.modes[item.record.mode].resume(item.record)
+        except (KernelError, PynetError) as error:
+            log.warning("network not resumed", network=item.record.id[:12], error=str(error))
     return pynet.peers.start(pynet.presence.mend)

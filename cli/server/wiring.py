@@ -6,6 +6,7 @@ from ipaddress import IPv4Address
 
 from plugin.cluster.overlay.agreement import Agreement
 from plugin.cluster.overlay.presence import ClusterView, Presence
+from plugin.cluster.overlay.shared import Shared
 from plugin.cluster.overlay.table_sync import TableSync
 from plugin.cluster.overlay.underlay import Underlay
 from plugin.driver import Driver
@@ -19,10 +20,8 @@ from plugin.interfaces import Conntrack, HostNetworks, Kernel, Nft, PortSockets,
 from plugin.ipam.driver import Ipam
 from plugin.ipam.supernets import Supernet
 from plugin.model.link_owner import Owner
-from plugin.modes.base import Mode
-from plugin.modes.bridge import BridgeMode
-from plugin.modes.hostbridge import HostBridge
-from plugin.modes.overlay import OverlayMode, Shared
+from plugin.modes.base import HostParts
+from plugin.modes.registry import modes_of
 from plugin.protocol.messages import Drop
 from plugin.publish.publisher import Publisher
 from plugin.reconcile.dry_run import DryRun
@@ -78,9 +77,8 @@ class Pynet:
         shared = Shared(host.tunnels, agreement, self.peers, self.presence, underlay, closed)
 
         # Networks and ports.
-        bridge = HostBridge(kernel, self.firewall, self.settings, name)
-        self.overlay = OverlayMode(bridge, kernel, shared, name)
-        self.modes: dict[str, Mode] = {"bridge": BridgeMode(bridge), "overlay": self.overlay}
+        self.parts = HostParts(kernel, self.firewall, self.settings, name, shared)
+        self.modes = modes_of(self.parts)
         self.publisher = Publisher(kernel, host.sockets, self.firewall, host.conntrack, host.names)
 
         # The verbs of both protocols.

@@ -71,7 +71,8 @@ class Desired:
     """What one network wants of the kernel; ``elements`` are those of the firewall, by owner.
 
     A link-local address is one that the kernel gives to a running link by itself; any of them will do. ``host`` are the
-    settings that networks share, ``settings`` those of its own links.
+    settings that networks share, ``settings`` those of its own links. The mode itself looks after the elements of the
+    owners in ``kept``.
     """
 
     network: str
@@ -81,6 +82,7 @@ class Desired:
     host: Sequence[WantedSetting] = ()
     elements: Mapping[str, Elements] = field(default_factory=dict)
     ports: Sequence[WantedPort] = ()
+    kept: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

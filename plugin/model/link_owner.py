@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from netlink.links import Link, doomed
 from plugin.model.names import Alias
 
-KINDS = frozenset({"bridge", "veth", "vxlan"})
-
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -41,7 +39,7 @@ class Owner:
         return self._is_in_group(link)
 
     def _is_in_group(self, link: Link) -> bool:
-        return link.group in (self.group, doomed(self.group)) and link.kind in KINDS
+        return link.group in (self.group, doomed(self.group))
 
 
 def identity_of(alias: str) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from plugin.model.records import Endpoint, Network, Overlay
 
 BRIDGE, HOST_END, CONTAINER_END, TUNNEL = "pn-", "pnh", "pnc", "pnv"  # beginnings of link names
-ON_HOST = (BRIDGE, HOST_END, TUNNEL)  # those of links that stay on the host
 BRIDGES = f"{BRIDGE}*"  # every bridge that pynet names, as nft matches it
 ID_LENGTH = 12  # of a link name's 15 characters (IFNAMSIZ - 1); 48 bits of a random id
 NETWORK, ENDPOINT = "network", "endpoint"

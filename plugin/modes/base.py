@@ -1,13 +1,58 @@
-"""What every mode does; one file a mode, so that a mode reads from top to bottom."""
+"""What every mode declares and does; one file a mode, so that a mode reads from top to bottom."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
 
+from plugin.cluster.overlay.shared import Shared
+from plugin.firewall.firewall import Firewall
+from plugin.host.sysctls import HostSettings
+from plugin.interfaces import Kernel
 from plugin.model.desired import Desired
+from plugin.model.names import ID_LENGTH, NETWORK
 from plugin.model.records import Endpoint, Network
 from plugin.options.network import NetworkSettings
+from plugin.options.option import Option
 from plugin.protocol.messages import CreateNetwork, JoinReply
 from plugin.request.undo import Undo
+
+
+class Capability(Enum):
+    """What networks of a mode can do; others ask for it, and never for the name of a mode."""
+
+    PUBLISHES = "ports of containers can be published on the host"
+    SHARES_LINK = "several networks may be on one link of the host"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkKind:
+    """Links that a mode makes: ``prefix`` begins their names, and ``kernel`` is the kernel's name of their type.
+
+    ``of`` is "network" or "endpoint": the id of one of these ends their names. Frames enter a network by a ``port``.
+    Links are deleted together after a pause, but those that are to go ``at_once``.
+    """
+
+    prefix: str
+    kernel: str
+    of: str = NETWORK
+    port: bool = False
+    at_once: bool = False
+
+    def name(self, identity: str) -> str:
+        """Return the name of the link that is made for a network or an endpoint."""
+        return self.prefix + identity[:ID_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class HostParts:
+    """The parts of this host that modes work with; ``owner`` is the name of this pynet."""
+
+    kernel: Kernel
+    firewall: Firewall
+    settings: HostSettings
+    owner: str
+    shared: Shared
 
 
 class Mode(Protocol):
@@ -15,7 +60,18 @@ class Mode(Protocol):
 
     Creating verbs push what takes each step back on ``undo``. Removing verbs go on past failures, take what is gone
     already as success, and name links for the reaper instead of waiting for the kernel to delete them.
+
+    ``options`` are those of this mode alone, and ``summary`` says what a network of it is.
     """
+
+    name: str
+    summary: str
+    options: Sequence[Option[Any]]
+    does: frozenset[Capability]
+    links: Sequence[LinkKind]
+
+    def __init__(self, parts: HostParts) -> None:
+        """Take the parts of the host."""
 
     def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
         """Check everything that can be checked without touching anything, and return the record to be.
@@ -27,7 +83,14 @@ class Mode(Protocol):
         """Make the network's link, addresses and rules, and return the record with what was found on the way.
 
         Raises:
-            KernelError, PynetError: a step failed; what was done stands on ``undo``.
+            KernelError, PynetError: a step failed; what was done is on ``undo``.
+        """
+
+    def resume(self, network: Network) -> None:
+        """Go on with a network whose links are there after a start, together with the other hosts.
+
+        Raises:
+            KernelError, PynetError: it was not possible, as where another link has the name.
         """
 
     def delete_network(self, network: Network) -> list[str]:
@@ -40,10 +103,10 @@ class Mode(Protocol):
         """Take the endpoint out of use and return the links left to delete."""
 
     def join(self, network: Network, endpoint: Endpoint) -> JoinReply:
-        """Say which link goes into the container, and where its default route points."""
+        """Return the link that goes into the container, and where its default route points."""
 
     def desired(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
-        """Say what ``network`` with ``endpoints`` wants of the kernel, without looking at it.
+        """Return what ``network`` with ``endpoints`` wants of the kernel, without looking at it.
 
         Whatever is missing there is repaired by ``plugin.reconcile``; links of the network itself by ``make_link``.
         """
@@ -55,4 +118,4 @@ class Mode(Protocol):
         """
 
     def in_container(self, endpoint: Endpoint) -> bool:
-        """Say whether a container has the endpoint's link."""
+        """Return whether a container has the endpoint's link."""

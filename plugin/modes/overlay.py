@@ -15,58 +15,58 @@ never leaves its host, and what comes from another host never reaches this one (
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any
 
 import structlog
 
 from netlink.errors import Exists, NotSupported
 from netlink.vxlan import VxlanLink
-from plugin.cluster.overlay.agreement import Agreement
-from plugin.cluster.overlay.presence import Presence, agreed_network
-from plugin.cluster.overlay.table_sync import TableSync
-from plugin.cluster.overlay.underlay import Underlay
+from plugin.cluster.overlay.presence import agreed_network
 from plugin.errors import Conflict, InvalidRequest, Unsupported
 from plugin.host.link_settings import tunnel_settings
 from plugin.host.own_links import OwnLinks
-from plugin.interfaces import Kernel, Tunnels
 from plugin.model.desired import Desired, WantedLink
 from plugin.model.link_owner import Owner
-from plugin.model.names import local_mac, tunnel_alias, vxlan_name
+from plugin.model.names import TUNNEL, local_mac, tunnel_alias, vxlan_name
 from plugin.model.records import Endpoint, Network, Overlay
-from plugin.modes.hostbridge import HostBridge
+from plugin.modes.base import HostParts, LinkKind
+from plugin.modes.bridge import BridgeMode
 from plugin.options.network import NetworkSettings
+from plugin.options.option import Option
 from plugin.protocol.messages import CreateNetwork, JoinReply
 from plugin.request.undo import Undo
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What overlay networks have in common with other hosts; ``closed`` says why there can be none, or is empty."""
-
-    tunnels: Tunnels
-    agreement: Agreement
-    peers: TableSync
-    own: Presence
-    underlay: Underlay
-    closed: str = ""
+_TUNNEL = LinkKind(TUNNEL, "vxlan", port=True, at_once=True)  # its VNI may be wanted again
 
 
 class OverlayMode:
     """See the module's description."""
 
-    def __init__(self, bridge: HostBridge, kernel: Kernel, shared: Shared, owner: str) -> None:
-        self._bridge = bridge
-        self._kernel = kernel
-        self._tunnels = shared.tunnels
-        self._agreement = shared.agreement
-        self._peers = shared.peers
-        self._own = shared.own
-        self._underlay = shared.underlay
-        self._closed = shared.closed
-        self._owner = owner
-        self._links = OwnLinks(kernel, Owner(owner))
+    name = "overlay"
+    summary = "a network over several hosts"
+    options: Sequence[Option[Any]] = (
+        NetworkSettings.network,
+        NetworkSettings.vni,
+        NetworkSettings.vxlan_port,
+    )
+    does = BridgeMode.does
+    links: Sequence[LinkKind] = (*BridgeMode.links, _TUNNEL)
+
+    def __init__(self, parts: HostParts) -> None:
+        self._bridge = BridgeMode(parts)
+        self._kernel = parts.kernel
+        self._owner = parts.owner
+        self._links = OwnLinks(parts.kernel, Owner(parts.owner))
+        self._tunnels = parts.shared.tunnels
+        self._agreement = parts.shared.agreement
+        self._peers = parts.shared.peers
+        self._own = parts.shared.own
+        self._underlay = parts.shared.underlay
+        self._closed = parts.shared.closed
 
     def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
         """Return the network of ``request``; raises ``InvalidRequest`` for what no host can serve."""
@@ -77,7 +77,7 @@ class OverlayMode:
             )
         if self._closed:
             raise Unsupported(self._closed)
-        network = self._bridge.plan(request, settings, "overlay")
+        network = self._bridge.plan(request, settings, self.name)
         if settings.bridge_name and self._kernel.link_exists(settings.bridge_name):
             raise InvalidRequest(
                 f"option '{NetworkSettings.bridge_name.key}': '{settings.bridge_name}' exists, and mode overlay "
@@ -91,19 +91,12 @@ class OverlayMode:
         A network that was agreed on before is made again from its record alone: the cluster store may be away.
         """
         network = network if network.overlay else self._agreed(network, undo)
-        overlay = _overlay(network)
-        network = self._bridge.make(network, gateway_mac(overlay), overlay.mtu, undo)
+        network = self._bridge.create_network(network, undo, gateway_mac(_overlay(network)))
         self._make_tunnel(network, undo)
         return network
 
     def resume(self, network: Network) -> None:
-        """Go on with a network whose links stand, after a start.
-
-        A host that is reached at another address than before sends from there too.
-
-        Raises:
-            KernelError, PynetError: it was not possible, as for a link of that name which is another's.
-        """
+        """Write the tables from now on; a host that is reached at another address than before sends from there too."""
         link = self._link(network)
         self._links.expect(link.name, network.id)
         if self._tunnels.source(link.name) in {None, link.local}:
@@ -118,7 +111,7 @@ class OverlayMode:
         overlay = _overlay(network)
         self._links.remove(vxlan_name(network.id), network.id)
         self._peers.detach(overlay.network, vxlan_name(network.id))
-        links = self._bridge.unmake(network)
+        links = self._bridge.delete_network(network)
         self._agreement.leave(self._own.member(overlay, network.id))
         return links
 
@@ -127,12 +120,12 @@ class OverlayMode:
         overlay = _overlay(network)
         undo.push(self._own.withdraw, overlay, endpoint)
         self._own.announce(overlay, endpoint)
-        self._bridge.attach(network, endpoint, overlay.mtu, undo)
+        self._bridge.create_endpoint(network, endpoint, undo)
 
     def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
         """Take it back from the other hosts, and leave the pair to the reaper."""
         self._own.withdraw(_overlay(network), endpoint)
-        return self._bridge.detach(endpoint)
+        return self._bridge.delete_endpoint(network, endpoint)
 
     def join(self, network: Network, endpoint: Endpoint) -> JoinReply:
         """Name the container's end, and the gateways."""
@@ -144,20 +137,19 @@ class OverlayMode:
         So is whom the firewall lets in, but for a network that nobody looks after yet, as at the start.
         """
         overlay = _overlay(network)
-        part = self._bridge.desired(network, endpoints, overlay.mtu)
+        part = self._bridge.desired(network, endpoints)
         alias = self._alias(network)
         tunnel = WantedLink(vxlan_name(network.id), "vxlan", alias, "", overlay.mtu, master=network.link)
         bridge, *ports = part.links
         settings = [*part.settings, *tunnel_settings(tunnel.name)]
         left = self._peers.left(network, self._link(network))
         elements = part.elements if left is None else {**part.elements, tunnel.name: left}
-        return replace(part, links=(bridge, tunnel, *ports), settings=settings, elements=elements)
+        return replace(part, links=(bridge, tunnel, *ports), settings=settings, elements=elements, kept=(tunnel.name,))
 
     def make_link(self, network: Network, link: str, undo: Undo) -> Network:
         """Make the bridge or the tunnel again; without its bridge the tunnel is not what it was, so it is made too."""
         if link == network.link:
-            overlay = _overlay(network)
-            network = self._bridge.make_bridge(network, gateway_mac(overlay), overlay.mtu, undo)
+            network = self._bridge.make_link(network, link, undo, gateway_mac(_overlay(network)))
         self._make_tunnel(network, undo)
         return network
 

@@ -35,10 +35,10 @@ class NetworkSettings(OptionSet):
 
     mode = Option(
         "pynet.mode",
-        choice("bridge", "overlay"),
+        str,
         "bridge",
-        "bridge or overlay",
-        "`bridge`: a network of one host; `overlay`: a network over several hosts",
+        "a mode",  # the modes that there are name themselves (plugin.modes.registry)
+        "",
     )
     network = Option(
         "pynet.network",
@@ -220,6 +220,3 @@ class EndpointSettings(OptionSet):
         NetworkSettings.guard_allow.legal,
         "from what else this container may send, besides what its network allows",
     )
-
-
-OVERLAY_OPTIONS = (NetworkSettings.network, NetworkSettings.vni, NetworkSettings.vxlan_port)  # of no other mode

@@ -12,8 +12,8 @@ from plugin.host.link_addresses import give_address, give_addresses
 from plugin.model import findings as f
 from plugin.model.desired import Desired
 from plugin.model.link_owner import identity_of
-from plugin.model.names import TUNNEL
 from plugin.model.records import Endpoint, Network, Tombstone
+from plugin.modes.registry import link_kinds
 from plugin.protocol.messages import EndpointRef
 from plugin.removal.removal import Removal
 from plugin.request.undo import Undo
@@ -87,9 +87,9 @@ class Repairs:
         self._removal.endpoint(EndpointRef(finding.network, finding.endpoint))
 
     def _remove_orphan(self, finding: f.OrphanLink, _: Desired) -> None:
-        """Leave it to the reaper; but a tunnel goes at once, because its VNI may be wanted again."""
+        """Leave it to the reaper, unless links of its kind have to be deleted at once."""
         self._reaper.bury([Tombstone(finding.link, identity_of(finding.alias))])
-        if finding.link.startswith(TUNNEL):
+        if any(kind.at_once and finding.link.startswith(kind.prefix) for kind in link_kinds(self._modes)):
             self._reaper.clear(finding.link)
 
     def _attach(self, finding: f.LinkDetached, desired: Desired) -> None:

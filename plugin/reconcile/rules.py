@@ -17,8 +17,9 @@ from plugin.model.desired import Desired
 from plugin.model.elements import Elements
 from plugin.model.findings import RulesAstray
 from plugin.model.link_owner import identity_of
-from plugin.model.names import NETWORK, ON_HOST, vxlan_name
+from plugin.model.names import NETWORK
 from plugin.model.records import Tombstone
+from plugin.modes.registry import link_prefixes
 from plugin.reconcile.survey import Survey
 from plugin.request.locks import LockName
 from plugin.runtime import Runtime
@@ -43,6 +44,7 @@ class Rules:
         self._firewall = runtime.firewall
         self._locks = runtime.locks
         self._reaper = runtime.reaper
+        self._modes = runtime.modes
         self._survey = survey
 
     def align(self, desired: Collection[Desired]) -> list[tuple[RulesAstray, Exception | None]]:
@@ -94,7 +96,7 @@ class Rules:
         unclear = {part.network for part in desired if not part.links}  # closed, and nothing about them is known
         for part in desired if network != "" else ():
             yield from _of_network(part, owners) if part.links else ()
-        known = {OWNER, *doomed, *(vxlan_name(part.network) for part in desired)}
+        known = {OWNER, *doomed, *(owner for part in desired for owner in part.kept)}
         known |= {owner for part in desired for owner in part.elements}
         for owner, owned in owners.items():
             place = _network_of(owned)
@@ -105,12 +107,12 @@ class Rules:
 
     def _link(self, owner: str) -> Link | None:
         """Return the link with the name of an owner, if pynet gives such names."""
-        return self._kernel.link(owner) if owner.startswith(ON_HOST) else None
+        return self._kernel.link(owner) if owner.startswith(link_prefixes(self._modes)) else None
 
 
 def _of_network(part: Desired, owners: Mapping[str, Owned]) -> Iterator[Difference]:
     for owner, wanted in part.elements.items():
-        if owner == vxlan_name(part.network):
+        if owner in part.kept:
             continue
         if owner not in owners:
             yield RulesAstray(part.network, owner, MISSING), wanted

@@ -18,9 +18,10 @@ from plugin.model.desired import Actual, Desired, Held, WantedPort, look_again, 
 from plugin.model.elements import Elements
 from plugin.model.findings import EndpointLost, Finding, NetworkUnclear, OrphanLink, OrphanSetting
 from plugin.model.link_owner import Owner, identity_of
-from plugin.model.names import host_link_name, vxlan_name
+from plugin.model.names import ENDPOINT, NETWORK, host_link_name
 from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.modes.base import Mode
+from plugin.modes.registry import link_kinds
 from plugin.publish.binder import ports_owner
 from plugin.publish.publisher import to_hold
 from plugin.reconcile.diff import differences, host_differences, orphans
@@ -47,9 +48,6 @@ class Look(NamedTuple):
     desired: Mapping[str, Desired]
     found: list[Finding]
     actual: Actual
-
-
-PORTS = {"veth", "vxlan"}  # kinds of links by which frames enter a bridge of pynet's
 
 
 class Survey:
@@ -144,15 +142,23 @@ class Survey:
             try:
                 desired.append(self._desired_by(network, records.endpoints.get(network.id, ())))
             except PynetError as error:
-                ends = records.endpoints.get(network.id, ())
-                desired.append(Desired(network.id, elements=_shut(network, ends)))
+                desired.append(self._shut(network, records.endpoints.get(network.id, ())))
                 found.append(NetworkUnclear(network.id, str(error)))
         return desired, found
 
     def open_ports(self) -> list[str]:
         """Return the ports of networks, of this pynet, that are up."""
-        links = [link for link in self._kernel.links() if link.kind in PORTS and link.up]
+        kinds = {kind.kernel for kind in link_kinds(self._modes) if kind.port}
+        links = [link for link in self._kernel.links() if link.kind in kinds and link.up]
         return [link.name for link in links if self._owner.made(link) or self._owner.began(link)]
+
+    def _shut(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
+        """Return the rules of a network that cannot be understood: closed, as without any it would be open."""
+        kinds = [kind for kind in link_kinds(self._modes) if kind.port]
+        own = [kind.name(network.id) for kind in kinds if kind.of == NETWORK]
+        ends = [kind.name(end.id) for end in endpoints for kind in kinds if kind.of == ENDPOINT]
+        ports = [f'"{name}"' for name in (*own, *ends)]
+        return Desired(network.id, elements={network.link: shut_elements([f'"{network.link}"'], ports)}, kept=own)
 
     def _desired_by(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
         mode = self._modes.get(network.mode)
@@ -167,9 +173,3 @@ class Survey:
             for port, place, _ in to_hold(end.published)
         ]
         return replace(part, elements={**part.elements, **elements}, ports=ports)
-
-
-def _shut(network: Network, endpoints: Sequence[Endpoint]) -> dict[str, Elements]:
-    """Return the rules of a network that cannot be understood: closed, as without any it would be open."""
-    ports = [f'"{name}"' for name in (vxlan_name(network.id), *(host_link_name(end.id) for end in endpoints))]
-    return {network.link: shut_elements([f'"{network.link}"'], ports)}

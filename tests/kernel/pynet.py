@@ -16,8 +16,9 @@ from netlink.routes import HostNetworks
 from netlink.vxlan import Vxlan
 from plugin.cluster.overlay.presence import ClusterView
 from plugin.model.link_owner import Owner
-from plugin.model.names import ON_HOST, is_own_bridge
+from plugin.model.names import is_own_bridge
 from plugin.model.records import Network, Tombstone
+from plugin.modes.registry import link_prefixes
 from plugin.protocol.messages import (
     CreateEndpoint,
     EndpointOptions,
@@ -95,7 +96,7 @@ class Pynet(wiring.Pynet):
             "FORWARD",
             is_own=self.nft.is_own,
             changes=self.changes,
-            prefixes=ON_HOST,
+            prefixes=link_prefixes(self.modes),
             is_bridge=lambda name: is_own_bridge(name) or self.firewall.owns(name),
         )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli.settings import SETTINGS
+from plugin.modes.registry import network_options
 from plugin.options.network import EndpointSettings, NetworkSettings
 from plugin.options.option import option_table
 
@@ -16,7 +17,7 @@ README, EXAMPLES = ROOT / "README.md", ROOT / "examples"
 @pytest.mark.parametrize(
     ("name", "table"),
     [
-        ("options", option_table(NetworkSettings.options())),
+        ("options", option_table(network_options())),
         ("endpoint options", option_table(EndpointSettings.options())),
         ("settings", option_table(SETTINGS).replace("| option", "| setting")),
     ],

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from plugin.firewall.ruleset import tables_text
-from plugin.model.names import ON_HOST, Alias, bridge_alias, port_alias, tunnel_alias
+from plugin.model.names import Alias, bridge_alias, port_alias, tunnel_alias
 from plugin.model.records import Endpoint, Network, Overlay
+from plugin.modes.registry import MODES
 from tests.unit import requests as rq
 
 OVERLAY = Overlay("front", 4097, 4789, 1450)
@@ -38,4 +39,6 @@ def test_an_alias_of_somebody_else_has_no_id(text: str) -> None:
 
 def test_the_rules_match_links_by_known_prefixes_only() -> None:
     """The rules are nft text, which one can read; so the prefixes in it are compared with those of the names."""
-    assert {text[1:-2] for text in re.findall(r'"pn[^"]*\*"', tables_text("pynet", []))} == set(ON_HOST)
+    prefixes = {kind.prefix for mode in MODES for kind in mode.links}
+
+    assert {text[1:-2] for text in re.findall(r'"pn[^"]*\*"', tables_text("pynet", []))} == prefixes

@@ -70,7 +70,7 @@ def test_each_field_is_checked(kind: type[Record], key: str, body: str, why: str
 
 @pytest.mark.parametrize("body", NONSENSE, ids=range(len(NONSENSE)))
 def test_nonsense_is_set_aside_until_it_is_mended(body: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """pynet warns once per revision, however often it reads the record."""
+    """Pynet warns once per revision, however often it reads the record."""
     store, good = MemoryStore(), Member("blue", "h2", "d4", rq.ipam("192.0.2.1/24").gateway.ip)  # type: ignore[union-attr]
     for _ in range(2):
         store.spoil(Member, good.key, body)
