@@ -11,6 +11,7 @@ from functools import partial
 from plugin.ipam.sticky import keep_names
 from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Network
+from plugin.modes.base import Capability
 from plugin.modes.registry import chosen, refuse_options_of_others
 from plugin.network.endpoint import endpoint_of
 from plugin.network.exposure import Exposure
@@ -103,7 +104,7 @@ class Driver:
         settings = NetworkSettings.read(request.options.generic)
         mode = chosen(self._modes, settings.mode)
         refuse_options_of_others(mode, self._modes, request.options.generic)
-        network = mode.plan(request, settings)
+        network = replace(mode.plan(request, settings), host_gateway=Capability.HOST_GATEWAY in mode.does)
         with self._work.create(LockName.network(network.id), about=LockName.link(network.link)) as undo:
             if self._retries.pending(Owed.network(network.id)):
                 self._removal.network(network.id)

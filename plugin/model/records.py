@@ -64,6 +64,7 @@ class Network:
 
     ``owns_link`` says whether pynet made the link; pynet never deletes a link that it adopted, nor the gateway
     addresses ``found`` on it. ``mac`` is the link's MAC. ``overlay`` is the agreement of the hosts, in mode overlay.
+    ``host_gateway`` says whether the host is the gateway of the containers, as the mode declares.
     """
 
     kind: ClassVar[str] = "network"
@@ -78,6 +79,7 @@ class Network:
     found: tuple[InterfaceAddress, ...] = ()
     mac: str = ""
     overlay: Overlay | None = None
+    host_gateway: bool = True
 
     def check(self) -> None:
         """Check a record from a file; raises ValueError."""
@@ -90,8 +92,8 @@ class Network:
 
     @property
     def on_host(self) -> bool:
-        """Whether the host has addresses in its subnets; one of many hosts that is internal leads nowhere else."""
-        return not (self.internal and self.mode == "overlay")
+        """Whether the host has addresses in its subnets; an internal network that hosts share leads nowhere else."""
+        return self.host_gateway and not (self.internal and NetworkSettings.network.key in self.options)
 
     def router(self, version: int) -> Address | None:
         """Address of the containers' default route for IP ``version`` (4 or 6), if there is one.
@@ -136,7 +138,7 @@ class Network:
     @property
     def forwards(self) -> bool:
         """Whether pynet turns forwarding on for the network; an option that cannot be read counts as its default."""
-        return not self.internal and self.readable_settings.forwarding
+        return self.host_gateway and not self.internal and self.readable_settings.forwarding
 
     @property
     def leads_out(self) -> bool:

@@ -21,6 +21,7 @@ from plugin.request.undo import Undo
 class Capability(Enum):
     """What networks of a mode can do; others ask for it, and never for the name of a mode."""
 
+    HOST_GATEWAY = "the host is the gateway of containers, and forwards what they send"
     PUBLISHES = "ports of containers can be published on the host"
     SHARES_LINK = "several networks may be on one link of the host"
 

@@ -54,7 +54,7 @@ class BridgeMode:
     name = "bridge"
     summary = "a network of one host"
     options: Sequence[Option[Any]] = ()
-    does = frozenset({Capability.PUBLISHES})
+    does = frozenset({Capability.HOST_GATEWAY, Capability.PUBLISHES})
     links: Sequence[LinkKind] = (LinkKind(BRIDGE, "bridge"), LinkKind(HOST_END, "veth", ENDPOINT, port=True))
 
     def __init__(self, parts: HostParts) -> None:

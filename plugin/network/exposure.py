@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from plugin.model.records import Endpoint, Network, Published
+from plugin.modes.base import Capability
 from plugin.network.handover import Handover
 from plugin.network.sandboxes import BOTH, Sandboxes
 from plugin.network.ways import Ways
@@ -25,6 +26,7 @@ class Exposure:
         self._store = runtime.store
         self._publisher = runtime.publisher
         self._names = runtime.names
+        self._modes = runtime.modes
         self._sandboxes = Sandboxes(runtime.store)
         self._handover = Handover(runtime.store, runtime.locks, runtime.publisher, self._sandboxes)
         self.ways = Ways(runtime, self._sandboxes)
@@ -38,14 +40,14 @@ class Exposure:
 
         To a network that is not the container's gateway no Program comes.
         """
-        if not bindings or network.internal or self._publisher.publishes(endpoint.id):
+        if not bindings or not self._may_publish(network) or self._publisher.publishes(endpoint.id):
             return False
         return any(network.settings.gateway_mode(version) == ROUTED for version in BOTH)
 
     def take_over(self, network: Network, endpoint: Endpoint, options: EndpointOptions, undo: Undo) -> tuple[int, ...]:
         """Return the families of host addresses that are this endpoint's, and let the others give them up."""
         families = self._sandboxes.families(endpoint, options)
-        if options.port_map and not network.internal:
+        if options.port_map and self._may_publish(network):
             self._handover.take(endpoint, families, undo)
         return families
 
@@ -55,6 +57,7 @@ class Exposure:
 
     def publish(self, network: Network, endpoint: Endpoint, request: PortRequest) -> None:
         """Publish the ports of ``request`` instead of those that are published now, and store the result."""
+        request = request if self._may_publish(network) else PortRequest(())
         self._publisher.publish(network, endpoint, request, self._saved(endpoint))
         self._names.expect()
 
@@ -82,6 +85,10 @@ class Exposure:
             self._publisher.withdraw(known.record)
             self._store.transact(Put(replace(known.record, published=())))
         return known.record
+
+    def _may_publish(self, network: Network) -> bool:
+        mode = self._modes.get(network.mode)
+        return not network.internal and (mode is None or Capability.PUBLISHES in mode.does)
 
     def _saved(self, endpoint: Endpoint) -> Callable[[tuple[Published, ...]], None]:
         def save(published: tuple[Published, ...]) -> None:

@@ -5,7 +5,7 @@ network never waits for another.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,15 +13,17 @@ from plugin.engine.identity import Engines
 from plugin.engine.names import Names
 from plugin.errors import Conflict
 from plugin.model.records import Network
+from plugin.modes.base import Capability, Mode
 
 Span = tuple[int, int, int]  # IP version, first and last address as numbers
 
 
 @dataclass(frozen=True, slots=True)
 class _Reservation:
-    """A network, and its subnets in the form that is compared."""
+    """A network, its link unless several may be on it, and its subnets in the form that is compared."""
 
     network: Network
+    link: str
     spans: Sequence[Span]
 
 
@@ -32,9 +34,10 @@ class NetworkReservations:
     10 ms. ``existing`` is asked once, at the first reservation.
     """
 
-    def __init__(self, existing: Callable[[], Sequence[Network]], names: Names) -> None:
+    def __init__(self, existing: Callable[[], Sequence[Network]], names: Names, modes: Mapping[str, Mode]) -> None:
         self._existing = existing
         self._names = names
+        self._modes = modes
         self._engines = Engines()
         self._lock = threading.Lock()  # guards _known and _pending
         self._known: dict[str, _Reservation] | None = None
@@ -48,11 +51,11 @@ class NetworkReservations:
             Conflict: another network has one of them; the text names both.
         """
         with self._lock:
-            mine = _spans(network)
+            mine = self._reservation(network)
             for other in (*self._all().values(), *self._pending.values()):
-                if other.network.id != network.id and _overlap(network.link, mine, other):
-                    self._refuse(network, other.network)
-            self._pending[network.id] = _Reservation(network, mine)
+                if other.network.id != network.id and _overlap(mine, other):
+                    self._refuse(mine, other)
+            self._pending[network.id] = mine
         try:
             yield
         except BaseException:
@@ -80,14 +83,14 @@ class NetworkReservations:
         Raises:
             Conflict: one of them belongs to another engine that is running.
         """
-        mine = _spans(network)
+        mine = self._reservation(network)
         with self._lock:
             others = [other for other in self._all().values() if other.network.id != network.id]
-            found = [other.network for other in others if _overlap(network.link, mine, other)]
+            found = [other for other in others if _overlap(mine, other)]
         for other in found:
-            if process := self._engines.other(other.id):
-                self._refuse(network, other, f", which another engine has (process {process})")
-        return found
+            if process := self._engines.other(other.network.id):
+                self._refuse(mine, other, f", which another engine has (process {process})")
+        return [other.network for other in found]
 
     def networks(self) -> list[Network]:
         """Return the networks that exist."""
@@ -96,15 +99,20 @@ class NetworkReservations:
 
     def _all(self) -> dict[str, _Reservation]:
         if self._known is None:
-            self._known = {network.id: _Reservation(network, _spans(network)) for network in self._existing()}
+            self._known = {network.id: self._reservation(network) for network in self._existing()}
         return self._known
 
-    def _refuse(self, network: Network, other: Network, whose: str = "") -> None:
-        name = self._names.network(other.id)
-        if other.link == network.link:
-            raise Conflict(f"link '{network.link}' belongs to network {name} already{whose}")
-        for mine in network.subnets:
-            for theirs in other.subnets if other.on_host else ():
+    def _reservation(self, network: Network) -> _Reservation:
+        mode = self._modes.get(network.mode)
+        shared = mode is not None and Capability.SHARES_LINK in mode.does
+        return _Reservation(network, "" if shared else network.link, _spans(network))
+
+    def _refuse(self, new: _Reservation, other: _Reservation, whose: str = "") -> None:
+        name = self._names.network(other.network.id)
+        if new.link and new.link == other.link:
+            raise Conflict(f"link '{new.link}' belongs to network {name} already{whose}")
+        for mine in new.network.subnets:
+            for theirs in other.network.subnets if other.network.on_host else ():
                 if mine.pool.version == theirs.pool.version and mine.pool.overlaps(theirs.pool):
                     raise Conflict(f"subnet {mine.pool} overlaps subnet {theirs.pool} of network {name}{whose}")
 
@@ -114,15 +122,15 @@ def _spans(network: Network) -> Sequence[Span]:
     return [(pool.version, int(pool.network_address), int(pool.broadcast_address)) for pool in pools]
 
 
-def _overlap(link: str, spans: Sequence[Span], other: _Reservation) -> bool:
-    """Return whether ``other`` has the link or overlaps a span.
+def _overlap(mine: _Reservation, other: _Reservation) -> bool:
+    """Return whether two networks have one link or overlap.
 
     Only numbers are compared, because this runs for every existing network: addresses of 200 networks would cost
     0.4 ms.
     """
-    if other.network.link == link:
+    if mine.link and mine.link == other.link:
         return True
-    for version, first, last in spans:
+    for version, first, last in mine.spans:
         for their_version, their_first, their_last in other.spans:
             if version == their_version and first <= their_last and their_first <= last:
                 return True

@@ -44,7 +44,7 @@ class Removal:
         self._settings = runtime.settings
         self._locks = runtime.locks
         self._retries = runtime.reaper.retries
-        self.reservations = NetworkReservations(self._networks, runtime.names)
+        self.reservations = NetworkReservations(self._networks, runtime.names, runtime.modes)
         self.owners = AddressOwners(runtime.store)
         self.touched = Touched(self._ids)
 
