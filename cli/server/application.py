@@ -34,7 +34,7 @@ from plugin.ipam.supernets import parse_supernets
 from plugin.ipam_router import IpamRouter
 from plugin.model.link_owner import Owner
 from plugin.model.names import is_own_bridge
-from plugin.modes.registry import link_prefixes
+from plugin.modes.registry import in_its_mode, link_prefixes
 from plugin.rebuild.networks import rebuilder
 from plugin.reconcile.watcher import Watcher
 from plugin.removal.garbage import Collector
@@ -91,7 +91,7 @@ def _open(settings: Settings, dress: Dress, changes: OwnChanges, nft: Nft) -> tu
     group = Owner(settings.name).group
     kernel: Kernel = dress("netlink", linux.Kernel(group, changes, settings=settings.sysctl_dir))
     supernets = parse_supernets(settings.pools, machine_id(settings.state_dir))
-    rebuild = rebuilder(kernel, nft, settings.name, supernets)
+    rebuild = rebuilder(kernel, nft, settings.name, supernets, in_its_mode)
     store: Store = dress("store", open_store(settings.database, KINDS, rebuild))
     cluster = open_cluster(settings, store, kernel, dress)
     drops = Drops(Counters(), store, settings.name, endpoint_names)

@@ -15,12 +15,13 @@ from plugin.firewall.docker import CHAINS
 from plugin.ipam.allocator import usable
 from plugin.model.names import bridge_name
 from plugin.model.records import Endpoint, Network, Published
+from plugin.options.network import NetworkSettings
 from plugin.protocol.messages import Address
 
 USERS = "DOCKER-USER"
 FAMILIES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
 HTTPS, ANY_PORT = 443, 50000
-EXAMPLE = Network("0" * 64, "bridge", bridge_name("0" * 64))  # how a first network would look
+EXAMPLE = Network("0" * 64, NetworkSettings.mode.default, bridge_name("0" * 64))  # how a first network would look
 _IP = {4: "ip", 6: "ip6"}
 _PROTOCOLS = {6: "tcp", 17: "udp"}
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
+from netlink.links import Link
 from plugin.cluster.overlay.shared import Shared
 from plugin.firewall.firewall import Firewall
 from plugin.host.sysctls import HostSettings
@@ -73,6 +74,13 @@ class Mode(Protocol):
 
     def __init__(self, parts: HostParts) -> None:
         """Take the parts of the host."""
+
+    @staticmethod
+    def rebuilt(network: Network, links: Sequence[Link]) -> Network:
+        """Return a network that was found in the kernel as this mode makes it, if ``links`` show that it is of it.
+
+        Pynet made ``links`` for the network: ``network`` is what the bridge among them shows.
+        """
 
     def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
         """Check everything that can be checked without touching anything, and return the record to be.

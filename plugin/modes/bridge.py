@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from netlink.bridge_port import BridgePort
 from netlink.errors import Missing
-from netlink.links import VethPair
+from netlink.links import Link, VethPair
 from plugin.errors import InvalidRequest
 from plugin.firewall.docker import is_docker_name
 from plugin.firewall.elements import endpoint_elements, link_local, network_elements
@@ -63,6 +63,12 @@ class BridgeMode:
         self._settings = parts.settings
         self._owner = parts.owner
         self._links = OwnLinks(parts.kernel, Owner(parts.owner))
+
+    @staticmethod
+    def rebuilt(network: Network, links: Sequence[Link]) -> Network:
+        """Return the network unchanged: a bridge shows all that there is."""
+        del links
+        return network
 
     def plan(self, request: CreateNetwork, settings: NetworkSettings, mode: str = name) -> Network:
         """Return the network of ``request``.

@@ -21,6 +21,7 @@ from typing import Any
 import structlog
 
 from netlink.errors import Exists, NotSupported
+from netlink.links import Link
 from netlink.vxlan import VxlanLink
 from plugin.cluster.overlay.presence import agreed_network
 from plugin.errors import Conflict, InvalidRequest, Unsupported
@@ -28,7 +29,7 @@ from plugin.host.link_settings import tunnel_settings
 from plugin.host.own_links import OwnLinks
 from plugin.model.desired import Desired, WantedLink
 from plugin.model.link_owner import Owner
-from plugin.model.names import TUNNEL, local_mac, tunnel_alias, vxlan_name
+from plugin.model.names import TUNNEL, Alias, local_mac, tunnel_alias, vxlan_name
 from plugin.model.records import Endpoint, Network, Overlay
 from plugin.modes.base import HostParts, LinkKind
 from plugin.modes.bridge import BridgeMode
@@ -67,6 +68,17 @@ class OverlayMode:
         self._own = parts.shared.own
         self._underlay = parts.shared.underlay
         self._closed = parts.shared.closed
+
+    @staticmethod
+    def rebuilt(network: Network, links: Sequence[Link]) -> Network:
+        """Return a network that spans hosts if it has a tunnel, whose alias tells what they agreed on."""
+        tunnels = [link for link in links if link.kind == _TUNNEL.kernel]
+        overlay = Alias.read(tunnels[0].alias).overlay(tunnels[0].mtu) if tunnels else None
+        if overlay is None:
+            return network
+        options = {key: value for key, value in network.options.items() if key != NetworkSettings.mtu.key}
+        options |= {NetworkSettings.mode.key: OverlayMode.name, NetworkSettings.network.key: overlay.network}
+        return replace(network, mode=OverlayMode.name, overlay=overlay, options=options)
 
     def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
         """Return the network of ``request``; raises ``InvalidRequest`` for what no host can serve."""

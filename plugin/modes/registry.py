@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from netlink.links import Link
 from plugin.errors import InvalidRequest
+from plugin.model.records import Network
 from plugin.modes.base import HostParts, LinkKind, Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.modes.overlay import OverlayMode
@@ -18,6 +20,13 @@ MODES: Sequence[type[Mode]] = (BridgeMode, OverlayMode)
 def modes_of(parts: HostParts, kinds: Iterable[type[Mode]] = MODES) -> dict[str, Mode]:
     """Return a mode of each of ``kinds``, by its name."""
     return {kind.name: kind(parts) for kind in kinds}
+
+
+def in_its_mode(network: Network, links: Sequence[Link]) -> Network:
+    """Return a network that was found in the kernel as its mode makes it; pynet made ``links`` for it."""
+    for mode in MODES:
+        network = mode.rebuilt(network, links)
+    return network
 
 
 def mode_option(modes: Iterable[Mode | type[Mode]]) -> Option[str]:

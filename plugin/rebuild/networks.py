@@ -52,6 +52,8 @@ _ANY = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - no address to bind
 _MODES = {4: NetworkSettings.gateway_mode_ipv4, 6: NetworkSettings.gateway_mode_ipv6}
 _SOURCES = {4: NetworkSettings.host_ipv4, 6: NetworkSettings.host_ipv6}
 
+MODE = NetworkSettings.mode.default  # of networks whose links show no other
+InItsMode = Callable[[Network, Sequence[Link]], Network]
 Elements = Mapping[str, Sequence[tuple[str, ...]]]  # set or map -> its elements, key and value in one
 
 
@@ -65,12 +67,12 @@ class Seen:
 
 
 def rebuilder(
-    kernel: Kernel, nft: Nft, owner: str, supernets: Sequence[Supernet]
+    kernel: Kernel, nft: Nft, owner: str, supernets: Sequence[Supernet], in_its_mode: InItsMode
 ) -> Callable[[Sequence[Record]], Sequence[Record]]:
     """Return what ``plugin.store.sqlite.opening.open_store`` calls when records are lost; may raise ``KernelError``."""
 
     def fill(known: Sequence[Record]) -> Sequence[Record]:
-        found = rebuild(look(kernel, nft, owner), owner, known)
+        found = rebuild(look(kernel, nft, owner), owner, known, in_its_mode)
         return [*found, *rebuild_pools(supernets, [*known, *found])]
 
     return fill
@@ -104,15 +106,16 @@ def _words(element: Any) -> Iterator[str]:
             yield str(element)
 
 
-def rebuild(seen: Seen, owner: str, known: Sequence[Record]) -> list[Record]:
+def rebuild(seen: Seen, owner: str, known: Sequence[Record], in_its_mode: InItsMode) -> list[Record]:
     """Return networks and endpoints of ``owner`` (the pynet's name) that ``known`` lacks.
 
+    ``in_its_mode`` returns a network as its mode makes it, from the links that pynet made for it.
     A link with a tombstone among ``known`` was being deleted and is left alone.
     """
     doomed = {record.link for record in known if isinstance(record, Tombstone)}
     links = [link for link in seen.links if link.name not in doomed]
     have = {record.id: record for record in known if isinstance(record, Network)}
-    shown = [*_adopted(seen, links, owner), *_networks(seen, links, owner)]
+    shown = [*_adopted(seen, links, owner), *_networks(seen, links, owner, in_its_mode)]
     networks = {network.id: network for network in shown if network.id not in have}
     everything = {**have, **networks}
     has = {record.id for record in known if isinstance(record, Endpoint)}
@@ -127,27 +130,18 @@ def _alias(link: Link, owner: str, what: str) -> Alias:
     return alias if (alias.pynet, alias.what) == (owner, what) else Alias()
 
 
-def _networks(seen: Seen, links: Sequence[Link], owner: str) -> Iterator[Network]:
-    tunnels = {link.master: link for link in links if link.kind == "vxlan"}
+def _networks(seen: Seen, links: Sequence[Link], owner: str, in_its_mode: InItsMode) -> Iterator[Network]:
+    own: dict[str, list[Link]] = defaultdict(list)
+    for link in links:
+        own[_alias(link, owner, NETWORK_ALIAS).id].append(link)
     for link in links:
         identity = _alias(link, owner, NETWORK_ALIAS).id
         if identity and link.kind == "bridge":
             subnets = tuple(NetworkSubnet(address.network, address) for address in _addresses(seen, link.name))
             network = Network(
-                identity, "bridge", link.name, subnets=subnets, mac=link.mac, options=_link_options(link, identity)
+                identity, MODE, link.name, subnets=subnets, mac=link.mac, options=_link_options(link, identity)
             )
-            yield _over_tunnel(network, tunnels.get(link.index), owner)
-
-
-def _over_tunnel(network: Network, tunnel: Link | None, owner: str) -> Network:
-    """Return a network that spans hosts if it has a tunnel, whose alias tells what they agreed on."""
-    alias = _alias(tunnel, owner, NETWORK_ALIAS) if tunnel else Alias()
-    overlay = alias.overlay(tunnel.mtu) if tunnel and alias.id == network.id else None
-    if overlay is None:
-        return network
-    options = {key: value for key, value in network.options.items() if key != NetworkSettings.mtu.key}
-    options |= {NetworkSettings.mode.key: "overlay", NetworkSettings.network.key: overlay.network}
-    return replace(network, mode="overlay", overlay=overlay, options=options)
+            yield in_its_mode(network, own[identity])
 
 
 def _adopted(seen: Seen, links: Sequence[Link], owner: str) -> Iterator[Network]:
@@ -162,7 +156,7 @@ def _adopted(seen: Seen, links: Sequence[Link], owner: str) -> Iterator[Network]
             subnets = tuple(NetworkSubnet(address.network, address) for address in there)
             options = {NetworkSettings.bridge_name.key: bridge.name}
             # What was there before pynet came is not known; so nothing is taken off when the network goes.
-            yield Network(network_id, "bridge", bridge.name, False, False, subnets, options, tuple(there), bridge.mac)
+            yield Network(network_id, MODE, bridge.name, False, False, subnets, options, tuple(there), bridge.mac)
 
 
 def _addresses(seen: Seen, link: str) -> list[InterfaceAddress]:

@@ -8,6 +8,7 @@ from plugin.cluster.overlay.records import Peer
 from plugin.errors import Conflict
 from plugin.ipam.supernets import parse_supernets
 from plugin.model.records import Endpoint, Network
+from plugin.modes.registry import in_its_mode
 from plugin.rebuild.networks import rebuilder
 from plugin.store.memory import MemoryStore
 from tests.kernel.capture import ETH_P_IP, GREETINGS, Capture
@@ -221,7 +222,9 @@ def test_a_host_that_lost_its_store_reads_the_network_from_its_links(three: list
     run(three)
     [network], [endpoint] = host.pynet.store.list(Network), host.pynet.store.list(Endpoint)
     host.publish(BLUE, 2, "8080")
-    rebuild = rebuilder(host.pynet.kernel, host.pynet.nft, "pynet", parse_supernets("", "0123456789abcdef"))
+    rebuild = rebuilder(
+        host.pynet.kernel, host.pynet.nft, "pynet", parse_supernets("", "0123456789abcdef"), in_its_mode
+    )
     first, second = host.do(lambda: rebuild([]))
     assert isinstance(first, Network)
     assert isinstance(second, Endpoint)

@@ -9,6 +9,7 @@ from cli.server.records import KINDS
 from netlink.nftables import Nftables, open_runner
 from plugin.ipam.supernets import parse_supernets
 from plugin.model.records import Endpoint, Lease, Network, Pool
+from plugin.modes.registry import in_its_mode
 from plugin.options.network import NetworkSettings
 from plugin.rebuild.networks import rebuilder
 from plugin.store.base import Record
@@ -30,7 +31,9 @@ OPTIONS: list[dict[str, str]] = [
 
 def seen(pynet: Pynet, known: Sequence[Record] = ()) -> list[Record]:
     """Return what the kernel shows and ``known`` lacks."""
-    rebuild = rebuilder(pynet.kernel, Nftables(open_runner()), "pynet", parse_supernets("", "0123456789abcdef"))
+    rebuild = rebuilder(
+        pynet.kernel, Nftables(open_runner()), "pynet", parse_supernets("", "0123456789abcdef"), in_its_mode
+    )
     return sorted(rebuild(known), key=lambda record: record.key)
 
 

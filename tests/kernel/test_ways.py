@@ -4,6 +4,7 @@ import pytest
 
 from netlink.nftables import Nftables, open_runner
 from plugin.model.records import Endpoint
+from plugin.modes.registry import in_its_mode
 from plugin.options.network import NetworkSettings
 from plugin.protocol.messages import EndpointRef
 from plugin.rebuild.networks import look, rebuild
@@ -106,7 +107,7 @@ def test_ways_are_rebuilt_from_the_kernel(pynet: Pynet, two: tuple[Container, Co
     """The state is lost, and answers of running containers still leave."""
     on_both(pynet, two[0], "nat-unprotected")
     nft = Nftables(open_runner())
-    rebuilt = rebuild(look(pynet.kernel, nft, "pynet"), "pynet", [])
+    rebuilt = rebuild(look(pynet.kernel, nft, "pynet"), "pynet", [], in_its_mode)
     nft.close()
     found = [record for record in rebuilt if isinstance(record, Endpoint)]
     known = [item.record for item in pynet.store.list(Endpoint)]

@@ -2,6 +2,7 @@
 
 from netlink.links import Link
 from plugin.model.records import Endpoint
+from plugin.modes.registry import in_its_mode
 from plugin.options.network import NetworkSettings
 from plugin.rebuild.networks import NOT_SHOWN, SHOWN, Elements, Seen, rebuild
 
@@ -16,7 +17,7 @@ def test_an_element_that_nobody_understands_is_left_out() -> None:
         ("1", "0", "10.9.0.2", "0"),
     )
     elements: Elements = {"pairs4": [("pnhe", "02:42:0a:09:00:02", "10.9.0.2")], "anywhere4": [strange, odd, good]}
-    found = rebuild(Seen(links, (), elements), "pynet", ())
+    found = rebuild(Seen(links, (), elements), "pynet", (), in_its_mode)
     (endpoint,) = [record for record in found if isinstance(record, Endpoint)]
 
     assert [(port.proto, port.host_port) for port in endpoint.published] == [(6, 8080)]
