@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from netlink import uapi
 from netlink.dump import dump
 from netlink.errors import kernel_errors
-from netlink.setelem import FAMILIES
+from netlink.nft_elements import FAMILIES
 from netlink.wire import attributes, text
 
 

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 
 from netlink.deadline import remaining
 from netlink.errors import Denied, Exists, KernelError, Missing, NotSupported, kernel_error
-from netlink.setelem import FAMILIES, ElementChange, SetElements
+from netlink.nft_elements import FAMILIES, Element
+from netlink.setelem import SetElements
 
 LIBRARY = "libnftables.so.1"
 _OUTPUT_STATELESS, _OUTPUT_HANDLE, _OUTPUT_JSON, _OUTPUT_TERSE = 1 << 1, 1 << 3, 1 << 4, 1 << 11  # libnftables(3)
@@ -140,12 +141,12 @@ class Nftables:
         finally:
             self._lock.release()
 
-    def change(self, table: str, changes: Sequence[ElementChange]) -> None:
-        """Add and delete elements as one transaction; ``Missing`` when a table, set or element is not there."""
+    def change(self, table: str, delete: Sequence[Element], add: Sequence[Element]) -> None:
+        """Delete and add elements as one transaction; ``Missing`` when a table, set or element is not there."""
         if not self._lock.acquire(timeout=remaining(DEADLINE)):
             raise KernelError(f"change elements of nftables table '{table}': another transaction does not end")
         try:
-            self._elements.change(table, changes)
+            self._elements.change(table, delete, add)
         finally:
             self._lock.release()
 

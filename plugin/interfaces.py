@@ -7,8 +7,8 @@ from netlink.bridge_port import BridgePort
 from netlink.conntrack import UdpPort
 from netlink.errors import KernelError
 from netlink.links import Link, VethPair
+from netlink.nft_elements import Element
 from netlink.port_sockets import PortSocket
-from netlink.setelem import ElementChange
 from netlink.vxlan import Entry, VxlanLink
 from plugin.protocol.messages import Address, InterfaceAddress, Subnet
 
@@ -189,8 +189,8 @@ class Nft(Protocol):
     def generation(self) -> int:
         """Return a number that every change of any table raises, whoever makes it."""
 
-    def change(self, table: str, changes: Sequence[ElementChange]) -> None:
-        """Add and delete elements of sets as one transaction; ``Missing`` when what they name is not there."""
+    def change(self, table: str, delete: Sequence[Element], add: Sequence[Element]) -> None:
+        """Delete and add elements of sets as one transaction; ``Missing`` when what they name is not there."""
 
     def list(self, what: str) -> Sequence[dict[str, Any]]:
         """Return nft's JSON objects of a listing; ``Missing`` when there is no such thing."""

@@ -11,17 +11,19 @@ from cli.server.wiring import Host, Pynet
 from netlink.bridge_port import BridgePort, port_flags
 from netlink.errors import Exists, KernelError, Missing
 from netlink.links import Link, VethPair
-from netlink.setelem import PROTOCOLS, ElementChange, check_element
+from netlink.nft_elements import Element
 from plugin.cluster.overlay.presence import ClusterView
 from plugin.driver import Driver
 from plugin.engine.names import Known, Names
 from plugin.ipam.supernets import parse_supernets
+from plugin.model.elements import misfit
 from plugin.model.link_owner import Owner
 from plugin.model.records import ChangedSetting, Endpoint, Network, Tombstone
 from plugin.protocol.messages import Subnet
 from plugin.request.locks import Locks
 from plugin.store.base import Change, Store
 from plugin.store.memory import MemoryStore
+from tests.elements import SET, as_listed
 from tests.fake_sockets import FakeConntrack, FakeSockets, Steps
 from tests.fake_tunnels import FakeTunnels
 
@@ -213,17 +215,16 @@ class FakeNft:
         _check_keys(after)
         self.elements = after
 
-    def change(self, table: str, changes: Sequence[ElementChange]) -> None:
+    def change(self, table: str, delete: Sequence[Element], add: Sequence[Element]) -> None:
         self._steps.take("change elements")
-        after = set(self.elements)
-        for change in changes:
-            for value in change.elements:
-                check_element(change.of, value)
-                self.check(value)
-            named = {(change.of.name, value) for value in change.elements}
-            if not self.table or not (change.add or named <= after):
-                raise Missing(f"change elements of {table}: no such file or directory")
-            after = after | named if change.add else after - named
+        if flawed := misfit([*delete, *add]):
+            raise KernelError(flawed)
+        going, coming = ({(one.of.name, one.text) for one in some} for some in (delete, add))
+        for _, value in going | coming:
+            self.check(value)
+        if not self.table or not going <= self.elements:
+            raise Missing(f"change elements of {table}: no such file or directory")
+        after = (self.elements - going) | coming
         _check_keys(after)
         self.elements = after
 
@@ -232,11 +233,10 @@ class FakeNft:
             raise Missing(what)
         listed = what.startswith("table inet")  # the other table is listed without elements
         names = sorted({name for name, _ in self.elements}) if listed else []
-        return [{"set": {"name": name, "elem": self._listed(name)}} for name in names]
+        return [{"set": {"family": SET[name].family, "name": name, "elem": self._listed(name)}} for name in names]
 
-    def _listed(self, name: str) -> Sequence[str]:
-        written = [value.split(" ") for owner, value in self.elements if owner == name]
-        return [" ".join(str(PROTOCOLS.get(word, word)) for word in words).replace('"', "") for words in written]
+    def _listed(self, name: str) -> Sequence[Any]:
+        return [as_listed(value) for owner, value in self.elements if owner == name]
 
     def rules(self, what: str) -> str:
         if not self.table:

@@ -13,17 +13,17 @@ from contextlib import suppress
 import structlog
 
 from netlink.errors import Exists, KernelError, Missing
-from netlink.setelem import ElementChange
+from netlink.nft_elements import Element
 from plugin.errors import Conflict
 from plugin.firewall.elements import docker_elements
 from plugin.firewall.foreign_chains import Accepts
 from plugin.firewall.listing import Listing
-from plugin.firewall.ruleset import FAMILIES, misfit, remove_text, tables_text
+from plugin.firewall.ruleset import RULES, remove_text, tables_text
 from plugin.firewall.seen import Seen
 from plugin.firewall.wants import Owned, Wants
 from plugin.firewall.writing import Writing
 from plugin.interfaces import Nft
-from plugin.model.elements import Elements
+from plugin.model.elements import Elements, misfit
 from plugin.model.findings import AcceptsChanged, Finding, RulesRefused, TableChanged, TableLeft
 from plugin.request.locks import FIREWALL, Locks
 
@@ -77,13 +77,14 @@ class Firewall:
         """Let ``owner`` have these elements, and none that it had before.
 
         Raises:
+            KernelError: an element does not fit its set, or cannot be written.
             Conflict: a key of a map leads elsewhere for another owner, as a port does that it has published.
         """
         locks = self._locks.held()
         with self._locks.hold(FIREWALL):
-            self._wants.refuse_claimed(owner, elements)
+            self._wants.check(owner, elements)
             with self._wants.attempt(owner):
-                self._change(self._wants.put(owner, elements, locks))
+                self._change(*self._wants.put(owner, elements, locks))
                 if owner in self._wants.refused:
                     raise KernelError(self._wants.refused[owner])
                 if not self._accepts.seen or self._wants.names(owner):
@@ -99,7 +100,7 @@ class Firewall:
             with self._wants.attempt(*known):
                 gone = self._wants.drop(*known)
                 if not self._missing:
-                    self._change(gone)
+                    self._change(*gone)
                     if named:
                         self._accepts.add(self._wants.names())
             self._idle_since = time.monotonic()
@@ -116,7 +117,7 @@ class Firewall:
                 with self._wants.attempt():
                     changes = self._wants.put_docker(fit)
                     if self._written:
-                        self._change(changes)
+                        self._change(*changes)
 
     def heal(self, *, elements: bool = False) -> list[Finding]:
         """Put back what another program removed, tables or accepts, and return what it was; see ``differences``.
@@ -167,16 +168,16 @@ class Firewall:
         found: list[Finding] = [TableChanged("", self._table, wrong)] if wrong else []
         return found + [AcceptsChanged("", chain) for chain in self._accepts.wrong(self._wants.names())]
 
-    def _change(self, wanted: Sequence[ElementChange]) -> None:
+    def _change(self, delete: Sequence[Element], add: Sequence[Element]) -> None:
         """Apply changes; where the kernel has not what was written, write the tables whole, which includes these.
 
         The tables or what is to be deleted are gone then, or a key of a map leads where nobody wants it to.
         """
         if self._missing:
             self._write()
-        elif wanted:
+        elif delete or add:
             try:
-                self._nft.change(self._table, wanted)
+                self._nft.change(self._table, delete, add)
             except (Missing, Exists):
                 log.info("nftables tables written", table=self._table)
                 self._write()
@@ -186,8 +187,8 @@ class Firewall:
         for owner in list(self._wants.refused):
             wanted = self._wants.owners()[owner].elements
             with suppress(KernelError, Conflict), self._wants.attempt(owner):
-                self._wants.refuse_claimed(owner, wanted)
-                self._nft.change(self._table, self._wants.put(owner, wanted, ()))
+                self._wants.check(owner, wanted)
+                self._nft.change(self._table, *self._wants.put(owner, wanted, ()))
         self._wants.doubtful = False  # who was refused again is closed as before
 
     def _write(self) -> None:
@@ -222,4 +223,4 @@ class Firewall:
 def static_rules(nft: Nft, table: str) -> list[str]:
     """Write the tables without elements and return how their rules are listed: in a namespace made for it."""
     nft.apply(tables_text(table, []))
-    return [nft.rules(f"table {family} {table}") for family in FAMILIES]
+    return [nft.rules(f"table {family} {table}") for family in RULES]

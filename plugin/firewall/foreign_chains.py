@@ -6,7 +6,7 @@ from contextlib import suppress
 import structlog
 
 from netlink.errors import Missing
-from plugin.firewall import docker
+from plugin.firewall import docker, sets
 from plugin.interfaces import Nft
 from plugin.model.elements import Elements
 from plugin.model.names import BRIDGES, is_own_bridge
@@ -58,4 +58,5 @@ class Accepts:
 
 def own_names(elements: Elements) -> set[str]:
     """Return the links of networks whose names pynet did not choose."""
-    return {name for link in elements.get("links", ()) if not is_own_bridge(name := link.strip('"'))}
+    names = {element.values[0] for element in elements if element.of is sets.BRIDGES}
+    return {name for name in names if not is_own_bridge(name)}

@@ -1,95 +1,55 @@
-"""pynet's two nftables tables: static rules, and sets and maps in which everything that varies is an element.
+"""pynet's two nftables tables: static rules, and sets and maps (``plugin.firewall.sets``) with everything that varies.
 
-Nothing here touches the kernel: functions return text that is applied whole. The table of family inet decides who may
-reach whom and translates addresses; the one of family bridge sees frames between the ports of one bridge.
+These functions return text that is applied as one transaction. The table of family inet decides who may reach whom and
+translates addresses; the table of family bridge sees frames between the ports of one bridge.
 
   inet
-    raw            from a port of a bridge, which has no IP stack of its own: drop
-                   containers to or as the host's 127.0.0.0/8  drop (route_localnet would let them in)
-    publish        address, protocol and port of the host -> address and port of a container
-    forward        before iptables' own filter chain, so that a drop here is final, whatever others accept
-      containers of one network                              accept
-      VXLAN on its way to another member: see "tunnelled"
-      from or to an internal network                         drop: before conntrack, whose errors carry data
-      replies                                                accept
-      errors about other flows: see the chain "errors"
-      into a network: see the chain "into"
-      out to one of Docker's bridges, unless it published    drop
-      neither from nor to a network: see the chain "others"
-    others         where pynet turned forwarding on: what is not Docker's either, drop
-    input          from an internal network: see the chain "inner"
-                   from elsewhere to the gateway of an internal network: drop
-    inner          replies, neighbour discovery, what is new for an address of the network's bridge: accept; else drop
-    errors         from a container that is no router, about a flow without an address of its own network: drop
-                   from one of Docker's into a network, about what was not published: drop
-    tunnelled      VXLAN of a network of this host, to it or through it to another member: from a container, from no
-                   member, or by a link of guests that does not lead to the member: drop
-    into           published ports, and what the gateway mode opens, accept; all else drop
-    postrouting    to a published port from the container's own network, or from the host's 127.0.0.0/8: masquerade
-                   out of a network: the user's source address, or masquerade; nothing towards another network
-  bridge         see ``plugin.firewall.bridge_rules``
+    raw                 drops packets from a port of a bridge, which has no IP stack of its own
+                        drops packets of containers to or from the host's 127.0.0.0/8 (route_localnet would let them in)
+    publish             translates address, protocol and port of the host to address and port of a container
+    forward             runs before iptables' own filter chain: a drop here is final, whatever others accept
+      accepts traffic between containers of one network
+      sends VXLAN on its way to another member to "vxlan_check"
+      drops traffic from or to an internal network, before conntrack, whose errors carry data
+      accepts replies
+      sends errors about other flows to "icmp_errors", and traffic into a network to "to_containers"
+      drops traffic out to one of Docker's bridges, unless Docker published the port
+      sends traffic neither from nor to a network to "other_forwarding"
+    other_forwarding    where pynet turned forwarding on: drops traffic unless it is Docker's
+    input               sends traffic from an internal network to "internal_input"
+                        drops traffic from elsewhere to the gateway of an internal network
+    internal_input      accepts replies, neighbour discovery, and new flows to an address of the network's bridge
+    icmp_errors         drops errors of a container that is no router, about a flow without an address of its network
+                        drops errors of Docker's containers into a network, about a port that was not published
+    vxlan_check         drops VXLAN of a network of this host, to the host or through it to another member, that comes
+                        from a container, from no member, or by a guests' link that does not lead to the member
+    to_containers       accepts published ports and what the gateway mode opens, drops the rest
+    postrouting         masquerades traffic to a published port from its own network, or from the host's 127.0.0.0/8
+                        gives traffic out of a network the user's source address, or masquerades it
+  bridge                see ``plugin.firewall.bridge_rules``
 """
 
 from collections.abc import Iterable
 
-from netlink.errors import KernelError
-from netlink.setelem import ElementChange, SetType, check_element
-from plugin.firewall.bridge_rules import BRIDGE_RULES, BRIDGE_SETS
+from netlink.nft_elements import NamedSet
+from plugin.firewall.bridge_rules import BRIDGE_RULES
+from plugin.firewall.sets import SETS
 from plugin.model.elements import Elements
 
-_PORT = ("inet_proto", "inet_service")
-_VNI = ("inet_service", "@th,96,24")
-_V4, _V6 = ("ipv4_addr",), ("ipv6_addr",)
-INET_SETS = (
-    SetType("inet", "links", ("ifname",)),
-    SetType("inet", "inside", ("ifname", "ifname")),
-    SetType("inet", "internal", ("ifname",)),
-    SetType("inet", "shared", ("ifname",)),
-    SetType("inet", "inner4", _V4),
-    SetType("inet", "inner6", _V6),
-    SetType("inet", "homes4", ("ifname", *_V4), interval=True),
-    SetType("inet", "homes6", ("ifname", *_V6), interval=True),
-    SetType("inet", "routers4", _V4),
-    SetType("inet", "routers6", _V6),
-    SetType("inet", "outbound", ("ifname", "nf_proto")),
-    SetType("inet", "source4", ("ifname",), _V4),
-    SetType("inet", "source6", ("ifname",), _V6),
-    SetType("inet", "docker", ("ifname",)),
-    SetType("inet", "reserved", ("nf_proto",)),
-    SetType("inet", "switched", ("ifname", "ifname")),
-    SetType("inet", "unprotected", ("ifname", "nf_proto")),
-    SetType("inet", "direct", ("ifname", "nf_proto", "inet_proto")),
-    SetType("inet", "trusted", ("ifname", "ifname")),
-    SetType("inet", "open4", (*_V4, *_PORT)),
-    SetType("inet", "open6", (*_V6, *_PORT)),
-    SetType("inet", "mates4", _V4 * 2, interval=True),
-    SetType("inet", "mates6", _V6 * 2, interval=True),
-    SetType("inet", "near4", (*_V4, *_PORT)),
-    SetType("inet", "near6", (*_V6, *_PORT)),
-    SetType("inet", "ports4", (*_V4, *_PORT), (*_V4, "inet_service")),
-    SetType("inet", "ports6", (*_V6, *_PORT), (*_V6, "inet_service")),
-    SetType("inet", "anywhere4", _PORT, (*_V4, "inet_service")),
-    SetType("inet", "anywhere6", _PORT, (*_V6, "inet_service")),
-    SetType("inet", "relayed", _PORT),
-    # nft 1.0.6 has no name for the VNI: the 3 bytes behind the UDP header's 8 and the first 4 of VXLAN's (RFC 7348).
-    SetType("inet", "vnis", _VNI),
-    SetType("inet", "members4", (*_V4, *_VNI)),
-    SetType("inet", "members6", (*_V6, *_VNI)),
-)
 INET_RULES = """\
   chain raw {
     type filter hook prerouting priority raw; policy accept;
     iifname "pnh*" drop
     iifname "pnv*" drop
-    ip daddr 127.0.0.0/8 iifname @links drop
-    ip saddr 127.0.0.0/8 iifname @links drop
+    ip daddr 127.0.0.0/8 iifname @bridges drop
+    ip saddr 127.0.0.0/8 iifname @bridges drop
   }
   chain publish {
-    dnat ip to ip daddr . meta l4proto . th dport map @ports4
-    fib daddr type local dnat ip to meta l4proto . th dport map @anywhere4
+    dnat ip to ip daddr . meta l4proto . th dport map @published_ports4
+    fib daddr type local dnat ip to meta l4proto . th dport map @published_ports_any4
     ip6 saddr fe80::/10 return
-    dnat ip6 to ip6 daddr . meta l4proto . th dport map @ports6
-    fib daddr type local dnat ip6 to meta l4proto . th dport map @anywhere6
+    dnat ip6 to ip6 daddr . meta l4proto . th dport map @published_ports6
+    fib daddr type local dnat ip6 to meta l4proto . th dport map @published_ports_any6
   }
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;
@@ -103,142 +63,117 @@ INET_RULES = """\
   }
   chain forward {
     type filter hook forward priority filter - 1; policy accept;
-    iifname . oifname @inside accept
-    meta l4proto udp jump vxlan_through
-    iifname @internal drop
-    oifname @internal drop
-    ct state vmap { established : goto known, related : goto errors }
-    oifname @links goto into
-    iifname @links oifname @docker ct status & dnat != dnat drop
-    iifname @links accept
-    goto others
+    iifname . oifname @same_network accept
+    meta l4proto udp jump vxlan_forward
+    iifname @internal_bridges drop
+    oifname @internal_bridges drop
+    ct state vmap { established : goto established_flows, related : goto icmp_errors }
+    oifname @bridges goto to_containers
+    iifname @bridges oifname @docker_bridges ct status & dnat != dnat drop
+    iifname @bridges accept
+    goto other_forwarding
   }
-  chain known {
-    iifname @links accept
-    oifname @links accept
-    goto others
+  chain established_flows {
+    iifname @bridges accept
+    oifname @bridges accept
+    goto other_forwarding
   }
-  chain others {
-    meta nfproto != @reserved accept
+  chain other_forwarding {
+    meta nfproto != @pynet_forwarding accept
     iifname "pn-*" accept
     oifname "pn-*" accept
-    iifname . oifname @switched accept
-    iifname @docker accept
-    oifname @docker ct state established,related accept
-    oifname @docker ct status & dnat == dnat accept
+    iifname . oifname @other_bridges accept
+    iifname @docker_bridges accept
+    oifname @docker_bridges ct state established,related accept
+    oifname @docker_bridges ct status & dnat == dnat accept
     drop
   }
   chain input {
     type filter hook input priority filter - 1; policy accept;
-    udp dport . @th,96,24 @vnis jump tunnelled
-    ct state related iifname @links goto errors
-    iifname @internal goto inner
-    ip daddr @inner4 iifname != "lo" drop
-    ip6 daddr @inner6 iifname != "lo" drop
+    udp dport . @th,96,24 @vxlan_networks jump vxlan_check
+    ct state related iifname @bridges goto icmp_errors
+    iifname @internal_bridges goto internal_input
+    ip daddr @internal_gateways4 iifname != "lo" drop
+    ip6 daddr @internal_gateways6 iifname != "lo" drop
   }
-  chain inner {
+  chain internal_input {
     ct state established accept
-    meta l4proto . th dport @relayed drop
-    iifname @shared accept
+    meta l4proto . th dport @relayed_ports drop
+    iifname @adopted_bridges accept
     icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
     ip6 saddr fe80::/10 drop
     ct state new fib daddr . iif type local accept
     drop
   }
-  chain errors {
-    iifname @links goto own_errors
-    iifname @docker oifname @links ct status & dnat != dnat drop
-    oifname @links accept
-    goto others
+  chain icmp_errors {
+    iifname @bridges goto container_errors
+    iifname @docker_bridges oifname @bridges ct status & dnat != dnat drop
+    oifname @bridges accept
+    goto other_forwarding
   }
-  chain own_errors {
+  chain container_errors {
     ip saddr @routers4 accept
     ip6 saddr @routers6 accept
-    iifname . ct original ip saddr @homes4 accept
-    iifname . ct reply ip saddr @homes4 accept
-    iifname . ct original ip6 saddr @homes6 accept
-    iifname . ct reply ip6 saddr @homes6 accept
+    iifname . ct original ip saddr @subnets4 accept
+    iifname . ct reply ip saddr @subnets4 accept
+    iifname . ct original ip6 saddr @subnets6 accept
+    iifname . ct reply ip6 saddr @subnets6 accept
     drop
   }
-  chain vxlan_through {
-    ip daddr . udp dport . @th,96,24 @members4 goto tunnelled
-    ip6 daddr . udp dport . @th,96,24 @members6 goto tunnelled
+  chain vxlan_forward {
+    ip daddr . udp dport . @th,96,24 @vxlan_members4 goto vxlan_check
+    ip6 daddr . udp dport . @th,96,24 @vxlan_members6 goto vxlan_check
   }
-  chain tunnelled {
-    iifname @links counter drop
-    iifname @docker counter drop
+  chain vxlan_check {
+    iifname @bridges counter drop
+    iifname @docker_bridges counter drop
     meta iifkind { "bridge", "veth", "tun", "macvlan", "ipvlan" } fib saddr . iif oif missing counter drop
-    ip saddr . udp dport . @th,96,24 @members4 return
-    ip6 saddr . udp dport . @th,96,24 @members6 return
+    ip saddr . udp dport . @th,96,24 @vxlan_members4 return
+    ip6 saddr . udp dport . @th,96,24 @vxlan_members6 return
     counter drop
   }
-  chain into {
+  chain to_containers {
     ct status & dnat == dnat accept
     oifname . meta nfproto @unprotected accept
-    oifname . meta nfproto . meta l4proto @direct accept
-    ip daddr . meta l4proto . th dport @open4 accept
-    ip6 daddr . meta l4proto . th dport @open6 accept
-    iifname . oifname @trusted ip daddr . meta l4proto . th dport @near4 accept
-    iifname . oifname @trusted ip6 daddr . meta l4proto . th dport @near6 accept
+    oifname . meta nfproto . meta l4proto @routed_icmp accept
+    ip daddr . meta l4proto . th dport @routed_ports4 accept
+    ip6 daddr . meta l4proto . th dport @routed_ports6 accept
+    iifname . oifname @trusted_interfaces ip daddr . meta l4proto . th dport @trusted_ports4 accept
+    iifname . oifname @trusted_interfaces ip6 daddr . meta l4proto . th dport @trusted_ports6 accept
     drop
   }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
-    ct status & dnat == dnat ip saddr . ip daddr @mates4 masquerade
-    ct status & dnat == dnat ip6 saddr . ip6 daddr @mates6 masquerade
-    oifname @links ip saddr 127.0.0.0/8 masquerade
-    oifname @links return
-    snat ip to iifname map @source4
-    snat ip6 to iifname map @source6
-    iifname . meta nfproto @outbound masquerade
+    ct status & dnat == dnat ip saddr . ip daddr @hairpin4 masquerade
+    ct status & dnat == dnat ip6 saddr . ip6 daddr @hairpin6 masquerade
+    oifname @bridges ip saddr 127.0.0.0/8 masquerade
+    oifname @bridges return
+    snat ip to iifname map @sources4
+    snat ip6 to iifname map @sources6
+    iifname . meta nfproto @masqueraded masquerade
   }
 """
-FAMILIES = {"inet": (INET_SETS, INET_RULES), "bridge": (BRIDGE_SETS, BRIDGE_RULES)}
-_SETS = {of.name: of for sets, _ in FAMILIES.values() for of in sets}
-MAPS = frozenset(name for name, of in _SETS.items() if of.data)
-PORTS_OF = "ports of "  # begins the name of an owner whose elements publish the ports of an endpoint
+RULES = {"inet": INET_RULES, "bridge": BRIDGE_RULES}  # by family
 
 
 def tables_text(table: str, contents: Iterable[Elements]) -> str:
     """Return the transaction that replaces both tables whole by the static rules and ``contents``."""
     lines = [remove_text(table)]
-    for family, (sets, rules) in FAMILIES.items():
-        declared = "".join(f"  {of.declaration}\n" for of in sets)
+    for family, rules in RULES.items():
+        declared = "".join(f"  {of.declaration}\n" for of in SETS if of.family == family)
         lines.append(f"table {family} {table} {{\n{declared}{rules}}}\n")
     return "".join([*lines, *(_add_text(table, elements) for elements in contents)])
 
 
 def remove_text(table: str) -> str:
     """Return the transaction that removes both tables, there or not."""
-    return "".join(f"table {family} {table}\ndelete table {family} {table}\n" for family in FAMILIES)
-
-
-def changes(before: Elements, after: Elements) -> list[ElementChange]:
-    """Return what turns ``before`` into ``after``."""
-    going, coming = _without(before, after), _without(after, before)
-    gone = [ElementChange(False, _SETS[name], values) for name, values in going.items() if values]
-    return gone + [ElementChange(True, _SETS[name], values) for name, values in coming.items() if values]
-
-
-def misfit(elements: Elements) -> str:
-    """Say which of ``elements`` is no element of its set, or nothing: it never becomes text, nor would it stay one."""
-    try:
-        for name, values in elements.items():
-            for value in values:
-                check_element(_SETS[name], value)
-    except KernelError as error:
-        return str(error)
-    return ""
-
-
-def _without(some: Elements, others: Elements) -> Elements:
-    known = {name: frozenset(others.get(name, ())) for name in some}
-    return {name: [value for value in values if value not in known[name]] for name, values in some.items()}
+    return "".join(f"table {family} {table}\ndelete table {family} {table}\n" for family in RULES)
 
 
 def _add_text(table: str, elements: Elements) -> str:
+    by_set: dict[NamedSet, list[str]] = {}
+    for element in elements:
+        by_set.setdefault(element.of, []).append(element.text)
     return "".join(
-        f"add element {_SETS[name].family} {table} {name} {{ {', '.join(values)} }}\n"
-        for name, values in elements.items()
-        if values
+        f"add element {of.family} {table} {of.name} {{ {', '.join(words)} }}\n" for of, words in by_set.items()
     )

@@ -4,16 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from netlink.setelem import ElementChange
+from netlink.errors import KernelError
+from netlink.nft_elements import Element
 from plugin.errors import Conflict
 from plugin.firewall.elements import docker_elements
 from plugin.firewall.foreign_chains import own_names
 from plugin.firewall.shares import Shares
 from plugin.firewall.writing import closed, unfit
-from plugin.model.elements import Elements
+from plugin.model.elements import Elements, misfit
 from plugin.request.locks import LockName
 
 _DOCKER = "Docker's bridges"  # an owner
+Change = tuple[list[Element], list[Element]]  # what to delete from the kernel, and what to add
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Wants:
         some = map(self._shares.of, owners) if owners else self._shares.contents()
         return {name for own in some for name in own_names(own)}
 
-    def put(self, owner: str, elements: Elements, locks: Sequence[LockName]) -> list[ElementChange]:
+    def put(self, owner: str, elements: Elements, locks: Sequence[LockName]) -> Change:
         """Let ``owner`` want ``elements``; without ``locks`` those of before are kept."""
         if not locks and owner in self._owned:
             locks = self._owned[owner].locks
@@ -86,20 +88,27 @@ class Wants:
         self._owned[owner] = Owned(elements, locks)
         return self._shares.give(owner, elements)
 
-    def drop(self, *owners: str) -> list[ElementChange]:
+    def drop(self, *owners: str) -> Change:
         """Let ``owners`` want nothing."""
         for owner in owners:
             self.refused.pop(owner, None)
             self._owned.pop(owner, None)
-        return [change for owner in owners for change in self._shares.give(owner, {})]
+        return [element for owner in owners for element in self._shares.give(owner, ())[0]], []
 
-    def put_docker(self, names: frozenset[str]) -> list[ElementChange]:
+    def put_docker(self, names: frozenset[str]) -> Change:
         """Let Docker's own bridges be ``names``."""
         self.docker = names
         return self._shares.give(_DOCKER, docker_elements(names))
 
-    def refuse_claimed(self, owner: str, elements: Elements) -> None:
-        """Raise ``Conflict`` when a key of a map that ``owner`` wants leads elsewhere for another one."""
+    def check(self, owner: str, elements: Elements) -> None:
+        """Check that ``owner`` can have ``elements``.
+
+        Raises:
+            KernelError: an element does not fit its set.
+            Conflict: a key of a map leads elsewhere for another owner.
+        """
+        if why := misfit(elements):
+            raise KernelError(why)
         if why := self._shares.claimed(owner, elements):
             raise Conflict(why)
 

@@ -8,10 +8,11 @@ it are tried, without writing, until it is known whose elements are to blame.
 from collections.abc import Iterable, Mapping, Sequence
 
 from netlink.errors import KernelError
-from plugin.firewall.ruleset import MAPS, misfit, tables_text
+from plugin.firewall.ruleset import tables_text
+from plugin.firewall.sets import BRIDGES, GUARDED, INTERNAL, ISOLATED, TUNNELS
 from plugin.firewall.shares import Shares
 from plugin.interfaces import Nft
-from plugin.model.elements import Elements
+from plugin.model.elements import Elements, misfit
 
 MOST_REFUSED = (
     16  # owners that are looked for; where there are more, something else is wrong, and the rest is closed too
@@ -77,18 +78,19 @@ def unfit(wanted: Mapping[str, Elements]) -> dict[str, str]:
         if why := misfit(elements) or maps.claimed(owner, elements):
             refused[owner] = why
         else:
-            maps.give(owner, {name: elements[name] for name in MAPS & elements.keys()})
+            maps.give(owner, [element for element in elements if element.of.value])
     return refused
 
 
 def closed(elements: Elements) -> Elements:
-    """Return what closes an owner in the place of its elements: see ``shut_elements``."""
-    ports = (name for kind in ("guarded", "closed", "tunnels") for name in elements.get(kind, ()))
-    return shut_elements(elements.get("links", ()), ports)
+    """Return the elements that close an owner, in the place of its own: see ``shut_elements``."""
+    fit = [element for element in elements if not element.flaw]
+    bridges = [element.values[0] for element in fit if element.of is BRIDGES]
+    return shut_elements(bridges, [element.values[0] for element in fit if element.of in {GUARDED, ISOLATED, TUNNELS}])
 
 
-def shut_elements(links: Iterable[str], ports: Iterable[str]) -> Elements:
-    """Return what makes networks, by their links, internal, and lets nothing in by ports: guarded, nothing allowed."""
-    fit = [name for name in dict.fromkeys(links) if not misfit({"links": [name]})]
-    shut = [name for name in dict.fromkeys(ports) if not misfit({"links": [name]})]
-    return {"links": fit, "internal": fit, "guarded": shut}
+def shut_elements(bridges: Iterable[str], ports: Iterable[str]) -> Elements:
+    """Return the elements that make networks internal, by their bridges, and guard ports without allowing anything."""
+    found = [of.element(bridge) for bridge in bridges for of in (BRIDGES, INTERNAL)]
+    found += [GUARDED.element(port) for port in ports]
+    return [element for element in dict.fromkeys(found) if not element.flaw]

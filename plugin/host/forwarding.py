@@ -16,6 +16,7 @@ from netlink.links import Link
 from netlink.sysctl import FORWARDING
 from plugin.firewall.docker import docker_bridges, other_bridges
 from plugin.firewall.firewall import Firewall
+from plugin.firewall.sets import OTHER_BRIDGES, PYNET_FORWARDING
 from plugin.interfaces import Kernel
 from plugin.model.elements import Elements
 from plugin.model.records import ChangedSetting
@@ -26,7 +27,7 @@ log = structlog.get_logger()
 
 OFF, OURS = "0", "2"
 OWNER = "host"  # owner of the firewall elements that close families
-_FAMILIES = {FORWARDING[4]: "ipv4", FORWARDING[6]: "ipv6"}  # as nft calls them
+_VERSIONS = {path: version for version, path in FORWARDING.items()}
 
 
 class Forwarding:
@@ -121,7 +122,7 @@ class Forwarding:
     def _paths(self) -> list[str]:
         """Return the settings that pynet turned on."""
         paths = [item.record.path for item in self._store.list(ChangedSetting)]
-        return sorted(path for path in paths if path in _FAMILIES)
+        return sorted(path for path in paths if path in _VERSIONS)
 
     def _value(self, path: str) -> str:
         """Return a value, "0" if it cannot be read: a kernel without IPv6 has no such setting."""
@@ -133,5 +134,5 @@ class Forwarding:
 
 def _elements(paths: Iterable[str], links: Iterable[Link]) -> Elements:
     """Return elements that close families, but let frames between ports of other bridges pass (br_netfilter)."""
-    switched = [f'"{name}" . "{name}"' for name in other_bridges(links)]
-    return {"reserved": [_FAMILIES[path] for path in paths], "switched": switched}
+    closed = [PYNET_FORWARDING.element(_VERSIONS[path]) for path in paths]
+    return [*closed, *(OTHER_BRIDGES.element(name, name) for name in other_bridges(links))]

@@ -1,5 +1,12 @@
-"""Elements of the sets and maps in pynet's nftables tables, as text."""
+"""What an owner has in the sets and maps of pynet's nftables tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-Elements = Mapping[str, Sequence[str]]  # set or map -> elements in nft syntax
+from netlink.nft_elements import Element
+
+Elements = Sequence[Element]
+
+
+def misfit(elements: Elements) -> str:
+    """Return why the first element that does not fit its set cannot be written, or "" if all of them can."""
+    return next((element.flaw for element in elements if element.flaw), "")

@@ -1,22 +1,26 @@
-"""Records from what stands in the kernel, when the store is damaged or gone.
+"""Makes records from the state of the kernel, when the store is damaged or gone.
 
-Links say who they are in their aliases; addresses give subnets and gateways; the sets of ``plugin.firewall.ruleset``
-give the options of networks, and the addresses and ports of endpoints. What the kernel does not show is named in a
-warning for each network: the user may have to make that network anew.
+The aliases of links say which network or endpoint they belong to; addresses give subnets and gateways; the sets and
+maps of ``plugin.firewall.sets`` give the options of networks, and the addresses and ports of endpoints. A warning for
+each network names the options that the kernel does not show: the user may have to create that network again.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_network
 from typing import Any
 
 import structlog
 
 from netlink.errors import Missing
 from netlink.links import Link
+from netlink.nft_elements import NamedSet
+from plugin.firewall import sets
 from plugin.firewall.elements import link_local
-from plugin.firewall.ruleset import FAMILIES
+from plugin.firewall.listing import listed_elements
+from plugin.firewall.ruleset import RULES
 from plugin.interfaces import Kernel, Nft
 from plugin.ipam.supernets import Supernet
 from plugin.model.names import ENDPOINT, Alias, bridge_name, host_link_name
@@ -48,13 +52,13 @@ SHOWN = (
 )
 _HIDDEN = [option.key for option in NetworkSettings.options() if option not in SHOWN]
 NOT_SHOWN = f"auxiliary addresses, {', '.join(_HIDDEN)}: the defaults are used"
-_ANY = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - no address to bind
+_ANY: Mapping[int, Address] = {4: IPv4Address(0), 6: IPv6Address(0)}
 _MODES = {4: NetworkSettings.gateway_mode_ipv4, 6: NetworkSettings.gateway_mode_ipv6}
 _SOURCES = {4: NetworkSettings.host_ipv4, 6: NetworkSettings.host_ipv6}
 
 MODE = NetworkSettings.mode.default  # of networks whose links show no other
 InItsMode = Callable[[Network, Sequence[Link]], Network]
-Elements = Mapping[str, Sequence[tuple[str, ...]]]  # set or map -> its elements, key and value in one
+Elements = Mapping[NamedSet, Sequence[tuple[Any, ...]]]  # set or map -> the values of its elements
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +84,15 @@ def rebuilder(
 
 def look(kernel: Kernel, nft: Nft, table: str) -> Seen:
     """Read links, addresses and sets; raises ``KernelError``."""
-    found: dict[str, list[tuple[str, ...]]] = defaultdict(list)
-    for family in FAMILIES:
-        try:
-            listed = nft.list(f"table {family} {table}")
-        except Missing:
-            continue
-        for item in listed:
-            container = item.get("set") or item.get("map") or {}
-            found[container.get("name", "")] += [tuple(_words(element)) for element in container.get("elem", ())]
+    found: dict[NamedSet, list[tuple[Any, ...]]] = defaultdict(list)
+    for family in RULES:
+        with suppress(Missing):
+            for element in listed_elements(nft.list(f"table {family} {table}")):
+                if element.flaw:  # nobody but pynet writes there, and a start must not depend on that
+                    log.warning("element of another program not rebuilt", error=element.flaw)
+                else:
+                    found[element.of].append(element.values)
     return Seen(kernel.links(), kernel.addresses(), found)
-
-
-def _words(element: Any) -> Iterator[str]:
-    """Yield the parts of an element as libnftables-json(5) writes it, of a map's key first."""
-    match element:
-        case {"concat": parts} | list(parts):
-            for part in parts:
-                yield from _words(part)
-        case {"prefix": {"addr": address, "len": length}}:
-            yield f"{address}/{length}"
-        case {"elem": {"val": value}}:
-            yield from _words(value)
-        case _:
-            yield str(element)
 
 
 def rebuild(seen: Seen, owner: str, known: Sequence[Record], in_its_mode: InItsMode) -> list[Record]:
@@ -151,7 +140,7 @@ def _adopted(seen: Seen, links: Sequence[Link], owner: str) -> Iterator[Network]
         network_id = _alias(link, owner, ENDPOINT).network_id
         if network_id and link.master in masters:
             bridge = masters[link.master]
-            own = {ip_address(entry[2]) for entry in _pairs(seen.elements, link.name)}
+            own = set(_addresses_of_port(seen.elements, link.name))
             there = [a for a in _addresses(seen, bridge.name) if any(address in a.network for address in own)]
             subnets = tuple(NetworkSubnet(address.network, address) for address in there)
             options = {NetworkSettings.bridge_name.key: bridge.name}
@@ -187,8 +176,8 @@ def _endpoints(seen: Seen, links: Sequence[Link], owner: str, networks: Mapping[
 
 
 def _endpoint(elements: Elements, link: str, identity: str, network: Network) -> Endpoint:
-    mac = next((mac for port, mac in elements.get("macs", ()) if port == link), "")
-    found = [ip_address(address) for _, _, address in _pairs(elements, link)]
+    mac = next((mac for port, mac in elements.get(sets.PORT_MACS, ()) if port == link), "")
+    found = _addresses_of_port(elements, link)
     own = [_interface(elements, network, address) for address in found if not mac or address != link_local(mac)]
     if not own:
         log.warning("endpoint rebuilt without addresses: no guard shows them", endpoint=identity[:12], link=link)
@@ -201,65 +190,64 @@ def _endpoint(elements: Elements, link: str, identity: str, network: Network) ->
 def _with_ways(seen: Seen, endpoints: Sequence[Endpoint]) -> list[Endpoint]:
     """Add which others of their containers may send from the addresses of endpoints."""
     keys = {host_link_name(end.id): end.key for end in endpoints}
-    ways: dict[str, list[Way]] = defaultdict(list)
-    for port, mac, address in (*seen.elements.get("ways4", ()), *seen.elements.get("ways6", ())):
+    ways: dict[Address, list[Way]] = defaultdict(list)
+    for port, mac, address in _of_both(seen.elements, sets.MULTIHOMED):
         if port in keys:
             ways[address].append(Way(keys[port], mac))
-    own = {end.key: [str(address.ip) for address in (end.ipv4, end.ipv6) if address] for end in endpoints}
+    own = {end.key: [address.ip for address in (end.ipv4, end.ipv6) if address] for end in endpoints}
     found = {end.key: dict.fromkeys(way for address in own[end.key] for way in ways[address]) for end in endpoints}
     return [replace(end, ways=tuple(found[end.key])) for end in endpoints]
 
 
-def _pairs(elements: Elements, link: str) -> Iterator[tuple[str, ...]]:
-    """Yield what the guard lets a port send from: port, MAC, address."""
-    for name in ("pairs4", "pairs6"):
-        yield from (entry for entry in elements.get(name, ()) if entry[0] == link)
+def _addresses_of_port(elements: Elements, link: str) -> list[Address]:
+    """Return the addresses that the guard lets a port send from."""
+    return [address for port, _, address in _of_both(elements, sets.PORT_ADDRESSES) if port == link]
+
+
+def _of_both(elements: Elements, pair: Mapping[int, NamedSet]) -> Iterator[tuple[Any, ...]]:
+    """Yield the elements of a set for IPv4 and of the one for IPv6."""
+    for of in pair.values():
+        yield from elements.get(of, ())
 
 
 def _interface(elements: Elements, network: Network, address: Address) -> InterfaceAddress:
     """Return an address with the length of its subnet, which published ports show where no gateway does."""
     pools = [subnet.pool for subnet in network.subnets if address in subnet.pool]
-    mates = elements.get(f"mates{address.version}", ())
-    pools += [ip_network(pool) for pool, target in mates if target == str(address)]
+    pools += [ip_network(pool) for pool, target in elements.get(sets.HAIRPIN[address.version], ()) if target == address]
     length = pools[0].prefixlen if pools else address.max_prefixlen
     return IPv4Interface((address, length)) if address.version == 4 else IPv6Interface((address, length))
 
 
 def _published(elements: Elements, own: set[Address]) -> Iterator[Published]:
     """Yield what leads to the addresses ``own``. Ports that a relay serves are none of nftables' and stay unseen."""
-    for words in _publications(elements):
-        proto, port, target, host, host_port = words
+    for found in _publications(elements):
         try:
-            found = Published(
-                int(proto), int(port), ip_address(target), ip_address(host) if host else None, int(host_port)
-            )
             found.check()
-        except ValueError as error:  # nobody but pynet writes there, and a start must not depend on that
-            log.warning("published port not rebuilt", element=" ".join(words), error=str(error))
+        except ValueError as error:  # as with elements that are not understood
+            log.warning("published port not rebuilt", port=str(found), error=str(error))
             continue
         if found.target in own:
             yield found
 
 
-def _publications(elements: Elements) -> Iterator[tuple[str, str, str, str, str]]:
-    """Yield protocol, port and address of the container, address and port of the host, as words."""
+def _publications(elements: Elements) -> Iterator[Published]:
     for version, anywhere in _ANY.items():
-        for proto, host_port, target, port in elements.get(f"anywhere{version}", ()):
-            yield proto, port, target, anywhere, host_port
-        for host, proto, host_port, target, port in elements.get(f"ports{version}", ()):
-            yield proto, port, target, host, host_port
-        for target, proto, port in elements.get(f"open{version}", ()):
-            yield proto, port, target, "", "0"
+        for proto, host_port, target, port in elements.get(sets.PUBLISHED_ANY[version], ()):
+            yield Published(proto, port, target, anywhere, host_port)
+        for host, proto, host_port, target, port in elements.get(sets.PUBLISHED[version], ()):
+            yield Published(proto, port, target, host, host_port)
+        for target, proto, port in elements.get(sets.ROUTED_PORTS[version], ()):
+            yield Published(proto, port, target, None, 0)
 
 
 def _finished(seen: Seen, network: Network, endpoints: Sequence[Endpoint]) -> Network:
     """Add what the sets say of a network, and tell what nobody knows."""
     elements, link = seen.elements, network.link
     mine = [endpoint for endpoint in endpoints if endpoint.network_id == network.id]
-    internal = (link,) in elements.get("internal", ())
+    internal = (link,) in elements.get(sets.INTERNAL, ())
     missing, unseen = _subnets_without_gateway(elements, network, mine)
     options = {**network.options}
-    if (link,) in elements.get("links", ()):
+    if (link,) in elements.get(sets.BRIDGES, ()):
         options |= _firewall_options(elements, link, internal=internal)
         options |= {} if not mine or any(endpoint.mac for endpoint in mine) else {NetworkSettings.guard.key: "off"}
     for version in sorted({subnet.version for subnet in missing} | unseen):
@@ -288,8 +276,8 @@ def _subnets_without_gateway(
     found, unseen = [], set()
     for version in {4, 6} - {subnet.pool.version for subnet in network.subnets}:
         ends = [end.ipv4 if version == 4 else end.ipv6 for end in endpoints]
-        own = {str(address.ip) for address in ends if address is not None}
-        pools = [pool for pool, target in elements.get(f"mates{version}", ()) if target in own]
+        own = {address.ip for address in ends if address is not None}
+        pools = [pool for pool, target in elements.get(sets.HAIRPIN[version], ()) if target in own]
         if pools:
             found.append(ip_network(pools[0]))
         elif own:
@@ -298,20 +286,20 @@ def _subnets_without_gateway(
 
 
 def _firewall_options(elements: Elements, link: str, *, internal: bool) -> dict[str, str]:
-    options = {} if (link, link) in elements.get("inside", ()) else {NetworkSettings.icc.key: "false"}
+    options = {} if (link, link) in elements.get(sets.SAME_NETWORK, ()) else {NetworkSettings.icc.key: "false"}
     if internal:
         return options
     leaves = False
-    for version, family in ((4, "ipv4"), (6, "ipv6")):
-        source = next((value for key, value in elements.get(f"source{version}", ()) if key == link), "")
-        leaves |= bool(source) or (link, family) in elements.get("outbound", ())
-        if source:
-            options[_SOURCES[version].key] = source
-        if (link, family) in elements.get("unprotected", ()):
+    for version in (4, 6):
+        source = next((value for key, value in elements.get(sets.SOURCES[version], ()) if key == link), None)
+        leaves |= source is not None or (link, version) in elements.get(sets.MASQUERADED, ())
+        if source is not None:
+            options[_SOURCES[version].key] = str(source)
+        if (link, version) in elements.get(sets.UNPROTECTED, ()):
             options[_MODES[version].key] = UNPROTECTED
-        if any(entry[:2] == (link, family) for entry in elements.get("direct", ())):
+        if any(entry[:2] == (link, version) for entry in elements.get(sets.ROUTED_ICMP, ())):
             options[_MODES[version].key], leaves = ROUTED, True
     if not leaves:
         options[NetworkSettings.masquerade.key] = "false"
-    trusted = [name for name, network in elements.get("trusted", ()) if network == link]
+    trusted = [name for name, network in elements.get(sets.TRUSTED, ()) if network == link]
     return options | ({NetworkSettings.trusted.key: ":".join(trusted)} if trusted else {})

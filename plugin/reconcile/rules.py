@@ -125,8 +125,4 @@ def _network_of(owned: Owned) -> str:
 
 
 def _alike(one: Elements, other: Elements) -> bool:
-    return one == other or _sets(one) == _sets(other)
-
-
-def _sets(elements: Elements) -> dict[str, frozenset[str]]:
-    return {name: frozenset(values) for name, values in elements.items() if values}
+    return one == other or frozenset(one) == frozenset(other)

@@ -157,8 +157,7 @@ class Survey:
         kinds = [kind for kind in link_kinds(self._modes) if kind.port]
         own = [kind.name(network.id) for kind in kinds if kind.of == NETWORK]
         ends = [kind.name(end.id) for end in endpoints for kind in kinds if kind.of == ENDPOINT]
-        ports = [f'"{name}"' for name in (*own, *ends)]
-        return Desired(network.id, elements={network.link: shut_elements([f'"{network.link}"'], ports)}, kept=own)
+        return Desired(network.id, elements={network.link: shut_elements([network.link], [*own, *ends])}, kept=own)
 
     def _desired_by(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
         mode = self._modes.get(network.mode)

@@ -73,5 +73,5 @@ def test_each_family_leads_to_the_network_of_its_gateway(service: Service, words
 def test_answers_of_a_routed_network_leave_by_the_gateway(service: Service, words: str, open_: bool) -> None:
     """The guard of the gateway's port lets the address on the routed network pass while the container is on both."""
     assert all(status == 200 for *_, status, _ in play(service, command_with(words)))
-    found = [value.split(" . ")[-1] for name, value in service.world.nft.elements if name == "ways4"]
+    found = [value.split(" . ")[-1] for name, value in service.world.nft.elements if name == "multihomed_addresses4"]
     assert found == (["172.19.0.2"] if open_ else [])

@@ -170,7 +170,7 @@ def test_ipv6_networks_of_docker_find_it_off(place: Place) -> None:
     scene, own = place.scene("pynet"), place.scene("bridge")
     scene.network("--ipv6", "--subnet", "fd44::/64")
     own.network("--ipv6", "--subnet", "fd45::/64")
-    opened = lambda: "elements" not in host.net("nft", "list", "set", "inet", "pynet", "reserved")  # noqa: E731
+    opened = lambda: "elements" not in host.net("nft", "list", "set", "inet", "pynet", "pynet_forwarding")  # noqa: E731
     wait_until(opened, "pynet to leave forwarding to dockerd", SOON)
     scene.close()
     assert place.value(6) == "1"

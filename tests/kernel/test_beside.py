@@ -93,7 +93,7 @@ def test_every_change_of_nftables_raises_its_number(pynet: Pynet, containers: li
     pynet.attach(containers[0], rq.NETWORK_ID, 2)
     for change in (
         "nft add table ip other",
-        f"nft delete element inet pynet links {{ {BRIDGE} }}",
+        f"nft delete element inet pynet bridges {{ {BRIDGE} }}",
         "nft flush ruleset",
     ):
         numbers.append(pynet.nft.generation())

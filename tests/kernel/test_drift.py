@@ -28,10 +28,10 @@ HEARD = {
     "ruleset flushed": ("nft flush ruleset", RULES),
     "rule deleted": (f"nft delete rule inet pynet forward handle {RULE}", RULES),
     "rule added": ("nft insert rule inet pynet forward drop", RULES),
-    "element deleted": (f"nft delete element inet pynet inside {{ {BRIDGE} . {BRIDGE} }}", RULES),
-    "port's element deleted": ("nft delete element inet pynet anywhere4 { tcp . 8080 }", RULES),
-    "guard's element deleted": (f"nft delete element bridge pynet macs {{ {PORT} . 02:42:0a:09:00:02 }}", RULES),
-    "element added": ("nft add element inet pynet internal { lan }", RULES),
+    "element deleted": (f"nft delete element inet pynet same_network {{ {BRIDGE} . {BRIDGE} }}", RULES),
+    "port's element deleted": ("nft delete element inet pynet published_ports_any4 { tcp . 8080 }", RULES),
+    "guard's element deleted": (f"nft delete element bridge pynet port_macs {{ {PORT} . 02:42:0a:09:00:02 }}", RULES),
+    "element added": ("nft add element inet pynet internal_bridges { lan }", RULES),
 }
 SILENT = {
     "MTU of a port": f"ip link set {PORT} mtu 1300",

@@ -154,7 +154,7 @@ def test_a_member_that_moves_is_let_in_from_its_new_place_only(site: Site, share
     (member,) = [item.record for item in shared.list(Member, "blue/h2/")]
     shared.transact(Put(Member("blue", "h2", member.network_id, ip_address("192.0.2.102"))))
 
-    assert soon(lambda: "192.0.2.102 . 4789" in site.hosts[0].sh("nft list set inet pynet members4"))
+    assert soon(lambda: "192.0.2.102 . 4789" in site.hosts[0].sh("nft list set inet pynet vxlan_members4"))
     assert site.heard(lambda words: two.sh(f"{words} 192.0.2.102"))
     assert not site.heard(lambda words: two.sh(f"{words} 192.0.2.2"))
 
@@ -164,7 +164,7 @@ def test_a_network_that_is_gone_lets_nobody_in(site: Site) -> None:
     host = site.hosts[0]
     host.do(lambda: host.pynet.driver.delete_network(NetworkRef(BLUE)))
     host.do(lambda: host.pynet.reaper.clear(f"pn-{BLUE[:12]}"))
-    listed = host.sh("nft list set inet pynet vnis; nft list set inet pynet members4")
+    listed = host.sh("nft list set inet pynet vxlan_networks; nft list set inet pynet vxlan_members4")
 
     assert "192.0.2.3 . 4789 . 0x47" in listed
     assert "0x46" not in listed

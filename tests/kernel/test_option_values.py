@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from netlink.nftables import Nftables, open_runner
 from plugin.errors import InvalidRequest
 from plugin.firewall.elements import endpoint_elements, network_elements, port_elements
-from plugin.firewall.ruleset import changes, remove_text, tables_text
+from plugin.firewall.ruleset import remove_text, tables_text
 from plugin.model.records import Endpoint, Network, NetworkSubnet, Published
 from plugin.options.network import NetworkSettings
 from tests.unit import requests as rq
@@ -61,4 +61,4 @@ def test_what_is_accepted_can_be_written(nft: Nftables, raw: dict[str, str]) -> 
     endpoint = Endpoint("e", "n", "02:00:00:00:00:02", IPv4Interface("10.9.0.2/24"), IPv6Interface("fd00:9::2/64"))
     contents = [network_elements(network), port_elements(network, ports), endpoint_elements(network, endpoint)]
     nft.apply(tables_text(TABLE, contents))
-    nft.change(TABLE, [change for elements in contents for change in changes({}, elements)])
+    nft.change(TABLE, [], [element for elements in contents for element in elements])

@@ -14,15 +14,16 @@ LOOK = """
 from ipaddress import IPv4Address
 from netlink.kernel import Kernel
 from netlink.nftables import CommandRunner, LibraryRunner, Nftables
-from plugin.firewall.listing import difference, listed_contents, wanted_contents
+from plugin.firewall.listing import difference, listed_elements
 from plugin.model.records import Endpoint
 from plugin.modes.registry import in_its_mode
 from plugin.rebuild.networks import rebuilder
+from tests.elements import written
 
-wanted = wanted_contents([{"anywhere4": ["tcp . 8080 : 10.9.0.2 . 7777"]}])
+wanted = [written({"published_ports_any4": ["tcp . 8080 : 10.9.0.2 . 7777"]})]
 for runner in (LibraryRunner(), CommandRunner()):
     nft = Nftables(runner)
-    listed = listed_contents(item for item in nft.list("table inet pynet") if "anywhere4" in str(item))
+    listed = listed_elements(item for item in nft.list("table inet pynet") if "any4" in str(item.get("map")))
     found = rebuilder(Kernel(), nft, "pynet", (), in_its_mode)(())
     ports = [port for record in found if isinstance(record, Endpoint) for port in record.published]
     print(difference(wanted, listed), [(port.proto, port.host_port) for port in ports])

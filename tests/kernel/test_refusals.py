@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from netlink.errors import kernel_error
+from netlink.nft_elements import Element
 from netlink.nftables import Nftables, open_runner
 from netlink.request import Requests
-from netlink.setelem import ElementChange, SetElements
+from netlink.setelem import SetElements
 from plugin.driver import Driver
 from plugin.errors import Failed, PynetError
 from tests.kernel.container import sh
@@ -58,10 +59,10 @@ class RefusingElements(SetElements):
         super().__init__()
         self.refuses, self.done = False, False
 
-    def change(self, table: str, changes: Iterable[ElementChange]) -> None:
+    def change(self, table: str, delete: Iterable[Element], add: Iterable[Element]) -> None:
         refuses, self.refuses = self.refuses, False
         if self.done or not refuses:
-            super().change(table, changes)
+            super().change(table, delete, add)
         if refuses:
             raise kernel_error(f"change elements of nftables table '{table}'", errno.ENOMEM)
 

@@ -8,8 +8,8 @@ import pytest
 from netlink.errors import KernelError
 from netlink.nftables import CommandRunner, Form, LibraryRunner, Nftables, Runner, open_runner
 from plugin.errors import PynetError
-from plugin.model.elements import Elements
 from plugin.reconcile.watcher import Watcher
+from tests.elements import written
 from tests.kernel.container import Container, sh
 from tests.kernel.pynet import Pynet
 from tests.unit import requests as rq
@@ -17,13 +17,13 @@ from tests.unit.test_background import Silence
 
 LINK, PORT = f"pn-{rq.NETWORK_ID[:12]}", "pnh" + "02" * 6
 ZONE = f'"{LINK}" : fe80::1%eth0'  # what an option was, before options were values
-REFUSED: dict[str, Elements] = {
-    "a zone": {"source6": [ZONE]},
+REFUSED = {
+    "a zone": {"sources6": [ZONE]},
     "nft's language": {
-        "source6": [f'"{LINK}" : fe80::1 }}\nadd table ip pwned\nadd element inet pynet links {{ "lan"']
+        "sources6": [f'"{LINK}" : fe80::1 }}\nadd table ip pwned\nadd element inet pynet bridges {{ "lan"']
     },
-    "subnets that overlap": {"homes4": [f'"{LINK}" . 10.9.0.0/25']},
-    "another's address in a map": {"anywhere4": ["tcp . 80 : 10.9.0.2 . 80", "tcp . 80 : 10.9.0.3 . 80"]},
+    "subnets that overlap": {"subnets4": [f'"{LINK}" . 10.9.0.0/25']},
+    "another's address in a map": {"published_ports_any4": ["tcp . 80 : 10.9.0.2 . 80", "tcp . 80 : 10.9.0.3 . 80"]},
 }
 
 
@@ -85,17 +85,16 @@ def test_an_owner_that_is_refused_is_closed_and_others_are_not_touched(
 ) -> None:
     """Its network is internal, the other is as before, no foreign command ran, and it is named; its record heals it."""
     furnish(pynet, two)
-    before = sh("nft list map inet pynet outbound 2>&1 || nft list set inet pynet outbound")
+    before = sh("nft list map inet pynet masqueraded 2>&1 || nft list set inet pynet masqueraded")
     wanted = dict(pynet.survey.elements())
-    extra = {name: [*wanted[LINK].get(name, ()), *values] for name, values in REFUSED[what].items()}
     sh("nft flush ruleset")
-    pynet.firewall.load({**wanted, LINK: {**wanted[LINK], **extra}})
+    pynet.firewall.load({**wanted, LINK: [*wanted[LINK], *written(REFUSED[what])]})
     pynet.reconciler.heal(elements=True)
 
     assert [(each.kind, LINK in each.sentence) for each in pynet.firewall.refused()] == [("RulesRefused", True)]
     assert "pwned" not in sh("nft list tables")
-    assert f'"{LINK}"' in sh("nft list set inet pynet internal")
-    outbound = sh("nft list set inet pynet outbound")
+    assert f'"{LINK}"' in sh("nft list set inet pynet internal_bridges")
+    outbound = sh("nft list set inet pynet masqueraded")
     assert outbound != before
     assert f'"pn-{rq.OTHER_ID[:12]}" . ipv6' in outbound
     assert f'"{LINK}"' not in outbound
@@ -112,8 +111,8 @@ def test_an_endpoint_that_is_refused_reaches_nothing(pynet: Pynet, two: tuple[Co
     for number, container in enumerate(two, 2):
         pynet.attach(container, rq.NETWORK_ID, number)
     wanted = dict(pynet.survey.elements())
-    refused = {**wanted[PORT], "pairs4": [f'"{PORT}" . 02:42:0a:09:00:02 . 10.9.0.2%eth0']}
-    pynet.firewall.load({**wanted, PORT: refused})
+    refused = written({"port_addresses4": [f'"{PORT}" . 02:42:0a:09:00:02 . 10.9.0.2%eth0']})
+    pynet.firewall.load({**wanted, PORT: [*wanted[PORT], *refused]})
 
     assert not two[0].reaches("10.9.0.1")
     assert not two[0].reaches("10.9.0.3")

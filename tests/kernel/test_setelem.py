@@ -1,6 +1,6 @@
 """Elements of sets written without libnftables, compared with what nft itself makes of the same words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -8,9 +8,10 @@ from netlink.errors import Missing
 from netlink.monitor import RULES, Monitor
 from netlink.nftables import Nftables, open_runner
 from netlink.own_changes import OwnChanges
-from netlink.setelem import ElementChange
-from plugin.firewall.bridge_rules import BRIDGE_SETS
-from plugin.firewall.ruleset import INET_SETS, tables_text
+from plugin.firewall.ruleset import tables_text
+from plugin.firewall.sets import SETS
+from plugin.model.elements import Elements
+from tests.elements import written
 from tests.kernel.container import sh
 
 WORDS = {
@@ -24,21 +25,24 @@ WORDS = {
     "@th,96,24": "70",
     "@th,64,128": "0xfd0000000000000000000000000000aa",
 }
-WANTED = {
-    of.name: [
-        " . ".join(WORDS[kind] for kind in of.key) + (" : " + " . ".join(WORDS[k] for k in of.data)) * bool(of.data)
-    ]
-    for of in (*INET_SETS, *BRIDGE_SETS)
-} | {
-    "mates4": ["10.9.0.0/24 . 10.9.0.2"],
-    "mates6": ["fd00::/64 . fd00::2"],
-    "allowed4": ['"pnh1" . 02:42:0a:00:00:02 . 0.0.0.0/0', '"pnh2" . 02:42:0a:00:00:02 . 10.9.0.9'],
-    "allowed6": ['"pnh1" . 02:42:0a:00:00:02 . 64:ff9b::/96'],
-    "allowed_targets": [f'"pnh1" . 0x{0:032x}-0x{(1 << 128) - 1:032x}', f'"pnh2" . 0x{7:032x}'],
-    "homes4": ['"pn-0123456789ab" . 10.9.0.0/24', '"pn-9876543210ab" . 0.0.0.0/0'],
-    "homes6": ['"pn-0123456789ab" . fd00::/64', '"pn-9876543210ab" . ::/0'],
-}
-CHANGES = {add: [ElementChange(add, of, WANTED[of.name]) for of in (*INET_SETS, *BRIDGE_SETS)] for add in (True, False)}
+WANTED = written(
+    {
+        of.name: [
+            " . ".join(WORDS[part.type] for part in of.key)
+            + (" : " + " . ".join(WORDS[part.type] for part in of.value)) * bool(of.value)
+        ]
+        for of in SETS
+    }
+    | {
+        "hairpin4": ["10.9.0.0/24 . 10.9.0.2"],
+        "hairpin6": ["fd00::/64 . fd00::2"],
+        "allowed_addresses4": ['"pnh1" . 02:42:0a:00:00:02 . 0.0.0.0/0', '"pnh2" . 02:42:0a:00:00:02 . 10.9.0.9'],
+        "allowed_addresses6": ['"pnh1" . 02:42:0a:00:00:02 . 64:ff9b::/96'],
+        "allowed_targets": [f'"pnh1" . 0x{0:032x}-0x{(1 << 128) - 1:032x}', f'"pnh2" . 0x{7:032x}'],
+        "subnets4": ['"pn-0123456789ab" . 10.9.0.0/24', '"pn-9876543210ab" . 0.0.0.0/0'],
+        "subnets6": ['"pn-0123456789ab" . fd00::/64', '"pn-9876543210ab" . ::/0'],
+    }
+)
 
 
 @pytest.fixture
@@ -50,15 +54,20 @@ def nft() -> Iterator[Nftables]:
     nftables.close()
 
 
+def ports(words: Iterable[str]) -> Elements:
+    """Return what publishes ports of all addresses."""
+    return written({"published_ports_any4": [f"{word} : 10.9.0.2 . 80" for word in words]})
+
+
 def test_elements_are_what_nft_makes_of_the_same_words(nft: Nftables) -> None:
     """Every set and map, with one element each: the kernel lists the same, whoever wrote it."""
     nft.apply(tables_text("pynet", [WANTED]))
     by_nft = sh("nft list ruleset")
     nft.apply(tables_text("pynet", []))
-    nft.change("pynet", CHANGES[True])
-    nft.change("pynet", CHANGES[True])
+    nft.change("pynet", [], WANTED)
+    nft.change("pynet", [], WANTED)
 
-    assert by_nft.count("elements = ") == len(WANTED)
+    assert by_nft.count("elements = ") == len(SETS)
     assert sh("nft list ruleset") == by_nft
 
 
@@ -66,7 +75,7 @@ def test_elements_that_nft_wrote_can_be_deleted(nft: Nftables) -> None:
     """Keys and ends of intervals are the same bytes as nft's, and nothing is left."""
     empty = sh("nft list ruleset")
     nft.apply(tables_text("pynet", [WANTED]))
-    nft.change("pynet", CHANGES[False])
+    nft.change("pynet", WANTED, [])
 
     assert sh("nft list ruleset") == empty
 
@@ -75,49 +84,46 @@ def test_a_refused_change_changes_nothing(nft: Nftables) -> None:
     """An element that is not there cannot be deleted, and then what came with it is not added either."""
     before = sh("nft list ruleset")
     with pytest.raises(Missing, match="table 'pynet'"):
-        nft.change("pynet", [CHANGES[True][0], CHANGES[False][1]])
+        nft.change("pynet", WANTED[1:2], WANTED[:1])
     with pytest.raises(Missing, match="table 'other'"):
-        nft.change("other", CHANGES[True])
+        nft.change("other", [], WANTED)
 
     assert sh("nft list ruleset") == before
 
 
 def test_many_elements_are_one_transaction(nft: Nftables) -> None:
     """Two thousand ports take several messages, and come and go together."""
-    ports = next(of for of in INET_SETS if of.name == "anywhere4")
-    many = [f"tcp . {number} : 10.9.0.2 . {number}" for number in range(20000, 22000)]
-    nft.change("pynet", [ElementChange(True, ports, many)])
-    listed = sh("nft list map inet pynet anywhere4").count("10.9.0.2")
-    nft.change("pynet", [ElementChange(False, ports, many)])
+    many = ports(f"tcp . {number}" for number in range(20000, 22000))
+    nft.change("pynet", [], many)
+    listed = sh("nft list map inet pynet published_ports_any4").count("10.9.0.2")
+    nft.change("pynet", many, [])
 
     assert listed == 2000
-    assert "10.9.0.2" not in sh("nft list map inet pynet anywhere4")
+    assert "10.9.0.2" not in sh("nft list map inet pynet published_ports_any4")
 
 
 def test_the_monitor_tells_own_changes_from_others(nft: Nftables) -> None:
     """What pynet writes itself must not make it look whether somebody else did."""
-    nft.change("pynet", CHANGES[True])
+    nft.change("pynet", [], WANTED)
     with Monitor("pynet", is_own=nft.is_own, changes=OwnChanges(), prefixes=["pn-"], is_bridge=bool) as monitor:
-        nft.change("pynet", CHANGES[False])
+        nft.change("pynet", WANTED, [])
         assert not monitor.wait(0.3)
-        sh("nft 'add element inet pynet links { \"x\" }'")
+        sh("nft 'add element inet pynet bridges { \"x\" }'")
         assert monitor.wait(5) == {RULES}
 
 
 def test_thousands_of_small_changes_are_answered_in_full(nft: Nftables) -> None:
     """As when hundreds of links go at once: more answers than a socket has room for would hide that all went well."""
-    links = next(of for of in INET_SETS if of.name == "links")
-    names = [f'"pn-{number:012}"' for number in range(5000)]
-    nft.change("pynet", [ElementChange(True, links, names)])
-    nft.change("pynet", [ElementChange(False, links, [name]) for name in names])
+    names = written({"bridges": [f'"pn-{number:012}"' for number in range(5000)]})
+    nft.change("pynet", [], names)
+    nft.change("pynet", names, [])
 
-    assert "pn-" not in sh("nft list set inet pynet links")
+    assert "pn-" not in sh("nft list set inet pynet bridges")
 
 
 def test_ten_thousand_elements_are_one_message_to_the_kernel(nft: Nftables) -> None:
     """Larger than what a socket may send by default (net.core.wmem_max, 212,992 bytes)."""
-    ports = next(of for of in INET_SETS if of.name == "anywhere4")
-    many = [f"{proto} . {number} : 10.9.0.2 . {number}" for proto in ("tcp", "udp") for number in range(1, 5001)]
-    nft.change("pynet", [ElementChange(True, ports, many)])
+    many = ports(f"{proto} . {number}" for proto in ("tcp", "udp") for number in range(1, 5001))
+    nft.change("pynet", [], many)
 
-    assert sh("nft list map inet pynet anywhere4").count("10.9.0.2") == 10000
+    assert sh("nft list map inet pynet published_ports_any4").count("10.9.0.2") == 10000

@@ -3,6 +3,7 @@
 import pytest
 
 from plugin.errors import Conflict
+from tests.elements import written
 from tests.kernel.container import Container, host_asks, sh
 from tests.kernel.pynet import Pynet
 from tests.unit import requests as rq
@@ -29,9 +30,9 @@ def test_an_internal_network_stays_closed_when_one_of_two_ports_goes(
     pynet.driver.leave(first)
 
     assert (host_asks(INSIDE, 8080, kind), containers[0].asks(INSIDE, 8080, kind)) == ("10.8.0.1", "")
-    assert f"{kind} . 8080" in sh("nft list set inet pynet relayed")
+    assert f"{kind} . 8080" in sh("nft list set inet pynet relayed_ports")
     pynet.driver.leave(second)
-    assert f"{kind} . 8080" not in sh("nft list set inet pynet relayed")
+    assert f"{kind} . 8080" not in sh("nft list set inet pynet relayed_ports")
 
 
 def test_the_kernel_keeps_one_value_a_key(pynet: Pynet, two: tuple[Container, Container]) -> None:
@@ -40,11 +41,11 @@ def test_the_kernel_keeps_one_value_a_key(pynet: Pynet, two: tuple[Container, Co
     pynet.attach(two[0], rq.NETWORK_ID, 2)
     reference = pynet.attach(two[1], rq.NETWORK_ID, 3)
     two[1].echo()
-    sh("nft add element inet pynet anywhere4 '{ tcp . 8080 : 10.9.0.2 . 7777 }'")
+    sh("nft add element inet pynet published_ports_any4 '{ tcp . 8080 : 10.9.0.2 . 7777 }'")
     pynet.publish(reference, "8080")
     assert host_asks("127.0.0.1", 8080) == "10.9.0.1"
 
-    rival = {"anywhere4": ["tcp . 8080 : 10.9.0.2 . 7777"]}
+    rival = written({"published_ports_any4": ["tcp . 8080 : 10.9.0.2 . 7777"]})
     with pytest.raises(Conflict, match=r"port 8080/tcp on 0\.0\.0\.0: port is already allocated, to endpoint '030303"):
         pynet.firewall.put("ports of another", rival)
     known = {owner: owned.elements for owner, owned in pynet.firewall.owners().items()}
@@ -59,7 +60,7 @@ def test_what_no_record_says_goes_with_a_look(pynet: Pynet, two: tuple[Container
     pynet.driver.create_network(rq.network())
     pynet.attach(two[0], rq.NETWORK_ID, 2)
     two[0].echo()
-    pynet.firewall.put("ports of nobody", {"anywhere4": ["tcp . 8080 : 10.9.0.2 . 7777"]})
+    pynet.firewall.put("ports of nobody", written({"published_ports_any4": ["tcp . 8080 : 10.9.0.2 . 7777"]}))
     assert host_asks("10.9.0.1", 8080) == "10.9.0.1"
     assert [repair.kind for repair in pynet.reconciler.reconcile()] == ["RulesAstray"]
 

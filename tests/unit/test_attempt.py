@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from netlink.deadline import deadline, remaining, within
-from netlink.setelem import ElementChange
+from netlink.nft_elements import Element
 from plugin.errors import Busy, Failed, NotFound
 from plugin.model.records import Endpoint, Lease, Network, Pool
 from plugin.protocol.messages import NetworkRef, ReleaseAddress, ReleasePool
@@ -53,8 +53,8 @@ class HangingNft(FakeNft):
 
     gate: Callable[[], None] | None = None
 
-    def change(self, table: str, changes: Sequence[ElementChange]) -> None:
-        super().change(table, changes)
+    def change(self, table: str, delete: Sequence[Element], add: Sequence[Element]) -> None:
+        super().change(table, delete, add)
         if self.gate:
             self.gate()
 

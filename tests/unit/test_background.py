@@ -166,7 +166,7 @@ def test_the_watcher_learns_dockers_bridges(world: World) -> None:
     world.kernel.by_name["br-0123456789ab"] = Link(9, "br-0123456789ab", "bridge")
     Watcher(world.reconciler, Silence()).look(frozenset({LINKS}))
 
-    assert ("docker", '"br-0123456789ab"') in world.nft.elements
+    assert ("docker_bridges", '"br-0123456789ab"') in world.nft.elements
 
 
 def test_the_watcher_survives_a_failure(world: World) -> None:
@@ -179,7 +179,7 @@ def test_the_watcher_survives_a_failure(world: World) -> None:
     world.healed()
     watcher.look(frozenset({LINKS}))
 
-    assert ("docker", '"docker0"') in world.nft.elements
+    assert ("docker_bridges", '"docker0"') in world.nft.elements
 
 
 def test_what_was_missed_is_found_by_the_look_at_everything(world: World) -> None:
@@ -188,7 +188,7 @@ def test_what_was_missed_is_found_by_the_look_at_everything(world: World) -> Non
     world.kernel.by_name["docker0"] = Link(9, "docker0", "bridge")
     Watcher(world.reconciler, Silence()).look(frozenset({OWN}))
 
-    assert ("docker", '"docker0"') in world.nft.elements
+    assert ("docker_bridges", '"docker0"') in world.nft.elements
 
 
 def test_the_tables_go_with_the_last_network_after_a_restart_too(world: World) -> None:

@@ -26,7 +26,7 @@ def made(world: World, **options: str) -> World:
 def test_masquerading_can_be_switched_off(world: World) -> None:
     """The network is in no set that translates what leaves."""
     made(world, enable_ip_masquerade="false")
-    assert elements(world, "outbound") == []
+    assert elements(world, "masqueraded") == []
 
 
 def test_the_source_address_can_be_chosen(world: World) -> None:
@@ -34,16 +34,16 @@ def test_the_source_address_can_be_chosen(world: World) -> None:
     options = {"com.docker.network.host_ipv4": "192.0.2.7"}
     world.driver.create_network(rq.network(rq.NETWORK_ID, *DUAL, options=options))
 
-    assert elements(world, "source4") == [f'"{LINK}" : 192.0.2.7']
-    assert elements(world, "outbound") == [f'"{LINK}" . ipv6']
+    assert elements(world, "sources4") == [f'"{LINK}" : 192.0.2.7']
+    assert elements(world, "masqueraded") == [f'"{LINK}" . ipv6']
 
 
 def test_without_icc_ports_of_the_bridge_are_closed_to_each_other(world: World) -> None:
     """The endpoint's port is in the set, and the network may not talk inside itself."""
     made(world, enable_icc="false").driver.create_endpoint(rq.endpoint())
 
-    assert elements(world, "closed") == [f'"pnh{rq.ENDPOINT_ID[:12]}"']
-    assert elements(world, "inside") == []
+    assert elements(world, "isolated_ports") == [f'"pnh{rq.ENDPOINT_ID[:12]}"']
+    assert elements(world, "same_network") == []
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_gateway_modes(world: World, mode: str, outbound: list[str], unprotected
     """What is translated, and what of the outside may come in."""
     made(world, gateway_mode_ipv4=mode)
 
-    found = (elements(world, "outbound"), elements(world, "unprotected"), elements(world, "direct"))
+    found = (elements(world, "masqueraded"), elements(world, "unprotected"), elements(world, "routed_icmp"))
     assert found == (outbound, unprotected, direct)
 
 
@@ -144,7 +144,7 @@ def test_nothing_leaves_from_an_address_of_a_container(world: World) -> None:
     world.kernel.by_name["br-mine"] = Link(7, "br-mine", "bridge", mac="02:00:00:00:00:07")
 
     world.driver.create_network(rq.network(options={**options, BRIDGE + "name": "br-mine"}))
-    assert elements(world, "source4") == ['"br-mine" : 10.9.0.7']
+    assert elements(world, "sources4") == ['"br-mine" : 10.9.0.7']
 
 
 @pytest.mark.parametrize(

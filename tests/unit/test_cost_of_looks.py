@@ -115,7 +115,7 @@ def test_rules_that_nobody_changed_are_not_listed_again() -> None:
     host.look(sound)
     count, _ = host.look(sound)
     assert (count["rules listed"], count["elements listed"]) == (0, 0)
-    count, repaired = host.look(lambda host: host.nft.elements.add(("internal", '"lan"')))
+    count, repaired = host.look(lambda host: host.nft.elements.add(("internal_bridges", '"lan"')))
     assert repaired == {"TableChanged": 1}
     host.look(sound)
     host.nft.rewritten = "drop"

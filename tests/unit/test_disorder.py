@@ -28,6 +28,7 @@ from plugin.protocol.messages import (
     ProgramExternalConnectivity,
 )
 from plugin.request.retries import Owed
+from tests.elements import texts
 from tests.fakes import World
 from tests.unit import requests as rq
 from tests.unit.test_background import restarted
@@ -191,7 +192,7 @@ class Disorder(RuleBasedStateMachine):
         parts = [network_elements(net) for net in nets.values()] + list(self.world.settings.elements().values())
         parts += [endpoint_elements(nets[end.network_id], end) for end in ends]
         parts += [port_elements(nets[end.network_id], end.published) for end in ends]
-        wanted = {(name, value) for part in parts for name, values in part.items() for value in values}
+        wanted = {(name, value) for part in parts for name, values in texts(part).items() for value in values}
         assert self.world.nft.elements == wanted
 
     def _is_owed(self, owed: Owed) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from netlink.errors import KernelError
-from netlink.setelem import ElementChange
+from netlink.nft_elements import Element
 from plugin.errors import Failed, PynetError
 from plugin.model.records import Lease, Pool
 from plugin.request.execution import Overdue, WorkerPool
@@ -29,12 +29,12 @@ class RefusingNft(FakeNft):
 
     after, times = 1 << 30, 1 << 30
 
-    def change(self, table: str, changes: Sequence[ElementChange]) -> None:
+    def change(self, table: str, delete: Sequence[Element], add: Sequence[Element]) -> None:
         self.after -= 1
         if self.after < 0 and self.times > 0:
             self.times -= 1
             raise KernelError("change elements: out of memory")
-        super().change(table, changes)
+        super().change(table, delete, add)
 
 
 class FullStore(FailingStore):
@@ -73,12 +73,12 @@ def test_a_publication_that_fails_twice_leaves_nothing(times: int) -> None:
     host.mend()
     world.driver.leave(rq.ENDPOINT)
     world.driver.delete_endpoint(rq.ENDPOINT)
-    assert (elements(world, "anywhere4"), world.sockets.taken) == ([], set())
+    assert (elements(world, "published_ports_any4"), world.sockets.taken) == ([], set())
     assert [world.reconciler.reconcile() for _ in range(2)] == [[], []]
     world.driver.create_endpoint(replace(rq.endpoint("10.9.0.2/24"), endpoint_id=OTHER_ENDPOINT))
     world.driver.program_external_connectivity(other(8080))
 
-    assert elements(world, "anywhere4") == ["tcp . 8080 : 10.9.0.2 . 80"]
+    assert elements(world, "published_ports_any4") == ["tcp . 8080 : 10.9.0.2 . 80"]
 
 
 def test_what_cannot_be_taken_back_is_owed() -> None:
@@ -90,7 +90,7 @@ def test_what_cannot_be_taken_back_is_owed() -> None:
     with pytest.raises(PynetError, match="the disk is full"):
         world.driver.program_external_connectivity(rq.program(8080))
     assert world.reaper.retries.run() == 1
-    assert elements(world, "anywhere4") == ["tcp . 8080 : 10.9.0.2 . 80"]
+    assert elements(world, "published_ports_any4") == ["tcp . 8080 : 10.9.0.2 . 80"]
     host.mend()
 
     assert world.reaper.retries.run() == 0

@@ -11,6 +11,7 @@ from plugin.firewall.docker import CHAINS, accepts_to_add, accepts_to_delete, do
 from plugin.firewall.elements import network_elements
 from plugin.firewall.firewall import Firewall
 from plugin.model.records import Network, NetworkSubnet
+from tests.elements import texts, written
 from tests.fakes import World
 from tests.unit import requests as rq
 
@@ -26,19 +27,19 @@ def accept(direction: str, handle: int) -> dict[str, Any]:
 def test_a_network_is_elements_not_rules() -> None:
     """A dual-stack network may leave by both families and talk inside itself."""
     subnets = (NetworkSubnet(ip_network("10.9.0.0/24")), NetworkSubnet(ip_network("fd00::/64")))
-    elements = network_elements(Network("a", "bridge", "pn-a", subnets=subnets))
+    elements = texts(network_elements(Network("a", "bridge", "pn-a", subnets=subnets)))
 
-    assert elements["outbound"] == ['"pn-a" . ipv4', '"pn-a" . ipv6']
-    assert elements["inside"] == ['"pn-a" . "pn-a"']
-    assert "internal" not in elements
+    assert elements["masqueraded"] == ['"pn-a" . ipv4', '"pn-a" . ipv6']
+    assert elements["same_network"] == ['"pn-a" . "pn-a"']
+    assert "internal_bridges" not in elements
 
 
 def test_an_internal_network_never_leaves() -> None:
     """It stands in the set that is dropped both ways and is not masqueraded."""
     subnets = (NetworkSubnet(ip_network("10.9.0.0/24")),)
-    elements = network_elements(Network("a", "bridge", "pn-a", internal=True, subnets=subnets))
+    elements = texts(network_elements(Network("a", "bridge", "pn-a", internal=True, subnets=subnets)))
 
-    assert (elements["internal"], elements.get("outbound")) == (['"pn-a"'], None)
+    assert (elements["internal_bridges"], elements.get("masqueraded")) == (['"pn-a"'], None)
 
 
 def test_the_table_lives_as_long_as_a_network(world: World) -> None:
@@ -54,7 +55,7 @@ def test_the_table_lives_as_long_as_a_network(world: World) -> None:
 def test_the_tables_of_an_idle_pynet_go_with_it(world: World) -> None:
     """They stay for a while after the last network, and no longer than pynet; with networks they stay for good."""
     firewall = Firewall(world.nft, "pynet", linger=60)
-    firewall.put("pn-a", {"links": ['"pn-a"']})
+    firewall.put("pn-a", written({"bridges": ['"pn-a"']}))
     firewall.close()
     assert world.nft.table
     firewall.forget("pn-a")
@@ -67,7 +68,7 @@ def test_the_tables_of_an_idle_pynet_go_with_it(world: World) -> None:
 def test_a_flushed_table_is_written_whole(world: World) -> None:
     """After "nft flush ruleset" the next change brings every network back."""
     world.driver.create_network(rq.network())
-    wanted = world.nft.elements | {("links", '"pn-b2b2b2b2b2b2"')}
+    wanted = world.nft.elements | {("bridges", '"pn-b2b2b2b2b2b2"')}
     world.nft.table, world.nft.elements = False, set()
     world.driver.create_network(rq.network(rq.OTHER_ID, "10.8.0.1/24"))
 
@@ -134,7 +135,7 @@ def test_a_refused_network_is_forgotten(world: World) -> None:
     world.steps.fail_at = 0
     world.firewall.put("pn-b", network_elements(Network("b", "bridge", "pn-b")))
 
-    assert ("links", '"pn-a"') not in world.nft.elements
+    assert ("bridges", '"pn-a"') not in world.nft.elements
 
 
 def test_a_bridge_of_the_users_has_accepts_while_its_network_lives() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from netlink.errors import KernelError
-from netlink.setelem import ElementChange
+from netlink.nft_elements import Element
 from plugin.errors import PynetError
 from plugin.host.forwarding import OURS
 from plugin.model.records import ChangedSetting, Network
@@ -27,7 +27,7 @@ def furnish(world: World) -> None:
 
 def closed(world: World) -> set[str]:
     """The families that are closed to others."""
-    return {value for name, value in world.nft.elements if name == "reserved"}
+    return {value for name, value in world.nft.elements if name == "pynet_forwarding"}
 
 
 def records(world: World) -> set[str]:
@@ -146,9 +146,9 @@ def test_dockerd_that_turns_it_on_in_the_same_moment_is_not_overwritten(world: W
     """Both start at boot: dockerd writes 1 after pynet has looked, while pynet closes the host."""
     change = world.nft.change
 
-    def slow(table: str, changes: Sequence[ElementChange]) -> None:
+    def slow(table: str, delete: Sequence[Element], add: Sequence[Element]) -> None:
         before = closed(world)
-        change(table, changes)
+        change(table, delete, add)
         if family in closed(world) - before:
             world.kernel.settings[PATHS[family]] = "1"
 

@@ -182,12 +182,12 @@ def test_routed_ports_need_no_gateway(world: World, mode: str) -> None:
     world.driver.create_network(rq.network(options=options))
     world.driver.create_endpoint(rq.endpoint())
     world.driver.join(replace(rq.join(), options=rq.program(8080).options))
-    opened = [("open4", "10.9.0.2 . tcp . 80")] if mode == "routed" else []
+    opened = [("routed_ports4", "10.9.0.2 . tcp . 80")] if mode == "routed" else []
     for change in ("nothing", "program_external_connectivity", "revoke_external_connectivity"):
         if change == "program_external_connectivity":
             world.driver.program_external_connectivity(rq.program(8080))
         elif change == "revoke_external_connectivity":
             world.driver.revoke_external_connectivity(rq.ENDPOINT)
-        assert [element for element in world.nft.elements if element[0] == "open4"] == opened
+        assert [element for element in world.nft.elements if element[0] == "routed_ports4"] == opened
     world.driver.leave(rq.ENDPOINT)
-    assert [element for element in world.nft.elements if element[0] == "open4"] == []
+    assert [element for element in world.nft.elements if element[0] == "routed_ports4"] == []

@@ -41,7 +41,7 @@ def test_a_port_is_an_element_and_a_held_socket(world: World) -> None:
     """Without a host address it is published on all of IPv4 and IPv6, held by one socket; IPv6 to IPv4 is relayed."""
     joined(world).driver.program_external_connectivity(rq.program(8080))
 
-    assert elements(world, "anywhere4") == ["tcp . 8080 : 10.9.0.2 . 80"]
+    assert elements(world, "published_ports_any4") == ["tcp . 8080 : 10.9.0.2 . 80"]
     assert world.sockets.taken == {(6, "::", 8080)}
     assert world.sockets.relayed == {(6, "::", 8080): "10.9.0.2 80"}
 
@@ -51,7 +51,7 @@ def test_a_container_with_ipv6_is_reached_by_it(world: World) -> None:
     joined(world, "10.9.0.1/24", "fd00:9::1/64", ipv6="fd00:9::2/64")
     world.driver.program_external_connectivity(rq.program(8080))
 
-    assert elements(world, "anywhere6") == ["tcp . 8080 : fd00:9::2 . 80"]
+    assert elements(world, "published_ports_any6") == ["tcp . 8080 : fd00:9::2 . 80"]
     assert world.sockets.relayed == {(6, "::", 8080): "fd00:9::2 80"}
 
 
@@ -59,8 +59,8 @@ def test_a_given_address_is_the_only_one(world: World) -> None:
     """``-p 127.0.0.1:8080:80`` is no port of other addresses."""
     joined(world).driver.program_external_connectivity(rq.program("127.0.0.1:8080"))
 
-    assert elements(world, "ports4") == ["127.0.0.1 . tcp . 8080 : 10.9.0.2 . 80"]
-    assert (elements(world, "anywhere4"), world.sockets.taken) == ([], {(6, "127.0.0.1", 8080)})
+    assert elements(world, "published_ports4") == ["127.0.0.1 . tcp . 8080 : 10.9.0.2 . 80"]
+    assert (elements(world, "published_ports_any4"), world.sockets.taken) == ([], {(6, "127.0.0.1", 8080)})
 
 
 def test_the_network_may_choose_the_address(world: World) -> None:
@@ -101,7 +101,7 @@ def test_a_taken_port_is_refused_and_nothing_is_held(world: World) -> None:
         world.driver.program_external_connectivity(rq.program(8080, 8081))
 
     assert world.sockets.taken == {(6, "::", 8081)}
-    assert (published(world), elements(world, "anywhere4")) == ((), [])
+    assert (published(world), elements(world, "published_ports_any4")) == ((), [])
 
 
 def other(port: str | int) -> ProgramExternalConnectivity:
@@ -203,7 +203,7 @@ def test_a_repeat_replaces(world: World) -> None:
 
     assert {port.host_port for port in published(world)} == chosen | {8082}
     assert world.sockets.taken == {(6, "::", port) for port in chosen | {8082}}
-    assert len(elements(world, "anywhere4")) == 2
+    assert len(elements(world, "published_ports_any4")) == 2
 
 
 @pytest.mark.parametrize("verb", ["revoke_external_connectivity", "leave", "delete_endpoint"])
@@ -214,7 +214,7 @@ def test_ports_are_withdrawn_by_each_way_out(world: World, verb: str) -> None:
     getattr(world.driver, verb)(rq.ENDPOINT)
 
     assert not world.sockets.taken
-    assert elements(world, "anywhere4") == []
+    assert elements(world, "published_ports_any4") == []
 
 
 def test_a_restart_holds_the_ports_again(world: World) -> None:
@@ -232,7 +232,7 @@ def test_routed_mode_opens_the_containers_own_port(world: World) -> None:
     """No port of the host is taken, and the host port of ``-p`` means nothing."""
     joined(world, gateway_mode_ipv4="routed").driver.program_external_connectivity(rq.program(8080))
 
-    assert elements(world, "open4") == ["10.9.0.2 . tcp . 80"]
+    assert elements(world, "routed_ports4") == ["10.9.0.2 . tcp . 80"]
     assert not world.sockets.taken
 
 
@@ -240,8 +240,8 @@ def test_trusted_links_reach_published_ports_directly(world: World) -> None:
     """The container's own address and port stand in the set for them."""
     joined(world, trusted_host_interfaces="eth1:wg0").driver.program_external_connectivity(rq.program(8080))
 
-    assert elements(world, "near4") == ["10.9.0.2 . tcp . 80"]
-    assert elements(world, "trusted") == ['"eth1" . "pn-a1a1a1a1a1a1"', '"wg0" . "pn-a1a1a1a1a1a1"']
+    assert elements(world, "trusted_ports4") == ["10.9.0.2 . tcp . 80"]
+    assert elements(world, "trusted_interfaces") == ['"eth1" . "pn-a1a1a1a1a1a1"', '"wg0" . "pn-a1a1a1a1a1a1"']
 
 
 def test_udp_flows_through_what_is_published_are_forgotten(world: World) -> None:
@@ -256,7 +256,7 @@ def test_udp_flows_through_what_is_published_are_forgotten(world: World) -> None
 def test_sctp_is_published_like_the_others(world: World) -> None:
     """Its number is 132."""
     joined(world).driver.program_external_connectivity(rq.program(8080, proto=132))
-    assert elements(world, "anywhere4") == ["sctp . 8080 : 10.9.0.2 . 80"]
+    assert elements(world, "published_ports_any4") == ["sctp . 8080 : 10.9.0.2 . 80"]
 
 
 def test_other_protocols_are_refused(world: World) -> None:

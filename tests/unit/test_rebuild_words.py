@@ -1,23 +1,43 @@
-"""What stands in pynet's sets and is not pynet's keeps no start from happening."""
+"""Elements that another program wrote into pynet's sets keep no start from happening."""
+
+from dataclasses import replace
+from typing import Any
 
 from netlink.links import Link
 from plugin.model.records import Endpoint
 from plugin.modes.registry import in_its_mode
 from plugin.options.network import NetworkSettings
-from plugin.rebuild.networks import NOT_SHOWN, SHOWN, Elements, Seen, rebuild
+from plugin.rebuild.networks import NOT_SHOWN, SHOWN, look, rebuild
+from tests.elements import SET
+from tests.fake_sockets import Steps
+from tests.fakes import FakeKernel, FakeNft
+
+
+class Listed(FakeNft):
+    """Lists what it is told to."""
+
+    def __init__(self, **elements: list[Any]) -> None:
+        super().__init__(Steps())
+        self._objects: list[Any] = [
+            {"set": {"family": SET[n].family, "name": n, "elem": some}} for n, some in elements.items()
+        ]
+
+    def list(self, what: str) -> list[dict[str, Any]]:
+        return [item for item in self._objects if item["set"]["family"] in what]
 
 
 def test_an_element_that_nobody_understands_is_left_out() -> None:
     """Somebody added elements by hand; the port beside them comes back, and the start goes on."""
+    address = {"concat": ["pnhe", "02:42:0a:09:00:02", "10.9.0.2"]}
+    good, strange, odd = (
+        [{"concat": [proto, port]}, {"concat": ["10.9.0.2", target]}]
+        for proto, port, target in ((6, 8080, 80), ("hopopt", 8080, 80), (1, 0, 0))
+    )
+    nft = Listed(port_addresses4=[address], published_ports_any4=[strange, odd, good])
+    seen = look(FakeKernel(Steps()), nft, "pynet")
     bridge = Link(1, "pn-a", "bridge", alias="pynet/network/a1")
     links = [bridge, Link(2, "pnhe", "veth", master=1, alias="pynet/endpoint/e0")]
-    good, strange, odd = (
-        ("6", "8080", "10.9.0.2", "80"),
-        ("hopopt", "8080", "10.9.0.2", "80"),
-        ("1", "0", "10.9.0.2", "0"),
-    )
-    elements: Elements = {"pairs4": [("pnhe", "02:42:0a:09:00:02", "10.9.0.2")], "anywhere4": [strange, odd, good]}
-    found = rebuild(Seen(links, (), elements), "pynet", (), in_its_mode)
+    found = rebuild(replace(seen, links=links), "pynet", (), in_its_mode)
     (endpoint,) = [record for record in found if isinstance(record, Endpoint)]
 
     assert [(port.proto, port.host_port) for port in endpoint.published] == [(6, 8080)]

@@ -48,7 +48,7 @@ def flush(world: World) -> None:
 
 def remove_element(world: World) -> None:
     """As "nft delete element" does."""
-    world.nft.elements.remove(("links", f'"{BRIDGE}"'))
+    world.nft.elements.remove(("bridges", f'"{BRIDGE}"'))
 
 
 DRIFT: dict[str, tuple[Callable[[World], object], dict[str, int]]] = {
@@ -65,7 +65,7 @@ DRIFT: dict[str, tuple[Callable[[World], object], dict[str, int]]] = {
     "flushed": (flush, {"TableChanged": 1}),
     "rule": (lambda world: setattr(world.nft, "rewritten", "drop"), {"TableChanged": 1}),
     "element": (remove_element, {"TableChanged": 1}),
-    "foreign element": (lambda world: world.nft.elements.add(("internal", '"lan"')), {"TableChanged": 1}),
+    "foreign element": (lambda world: world.nft.elements.add(("internal_bridges", '"lan"')), {"TableChanged": 1}),
 }
 
 
@@ -318,5 +318,5 @@ def test_a_port_of_an_endpoint_without_a_link_can_be_taken(world: World) -> None
     world.bury()
 
     assert [item.record.id for item in world.store.list(Endpoint)] == ["e1" * 32]
-    assert ("anywhere4", "tcp . 8080 : 10.9.0.3 . 80") in world.nft.elements
+    assert ("published_ports_any4", "tcp . 8080 : 10.9.0.3 . 80") in world.nft.elements
     assert world.sockets.taken == {(6, "::", 8080)}

@@ -6,52 +6,49 @@ import pytest
 
 from netlink.errors import KernelError
 from netlink.links import Link
-from netlink.setelem import check_element
 from plugin.errors import PynetError
-from plugin.firewall.ruleset import INET_SETS
 from plugin.firewall.writing import MOST_REFUSED
 from plugin.model.elements import Elements
 from plugin.model.records import Endpoint, Network
 from plugin.reconcile.watcher import Watcher
 from plugin.store.base import Put
+from tests.elements import SET, as_listed, written
 from tests.fakes import World
 from tests.unit import requests as rq
 from tests.unit.test_background import Silence, restarted
 from tests.unit.test_reconcile import BRIDGE, PORT, flush, furnish
 
 OUTBOUND = f'"{BRIDGE}" . ipv4'
-SETS = {of.name: of for of in INET_SETS}
 NO_ELEMENTS = [
-    ("source6", '"pn-a" : fe80::1%eth0'),
-    ("source6", '"pn-a" : fe80::1%x }\nadd table ip pwned'),
-    ("source4", '"pn-a" : fe80::1'),
-    ("links", '"a\nb"'),
-    ("links", '"pn-*"'),
-    ("links", '"a" }'),
-    ("links", "pn-a"),
-    ("links", '"0123456789abcdef"'),
-    ("ports4", "10.0.0.1 . tcp . 80"),
-    ("ports4", "10.0.0.1 . tcp . 80 : 10.0.0.2 . 65536"),
-    ("open4", "10.0.0.1 . gre . 80"),
-    ("open4", "10.0.0.1 . tcp . ٣"),
+    ("sources6", '"pn-a" : fe80::1%eth0'),
+    ("sources6", '"pn-a" : fe80::1%x }\nadd table ip pwned'),
+    ("sources4", '"pn-a" : fe80::1'),
+    ("bridges", '"a\nb"'),
+    ("bridges", '"pn-*"'),
+    ("bridges", '"a" }'),
+    ("bridges", '"0123456789abcdef"'),
+    ("published_ports4", "10.0.0.1 . tcp . 80"),
+    ("published_ports4", "10.0.0.1 . tcp . 80 : 10.0.0.2 . 65536"),
+    ("routed_ports4", "10.0.0.1 . gre . 80"),
+    ("routed_ports4", "10.0.0.1 . tcp . ٣"),
 ]
-GOOD: Elements = {"links": ['"pn-a"'], "outbound": ['"pn-a" . ipv4']}
+GOOD = written({"bridges": ['"pn-a"'], "masqueraded": ['"pn-a" . ipv4']})
 
 
 def bad(number: int) -> Elements:
     """Return elements that this nft refuses, although they have the form of their set."""
-    return {"links": [f'"bad{number}"'], "source4": [f'"bad{number}" : 192.0.2.66'], "guarded": [f'"port{number}"']}
+    texts = {"bridges": [f'"bad{number}"'], "sources4": [f'"bad{number}" : 192.0.2.66']}
+    return written({**texts, "guarded_ports": [f'"port{number}"']})
 
 
 @pytest.mark.parametrize(("name", "element"), NO_ELEMENTS)
 def test_what_is_no_element_never_becomes_text(world: World, name: str, element: str) -> None:
     """The sentence names the set; an owner that has it already is closed, and no transaction fails for it."""
-    with pytest.raises(KernelError, match=f"nftables set '{name}'"):
-        check_element(SETS[name], element)
-    world.firewall.load({"pn-a": GOOD, "pn-b": {"links": ['"pn-b"'], name: [element]}})
+    assert f"nftables set '{name}'" in SET[name].read(as_listed(element)).flaw
+    world.firewall.load({"pn-a": GOOD, "pn-b": [*written({"bridges": ['"pn-b"']}), *written({name: [element]})]})
 
     assert element not in {value for _, value in world.nft.elements}
-    assert {("links", '"pn-a"'), ("outbound", '"pn-a" . ipv4')} <= world.nft.elements
+    assert {("bridges", '"pn-a"'), ("masqueraded", '"pn-a" . ipv4')} <= world.nft.elements
     assert [finding.sentence.split("'")[1] for finding in world.firewall.refused()] == ["pn-b"]
 
 
@@ -59,18 +56,18 @@ def test_what_is_no_element_never_becomes_text(world: World, name: str, element:
 def test_refused_owners_are_found_and_closed(world: World, count: int) -> None:
     """Whoever they stand between: networks are internal, ports let nothing in, and the others have what they want."""
     world.nft.unwritable = {"192.0.2.66"}
-    wanted: dict[str, Elements] = {f"good{number}": {"links": [f'"good{number}"']} for number in range(3)}
+    wanted = {f"good{number}": written({"bridges": [f'"good{number}"']}) for number in range(3)}
     wanted |= {f"bad{number}": bad(number) for number in range(count)}
     world.firewall.load(wanted)
 
     assert {finding.sentence.split("'")[1] for finding in world.firewall.refused()} >= {f"bad{n}" for n in range(count)}
     assert {
-        ("links", '"good0"'),
-        ("links", '"bad0"'),
-        ("internal", '"bad0"'),
-        ("guarded", '"port0"'),
+        ("bridges", '"good0"'),
+        ("bridges", '"bad0"'),
+        ("internal_bridges", '"bad0"'),
+        ("guarded_ports", '"port0"'),
     } <= world.nft.elements
-    assert not any(name == "source4" for name, _ in world.nft.elements)
+    assert not any(name == "sources4" for name, _ in world.nft.elements)
 
 
 def test_a_refused_owner_is_tried_again_by_whole_looks(world: World) -> None:
@@ -83,7 +80,7 @@ def test_a_refused_owner_is_tried_again_by_whole_looks(world: World) -> None:
     assert [(repair.kind, OUTBOUND in repair.error, BRIDGE in repair.sentence) for repair in failed] == [
         ("RulesRefused", True, True)
     ]
-    assert ("internal", f'"{BRIDGE}"') in world.nft.elements
+    assert ("internal_bridges", f'"{BRIDGE}"') in world.nft.elements
     assert world.reconciler.status().failing == tuple(failed)
     world.nft.unwritable = set()
 
@@ -99,12 +96,14 @@ def test_an_owner_that_cannot_be_written_is_not_taken(world: World) -> None:
         harm(world)
         world.nft.unwritable = {"10.8.0.2"}
         with pytest.raises(KernelError, match=r"unexpected 10\.8\.0\.2"):
-            world.firewall.put("pnh1", {"guarded": ['"pnh1"'], "near4": ["10.8.0.2 . tcp . 80"]})
-        world.firewall.put("pnh2", {"guarded": ['"pnh2"']})
+            world.firewall.put(
+                "pnh1", written({"guarded_ports": ['"pnh1"'], "trusted_ports4": ["10.8.0.2 . tcp . 80"]})
+            )
+        world.firewall.put("pnh2", written({"guarded_ports": ['"pnh2"']}))
         world.firewall.heal(elements=True)
 
-        assert {("guarded", '"pnh2"'), ("links", f'"{BRIDGE}"')} <= world.nft.elements
-        assert ("guarded", '"pnh1"') not in world.nft.elements
+        assert {("guarded_ports", '"pnh2"'), ("bridges", f'"{BRIDGE}"')} <= world.nft.elements
+        assert ("guarded_ports", '"pnh1"') not in world.nft.elements
         assert world.firewall.refused() == {}
 
 
@@ -112,10 +111,10 @@ def test_a_refused_owner_can_change_and_go(world: World) -> None:
     """With other elements it is as any other, and when it goes nothing of it stays."""
     world.nft.unwritable = {"192.0.2.66"}
     world.firewall.load({"pn-a": GOOD, "bad1": bad(1), "bad2": bad(2)})
-    world.firewall.put("bad1", {"links": ['"bad1"']})
+    world.firewall.put("bad1", written({"bridges": ['"bad1"']}))
     world.firewall.forget("bad2")
 
-    assert world.nft.elements == {("links", '"pn-a"'), ("outbound", '"pn-a" . ipv4'), ("links", '"bad1"')}
+    assert world.nft.elements == {("bridges", '"pn-a"'), ("masqueraded", '"pn-a" . ipv4'), ("bridges", '"bad1"')}
     assert world.firewall.refused() == {}
 
 
@@ -219,5 +218,5 @@ def test_a_network_that_cannot_be_understood_is_closed(world: World) -> None:
     world.store.transact(Put(replace(known, options={"pynet.nonsense": "1"})))
     restarted(world)
 
-    assert {name for name, value in world.nft.elements if value == f'"{BRIDGE}"'} == {"links", "internal"}
-    assert {name for name, value in world.nft.elements if f'"{PORT}"' in value} == {"guarded"}
+    assert {name for name, value in world.nft.elements if value == f'"{BRIDGE}"'} == {"bridges", "internal_bridges"}
+    assert {name for name, value in world.nft.elements if f'"{PORT}"' in value} == {"guarded_ports"}

@@ -8,7 +8,7 @@ from plugin.firewall.ruleset import tables_text
 WORDS = re.compile(
     "accept|ah|arp|chain|comp|ct|dccp|dnat|drop|dup|esp|ether|exthdr|fib|flow|frag|fwd|geneve|goto|gre|gretap|hash|hbh|icmp|"
     "icmpv6|igmp|ip|ip6|jump|last|limit|log|map|mark|masquerade|meta|meter|mh|notrack|osf|quota|redirect|reject|return|rt|"
-    "sctp|secmark|set|snat|socket|synproxy|tcp|th|tproxy|udp|udplite|vlan|vxlan|xt"
+    "reserved|sctp|secmark|set|snat|socket|synproxy|tcp|th|tproxy|tunnel|udp|udplite|vlan|vxlan|xt"
 )
 
 

@@ -10,6 +10,7 @@ from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.reconcile.rules import Rules
 from plugin.request.locks import LockName
 from plugin.store.base import Put, Remove
+from tests.elements import written
 from tests.fakes import World
 from tests.overlay_fakes import OverlayWorld, overlay
 from tests.unit import requests as rq
@@ -31,7 +32,7 @@ def surplus(world: World) -> None:
 
 def surplus_link(world: World) -> None:
     """The same, of a link that is gone."""
-    world.firewall.put("pnh999999999999", {"guarded": ['"pnh999999999999"']})
+    world.firewall.put("pnh999999999999", written({"guarded_ports": ['"pnh999999999999"']}))
 
 
 def others(world: World) -> None:
@@ -138,6 +139,6 @@ def test_tunnels_are_looked_after_by_others() -> None:
     assert rules(world).look(world.survey.desired()) == []
     world.driver.delete_network(rq.NETWORK)
     world.bury()
-    world.firewall.put(tunnel := "pnva1a1a1a1a1a1", {"members4": ["192.0.2.2 . 4789 . 1"]})
+    world.firewall.put(tunnel := "pnva1a1a1a1a1a1", written({"vxlan_members4": ["192.0.2.2 . 4789 . 1"]}))
 
     assert [finding.owner for finding in rules(world).look(world.survey.desired())] == [tunnel]

@@ -10,6 +10,7 @@ from plugin.firewall.elements import endpoint_elements
 from plugin.model.records import Endpoint, Network
 from plugin.options.network import EndpointSettings
 from plugin.options.senders import NOBODY, senders
+from tests.elements import texts
 
 NETWORK = Network("n", "bridge", "pn-n", options={"pynet.guard_allow": "10.0.0.0/8"})
 END = Endpoint("e", "n", "02:42:0a:09:00:02", IPv4Interface("10.9.0.2/24"))
@@ -49,14 +50,16 @@ def test_the_word_of_an_endpoint_goes_before_its_network(of_network: str, own: s
     endpoint = replace(END, driver_opts={} if own is None else {"pynet.guard": own})
 
     assert endpoint.guard(network).on is on
-    assert ("guarded" in endpoint_elements(network, endpoint)) is on
+    assert ("guarded_ports" in texts(endpoint_elements(network, endpoint))) is on
 
 
 def test_what_network_and_endpoint_allow_is_allowed() -> None:
     """From its own MAC and from those that it names; a neighbour's MAC is not among them."""
     endpoint = replace(END, driver_opts={"pynet.guard_allow": "02:00:00:00:00:05,192.0.2.9"})
-    found = endpoint_elements(NETWORK, endpoint)
+    found = texts(endpoint_elements(NETWORK, endpoint))
 
     macs = (END.mac, "02:00:00:00:00:05")
-    assert list(found["macs"]) == [f"{PORT} . {mac}" for mac in macs]
-    assert set(found["allowed4"]) == {f"{PORT} . {mac} . {to}" for mac in macs for to in ("10.0.0.0/8", "192.0.2.9")}
+    assert list(found["port_macs"]) == [f"{PORT} . {mac}" for mac in macs]
+    assert set(found["allowed_addresses4"]) == {
+        f"{PORT} . {mac} . {to}" for mac in macs for to in ("10.0.0.0/8", "192.0.2.9")
+    }

@@ -10,6 +10,7 @@ from netlink.errors import KernelError
 from plugin.errors import PynetError
 from plugin.model.records import Endpoint, Way
 from plugin.protocol.messages import EndpointRef, Join
+from tests.elements import texts
 from tests.fakes import World
 from tests.unit import requests as rq
 from tests.unit.test_background import restarted
@@ -17,7 +18,7 @@ from tests.unit.test_background import restarted
 MODE = "com.docker.network.bridge.gateway_mode_ipv4"
 NETWORKS = {"way": "a1" * 32, "direct": "b2" * 32, "inner": "c3" * 32}
 ENDPOINTS = {"way": "e1" * 32, "direct": "e2" * 32, "inner": "e3" * 32}
-WAY = ("ways4", '"pnhe1e1e1e1e1e1" . 02:42:0a:01:00:02 . 10.2.0.2')
+WAY = ("multihomed_addresses4", '"pnhe1e1e1e1e1e1" . 02:42:0a:01:00:02 . 10.2.0.2')
 
 
 def networks(world: World, mode: str = "routed") -> World:
@@ -45,11 +46,13 @@ def leave(world: World, name: str) -> None:
 
 def ways(world: World) -> set[tuple[str, str]]:
     """What the kernel has, which is what the records want."""
-    wanted = {(name, value) for of in world.survey.elements().values() for name in of for value in of[name]}
-    assert {element for element in wanted if "ways" in element[0]} == {
-        element for element in world.nft.elements if "ways" in element[0]
+    wanted = {
+        (name, value) for of in world.survey.elements().values() for name, some in texts(of).items() for value in some
     }
-    return {element for element in world.nft.elements if "ways" in element[0]}
+    assert {element for element in wanted if "multihomed" in element[0]} == {
+        element for element in world.nft.elements if "multihomed" in element[0]
+    }
+    return {element for element in world.nft.elements if "multihomed" in element[0]}
 
 
 @pytest.mark.parametrize("order", list(permutations(NETWORKS)), ids="-".join)

@@ -1,0 +1,98 @@
+"""The sets and maps of pynet's two nftables tables, each with the sentence that ``nft list table inet pynet`` shows.
+
+A "bridge" is the bridge of a network; a "port", in the table of family bridge, is the host's end of a container's link.
+"""
+
+from collections.abc import Mapping
+
+from netlink.nft_elements import ETHER, IFNAME, IP_VERSION, IPV4, IPV6, PORT, PROTOCOL, TARGET, VNI, NamedSet, Part
+
+SETS: list[NamedSet] = []  # in the order in which the tables declare them
+
+
+def _one(
+    family: str, name: str, comment: str, *key: Part, value: tuple[Part, ...] = (), interval: bool = False
+) -> NamedSet:
+    SETS.append(NamedSet(family, name, comment, key, value, interval))
+    return SETS[-1]
+
+
+def _two(
+    family: str, name: str, comment: str, *key: Part, value: tuple[Part, ...] = (), interval: bool = False
+) -> Mapping[int, NamedSet]:
+    """Declare a set for IPv4, whose parts are given, and one for IPv6; return them by IP version."""
+    key6, value6 = (tuple(IPV6 if part is IPV4 else part for part in parts) for parts in (key, value))
+    return {
+        4: _one(family, f"{name}4", comment, *key, value=value, interval=interval),
+        6: _one(family, f"{name}6", comment, *key6, value=value6, interval=interval),
+    }
+
+
+_I, _B = "inet", "bridge"
+# Networks
+BRIDGES = _one(_I, "bridges", "Bridges of all networks", IFNAME)
+SAME_NETWORK = _one(_I, "same_network", "Bridges whose containers may reach each other", IFNAME, IFNAME)
+INTERNAL = _one(_I, "internal_bridges", "Bridges of internal networks", IFNAME)
+ADOPTED = _one(_I, "adopted_bridges", "Internal bridges that a user made: they may be the host's own LAN", IFNAME)
+INTERNAL_GATEWAYS = _two(
+    _I, "internal_gateways", "The host's addresses on internal networks: closed to everybody else", IPV4
+)
+SUBNETS = _two(_I, "subnets", "Bridges and the subnets of their networks", IFNAME, IPV4, interval=True)
+ROUTERS = _two(_I, "routers", "Containers that may be routers: their ICMP errors may be about any flow", IPV4)
+MASQUERADED = _one(_I, "masqueraded", "Bridges whose packets leave with the host's address", IFNAME, IP_VERSION)
+SOURCES = _two(_I, "sources", "Bridges whose packets leave with an address that the user chose", IFNAME, value=(IPV4,))
+UNPROTECTED = _one(_I, "unprotected", "Bridges that are open to all (nat-unprotected)", IFNAME, IP_VERSION)
+ROUTED_ICMP = _one(_I, "routed_icmp", "Bridges that take ICMP from all (routed)", IFNAME, IP_VERSION, PROTOCOL)
+TRUSTED = _one(_I, "trusted_interfaces", "Interfaces that a network trusts, and its bridge", IFNAME, IFNAME)
+# Ports of containers
+ROUTED_PORTS = _two(_I, "routed_ports", "Ports of containers, open to all (routed)", IPV4, PROTOCOL, PORT)
+TRUSTED_PORTS = _two(_I, "trusted_ports", "Ports of containers, open to trusted interfaces", IPV4, PROTOCOL, PORT)
+PUBLISHED = _two(
+    _I,
+    "published_ports",
+    "Ports of one address of the host, to ports of containers",
+    IPV4,
+    PROTOCOL,
+    PORT,
+    value=(IPV4, PORT),
+)
+PUBLISHED_ANY = _two(
+    _I,
+    "published_ports_any",
+    "Ports of all addresses of the host, to ports of containers",
+    PROTOCOL,
+    PORT,
+    value=(IPV4, PORT),
+)
+RELAYED_PORTS = _one(_I, "relayed_ports", "Published ports that a thread of pynet carries", PROTOCOL, PORT)
+HAIRPIN = _two(
+    _I, "hairpin", "From a subnet to its own container by a published port: masqueraded", IPV4, IPV4, interval=True
+)
+# The host and its neighbours
+DOCKER_BRIDGES = _one(_I, "docker_bridges", "Bridges of Docker's own drivers", IFNAME)
+PYNET_FORWARDING = _one(_I, "pynet_forwarding", "IP versions that only pynet forwards: closed to others", IP_VERSION)
+OTHER_BRIDGES = _one(_I, "other_bridges", "Bridges of others: frames between their ports pass", IFNAME, IFNAME)
+VXLAN_NETWORKS = _one(_I, "vxlan_networks", "UDP ports and VNIs of networks that span hosts", PORT, VNI)
+VXLAN_MEMBERS = _two(_I, "vxlan_members", "Hosts of networks that span hosts", IPV4, PORT, VNI)
+# Frames
+ISOLATED = _one(_B, "isolated_ports", "Ports of networks whose containers do not reach each other", IFNAME)
+GATEWAY_MACS = _one(_B, "gateway_macs", "Isolated ports, and the only MAC that they reach", IFNAME, ETHER)
+GUARDED = _one(_B, "guarded_ports", "Ports that may send only from what the sets below allow", IFNAME)
+PORT_MACS = _one(_B, "port_macs", "Ports and the MACs that they may send from", IFNAME, ETHER)
+PORT_ADDRESSES = _two(_B, "port_addresses", "Ports and the addresses that they were given", IFNAME, ETHER, IPV4)
+PORT_TARGETS = _one(_B, "port_targets", "Ports and the addresses that they may advertise", IFNAME, TARGET)
+ALLOWED = _two(_B, "allowed_addresses", "Ports and pynet.guard_allow", IFNAME, ETHER, IPV4, interval=True)
+ALLOWED_TARGETS = _one(
+    _B, "allowed_targets", "Ports and what pynet.guard_allow lets them advertise", IFNAME, TARGET, interval=True
+)
+MULTIHOMED = _two(
+    _B, "multihomed_addresses", "Ports and the addresses of their containers on other networks", IFNAME, ETHER, IPV4
+)
+TUNNELS = _one(_B, "tunnel_ports", "Ports that lead to other hosts", IFNAME)
+LOCAL_MACS = _one(_B, "local_macs", "Tunnels and MACs of this host, which nobody else may send from", IFNAME, ETHER)
+LOCAL_ADDRESSES = _two(
+    _B, "local_addresses", "Tunnels and addresses of this host, which nobody else may send from", IFNAME, IPV4
+)
+LOCAL_TARGETS = _one(
+    _B, "local_targets", "Tunnels and addresses of this host, which nobody else may advertise", IFNAME, TARGET
+)
