@@ -63,7 +63,7 @@ def test_the_first_host_settles_what_it_did_not_choose(agreement: Agreement) -> 
 def test_a_difference_is_refused_with_both_values(
     store: SharedStore, agreement: Agreement, wish: ClusterNetwork, sentence: str
 ) -> None:
-    """And the host is no member."""
+    """A difference is refused with both values, and the host becomes no member."""
     agreement.join(replace(WISH, vni=70, mtu=1400), member(1), 1450)
 
     with pytest.raises(Conflict, match=sentence):
@@ -89,7 +89,7 @@ def test_a_vni_of_another_network_is_refused(agreement: Agreement) -> None:
 
 
 def test_hosts_of_two_families_cannot_meet(agreement: Agreement) -> None:
-    """Their tunnels would have no end; the sentence names the host and both addresses."""
+    """Hosts of two families cannot build a tunnel: the refusal names the host and both addresses."""
     agreement.join(WISH, member(1), 1450)
 
     with pytest.raises(Conflict, match=r"host 'h1' .* reached at 192\.0\.2\.1, and this host at 2001:db8::2"):
@@ -97,7 +97,7 @@ def test_hosts_of_two_families_cannot_meet(agreement: Agreement) -> None:
 
 
 def test_what_nobody_uses_any_more_binds_nobody(store: SharedStore, agreement: Agreement) -> None:
-    """A record that its last host could not remove gives way, and so does its VNI."""
+    """An agreement without members, which its last host could not remove, gives way, and so does its VNI."""
     agreement.join(replace(WISH, vni=70, mtu=1400), member(1), 1450)
     store.away = True
     agreement.leave(member(1))
@@ -122,7 +122,7 @@ class Counting(MemoryStore):
 
 
 def test_what_nobody_uses_any_more_goes_at_a_repair() -> None:
-    """Whose last host could not remove it; whoever repairs lists networks and members once, however many there are."""
+    """A repair removes agreements without members, and lists networks and members once, however many there are."""
     store = SharedStore(real := Counting(), Steps())
     agreement = Agreement(store, gone := Gone(store))
     for name in ("blue", "green", "red"):
@@ -140,7 +140,7 @@ def test_what_nobody_uses_any_more_goes_at_a_repair() -> None:
 
 
 def test_a_vni_that_is_taken_is_passed_over(store: SharedStore, agreement: Agreement) -> None:
-    """Where the search begins follows from the name; the next free one is taken."""
+    """A search for a VNI begins at a number computed from the name, and passes over taken ones."""
     vni = agreement.join(WISH, member(1), 1450).vni
     agreement.leave(member(1))
     store.real.transact(Put(VniClaim(vni, "green")))
@@ -149,7 +149,7 @@ def test_a_vni_that_is_taken_is_passed_over(store: SharedStore, agreement: Agree
 
 
 def test_the_last_host_takes_the_network_along(store: SharedStore, agreement: Agreement) -> None:
-    """The first to leave does not."""
+    """The agreement is deleted with the last host, not with the first one that leaves."""
     for number in (1, 2):
         agreement.join(WISH, member(number), 1450)
     agreement.leave(member(1))
@@ -159,7 +159,7 @@ def test_the_last_host_takes_the_network_along(store: SharedStore, agreement: Ag
 
 
 def test_a_host_that_joins_while_the_last_one_leaves_is_kept(store: SharedStore, agreement: Agreement) -> None:
-    """The one that leaves saw no member; its removal meets a record that was written since."""
+    """If a host joins while the last one leaves, the removal of the agreement meets a newer record and fails."""
     agreement.join(WISH, member(1), 1450)
     known = store.real.get(ClusterNetwork, "blue")
     agreement.join(WISH, member(2), 1450)

@@ -1,4 +1,4 @@
-"""A caller is answered in time, and what is done too late is settled."""
+"""A caller is answered in time, and late results are undone or finished."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,7 @@ END = 10.0  # seconds for what comes at once
 
 
 class Gate:
-    """A step that hangs until it is opened; ``reached`` says that somebody hangs in it."""
+    """A step that hangs until it is opened; ``reached`` is set while a caller hangs in it."""
 
     def __init__(self) -> None:
         self.reached = threading.Event()
@@ -105,7 +105,7 @@ def test_work_in_time_gives_its_result() -> None:
 
 
 def test_a_caller_is_answered_while_its_work_hangs(gate: Gate) -> None:
-    """The sentence says how long it took and for what."""
+    """A caller is answered while its work hangs; the text says how long it waited, and for which layer."""
     with pytest.raises(Busy, match=r"not done within 0\.05 s, waiting for the disk; pynet goes on"):
         WorkerPool(SHORT).run(gate, waiting_for=lambda: ", waiting for the disk")
 
@@ -130,7 +130,7 @@ def test_threads_are_kept() -> None:
 
 
 def test_waits_draw_from_one_deadline() -> None:
-    """Limits that follow each other do not add up; without a deadline each has its own."""
+    """All waits of a request share one deadline; without a deadline each wait has its own limit."""
     assert remaining(30) == 30
     with deadline(0):
         assert remaining(30) < 1
@@ -141,13 +141,13 @@ def test_waits_draw_from_one_deadline() -> None:
 
 
 def test_who_is_gone_is_not_served() -> None:
-    """A caller that hung up takes the call for failed (moby pkg/plugins/client.go), so nothing may stay."""
+    """A caller that hung up takes the call for failed (moby pkg/plugins/client.go), so its result is undone."""
     with pytest.raises(Overdue, match="hung up"):
         WorkerPool(END).run(commit, gone=lambda: True)
 
 
 def test_an_endpoint_that_comes_too_late_is_taken_back(gate: Gate) -> None:
-    """The engine was told that it failed and sends no DeleteEndpoint; the same call succeeds afterwards."""
+    """A late endpoint is undone, as the engine sends no DeleteEndpoint; the same call then succeeds."""
     world = World(HangingKernel(gate))
     world.driver.create_network(rq.network())
     before = world.snapshot()
@@ -160,7 +160,7 @@ def test_an_endpoint_that_comes_too_late_is_taken_back(gate: Gate) -> None:
 
 
 def test_a_network_whose_commit_stalls_is_taken_back(gate: Gate) -> None:
-    """The record reached the disk after the caller had been told that it failed."""
+    """A network is undone if its record reaches the disk only after the caller was told that it failed."""
     world = World(store=HangingStore(Steps()))
     before = world.snapshot()
     world.failing_store.gate = gate  # type: ignore[attr-defined]
@@ -174,7 +174,7 @@ def test_a_network_whose_commit_stalls_is_taken_back(gate: Gate) -> None:
 
 
 def test_ports_that_come_too_late_are_withdrawn(gate: Gate) -> None:
-    """The engine goes on with Leave and DeleteEndpoint, and never with Revoke."""
+    """Late ports are withdrawn, as the engine goes on with Leave and DeleteEndpoint, never with Revoke."""
     world = World(nft=HangingNft(Steps()))
     world.driver.create_network(rq.network())
     world.driver.create_endpoint(rq.endpoint())
@@ -200,7 +200,7 @@ def test_requests_for_other_networks_do_not_wait(gate: Gate) -> None:
 
 
 def test_who_meets_a_request_that_hangs_does_not_wait_long(gate: Gate) -> None:
-    """Once its caller was answered, others for the same network are refused at once and take no thread for long."""
+    """After the caller of a hanging request was answered, requests for the same network are soon refused."""
     world = World(HangingKernel(gate))
     world.driver.create_network(rq.network())
     with pytest.raises(Busy):
@@ -211,7 +211,7 @@ def test_who_meets_a_request_that_hangs_does_not_wait_long(gate: Gate) -> None:
 
 
 def test_a_removal_that_finds_a_lock_held_is_done_later(gate: Gate) -> None:
-    """DeleteNetwork while CreateEndpoint hangs: the engine takes both for done, and so they are in the end."""
+    """DeleteNetwork while CreateEndpoint hangs is carried out later, as the engine takes both for done."""
     world = World(HangingKernel(gate))
     world.driver.create_network(rq.network())
     workers = WorkerPool(SHORT)
@@ -240,7 +240,7 @@ def test_an_address_that_comes_too_late_is_given_back(gate: Gate) -> None:
 
 
 def test_a_release_that_fails_is_done_later() -> None:
-    """The engine never asks again; but a lease that somebody else got meanwhile is not touched."""
+    """A failed release is retried, as the engine never repeats it; a newer lease of the address is not touched."""
     store = MeddlingStore()
     ipam = manager(store)
     pool_id = pool(ipam, "10.1.0.0/29").pool_id
@@ -257,7 +257,7 @@ def test_a_release_that_fails_is_done_later() -> None:
 
 
 def test_a_pool_that_is_requested_again_is_not_released_late() -> None:
-    """The debt is for the pool of that time."""
+    """A late release does not remove a pool that was requested again since."""
     store = MeddlingStore()
     ipam = manager(store)
     pool_id = pool(ipam, "10.1.0.0/29").pool_id

@@ -1,4 +1,4 @@
-"""What happens outside of requests: deletions after the reply, recovery at start, the watch on others."""
+"""Background work: deletions after the reply, recovery at start, and watching other programs."""
 
 import threading
 
@@ -72,7 +72,7 @@ def test_deletions_do_not_wait_for_a_pause_for_ever(world: World) -> None:
 
 
 def test_a_name_that_is_wanted_again_is_free(world: World) -> None:
-    """Swarm creates a network with the id of one that was just deleted; the old deletion must not hit the new one."""
+    """A pending deletion does not hit a new network of the same name, as swarm reuses the id at once."""
     world.driver.create_network(rq.network())
     world.driver.delete_network(rq.NETWORK)
     world.driver.create_network(rq.network())
@@ -108,7 +108,7 @@ def test_recovery_writes_the_rules_again(world: World) -> None:
 
 
 def test_recovery_removes_orphans_and_nothing_else(world: World) -> None:
-    """A link with pynet's alias that nobody knows is a leftover; a link of others is none of its business."""
+    """Recovery removes links with pynet's alias that no record names, and no other links."""
     world.kernel.by_name = {
         "pn-dead": Link(1, "pn-dead", "bridge", alias="pynet/network/dead"),
         "pn-other": Link(2, "pn-other", "bridge", alias="second/network/beef"),
@@ -132,7 +132,7 @@ def test_a_network_that_cannot_be_made_again_stays_known(world: World) -> None:
 
 @pytest.mark.parametrize("failing", [1, 2, 3, 4])
 def test_a_recovery_that_cannot_look_is_finished_later(world: World, failing: int) -> None:
-    """Links that cannot be listed for a moment end no start; the next look makes what is missing."""
+    """Pynet starts although links cannot be listed for a moment; the next survey makes what is missing."""
     world.driver.create_network(rq.network())
     wanted, listings, links = world.snapshot(), iter(range(1, 100)), world.kernel.links
     world.kernel.by_name.clear()
@@ -170,7 +170,7 @@ def test_the_watcher_learns_dockers_bridges(world: World) -> None:
 
 
 def test_the_watcher_survives_a_failure(world: World) -> None:
-    """One look that fails is a log line, not the end of watching."""
+    """A failed survey is a log line, not the end of watching."""
     world.driver.create_network(rq.network())
     world.kernel.by_name["docker0"] = Link(9, "docker0", "bridge")
     watcher = Watcher(world.reconciler, Silence())
@@ -183,7 +183,7 @@ def test_the_watcher_survives_a_failure(world: World) -> None:
 
 
 def test_what_was_missed_is_found_by_the_look_at_everything(world: World) -> None:
-    """The look after a change failed, and nothing of Docker's changes any more."""
+    """The periodic survey finds a new Docker bridge if the check after the notification failed."""
     world.driver.create_network(rq.network())
     world.kernel.by_name["docker0"] = Link(9, "docker0", "bridge")
     Watcher(world.reconciler, Silence()).look(frozenset({OWN}))

@@ -24,13 +24,13 @@ def made(world: World, **options: str) -> World:
 
 
 def test_masquerading_can_be_switched_off(world: World) -> None:
-    """The network is in no set that translates what leaves."""
+    """Without masquerading the network is in no set that translates leaving packets."""
     made(world, enable_ip_masquerade="false")
     assert elements(world, "masqueraded") == []
 
 
 def test_the_source_address_can_be_chosen(world: World) -> None:
-    """It stands in a map, and the other family is masqueraded."""
+    """A chosen source address is in a map; the other family is masqueraded."""
     options = {"com.docker.network.host_ipv4": "192.0.2.7"}
     world.driver.create_network(rq.network(rq.NETWORK_ID, *DUAL, options=options))
 
@@ -55,7 +55,7 @@ def test_without_icc_ports_of_the_bridge_are_closed_to_each_other(world: World) 
     ],
 )
 def test_gateway_modes(world: World, mode: str, outbound: list[str], unprotected: list[str], direct: list[str]) -> None:
-    """What is translated, and what of the outside may come in."""
+    """Each gateway mode decides which packets are translated, and which may come in from outside."""
     made(world, gateway_mode_ipv4=mode)
 
     found = (elements(world, "masqueraded"), elements(world, "unprotected"), elements(world, "routed_icmp"))
@@ -90,7 +90,7 @@ def test_the_engine_may_publish(world: World) -> None:
 
 
 def test_a_bridge_that_exists_is_adopted(world: World) -> None:
-    """It gets the gateway and loses it again; it and what it had stay."""
+    """An existing bridge gets the gateway address and loses it again; the bridge and its own addresses stay."""
     world.kernel.by_name["br-mine"] = Link(7, "br-mine", "bridge")
     made(world, name="br-mine")
     assert [(link, str(address)) for link, address in world.kernel.addresses()] == [("br-mine", "10.9.0.1/24")]
@@ -130,7 +130,7 @@ def test_two_networks_do_not_share_a_bridge(world: World) -> None:
 
 @pytest.mark.parametrize("text", ["0.0.0.0", "224.0.0.1", "255.255.255.255", "127.0.0.1", *NO_SOURCES_6])
 def test_nothing_leaves_from_an_address_of_no_host(world: World, text: str) -> None:
-    """A source address is unicast and no zone stands behind it; the text names the option."""
+    """A source address must be unicast and without a zone; the refusal names the option."""
     key = f"com.docker.network.host_ipv{6 if ':' in text else 4}"
     with pytest.raises(InvalidRequest, match=f"option '{key}' must be an IPv. address, unicast, not '{text}'"):
         world.driver.create_network(rq.network(options={key: text}))
@@ -151,7 +151,7 @@ def test_nothing_leaves_from_an_address_of_a_container(world: World) -> None:
     "subnet", ["127.5.0.1/16", "126.0.0.1/7", "225.0.0.1/16", "255.255.255.1/24", "::5/112", "ff05::1/64"]
 )
 def test_a_subnet_of_no_hosts_is_refused(world: World, subnet: str) -> None:
-    """Whoever gave it: the engine's address manager takes every subnet; nothing is made."""
+    """A subnet without usable addresses is refused from every address manager, and nothing is made."""
     before = world.snapshot()
     with pytest.raises(InvalidRequest, match=r"subnet '.*' holds .* address.*, which no container can use"):
         world.driver.create_network(rq.network(rq.NETWORK_ID, subnet))

@@ -30,7 +30,7 @@ def written(root: Path, folder: str, text: str) -> Path:
 
 @pytest.mark.parametrize("what", SAMPLES)
 def test_every_budget_can_fail(tmp_path: Path, what: str) -> None:
-    """The sentence names the place, the length and the budget; a line less, and there is none."""
+    """A definition over its budget is named with place, length and budget; one line less is accepted."""
     folder, text, sentence = SAMPLES[what]
     assert complaints(written(tmp_path, folder, text), ()) == [sentence]
 
@@ -39,7 +39,7 @@ def test_every_budget_can_fail(tmp_path: Path, what: str) -> None:
 
 
 def test_an_exception_is_wrong_when_it_is_not_needed(tmp_path: Path) -> None:
-    """A class that is too large may have a name in the list; as soon as it fits, the list is what is wrong."""
+    """A class in the list of exceptions may be too large; if it fits, the list is wrong."""
     root = written(tmp_path, "plugin", METHODS)
     name = "plugin/sample.py:Kernel"
     assert complaints(root, [name]) == []

@@ -1,4 +1,4 @@
-"""Words of the host are read in its own byte order: messages as a big-endian machine (s390x) would get them."""
+"""Messages of a big-endian machine (s390x) are read in its own byte order."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What the engine forgot is removed, and nothing else."""
+"""pynet removes what the engine forgot, and nothing else."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -28,7 +28,7 @@ ALL = Look(
 
 
 class Engine:
-    """An engine that knows what it is told; None is no answer."""
+    """An engine that lists the networks that a test gives it; None means no answer."""
 
     def __init__(self) -> None:
         self.knows: Look | None = ALL
@@ -80,7 +80,7 @@ def scene() -> Scene:
 
 
 def test_what_the_engine_knows_stays(scene: Scene) -> None:
-    """However often one looks."""
+    """Nothing that the engine knows is removed, however often pynet asks."""
     for now in range(1, 1000, 50):
         scene.collector.look(now)
 
@@ -88,7 +88,7 @@ def test_what_the_engine_knows_stays(scene: Scene) -> None:
 
 
 def test_a_removal_that_fails_keeps_no_other(scene: Scene) -> None:
-    """For a reason that nobody foresaw, which is said once; the pool goes all the same."""
+    """A removal that fails unexpectedly is logged once and keeps no other removal, here of the pool."""
 
     def fail(*_: object) -> bool:
         raise ValueError("odd")
@@ -104,7 +104,7 @@ def test_a_removal_that_fails_keeps_no_other(scene: Scene) -> None:
 
 
 def test_a_forgotten_endpoint_goes_with_its_port(scene: Scene) -> None:
-    """After the grace time and not before; the link goes with the reaper."""
+    """A forgotten endpoint is removed with its port after the grace time, not before; the reaper takes its link."""
     scene.forgets(endpoints=frozenset())
     scene.collector.look(10)
     scene.collector.look(10 + GRACE - 1)
@@ -118,7 +118,7 @@ def test_a_forgotten_endpoint_goes_with_its_port(scene: Scene) -> None:
 
 
 def test_a_forgotten_network_goes_with_its_endpoints(scene: Scene) -> None:
-    """The engine is known from before, so it is believed although it knows no network at all."""
+    """A forgotten network is removed with its endpoints: a known engine is believed although it lists no network."""
     scene.forgets(networks=frozenset(), endpoints=frozenset())
     scene.collector.look(10)
     scene.collector.look(10 + GRACE)
@@ -127,7 +127,7 @@ def test_a_forgotten_network_goes_with_its_endpoints(scene: Scene) -> None:
 
 
 def test_a_forgotten_pool_goes(scene: Scene) -> None:
-    """Its addresses go along; one that is requested again meanwhile is counted anew."""
+    """A forgotten pool is removed with its addresses; a pool that is requested again is counted anew."""
     scene.forgets(pools=frozenset())
     scene.collector.look(10)
     scene.ipam.release_pool(ReleasePool("pynet-local/10.1.0.0/24"))
@@ -140,7 +140,7 @@ def test_a_forgotten_pool_goes(scene: Scene) -> None:
 
 
 def test_an_address_that_no_endpoint_has_goes(scene: Scene) -> None:
-    """The gateway's stays, and so does what is asked for anew meanwhile."""
+    """An address without an endpoint is removed, but not a gateway's, nor one that is requested again."""
     scene.forgets(addresses=frozenset({"10.1.0.3"}))
     address(scene.ipam, scene.pool)
     scene.collector.look(10)
@@ -152,7 +152,7 @@ def test_an_address_that_no_endpoint_has_goes(scene: Scene) -> None:
 
 
 def test_addresses_of_a_network_of_many_hosts_stay(scene: Scene) -> None:
-    """Swarm asks the manager's pynet for those of other nodes, whose endpoints this engine does not list."""
+    """Addresses of a swarm's network stay: this engine does not list the endpoints of other nodes."""
     scene.forgets(counted=frozenset(), addresses=frozenset())
     scene.collector.look(10)
     scene.collector.look(10 + GRACE)
@@ -161,7 +161,7 @@ def test_addresses_of_a_network_of_many_hosts_stay(scene: Scene) -> None:
 
 
 def test_a_pool_of_any_subnet_of_its_size_is_known(scene: Scene) -> None:
-    """``--subnet 0.0.0.0/24`` is what the engine may show of it."""
+    """A pool of any subnet is known although the engine may show ``0.0.0.0/24`` for it."""
     scene.forgets(pools=frozenset({"0.0.0.0/24"}))
     scene.collector.look(10)
     scene.collector.look(10 + GRACE)
@@ -194,7 +194,7 @@ def test_another_run_of_the_engine_begins_the_count_anew(scene: Scene) -> None:
 
 
 def test_what_comes_back_is_not_removed(scene: Scene) -> None:
-    """Unknown once and known again, as while a container restarts."""
+    """An object that is unknown once and known again, as while a container restarts, stays."""
     scene.forgets(endpoints=frozenset())
     scene.collector.look(10)
     scene.engine.knows = ALL
@@ -206,7 +206,7 @@ def test_what_comes_back_is_not_removed(scene: Scene) -> None:
 
 
 def test_what_the_engine_named_meanwhile_is_not_removed(scene: Scene) -> None:
-    """A request of the engine between the two looks proves that it knows the endpoint and its network."""
+    """A request of the engine between two listings proves that it knows the endpoint and its network; both stay."""
     scene.forgets(networks=frozenset(), endpoints=frozenset())
     scene.collector.look(10)
     scene.world.driver.join(rq.join())
@@ -216,7 +216,7 @@ def test_what_the_engine_named_meanwhile_is_not_removed(scene: Scene) -> None:
 
 
 def test_another_engine_is_not_believed(scene: Scene) -> None:
-    """The path may lead to an engine that has other networks, or lost its folder; nothing of ours goes for that."""
+    """An engine with other networks, or without its data, is not believed, and nothing is removed."""
     scene.engine.knows = Look(1, "engine b", frozenset({"c3" * 32}), frozenset(), frozenset())
     scene.collector.look(10)
     scene.collector.look(10 + GRACE)

@@ -1,4 +1,4 @@
-"""What a look costs, counted on fakes: what is wrong costs what it is, and not a look at the whole host each."""
+"""The cost of a survey, counted on fakes: each finding costs a check of its own, not a survey of the host."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -47,7 +47,7 @@ class Counted:
 
 
 class Host:
-    """A world with networks of two endpoints each, in which what a look asks for is counted."""
+    """A world with networks of two endpoints each, which counts the questions of a survey."""
 
     def __init__(self, networks: int) -> None:
         self._count, steps = Counter[str](), Steps()
@@ -102,7 +102,7 @@ def leftovers(host: Host) -> None:
 
 @pytest.mark.parametrize("networks", [2, 30])
 def test_a_sound_look_is_one_picture(networks: int) -> None:
-    """One dump each of links and addresses, each record read once, and nothing asked of a link by itself."""
+    """A survey of a sound host lists links and addresses once, reads each record once, and asks for no single link."""
     count, repaired = Host(networks).look(sound)
 
     assert repaired == {}
@@ -110,7 +110,7 @@ def test_a_sound_look_is_one_picture(networks: int) -> None:
 
 
 def test_rules_that_nobody_changed_are_not_listed_again() -> None:
-    """Neither they nor elements, until somebody changes anything of nftables: a number of the kernel's tells."""
+    """Rules and elements are not listed again while the kernel's generation number of nftables is the same."""
     host = Host(3)
     host.look(sound)
     count, _ = host.look(sound)
@@ -125,7 +125,7 @@ def test_rules_that_nobody_changed_are_not_listed_again() -> None:
 
 
 def test_one_setting_of_the_host_is_one_repair_whoever_needs_it() -> None:
-    """A hundred networks: one more dump, of the bridges that the host is closed to, and no look at any network."""
+    """A setting that a hundred networks share is one repair: one more list of links, and no check of any network."""
     host = Host(100)
     count, repaired = host.look(forwarding_off)
 
@@ -137,7 +137,7 @@ def test_one_setting_of_the_host_is_one_repair_whoever_needs_it() -> None:
     ("harm", "kind"), [(bridges_down, "LinkDown"), (addresses_gone, "AddressMissing"), (leftovers, "OrphanLink")]
 )
 def test_a_finding_in_every_network_costs_no_dump(harm: Callable[[Host], None], kind: str) -> None:
-    """Each is asked for its own links, once, and its own records are read once more."""
+    """A finding in every network asks for that network's links and records once, and makes no full listing."""
     count, repaired = Host(30).look(harm)
 
     assert repaired == {kind: 30}
@@ -147,7 +147,7 @@ def test_a_finding_in_every_network_costs_no_dump(harm: Callable[[Host], None], 
 
 
 def test_rules_are_healed_without_records_and_links() -> None:
-    """What was flushed is written from memory."""
+    """Flushed rules are written from memory, without records and links."""
     host = Host(30)
     host.look(sound)
     host._count.clear()

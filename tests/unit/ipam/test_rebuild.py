@@ -1,4 +1,4 @@
-"""Pools and leases that were lost: only where every taken address is seen, as none may be handed out twice."""
+"""Lost pools and leases are rebuilt only if every taken address is visible, as none may be handed out twice."""
 
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
@@ -34,7 +34,7 @@ def test_a_pool_that_pynet_chose_comes_back_with_its_leases() -> None:
 
 
 def test_a_pool_with_unseen_addresses_stays_away() -> None:
-    """Without the pool a request fails with a sentence; with it an address could go to two containers."""
+    """A pool with invisible addresses is not rebuilt: with it, an address could go to two containers."""
     with capture_logs() as lines:
         assert rebuild_pools(SUPERNETS, [network(OWN), endpoint()]) == []
 
@@ -42,7 +42,7 @@ def test_a_pool_with_unseen_addresses_stays_away() -> None:
 
 
 def test_leases_name_their_pool() -> None:
-    """A lease that was salvaged holds the whole id of its pool, also one with a range and outside of the supernets."""
+    """A salvaged lease names its pool, also one with a range or outside of the supernets, so the pool is rebuilt."""
     lease = Lease("pynet-local/10.9.0.0/24/10.9.0.128/25", IPv4Address("10.9.0.130"))
     [pool] = rebuild_pools(SUPERNETS, [lease])
 
@@ -58,7 +58,7 @@ def test_a_known_pool_gets_the_leases_that_it_lost() -> None:
 
 
 def test_an_id_that_cannot_be_read_is_said() -> None:
-    """A record of somebody else's making must not keep pynet from starting."""
+    """An id that cannot be read is logged, and does not keep pynet from starting."""
     with capture_logs() as lines:
         assert rebuild_pools(SUPERNETS, [Lease("nonsense", IPv4Address("10.0.0.1"))]) == []
 

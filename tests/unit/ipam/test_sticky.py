@@ -51,7 +51,7 @@ class Manager:
 
 @pytest.mark.parametrize("subnet", ["10.1.0.0/24", "fd00:1::/64"])
 def test_a_name_keeps_its_address(subnet: str) -> None:
-    """Also when others came in between, and after a restart of pynet."""
+    """A name keeps its address, also if others came in between, and after a restart of pynet."""
     manager = Manager(subnet)
     first = manager.ask("web")
     release(manager.ipam, manager.pool, first)
@@ -86,7 +86,7 @@ def test_others_get_the_address_when_the_time_is_up() -> None:
 
 
 def test_others_get_it_earlier_when_there_is_no_other() -> None:
-    """Of those that wait the one that has waited longest goes first; one that is in use never does."""
+    """If no other address is free, others get the one that has waited longest, but never one in use."""
     manager = Manager("10.1.0.0/29")
     held = {name: manager.ask(name) for name in "abcdef"}
     for name in "ba":
@@ -107,7 +107,7 @@ def test_a_named_address_is_given_to_who_asks_for_it() -> None:
 
 
 def test_the_newest_of_a_name_is_remembered() -> None:
-    """While the old container still has its address the new one gets another, and that is the name's from then on."""
+    """While the old container has its address, a new one of the same name gets another, which the name then keeps."""
     manager = Manager()
     old, new = manager.ask("web"), manager.ask("web")
     release(manager.ipam, manager.pool, new)
@@ -117,7 +117,7 @@ def test_the_newest_of_a_name_is_remembered() -> None:
 
 
 def test_a_second_release_does_not_keep_it_longer() -> None:
-    """The engine may repeat the call; the time runs from the first one."""
+    """A repeated release does not extend the time, which runs from the first one."""
     manager = Manager(keep="1h")
     first = manager.ask("web")
     release(manager.ipam, manager.pool, first)
@@ -136,7 +136,7 @@ def test_a_released_pool_forgets_its_names() -> None:
 
 
 def test_a_name_that_lost_the_race_gets_another_address() -> None:
-    """When the kept lease goes at the moment in which its owner comes back, the owner is served all the same."""
+    """If the kept lease expires at the moment in which its owner comes back, the owner gets another address."""
 
     class Racing(MemoryStore):
         def transact(self, *changes: Change) -> None:

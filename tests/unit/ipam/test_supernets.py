@@ -20,7 +20,7 @@ def nets(*texts: str) -> list[Subnet]:
 
 
 def test_defaults() -> None:
-    """Twice 2,048 pools of /24, and a unique local /48 of the machine's own, cut into /64."""
+    """The defaults are twice 2,048 pools of /24, and the /64s of a unique local /48 of this machine."""
     *four, six = parse_supernets("", "0123456789abcdef\n")
     assert [(str(found.network), found.size) for found in four] == [("10.200.0.0/13", 24), ("172.24.0.0/13", 24)]
     assert (six.network.prefixlen, six.size) == (48, 64)
@@ -60,7 +60,7 @@ def test_a_supernet_that_cannot_be_read_is_named(text: str, reason: str) -> None
 
 
 def test_pools_come_in_order_and_go_round() -> None:
-    """The next block behind the last one is taken, through all supernets, and then from the beginning."""
+    """Pools are taken in order through all supernets, and then from the beginning."""
     last: Subnet | None = None
     found: list[str] = []
     for _ in range(7):
@@ -124,7 +124,7 @@ def test_exhaustion_says_what_is_in_the_way() -> None:
     last=st.none() | st.integers(0, 3),
 )
 def test_a_pool_is_found_exactly_when_there_is_one(taken: list[tuple[int, int]], size: int, last: int | None) -> None:
-    """Against a search by hand: what is found is free, and Exhausted means that nothing is."""
+    """Compared with a plain search: a found pool is free, and ``Exhausted`` means that none is."""
     supernet = Supernet(ip_network("10.0.0.0/22"), 24)
     base = int(supernet.network.network_address)
     reserved = [type(supernet.network)((base + offset, length), strict=False) for offset, length in taken]

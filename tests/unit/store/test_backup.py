@@ -1,4 +1,4 @@
-"""Backups: whole, private, never over another file; and back again, with a sentence for whatever is wrong."""
+"""Backups are whole, private and never overwrite a file; a restore refuses a bad file with a sentence."""
 
 import os
 import re
@@ -43,7 +43,7 @@ def back_up(store: Path, target: Path) -> None:
 
 
 def test_a_backup_is_of_one_moment_while_the_store_is_written(store: Path, tmp_path: Path) -> None:
-    """Pairs that were written together are in it together; it is one file, 0600."""
+    """A backup of a store in use has both or neither of two records written together; it is one file, 0600."""
     opened, stop = SqliteStore(store), threading.Event()
 
     def write() -> None:
@@ -66,7 +66,7 @@ def test_a_backup_is_of_one_moment_while_the_store_is_written(store: Path, tmp_p
 
 
 def test_there_and_back_again(store: Path, tmp_path: Path) -> None:
-    """What was there since is set aside, not deleted, and both commands say what they did."""
+    """A restore sets the present state aside, and both commands say what they did."""
     saved = pynet(store, "backup", tmp_path / "copy")
     later = SqliteStore(store)
     later.transact(Put(Tombstone("later")))
@@ -148,7 +148,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize(("kind", "key", "body"), HOSTILE)
 def test_a_hostile_record_is_refused(store: Path, tmp_path: Path, kind: str, key: str, body: str) -> None:
-    """It would get into rules and files, written as root; the sentence names it, and nothing is changed."""
+    """A hostile record would get into rules and files as root: the restore names it and changes nothing."""
     back_up(store, tmp_path / "copy")
     before = store.read_bytes()
     with closing(sqlite3.connect(tmp_path / "copy")) as made, made:
@@ -161,7 +161,7 @@ def test_a_hostile_record_is_refused(store: Path, tmp_path: Path, kind: str, key
 
 
 def test_a_backup_brings_records_and_nothing_else(store: Path, tmp_path: Path) -> None:
-    """A trigger would write what was checked anew; it, views and tables of others stay behind."""
+    """A restore copies records only: triggers, views and foreign tables of the file stay behind."""
     back_up(store, tmp_path / "copy")
     with closing(sqlite3.connect(tmp_path / "copy")) as made, made:
         made.execute("CREATE TABLE more (text)")
@@ -175,7 +175,7 @@ def test_a_backup_brings_records_and_nothing_else(store: Path, tmp_path: Path) -
 
 
 def test_restoring_under_a_running_pynet_is_refused(store: Path, tmp_path: Path) -> None:
-    """The process that has the state would go on with the old one; the sentence says which it is."""
+    """A restore under a running pynet is refused with the process id, as that process would keep the old state."""
     back_up(store, tmp_path / "copy")
     lock = lock_state(store.parent)
     result = pynet(store, "restore", tmp_path / "copy")
@@ -187,7 +187,7 @@ def test_restoring_under_a_running_pynet_is_refused(store: Path, tmp_path: Path)
 
 
 def test_a_backup_overwrites_nothing(store: Path, tmp_path: Path) -> None:
-    """The file that is there stays, and so does nothing of a backup that could not be made."""
+    """A backup overwrites no file, and a failed backup leaves nothing."""
     (tmp_path / "copy").write_text("precious")
     result = pynet(store, "backup", tmp_path / "copy")
 

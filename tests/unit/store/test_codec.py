@@ -72,7 +72,7 @@ def test_unions_of_families_keep_the_family() -> None:
     ],
 )
 def test_a_damaged_record_is_a_sentence(text: str, reason: str) -> None:
-    """A body that is no such record fails with the kind and the cause, never with a value made up."""
+    """A body that is no record of its kind is refused with the kind and the cause."""
     with pytest.raises(Failed, match=reason):
         decode(model.Lease, text)
 

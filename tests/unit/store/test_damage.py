@@ -1,4 +1,4 @@
-"""Damaged files: what is wrong is found, the file is set aside as it was, and nothing that can be read is lost."""
+"""Damaged files are recognised and set aside unchanged, and no readable record is lost."""
 
 import shutil
 import sqlite3
@@ -103,7 +103,7 @@ def crashed(path: Path, folder: Path) -> Path:
 
 @pytest.mark.parametrize(("at", "words"), [(0, "header of its write-ahead log"), (40, "before 3 commits")])
 def test_a_damaged_log_is_found(path: Path, tmp_path: Path, at: int, words: str) -> None:
-    """SQLite ends at the first bad frame and says nothing: commits that were acknowledged would be gone silently."""
+    """A damaged log is recognised, although SQLite silently drops acknowledged commits behind the first bad frame."""
     copy = crashed(path, tmp_path / "crashed")
     overwrite(copy.with_name("pynet.db-wal"), at, b"\xff" * 4)
     with capture_logs() as lines:
@@ -117,7 +117,7 @@ def test_a_damaged_log_is_found(path: Path, tmp_path: Path, at: int, words: str)
 
 @pytest.mark.parametrize("cut", [1, PAGE + 24 + 1])
 def test_a_torn_end_of_the_log_is_no_damage(path: Path, tmp_path: Path, cut: int) -> None:
-    """A crash in the middle of a commit, which nobody was told of, leaves half a frame or half a commit."""
+    """A log that ends in half a frame or half a commit is no damage: a crash leaves that, and nobody was told of it."""
     copy = crashed(path, tmp_path / "crashed")
     log = copy.with_name("pynet.db-wal")
     log.write_bytes(log.read_bytes()[:-cut])
@@ -139,7 +139,7 @@ def test_records_of_an_unknown_kind_are_kept(path: Path) -> None:
 
 
 def test_a_missing_file_is_made_from_the_kernel(tmp_path: Path) -> None:
-    """Whoever deletes the file loses no network that still runs; a first start says nothing."""
+    """If the file was deleted, running networks are rebuilt from the kernel; a first start logs nothing."""
     with capture_logs() as lines:
         store = open_store(tmp_path / "a" / "pynet.db", KINDS, lambda _: [Network("a1", "bridge", "pn-a1")])
         open_store(tmp_path / "b" / "pynet.db", KINDS, nothing).close()
@@ -171,7 +171,7 @@ def test_a_file_of_a_newer_pynet_is_not_damaged(path: Path) -> None:
 
 
 def test_a_replacement_that_was_interrupted_is_ended(path: Path) -> None:
-    """Between setting aside and renaming a crash leaves a whole database under another name: nothing is lost."""
+    """A crash between setting aside and renaming leaves a whole database under another name; the next start uses it."""
     write_ready(path, ())
     assert path.with_name(path.name + READY).exists()
     open_store(path, KINDS, nothing).close()

@@ -1,4 +1,4 @@
-"""What happens to the files while the store is open: a sentence while the cause lasts, and nothing lost after it."""
+"""Trouble with the files of an open store: calls fail with a sentence while it lasts, and nothing is lost."""
 
 import resource
 import shutil
@@ -65,7 +65,7 @@ DISASTERS: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("name", DISASTERS)
 @pytest.mark.parametrize("first", ["write", "read"])
 def test_the_store_returns_to_its_place(store: SqliteStore, path: Path, name: str, first: str) -> None:
-    """The next call, whichever, writes all that was known to the path; a kill after it loses nothing."""
+    """The next call of any kind writes all records to the path again; a kill after it loses nothing."""
     DISASTERS[name](path)
     with capture_logs() as lines:
         assert first == "write" or [item.record.link for item in store.list(Tombstone)] == ["before"]
@@ -88,7 +88,7 @@ def test_what_took_the_place_is_set_aside(store: SqliteStore, path: Path) -> Non
 
 
 def test_a_place_that_is_not_to_be_had_is_a_sentence(store: SqliteStore, path: Path) -> None:
-    """While a file stands where the folder was, calls fail; when it has gone the next one succeeds, with everything."""
+    """While a file is in the place of the folder, calls fail; afterwards the next call writes everything."""
     path.parent.rename(path.parent.with_name("away"))
     path.parent.touch()
     for call in (lambda: store.transact(Put(Tombstone("lost"))), lambda: store.list(Tombstone)):

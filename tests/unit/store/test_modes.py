@@ -17,7 +17,7 @@ def modes(folder: Path) -> dict[str, int]:
 
 
 def test_new_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
-    """The host's id and the made-up machine id as the database."""
+    """The database, the host's id and the generated machine id are private, whatever the umask."""
     before = os.umask(0)
     try:
         host_identity(MemoryStore(), tmp_path / "host-id")
@@ -29,7 +29,7 @@ def test_new_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
 
 
 def test_files_of_older_versions_are_closed(tmp_path: Path) -> None:
-    """At the start; a link is not followed, as what it leads to is not pynet's."""
+    """A start closes files of older versions to others, but follows no link, as its target is not pynet's."""
     (tmp_path / "state").mkdir(0o700)
     for file in (tmp_path / "state" / "host-id", tmp_path / "foreign"):
         file.write_text("x")
@@ -41,7 +41,7 @@ def test_files_of_older_versions_are_closed(tmp_path: Path) -> None:
 
 
 def test_a_half_written_file_is_in_nobodys_way(tmp_path: Path) -> None:
-    """What a crash left is written over; what stood there is replaced whole."""
+    """A half-written file of a crash is overwritten, and the target is replaced as a whole."""
     (tmp_path / "id.part").write_text("half")
     (tmp_path / "id").write_text("old")
     write_private(tmp_path / "id", "new")

@@ -1,4 +1,4 @@
-"""What the remote stores share: reading PYNET_STORE, asking several endpoints, and telling what a watch missed."""
+"""The common parts of remote stores: reading PYNET_STORE, asking several servers, and finding missed changes."""
 
 import http.server
 import threading
@@ -75,7 +75,7 @@ def test_urls_that_do_not_parse_are_refused(text: str, why: str) -> None:
 
 
 def test_files_of_the_settings_are_read_at_once(tmp_path: Path) -> None:
-    """A file that is missing and half of a pair are said before anything is asked."""
+    """A missing file, and half of a pair, are refused before any server is asked."""
     (tmp_path / "password").write_text("right\n")
     assert read_access((None, None, None), "me", tmp_path / "password") == Access(user="me", password="right")
     for files, user, password, text in (
