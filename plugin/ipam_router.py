@@ -21,18 +21,18 @@ NETWORK = SharedPoolSettings.network
 
 
 class IpamRouter:
-    """Implements ``api.IpamDriver``. The option ``pynet.network`` asks for a shared pool, whose id tells so later."""
+    """Implements ``api.IpamDriver``. With ``pynet.network`` the pool is shared; later requests name its id."""
 
     def __init__(self, local: Ipam, shared: ClusterAddresses | None) -> None:
         self._local = local
         self._shared = shared
 
     def get_capabilities(self) -> IpamCapabilities:
-        """Return those of the local manager."""
+        """Return the capabilities of the local manager."""
         return self._local.get_capabilities()
 
     def get_default_address_spaces(self) -> AddressSpaces:
-        """Return those of the local manager: the engine asks for all pools in one space."""
+        """Return the spaces of the local manager: the engine asks for all pools in one space."""
         return self._local.get_default_address_spaces()
 
     def request_pool(self, request: RequestPool) -> PoolReply:

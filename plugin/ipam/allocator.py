@@ -40,7 +40,7 @@ def check_usable(subnet: Subnet, address: Address) -> None:
         what = "broadcast address"
     else:
         what = "network address" if subnet.version == 4 else "subnet-router anycast address (RFC 4291)"
-    raise InvalidRequest(f"address '{address}' is the {what} of pool '{subnet}' and cannot be given to anybody")
+    raise InvalidRequest(f"address '{address}' is the {what} of pool '{subnet}' and cannot be given out")
 
 
 class AddressPool:

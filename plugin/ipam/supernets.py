@@ -61,7 +61,7 @@ def _parse_supernet(entry: str) -> Supernet:
         raise InvalidRequest(f"read supernet '{entry}': {error}") from error
     if not (length.isascii() and length.isdigit() and network.prefixlen <= int(length) <= network.max_prefixlen):
         raise InvalidRequest(
-            f"read supernet '{entry}': '{length}' is no prefix length between {network.prefixlen} and "
+            f"read supernet '{entry}': '{length}' is not a prefix length between {network.prefixlen} and "
             f"{network.max_prefixlen}"
         )
     return Supernet(network, int(length))

@@ -42,7 +42,7 @@ def decode(kind: type[R], text: str) -> R:
     """Read a record of ``kind``.
 
     Raises:
-        Failed: the text is no JSON, lacks a field without a default, or holds a value of another type.
+        Failed: the text is not JSON, lacks a field without a default, or holds a value of another type.
     """
     try:
         return _converter().structure(json.loads(text), kind)

@@ -15,7 +15,7 @@ def pool_flaw(pool_id: str, address: Address) -> str:
     try:
         inside = address in ip_network(subnet)
     except ValueError:
-        return f"{subnet!a} is no subnet"
+        return f"{subnet!a} is not a subnet"
     return first(name_flaw("network", network), "" if inside else f"{address} is not in the subnet {subnet}")
 
 

@@ -60,13 +60,13 @@ class Releases:
         if self._local.get(PoolUse, use.key) is None:
             return
         leases = [item.record for item in self._local.list(ClusterLease, f"{use.pool_id}#")]
-        gone: list[Change] = [Remove(PoolUse, use.key)]
+        changes: list[Change] = [Remove(PoolUse, use.key)]
         if len(self._local.list(PoolUse, f"{use.pool_id}@")) > 1:
             leases = []  # another network of this host may hold them
         else:
-            gone.append(Remove(PoolGateway, use.pool_id))
-        gone += [Remove(ClusterLease, lease.key) for lease in leases]
-        if self._outbox.take_back(*leases, use, also=gone):
+            changes.append(Remove(PoolGateway, use.pool_id))
+        changes += [Remove(ClusterLease, lease.key) for lease in leases]
+        if self._outbox.take_back(*leases, use, also=changes):
             with suppress(PynetError), within(PATIENCE):  # otherwise a later repair does it, on this host or another
                 self._pools.drop_unused(use.pool_id)
         self._tables.forget(use)

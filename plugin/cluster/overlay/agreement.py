@@ -117,7 +117,7 @@ class Agreement:
         return network
 
     def _free_vni(self, name: str) -> int:
-        """Return a VNI that nobody has; where to begin follows from the name, so that hosts rarely meet."""
+        """Return a free VNI; the search begins at a hash of the name, so that hosts rarely choose the same."""
         count = LAST_VNI - FIRST_VNI + 1
         start = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
         for step in range(count):
@@ -131,7 +131,7 @@ class Agreement:
 
 def drop_unused_networks(store: SharedStore) -> None:
     """Remove the networks that have no members any more."""
-    networks = store.list(ClusterNetwork)  # before the members: whoever joins writes it anew
+    networks = store.list(ClusterNetwork)  # before the members: a host that joins writes the network again
     members = {item.record.network for item in store.list(Member)}
     for known in networks:
         if known.record.name not in members:
@@ -145,7 +145,7 @@ def _drop_unused(store: SharedStore, known: Versioned[ClusterNetwork] | None) ->
 
 
 def _has_members(store: SharedStore, network: str) -> bool:
-    """Say whether a host has the network; one whose record cannot be read has it too."""
+    """Return whether a host has the network; a host whose record cannot be read counts."""
     return bool(store.list(Member, f"{network}/")) or bool(store.set_aside(Member, f"{network}/"))
 
 

@@ -54,21 +54,21 @@ def local_view(network: Network, host: str, address: Address) -> LocalView:
 
 
 def wanted_tables(
-    peers: Collection[Versioned[Peer]], members: Collection[Versioned[Member]], ground: LocalView
+    peers: Collection[Versioned[Peer]], members: Collection[Versioned[Member]], view: LocalView
 ) -> WantedTables:
     """Return the entries that lead to the endpoints of other hosts, and the records that were refused.
 
     Of two endpoints with the same address or MAC the later record counts. This host's own endpoints need no entries,
     because its bridge knows its own ports.
     """
-    hosts, refused = _hosts(members, ground)
-    unfit = {item.record.key: why for item in peers if (why := _doubt_about_peer(item.record, ground))}
+    hosts, refused = _hosts(members, view)
+    unfit = {item.record.key: why for item in peers if (why := _doubt_about_peer(item.record, view))}
     winners = latest(item for item in peers if item.record.key not in unfit)
-    foreign = {owned: peer for owned, peer in winners.items() if peer.host != ground.host}
+    foreign = {owned: peer for owned, peer in winners.items() if peer.host != view.host}
     unfit |= {
         peer.key: f"{_text(owned)} is that of an endpoint of this host"
         for owned, peer in foreign.items()
-        if owned in ground.own
+        if owned in view.own
     }
     entries: set[Entry] = {Remote(EVERYBODY, address) for address in hosts.values()}
     for owned, peer in foreign.items():
@@ -91,51 +91,51 @@ def latest(peers: Iterable[Versioned[Peer]]) -> dict[Address | str, Peer]:
     return found
 
 
-def _hosts(members: Iterable[Versioned[Member]], ground: LocalView) -> tuple[Mapping[str, Address], dict[str, str]]:
+def _hosts(members: Iterable[Versioned[Member]], view: LocalView) -> tuple[Mapping[str, Address], dict[str, str]]:
     """Return the address of each other host, by its latest record, and why records were refused."""
     hosts, refused = {}, {}
     for item in sorted(members, key=lambda item: item.revision):
         member = item.record
-        if member.host == ground.host:
+        if member.host == view.host:
             continue
-        if why := doubt_about_host(member.address, ground):
+        if why := doubt_about_host(member.address, view):
             refused[f"{Member.kind} '{member.key}'"] = why
         else:
             hosts[member.host] = member.address
     return hosts, refused
 
 
-def doubt_about_host(address: Address, ground: LocalView) -> str:
+def doubt_about_host(address: Address, view: LocalView) -> str:
     """Return why no other host can be at ``address``, or ""."""
-    if address == ground.address:
+    if address == view.address:
         return f"{_text(address)} is this host's own"
-    if address.version != ground.address.version:
-        return f"{_text(address)} is of another family than {ground.address}, at which this host is reached"
-    return "" if _is_unicast(address) else f"{_text(address)} is no host's"
+    if address.version != view.address.version:
+        return f"{_text(address)} is of another family than {view.address}, at which this host is reached"
+    return "" if _is_unicast(address) else f"{_text(address)} cannot be a host's"
 
 
-def _doubt_about_peer(peer: Peer, ground: LocalView) -> str:
+def _doubt_about_peer(peer: Peer, view: LocalView) -> str:
     """Return why the record of another host's endpoint is impossible, or ""."""
-    if peer.host == ground.host:
+    if peer.host == view.host:
         return ""
     mac = peer.mac.lower()
     if not is_machines_mac(mac):
-        return f"{_text(mac)} is no endpoint's"
-    if mac == ground.mac:
+        return f"{_text(mac)} cannot be an endpoint's"
+    if mac == view.mac:
         return f"{_text(mac)} is the gateway's"
-    return next((why for address in peer.addresses if (why := _doubt_about_address(address, ground))), "")
+    return next((why for address in peer.addresses if (why := _doubt_about_address(address, view))), "")
 
 
-def _doubt_about_address(address: Address, ground: LocalView) -> str:
-    if address in ground.gateways:
+def _doubt_about_address(address: Address, view: LocalView) -> str:
+    if address in view.gateways:
         return f"{_text(address)} is the gateway's"
     if not _is_unicast(address):
-        return f"{_text(address)} is no endpoint's"
-    pool = next((subnet for subnet in ground.subnets if address in subnet), None)
-    if ground.subnets and pool is None:  # the subnets of a network that was rebuilt from its links may be unknown
+        return f"{_text(address)} cannot be an endpoint's"
+    pool = next((subnet for subnet in view.subnets if address in subnet), None)
+    if view.subnets and pool is None:  # the subnets of a network that was rebuilt from its links may be unknown
         return f"{_text(address)} is in no subnet of the network"
     ends = {pool.network_address, pool.broadcast_address} if pool and pool.version == 4 and pool.prefixlen < 31 else ()
-    return f"{_text(address)} is no endpoint's" if address in ends else ""
+    return f"{_text(address)} cannot be an endpoint's" if address in ends else ""
 
 
 def _is_unicast(address: Address) -> bool:

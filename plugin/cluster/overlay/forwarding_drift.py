@@ -44,8 +44,8 @@ def _differences(store: Store, here: Here, tunnels: Tunnels) -> list[str]:
             continue
         name = network.overlay.network
         own = [endpoint for endpoint in here.endpoints if endpoint.network_id == network.id]
-        ground = local_view(network, here.identity.id, address).with_own(own)
-        found = wanted_tables(store.list(Peer, f"{name}/"), store.list(Member, f"{name}/"), ground)
+        view = local_view(network, here.identity.id, address).with_own(own)
+        found = wanted_tables(store.list(Peer, f"{name}/"), store.list(Member, f"{name}/"), view)
         wanted = set(found.entries)
         try:
             there = tunnels.entries(network.link, vxlan_name(network.id))

@@ -82,7 +82,7 @@ class NetworkTables:
     def _warn_of_drift(self, written: set[Entry] | None, there: set[Entry]) -> None:
         if written is not None and written != there:
             example = str(next(iter(written ^ there)))
-            log.warning("tables were changed by others, written anew", network=self.name, entry=example)
+            log.warning("tables were changed by others, written again", network=self.name, entry=example)
 
     def _log_refused(self, refused: Mapping[str, str]) -> None:
         """Log entries that are refused now and were not the last time."""
@@ -95,7 +95,7 @@ class NetworkTables:
 
 def elements_left(network: Network, link: VxlanLink, host: str, entries: Iterable[Entry]) -> Elements:
     """Return the elements for the hosts in tables that an earlier run left: those that get frames to all."""
-    ground: LocalView = local_view(network, host, link.local)
+    view: LocalView = local_view(network, host, link.local)
     hosts = {entry.host for entry in entries if isinstance(entry, Remote) and entry.mac == EVERYBODY}
-    fit = sorted((address for address in hosts if not doubt_about_host(address, ground)), key=int)
+    fit = sorted((address for address in hosts if not doubt_about_host(address, view)), key=int)
     return member_elements(link.port, link.vni, fit)

@@ -98,7 +98,7 @@ class Presence:
         with self._locks.hold(LockName.network(member.network_id)):
             known = self._local.get(Network, member.network_id)
             if known is not None:
-                log.info("place in a network written anew", network=member.network)
+                log.info("membership in a network written again", network=member.network)
                 self._cluster.removals.keep(member)
                 self._cluster.store.transact(Put(member))
                 self._agree_again(known.record)
@@ -132,15 +132,15 @@ class Presence:
                 try:
                     self._announce(peer)
                 except Conflict as error:
-                    log.warning("endpoint not announced anew", reason=str(error))
+                    log.warning("endpoint not announced again", reason=str(error))
                 else:
-                    log.info("endpoint announced anew", network=peer.network, endpoint=peer.endpoint[:12])
+                    log.info("endpoint announced again", network=peer.network, endpoint=peer.endpoint[:12])
 
     def _drop_member(self, member: Member) -> None:
         with self._locks.hold(LockName.network(member.network_id)):  # it may just have been made, or gone
             known = self._local.get(Network, member.network_id)
             if known is None and self._is_there(member):
-                log.info("place in a network that is gone removed", network=member.network)
+                log.info("membership in a removed network withdrawn", network=member.network)
                 self._cluster.removals.take_back(member)
 
     def _drop_peer(self, peer: Peer) -> None:
@@ -149,7 +149,7 @@ class Presence:
             mine = [n for n in networks if n.overlay and n.overlay.network == peer.network]
             known = any(self._local.get(Endpoint, f"{network.id}/{peer.endpoint}") for network in mine)
             if not known and self._is_there(peer):
-                log.info("endpoint that is gone removed", network=peer.network, endpoint=peer.endpoint[:12])
+                log.info("removed endpoint withdrawn", network=peer.network, endpoint=peer.endpoint[:12])
                 self._announcements.withdraw(peer)
 
     def _is_there(self, record: Member | Peer) -> bool:

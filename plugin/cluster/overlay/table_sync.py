@@ -132,7 +132,9 @@ class TableSync:
         except Missing:
             entries = set()
         except KernelError as error:
-            log.warning("members of a network not known, nobody is let in", network=network.id[:12], error=str(error))
+            log.warning(
+                "members of a network not known, frames of none accepted", network=network.id[:12], error=str(error)
+            )
             entries = set()
         return elements_left(network, link, self._host, entries)
 
@@ -194,7 +196,7 @@ class TableSync:
                 if not self._has(local):
                     return  # it was removed meanwhile
                 self._tunnels.add_vxlan(local.link)
-                log.warning("link of an overlay network was gone, made anew", network=name, link=local.link.name)
+                log.warning("link of an overlay network was gone, made again", network=name, link=local.link.name)
                 self._write(local, check=True)
         except (KernelError, Busy) as error:
             if self._has(local):

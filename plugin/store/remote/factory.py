@@ -40,10 +40,12 @@ def parse_store_address(text: str) -> StoreAddress:
     if not separator:
         raise InvalidRequest(f"read store '{_hidden(text)}': {_FORM}")
     if scheme not in STORES:
-        raise InvalidRequest(f"read store '{_hidden(text)}': '{scheme}' is no store; stores are: {', '.join(STORES)}")
+        raise InvalidRequest(
+            f"read store '{_hidden(text)}': '{scheme}' is not a store; stores are: {', '.join(STORES)}"
+        )
     if "@" in rest:
         raise InvalidRequest(
-            f"read store '{_hidden(text)}': credentials do not belong into the URL; "
+            f"read store '{_hidden(text)}': credentials do not belong in the URL; "
             "set PYNET_STORE_USER and PYNET_STORE_PASSWORD_FILE"
         )
     hosts, _, prefix = rest.partition("/")
@@ -57,7 +59,7 @@ def parse_store_address(text: str) -> StoreAddress:
 def _endpoint(text: str, scheme: str, part: str) -> tuple[str, int]:
     found = _ENDPOINT.fullmatch(part)
     if found is None:
-        raise InvalidRequest(f"read store '{text}': '{part}' is no HOST:PORT; {_FORM}")
+        raise InvalidRequest(f"read store '{text}': '{part}' is not HOST:PORT; {_FORM}")
     default, _ = STORES[scheme]
     port = int(found["port"] or default)
     if not 1 <= port <= 65535:

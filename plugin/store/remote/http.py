@@ -53,7 +53,7 @@ class HttpAnswer:
         try:
             return json.loads(self.text)
         except ValueError as error:
-            raise Failed(f"read the store's answer: {self.text[:80]!r} is no JSON") from error
+            raise Failed(f"read the store's answer: {self.text[:80]!r} is not JSON") from error
 
 
 class HttpEndpoints:

@@ -116,7 +116,7 @@ def _checked(backup: Path, copy: Path, kinds: Kinds) -> list[FileRow]:
                 f"{len(MIGRATIONS)}); nothing was changed"
             )
         if version == 0:
-            raise Failed(f"restore '{backup}': it is no backup of pynet; nothing was changed")
+            raise Failed(f"restore '{backup}': it is not a backup of pynet; nothing was changed")
         migrate(connection, copy)
         return all_rows(connection)
 

@@ -113,7 +113,7 @@ class Connections:
         connection = sqlite3.connect(where, uri=True, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA synchronous = FULL")  # in WAL mode NORMAL would lose commits with the power
-            # A reader that stays lets the log grow. SQLite then cuts it when it begins anew, by default never.
+            # A reader that stays lets the log grow. With this limit SQLite shortens the log when it begins it again.
             connection.execute(f"PRAGMA journal_size_limit = {LOG_SIZE}")
         except BaseException:
             connection.close()
@@ -178,8 +178,8 @@ class Connections:
 def _reserve_log(path: Path) -> None:
     """Write zeros behind the log, so that it has its full size before the disk is full.
 
-    On a full disk pynet can then still write what a teardown removes: 200 of 200 removals succeed, and none without the
-    zeros. A commit that need not grow the file is also 60 µs faster (median of six runs of 240 commits, in turns).
+    On a full disk pynet can then still store removals: 200 of 200 succeed, and none without the zeros. A commit that
+    need not grow the file is also 60 µs faster (median of six runs of 240 commits, in turns).
 
     SQLite overwrites its log from the beginning after each checkpoint, and takes what follows the last valid frame for
     the end of it (https://www.sqlite.org/fileformat2.html#walformat). It locks other files, so that opening this one

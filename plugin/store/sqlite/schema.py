@@ -24,7 +24,7 @@ _CAUSES: dict[int, str] = {
     sqlite3.SQLITE_READONLY: "the file or its folder is read-only",
     sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
     sqlite3.SQLITE_CORRUPT: "the file is damaged",
-    sqlite3.SQLITE_NOTADB: "the file is no database of pynet",
+    sqlite3.SQLITE_NOTADB: "the file is not a database of pynet",
     sqlite3.SQLITE_IOERR: "the disk reported an error",
 }
 _TAKEN = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

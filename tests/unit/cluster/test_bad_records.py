@@ -47,7 +47,7 @@ BAD: Sequence[tuple[type[Record], str, str, str]] = [
     (KnownHost, "a", '{"id":"a","name":"\\u001b[31m","address":"192.0.2.1"}', "'name' is '\\x1b[31m'"),
     (ClusterLease, "n/10.0.0.0/24#10.1.0.1", '{"pool_id":"n/10.0.0.0/24","address":"10.1.0.1","host":"","token":""}',
      "10.1.0.1 is not in the subnet 10.0.0.0/24"),
-    (PoolGateway, "n", '{"pool_id":"n","address":"10.1.0.1"}', "'' is no subnet"),
+    (PoolGateway, "n", '{"pool_id":"n","address":"10.1.0.1"}', "'' is not a subnet"),
     (PoolUse, "n/10.0.0.0/24@a#b/t", '{"pool_id":"n/10.0.0.0/24","host":"a#b","token":"t","subnet":"10.0.0.0/24"}',
      "'host' is 'a#b', which is no name"),
     (PoolGeneration, "v4", '{"version":4,"number":-1}', "'number' is -1"),

@@ -114,7 +114,7 @@ def half(path: Path) -> None:
         (Path.unlink, r"read backup '.*copy': no such file or directory"),
         (half, r"restore '.*copy': it is damaged \(.*\); nothing was changed"),
         (newer, r"restore '.*copy': a newer pynet wrote it \(version 2, this one reads up to 1\); nothing was changed"),
-        (foreign, r"restore '.*copy': it is no backup of pynet; nothing was changed"),
+        (foreign, r"restore '.*copy': it is not a backup of pynet; nothing was changed"),
     ],
 )
 def test_what_cannot_be_restored_changes_nothing(

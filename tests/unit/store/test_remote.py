@@ -58,13 +58,13 @@ def test_each_scheme_opens_its_store(scheme: str) -> None:
     ("text", "why"),
     [
         ("h1:2379", "not of the form etcd://HOST:PORT"),
-        ("redis://h1", "'redis' is no store; stores are: etcd, zookeeper, consul"),
-        ("etcd://", "'' is no HOST:PORT"),
-        ("etcd://h1,,h2", "'' is no HOST:PORT"),
+        ("redis://h1", "'redis' is not a store; stores are: etcd, zookeeper, consul"),
+        ("etcd://", "'' is not HOST:PORT"),
+        ("etcd://h1,,h2", "'' is not HOST:PORT"),
         ("etcd://h1:70000", "port 70000 is not between 1 and 65535"),
-        ("etcd://2001:db8::1:2379", "'2001:db8::1:2379' is no HOST:PORT"),
+        ("etcd://2001:db8::1:2379", "'2001:db8::1:2379' is not HOST:PORT"),
         ("etcd://h1/a b", "prefix 'a b' has other characters than"),
-        ("etcd://me:secret@h1", "credentials do not belong into the URL; set PYNET_STORE_USER"),
+        ("etcd://me:secret@h1", "credentials do not belong in the URL; set PYNET_STORE_USER"),
     ],
 )
 def test_urls_that_do_not_parse_are_refused(text: str, why: str) -> None:
@@ -183,7 +183,7 @@ def test_a_closed_store_asks_nobody(serve: Serve) -> None:
 
 def test_an_answer_that_is_no_json_is_said() -> None:
     """A proxy's page in the place of an answer is shown as far as it fits."""
-    with pytest.raises(Failed, match=r"read the store's answer: '<html>.*' is no JSON"):
+    with pytest.raises(Failed, match=r"read the store's answer: '<html>.*' is not JSON"):
         HttpAnswer(200, "<html>" + "x" * 200, {}).json()
 
 

@@ -120,7 +120,7 @@ def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
     """A file that is no database is named, with the cause, and not overwritten."""
     path = tmp_path / "pynet.db"
     path.write_bytes(b"not a database " * 100)
-    with pytest.raises(Failed, match=r"pynet\.db': the file is no database of pynet"):
+    with pytest.raises(Failed, match=r"pynet\.db': the file is not a database of pynet"):
         SqliteStore(path)
     assert path.read_bytes().startswith(b"not a database")
 

@@ -15,7 +15,7 @@ from plugin.store.remote.http import HttpAnswer, HttpEndpoints, HttpRequest
 PAGE = 1000  # records in one answer; a gateway's answer has a limit of some megabytes
 UNAUTHENTICATED = 16  # gRPC codes
 _UNAVAILABLE = (4, 14)
-# What etcd says while it has no leader, under several codes (etcd api/v3rpc/rpctypes/error.go).
+# Texts of etcd while it has no leader, under several codes (etcd api/v3rpc/rpctypes/error.go).
 _MOMENTS = ("no leader", "leader changed", "request timed out", "not capable", "server stopped", "too many requests")
 _LOGIN_AGAIN = ("invalid auth token", "user name is empty", "auth store is old", "revision of auth store is old")
 

@@ -1,4 +1,4 @@
-"""Watches of ZooKeeper: one node tells that a kind changed, and which records; after a gap the kind is listed anew."""
+"""Watches of ZooKeeper: one node tells that a kind changed, and which records; after a gap the kind is listed again."""
 
 import json
 import threading
