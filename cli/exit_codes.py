@@ -1,5 +1,6 @@
 """Exit codes of ``pynet``, after sysexits.h: a service manager need not repeat what a person has to mend."""
 
+from netlink.errors import KernelError
 from plugin.errors import Conflict, Incompatible, InvalidRequest, Unprivileged
 
 NEWER_STATE, KERNEL, TAKEN, PRIVILEGES, SETTINGS, OTHER = 65, 71, 75, 77, 78, 1
@@ -15,8 +16,6 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
 
 def exit_code(error: Exception) -> int:
     """Return the code that tells the kind of ``error``."""
-    from netlink.errors import KernelError  # loads pyroute2, for which no socket shall wait
-
     if isinstance(error, KernelError):
         return KERNEL
     return next((code for kind, code in _CODES if isinstance(error, kind)), OTHER)

@@ -7,14 +7,13 @@ from pathlib import Path
 import click
 
 from cli.tables import as_json
+from netlink.errors import KernelError
+from plugin.errors import PynetError
 
 
 @contextmanager
 def _refusals(code: int = 1) -> Iterator[None]:
     """Print what is refused in the block as one sentence, and exit with ``code``."""
-    from netlink.errors import KernelError
-    from plugin.errors import PynetError
-
     try:
         yield
     except (KernelError, PynetError) as error:

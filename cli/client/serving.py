@@ -16,6 +16,7 @@ import click
 from cli.client.service import QUICK, NotServing, ask
 from cli.settings import SOCKET, Settings, in_force, read_settings
 from cli.systemd_unit import FILE, unit_settings
+from netlink.errors import reason
 from plugin.errors import Failed, Unprivileged
 
 PLUGINS = Path("/run/docker/plugins")
@@ -116,7 +117,7 @@ def _see_that_it_is_there(settings: Settings, nobody: NotServing) -> None:
     except PermissionError:
         raise Unprivileged(f"read the state in '{settings.state_dir}': permission denied; run it as root") from None
     except OSError as error:
-        raise Failed(f"read the state in '{settings.state_dir}': {(error.strerror or str(error)).lower()}") from error
+        raise Failed(f"read the state in '{settings.state_dir}': {reason(error)}") from error
 
 
 def _say_what_is_not_used(serving: Serving) -> None:

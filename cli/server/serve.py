@@ -21,12 +21,12 @@ from cli.server.socket import listening
 from cli.server.supervisor import Supervisor, answers, handed_socket, spare_socket
 from cli.settings import Settings, read_settings
 from handlers.limits import LARGEST_HEAD, MOST_FIELDS
+from netlink.errors import KernelError
 from plugin.errors import PynetError
 
 if TYPE_CHECKING:
     from flask import Flask
 
-    from netlink.errors import KernelError
     from plugin.request.timing import Dress
 
 M_ARENA_MAX = -8  # malloc.h
@@ -74,7 +74,7 @@ def _sockets(settings: Settings) -> Iterator[list[int]]:
         yield [*descriptors, *([handed.detach()] if handed else [])]
 
 
-def _tell(error: "PynetError | KernelError", waiting: socket.socket | None) -> None:
+def _tell(error: PynetError | KernelError, waiting: socket.socket | None) -> None:
     """Say why pynet does not serve, also to those whose calls wait in the service manager's socket.
 
     What the service manager tries again is told for a while, so that it does not do it all the time.
@@ -124,7 +124,6 @@ def _loader(
     def load() -> "Flask":
         from cli.server.application import build
         from cli.server.logs import configure
-        from netlink.errors import KernelError
 
         configure(settings.log_level, settings.log_format)
         try:

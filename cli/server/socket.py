@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from netlink.errors import reason
 from plugin.errors import Conflict, InvalidRequest
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def _prepare_folder(path: Path) -> None:
             folder.chmod(0o755)
         mode = folder.stat().st_mode
     except OSError as error:
-        raise InvalidRequest(f"listen on '{path}': {(error.strerror or str(error)).lower()}") from error
+        raise InvalidRequest(f"listen on '{path}': {reason(error)}") from error
     if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
         log.warning("folder '%s' can be written by others than its owner, who can replace the socket in it", folder)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from netlink.errors import reason
 from netlink.sysctl import FORWARDING
 from plugin.doctor.facts import State
 from plugin.errors import PynetError
@@ -33,7 +34,7 @@ def look_at_state(database: Path, networks: Iterable[Network]) -> State:
     except PermissionError:
         raise
     except OSError as error:
-        return State(str(folder), problem=f"look at state folder '{folder}': {(error.strerror or str(error)).lower()}")
+        return State(str(folder), problem=f"look at state folder '{folder}': {reason(error)}")
     if database.exists() and not os.access(database, os.R_OK):
         raise PermissionError(str(database))
     return State(

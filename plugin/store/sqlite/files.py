@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from netlink.errors import reason
 from plugin.errors import Failed
 from plugin.store.sqlite.schema import migrate, sqlite_errors
 
@@ -37,7 +38,7 @@ def file_errors(action: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Failed(f"{action} '{path}': {(error.strerror or str(error)).lower()}") from error
+        raise Failed(f"{action} '{path}': {reason(error)}") from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 
+from netlink.errors import reason
 from plugin.errors import Conflict, Failed
 
 log = structlog.get_logger()
@@ -47,7 +48,7 @@ def lock_state(folder: Path, timeout: float = 5.0) -> StateLock:
         _close_to_others(folder)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise Failed(f"open lock file '{path}': {(error.strerror or str(error)).lower()}") from error
+        raise Failed(f"open lock file '{path}': {reason(error)}") from error
     while not _try_lock(descriptor):
         if time.monotonic() >= until:
             holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
