@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from plugin.errors import Exhausted, InvalidRequest
 from plugin.ipam.intervals import Intervals
-from plugin.protocol.messages import Subnet
+from plugin.protocol.addresses import Subnet
 
 NO_POOLS = "all predefined address pools have been fully subnetted"  # the text of Docker's own (moby ipamapi)
 NAMED_AT_MOST = 3  # host networks in an error text

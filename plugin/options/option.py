@@ -16,7 +16,7 @@ from typing import Any, Generic, Never, Self, TypeVar, overload
 
 from plugin.errors import InvalidRequest
 from plugin.options.unicast import is_unicast
-from plugin.protocol.messages import Address
+from plugin.protocol.addresses import Address
 
 T = TypeVar("T")
 OWN_PREFIX = "pynet."

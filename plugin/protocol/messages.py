@@ -9,17 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import (
     IPv4Address,
-    IPv4Interface,
-    IPv4Network,
     IPv6Address,
-    IPv6Interface,
-    IPv6Network,
 )
 from typing import Any
 
-Address = IPv4Address | IPv6Address
-InterfaceAddress = IPv4Interface | IPv6Interface
-Subnet = IPv4Network | IPv6Network
+from plugin.protocol import addresses
+
+Address = addresses.Address
+InterfaceAddress = addresses.InterfaceAddress
+Subnet = addresses.Subnet
 
 
 # --- shared pieces -----------------------------------------------------------------------------

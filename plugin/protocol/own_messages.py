@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from plugin.protocol.messages import Address
+from plugin.protocol.addresses import Address
 
 
 @dataclass(frozen=True, slots=True)
