@@ -39,10 +39,9 @@ from plugin.protocol.messages import (
 from plugin.publish.bindings import PortRequest
 from plugin.removal.removal import Removal
 from plugin.request.locks import LockName, endpoint_locks
-from plugin.request.refusals import as_failed, refuse_difference
 from plugin.request.retries import Owed
 from plugin.request.undo import Undo
-from plugin.request.work import Work
+from plugin.request.work import Work, as_failed, refuse_difference
 from plugin.runtime import Runtime
 from plugin.store.base import Put, Remove
 

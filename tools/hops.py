@@ -35,7 +35,7 @@ class Walk:
 
     def _note(self, frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code
-        if event == "call" and code.co_filename.startswith(PLUGIN) and code.co_name[0] != "<":
+        if event == "call" and code.co_filename.startswith(PLUGIN) and not code.co_name.startswith(("<", "__")):
             if frame in self._begun:
                 return
             self._begun.add(frame)

@@ -7,16 +7,12 @@ because an address manager gives nothing to two at once. An endpoint that a cont
 """
 
 import threading
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
-from plugin.cluster.addresses.records import PoolUse
-from plugin.model.records import Endpoint, Network
-from plugin.protocol.messages import Address, Subnet
+from plugin.model.records import Endpoint
+from plugin.protocol.messages import Address
 from plugin.store.base import Store
 
-# Spaces whose manager keeps subnets apart: the engine's own (moby daemon/libnetwork/ipams/defaultipam) and pynet's.
-EXCLUSIVE = frozenset({"LocalDefault", "GlobalDefault", "pynet-local", "pynet-global"})
 _Key = tuple[str, Address | str]  # network id, and an address or a MAC
 
 
@@ -62,28 +58,6 @@ class AddressOwners:
             stored = [item.record for item in self._store.list(Endpoint)]
             self._known = {key: endpoint for endpoint in stored for key in _keys(endpoint)}
         return self._known
-
-
-def given_up(store: Store, network: Network, others: Sequence[Network]) -> list[Network]:
-    """Return the networks of ``others`` that the engine has given up, because it gives their subnet to ``network``."""
-    uses = Counter(item.record.subnet for item in store.list(PoolUse)) if others else {}
-    return [other for other in others if _has_subnet_of(network, other, uses)]
-
-
-def _has_subnet_of(network: Network, other: Network, uses: Mapping[Subnet, int]) -> bool:
-    """Return whether the address manager that gave ``network`` its subnets thereby took one from ``other``.
-
-    Networks may share a pool of the cluster: ``uses`` counts the networks of this host that use each pool now.
-    """
-    return any(
-        mine.space in EXCLUSIVE
-        and mine.space == theirs.space
-        and uses.get(mine.pool, 1) == 1
-        and mine.pool.version == theirs.pool.version
-        and mine.pool.overlaps(theirs.pool)
-        for mine in network.subnets
-        for theirs in other.subnets
-    )
 
 
 def _keys(endpoint: Endpoint) -> list[_Key]:

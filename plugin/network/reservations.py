@@ -5,16 +5,22 @@ network never waits for another.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from plugin.cluster.addresses.records import PoolUse
 from plugin.engine.identity import Engines
 from plugin.engine.names import Names
 from plugin.errors import Conflict
 from plugin.model.records import Network
 from plugin.modes.base import Capability, Mode
+from plugin.protocol.messages import Subnet
+from plugin.store.base import Store
 
+# Spaces whose manager keeps subnets apart: the engine's own (moby daemon/libnetwork/ipams/defaultipam) and pynet's.
+EXCLUSIVE = frozenset({"LocalDefault", "GlobalDefault", "pynet-local", "pynet-global"})
 Span = tuple[int, int, int]  # IP version, first and last address as numbers
 
 
@@ -31,11 +37,11 @@ class NetworkReservations:
     """The networks that exist, and those that are being created. May be used from any thread.
 
     They are kept in memory, because only this process changes them and reading 200 networks would cost every creation
-    10 ms. ``existing`` is asked once, at the first reservation.
+    10 ms. The store is read once, at the first question.
     """
 
-    def __init__(self, existing: Callable[[], Sequence[Network]], names: Names, modes: Mapping[str, Mode]) -> None:
-        self._existing = existing
+    def __init__(self, store: Store, names: Names, modes: Mapping[str, Mode]) -> None:
+        self._store = store
         self._names = names
         self._modes = modes
         self._engines = Engines()
@@ -77,12 +83,24 @@ class NetworkReservations:
             self._all().pop(network_id, None)
         self._engines.forget(network_id)
 
-    def overlapping(self, network: Network) -> list[Network]:
-        """Return the other networks that overlap a subnet of ``network`` or have its link.
+    def given_up_for(self, network: Network) -> list[Network]:
+        """Return the networks that the engine has given up, because it gives their subnet to ``network``.
+
+        An address manager gives nothing to two at once (``plugin.network.address_owners``).
 
         Raises:
-            Conflict: one of them belongs to another engine that is running.
+            Conflict: a network that has a subnet or the link belongs to another engine that is running.
         """
+        others = self._overlapping(network)
+        uses = Counter(item.record.subnet for item in self._store.list(PoolUse)) if others else {}
+        return [other for other in others if _has_subnet_of(network, other, uses)]
+
+    def networks(self) -> list[Network]:
+        """Return the networks that exist."""
+        with self._lock:
+            return [reservation.network for reservation in self._all().values()]
+
+    def _overlapping(self, network: Network) -> list[Network]:
         mine = self._reservation(network)
         with self._lock:
             others = [other for other in self._all().values() if other.network.id != network.id]
@@ -92,14 +110,10 @@ class NetworkReservations:
                 self._refuse(mine, other, f", which another engine has (process {process})")
         return [other.network for other in found]
 
-    def networks(self) -> list[Network]:
-        """Return the networks that exist."""
-        with self._lock:
-            return [reservation.network for reservation in self._all().values()]
-
     def _all(self) -> dict[str, _Reservation]:
         if self._known is None:
-            self._known = {network.id: self._reservation(network) for network in self._existing()}
+            stored = [item.record for item in self._store.list(Network)]
+            self._known = {network.id: self._reservation(network) for network in stored}
         return self._known
 
     def _reservation(self, network: Network) -> _Reservation:
@@ -135,3 +149,19 @@ def _overlap(mine: _Reservation, other: _Reservation) -> bool:
             if version == their_version and first <= their_last and their_first <= last:
                 return True
     return False
+
+
+def _has_subnet_of(network: Network, other: Network, uses: Mapping[Subnet, int]) -> bool:
+    """Return whether the address manager that gave ``network`` its subnets thereby took one from ``other``.
+
+    Networks may share a pool of the cluster: ``uses`` counts the networks of this host that use each pool now.
+    """
+    return any(
+        mine.space in EXCLUSIVE
+        and mine.space == theirs.space
+        and uses.get(mine.pool, 1) == 1
+        and mine.pool.version == theirs.pool.version
+        and mine.pool.overlaps(theirs.pool)
+        for mine in network.subnets
+        for theirs in other.subnets
+    )

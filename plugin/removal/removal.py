@@ -17,12 +17,12 @@ from plugin.engine.touched import Touched
 from plugin.errors import Failed, PynetError
 from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Network, Tombstone
-from plugin.network.address_owners import AddressOwners, given_up
+from plugin.network.address_owners import AddressOwners
 from plugin.network.reservations import NetworkReservations
 from plugin.protocol.messages import EndpointRef, NetworkRef
 from plugin.request.locks import LockName, endpoint_locks
-from plugin.request.refusals import as_failed
 from plugin.request.retries import Owed
+from plugin.request.work import as_failed
 from plugin.runtime import Runtime
 from plugin.store.base import Remove
 
@@ -44,7 +44,7 @@ class Removal:
         self._settings = runtime.settings
         self._locks = runtime.locks
         self._retries = runtime.reaper.retries
-        self.reservations = NetworkReservations(self._networks, runtime.names, runtime.modes)
+        self.reservations = NetworkReservations(runtime.store, runtime.names, runtime.modes)
         self.owners = AddressOwners(runtime.store)
         self.touched = Touched(self._ids)
 
@@ -107,7 +107,7 @@ class Removal:
         ``plugin.request.locks`` allows to nobody else. Two creations cannot wait for each other: only a creation waits
         for a second network, and one that is being created has no reservation yet, so nobody waits for it here.
         """
-        for dead in given_up(self._store, network, self.reservations.overlapping(network)):
+        for dead in self.reservations.given_up_for(network):
             mode = self._modes.get(dead.mode)
             if mode is None:
                 continue
@@ -174,9 +174,6 @@ class Removal:
     def _endpoints(self, network_id: str) -> list[Endpoint]:
         return [item.record for item in self._store.list(Endpoint, f"{network_id}/")]
 
-    def _networks(self) -> list[Network]:
-        return [item.record for item in self._store.list(Network)]
-
     def _ids(self) -> set[str]:
         endpoints = {item.record.id for item in self._store.list(Endpoint)}
-        return endpoints | {network.id for network in self._networks()}
+        return endpoints | {item.record.id for item in self._store.list(Network)}

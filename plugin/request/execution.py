@@ -93,7 +93,7 @@ class Execution(Generic[T]):
         self._ended.wait()  # committed, so nothing slow is left
 
 
-_current: ContextVar[Execution[Any] | None] = ContextVar("pynet_execution", default=None)
+current: ContextVar[Execution[Any] | None] = ContextVar("pynet_execution", default=None)
 
 
 def commit() -> None:
@@ -102,15 +102,9 @@ def commit() -> None:
     Raises:
         Overdue: its caller does not wait any more.
     """
-    execution = _current.get()
+    execution = current.get()
     if execution is not None:
         execution.commit()
-
-
-def hanging() -> Callable[[], bool]:
-    """Return a function that tells whether the work of this request hangs; outside of requests nothing hangs."""
-    execution = _current.get()
-    return (lambda: False) if execution is None else lambda: execution.hangs
 
 
 class WorkerPool:
@@ -141,7 +135,7 @@ class WorkerPool:
         return execution.result(self._patience, waiting_for)
 
     def _carry_out(self, execution: Execution[Any]) -> None:
-        _current.set(execution)
+        current.set(execution)
         with deadline(self._patience * EARLIER):
             execution.run()
 

@@ -14,14 +14,14 @@ other anyway. A look at the rules takes only the last. Other locks of this progr
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from netlink.deadline import remaining
 from plugin.errors import Busy
 from plugin.model.names import ENDPOINT, NETWORK, Alias
-from plugin.request.execution import hanging
+from plugin.request.execution import Execution, current
 
 DEADLINE = 20.0  # seconds for a thread without a deadline
 HANGING = 1.0  # seconds to wait for a request that hangs; otherwise the waiting ones would take all threads
@@ -75,7 +75,7 @@ class Locks:
         self._deadline = deadline
         self._guard = threading.Lock()  # guards _locks
         self._locks: dict[LockName, tuple[threading.Lock, int]] = {}
-        self._holders: dict[LockName, Callable[[], bool]] = {}  # says whether the request that holds it hangs
+        self._holders: dict[LockName, Execution[Any] | None] = {}  # None holds it outside of requests
         self._own = threading.local()  # names that the thread holds
 
     @contextmanager
@@ -101,14 +101,15 @@ class Locks:
     def _hold_one(self, name: LockName, until: float, patience: float) -> Iterator[None]:
         lock = self._enter(name)
         try:
-            hangs = self._holders.get(name, lambda: False)()
+            holder = self._holders.get(name)
+            hangs = holder is not None and holder.hangs
             if not lock.acquire(timeout=max(0.0, min(until - time.monotonic(), HANGING if hangs else patience))):
                 raise Busy(
                     f"{name} is busy with a request that hangs"
                     if hangs
                     else f"{name} is busy with another request for more than {patience:.0f} s"
                 )
-            self._holders[name], self._own.names = hanging(), (*self.held(), name)
+            self._holders[name], self._own.names = current.get(), (*self.held(), name)
             try:
                 yield
             finally:

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from plugin.errors import Failed, PynetError
+from netlink.errors import KernelError
+from plugin.errors import Conflict, Failed, PynetError
 from plugin.request.execution import commit
 from plugin.request.locks import LockName, Locks
-from plugin.request.refusals import as_failed
 from plugin.request.retries import Owed, RetryQueue
 from plugin.request.undo import Step, Undo, run_all
+from plugin.store.base import StoreConflict
 
 T = TypeVar("T")
 
@@ -94,3 +95,21 @@ class Work:
             raise Failed(f"take back what an earlier request left of {owed.identity}: {failed[0][1]}")
         self._left.pop(owed, None)
         self._retries.drop(owed)
+
+
+@contextmanager
+def as_failed() -> Iterator[None]:
+    """Turn an error of the kernel or of a concurrent writer into ``Failed``, with the sentence that the user reads."""
+    try:
+        yield
+    except (KernelError, StoreConflict) as error:
+        failed = Failed(str(error))
+        for note in getattr(error, "__notes__", []):
+            failed.add_note(note)
+        raise failed from error
+
+
+def refuse_difference(what: str, identity: str, *, same: bool) -> None:
+    """Raise ``Conflict`` if the engine creates a thing again with other settings than before."""
+    if not same:
+        raise Conflict(f"{what} '{identity[:12]}' exists already with other settings")
