@@ -13,10 +13,11 @@ from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Network
 from plugin.modes.base import Capability
 from plugin.modes.registry import chosen, refuse_options_of_others
-from plugin.network.endpoint import endpoint_of
+from plugin.network.endpoint import as_given_before, endpoint_of, with_free_mac
 from plugin.network.exposure import Exposure
 from plugin.network.lookup import Lookup
-from plugin.network.macs import as_given_before, check_mac, with_free_mac
+from plugin.network.sandboxes import Sandboxes
+from plugin.network.ways import Ways
 from plugin.options.network import ISOLATED, NetworkSettings
 from plugin.protocol.messages import (
     AllocateNetwork,
@@ -60,7 +61,9 @@ class Driver:
         self._removal = removal
         self._reservations, self._owners, self._touched = removal.reservations, removal.owners, removal.touched
         self._lookup = Lookup(runtime, removal.reservations, removal.touched)
-        self._exposure = Exposure(runtime)
+        self._sandboxes = Sandboxes(runtime.store)
+        self._exposure = Exposure(runtime, self._sandboxes)
+        self._ways = Ways(runtime, self._sandboxes)
         self._work = Work(runtime.locks, runtime.reaper.retries)
 
     # --- what the engine asks about the driver -------------------------------------------------
@@ -132,7 +135,6 @@ class Driver:
     def create_endpoint(self, request: CreateEndpoint) -> CreateEndpointReply:
         """Make an endpoint; the reply has its MAC only if the request had none."""
         endpoint, wish = endpoint_of(request), request.interface.mac_address
-        check_mac(endpoint.mac)
         with self._work.create(*_locks_of(request)) as undo:
             network = self._lookup.network(request.network_id)
             if self._retries.pending(Owed.endpoint(endpoint.network_id, endpoint.id)):
@@ -170,10 +172,10 @@ class Driver:
         with self._work.hold(LockName.endpoint(request.endpoint_id)):
             network = self._lookup.network(request.network_id)
             endpoint = self._lookup.endpoint(request.network_id, request.endpoint_id)
-            self._exposure.enter(endpoint, request.sandbox_key)
+            self._sandboxes.enter(endpoint, request.sandbox_key)
             reply = self._lookup.mode(network).join(network, endpoint)
         with as_failed(), Undo() as close:
-            self._exposure.ways.open(endpoint, close)
+            self._ways.open(endpoint, close)
             if self._exposure.needs_no_gateway(network, endpoint, request.options.port_map):
                 with self._work.create(*_locks_of(request)) as undo:
                     self._publish(request, (), undo)
@@ -181,7 +183,7 @@ class Driver:
 
     def leave(self, request: EndpointRef) -> None:
         """Withdraw ports; the link goes with DeleteEndpoint, as Join may follow Leave (moby Sandbox.Refresh)."""
-        self._exposure.ways.close(request)
+        self._ways.close(request)
         self._revoke(request, keep_routed=False)
 
     def program_external_connectivity(self, request: ProgramExternalConnectivity) -> None:
@@ -212,7 +214,7 @@ class Driver:
         network = self._lookup.network(request.network_id)
         endpoint = self._lookup.endpoint(request.network_id, request.endpoint_id)
         reference = EndpointRef(endpoint.network_id, endpoint.id)
-        undo.push(self._exposure.settle, reference)
+        undo.push(self._exposure.restore_rules, reference)
         self._exposure.publish(network, endpoint, PortRequest(request.options.port_map, families))
         undo.push(self._exposure.withdraw, reference)
 

@@ -1,99 +1,152 @@
-"""What an endpoint publishes, on its own and together with the others of its container, and the record of it."""
+"""The published ports of endpoints: publish them, record them, and pass them on within a container.
 
-from collections.abc import Callable, Sequence
+A container may be in several networks. Each family of host addresses, IPv4 and IPv6, is published by one of its
+endpoints, which is its gateway for that family. The engine tells an endpoint when it becomes or ceases to be a gateway.
+It does not tell one that stays the IPv4 gateway that another became or ceased to be the IPv6 gateway (29, moby
+daemon/libnetwork/drivers/remote/driver.go); until then that one publishes on IPv6 too, by a relay.
+"""
+
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
+import structlog
+
+from netlink.errors import KernelError
+from plugin.errors import PynetError
 from plugin.model.records import Endpoint, Network, Published
 from plugin.modes.base import Capability
-from plugin.network.handover import Handover
 from plugin.network.sandboxes import BOTH, Sandboxes
-from plugin.network.ways import Ways
 from plugin.options.network import ROUTED
 from plugin.protocol.messages import EndpointOptions, EndpointRef, PortBinding
-from plugin.publish.bindings import PortRequest
+from plugin.publish.bindings import PortRequest, reachability
+from plugin.request.locks import endpoint_locks
 from plugin.request.undo import Undo
 from plugin.runtime import Runtime
 from plugin.store.base import Put
 
+log = structlog.get_logger()
+
 
 class Exposure:
-    """The caller holds the locks of the endpoint for ``publish`` and ``withdraw``, and none for the rest.
+    """Publishes the ports of endpoints.
 
-    ``ways`` are those by which answers leave.
+    The caller holds the locks of the endpoint for ``publish``, ``restore_rules`` and ``withdraw``. It holds none for
+    ``take_over`` and ``pass_on``, which take the locks of the other endpoints of the container.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, sandboxes: Sandboxes) -> None:
         self._store = runtime.store
+        self._locks = runtime.locks
+        self._modes = runtime.modes
         self._publisher = runtime.publisher
         self._names = runtime.names
-        self._modes = runtime.modes
-        self._sandboxes = Sandboxes(runtime.store)
-        self._handover = Handover(runtime.store, runtime.locks, runtime.publisher, self._sandboxes)
-        self.ways = Ways(runtime, self._sandboxes)
-
-    def enter(self, endpoint: Endpoint, sandbox: str) -> None:
-        """Note that ``endpoint`` joined ``sandbox``."""
-        self._sandboxes.enter(endpoint, sandbox)
+        self._sandboxes = sandboxes
 
     def needs_no_gateway(self, network: Network, endpoint: Endpoint, bindings: Sequence[PortBinding]) -> bool:
-        """Say whether an endpoint that joins is to publish at once: routed mode opens its own address.
+        """Return whether an endpoint that joins has to publish at once, because routed mode opens its own address.
 
-        To a network that is not the container's gateway no Program comes.
+        The engine calls ProgramExternalConnectivity only for the network that is the container's gateway.
         """
         if not bindings or not self._may_publish(network) or self._publisher.publishes(endpoint.id):
             return False
         return any(network.settings.gateway_mode(version) == ROUTED for version in BOTH)
 
-    def take_over(self, network: Network, endpoint: Endpoint, options: EndpointOptions, undo: Undo) -> tuple[int, ...]:
-        """Return the families of host addresses that are this endpoint's, and let the others give them up."""
-        families = self._sandboxes.families(endpoint, options)
-        if options.port_map and self._may_publish(network):
-            self._handover.take(endpoint, families, undo)
-        return families
-
-    def pass_on(self, gone: Endpoint) -> None:
-        """Let the others take over what ``gone`` published."""
-        self._handover.pass_on(gone)
-
     def publish(self, network: Network, endpoint: Endpoint, request: PortRequest) -> None:
         """Publish the ports of ``request`` instead of those that are published now, and store the result."""
         request = request if self._may_publish(network) else PortRequest(())
-        self._publisher.publish(network, endpoint, request, self._saved(endpoint))
+        self._publisher.publish(network, endpoint, request, partial(self._save, endpoint))
         self._names.expect()
 
-    def settle(self, request: EndpointRef) -> None:
-        """Let the firewall have what the record says that is published, no more and no less; the caller has the locks.
+    def restore_rules(self, request: EndpointRef) -> None:
+        """Let the rules lead to the ports in the endpoint's record, and to no others.
 
         Raises:
-            KernelError, PynetError: it could not.
+            KernelError, PynetError: it was not possible.
         """
-        known = self._store.get(Endpoint, f"{request.network_id}/{request.endpoint_id}")
-        network = self._store.get(Network, request.network_id)
+        known, network = self._stored(request)
         if known is not None and network is not None:
-            self._publisher.translate(network.record, known.record, known.record.published)
+            self._publisher.translate(network, known, known.published)
 
     def withdraw(self, request: EndpointRef, *, keep_routed: bool = False) -> Endpoint | None:
-        """Publish nothing, or only what routed mode opened; return the endpoint as it was before, None without one."""
-        known = self._store.get(Endpoint, f"{request.network_id}/{request.endpoint_id}")
+        """Withdraw all ports, or all but those that routed mode opened.
+
+        Returns:
+            The endpoint as it was before, None if it is not known.
+        """
+        known, network = self._stored(request)
         if known is None:
             return None
-        network = self._store.get(Network, request.network_id)
-        routed = tuple(port for port in known.record.published if port.host is None)
+        routed = tuple(port for port in known.published if port.host is None)
         if keep_routed and routed and network is not None:
-            self._publisher.put(network.record, known.record, routed, self._saved(known.record))
+            self._publisher.put(network, known, routed, partial(self._save, known))
         else:
-            self._publisher.withdraw(known.record)
-            self._store.transact(Put(replace(known.record, published=())))
-        return known.record
+            self._publisher.withdraw(known)
+            self._store.transact(Put(replace(known, published=())))
+        return known
+
+    def take_over(self, network: Network, endpoint: Endpoint, options: EndpointOptions, undo: Undo) -> tuple[int, ...]:
+        """Return the families of host addresses that the endpoint has to publish, and let the others give them up.
+
+        Raises:
+            PynetError, KernelError: another endpoint could not give them up.
+        """
+        families = self._sandboxes.families(endpoint, options)
+        publishes = options.port_map and self._may_publish(network)
+        for other in self._sandboxes.others_publishing(endpoint) if publishes else ():
+            kept = tuple(port for port in other.published if port.host is None or port.host.version not in families)
+            if kept != other.published:
+                self._exchange(other, kept)
+                undo.push(self._exchange, replace(other, published=kept), other.published)
+        return families
+
+    def pass_on(self, gone: Endpoint) -> None:
+        """Let the other endpoints of the container publish the ports of ``gone`` on host addresses, as far as possible.
+
+        A port that nobody takes over is no failure of the withdrawal.
+        """
+        left = [port for port in gone.published if port.host is not None]
+        for other in self._sandboxes.others_publishing(gone) if left else ():
+            try:
+                gained = [port for had in left if (port := self._instead(other, had)) is not None]
+                if gained:
+                    self._exchange(other, (*other.published, *gained))
+            except (KernelError, PynetError) as error:
+                log.warning("ports not taken over", endpoint=other.id[:12], of=gone.id[:12], error=str(error))
+            else:
+                left = [port for port in left if not any(_meet(port, taken) for taken in gained)]
 
     def _may_publish(self, network: Network) -> bool:
         mode = self._modes.get(network.mode)
         return not network.internal and (mode is None or Capability.PUBLISHES in mode.does)
 
-    def _saved(self, endpoint: Endpoint) -> Callable[[tuple[Published, ...]], None]:
-        def save(published: tuple[Published, ...]) -> None:
-            if published != endpoint.published:
-                sandbox = self._sandboxes.of(endpoint)
-                self._store.transact(Put(replace(endpoint, published=published, sandbox=sandbox)))
+    def _instead(self, other: Endpoint, had: Published) -> Published | None:
+        """Return how ``other`` can publish the port ``had`` of another endpoint; None if it cannot, or does already."""
+        network = self._store.get(Network, other.network_id)
+        if network is None or any(_meet(port, had) for port in other.published):
+            return None
+        binding = PortBinding(had.proto, had.port, host_ip=str(had.host), host_port=had.host_port)
+        for at in reachability(other, network.record.settings, binding, BOTH).host_bindings:
+            return replace(had, target=at.target)
+        return None
 
-        return save
+    def _exchange(self, endpoint: Endpoint, published: tuple[Published, ...]) -> None:
+        """Publish ``published`` instead of the ports of ``endpoint``, unless those have changed in the meantime."""
+        with self._locks.hold(*endpoint_locks(endpoint.network_id, endpoint.id)):
+            known, network = self._stored(EndpointRef(endpoint.network_id, endpoint.id))
+            if known is not None and network is not None and known.published == endpoint.published:
+                self._publisher.put(network, known, published, partial(self._save, known))
+
+    def _stored(self, request: EndpointRef) -> tuple[Endpoint | None, Network | None]:
+        known = self._store.get(Endpoint, f"{request.network_id}/{request.endpoint_id}")
+        network = self._store.get(Network, request.network_id)
+        return known.record if known else None, network.record if network else None
+
+    def _save(self, endpoint: Endpoint, published: tuple[Published, ...]) -> None:
+        if published != endpoint.published:
+            sandbox = self._sandboxes.sandbox_of(endpoint)
+            self._store.transact(Put(replace(endpoint, published=published, sandbox=sandbox)))
+
+
+def _meet(one: Published, other: Published) -> bool:
+    return (one.proto, one.host, one.host_port) == (other.proto, other.host, other.host_port)

@@ -1,4 +1,4 @@
-"""The network, the endpoint and the mode that a request is about; a missing one is a sentence for the user."""
+"""Finds the network, the endpoint and the mode that a request names. If one is missing the user gets a sentence."""
 
 from plugin.engine.touched import Touched
 from plugin.errors import Failed, NotFound
@@ -10,7 +10,7 @@ from plugin.runtime import Runtime
 
 
 class Lookup:
-    """Finds what the engine names, and notes that it is named; all verbs may raise ``PynetError``."""
+    """Finds records, and notes that the engine has just named them."""
 
     def __init__(self, runtime: Runtime, reservations: NetworkReservations, touched: Touched) -> None:
         self._store = runtime.store

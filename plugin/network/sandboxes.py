@@ -1,4 +1,4 @@
-"""Which endpoints are of one container: the engine names its sandbox in Join, and nowhere else."""
+"""Knows which endpoints belong to one container: the engine names the sandbox in Join, and nowhere else."""
 
 import threading
 from collections import defaultdict
@@ -8,16 +8,16 @@ from plugin.model.records import Endpoint
 from plugin.protocol.messages import EndpointOptions
 from plugin.store.base import Store
 
-BOTH = (4, 6)
+BOTH = (4, 6)  # IP versions
 MOST = 4096  # endpoints that are remembered, the latest ones
 
 
 class Sandboxes:
-    """Remembers the sandbox of each endpoint; after a restart records say it of those with published ports or ways.
+    """Remembers the sandbox of each endpoint. After a restart only records with published ports or ways name one.
 
-    To write it down at Join would cost every container a write that one in hundreds needs. A pynet that is killed
-    between a container's Join and its Program does not know it: a family is not handed over then, until the container
-    starts again.
+    Storing it at Join would cost every container a write that one in hundreds needs. If pynet is killed between a
+    container's Join and its ProgramExternalConnectivity, it does not know the sandbox, and no family is passed on until
+    the container starts again.
     """
 
     def __init__(self, store: Store) -> None:
@@ -28,17 +28,17 @@ class Sandboxes:
         self._read = False
 
     def enter(self, endpoint: Endpoint, sandbox: str) -> None:
-        """Note that ``endpoint`` joined ``sandbox``; the store says when it is gone."""
+        """Note that ``endpoint`` joined ``sandbox``. Nobody notes that it is gone, as its record is gone then."""
         with self._lock:
             self._note(endpoint.key, sandbox)
 
-    def of(self, endpoint: Endpoint) -> str:
-        """Return the sandbox of ``endpoint``, "" when that is not known."""
+    def sandbox_of(self, endpoint: Endpoint) -> str:
+        """Return the sandbox of ``endpoint``, "" if it is not known."""
         self._read_records()
         return self._sandboxes.get(endpoint.key, "")
 
     def members(self, key: str) -> Sequence[Endpoint]:
-        """Return the endpoints of a container, of which ``key`` is one's."""
+        """Return all endpoints of the container that has the endpoint ``key``."""
         self._read_records()
         with self._lock:
             sandbox = self._sandboxes.get(key, "")
@@ -46,24 +46,24 @@ class Sandboxes:
         found = [self._store.get(Endpoint, key) for key in keys]
         return [item.record for item in found if item is not None]
 
-    def beside(self, endpoint: Endpoint) -> Sequence[Endpoint]:
-        """Return the other endpoints of its container that publish ports of the host."""
+    def others_publishing(self, endpoint: Endpoint) -> Sequence[Endpoint]:
+        """Return the other endpoints of the container that publish ports on host addresses."""
         return [other for other in self.members(endpoint.key) if other.key != endpoint.key and host_versions(other)]
 
     def families(self, endpoint: Endpoint, options: EndpointOptions) -> tuple[int, ...]:
-        """Return the IP versions of the host addresses on which the ports of ``endpoint`` are published.
+        """Return the IP versions of the host addresses on which the ports of ``endpoint`` have to be published.
 
-        A container may have its gateways of the two families on two networks. 28.x says so to both of them, by
-        ``no_proxy_6to4`` (recorded with 28.5.2), and programs the IPv4 gateway first. 29 says it to an IPv4 gateway
-        that comes after the IPv6 gateway; to one that came before it says nothing, and to the IPv6 gateway never
-        (recorded with 29.7.2). Both take IPv4 from the old gateway before they give it to another one.
+        A container may have its gateways of the two families on two networks. 28.x then sets ``no_proxy_6to4`` for both
+        endpoints (recorded with 28.5.2), and programs the IPv4 gateway first. 29 sets it for an IPv4 gateway that comes
+        after the IPv6 gateway, but not for one that came before it, and never for the IPv6 gateway (recorded with
+        29.7.2). Both take IPv4 from the old gateway before they give it to another one.
         """
-        beside = self.beside(endpoint)
-        if endpoint.ipv6 is not None and any(4 in host_versions(other) for other in beside):
+        others = self.others_publishing(endpoint)
+        if endpoint.ipv6 is not None and any(4 in host_versions(other) for other in others):
             return (6,)
         if options.no_proxy_6to4:
             return (6,) if endpoint.ipv4 is None else (4,)
-        elsewhere = endpoint.ipv6 is None and any(other.ipv6 and 6 in host_versions(other) for other in beside)
+        elsewhere = endpoint.ipv6 is None and any(other.ipv6 and 6 in host_versions(other) for other in others)
         return (4,) if elsewhere else BOTH
 
     def _read_records(self) -> None:

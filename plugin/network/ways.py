@@ -1,8 +1,9 @@
-"""Answers leave a container by its gateway, also those from an address that it has on another network.
+"""Lets a container answer through its gateway from an address that it has on another network.
 
-Where that other network is routed or unprotected the address is reached directly, and the guard of the gateway's
-network lets it pass (``Endpoint.ways``). No address of a network that nobody outside may reach gets out by another one,
-and nothing gets into a network that leads nowhere: neither has a way.
+A container sends all answers through its gateway. If its address on another network is reached directly, because that
+network is routed or unprotected, the guard of the gateway's network has to let the address pass (``Endpoint.ways``). An
+address of a network that nobody outside may reach gets no way out through another network, and a network that leads
+nowhere is no way out.
 """
 
 from dataclasses import replace
@@ -25,9 +26,9 @@ log = structlog.get_logger()
 
 
 class Ways:
-    """Takes the locks of the endpoint whose ways change; the caller holds none.
+    """Changes the ways of endpoints, under the locks of each; the caller holds none.
 
-    Which of its networks is a container's gateway no engine tells for sure, so each that can be one is a way.
+    No engine tells for sure which network is a container's gateway, so every network that can be it is a way.
     """
 
     def __init__(self, runtime: Runtime, sandboxes: Sandboxes) -> None:
@@ -37,10 +38,10 @@ class Ways:
         self._sandboxes = sandboxes
 
     def open(self, endpoint: Endpoint, undo: Undo) -> None:
-        """Bring the ways of all endpoints of the container in line, now that ``endpoint`` has joined it.
+        """Set the ways of all endpoints of the container that ``endpoint`` has joined.
 
         Raises:
-            PynetError, KernelError: one of them could not be changed.
+            PynetError, KernelError: an endpoint could not be changed.
         """
         ends = self._sandboxes.members(endpoint.key)
         roles = {end.key: self._roles(end) for end in ends} if len(ends) > 1 else {}
@@ -52,7 +53,10 @@ class Ways:
                 undo.push(self._change, end, end.ways)
 
     def close(self, request: EndpointRef) -> None:
-        """Take the ways of an endpoint that leaves, and those by it; what fails goes with the links and the records."""
+        """Remove the ways of an endpoint that leaves, and those through it.
+
+        A failure is logged; the ways go with the links and the records.
+        """
         key = f"{request.network_id}/{request.endpoint_id}"
         for end in self._sandboxes.members(key):
             ways = tuple(way for way in end.ways if key not in {end.key, way.key})
@@ -64,7 +68,7 @@ class Ways:
                 log.warning("guard not closed yet", endpoint=end.id[:12], error=str(error))
 
     def _roles(self, end: Endpoint) -> tuple[bool, bool]:
-        """Say whether the endpoint is reached directly, and whether it can be a gateway; neither when unclear."""
+        """Return whether the endpoint is reached directly, and whether it can be a gateway."""
         known = self._store.get(Network, end.network_id)
         if known is None:
             return False, False
@@ -79,7 +83,7 @@ class Ways:
             if known is None or network is None:
                 return
             owner, before = host_link_name(end.id), endpoint_elements(network.record, known.record)
-            after = replace(known.record, ways=ways, sandbox=self._sandboxes.of(end))
+            after = replace(known.record, ways=ways, sandbox=self._sandboxes.sandbox_of(end))
             self._firewall.put(owner, endpoint_elements(network.record, after))
             undo.push(self._firewall.put, owner, before)
             self._store.transact(Put(after))
