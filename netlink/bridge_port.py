@@ -1,9 +1,9 @@
-"""Ports of a bridge: which MACs are behind them, and that no frame gets past the rules of nftables.
+"""Ports of a bridge: which MACs are behind them, and flags by which every frame meets the rules of nftables.
 
 A bridge hands frames to the group addresses 01:80:c2:00:00:00 to 0f (IEEE 802.1D, 7.12.6) to the port itself, learns
-from them, and shows most of them to no hook (br_handle_frame, net/bridge/br_input.c). A port whose mask says that they
-are forwarded treats them like others: they meet the hook prerouting first, whose rules drop them. The kernel itself
-drops those to 01:80:c2:00:00:01.
+from them, and shows most of them to no hook (br_handle_frame, net/bridge/br_input.c). A port whose mask
+forwards them treats them like other frames: they meet the hook prerouting first, whose rules drop them. The kernel
+itself drops frames to 01:80:c2:00:00:01.
 """
 
 import struct
@@ -18,7 +18,7 @@ _SHORT = struct.Struct(f"{uapi.ORDER}H")
 
 @dataclass(frozen=True, slots=True)
 class BridgePort:
-    """A port of a bridge; ``macs`` are behind it for good, others only where it is ``learning`` them from frames."""
+    """A port of a bridge; ``macs`` are always behind it, other MACs only if it is ``learning`` them from frames."""
 
     learning: bool = False
     macs: tuple[str, ...] = ()
@@ -32,13 +32,13 @@ def port_flags(*, learning: bool) -> bytes:
 
 
 def port_requests(index: int, port: BridgePort) -> list[bytes]:
-    """Return the requests that make the link with ``index`` such a port."""
+    """Return the requests that give the link with ``index`` the flags and MACs of ``port``."""
     flags = request.port(index, port_flags(learning=port.learning))
     return [flags, *(request.forward(index, mac) for mac in port.macs)]
 
 
 def is_like(slave_data: bytes, port: BridgePort) -> bool:
-    """Say whether IFLA_INFO_SLAVE_DATA, as the kernel lists it, has the flags of ``port``."""
+    """Return whether IFLA_INFO_SLAVE_DATA, as the kernel lists it, has the flags of ``port``."""
     found = dict(attributes(slave_data))
     wanted = dict(attributes(port_flags(learning=port.learning)))
     return all(found.get(kind) == value for kind, value in wanted.items())

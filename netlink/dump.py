@@ -28,7 +28,7 @@ def dump(
 ) -> list[bytes]:
     """Return the bodies of the kernel's answers, see ``settled``.
 
-    With ``strict`` the kernel honours what ``body`` narrows the listing to, where it can. It answers RTM_GETx
+    With ``strict`` the kernel honours conditions in ``body``, where it can. It answers RTM_GETx
     (``request``) with RTM_NEWx, whose number is two less (linux/rtnetlink.h); protocols other than NETLINK_ROUTE give
     the type of the ``answer``.
 

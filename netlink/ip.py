@@ -1,4 +1,4 @@
-"""IP addresses of either version."""
+"""IP addresses of either version, and the words of the socket API for them."""
 
 import socket
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 Address = IPv4Address | IPv6Address
 InterfaceAddress = IPv4Interface | IPv6Interface  # an address with the length of its subnet's prefix
 Subnet = IPv4Network | IPv6Network
+SocketAddress = tuple[str, int]  # address and port, as sockets take them
 
 FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}  # by version
 FAMILIES = tuple(FAMILY.values())

@@ -1,4 +1,4 @@
-"""iptables-legacy, whose rules nftables cannot see: only looked at, and only where its tables are in use."""
+"""Reads the rules of iptables-legacy, which nftables cannot see, and only where the kernel has its tables."""
 
 import subprocess
 from pathlib import Path
@@ -9,9 +9,9 @@ PATIENCE = 5.0  # seconds for one process
 
 
 def drops_forwarded(version: int, prefix: str) -> bool:
-    """Say whether the FORWARD chain of IP ``version`` (4 or 6) drops by default and lets no link ``prefix`` pass.
+    """Return whether the FORWARD chain of IP ``version`` (4 or 6) drops by default and accepts no link ``prefix``.
 
-    The program is asked only when the kernel has the table, as asking would make it.
+    The program runs only if the kernel has the table already, as running it would make the table.
     """
     try:
         if "filter" not in TABLES[version].read_text().split():

@@ -1,7 +1,7 @@
 """All verbs on the network namespace that this process lives in.
 
-The hot path uses packed messages (``netlink.request``). pyroute2 does what is not hot, and is loaded only then
-(``netlink.pyroute``).
+Verbs of the hot path use packed messages (``netlink.request``). The others use pyroute2, which is loaded when the first
+of them runs (``netlink.pyroute``).
 """
 
 from pathlib import Path
@@ -16,8 +16,8 @@ from netlink.sysctl import FOLDER, Settings
 class Kernel(Links, Addresses, Settings):
     """Implements ``plugin.interfaces.Kernel``.
 
-    ``changes`` remembers what is changed here, so that a monitor can tell it from what others do. ``settings`` is the
-    folder of the kernel's settings.
+    ``changes`` remembers the changes made here, so that a monitor can tell them from changes of others. ``settings`` is
+    the folder of the kernel's settings.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from netlink.own_changes import GONE, MADE, OwnChanges
 from netlink.pyroute import iproute
 from netlink.request import Requests
 from netlink.sysctl import Settings
-from netlink.wire import attribute, attributes, number, word
+from netlink.wire import attribute, attributes, message, number, text, word
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,24 @@ def dump_link_bodies() -> list[bytes]:
     return list(newest.values())
 
 
+def _bridge(name: str, mac: str, mtu: int, group: int) -> bytes:
+    """RTM_NEWLINK of a bridge that is down; MTU in bytes."""
+    kind = attribute(uapi.IFLA_LINKINFO, text(uapi.IFLA_INFO_KIND, "bridge"))
+    body = request.NO_LINK + text(uapi.IFLA_IFNAME, name) + attribute(uapi.IFLA_ADDRESS, request.mac_bytes(mac))
+    body += word(uapi.IFLA_MTU, mtu) + word(uapi.IFLA_GROUP, group)
+    return message(uapi.RTM_NEWLINK, request.NEW, body + kind)
+
+
+def _veth(pair: VethPair, master: int, group: int) -> bytes:
+    """RTM_NEWLINK of a pair whose host end is in the bridge with index ``master``; both ends are down."""
+    mtu, mac = word(uapi.IFLA_MTU, pair.mtu), attribute(uapi.IFLA_ADDRESS, request.mac_bytes(pair.peer_mac))
+    peer = attribute(uapi.VETH_INFO_PEER, request.NO_LINK + text(uapi.IFLA_IFNAME, pair.peer) + mac + mtu)
+    kind = text(uapi.IFLA_INFO_KIND, "veth") + attribute(uapi.IFLA_INFO_DATA, peer)
+    body = request.NO_LINK + text(uapi.IFLA_IFNAME, pair.host) + word(uapi.IFLA_MASTER, master) + mtu
+    body += word(uapi.IFLA_GROUP, group) + attribute(uapi.IFLA_LINKINFO, kind)
+    return message(uapi.RTM_NEWLINK, request.NEW, body)
+
+
 def _text(value: bytes | None) -> str:
     return (value or b"").rstrip(b"\0").decode(errors="replace")
 
@@ -155,7 +173,7 @@ class Links:
         """
         with kernel_errors(f"add bridge '{name}'"):
             self._changes.record(MADE, name)
-            self._requests.send(request.bridge(name, mac, mtu, self._group))
+            self._requests.send(_bridge(name, mac, mtu, self._group))
 
     def add_veth(self, pair: VethPair) -> None:
         """Make both ends with the host end in its bridge, which is set up last: no frame meets it half made."""
@@ -163,7 +181,7 @@ class Links:
         master = link_index(pair.master, action)
         with kernel_errors(action):
             self._changes.record(MADE, pair.host)
-            self._requests.send(request.veth(pair.host, pair.peer, pair.peer_mac, master, pair.mtu, self._group))
+            self._requests.send(_veth(pair, master, self._group))
         self._settings.write_settings(pair.settings)
         index = link_index(pair.host, action)
         with kernel_errors(action):

@@ -1,7 +1,7 @@
-"""Word from the kernel about what others did (rtnetlink(7), nftables' group of nfnetlink).
+"""Listens for changes that other processes make (rtnetlink(7), nftables' group of nfnetlink).
 
-A bridge came, went or got a port; a link of pynet's own lost what it needs; rules were changed; the host stopped or
-began to forward.
+A bridge appeared, disappeared or got a port; one of our links lost its bridge or an address; rules changed; the host
+began or stopped to forward.
 """
 
 import errno
@@ -19,19 +19,22 @@ from netlink.sysctl import FORWARDING
 from netlink.wire import attributes, messages, number
 
 LINKS, RULES, OWN = "links", "rules", "own"
-GATHER = 0.03  # seconds to let messages gather: a creation makes a dozen, and reading each at once would slow it down
-ROOM = 8 << 20  # bytes for word that waits
-MOST = 1000  # messages that are read at once, where they do not end
+GATHER = 0.03  # seconds to let messages gather: a network with an endpoint makes 26, and reading each slows it down
+ROOM = 8 << 20  # bytes of messages that wait to be read
+MOST = 1000  # messages that are read at once, if they do not end
 _BRIDGE = b"bridge\0"  # IFLA_INFO_KIND of a bridge, IFLA_INFO_SLAVE_KIND of its ports
 
 
 class Monitor:
-    """Two sockets that hear changes; looking for a word costs less than decoding every message.
+    """Two sockets that hear changes.
 
-    ``names`` are the tables and chains whose changes matter: a name matches those that end with it. ``is_own`` tells by
-    the netlink port of who changed a rule whether that was pynet, ``changes`` what of links and settings was.
-    Names of own links begin with one of ``prefixes`` and end with twelve hexadecimal digits; ``is_bridge`` tells by its
-    name whether a bridge is a network's, also where its user chose the name.
+    Messages are searched for names before they are decoded: 6 µs a message, 12 when each link is decoded, and 85 with
+    pyroute2 (two cores, 1,000 messages of creations).
+
+    ``names`` are the tables and chains whose changes matter: a name matches every one that ends with it. ``is_own``
+    tells by the netlink port of its sender whether this process changed a rule, ``changes`` whether it changed a link
+    or a setting. Names of our links begin with one of ``prefixes`` and end with twelve hexadecimal digits;
+    ``is_bridge`` tells by its name whether a bridge is a network's, even if a user chose the name.
     """
 
     def __init__(
@@ -60,9 +63,9 @@ class Monitor:
             _make_room(sock)
 
     def wait(self, seconds: float) -> frozenset[str]:
-        """Wait up to ``seconds``; say what others did something to.
+        """Wait up to ``seconds`` and return what others changed.
 
-        ``LINKS`` are bridges of others and their ports, ``RULES`` nftables, ``OWN`` pynet's links and the forwarding.
+        ``LINKS`` means bridges of others and their ports, ``RULES`` nftables, ``OWN`` our links and the forwarding.
         """
         end = time.monotonic() + seconds
         heard: set[str] = set()
@@ -87,9 +90,9 @@ class Monitor:
         return {RULES} if not own and any(name in data for name in self._names) else set()
 
     def _is_drift(self, kind: int, body: bytes) -> bool:
-        """Say whether a link of pynet's went, or is without its bridge, down or without an address, by another's doing.
+        """Return whether somebody else removed one of our links, detached it, set it down or removed its address.
 
-        A container that comes or goes changes the carrier of its port; that is neither.
+        Carrier changes caused by containers starting and stopping do not count.
         """
         if kind in {uapi.RTM_NEWLINK, uapi.RTM_DELLINK}:
             return self._is_loss(kind, body)
@@ -99,7 +102,7 @@ class Monitor:
         return kind == uapi.RTM_NEWNETCONF and self._is_switched(body)
 
     def _is_switched(self, body: bytes) -> bool:
-        """Say whether others changed the forwarding, or what else is told so, of the host or of a bridge of pynet's."""
+        """Return whether others changed a setting, such as the forwarding, of the host or of one of our bridges."""
         if any(self._changes.is_recent(SET, path) for path in FORWARDING.values()):
             return False
         index = dict(attributes(body[uapi.NETCONFMSG :])).get(uapi.NETCONFA_IFINDEX, b"")
@@ -114,7 +117,7 @@ class Monitor:
         )
 
     def _is_loss(self, kind: int, body: bytes) -> bool:
-        """Names first: most of what is heard pynet did itself, and decoding costs more."""
+        """Return whether a link of ours lost something; names come first, as most messages tell of our own changes."""
         found = self._own_name.search(body)
         if found is not None:
             return not self._did(kind, found.group().rstrip(b"\0").decode()) and _lost(kind, body)
@@ -124,7 +127,7 @@ class Monitor:
         return self._is_bridge(name) and not self._did(kind, name) and _lost(kind, body)
 
     def _did(self, kind: int, name: str) -> bool:
-        """Say whether pynet just made or deleted the link ``name``: one that goes is down first."""
+        """Return whether this process just made or deleted the link ``name``: a link is set down before it goes."""
         return self._changes.is_recent(GONE, name) or (kind == uapi.RTM_NEWLINK and self._changes.is_recent(MADE, name))
 
     def close(self) -> None:
@@ -141,7 +144,7 @@ class Monitor:
 
 def _lost(kind: int, body: bytes) -> bool:
     if body[0] != socket.AF_UNSPEC:
-        return False  # a bridge's word about a port of its own
+        return False  # sent by a bridge about one of its ports
     link = parse_link(body)
     return kind == uapi.RTM_DELLINK or not link.up or (link.kind == "veth" and not link.master)
 
@@ -150,11 +153,11 @@ def _name_of(index: int) -> str:
     try:
         return socket.if_indextoname(index)
     except OSError:
-        return ""  # the link went with its addresses, and that is heard by itself
+        return ""  # the link went with its addresses, which another message tells
 
 
 def _make_room(sock: socket.socket) -> None:
-    """Let much word wait; without the right to have that much, as much as the host allows anybody."""
+    """Give a socket much room; without the right to that much, as much as the host allows anybody."""
     try:
         sock.setsockopt(socket.SOL_SOCKET, uapi.SO_RCVBUFFORCE, ROOM)
     except PermissionError:
@@ -162,7 +165,7 @@ def _make_room(sock: socket.socket) -> None:
 
 
 def _heard(sock: socket.socket, of: Callable[[bytes], set[str]], lost: set[str]) -> set[str]:
-    """Read what has come, and say what of it matters; ``lost`` when the kernel had no room for all of it."""
+    """Read the messages that have come and return what they mean; ``lost`` when the kernel had no room for some."""
     heard: set[str] = set()
     for _ in range(MOST):
         try:

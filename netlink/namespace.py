@@ -1,4 +1,4 @@
-"""A network namespace for a moment: what the kernel makes of rules can be seen there without touching the host."""
+"""A network namespace that lives for a moment, to try rules and links in it without touching the host."""
 
 import ctypes
 import os
@@ -11,7 +11,7 @@ from netlink.errors import kernel_errors
 
 @contextmanager
 def scratch_namespace() -> Iterator[None]:
-    """Let this thread live in a fresh network namespace while the block runs.
+    """Move this thread into a fresh network namespace while the block runs.
 
     Raises:
         KernelError: ``Denied`` without CAP_SYS_ADMIN.

@@ -1,7 +1,7 @@
 """nftables through libnftables in this process, or through the ``nft`` command where the library is missing.
 
-Text goes in, one transaction a call: all of it is applied or nothing. Measured: a map element 0.2 ms in process, one
-``nft`` process 5 ms. What varies all the time, the elements of sets, goes by ``netlink.setelem`` instead.
+Each call takes text and applies it as one transaction: all of it or nothing. Measured: a map element takes 0.2 ms in
+this process, and 5 ms with an ``nft`` process. Elements of sets, which change all the time, go by ``netlink.setelem``.
 """
 
 import ctypes
@@ -96,7 +96,7 @@ def open_runner() -> Runner:
 
 
 class Nftables:
-    """Transactions and listings; errors are told apart by what the kernel said."""
+    """Transactions and listings; the kernel's words tell kinds of errors apart."""
 
     def __init__(self, runner: Runner, elements: SetElements | None = None) -> None:
         self._runner = runner
@@ -104,10 +104,10 @@ class Nftables:
         self._lock = threading.Lock()  # guards _elements
 
     def is_own(self, port: int) -> bool:
-        """Say whether this process asked for what the kernel tells about, by the netlink port of who asked.
+        """Return whether this process made a change, by the netlink port of its sender.
 
-        The kernel gives the first socket of a process the process id as its port (netlink(7)), and that is libnftables'
-        here. Where it is not, pynet's own changes are taken for others', which costs a look and nothing else.
+        The kernel gives the first socket of a process the process id as its port (netlink(7)), and here that socket is
+        libnftables'. Otherwise our own changes look like those of others, which costs one comparison and nothing else.
         """
         return port != 0 and port in {os.getpid(), self._elements.port}
 
@@ -118,13 +118,13 @@ class Nftables:
             raise _nft_error(errors)
 
     def check(self, text: str) -> None:
-        """Let nft and the kernel look at ``text`` and change nothing; raises ``KernelError`` when any line fails."""
+        """Let nft and the kernel check ``text`` and change nothing; raises ``KernelError`` when any line fails."""
         succeeded, _, errors = self._runner.run(text, Form.CHECK)
         if not succeeded:
             raise _nft_error(errors)
 
     def exists(self, table: str) -> bool:
-        """Say whether the tables of that name are there, in the families inet and bridge; without nft."""
+        """Return whether the tables of that name are there, in the families inet and bridge; without nft."""
         if not self._lock.acquire(timeout=remaining(DEADLINE)):
             raise KernelError(f"look for nftables table '{table}': another transaction does not end")
         try:

@@ -1,18 +1,18 @@
-"""What this process does itself: the kernel's word about a change does not say who made it."""
+"""Remembers our own recent changes, because netlink notifications do not say which process made a change."""
 
 import threading
 import time
 
 MADE, GONE, SET = "made", "gone", "set"
-# Seconds in which word of it comes: what is made is told in the same call, a deletion may wait for other work.
+# Seconds until the notification comes: at once for what is made or set, but a deletion may wait for other work.
 MEMORY = {MADE: 0.5, GONE: 3.0, SET: 0.5}
 MOST = 1024  # entries before the old ones are forgotten
 
 
 class OwnChanges:
-    """Links that this process makes or deletes, addresses it deletes, settings it sets: by what and name, for a while.
+    """Links that this process makes or deletes, addresses that it deletes, and settings that it sets, each by its name.
 
-    ``memory`` is how long, in seconds for each of ``MADE``, ``GONE`` and ``SET``.
+    ``memory`` gives for each of ``MADE``, ``GONE`` and ``SET`` the seconds after which it is forgotten.
     """
 
     def __init__(self, memory: dict[str, float] = MEMORY) -> None:
@@ -21,7 +21,7 @@ class OwnChanges:
         self._until: dict[tuple[str, str], float] = {}
 
     def record(self, what: str, *names: str) -> None:
-        """Remember that ``names`` are being made, deleted or set."""
+        """Remember that this process makes, deletes or sets ``names`` now."""
         now = time.monotonic()
         with self._lock:
             if len(self._until) > MOST:
@@ -29,6 +29,6 @@ class OwnChanges:
             self._until.update(dict.fromkeys(((what, name) for name in names), now + self._memory[what]))
 
     def is_recent(self, what: str, name: str) -> bool:
-        """Say whether ``name`` was made, deleted or set here a moment ago."""
+        """Return whether this process made, deleted or set ``name`` a moment ago."""
         with self._lock:
             return self._until.get((what, name), 0.0) > time.monotonic()

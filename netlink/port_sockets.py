@@ -1,7 +1,8 @@
-"""PortSockets that hold published ports, so that no other process of the host can take them.
+"""Sockets that hold published ports, so that no other process of the host can take them.
 
-nftables translates before a packet reaches a socket, so these hear little: they are deaf by a filter that drops all
-(the program ``ret 0`` of classic BPF, socket(7) SO_ATTACH_FILTER), or handed to a relay for what nftables cannot do.
+nftables translates a packet before it reaches a socket, so these receive little. They are deaf, by a filter that drops
+everything (the program ``ret 0`` of classic BPF, socket(7) SO_ATTACH_FILTER), or a relay serves them where nftables
+cannot translate.
 """
 
 import ctypes
@@ -10,12 +11,13 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Protocol
 
 from netlink import uapi
 from netlink.errors import kernel_errors
+from netlink.ip import FAMILY, Address, SocketAddress
 from netlink.listeners import listening
 
 BACKLOG = 128  # connections that wait to be relayed
@@ -29,10 +31,10 @@ _PROGRAM = struct.pack("@HP", 1, ctypes.addressof(_DROP_ALL))  # struct sock_fpr
 
 
 class Forwarder(Protocol):
-    """Forwards what arrives on sockets (``netlink.relay.Relay``)."""
+    """Forwards connections and datagrams of sockets (``netlink.relay.Relay``)."""
 
-    def add(self, *listeners: tuple[socket.socket, tuple[str, int]]) -> None:
-        """Forward what arrives on each socket to its target."""
+    def add(self, *listeners: tuple[socket.socket, SocketAddress]) -> None:
+        """Forward from each socket to its target."""
 
     def remove(self, *listeners: socket.socket) -> None:
         """Leave ``listeners`` alone."""
@@ -42,12 +44,12 @@ class Forwarder(Protocol):
 class PortSocket:
     """A port that is held; ``socket`` is None for a protocol that this kernel has no sockets for.
 
-    ``dual``: of both families, not of ``::`` alone.
+    A ``dual`` socket holds the port of both families, not of ``::`` alone.
     """
 
     port: int
     socket: socket.socket | None
-    relay_to: tuple[str, int] | None = None
+    relay_to: SocketAddress | None = None
     dual: bool = False
 
 
@@ -60,15 +62,15 @@ class PortSockets:
     def hold(
         self,
         proto: int,
-        address: IPv4Address | IPv6Address,
+        address: Address,
         port: int,
-        relay_to: tuple[IPv4Address | IPv6Address, int] | None = None,
+        relay_to: tuple[Address, int] | None = None,
         *,
         dual: bool = False,
     ) -> PortSocket:
         """Take ``port`` (0: any free one) of ``address`` for IP protocol ``proto``, deaf or for ``serve``.
 
-        ``dual`` takes it of IPv4 too, with the one socket that ``::`` needs; without IPv6 in the kernel, of IPv4 alone.
+        With ``dual`` one socket takes the port of ``::`` and of IPv4; on a kernel without IPv6, of IPv4 alone.
 
         Raises:
             KernelError: ``Exists`` when the port is taken, ``Missing`` when the host does not have the address.
@@ -82,9 +84,9 @@ class PortSockets:
             except OSError:
                 if proto != socket.IPPROTO_SCTP:
                     raise
-                return PortSocket(port or _any_number(), None, dual=dual)  # no process can take it either
+                return PortSocket(port or _any_number(), None, dual=dual)  # no other process can take it either
             try:
-                _bind(sock, proto, address, port, deaf=relay_to is None, dual=dual)
+                _bind(sock, address, port, deaf=relay_to is None, dual=dual)
             except BaseException:
                 sock.close()
                 raise
@@ -92,57 +94,53 @@ class PortSockets:
             return PortSocket(port or sock.getsockname()[1], sock, dual=dual)
         return PortSocket(port or sock.getsockname()[1], sock, (_text(relay_to[0]), relay_to[1]), dual)
 
-    def users(self, proto: int, port: int) -> Iterable[IPv4Address | IPv6Address]:
-        """Return the addresses of which a process has the port, as far as the kernel lists them (no SCTP)."""
+    def users(self, proto: int, port: int) -> Iterable[Address]:
+        """Return the addresses on which a process has the port, as far as the kernel lists them (no SCTP)."""
         found = (address for used, address, number in listening() if (used, number) == (proto, port))
         return {getattr(address, "ipv4_mapped", None) or address for address in found}
 
-    def serve(self, holds: Iterable[PortSocket]) -> None:
-        """Begin to relay; all at once, as the relay's thread would be in the way of holding further ports."""
-        self._relay.add(*((hold.socket, hold.relay_to) for hold in holds if hold.socket and hold.relay_to))
+    def serve(self, ports: Iterable[PortSocket]) -> None:
+        """Begin to relay; all ports at once, as the relay's thread would slow down the holding of further ports."""
+        self._relay.add(*((port.socket, port.relay_to) for port in ports if port.socket and port.relay_to))
 
-    def release(self, holds: Iterable[PortSocket]) -> None:
+    def release(self, ports: Iterable[PortSocket]) -> None:
         """Give ports back."""
-        given = [hold for hold in holds if hold.socket is not None]
-        self._relay.remove(*(hold.socket for hold in given if hold.relay_to and hold.socket))
-        for hold in given:
-            if hold.socket is not None:
-                hold.socket.close()
+        held = [(port.socket, port.relay_to) for port in ports if port.socket is not None]
+        self._relay.remove(*(sock for sock, relayed in held if relayed))
+        for sock, _ in held:
+            sock.close()
 
 
 @lru_cache(maxsize=1)
 def _has_ipv6() -> bool:
-    """Say whether the kernel has IPv6; it is switched off with ipv6.disable=1 at boot only."""
+    """Return whether the kernel has IPv6, which only ipv6.disable=1 at boot takes away."""
     return Path("/proc/net/if_inet6").exists()
 
 
 @lru_cache(maxsize=64)
-def _text(address: IPv4Address | IPv6Address) -> str:
+def _text(address: Address) -> str:
     return str(address)
 
 
 def _any_number() -> int:
-    """Return a port number that the kernel gives to those who ask for any."""
+    """Return a free port number, which the kernel chooses."""
     with socket.socket() as sock:
         sock.bind(("", 0))
         return int(sock.getsockname()[1])
 
 
-def _socket(proto: int, address: IPv4Address | IPv6Address) -> socket.socket:
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    return socket.socket(family, _KINDS[proto] | socket.SOCK_CLOEXEC, proto)
+def _socket(proto: int, address: Address) -> socket.socket:
+    return socket.socket(FAMILY[address.version], _KINDS[proto] | socket.SOCK_CLOEXEC, proto)
 
 
-def _bind(
-    sock: socket.socket, proto: int, address: IPv4Address | IPv6Address, port: int, *, deaf: bool, dual: bool
-) -> None:
+def _bind(sock: socket.socket, address: Address, port: int, *, deaf: bool, dual: bool) -> None:
     if address.version == 6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
     if deaf:
         sock.setsockopt(socket.SOL_SOCKET, uapi.SO_ATTACH_FILTER, _PROGRAM)
-    if proto != socket.IPPROTO_UDP:
-        # A connection that waits in TIME_WAIT does not hold the port; a listening socket does.
+    if sock.proto != socket.IPPROTO_UDP:
+        # A listening socket still holds the port, but a connection in TIME_WAIT no longer does.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind((_text(address), port))
-    if proto != socket.IPPROTO_UDP:
+    if sock.proto != socket.IPPROTO_UDP:
         sock.listen(BACKLOG)

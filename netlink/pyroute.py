@@ -1,4 +1,4 @@
-"""pyroute2, for what is not hot: it is loaded when something first asks for it.
+"""pyroute2, for verbs that are not on a hot path: it is loaded when the first of them runs.
 
 It takes 110 ms and 22 MB to load, and its handle 1 ms to open (two cores, Python 3.11).
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def iproute() -> Iterator["IPRoute"]:
-    """Open a handle, which belongs to this thread; raises OSError for what the kernel refuses in the block."""
+    """Open a handle, which belongs to this thread; raises OSError when the kernel refuses something in the block."""
     from pyroute2 import IPRoute
     from pyroute2.netlink.exceptions import NetlinkError
 

@@ -1,7 +1,7 @@
-"""Forwards in user space what nftables cannot translate: the host's ::1, and IPv6 to a container that has only IPv4.
+"""Forwards packets that nftables cannot translate: to the host's ::1, and IPv6 to a container that has only IPv4.
 
-One event loop in one thread for all ports (Docker runs one docker-proxy a port). The container sees the address of the
-bridge as its client, as with docker-proxy.
+One event loop in one thread serves all ports (Docker runs one docker-proxy a port). The container sees the address of
+the bridge as its client, as with docker-proxy.
 """
 
 import asyncio
@@ -12,12 +12,12 @@ from typing import Any
 
 from netlink.deadline import remaining
 from netlink.errors import KernelError
+from netlink.ip import SocketAddress
 from netlink.relay_limits import Limits
 from netlink.relay_tcp import Streams
 from netlink.relay_udp import Datagrams
 
 ANSWER = 5.0  # seconds for the loop to let go of a listener
-Target = tuple[str, int]
 
 
 class Relay:
@@ -30,15 +30,15 @@ class Relay:
         limits = limits or Limits()
         self._streams, self._datagrams = Streams(limits), Datagrams(limits)  # touched by the loop's thread alone
 
-    def add(self, *listeners: tuple[socket.socket, Target]) -> None:
-        """Forward what arrives on listening TCP or bound UDP sockets to their targets; the caller keeps owning them."""
+    def add(self, *listeners: tuple[socket.socket, SocketAddress]) -> None:
+        """Forward from listening TCP or bound UDP sockets to their targets; the caller keeps owning the sockets."""
         if listeners:
             for listener, _ in listeners:
                 listener.setblocking(False)
             self._started().call_soon_threadsafe(self._watch, listeners)
 
     def remove(self, *listeners: socket.socket) -> None:
-        """End what runs for ``listeners`` and touch them no more; one that was never added is passed over.
+        """End the connections of ``listeners`` and leave them alone; one that was never added is passed over.
 
         Raises:
             KernelError: the thread does not answer.
@@ -71,7 +71,7 @@ class Relay:
 
     # --- in the loop's thread --------------------------------------------------------------------
 
-    def _watch(self, listeners: Sequence[tuple[socket.socket, Target]]) -> None:
+    def _watch(self, listeners: Sequence[tuple[socket.socket, SocketAddress]]) -> None:
         for listener, target in listeners:
             kind = self._streams if listener.type == socket.SOCK_STREAM else self._datagrams
             kind.watch(listener, target)

@@ -1,7 +1,7 @@
 """How much of the relay one port and one client may use, and for how long.
 
-A client is an address. A container has two, unless its guard was opened (its IPv6 address and the link-local one), so
-it can use up neither a port nor the relay. Whoever has a whole /64 outside can.
+A client is an address. Unless its guard was opened, a container has two of them (its IPv6 address and the link-local
+one), so it can use up neither a port nor the relay. A client outside that has a whole /64 can.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many there may be in all, of one port, and of one client over all ports."""
+    """The most connections or flows in all, of one port, and of one client over all ports."""
 
     together: int
     port: int
@@ -18,10 +18,10 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the relay allows; times are in seconds.
+    """Limits of the relay; times are in seconds.
 
-    ``waiting`` connections of a client that uses its share are accepted and held until one of its own ends: in the
-    kernel's backlog they would stand before those of others. More of them are refused.
+    Of a client that uses its share, ``waiting`` connections are accepted and held until one of its own ends: in the
+    kernel's backlog they would be in front of connections of others. Further ones are refused.
 
     ``connect``: three repeated SYNs (after 1, 3 and 7 seconds). ``idle`` and ``half_closed`` (one direction has ended):
     RFC 5382 REQ-5, no less than 2 hours 4 minutes and 4 minutes; docker-proxy has no limit, and the kernel's connection

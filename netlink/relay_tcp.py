@@ -1,7 +1,7 @@
-"""TCP connections that are relayed: who is accepted when, and carrying what is sent.
+"""TCP connections that are relayed: when they are accepted, and how their bytes are carried.
 
-A port whose share is used up stops accepting: new connections wait in the kernel's backlog until one ends. All methods
-belong to the thread of the loop.
+A port that has used up its share stops accepting: new connections wait in the kernel's backlog until one ends. All
+methods run in the thread of the loop.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from functools import partial
 
 import structlog
 
+from netlink.ip import SocketAddress
 from netlink.relay_limits import Limits
 
 log = structlog.get_logger()
@@ -23,7 +24,6 @@ CHUNK = 1 << 16  # bytes that one direction of a connection holds at most
 PAUSE = 0.1  # seconds without accepting, when the process has no descriptor left
 SELDOM = 60.0  # seconds between two lines of the log about a share that is used up
 RESET = struct.pack("ii", 1, 0)  # struct linger: close() sends a reset
-Target = tuple[str, int]
 
 
 @dataclass(eq=False, slots=True)
@@ -31,13 +31,13 @@ class _Listener:
     """A listening socket, which belongs to somebody else, and its connections."""
 
     sock: socket.socket
-    target: Target
+    target: SocketAddress
     connections: set["_Connection"] = field(default_factory=set)
 
 
 @dataclass(eq=False, slots=True)
 class _Client:
-    """An address, and those of its connections that wait for others of it to end."""
+    """An address, and its connections that wait until another of them ends."""
 
     address: str
     served: int = 0
@@ -63,13 +63,13 @@ class Streams:
         self._open = 0  # connections, waiting ones too
         self._told = float("-inf")
 
-    def watch(self, sock: socket.socket, target: Target) -> None:
+    def watch(self, sock: socket.socket, target: SocketAddress) -> None:
         """Accept from ``sock``."""
         listener = self._listeners[sock.fileno()] = _Listener(sock, target)
         self._resume(listener)
 
     async def leave(self, descriptors: Iterable[int]) -> None:
-        """End what came from these sockets; unknown ones are passed over."""
+        """End the connections of these sockets; unknown ones are passed over."""
         ending: list[asyncio.Task[None]] = []
         for descriptor in descriptors:
             listener = self._listeners.pop(descriptor, None)
@@ -98,7 +98,7 @@ class Streams:
             asyncio.get_running_loop().add_reader(listener.sock, self._accept, listener)
 
     def _resume_paused(self) -> None:
-        """Accept again, one of each port in turn; one that has nobody waiting keeps no other from it."""
+        """Accept again, one connection of each port in turn; a port without waiting clients does not delay others."""
         for listener in list(self._paused):
             if not self._is_full(listener):
                 del self._paused[listener]
@@ -167,14 +167,14 @@ class Streams:
         self._open -= 1
 
     def _tell(self, what: str, listener: _Listener, **values: object) -> None:
-        """Warn, but not of each: who does it on purpose does it often."""
+        """Warn, but seldom: a client that does it on purpose does it often."""
         now = asyncio.get_running_loop().time()
         if now - self._told >= SELDOM:
             self._told = now
             log.warning(what, target=" ".join(map(str, listener.target)), **values)
 
 
-async def carry(client: socket.socket, target: Target, limits: Limits) -> None:
+async def carry(client: socket.socket, target: SocketAddress, limits: Limits) -> None:
     """Carry one connection until both directions have ended; the caller closes ``client``.
 
     Raises:
@@ -193,7 +193,7 @@ async def carry(client: socket.socket, target: Target, limits: Limits) -> None:
 
 
 class _Passage:
-    """Both directions of a connection, and how long it may stand still."""
+    """Both directions of a connection, and the time that it may be idle."""
 
     def __init__(self, client: socket.socket, server: socket.socket, patience: asyncio.Timeout, limits: Limits) -> None:
         self._directions = [_Direction(client, server, self._moved), _Direction(server, client, self._moved)]
@@ -216,9 +216,9 @@ class _Passage:
 
 
 class _Direction:
-    """Carries what ``source`` sends to ``drain``, one chunk a turn of the loop; while it cannot write it does not read.
+    """Carries bytes from ``source`` to ``drain``, one chunk a turn of the loop; while it cannot write it does not read.
 
-    Registered with the loop all the time: ``sock_recv`` and ``sock_sendall`` are two system calls more a chunk.
+    It stays registered with the loop: ``sock_recv`` and ``sock_sendall`` would take two more system calls a chunk.
     """
 
     def __init__(self, source: socket.socket, drain: socket.socket, moved: Callable[[], None]) -> None:
@@ -256,7 +256,7 @@ class _Direction:
             self._turn()
 
     def _turn(self) -> None:
-        """Wait for the other end of this direction from now on."""
+        """From now on wait for the other end of this direction."""
         self._blocked = not self._blocked
         self.stop()
         if self._blocked:
@@ -267,7 +267,7 @@ class _Direction:
     def _end(self, error: OSError | None) -> None:
         self.stop()
         if self.ended.done():
-            return  # by the limit of time
+            return  # the time limit ended it
         if error is None:
             self.ended.set_result(None)
             self._moved()

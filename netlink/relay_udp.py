@@ -1,7 +1,7 @@
 """UDP flows that are relayed: each client address and port has a socket of its own towards the target.
 
-Where a share is used up, the flow that has been idle for longest goes: of the client, of the port, or of all. Nothing
-in UDP could tell a client to wait. All methods belong to the thread of the loop.
+When a share is used up, the flow that has been idle for longest ends: of the client, of the port, or of all. UDP has no
+way to tell a client to wait. All methods run in the thread of the loop.
 """
 
 import asyncio
@@ -12,10 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from netlink.ip import SocketAddress
 from netlink.relay_limits import Limits
 
 LARGEST = 1 << 16  # bytes of a datagram
-Target = tuple[str, int]
 Flows = OrderedDict["_Flow", None]  # the one that has been idle for longest first
 
 
@@ -24,7 +24,7 @@ class _Port:
     """A bound socket, which belongs to somebody else, and its flows."""
 
     sock: socket.socket
-    target: Target
+    target: SocketAddress
     by_client: dict[Any, "_Flow"] = field(default_factory=dict)
     flows: Flows = field(default_factory=OrderedDict)
 
@@ -49,13 +49,13 @@ class Datagrams:
         self._clients: dict[str, Flows] = {}
         self._expiry: asyncio.TimerHandle | None = None
 
-    def watch(self, sock: socket.socket, target: Target) -> None:
+    def watch(self, sock: socket.socket, target: SocketAddress) -> None:
         """Receive from ``sock``."""
         port = self._ports[sock.fileno()] = _Port(sock, target)
         asyncio.get_running_loop().add_reader(sock, self._receive, port)
 
     def leave(self, descriptors: Iterable[int]) -> None:
-        """End what came from these sockets; unknown ones are passed over."""
+        """End the flows of these sockets; unknown ones are passed over."""
         for descriptor in descriptors:
             port = self._ports.pop(descriptor, None)
             if port is not None:
@@ -115,7 +115,7 @@ class Datagrams:
             self._expiry = loop.call_later(self._limits.flow_idle, self._expire)
 
     def _expire(self) -> None:
-        """Forget what is idle; one timer does for all, as they stand in order."""
+        """Forget idle flows; one timer does for all, as they are in order."""
         loop = asyncio.get_running_loop()
         self._expiry = None
         for flow in list(self._flows):

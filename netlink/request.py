@@ -26,24 +26,8 @@ def mac_bytes(mac: str) -> bytes:
     return bytes.fromhex(mac.replace(":", ""))
 
 
-def bridge(name: str, mac: str, mtu: int, group: int) -> bytes:
-    """RTM_NEWLINK of a bridge that is down; MTU in bytes."""
-    kind = attribute(uapi.IFLA_LINKINFO, text(uapi.IFLA_INFO_KIND, "bridge"))
-    body = NO_LINK + text(uapi.IFLA_IFNAME, name) + attribute(uapi.IFLA_ADDRESS, mac_bytes(mac))
-    return message(uapi.RTM_NEWLINK, NEW, body + word(uapi.IFLA_MTU, mtu) + word(uapi.IFLA_GROUP, group) + kind)
-
-
-def veth(host: str, peer: str, peer_mac: str, master: int, mtu: int, group: int) -> bytes:
-    """RTM_NEWLINK of a pair whose host end is in the bridge with index ``master``; both ends are down."""
-    other = NO_LINK + text(uapi.IFLA_IFNAME, peer) + attribute(uapi.IFLA_ADDRESS, mac_bytes(peer_mac))
-    data = attribute(uapi.IFLA_INFO_DATA, attribute(uapi.VETH_INFO_PEER, other + word(uapi.IFLA_MTU, mtu)))
-    kind = attribute(uapi.IFLA_LINKINFO, text(uapi.IFLA_INFO_KIND, "veth") + data)
-    body = NO_LINK + text(uapi.IFLA_IFNAME, host) + word(uapi.IFLA_MASTER, master) + word(uapi.IFLA_MTU, mtu)
-    return message(uapi.RTM_NEWLINK, NEW, body + word(uapi.IFLA_GROUP, group) + kind)
-
-
 def change(index: int, body: bytes = b"", *, flags: int = 0, mask: int = 0) -> bytes:
-    """RTM_SETLINK of attributes of a link, and of those of its ``flags`` that are in ``mask``."""
+    """RTM_SETLINK of attributes of a link, and of the ``flags`` that ``mask`` names."""
     info = uapi.IFINFOMSG.pack(socket.AF_UNSPEC, 0, index, flags, mask)
     return message(uapi.RTM_SETLINK, uapi.NLM_F_ACK, info + body)
 

@@ -1,7 +1,4 @@
-"""Whose a unix socket is (sock_diag(7)): the kernel tells the user, whether it listens or not.
-
-Layout: ``struct unix_diag_req``, ``struct unix_diag_msg`` and UNIX_DIAG_* (linux/unix_diag.h).
-"""
+"""The owner of a unix socket, whether it listens or not (sock_diag(7)); pyroute2 does not read UNIX_DIAG_UID."""
 
 import socket
 
@@ -14,7 +11,7 @@ ANY_STATE = 0xFFFFFFFF
 
 
 def unix_user(name: bytes) -> int | None:
-    """Return the user id of the socket bound to ``name``; None without one, and where the kernel does not tell.
+    """Return the user id of the socket bound to ``name``; None without one, and if the kernel does not tell.
 
     Raises:
         OSError: the kernel does not answer.

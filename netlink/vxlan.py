@@ -3,6 +3,9 @@
 Three tables are needed for a container on another host: the link's (MAC to host, ``bridge fdb ... self``), the bridge's
 (MAC to link, ``bridge fdb ... master``), and the bridge's neighbours (address to MAC), from which it answers ARP and
 neighbour discovery.
+
+pyroute2 writes one entry a message and waits for each: 1,000 entries take 430 ms, of which the process computes 240;
+packed by 64 they take 15 ms, 7 of computing (two cores, best of four).
 """
 
 import socket
@@ -19,7 +22,7 @@ from netlink.links import dump_link_bodies, link_index
 from netlink.request import mac_bytes
 from netlink.wire import attribute, attributes, message, text, word
 
-EVERYBODY = "00:00:00:00:00:00"  # the link's entries for broadcast, multicast and what has no entry
+EVERYBODY = "00:00:00:00:00:00"  # the link's entries for broadcast, multicast and MACs without an entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ Entry = Remote | Forward | Neighbour
 class Vxlan:
     """The network namespace that this process lives in. Every verb may raise ``KernelError``.
 
-    Links are born in link group ``group``, as those of ``netlink.kernel``.
+    Links are born in link group ``group``, as other links are (``netlink.links``).
     """
 
     def __init__(self, group: int = 0) -> None:
@@ -86,7 +89,7 @@ class Vxlan:
     def add_vxlan(self, link: VxlanLink) -> None:
         """``ip link add NAME type vxlan … nolearning``, a port of its bridge that neither learns nor floods unicast.
 
-        It is down, so that no frame meets it half made.
+        The link is down, so that no frame meets it half made.
 
         Raises:
             Exists: the name is taken, or another link of this host has the VNI.
@@ -103,9 +106,9 @@ class Vxlan:
     def change(
         self, bridge: str, link: str, add: Collection[Entry], delete: Collection[Entry] = ()
     ) -> Mapping[Entry, KernelError]:
-        """Add, or replace, and delete entries of a VXLAN link and its bridge; what is gone already is passed over.
+        """Add, or replace, and delete entries of a VXLAN link and its bridge; entries that are gone are passed over.
 
-        Returns the entries that the kernel refused, and why; the others are done.
+        Returns the entries that the kernel refused, and why; all others are written.
 
         Raises:
             Missing: a link is not there.
@@ -139,7 +142,7 @@ class Vxlan:
         return next((found for body in reversed(bodies) if (found := _source_of(body, link))), None)
 
     def entries(self, bridge: str, link: str) -> set[Entry]:
-        """Return what stands in the tables: the link's, the bridge's static ones for it, its permanent neighbours."""
+        """Return the link's entries, the bridge's static ones for the link, and the bridge's permanent neighbours."""
         action = f"list forwarding entries of '{link}'"
         indexes = link_index(bridge, action), link_index(link, action)
         with kernel_errors(action):
@@ -189,7 +192,7 @@ def _neighbour(verb: int, entry: Entry, bridge: int, link: int) -> bytes:
 
 
 def _slot(entry: Entry) -> object:
-    """Return what two entries must have in common for the second to take the place of the first."""
+    """Return the key of an entry: of two entries with one key the second takes the place of the first."""
     if isinstance(entry, Neighbour):
         return entry.address
     if isinstance(entry, Remote) and entry.mac != EVERYBODY:

@@ -160,10 +160,10 @@ class PortSockets(Protocol):
     def users(self, proto: int, port: int) -> Iterable[Address]:
         """Return the addresses of which a process has the port, as far as that is known."""
 
-    def serve(self, holds: Iterable[PortSocket]) -> None:
+    def serve(self, ports: Iterable[PortSocket]) -> None:
         """Begin to relay what arrives on those that were held for it."""
 
-    def release(self, holds: Iterable[PortSocket]) -> None:
+    def release(self, ports: Iterable[PortSocket]) -> None:
         """Give ports back."""
 
 

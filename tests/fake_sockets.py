@@ -63,13 +63,13 @@ class FakeSockets:
             if (key[0], key[2]) == (proto, port):
                 yield from WantedSocket(proto, ip_address(key[1]), port, dual=key in self._dual).addresses
 
-    def serve(self, holds: Iterable[PortSocket]) -> None:
-        for hold in holds:
+    def serve(self, ports: Iterable[PortSocket]) -> None:
+        for hold in ports:
             if hold.relay_to:
                 self.relayed[self._keys[id(hold)][1]] = f"{hold.relay_to[0]} {hold.relay_to[1]}"
 
-    def release(self, holds: Iterable[PortSocket]) -> None:
-        for hold in holds:
+    def release(self, ports: Iterable[PortSocket]) -> None:
+        for hold in ports:
             key = self._keys.pop(id(hold))[1]
             self.taken.remove(key)
             self._dual.discard(key)

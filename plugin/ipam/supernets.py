@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from netlink.ip import Subnet
 from plugin.errors import Exhausted, InvalidRequest
 from plugin.ipam.intervals import Intervals
-from plugin.protocol.addresses import Subnet
 
 NO_POOLS = "all predefined address pools have been fully subnetted"  # the text of Docker's own (moby ipamapi)
 NAMED_AT_MOST = 3  # host networks in an error text

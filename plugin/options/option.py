@@ -14,9 +14,9 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Generic, Never, Self, TypeVar, overload
 
+from netlink.ip import Address
 from plugin.errors import InvalidRequest
 from plugin.options.unicast import is_unicast
-from plugin.protocol.addresses import Address
 
 T = TypeVar("T")
 OWN_PREFIX = "pynet."

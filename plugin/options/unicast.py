@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Network, IPv6Network
 
-from plugin.protocol.addresses import Address, Subnet
+from netlink.ip import Address, Subnet
 
 # RFC 6890. The kernel takes the rest of 0.0.0.0/8 and 240.0.0.0/4 for unicast, and so does Docker's bridge (tried).
 _NO_UNICAST: tuple[tuple[Subnet, str], ...] = (

@@ -13,11 +13,11 @@ from ipaddress import (
 )
 from typing import Any
 
-from plugin.protocol import addresses
+from netlink import ip
 
-Address = addresses.Address
-InterfaceAddress = addresses.InterfaceAddress
-Subnet = addresses.Subnet
+Address = ip.Address
+InterfaceAddress = ip.InterfaceAddress
+Subnet = ip.Subnet
 
 
 # --- shared pieces -----------------------------------------------------------------------------

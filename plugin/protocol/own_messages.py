@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from plugin.protocol.addresses import Address
+from netlink.ip import Address
 
 
 @dataclass(frozen=True, slots=True)
