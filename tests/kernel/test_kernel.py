@@ -1,5 +1,7 @@
 """The verbs of netlink/ on a real kernel."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from ipaddress import ip_interface
 
@@ -27,6 +29,23 @@ def link(kernel: Kernel, name: str) -> Link:
     assert found is not None
     return found
 
+
+# In a process of its own, whose modules are counted: a start, and a network with an endpoint that comes and goes.
+LIFE = """
+import sys
+import cli.server.application
+from tests.kernel.pynet import Pynet
+from tests.unit import requests as rq
+
+pynet = Pynet()
+pynet.driver.create_network(rq.network())
+pynet.driver.create_endpoint(rq.endpoint())
+pynet.driver.join(rq.join())
+pynet.driver.program_external_connectivity(rq.program(0))
+pynet.driver.delete_endpoint(rq.ENDPOINT)
+pynet.end()
+print("pyroute2" in sys.modules)
+"""
 
 PAIR = VethPair("pnh1", "pnc1", "02:42:0a:00:00:02", master="pn-1", mtu=1400)
 
@@ -163,3 +182,32 @@ def test_the_monitor_hears_bridges_and_their_ports_only() -> None:
         assert not monitor.wait(0.2)
         sh("nft add table ip pynet")
         assert monitor.wait(5) == {RULES}
+
+
+def test_no_start_and_no_request_loads_pyroute2() -> None:
+    """It takes 110 ms and 22 MB."""
+    done = subprocess.run([sys.executable, "-c", LIFE], capture_output=True, text=True, check=True, timeout=60)
+
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_what_others_changed_on_a_link_is_put_right(kernel: Kernel) -> None:
+    """Alias, MTU and bridge of a port are set as they should be."""
+    kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1500)
+    sh("ip link add pnh1 type veth peer name pnc1")
+    kernel.set_alias("pnh1", "pynet/endpoint/abc")
+    kernel.set_mtu("pnh1", 1400)
+    kernel.set_master("pnh1", "pn-1")
+
+    port = link(kernel, "pnh1")
+    assert (port.alias, port.mtu, port.master) == ("pynet/endpoint/abc", 1400, link(kernel, "pn-1").index)
+
+
+def test_a_refused_repair_is_an_error_of_the_kernel(kernel: Kernel) -> None:
+    """Its text says what was tried and why it failed, although pyroute2 has errors of its own."""
+    with pytest.raises(Missing, match="set MTU of 'pn-1' to 1400: there is no link 'pn-1'"):
+        kernel.set_mtu("pn-1", 1400)
+    kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1500)
+
+    with pytest.raises(KernelError, match="set MTU of 'pn-1' to 20: invalid argument"):
+        kernel.set_mtu("pn-1", 20)
