@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from plugin.cluster.addresses.pools import CHUNK
 from plugin.cluster.addresses.records import ClusterLease, PoolUse
 from plugin.cluster.hosts.membership import HostState, host_states
 from plugin.cluster.hosts.records import ClusterHost, KnownHost
 from plugin.cluster.overlay.records import AddressClaim, Member, Peer
 from plugin.errors import Conflict, InvalidRequest, NotFound
-from plugin.store.base import ClusterStore, Record, Remove, StoreConflict
+from plugin.store.base import CHUNK, ClusterStore, Record, Remove, StoreConflict
 
 
 class HostRecord(Record, Protocol):

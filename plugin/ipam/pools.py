@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from netlink.errors import KernelError
 from plugin.errors import Busy, Conflict, Failed, NotFound
 from plugin.interfaces import HostNetworks
-from plugin.ipam.addresses import LocalAddresses
+from plugin.ipam.addresses import ATTEMPTS, LocalAddresses
 from plugin.ipam.generation import PoolGeneration
 from plugin.ipam.requests import bounds_inside, names_subnet
 from plugin.ipam.supernets import Supernet, WantedPool, choose_pool, networks_of
@@ -18,8 +18,6 @@ from plugin.model.records import Pool
 from plugin.protocol.messages import RequestPool, Subnet
 from plugin.request.locks import LockName, Locks
 from plugin.store.base import ABSENT, Change, Put, Remove, Store, StoreConflict
-
-ATTEMPTS = 16  # each failed one means that another host was faster
 
 
 @dataclass(frozen=True, slots=True)

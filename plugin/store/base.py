@@ -26,6 +26,7 @@ class Record(Protocol):
 R = TypeVar("R", bound=Record)
 
 ABSENT = 0  # the revision to expect of a record that must not exist yet
+CHUNK = 30  # changes with an expected revision in one transaction: two operations each, Consul takes 64, etcd 128
 
 
 class StoreConflict(PynetError):

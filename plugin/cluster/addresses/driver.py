@@ -39,9 +39,9 @@ from plugin.request.execution import commit
 from plugin.request.retries import RetryQueue
 from plugin.request.undo import Undo
 from plugin.store.base import Put, Remove
+from plugin.store.remote.patience import REQUEST
 
 SPACE = "pynet-cluster"  # begins the ids of pools that the cluster shares
-PATIENCE = 4.0  # seconds for a request: a join that cannot reach the cluster store fails within five
 SETTLE = 2.0  # seconds for the kernel to delete a bridge
 
 
@@ -95,7 +95,7 @@ class ClusterAddresses:
                 _wait_until_clear(network, subnet, self._host_networks)
             return PoolUse(shared_pool_id(network, subnet), self._host, token, subnet, request.sub_pool)
 
-        with within(PATIENCE), self.repair.attempt(token, PoolUse):
+        with within(REQUEST), self.repair.attempt(token, PoolUse):
             use = self._pools.use(wish, make_use, choose)
             self._note(use, token)
         with Undo() as undo:
@@ -150,7 +150,7 @@ class ClusterAddresses:
             purpose,
             request.options.get(ENDPOINT_NAME, ""),
         )
-        with within(PATIENCE):
+        with within(REQUEST):
             if purpose == "gateway":
                 address = self._leasing.gateway(use, lease, request.address)
                 self._local.transact(Put(PoolGateway(use.pool_id, address)))  # needed when the others forget this host

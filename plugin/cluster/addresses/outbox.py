@@ -15,14 +15,24 @@ from netlink.deadline import remaining, within
 from plugin.cluster.addresses.fair_lock import FairLock
 from plugin.cluster.addresses.records import Queued
 from plugin.errors import PynetError
-from plugin.store.base import Change, ClusterStore, Put, Record, Remove, Store, StoreAway, StoreConflict, Unreadable
+from plugin.store.base import (
+    CHUNK,
+    Change,
+    ClusterStore,
+    Put,
+    Record,
+    Remove,
+    Store,
+    StoreAway,
+    StoreConflict,
+    Unreadable,
+)
 from plugin.store.codec import encode
 
 log = structlog.get_logger()
 
 PATIENCE = 1.0  # seconds that a caller waits for the cluster store before the removal is left to the background
 SENDING_WAIT = 20.0  # seconds to wait for another thread that carries out removals
-CHUNK = 30  # removals in one transaction: each is two operations, etcd takes 128 and Consul 64
 
 
 class Outbox:

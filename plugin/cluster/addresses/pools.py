@@ -11,14 +11,12 @@ from ipaddress import ip_network
 
 from plugin.cluster.addresses.records import ClusterLease, PoolGateway, PoolUse
 from plugin.errors import Busy, Conflict
+from plugin.ipam.addresses import ATTEMPTS
 from plugin.ipam.generation import PoolGeneration
 from plugin.ipam.requests import bounds_inside
 from plugin.model.records import Pool
 from plugin.protocol.messages import Subnet
-from plugin.store.base import ABSENT, Change, Put, Remove, SharedStore, StoreConflict, Versioned
-
-ATTEMPTS = 16  # each failed one means that another host was faster
-CHUNK = 30  # removals in one transaction: each is two operations, etcd takes 128 and Consul 64
+from plugin.store.base import ABSENT, CHUNK, Change, Put, Remove, SharedStore, StoreConflict, Versioned
 
 
 @dataclass(frozen=True, slots=True)

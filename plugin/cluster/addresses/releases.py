@@ -15,8 +15,7 @@ from plugin.cluster.addresses.repair import Stores
 from plugin.errors import PynetError
 from plugin.request.retries import Owed, RetryQueue
 from plugin.store.base import Change, Remove, StoreConflict
-
-PATIENCE = 4.0  # seconds for the cluster store to drop a pool that nobody uses any more
+from plugin.store.remote.patience import REQUEST
 
 
 class Releases:
@@ -67,7 +66,7 @@ class Releases:
             changes.append(Remove(PoolGateway, use.pool_id))
         changes += [Remove(ClusterLease, lease.key) for lease in leases]
         if self._outbox.take_back(*leases, use, also=changes):
-            with suppress(PynetError), within(PATIENCE):  # otherwise a later repair does it, on this host or another
+            with suppress(PynetError), within(REQUEST):  # otherwise a later repair does it, on this host or another
                 self._pools.drop_unused(use.pool_id)
         self._tables.forget(use)
 

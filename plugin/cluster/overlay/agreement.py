@@ -17,10 +17,10 @@ from plugin.cluster.overlay.records import ClusterNetwork, Member, VniClaim
 from plugin.errors import Busy, Conflict, InvalidRequest, PynetError
 from plugin.model.records import NetworkSubnet
 from plugin.store.base import ABSENT, Put, Record, Remove, SharedStore, StoreConflict, Unreadable, Versioned
+from plugin.store.remote.patience import REQUEST
 
 log = structlog.get_logger()
 
-PATIENCE = 4.0  # seconds for the cluster store: a request that cannot reach it fails within five
 ATTEMPTS = 10  # at a transaction that other hosts keep overtaking
 FIRST_VNI, LAST_VNI = 4096, (1 << 24) - 1  # given out automatically; lower ones are left for people to choose
 
@@ -49,7 +49,7 @@ class Agreement:
             Conflict: the hosts that have the network want something else, or another network has the VNI.
             InvalidRequest: the MTU does not fit into this host's link.
         """
-        with within(PATIENCE):
+        with within(REQUEST):
             self._removals.keep(member)
             return self._join(wish, member, room)
 
@@ -71,7 +71,7 @@ class Agreement:
         if not self._removals.take_back(member):
             return  # a network without members binds nobody
         try:
-            with within(PATIENCE):
+            with within(REQUEST):
                 _drop_unused(self._store, self._store.get(ClusterNetwork, member.network))
         except PynetError as error:
             log.info("network left in the cluster store", network=member.network, error=str(error))

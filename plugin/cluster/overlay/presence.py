@@ -7,7 +7,7 @@ from functools import partial
 import structlog
 
 from netlink.deadline import within
-from plugin.cluster.overlay.agreement import PATIENCE, Removals
+from plugin.cluster.overlay.agreement import Removals
 from plugin.cluster.overlay.announcements import Announcements
 from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
 from plugin.cluster.overlay.table_sync import TableSync
@@ -16,6 +16,7 @@ from plugin.model.records import Endpoint, Network, NetworkSubnet, Overlay
 from plugin.protocol.messages import Address
 from plugin.request.locks import LockName, Locks, endpoint_locks
 from plugin.store.base import ABSENT, Put, SharedStore, Store, StoreAway, StoreConflict
+from plugin.store.remote.patience import REQUEST
 
 log = structlog.get_logger()
 
@@ -55,7 +56,7 @@ class Presence:
             Conflict: another host that is alive has the address; a dead host loses it.
             PynetError: the cluster store is away.
         """
-        with within(PATIENCE):
+        with within(REQUEST):
             self._announce(self._peer(overlay, endpoint))
 
     def _announce(self, peer: Peer) -> None:

@@ -8,13 +8,13 @@ import pytest
 
 from plugin.background.loop import Loop, trouble
 from plugin.cluster.addresses.fair_lock import FairLock
-from plugin.cluster.addresses.outbox import CHUNK, Outbox
+from plugin.cluster.addresses.outbox import Outbox
 from plugin.cluster.addresses.records import ClusterLease, Queued
 from plugin.cluster.addresses.upkeep import AGAIN, AUDIT, RETRY, SPREAD, Upkeep
 from plugin.cluster.hosts.membership import Membership
 from plugin.cluster.hosts.records import ClusterHost, KnownHost
 from plugin.errors import Busy, Failed
-from plugin.store.base import Change, Put, Record, Remove, StoreAway
+from plugin.store.base import CHUNK, Change, Put, Record, Remove, StoreAway
 from plugin.store.memory import MemoryStore
 from tests.engine.lab.process import wait_until
 from tests.unit.cluster.parts import ClusterMember, FakeClusterStore
