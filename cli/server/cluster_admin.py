@@ -9,7 +9,7 @@ from cli.server.records import KINDS_IN_CLUSTER
 from cli.settings import Settings
 from netlink.vxlan import Vxlan
 from plugin.cluster.addresses.pools import SharedPools
-from plugin.cluster.addresses.records import ClusterLease, Queued
+from plugin.cluster.addresses.records import ClusterLease, QueuedRemoval
 from plugin.cluster.forget import forget_host
 from plugin.cluster.hosts.records import HostIdentity
 from plugin.cluster.overlay.agreement import drop_unused_networks
@@ -42,7 +42,9 @@ def status(settings: Settings) -> ClusterStatus:
             return LocalState()
         identity = read_records(settings.database, HostIdentity)
         leases = read_records(settings.database, ClusterLease)
-        return LocalState(identity[0].id if identity else "", leases, len(read_records(settings.database, Queued)))
+        return LocalState(
+            identity[0].id if identity else "", leases, len(read_records(settings.database, QueuedRemoval))
+        )
 
     with cluster_store(settings) as store:
         found = cluster_status(store, read_local, KINDS_IN_CLUSTER)

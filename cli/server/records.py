@@ -1,6 +1,6 @@
 """Every kind of record that pynet keeps, so that a check of the store can read them all."""
 
-from plugin.cluster.addresses.records import ClusterLease, PendingWrite, PoolGateway, PoolUse, Queued
+from plugin.cluster.addresses.records import ClusterLease, PendingWrite, PoolGateway, PoolUse, QueuedRemoval
 from plugin.cluster.hosts.ping import Ping, Pong
 from plugin.cluster.hosts.records import ClusterHost, HostIdentity, KnownHost
 from plugin.cluster.overlay.records import AddressClaim, ClusterNetwork, Member, Peer, VniClaim
@@ -10,7 +10,7 @@ from plugin.model.records import ChangedSetting, Endpoint, Lease, Network, Pool,
 from plugin.removal.garbage import KnownEngine
 from plugin.store.base import Record
 
-_OF_CLUSTERS = (HostIdentity, PoolUse, PoolGateway, ClusterLease, PendingWrite, Queued)
+_OF_CLUSTERS = (HostIdentity, PoolUse, PoolGateway, ClusterLease, PendingWrite, QueuedRemoval)
 _OF_ADDRESSES = (Pool, Lease, PoolGeneration, NamedAddress)
 KINDS = (Network, Endpoint, Tombstone, *_OF_ADDRESSES, ChangedSetting, KnownEngine, *_OF_CLUSTERS)
 # Those that stand in a store that hosts share, and never in a host's own.

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import main
-from plugin.cluster.addresses.records import ClusterLease, Queued
+from plugin.cluster.addresses.records import ClusterLease, QueuedRemoval
 from plugin.cluster.hosts.ping import Responder
 from plugin.cluster.hosts.records import HostIdentity, KnownHost
 from plugin.store.base import Put, Remove
@@ -82,7 +82,7 @@ def test_what_is_wrong_is_said(pynet: Pynet, hosts: Hosts) -> None:
     hosts[0].address(pool, "10.1.0.7")
     hosts[1].shared.transact(Put(KnownHost("id-c", "c", ip_address("192.0.2.3"))))
     hosts[1].shared.transact(Remove(ClusterLease, "blue/10.1.0.0/24#10.1.0.7"))
-    hosts[0].local.transact(Put(Queued(1, "cluster-lease", "x")))
+    hosts[0].local.transact(Put(QueuedRemoval(1, "cluster-lease", "x")))
     result = pynet("status")
     assert result.exit_code == 1
     for text in (

@@ -13,7 +13,7 @@ import structlog
 
 from netlink.deadline import remaining, within
 from plugin.cluster.addresses.fair_lock import FairLock
-from plugin.cluster.addresses.records import Queued
+from plugin.cluster.addresses.records import QueuedRemoval
 from plugin.errors import PynetError
 from plugin.store.base import (
     CHUNK,
@@ -44,7 +44,7 @@ class Outbox:
         self._kinds = {kind.kind: kind for kind in kinds}
         self._sending = FairLock()  # held by the thread that carries out removals
         self._guard = threading.Lock()  # guards everything below, and keeps the order of the writes
-        self._entries: dict[int, Queued] | None = None  # waiting removals by number, once they were read
+        self._entries: dict[int, QueuedRemoval] | None = None  # waiting removals by number, once they were read
         self._next = 1
         self._behind = False  # whether removals are left to the background, so that new ones queue behind them
         self.on_left: Callable[[], object] = lambda: None  # called when a removal is left to the background
@@ -54,11 +54,11 @@ class Outbox:
 
         ``also`` are changes of the host's own store, made in the transaction that stores the removals.
         """
-        return self._queue([Queued(0, r.kind.kind, r.key, "", r.expect) for r in removals], also)
+        return self._queue([QueuedRemoval(0, r.kind.kind, r.key, "", r.expect) for r in removals], also)
 
     def take_back(self, *records: Record, also: Sequence[Change] = ()) -> bool:
         """Remove records that are exactly these, as ``remove`` does; records that others wrote in their place stay."""
-        return self._queue([Queued(0, record.kind, record.key, encode(record)) for record in records], also)
+        return self._queue([QueuedRemoval(0, record.kind, record.key, encode(record)) for record in records], also)
 
     def keep(self, *records: Record) -> None:
         """Cancel the removals of records that are exactly these, because they are about to be written again.
@@ -68,7 +68,7 @@ class Outbox:
         """
         bodies = {(record.kind, record.key): encode(record) for record in records}
 
-        def doomed() -> list[Queued]:
+        def doomed() -> list[QueuedRemoval]:
             return [
                 q for q in self._waiting().values() if q.body and bodies.get((q.record_kind, q.record_key)) == q.body
             ]
@@ -82,7 +82,7 @@ class Outbox:
             self._drop(found)
 
     @property
-    def pending(self) -> Sequence[Queued]:
+    def pending(self) -> Sequence[QueuedRemoval]:
         """The removals that have not been carried out."""
         with self._guard:
             return list(self._waiting().values())
@@ -103,14 +103,14 @@ class Outbox:
         if refusal is not None:
             raise refusal
 
-    def _after(self, last: int) -> Sequence[Queued]:
+    def _after(self, last: int) -> Sequence[QueuedRemoval]:
         """Return the removals behind number ``last``; if there are none, callers carry out their own again."""
         with self._guard:
             batch = list(islice((queued for number, queued in self._waiting().items() if number > last), CHUNK))
             self._behind = bool(batch)
             return batch
 
-    def _queue(self, entries: Sequence[Queued], also: Sequence[Change]) -> bool:
+    def _queue(self, entries: Sequence[QueuedRemoval], also: Sequence[Change]) -> bool:
         with self._guard:
             waiting = self._waiting()
             numbered = [self._numbered(entry) for entry in entries]
@@ -122,7 +122,7 @@ class Outbox:
         self.on_left()
         return False
 
-    def _carry_out_own(self, entries: Sequence[Queued]) -> bool:
+    def _carry_out_own(self, entries: Sequence[QueuedRemoval]) -> bool:
         """Return whether that was done within ``PATIENCE``."""
         try:
             with within(PATIENCE):
@@ -137,18 +137,18 @@ class Outbox:
             return False
         return True
 
-    def _waiting(self) -> dict[int, Queued]:
+    def _waiting(self) -> dict[int, QueuedRemoval]:
         if self._entries is None:
-            self._entries = {item.record.number: item.record for item in self._local.list(Queued)}
+            self._entries = {item.record.number: item.record for item in self._local.list(QueuedRemoval)}
             self._next = max(self._entries, default=0) + 1
             self._behind = bool(self._entries)
         return self._entries
 
-    def _numbered(self, entry: Queued) -> Queued:
+    def _numbered(self, entry: QueuedRemoval) -> QueuedRemoval:
         number, self._next = self._next, self._next + 1
-        return Queued(number, entry.record_kind, entry.record_key, entry.body, entry.expect)
+        return QueuedRemoval(number, entry.record_kind, entry.record_key, entry.body, entry.expect)
 
-    def _carry_out(self, batch: Sequence[Queued]) -> PynetError | None:
+    def _carry_out(self, batch: Sequence[QueuedRemoval]) -> PynetError | None:
         """Carry out together, or each alone when that is refused; return the first refusal.
 
         Raises:
@@ -169,7 +169,7 @@ class Outbox:
         refusals = [self._carry_out([queued]) for queued in batch]
         return next((refusal for refusal in refusals if refusal is not None), None)
 
-    def _remove(self, batch: Sequence[Queued]) -> None:
+    def _remove(self, batch: Sequence[QueuedRemoval]) -> None:
         with self._guard:
             batch = [queued for queued in batch if queued.number in self._waiting()]
         found = [removal for queued in batch if (removal := self._removal(queued)) is not None]
@@ -183,14 +183,14 @@ class Outbox:
             # another record is there by now, which is not ours to remove
         self._drop(batch)
 
-    def _drop(self, batch: Sequence[Queued]) -> None:
+    def _drop(self, batch: Sequence[QueuedRemoval]) -> None:
         if batch:
-            self._local.transact(*(Remove(Queued, queued.key) for queued in batch))
+            self._local.transact(*(Remove(QueuedRemoval, queued.key) for queued in batch))
         with self._guard:
             for queued in batch:
                 self._waiting().pop(queued.number, None)
 
-    def _removal(self, queued: Queued) -> Remove | None:
+    def _removal(self, queued: QueuedRemoval) -> Remove | None:
         """Return the change that removes the record, None when there is nothing to remove."""
         kind = self._kinds.get(queued.record_kind)
         if kind is None:

@@ -114,7 +114,7 @@ class PendingWrite:
 
 
 @dataclass(frozen=True, slots=True)
-class Queued:
+class QueuedRemoval:
     """In the host's own store: a removal that has not reached the cluster store yet; ``number`` gives the order.
 
     ``body`` is the record as JSON, if only this record is to be removed, or "" for any; ``expect`` is a revision or

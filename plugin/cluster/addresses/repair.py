@@ -69,8 +69,8 @@ class AddressRepair:
         self._finish_attempts()
         self._claim_uses()
         self._claim_leases()
-        self._note(PoolUse)
-        self._note(ClusterLease)
+        self._write_locally(PoolUse)
+        self._write_locally(ClusterLease)
         self._pools.drop_unused()
 
     def _finish_attempts(self) -> None:
@@ -147,7 +147,7 @@ class AddressRepair:
             prefixes = {f"{item.record.pool_id}#" for item in self._local.list(PoolUse)}
         return [item.record for prefix in prefixes for item in self._shared.list(kind, prefix)]
 
-    def _note(self, kind: type[PoolUse] | type[ClusterLease]) -> None:
+    def _write_locally(self, kind: type[PoolUse] | type[ClusterLease]) -> None:
         """Write records that only the cluster store has to the own store.
 
         Order matters. List the cluster store first, so that records written later are not mistaken for stray ones; list

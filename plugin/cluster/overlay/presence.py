@@ -123,11 +123,11 @@ class Presence:
         wanted = {peer.key: (network, peer) for network in networks for peer in self._endpoints(network)}
         found = {i.record.key: i.record for i in self._peers.peers.under("") if i.record.host == self._cluster.host}
         for network, peer in [pair for key, pair in wanted.items() if found.get(key) != pair[1]]:
-            self._each(partial(self._write_anew, network, peer))
+            self._each(partial(self._announce_again, network, peer))
         for key in set(found) - set(wanted):
             self._each(partial(self._drop_peer, found[key]))
 
-    def _write_anew(self, network: Network, peer: Peer) -> None:
+    def _announce_again(self, network: Network, peer: Peer) -> None:
         with self._locks.hold(*endpoint_locks(network.id, peer.endpoint)):
             if self._local.get(Endpoint, f"{network.id}/{peer.endpoint}"):
                 try:

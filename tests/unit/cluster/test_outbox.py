@@ -6,7 +6,7 @@ from ipaddress import ip_address
 import pytest
 
 from plugin.cluster.addresses.outbox import Outbox
-from plugin.cluster.addresses.records import ClusterLease, Queued
+from plugin.cluster.addresses.records import ClusterLease, QueuedRemoval
 from plugin.cluster.hosts.records import KnownHost
 from plugin.errors import Failed
 from plugin.store.base import Change, Event, Put, Remove, StoreAway
@@ -28,7 +28,7 @@ def test_a_removal_is_carried_out_at_once() -> None:
     shared.transact(Put(host(1)))
     local.transact(Put(host(1)))
     assert outbox(local, shared).remove(Remove(KnownHost, "1"), also=[Remove(KnownHost, "1")])
-    assert not [*shared.list(KnownHost), *local.list(KnownHost), *local.list(Queued)]
+    assert not [*shared.list(KnownHost), *local.list(KnownHost), *local.list(QueuedRemoval)]
 
 
 def test_removals_are_carried_out_in_order_after_a_restart() -> None:
@@ -88,9 +88,9 @@ def test_a_removal_that_is_refused_stays() -> None:
 def test_a_kind_that_is_unknown_is_dropped() -> None:
     """A removal of an unknown kind, from an older or newer pynet, does not block the queue."""
     local, shared = MemoryStore(), FakeClusterStore()
-    local.transact(Put(Queued(1, "no-such-kind", "k")))
+    local.transact(Put(QueuedRemoval(1, "no-such-kind", "k")))
     outbox(local, shared).flush()
-    assert list(local.list(Queued)) == []
+    assert list(local.list(QueuedRemoval)) == []
 
 
 def test_many_threads_queue_and_carry_out() -> None:
@@ -108,7 +108,7 @@ def test_many_threads_queue_and_carry_out() -> None:
         worker.start()
     for worker in workers:
         worker.join()
-    assert not [*shared.list(KnownHost), *local.list(Queued)]
+    assert not [*shared.list(KnownHost), *local.list(QueuedRemoval)]
 
 
 def test_an_away_store_is_an_error_of_flush() -> None:

@@ -9,7 +9,7 @@ import pytest
 from plugin.background.loop import Loop, trouble
 from plugin.cluster.addresses.fair_lock import FairLock
 from plugin.cluster.addresses.outbox import Outbox
-from plugin.cluster.addresses.records import ClusterLease, Queued
+from plugin.cluster.addresses.records import ClusterLease, QueuedRemoval
 from plugin.cluster.addresses.upkeep import AGAIN, AUDIT, RETRY, SPREAD, Upkeep
 from plugin.cluster.hosts.membership import Membership
 from plugin.cluster.hosts.records import ClusterHost, KnownHost
@@ -67,9 +67,9 @@ def test_the_lease_is_renewed_while_removals_take_for_ever() -> None:
     assert shared.reached.wait(10)
     membership.start()
     wait_until(lambda: shared.renewals >= 5, "five renewals")
-    assert (membership.available, len(local.list(Queued))) == (True, WAITING)
+    assert (membership.available, len(local.list(QueuedRemoval))) == (True, WAITING)
     shared.open.set()
-    wait_until(lambda: not local.list(Queued), "the removals")
+    wait_until(lambda: not local.list(QueuedRemoval), "the removals")
     membership.stop()
     upkeep.stop()
     assert (shared.list(ClusterLease)[0].record.token, max(shared.removals)) == (f"t{WAITING}", CHUNK)
@@ -101,11 +101,11 @@ def test_a_removal_does_not_wait_for_those_before_it(away: bool) -> None:
     shared.away = away
     asked = shared.asked
     assert not box.take_back(last)
-    assert (shared.asked, rung.is_set(), len(local.list(Queued))) == (asked, True, WAITING + 1)
+    assert (shared.asked, rung.is_set(), len(local.list(QueuedRemoval))) == (asked, True, WAITING + 1)
     shared.away = False
     shared.open.set()
     box.flush()
-    assert not [*shared.list(ClusterLease), *local.list(Queued)]
+    assert not [*shared.list(ClusterLease), *local.list(QueuedRemoval)]
     shared.transact(Put(last))
     assert box.take_back(last)  # at once again: nothing is behind
 
@@ -139,7 +139,7 @@ def test_whoever_writes_anew_waits_for_a_removal_that_is_half_way() -> None:
     shared.open.set()
     for thread in threads:
         thread.join(10)
-    assert not [*shared.list(KnownHost), *local.list(Queued)]
+    assert not [*shared.list(KnownHost), *local.list(QueuedRemoval)]
 
 
 class Picky(FakeClusterStore):
@@ -261,7 +261,7 @@ def test_a_store_that_goes_away_half_way_is_an_error_of_flush() -> None:
     shared.get = lambda kind, key: _away() if next(reads) == 35 else read(kind, key)  # type: ignore[method-assign]
     with pytest.raises(StoreAway):
         box.flush()
-    assert len(local.list(Queued)) == 40 - CHUNK
+    assert len(local.list(QueuedRemoval)) == 40 - CHUNK
     box.flush()
     assert (len(shared.list(ClusterLease)), box.pending) == (1, [])
 
