@@ -83,7 +83,7 @@ class OverlayWorld(World):
 
     def hear(self) -> None:
         """Do at once what the threads that watch do in the background."""
-        self.peers.own.load()
+        self.peers.endpoints.load()
         self.peers.peers.load()
         self.peers.members.load()
         self.presence.mend()

@@ -2,9 +2,10 @@
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 
 from plugin.errors import Busy, Conflict, Exhausted, PynetError
-from plugin.ipam.leases import LeaseTable
+from plugin.ipam.leases import Leased, LeaseTable
 from plugin.ipam.sticky import Sticky
 from plugin.model.records import Lease, Pool
 from plugin.protocol.messages import Address
@@ -101,7 +102,7 @@ class LocalAddresses:
 
     def removals(self, pool_id: str) -> Sequence[Change]:
         """Return the changes that remove every lease of a pool."""
-        leases = [Remove(Lease, stored.record.key) for stored in self._leases(pool_id)]
+        leases = [Remove(Lease, stored.record.key) for stored in self._store.list(Lease, f"{pool_id}#")]
         return [*leases, *self._sticky.forget(pool_id)]
 
     def forget(self, pool_id: str) -> None:
@@ -122,10 +123,10 @@ class LocalAddresses:
 
     def _table(self, pool: Pool) -> LeaseTable:
         with self._guard:
-            return self._tables.setdefault(pool.id, LeaseTable(pool, lambda: self._leases(pool.id)))
+            return self._tables.setdefault(pool.id, LeaseTable(pool, partial(self._leased, pool.id)))
 
-    def _leases(self, pool_id: str) -> Sequence[Versioned[Lease]]:
-        return self._store.list(Lease, f"{pool_id}#")
+    def _leased(self, pool_id: str) -> Leased:
+        return [(lease.record.address, lease.revision) for lease in self._store.list(Lease, f"{pool_id}#")]
 
 
 def _describe_taken(lease: Lease, pool: Pool) -> str:

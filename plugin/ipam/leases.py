@@ -2,42 +2,19 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from plugin.errors import Exhausted
 from plugin.ipam.allocator import AddressPool
 from plugin.model.records import Pool
 from plugin.protocol.messages import Address
 
-
-class LeasedAddress(Protocol):
-    """A record of an address that is taken."""
-
-    @property
-    def address(self) -> Address:
-        """The address."""
+Leased = Sequence[tuple[Address, int]]  # each address that is taken, and the revision of its lease
 
 
-class StoredLease(Protocol):
-    """A ``LeasedAddress`` with its revision, as a store lists it."""
-
-    @property
-    def record(self) -> LeasedAddress:
-        """The record."""
-
-    @property
-    def revision(self) -> int:
-        """The revision at which it was written."""
-
-
-Listing = Callable[[], Sequence[StoredLease]]
-Begin = Callable[[Sequence[StoredLease]], int | None]
-
-
-def behind_latest(leases: Sequence[StoredLease]) -> int | None:
+def behind_latest(leased: Leased) -> int | None:
     """Return the address that was leased last; the search begins behind it."""
-    latest = max(leases, key=lambda lease: lease.revision, default=None)
-    return None if latest is None else int(latest.record.address)
+    address, _ = max(leased, key=lambda lease: lease[1], default=(None, 0))
+    return None if address is None else int(address)
 
 
 class LeaseTable:
@@ -49,7 +26,14 @@ class LeaseTable:
     a full pool is then read again before a request is refused.
     """
 
-    def __init__(self, pool: Pool, listing: Listing, begin: Begin = behind_latest, *, shared: bool = False) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        listing: Callable[[], Leased],
+        begin: Callable[[Leased], int | None] = behind_latest,
+        *,
+        shared: bool = False,
+    ) -> None:
         self._shared = shared
         self._pool = pool
         self._listing = listing
@@ -95,13 +79,9 @@ class LeaseTable:
                 self._known.free(address)
 
     def _read(self) -> AddressPool:
-        leases = self._listing()
-        self._known = AddressPool(
-            self._pool.subnet,
-            self._pool.sub_pool,
-            [int(lease.record.address) for lease in leases],
-            self._begin(leases),
-        )
+        leased = self._listing()
+        taken = [int(address) for address, _ in leased]
+        self._known = AddressPool(self._pool.subnet, self._pool.sub_pool, taken, self._begin(leased))
         for address in self._pending:
             self._known.mark(address)
         return self._known

@@ -2,17 +2,16 @@
 
 import random
 import threading
-from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
 
 from plugin.cluster.addresses.records import ClusterLease, PoolUse
 from plugin.ipam.allocator import usable
-from plugin.ipam.leases import Begin, LeaseTable
+from plugin.ipam.leases import Leased, LeaseTable
 from plugin.model.records import Pool
 from plugin.protocol.messages import Address
-from plugin.store.base import ClusterStore, Versioned
+from plugin.store.base import ClusterStore
 
 
 class LeaseTables:
@@ -29,7 +28,7 @@ class LeaseTables:
         with self._guard:
             known = self._tables.get(use.key)
             if known is None:
-                known = LeaseTable(pool, partial(self._leases, pool), _anywhere(pool), shared=True)
+                known = LeaseTable(pool, partial(self._leased, pool), partial(_anywhere, pool), shared=True)
                 self._tables[use.key] = known
             return known
 
@@ -45,18 +44,18 @@ class LeaseTables:
         with self._guard:
             self._tables.pop(use.key, None)
 
-    def _leases(self, pool: Pool) -> Sequence[Versioned[ClusterLease]]:
-        """Return the leases of a pool; an address whose lease cannot be read counts as taken."""
-        found = list(self._shared.list(ClusterLease, f"{pool.id}#"))
+    def _leased(self, pool: Pool) -> Leased:
+        """Return the addresses of a pool that are taken, also those whose leases cannot be read."""
+        found = [(item.record.address, item.revision) for item in self._shared.list(ClusterLease, f"{pool.id}#")]
         for key in self._shared.set_aside(ClusterLease, f"{pool.id}#"):
             with suppress(ValueError):
                 address: Address = ip_address(key.partition("#")[2])
                 if address in pool.subnet:
-                    found.append(Versioned(ClusterLease(pool.id, address, "", ""), 0))
+                    found.append((address, 0))
         return found
 
 
-def _anywhere(pool: Pool) -> Begin:
+def _anywhere(pool: Pool, _: Leased) -> int:
     """Begin the search at a random address, so that hosts which search at the same time do not collide."""
     first, last = usable(pool.subnet, pool.sub_pool)
-    return lambda _: random.randint(first, max(first, last)) - 1  # noqa: S311 - not a secret
+    return random.randint(first, max(first, last)) - 1  # noqa: S311 - not a secret

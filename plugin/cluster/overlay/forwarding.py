@@ -19,7 +19,7 @@ from plugin.store.base import Versioned
 class LocalView:
     """A network as this host's own records describe it.
 
-    The host receives frames at ``address``; ``mac`` and ``gateways`` belong to its gateway; ``own`` are the MACs and
+    The host receives frames at ``address``; ``mac`` and ``gateways`` belong to its gateway; ``taken`` are the MACs and
     addresses of its endpoints.
     """
 
@@ -28,14 +28,14 @@ class LocalView:
     subnets: Collection[Subnet] = ()
     mac: str = ""
     gateways: Collection[Address] = ()
-    own: Collection[Address | str] = frozenset()
+    taken: Collection[Address | str] = frozenset()
 
-    def with_own(self, endpoints: Iterable[Endpoint]) -> "LocalView":
+    def with_endpoints(self, endpoints: Iterable[Endpoint]) -> "LocalView":
         """Return the same view with the MACs and addresses of ``endpoints``, which this host has."""
-        own: set[Address | str] = set()
+        taken: set[Address | str] = set()
         for endpoint in endpoints:
-            own |= {endpoint.mac.lower(), *(address.ip for address in (endpoint.ipv4, endpoint.ipv6) if address)}
-        return replace(self, own=own - {""})
+            taken |= {endpoint.mac.lower(), *(address.ip for address in (endpoint.ipv4, endpoint.ipv6) if address)}
+        return replace(self, taken=taken - {""})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def wanted_tables(
     unfit |= {
         peer.key: f"{_text(owned)} is that of an endpoint of this host"
         for owned, peer in foreign.items()
-        if owned in view.own
+        if owned in view.taken
     }
     entries: set[Entry] = {Remote(EVERYBODY, address) for address in hosts.values()}
     for owned, peer in foreign.items():

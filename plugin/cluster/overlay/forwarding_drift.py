@@ -43,8 +43,8 @@ def _differences(store: Store, here: Here, tunnels: Tunnels) -> list[str]:
         if network.overlay is None:
             continue
         name = network.overlay.network
-        own = [endpoint for endpoint in here.endpoints if endpoint.network_id == network.id]
-        view = local_view(network, here.identity.id, address).with_own(own)
+        endpoints = [endpoint for endpoint in here.endpoints if endpoint.network_id == network.id]
+        view = local_view(network, here.identity.id, address).with_endpoints(endpoints)
         found = wanted_tables(store.list(Peer, f"{name}/"), store.list(Member, f"{name}/"), view)
         wanted = set(found.entries)
         try:

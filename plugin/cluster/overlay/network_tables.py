@@ -39,7 +39,7 @@ class NetworkTables:
         self,
         peers: Collection[Versioned[Peer]],
         members: Collection[Versioned[Member]],
-        own: Iterable[Endpoint],
+        endpoints: Iterable[Endpoint],
         *,
         check: bool,
     ) -> None:
@@ -51,7 +51,7 @@ class NetworkTables:
         with self._guard:
             if self._ended:
                 return
-            wanted = wanted_tables(peers, members, self._view.with_own(own))
+            wanted = wanted_tables(peers, members, self._view.with_endpoints(endpoints))
             self._firewall.put(self.link.name, self._elements(wanted.hosts))  # first, as the hosts may send at once
             self._apply(set(wanted.entries), check=check)
             self._log_refused(wanted.refused)

@@ -57,7 +57,7 @@ class TableSync:
         self._failing: dict[str, str] = {}  # network -> why its tables are not written
         self.peers = RecordCache(store, Peer, self._changed)
         self.members = RecordCache(store, Member, self._changed)
-        self.own = RecordCache(local, Endpoint, self._changed_here)
+        self.endpoints = RecordCache(local, Endpoint, self._changed_here)
 
     def start(self, mend: Callable[[], None]) -> Loop[float]:
         """Start watching and writing, in threads of their own; ``mend`` is called before the kernel's tables are read.
@@ -66,7 +66,7 @@ class TableSync:
             The thread that writes; the others wait for the stores most of the time.
         """
         self._mend = mend
-        for watched in (self.own, self.peers, self.members):
+        for watched in (self.endpoints, self.peers, self.members):
             watched.start()
         self._checked = time.monotonic()
         self._loop = Loop("peers", self._due, self._work, LONGEST)
@@ -75,7 +75,7 @@ class TableSync:
     def stop(self) -> None:
         """End the thread that writes; those that watch end with the stores."""
         self._stopped = True
-        for watched in (self.own, self.peers, self.members):
+        for watched in (self.endpoints, self.peers, self.members):
             watched.stop()
         self._bell.set()
         if self._loop is not None:
@@ -84,7 +84,7 @@ class TableSync:
     @property
     def loaded(self) -> bool:
         """Whether the stores have been read since the start."""
-        return all(watched.loaded.is_set() for watched in (self.own, self.peers, self.members))
+        return all(watched.loaded.is_set() for watched in (self.endpoints, self.peers, self.members))
 
     def reserve(self, network: str, network_id: str) -> None:
         """Raise ``Conflict`` when this host has the network ``network`` already under another id."""
@@ -219,5 +219,5 @@ class TableSync:
     def _write(self, local: NetworkTables, *, check: bool) -> None:
         if not self.loaded:
             return  # nothing is known yet, and the present tables may be right
-        prefix, own = f"{local.name}/", [item.record for item in self.own.under(local.network_id)]
-        local.write(self.peers.under(prefix), self.members.under(prefix), own, check=check)
+        prefix, endpoints = f"{local.name}/", [item.record for item in self.endpoints.under(local.network_id)]
+        local.write(self.peers.under(prefix), self.members.under(prefix), endpoints, check=check)

@@ -1,14 +1,12 @@
 """What a process remembers of a pool's leases between requests."""
 
-from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 
 import pytest
 
 from plugin.errors import Exhausted
-from plugin.ipam.leases import LeaseTable
-from plugin.model.records import Lease, Pool
-from plugin.store.base import Versioned
+from plugin.ipam.leases import Leased, LeaseTable
+from plugin.model.records import Pool
 
 
 class Listing:
@@ -18,9 +16,9 @@ class Listing:
         self.addresses = addresses
         self.reads = 0
 
-    def __call__(self) -> Sequence[Versioned[Lease]]:
+    def __call__(self) -> Leased:
         self.reads += 1
-        return [Versioned(Lease("p", ip_address(text)), at) for at, text in enumerate(self.addresses, 1)]
+        return [(ip_address(text), at) for at, text in enumerate(self.addresses, 1)]
 
 
 def table(listing: Listing, subnet: str = "10.0.0.0/29") -> LeaseTable:
