@@ -17,7 +17,7 @@ from typing import Any
 from cli.engine.unix_http import UnixConnection
 from plugin.engine.names import Known
 from plugin.protocol.messages import Subnet
-from plugin.removal.garbage import Look
+from plugin.removal.garbage import EngineView
 
 SOCKET = "/run/docker.sock"
 PATIENCE = 2.0  # seconds for one answer
@@ -54,7 +54,7 @@ class Engine:
             raise ValueError(f"GET {path}: status {response.status}")
         return json.loads(body)
 
-    def look(self, networks: Collection[str]) -> Look | None:
+    def view(self, networks: Collection[str]) -> EngineView | None:
         """Return what the engine knows, with the endpoints of ``networks``; None when it does not answer."""
         until = time.monotonic() + LONGEST
         try:
@@ -74,7 +74,9 @@ class Engine:
             return None
         here = [pools for network, pools in foreign.items() if listed[network].get("Scope") == "local"]
         every, counted = (frozenset(chain.from_iterable(some)) for some in (foreign.values(), here))
-        return Look(self._run, identity, frozenset(listed), frozenset(endpoints), every, counted, frozenset(addresses))
+        return EngineView(
+            self._run, identity, frozenset(listed), frozenset(endpoints), every, counted, frozenset(addresses)
+        )
 
     def names(self) -> Known | None:
         """Return the names of networks, and of containers that run; None when the engine does not answer."""

@@ -37,7 +37,7 @@ from plugin.model.names import is_own_bridge
 from plugin.modes.registry import in_its_mode, link_prefixes
 from plugin.rebuild.networks import rebuilder
 from plugin.reconcile.watcher import Watcher
-from plugin.removal.garbage import Collector
+from plugin.removal.garbage import GarbageCollector
 from plugin.request.execution import WorkerPool
 from plugin.request.timing import Dress, timed
 from plugin.store.base import Store
@@ -77,7 +77,7 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     threads += [*shared, host.names.start()]
     if settings.docker_socket:
         engine = Engine(settings.docker_socket)
-        threads.append(Collector(engine, pynet.removal, router, host.store, settings.docker_grace).start())
+        threads.append(GarbageCollector(engine, pynet.removal, router, host.store, settings.docker_grace).start())
 
     answers = Answers(settings, host.store, pynet.reconciler, pynet.dry_run.look)
     app = create_app(pynet.driver, router, answers, WorkerPool(most=2 * settings.threads))

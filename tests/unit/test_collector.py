@@ -9,14 +9,14 @@ from structlog.testing import capture_logs
 from plugin.ipam_router import IpamRouter
 from plugin.model.records import Endpoint, Lease, Network, Pool
 from plugin.protocol.messages import ReleasePool
-from plugin.removal.garbage import Collector, Look
+from plugin.removal.garbage import EngineView, GarbageCollector
 from tests.fakes import World
 from tests.unit import requests as rq
 from tests.unit.ipam.parts import address, manager, pool
 
 GRACE = 60
 POOLS = frozenset({"10.1.0.0/24"})
-ALL = Look(
+ALL = EngineView(
     1,
     "engine a",
     frozenset({rq.NETWORK_ID}),
@@ -31,9 +31,9 @@ class Engine:
     """An engine that lists the networks that a test gives it; None means no answer."""
 
     def __init__(self) -> None:
-        self.knows: Look | None = ALL
+        self.knows: EngineView | None = ALL
 
-    def look(self, networks: Collection[str]) -> Look | None:
+    def view(self, networks: Collection[str]) -> EngineView | None:
         """Answer, the endpoints of ``networks`` only."""
         if self.knows is None or rq.NETWORK_ID in networks:
             return self.knows
@@ -54,10 +54,10 @@ class Scene:
         address(self.ipam, self.pool, gateway="yes")
         address(self.ipam, self.pool)
         self.engine = Engine()
-        self.collector = Collector(
+        self.collector = GarbageCollector(
             self.engine, self.world.removal, IpamRouter(self.ipam, None), self.world.store, GRACE
         )
-        self.collector.look(0)
+        self.collector.collect(0)
 
     def forgets(self, **what: object) -> None:
         """Let the engine know no more of it than ``what``."""
@@ -82,7 +82,7 @@ def scene() -> Scene:
 def test_what_the_engine_knows_stays(scene: Scene) -> None:
     """Nothing that the engine knows is removed, however often pynet asks."""
     for now in range(1, 1000, 50):
-        scene.collector.look(now)
+        scene.collector.collect(now)
 
     assert scene.left() == (1, 1, 1)
 
@@ -97,7 +97,7 @@ def test_a_removal_that_fails_keeps_no_other(scene: Scene) -> None:
     scene.forgets(endpoints=frozenset(), pools=frozenset())
     with capture_logs() as lines:
         for now in (10, 80, 90):
-            scene.collector.look(now)
+            scene.collector.collect(now)
 
     assert scene.left() == (1, 1, 0)
     assert [line["log_level"] for line in lines if "exc_info" in line] == ["error"]
@@ -106,10 +106,10 @@ def test_a_removal_that_fails_keeps_no_other(scene: Scene) -> None:
 def test_a_forgotten_endpoint_goes_with_its_port(scene: Scene) -> None:
     """A forgotten endpoint is removed with its port after the grace time, not before; the reaper takes its link."""
     scene.forgets(endpoints=frozenset())
-    scene.collector.look(10)
-    scene.collector.look(10 + GRACE - 1)
+    scene.collector.collect(10)
+    scene.collector.collect(10 + GRACE - 1)
     assert scene.left() == (1, 1, 1)
-    scene.collector.look(10 + GRACE)
+    scene.collector.collect(10 + GRACE)
     scene.world.bury()
 
     assert scene.left() == (1, 0, 1)
@@ -120,8 +120,8 @@ def test_a_forgotten_endpoint_goes_with_its_port(scene: Scene) -> None:
 def test_a_forgotten_network_goes_with_its_endpoints(scene: Scene) -> None:
     """A forgotten network is removed with its endpoints: a known engine is believed although it lists no network."""
     scene.forgets(networks=frozenset(), endpoints=frozenset())
-    scene.collector.look(10)
-    scene.collector.look(10 + GRACE)
+    scene.collector.collect(10)
+    scene.collector.collect(10 + GRACE)
 
     assert scene.left() == (0, 0, 1)
 
@@ -129,12 +129,12 @@ def test_a_forgotten_network_goes_with_its_endpoints(scene: Scene) -> None:
 def test_a_forgotten_pool_goes(scene: Scene) -> None:
     """A forgotten pool is removed with its addresses; a pool that is requested again is counted anew."""
     scene.forgets(pools=frozenset())
-    scene.collector.look(10)
+    scene.collector.collect(10)
     scene.ipam.release_pool(ReleasePool("pynet-local/10.1.0.0/24"))
     pool(scene.ipam, "10.1.0.0/24")
-    scene.collector.look(10 + GRACE)
+    scene.collector.collect(10 + GRACE)
     assert scene.left() == (1, 1, 1)
-    scene.collector.look(10 + 2 * GRACE)
+    scene.collector.collect(10 + 2 * GRACE)
 
     assert scene.left() == (1, 1, 0)
 
@@ -143,9 +143,9 @@ def test_an_address_that_no_endpoint_has_goes(scene: Scene) -> None:
     """An address without an endpoint is removed, but not a gateway's, nor one that is requested again."""
     scene.forgets(addresses=frozenset({"10.1.0.3"}))
     address(scene.ipam, scene.pool)
-    scene.collector.look(10)
+    scene.collector.collect(10)
     assert scene.addresses() == {"10.1.0.1", "10.1.0.2", "10.1.0.3"}
-    scene.collector.look(10 + GRACE)
+    scene.collector.collect(10 + GRACE)
 
     assert scene.addresses() == {"10.1.0.1", "10.1.0.3"}
     assert scene.collector.collected == {"address": 1}
@@ -154,8 +154,8 @@ def test_an_address_that_no_endpoint_has_goes(scene: Scene) -> None:
 def test_addresses_of_a_network_of_many_hosts_stay(scene: Scene) -> None:
     """Addresses of a swarm's network stay: this engine does not list the endpoints of other nodes."""
     scene.forgets(counted=frozenset(), addresses=frozenset())
-    scene.collector.look(10)
-    scene.collector.look(10 + GRACE)
+    scene.collector.collect(10)
+    scene.collector.collect(10 + GRACE)
 
     assert scene.addresses() == {"10.1.0.1", "10.1.0.2"}
 
@@ -163,8 +163,8 @@ def test_addresses_of_a_network_of_many_hosts_stay(scene: Scene) -> None:
 def test_a_pool_of_any_subnet_of_its_size_is_known(scene: Scene) -> None:
     """A pool of any subnet is known although the engine may show ``0.0.0.0/24`` for it."""
     scene.forgets(pools=frozenset({"0.0.0.0/24"}))
-    scene.collector.look(10)
-    scene.collector.look(10 + GRACE)
+    scene.collector.collect(10)
+    scene.collector.collect(10 + GRACE)
 
     assert scene.left() == (1, 1, 1)
 
@@ -172,11 +172,11 @@ def test_a_pool_of_any_subnet_of_its_size_is_known(scene: Scene) -> None:
 def test_no_answer_begins_the_count_anew(scene: Scene) -> None:
     """An engine that is down or starting says nothing about what it knows."""
     scene.forgets(endpoints=frozenset())
-    scene.collector.look(10)
+    scene.collector.collect(10)
     scene.engine.knows = None
-    scene.collector.look(10 + GRACE)
+    scene.collector.collect(10 + GRACE)
     scene.forgets(endpoints=frozenset())
-    scene.collector.look(11 + GRACE)
+    scene.collector.collect(11 + GRACE)
 
     assert scene.left() == (1, 1, 1)
 
@@ -184,11 +184,11 @@ def test_no_answer_begins_the_count_anew(scene: Scene) -> None:
 def test_another_run_of_the_engine_begins_the_count_anew(scene: Scene) -> None:
     """An engine that just started may not have restored its containers."""
     scene.forgets(endpoints=frozenset())
-    scene.collector.look(10)
+    scene.collector.collect(10)
     scene.forgets(endpoints=frozenset(), run=2)
-    scene.collector.look(10 + GRACE)
+    scene.collector.collect(10 + GRACE)
     assert scene.left() == (1, 1, 1)
-    scene.collector.look(10 + 2 * GRACE)
+    scene.collector.collect(10 + 2 * GRACE)
 
     assert scene.left() == (1, 0, 1)
 
@@ -196,11 +196,11 @@ def test_another_run_of_the_engine_begins_the_count_anew(scene: Scene) -> None:
 def test_what_comes_back_is_not_removed(scene: Scene) -> None:
     """An object that is unknown once and known again, as while a container restarts, stays."""
     scene.forgets(endpoints=frozenset())
-    scene.collector.look(10)
+    scene.collector.collect(10)
     scene.engine.knows = ALL
-    scene.collector.look(40)
+    scene.collector.collect(40)
     scene.forgets(endpoints=frozenset())
-    scene.collector.look(10 + GRACE)
+    scene.collector.collect(10 + GRACE)
 
     assert scene.left() == (1, 1, 1)
 
@@ -208,18 +208,18 @@ def test_what_comes_back_is_not_removed(scene: Scene) -> None:
 def test_what_the_engine_named_meanwhile_is_not_removed(scene: Scene) -> None:
     """A request of the engine between two listings proves that it knows the endpoint and its network; both stay."""
     scene.forgets(networks=frozenset(), endpoints=frozenset())
-    scene.collector.look(10)
+    scene.collector.collect(10)
     scene.world.driver.join(rq.join())
-    scene.collector.look(10 + GRACE)
+    scene.collector.collect(10 + GRACE)
 
     assert scene.left() == (1, 1, 1)
 
 
 def test_another_engine_is_not_believed(scene: Scene) -> None:
     """An engine with other networks, or without its data, is not believed, and nothing is removed."""
-    scene.engine.knows = Look(1, "engine b", frozenset({"c3" * 32}), frozenset(), frozenset())
-    scene.collector.look(10)
-    scene.collector.look(10 + GRACE)
+    scene.engine.knows = EngineView(1, "engine b", frozenset({"c3" * 32}), frozenset(), frozenset())
+    scene.collector.collect(10)
+    scene.collector.collect(10 + GRACE)
 
     assert scene.left() == (1, 1, 1)
 
@@ -227,11 +227,11 @@ def test_another_engine_is_not_believed(scene: Scene) -> None:
 def test_a_removal_that_fails_is_tried_at_the_next_look(scene: Scene) -> None:
     """One log line, and the next look."""
     scene.forgets(endpoints=frozenset())
-    scene.collector.look(10)
+    scene.collector.collect(10)
     scene.world.failing_at(1)
-    scene.collector.look(10 + GRACE)
+    scene.collector.collect(10 + GRACE)
     scene.world.healed()
     assert scene.left() == (1, 1, 1)
-    scene.collector.look(11 + GRACE)
+    scene.collector.collect(11 + GRACE)
 
     assert scene.left() == (1, 0, 1)

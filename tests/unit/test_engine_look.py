@@ -29,8 +29,8 @@ def test_a_look_tells_what_is_in_use() -> None:
     Those that the user keeps for machines outside (``--aux-address``) are in use too, as are gateways.
     """
     answers = {"/info": {"ID": "me"}, "/networks": [HERE, SWARM, OWN], "/networks/a": {"Containers": {"x": BOX}}}
-    look = Scripted({**answers, "/networks/b": {"Containers": None}}).look([])
-    asked = Scripted({**answers, "/networks/b": {}, "/networks/c": {"Containers": {"y": {"EndpointID": "e2"}}}}).look(
+    look = Scripted({**answers, "/networks/b": {"Containers": None}}).view([])
+    asked = Scripted({**answers, "/networks/b": {}, "/networks/c": {"Containers": {"y": {"EndpointID": "e2"}}}}).view(
         ["c"]
     )
 

@@ -14,7 +14,7 @@ from plugin.background.loop import Loop, alive, trouble
 from plugin.ipam_router import IpamRouter
 from plugin.model.records import Tombstone
 from plugin.reconcile.watcher import Watcher
-from plugin.removal.garbage import Collector, Look
+from plugin.removal.garbage import EngineView, GarbageCollector
 from plugin.request.retries import Owed, RetryQueue
 from plugin.store.base import Put
 from tests.fakes import World
@@ -183,7 +183,7 @@ class Odd:
     def __init__(self, look: Callable[[], object]) -> None:
         self._look = look
 
-    def look(self, networks: object) -> Look | None:
+    def view(self, networks: object) -> EngineView | None:
         """Fail, or give no answer."""
         self._look()
         return None
@@ -192,5 +192,5 @@ class Odd:
 def test_the_collector_goes_on(world: World) -> None:
     """What nobody foresaw of an engine does not end the asking."""
     looks = Turns(ValueError("a"), ValueError("b"))
-    Collector(Odd(looks), world.removal, IpamRouter(manager(world.store), None), world.store, 0.02).start()
+    GarbageCollector(Odd(looks), world.removal, IpamRouter(manager(world.store), None), world.store, 0.02).start()
     looks.await_turns(3)
