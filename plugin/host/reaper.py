@@ -1,9 +1,9 @@
-"""Deletes links after the reply: the kernel takes 17 ms for a veth pair and 37 ms for a bridge, all links waiting.
+"""Deletes links after the reply: the kernel takes 17 ms for a veth pair and 37 ms for a bridge, and stops all others.
 
-What is left to do stands in the store as tombstones, written in the same transaction that removes the network or the
-endpoint; so a crash in between leaks nothing. A tombstone names the owner of its link, and a link that somebody else
-made with that name meanwhile is left alone (``plugin.host.own_links``). A link whose name is wanted again is deleted at
-once, by ``clear``. The reaper also retries removals that failed altogether (``plugin.request.retries``).
+The links to be deleted are stored as tombstones, in the transaction that removes their network or endpoint, so a crash
+in between leaks nothing. A tombstone names the owner of its link; a link of that name that somebody else made meanwhile
+is left alone (``plugin.host.own_links``). If the name is needed again, ``clear`` deletes the link at once. The reaper
+also has the removals that failed and are tried again (``plugin.request.retries``).
 """
 
 import math
@@ -28,13 +28,13 @@ from plugin.store.base import Change, Put, Remove, Store
 log = structlog.get_logger()
 
 RETRY = 5.0  # seconds before a deletion that failed is tried again
-PAUSE = 0.3  # seconds without a new tombstone: links are deleted together, and not in the way of what the engine does
-LONGEST = 5.0  # seconds that a link waits at most for such a pause
+PAUSE = 0.3  # seconds without a new tombstone: links are deleted together, and not while the engine makes others
+LONGEST = 5.0  # seconds that a link waits for such a pause at most
 TOGETHER = 128  # links that are deleted together at most
 
 
 class Reaper:
-    """One thread that empties a queue of tombstones; ``retries`` are removals that failed."""
+    """A thread that deletes the links of queued tombstones; ``retries`` are removals that failed."""
 
     def __init__(
         self, links: OwnLinks, firewall: Firewall, store: Store, locks: Locks, longest: float = LONGEST
@@ -45,31 +45,31 @@ class Reaper:
         self._store = store
         self._locks = locks
         self._queue: queue.Queue[Tombstone | None] = queue.Queue()
-        self._doomed: set[str] = set()  # names of links that have a tombstone; the store says the same
+        self._doomed: set[str] = set()  # names of links that have a tombstone in the store
         self._loop: Loop[set[str]] | None = None
         self._running = True
         self.retries = RetryQueue()
 
     def start(self) -> list[Loop[Any]]:
-        """Begin with the tombstones that an earlier run left; returns the threads."""
+        """Start with the tombstones that an earlier run left, and return the threads."""
         self._enqueue(item.record for item in self._store.list(Tombstone))
         self._loop = Loop("reaper", self._wait, self._reap).start()
         return [self.retries.start(), self._loop]
 
     def bury(self, tombstones: Sequence[Tombstone], *removed: Change) -> None:
-        """Write tombstones together with the removal of records, in one transaction, and delete the links later."""
+        """Store tombstones and remove records in one transaction, and delete the links later."""
         self._store.transact(*removed, *map(Put, tombstones))
         self._enqueue(tombstones)
 
     def clear(self, link: str) -> None:
-        """Make sure that no deletion of ``link`` is pending, because the name is about to be used again."""
+        """Delete ``link`` now if its deletion is pending, because the name is about to be used again."""
         if link in self._doomed:
             tombstone = self._store.get(Tombstone, link)
             if tombstone is not None:
                 self._delete([link])
 
     def stop(self) -> None:
-        """Delete what is queued and end the thread; what fails stands in the store for the next start."""
+        """Delete the queued links and end the thread; the next start finds the tombstones of those that fail."""
         self.retries.stop()
         if self._loop is not None:
             self._queue.put(None)
@@ -98,7 +98,7 @@ class Reaper:
             log.warning("links not deleted yet", links=sorted(links), error=str(error))
 
     def _next_batch(self) -> tuple[set[str], bool]:
-        """Wait for a tombstone and gather what comes until there is a pause; say whether there is more to come."""
+        """Wait for a tombstone and gather others until there is a pause; return whether there are more to come."""
         batch: set[str] = set()
         timeout, end = None, math.inf
         while len(batch) < TOGETHER and time.monotonic() < end:
@@ -117,13 +117,13 @@ class Reaper:
             self._queue.put(Tombstone(link))
 
     def _delete(self, links: Iterable[str]) -> None:
-        """Links first, rules after them, tombstones last: nothing flows unfiltered, and a crash repeats it all."""
+        """Delete links, then their rules, then their tombstones: no packet is unfiltered, a crash repeats it all."""
         names = sorted(links)
         with self._locks.hold(*map(LockName.link, names)):
             stones = [found.record for name in names if (found := self._store.get(Tombstone, name)) is not None]
             try:
                 self._links.delete(stones)
-            except KernelError:  # one that cannot be deleted must not keep the others' rules
+            except KernelError:  # a link that cannot be deleted must not keep the rules of the others
                 self._forget([stone for stone in stones if self._links.find(stone.link, stone.owner) is None])
                 raise
             self._forget(stones)

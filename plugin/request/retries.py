@@ -117,7 +117,7 @@ class RetryQueue:
 
     def start(self) -> Loop[bool]:
         """Run in the background whenever a removal is pending."""
-        return Loop("debts", self._wait, lambda _: self.run()).start()
+        return Loop("retries", self._wait, lambda _: self.run()).start()
 
     def stop(self) -> None:
         """End the thread."""

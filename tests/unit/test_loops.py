@@ -142,7 +142,7 @@ def test_the_watcher_goes_on(world: World) -> None:
     seen.await_turns(2)
 
 
-def test_debts_go_on() -> None:
+def test_retries_go_on() -> None:
     """One removal fails for a reason that nobody foresaw; those behind it are done, and so is that one later."""
     retries, odd, even = RetryQueue(pause=0.01), Turns(ValueError("a"), ValueError("a")), Turns()
     retries.add(ODD, odd)
