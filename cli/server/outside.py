@@ -12,8 +12,8 @@ from netlink.relay import Relay
 from netlink.routes import HostNetworks
 from netlink.vxlan import Vxlan
 from plugin.errors import Failed
-from plugin.firewall.docker import docker_bridges
 from plugin.firewall.firewall import static_rules
+from plugin.host.docker_bridges import docker_bridges
 from plugin.model.desired import Held
 from plugin.model.findings import Finding, OrphanLink
 from plugin.protocol.messages import Repair

@@ -1,6 +1,6 @@
 """Finds chains of other firewalls that drop traffic which pynet's networks need.
 
-In a chain that holds pynet's accepts (``plugin.firewall.docker.CHAINS``), only the rules before them count. Where the
+In a chain that holds pynet's accepts (``plugin.firewall.foreign_chains``), only the rules before them count. Where the
 accepts are missing, as before the first network, only the chain DOCKER-USER counts: they will be behind it.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 from plugin.doctor.facts import Crossing, Wall
 from plugin.doctor.packet import Packet, Value
 from plugin.doctor.rules import Base, End, Ruleset
-from plugin.firewall.docker import CHAINS
+from plugin.firewall.foreign_chains import CHAINS
 from plugin.ipam.allocator import usable
 from plugin.model.names import bridge_name
 from plugin.model.records import Endpoint, Network, Published

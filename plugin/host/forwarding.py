@@ -14,9 +14,9 @@ import structlog
 from netlink.errors import KernelError
 from netlink.links import Link
 from netlink.sysctl import FORWARDING
-from plugin.firewall.docker import docker_bridges, other_bridges
 from plugin.firewall.firewall import Firewall
 from plugin.firewall.sets import OTHER_BRIDGES, PYNET_FORWARDING
+from plugin.host.docker_bridges import docker_bridges, other_bridges
 from plugin.interfaces import Kernel
 from plugin.model.elements import Elements
 from plugin.model.records import ChangedSetting

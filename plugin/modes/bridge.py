@@ -20,8 +20,8 @@ from netlink.bridge_port import BridgePort
 from netlink.errors import Missing
 from netlink.links import Link, VethPair
 from plugin.errors import InvalidRequest
-from plugin.firewall.docker import is_docker_name
 from plugin.firewall.elements import endpoint_elements, link_local, network_elements
+from plugin.host.docker_bridges import is_docker_name
 from plugin.host.link_addresses import check_families, give_addresses
 from plugin.host.link_settings import bridge_settings
 from plugin.host.own_links import OwnLinks

@@ -14,7 +14,7 @@ import structlog
 
 from netlink.errors import KernelError
 from plugin.errors import Failed, PynetError
-from plugin.firewall.docker import docker_bridges
+from plugin.host.docker_bridges import docker_bridges
 from plugin.model.desired import Actual, Desired
 from plugin.model.findings import EndpointLost, Finding, HostSettingChanged, OrphanLink
 from plugin.protocol.messages import Drop, Repair, Status

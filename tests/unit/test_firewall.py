@@ -7,9 +7,10 @@ import pytest
 
 from netlink.errors import KernelError
 from netlink.links import Link
-from plugin.firewall.docker import CHAINS, accepts_to_add, accepts_to_delete, docker_bridges, other_bridges
 from plugin.firewall.elements import network_elements
 from plugin.firewall.firewall import Firewall
+from plugin.firewall.foreign_chains import CHAINS, accepts_to_add, accepts_to_delete
+from plugin.host.docker_bridges import docker_bridges, other_bridges
 from plugin.model.records import Network, NetworkSubnet
 from tests.elements import texts, written
 from tests.fakes import World
