@@ -1,7 +1,7 @@
-"""What the guard dropped: counted by the kernel for each port and reason, told by ``pynet status`` and by the log.
+"""Adds up the frames that the guard dropped, for ``pynet status`` and the log.
 
-The kernel forgets a port some minutes after its last drop, and all of them when the tables are written anew; so what
-it counts is added up here, by endpoint. The log names an endpoint at most once a minute.
+The kernel counts them by port and reason. It forgets a port some minutes after its last drop, and all ports when the
+tables are written anew, so the counts are added up here, by endpoint. The log names an endpoint at most once a minute.
 """
 
 import threading
@@ -24,8 +24,8 @@ from plugin.store.base import Store
 
 log = structlog.get_logger()
 
-PERIOD = 30.0  # seconds between two looks at the counters
-SOON = 0.5  # seconds that who asks waits for an answer as of now
+PERIOD = 30.0  # seconds between two readings of the counters
+SOON = 0.5  # seconds that a caller waits for a fresh reading
 SILENCE = 60.0  # seconds between two lines about one endpoint
 Names = Callable[[], Mapping[str, tuple[str, str]]]  # endpoint id -> names of its network and container
 
@@ -42,22 +42,22 @@ class Drops:
         self._names = names
         self._clock = clock
         self._answer = threading.Condition()  # guards the three below
-        self._asked = self._answered = 0  # how many wished to know, and how many of these have their answer
+        self._asked = self._answered = 0  # callers so far, and callers with an answer
         self._known: Sequence[Drop] = ()  # the last answer
         self._rings = threading.Event()
         self._tell_at = time.monotonic() + PERIOD
         self._guard = threading.Lock()  # guards everything below
-        self._last: dict[str, Mapping[str, int]] = {}  # what the kernel said, by reason and link
+        self._last: dict[str, Mapping[str, int]] = {}  # last reading, by reason and link
         self._total: Counter[tuple[str, str]] = Counter()  # frames since the start, by network and reason
-        self._untold: dict[str, Counter[str]] = {}  # frames that the log has not told, by link and reason
-        self._told_at: dict[str, float] = {}  # when the log named a link
+        self._untold: dict[str, Counter[str]] = {}  # frames not yet logged, by link and reason
+        self._told_at: dict[str, float] = {}  # when a link was last logged
 
     def start(self) -> Loop[bool]:
-        """Look now and then, in a thread."""
+        """Read the counters now and then, in a thread."""
         return Loop("drops", self._wait, lambda _: self._look()).start()
 
     def known(self, seconds: float = SOON) -> Sequence[Drop]:
-        """Return what ``by_network`` does, as of this moment, or as of an earlier one if that takes ``seconds``."""
+        """Return the result of ``by_network``, or an earlier one if a fresh one takes longer than ``seconds``."""
         with self._answer:
             self._asked += 1
             mine = self._asked
@@ -78,7 +78,7 @@ class Drops:
             return [Drop(network, reason, frames) for (network, reason), frames in sorted(self._total.items())]
 
     def tell(self) -> None:
-        """Look at the counters, and say in the log whose frames were dropped, and why."""
+        """Read the counters, and log the endpoints whose frames were dropped, and why."""
         with self._guard:
             links = self._read()
             due = self._due()
@@ -96,7 +96,7 @@ class Drops:
             )
 
     def answer(self) -> None:
-        """Look at the counters for those who wait in ``known``; when that fails they get what was known before."""
+        """Read the counters for the callers that wait in ``known``; if that fails they get the earlier result."""
         with self._answer:
             asked, drops = self._asked, self._known
         try:
@@ -119,7 +119,7 @@ class Drops:
             self.tell()
 
     def _read(self) -> Mapping[str, tuple[str, str]]:
-        """Add up what is new, and return whose each link is; nothing where nothing waits to be told."""
+        """Add up new counts; return the owner of each link, or nothing if there is nothing to log."""
         new = [(reason, *entry) for reason in REASONS for entry in self._new(reason)]
         links = self._links() if new or self._untold else {}
         for reason, link, frames in new:
@@ -129,7 +129,7 @@ class Drops:
         return links
 
     def _new(self, reason: str) -> Iterator[tuple[str, int]]:
-        """Yield (link, frames) of what came since the last time; a count that shrank was begun anew."""
+        """Yield (link, frames) of frames since the last reading; a count that shrank was started anew."""
         counted: Mapping[str, int] = {}
         with suppress(Missing):  # no network, so no tables
             counted = self._counters.packets("bridge", self._table, COUNTED + reason)
@@ -140,7 +140,7 @@ class Drops:
                 yield link, packets - known if packets > known else packets
 
     def _due(self) -> dict[str, Counter[str]]:
-        """Return, by link, the frames that the log has not told and may tell now."""
+        """Return, by link, the frames that were not logged and may be logged now."""
         now = self._clock()
         self._told_at = {link: at for link, at in self._told_at.items() if now - at < SILENCE}
         due = {link: reasons for link, reasons in self._untold.items() if link not in self._told_at}
@@ -149,7 +149,7 @@ class Drops:
         return due
 
     def _links(self) -> Mapping[str, tuple[str, str]]:
-        """Return network id and endpoint id of every port, and of every tunnel, which has no endpoint."""
+        """Return network id and endpoint id of every port; a tunnel has no endpoint."""
         found = {vxlan_name(item.record.id): (item.record.id, "") for item in self._store.list(Network)}
         ends = [item.record for item in self._store.list(Endpoint)]
         return found | {host_link_name(end.id): (end.network_id, end.id) for end in ends}

@@ -39,7 +39,7 @@ def _of_network(network: Network) -> Iterator[Element]:
 
 
 def _of_internal(network: Network) -> Iterator[Element]:
-    """Close the network; a bridge that a user made may be the host's own way to its LAN, and its input stays open."""
+    """Close the network; the input of a bridge that a user made stays open: it may be the host's way to its LAN."""
     yield sets.INTERNAL.element(network.link)
     if not network.owns_link:
         yield sets.ADOPTED.element(network.link)
@@ -62,9 +62,9 @@ def _of_version(link: str, version: int, settings: NetworkSettings) -> Iterator[
 
 
 def _of_tunnel(network: Network, overlay: Overlay, settings: NetworkSettings) -> Iterator[Element]:
-    """Let nobody on another host be the gateway, which every host has under the same addresses.
+    """Keep frames out that claim to be the gateway, which every host has under the same addresses.
 
-    Nothing is let in from other hosts at all until ``member_elements`` name them.
+    No frames are accepted from other hosts at all until ``member_elements`` name them.
     """
     yield sets.VXLAN_NETWORKS.element(overlay.port, overlay.vni)
     tunnel = vxlan_name(network.id)
@@ -75,12 +75,12 @@ def _of_tunnel(network: Network, overlay: Overlay, settings: NetworkSettings) ->
 
 
 def member_elements(port: int, vni: int, hosts: Iterable[Address]) -> Elements:
-    """Return what lets the frames of a network in from ``hosts``; ``port`` is the UDP port of its VXLAN."""
+    """Return the elements that accept the VXLAN of a network from ``hosts``; ``port`` is its UDP port."""
     return tuple(sets.VXLAN_MEMBERS[host.version].element(host, port, vni) for host in hosts)
 
 
 def _local(tunnel: str, mac: str, addresses: Iterable[Address]) -> Iterator[Element]:
-    """Yield what may not come in by ``tunnel`` because this host has it."""
+    """Yield the MAC and addresses of this host that may not come in by ``tunnel``."""
     yield sets.LOCAL_MACS.element(tunnel, mac)
     for address in addresses:
         yield sets.LOCAL_ADDRESSES[address.version].element(tunnel, address)
@@ -116,7 +116,7 @@ def _of_endpoint(network: Network, endpoint: Endpoint) -> Iterator[Element]:
 
 
 def _own(port: str, macs: Sequence[str], addresses: Sequence[Address]) -> Iterator[Element]:
-    """Yield what the endpoint may send from: its addresses, from its own MAC and from the others behind it."""
+    """Yield the MACs, with those behind the endpoint, and the addresses that it may send from."""
     yield sets.GUARDED.element(port)
     local = [link_local(mac) for mac in macs] if any(address.version == 6 for address in addresses) else []
     every = [*local, *addresses]
@@ -130,7 +130,7 @@ def _own(port: str, macs: Sequence[str], addresses: Sequence[Address]) -> Iterat
 
 
 def _allowed(port: str, macs: Sequence[str], subnets: Sequence[Subnet]) -> Iterator[Element]:
-    """Yield what a user lets the endpoint send from besides."""
+    """Yield the subnets that a user allows the endpoint to send from."""
     for subnet in subnets:
         for mac in macs:
             yield sets.ALLOWED[subnet.version].element(port, mac, subnet)
@@ -145,7 +145,7 @@ def link_local(mac: str) -> IPv6Address:
 
 
 def port_elements(network: Network, published: Sequence[Published]) -> Elements:
-    """Return what publishes ports; one whose host address is of the other family is not for nftables."""
+    """Return the elements that publish ports; nftables cannot publish a port of one family on the other."""
     hairpin = [
         sets.HAIRPIN[target.version].element(subnet.pool, target)
         for target in {port.target for port in published}

@@ -1,14 +1,14 @@
-"""The firewall as pynet wants it, and its copy in the kernel.
+"""The firewall that pynet wants, and its copy in the kernel.
 
-What is wanted lives in memory (loaded from the store at start, and compared with it by ``plugin.reconcile.rules``):
-each owner, a network's or an endpoint's link or the ports of an endpoint, has its elements; what several owners have
-goes with the last (``shares``). So tables that somebody flushed can be written again whole. They exist while somebody
-owns something, and a little longer.
+pynet keeps in memory which elements each owner wants; an owner is the link of a network or an endpoint, or the ports of
+an endpoint. It loads them from the store at start, and ``plugin.reconcile.rules`` compares them with the store. So it
+can write tables whole that somebody flushed. The tables exist while there are owners, and a little longer.
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from enum import Enum, auto
 
 import structlog
 
@@ -32,11 +32,20 @@ log = structlog.get_logger()
 LINGER = 2.5  # seconds that the tables outlive their last owner; another network often follows
 
 
-class Firewall:
-    """Two tables, called after this pynet. Verbs may raise ``KernelError`` or ``Busy``: nothing is changed then.
+class Tables(Enum):
+    """The tables in the kernel, as far as this process knows."""
 
-    An owner whose elements cannot be written is closed and told by ``refused``, and nobody else notices. While the
-    tables are missing and cannot be written no owner is taken, and ``missing`` says so.
+    NOT_NEEDED = auto()  # there is no owner, so they were not written or were removed
+    WRITTEN = auto()
+    DOUBTFUL = auto()  # a change was refused, or its answer was lost
+    MISSING = auto()  # they could not be written, so nothing is guarded
+
+
+class Firewall:
+    """Two tables, named after this pynet. Methods may raise ``KernelError`` or ``Busy``; nothing is changed then.
+
+    An owner whose elements cannot be written is closed, and ``refused`` names it; this does not concern other owners.
+    While the tables are ``missing``, no owner is accepted.
     """
 
     def __init__(self, nft: Nft, table: str, linger: float = LINGER, locks: Locks | None = None) -> None:
@@ -47,43 +56,42 @@ class Firewall:
         self._writing, self._listing, self._accepts = Writing(nft, table), Listing(nft, table), Accepts(nft, table)
         self._seen = Seen(nft)
         self._wants = Wants()
-        self._written = False  # whether the tables are in the kernel, as far as is known
-        self._missing = False  # whether they are not, and could not be written
-        self._idle_since = 0.0  # when the last owner went, by the monotonic clock
+        self._tables = Tables.NOT_NEEDED
+        self._idle_since = 0.0  # monotonic time at which the last owner went
 
     @property
     def missing(self) -> bool:
         """Whether the tables were missing and could not be written, so that nothing is guarded."""
-        return self._missing
+        return self._tables is Tables.MISSING
 
     def load(self, wanted: Mapping[str, Elements]) -> None:
-        """Take ``wanted`` as everything that is wanted, by owner, and write the tables anew."""
+        """Replace the elements of all owners by ``wanted``, and write the tables anew."""
         with self._locks.hold(FIREWALL):
             self._wants.load(wanted)
             self._write()
 
     def expect(self, wanted: Mapping[str, Elements], bridges: frozenset[str], rules: list[str]) -> None:
-        """Take ``wanted``, Docker's ``bridges`` and the static ``rules`` as listed for written, and write nothing."""
+        """Assume that ``wanted``, Docker's ``bridges`` and the static ``rules``, as listed, are in the kernel."""
         with self._locks.hold(FIREWALL):
-            self._wants.docker, self._listing.rules, self._written = bridges, rules, True
+            self._wants.docker, self._listing.rules, self._tables = bridges, rules, Tables.WRITTEN
             self._wants.load(wanted)
 
     def owners(self) -> dict[str, Owned]:
-        """Return what each owner wants, and which locks to take to ask about it."""
+        """Return the elements of each owner, and the locks that protect them."""
         with self._locks.hold(FIREWALL):
             return self._wants.owners()
 
     def put(self, owner: str, elements: Elements) -> None:
-        """Let ``owner`` have these elements, and none that it had before.
+        """Replace the elements of ``owner``.
 
         Raises:
             KernelError: an element does not fit its set, or cannot be written.
-            Conflict: a key of a map leads elsewhere for another owner, as a port does that it has published.
+            Conflict: another owner has a key of a map, such as a published port.
         """
         locks = self._locks.held()
         with self._locks.hold(FIREWALL):
             self._wants.check(owner, elements)
-            with self._wants.attempt(owner):
+            with self._attempt(owner):
                 self._change(*self._wants.put(owner, elements, locks))
                 if owner in self._wants.refused:
                     raise KernelError(self._wants.refused[owner])
@@ -91,46 +99,46 @@ class Firewall:
                     self._accepts.add(self._wants.names())
 
     def forget(self, *owners: str) -> None:
-        """Take away what ``owners`` have, those that have something, in one transaction."""
+        """Remove the elements of ``owners`` in one transaction; unknown owners are ignored."""
         if not any(owner in self._wants for owner in owners):
-            return  # without waiting: who puts and who forgets them hold the same locks
+            return  # without waiting: callers hold the locks under which these owners are put
         with self._locks.hold(FIREWALL):
             known = [owner for owner in owners if owner in self._wants]
             named = self._wants.names(*known) if known else set()
-            with self._wants.attempt(*known):
+            with self._attempt(*known):
                 gone = self._wants.drop(*known)
-                if not self._missing:
+                if not self.missing:
                     self._change(*gone)
                     if named:
                         self._accepts.add(self._wants.names())
             self._idle_since = time.monotonic()
 
     def owns(self, owner: str) -> bool:
-        """Say whether ``owner`` has asked for something, be it nothing, and not taken it back."""
+        """Return whether ``owner`` was put, also without elements, and not forgotten."""
         return owner in self._wants
 
     def set_docker_bridges(self, names: frozenset[str]) -> None:
-        """Keep networks from reaching Docker's own bridges ``names`` (the other way is closed to all)."""
+        """Close Docker's own bridges ``names`` to networks (networks are closed to everybody)."""
         with self._locks.hold(FIREWALL):
             fit = frozenset(name for name in names if not misfit(docker_elements([name])))
             if fit != self._wants.docker:
-                with self._wants.attempt():
+                with self._attempt():
                     changes = self._wants.put_docker(fit)
-                    if self._written:
+                    if self._tables in {Tables.WRITTEN, Tables.DOUBTFUL}:
                         self._change(*changes)
 
     def heal(self, *, elements: bool = False) -> list[Finding]:
-        """Put back what another program removed, tables or accepts, and return what it was; see ``differences``.
+        """Restore tables and accepts that another program changed; return the differences that were found.
 
-        Without an owner the tables are removed: here, a while after their last owner, because the kernel takes longer
-        for tables with their hooks than for everything else that creating a network needs.
+        Without an owner, remove the tables. They outlive their last owner by a while, because for tables and their
+        hooks the kernel takes longer than for all the rest of a new network.
         """
         with self._locks.hold(FIREWALL):
-            if self._wants.doubtful:
+            if self._tables is Tables.DOUBTFUL:
                 log.info("nftables tables written anew after a change that failed", table=self._table)
                 self._write()
             if not self._wants:
-                if self._written and time.monotonic() - self._idle_since >= self._linger:
+                if self._tables is not Tables.NOT_NEEDED and time.monotonic() - self._idle_since >= self._linger:
                     self._write()
                 return []
             found = self._seen.look(self._differences, elements=elements)
@@ -144,12 +152,12 @@ class Firewall:
             return found
 
     def refused(self) -> dict[Finding, str]:
-        """Return who is closed because its elements cannot be written, and why."""
+        """Return the owners that are closed because their elements cannot be written, and why."""
         with self._locks.hold(FIREWALL):
             return {RulesRefused("", owner): why for owner, why in self._wants.refused.items()}
 
     def differences(self) -> list[Finding]:
-        """Return how tables, elements and accepts differ from what is wanted, and change nothing."""
+        """Return how tables, elements and accepts differ from the wanted ones; change nothing."""
         with self._locks.hold(FIREWALL):
             if self._wants:
                 refused = [RulesRefused("", owner) for owner in self._wants.refused]
@@ -157,23 +165,23 @@ class Firewall:
             return [] if self._listing.tables() is None else [TableLeft("", self._table)]
 
     def close(self) -> None:
-        """Take the tables away now if nothing is wanted any more: nobody would do it later."""
+        """Remove the tables if there is no owner: nobody would do it later."""
         with self._locks.hold(FIREWALL):
-            if self._written and not self._wants:
+            if self._tables is not Tables.NOT_NEEDED and not self._wants:
                 self._write()
 
     def _differences(self, *, elements: bool) -> list[Finding]:
-        """``elements`` are looked at only when asked for: listing ten thousand takes 0.18 s, the rules alone 0.07."""
+        """Compare ``elements`` only on request: listing ten thousand takes 0.18 s, the rules alone 0.07 s."""
         wrong = self._listing.complaint(self._wants.contents() if elements else None)
         found: list[Finding] = [TableChanged("", self._table, wrong)] if wrong else []
         return found + [AcceptsChanged("", chain) for chain in self._accepts.wrong(self._wants.names())]
 
     def _change(self, delete: Sequence[Element], add: Sequence[Element]) -> None:
-        """Apply changes; where the kernel has not what was written, write the tables whole, which includes these.
+        """Change elements; write the tables whole instead if the kernel no longer has what was written.
 
-        The tables or what is to be deleted are gone then, or a key of a map leads where nobody wants it to.
+        Then the tables or elements to delete are gone, or another program added a key of a map.
         """
-        if self._missing:
+        if self.missing:
             self._write()
         elif delete or add:
             try:
@@ -182,42 +190,56 @@ class Firewall:
                 log.info("nftables tables written", table=self._table)
                 self._write()
 
+    @contextmanager
+    def _attempt(self, *owners: str) -> Iterator[None]:
+        """Restore the elements of ``owners`` if the block fails; the kernel may have other ones then."""
+        try:
+            with self._wants.attempt(*owners):
+                yield
+        except BaseException:
+            if not self.missing:
+                self._tables = Tables.DOUBTFUL
+            raise
+
     def _try_again(self) -> None:
-        """Give those who were refused what they want, where the kernel takes it now."""
+        """Write the elements of refused owners, if the kernel accepts them now."""
         for owner in list(self._wants.refused):
             wanted = self._wants.owners()[owner].elements
-            with suppress(KernelError, Conflict), self._wants.attempt(owner):
+            with suppress(KernelError, Conflict), self._attempt(owner):
                 self._wants.check(owner, wanted)
                 self._nft.change(self._table, *self._wants.put(owner, wanted, ()))
-        self._wants.doubtful = False  # who was refused again is closed as before
+        if self._tables is Tables.DOUBTFUL:  # not really: owners that were refused again are closed as before
+            self._tables = Tables.WRITTEN
 
     def _write(self) -> None:
         if self._wants:
             try:
                 refused = self._writing.write(self._wants.everything())
             except KernelError as error:
-                self._missing = not self._there()
-                if self._missing:
+                if not self._there():
+                    self._tables = Tables.MISSING
                     raise KernelError(
                         f"nftables tables '{self._table}' are missing, so all is closed: {error}"
                     ) from error
+                if self.missing:
+                    self._tables = Tables.DOUBTFUL
                 raise
             self._wants.settle(refused)
-            self._written, self._wants.doubtful, self._missing = True, False, False
+            self._tables = Tables.WRITTEN
             self._listing.keep()
             self._accepts.add(self._wants.names())
         else:
             self._nft.apply(remove_text(self._table))
             self._accepts.withdraw()
-            self._written, self._wants.doubtful, self._missing = False, False, False
+            self._tables = Tables.NOT_NEEDED
             self._listing.rules = None
 
     def _there(self) -> bool:
-        """Say whether the tables are there; where that cannot be known, they are taken to be what they were."""
+        """Return whether the tables are there; if the kernel does not say, assume that nothing changed."""
         try:
             return self._nft.exists(self._table)
         except KernelError:
-            return not self._missing
+            return not self.missing
 
 
 def static_rules(nft: Nft, table: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Lists nothing where nothing has changed: the kernel numbers the ruleset, and every transaction raises the number.
+"""Avoids listings while nothing has changed: the kernel numbers the ruleset, and every transaction raises the number.
 
 Measured with 1,000 networks of ten containers: 0.3 s for the rules and 1.5 s for the elements, against 0.02 ms.
 """
@@ -10,23 +10,23 @@ from plugin.model.findings import Finding
 
 
 class Differences(Protocol):
-    """Lists what there is, and says what is wrong with it."""
+    """Lists the tables and returns the differences from the wanted ones."""
 
     def __call__(self, *, elements: bool) -> list[Finding]:
-        """With ``elements`` also with what stands in sets."""
+        """Compare elements of sets too if ``elements``."""
 
 
 class Seen:
-    """The number at which everything was found right, the last time."""
+    """The number of the ruleset when it was last found right."""
 
     def __init__(self, nft: Nft) -> None:
         self._nft = nft
-        self._right: dict[bool, int] = {}  # by whether elements were looked at too
+        self._right: dict[bool, int] = {}  # by whether elements were compared too
 
     def look(self, differences: Differences, *, elements: bool) -> list[Finding]:
-        """Return ``differences``; nothing where they were none and nobody has changed anything; see ``Firewall``.
+        """Return ``differences``, or nothing if there were none and nobody has changed the ruleset since.
 
-        What changes during the listing is found the next time, as the number is asked for before it.
+        Changes during the listing are found the next time, because the number is read before it.
         """
         number = self._nft.generation()
         if self._right.get(elements) == number:

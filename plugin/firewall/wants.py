@@ -1,4 +1,4 @@
-"""What is wanted of the tables, by owner, and what the kernel has of it as far as is known."""
+"""The elements that each owner wants, and the elements that the kernel has as far as this process knows."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,9 +20,9 @@ Change = tuple[list[Element], list[Element]]  # what to delete from the kernel, 
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """What an owner wants, and ``locks`` of the request that put it: those of its network and its endpoint.
+    """The elements of an owner, and the locks of its network and endpoint, which the request that put it held.
 
-    None are known of what was loaded, or put outside of requests.
+    Owners that were loaded, or put outside of a request, have no locks.
     """
 
     elements: Elements
@@ -30,58 +30,57 @@ class Owned:
 
 
 class Wants:
-    """The caller sees to it that one thread at a time uses it.
+    """The caller ensures that one thread at a time uses it.
 
-    What is put and dropped returns what is to change in the kernel. ``refused`` says whose elements cannot be written,
-    and why; such an owner is closed.
+    ``put`` and ``drop`` return the changes that the kernel needs. ``refused`` has the owners whose elements cannot be
+    written, and the reasons; such an owner is closed.
     """
 
     def __init__(self) -> None:
         self.refused: dict[str, str] = {}
-        self.doubtful = False  # whether a change was refused, or done and its answer lost
         self.docker: frozenset[str] = frozenset()
         self._owned: dict[str, Owned] = {}
         self._shares = Shares()
 
     def __contains__(self, owner: str) -> bool:
-        """Say whether ``owner`` wants something, be it nothing of any set."""
+        """Return whether ``owner`` was put, also without elements."""
         return owner in self._owned
 
     def __len__(self) -> int:
-        """Return how many owners there are; Docker's bridges are none."""
+        """Return the number of owners, without Docker's bridges."""
         return len(self._owned)
 
     def owners(self) -> dict[str, Owned]:
-        """Return what each owner wants."""
+        """Return the elements and locks of each owner."""
         return dict(self._owned)
 
     def load(self, wanted: Mapping[str, Elements]) -> None:
-        """Take ``wanted`` as everything that is wanted, and is in the kernel."""
+        """Replace the elements of all owners by ``wanted``, which is in the kernel."""
         self._owned = {owner: Owned(elements) for owner, elements in wanted.items()}
         self.refused = unfit(wanted)
         self.settle(self.refused)
 
     def everything(self) -> dict[str, Elements]:
-        """Return what is to be written, Docker's bridges too."""
+        """Return all elements to write, by owner, with those of Docker's bridges."""
         return {owner: owned.elements for owner, owned in self._owned.items()} | {_DOCKER: docker_elements(self.docker)}
 
     def settle(self, refused: Mapping[str, str]) -> None:
-        """Note that everything was written, and who was closed instead."""
+        """Record that everything was written, and that the owners in ``refused`` were closed instead."""
         self.refused = dict(refused)
         wanted = self.everything().items()
         self._shares = Shares({owner: closed(own) if owner in refused else own for owner, own in wanted})
 
     def contents(self) -> Sequence[Elements]:
-        """Return what should be in the kernel, by owner."""
+        """Return the elements that should be in the kernel, owner by owner."""
         return self._shares.contents()
 
     def names(self, *owners: str) -> set[str]:
-        """Return the links of all networks, or of ``owners``, whose names pynet did not choose."""
+        """Return the links of networks, of ``owners`` or of all, whose names pynet did not choose."""
         some = map(self._shares.of, owners) if owners else self._shares.contents()
         return {name for own in some for name in own_names(own)}
 
     def put(self, owner: str, elements: Elements, locks: Sequence[LockName]) -> Change:
-        """Let ``owner`` want ``elements``; without ``locks`` those of before are kept."""
+        """Replace the elements of ``owner``; without ``locks`` keep its earlier ones."""
         if not locks and owner in self._owned:
             locks = self._owned[owner].locks
         self.refused.pop(owner, None)
@@ -89,14 +88,14 @@ class Wants:
         return self._shares.give(owner, elements)
 
     def drop(self, *owners: str) -> Change:
-        """Let ``owners`` want nothing."""
+        """Remove ``owners``."""
         for owner in owners:
             self.refused.pop(owner, None)
             self._owned.pop(owner, None)
         return [element for owner in owners for element in self._shares.give(owner, ())[0]], []
 
     def put_docker(self, names: frozenset[str]) -> Change:
-        """Let Docker's own bridges be ``names``."""
+        """Replace Docker's own bridges by ``names``."""
         self.docker = names
         return self._shares.give(_DOCKER, docker_elements(names))
 
@@ -114,7 +113,7 @@ class Wants:
 
     @contextmanager
     def attempt(self, *owners: str) -> Iterator[None]:
-        """Let ``owners`` want and have what they did when the block fails; what the kernel has is in doubt then."""
+        """Restore ``owners`` and Docker's bridges if the block fails."""
         owned = {owner: self._owned[owner] for owner in owners if owner in self._owned}
         refused = {owner: why for owner, why in self.refused.items() if owner in owners}
         had, docker = {owner: self._shares.of(owner) for owner in owners}, self.docker
@@ -127,5 +126,4 @@ class Wants:
             self.put_docker(docker)
             self._owned |= owned
             self.refused |= refused
-            self.doubtful = True
             raise

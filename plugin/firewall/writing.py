@@ -1,8 +1,8 @@
-"""Writing the tables whole, with those owners closed whose elements nft or the kernel refuses.
+"""Writes the tables whole, and closes owners whose elements nft or the kernel refuses.
 
-It is one transaction, so that nothing is open for a moment; and one refused element would spoil it for everybody. So an
-element that has not the form of its set never becomes text, and when the transaction is refused all the same, halves of
-it are tried, without writing, until it is known whose elements are to blame.
+The tables are written in one transaction, so that nothing is open for a moment; but one refused element would fail it
+for everybody. So an element that does not fit its set never becomes text, and if the transaction is refused all the
+same, halves of it are checked, without writing, until the owners of the refused elements are found.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +14,7 @@ from plugin.firewall.shares import Shares
 from plugin.interfaces import Nft
 from plugin.model.elements import Elements, misfit
 
-MOST_REFUSED = (
-    16  # owners that are looked for; where there are more, something else is wrong, and the rest is closed too
-)
+MOST_REFUSED = 16  # owners to find; if there are more, something else is wrong, and the rest is closed too
 
 
 class Writing:
@@ -27,10 +25,10 @@ class Writing:
         self._table = table
 
     def write(self, wanted: Mapping[str, Elements]) -> Mapping[str, str]:
-        """Replace both tables by what is ``wanted``, by owner; return who was closed instead, and why.
+        """Replace both tables by the elements of each owner; return the owners that were closed instead, and why.
 
         Raises:
-            KernelError: the tables cannot be written, whatever stands in them; nothing was changed.
+            KernelError: the tables cannot be written, whatever their elements are; nothing was changed.
         """
         refused = unfit(wanted)
         try:
@@ -47,7 +45,7 @@ class Writing:
         return tables_text(self._table, [closed(e) if owner in refused else e for owner, e in wanted.items()])
 
     def _culprits(self, wanted: Mapping[str, Elements], refused: Mapping[str, str]) -> dict[str, str]:
-        """Return whose elements are refused, alone or beside those of others; changes nothing."""
+        """Return the owners whose elements are refused, alone or beside those of others, and why; change nothing."""
         good = {owner: closed(wanted[owner]) for owner in refused}
         self._nft.check(self._text(good, {}))
         found: dict[str, str] = {}
@@ -71,7 +69,7 @@ class Writing:
 
 
 def unfit(wanted: Mapping[str, Elements]) -> dict[str, str]:
-    """Return who cannot have what it wants, and why: it has not the form of its set, or one before it has the port."""
+    """Return owners with an element that does not fit its set or with a port of an earlier owner, and why."""
     refused: dict[str, str] = {}
     maps = Shares()
     for owner, elements in wanted.items():
