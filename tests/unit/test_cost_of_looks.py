@@ -159,7 +159,7 @@ def test_rules_are_healed_without_records_and_links() -> None:
 
 
 def test_a_network_on_a_users_bridge_asks_for_the_addresses_of_that_alone() -> None:
-    """One that its user gave the bridge is found, and stays when the network goes."""
+    """An address that the user gave the bridge is recognised, and stays when the network is removed."""
     host, gateway = Host(3), IPv4Interface("10.99.0.1/24")
     host.kernel.by_name["br-mine"] = Link(6000, "br-mine", "bridge", mac="02:00:00:00:00:07", mtu=1500, up=True)
     host.kernel.add_address("br-mine", gateway)

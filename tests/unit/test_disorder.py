@@ -41,7 +41,7 @@ steps = st.sampled_from([0, 0, 0, 1, 2, 3, 4, 6, 9])  # which step of a verb bre
 
 
 class Disorder(RuleBasedStateMachine):
-    """Two networks, two endpoints on each, and three ports that all of them want. All is there at the beginning."""
+    """Two networks with two endpoints each, and three ports that all of them want; everything exists at the start."""
 
     @initialize()
     def start(self) -> None:
@@ -110,7 +110,7 @@ class Disorder(RuleBasedStateMachine):
 
     @rule(net=networks, end=endpoints, wanted=st.sampled_from([[], [0], [1], [2], [0, 1], [1, 2]]), breaks=steps)
     def program(self, net: int, end: int, wanted: list[int], breaks: int) -> None:
-        """Again means: in the place of what is published now; a port that another endpoint has is refused."""
+        """A repeated Program replaces the published ports; a port that another endpoint has is refused."""
         options = EndpointOptions(port_map=tuple(PortBinding(6, 80, host_port=8080 + port) for port in wanted))
         request = ProgramExternalConnectivity(NETWORKS[net], self._endpoint(net, end), options)
         if not self._joinable(net, end):
@@ -132,13 +132,13 @@ class Disorder(RuleBasedStateMachine):
 
     @rule()
     def rest(self) -> None:
-        """What happens in the background happens, and then everything agrees."""
+        """Let the background work happen; afterwards store and host agree."""
         self.world.bury()
         self._compare(with_tombstones=False)
 
     @rule()
     def restart(self) -> None:
-        """Kill -9 and a start; what was owed is done before, as nothing else would know of it."""
+        """Kill pynet and start it; pending retries are done before, as nothing else would know of them."""
         self.world.reaper.retries.run()
         self.world = restarted(self.world)
         self.world.reaper.bury([item.record for item in self.world.store.list(Tombstone)])
@@ -163,7 +163,7 @@ class Disorder(RuleBasedStateMachine):
     # --- helpers -------------------------------------------------------------------------------
 
     def _try(self, call: Callable[[], object], breaks: int, *, raising: bool = False) -> None:
-        """Make a call whose step ``breaks`` breaks; only then may it be refused."""
+        """Make a call whose step ``breaks`` fails; only then may the call be refused."""
         self.world.failing_at(breaks)
         try:
             call()
@@ -218,7 +218,7 @@ test_disorder = Disorder.TestCase
 
 
 def test_the_machine_would_notice() -> None:
-    """A link that goes is a difference."""
+    """The comparison of the machine notices a missing link."""
     machine = Disorder()
     machine.start()
     stored = machine.world.store.get(Network, NETWORKS[0])

@@ -121,7 +121,7 @@ CASES = [
 
 @pytest.mark.parametrize(("facts", "severity", "words", "cure"), CASES, ids=[words for _, _, words, _ in CASES])
 def test_one_thing_is_wrong(facts: Facts, severity: Severity, words: str, cure: str) -> None:
-    """It is found once, with its weight and what to do about it."""
+    """One problem gives one finding, with its severity and its cure."""
     (finding,) = examine(facts)
     assert finding.severity is severity
     assert words in finding.what
@@ -129,7 +129,7 @@ def test_one_thing_is_wrong(facts: Facts, severity: Severity, words: str, cure: 
 
 
 def test_what_is_usual_is_no_finding() -> None:
-    """On a host with Docker br_netfilter is on, ufw closes the host itself, and a network has room left."""
+    """Usual states of a host with Docker are no finding: br_netfilter on, ufw closing the host, room in a pool."""
     on = dict.fromkeys(("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"), "1")
     assert examine(replace(fill(12), settings=on)) == []
     closed = replace(wall("ip filter INPUT", Crossing.HOST), firewalls=frozenset({"ufw"}))
@@ -137,7 +137,7 @@ def test_what_is_usual_is_no_finding() -> None:
 
 
 def test_a_user_who_may_not_ask_the_engine_is_not_told_that_it_is_down() -> None:
-    """Nor that pynet does not run, where its socket cannot be seen."""
+    """A user who may not see engine or socket is not told that they are down."""
     hidden = replace(SOUND, engine=EngineFacts(denied=True), listener=Listener.HIDDEN, unseen=("Docker Engine",))
     assert [finding.check for finding in examine(hidden)] == ["privileges"]
 
@@ -150,7 +150,7 @@ def test_a_sound_host_has_no_findings(version: str) -> None:
 
 
 def test_a_host_without_a_free_pool() -> None:
-    """A VPN that takes everything: the supernet is named, and that nothing is left is the error that comes first."""
+    """If a VPN takes all pools, the first finding is the error that none is left; another one names the supernet."""
     first, second = examine(replace(SOUND, host_networks=VPN))
     assert (first.severity, "no IPv4 pool is left" in first.what) == (E, True)
     assert (second.severity, "4 of 4 pools" in second.what) == (W, True)
@@ -164,7 +164,7 @@ def test_pynets_own_networks_are_not_in_its_way() -> None:
 
 
 def test_bridged_traffic_meets_a_legacy_firewall() -> None:
-    """The two together cut containers of one network off from each other."""
+    """br_netfilter with a dropping iptables-legacy cuts containers of one network off: an error."""
     facts = replace(SOUND, legacy_drop=frozenset({4}), settings={"net/bridge/bridge-nf-call-iptables": "1"})
     assert [finding.severity for finding in examine(facts)] == [E, E]
     assert "sysctl -w net.bridge.bridge-nf-call-iptables=0" in examine(facts)[1].fix
@@ -184,7 +184,7 @@ def test_findings_can_be_read_by_programs() -> None:
 
 
 def test_every_check_was_put_to_the_test() -> None:
-    """A check that finds nothing in any case above proves nothing."""
+    """Every check finds something in one of the cases above."""
     bridged = replace(SOUND, legacy_drop=frozenset({4}), settings={"net/bridge/bridge-nf-call-iptables": "1"})
     cases = [*(facts for facts, *_ in CASES), replace(SOUND, host_networks=VPN), bridged]
     silent = [check.__name__ for check in CHECKS if not any(list(check(facts)) for facts in cases)]
@@ -192,7 +192,7 @@ def test_every_check_was_put_to_the_test() -> None:
 
 
 def test_what_is_at_a_path(tmp_path: Path) -> None:
-    """Nothing, a file, a socket that is served, and one that was."""
+    """The doctor tells a missing path, a file, a served socket and a dead one apart."""
     path = tmp_path / "pynet.sock"
     assert find_listener(path) is Listener.NOTHING
     with socket.socket(socket.AF_UNIX) as server:

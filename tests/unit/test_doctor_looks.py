@@ -1,4 +1,4 @@
-"""What the doctor makes of routes, leases, units and owners of files."""
+"""The doctor's facts about routes, leases, units and owners of files."""
 
 import errno
 import os
@@ -43,7 +43,7 @@ class Routes:
 
 
 def test_a_subnet_that_leads_to_its_bridge() -> None:
-    """Nothing is said of it, nor of one that has no address on the host or that is internal and gets nowhere."""
+    """A subnet that leads to its bridge is no detour, nor one without an address on the host, nor an internal one."""
     assert detours([NET], [WEB], HOST, Routes({})) == ()
     assert detours([NET], [WEB], HostRoutes(LINKS, [], [], {4}), Routes({"10.9.0.5": 3})) == ()
     assert detours([INNER], [WEB], HOST, Routes({}, -errno.EINVAL)) == ()
@@ -59,13 +59,13 @@ def test_a_subnet_that_leads_to_its_bridge() -> None:
     ],
 )
 def test_a_detour_is_named(ways: dict[str, int], address: str, how: str) -> None:
-    """Of a container, and of a part of the subnet that a route leads elsewhere; once for each subnet."""
+    """A detour of a container, or of a part of its subnet, is named once per subnet."""
     (detour,) = detours([NET], [WEB], HOST, Routes(ways))
     assert (detour.address, detour.how, detour.outwards) == (address, how, False)
 
 
 def test_what_comes_from_containers_may_be_dropped_too() -> None:
-    """It is said as far as the host itself gets out, and forwards."""
+    """A detour of packets from containers is named, but only if the host itself gets out and forwards."""
     (detour,) = detours([NET], [WEB], HOST, Routes({}, -errno.EACCES))
     assert (detour.address, detour.outwards) == ("10.9.0.5", True)
     nowhere = Routes({str(OUTSIDE[4]): -errno.ENETUNREACH}, -errno.ENETUNREACH)
@@ -75,7 +75,7 @@ def test_what_comes_from_containers_may_be_dropped_too() -> None:
 
 
 def test_how_full_a_pool_is() -> None:
-    """What waits for its name counts until its time is over; a range counts alone; others' pools by containers."""
+    """A pool's fill counts kept leases until they expire, only the range, and in foreign pools the containers."""
     pool = Pool("p", POOL, ip_network("10.9.0.8/29"))
     times = (0, 1, 1 << 40)
     leases = [Lease("p", ip_address(f"10.9.0.{9 + i}"), kept_until=until) for i, until in enumerate(times)]
@@ -86,7 +86,7 @@ def test_how_full_a_pool_is() -> None:
 
 
 def test_units_that_failed(tmp_path: Path) -> None:
-    """As systemctl shows them; where there is none, nothing is known."""
+    """Failed units are those that systemctl shows; without systemctl there are none."""
     program = tmp_path / "systemctl"
     service = "Id=pynet.service\\nActiveState=failed\\nResult=exit-code\\nExecMainStatus=78\\n"
     program.write_text(f"#!/bin/sh\nprintf '{service}\\nId=pynet.socket\\nActiveState=active\\nResult=success\\n'\n")
@@ -96,7 +96,7 @@ def test_units_that_failed(tmp_path: Path) -> None:
 
 
 def test_a_state_that_may_not_be_written(tmp_path: Path) -> None:
-    """Root's own mode counts as well, as pynet does not pass over it; a folder that is not there is made."""
+    """A state that even root may not write by its mode is a finding, as pynet cannot override modes."""
     folder = tmp_path / "state"
     assert look_at_state(folder / "pynet.db", []).locked == ()
     folder.mkdir(mode=0o500)
@@ -106,7 +106,7 @@ def test_a_state_that_may_not_be_written(tmp_path: Path) -> None:
 
 
 def test_a_pynet_that_takes_calls_and_says_nothing(tmp_path: Path) -> None:
-    """That is told from nobody, and from another program that answers."""
+    """A pynet that takes calls and stays silent is told apart from no listener, and from another program."""
     path = tmp_path / "pynet.sock"
     assert ask_status(path) == (ServiceFacts(), False)
     with closing(socket.socket(socket.AF_UNIX)) as server:

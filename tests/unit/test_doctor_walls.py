@@ -66,13 +66,13 @@ OUT: list[tuple[str, str, Rules, bool]] = [
 
 @pytest.mark.parametrize(("policy", "rules", "drops"), [row[1:] for row in OUT], ids=[row[0] for row in OUT])
 def test_what_a_forward_chain_does_with_what_containers_send(policy: str, rules: Rules, drops: bool) -> None:
-    """Only a drop that is certain is one."""
+    """A forward chain counts as a wall only if it certainly drops packets of containers."""
     found = walls(base("forward", policy, rules), [NET], [], UPLINKS)
     assert found == ((Wall("inet mine c", Crossing.OUT),) if drops else ())
 
 
 def test_a_chain_that_is_jumped_to() -> None:
-    """DOCKER-USER comes before pynet's accept, and is named; what docker itself drops behind it is not in the way."""
+    """A drop in DOCKER-USER is named, as it comes before pynet's accept; drops of docker behind it are not."""
     jump: Rules = [[{"jump": {"target": "DOCKER-USER"}}], [meta("iifname", "pn-*"), ACCEPT]]
     chains = base("forward", "drop", jump, "ip filter FORWARD")
     user: Rules = [[XT_OLD, ACCEPT], [DROP]]
@@ -83,7 +83,7 @@ def test_a_chain_that_is_jumped_to() -> None:
 
 
 def test_a_published_port() -> None:
-    """It comes in by the uplink, translated; the relay's is a connection to the host."""
+    """A published port enters by the uplink, translated; a relayed port is a connection to the host."""
     ends = [
         Endpoint(**{**{f: getattr(WEB, f) for f in ("id", "network_id", "mac", "ipv4")}, "published": ports})
         for ports in [(Published(6, 80, ip_address("10.9.0.5"), ip_address(host), 8080),) for host in ("0.0.0.0", "::")]
@@ -95,7 +95,7 @@ def test_a_published_port() -> None:
 
 
 def test_a_closed_host() -> None:
-    """With IPv6 neighbours must be heard, and a tunnel's port be open; what else the host refuses is its own affair."""
+    """A closed host must accept neighbour discovery and the tunnel's port; other drops are the host's choice."""
     tunnel = Network("c" * 64, "overlay", "pn-c", overlay=Overlay("blue", 7, 4789, 1450))
     usual = [[field("icmpv6", "type", "nd-neighbor-solicit"), ACCEPT], [field("udp", "dport", 4789), ACCEPT]]
     closed = {wall.crossing for wall in walls(base("input", "drop", []), [BOTH, tunnel], [], UPLINKS)}
@@ -106,7 +106,7 @@ def test_a_closed_host() -> None:
 
 
 def test_others_that_are_not_in_the_way() -> None:
-    """An internal network sends nothing out; the engine's own tables and those of pynet are passed over."""
+    """An internal network has no walls, and tables of the engine and of pynet are passed over."""
     inner = Network("d" * 64, "bridge", "pn-d", internal=True, subnets=(V4,))
     assert walls(base("forward", "drop", []), [inner], [], UPLINKS) == ()
     for place in ("ip docker-bridges filter-FORWARD", "inet pynet forward", "ip filter FORWARD"):

@@ -23,7 +23,7 @@ README, EXAMPLES = ROOT / "README.md", ROOT / "examples"
     ],
 )
 def test_the_tables_of_the_readme_are_true(name: str, table: str) -> None:
-    """They are what ``pynet options`` and ``pynet settings`` print."""
+    """The README's tables are the output of ``pynet options`` and ``pynet settings``."""
     text = README.read_text()
 
     assert text.split(f"<!-- {name} -->\n")[1].split(f"<!-- /{name} -->")[0] == f"\n{table}\n\n"
@@ -41,7 +41,7 @@ def test_the_examples_use_options_that_exist() -> None:
 
 @pytest.mark.parametrize("document", [README, *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.name)
 def test_containers_have_names_that_docker_takes(document: Path) -> None:
-    """One letter is too short (moby daemon/names: RestrictedNameChars)."""
+    """Container names in documents are ones that Docker accepts (moby daemon/names: RestrictedNameChars)."""
     names = re.findall(r"^docker run .*--name (\S+)", document.read_text(), re.MULTILINE)
 
     assert all(re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", name) for name in names), names

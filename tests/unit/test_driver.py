@@ -75,7 +75,7 @@ def test_the_interface_prefix_is_the_users(world: World) -> None:
 
 
 def test_a_whole_life_leaves_nothing(world: World) -> None:
-    """Create and delete, both in the engine's order, and the host is as before."""
+    """After create and delete in the engine's order, the host is as before."""
     before = world.snapshot()
     world.driver.create_network(rq.network())
     world.driver.create_endpoint(rq.endpoint())
@@ -138,7 +138,7 @@ def test_join_of_an_unknown_endpoint_is_refused(world: World) -> None:
 
 
 def test_overlapping_subnets_are_refused(world: World) -> None:
-    """Two bridges with one subnet cannot both be reached; the sentence names both subnets and the other network."""
+    """A network that overlaps another one is refused; the text names both subnets and the other network."""
     world.driver.create_network(rq.network())
     before = world.snapshot()
 

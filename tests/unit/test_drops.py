@@ -1,4 +1,4 @@
-"""What the guard dropped: added up by network, and told at most once a minute for an endpoint."""
+"""The guard's drops are added up by network, and logged at most once a minute per endpoint."""
 
 import threading
 from collections import defaultdict
@@ -52,7 +52,7 @@ def world() -> World:
 
 
 def test_drops_are_added_up_by_network_and_reason(world: World) -> None:
-    """Also across a count that the kernel began anew, and tables that are gone."""
+    """Drops are added up by network and reason, also if the kernel restarts its counters or tables are gone."""
     world.kernel.by_reason["mac"][PORT] = 5
     world.drops.by_network()
     world.kernel.by_reason["mac"] = {PORT: 2}
@@ -65,7 +65,7 @@ def test_drops_are_added_up_by_network_and_reason(world: World) -> None:
 
 
 def test_a_line_names_container_reason_and_way_out(world: World) -> None:
-    """By the name that the engine knows."""
+    """The log line names the container as the engine does, the reason, and the option that opens the guard."""
     world.kernel.by_reason["router"][PORT] = 3
     with capture_logs() as lines:
         world.drops.tell()
@@ -76,7 +76,7 @@ def test_a_line_names_container_reason_and_way_out(world: World) -> None:
 
 
 def test_one_endpoint_is_named_once_a_minute(world: World) -> None:
-    """What came meanwhile is told then, together; silence is silent."""
+    """An endpoint is logged once a minute with all drops since; without drops nothing is logged."""
     for frames, expected in ((1, [{"mac": 1}]), (4, []), (9, [])):
         world.kernel.by_reason["mac"][PORT] = frames
         assert world.told() == expected
@@ -88,7 +88,7 @@ def test_one_endpoint_is_named_once_a_minute(world: World) -> None:
 
 
 def test_who_asks_gets_what_is_known_now(world: World) -> None:
-    """Read for him by the thread that looks at the counters."""
+    """A caller gets current counts, which the background thread reads for it."""
     world.kernel.by_reason["mac"][PORT] = 5
     world.drops.start()
     assert world.drops.known(10) == [Drop("n", "mac", 5)]
@@ -97,7 +97,7 @@ def test_who_asks_gets_what_is_known_now(world: World) -> None:
 
 
 def test_who_asks_does_not_wait_for_a_kernel_that_hangs(world: World) -> None:
-    """He gets what was known before; nothing else of the drops is locked for him."""
+    """A caller does not wait for a hanging kernel: it gets the last known counts."""
     hanging, real = threading.Event(), world.kernel.packets
     world.kernel.by_reason["mac"][PORT] = 5
     world.drops.start()
@@ -110,7 +110,7 @@ def test_who_asks_does_not_wait_for_a_kernel_that_hangs(world: World) -> None:
 
 
 def test_counters_that_cannot_be_read_are_those_of_before(world: World) -> None:
-    """Whoever asks is answered all the same, and the log says why."""
+    """If counters cannot be read, a caller gets the last counts, and the log says why."""
     world.kernel.by_reason["mac"][PORT] = 5
     world.drops.answer()
     world.kernel.packets = no_counters  # type: ignore[method-assign]

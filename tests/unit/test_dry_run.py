@@ -1,4 +1,4 @@
-"""The look that changes nothing: what lasts is said, what a request in flight is about to do is not."""
+"""The dry run changes nothing, reports lasting drift, and leaves requests in flight out."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ class Awaited(Locks):
 
 
 def test_a_request_in_flight_is_no_drift() -> None:
-    """A network and a link that are seen half done are looked at again when their request has ended."""
+    """A half-made network or link is checked again when its request has ended, and is no drift."""
     world = World(locks=(locks := Awaited()))
     world.driver.create_network(rq.network())
     world.kernel.change(BRIDGE, up=False)
@@ -41,7 +41,7 @@ def test_a_request_in_flight_is_no_drift() -> None:
 
 
 def test_what_lasts_is_said_and_left_as_it_is() -> None:
-    """A link that is down and one that belongs to nobody."""
+    """A link that is down, and one without an owner, are reported and left as they are."""
     world = World()
     world.driver.create_network(rq.network())
     world.kernel.change(BRIDGE, up=False)

@@ -1,4 +1,4 @@
-"""Listings of the kernel: families that nobody knows, and tables that change while they are listed."""
+"""Listings of the kernel: unknown families, and tables that change while they are listed."""
 
 from collections.abc import Sequence
 from ipaddress import ip_interface
@@ -28,7 +28,7 @@ def test_addresses_of_other_families_are_passed_over(family: int) -> None:
 
 
 class Changing:
-    """A table that changes while it is listed, as often as there are ``listings``; then it stands."""
+    """A table that changes during each of ``listings``, and then no more."""
 
     def __init__(self, *listings: Sequence[bytes]) -> None:
         self._listings = list(listings)
@@ -42,7 +42,7 @@ class Changing:
 
 
 def test_an_interrupted_listing_is_taken_again() -> None:
-    """After a pause each time; the one that was not interrupted is the answer."""
+    """An interrupted listing is taken again after a pause, until one is not interrupted."""
     table = Changing([b"a"], [b"b"])
 
     assert settled(table.take, table.pauses.append) == [b"whole"]
@@ -50,7 +50,7 @@ def test_an_interrupted_listing_is_taken_again() -> None:
 
 
 def test_a_table_that_keeps_changing_is_listed_all_the_same() -> None:
-    """All that was listed once, the newest last; it takes a fixed number of attempts, with pauses that grow."""
+    """If a table keeps changing, all listed entries are returned after a fixed number of attempts."""
     table = Changing([b"a", b"b"], [b"c", b"a"], *[[b"c"]] * ATTEMPTS)
 
     assert settled(table.take, table.pauses.append) == [b"b", b"a", b"c"]
@@ -59,7 +59,7 @@ def test_a_table_that_keeps_changing_is_listed_all_the_same() -> None:
 
 
 def test_of_two_links_with_one_name_the_newer_stays() -> None:
-    """A listing that was never whole may hold a link that was removed, and the one that has its name now."""
+    """Of two links with one name in a listing, the newer one counts; the older one was removed meanwhile."""
     listed = [
         uapi.IFINFOMSG.pack(0, 0, index, 0, 0) + attribute(uapi.IFLA_IFNAME, name)
         for index, name in ((7, b"a"), (9, b"a"))

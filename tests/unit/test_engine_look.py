@@ -1,4 +1,4 @@
-"""What the collector learns from the engine's API."""
+"""The facts that the collector gets from the engine's API."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Two engines may share one pynet: what one has is not dead because the other was given the same subnet."""
+"""Two engines may share one pynet: a network of one is not dead because the other hands out its subnet."""
 
 import os
 import resource
@@ -22,7 +22,7 @@ ONE, OTHER = rq.NETWORK_ID, rq.OTHER_ID
 
 @dataclass
 class FakeProcess:
-    """A process of which the test says whether it lives."""
+    """A process that lives as long as the test says."""
 
     pid: int
     lives: bool = True
@@ -41,7 +41,7 @@ def known(world: World) -> list[str]:
 
 @pytest.fixture
 def engines() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Two processes that stand for engines."""
+    """Two processes in the role of engines."""
     started = [subprocess.Popen(["sleep", "600"]) for _ in range(2)]
     yield started
     for process in started:
@@ -50,7 +50,7 @@ def engines() -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 def test_a_network_of_another_engine_is_refused_and_stays(world: World, engines: list[subprocess.Popen[bytes]]) -> None:
-    """No container runs in it, and it is not taken for dead; the sentence says whose it is."""
+    """A network of another living engine is not removed; the refusal names the engine's process."""
     first, second = engines
     with called_by(first.pid):
         world.driver.create_network(network(ONE))
@@ -63,7 +63,7 @@ def test_a_network_of_another_engine_is_refused_and_stays(world: World, engines:
 def test_what_an_engine_gave_up_goes_as_before(
     world: World, engines: list[subprocess.Popen[bytes]], caller: str
 ) -> None:
-    """Asked by the engine itself, by one that was started again, or by one that nobody can tell."""
+    """A superseded network is removed if its own engine asks, a restarted one, or one that cannot be told."""
     first, second = engines
     with called_by(first.pid):
         world.driver.create_network(network(ONE))
@@ -78,7 +78,7 @@ def test_what_an_engine_gave_up_goes_as_before(
 def test_an_engine_that_was_started_again_finds_its_networks(
     world: World, engines: list[subprocess.Popen[bytes]]
 ) -> None:
-    """It names one, for a container; from then on the network is that process's."""
+    """A restarted engine owns a network from the moment in which it names it."""
     first, second = engines
     with called_by(first.pid):
         world.driver.create_network(network(ONE))
@@ -103,7 +103,7 @@ def test_a_removed_network_is_nobodys(world: World, engines: list[subprocess.Pop
 
 
 def test_processes_are_remembered_while_they_live() -> None:
-    """One with the number of one that ended is another one; those that ended are not kept."""
+    """A process that reuses a pid is another one, and ended processes are forgotten."""
     found: list[FakeProcess] = []
 
     def find(pid: int) -> Process:
@@ -125,7 +125,7 @@ def test_processes_are_remembered_while_they_live() -> None:
 
 
 def test_a_process_that_is_not_there_is_nobody() -> None:
-    """As one of another namespace is, or one that ended while its request was carried out."""
+    """A caller that cannot be seen, as in another namespace or one that has ended, owns nothing."""
 
     def find(_pid: int) -> Process:
         raise ProcessLookupError

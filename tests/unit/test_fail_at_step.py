@@ -1,4 +1,4 @@
-"""Whatever step of a verb breaks, the imaginary host is afterwards as it was before."""
+"""Whatever step of a verb fails, the fake host is afterwards as it was before."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -51,7 +51,7 @@ CREATING: dict[str, tuple[Call, Call]] = {
 
 
 def steps_of(name: str) -> int:
-    """Return how many steps a verb takes when nothing breaks."""
+    """Return how many steps a verb takes when nothing fails."""
     prepare, call = CREATING[name]
     world = World()
     prepare(world.driver)
@@ -78,7 +78,7 @@ def test_a_creation_that_fails_leaves_nothing(world: World, name: str, step: int
 
 
 def test_the_sweep_covers_every_step() -> None:
-    """A verb whose steps the fakes no longer count would make the sweep above prove nothing."""
+    """The fakes count steps of every verb; otherwise the sweep above would prove nothing."""
     assert {name: steps_of(name) for name in CREATING} == {
         "first network": 13,
         "second network": 9,
@@ -97,7 +97,7 @@ REMOVING: dict[str, Call] = {
 @pytest.mark.parametrize("step", range(1, 6))
 @pytest.mark.parametrize("name", REMOVING)
 def test_a_removal_that_fails_can_be_repeated(world: World, name: str, step: int) -> None:
-    """Nobody retries a removal but the next one: it must find and finish what the first left."""
+    """A removal that fails half-way can be repeated: the next one finishes the rest."""
     before = world.snapshot()
     world.driver.create_network(DUAL)
     world.driver.create_endpoint(rq.endpoint())

@@ -1,4 +1,4 @@
-"""An undo that fails is owed like a removal that fails: what a request left goes as soon as that is possible."""
+"""A failed undo is retried like a failed removal, so that leftovers of a request are removed as soon as possible."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -25,7 +25,7 @@ from tests.unit.test_publisher import OTHER_ENDPOINT, elements, other
 
 
 class RefusingNft(FakeNft):
-    """Refuses changes of elements: all from the ``after``-th on, or some of them."""
+    """Refuses changes of elements: all after the first ``after``, or some of them."""
 
     after, times = 1 << 30, 1 << 30
 
@@ -63,7 +63,7 @@ class Host:
 
 @pytest.mark.parametrize("times", [1, 2, 1 << 30])
 def test_a_publication_that_fails_twice_leaves_nothing(times: int) -> None:
-    """The disk is full, and nft refuses in the undo; Leave and DeleteEndpoint come, and a new container."""
+    """A publication and its undo fail; after Leave and DeleteEndpoint nothing is left for a new container."""
     host, world = (made := Host()), made.world
     an_endpoint(world.driver)
     host.nft.after, host.nft.times, host.store.full = 1, times, True
@@ -82,7 +82,7 @@ def test_a_publication_that_fails_twice_leaves_nothing(times: int) -> None:
 
 
 def test_what_cannot_be_taken_back_is_owed() -> None:
-    """Nothing of the engine comes any more, and the background does it, as soon as nft takes it."""
+    """A failed undo is done in the background as soon as nft works, without a call of the engine."""
     host, world = (made := Host()), made.world
     an_endpoint(world.driver)
     before = world.snapshot()
@@ -107,7 +107,7 @@ SWEEP = [(name, step) for name in CREATING for step in range(1, steps_of(name) +
 
 @pytest.mark.parametrize(("name", "step"), SWEEP)
 def test_whatever_stays_broken_from_a_step_on_leaves_nothing(world: World, name: str, step: int) -> None:
-    """The steps that take it back fail too; when all works again the background has done it, and the call succeeds."""
+    """If all steps fail from some step on, the background undoes everything later, and then the call succeeds."""
     prepare, call = CREATING[name]
     prepare(world.driver)
     before = world.snapshot()
@@ -124,7 +124,7 @@ def test_whatever_stays_broken_from_a_step_on_leaves_nothing(world: World, name:
 
 @pytest.mark.parametrize(("name", "step"), SWEEP)
 def test_the_same_request_pays_what_the_first_left(world: World, name: str, step: int) -> None:
-    """It comes before the background does, and has what it would have had, then and after the background."""
+    """A repeated request first undoes what the failed one left, and its own result stays."""
     prepare, call = CREATING[name]
     fresh = World()
     for driver in (fresh.driver, world.driver):
@@ -142,7 +142,7 @@ def test_the_same_request_pays_what_the_first_left(world: World, name: str, step
 
 
 def test_the_next_request_about_the_same_pays_first() -> None:
-    """What it makes would be taken from it later on; as long as that is not possible it is refused with a sentence."""
+    """The next request about the same object first undoes what is left, or is refused while that fails."""
     work, done, broken = Work(Locks(), retries := RetryQueue()), list[str](), [True]
     link = LockName.link("b")
 
@@ -168,7 +168,7 @@ def test_the_next_request_about_the_same_pays_first() -> None:
 
 @pytest.mark.parametrize("step", range(1, 12))
 def test_ports_that_another_gave_up_in_vain_are_given_back(world: World, step: int) -> None:
-    """The second network of a container took IPv6 from the first, and from some step on all fails, the way back too."""
+    """If a handover of ports and its undo fail, the first network gets its ports back later."""
     engine = engine_of(world)
     engine.join("four")
     before = engine.published()
@@ -186,7 +186,7 @@ def test_ports_that_another_gave_up_in_vain_are_given_back(world: World, step: i
 
 @pytest.mark.parametrize("kind", [Pool, Lease])
 def test_what_was_leased_for_nobody_is_given_back_later(kind: type[Pool | Lease]) -> None:
-    """The caller has hung up, and the store refuses while the address, or the pool, is given back."""
+    """An address or a pool of a caller that hung up is given back later if the store refuses at first."""
     store = MeddlingStore()
     ipam = manager(store)
     calls: dict[type[Pool | Lease], Callable[[], object]] = {Pool: lambda: pool(ipam, "10.1.0.0/29")}

@@ -1,4 +1,4 @@
-"""The ruleset as data, and what stands beside Docker's rules."""
+"""The ruleset as data, and pynet's accepts beside Docker's rules."""
 
 from ipaddress import ip_network
 from typing import Any
@@ -36,7 +36,7 @@ def test_a_network_is_elements_not_rules() -> None:
 
 
 def test_an_internal_network_never_leaves() -> None:
-    """It stands in the set that is dropped both ways and is not masqueraded."""
+    """An internal network is in the set that is dropped both ways, and is not masqueraded."""
     subnets = (NetworkSubnet(ip_network("10.9.0.0/24")),)
     elements = texts(network_elements(Network("a", "bridge", "pn-a", internal=True, subnets=subnets)))
 
@@ -54,7 +54,7 @@ def test_the_table_lives_as_long_as_a_network(world: World) -> None:
 
 
 def test_the_tables_of_an_idle_pynet_go_with_it(world: World) -> None:
-    """They stay for a while after the last network, and no longer than pynet; with networks they stay for good."""
+    """Tables without networks are removed after a while, or when pynet ends; with networks they stay."""
     firewall = Firewall(world.nft, "pynet", linger=60)
     firewall.put("pn-a", written({"bridges": ['"pn-a"']}))
     firewall.close()
@@ -129,7 +129,7 @@ def test_another_pynets_accepts_are_its_own() -> None:
 
 
 def test_a_refused_network_is_forgotten(world: World) -> None:
-    """When nft refuses, the network is not written at the next opportunity either."""
+    """A network that nft refuses is not written later either."""
     world.steps.fail_at = 1
     with pytest.raises(KernelError):
         world.firewall.put("pn-a", network_elements(Network("a", "bridge", "pn-a")))
@@ -140,7 +140,7 @@ def test_a_refused_network_is_forgotten(world: World) -> None:
 
 
 def test_a_bridge_of_the_users_has_accepts_while_its_network_lives() -> None:
-    """They are added by name, and stale ones alone are deleted."""
+    """A user's bridge gets accepts by name while its network exists; only stale ones are deleted."""
     added = accepts_to_add(CHAINS[0], [JUMP, accept("iifname", 8), accept("oifname", 9)], "pynet", ["br-mine"])
     assert [line.split('"')[1] for line in added.splitlines()] == ["br-mine", "br-mine"]
     stale = accept("iifname", 10)

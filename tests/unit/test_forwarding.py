@@ -1,4 +1,4 @@
-"""Who turned forwarding on, what pynet closes then, and what it puts back, on an imaginary host."""
+"""Forwarding on a fake host: who turned it on, when pynet closes the host, and when it turns it off again."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -36,7 +36,7 @@ def records(world: World) -> set[str]:
 
 
 def test_what_pynet_turns_on_it_closes_and_puts_back() -> None:
-    """The host forwards while a network needs it, closed to others, and afterwards is what it was."""
+    """While a network needs it the host forwards, closed to others; afterwards forwarding is off again."""
     world = World()
     before = world.snapshot()
     furnish(world)
@@ -51,7 +51,7 @@ def test_what_pynet_turns_on_it_closes_and_puts_back() -> None:
 @both
 @pytest.mark.parametrize("value", ["1", "3"])
 def test_what_others_turned_on_is_left_alone(world: World, family: str, value: str) -> None:
-    """Nothing of that family is closed, and what pynet did not turn on it does not turn off."""
+    """A family that others turned on is not closed, and pynet does not turn it off."""
     world.kernel.settings[PATHS[family]] = value
     furnish(world)
     assert closed(world) == set(PATHS) - {family}
@@ -79,7 +79,7 @@ def test_what_others_turn_on_later_opens(world: World, family: str, late: bool) 
 
 @both
 def test_after_a_reboot_it_is_closed_before_it_is_turned_on(world: World, family: str) -> None:
-    """The record of before outlived the reboot; rules stand when the first value is written."""
+    """After a reboot the rules that close the host are written before forwarding is turned on."""
     furnish(world)
     world.kernel.settings = dict.fromkeys(PATHS.values(), "0")
     world.nft.apply("table inet pynet")
@@ -98,7 +98,7 @@ def test_after_a_reboot_it_is_closed_before_it_is_turned_on(world: World, family
 
 @both
 def test_a_lost_state_is_recalled_by_the_value(world: World, family: str) -> None:
-    """The records went with the state, the networks came back from the kernel; 2 tells that it is pynet's."""
+    """After a loss of the state, the value 2 tells that pynet turned forwarding on."""
     furnish(world)
     world.store.transact(Remove(ChangedSetting, PATHS[family]))
     again = restarted(world)
@@ -110,14 +110,14 @@ def test_a_lost_state_is_recalled_by_the_value(world: World, family: str) -> Non
 
 @both
 def test_forwarding_of_another_pynet_is_closed_here_too(world: World, family: str) -> None:
-    """Its first network comes where another pynet has turned forwarding on, and may be the last to go."""
+    """The host is closed here too if another pynet turned forwarding on, as that one may end first."""
     world.kernel.settings[PATHS[family]] = OURS
     furnish(world)
     assert closed(world) == set(PATHS)
 
 
 def test_a_start_without_networks_leaves_another_pynets_forwarding_on(world: World) -> None:
-    """Nothing here needs it, so nothing here puts it back."""
+    """A start without networks leaves forwarding of another pynet on."""
     world.kernel.settings |= dict.fromkeys(PATHS.values(), OURS)
     again = restarted(world)
     assert {again.kernel.read_setting(path) for path in PATHS.values()} == {OURS}
@@ -125,7 +125,7 @@ def test_a_start_without_networks_leaves_another_pynets_forwarding_on(world: Wor
 
 @pytest.mark.parametrize("step", range(1, 16))
 def test_closed_whenever_it_is_on(world: World, step: int) -> None:
-    """Whatever step of a creation or a removal fails, no family is on by pynet and open."""
+    """Whatever step of a creation or a removal fails, no family that pynet turned on is open to others."""
     calls: list[Callable[[], object]] = [
         lambda: world.driver.create_network(rq.network()),
         lambda: world.driver.delete_network(rq.NETWORK),
@@ -143,7 +143,7 @@ def test_closed_whenever_it_is_on(world: World, step: int) -> None:
 
 @both
 def test_dockerd_that_turns_it_on_in_the_same_moment_is_not_overwritten(world: World, family: str) -> None:
-    """Both start at boot: dockerd writes 1 after pynet has looked, while pynet closes the host."""
+    """If dockerd writes 1 while pynet closes the host, pynet does not overwrite it."""
     change = world.nft.change
 
     def slow(table: str, delete: Sequence[Element], add: Sequence[Element]) -> None:
@@ -160,7 +160,7 @@ def test_dockerd_that_turns_it_on_in_the_same_moment_is_not_overwritten(world: W
 
 
 def test_a_state_that_cannot_be_written_keeps_nobody_from_serving(world: World) -> None:
-    """Others turned forwarding on and the disk is full: the start goes on, and the next look opens."""
+    """If the disk is full and others turned forwarding on, the start goes on, and the next check opens the host."""
     furnish(world)
     world.kernel.settings |= dict.fromkeys(PATHS.values(), "1")
     world.failing_at(1)
@@ -172,7 +172,7 @@ def test_a_state_that_cannot_be_written_keeps_nobody_from_serving(world: World) 
 
 @both
 def test_a_network_that_leaves_forwarding_alone(world: World, family: str) -> None:
-    """Nothing is turned on, closed or found; another network turns it on for itself, and off again when it goes."""
+    """A network with ``forwarding=off`` turns nothing on; another network turns it on and off for itself."""
     before = dict(world.kernel.settings)
     world.driver.create_network(
         rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64", options={"pynet.forwarding": "off"})

@@ -112,7 +112,7 @@ ORDERS = [order for count in (2, 3) for order in permutations(FAMILIES, count)]
 def test_every_order_of_joining_and_leaving_publishes_both(
     world: World, order: tuple[str, ...], preferred: str | None
 ) -> None:
-    """At each moment each family leads to the network that has its gateway, whichever is preferred."""
+    """After every join and leave, each family is published by the network that has its gateway."""
     engine = engine_of(world)
     for name in order:
         engine.join(name, 10 if name == preferred else 0)
@@ -124,7 +124,7 @@ def test_every_order_of_joining_and_leaving_publishes_both(
 
 
 def test_a_restart_remembers_who_is_of_one_container(world: World) -> None:
-    """A network that is connected afterwards takes its family over all the same."""
+    """After a restart, a network that is connected later still takes its family over."""
     engine = engine_of(world)
     engine.join("four")
     engine.world = restarted(world)
@@ -133,7 +133,7 @@ def test_a_restart_remembers_who_is_of_one_container(world: World) -> None:
 
 
 def test_a_port_that_is_taken_gives_the_family_back(world: World) -> None:
-    """Another program has one of IPv6: the first network publishes what it did, on both families."""
+    """If a port of the second network is taken, the first one publishes both families again."""
     engine = engine_of(world)
     engine.join("four")
     world.sockets.taken.add((6, "::", 8081))
@@ -146,7 +146,7 @@ def test_a_port_that_is_taken_gives_the_family_back(world: World) -> None:
 
 @pytest.mark.parametrize("step", range(1, 12))
 def test_whatever_fails_the_container_stays_published(world: World, step: int) -> None:
-    """The second network cannot publish, and the first does on both families; or it can, and both do on one."""
+    """Whatever fails, both families stay published: both by the first network, or each by its own."""
     engine = engine_of(world)
     engine.join("four")
     before = engine.published()
@@ -160,7 +160,7 @@ def test_whatever_fails_the_container_stays_published(world: World, step: int) -
 
 @pytest.mark.parametrize("step", range(1, 8))
 def test_what_cannot_be_taken_over_stays_with_nobody(world: World, step: int) -> None:
-    """Whatever fails when a network leaves: IPv4 stays published, and nothing is held that nobody publishes."""
+    """Whatever fails when a network leaves, IPv4 stays published, and no port is held without being published."""
     engine = engine_of(world)
     engine.join("four")
     engine.join("six")
@@ -177,7 +177,7 @@ def test_what_cannot_be_taken_over_stays_with_nobody(world: World, step: int) ->
 
 @pytest.mark.parametrize("mode", ["nat", "routed"])
 def test_routed_ports_need_no_gateway(world: World, mode: str) -> None:
-    """No Program comes to a network that is not the gateway; Revoke leaves them open, Leave does not."""
+    """Routed ports are open without a Program; Revoke leaves them open, Leave closes them."""
     options = {"com.docker.network.bridge.gateway_mode_ipv4": mode}
     world.driver.create_network(rq.network(options=options))
     world.driver.create_endpoint(rq.endpoint())

@@ -1,4 +1,4 @@
-"""What the engine gave up without saying so goes when its address or subnet is given out again."""
+"""An object that the engine gave up silently is removed when its address or subnet is handed out again."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -25,7 +25,7 @@ def network(identity: str = rq.NETWORK_ID, space: str = "LocalDefault") -> Creat
 
 
 def test_an_endpoint_that_was_given_up_goes_with_its_address(world: World) -> None:
-    """The engine gave up a DeleteEndpoint; its port and address are free for the next container."""
+    """If the engine gave up a DeleteEndpoint, port and address are free for the next container."""
     world.driver.create_network(rq.network())
     world.driver.create_endpoint(rq.endpoint())
     world.driver.program_external_connectivity(rq.program(8080))
@@ -38,7 +38,7 @@ def test_an_endpoint_that_was_given_up_goes_with_its_address(world: World) -> No
 
 
 def test_an_endpoint_in_a_container_stays(world: World) -> None:
-    """Its other end is not on the host, so a container has it, whatever the address manager says."""
+    """An endpoint whose other end is in a container stays, whatever the address manager hands out."""
     world.driver.create_network(rq.network())
     world.driver.create_endpoint(rq.endpoint())
     del world.kernel.by_name[container_link_name(rq.ENDPOINT_ID)]
@@ -48,7 +48,7 @@ def test_an_endpoint_in_a_container_stays(world: World) -> None:
 
 
 def test_an_address_that_was_given_back_proves_nothing(world: World) -> None:
-    """Containers come and go with the same address."""
+    """An address that was released properly proves nothing about other endpoints."""
     world.driver.create_network(rq.network())
     for endpoint in (rq.ENDPOINT_ID, SECOND):
         world.driver.create_endpoint(replace(rq.endpoint(), endpoint_id=endpoint))
@@ -59,7 +59,7 @@ def test_an_address_that_was_given_back_proves_nothing(world: World) -> None:
 
 
 def test_a_network_that_was_given_up_goes_with_its_subnet(world: World) -> None:
-    """The engine gave up a CreateNetwork; the user's second attempt has the same subnet and another id."""
+    """If the engine gave up a CreateNetwork, a second attempt with the same subnet removes the first network."""
     world.driver.create_network(network())
     world.driver.create_endpoint(rq.endpoint())
     world.driver.create_network(network(rq.OTHER_ID))
@@ -70,7 +70,7 @@ def test_a_network_that_was_given_up_goes_with_its_subnet(world: World) -> None:
 
 
 def test_a_network_with_a_container_is_not_taken_for_dead(world: World) -> None:
-    """The subnet is refused, as for any two networks."""
+    """A network with a container is not taken for dead: its subnet is refused."""
     world.driver.create_network(network())
     world.driver.create_endpoint(rq.endpoint())
     del world.kernel.by_name[container_link_name(rq.ENDPOINT_ID)]
@@ -83,7 +83,7 @@ def test_a_network_with_a_container_is_not_taken_for_dead(world: World) -> None:
 def test_only_an_address_manager_that_keeps_subnets_apart_proves_anything(
     world: World, first: str, second: str
 ) -> None:
-    """Two managers, or one that nobody knows, may give out the same subnet."""
+    """A subnet from another or an unknown address manager does not prove that a network is dead."""
     world.driver.create_network(network(space=first))
 
     with pytest.raises(Conflict, match="overlaps"):
@@ -92,7 +92,7 @@ def test_only_an_address_manager_that_keeps_subnets_apart_proves_anything(
 
 @pytest.mark.parametrize(("uses", "winner"), [(1, rq.OTHER_ID), (2, rq.NETWORK_ID)])
 def test_a_pool_that_hosts_share_proves_something_when_it_has_one_use(world: World, uses: int, winner: str) -> None:
-    """It is given to each network that asks; but an engine that gave a network up has given its use back."""
+    """A shared pool proves that a network is dead only if it has a single use."""
     subnet = ip_network("10.9.0.0/24")
     world.store.transact(*(Put(PoolUse("blue/10.9.0.0/24", "here", f"{n}", subnet)) for n in range(uses)))
     world.driver.create_network(network(space="pynet-local"))
@@ -103,7 +103,7 @@ def test_a_pool_that_hosts_share_proves_something_when_it_has_one_use(world: Wor
 
 
 def test_addresses_are_known_after_a_restart(world: World) -> None:
-    """What an earlier run left in the store counts too."""
+    """Owners of addresses are known after a restart, from the store."""
     world.driver.create_network(rq.network())
     world.driver.create_endpoint(rq.endpoint())
     again = World(world.kernel, world.nft, world.failing_store)

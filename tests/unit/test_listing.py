@@ -1,4 +1,4 @@
-"""Elements as nft lists them against elements as pynet writes them."""
+"""Elements as nft lists them, compared with elements as pynet writes them."""
 
 from typing import Any
 

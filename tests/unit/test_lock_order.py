@@ -1,4 +1,4 @@
-"""Locks are taken in one order, whatever calls meet: then no two can wait for each other."""
+"""Locks are taken in one order, whichever calls meet, so that no two wait for each other."""
 
 import random
 import threading

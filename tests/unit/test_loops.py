@@ -1,4 +1,4 @@
-"""Threads beside the requests: what nobody foresaw ends none of them, and one that is stuck or dead is told."""
+"""Background threads: unexpected errors end none of them, and a stuck or dead one is reported."""
 
 import threading
 from collections.abc import Callable
@@ -25,7 +25,7 @@ PATIENCE = 20.0  # seconds; a hang must not take for ever
 
 
 class Turns:
-    """Work that fails as it is told, and says when it is called; None ends the thread."""
+    """Work that fails as a test says, and counts its calls; None ends the thread."""
 
     def __init__(self, *errors: Exception | None) -> None:
         self.errors = iter(errors)
@@ -54,26 +54,26 @@ def run(errors: list[Exception], turns: int) -> list[tuple[str, str]]:
 
 
 def test_a_thread_outlives_what_nobody_foresaw() -> None:
-    """It is logged, and the next turn comes."""
+    """An unexpected error is logged, and the next turn follows."""
     assert run([ValueError("a")], 3) == [("error", "ValueError('a')")]
 
 
 def test_each_error_is_said_once_until_it_went_well() -> None:
-    """What was foreseen needs no traceback."""
+    """Each error is logged once until a turn succeeds; an expected error has no traceback."""
     errors = [KernelError("busy"), ValueError("a")] * 3
     assert run(errors, 6) == [("warning", "busy"), ("error", "ValueError('a')")]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_died_is_told() -> None:
-    """However it came about; one that was ended did not die."""
+    """A dead thread is reported; one that was ended is not."""
     loop = Loop("x", lambda: True, Turns(SystemExit())).start()  # type: ignore[arg-type]
     loop.join(PATIENCE)
     assert trouble([loop]) == "thread 'x' has died"
 
 
 def test_a_thread_that_is_stuck_is_told() -> None:
-    """By its name, and only while it works: to wait is no trouble."""
+    """A stuck thread is reported by name, but only while it works, not while it waits."""
     todo: SimpleQueue[bool | None] = SimpleQueue()
     begun, go_on = threading.Event(), threading.Event()
 
@@ -127,7 +127,7 @@ class Bell:
 
 
 def test_the_watcher_goes_on(world: World) -> None:
-    """Neither a listing at the start that nobody can read, nor such word after it, ends it; the next word is heard."""
+    """Unreadable listings or notifications do not end the watcher; it hears the next notification."""
     seen, links = Turns(ValueError("a")), world.kernel.links
 
     def unreadable() -> list[Link]:
@@ -143,7 +143,7 @@ def test_the_watcher_goes_on(world: World) -> None:
 
 
 def test_retries_go_on() -> None:
-    """One removal fails for a reason that nobody foresaw; those behind it are done, and so is that one later."""
+    """A retry that fails unexpectedly does not stop those behind it, and is done later."""
     retries, odd, even = RetryQueue(pause=0.01), Turns(ValueError("a"), ValueError("a")), Turns()
     retries.add(ODD, odd)
     retries.add(Owed.network("even"), even)
@@ -155,7 +155,7 @@ def test_retries_go_on() -> None:
 
 
 def test_the_reaper_goes_on(world: World) -> None:
-    """A deletion fails for a reason that nobody foresaw; what is deleted next goes, and that one stays noted."""
+    """A deletion that fails unexpectedly stays noted, and the next deletions are done."""
     world.kernel.add_bridge("pn-1", "", 1500)
     world.kernel.add_bridge("pn-2", "", 1500)
     work, delete = Turns(ValueError("a")), world.kernel.delete_links
@@ -190,7 +190,7 @@ class Odd:
 
 
 def test_the_collector_goes_on(world: World) -> None:
-    """What nobody foresaw of an engine does not end the asking."""
+    """An unexpected answer of the engine does not end the collector."""
     looks = Turns(ValueError("a"), ValueError("b"))
     GarbageCollector(Odd(looks), world.removal, IpamRouter(manager(world.store), None), world.store, 0.02).start()
     looks.await_turns(3)

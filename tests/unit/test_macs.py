@@ -37,7 +37,7 @@ def with_a_neighbour(world: World, mac: str | None = None) -> World:
     ids=["a neighbour's", "the gateway's"],
 )
 def test_a_taken_mac_is_refused(world: World, mac: str, sentence: str) -> None:
-    """The guard would let both send as one; the text says who has it, and nothing is changed."""
+    """A taken MAC is refused with its owner, as the guard would let both send as one; nothing changes."""
     with_a_neighbour(world)
     before = world.snapshot()
     with pytest.raises(Conflict, match=sentence):
@@ -55,7 +55,7 @@ def test_a_mac_of_no_host_is_refused(world: World, mac: str) -> None:
 
 
 def test_a_wish_costs_no_neighbour_its_place(world: World) -> None:
-    """Who gets the address that a wished MAC would follow from has another MAC, and keeps it."""
+    """An endpoint whose computed MAC was given to another one on request gets a different MAC and keeps it."""
     with_a_neighbour(world, mac="02:42:0a:09:00:03")
     given = world.driver.create_endpoint(second()).interface.mac_address
 

@@ -1,4 +1,4 @@
-"""What happens between a look and a repair: whatever is no drift any more by then is left alone."""
+"""Changes between a survey and a repair: a finding that is gone by then is left alone."""
 
 import threading
 from contextlib import suppress
@@ -20,7 +20,7 @@ FORWARDING = "net/ipv4/ip_forward"
 
 
 def test_an_endpoint_that_is_being_made_is_no_orphan(world: World) -> None:
-    """Its link is there and its record is not: the look waits for the lock, and the link has rules then."""
+    """A link without a record yet is no orphan: the check waits for the lock of the request."""
     world.driver.create_network(rq.network())
     made, go_on, add_veth = threading.Event(), threading.Event(), world.kernel.add_veth
 
@@ -42,7 +42,7 @@ def test_an_endpoint_that_is_being_made_is_no_orphan(world: World) -> None:
 
 
 def test_an_orphan_whose_name_another_link_has_by_now_stays(world: World) -> None:
-    """Somebody deleted the one that was found and made another."""
+    """An orphan stays if another link has its name by now."""
     world.kernel.by_name["pn-dead"] = Link(9, "pn-dead", "bridge", alias="pynet/network/dead")
     [orphan] = world.survey.look((), idle=False).found
     assert isinstance(orphan, OrphanLink)
@@ -53,7 +53,7 @@ def test_an_orphan_whose_name_another_link_has_by_now_stays(world: World) -> Non
 
 
 def test_forwarding_that_nobody_needs_any_more_stays_off(world: World) -> None:
-    """The last network went after the look."""
+    """Forwarding stays off if the last network was removed after the survey."""
     world.driver.create_network(rq.network())
     world.driver.delete_network(rq.NETWORK)
     repair = world.reconciler._repairs.repair
@@ -63,7 +63,7 @@ def test_forwarding_that_nobody_needs_any_more_stays_off(world: World) -> None:
 
 
 def test_no_link_is_set_up_while_rules_are_missing(world: World) -> None:
-    """The look began when they stood: what it found waits until they can be written."""
+    """No link is set up while rules are missing, even if the survey began before."""
     furnish(world)
     world.nft.unwritable = {"chain forward"}
     links = world.kernel.links

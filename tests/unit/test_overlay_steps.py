@@ -38,7 +38,7 @@ CASES: dict[str, tuple[Callable[[], OverlayWorld], Call]] = {
 
 
 def steps_of(name: str) -> int:
-    """Return how many steps a verb takes when nothing breaks."""
+    """Return how many steps a verb takes when nothing fails."""
     make, call = CASES[name]
     return make().steps_of(call)
 
@@ -63,5 +63,5 @@ def test_a_creation_that_fails_leaves_nothing(name: str, step: int) -> None:
 
 
 def test_the_sweep_covers_every_step() -> None:
-    """A verb whose steps the fakes no longer count would make the sweep above prove nothing."""
+    """The fakes count steps of every verb; otherwise the sweep above would prove nothing."""
     assert {name: steps_of(name) for name in CASES} == {"first": 17, "second": 19, "endpoint": 5}
