@@ -1,4 +1,4 @@
-"""What systemd does for a socket-activated service: it holds the socket, and starts and restarts the process."""
+"""Plays systemd for a socket-activated service: holds the socket, and starts and restarts the process."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""A driver on the kernel of a test, and what the engine does with its answers."""
+"""A driver on the kernel of a test, and the engine's use of its answers."""
 
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import cast

@@ -1,4 +1,4 @@
-"""What a served pynet may do, and who may talk to it."""
+"""The rights of a served pynet, and the rights to talk to it."""
 
 import stat
 import sys
@@ -73,7 +73,7 @@ def test_that_is_enough_for_everything(served: Served) -> None:
 
 
 def test_nft_as_a_child_process_can_do_its_work() -> None:
-    """The way without the library: the child gets what the bounding set leaves."""
+    """Without the library, nft as a child process has enough rights: those that the bounding set leaves."""
     assert "set s" in sh(f"{sys.executable} -c '{CHILD}'")
 
 

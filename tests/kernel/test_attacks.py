@@ -1,4 +1,4 @@
-"""What a container once could do to its host and its neighbours, each with what came of it."""
+"""Attacks of a container on its host and its neighbours that were once possible, each with its outcome."""
 
 from dataclasses import replace
 
@@ -70,7 +70,7 @@ def test_nobody_is_impersonated_by_an_advertisement_in_two_fragments(
 
 
 def test_an_address_is_not_denied_to_a_neighbour(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """Who looks for duplicates of the address that another one is about to take made it give that up (RFC 4862)."""
+    """A probe for an address that a neighbour is about to take does not make it give the address up (RFC 4862)."""
     attach(pynet, two, *GATEWAYS)
     assert soon(lambda: settled(two[0].sh))
     ends = between(3, 2)

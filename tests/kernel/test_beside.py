@@ -1,4 +1,4 @@
-"""What is kept in line goes on beside each other: the rules wait for no link and no lock."""
+"""The duties of the watcher run side by side: the rules wait for no link and no lock."""
 
 import json
 import socket
@@ -54,7 +54,7 @@ def repairs(pynet: Pynet) -> Mapping[str, int]:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sockets of threads that end here alone
 def test_rules_are_back_while_the_links_wait_for_a_lock(pynet: Pynet) -> None:
-    """A request keeps the network whose bridge is down: nothing of it is touched, the rules and the switch are back."""
+    """While a request holds the lock of a network, rules and forwarding are repaired, but not that network's bridge."""
     pynet.driver.create_network(rq.network())
     pynet.driver.create_network(rq.network(rq.OTHER_ID, "10.8.0.1/24"))
     before = sh("nft list table inet pynet")
@@ -86,7 +86,7 @@ def test_the_addresses_of_one_link_are_asked_for_alone(pynet: Pynet) -> None:
 
 
 def test_every_change_of_nftables_raises_its_number(pynet: Pynet, containers: list[Container]) -> None:
-    """Pynet's own and those of others, of one element too; packets that are counted do not, nor does looking."""
+    """Every change of nftables, even of one element, raises its number; counted packets and listings do not."""
     pynet.driver.create_network(rq.network())
     containers.append(Container())
     numbers = [pynet.nft.generation()]

@@ -197,7 +197,7 @@ def test_an_error_passes_only_within_flows_of_its_own_network(scene: Scene) -> N
 
 @pytest.mark.parametrize("bridged_rules", ["0", "1"])
 def test_a_forged_answer_reaches_nobody(scene: Scene) -> None:
-    """Who knows the ends of a flow does not get into it from elsewhere: a line of ``FORGED`` passes or not."""
+    """A sender that knows the ends of a flow gets no forged answer into it from elsewhere, by line of ``FORGED``."""
     heard = heard_marks(scene, [(sender, partial(datagram, ends)) for sender, ends, _, _ in FORGED])
 
     found = passed(FORGED, heard)

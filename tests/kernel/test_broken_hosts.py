@@ -113,7 +113,7 @@ def test_what_is_broken_is_found(case: Case, broken_host: Broken) -> None:
 
 @pytest.mark.parametrize("broken_host", SOUND, ids=[one.name for one in SOUND])
 def test_what_only_looks_strange_is_no_error(case: Case, broken_host: Broken) -> None:
-    """At most a note is said, and nothing at all of a host as it is made."""
+    """Hosts that only look strange give at most a note, and a normal host gives nothing."""
     case.run(broken_host.breaks)
     found = case.doctor()
     assert broken.verdict(broken_host, found) == ""
@@ -128,7 +128,7 @@ def test_a_bad_setting_is_named(case: Case) -> None:
 
 
 def test_a_user_is_told_what_only_root_may_look_at(case: Case) -> None:
-    """One sentence, exit code 0, no traceback; and nothing that only looks wrong to who may not see it."""
+    """A user gets one note about what only root may look at, exit code 0, no traceback and no false finding."""
     environment = case.places | {"DOCKER_HOST": f"unix://{case.folder}/docker.sock", "PATH": os.environ["PATH"]}
     command = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", str(PYNET), "doctor"]
     sh(f"chmod 755 {case.folder} {case.folder.parent}; chmod 600 {case.folder}/docker.sock")

@@ -1,4 +1,4 @@
-"""Every command is about the pynet that serves; and a sentence says why, where it cannot be."""
+"""Every command asks the running pynet, or says in a sentence why it cannot."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def command(served: Served, words: str, *before: str, **environment: str) -> "su
 
 
 def test_settings_state_and_kernel_are_those_of_the_pynet_that_serves(served: Served) -> None:
-    """What the environment of the command says of another state is named, and not used."""
+    """Commands use settings, state and kernel of the running pynet, and name variables that they do not use."""
     settings = command(served, "settings", PYNET_STATE_DIR="/nowhere")
     assert f"PYNET_STATE_DIR={served.state}    # set" in settings.stdout.splitlines()
     assert settings.stderr == f"note: PYNET_STATE_DIR is not used: the pynet that serves has '{served.state}'\n"
@@ -58,7 +58,7 @@ def test_settings_state_and_kernel_are_those_of_the_pynet_that_serves(served: Se
 
 
 def test_a_pynet_that_hangs_is_a_sentence(served: Served) -> None:
-    """It accepts and does not answer; no command waits for long, and doctor knows it from one that answers."""
+    """If pynet hangs, no command waits for long, and doctor tells it from a pynet that answers."""
     for pid in served.pids:
         os.kill(pid, signal.SIGSTOP)
     try:
@@ -92,7 +92,7 @@ def test_without_a_pynet_and_without_a_state_it_says_how_to_start_one(tmp_path: 
 
 
 def test_a_state_of_roots_alone_is_a_sentence(served: Served) -> None:
-    """Its pynet is gone: whoever is not root may not read the files either."""
+    """Without a running pynet, a user who is not root is refused with a sentence."""
     served.kill()
     served.socket.unlink()
     refused = command(served, "ports", *NOBODY, PYNET_STATE_DIR=str(served.state))

@@ -62,13 +62,13 @@ def test_only_flows_to_the_address_of_a_place_are_forgotten() -> None:
 @pytest.mark.usefixtures("flows")
 @pytest.mark.parametrize(("everywhere", "count"), [(ANY, 2), (ANY6, 1)])
 def test_every_address_of_the_host_is_none_beyond_it(everywhere: IPv4Address | IPv6Address, count: int) -> None:
-    """Of the family that was asked for: what is sent to nameservers outside has the same port number and stays."""
+    """Flows to every address of the host are forgotten, but not those to the same port of other machines."""
     assert forget(UdpPort(CONTAINER, 80, everywhere, 53)) == count
     assert forget(UdpPort(CONTAINER, 80, REMOTE, 53)) == 1
 
 
 def test_addresses_of_a_local_route_are_the_hosts_own() -> None:
-    """As nft's ``fib daddr type local`` says, which decides what is translated."""
+    """Addresses of a local route count as the host's own, as for nft's ``fib daddr type local``."""
     sh("ip route add local 10.98.0.0/24 dev lo")
     send("10.98.0.7", 53)
 
@@ -77,7 +77,7 @@ def test_addresses_of_a_local_route_are_the_hosts_own() -> None:
 
 @pytest.mark.parametrize("rule", ["", CARRIED])
 def test_flows_that_would_now_be_translated_are_forgotten(rule: str) -> None:
-    """A port that is new, or that came from another container: who answered the flow so far does not matter."""
+    """Flows that a new port would translate are forgotten, whoever answered them so far."""
     sh(f"nft '{rule}'")
     send("10.99.0.1", 53)
 

@@ -31,7 +31,7 @@ def fill(disk: Path) -> Path:
 
 
 def test_a_full_disk_fails_the_call_and_the_next_one_succeeds(disk: Path) -> None:
-    """The sentence says it; what was not acknowledged is not there, and what was is."""
+    """A full disk fails the call with a sentence; unacknowledged records are gone, acknowledged ones are there."""
     path = disk / "state" / "pynet.db"
     store = SqliteStore(path)
     acknowledged = []
@@ -64,7 +64,7 @@ def test_removals_succeed_while_the_disk_is_full(disk: Path) -> None:
 
 @pytest.mark.parametrize("damaged", [False, True])
 def test_a_start_on_a_full_disk_changes_nothing(disk: Path, damaged: bool) -> None:
-    """A damaged file stays where it is until there is room for a whole new one."""
+    """A start on a full disk leaves a damaged file in place until there is room for a new one."""
     path = disk / "pynet.db"
     if damaged:
         SqliteStore(path).close()

@@ -1,4 +1,4 @@
-"""The doctor on a real kernel: it finds what is there, and changes nothing."""
+"""The doctor on a real kernel: it finds problems and changes nothing."""
 
 import sqlite3
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def test_this_kernel_has_what_pynet_needs(look: Look) -> None:
 
 
 def test_the_ports_of_a_bridge_are_counted(look: Look) -> None:
-    """And its subnet is one that the host uses."""
+    """The ports of a bridge are counted, and its subnet is in use by the host."""
     sh("ip link add pn-1 type bridge; ip link set pn-1 up; ip addr add 10.9.0.1/24 dev pn-1")
     sh("for i in 1 2 3; do ip link add h$i type veth peer name c$i; ip link set h$i master pn-1; done")
     facts = look()
@@ -49,7 +49,7 @@ def test_the_ports_of_a_bridge_are_counted(look: Look) -> None:
 
 
 def test_other_firewalls_are_seen(look: Look) -> None:
-    """A chain that drops is named; those that pynet knows are told by their kind."""
+    """A chain of another firewall that drops is named; known firewalls are recognised."""
     sh("nft 'add table inet mine; add chain inet mine f { type filter hook forward priority 5; policy drop; }'")
     sh("nft 'add table ip filter; add chain ip filter ufw-before-forward; add table inet firewalld'")
     sh("nft 'add chain inet firewalld filter_FORWARD { type filter hook forward priority 10; }'")

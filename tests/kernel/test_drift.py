@@ -1,4 +1,4 @@
-"""Whatever others do to what pynet made is heard and repaired; what they made themselves stays."""
+"""Changes by others to pynet's objects are noticed and repaired; their own objects stay."""
 
 import pytest
 
@@ -100,7 +100,7 @@ def test_what_others_break_is_heard_and_repaired(pynet: Pynet, containers: list[
 
 @pytest.mark.parametrize("drift", SILENT)
 def test_what_nobody_tells_is_found_by_looking(pynet: Pynet, containers: list[Container], drift: str) -> None:
-    """The slow timer's look repairs what the kernel says nothing about, or nothing that can be told apart."""
+    """The periodic survey repairs changes of which the kernel sends no clear notification."""
     furnish(pynet, containers)
     before = state()
     sh(SILENT[drift])
@@ -111,7 +111,7 @@ def test_what_nobody_tells_is_found_by_looking(pynet: Pynet, containers: list[Co
 
 
 def test_what_pynet_does_itself_does_not_ring(containers: list[Container]) -> None:
-    """A network with an endpoint comes and goes, and nobody looks for drift."""
+    """Pynet's own changes, of a network with an endpoint, cause no survey."""
     pynet = Pynet(memory=MEMORY)
     containers.append(Container())
     with pynet.monitor() as bell:
@@ -127,7 +127,7 @@ def test_what_pynet_does_itself_does_not_ring(containers: list[Container]) -> No
 
 
 def test_a_removal_long_after_the_creation_does_not_ring() -> None:
-    """A link that goes is set down first, which is no loss when pynet deletes it."""
+    """A removal by pynet causes no survey, although the link is set down first."""
     pynet = Pynet(memory={**MEMORY, MADE: 0.0})
     pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64"))
     with pynet.monitor() as bell:

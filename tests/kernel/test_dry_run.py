@@ -21,7 +21,7 @@ BLUE = Network(
 
 
 def test_an_overlay_network_is_understood(tmp_path: Path) -> None:
-    """After a reboot its bridge and its tunnel are missing, and nothing about it is unclear, without its store."""
+    """After a reboot a dry run finds an overlay network's bridge and tunnel missing, even without its store."""
     settings = read_settings({"PYNET_STATE_DIR": str(tmp_path)})
     store = SqliteStore(settings.database)
     store.transact(Put(BLUE))

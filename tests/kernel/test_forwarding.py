@@ -114,7 +114,7 @@ def test_an_administrator_who_comes_later_is_seen(pynet: Pynet, machines: Machin
 def test_networks_work_on_a_host_that_is_closed_to_others(
     pynet: Pynet, second: Pynet, machines: Machines, containers: list[Container], family: str
 ) -> None:
-    """The way out and published ports, also those of a second pynet on the host."""
+    """On a host that is closed to others, outbound traffic and published ports work, also of a second pynet."""
     for number, one, network_id in ((8, pynet, rq.NETWORK_ID), (7, second, rq.OTHER_ID)):
         one.driver.create_network(rq.network(network_id, f"10.{number}.0.1/24", f"fd00:{number}::1/64"))
         containers.append(Container())
@@ -128,7 +128,7 @@ def test_networks_work_on_a_host_that_is_closed_to_others(
 def test_dockers_own_bridges_are_no_way_in(
     pynet: Pynet, machines: Machines, containers: list[Container], family: str
 ) -> None:
-    """Docker's containers get out; by their own address nobody gets in, but by what dockerd translated."""
+    """Docker's containers get out; packets get in only if dockerd translated them, never to their own address."""
     container = docker_bridge()
     containers.append(container)
     container.echo()
@@ -147,7 +147,7 @@ def test_dockers_own_bridges_are_no_way_in(
 def test_what_a_bridge_of_others_switches_passes(
     pynet: Pynet, containers: list[Container], family: str, late: bool
 ) -> None:
-    """With br_netfilter frames between its ports, as those of virtual machines, meet the rules for routed packets."""
+    """Frames between the ports of a foreign bridge, as of virtual machines, pass also with br_netfilter."""
     if late:
         furnish(pynet)
     sh("ip link add lan type bridge; ip link set lan up")

@@ -85,7 +85,7 @@ def test_the_guard_of_one_endpoint_is_its_own(
 
 
 def test_drops_are_counted_by_network_and_reason(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """By the kernel, for each port; what passes is not counted."""
+    """The kernel counts drops by network and reason, and does not count packets that pass."""
     attach(pynet, two, "")
     drops = Drops(Counters(), pynet.store, "pynet", dict)
     for kind in ("MAC of nobody", "router advertisement", "DHCP offer"):
@@ -98,7 +98,7 @@ def test_drops_are_counted_by_network_and_reason(pynet: Pynet, two: tuple[Contai
 
 
 def test_counters_of_no_table_are_missing() -> None:
-    """The kernel says so, and pynet takes it for no drops."""
+    """Without the table the kernel reports missing counters, and pynet takes that for no drops."""
     with pytest.raises(Missing, match="list counters of nftables set 'bridge pynet dropped_mac'"):
         Counters().packets("bridge", "pynet", "dropped_mac")
     assert "02:42:0a:09:00:03" not in sh("nft list ruleset")

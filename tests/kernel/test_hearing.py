@@ -1,4 +1,4 @@
-"""The kernel's word in numbers: pynet's own doings overrun nobody, and what was lost is looked at."""
+"""Many notifications: pynet's own changes overrun nobody, and lost ones lead to a survey."""
 
 import socket
 import subprocess
@@ -69,7 +69,7 @@ def test_a_burst_of_own_creations_makes_nobody_look(busy: Pynet) -> None:
 
 
 def test_lost_word_leads_to_a_look_and_hearing_goes_on(pynet: Pynet) -> None:
-    """A buffer that is too small for what comes; what is changed afterwards is heard as ever."""
+    """Notifications that overrun the buffer lead to a survey, and later ones are heard as before."""
     with pynet.monitor() as bell:
         bell._links.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 15)
         sh("for n in $(seq 20); do ip link add other$n type veth peer name peer$n; done")
@@ -80,7 +80,7 @@ def test_lost_word_leads_to_a_look_and_hearing_goes_on(pynet: Pynet) -> None:
 @pytest.mark.parametrize("adopted", [True, False])
 @pytest.mark.parametrize("harm", UNDONE)
 def test_a_bridge_with_a_name_of_its_users_is_heard(pynet: Pynet, harm: str, adopted: bool) -> None:
-    """Whoever made it: what others undo on it is looked at at once."""
+    """Changes by others to a bridge with a user's name are noticed at once, whoever made the bridge."""
     if adopted:
         sh("ip link add br-mine type bridge")
     pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", options=NAME))
@@ -90,7 +90,7 @@ def test_a_bridge_with_a_name_of_its_users_is_heard(pynet: Pynet, harm: str, ado
 
 
 def test_bridges_of_others_are_not_taken_for_own(pynet: Pynet) -> None:
-    """They come, go down, lose an address and go, as Docker's do: nothing of pynet's is looked at."""
+    """Bridges of others, such as Docker's, cause no survey when they are made, changed or removed."""
     pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", options=NAME))
     with pynet.monitor() as bell:
         sh("ip link add lan type bridge; ip addr add 10.1.0.1/24 dev lan; ip link set lan up; ip link set lan down")
@@ -114,7 +114,7 @@ def coming_and_going(name: str) -> Iterator[None]:
 
 
 def test_links_that_stay_are_listed_while_others_come_and_go() -> None:
-    """Every listing is interrupted; it neither fails nor misses a link that was there all the time."""
+    """Interrupted listings neither fail nor miss a link that is there all the time."""
     sh("for n in $(seq 1000); do echo link add stays$n type bridge; done | ip -batch -")
     with coming_and_going("goes1"), coming_and_going("goes2"):
         listings = [[link.name for link in Kernel().links()] for _ in range(3)]

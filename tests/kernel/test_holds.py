@@ -25,7 +25,7 @@ def sockets() -> Iterator[PortSockets]:
 
 @pytest.mark.parametrize("proto", [TCP, UDP])
 def test_one_socket_holds_both_families(sockets: PortSockets, proto: int) -> None:
-    """Nobody else gets the port, of either family, until it is released."""
+    """One socket holds the port for both families until it is released."""
     hold = sockets.hold(proto, ANY6, 8080, dual=True)
     for address in (ANY, ANY6, IPv4Address("127.0.0.1")):
         with pytest.raises(Exists, match="hold port 8080"):
@@ -40,7 +40,7 @@ def test_families_can_be_held_apart(sockets: PortSockets) -> None:
 
 
 def test_a_deaf_port_does_not_answer(sockets: PortSockets) -> None:
-    """A client that gets past the translation is neither accepted nor refused."""
+    """A port that is only held neither accepts nor refuses a client that gets past the translation."""
     hold = sockets.hold(TCP, ANY, 0)
     with socket.socket() as client, pytest.raises(TimeoutError):
         client.settimeout(0.3)

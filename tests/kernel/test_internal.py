@@ -1,4 +1,4 @@
-"""What of the host an internal network reaches, and who reaches the host by the address of its gateway."""
+"""Access of an internal network to the host, and access of others to the host at the gateway's address."""
 
 import subprocess
 import sys
@@ -82,7 +82,7 @@ def test_the_host_reaches_containers_of_an_internal_network(pair: tuple[Containe
 def test_the_gateway_of_an_internal_network_is_for_its_containers(
     pynet: Pynet, pair: tuple[Container, Container], containers: list[Container], address: str
 ) -> None:
-    """Neither outside nor another network reaches the host by it, the host itself does."""
+    """Only its containers and the host itself reach the gateway address of an internal network."""
     containers.append(Container())
     pynet.attach(containers[-1], rq.OTHER_ID, 3)
 
@@ -131,7 +131,7 @@ def test_loopback_is_no_source_of_a_container(pynet: Pynet, two: tuple[Container
 
 
 def test_a_port_outside_of_its_bridge_is_no_way_to_the_host(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """What comes in by a port itself, not by the bridge, is dropped: nothing there is in any set."""
+    """Packets that enter by a port itself, outside of its bridge, are dropped."""
     pynet.driver.create_network(rq.network())
     pynet.attach(two[0], rq.NETWORK_ID, 2)
     port = f"pnh{'02' * 6}"

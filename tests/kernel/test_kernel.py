@@ -51,7 +51,7 @@ PAIR = VethPair("pnh1", "pnc1", "02:42:0a:00:00:02", master="pn-1", mtu=1400)
 
 
 def test_a_bridge_is_born_down_with_its_mac_and_mtu(kernel: Kernel) -> None:
-    """One message makes the bridge as it is wanted, and its settings can stand before it is up."""
+    """One message makes a bridge that is down, with MAC and MTU, so that settings can be made before it is up."""
     kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1400)
     kernel.set_alias("pn-1", "pynet/network/abc")
 
@@ -113,7 +113,7 @@ def test_settings_are_those_of_the_namespace(kernel: Kernel) -> None:
 
 
 def test_a_thread_keeps_its_handle(kernel: Kernel) -> None:
-    """Verbs go on working after one that the kernel refused, and after the handle was closed."""
+    """A thread's verbs work after one that the kernel refused, and after its handle was closed."""
     kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1500)
     with pytest.raises(Exists):
         kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1500)
@@ -125,7 +125,7 @@ def test_a_thread_keeps_its_handle(kernel: Kernel) -> None:
 
 
 def test_links_are_deleted_together(kernel: Kernel) -> None:
-    """A bridge, its port, and one that is gone already: the named ones go, with their peers, and no other."""
+    """Links that are deleted together go with their peers, missing ones are passed over, and no other goes."""
     kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1400)
     kernel.add_bridge("pn-2", "02:00:00:00:00:02", 1400)
     kernel.add_veth(PAIR)
@@ -137,7 +137,7 @@ def test_links_are_deleted_together(kernel: Kernel) -> None:
 
 
 def test_a_link_that_cannot_be_deleted_holds_up_no_other(kernel: Kernel) -> None:
-    """The kernel refuses a group with such a link whole; it is named, the others go, and the next deletion works."""
+    """A link that cannot be deleted is named, the others are deleted, and the next deletion works."""
     kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1400)
     with pytest.raises(KernelError, match="delete link 'lo': operation not supported"):
         kernel.delete_links([link(kernel, "lo"), link(kernel, "pn-1")])
@@ -149,7 +149,7 @@ def test_a_link_that_cannot_be_deleted_holds_up_no_other(kernel: Kernel) -> None
 
 
 def test_a_link_that_took_the_name_is_not_deleted(kernel: Kernel) -> None:
-    """A link is known by its index: the one that was to go is gone, and another has its name."""
+    """A link with the name of one that is gone already is not deleted, as links are known by their index."""
     kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1400)
     old = link(kernel, "pn-1")
     sh("ip link del pn-1; ip link add pn-1 type bridge")

@@ -111,7 +111,7 @@ def test_a_users_bridge_gets_what_it_needs_and_has_it_back_later(
 
 
 def test_the_kernel_tells_what_stands_in_its_files(pynet: Pynet) -> None:
-    """The numbers of settings in netlink's arrays are those of the files, for each value in turn."""
+    """The settings in netlink's arrays have the same values as the files below /proc/sys."""
     sh("ip link add name br type bridge")
     for family, names in (("ipv4", IPV4), ("ipv6", IPV6)):
         for name in names:
@@ -128,7 +128,7 @@ def _told(pynet: Pynet) -> dict[str, str]:
 
 
 def test_an_mtu_below_that_of_ipv6_is_a_network_without_it(pynet: Pynet) -> None:
-    """IPv4 works, the log says why IPv6 does not, nothing is to be repaired; what has only IPv6 is refused."""
+    """With an MTU below 1280, IPv4 works, the log says why IPv6 does not, and a network with only IPv6 is refused."""
     options = {"com.docker.network.driver.mtu": "1200"}
     with structlog.testing.capture_logs() as lines:
         pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64", options=options))
@@ -166,7 +166,7 @@ def test_a_look_right_after_a_creation_finds_nothing(pynet: Pynet, containers: l
 
 @pytest.mark.parametrize(("accept_ra", "warned"), [("1", 1), ("2", 0)])
 def test_a_default_route_that_ipv6_forwarding_costs_is_told(pynet: Pynet, accept_ra: str, warned: int) -> None:
-    """The kernel removes what a router advertised, unless the link is told to hear routers all the same."""
+    """Pynet warns of an advertised default route that the kernel removes when IPv6 forwarding is turned on."""
     sh("ip link add out0 type veth peer name in0; ip link set out0 up; ip link set in0 up")
     sh(f"ip addr add 2001:db8::2/64 dev out0 nodad; sysctl -qw net.ipv6.conf.out0.accept_ra={accept_ra}")
     sh("ip -6 route add default via 2001:db8::1 dev out0 proto ra")

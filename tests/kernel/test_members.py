@@ -76,7 +76,7 @@ def site(make_hosts: MakeHosts) -> Site:
 
 
 def test_a_member_is_let_in(site: Site) -> None:
-    """What the other tests send arrives when a member sends it: else they would prove nothing."""
+    """The frames of the other tests arrive if a member sends them; otherwise they would prove nothing."""
     assert site.heard(site.hosts[1].sh)
     two = site.hosts[1].run(BLUE, 3)
     assert soon(lambda: two.reaches("10.9.0.2"))
@@ -96,7 +96,7 @@ def test_a_container_of_another_network_is_not(site: Site, to: str, internal: bo
 
 
 def test_a_container_of_the_network_itself_is_not(site: Site) -> None:
-    """It sends what it likes through its port, where the guard looks at it, and not around it."""
+    """A container of the network cannot send VXLAN around its guarded port."""
     box = site.hosts[0].run(BLUE, 7)
 
     assert not site.heard(box.sh)
@@ -104,7 +104,7 @@ def test_a_container_of_the_network_itself_is_not(site: Site) -> None:
 
 @pytest.mark.parametrize("bridge", ["vmbr", DOCKERS])
 def test_a_container_of_a_foreign_bridge_is_not(site: Site, bridge: str) -> None:
-    """Whatever address it says that it has; nobody guards such a bridge."""
+    """A container of a foreign, unguarded bridge is no accepted sender, whatever address it claims."""
     host = site.hosts[0]
     box = site.bridged(host, bridge, "10.66.0")
     host.do(lambda: host.pynet.firewall.set_docker_bridges(frozenset({DOCKERS})))
@@ -116,7 +116,7 @@ def test_a_container_of_a_foreign_bridge_is_not(site: Site, bridge: str) -> None
 
 
 def test_a_host_that_is_no_member_is_not(site: Site) -> None:
-    """Although it is a member of another network of this host, on the same port."""
+    """A host that is a member only of another network is no accepted sender, even on the same port."""
     assert not site.heard(site.hosts[2].sh)
 
 
@@ -148,7 +148,7 @@ def test_a_member_stays_one_while_the_store_is_away(site: Site) -> None:
 
 
 def test_a_member_that_moves_is_let_in_from_its_new_place_only(site: Site, shared: MemoryStore) -> None:
-    """As soon as its record says so."""
+    """A member that moves is accepted only from its new address, as soon as its record has it."""
     two = site.hosts[1]
     two.sh("ip addr add 192.0.2.102/24 dev ul0")
     (member,) = [item.record for item in shared.list(Member, "blue/h2/")]
@@ -160,7 +160,7 @@ def test_a_member_that_moves_is_let_in_from_its_new_place_only(site: Site, share
 
 
 def test_a_network_that_is_gone_lets_nobody_in(site: Site) -> None:
-    """Its elements go with it, those of the others stay."""
+    """A removed network accepts nobody; elements of other networks stay."""
     host = site.hosts[0]
     host.do(lambda: host.pynet.driver.delete_network(NetworkRef(BLUE)))
     host.do(lambda: host.pynet.reaper.clear(f"pn-{BLUE[:12]}"))
@@ -171,7 +171,7 @@ def test_a_network_that_is_gone_lets_nobody_in(site: Site) -> None:
 
 
 def test_another_vxlan_of_the_host_goes_on(site: Site) -> None:
-    """One that somebody made by hand, or swarm, on the same port with a VNI of its own."""
+    """A VXLAN link made by hand or by swarm, on the same port with its own VNI, keeps working."""
     for host, other in ((site.hosts[0], 3), (site.hosts[2], 1)):
         host.sh(f"ip link add vx type vxlan id 99 dstport 4789 remote 192.0.2.{other} local {host.address}")
         host.sh(f"ip addr add 10.99.0.{4 - other}/24 dev vx; ip link set vx up")

@@ -46,7 +46,7 @@ def test_outside_sees_the_host_and_internal_networks_nothing(
 
 
 def test_an_iptables_policy_of_drop_does_not_stop_pynet(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """The engine sets FORWARD to DROP; pynet's accepts stand behind the user's rules, and go with the last network."""
+    """With FORWARD set to DROP, pynet's accepts are behind the user's rules, and are removed with the last network."""
     container, outside = two
     sh("iptables -N DOCKER-USER; iptables -A FORWARD -j DOCKER-USER; iptables -P FORWARD DROP")
     before = sh("iptables -S")

@@ -135,7 +135,7 @@ def test_networks_with_one_subnet_never_meet(make_hosts: MakeHosts) -> None:
 
 
 def test_a_container_that_moves_is_found(three: list[OverlayHost]) -> None:
-    """With its address, and with another endpoint id, as it is made anew there."""
+    """A container that moves, with its address and a new endpoint id, is found on its new host."""
     one, _, _ = run(three)
     three[1].stop(BLUE, 3)
     three[2].run(BLUE, 3, endpoint="77" * 32)
@@ -147,7 +147,7 @@ def test_a_container_that_moves_is_found(three: list[OverlayHost]) -> None:
 
 
 def test_a_container_that_is_lost_is_made_anew_elsewhere(three: list[OverlayHost], shared: MemoryStore) -> None:
-    """Its process was killed and nobody said so: a look finds that its link is gone, and the host has no say more."""
+    """A container that was killed silently is withdrawn when its link is gone, and can be created elsewhere."""
     one, lost, _ = run(three)
     lost.end()
     assert soon(lambda: "pnh030303030303" not in three[1].sh("ip -br link"))
@@ -181,7 +181,7 @@ def test_an_address_is_taken_over_from_a_dead_host(three: list[OverlayHost]) -> 
     ],
 )
 def test_tables_that_others_changed_are_mended(three: list[OverlayHost], damage: str) -> None:
-    """What is missing is written, what is too much is removed, and a link that was deleted is made again."""
+    """Missing entries of tables are written, surplus ones removed, and a deleted link is made again."""
     run(three)
     before = three[0].entries()
     three[0].sh(damage.format(link=f"pnv{BLUE[:12]}", bridge=f"pn-{BLUE[:12]}"))
@@ -191,7 +191,7 @@ def test_tables_that_others_changed_are_mended(three: list[OverlayHost], damage:
 
 
 def test_a_restart_leaves_traffic_alone_and_finds_what_changed(three: list[OverlayHost], shared: MemoryStore) -> None:
-    """While pynet is away the tables stay; when it is back it hears of what came and went."""
+    """While pynet is away the tables stay; after its start they follow the changes of that time."""
     one, _, _ = run(three)
     three[0].crash()
     assert reach(one, "10.9.0.3")

@@ -15,7 +15,7 @@ NAMED = {"com.docker.network.bridge.name": "br0"}
 
 
 def test_a_tombstone_spares_the_bridge_that_came_after_the_reboot(pynet: Pynet) -> None:
-    """Killed between the reply and the deletion; then the host's own br0 stands, with its address."""
+    """A tombstone of a killed pynet spares the bridge br0 that the host made after the reboot."""
     pynet.driver.create_network(rq.network(options=NAMED))
     pynet.driver.delete_network(rq.NETWORK)
     sh("ip link del br0; ip link add br0 up type bridge; ip addr add 192.168.1.10/24 dev br0")
@@ -52,7 +52,7 @@ def test_a_veth_of_others_stays(pynet: Pynet) -> None:
 
 
 def test_an_alias_that_was_taken_does_not_make_a_link_foreign(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """Its group tells whose it is: what pynet made is deleted although somebody wrote another alias."""
+    """A link whose alias was overwritten is still recognised by its group, and deleted."""
     pynet.driver.create_network(rq.network())
     pynet.attach(two[0], rq.NETWORK_ID, 2)
     sh("ip link set pn-a1a1a1a1a1a1 alias mine; ip link set pnh020202020202 alias ''")

@@ -47,7 +47,7 @@ def test_the_host_reaches_a_published_port(pynet: Pynet, two: tuple[Container, C
 
 
 def test_used_up_ephemeral_ports_are_named(pynet: Pynet, two: tuple[Container, Container], kind: str) -> None:
-    """One port may be given and a container has it: the next one reads what is used up, and holds nothing."""
+    """If all ephemeral ports are taken, the refusal says so, and nothing is held."""
     sh("sysctl -qw net.ipv4.ip_local_port_range='40000 40000'")
     reference = serve(pynet, two[0], "0", kind=kind)
     other = pynet.attach(two[1], rq.NETWORK_ID, 3)
@@ -84,7 +84,7 @@ def test_the_outside_is_seen_as_itself(pynet: Pynet, two: tuple[Container, Conta
 def test_a_container_reaches_itself_and_its_neighbour(
     pynet: Pynet, two: tuple[Container, Container], kind: str, bridged: str
 ) -> None:
-    """By the gateway's address; the bridge stands in as the source, or the answer would go astray."""
+    """A container reaches itself and its neighbour at the gateway's address, with the bridge as the source."""
     br_netfilter(bridged)
     serve(pynet, two[0], "8080", kind=kind)
     pynet.attach(two[1], rq.NETWORK_ID, 3)
@@ -106,7 +106,7 @@ def test_another_network_reaches_a_published_port_only(pynet: Pynet, two: tuple[
 
 
 def test_an_internal_network_reaches_no_port_of_another(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """Neither what nftables translates nor what a process carries, by whichever address of its gateway."""
+    """An internal network reaches no port of another network, translated or relayed, at any gateway address."""
     pynet.driver.create_network(rq.network())
     reference = pynet.attach(two[0], rq.NETWORK_ID, 2)
     two[0].echo()
@@ -120,7 +120,7 @@ def test_an_internal_network_reaches_no_port_of_another(pynet: Pynet, two: tuple
 
 
 def test_a_loopback_port_is_the_hosts_alone(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """A neighbour of the host that sends to 127.0.0.1 by a crafted route gets no answer, nor does a container."""
+    """A port on loopback answers neither a neighbour that routes 127.0.0.1 to the host, nor a container."""
     container, outside = two
     connect(outside)
     serve(pynet, container, "127.0.0.1:8080")
@@ -133,7 +133,7 @@ def test_a_loopback_port_is_the_hosts_alone(pynet: Pynet, two: tuple[Container, 
 
 
 def test_containers_do_not_reach_the_hosts_loopback(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """route_localnet is on for the bridge, and yet what they send to 127.0.0.0/8 is dropped."""
+    """Packets of containers to 127.0.0.0/8 are dropped, although ``route_localnet`` is on."""
     serve(pynet, two[0], "8080")
     command = f"{sys.executable} -m http.server --bind 127.0.0.1 9999"
     server = subprocess.Popen(["sh", "-c", f"exec {command}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -147,7 +147,7 @@ def test_containers_do_not_reach_the_hosts_loopback(pynet: Pynet, two: tuple[Con
 
 
 def test_a_published_port_is_held(pynet: Pynet, two: tuple[Container, Container], kind: str) -> None:
-    """No other process can take it, and one that another process has is refused by name."""
+    """No other process can take a published port, and a port of another process is refused by name."""
     serve(pynet, two[0], "8080", kind=kind)
     sock = "SOCK_STREAM" if kind == "tcp" else "SOCK_DGRAM"
     bind = f"import socket; s=socket.socket(socket.AF_INET, socket.{sock}); s.bind(('127.0.0.1', 8080))"
@@ -167,7 +167,7 @@ def test_withdrawn_means_gone(pynet: Pynet, two: tuple[Container, Container], ki
 
 
 def test_an_old_udp_flow_follows_the_new_container(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """Connection tracking remembers the old one for 30 s; a client that goes on asking must not be told there."""
+    """A UDP client that keeps sending reaches the new container, although conntrack knows the old one for 30 s."""
     reference = serve(pynet, two[0], "8080", kind="udp")
     ask = "s.sendto(b'?', ('10.9.0.1', 8080)); s.settimeout(3); print(s.recv(99).decode().strip())"
     script = f"import socket; s=socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 5555)); {ask}"
@@ -244,7 +244,7 @@ def test_direct_access_follows_the_gateway_mode(
 
 
 def test_many_ports_and_networks_are_no_more_rules(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """What varies are elements: 100 networks and 500 ports have the rules of one."""
+    """100 networks and 500 ports have as many rules as one."""
     reference = serve(pynet, two[0], "8080")
     rules = sh("nft -t list ruleset")
     for number in range(100):

@@ -1,4 +1,4 @@
-"""A lost store is made again from what the real kernel shows."""
+"""A lost store is rebuilt from the real kernel."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -47,7 +47,7 @@ def stored(pynet: Pynet) -> list[Record]:
 def test_a_network_with_both_families_comes_back_as_it_was(
     pynet: Pynet, two: tuple[Container, Container], options: dict[str, str]
 ) -> None:
-    """Ids, links, subnets, gateways, MACs, options, addresses and ports: the records are equal to those that were."""
+    """A network of both families is rebuilt with equal records: ids, links, subnets, MACs, options, ports."""
     pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64", options=options))
     first = pynet.attach(two[0], rq.NETWORK_ID, 2)
     pynet.attach(two[1], rq.NETWORK_ID, 3)

@@ -128,7 +128,7 @@ def refused(scene: Scene, verb: str, sentence: str) -> Iterator[Call]:
 @pytest.mark.parametrize("number", [errno.ENOBUFS, errno.ENOMEM], ids=errno.errorcode.get)
 @pytest.mark.parametrize(("verb", "step"), REQUESTS)
 def test_a_kernel_without_memory(scene: Scene, verb: str, step: int, number: int, done: bool) -> None:
-    """Whichever request it refuses, also one that it carried out before its answer was lost."""
+    """A kernel without memory may refuse any request, also one that it carried out, and nothing is left."""
     with refused(scene, verb, os.strerror(number).lower()) as call:
         scene.requests.at, scene.requests.number, scene.requests.done = step, number, done
         call(scene.driver)
@@ -172,7 +172,7 @@ def test_a_bridge_without_a_free_port(scene: Scene) -> None:
 
 
 def test_a_removal_without_memory_is_done_later(scene: Scene) -> None:
-    """The engine takes every removal for done, and so it is in the end."""
+    """A removal that fails without memory is done later, as the engine takes it for done."""
     before = sh(LOOK)
     an_endpoint(scene.driver)
     scene.driver.program_external_connectivity(rq.program(8080))

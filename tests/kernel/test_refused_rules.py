@@ -1,4 +1,4 @@
-"""Rules that nft refuses, on a real kernel: what is closed then, and that it opens again by itself."""
+"""Refused rules on a real kernel: their owner is closed, and opens again by itself."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -64,7 +64,7 @@ def furnish(pynet: Pynet, boxes: tuple[Container, Container]) -> None:
 
 @pytest.mark.parametrize("runner", [LibraryRunner, CommandRunner])
 def test_a_check_sees_what_the_kernel_refuses_and_changes_nothing(runner: type[Runner]) -> None:
-    """Words, and what only the kernel knows; what could be applied is not."""
+    """A check finds errors of syntax and refusals of the kernel, and applies nothing."""
     nft = Nftables(runner())
     sets = "table inet a { set s { type ifname . ipv4_addr; flags interval; }; }\n"
     nft.check(sets)
@@ -83,7 +83,7 @@ def test_a_check_sees_what_the_kernel_refuses_and_changes_nothing(runner: type[R
 def test_an_owner_that_is_refused_is_closed_and_others_are_not_touched(
     pynet: Pynet, two: tuple[Container, Container], what: str
 ) -> None:
-    """Its network is internal, the other is as before, no foreign command ran, and it is named; its record heals it."""
+    """A refused network is closed and named, others are as before, and a mended record opens it again."""
     furnish(pynet, two)
     before = sh("nft list map inet pynet masqueraded 2>&1 || nft list set inet pynet masqueraded")
     wanted = dict(pynet.survey.elements())
@@ -106,7 +106,7 @@ def test_an_owner_that_is_refused_is_closed_and_others_are_not_touched(
 
 
 def test_an_endpoint_that_is_refused_reaches_nothing(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """Without what it may send from, nothing passes its port; its neighbours are as before."""
+    """Nothing passes the port of a refused endpoint; its neighbours are as before."""
     pynet.driver.create_network(rq.network())
     for number, container in enumerate(two, 2):
         pynet.attach(container, rq.NETWORK_ID, number)

@@ -1,4 +1,4 @@
-"""What one port and one client may use of the relay, and for how long."""
+"""The limits of the relay per port and client, in number and time."""
 
 import socket
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def stage() -> Iterator[Stage]:
 
 
 def test_a_client_with_many_idle_connections_stops_nobody(stage: Stage) -> None:
-    """With the limits of every day: neither on its own port nor on another one."""
+    """With the default limits, a client with many idle connections blocks no other, on any port."""
     relay = stage.relay(Limits())
     front, another = stage.front(relay), stage.front(relay)
     idle = [stage.client(front, ONE) for _ in range(256 + 64)]
@@ -38,7 +38,7 @@ def test_a_client_with_many_idle_connections_stops_nobody(stage: Stage) -> None:
 
 
 def test_a_client_waits_for_its_own_connections_to_end(stage: Stage) -> None:
-    """On both ports together; meanwhile others are served, and what is more than may wait is refused."""
+    """A client at its limit waits for its own connections to end, others are served, and the excess is refused."""
     relay = stage.relay(Limits(connections=Share(MANY, MANY, client=2), waiting=1))
     front, another = stage.front(relay), stage.front(relay)
     first, second = stage.client(front, ONE), stage.client(another, ONE)
@@ -55,7 +55,7 @@ def test_a_client_waits_for_its_own_connections_to_end(stage: Stage) -> None:
 
 @pytest.mark.parametrize(("share", "others"), [(Share(MANY, 2, MANY), True), (Share(2, MANY, MANY), False)])
 def test_a_full_port_lets_connections_wait(stage: Stage, share: Share, others: bool) -> None:
-    """In the backlog, until one ends; another port goes on, unless the relay as a whole is full."""
+    """On a full port connections wait in the backlog; other ports go on unless the whole relay is full."""
     relay = stage.relay(Limits(connections=share))
     front, another = stage.front(relay), stage.front(relay)
     served = [stage.client(front, client) for client in (ONE, OTHER)]
@@ -71,7 +71,7 @@ def test_a_full_port_lets_connections_wait(stage: Stage, share: Share, others: b
 
 
 def test_a_removed_port_frees_what_it_used(stage: Stage) -> None:
-    """Also what waits on it; another port gets on then."""
+    """A removed port frees its connections, waiting ones too, so that another port goes on."""
     relay = stage.relay(Limits(connections=Share(2, MANY, client=1)))
     gone, stays = stage.front(relay), stage.front(relay)
     used, waits = stage.client(gone, ONE), stage.client(gone, ONE)
@@ -115,7 +115,7 @@ def test_a_target_that_does_not_answer_is_given_up(stage: Stage) -> None:
 
 
 def test_a_client_that_vanished_holds_nothing(stage: Stage) -> None:
-    """The kernel asks whether it is still there, long before the connection counts as idle."""
+    """Keepalive ends the connections of a vanished client long before they count as idle."""
     client = stage.client(stage.front(stage.relay(Limits(keep_alive=1, probes=1))), ONE)
     assert answers(client)
     sh("nft 'add table ip t; add chain ip t c { type filter hook input priority 0; }'")

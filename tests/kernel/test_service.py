@@ -179,7 +179,7 @@ def test_calls_that_wait_learn_why_it_does_not_start(
 
 
 def test_a_start_that_fails_with_nobody_waiting_ends_at_once(activator: Callable[..., Activator]) -> None:
-    """Whoever types the command sees it fail, and a mended setting is all that the next start needs."""
+    """A failing start without waiting calls ends at once, and with a corrected setting the next one works."""
     manager = activator(PYNET_THREADS="2")
     manager.start()
     assert manager.wait()[0] == 78
@@ -190,7 +190,7 @@ def test_a_start_that_fails_with_nobody_waiting_ends_at_once(activator: Callable
 
 
 def test_a_second_pynet_on_the_same_state_ends(activator: Callable[..., Activator], tmp_path: Path) -> None:
-    """It names the other one; its socket is gone again, and the first one goes on."""
+    """A second pynet on the same state ends, names the first one, and leaves no socket."""
     manager = activator()
     manager.start()
     assert manager.heard() == "READY=1"
@@ -213,7 +213,7 @@ def test_a_second_pynet_on_the_same_socket_ends(activator: Callable[..., Activat
 
 
 def test_the_state_of_a_newer_pynet_is_left_alone(tmp_path: Path) -> None:
-    """The sentence says what to do."""
+    """The state of a newer pynet is left alone, and the sentence names the cure."""
     (tmp_path / "state").mkdir()
     with closing(sqlite3.connect(tmp_path / "state/pynet.db")) as database:
         database.execute("PRAGMA user_version = 99")

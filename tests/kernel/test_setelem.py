@@ -1,4 +1,4 @@
-"""Elements of sets written without libnftables, compared with what nft itself makes of the same words."""
+"""Elements written without libnftables are the same as those that nft writes from the same text."""
 
 from collections.abc import Iterable, Iterator
 
@@ -60,7 +60,7 @@ def ports(words: Iterable[str]) -> Elements:
 
 
 def test_elements_are_what_nft_makes_of_the_same_words(nft: Nftables) -> None:
-    """Every set and map, with one element each: the kernel lists the same, whoever wrote it."""
+    """An element of every set and map is listed the same, written by pynet or by nft."""
     nft.apply(tables_text("pynet", [WANTED]))
     by_nft = sh("nft list ruleset")
     nft.apply(tables_text("pynet", []))
@@ -81,7 +81,7 @@ def test_elements_that_nft_wrote_can_be_deleted(nft: Nftables) -> None:
 
 
 def test_a_refused_change_changes_nothing(nft: Nftables) -> None:
-    """An element that is not there cannot be deleted, and then what came with it is not added either."""
+    """If one element of a change cannot be deleted, the whole change is refused."""
     before = sh("nft list ruleset")
     with pytest.raises(Missing, match="table 'pynet'"):
         nft.change("pynet", WANTED[1:2], WANTED[:1])

@@ -36,7 +36,7 @@ def test_an_internal_network_stays_closed_when_one_of_two_ports_goes(
 
 
 def test_the_kernel_keeps_one_value_a_key(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """What another program led a port to is overwritten; one that an endpoint has is refused with a sentence."""
+    """A map key has one value: a foreign one is overwritten, a port of another endpoint is refused."""
     pynet.driver.create_network(rq.network())
     pynet.attach(two[0], rq.NETWORK_ID, 2)
     reference = pynet.attach(two[1], rq.NETWORK_ID, 3)

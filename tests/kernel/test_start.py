@@ -110,7 +110,7 @@ def test_a_dry_run_changes_nothing_and_says_all(environment: dict[str, str], com
 def test_a_link_that_the_state_does_not_know_is_not_called_rubbish(
     environment: dict[str, str], command: Command
 ) -> None:
-    """It may be that of another pynet's state, as of a managed plugin: nobody is told to delete what may be alive."""
+    """A dry run does not advise to delete a link that may belong to another pynet, such as a managed plugin."""
     sh("ip link add pn-alive type bridge; ip link set pn-alive alias pynet/network/alive")
     empty = command("reconcile", "--dry-run")
     assert (empty.returncode, empty.stdout) == (2, "")
@@ -123,7 +123,7 @@ def test_a_link_that_the_state_does_not_know_is_not_called_rubbish(
 
 
 def test_a_service_repairs_when_it_is_asked(environment: dict[str, str], command: Command) -> None:
-    """What the kernel does not tell, without waiting for the timer; with nobody serving the command exits 2."""
+    """``pynet reconcile`` repairs at once what the kernel does not notify; without a running pynet it exits with 2."""
     [link] = remember_networks(environment, 1)
     with serving(environment):
         command("status")

@@ -107,7 +107,7 @@ def test_a_state_that_is_deleted_under_the_running_process_is_written_again(serv
 
 
 def test_a_full_disk_fails_the_call_and_leaves_nothing(served: Served) -> None:
-    """The engine shows the sentence; what had been made is taken back, and the next call succeeds."""
+    """A full disk fails the call with a sentence and leaves nothing, and the next call succeeds."""
     filler = fill(served.state.parent)
     number, before = 10, look()
     while not (reply := create(served, f"{number:02x}" * 32, number, ballast="x" * 900_000)):
@@ -120,7 +120,7 @@ def test_a_full_disk_fails_the_call_and_leaves_nothing(served: Served) -> None:
 
 
 def test_a_backup_of_the_running_service_comes_back(served: Served, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Taken under way, put back after the end; at the start the network that came later goes."""
+    """A backup of the running service can be restored; the next start removes a network that came later."""
     copy = tmp_path_factory.mktemp("backup") / "copy"
     env = {"PYNET_SOCKET": str(served.socket), "PYNET_STATE_DIR": str(served.state)}
     before = look()

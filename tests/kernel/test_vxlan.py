@@ -45,7 +45,7 @@ def test_the_link_learns_and_floods_nothing() -> None:
 
 
 def test_a_thousand_entries_come_and_go(vxlan: Vxlan) -> None:
-    """In datagrams of many, and what is listed is what was written."""
+    """A thousand entries are written and removed in a few datagrams, and the listing has exactly them."""
     wanted = entries(250)
     vxlan.change("br", "vx", wanted)
     assert vxlan.entries("br", "vx") == wanted
@@ -54,7 +54,7 @@ def test_a_thousand_entries_come_and_go(vxlan: Vxlan) -> None:
 
 
 def test_an_entry_takes_the_place_of_another(vxlan: Vxlan) -> None:
-    """A MAC on another host, an address with another MAC; what is gone already is passed over."""
+    """An entry replaces another one of the same key; removing a missing one is passed over."""
     vxlan.change("br", "vx", entries(1))
     mac, address = "02:42:0a:09:00:00", ip_address("10.9.0.0")
     after: set[Entry] = {Remote(mac, ONE), Neighbour(address, "02:00:00:00:00:09")}

@@ -45,7 +45,7 @@ def on_both(pynet: Pynet, container: Container, mode: str, network: str = OTHER)
 def test_answers_leave_by_the_gateway(
     pynet: Pynet, two: tuple[Container, Container], outside: Container, address: str, mode: str, open_: bool
 ) -> None:
-    """Without a word of the user, as long as the address is one that machines outside reach."""
+    """Answers leave by the gateway without an option, if machines outside reach the address."""
     on_both(pynet, two[0], mode)
     assert bool(outside.asks(address, 7777)) is open_
     assert outside.reaches(address) is open_

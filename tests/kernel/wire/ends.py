@@ -1,4 +1,4 @@
-"""Who plays in a table of frames, and the frames that they send to each other in one word."""
+"""The players in a table of frames, and short names for their frames."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What a host or a container believes of others: neighbours, forwarding database, routes, addresses."""
+"""The tables of a host or a container about others: neighbours, forwarding database, routes, addresses."""
 
 import re
 from collections.abc import Callable

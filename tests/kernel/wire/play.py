@@ -1,4 +1,4 @@
-"""All kinds of frames sent at once, and who heard which."""
+"""Sends all kinds of frames at once, and collects which listener heard which."""
 
 import subprocess
 import sys

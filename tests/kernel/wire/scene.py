@@ -1,4 +1,4 @@
-"""What to expect of the table of frames on a stage, and what happened there."""
+"""The expected and the observed fate of the table of frames on a stage."""
 
 from dataclasses import dataclass
 
