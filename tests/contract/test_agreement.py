@@ -83,7 +83,7 @@ def test_schemas_and_spec_agree(method: str, data: st.DataObject) -> None:
 
 
 def test_options_may_be_null() -> None:
-    """Go writes null for a list or a byte slice that nobody made; no option is refused for that."""
+    """No option is refused because it is null, which Go writes for an empty list or byte slice."""
     names = json.loads((SPEC / "common.json").read_text())["$defs"]["endpoint-options"]["properties"]
     for method in ("NetworkDriver.CreateEndpoint", "NetworkDriver.Join"):
         body = samples(method)[0] | {"Options": dict.fromkeys(names)}

@@ -37,7 +37,7 @@ class Driver:
     ("layer", "words"), [("nft", "nftables"), ("netlink", "the kernel"), ("store", "the store"), ("x", "x")]
 )
 def test_whatever_hangs_the_caller_is_answered(layer: str, words: str) -> None:
-    """Status 500 and both keys, while the work goes on."""
+    """While work hangs, the caller gets status 500 with both keys, and the work goes on."""
     hanging = Layer()
     driver: Any = Driver(timed(layer, hanging))
     client = create_app(driver, driver, driver, WorkerPool(0.05)).test_client()

@@ -1,4 +1,4 @@
-"""How the server ends: what has been asked is answered, and nobody else is waited for."""
+"""How the server ends: it answers calls that it has begun, and waits for nobody else."""
 
 import signal
 import socket
@@ -42,7 +42,7 @@ def answer(path: str) -> bytes:
 
 
 def test_silent_clients_do_not_keep_it(server: tuple[str, "subprocess.Popen[bytes]"]) -> None:
-    """The engine opens connections ahead of need; they hear their end at once, and the socket's file goes."""
+    """Idle connections, which the engine opens ahead of need, do not keep the server; the socket's file is removed."""
     path, process = server
     with ExitStack() as clients:
         silent = [clients.enter_context(dial(path)) for _ in range(3)]
@@ -56,7 +56,7 @@ def test_silent_clients_do_not_keep_it(server: tuple[str, "subprocess.Popen[byte
 
 
 def test_a_client_that_does_not_close_keeps_nobody(server: tuple[str, "subprocess.Popen[bytes]"]) -> None:
-    """It has its answer and the end of the connection; it need not say goodbye for others to be served."""
+    """A client that has its answer and does not close its connection does not keep the server."""
     path, _ = server
     with ExitStack() as clients:
         lazy = [clients.enter_context(dial(path)) for _ in range(8)]

@@ -71,7 +71,7 @@ def engine(service: Service) -> Engine:
 
 @pytest.mark.parametrize("leaves", [0, 1, 2])
 def test_a_failed_join_is_left_up_to_twice(engine: Engine, leaves: int) -> None:
-    """A join that never was, or that the engine could not use, is left once or twice: the host is as before."""
+    """Leave once or twice after a Join that failed or never came leaves the host as before."""
     engine.network()
     before = engine.service.world.snapshot()
     ids = engine.endpoint()
@@ -83,7 +83,7 @@ def test_a_failed_join_is_left_up_to_twice(engine: Engine, leaves: int) -> None:
 
 
 def test_leave_withdraws_what_nobody_revoked(engine: Engine) -> None:
-    """After a restart with live-restore the engine has forgotten that it programmed, and sends no Revoke."""
+    """Leave withdraws ports without a Revoke, as after a restart of the engine with live-restore."""
     engine.network()
     ids = engine.running()
     assert ON_IPV4 in engine.published or ON_IPV6 in engine.published
@@ -92,7 +92,7 @@ def test_leave_withdraws_what_nobody_revoked(engine: Engine) -> None:
 
 
 def test_a_failed_program_is_left_twice_and_not_revoked(engine: Engine) -> None:
-    """The port belongs to another container: the sentence says so, nothing of the second one stays, the first does."""
+    """A Program for a taken port is refused and leaves nothing; the port stays with the first container."""
     engine.network()
     engine.running(2)
     held = set(engine.published)
@@ -106,21 +106,21 @@ def test_a_failed_program_is_left_twice_and_not_revoked(engine: Engine) -> None:
 
 
 def test_program_on_an_internal_network_publishes_nothing(engine: Engine) -> None:
-    """29 may send it for any network; who is internal cannot be reached from outside."""
+    """A Program on an internal network, which 29 may send, publishes nothing."""
     engine.network(internal=True)
     engine.running()
     assert not engine.published
 
 
 def test_an_internal_network_names_no_gateway(engine: Engine) -> None:
-    """The engine would install it, and has no reason to send Program then."""
+    """An internal network names no gateway, as the engine would install it."""
     engine.network(internal=True)
     reply = engine.ask("NetworkDriver.Join", **engine.endpoint(), SandboxKey=SANDBOX, Options=OPTIONS)
     assert (reply["Gateway"], reply["GatewayIPv6"]) == ("", "")
 
 
 def test_a_role_that_changes_is_programmed_again(engine: Engine) -> None:
-    """First another network has the IPv6 gateway, then none: Program comes again without a Revoke, and replaces."""
+    """A second Program without a Revoke replaces the ports when the role of the network changes."""
     engine.network()
     ids = engine.endpoint()
     engine.ask("NetworkDriver.Join", **ids, SandboxKey=SANDBOX, Options=OPTIONS)
@@ -134,7 +134,7 @@ def test_a_role_that_changes_is_programmed_again(engine: Engine) -> None:
 
 
 def test_an_unpublished_port_is_gone_after_a_second_program(engine: Engine) -> None:
-    """A repeat names all that is to be published, not what is to be added."""
+    """A second Program names all ports to publish, so a missing port is withdrawn."""
     engine.network()
     ids = engine.running()
     engine.ask("NetworkDriver.ProgramExternalConnectivity", **ids, Options={**OPTIONS, PORTS: []})
@@ -148,7 +148,7 @@ def pool(engine: Engine, **options: str) -> str:
 
 
 def test_the_name_tells_who_has_an_address(engine: Engine) -> None:
-    """The second container that wants it reads the name of the first."""
+    """The refusal of a taken address names the container that has it."""
     given = pool(engine)
     request = {"PoolID": given, "Address": "10.9.0.9"}
     engine.ask("IpamDriver.RequestAddress", **request, Options={NAME: "web"})
@@ -180,7 +180,7 @@ def test_a_container_made_again_keeps_address_and_mac(engine: Engine, by: str) -
 
 
 def test_names_of_another_address_manager_cannot_be_kept(engine: Engine) -> None:
-    """Docker's own tells no driver who asks: the option is refused with what to add."""
+    """``sticky`` with Docker's address manager, which tells no names, is refused with the missing option."""
     four = {"AddressSpace": "LocalDefault", "Pool": "10.9.0.0/24", "Gateway": "10.9.0.1/24"}
     options = {"com.docker.network.generic": {"pynet.sticky": "name"}}
     status, reply = engine.tell("NetworkDriver.CreateNetwork", NetworkID=NETWORK, Options=options, IPv4Data=[four])

@@ -48,7 +48,7 @@ def create(peer: subprocess.Popen[str], identity: str) -> tuple[int, str]:
 
 
 def test_a_second_engine_does_not_remove_the_network_of_the_first(peers: list[subprocess.Popen[str]]) -> None:
-    """It is refused while the first lives, and takes the subnet over when that has ended."""
+    """A second engine gets the subnet of the first only after the first has ended."""
     first, second = peers
     assert create(first, "a1" * 32)[0] == 200
     status, text = create(second, "b2" * 32)

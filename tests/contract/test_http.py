@@ -1,4 +1,4 @@
-"""What an engine, or a broken one, puts on the socket; answered by the real server."""
+"""Bytes that a sound or a broken engine sends, answered by the real server."""
 
 import json
 import socket
@@ -188,7 +188,7 @@ def test_more_callers_than_connections_hold_nobody_up(address: str) -> None:
 
 @pytest.mark.parametrize(("half", "answer"), [("nothing", b""), ("half a head", b""), ("no body", b"HTTP/1.1 400 ")])
 def test_a_caller_that_does_not_go_on_is_sent_away(address: str, half: str, answer: bytes) -> None:
-    """The server closes; who had sent a head is told that the body was short of what it announced."""
+    """A caller that stops is disconnected; if it had sent a head, it is told that its body is too short."""
     with dial(address) as client:
         client.sendall(HALVES[half].encode())
         said = b"".join(iter(lambda: client.recv(65536), b""))
@@ -231,7 +231,7 @@ def test_the_server_closes_first(address: str) -> None:
 
 
 def test_who_asks_for_the_status_keeps_nobody_waiting() -> None:
-    """While a look at everything hangs, 200 callers of Status hang up; the next ones are answered all the same."""
+    """200 callers of Status that hang up while a survey hangs do not keep the next ones from an answer."""
     with serving("hanging") as hanging:
         for _ in range(200):
             with dial(hanging) as client:

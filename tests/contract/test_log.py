@@ -1,4 +1,4 @@
-"""One line a request, with what a reader of the log needs, and the time that each layer took."""
+"""Each request has one log line, with its ids and the time of each layer."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -53,7 +53,7 @@ def lines() -> Iterator[list[Any]]:
 
 
 def test_an_activation_carries_nothing_of_the_request_before(lines: list[Any], service: Service) -> None:
-    """The thread that serves it has served others."""
+    """The line of an activation has no ids of a request that the same thread served before."""
     service.post("NetworkDriver.Leave", BODY)
     service.post("Plugin.Activate", "")
 
@@ -91,7 +91,7 @@ def test_the_ids_of_a_request_do_not_stick_to_the_next(lines: list[Any], service
     + [(kind("no 'x'"), 500) for kind in (PynetError, NotFound, Conflict, Exhausted, Busy, Failed)],
 )
 def test_an_error_is_told_and_logged_once(lines: list[Any], error: PynetError, status: int) -> None:
-    """The caller and the log get the same sentence; undo steps that failed are for the log."""
+    """The caller and the log get the same sentence once; only the log has failed undo steps."""
     error.add_note("undo failed: y")
     text = '{"Err":"no \'x\'","Error":"no \'x\'"}\n'
 

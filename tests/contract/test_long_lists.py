@@ -1,4 +1,4 @@
-"""Long lists of ports, which are known again by their bytes."""
+"""Long lists of ports, which are recognised by their bytes."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def ports(**changed: Any) -> dict[str, Any]:
 
 
 def test_a_list_that_comes_again_means_the_same() -> None:
-    """The engine sends the same ports with three requests."""
+    """A list that the engine sends with three requests is read the same each time."""
     schema = EndpointOptionsSchema()
     first, second = (schema.build(schema.load(ports())) for _ in range(2))
 
@@ -27,7 +27,7 @@ def test_a_list_that_comes_again_means_the_same() -> None:
 
 @pytest.mark.parametrize("changed", [{"Proto": True}, {"Port": 500.0}, {"Port": "500"}, {"Port": {}}])
 def test_a_list_that_looks_alike_is_not_taken_for_it(changed: dict[str, Any]) -> None:
-    """Python holds 1 and true, and 500 and 500.0, for equal."""
+    """A list with ``true`` or 500.0 is not taken for one with 1 or 500, which Python calls equal."""
     schema = EndpointOptionsSchema()
     schema.load(ports(Proto=1))
     schema.load(ports())

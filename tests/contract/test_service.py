@@ -65,7 +65,7 @@ def test_a_look_that_is_not_possible_is_a_sentence(service: Service) -> None:
 
 
 def test_one_look_is_asked_for_at_a_time() -> None:
-    """It waits for the one that is under way until its own deadline; who asks beside it is told so at once."""
+    """A Reconcile waits for a survey in progress; a second one is refused at once."""
     service = Service(WorkerPool(2.0))
     with service.world.locks.hold(LOOK), ThreadPoolExecutor(2) as pool:
         answers = [str(reply["Err"]) for _, reply in pool.map(service.post, ["Pynet.Reconcile"] * 2)]
@@ -78,7 +78,7 @@ def test_one_look_is_asked_for_at_a_time() -> None:
 
 
 def test_a_status_that_hangs_takes_four_callers_with_it(service: Service) -> None:
-    """Whatever it may hang in one day: the fifth one is told that it is busy."""
+    """If Status hangs, four callers wait, and the fifth is told that pynet is busy."""
     hanging = threading.Event()
     service.world.reconciler._drops = lambda: hanging.wait(20) and ()  # type: ignore[assignment,return-value]
     with ThreadPoolExecutor(5) as pool:
@@ -91,7 +91,7 @@ def test_a_status_that_hangs_takes_four_callers_with_it(service: Service) -> Non
 
 
 def test_about_says_who_serves_and_by_which_settings(service: Service) -> None:
-    """What a command needs to speak of the same pynet; where a value is from stands beside it."""
+    """About returns the settings of the running pynet and their origins."""
     status, reply = service.post("Pynet.About")
 
     assert (status, reply["Name"], reply["StateDir"], reply["Managed"]) == (200, "pynet", "/nowhere", False)
@@ -101,7 +101,7 @@ def test_about_says_who_serves_and_by_which_settings(service: Service) -> None:
 
 
 def test_a_look_repairs_nothing(service: Service) -> None:
-    """What is out of line is said each time, as long as nobody repairs it."""
+    """Look reports drift each time, and repairs nothing."""
     service.world.driver.create_network(rq.network())
     service.world.kernel.change(BRIDGE, up=False)
     first, second = service.post("Pynet.Look")[1], service.post("Pynet.Look")[1]
@@ -113,14 +113,14 @@ def test_a_look_repairs_nothing(service: Service) -> None:
 
 
 def test_ports_and_backup_are_what_the_store_has(service: Service) -> None:
-    """No port yet; a state that is not there is a sentence."""
+    """Ports and Backup answer from the store; a missing state is refused with a sentence."""
     assert service.post("Pynet.Ports") == (200, {"Ports": []})
     status, reply = service.post("Pynet.Backup")
     assert (status, reply["Err"]) == (500, "read store '/nowhere/pynet.db': no such file or directory")
 
 
 def test_a_cluster_that_is_none_is_a_sentence(service: Service) -> None:
-    """Both verbs name the setting of the pynet that serves, and the one with a body wants it."""
+    """Without a cluster both verbs name the missing setting."""
     for verb, body in (("ClusterStatus", ""), ("ForgetHost", '{"Host": "b"}')):
         status, reply = service.post(f"Pynet.{verb}", body)
         assert (status, "PYNET_STORE names no store that hosts share" in str(reply["Err"])) == (400, True)

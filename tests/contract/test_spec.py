@@ -75,7 +75,7 @@ def test_every_reply_is_as_the_contract_says(service: Service) -> None:
 
 @pytest.mark.parametrize("case", RECORDED, ids=[case.label for case in RECORDED])
 def test_recorded_requests_fit_and_come_back_unchanged(case: Recorded) -> None:
-    """What engines sent is described by the spec, and loading and dumping it changes nothing."""
+    """Recorded requests fit the spec, and loading and dumping changes nothing."""
     if INDEX[case.method]["request"] is None:
         assert case.body == ""
         return
@@ -94,7 +94,7 @@ def test_recorded_requests_fit_and_come_back_unchanged(case: Recorded) -> None:
     ("engine", "later"), [("20.10", {"GwAllocCheck"}), ("26.1", {"GwAllocCheck"}), ("28.5", set()), ("29.7", set())]
 )
 def test_every_method_that_engines_send_was_recorded(engine: str, later: set[str]) -> None:
-    """Outside of swarm, and but for those that came later; a recording that lost a method would prove nothing."""
+    """The recordings have every method of their engine except those of swarm."""
     unsent = {"AllocateNetwork", "FreeNetwork", "DiscoverNew", "DiscoverDelete"} | later
     sent = {case.method for case in RECORDED if case.engine == f"engine-{engine}"}
 

@@ -1,4 +1,4 @@
-"""What the engine forgets without a word is found by asking it; what still runs is left alone."""
+"""pynet finds objects that the engine forgot by asking it, and leaves running ones alone."""
 
 import sys
 import time
@@ -63,7 +63,7 @@ def test_what_a_killed_engine_forgot_is_removed(asking: Scene) -> None:
 
 
 def test_a_network_that_was_removed_without_pynet_goes(asking: Scene, asker: Plugin) -> None:
-    """The engine removes a network although nobody answers, and never says so again."""
+    """A network that the engine removed while pynet was away is found and removed."""
     host = asking.host
     with unchanged(host):
         net = asking.network("--ipam-driver", asking.driver)

@@ -107,7 +107,7 @@ def works(place: Place, box: Container, version: int = 4) -> bool:
 
 @pytest.mark.parametrize("order", ["dockerd alone", "pynet first", "dockerd first"])
 def test_after_a_reboot_the_host_is_as_with_docker_alone(place: Place, order: str) -> None:
-    """Networks exist and a container comes back by itself: dockerd sets its policy, whoever starts first."""
+    """After a reboot dockerd sets its policy as without pynet, whichever of the two starts first."""
     host, own = place.host, place.scene("bridge")
     host.start_engine()
     image.load(host.docker)

@@ -6,7 +6,7 @@ from tests.engine.lab.scene import Container, Scene
 
 
 def test_two_containers_on_a_network_find_each_other_and_nobody_else_does(scene: Scene) -> None:
-    """Containers of one network talk by address and by name; a third on another network reaches neither."""
+    """Two containers of one network talk by address and by name; a third on another network reaches neither."""
     docker = scene.host.docker
     web, other = scene.network(), scene.network()
     assert web in docker("network", "ls", "--filter", f"driver={scene.driver}", "--format", "{{.Name}}").split()

@@ -22,7 +22,7 @@ def mixed(request: pytest.FixtureRequest, host: Host, pynet: Plugin) -> Iterator
 
 @pytest.mark.parametrize("subnet", [(), ("--subnet", "10.37.0.0/24")], ids=["any-pool", "chosen-pool"])
 def test_drivers_and_address_managers_go_together(mixed: tuple[Scene, str], subnet: tuple[str, ...]) -> None:
-    """Whoever hands out the addresses, containers reach each other, and all is given back in the end."""
+    """With every pair of driver and address manager containers reach each other, and all addresses are released."""
     scene, ipam = mixed
     with unchanged(scene.host):
         net = scene.network("--ipam-driver", ipam, *subnet)

@@ -1,4 +1,4 @@
-"""Who may talk to whom: the outside world, other networks, internal networks."""
+"""Isolation between networks, internal networks and the outside world."""
 
 from collections.abc import Iterator
 

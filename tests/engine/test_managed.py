@@ -142,7 +142,7 @@ def test_a_killed_plugin_comes_back_by_itself(bare: Host, scene: Scene, managed:
 
 @pytest.mark.parametrize("end", ["kill", "power cut", pytest.param("stop", marks=only_long)])
 def test_containers_come_back_with_network_and_ports(bare: Host, scene: Scene, managed: Managed, end: str) -> None:
-    """The engine stops, is killed, or the host loses power: whoever has a restart policy is served again, unaided."""
+    """Containers with a restart policy come back after the engine stops, is killed, or the host loses power."""
     net = scene.network("--subnet", "10.61.0.0/24")
     one, two = (scene.container(net, "--restart", "always", *words) for words in (("-p", "8080:7777"), ()))
     {"stop": bare.stop_engine, "kill": bare.kill_engine, "power cut": bare.cut_power}[end]()

@@ -1,4 +1,4 @@
-"""What came with Engine 28.0: two gateways, their priority, sysctls of an endpoint, no gateway where none is needed."""
+"""New in Engine 28.0: two gateways, their priority, sysctls of an endpoint, no gateway where none is needed."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Published ports: from where they are reached, who may have them, and how they end."""
+"""Published ports: where they can be reached from, conflicts, and their end."""
 
 import subprocess
 import sys
@@ -117,7 +117,7 @@ def test_ranges_any_port_and_all_exposed_ports(scene: Scene, outside: Outside) -
 
 @KINDS
 def test_a_taken_port_is_refused(scene: Scene, kind: str) -> None:
-    """Whoever has it, another container or a process: the start fails, the text names the port, nothing is left."""
+    """If a container or a process has the port, the start fails, the text names the port, and nothing is left."""
     net = scene.network()
     scene.container(net, "-p", f"8080:7777/{kind}")
     command = ["nsenter", "-t", str(scene.host.pid), "-n", sys.executable, "-c", binding(8090, kind, WAIT)]
@@ -178,7 +178,7 @@ def test_what_a_container_publishes_leaves_nothing(scene: Scene) -> None:
 
 
 def test_five_hundred_ports_are_no_more_rules(pynet_scene: Scene, outside: Outside) -> None:
-    """Every one answers; what varies are elements of maps."""
+    """Five hundred ports all answer, and add elements of maps but no rules."""
     scene = pynet_scene
     net = scene.network()
     scene.container(net, "-p", "8080:7777")

@@ -1,4 +1,4 @@
-"""What others break under running containers is mended; after a reboot or a crash of the engine all starts again."""
+"""Damage by others under running containers is repaired; after a reboot or an engine crash all starts again."""
 
 import json
 from collections.abc import Iterator

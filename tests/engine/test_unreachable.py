@@ -1,4 +1,4 @@
-"""ICMP errors about flows that the host knows: what they carry gets neither out of an internal network nor into it."""
+"""ICMP errors about known flows carry nothing out of an internal network or into it."""
 
 import sys
 

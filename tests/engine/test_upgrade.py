@@ -1,4 +1,4 @@
-"""A new version takes over what an earlier one left running: its database, its tables and its links."""
+"""A new version takes over the database, tables and links of an earlier one."""
 
 import json
 import subprocess
