@@ -12,6 +12,8 @@ from plugin.options.option import option_table
 
 ROOT = Path(__file__).parents[2]
 README, EXAMPLES = ROOT / "README.md", ROOT / "examples"
+DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+MADE = ("bench/results",)  # by a command
 
 
 @pytest.mark.parametrize(
@@ -39,9 +41,27 @@ def test_the_examples_use_options_that_exist() -> None:
     assert len(used) * 2 > len(declared)
 
 
-@pytest.mark.parametrize("document", [README, *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_containers_have_names_that_docker_takes(document: Path) -> None:
     """Container names in documents are ones that Docker accepts (moby daemon/names: RestrictedNameChars)."""
     names = re.findall(r"^docker run .*--name (\S+)", document.read_text(), re.MULTILINE)
 
     assert all(re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", name) for name in names), names
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_files_that_documents_name_exist(document: Path) -> None:
+    """Every path of the tree in a document leads to a file or a folder; NAME is a placeholder."""
+    folders = "cli|handlers|plugin|netlink|spec|tests|tools|bench|packaging|examples|docs"
+    named = re.findall(rf"`((?:{folders})/[\w./*-]+)`", document.read_text())
+    real = [path for path in named if "NAME" not in path and not path.startswith(MADE)]
+
+    assert [path for path in real if not list(ROOT.glob(path.rstrip("/")))] == []
+
+
+def test_the_architecture_names_every_room() -> None:
+    """A room that is added, renamed or removed changes docs/architecture.md."""
+    rows = re.findall(r"^\| `plugin/([\w.]+)/?`", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE)
+    rooms = {path.name for path in (ROOT / "plugin").iterdir() if not path.name.startswith("__")}
+
+    assert sorted(rows) == sorted(rooms)
