@@ -1,4 +1,4 @@
-"""Names, aliases and prefixes of links: what is written is read again, and the rules match nothing else."""
+"""Names, aliases and prefixes of links are read as they were written, and the rules match no other links."""
 
 import re
 from dataclasses import replace
@@ -33,12 +33,12 @@ def test_an_alias_is_read_as_it_was_written() -> None:
 
 @pytest.mark.parametrize("text", ["", "pynet", "uplink to rack 7", "a/b"])
 def test_an_alias_of_somebody_else_has_no_id(text: str) -> None:
-    """A description that a user wrote names no network and no endpoint."""
+    """An alias that a user wrote names no network and no endpoint."""
     assert Alias.read(text).id == ""
 
 
 def test_the_rules_match_links_by_known_prefixes_only() -> None:
-    """The rules are nft text, which one can read; so the prefixes in it are compared with those of the names."""
+    """The prefixes in the nft text of the rules are those of the names of links."""
     prefixes = {kind.prefix for mode in MODES for kind in mode.links}
 
     assert {text[1:-2] for text in re.findall(r'"pn[^"]*\*"', tables_text("pynet", []))} == prefixes

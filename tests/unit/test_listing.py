@@ -37,7 +37,7 @@ def test_what_was_written_is_recognized(name: str, written: str, listed: Any) ->
 
 
 def test_a_subnet_of_one_address_is_the_address() -> None:
-    """Nft lists it so, whichever of both was written."""
+    """A subnet of one address is the same as the address, as nft lists it."""
     assert elements({"subnets4": ['"pn-a" . 10.9.0.2/32']}) == elements({"subnets4": ['"pn-a" . 10.9.0.2']})
 
 

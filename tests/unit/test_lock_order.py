@@ -26,7 +26,7 @@ CALLS, THREADS = 250, 12
 
 
 class RecordingLocks(Locks):
-    """Remembers which kind of lock was taken while which others were held."""
+    """Remembers the kinds of locks that were held when a lock was taken."""
 
     def __init__(self) -> None:
         super().__init__(deadline=20)
@@ -74,7 +74,7 @@ def storm(world: World, seed: int) -> None:
 
 
 def test_no_order_of_calls_can_deadlock() -> None:
-    """Twelve threads, three thousand calls: the locks' order is the documented one, and has no cycle."""
+    """Twelve threads make three thousand calls, and take locks only in the documented order."""
     locks = RecordingLocks()
     world = World(locks=locks)
     before = world.snapshot()

@@ -22,7 +22,7 @@ def undisturbed() -> Iterator[None]:
 
 
 def test_the_engine_gets_plain_lines_in_two_streams(capsys: pytest.CaptureFixture[str]) -> None:
-    """It takes standard output for information and standard error for errors, and adds the time to each."""
+    """The engine's log gets plain lines without time: information on standard output, errors on standard error."""
     configure("info", "engine")
     log = structlog.get_logger("pynet")
     log.debug("not shown")
@@ -36,7 +36,7 @@ def test_the_engine_gets_plain_lines_in_two_streams(capsys: pytest.CaptureFixtur
 
 
 def test_a_traceback_follows_its_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """A defect is not folded into one line that nobody can read."""
+    """The traceback of a defect follows its line instead of being folded into it."""
     configure("info", "engine")
     structlog.get_logger("pynet").error("refused", exc_info=KeyError("x"))
 

@@ -93,7 +93,7 @@ def test_a_thread_that_is_stuck_is_told() -> None:
 
 
 def test_long_work_gives_signs_of_life() -> None:
-    """Each is younger than the one before; outside of such a thread nobody asks for any."""
+    """Long work gives signs of life, each later than the last; outside of a loop they do nothing."""
     signs: SimpleQueue[tuple[float | None, float | None]] = SimpleQueue()
 
     def work(_: bool) -> None:

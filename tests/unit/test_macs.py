@@ -48,7 +48,7 @@ def test_a_taken_mac_is_refused(world: World, mac: str, sentence: str) -> None:
 
 @pytest.mark.parametrize("mac", ["00:00:00:00:00:00", "01:80:c2:00:00:0e", "ff:ff:ff:ff:ff:ff"])
 def test_a_mac_of_no_host_is_refused(world: World, mac: str) -> None:
-    """The kernel would refuse it when the container starts, with less of a sentence."""
+    """A MAC that no host can have is refused with a sentence, before the kernel refuses it at the container's start."""
     world.driver.create_network(rq.network())
     with pytest.raises(InvalidRequest, match=f"MAC address '{mac}' is .*, and a container needs one of its own"):
         world.driver.create_endpoint(rq.endpoint(mac=mac))
@@ -64,7 +64,7 @@ def test_a_wish_costs_no_neighbour_its_place(world: World) -> None:
 
 
 def test_the_mac_of_a_container_that_is_gone_is_free(world: World) -> None:
-    """The engine forgot its endpoint, whose link is back on the host; a container under a new id may have its MAC."""
+    """A MAC is free if its container is gone, although its endpoint is still on record."""
     world.driver.create_network(rq.network())
     world.driver.create_endpoint(rq.endpoint())
 

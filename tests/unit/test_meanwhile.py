@@ -84,7 +84,7 @@ def test_no_link_is_set_up_while_rules_are_missing(world: World) -> None:
 
 @pytest.mark.parametrize("rounds", [1, 3])
 def test_ports_are_set_up_when_rules_are_back(world: World, rounds: int) -> None:
-    """By the first round of the watcher in which they can be written, however long they could not."""
+    """Ports are set up in the first round of the watcher in which rules can be written again."""
     furnish(world)
     watcher = Watcher(world.reconciler, Silence())
     world.nft.unwritable = {"chain forward"}

@@ -1,4 +1,4 @@
-"""Networks and containers are called what their users call them, as far as that is known."""
+"""Error texts call networks and containers by the names that users gave them, if known."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -38,7 +38,7 @@ class Scripted(Engine):
     [(KNOWN, "'front'", "container 'web'"), (Known(), "'a1a1a1a1a1a1'", "endpoint 'e0e0e0e0e0e0'")],
 )
 def test_what_is_taken_names_who_has_it(world: World, known: Known, network: str, container: str) -> None:
-    """A subnet, a bridge and a port; what the engine has not told yet is an id."""
+    """The refusal of a taken subnet, bridge or port names its owner, by id if the name is not known yet."""
     world.known = known
     world.driver.create_network(rq.network())
     world.names.look()
@@ -53,13 +53,13 @@ def test_what_is_taken_names_who_has_it(world: World, known: Known, network: str
 
 
 def test_the_engine_is_asked_for_networks_and_what_runs() -> None:
-    """Two questions whatever there is; a container that has no endpoint yet has no name here."""
+    """The engine is asked two questions in all; a container without an endpoint has no name here."""
     names = Scripted({"/networks": NETWORKS, "/containers/json": RUNNING}).names()
     assert names == KNOWN
 
 
 def test_without_an_answer_the_names_stay() -> None:
-    """The engine is being restarted, or does not let pynet ask."""
+    """Without an answer, as from a restarting engine, the known names stay."""
     answers: list[Known | None] = [KNOWN, Scripted({}).names(), Scripted({"/networks": [None]}).names()]
     names = Names(lambda: answers.pop(0))
     for _ in range(3):
@@ -69,7 +69,7 @@ def test_without_an_answer_the_names_stay() -> None:
 
 
 def test_a_name_that_is_missed_is_asked_for() -> None:
-    """The engine may not have listed a container that was starting, or have had no answer at that moment."""
+    """If a name is missing, the engine is asked again, as it may not have listed a starting container."""
     answers: list[Known | None] = [None, Known(), KNOWN]
     names = Names(lambda: answers.pop(0))
     names.expect()
@@ -81,7 +81,7 @@ def test_a_name_that_is_missed_is_asked_for() -> None:
 
 
 def test_the_engine_is_asked_when_there_is_something_new(world: World) -> None:
-    """After a network has come and after ports were published, and not because of anything else."""
+    """The engine is asked after a network or ports have come, and for no other reason."""
     world.driver.create_network(rq.network())
     assert world.names.look()
     world.driver.create_endpoint(rq.endpoint())

@@ -1,4 +1,4 @@
-"""One declaration an option: parser, error and table; what a user set is parsed once."""
+"""One declaration per option makes parser, error and table, and a user's text is parsed once."""
 
 import pytest
 
@@ -13,7 +13,7 @@ MTU = NetworkSettings.mtu
 
 
 def test_values_are_typed_and_default() -> None:
-    """What the user does not set has the declared default."""
+    """Values are typed, and options that the user does not set have the declared default."""
     settings = NetworkSettings.read({MTU.key: "9000"})
 
     assert settings.mtu == 9000
@@ -22,7 +22,7 @@ def test_values_are_typed_and_default() -> None:
 
 @pytest.mark.parametrize("text", ["", "1.5", "1500 ", "+5", "65536", "１５", "0x10"])
 def test_numbers_are_read_strictly(text: str) -> None:
-    """Nothing that Go's Atoi refuses, or that is out of range, is taken for a number."""
+    """A text that Go's Atoi refuses, or that is out of range, is no number."""
     with pytest.raises(InvalidRequest, match=MTU.key):
         NetworkSettings.read({MTU.key: text})
 
@@ -35,7 +35,7 @@ def test_flags_are_read_like_go_reads_them(text: str, value: bool) -> None:
 
 @pytest.mark.parametrize("text", ["", "yes", "on", "TrUe"])
 def test_other_spellings_of_flags_are_refused(text: str) -> None:
-    """What the built-in driver refuses is refused."""
+    """A spelling of a flag that the built-in driver refuses is refused."""
 
     class Example(OptionSet):
         flag = Option("com.example.flag", flag, default=False, legal="true or false", help="")
@@ -65,7 +65,7 @@ def test_a_subclass_adds_options() -> None:
 
 
 def test_settings_cannot_be_changed() -> None:
-    """A value below the edge is frozen."""
+    """The value of an option cannot be changed."""
     settings = NetworkSettings.read({})
 
     with pytest.raises(AttributeError, match="cannot be changed"):
@@ -88,7 +88,7 @@ def test_equal_texts_are_parsed_once() -> None:
 
 
 def test_no_verb_below_the_edge_parses_options(world: World) -> None:
-    """What CreateNetwork and CreateEndpoint read serves all that follows, to the end of the network."""
+    """After CreateNetwork and CreateEndpoint no verb parses options again."""
     before = parse_options.cache_info().misses
     world.driver.create_network(rq.network(options={MTU.key: "1411"}))
     assert parse_options.cache_info().misses == before + 1
@@ -105,7 +105,7 @@ def test_no_verb_below_the_edge_parses_options(world: World) -> None:
 
 @pytest.mark.parametrize("other", [{"pynet.publish": "nobody"}, {"pynet.nonsense": "1"}])
 def test_a_record_of_a_newer_version_has_what_can_be_read(other: dict[str, str]) -> None:
-    """Links keep their MTU and the host its forwarding; whoever needs all options is refused with a sentence."""
+    """Of a newer version's record the readable options count; a verb that needs all is refused with a sentence."""
     network = Network("n", "bridge", "pn-n", options={**other, MTU.key: "1200", "pynet.forwarding": "off"})
 
     assert (network.mtu, network.forwards) == (1200, False)

@@ -1,4 +1,4 @@
-"""Overlay mode on imaginary hosts that share a store in memory."""
+"""Overlay mode on fake hosts that share a store in memory."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def other(world: OverlayWorld) -> OverlayWorld:
 
 
 def test_a_network_is_a_bridge_with_a_tunnel(world: OverlayWorld) -> None:
-    """Both have the MTU that VXLAN leaves of the underlay's."""
+    """A network is a bridge with a tunnel, both with the underlay's MTU less the overhead of VXLAN."""
     world.driver.create_network(overlay())
 
     link, bridge = world.kernel.by_name["pnva1a1a1a1a1a1"], world.kernel.by_name["pn-a1a1a1a1a1a1"]
@@ -36,7 +36,7 @@ def test_a_network_is_a_bridge_with_a_tunnel(world: OverlayWorld) -> None:
 
 
 def test_hosts_are_one_gateway(world: OverlayWorld, other: OverlayWorld) -> None:
-    """The bridges have one address and one MAC, so that a container that moves finds what it knows."""
+    """The bridges of all hosts have one address and one MAC, so a container that moves finds the same gateway."""
     world.driver.create_network(overlay())
     other.driver.create_network(overlay(rq.OTHER_ID))
 
@@ -45,7 +45,7 @@ def test_hosts_are_one_gateway(world: OverlayWorld, other: OverlayWorld) -> None
 
 
 def test_an_endpoint_is_in_the_tables_of_the_other_host(world: OverlayWorld, other: OverlayWorld) -> None:
-    """Its MAC leads to its host, its address to its MAC; its own host needs neither."""
+    """The other host's tables lead from an endpoint's MAC to its host, and from its address to its MAC."""
     world.driver.create_network(overlay())
     other.driver.create_network(overlay(rq.OTHER_ID))
     world.driver.create_endpoint(rq.endpoint())
@@ -64,7 +64,7 @@ def test_an_endpoint_is_in_the_tables_of_the_other_host(world: OverlayWorld, oth
 
 
 def test_a_deleted_endpoint_leaves_the_tables(world: OverlayWorld, other: OverlayWorld) -> None:
-    """And the network leaves the store with its last host."""
+    """A deleted endpoint leaves the tables, and the network leaves the store with its last host."""
     world.driver.create_network(overlay())
     other.driver.create_network(overlay(rq.OTHER_ID))
     world.driver.create_endpoint(rq.endpoint())
@@ -78,7 +78,7 @@ def test_a_deleted_endpoint_leaves_the_tables(world: OverlayWorld, other: Overla
 
 
 def test_a_whole_life_leaves_nothing(world: OverlayWorld) -> None:
-    """Neither on the host nor in the shared store."""
+    """A whole life of a network leaves nothing on the host or in the shared store."""
     before = world.snapshot()
     world.driver.create_network(overlay())
     world.driver.create_endpoint(rq.endpoint())
@@ -90,7 +90,7 @@ def test_a_whole_life_leaves_nothing(world: OverlayWorld) -> None:
 
 
 def test_a_repeated_creation_changes_nothing(world: OverlayWorld) -> None:
-    """Although the record holds what was agreed on, and the request does not."""
+    """A repeated creation changes nothing, although only the record has the values that hosts agreed on."""
     world.driver.create_network(overlay())
     before = world.snapshot()
     world.driver.create_network(overlay())
@@ -114,7 +114,7 @@ def test_a_repeated_creation_changes_nothing(world: OverlayWorld) -> None:
     ],
 )
 def test_bad_networks_are_refused_untouched(world: OverlayWorld, request_: CreateNetwork, sentence: str) -> None:
-    """One sentence each, and nothing is half made."""
+    """Bad networks are refused with a sentence, and nothing is half made."""
     before = world.snapshot()
 
     with pytest.raises(InvalidRequest, match=sentence):
@@ -124,7 +124,7 @@ def test_bad_networks_are_refused_untouched(world: OverlayWorld, request_: Creat
 
 
 def test_an_existing_bridge_is_not_taken(world: OverlayWorld) -> None:
-    """Its MAC would have to be that of the gateway on every host."""
+    """An existing bridge is refused, as its MAC would have to be the gateway's on every host."""
     options = {"pynet.mode": "overlay", "pynet.network": "blue", "com.docker.network.bridge.name": "ul0"}
 
     with pytest.raises(InvalidRequest, match="'ul0' exists, and mode overlay makes its own bridge"):
@@ -163,7 +163,7 @@ def test_internal_networks_may_have_one_subnet(world: OverlayWorld) -> None:
 
 
 def test_networks_that_lead_out_may_not_have_one_subnet(world: OverlayWorld) -> None:
-    """The host could not tell which of them an answer from outside is for."""
+    """Two networks with one subnet are refused unless internal: answers from outside would be ambiguous."""
     world.driver.create_network(overlay())
 
     with pytest.raises(PynetError, match=r"10\.9\.0\.0/24 overlaps"):
@@ -171,7 +171,7 @@ def test_networks_that_lead_out_may_not_have_one_subnet(world: OverlayWorld) -> 
 
 
 def test_without_the_store_nothing_is_created_and_everything_removed(world: OverlayWorld) -> None:
-    """What could not be removed is left for later, and then done."""
+    """Without the store creations fail and removals succeed; the rest of a removal is done later."""
     before = world.snapshot()
     world.driver.create_network(overlay())
     world.driver.create_endpoint(rq.endpoint())

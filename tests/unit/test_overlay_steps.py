@@ -1,4 +1,4 @@
-"""Whatever step of a verb of overlay mode breaks, the host and the cluster are afterwards as they were before."""
+"""Whatever step of a verb of overlay mode fails, host and cluster are afterwards as before."""
 
 from collections.abc import Callable
 

@@ -33,7 +33,7 @@ OURS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("other", OTHERS)
 def test_a_tombstone_is_of_one_link(world: World, other: dict[str, Any]) -> None:
-    """After a reboot somebody else made a link of the name; the tombstone goes, the link and its addresses stay."""
+    """If another link has the name of a tombstone, the tombstone is dropped and the link stays with its addresses."""
     world.driver.create_network(rq.network())
     world.driver.delete_network(rq.NETWORK)
     world.kernel.by_name = {BRIDGE: Link(70, BRIDGE, "bridge", **other)}
@@ -46,7 +46,7 @@ def test_a_tombstone_is_of_one_link(world: World, other: dict[str, Any]) -> None
 @pytest.mark.parametrize("own", OURS)
 @pytest.mark.parametrize("owner", [rq.NETWORK_ID, ""], ids=["known", "of an older pynet"])
 def test_a_link_of_this_pynet_goes(world: World, own: dict[str, Any], owner: str) -> None:
-    """Also before it had its alias, after somebody took that, or when the deletion itself was cut short."""
+    """A link of this pynet is deleted also without its alias, with an overwritten one, or after an interrupted try."""
     world.kernel.by_name = {BRIDGE: Link(70, BRIDGE, "bridge", **own)}
     world.store.transact(Put(Tombstone(BRIDGE, owner)))
     world.reaper.start()
@@ -57,7 +57,7 @@ def test_a_link_of_this_pynet_goes(world: World, own: dict[str, Any], owner: str
 
 @pytest.mark.parametrize("other", OTHERS[:3])
 def test_a_tombstone_of_an_older_pynet_spares_what_is_no_pynets(world: World, other: dict[str, Any]) -> None:
-    """It names no owner, so any link of this pynet is meant, and none of others."""
+    """An old tombstone, which names no owner, hits any link of this pynet and no other link."""
     world.kernel.by_name = {BRIDGE: Link(70, BRIDGE, "bridge", **other)}
     world.store.transact(Put(Tombstone(BRIDGE)))
     world.reaper.start()
@@ -67,7 +67,7 @@ def test_a_tombstone_of_an_older_pynet_spares_what_is_no_pynets(world: World, ot
 
 
 def test_a_bridge_of_others_is_found_and_not_changed(world: World) -> None:
-    """Netplan made the bridge that pynet had made before the reboot: it is told, and spared by the removal."""
+    """A bridge that others made under pynet's name is reported, not changed, and not removed with the network."""
     world.driver.create_network(rq.network(options={"com.docker.network.bridge.name": "br0"}))
     world.kernel.by_name["br0"] = theirs = Link(70, "br0", "bridge", mac="02::9", mtu=9000)
     (address,) = [address for link, address in world.kernel.assigned if link == "br0"]
@@ -114,7 +114,7 @@ def test_what_a_killed_request_left_is_made_anew(world: World) -> None:
 
 
 def test_a_lost_endpoint_leaves_the_link_that_took_its_name(world: World) -> None:
-    """The record goes, as the container's link is gone for good."""
+    """A lost endpoint is dropped, but a foreign link that has its name stays."""
     world.driver.create_network(rq.network())
     world.driver.create_endpoint(rq.endpoint())
     world.kernel.by_name[PORT] = theirs = Link(70, PORT, "veth", alias="vm7")
@@ -127,7 +127,7 @@ def test_a_lost_endpoint_leaves_the_link_that_took_its_name(world: World) -> Non
 
 
 def test_a_link_that_cannot_be_deleted_keeps_no_other_tombstone(world: World) -> None:
-    """What is gone is forgotten with its rules; what is left is tried again."""
+    """A link that cannot be deleted is tried again, and holds up no other tombstone."""
     for network in (rq.NETWORK_ID, rq.OTHER_ID):
         gateway = {rq.NETWORK_ID: "10.9.0.1/24", rq.OTHER_ID: "10.8.0.1/24"}[network]
         world.driver.create_network(rq.network(network, gateway))

@@ -1,4 +1,4 @@
-"""What records mean for the tables of one host."""
+"""The table entries of one host that follow from the records."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -30,7 +30,7 @@ GROUND = LocalView(
 
 
 def wanted_entries(peers: Collection[Versioned[Peer]]) -> Collection[Entry]:
-    """Return what the first of three hosts writes."""
+    """Return the entries that the first of three hosts writes."""
     return wanted_tables(peers, MEMBERS, GROUND).entries
 
 
@@ -40,7 +40,7 @@ def peer(host: str, revision: int, mac: str = MAC, ipv6: IPv6Interface | None = 
 
 
 def test_an_endpoint_of_another_host_has_four_entries() -> None:
-    """Its MAC in two tables, and both addresses."""
+    """An endpoint of another host has four entries: its MAC in two tables, and both addresses."""
     assert wanted_entries([peer("h2", 1)]) == FLOOD | {
         Remote(MAC, HOSTS["h2"]),
         Forward(MAC),
@@ -50,12 +50,12 @@ def test_an_endpoint_of_another_host_has_four_entries() -> None:
 
 
 def test_this_hosts_own_have_none() -> None:
-    """The bridge knows its ports."""
+    """Endpoints of this host have no entries, as the bridge knows its ports."""
     assert wanted_entries([peer("h1", 1)]) == FLOOD
 
 
 def test_the_later_record_counts() -> None:
-    """In whatever order they are listed; the earlier one keeps what the later one does not have."""
+    """Of two records of an address the later counts, in any order; the earlier keeps its other address."""
     old, new = peer("h2", 1), peer("h3", 2, mac=OTHER_MAC, ipv6=None)
     for records in ([old, new], [new, old]):
         entries = wanted_entries(records)
@@ -66,17 +66,17 @@ def test_the_later_record_counts() -> None:
 
 
 def test_an_address_that_came_to_this_host_leads_nowhere_else() -> None:
-    """Although the record of where it was is still there."""
+    """An address that came to this host has no entry, although its old record is still there."""
     assert wanted_entries([peer("h2", 1), peer("h1", 2)]) == FLOOD
 
 
 def test_an_endpoint_without_its_host_waits() -> None:
-    """Records may arrive in any order; there is nowhere to send to yet."""
+    """An endpoint waits for the record of its host, as records may arrive in any order."""
     assert wanted_entries([peer("h9", 1)]) == FLOOD
 
 
 def test_a_hosts_latest_place_counts() -> None:
-    """After another PYNET_ADVERTISE."""
+    """The latest address of a host counts, as after a change of PYNET_ADVERTISE."""
     places = [
         Versioned(Member("blue", "h2", str(number), ip_address(f"192.0.2.{number}")), number) for number in (9, 8)
     ]
@@ -105,7 +105,7 @@ def test_a_hosts_latest_place_counts() -> None:
     ],
 )
 def test_an_endpoint_that_would_lead_astray_is_refused_alone(mac: str, address: str, why: str) -> None:
-    """Whole, also what of its record is harmless; the next one is written."""
+    """A misleading endpoint is refused as a whole, and the next one is written."""
     own = ip_interface(address)
     ipv4, ipv6 = (own, None) if isinstance(own, IPv4Interface) else (None, own)
     bad = Peer("blue", "e5", "h2", mac, ipv4, ipv6)
@@ -117,7 +117,7 @@ def test_an_endpoint_that_would_lead_astray_is_refused_alone(mac: str, address: 
 
 
 def test_an_address_of_a_family_that_the_network_lacks_is_refused() -> None:
-    """The host would send what it has no subnet for."""
+    """An address of a family that the network lacks is refused, as the host has no subnet for it."""
     ground = replace(GROUND, subnets=(ip_network("10.9.0.0/24"),))
 
     assert list(wanted_tables([peer("h2", 1)], MEMBERS, ground).refused.values()) == [
@@ -130,7 +130,7 @@ def test_an_address_of_a_family_that_the_network_lacks_is_refused() -> None:
     ["127.0.0.1", "0.0.0.0", "239.1.1.1", "255.255.255.255", "192.0.2.1", "2001:db8::2"],
 )
 def test_a_host_that_cannot_be_there_is_refused_alone(address: str) -> None:
-    """Its frames are not taken, and none are sent there; its earlier place, if it had one, stays."""
+    """A host with an impossible address is refused: no frames from it or to it; its earlier address stays."""
     bad = Versioned(Member("blue", "h2", "e5" * 32, ip_address(address)), 9)
     found = wanted_tables([peer("h3", 1)], [*MEMBERS, bad], GROUND)
 

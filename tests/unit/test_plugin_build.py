@@ -1,4 +1,4 @@
-"""What the managed plugin is made of: generated files, archives that are always the same, a registry of one."""
+"""The parts of the managed plugin: generated files, reproducible archives, and a registry of one."""
 
 import json
 import tarfile
@@ -11,7 +11,7 @@ from tools.plugin.registry import Plugin, digest_of, find
 
 
 def test_config_json_is_made_from_the_settings() -> None:
-    """``make lint`` wrote it; every setting can be set, and the values are understood."""
+    """``config.json`` is as ``make lint`` writes it; every setting can be set, and the values are understood."""
     assert config.FILE.read_text() == config.text()
     written = json.loads(config.FILE.read_text())["env"]
 
@@ -22,7 +22,7 @@ def test_config_json_is_made_from_the_settings() -> None:
 
 
 def test_the_list_of_licences_is_true() -> None:
-    """``make lint`` wrote it from the metadata of what the lock file names; each package says what it is under."""
+    """``docs/licences.md`` is as ``make lint`` writes it, and each package has a licence."""
     assert licences.FILE.read_text() == licences.text()
     assert "see its text" not in licences.text()
 
@@ -38,7 +38,7 @@ def archive(path: Path, names: list[str], mtime: int) -> Path:
 
 
 def test_an_archive_depends_on_nothing_but_the_files(tmp_path: Path) -> None:
-    """Order, times, owners and what the engine put there are not in it."""
+    """An archive does not depend on order, times, owners or files that the engine added."""
     one = archive(tmp_path / "1", ["usr/b", "usr/a", ".dockerenv", "etc/hosts", "dev/null"], 1)
     two = archive(tmp_path / "2", ["./usr/a", "./usr/b", "etc/hostname"], 2)
     tree.normalise(one, tmp_path / "one")
@@ -66,7 +66,7 @@ def test_the_registry_serves_what_its_manifest_names(tmp_path: Path) -> None:
 
 
 def test_the_same_contents_are_the_same_bill() -> None:
-    """No time and no chance in it; pynet is what it is about, the rest its parts."""
+    """The bill of the same contents is the same; pynet is its subject, the packages its parts."""
     parts = [Component(name, "1", "MIT", f"pkg:pypi/{name}@1", ()) for name in ("click", "pynet")]
     bill = cyclonedx(parts)
 

@@ -1,4 +1,4 @@
-"""What a host has in the cluster store after a crash, an outage, or after it was forgotten."""
+"""A host's records in the cluster store after a crash, an outage, or after it was forgotten."""
 
 import pytest
 
@@ -40,7 +40,7 @@ def peers(world: OverlayWorld) -> list[str]:
 
 
 def test_a_host_that_was_forgotten_comes_back(world: OverlayWorld) -> None:
-    """Its records are written anew."""
+    """A forgotten host that comes back writes its records again."""
     before = [item.record for kind in KINDS for item in world.real.list(kind)]
     assert len(before) == 2
     world.real.transact(*(Remove(type(record), record.key) for record in before))
@@ -50,7 +50,7 @@ def test_a_host_that_was_forgotten_comes_back(world: OverlayWorld) -> None:
 
 
 def test_the_only_member_that_was_forgotten_agrees_with_itself_again(world: OverlayWorld) -> None:
-    """With it the network went and its VNI: the next host would have chosen another one."""
+    """The only member that was forgotten claims its network with the same VNI again."""
     kinds: tuple[type[ClusterNetwork | VniClaim | Member], ...] = (ClusterNetwork, VniClaim, Member)
     before = [item.record for kind in kinds for item in world.real.list(kind)]
     world.real.transact(*(Remove(type(record), record.key) for record in before))
@@ -60,7 +60,7 @@ def test_the_only_member_that_was_forgotten_agrees_with_itself_again(world: Over
 
 
 def test_what_a_killed_run_left_is_removed(world: OverlayWorld, other: OverlayWorld) -> None:
-    """Records without a network or an endpoint on this host; those of others stay."""
+    """Records of this host without a network or an endpoint are removed; those of other hosts stay."""
     other.driver.create_endpoint(CreateEndpoint(rq.OTHER_ID, "e2" * 32))
     mac, address = "02:00:00:00:00:09", world.presence.member(Overlay("blue", 0, 0, 0), "").address
     world.real.transact(Put(Peer("blue", "dead", "h1", mac)), Put(Member("red", "h1", "dead", address)))
@@ -83,7 +83,7 @@ def test_an_address_of_a_living_host_is_refused(world: OverlayWorld, other: Over
 
 
 def test_an_address_of_a_dead_host_is_taken_over(world: OverlayWorld, other: OverlayWorld) -> None:
-    """And the host that was dead does not take it back when it returns."""
+    """An address of a dead host is taken over, and that host does not take it back when it returns."""
     other.hear()
     other.dead.add("h1")
     take(other)
@@ -94,7 +94,7 @@ def test_an_address_of_a_dead_host_is_taken_over(world: OverlayWorld, other: Ove
 
 
 def test_an_address_that_was_just_given_back_can_be_taken(world: OverlayWorld, other: OverlayWorld) -> None:
-    """Although this host has not heard of it yet."""
+    """An address that was just released can be taken, although this host has not heard of the release."""
     other.hear()
     world.driver.delete_endpoint(rq.ENDPOINT)
     take(other)
@@ -103,7 +103,7 @@ def test_an_address_that_was_just_given_back_can_be_taken(world: OverlayWorld, o
 
 
 def test_nothing_is_mended_before_the_store_was_read(world: OverlayWorld) -> None:
-    """What is not known yet must not be taken for missing or left over."""
+    """Nothing is mended before the store was read, as unknown records would count as missing."""
     world.peers.members.loaded.clear()
     world.real.transact(Put(Peer("blue", "dead", "h1", "02:00:00:00:00:09")))
     world.presence.mend()

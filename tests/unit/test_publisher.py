@@ -1,4 +1,4 @@
-"""Published ports, on an imaginary host."""
+"""Published ports, on a fake host."""
 
 from dataclasses import replace
 from ipaddress import ip_address
@@ -38,7 +38,7 @@ def elements(world: World, name: str) -> list[str]:
 
 
 def test_a_port_is_an_element_and_a_held_socket(world: World) -> None:
-    """Without a host address it is published on all of IPv4 and IPv6, held by one socket; IPv6 to IPv4 is relayed."""
+    """Without a host address a port is on all IPv4 and IPv6 addresses with one socket; IPv6 to IPv4 is relayed."""
     joined(world).driver.program_external_connectivity(rq.program(8080))
 
     assert elements(world, "published_ports_any4") == ["tcp . 8080 : 10.9.0.2 . 80"]
@@ -47,7 +47,7 @@ def test_a_port_is_an_element_and_a_held_socket(world: World) -> None:
 
 
 def test_a_container_with_ipv6_is_reached_by_it(world: World) -> None:
-    """Both families are translated; what arrives for ::1 is relayed."""
+    """For a container with IPv6 both families are translated, except ::1, which is relayed."""
     joined(world, "10.9.0.1/24", "fd00:9::1/64", ipv6="fd00:9::2/64")
     world.driver.program_external_connectivity(rq.program(8080))
 
@@ -64,7 +64,7 @@ def test_a_given_address_is_the_only_one(world: World) -> None:
 
 
 def test_the_network_may_choose_the_address(world: World) -> None:
-    """``host_binding_ipv4`` stands in for the address that ``-p`` does not give."""
+    """``host_binding_ipv4`` is the host address if ``-p`` gives none."""
     joined(world, host_binding_ipv4="127.0.0.1").driver.program_external_connectivity(rq.program(8080))
 
     assert world.sockets.taken == {(6, "127.0.0.1", 8080)}
@@ -79,7 +79,7 @@ def test_any_port_is_the_same_for_both_families(world: World) -> None:
 
 
 def test_the_first_free_port_of_a_range_is_taken(world: World) -> None:
-    """``-p 8000-8002:80`` passes over what others have, and gives nothing when all are taken."""
+    """``-p 8000-8002:80`` takes the first free port, and none if all are taken."""
     request = rq.program()
     binding = PortBinding(6, 80, host_port=8000, host_port_end=8002)
     request = replace(request, options=replace(request.options, port_map=(binding,)))
@@ -105,7 +105,7 @@ def test_a_taken_port_is_refused_and_nothing_is_held(world: World) -> None:
 
 
 def other(port: str | int) -> ProgramExternalConnectivity:
-    """Return the same wish of another endpoint."""
+    """Return the same request of another endpoint."""
     return ProgramExternalConnectivity(rq.NETWORK_ID, OTHER_ENDPOINT, rq.program(port).options)
 
 
@@ -119,7 +119,7 @@ def other(port: str | int) -> ProgramExternalConnectivity:
     ],
 )
 def test_a_port_of_another_container_is_refused(world: World, held: str | int, wanted: str | int, on: str) -> None:
-    """The text says which endpoint has it, and of which address it is taken."""
+    """A port of another container is refused; the text names the endpoint and the taken address."""
     joined(world).driver.program_external_connectivity(rq.program(held))
     world.driver.create_endpoint(replace(rq.endpoint("10.9.0.3/24"), endpoint_id=OTHER_ENDPOINT))
 
@@ -141,7 +141,7 @@ def test_a_port_of_another_container_is_refused(world: World, held: str | int, w
     ],
 )
 def test_a_port_of_a_program_is_refused(world: World, program: str, wanted: str | int, on: str) -> None:
-    """The text says so, and of which address it is taken."""
+    """A port of another program is refused; the text says so and names the taken address."""
     world.sockets.taken.add((6, program, 8080))
 
     with pytest.raises(Conflict) as refused:
@@ -150,7 +150,7 @@ def test_a_port_of_a_program_is_refused(world: World, program: str, wanted: str 
 
 
 def test_a_range_that_is_used_up_says_so(world: World) -> None:
-    """With Docker's words, and who has the last port of it."""
+    """A used-up range is refused in Docker's words, with the holder of the last port."""
     binding = PortBinding(6, 80, host_port=8000, host_port_end=8001)
     request = replace(rq.program(), options=replace(rq.program().options, port_map=(binding,)))
     world.sockets.taken |= {(6, "0.0.0.0", 8000), (6, "::", 8001)}
@@ -160,7 +160,7 @@ def test_a_range_that_is_used_up_says_so(world: World) -> None:
 
 
 def test_a_host_address_of_another_family_is_another_networks(world: World) -> None:
-    """The container may have IPv4 on a network that it joins later; on this one the port is published nowhere."""
+    """A port on a host address of a family that the network lacks is published nowhere, and is no error."""
     world.driver.create_network(rq.network(rq.NETWORK_ID, "fd00:9::1/64"))
     world.driver.create_endpoint(rq.endpoint(None, "fd00:9::2/64"))
     world.driver.program_external_connectivity(rq.program("127.0.0.1:8080", 8081))
@@ -168,7 +168,7 @@ def test_a_host_address_of_another_family_is_another_networks(world: World) -> N
 
 
 def test_an_endpoint_with_another_address_is_not_in_the_way(world: World) -> None:
-    """A program has the wanted one, though an endpoint has the same port number elsewhere."""
+    """The refusal names the program with the wanted address, not an endpoint with that port elsewhere."""
     joined(world).driver.program_external_connectivity(rq.program("10.1.1.1:8080"))
     world.driver.create_endpoint(replace(rq.endpoint("10.9.0.3/24"), endpoint_id=OTHER_ENDPOINT))
     world.sockets.taken.add((6, "10.1.1.2", 8080))
@@ -178,7 +178,7 @@ def test_an_endpoint_with_another_address_is_not_in_the_way(world: World) -> Non
 
 
 def test_a_port_that_cannot_be_held_again_names_the_address(world: World) -> None:
-    """Somebody took IPv4's half while pynet was away."""
+    """If a program took the IPv4 half while pynet was away, the finding names that address."""
     joined(world).driver.program_external_connectivity(rq.program(8080))
     world.publisher.close()
     world.sockets.taken.add((6, "0.0.0.0", 8080))
@@ -196,7 +196,7 @@ def test_an_address_that_the_host_has_not_is_refused(world: World) -> None:
 
 
 def test_a_repeat_replaces(world: World) -> None:
-    """What stays keeps its socket and its port, what is new comes, what is old goes."""
+    """A repeated Program keeps sockets of unchanged ports, adds new ports and releases old ones."""
     joined(world).driver.program_external_connectivity(rq.program(0))
     chosen = {port.host_port for port in published(world)}
     world.driver.program_external_connectivity(rq.program(0, 8082))
@@ -208,7 +208,7 @@ def test_a_repeat_replaces(world: World) -> None:
 
 @pytest.mark.parametrize("verb", ["revoke_external_connectivity", "leave", "delete_endpoint"])
 def test_ports_are_withdrawn_by_each_way_out(world: World, verb: str) -> None:
-    """After a restart of the engine no Revoke comes, so Leave and DeleteEndpoint do the same."""
+    """Revoke, Leave and DeleteEndpoint withdraw ports, as no Revoke comes after a restart of the engine."""
     joined(world).driver.program_external_connectivity(rq.program(8080))
     getattr(world.driver, verb)(rq.ENDPOINT)
     getattr(world.driver, verb)(rq.ENDPOINT)
@@ -237,7 +237,7 @@ def test_routed_mode_opens_the_containers_own_port(world: World) -> None:
 
 
 def test_trusted_links_reach_published_ports_directly(world: World) -> None:
-    """The container's own address and port stand in the set for them."""
+    """For trusted links, the container's own address and port are in a set."""
     joined(world, trusted_host_interfaces="eth1:wg0").driver.program_external_connectivity(rq.program(8080))
 
     assert elements(world, "trusted_ports4") == ["10.9.0.2 . tcp . 80"]
@@ -245,7 +245,7 @@ def test_trusted_links_reach_published_ports_directly(world: World) -> None:
 
 
 def test_udp_flows_through_what_is_published_are_forgotten(world: World) -> None:
-    """With the place on the host and the container's port, when it comes and when it goes; TCP flows end themselves."""
+    """UDP flows of a port are forgotten when it is published and withdrawn; TCP flows end themselves."""
     joined(world).driver.program_external_connectivity(rq.program("127.0.0.1:8080", proto=17))
     world.driver.program_external_connectivity(rq.program(8081))
 
@@ -254,13 +254,13 @@ def test_udp_flows_through_what_is_published_are_forgotten(world: World) -> None
 
 
 def test_sctp_is_published_like_the_others(world: World) -> None:
-    """Its number is 132."""
+    """SCTP, protocol number 132, is published like TCP and UDP."""
     joined(world).driver.program_external_connectivity(rq.program(8080, proto=132))
     assert elements(world, "published_ports_any4") == ["sctp . 8080 : 10.9.0.2 . 80"]
 
 
 def test_other_protocols_are_refused(world: World) -> None:
-    """Docker knows three."""
+    """Protocols other than TCP, UDP and SCTP are refused."""
     with pytest.raises(InvalidRequest, match="protocol 33 is none of tcp, udp and sctp"):
         joined(world).driver.program_external_connectivity(rq.program(8080, proto=33))
 
@@ -274,7 +274,7 @@ def test_a_port_is_published_on_no_address_of_a_group(world: World, host: str) -
 
 
 def test_an_internal_network_publishes_nothing(world: World) -> None:
-    """29.0 asks for it all the same."""
+    """An internal network publishes nothing, although 29.0 asks for it."""
     world.driver.create_network(rq.network(internal=True))
     world.driver.create_endpoint(rq.endpoint())
     world.driver.program_external_connectivity(rq.program(8080))
@@ -283,7 +283,7 @@ def test_an_internal_network_publishes_nothing(world: World) -> None:
 
 
 def test_another_network_may_have_the_ipv6_gateway(world: World) -> None:
-    """Then its endpoint publishes on IPv6, and this one gives that up."""
+    """If another network gets the IPv6 gateway, its endpoint publishes on IPv6 instead of this one."""
     request = rq.program(8080)
     joined(world).driver.program_external_connectivity(request)
     other = replace(request, options=replace(request.options, no_proxy_6to4=True))

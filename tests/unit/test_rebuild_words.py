@@ -1,4 +1,4 @@
-"""Elements that another program wrote into pynet's sets keep no start from happening."""
+"""A start goes on although another program wrote elements into pynet's sets."""
 
 from dataclasses import replace
 from typing import Any
@@ -27,7 +27,7 @@ class Listed(FakeNft):
 
 
 def test_an_element_that_nobody_understands_is_left_out() -> None:
-    """Somebody added elements by hand; the port beside them comes back, and the start goes on."""
+    """Elements added by hand are left out of a rebuild; the ports beside them come back."""
     address = {"concat": ["pnhe", "02:42:0a:09:00:02", "10.9.0.2"]}
     good, strange, odd = (
         [{"concat": [proto, port]}, {"concat": ["10.9.0.2", target]}]

@@ -1,4 +1,4 @@
-"""Repairs on an imaginary host: each one, when a step of it breaks, and beside requests in flight."""
+"""Repairs on a fake host: each one, with failing steps, and beside requests in flight."""
 
 import threading
 from collections.abc import Callable
@@ -71,7 +71,7 @@ DRIFT: dict[str, tuple[Callable[[World], object], dict[str, int]]] = {
 
 @pytest.mark.parametrize("drift", DRIFT)
 def test_each_drift_is_repaired_and_counted(world: World, drift: str) -> None:
-    """Everything is as before, and a second look finds nothing."""
+    """Each drift is repaired and counted; everything is as before, and a second survey finds nothing."""
     furnish(world)
     before = world.snapshot()
     harm, counts = DRIFT[drift]
@@ -88,7 +88,7 @@ STEPS = [(drift, step) for drift in DRIFT for step in range(1, 12)]
 
 @pytest.mark.parametrize(("drift", "step"), STEPS)
 def test_a_repair_that_breaks_is_finished_by_the_next(world: World, drift: str, step: int) -> None:
-    """Whatever step fails, the failure has a sentence or is raised, and the next look puts all right."""
+    """Whatever step of a repair fails, the failure has a sentence or is raised, and the next survey repairs all."""
     furnish(world)
     before = world.snapshot()
     DRIFT[drift][0](world)
@@ -105,7 +105,7 @@ def test_a_repair_that_breaks_is_finished_by_the_next(world: World, drift: str, 
 
 @pytest.mark.parametrize("step", range(1, 16))
 def test_a_recovery_that_breaks_is_finished_later(world: World, step: int) -> None:
-    """After a reboot whatever step fails pynet starts, and a later look puts all right."""
+    """Whatever step of a recovery fails, pynet starts, and a later survey repairs all."""
     furnish(world)
     reboot(world)
     world.failing_at(step)
@@ -127,7 +127,7 @@ def reboot(world: World) -> None:
 
 
 def test_after_a_reboot_endpoints_are_forgotten_and_ports_are_free(world: World) -> None:
-    """The engine starts its containers with new endpoints, and tells nobody that the old ones are gone."""
+    """After a reboot old endpoints are dropped and their ports free, as the engine makes new endpoints."""
     furnish(world)
     reboot(world)
     again = restarted(world)
@@ -149,7 +149,7 @@ def test_a_restart_alone_finds_nothing_to_repair(world: World) -> None:
 
 
 def test_an_endpoint_that_lost_its_link_is_forgotten_while_running(world: World) -> None:
-    """Its container is gone for the engine too, or has to be started again."""
+    """An endpoint that lost its link is dropped while pynet runs."""
     furnish(world)
     world.kernel._drop(PORT)
     world.reconciler.reconcile()
@@ -161,14 +161,14 @@ def test_an_endpoint_that_lost_its_link_is_forgotten_while_running(world: World)
 
 
 def test_an_endpoint_without_a_network_is_forgotten(world: World) -> None:
-    """However it came to be, nobody could remove it."""
+    """An endpoint without a network is dropped, as nobody could remove it."""
     world.store.transact(Put(Endpoint("e0" * 32, rq.NETWORK_ID, "02:00:00:00:00:01")))
 
     assert restarted(world).store.list(Endpoint) == []
 
 
 def test_a_port_that_another_program_had_is_held_once_it_is_free(world: World) -> None:
-    """One warning while it is taken, and no end of trying."""
+    """A port that another program has is warned of once, and held when it is free."""
     furnish(world)
     again = World(world.kernel, world.nft, world.failing_store)
     again.sockets.taken.add((6, "::", 8080))
@@ -182,7 +182,7 @@ def test_a_port_that_another_program_had_is_held_once_it_is_free(world: World) -
 
 
 def test_a_link_of_another_kind_is_left_alone(world: World) -> None:
-    """Somebody took the name; the network stays removable, and the link of the other stays."""
+    """A link of another kind with a bridge's name is left alone, and the network can be removed."""
     world.driver.create_network(rq.network())
     world.kernel.by_name[BRIDGE] = Link(50, BRIDGE, "dummy", up=True)
     [repair] = world.reconciler.reconcile()
@@ -192,7 +192,7 @@ def test_a_link_of_another_kind_is_left_alone(world: World) -> None:
 
 
 def test_an_adopted_bridge_that_vanished_is_made_and_owned(world: World) -> None:
-    """Its user may have dropped it for good; what pynet makes in its place it also deletes."""
+    """An adopted bridge that vanished is made again, and then belongs to pynet."""
     world.kernel.add_bridge("br-mine", "02:00:00:00:00:07", 1500)
     world.driver.create_network(rq.network(options={"com.docker.network.bridge.name": "br-mine"}))
     world.kernel._drop("br-mine")
@@ -204,7 +204,7 @@ def test_an_adopted_bridge_that_vanished_is_made_and_owned(world: World) -> None
 
 
 def test_a_bridge_that_its_user_made_again_is_not_deleted(world: World) -> None:
-    """At the very moment in which pynet makes one in the place of the one that vanished."""
+    """A bridge that its user makes while pynet replaces it is not deleted."""
     world.kernel.add_bridge("br-mine", "02:00:00:00:00:07", 1500)
     world.driver.create_network(rq.network(options={"com.docker.network.bridge.name": "br-mine"}))
     world.kernel._drop("br-mine")
@@ -223,7 +223,7 @@ def test_a_bridge_that_its_user_made_again_is_not_deleted(world: World) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"pynet.publish": "nobody"}])
 def test_a_network_that_is_not_understood_stays_removable(world: World, options: dict[str, str]) -> None:
-    """A newer pynet made it, with a mode or an option that this one does not know; its links are nobody's orphans."""
+    """A network of a newer pynet can be removed, and its links are no orphans."""
     world.driver.create_network(rq.network())
     known = world.store.list(Network)[0].record
     world.store.transact(Put(replace(known, options=options, mode="bridge" if options else "overlay")))
@@ -237,7 +237,7 @@ def test_a_network_that_is_not_understood_stays_removable(world: World, options:
 
 
 def test_recovery_puts_back_what_a_crash_left_changed(world: World) -> None:
-    """Killed between turning forwarding on and writing the network down."""
+    """Recovery turns forwarding off if pynet was killed before it stored the network."""
     world.store.transact(Put(ChangedSetting("net/ipv4/ip_forward", "0")))
     world.kernel.settings["net/ipv4/ip_forward"] = OURS
     again = restarted(world)
@@ -247,7 +247,7 @@ def test_recovery_puts_back_what_a_crash_left_changed(world: World) -> None:
 
 
 def test_recovery_removes_a_link_that_has_no_alias_yet(world: World) -> None:
-    """Killed between making the link and naming it; the same link of another program stays."""
+    """Recovery removes pynet's link without an alias; the same link of another program stays."""
     world.kernel.add_bridge(BRIDGE, "02:00:00:00:00:01", 1500)
     world.kernel.by_name["pn-ffffffffffff"] = Link(60, "pn-ffffffffffff", "bridge")
     again = restarted(world)
@@ -257,7 +257,7 @@ def test_recovery_removes_a_link_that_has_no_alias_yet(world: World) -> None:
 
 
 def test_a_creation_in_flight_is_no_drift(world: World) -> None:
-    """Its bridge is there and its record is not: the look waits for the lock, and finds a network."""
+    """A creation in flight is no drift, although its bridge has no record: the check waits for the lock."""
     made, go_on = threading.Event(), threading.Event()
     set_alias = world.kernel.set_alias
 
@@ -281,7 +281,7 @@ def test_a_creation_in_flight_is_no_drift(world: World) -> None:
 
 
 def test_a_real_orphan_is_removed_while_running(world: World) -> None:
-    """What has an alias of this pynet, and no record."""
+    """A link with an alias of this pynet and without a record is removed while pynet runs."""
     world.kernel.by_name["pn-dead"] = Link(9, "pn-dead", "bridge", alias="pynet/network/dead")
     world.reconciler.reconcile()
     world.bury()
@@ -290,7 +290,7 @@ def test_a_real_orphan_is_removed_while_running(world: World) -> None:
 
 
 def test_a_tunnel_without_a_network_goes_at_once(world: World) -> None:
-    """Its VNI may be wanted again before the reaper comes by."""
+    """A tunnel without a network is removed at once, as its VNI may be needed again."""
     world.kernel.by_name["pnvdead"] = Link(9, "pnvdead", "vxlan", alias="pynet/network/dead/blue/70/4789")
     world.reconciler.reconcile()
 
@@ -299,7 +299,7 @@ def test_a_tunnel_without_a_network_goes_at_once(world: World) -> None:
 
 
 def test_a_removal_in_flight_keeps_the_host_forwarding_for_a_creation(world: World) -> None:
-    """The last network goes while another one is being made, which found forwarding on."""
+    """Removing the last network keeps forwarding on for one that is being made."""
     world.driver.create_network(rq.network())
     with world.removal.reservations.reserve(
         replace(world.store.list(Network)[0].record, id=rq.OTHER_ID, link="x", subnets=())
@@ -309,7 +309,7 @@ def test_a_removal_in_flight_keeps_the_host_forwarding_for_a_creation(world: Wor
 
 
 def test_a_port_of_an_endpoint_without_a_link_can_be_taken(world: World) -> None:
-    """Before anybody looked: the container of a killed engine starts again with the port that it had."""
+    """A port of an endpoint without a link can be taken before a survey, as after a kill of the engine."""
     furnish(world)
     world.kernel._drop(PORT)
     world.driver.create_endpoint(replace(rq.endpoint("10.9.0.3/24"), endpoint_id="e1" * 32))

@@ -1,4 +1,4 @@
-"""Desired against actual, without a kernel: what is found, and what is none of pynet's business."""
+"""Desired compared with actual, without a kernel: findings, and differences that are none."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -51,7 +51,7 @@ RIGHT = Actual(
 
 
 def links(**changed: Link | None) -> Actual:
-    """What is right, but for some links; None for one that is gone."""
+    """Return the right state except for some links; None is a missing link."""
     found = {"pn-a": BRIDGE, "pnhe": PORT} | {link.name: link for link in changed.values() if link}
     gone = {"bridge": "pn-a", "port": "pnhe"}
     absent = {gone[which] for which, link in changed.items() if link is None}
@@ -95,14 +95,14 @@ CASES: dict[str, tuple[Actual, list[Finding]]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_each_difference_is_a_finding(case: str) -> None:
-    """One fact that is wrong is one finding; a link that is missing is made with all that belongs to it."""
+    """Each difference is one finding; a missing link includes everything that belongs to it."""
     actual, expected = CASES[case]
 
     assert differences(DESIRED, actual, ME) == expected
 
 
 def test_a_setting_of_the_host_is_found_once_whoever_needs_it() -> None:
-    """And what its switch sets too is no finding of the networks; without one it is."""
+    """A setting that networks share is found once, and settings that its switch sets are no findings."""
     own = WantedSetting("conf/pn-a/forwarding", "1", "pn-a", switch="ip_forward")
     parts = [replace(DESIRED, settings=(own,)), replace(DESIRED, network="b", links=(), addresses=(), settings=())]
     off = replace(RIGHT, settings={"ip_forward": "0", own.path: "0"})
@@ -123,7 +123,7 @@ def test_a_setting_of_the_host_is_found_once_whoever_needs_it() -> None:
     ],
 )
 def test_what_the_kernel_or_the_user_does_is_no_drift(bridge: dict[str, Any]) -> None:
-    """Otherwise a repair would be in their way, again and again."""
+    """Changes that the kernel or the user makes are no drift."""
     own = replace(BRIDGE, **bridge)
     users = Link(9, "lan0", master=1, up=True)
     addresses: dict[str, Collection[Any]] = {"pn-a": (GATEWAY, LOCAL) if own.running else (GATEWAY,)}

@@ -43,7 +43,7 @@ def bad(number: int) -> Elements:
 
 @pytest.mark.parametrize(("name", "element"), NO_ELEMENTS)
 def test_what_is_no_element_never_becomes_text(world: World, name: str, element: str) -> None:
-    """The sentence names the set; an owner that has it already is closed, and no transaction fails for it."""
+    """An invalid element is refused by its set's name and never becomes nft text; a known owner is closed."""
     assert f"nftables set '{name}'" in SET[name].read(as_listed(element)).flaw
     world.firewall.load({"pn-a": GOOD, "pn-b": [*written({"bridges": ['"pn-b"']}), *written({name: [element]})]})
 
@@ -54,7 +54,7 @@ def test_what_is_no_element_never_becomes_text(world: World, name: str, element:
 
 @pytest.mark.parametrize("count", [1, 2, 5, MOST_REFUSED + 1])
 def test_refused_owners_are_found_and_closed(world: World, count: int) -> None:
-    """Whoever they stand between: networks are internal, ports let nothing in, and the others have what they want."""
+    """Refused owners among others are found and closed, and the others get their elements."""
     world.nft.unwritable = {"192.0.2.66"}
     wanted = {f"good{number}": written({"bridges": [f'"good{number}"']}) for number in range(3)}
     wanted |= {f"bad{number}": bad(number) for number in range(count)}
@@ -71,7 +71,7 @@ def test_refused_owners_are_found_and_closed(world: World, count: int) -> None:
 
 
 def test_a_refused_owner_is_tried_again_by_whole_looks(world: World) -> None:
-    """It is among what could not be repaired, named and with the reason, until the kernel takes what it wants."""
+    """A refused owner is tried again in every survey, and named with the reason until the kernel accepts it."""
     furnish(world)
     before = world.snapshot()
     world.nft.unwritable = {OUTBOUND}
@@ -90,7 +90,7 @@ def test_a_refused_owner_is_tried_again_by_whole_looks(world: World) -> None:
 
 
 def test_an_owner_that_cannot_be_written_is_not_taken(world: World) -> None:
-    """Nor is anything of it left, and others can be, also when the tables have to be written for it."""
+    """A new owner that cannot be written leaves nothing, and others can be written."""
     world.driver.create_network(rq.network())
     for harm in (lambda _: None, flush):
         harm(world)
@@ -108,7 +108,7 @@ def test_an_owner_that_cannot_be_written_is_not_taken(world: World) -> None:
 
 
 def test_a_refused_owner_can_change_and_go(world: World) -> None:
-    """With other elements it is as any other, and when it goes nothing of it stays."""
+    """A refused owner can get other elements, or be removed without a trace."""
     world.nft.unwritable = {"192.0.2.66"}
     world.firewall.load({"pn-a": GOOD, "bad1": bad(1), "bad2": bad(2)})
     world.firewall.put("bad1", written({"bridges": ['"bad1"']}))
@@ -119,7 +119,7 @@ def test_a_refused_owner_can_change_and_go(world: World) -> None:
 
 
 def test_without_tables_ports_are_down_and_nothing_is_created(world: World) -> None:
-    """Until the tables can be written: then all is as before, at once."""
+    """Without tables ports are down and nothing is created, until the tables can be written."""
     furnish(world)
     before = world.snapshot()
     world.nft.unwritable = {"chain forward"}
@@ -143,7 +143,7 @@ def test_without_tables_ports_are_down_and_nothing_is_created(world: World) -> N
 
 
 def test_without_a_guard_no_endpoint_is_created_without_tables(world: World) -> None:
-    """It has no elements that could be refused."""
+    """Without tables not even an endpoint without a guard, which has no elements, is created."""
     world.driver.create_network(rq.network(options={"pynet.guard": "off"}))
     world.nft.unwritable = {"chain forward"}
     flush(world)
@@ -154,7 +154,7 @@ def test_without_a_guard_no_endpoint_is_created_without_tables(world: World) -> 
 
 
 def test_endpoints_go_without_tables(world: World) -> None:
-    """What is removed needs no rules: DeleteEndpoint and DeleteNetwork succeed."""
+    """DeleteEndpoint and DeleteNetwork succeed without tables."""
     furnish(world)
     world.nft.unwritable = {"chain forward"}
     flush(world)
@@ -167,7 +167,7 @@ def test_endpoints_go_without_tables(world: World) -> None:
 
 
 def test_a_start_without_tables_sets_ports_down(world: World) -> None:
-    """As after kill -9 in the middle of it; a start that can write them sets the ports up again."""
+    """A start that cannot write tables sets ports down; one that can sets them up again."""
     furnish(world)
     before = world.snapshot()
     world.nft.unwritable = {"chain forward"}
@@ -181,7 +181,7 @@ def test_a_start_without_tables_sets_ports_down(world: World) -> None:
 
 
 def test_a_start_goes_on_where_ports_cannot_be_found_either(world: World) -> None:
-    """Neither tables nor a list of the links: pynet serves, and the next look at the rules sets the ports down."""
+    """A start without tables and without a list of links goes on; the next check sets the ports down."""
     furnish(world)
     world.nft.unwritable = {"chain forward"}
     flush(world)
@@ -200,7 +200,7 @@ def test_a_start_goes_on_where_ports_cannot_be_found_either(world: World) -> Non
 
 
 def test_tables_that_are_there_are_enough(world: World) -> None:
-    """Where nft alone is broken everything goes on: the tables stand."""
+    """While the tables exist, a broken nft changes nothing."""
     furnish(world)
     world.nft.unwritable = {"chain forward"}
     world.nft.rewritten = "somebody's rule"
@@ -212,7 +212,7 @@ def test_tables_that_are_there_are_enough(world: World) -> None:
 
 
 def test_a_network_that_cannot_be_understood_is_closed(world: World) -> None:
-    """Its record says nothing of what it allows, so it is internal, and its ports let nothing in."""
+    """A network whose record cannot be understood is closed: it is internal, and its ports let nothing in."""
     furnish(world)
     known = world.store.list(Network)[0].record
     world.store.transact(Put(replace(known, options={"pynet.nonsense": "1"})))

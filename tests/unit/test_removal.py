@@ -1,4 +1,4 @@
-"""Whoever removes an endpoint or a network, it is taken apart in the same steps."""
+"""Every caller removes endpoints and networks in the same steps."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,7 +34,7 @@ WAYS: dict[str, Callable[[World], object]] = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_nothing_of_an_endpoint_is_left(world: World, way: str) -> None:
-    """No record, no socket, no owner of its address; a tombstone for its link."""
+    """A removed endpoint leaves no record, socket or owner of its address, only a tombstone for its link."""
     world.driver.create_network(rq.network())
     world.driver.create_endpoint(rq.endpoint())
     world.driver.program_external_connectivity(rq.program(8080))
@@ -49,7 +49,7 @@ def test_nothing_of_an_endpoint_is_left(world: World, way: str) -> None:
 
 @pytest.mark.parametrize("change", ["another mode", "no record"])
 def test_an_endpoint_of_an_unknown_network_goes_by_its_name(world: World, change: str) -> None:
-    """A database from another version, or a damaged one."""
+    """An endpoint of an unknown network, as in a damaged database, is removed by the name of its link."""
     world.driver.create_network(rq.network())
     world.driver.create_endpoint(rq.endpoint())
     network = world.store.list(Network)[0].record

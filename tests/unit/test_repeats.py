@@ -33,7 +33,7 @@ def held(world: World) -> set[int]:
 
 
 def test_join_answers_the_same_each_time(joined: World) -> None:
-    """Repeated, after Leave (moby Sandbox.Refresh), and after a restart of pynet."""
+    """Join answers the same when repeated, after Leave (moby Sandbox.Refresh), and after a restart of pynet."""
     first = joined.driver.join(rq.join())
     joined.driver.leave(rq.ENDPOINT)
     second = joined.driver.join(rq.join())
@@ -69,7 +69,7 @@ def test_delete_endpoint_needs_no_leave(joined: World) -> None:
 
 
 def test_program_again_replaces(joined: World) -> None:
-    """Other ports in the place of those published; none takes all away."""
+    """A second Program replaces the published ports; an empty one withdraws all."""
     joined.driver.program_external_connectivity(rq.program(8081, 8082))
     assert held(joined) == {8081, 8082}
     joined.driver.program_external_connectivity(rq.program())
@@ -87,7 +87,7 @@ def test_the_same_network_with_other_options_is_refused(joined: World) -> None:
 
 
 def test_a_repeat_with_other_content_is_refused_until_the_first_is_removed(joined: World) -> None:
-    """The first attempt was carried out and its answer lost; the engine's next try has another address."""
+    """A repeat with another address is refused until the first endpoint, whose answer was lost, is removed."""
     other = rq.endpoint("10.9.0.77/24")
     with pytest.raises(Conflict, match="endpoint 'e0e0e0e0e0e0' exists already with other settings"):
         joined.driver.create_endpoint(other)
@@ -114,7 +114,7 @@ def test_a_swarm_network_has_a_short_id(world: World) -> None:
 
 
 def test_delete_network_overtakes_delete_endpoint() -> None:
-    """28.1 and later: the second comes while the first is at work; both succeed, and nothing is left."""
+    """DeleteNetwork and DeleteEndpoint at the same time (28.1 and later) both succeed and leave nothing."""
     gate = Gate()
     nft = HangingNft(Steps())
     world = World(nft=nft)

@@ -1,4 +1,4 @@
-"""What a run of the tests prepares."""
+"""The preparations of a run of the tests."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
     ],
 )
 def test_only_what_is_to_run_is_prepared(arguments: str, rings: str) -> None:
-    """Folders, -k and -m pick the rings; where nothing can be told everything is prepared."""
+    """Folders, -k and -m select the rings to prepare; if they cannot tell, all are prepared."""
     command = [sys.executable, "-m", "tests.rings", *arguments.split()]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=True)
 

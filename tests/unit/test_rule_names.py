@@ -13,7 +13,7 @@ WORDS = re.compile(
 
 
 def test_no_chain_or_set_is_called_by_a_word_of_nft() -> None:
-    """A later nft would refuse the whole table, and with it every network."""
+    """No chain or set has a name that is a word of nft, as a later nft would refuse the whole table."""
     names = re.findall(r"^\s*(?:chain|set|map) (\S+)", tables_text("pynet", []), re.MULTILINE)
     assert len(names) > 30
     assert not [name for name in names if WORDS.fullmatch(name)]

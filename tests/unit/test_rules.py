@@ -1,4 +1,4 @@
-"""What the firewall wants is compared with the records, which are the truth, at every look at everything."""
+"""Every survey compares the firewall's memory with the records, which are the truth."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +26,7 @@ def rules(world: World) -> Rules:
 
 
 def surplus(world: World) -> None:
-    """An owner of which no record says anything, as one whose removal failed."""
+    """An owner without a record, as after a failed removal."""
     world.firewall.put("ports of nobody", port(9090))
 
 
@@ -51,7 +51,7 @@ DRIFT: dict[str, Callable[[World], object]] = {
 
 @pytest.mark.parametrize("drift", DRIFT)
 def test_what_is_wanted_follows_the_records(world: World, drift: str) -> None:
-    """It is named, counted and mended, elements in the kernel too; and the next look finds nothing."""
+    """A difference is named, counted and mended, in the kernel too, and the next survey finds nothing."""
     furnish(world)
     before = world.snapshot()
     DRIFT[drift](world)
@@ -76,7 +76,7 @@ def test_what_is_right_is_left_alone(world: World) -> None:
 
 
 def test_a_mend_that_fails_is_named_and_tried_again(world: World) -> None:
-    """As all others: with the reason, by the status and in the log."""
+    """A mend that fails is named with its reason by status and log, and tried again."""
     furnish(world)
     surplus(world)
     before = world.snapshot()
@@ -91,7 +91,7 @@ def test_a_mend_that_fails_is_named_and_tried_again(world: World) -> None:
 
 
 def test_a_request_in_flight_is_no_drift(world: World) -> None:
-    """Its rules come before its record; what seems wrong is looked at again under the lock that the request holds."""
+    """A request in flight is no drift, although its rules come before its record: it is checked under its lock."""
     furnish(world)
     known = world.store.get(Endpoint, f"{rq.NETWORK_ID}/{rq.ENDPOINT_ID}")
     assert known is not None
@@ -108,7 +108,7 @@ def test_a_request_in_flight_is_no_drift(world: World) -> None:
 
 
 def test_rules_of_a_link_that_is_there_go_after_it(world: World) -> None:
-    """The endpoint's record is gone, as after an undo that failed in part; its container stays guarded to the end."""
+    """Rules of a link without a record are removed after the link, so that its container stays guarded."""
     furnish(world)
     world.store.transact(Remove(Endpoint, f"{rq.NETWORK_ID}/{rq.ENDPOINT_ID}"))
     rules(world).align(world.survey.desired())
@@ -121,7 +121,7 @@ def test_rules_of_a_link_that_is_there_go_after_it(world: World) -> None:
 
 
 def test_a_record_that_cannot_be_understood_changes_nothing(world: World) -> None:
-    """It may be a newer pynet's; what was put for it while it could be stays."""
+    """A record that cannot be understood changes nothing: its rules in memory stay."""
     furnish(world)
     known = world.store.list(Network)[0].record
     world.store.transact(Put(replace(known, options={"pynet.nonsense": "1"})))
@@ -132,7 +132,7 @@ def test_a_record_that_cannot_be_understood_changes_nothing(world: World) -> Non
 
 
 def test_tunnels_are_looked_after_by_others() -> None:
-    """Whom a network lets in says the cluster store; when the network has gone its tunnel's rules are a surplus."""
+    """A known network's tunnel rules follow the cluster store; without the network they are surplus."""
     world = OverlayWorld()
     world.driver.create_network(overlay())
     world.hear()

@@ -41,7 +41,7 @@ def two_networks(world: World) -> World:
 
 
 def test_a_network_without_ipv4_publishes_ipv6(two_networks: World) -> None:
-    """28.5 tells both gateways that the other family is elsewhere."""
+    """A network without IPv4 publishes on IPv6, as 28.5 tells both gateways that the other family is elsewhere."""
     four = rq.endpoint()
     six = replace(rq.endpoint(None, "fd00:8::2/64"), network_id=rq.OTHER_ID, endpoint_id=OTHER_ENDPOINT)
     first, second = container(two_networks, four, six)
@@ -62,7 +62,7 @@ def test_of_two_networks_the_first_publishes_ipv4(two_networks: World, first_has
 
 
 def test_a_container_that_left_is_no_neighbour(two_networks: World) -> None:
-    """The engine may name the same sandbox for an endpoint that comes after."""
+    """A container that left is no neighbour, although a later endpoint may have the same sandbox."""
     one = rq.endpoint()
     two = replace(rq.endpoint("10.8.0.2/24", "fd00:8::2/64"), network_id=rq.OTHER_ID, endpoint_id=OTHER_ENDPOINT)
     first, second = container(two_networks, one, two)

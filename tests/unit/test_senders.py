@@ -1,4 +1,4 @@
-"""Opening the guard: what a user may write, and what an endpoint may send from then."""
+"""Opening the guard: legal texts, and the senders that they allow an endpoint."""
 
 from dataclasses import replace
 from ipaddress import IPv4Interface, ip_network
@@ -18,7 +18,7 @@ PORT = '"pnhe"'
 
 
 def test_senders_are_addresses_subnets_and_macs() -> None:
-    """In any order, with spaces, without what another one covers."""
+    """Senders may be in any order, with spaces; those that another one covers are dropped."""
     read = senders("02:AA:00:00:00:01, 10.1.0.0/16,10.0.0.0/8,fd00::7,10.2.3.4")
 
     assert read.macs == ("02:aa:00:00:00:01",)
@@ -35,7 +35,7 @@ BAD = (
 
 @pytest.mark.parametrize("text", BAD.split())
 def test_what_no_container_sends_from_is_refused(text: str) -> None:
-    """Groups, loopback, zones, bits behind the prefix: with the sentence of every option."""
+    """Groups, loopback, zones and bits behind the prefix are refused as senders."""
     with pytest.raises(InvalidRequest, match=r"option 'pynet.guard_allow' must be addresses, subnets or MACs"):
         EndpointSettings.read({"pynet.guard_allow": text})
 
@@ -54,7 +54,7 @@ def test_the_word_of_an_endpoint_goes_before_its_network(of_network: str, own: s
 
 
 def test_what_network_and_endpoint_allow_is_allowed() -> None:
-    """From its own MAC and from those that it names; a neighbour's MAC is not among them."""
+    """An endpoint may use senders of its network and its own, but not a neighbour's MAC."""
     endpoint = replace(END, driver_opts={"pynet.guard_allow": "02:00:00:00:00:05,192.0.2.9"})
     found = texts(endpoint_elements(NETWORK, endpoint))
 

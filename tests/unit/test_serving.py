@@ -1,4 +1,4 @@
-"""Which pynet a command asks, and how it is started when there is none."""
+"""The pynet that a command asks, and the hint to start one."""
 
 import errno
 from pathlib import Path, PosixPath
@@ -24,7 +24,7 @@ def units(tmp_path: Path) -> Path:
 
 
 def test_a_named_socket_is_the_only_one(tmp_path: Path) -> None:
-    """Whoever names one means that pynet, and no other that may serve too."""
+    """If the user names a socket, no other pynet is asked."""
     assert sockets({"PYNET_SOCKET": "/run/x.sock"}, {"PYNET_SOCKET": "/run/y.sock"}, tmp_path) == [Path("/run/x.sock")]
 
 
@@ -60,7 +60,7 @@ def test_the_file_of_the_unit_is_read_as_systemd_reads_it() -> None:
 
 
 def test_the_file_counts_where_there_is_the_unit(tmp_path: Path, units: Path) -> None:
-    """Without the unit it is left over, and a unit that is masked is none."""
+    """The unit's file counts only if the unit is there and not masked."""
     file = tmp_path / "default"
     file.write_text("PYNET_THREADS=64\n")
     assert unit_settings(file, [units]) == {"PYNET_THREADS": "64"}

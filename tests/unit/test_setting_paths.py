@@ -1,4 +1,4 @@
-"""Which settings a record may name."""
+"""The settings that a record may name."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def test_what_pynet_changes_is_on_the_list(path: str) -> None:
     ],
 )
 def test_all_else_is_not(path: str) -> None:
-    """Neither of other parts of the kernel, nor of all links, nor a way out of the folder."""
+    """Settings of other parts of the kernel, of all links, or outside of the folder are refused."""
     assert not is_changeable(path)
     with pytest.raises(ValueError, match="is no setting that pynet changes"):
         ChangedSetting(path, "0").check()

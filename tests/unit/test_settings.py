@@ -41,7 +41,7 @@ def test_bad_settings_are_refused(variable: str, value: str, rule: str) -> None:
 
 
 def test_the_settings_in_force_say_where_they_are_from() -> None:
-    """Each once, as text, and of a secret only the file's name."""
+    """The settings in force are listed once, as texts with their origins, without the password itself."""
     found = {one.key: one for one in in_force(read_settings({"PYNET_THREADS": "64", "PYNET_STORE": "etcd://h"}))}
 
     assert list(found) == [setting.key for setting in SETTINGS]
@@ -51,7 +51,7 @@ def test_the_settings_in_force_say_where_they_are_from() -> None:
 
 
 def test_a_bad_setting_names_the_file_that_it_stands_in(tmp_path: Path) -> None:
-    """Where the file of the unit has that value; another value is from elsewhere."""
+    """A bad setting names the unit's file only if that file has the bad value."""
     file = tmp_path / "default"
     file.write_text('PYNET_THREADS="2"\nPYNET_POOLS=10.0.0.0/8\n')
 
@@ -72,7 +72,7 @@ def test_variables_of_the_tools_are_known_and_ignored() -> None:
 
 
 def test_no_variable_of_the_tools_is_forgotten() -> None:
-    """Whatever tools, tests and benchmarks read is a setting or known to be theirs, and what is known is read."""
+    """Every variable that tools, tests and benchmarks read is a setting or a known one, and all known are read."""
     folders = [ROOT / name for name in ("tools", "tests", "bench", ".ci")]
     files = [ROOT / "Makefile", *(path for folder in folders for path in folder.rglob("*") if path.is_file())]
     texts = [path.read_text() for path in files if path.suffix in ("", ".py", ".sh")]

@@ -1,4 +1,4 @@
-"""Elements that several owners have, on an imaginary host."""
+"""Elements that several owners share, on a fake host."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -40,7 +40,7 @@ class Recorder(FakeNft):
 
 
 def port(number: int, target: str = "10.9.0.2") -> Elements:
-    """Return what publishes a port on all addresses."""
+    """Return the elements that publish a port on all addresses."""
     where = f"tcp . {number} : {target} . 80"
     return written({"published_ports_any4": [where], "relayed_ports": [f"tcp . {number}"]})
 
@@ -53,7 +53,7 @@ def two(world: World) -> None:
 
 
 def test_an_element_goes_with_the_last_that_has_it(world: World) -> None:
-    """One number stands once in the set of relayed ports, and internal networks are closed to both ports."""
+    """A shared element is removed with its last owner, so internal networks stay closed to both ports."""
     two(world)
     assert elements(world, "relayed_ports") == ["tcp . 8080"]
     world.driver.leave(rq.ENDPOINT)
@@ -64,7 +64,7 @@ def test_an_element_goes_with_the_last_that_has_it(world: World) -> None:
 
 
 def test_shared_elements_rewrite_nothing() -> None:
-    """They are neither written twice nor deleted twice: the tables are written whole for the first owner alone."""
+    """Shared elements are written and deleted once, and only the first owner writes whole tables."""
     firewall = Firewall(nft := Recorder(), "pynet")
     firewall.put("pn-a", LINKS)
     wholes = nft.wholes
@@ -88,7 +88,7 @@ class Watched(list[Element]):
 
 
 def test_a_change_costs_what_changes() -> None:
-    """Of 15,000 ports none is looked at while another owner comes, changes and goes, and only its own are written."""
+    """A change of one owner costs only its own elements, whatever 15,000 ports others have."""
     firewall = Firewall(nft := Recorder(), "pynet")
     many = Watched(written({"relayed_ports": [f"tcp . {number}" for number in range(1, 15_001)]}))
     firewall.put("many", many)
@@ -117,7 +117,7 @@ def test_a_change_of_many_elements_costs_each_of_them_once() -> None:
 
 
 def test_a_key_of_a_map_is_of_the_first(world: World) -> None:
-    """Another one that leads a port elsewhere is refused, changes nothing, and can have it when the first has gone."""
+    """A key of a map belongs to its first owner; another one is refused until the first is gone."""
     world.firewall.put("pn-a", LINKS)
     world.firewall.put(f"ports of {rq.ENDPOINT_ID}", port(8080))
     before = world.snapshot()
@@ -134,7 +134,7 @@ def test_a_key_of_a_map_is_of_the_first(world: World) -> None:
 
 
 def test_one_that_moves_a_key_is_no_rival_of_itself() -> None:
-    """Unless another one leads it to the old place too: then that one keeps it."""
+    """An owner may move its key, unless another owner shares the old value."""
     shares = Shares({"one": port(8080)})
     assert shares.claimed("one", port(8080, "10.9.0.3")) == ""
     shares.give("two", port(8080))
@@ -144,7 +144,7 @@ def test_one_that_moves_a_key_is_no_rival_of_itself() -> None:
 
 
 def test_of_two_records_with_one_port_the_later_is_closed(world: World) -> None:
-    """At a start too no transaction is refused for it; it is named, and gets the port when the first has gone."""
+    """Of two records with one port the later is closed and named, and gets the port when the first is gone."""
     wanted = {"pn-a": LINKS, "ports of aa": port(8080), "ports of bb": port(8080, "10.9.0.3")}
     world.firewall.load(wanted)
     ((finding, why),) = world.firewall.refused().items()
@@ -168,7 +168,7 @@ def test_one_port_for_two_of_a_container_is_refused_with_a_sentence(world: World
 
 
 def test_what_nobody_wants_is_no_reason_to_refuse(world: World) -> None:
-    """A key that somebody else wrote into a map: the tables are written whole, and the port is published."""
+    """A foreign key in a map is overwritten by writing the tables whole."""
     joined(world)
     world.nft.elements.add(("published_ports_any4", "tcp . 8080 : 10.66.0.6 . 66"))
     world.driver.program_external_connectivity(rq.program(8080))

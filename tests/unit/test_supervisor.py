@@ -1,4 +1,4 @@
-"""What is told to a service manager, and when it is not."""
+"""Messages to a service manager, and the cases in which none is sent."""
 
 import os
 import socket
@@ -29,7 +29,7 @@ def test_the_variables_are_taken_out(manager: socket.socket) -> None:
 
 
 def test_the_watchdog_is_fed_only_for_an_answer(manager: socket.socket) -> None:
-    """Of three looks two find that nothing is served; the manager hears of the third."""
+    """The watchdog is fed only if a request was answered."""
     found = iter([False, False, True])
     patience: list[float] = []
 
@@ -70,7 +70,7 @@ def test_a_manager_that_is_gone_stops_nothing(tmp_path: Path) -> None:
 
 
 def test_a_silent_socket_does_not_answer(tmp_path: Path) -> None:
-    """Neither one without a listener, nor one whose listener says nothing in time."""
+    """A socket without a listener, or with a silent one, counts as not answering."""
     path = tmp_path / "s"
     assert not answers(path, 0.01)
     with socket.socket(socket.AF_UNIX) as listener:

@@ -1,4 +1,4 @@
-"""What ``pynet cluster status`` says of the tables of this host."""
+"""Problems of this host's tables in ``pynet cluster status``."""
 
 from ipaddress import ip_address
 
@@ -23,7 +23,7 @@ def problems(world: OverlayWorld) -> list[str]:
 
 
 def test_what_is_missing_and_what_is_stale_is_named() -> None:
-    """And nothing while the tables are right."""
+    """Missing and stale entries are named; right tables give nothing."""
     world = OverlayWorld()
     other = OverlayWorld(2, world.real)
     for host, network in ((world, rq.NETWORK_ID), (other, rq.OTHER_ID)):
@@ -39,7 +39,7 @@ def test_what_is_missing_and_what_is_stale_is_named() -> None:
 
 
 def test_a_link_that_is_gone_is_said() -> None:
-    """There is nothing to compare then."""
+    """A missing link is named instead of its entries."""
     world = OverlayWorld()
     world.driver.create_network(overlay())
     world.kernel.delete_link(world.kernel.by_name[LINK])
@@ -48,7 +48,7 @@ def test_a_link_that_is_gone_is_said() -> None:
 
 
 def test_networks_of_forgotten_hosts_go() -> None:
-    """With their VNIs; those that have a host stay."""
+    """Networks of forgotten hosts are removed with their VNIs; those with a host stay."""
     world = OverlayWorld()
     world.driver.create_network(overlay())
     world.driver.create_network(overlay(rq.OTHER_ID, "10.8.0.1/24", network="green"))

@@ -1,4 +1,4 @@
-"""What the driver remembers of the engine's calls does not grow with them."""
+"""The driver's memory of the engine's calls does not grow with their number."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -14,7 +14,7 @@ from tests.unit import requests as rq
 
 @pytest.mark.parametrize("fails", [True, False], ids=["creations that fail", "endpoints that go with their network"])
 def test_the_driver_remembers_no_more_than_there_is(world: World, *, fails: bool) -> None:
-    """After 300 of them; a driver that runs for months had all of them in memory."""
+    """After 300 calls the driver remembers no more ids than there are records."""
     for number in range(300):
         network = f"{number:04x}" * 16
         with suppress(PynetError):
@@ -30,7 +30,7 @@ def test_the_driver_remembers_no_more_than_there_is(world: World, *, fails: bool
 
 
 def test_what_there_is_is_remembered() -> None:
-    """Ids that are nobody's go, and the store is read once for as many as are known."""
+    """Ids without a record are dropped, and the store is read only when they are many."""
     reads = []
 
     def known() -> set[str]:

@@ -1,4 +1,4 @@
-"""A mode is one file: that of ``tests.unit.toy_mode``, registered here, does all that the others do."""
+"""A mode is one file: ``tests.unit.toy_mode``, registered here, does everything that other modes do."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
