@@ -82,7 +82,7 @@ class Forwarding:
         taken = self.taken()
         self._open(taken)
         for path in taken:
-            log.info("forwarding was turned on by others too, and is open to them", setting=path)
+            log.info("others turned forwarding on too, so the host is open to them", setting=path)
 
     def look_at_bridges(self) -> None:
         """Tell the firewall which bridges are Docker's and which are of others, so that new ones are treated alike."""
@@ -101,7 +101,7 @@ class Forwarding:
         try:
             links = self._kernel.links() if paths else ()
         except KernelError as error:
-            log.warning("bridges of others not seen, so what they forward is dropped meanwhile", error=str(error))
+            log.warning("links cannot be listed, so traffic of other bridges is dropped meanwhile", error=str(error))
         return {OWNER: _elements(paths, links)} if paths else {}
 
     def _close(self, paths: Collection[str]) -> None:

@@ -21,7 +21,7 @@ def warn_of_lost_routes(kernel: Kernel) -> None:
         if kernel.read_setting(FORWARDING[6]) == "0":
             for link in deaf_links(kernel):
                 log.warning(
-                    "the host loses the IPv6 default route that routers advertise, as it is to forward IPv6",
+                    "the host loses the IPv6 default route that routers advertise, as pynet turns IPv6 forwarding on",
                     link=link,
                     keep=f"sysctl -w net.ipv6.conf.{link}.accept_ra=2",
                 )

@@ -94,7 +94,7 @@ class HostSettings:
             with self._locks.hold(HOST_SETTINGS):
                 self._forwarding.recall({path for network in networks for path in _needed_paths(network)})
         except (KernelError, PynetError) as error:
-            log.warning("not seen who turned forwarding on", error=str(error))
+            log.warning("could not find out who turned forwarding on", error=str(error))
 
     def concede(self) -> None:
         """Stop closing the host to others, in families whose forwarding others have turned on."""

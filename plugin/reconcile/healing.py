@@ -59,7 +59,7 @@ class Healing:
                 with suppress(Missing):
                     self._kernel.set_down(name)
         except KernelError as error:  # the caller tries again, at the latest when it next checks the rules
-            log.error("rules are missing, and not all ports set down", error=str(error))  # noqa: TRY400 - foreseen
+            log.error("rules are missing, and not all ports could be set down", error=str(error))  # noqa: TRY400 - foreseen
         else:
             if names:
                 log.error("rules are missing and cannot be written: ports of all networks set down", ports=len(names))

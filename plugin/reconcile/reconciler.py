@@ -79,7 +79,7 @@ class Reconciler:
         try:
             look()
         except KernelError as error:
-            log.error("host not looked at, which comes later", error=str(error))  # noqa: TRY400 - foreseen
+            log.error("host not surveyed, it is tried again later", error=str(error))  # noqa: TRY400 - foreseen
             self._healing.shut()
 
     def reconcile(self) -> list[Repair]:
@@ -149,7 +149,7 @@ class Reconciler:
                 desired, found = self._survey.look_at(network_id, now)
                 return self._repair(found, desired)
         except PynetError as error:
-            log.info("network not looked at", network=network_id[:12], error=str(error))
+            log.info("network not checked", network=network_id[:12], error=str(error))
             return []
 
     def _repair_orphan(self, orphan: OrphanLink) -> list[Repair]:
@@ -158,7 +158,7 @@ class Reconciler:
                 nobodys = self._survey.is_orphan(orphan) and not self._firewall.owns(orphan.link)
                 return self._repair([orphan] if nobodys else [], NOTHING)
         except PynetError as error:
-            log.info("link not looked at", link=orphan.link, error=str(error))
+            log.info("link not checked", link=orphan.link, error=str(error))
             return []
 
     def _repair(self, found: Iterable[Finding], desired: Desired) -> list[Repair]:

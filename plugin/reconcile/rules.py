@@ -26,7 +26,7 @@ from plugin.runtime import Runtime
 
 log = structlog.get_logger()
 
-UNKNOWN, MISSING, OTHERS = "belong to nothing that is known", "are not known", "are others than the records say"
+UNKNOWN, MISSING, OTHERS = "belong to no known owner", "are not known", "differ from the records"
 Difference = tuple[RulesAstray, Elements | None]  # and the elements that are wanted instead
 
 
