@@ -43,7 +43,7 @@ def status(path: Path) -> dict[str, str]:
 
 
 def test_every_thread_has_three_capabilities_and_no_way_to_more(served: Served) -> None:
-    """Parent, worker, and each of their threads: capabilities belong to threads."""
+    """Parent, worker and each of their threads have only three capabilities, in all sets."""
     tasks = [task for pid in served.pids for task in Path(f"/proc/{pid}/task").glob("*/status")]
 
     assert len(tasks) > 4
@@ -53,7 +53,7 @@ def test_every_thread_has_three_capabilities_and_no_way_to_more(served: Served) 
 
 
 def test_that_is_enough_for_everything(served: Served) -> None:
-    """A network of both families, forwarding, a container, ports below 1024, and all of it gone again."""
+    """Three capabilities are enough to make and remove a dual-stack network, forwarding and ports below 1024."""
     data = [{"Pool": "10.9.0.0/24", "Gateway": "10.9.0.1/24"}]
     data6 = [{"Pool": "fd00:9::/64", "Gateway": "fd00:9::1/64"}]
     ids = {"NetworkID": NETWORK, "EndpointID": ENDPOINT}
@@ -78,7 +78,7 @@ def test_nft_as_a_child_process_can_do_its_work() -> None:
 
 
 def test_nothing_listens_but_the_socket(served: Served) -> None:
-    """No TCP, UDP or raw socket of this namespace, which is pynet's alone; the unix socket is for root."""
+    """In pynet's own namespace nothing listens on TCP, UDP or raw sockets; the unix socket is for root."""
     tables = [Path(f"/proc/{served.pids[-1]}/net/{name}{six}") for name in ("tcp", "udp", "raw") for six in ("", "6")]
 
     assert [table.read_text().splitlines()[1:] for table in tables] == [[]] * 6
@@ -94,7 +94,7 @@ def test_nothing_listens_but_the_socket(served: Served) -> None:
     ],
 )
 def test_a_missing_capability_is_named(tmp_path: Path, missing: str, code: int | None, sentence: str) -> None:
-    """Without the first there is nothing to serve; without the second there is."""
+    """Without NET_ADMIN pynet does not start; without NET_BIND_SERVICE it starts with a warning."""
     served = Served(tmp_path, "setpriv", f"--bounding-set=-{missing}", f"--inh-caps=-{missing}")
     process = served.spawn()
     try:

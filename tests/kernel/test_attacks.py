@@ -26,7 +26,7 @@ def attach(pynet: Pynet, two: tuple[Container, Container], *gateways: str, **opt
 
 
 def test_the_default_route_of_the_host_is_not_taken_over(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """A host that does not forward IPv6 believes routers; one to the address of LLDP came in by the port itself."""
+    """A router advertisement to the address of LLDP does not enter by the port and take over the default route."""
     sh("sysctl -qw net.ipv6.conf.all.accept_ra=1 net.ipv6.conf.default.accept_ra=1")
     attach(pynet, two, "10.9.0.1/24")
     assert soon(lambda: settled(sh))
@@ -39,7 +39,7 @@ def test_the_default_route_of_the_host_is_not_taken_over(pynet: Pynet, two: tupl
 
 @pytest.mark.parametrize("icc", ["true", "false"])
 def test_packets_of_a_neighbour_are_not_drawn_away(pynet: Pynet, two: tuple[Container, Container], icc: str) -> None:
-    """With its MAC in a frame for bridges the attacker had all that the host, and neighbours, sent to it."""
+    """A frame to a bridge group address with a neighbour's MAC does not redirect that neighbour's packets."""
     attach(pynet, two, *GATEWAYS, **{"com.docker.network.bridge.enable_icc": icc})
     sh("ping -c 1 -W 1 10.9.0.2")
     theft = NEAREST_BRIDGE.mac + packed(VICTIM_MAC) + b"\x88\xcc" + bytes(50)
@@ -55,7 +55,7 @@ def test_packets_of_a_neighbour_are_not_drawn_away(pynet: Pynet, two: tuple[Cont
 def test_nobody_is_impersonated_by_an_advertisement_in_two_fragments(
     pynet: Pynet, two: tuple[Container, Container], whom: str, *, bridged: bool
 ) -> None:
-    """br_netfilter put them together, so that the victim's own defence (RFC 6980) saw no fragment."""
+    """A fragmented advertisement is dropped, although br_netfilter would hide the fragments from the victim."""
     netfilter(sh, on=bridged)
     attach(pynet, two, *GATEWAYS)
     ends = between(3, 2)

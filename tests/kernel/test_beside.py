@@ -73,7 +73,7 @@ def test_rules_are_back_while_the_links_wait_for_a_lock(pynet: Pynet) -> None:
 
 
 def test_the_addresses_of_one_link_are_asked_for_alone(pynet: Pynet) -> None:
-    """Of both families, link-local ones too; the kernel lists none of other links."""
+    """The addresses of one link are listed in both families, link-local ones too, and none of other links."""
     for link, number in (("br7", 7), ("br8", 8)):
         sh(f"ip link add {link} type bridge; sysctl -qw net.ipv6.conf.{link}.addr_gen_mode=1; ip link set {link} up")
         for address in (f"192.0.2.{number}/24", f"2001:db8::{number}/64 nodad", f"fe80::{number}/64 nodad"):

@@ -106,7 +106,7 @@ def case(disk: Path) -> Iterator[Case]:
 
 @pytest.mark.parametrize("broken_host", HOSTS, ids=[one.name for one in HOSTS])
 def test_what_is_broken_is_found(case: Case, broken_host: Broken) -> None:
-    """The check that is meant speaks, with its weight, and none that misleads."""
+    """A broken host gives the expected finding with its severity, and no misleading one."""
     case.run(broken_host.breaks)
     assert broken.verdict(broken_host, case.doctor(**dict(broken_host.variables))) == ""
 
@@ -121,7 +121,7 @@ def test_what_only_looks_strange_is_no_error(case: Case, broken_host: Broken) ->
 
 
 def test_a_bad_setting_is_named(case: Case) -> None:
-    """In a sentence with its place, beside whatever else there is to say, and no other setting is lost by it."""
+    """A bad setting is named with its place, beside other findings, and does not hide other settings."""
     (found,) = case.doctor(PYNET_THREADS="2")
     assert (found["check"], found["severity"]) == ("settings", "error")
     assert "PYNET_THREADS" in found["what"]

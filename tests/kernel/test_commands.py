@@ -73,7 +73,7 @@ def test_a_pynet_that_hangs_is_a_sentence(served: Served) -> None:
 
 
 def test_whoever_is_not_root_is_told_so(served: Served) -> None:
-    """One sentence without a number of the C library, and nothing about a file that is read-only."""
+    """A user who is not root gets one sentence without an errno, and nothing about a read-only file."""
     sentence = f"Error: ask the pynet that serves '{served.socket}': permission denied; run it as root\n"
     for words in COMMANDS:
         refused = command(served, words, *NOBODY)
@@ -82,7 +82,7 @@ def test_whoever_is_not_root_is_told_so(served: Served) -> None:
 
 @pytest.mark.parametrize("words", COMMANDS)
 def test_without_a_pynet_and_without_a_state_it_says_how_to_start_one(tmp_path: Path, words: str) -> None:
-    """Nobody is told to delete anything; the settings of a start to come are named as such."""
+    """Without pynet and state the commands say how to start pynet, and do not advise to delete anything."""
     nobody = Served(tmp_path)
     nobody.socket.parent.mkdir()
     said = command(nobody, words, PYNET_STATE_DIR=str(tmp_path / "none"))

@@ -53,7 +53,7 @@ def forget(*ports: UdpPort) -> int:
 
 @pytest.mark.usefixtures("flows")
 def test_only_flows_to_the_address_of_a_place_are_forgotten() -> None:
-    """Others to the same number stay: of another address of the host, of a remote, of TCP."""
+    """Flows to the same port of another address of the host, of a remote, or of TCP stay."""
     place = UdpPort(CONTAINER, 80, LOOPBACK, 53)
     assert [forget(place), forget(place)] == [1, 0]
     assert forget(UdpPort(CONTAINER, 80, ip_address("10.99.0.1"), 53)) == 1
@@ -85,7 +85,7 @@ def test_flows_that_would_now_be_translated_are_forgotten(rule: str) -> None:
 
 
 def test_flows_that_the_target_answers_are_forgotten() -> None:
-    """Through a place that is gone already, and to the container's own address; of another port of it they stay."""
+    """Flows that the target answers are forgotten, through an old binding or directly; those of its other ports stay."""
     sh(f"nft '{CARRIED}'")
     send("10.99.0.1", 53)
     send("10.99.0.2", 5353)
@@ -95,7 +95,7 @@ def test_flows_that_the_target_answers_are_forgotten() -> None:
 
 
 def test_a_containers_own_flows_are_kept() -> None:
-    """Here the container is the host's 10.99.0.1, and asks others from the port that it publishes."""
+    """A container's own flows from its published port are kept."""
     for port in (53, 5353):
         send("10.99.0.9", port, source=("10.99.0.1", 5353))
 

@@ -37,7 +37,7 @@ def test_a_crash_before_the_deletion_leaks_nothing(pynet: Pynet, two: tuple[Cont
 
 
 def test_a_name_that_is_wanted_again_is_deleted_first(pynet: Pynet) -> None:
-    """The new network's bridge is another link, although the old one had not been deleted yet."""
+    """A name that is needed again is deleted first, so that the new network has a link of its own."""
     pynet.driver.create_network(rq.network())
     old = socket.if_nametoindex(BRIDGE)
     pynet.driver.delete_network(rq.NETWORK)
@@ -49,7 +49,7 @@ def test_a_name_that_is_wanted_again_is_deleted_first(pynet: Pynet) -> None:
 
 
 def test_a_late_deletion_spares_the_new_owner_of_the_name(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """The reaper has the old tombstone in its queue, and the new network of that name works all the same."""
+    """A late deletion spares a new network of the same name."""
     pynet.driver.create_network(rq.network())
     pynet.driver.delete_network(rq.NETWORK)
     pynet.driver.create_network(rq.network())

@@ -48,7 +48,7 @@ def test_a_full_disk_fails_the_call_and_the_next_one_succeeds(disk: Path) -> Non
 
 
 def test_removals_succeed_while_the_disk_is_full(disk: Path) -> None:
-    """The log has its full size from the start, so that a teardown can be written although nothing else fits."""
+    """Removals succeed on a full disk, as the log has its full size from the start."""
     path = disk / "state" / "pynet.db"
     store = SqliteStore(path)
     store.transact(*(Put(Tombstone(f"link{number:03}", "x" * 500)) for number in range(200)))
@@ -79,7 +79,7 @@ def test_a_start_on_a_full_disk_changes_nothing(disk: Path, damaged: bool) -> No
 
 
 def test_a_backup_to_a_full_disk_leaves_nothing(disk: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Half a backup would be taken for a whole one some day; and restoring to a full disk changes nothing."""
+    """A backup to a full disk leaves no half file, and a restore to a full disk changes nothing."""
     path = tmp_path_factory.mktemp("state") / "pynet.db"
     store = SqliteStore(path)
     store.transact(Put(Tombstone("a", "x" * 10_000)))
@@ -95,7 +95,7 @@ def test_a_backup_to_a_full_disk_leaves_nothing(disk: Path, tmp_path_factory: py
 
 
 def test_a_read_only_file_system_is_a_sentence(disk: Path) -> None:
-    """At start, for the lock and for the store; and the next start after a remount succeeds."""
+    """A start on a read-only file system ends with a sentence, and works after a remount."""
     path = disk / "pynet.db"
     SqliteStore(path).close()
     lock_state(disk).release()
@@ -111,7 +111,7 @@ def test_a_read_only_file_system_is_a_sentence(disk: Path) -> None:
 
 
 def test_a_place_that_turns_read_only_under_the_running_store_is_a_sentence(disk: Path) -> None:
-    """A read-only mount over the folder: calls fail and say so, and the next one after it has gone succeeds."""
+    """While a read-only mount covers the folder calls fail with a sentence; afterwards they succeed."""
     path = disk / "state" / "pynet.db"
     store = SqliteStore(path)
     store.transact(Put(Tombstone("before")))

@@ -30,7 +30,7 @@ def look(tmp_path: Path) -> Look:
 
 
 def test_this_kernel_has_what_pynet_needs(look: Look) -> None:
-    """Everything is tried, works, and leaves nothing: no link, no table."""
+    """Every feature of this kernel is tried and works, and no link or table is left."""
     facts = look()
     assert len(facts.features) >= 8
     assert not any(facts.features.values())
@@ -59,7 +59,7 @@ def test_other_firewalls_are_seen(look: Look) -> None:
 
 
 def test_a_legacy_firewall_is_seen(look: Look) -> None:
-    """Until it lets pynet's bridges pass."""
+    """A dropping iptables-legacy chain is found until it lets pynet's bridges pass."""
     sh("iptables-legacy -P FORWARD DROP")
     assert look().legacy_drop == {4}
     sh("iptables-legacy -I FORWARD -i pn-+ -j ACCEPT")
@@ -67,7 +67,7 @@ def test_a_legacy_firewall_is_seen(look: Look) -> None:
 
 
 def test_the_state_says_what_it_needs(look: Look, tmp_path: Path) -> None:
-    """Networks need forwarding, and their pools are not in the way; a newer pynet's state is named."""
+    """The state tells which networks need forwarding and which pools are pynet's; a newer state is named."""
     store = SqliteStore(tmp_path / "pynet.db")
     store.transact(Put(Network("a" * 64, "bridge", "pn-a", subnets=(NetworkSubnet(ip_network(POOL)),))))
     store.close()

@@ -84,7 +84,7 @@ def all_is_well(pynet: Pynet, containers: list[Container], before: str) -> None:
 
 @pytest.mark.parametrize("drift", HEARD)
 def test_what_others_break_is_heard_and_repaired(pynet: Pynet, containers: list[Container], drift: str) -> None:
-    """The kernel's word is enough; each repair is counted."""
+    """Changes by others are repaired after a notification of the kernel, and counted."""
     furnish(pynet, containers)
     before = state()
     command, kind = HEARD[drift]
@@ -141,7 +141,7 @@ def test_a_removal_long_after_the_creation_does_not_ring() -> None:
 
 @pytest.mark.parametrize("alias", ["pynet/network/dead", ""])
 def test_leftovers_of_a_crash_go_and_links_of_others_stay(alias: str) -> None:
-    """Killed before the record was written: after the alias, or before it, when only the link group tells."""
+    """A start removes links of a killed creation, with an alias or only a link group; others' links stay."""
     dead, pynet = Pynet(), Pynet()
     dead.kernel.add_bridge("pn-dead", "02:00:00:00:00:01", 1500)
     if alias:
@@ -157,7 +157,7 @@ def test_leftovers_of_a_crash_go_and_links_of_others_stay(alias: str) -> None:
 
 
 def test_a_users_bridge_keeps_what_is_its_users(pynet: Pynet, containers: list[Container]) -> None:
-    """Its alias, MTU and other addresses are left; the gateway address that pynet added comes back."""
+    """A user's bridge keeps its alias, MTU and addresses; only pynet's gateway address is repaired."""
     sh("ip link add br-mine type bridge; ip addr add 192.168.7.1/24 dev br-mine")
     options = {"com.docker.network.bridge.name": "br-mine"}
     pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", options=options))
@@ -175,7 +175,7 @@ def test_a_users_bridge_keeps_what_is_its_users(pynet: Pynet, containers: list[C
 
 
 def test_after_a_reboot_a_network_is_whole_again(pynet: Pynet, containers: list[Container]) -> None:
-    """The kernel is empty, the store is not; a container that starts again gets its port."""
+    """After a reboot the network is made again from the store, and a container that starts gets its port."""
     furnish(pynet, containers)
     sh(f"ip link del {BRIDGE}; ip link del {PORT}; ip link del {OTHER}; nft flush ruleset")
     sh("sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0")

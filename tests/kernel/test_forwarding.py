@@ -79,7 +79,7 @@ def watch(pynet: Pynet) -> None:
 
 @families
 def test_the_host_does_not_become_a_router_for_others(pynet: Pynet, machines: Machines, family: str) -> None:
-    """It forwards for pynet's networks, and as before for nobody once they are gone."""
+    """The host forwards for pynet's networks only, and for nobody once they are gone."""
     furnish(pynet)
     assert values() == ["2", "2"]
     assert not machines[0].reaches(FAR[family])
@@ -91,7 +91,7 @@ def test_the_host_does_not_become_a_router_for_others(pynet: Pynet, machines: Ma
 
 @families
 def test_where_others_route_pynet_changes_nothing(pynet: Pynet, machines: Machines, family: str) -> None:
-    """An administrator turned forwarding on: the two go on reaching each other, during and after."""
+    """If an administrator turned forwarding on, two outside machines keep reaching each other."""
     sh(f"sysctl -qw {PATHS[family]}=1")
     furnish(pynet)
     assert machines[0].reaches(FAR[family])
@@ -101,7 +101,7 @@ def test_where_others_route_pynet_changes_nothing(pynet: Pynet, machines: Machin
 
 @families
 def test_an_administrator_who_comes_later_is_seen(pynet: Pynet, machines: Machines, family: str) -> None:
-    """Writing 1 opens the host as it would without pynet, and it stays on after the last network."""
+    """If an administrator writes 1, the host is opened, and forwarding stays on after the last network."""
     furnish(pynet)
     sh(f"sysctl -qw {PATHS[family]}=1")
     watch(pynet)
@@ -211,7 +211,7 @@ def test_it_stays_closed(pynet: Pynet, machines: Machines, blow: Callable[[Pynet
 def test_a_network_that_leaves_forwarding_alone_waits_for_the_administrator(
     pynet: Pynet, containers: list[Container], family: str
 ) -> None:
-    """It reaches the host; beyond it only when somebody else turns forwarding on."""
+    """A network with ``forwarding=off`` reaches only the host until somebody else turns forwarding on."""
     options = {"pynet.forwarding": "off"}
     pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64", options=options))
     containers.append(Container())

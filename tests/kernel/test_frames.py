@@ -37,12 +37,12 @@ def played(request: pytest.FixtureRequest) -> Iterator[Played]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_frame_reaches_whom_it_may_and_nobody_else(played: Played, kind: str) -> None:
-    """Neighbours, the gateway and groups; without a guard each arrives, so that each could be heard."""
+    """Each frame reaches only permitted neighbours, gateway and groups; without a guard every frame arrives."""
     assert played.heard_of(kind) == played.scene.expected(KINDS[kind])
 
 
 def test_no_table_changes_but_for_the_sender(played: Played) -> None:
-    """No neighbour, no entry of a forwarding database, no route and no address, of the host and of two containers."""
+    """No frame changes neighbours, forwarding databases, routes or addresses of the host and two containers."""
     wrong = {fact for fact in played.learned if not true(played.ends, fact)} | played.forgotten
 
     assert bool(wrong) is (played.scene.way == "open"), wrong  # without a guard there is what it keeps out

@@ -27,7 +27,7 @@ def attach(pynet: Pynet, two: tuple[Container, Container], allow: str) -> None:
 def test_a_floating_address_is_reached_where_it_is_allowed(
     pynet: Pynet, two: tuple[Container, Container], address: str, allow: str
 ) -> None:
-    """ARP and neighbour discovery for it pass, and its packets; without the option nothing of it does."""
+    """With the option a floating address works, with ARP and neighbour discovery; without it nothing passes."""
     attach(pynet, two, allow)
     length, nodad = ("/64", "nodad") if ":" in address else ("/24", "")
     two[1].sh(f"ip addr add {address}{length} dev eth0 {nodad}")
@@ -46,7 +46,7 @@ def test_a_router_carries_packets_of_others(pynet: Pynet, two: tuple[Container, 
 
 
 def test_a_nested_machine_has_a_mac_of_its_own(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """A macvlan in the container, as a virtual machine has it: with the MAC that is allowed, and with no other."""
+    """A macvlan in the container may send from its allowed MAC, and from no other."""
     attach(pynet, two, f"{NESTED},{FLOATING}")
     nested = f"ip link add vm0 link eth0 address {NESTED} type macvlan mode bridge; ip addr add {FLOATING}/24 dev vm0"
     two[1].sh(f"{nested}; ip link set vm0 up; ip route add 10.9.0.2/32 dev vm0 src {FLOATING}")
@@ -61,7 +61,7 @@ def test_a_nested_machine_has_a_mac_of_its_own(pynet: Pynet, two: tuple[Containe
 def test_link_local_addresses_of_the_engine_talk_where_they_are_allowed(
     pynet: Pynet, two: tuple[Container, Container]
 ) -> None:
-    """The engine gives ``--link-local-ip`` to a container without a word to the driver."""
+    """``--link-local-ip``, of which the engine does not tell the driver, works where it is allowed."""
     options = {"pynet.guard_allow": "169.254.0.0/16"}
     pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", options=options))
     for number, container in enumerate(two, 2):
@@ -75,7 +75,7 @@ def test_link_local_addresses_of_the_engine_talk_where_they_are_allowed(
 def test_the_guard_of_one_endpoint_is_its_own(
     pynet: Pynet, two: tuple[Container, Container], guard: str, expected: bool
 ) -> None:
-    """A network that is guarded has an endpoint that is not; its neighbour stays guarded."""
+    """An endpoint without a guard on a guarded network leaves its neighbour guarded."""
     pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64"))
     pynet.attach(two[0], rq.NETWORK_ID, 2)
     pynet.attach(two[1], rq.NETWORK_ID, 3, guard=guard)

@@ -52,7 +52,7 @@ def busy() -> Pynet:
 
 
 def test_own_creations_fit_while_nobody_reads(busy: Pynet) -> None:
-    """Eight overran the usual buffer, and made the watcher look at everything."""
+    """Notifications of pynet's own creations fit into the buffer while nobody reads."""
     with busy.monitor() as bell:
         attach(busy, 2, 42)
         assert OWN not in heard_until_marker(lambda: bell.wait(5))
@@ -60,7 +60,7 @@ def test_own_creations_fit_while_nobody_reads(busy: Pynet) -> None:
 
 
 def test_a_burst_of_own_creations_makes_nobody_look(busy: Pynet) -> None:
-    """A thread takes word meanwhile, as the watcher's does, which waits for none of its duties."""
+    """A burst of own creations causes no survey, as the watcher's thread reads notifications at once."""
     bell, heard = busy.monitor(), SimpleQueue[frozenset[str]]()
     Loop("watcher", lambda: bell.wait(5), heard.put).start()
     attach(busy, 2, 322)

@@ -35,7 +35,7 @@ def test_one_socket_holds_both_families(sockets: PortSockets, proto: int) -> Non
 
 
 def test_families_can_be_held_apart(sockets: PortSockets) -> None:
-    """One port of IPv4 and the same of IPv6, as two containers may publish them."""
+    """One port number can be held for IPv4 and IPv6 separately, as for two containers."""
     sockets.release([sockets.hold(TCP, ANY, 8080), sockets.hold(TCP, ANY6, 8080)])
 
 
@@ -49,14 +49,14 @@ def test_a_deaf_port_does_not_answer(sockets: PortSockets) -> None:
 
 
 def test_an_address_of_another_host_is_missing(sockets: PortSockets) -> None:
-    """The error is of its own kind, so that the user is told."""
+    """Holding a port on an address that the host lacks raises ``Missing``."""
     with pytest.raises(Missing):
         sockets.hold(TCP, IPv4Address("192.0.2.1"), 8080)
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
 def test_who_has_a_port_is_known_by_address(sockets: PortSockets, kind: socket.SocketKind) -> None:
-    """Of both families, and of IPv4 through a socket of IPv6, as Java's are; other protocols and ports do not count."""
+    """The addresses with a port in use are known, also IPv4 through IPv6 sockets; other protocols do not count."""
     taken = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"), (socket.AF_INET6, "::ffff:127.0.0.2")]
     with ExitStack() as stack:
         for family, address in taken:
@@ -71,7 +71,7 @@ def test_who_has_a_port_is_known_by_address(sockets: PortSockets, kind: socket.S
 
 
 def test_sctp_needs_no_socket_where_the_kernel_has_none(sockets: PortSockets) -> None:
-    """The port is translated all the same, and any port is a number."""
+    """Without SCTP in the kernel, ports of SCTP are published without a socket."""
     holds = [sockets.hold(socket.IPPROTO_SCTP, ANY, port) for port in (8080, 0)]
 
     assert holds[0].port == 8080

@@ -87,7 +87,7 @@ def test_many_routes_are_listed_whole(tmp_path: Path) -> None:
 
 
 def test_only_what_overlaps_what_is_asked_about_is_told(tmp_path: Path) -> None:
-    """Routes that contain a range, lie in it or are it, of its family; also networks of addresses, and nameservers."""
+    """Only routes, addresses and nameservers that overlap the given range are returned."""
     near = ["10.0.0.0/8", "10.200.0.0/13", "10.201.7.0/24", "10.207.255.255/32"]
     for route in [*near, "10.199.0.0/16", "10.208.0.0/16", "192.0.2.0/24"]:
         sh(f"ip route add blackhole {route}")

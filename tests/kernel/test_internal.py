@@ -54,7 +54,7 @@ def link_local(link: str) -> str:
 
 
 def test_an_internal_network_reaches_the_host_at_its_gateway_alone(pair: tuple[Container, Container]) -> None:
-    """Each line of ``INTERNAL_TO_HOST``; the gateway answers pings, by no other address."""
+    """An internal network reaches the host only at its gateway address, by line of ``INTERNAL_TO_HOST``."""
     own = link_local(f"pn-{rq.NETWORK_ID[:12]}")
     found = {
         (address, kind): pair[0].asks(address.replace("LINK LOCAL", own), 7777, kind) != ""
@@ -66,7 +66,7 @@ def test_an_internal_network_reaches_the_host_at_its_gateway_alone(pair: tuple[C
 
 
 def test_the_host_reaches_containers_of_an_internal_network(pair: tuple[Container, Container]) -> None:
-    """Answers come back, also that nobody listens: a related error within a flow of the host's."""
+    """The host reaches containers of an internal network, and gets their ICMP errors too."""
     pair[0].echo()
 
     for address in ("10.9.0.2", "fd00:9::2"):
@@ -94,7 +94,7 @@ def test_the_gateway_of_an_internal_network_is_for_its_containers(
 
 
 def test_an_isolated_network_reaches_nothing_of_the_host(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """It has no gateway; what is sent to the bridge's MAC for another address of the host is dropped too."""
+    """An isolated network reaches nothing of the host, not even by packets to the bridge's MAC."""
     options = {"com.docker.network.bridge.gateway_mode_ipv4": "isolated"}
     pynet.driver.create_network(rq.network(rq.OTHER_ID, "10.8.0.1/24"))
     pynet.driver.create_network(rq.network(internal=True, options=options))
@@ -118,7 +118,7 @@ def test_a_bridge_of_the_users_is_still_the_hosts(pynet: Pynet, two: tuple[Conta
 
 
 def test_loopback_is_no_source_of_a_container(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """Without a guard too: ``route_localnet`` would take the address for the host's own."""
+    """Packets of containers from 127.0.0.0/8 are dropped, also without a guard."""
     options = {"pynet.guard": "off"}
     pynet.driver.create_network(rq.network(options=options))
     pynet.attach(two[0], rq.NETWORK_ID, 2)

@@ -71,7 +71,7 @@ def test_a_veth_pair_is_born_in_its_bridge(kernel: Kernel) -> None:
 
 
 def test_deleting_one_end_deletes_both(kernel: Kernel) -> None:
-    """The pair goes as one, and a second delete finds nothing."""
+    """Deleting one end of a pair deletes both, and a second delete finds nothing."""
     kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1500)
     kernel.add_veth(PAIR)
     host = link(kernel, "pnh1")
@@ -92,7 +92,7 @@ def test_names_that_are_taken_say_so(kernel: Kernel) -> None:
 
 @pytest.mark.parametrize("text", ["10.9.0.1/24", "fd00:9::1/64"])
 def test_addresses_come_and_go(kernel: Kernel, text: str) -> None:
-    """Both families; adding twice says Exists, deleting twice says Missing."""
+    """Addresses of both families are added and deleted; twice raises ``Exists`` or ``Missing``."""
     address = ip_interface(text)
     kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1500)
     kernel.add_address("pn-1", address)
@@ -106,7 +106,7 @@ def test_addresses_come_and_go(kernel: Kernel, text: str) -> None:
 
 
 def test_settings_are_those_of_the_namespace(kernel: Kernel) -> None:
-    """A sysctl that is written here reads back here."""
+    """A sysctl that is written in this namespace reads back here."""
     kernel.write_setting("net/ipv4/ip_forward", "1")
 
     assert kernel.read_setting("net/ipv4/ip_forward") == "1"

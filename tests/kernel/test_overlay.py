@@ -235,7 +235,7 @@ def test_a_host_that_lost_its_store_reads_the_network_from_its_links(three: list
 
 
 def test_a_removed_network_leaves_nothing(make_hosts: MakeHosts, shared: MemoryStore) -> None:
-    """Links, rules and records."""
+    """A removed network leaves no links, rules or records."""
     (host,) = make_hosts(1)
     before = host.sh("ip -br link | sed s/@.*//; nft list ruleset")
     host.create(overlay(BLUE, *DUAL))

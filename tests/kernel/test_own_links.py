@@ -28,7 +28,7 @@ def test_a_tombstone_spares_the_bridge_that_came_after_the_reboot(pynet: Pynet) 
 
 
 def test_a_bridge_of_the_host_is_told_and_left_alone(pynet: Pynet) -> None:
-    """The network had made br0, and the host makes one with the same address now: it stays."""
+    """A bridge that the host made under a network's name is reported and left alone."""
     pynet.driver.create_network(rq.network(options=NAMED))
     sh("ip link del br0; ip link add br0 up address 02:00:00:00:00:77 type bridge; ip addr add 10.9.0.1/24 dev br0")
     settings = "cat /proc/sys/net/ipv4/conf/br0/route_localnet /proc/sys/net/ipv6/conf/br0/accept_ra"
@@ -41,7 +41,7 @@ def test_a_bridge_of_the_host_is_told_and_left_alone(pynet: Pynet) -> None:
 
 
 def test_a_veth_of_others_stays(pynet: Pynet) -> None:
-    """The review's: a pair with another program's alias went with CreateEndpoint."""
+    """A pair with another program's alias survives a CreateEndpoint of the same name."""
     pynet.driver.create_network(rq.network())
     sh("ip link add pnhe0e0e0e0e0e0 type veth peer name vm7; ip link set pnhe0e0e0e0e0e0 alias vm7")
     index = socket.if_nametoindex("pnhe0e0e0e0e0e0")

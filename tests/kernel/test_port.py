@@ -25,7 +25,7 @@ def attach(pynet: Pynet, two: tuple[Container, Container], guard: str) -> None:
 
 
 def test_a_port_has_no_address(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """Whatever the host's defaults for new links are."""
+    """A port has no address, whatever the host's defaults for new links are."""
     sh("sysctl -qw net.ipv6.conf.default.disable_ipv6=0 net.ipv6.conf.default.accept_ra=2")
     attach(pynet, two, "on")
 
@@ -38,7 +38,7 @@ def test_a_port_has_no_address(pynet: Pynet, two: tuple[Container, Container]) -
 def test_a_router_is_not_heard_past_the_rules(
     pynet: Pynet, two: tuple[Container, Container], group: str, guard: str
 ) -> None:
-    """A host that does not forward IPv6 took its default route from an advertisement to 01:80:c2:00:00:0e."""
+    """A router advertisement to 01:80:c2:00:00:0e does not reach the host past the rules."""
     attach(pynet, two, guard)
     sh("sysctl -qw net.ipv6.conf.all.forwarding=0 net.ipv6.conf.all.accept_ra=1")
     sh(f"sysctl -qw net.ipv6.conf.{PORT}.disable_ipv6=0 net.ipv6.conf.{PORT}.accept_ra=1")  # a second defence
@@ -51,7 +51,7 @@ def test_a_router_is_not_heard_past_the_rules(
 
 @pytest.mark.parametrize("guard", ["on", "off"])
 def test_a_group_frame_moves_no_mac(pynet: Pynet, two: tuple[Container, Container], guard: str) -> None:
-    """The bridge learned a neighbour's MAC from a frame that it handed to the port, and unicast went astray."""
+    """A frame to a bridge group address does not move a neighbour's MAC in the bridge's table."""
     attach(pynet, two, guard)
     two[0].reaches("10.9.0.1")  # where nothing is told the bridge learns from this
     stolen = packed(VICTIM_MAC) + b"\x88\xcc" + bytes(50)
@@ -62,7 +62,7 @@ def test_a_group_frame_moves_no_mac(pynet: Pynet, two: tuple[Container, Containe
 
 
 def test_a_guarded_port_is_told_its_mac(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """One static entry an endpoint, which no frame changes and no time takes away."""
+    """A guarded port has one static MAC entry, which no frame and no time changes."""
     attach(pynet, two, "on")
 
     assert f"{MAC} dev {PORT} master pn-{rq.NETWORK_ID[:12]} static" in sh("bridge fdb show")

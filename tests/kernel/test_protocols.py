@@ -32,7 +32,7 @@ for runner in (LibraryRunner(), CommandRunner()):
 
 @pytest.mark.parametrize("file", ["/etc/protocols", "/dev/null"], ids=["there", "missing"])
 def test_ports_are_recognized_and_rebuilt(pynet: Pynet, two: tuple[Container, Container], file: str) -> None:
-    """An image without netbase has none: elements are compared all the same, and a lost store is made again."""
+    """Without /etc/protocols, as in an image without netbase, ports are compared and rebuilt."""
     pynet.driver.create_network(rq.network())
     pynet.publish(pynet.attach(two[0], rq.NETWORK_ID, 2), "0.0.0.0:8080")
     shell = f'mount --bind {file} /etc/protocols && exec {sys.executable} -c "$0"'
@@ -58,7 +58,7 @@ for runner in (LibraryRunner(), CommandRunner()):
 
 
 def test_rules_are_written_without_names_of_protocols() -> None:
-    """The tables whole, with an element of ICMPv6, by library and command; nothing is found wrong after."""
+    """Without names of protocols, library and command write the same tables, and nothing differs afterwards."""
     shell = f'mount --bind /dev/null /etc/protocols && exec {sys.executable} -c "$0"'
     command = ["unshare", "-m", "sh", "-c", shell, WRITE]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=True)

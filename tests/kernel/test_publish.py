@@ -38,7 +38,7 @@ def br_netfilter(value: str) -> None:
 
 
 def test_the_host_reaches_a_published_port(pynet: Pynet, two: tuple[Container, Container], kind: str) -> None:
-    """By 127.0.0.1, another loopback address, ::1, and its addresses of both families."""
+    """The host reaches a published port at loopback addresses, ::1, and its addresses of both families."""
     serve(pynet, two[0], "8080", kind=kind)
 
     seen = {address: host_asks(address, 8080, kind) for address in ("127.0.0.1", "127.0.0.5", "10.9.0.1")}
@@ -62,7 +62,7 @@ def test_used_up_ephemeral_ports_are_named(pynet: Pynet, two: tuple[Container, C
 def test_ipv6_of_the_host_leads_to_a_container_without_it(
     pynet: Pynet, two: tuple[Container, Container], kind: str
 ) -> None:
-    """User space carries it, as docker-proxy does; the container sees the bridge."""
+    """IPv6 to a container without IPv6 is relayed, and the container sees the bridge's address."""
     pynet.driver.create_network(rq.network())
     reference = pynet.attach(two[0], rq.NETWORK_ID, 2)
     two[0].echo()
@@ -72,7 +72,7 @@ def test_ipv6_of_the_host_leads_to_a_container_without_it(
 
 
 def test_the_outside_is_seen_as_itself(pynet: Pynet, two: tuple[Container, Container], kind: str) -> None:
-    """No masquerading on the way in."""
+    """The container sees an outside client's own address."""
     connect(two[1])
     serve(pynet, two[0], "8080", kind=kind)
 
@@ -96,7 +96,7 @@ def test_a_container_reaches_itself_and_its_neighbour(
 
 
 def test_another_network_reaches_a_published_port_only(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """Through the host's address, and not by the container's own."""
+    """Another network reaches a published port at the host's address, not at the container's."""
     serve(pynet, two[0], "8080")
     pynet.driver.create_network(rq.network(rq.OTHER_ID, "10.8.0.1/24"))
     pynet.attach(two[1], rq.OTHER_ID, 3)
@@ -158,7 +158,7 @@ def test_a_published_port_is_held(pynet: Pynet, two: tuple[Container, Container]
 
 
 def test_withdrawn_means_gone(pynet: Pynet, two: tuple[Container, Container], kind: str) -> None:
-    """The port is refused at once, and free for others."""
+    """A withdrawn port is refused at once, and free for others."""
     reference = serve(pynet, two[0], "8080", kind=kind)
     pynet.driver.revoke_external_connectivity(reference)
 
@@ -183,7 +183,7 @@ def test_an_old_udp_flow_follows_the_new_container(pynet: Pynet, two: tuple[Cont
 def test_a_stolen_address_reaches_nobody(
     pynet: Pynet, two: tuple[Container, Container], guard: str, reached: bool
 ) -> None:
-    """A second address in the container, of either family, or another MAC."""
+    """Packets from a second address or another MAC in a container reach nobody."""
     serve(pynet, two[0], "8080", **{"pynet.guard": guard})
     pynet.attach(two[1], rq.NETWORK_ID, 3)
     two[1].sh("ip addr add 10.9.0.77/24 dev eth0; ip -6 addr add fd00:9::77/64 dev eth0 nodad")
@@ -214,7 +214,7 @@ def test_without_icc_only_published_ports_are_reached(
 def test_without_icc_the_gateway_of_an_adopted_bridge_is_reached(
     pynet: Pynet, two: tuple[Container, Container]
 ) -> None:
-    """A bridge whose MAC nobody has chosen takes that of a port; rules name the one that it had."""
+    """Without icc, the gateway of an adopted bridge is reached, although the bridge's MAC changes with its ports."""
     sh("ip link add br-own up type bridge")
     options = {"com.docker.network.bridge.name": "br-own", "com.docker.network.bridge.enable_icc": "false"}
     pynet.driver.create_network(rq.network(options=options))
@@ -231,7 +231,7 @@ def test_without_icc_the_gateway_of_an_adopted_bridge_is_reached(
 def test_direct_access_follows_the_gateway_mode(
     pynet: Pynet, two: tuple[Container, Container], mode: str, published: str, unpublished: str
 ) -> None:
-    """By the container's own address, from a neighbour of the host that knows the way."""
+    """Direct access to the container's address from outside follows the gateway mode."""
     connect(two[1])
     modes = {f"com.docker.network.bridge.gateway_mode_ipv{version}": mode for version in (4, 6)}
     reference = serve(pynet, two[0], "8080", **modes)
@@ -256,7 +256,7 @@ def test_many_ports_and_networks_are_no_more_rules(pynet: Pynet, two: tuple[Cont
 
 
 def test_a_flushed_ruleset_heals(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """One look of the watcher writes everything again, and another changes nothing."""
+    """After a flush one check of the watcher writes everything again, and another changes nothing."""
     connect(two[1])
     serve(pynet, two[0], "8080")
     before = sh("nft list ruleset")

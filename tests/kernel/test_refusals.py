@@ -137,14 +137,14 @@ def test_a_kernel_without_memory(scene: Scene, verb: str, step: int, number: int
 @pytest.mark.parametrize("done", [False, True], ids=["refused", "answer lost"])
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_firewall_that_refuses(scene: Scene, verb: str, done: bool) -> None:
-    """The transaction that the verb needs is refused; after a lost answer the watcher's next look mends the tables."""
+    """A verb whose nftables transaction is refused leaves nothing; after a lost answer the watcher repairs the tables."""
     with refused(scene, verb, "change elements of nftables table 'pynet': cannot allocate memory") as call:
         scene.elements.refuses, scene.elements.done = True, done
         call(scene.driver)
 
 
 def test_a_process_without_descriptors(scene: Scene) -> None:
-    """No socket can be had to hold the second port; the first is given back."""
+    """If no descriptor is left for the second port, the first port is released."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with refused(scene, "Program", "hold port .*: too many open files") as call:
         scene.pynet.kernel.links()

@@ -46,7 +46,7 @@ def test_a_client_that_is_through_with_writing_gets_its_answer(relay: Relay, fro
 
 
 def test_a_target_that_refuses_ends_the_connection(relay: Relay, front: socket.socket) -> None:
-    """The client is not left waiting."""
+    """A target that refuses ends the client's connection at once."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         target = closed.getsockname()[:2]
     relay.add((front, target))
@@ -55,7 +55,7 @@ def test_a_target_that_refuses_ends_the_connection(relay: Relay, front: socket.s
 
 
 def test_datagrams_of_two_clients_are_kept_apart(relay: Relay) -> None:
-    """Each has a socket of its own towards the target, and gets its own answer."""
+    """Datagrams of two clients use separate sockets to the target, and each client gets its own answers."""
     with (
         socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as front,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as target,
@@ -89,7 +89,7 @@ def test_a_removed_listener_is_let_go(relay: Relay) -> None:
 
 
 def test_five_hundred_listeners_all_answer(relay: Relay) -> None:
-    """One thread serves them all."""
+    """Five hundred listeners all answer, served by one thread."""
     target = serve(500)
     fronts = [socket.create_server(("::1", 0), family=socket.AF_INET6) for _ in range(500)]
     for front in fronts:

@@ -86,7 +86,7 @@ def test_a_removed_port_frees_what_it_used(stage: Stage) -> None:
 
 
 def test_an_idle_connection_ends_and_a_used_one_does_not(stage: Stage) -> None:
-    """The limit counts from when something moved last."""
+    """An idle connection ends after the limit, counted from its last data; a used one does not."""
     front = stage.front(stage.relay(Limits(idle=1.0)))
     idle, used = stage.client(front), stage.client(front)
     assert answers(idle)
@@ -106,7 +106,7 @@ def test_a_half_closed_connection_has_less_time(stage: Stage) -> None:
 
 
 def test_a_target_that_does_not_answer_is_given_up(stage: Stage) -> None:
-    """Here nothing answers the SYN: the target is a port that somebody holds deaf."""
+    """A target that does not answer the SYN is given up after the limit."""
     sockets = PortSockets(Relay())
     deaf = sockets.hold(socket.IPPROTO_TCP, IPv4Address(ONE), 0)
 
@@ -142,7 +142,7 @@ class Datagrams:
     ("share", "oldest"), [(Share(4, MANY, MANY), 0), (Share(MANY, 3, MANY), 1), (Share(MANY, MANY, 2), 2)]
 )
 def test_the_udp_flow_that_is_idle_for_longest_goes(stage: Stage, share: Share, oldest: int) -> None:
-    """Of all, of the port, or of the client, whichever has used its share; the others keep their sockets."""
+    """If a UDP limit is reached, the flow that was idle longest ends; the others keep their sockets."""
     udp = Datagrams(stage, Limits(flows=share))
     flows = [(stage.datagrams(OTHER), 1), *((stage.datagrams(client), 0) for client in (THIRD, ONE, ONE))]
     for flow in reversed(flows):
@@ -156,7 +156,7 @@ def test_the_udp_flow_that_is_idle_for_longest_goes(stage: Stage, share: Share, 
 
 
 def test_an_idle_udp_flow_goes_and_a_used_one_does_not(stage: Stage) -> None:
-    """Both by one timer."""
+    """An idle UDP flow ends, and a used one does not."""
     udp = Datagrams(stage, Limits(flow_idle=1.0))
     idle, used = stage.datagrams(), stage.datagrams()
     before = udp.send(idle), udp.send(used)

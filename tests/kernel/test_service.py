@@ -44,7 +44,7 @@ def network(number: int, subnet: str) -> dict[str, Any]:
 
 
 def test_no_call_is_lost_while_pynet_restarts(activator: Callable[..., Activator]) -> None:
-    """Four clients make and remove networks, each call once; three times the process is another one."""
+    """Four clients make and remove networks while pynet restarts three times, and no call is lost."""
     manager, stop = activator(), Event()
     manager.start()
 
@@ -143,7 +143,7 @@ def test_engine_29_keeps_addresses_by_name(activator: Callable[..., Activator]) 
     ],
 )
 def test_a_bad_setting_ends_it(tmp_path: Path, environment: dict[str, str], code: int, words: str) -> None:
-    """One sentence, and the exit code of its kind."""
+    """A bad setting ends pynet with one sentence and the exit code for settings."""
     places = {"PYNET_SOCKET": str(tmp_path / "s"), "PYNET_STATE_DIR": str(tmp_path / "state")}
     ended = subprocess.run([PYNET, "serve"], env=places | environment, capture_output=True, text=True, check=False)
     assert (ended.returncode, words in ended.stderr) == (code, True), ended.stderr
@@ -162,7 +162,7 @@ def test_a_bad_setting_ends_it(tmp_path: Path, environment: dict[str, str], code
 def test_calls_that_wait_learn_why_it_does_not_start(
     activator: Callable[..., Activator], environment: dict[str, str], code: int, words: str
 ) -> None:
-    """Each gets the sentence, none is left in the socket to start pynet again, and then it ends with its code."""
+    """If pynet cannot start, each waiting call gets the sentence, none stays in the socket, and pynet ends."""
     manager = activator(**environment)
     waiting = [Call(manager.path) for _ in range(3)]
     for connection in waiting:
@@ -202,7 +202,7 @@ def test_a_second_pynet_on_the_same_state_ends(activator: Callable[..., Activato
 
 
 def test_a_second_pynet_on_the_same_socket_ends(activator: Callable[..., Activator], tmp_path: Path) -> None:
-    """Whatever its state folder is."""
+    """A second pynet on the same socket ends, whatever its state folder is."""
     manager = activator()
     manager.start()
     assert manager.heard() == "READY=1"

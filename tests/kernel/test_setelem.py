@@ -92,7 +92,7 @@ def test_a_refused_change_changes_nothing(nft: Nftables) -> None:
 
 
 def test_many_elements_are_one_transaction(nft: Nftables) -> None:
-    """Two thousand ports take several messages, and come and go together."""
+    """Two thousand ports are one transaction of several messages."""
     many = ports(f"tcp . {number}" for number in range(20000, 22000))
     nft.change("pynet", [], many)
     listed = sh("nft list map inet pynet published_ports_any4").count("10.9.0.2")
@@ -113,7 +113,7 @@ def test_the_monitor_tells_own_changes_from_others(nft: Nftables) -> None:
 
 
 def test_thousands_of_small_changes_are_answered_in_full(nft: Nftables) -> None:
-    """As when hundreds of links go at once: more answers than a socket has room for would hide that all went well."""
+    """Thousands of small changes get all their answers, although they are more than the socket's buffer holds."""
     names = written({"bridges": [f'"pn-{number:012}"' for number in range(5000)]})
     nft.change("pynet", [], names)
     nft.change("pynet", names, [])

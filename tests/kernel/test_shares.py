@@ -15,7 +15,7 @@ INSIDE = "fd00:9::1"  # the host's address on the internal network
 def test_an_internal_network_stays_closed_when_one_of_two_ports_goes(
     pynet: Pynet, containers: list[Container], kind: str
 ) -> None:
-    """Of two IPv6 addresses with one port number, carried by user space, one is the internal network's gateway."""
+    """Withdrawing one of two relayed ports with the same number does not open the other to an internal network."""
     containers += [Container(), Container(), Container()]
     proto = {"tcp": 6, "udp": 17}[kind]
     sh("ip addr add 2001:db8::1/128 dev lo nodad")
@@ -56,7 +56,7 @@ def test_the_kernel_keeps_one_value_a_key(pynet: Pynet, two: tuple[Container, Co
 
 
 def test_what_no_record_says_goes_with_a_look(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """Rules that a failure left in memory lead a port to a container, and the look at everything takes them away."""
+    """A survey removes rules that a failure left in memory without a record."""
     pynet.driver.create_network(rq.network())
     pynet.attach(two[0], rq.NETWORK_ID, 2)
     two[0].echo()

@@ -37,7 +37,7 @@ def entries(count: int) -> set[Entry]:
 
 @pytest.mark.usefixtures("vxlan")
 def test_the_link_learns_and_floods_nothing() -> None:
-    """And has no IPv6 address that it would announce."""
+    """A tunnel learns and floods nothing, and has no IPv6 address."""
     shown = sh("ip -d link show vx; bridge -d link show dev vx; ip addr show vx")
     for words in ("nolearning", "learning off", "flood off", "neigh_suppress on", "mtu 1450", "id 70", "dstport 4789"):
         assert words in shown
@@ -65,7 +65,7 @@ def test_an_entry_takes_the_place_of_another(vxlan: Vxlan) -> None:
 
 
 def test_refusals_name_what_was_tried(vxlan: Vxlan) -> None:
-    """A VNI that another link has, and a link that is not there."""
+    """Refusals name the taken VNI or the missing link."""
     with pytest.raises(Exists, match="add vxlan 'vx2' with VNI 70 to bridge 'br'"):
         vxlan.add_vxlan(VxlanLink("vx2", 70, 4789, ONE, "br", 1450))
     with pytest.raises(Missing, match="there is no link 'vx3'"):
@@ -74,7 +74,7 @@ def test_refusals_name_what_was_tried(vxlan: Vxlan) -> None:
 
 
 def test_what_the_kernel_refuses_keeps_nothing_else_out(vxlan: Vxlan) -> None:
-    """A group's MAC is no place to send to; the refusal names the entry."""
+    """An entry that the kernel refuses is named, and the others are written."""
     bad: set[Entry] = {Remote("ff:ff:ff:ff:ff:ff", ip_address("2001:db8::2")), Forward(EVERYBODY)}
     refused = vxlan.change("br", "vx", entries(3) | bad)
 

@@ -57,7 +57,7 @@ def test_answers_leave_by_the_gateway(
 def test_a_published_port_of_a_routed_network_is_reached(
     pynet: Pynet, two: tuple[Container, Container], outside: Container, address: str
 ) -> None:
-    """And nothing of the container but that port and ICMP."""
+    """Of a container on a routed network only the published port and ICMP are reached."""
     other, _ = on_both(pynet, two[0], "routed")
     pynet.publish(other, "8080")
     assert outside.asks(address, 7777)
@@ -68,7 +68,7 @@ def test_a_published_port_of_a_routed_network_is_reached(
 def test_the_first_question_for_the_gateway_may_name_the_address(
     pynet: Pynet, two: tuple[Container, Container], outside: Container
 ) -> None:
-    """Linux asks for the MAC of the gateway with the address that the packet has (arp_announce)."""
+    """An ARP request for the gateway may name the address of the waiting packet (arp_announce)."""
     on_both(pynet, two[0], "nat-unprotected")
     two[0].sh("ip neigh flush all; sysctl -qw net.ipv4.conf.eth0.arp_announce=0")
     assert outside.reaches(ADDRESSES[0])
@@ -79,7 +79,7 @@ def test_the_first_question_for_the_gateway_may_name_the_address(
 def test_the_guard_is_shut_again_when_the_container_leaves(
     pynet: Pynet, two: tuple[Container, Container], address: str
 ) -> None:
-    """The container keeps the address, and cannot send from it any more: the next one may have it."""
+    """After a container left, it cannot send from the address any more, though it keeps it."""
     other, _ = on_both(pynet, two[0], "nat-unprotected")
     assert sends(two[0], address)
     pynet.driver.leave(other)
@@ -91,7 +91,7 @@ def test_the_guard_is_shut_again_when_the_container_leaves(
 def test_an_address_of_an_internal_network_does_not_get_out(
     pynet: Pynet, two: tuple[Container, Container], address: str
 ) -> None:
-    """A container on both is no bridge between them."""
+    """A container on an internal and another network does not send from its internal address by the other."""
     on_both(pynet, two[0], "", INNER)
     assert two[0].reaches("2001:db8::9" if ":" in address else "192.0.2.9")
     assert not sends(two[0], address)
@@ -104,7 +104,7 @@ def sends(container: Container, address: str) -> bool:
 
 
 def test_ways_are_rebuilt_from_the_kernel(pynet: Pynet, two: tuple[Container, Container], outside: Container) -> None:
-    """The state is lost, and answers of running containers still leave."""
+    """After a loss of the state the ways are rebuilt, and answers of running containers still leave."""
     on_both(pynet, two[0], "nat-unprotected")
     nft = Nftables(open_runner())
     rebuilt = rebuild(look(pynet.kernel, nft, "pynet"), "pynet", [], in_its_mode)
