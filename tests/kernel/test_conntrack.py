@@ -85,7 +85,7 @@ def test_flows_that_would_now_be_translated_are_forgotten(rule: str) -> None:
 
 
 def test_flows_that_the_target_answers_are_forgotten() -> None:
-    """Flows that the target answers are forgotten, through an old binding or directly; those of its other ports stay."""
+    """Flows that the target answers are forgotten, through an old binding or directly; those of other ports stay."""
     sh(f"nft '{CARRIED}'")
     send("10.99.0.1", 53)
     send("10.99.0.2", 5353)

@@ -137,7 +137,7 @@ def test_a_kernel_without_memory(scene: Scene, verb: str, step: int, number: int
 @pytest.mark.parametrize("done", [False, True], ids=["refused", "answer lost"])
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_firewall_that_refuses(scene: Scene, verb: str, done: bool) -> None:
-    """A verb whose nftables transaction is refused leaves nothing; after a lost answer the watcher repairs the tables."""
+    """A verb whose nftables transaction is refused leaves nothing; after a lost answer the tables are repaired."""
     with refused(scene, verb, "change elements of nftables table 'pynet': cannot allocate memory") as call:
         scene.elements.refuses, scene.elements.done = True, done
         call(scene.driver)
