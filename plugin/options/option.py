@@ -38,65 +38,70 @@ class Option(Generic[T]):
     @overload
     def __get__(self, settings: "OptionSet", owner: type) -> T: ...
     def __get__(self, settings: "OptionSet | None", owner: type) -> "Option[T] | T":
-        """Return the option itself on the class of an ``OptionSet``, and its value on an object of that class."""
-        if settings is None:
-            return self
-        value: T = settings.values.get(self.key, self.default)
-        return value
-
-    def __set__(self, settings: "OptionSet", value: Never) -> None:
-        """Refuse to change what a user set."""
-        raise AttributeError(f"the value of option '{self.key}' cannot be changed")
+        """Return the option itself; an ``OptionSet`` has its value under the same name, which Python finds first."""
+        return self
 
 
-@dataclass(frozen=True, eq=False)
 class OptionSet:
-    """Base of the classes that declare options; an object has the ``values`` that were set, by key."""
+    """Base of the classes that declare options; an object has the value of each.
 
-    values: Mapping[str, Any]
+    ``flaw`` is a sentence about the first text that could not be read, or "".
+    """
+
+    flaw: str
 
     @classmethod
     def options(cls) -> tuple[Option[Any], ...]:
         """Return the options of the class in the order of their declaration, those of its base class first."""
-        found = (option for owner in reversed(cls.__mro__) for option in vars(owner).values())
-        return tuple(option for option in found if isinstance(option, Option))
+        return tuple(cls.by_name().values())
+
+    @classmethod
+    def by_name(cls) -> dict[str, Option[Any]]:
+        """Return the options in the same order, by their names in the class."""
+        found = (declared for owner in reversed(cls.__mro__) for declared in vars(owner).items())
+        return {name: option for name, option in found if isinstance(option, Option)}
 
     @classmethod
     def read(cls, raw: Mapping[str, str]) -> Self:
-        """Read what a user set. Equal texts are parsed once, so that asking a record again costs nothing.
+        """Read what a user set.
 
         Raises:
             InvalidRequest: a bad value of a declared key, or an unknown key of pynet's own.
         """
-        values, flaw = parse_options(cls.options, tuple(raw.items()))
-        if flaw:
-            raise InvalidRequest(flaw)
-        return cls(values)
+        settings = cls.read_leniently(raw)
+        if settings.flaw:
+            raise InvalidRequest(settings.flaw)
+        return settings
 
     @classmethod
     def read_leniently(cls, raw: Mapping[str, str]) -> Self:
-        """Read what a user set; an option whose value cannot be read gets its default."""
-        return cls(parse_options(cls.options, tuple(raw.items()))[0])
+        """Read what a user set; an option whose value cannot be read gets its default, and there is a ``flaw``."""
+        settings: Self = parse_options(cls, tuple(raw.items()))  # type: ignore[arg-type]  # mypy holds classes for not hashable
+        return settings
+
+    def __setattr__(self, name: str, value: object) -> Never:
+        """Refuse to change what a user set."""
+        raise AttributeError(f"the value of option '{name}' cannot be changed")
 
 
 @lru_cache(maxsize=1024)
-def parse_options(
-    declared: Callable[[], Sequence[Option[Any]]], raw: Sequence[tuple[str, str]]
-) -> tuple[Mapping[str, Any], str]:
-    """Return the values that can be read, and a sentence about the first that cannot, or ""."""
-    known = {option.key: option for option in declared()}
-    values, flaws = {}, []
+def parse_options(kind: type[OptionSet], raw: Sequence[tuple[str, str]]) -> Any:
+    """Return the ``kind`` of settings; equal texts have one, so that asking a record again costs nothing."""
+    known = {option.key: (name, option) for name, option in kind.by_name().items()}
+    values, flaws = {name: option.default for name, option in known.values()}, []
     for key, text in raw:
-        option = known.get(key)
-        if option is not None:
+        if key in known:
+            name, option = known[key]
             try:
-                values[key] = option.parse(text)
+                values[name] = option.parse(text)
             except ValueError:
                 flaws.append(f"option '{key}' must be {option.legal}, not '{text}'")
         elif key.startswith(OWN_PREFIX):
             legal = ", ".join(sorted(own for own in known if own.startswith(OWN_PREFIX))) or "none here"
             flaws.append(f"option '{key}' is not known; pynet's own options are: {legal}")
-    return values, next(iter(flaws), "")
+    settings = kind()
+    vars(settings).update(values, flaw=next(iter(flaws), ""))
+    return settings
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:

@@ -69,7 +69,7 @@ def test_settings_cannot_be_changed() -> None:
     settings = NetworkSettings.read({})
 
     with pytest.raises(AttributeError, match="cannot be changed"):
-        settings.mtu = 1400  # type: ignore[assignment]
+        settings.mtu = 1400
 
 
 def test_equal_texts_are_parsed_once() -> None:
