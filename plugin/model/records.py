@@ -4,11 +4,13 @@ Links, addresses and rules in the kernel can be made again from the records alon
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import ClassVar
 
+from plugin.errors import InvalidRequest
 from plugin.model.flaws import text_flaw
 from plugin.model.setting_paths import check_setting
 from plugin.options.network import ISOLATED, ROUTED, UNPROTECTED, EndpointSettings, NetworkSettings
@@ -58,13 +60,14 @@ class NetworkSubnet:
     space: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Network:
     """A network as CreateNetwork described it, and the link that carries it.
 
     ``owns_link`` says whether pynet made the link; pynet never deletes a link that it adopted, nor the gateway
     addresses ``found`` on it. ``mac`` is the link's MAC. ``overlay`` is the agreement of the hosts, in mode overlay.
-    ``host_gateway`` says whether the host is the gateway of the containers, as the mode declares.
+    ``host_gateway`` says whether the host is the gateway of the containers, as the mode declares. What follows from the
+    fields is worked out once.
     """
 
     kind: ClassVar[str] = "network"
@@ -90,7 +93,7 @@ class Network:
         """The network id."""
         return self.id
 
-    @property
+    @cached_property
     def on_host(self) -> bool:
         """Whether the host has addresses in its subnets; an internal network that hosts share leads nowhere else."""
         return self.host_gateway and not (self.internal and NetworkSettings.network.key in self.options)
@@ -107,7 +110,7 @@ class Network:
                 return router.ip if router else None
         return None
 
-    @property
+    @cached_property
     def settings(self) -> NetworkSettings:
         """What the user asked for.
 
@@ -115,38 +118,40 @@ class Network:
             InvalidRequest: the record holds an option that this version cannot read, as after a step back to an older
                 pynet.
         """
-        return NetworkSettings.read(self.options)
+        if self.readable_settings.flaw:
+            raise InvalidRequest(self.readable_settings.flaw)
+        return self.readable_settings
 
-    @property
+    @cached_property
     def readable_settings(self) -> NetworkSettings:
         """What the user asked for, as far as this version can read it; the rest has its defaults."""
         return NetworkSettings.read_leniently(self.options)
 
-    @property
+    @cached_property
     def mtu(self) -> int:
         """MTU of the network's links in bytes; an option that cannot be read counts as ``DEFAULT_MTU``."""
         if self.overlay is not None:
             return self.overlay.mtu
         return self.readable_settings.mtu or DEFAULT_MTU
 
-    @property
+    @cached_property
     def families(self) -> Collection[int]:
         """IP versions of the network's subnets that its links can carry."""
         versions = {subnet.pool.version for subnet in self.subnets}
         return versions - {6} if self.mtu < LEAST_IPV6_MTU else versions
 
-    @property
+    @cached_property
     def forwards(self) -> bool:
         """Whether pynet turns forwarding on for the network; an option that cannot be read counts as its default."""
         return self.host_gateway and not self.internal and self.readable_settings.forwarding
 
-    @property
+    @cached_property
     def leads_out(self) -> bool:
         """Whether containers have a way out through the network, if it is their gateway; raises as ``settings``."""
         return not self.internal and self.settings.publish == "pynet"
 
-    @property
-    def gateway_addresses(self) -> list[InterfaceAddress]:
+    @cached_property
+    def gateway_addresses(self) -> Sequence[InterfaceAddress]:
         """Addresses that belong on the bridge: not those of an external router, nor in a network that leads nowhere.
 
         Raises as ``settings``.
