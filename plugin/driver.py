@@ -117,7 +117,8 @@ class Driver:
                 refuse_difference("network", network.id, same=asked == network)
                 return
             undo.push(self._reservations.release, network.id)
-            self._removal.superseded_networks(network)
+            for dead in self._reservations.given_up_for(network):
+                self._removal.superseded_network(dead, network)
             with self._reservations.reserve(network):
                 kept = keep_names(self._store, request, settings)
                 self._reaper.clear(network.link)
@@ -146,7 +147,8 @@ class Driver:
                 refuse_difference("endpoint", endpoint.id, same=replace(known.record, published=()) == endpoint)
             else:
                 mode = self._lookup.mode(network)
-                self._removal.superseded_endpoints(network, endpoint)
+                for dead in self._owners.others_with_addresses_of(endpoint):
+                    self._removal.superseded_endpoint(dead, endpoint, mode)
                 neighbour = self._owners.running_with_mac(endpoint, mode.in_container)
                 endpoint = with_free_mac(network, endpoint, wish, neighbour, self._names)
                 self._reaper.clear(host_link_name(endpoint.id))

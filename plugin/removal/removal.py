@@ -17,6 +17,7 @@ from plugin.engine.touched import Touched
 from plugin.errors import Failed, PynetError
 from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Network, Tombstone
+from plugin.modes.base import Mode
 from plugin.network.address_owners import AddressOwners
 from plugin.network.reservations import NetworkReservations
 from plugin.protocol.messages import EndpointRef, NetworkRef
@@ -100,35 +101,32 @@ class Removal:
 
     # --- what the engine gave up, as a creation shows ----------------------------------------------
 
-    def superseded_networks(self, network: Network) -> None:
-        """Remove the networks whose subnet the engine now gives to ``network``, unless a container is left in one.
+    def superseded_network(self, dead: Network, by: Network) -> None:
+        """Remove a network whose subnet the engine now gives to ``by``, unless a container is left in it.
 
-        The caller creates ``network`` and holds its lock. The lock of a second network is taken under it, which
+        The caller creates ``by`` and holds its lock. The lock of a second network is taken under it, which
         ``plugin.request.locks`` allows to nobody else. Two creations cannot wait for each other: only a creation waits
         for a second network, and one that is being created has no reservation yet, so nobody waits for it here.
         """
-        for dead in self.reservations.given_up_for(network):
-            mode = self._modes.get(dead.mode)
-            if mode is None:
-                continue
+        mode = self._modes.get(dead.mode)
+        if mode is not None:
             with self._locks.hold(LockName.network(dead.id)):
                 if not any(mode.in_container(endpoint) for endpoint in self._endpoints(dead.id)):
-                    log.warning("network given up by the engine removed", dead=dead.id[:12], by=network.id[:12])
+                    log.warning("network given up by the engine removed", dead=dead.id[:12], by=by.id[:12])
                     self.network(dead.id)
 
-    def superseded_endpoints(self, network: Network, endpoint: Endpoint) -> None:
-        """Remove the endpoints whose address the engine now gives to ``endpoint``, unless a container has their link.
+    def superseded_endpoint(self, dead: Endpoint, by: Endpoint, mode: Mode) -> None:
+        """Remove an endpoint whose address the engine now gives to ``by``, unless a container has its link.
 
-        The caller creates ``endpoint`` and holds the locks of both. The lock of a second endpoint is taken under them,
-        which ``plugin.request.locks`` allows to nobody else. Nobody can wait for the first one meanwhile and hold the
-        second: whoever takes two endpoints' locks has their network's, which the caller holds.
+        The caller creates ``by`` and holds its lock and its network's. The lock of a second endpoint is taken under
+        them, which ``plugin.request.locks`` allows to nobody else. Two creations cannot wait for each other: whoever
+        takes the locks of two endpoints has the lock of their network.
         """
-        for dead in self.owners.others_with_addresses_of(endpoint):
-            with self._locks.hold(LockName.endpoint(dead.id)):
-                known = self._store.get(Endpoint, dead.key)
-                if known is not None and not self._modes[network.mode].in_container(known.record):
-                    log.warning("endpoint given up by the engine removed", dead=dead.id[:12], by=endpoint.id[:12])
-                    self.endpoint(EndpointRef(dead.network_id, dead.id))
+        with self._locks.hold(LockName.endpoint(dead.id)):
+            known = self._store.get(Endpoint, dead.key)
+            if known is not None and not mode.in_container(known.record):
+                log.warning("endpoint given up by the engine removed", dead=dead.id[:12], by=by.id[:12])
+                self.endpoint(EndpointRef(dead.network_id, dead.id))
 
     # --- what the engine forgot, as the garbage collector finds ------------------------------------
 
