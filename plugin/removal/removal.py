@@ -1,7 +1,7 @@
 """How an endpoint and a network are taken apart. Everybody who removes one does it here, in the same steps.
 
 * DeleteEndpoint and DeleteNetwork, at once or when they are tried again (``plugin.driver``);
-* a creation, when the engine gives out a subnet or an address for the second time: whoever had it before is dead;
+* a creation, when the engine gives out a subnet or an address for the second time: its previous owner is dead;
 * the garbage collector, for what the engine has forgotten (``plugin.removal.garbage``);
 * the reconciler, for an endpoint whose link is gone (``plugin.reconcile.repairs``).
 
@@ -31,10 +31,10 @@ log = structlog.get_logger()
 
 
 class Removal:
-    """Removes networks and endpoints, and what is kept of them in memory beside their records.
+    """Removes networks and endpoints, with their entries in the registers that this process keeps in memory.
 
     Every verb may raise ``KernelError`` and ``PynetError``. The caller of ``endpoint`` and ``network`` holds the locks
-    of what is removed; the other verbs take them.
+    of the thing to be removed; the other verbs take them.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -52,8 +52,8 @@ class Removal:
     def endpoint(self, request: EndpointRef) -> None:
         """Take an endpoint apart, if there is one.
 
-        1. Withdraw its ports first, as long as the address behind them is its own. Its record does not matter: a
-           request that failed may have left rules for ports that no record names.
+        1. Withdraw its ports first, while their target address still is its own. Do so even if its record names no
+           ports: a request that failed may have left rules for some.
         2. Let its mode take it out of use, on other hosts too, and name the links that are left.
         3. Remove the record and write a tombstone for each link, in one transaction. A crash before it leaves an
            endpoint that can be removed again; after it the next start finds the tombstones.
@@ -99,7 +99,7 @@ class Removal:
         self._settings.release(network_id, self.reservations.networks)
         self._retries.drop(Owed.network(network_id))
 
-    # --- what the engine gave up, as a creation shows ----------------------------------------------
+    # --- things that the engine gave up, as a creation shows ---------------------------------------
 
     def superseded_network(self, dead: Network, by: Network) -> None:
         """Remove a network whose subnet the engine now gives to ``by``, unless a container is left in it.
@@ -128,10 +128,14 @@ class Removal:
                 log.warning("endpoint given up by the engine removed", dead=dead.id[:12], by=by.id[:12])
                 self.endpoint(EndpointRef(dead.network_id, dead.id))
 
-    # --- what the engine forgot, as the garbage collector finds ------------------------------------
+    # --- things that the engine forgot, as the garbage collector finds -----------------------------
 
     def forgotten_endpoint(self, request: EndpointRef, since: float) -> bool:
-        """Remove an endpoint unless the engine named it after ``since`` (monotonic clock); return whether it did."""
+        """Remove an endpoint that the engine did not name after ``since`` (monotonic clock).
+
+        Returns:
+            Whether it was removed.
+        """
         with as_failed(), self._locks.hold(*endpoint_locks(request.network_id, request.endpoint_id)):
             known = self._store.get(Endpoint, f"{request.network_id}/{request.endpoint_id}")
             if known is None or self.touched.latest(request.endpoint_id) >= since:
@@ -140,7 +144,7 @@ class Removal:
             return True
 
     def forgotten_network(self, request: NetworkRef, since: float) -> bool:
-        """Remove a network unless the engine named it or an endpoint of it after ``since``; return whether it did."""
+        """Remove a network if the engine named neither it nor an endpoint of it after ``since``; returns as above."""
         with as_failed(), self._locks.hold(LockName.network(request.network_id)):
             endpoints = [endpoint.id for endpoint in self._endpoints(request.network_id)]
             named = self.touched.latest(request.network_id, *endpoints)
