@@ -16,7 +16,6 @@ from plugin.cluster.overlay.presence import ClusterView
 from plugin.driver import Driver
 from plugin.engine.names import Known, Names
 from plugin.ipam.supernets import parse_supernets
-from plugin.model.elements import misfit
 from plugin.model.link_owner import Owner
 from plugin.model.records import ChangedSetting, Endpoint, Network, Tombstone
 from plugin.protocol.messages import Subnet
@@ -217,7 +216,7 @@ class FakeNft:
 
     def change(self, table: str, delete: Sequence[Element], add: Sequence[Element]) -> None:
         self._steps.take("change elements")
-        if flawed := misfit([*delete, *add]):
+        if flawed := next((one.flaw for one in (*delete, *add) if one.flaw), ""):
             raise KernelError(flawed)
         going, coming = ({(one.of.name, one.text) for one in some} for some in (delete, add))
         for _, value in going | coming:

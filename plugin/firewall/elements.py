@@ -176,3 +176,18 @@ def _of_port(port: Published, *, trusting: bool) -> Iterator[Element]:
 def docker_elements(names: Iterable[str]) -> Elements:
     """Return the elements of Docker's own bridges."""
     return tuple(sets.DOCKER_BRIDGES.element(name) for name in sorted(names))
+
+
+def closed(elements: Elements) -> Elements:
+    """Return the elements that close an owner, in the place of its own: see ``shut_elements``."""
+    fit = [element for element in elements if not element.flaw]
+    bridges = [element.values[0] for element in fit if element.of is sets.BRIDGES]
+    ports = [element.values[0] for element in fit if element.of in {sets.GUARDED, sets.ISOLATED, sets.TUNNELS}]
+    return shut_elements(bridges, ports)
+
+
+def shut_elements(bridges: Iterable[str], ports: Iterable[str]) -> Elements:
+    """Return the elements that make networks internal, by their bridges, and guard ports without allowing anything."""
+    found = [of.element(bridge) for bridge in bridges for of in (sets.BRIDGES, sets.INTERNAL)]
+    found += [sets.GUARDED.element(port) for port in ports]
+    return [element for element in dict.fromkeys(found) if not element.flaw]

@@ -23,7 +23,7 @@ from plugin.firewall.seen import Seen
 from plugin.firewall.wants import Owned, Wants
 from plugin.firewall.writing import Writing
 from plugin.interfaces import Nft
-from plugin.model.elements import Elements, misfit
+from plugin.model.elements import Elements
 from plugin.model.findings import AcceptsChanged, Finding, RulesRefused, TableChanged, TableLeft
 from plugin.request.locks import FIREWALL, Locks
 
@@ -73,7 +73,8 @@ class Firewall:
     def expect(self, wanted: Mapping[str, Elements], bridges: frozenset[str], rules: list[str]) -> None:
         """Assume that ``wanted``, Docker's ``bridges`` and the static ``rules``, as listed, are in the kernel."""
         with self._locks.hold(FIREWALL):
-            self._wants.docker, self._listing.rules, self._tables = bridges, rules, Tables.WRITTEN
+            self._wants.docker = docker_elements(bridges)
+            self._listing.rules, self._tables = rules, Tables.WRITTEN
             self._wants.load(wanted)
 
     def owners(self) -> dict[str, Owned]:
@@ -120,7 +121,7 @@ class Firewall:
     def set_docker_bridges(self, names: frozenset[str]) -> None:
         """Close Docker's own bridges ``names`` to networks (networks are closed to everybody)."""
         with self._locks.hold(FIREWALL):
-            fit = frozenset(name for name in names if not misfit(docker_elements([name])))
+            fit = tuple(element for element in docker_elements(names) if not element.flaw)
             if fit != self._wants.docker:
                 with self._attempt():
                     changes = self._wants.put_docker(fit)

@@ -16,10 +16,8 @@ from typing import Any
 import structlog
 
 from netlink.errors import Missing
-from plugin.firewall import sets
 from plugin.interfaces import Nft
-from plugin.model.elements import Elements
-from plugin.model.names import BRIDGES, is_own_bridge
+from plugin.model.names import BRIDGES
 
 log = structlog.get_logger()
 
@@ -85,12 +83,6 @@ class Accepts:
             text += accepts_to_delete(chain, listed, self._owner, (BRIDGES, *wanted))
             if text:
                 yield chain, text
-
-
-def own_names(elements: Elements) -> set[str]:
-    """Return the links of networks whose names pynet did not choose."""
-    names = {element.values[0] for element in elements if element.of is sets.BRIDGES}
-    return {name for name in names if not is_own_bridge(name)}
 
 
 def accepts_to_add(chain: Chain, listed: Sequence[dict[str, Any]], owner: str, names: Sequence[str] = ()) -> str:

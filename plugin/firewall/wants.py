@@ -1,21 +1,91 @@
-"""The elements that each owner wants, and the elements that the kernel has as far as this process knows."""
+"""The elements that each owner wants, and the elements that the kernel has as far as this process knows.
 
-from collections.abc import Iterator, Mapping, Sequence
+An element is in the kernel once, and goes when its last owner goes. Two endpoints may publish one port number of two
+addresses, which is one element of the set of relayed ports; an endpoint that the engine gave up and the one that got
+its address have the same elements too. A key of a map leads to one value: the owner that has it keeps it, and another
+owner that wants to lead it elsewhere is refused.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from netlink.errors import KernelError
-from netlink.nft_elements import Element
+from netlink.nft_elements import Element, NamedSet
 from plugin.errors import Conflict
-from plugin.firewall.elements import docker_elements
-from plugin.firewall.foreign_chains import own_names
-from plugin.firewall.shares import Shares
-from plugin.firewall.writing import closed, unfit
-from plugin.model.elements import Elements, misfit
+from plugin.firewall.elements import closed
+from plugin.firewall.sets import BRIDGES, PUBLISHED_ANY
+from plugin.model.elements import Elements
+from plugin.model.names import is_own_bridge
 from plugin.request.locks import LockName
 
+PORTS_OF = "ports of "  # begins the name of an owner whose elements publish the ports of an endpoint
+_EVERYWHERE = {PUBLISHED_ANY[4]: "0.0.0.0", PUBLISHED_ANY[6]: "::"}  # noqa: S104 - no address to bind
 _DOCKER = "Docker's bridges"  # an owner
 Change = tuple[list[Element], list[Element]]  # what to delete from the kernel, and what to add
+
+
+class Shares:
+    """The elements of each owner, the number of owners of each element, and the keys of maps.
+
+    A change costs as much as it changes.
+    """
+
+    def __init__(self, contents: Mapping[str, Elements] | None = None) -> None:
+        self._has: dict[str, Elements] = {}  # by owner
+        self._owners: dict[Element, int] = {}  # how many have it
+        self._keys: dict[NamedSet, dict[bytes, Element]] = {}  # map -> key -> element
+        for owner, elements in (contents or {}).items():
+            self.give(owner, elements)
+
+    def of(self, owner: str) -> Elements:
+        """Return the elements of ``owner``."""
+        return self._has.get(owner, ())
+
+    def contents(self) -> Sequence[Elements]:
+        """Return the elements of all owners, by owner."""
+        return list(self._has.values())
+
+    def give(self, owner: str, elements: Elements) -> tuple[list[Element], list[Element]]:
+        """Replace what ``owner`` has by ``elements``; return what to delete from the kernel, and what to add."""
+        before = self._has.pop(owner, ())
+        if elements:
+            self._has[owner] = elements
+        return list(self._drop(_only_in(before, elements))), list(self._take(_only_in(elements, before)))
+
+    def claimed(self, owner: str, elements: Elements) -> str:
+        """Say which key ``elements`` lead elsewhere than another owner does, or to two places at once; else ""."""
+        own, new = frozenset(self.of(owner)), dict[tuple[NamedSet, bytes], Element]()
+        for element in elements:
+            if element.of.value:
+                if new.setdefault((element.of, element.key), element) != element:
+                    return _sentence(element, owner)
+                there = self._keys.get(element.of, {}).get(element.key, element)
+                if there != element and self._owners[there] > (there in own):
+                    return _sentence(element, self._holder(there, owner))
+        return ""
+
+    def _drop(self, elements: Iterable[Element]) -> Iterator[Element]:
+        """Count ``elements`` down, and yield those that have no owner left."""
+        for element in elements:
+            self._owners[element] -= 1
+            if not self._owners[element]:
+                del self._owners[element]
+                if element.of.value:
+                    del self._keys[element.of][element.key]
+                yield element
+
+    def _take(self, elements: Iterable[Element]) -> Iterator[Element]:
+        """Count ``elements`` up, and yield those that had no owner."""
+        for element in elements:
+            self._owners[element] = known = self._owners.get(element, 0) + 1
+            if known == 1:
+                if element.of.value:
+                    self._keys.setdefault(element.of, {})[element.key] = element
+                yield element
+
+    def _holder(self, element: Element, but: str) -> str:
+        return next(owner for owner, has in self._has.items() if owner != but and element in has)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +108,7 @@ class Wants:
 
     def __init__(self) -> None:
         self.refused: dict[str, str] = {}
-        self.docker: frozenset[str] = frozenset()
+        self.docker: Elements = ()  # of Docker's bridges
         self._owned: dict[str, Owned] = {}
         self._shares = Shares()
 
@@ -62,7 +132,7 @@ class Wants:
 
     def everything(self) -> dict[str, Elements]:
         """Return all elements to write, by owner, with those of Docker's bridges."""
-        return {owner: owned.elements for owner, owned in self._owned.items()} | {_DOCKER: docker_elements(self.docker)}
+        return {owner: owned.elements for owner, owned in self._owned.items()} | {_DOCKER: self.docker}
 
     def settle(self, refused: Mapping[str, str]) -> None:
         """Record that everything was written, and that the owners in ``refused`` were closed instead."""
@@ -77,7 +147,8 @@ class Wants:
     def names(self, *owners: str) -> set[str]:
         """Return the links of networks, of ``owners`` or of all, whose names pynet did not choose."""
         some = map(self._shares.of, owners) if owners else self._shares.contents()
-        return {name for own in some for name in own_names(own)}
+        names = {element.values[0] for own in some for element in own if element.of is BRIDGES}
+        return {name for name in names if not is_own_bridge(name)}
 
     def put(self, owner: str, elements: Elements, locks: Sequence[LockName]) -> Change:
         """Replace the elements of ``owner``; without ``locks`` keep its earlier ones."""
@@ -94,10 +165,10 @@ class Wants:
             self._owned.pop(owner, None)
         return [element for owner in owners for element in self._shares.give(owner, ())[0]], []
 
-    def put_docker(self, names: frozenset[str]) -> Change:
-        """Replace Docker's own bridges by ``names``."""
-        self.docker = names
-        return self._shares.give(_DOCKER, docker_elements(names))
+    def put_docker(self, elements: Elements) -> Change:
+        """Replace the elements of Docker's own bridges."""
+        self.docker = elements
+        return self._shares.give(_DOCKER, elements)
 
     def check(self, owner: str, elements: Elements) -> None:
         """Check that ``owner`` can have ``elements``.
@@ -127,3 +198,38 @@ class Wants:
             self._owned |= owned
             self.refused |= refused
             raise
+
+
+def unfit(wanted: Mapping[str, Elements]) -> dict[str, str]:
+    """Return owners with an element that does not fit its set or with a port of an earlier owner, and why."""
+    refused: dict[str, str] = {}
+    maps = Shares()
+    for owner, elements in wanted.items():
+        if why := misfit(elements) or maps.claimed(owner, elements):
+            refused[owner] = why
+        else:
+            maps.give(owner, [element for element in elements if element.of.value])
+    return refused
+
+
+def misfit(elements: Elements) -> str:
+    """Return why the first element that does not fit its set cannot be written, or "" if all of them can."""
+    return next((element.flaw for element in elements if element.flaw), "")
+
+
+def _only_in(some: Elements, others: Elements) -> Iterable[Element]:
+    """Return the elements of ``some`` that ``others`` lack, each once."""
+    if some == others:
+        return ()
+    known = frozenset(others)
+    return [element for element in dict.fromkeys(some) if element not in known]
+
+
+def _sentence(element: Element, owner: str) -> str:
+    """Say that a key has another owner, in words of ports; keys of other maps are links, which have one owner."""
+    key = element.text.partition(" : ")[0]
+    if not owner.startswith(PORTS_OF):
+        return f"write '{key}' into nftables map '{element.of.name}': '{owner}' has it already"
+    *address, proto, port = key.split(" . ")
+    where, holder = "".join(address) or _EVERYWHERE[element.of], owner.removeprefix(PORTS_OF)[:12]
+    return f"publish port {port}/{proto} on {where}: port is already allocated, to endpoint '{holder}'"

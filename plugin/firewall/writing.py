@@ -5,14 +5,14 @@ for everybody. So an element that does not fit its set never becomes text, and i
 same, halves of it are checked, without writing, until the owners of the refused elements are found.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from netlink.errors import KernelError
+from plugin.firewall.elements import closed
 from plugin.firewall.ruleset import tables_text
-from plugin.firewall.sets import BRIDGES, GUARDED, INTERNAL, ISOLATED, TUNNELS
-from plugin.firewall.shares import Shares
+from plugin.firewall.wants import unfit
 from plugin.interfaces import Nft
-from plugin.model.elements import Elements, misfit
+from plugin.model.elements import Elements
 
 MOST_REFUSED = 16  # owners to find; if there are more, something else is wrong, and the rest is closed too
 
@@ -66,29 +66,3 @@ class Writing:
             else:
                 good |= {owner: wanted[owner] for owner in some}
         return found
-
-
-def unfit(wanted: Mapping[str, Elements]) -> dict[str, str]:
-    """Return owners with an element that does not fit its set or with a port of an earlier owner, and why."""
-    refused: dict[str, str] = {}
-    maps = Shares()
-    for owner, elements in wanted.items():
-        if why := misfit(elements) or maps.claimed(owner, elements):
-            refused[owner] = why
-        else:
-            maps.give(owner, [element for element in elements if element.of.value])
-    return refused
-
-
-def closed(elements: Elements) -> Elements:
-    """Return the elements that close an owner, in the place of its own: see ``shut_elements``."""
-    fit = [element for element in elements if not element.flaw]
-    bridges = [element.values[0] for element in fit if element.of is BRIDGES]
-    return shut_elements(bridges, [element.values[0] for element in fit if element.of in {GUARDED, ISOLATED, TUNNELS}])
-
-
-def shut_elements(bridges: Iterable[str], ports: Iterable[str]) -> Elements:
-    """Return the elements that make networks internal, by their bridges, and guard ports without allowing anything."""
-    found = [of.element(bridge) for bridge in bridges for of in (BRIDGES, INTERNAL)]
-    found += [GUARDED.element(port) for port in ports]
-    return [element for element in dict.fromkeys(found) if not element.flaw]

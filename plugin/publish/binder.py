@@ -9,7 +9,7 @@ from netlink.errors import Exists, KernelError, Missing
 from netlink.port_sockets import PortSocket
 from plugin.errors import Conflict
 from plugin.firewall.firewall import Firewall
-from plugin.firewall.shares import PORTS_OF
+from plugin.firewall.wants import PORTS_OF
 from plugin.interfaces import Kernel, PortSockets
 from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Published

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from plugin.errors import Failed, PynetError
-from plugin.firewall.elements import port_elements
-from plugin.firewall.writing import shut_elements
+from plugin.firewall.elements import port_elements, shut_elements
 from plugin.host.sysctls import HostSettings
 from plugin.interfaces import Kernel
 from plugin.model.desired import Actual, Desired, Held, WantedPort, look_again, read_actual

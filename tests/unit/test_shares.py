@@ -8,7 +8,7 @@ import pytest
 from netlink.nft_elements import Element
 from plugin.errors import Conflict
 from plugin.firewall.firewall import Firewall
-from plugin.firewall.shares import Shares
+from plugin.firewall.wants import Shares
 from plugin.model.elements import Elements
 from plugin.protocol.messages import EndpointOptions, PortBinding, ProgramExternalConnectivity
 from tests.elements import written
