@@ -53,6 +53,7 @@ class Driver:
     def __init__(self, runtime: Runtime, removal: Removal, *, gateway_check: bool = True) -> None:
         self._store = runtime.store
         self._modes = runtime.modes
+        self._applier = runtime.applier
         self._names = runtime.names
         self._publisher = runtime.publisher
         self._reaper = runtime.reaper
@@ -122,7 +123,7 @@ class Driver:
             with self._reservations.reserve(network):
                 kept = keep_names(self._store, request, settings)
                 self._reaper.clear(network.link)
-                made = mode.create_network(network, undo)
+                made = self._applier.create_network(mode, network, undo)
                 self._store.transact(Put(made), *kept)
                 undo.push(self._store.transact, Remove(Network, network.id))
 
@@ -152,7 +153,7 @@ class Driver:
                 neighbour = self._owners.running_with_mac(endpoint, mode.in_container)
                 endpoint = with_free_mac(network, endpoint, wish, neighbour, self._names)
                 self._reaper.clear(host_link_name(endpoint.id))
-                mode.create_endpoint(network, endpoint, undo)
+                self._applier.create_endpoint(mode, network, endpoint, undo)
                 self._store.transact(Put(endpoint))
                 undo.push(self._store.transact, Remove(Endpoint, endpoint.key))
                 self._owners.add(endpoint)

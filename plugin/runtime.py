@@ -8,6 +8,7 @@ from plugin.firewall.firewall import Firewall
 from plugin.host.reaper import Reaper
 from plugin.host.sysctls import HostSettings
 from plugin.interfaces import Kernel
+from plugin.modes.applier import Applier
 from plugin.modes.base import Mode
 from plugin.publish.publisher import Publisher
 from plugin.request.locks import Locks
@@ -25,5 +26,6 @@ class Runtime:
     publisher: Publisher
     reaper: Reaper
     modes: Mapping[str, Mode]
+    applier: Applier
     locks: Locks
     names: Names = field(default_factory=Names)

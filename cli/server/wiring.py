@@ -20,6 +20,7 @@ from plugin.interfaces import Conntrack, HostNetworks, Kernel, Nft, PortSockets,
 from plugin.ipam.driver import Ipam
 from plugin.ipam.supernets import Supernet
 from plugin.model.link_owner import Owner
+from plugin.modes.applier import Applier
 from plugin.modes.base import HostParts
 from plugin.modes.registry import modes_of
 from plugin.protocol.messages import Drop
@@ -61,7 +62,7 @@ class Pynet:
     """Everything that pynet is made of. Making it does nothing to the host and starts no thread."""
 
     def __init__(self, name: str, host: Host, *, gateway_check: bool = True, linger: float = LINGER) -> None:
-        kernel, store, locks, owner = host.kernel, host.store, host.locks, Owner(name)
+        kernel, store, locks, names, owner = host.kernel, host.store, host.locks, host.names, Owner(name)
 
         # The host: rules, settings, and links that are deleted after the reply.
         self.firewall = Firewall(host.nft, name, linger, locks)
@@ -78,12 +79,12 @@ class Pynet:
 
         # Networks and ports.
         self.parts = HostParts(kernel, self.firewall, self.settings, name, shared)
-        self.modes = modes_of(self.parts)
-        self.publisher = Publisher(kernel, host.sockets, self.firewall, host.conntrack, host.names)
+        self.modes, applier = modes_of(self.parts), Applier(self.parts)
+        self.publisher = Publisher(kernel, host.sockets, self.firewall, host.conntrack, names)
 
         # The verbs of both protocols.
         self.runtime = Runtime(
-            kernel, store, self.firewall, self.settings, self.publisher, self.reaper, self.modes, locks, host.names
+            kernel, store, self.firewall, self.settings, self.publisher, self.reaper, self.modes, applier, locks, names
         )
         self.removal = Removal(self.runtime)
         self.driver = Driver(self.runtime, self.removal, gateway_check=gateway_check)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from netlink.bridge_port import BridgePort
 from netlink.devconf import read_settings
@@ -17,12 +17,30 @@ Held = tuple[int, Address, int]  # IP protocol, host address, host port
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerEnd:
+    """The end of a veth pair that goes into a container."""
+
+    name: str
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelEnd:
+    """This host's end of a VXLAN; ``port`` is the UDP port, ``local`` the address by which others reach this host."""
+
+    vni: int
+    port: int
+    local: Address
+
+
+@dataclass(frozen=True, slots=True)
 class WantedLink:
     """A link and what it must be like; empty values are not looked at.
 
     ``endpoint`` is the id of the endpoint that the link belongs to: such a link cannot be made again, as its other end
     was in a container; ``port`` is what its bridge must know of it. ``adopted`` links are a user's: they must be up,
-    and nothing else about them is pynet's.
+    and nothing else about them is pynet's, but the MAC of one that is to keep it. ``other_end`` is only needed to make
+    the link.
     """
 
     name: str
@@ -34,6 +52,7 @@ class WantedLink:
     endpoint: str = ""
     adopted: bool = False
     port: BridgePort | None = None
+    other_end: ContainerEnd | TunnelEnd | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +89,7 @@ class WantedPort:
 class Desired:
     """What one network wants of the kernel; ``elements`` are those of the firewall, by owner.
 
-    A link-local address is one that the kernel gives to a running link by itself; any of them will do. ``host`` are the
+    The kernel gives ``kernel_addresses`` to a running link by itself; any link-local one will do. ``host`` are the
     settings that networks share, ``settings`` those of its own links. The mode itself looks after the elements of the
     owners in ``kept``.
     """
@@ -78,11 +97,22 @@ class Desired:
     network: str
     links: Sequence[WantedLink] = ()
     addresses: Sequence[tuple[str, InterfaceAddress]] = ()
+    kernel_addresses: Sequence[tuple[str, InterfaceAddress]] = ()
     settings: Sequence[WantedSetting] = ()
     host: Sequence[WantedSetting] = ()
     elements: Mapping[str, Elements] = field(default_factory=dict)
     ports: Sequence[WantedPort] = ()
     kept: Collection[str] = ()
+
+    def with_parts(self, parts: Iterable["Desired"]) -> "Desired":
+        """Return what is wanted together with the links, settings and elements of ``parts``."""
+        every = [self, *parts]
+        return replace(
+            self,
+            links=[link for part in every for link in part.links],
+            settings=[setting for part in every for setting in part.settings],
+            elements={owner: elements for part in every for owner, elements in part.elements.items()},
+        )
 
 
 @dataclass(frozen=True, slots=True)

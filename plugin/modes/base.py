@@ -1,6 +1,6 @@
 """What every mode declares and does; one file a mode, so that a mode reads from top to bottom."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -58,10 +58,11 @@ class HostParts:
 
 
 class Mode(Protocol):
-    """Creates and removes what a network and its endpoints are in the kernel.
+    """Says what a network and its endpoints are in the kernel, and takes them out of use.
 
-    Creating verbs push what takes each step back on ``undo``. Removing verbs go on past failures, take what is gone
-    already as success, and name links for the reaper instead of waiting for the kernel to delete them.
+    A mode says what it wants, and ``plugin.modes.applier`` makes it; verbs that return None do nothing in a mode that
+    does not need them. Removing verbs go on past failures, take what is gone already as success, and name links for
+    the reaper instead of waiting for the kernel to delete them.
 
     ``options`` are those of this mode alone, and ``summary`` says what a network of it is.
     """
@@ -88,12 +89,19 @@ class Mode(Protocol):
         The same request gives the same record.
         """
 
-    def create_network(self, network: Network, undo: Undo) -> Network:
-        """Make the network's link, addresses and rules, and return the record with what was found on the way.
+    def prepare(self, network: Network, undo: Undo) -> Network:
+        """Agree with others on what the request leaves open, and return the record with it; links are made after that.
 
         Raises:
             KernelError, PynetError: a step failed; what was done is on ``undo``.
         """
+
+    def owned(self, network: Network) -> Network:
+        """Return the record of a network whose link pynet makes, whoever made it before."""
+
+    def links_made(self, network: Network, undo: Undo) -> None:
+        """Do what the links of a network need beside what ``desired`` says, now that they were made."""
+        del network, undo
 
     def resume(self, network: Network) -> None:
         """Go on with a network whose links are there after a start, together with the other hosts.
@@ -101,12 +109,14 @@ class Mode(Protocol):
         Raises:
             KernelError, PynetError: it was not possible, as where another link has the name.
         """
+        del network
 
     def delete_network(self, network: Network) -> list[str]:
         """Take the network out of use and return the links left to delete."""
 
-    def create_endpoint(self, network: Network, endpoint: Endpoint, undo: Undo) -> None:
-        """Make the endpoint's links and attach them."""
+    def announce(self, network: Network, endpoint: Endpoint, undo: Undo) -> None:
+        """Tell others of an endpoint whose link is made next."""
+        del network, endpoint, undo
 
     def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
         """Take the endpoint out of use and return the links left to delete."""
@@ -114,17 +124,19 @@ class Mode(Protocol):
     def join(self, network: Network, endpoint: Endpoint) -> JoinReply:
         """Return the link that goes into the container, and where its default route points."""
 
-    def desired(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
-        """Return what ``network`` with ``endpoints`` wants of the kernel, without looking at it.
+    def desired(self, network: Network) -> Desired:
+        """Return what ``network`` without endpoints wants of the kernel, which is not looked at.
 
-        Whatever is missing there is repaired by ``plugin.reconcile``; links of the network itself by ``make_link``.
+        ``plugin.modes.applier`` makes it, and whatever is missing later is repaired by ``plugin.reconcile``.
         """
 
-    def make_link(self, network: Network, link: str, undo: Undo) -> Network:
-        """Make a link of the network again that the kernel has no more, and return the record as it is then.
-
-        Addresses, settings and ports are given to it by the caller, as ``desired`` names them.
-        """
+    def desired_port(self, network: Network, endpoint: Endpoint) -> Desired:
+        """Return what ``endpoint`` wants beside that."""
 
     def in_container(self, endpoint: Endpoint) -> bool:
         """Return whether a container has the endpoint's link."""
+
+
+def desired_of(mode: Mode, network: Network, endpoints: Iterable[Endpoint]) -> Desired:
+    """Return what ``network`` with ``endpoints`` wants of the kernel."""
+    return mode.desired(network).with_parts(mode.desired_port(network, endpoint) for endpoint in endpoints)

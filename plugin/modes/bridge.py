@@ -13,20 +13,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface
-from itertools import chain
 from typing import Any, cast
 
 from netlink.bridge_port import BridgePort
 from netlink.errors import Missing
-from netlink.links import Link, VethPair
+from netlink.links import Link
 from plugin.errors import InvalidRequest
 from plugin.firewall.elements import endpoint_elements, link_local, network_elements
 from plugin.host.docker_bridges import is_docker_name
-from plugin.host.link_addresses import check_families, give_addresses
 from plugin.host.link_settings import bridge_settings
 from plugin.host.own_links import OwnLinks
 from plugin.host.sysctls import host_settings
-from plugin.model.desired import Desired, WantedLink, WantedSetting
+from plugin.model.desired import ContainerEnd, Desired, WantedLink, WantedSetting
 from plugin.model.link_owner import Owner
 from plugin.model.names import (
     BRIDGE,
@@ -40,7 +38,7 @@ from plugin.model.names import (
     port_alias,
 )
 from plugin.model.records import Endpoint, Network, NetworkSubnet
-from plugin.modes.base import Capability, HostParts, LinkKind
+from plugin.modes.base import Capability, HostParts, LinkKind, Mode
 from plugin.options.network import ISOLATED, NetworkSettings
 from plugin.options.option import Option
 from plugin.options.unicast import unusable
@@ -48,8 +46,8 @@ from plugin.protocol.messages import CreateNetwork, InterfaceAddress, IpamData, 
 from plugin.request.undo import Undo
 
 
-class BridgeMode:
-    """Networks of one host; other modes may put more into such a bridge, and choose the MAC of the bridge."""
+class BridgeMode(Mode):
+    """Networks of one host; other modes may put more into such a bridge."""
 
     name = "bridge"
     summary = "a network of one host"
@@ -60,7 +58,6 @@ class BridgeMode:
     def __init__(self, parts: HostParts) -> None:
         self._kernel = parts.kernel
         self._firewall = parts.firewall
-        self._settings = parts.settings
         self._owner = parts.owner
         self._links = OwnLinks(parts.kernel, Owner(parts.owner))
 
@@ -96,52 +93,32 @@ class BridgeMode:
             options=dict(request.options.generic),
         )
 
-    def create_network(self, network: Network, undo: Undo, mac: str = "") -> Network:
-        """Bridge, rules, host settings, gateway addresses: in this order, so that nothing flows before the rules."""
-        check_families(network)
-        network = self._take_link(network, mac, undo)
-        self._firewall.put(network.link, network_elements(network))
-        undo.push(self._firewall.forget, network.link)
-        self._settings.prepare(network, undo)
-        wanted = [address for address in network.gateway_addresses if address not in network.found]
-        give_addresses(self._kernel, network, wanted, undo)
-        return network
+    def prepare(self, network: Network, undo: Undo) -> Network:
+        """Take the bridge that the user chose, if it exists, and the gateway addresses that it has."""
+        del undo
+        name = network.settings.bridge_name
+        if name:
+            self._links.remove(name, network.id)  # left from a request that was killed
+        bridge = self._kernel.link(name) if name else None
+        if bridge is None:
+            return self.owned(network)
+        there = [address for address in self._kernel.addresses_of(name) if not address.is_link_local]
+        found = tuple(address for address in network.gateway_addresses if address in there)
+        return replace(network, owns_link=False, found=found, mac=bridge.mac)
 
-    def resume(self, network: Network) -> None:
-        """Nothing goes on but what the kernel does."""
+    def owned(self, network: Network) -> Network:
+        """Return the record with a MAC that stays the same, so that containers find a bridge that was made anew."""
+        return replace(network, owns_link=True, found=(), mac=local_mac(network.id.encode()))
 
     def delete_network(self, network: Network) -> list[str]:
         """Take the addresses off at once, so that the subnet is free; the link and its rules go after the reply."""
         ours = not network.owns_link or self._links.find(network.link, network.id)
-        for address in network.gateway_addresses if ours else ():
-            if address not in network.found:
-                with suppress(Missing):
-                    self._kernel.delete_address(network.link, address)
+        for link, address in _given_addresses(network) if ours else ():
+            with suppress(Missing):
+                self._kernel.delete_address(link, address)
         if not network.owns_link:
             self._firewall.forget(network.link)
         return [network.link] if network.owns_link else []
-
-    def create_endpoint(self, network: Network, endpoint: Endpoint, undo: Undo) -> None:
-        """Write the rules of the endpoint, then make a veth pair with its host end in the bridge.
-
-        Raises:
-            Conflict: another link has its name, as that of an endpoint whose id begins alike.
-        """
-        pair = VethPair(
-            host=host_link_name(endpoint.id),
-            peer=container_link_name(endpoint.id),
-            peer_mac=endpoint.mac,
-            master=network.link,
-            mtu=network.mtu,
-            alias=port_alias(self._owner, network, endpoint),
-            port=_port(network, endpoint),
-            settings={setting.path: setting.value for setting in port_settings(host_link_name(endpoint.id))},
-        )
-        self._links.clear(pair.host, endpoint.id)
-        self._firewall.put(pair.host, endpoint_elements(network, endpoint))
-        undo.push(self._firewall.forget, pair.host)
-        undo.push(self._links.remove, pair.host, endpoint.id)  # before: an answer may be lost
-        self._kernel.add_veth(pair)
 
     def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
         """Leave the pair to the reaper: one end takes the other with it, wherever that is."""
@@ -161,45 +138,35 @@ class BridgeMode:
             gateway_ipv6=cast("IPv6Address | None", gateway_ipv6),
         )
 
-    def desired(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
-        """Return the bridge, a port of it for each endpoint, gateway addresses, settings and rules."""
+    def desired(self, network: Network) -> Desired:
+        """Return the bridge, its gateway addresses, its settings and the host's, and the rules of the network."""
+        # The MAC of a user's bridge that nobody has set follows the ports; rules may name the one that it has now.
+        mac = network.mac if network.owns_link or not network.settings.icc else ""
         alias, adopted = bridge_alias(self._owner, network), not network.owns_link
-        own = WantedLink(network.link, "bridge", alias, network.mac, network.mtu, adopted=adopted)
-        ports = [
-            WantedLink(
-                host_link_name(end.id),
-                "veth",
-                port_alias(self._owner, network, end),
-                "",
-                network.mtu,
-                master=network.link,
-                endpoint=end.id,
-                port=_port(network, end),
-            )
-            for end in endpoints
-        ]
         return Desired(
             network=network.id,
-            links=(own, *ports),
-            addresses=[(network.link, address) for address in _own_addresses(network)],
-            settings=[*bridge_settings(network), *chain.from_iterable(port_settings(port.name) for port in ports)],
+            links=[WantedLink(network.link, "bridge", alias, mac, network.mtu, adopted=adopted)],
+            addresses=_given_addresses(network),
+            kernel_addresses=_link_local(network),
+            settings=bridge_settings(network),
             host=host_settings(network),
-            elements={network.link: network_elements(network)}
-            | {host_link_name(end.id): endpoint_elements(network, end) for end in endpoints},
+            elements={network.link: network_elements(network)},
         )
 
-    def make_link(self, network: Network, link: str, undo: Undo, mac: str = "") -> Network:
-        """Make the bridge with its settings; it is pynet's own from then on, also in the place of an adopted one."""
-        del link  # a network has one
-        mac = mac or _bridge_mac(network.id)
-        # Before: an answer that is lost leaves open whether it was made.
-        undo.push(self._links.remove, network.link, network.id)
-        self._links.clear(network.link, network.id)
-        self._kernel.add_bridge(network.link, mac, network.mtu)
-        network = replace(network, owns_link=True, found=(), mac=mac)
-        settings = {each.path: each.value for each in bridge_settings(network)}
-        self._kernel.finish_link(network.link, bridge_alias(self._owner, network), settings)
-        return network
+    def desired_port(self, network: Network, endpoint: Endpoint) -> Desired:
+        """Return the veth pair, with its host end in the bridge, its settings, and the rules of the endpoint."""
+        port = WantedLink(
+            host_link_name(endpoint.id),
+            "veth",
+            port_alias(self._owner, network, endpoint),
+            mtu=network.mtu,
+            master=network.link,
+            endpoint=endpoint.id,
+            port=_port(network, endpoint),
+            other_end=ContainerEnd(container_link_name(endpoint.id), endpoint.mac),
+        )
+        elements = {port.name: endpoint_elements(network, endpoint)}
+        return Desired(network.id, links=[port], settings=port_settings(port.name), elements=elements)
 
     def in_container(self, endpoint: Endpoint) -> bool:
         """Look where the other end of the pair is; the engine puts it back when a container leaves."""
@@ -220,28 +187,6 @@ class BridgeMode:
                 f"option '{NetworkSettings.bridge_name.key}': the existing interface '{name}' is not a bridge"
             )
 
-    def _take_link(self, network: Network, mac: str, undo: Undo) -> Network:
-        """Make the bridge, or use the one that the user chose and that exists."""
-        link = network.link
-        settings = network.settings
-        if settings.bridge_name:
-            self._links.remove(link, network.id)  # left from a request that was killed
-        found_link = self._kernel.link(link) if settings.bridge_name else None
-        if found_link is not None:
-            self._kernel.set_up(link)
-            there = [address for address in self._kernel.addresses_of(link) if not address.is_link_local]
-            found = tuple(address for address in network.gateway_addresses if address in there)
-            mac = found_link.mac
-            if not settings.icc:
-                self._kernel.set_mac(link, mac)  # one that nobody has set follows the ports, and rules name this one
-            return replace(network, owns_link=False, found=found, mac=mac)
-        return self.make_link(network, link, undo, mac)
-
-
-def _bridge_mac(network_id: str) -> str:
-    """Return the same local address each time, so that a bridge made anew keeps its containers' neighbour entries."""
-    return local_mac(network_id.encode())
-
 
 def port_settings(link: str) -> list[WantedSetting]:
     """Return the sysctls of a port ``link``: it has no IPv6 of its own, so nobody on the bridge can speak to it."""
@@ -255,15 +200,15 @@ def _port(network: Network, endpoint: Endpoint) -> BridgePort:
     return BridgePort(macs=(endpoint.mac, *guard.allowed.macs)) if guard.on else BridgePort(learning=True)
 
 
-def _own_addresses(network: Network) -> list[InterfaceAddress]:
-    """Return the addresses that pynet, or the kernel for its bridge, gave to the bridge.
+def _given_addresses(network: Network) -> list[tuple[str, InterfaceAddress]]:
+    return [(network.link, address) for address in network.gateway_addresses if address not in network.found]
 
-    Without the link-local one the host cannot ask for the containers' MACs.
-    """
-    given = [address for address in network.gateway_addresses if address not in network.found]
-    if network.owns_link and network.mac and any(address.version == 6 for address in given):
-        given.append(IPv6Interface((link_local(network.mac), 64)))
-    return given
+
+def _link_local(network: Network) -> list[tuple[str, InterfaceAddress]]:
+    """Return the address of pynet's own bridge without which the host cannot ask for the containers' MACs."""
+    if network.owns_link and network.mac and any(address.version == 6 for _, address in _given_addresses(network)):
+        return [(network.link, IPv6Interface((link_local(network.mac), 64)))]
+    return []
 
 
 def _check_modes(settings: NetworkSettings, *, internal: bool) -> None:

@@ -20,18 +20,18 @@ from typing import Any
 
 import structlog
 
-from netlink.errors import Exists, NotSupported
 from netlink.links import Link
 from netlink.vxlan import VxlanLink
 from plugin.cluster.overlay.presence import agreed_network
 from plugin.errors import Conflict, InvalidRequest, Unsupported
 from plugin.host.link_settings import tunnel_settings
 from plugin.host.own_links import OwnLinks
-from plugin.model.desired import Desired, WantedLink
+from plugin.model.desired import Desired, TunnelEnd, WantedLink
 from plugin.model.link_owner import Owner
 from plugin.model.names import TUNNEL, Alias, local_mac, tunnel_alias, vxlan_name
 from plugin.model.records import Endpoint, Network, Overlay
-from plugin.modes.base import HostParts, LinkKind
+from plugin.modes.applier import Applier
+from plugin.modes.base import HostParts, LinkKind, Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.options.network import NetworkSettings
 from plugin.options.option import Option
@@ -44,7 +44,7 @@ log = structlog.get_logger()
 _TUNNEL = LinkKind(TUNNEL, "vxlan", port=True, at_once=True)  # its VNI may be wanted again
 
 
-class OverlayMode:
+class OverlayMode(Mode):
     """See the module's description."""
 
     name = "overlay"
@@ -59,6 +59,7 @@ class OverlayMode:
 
     def __init__(self, parts: HostParts) -> None:
         self._bridge = BridgeMode(parts)
+        self._applier = Applier(parts)
         self._kernel = parts.kernel
         self._owner = parts.owner
         self._links = OwnLinks(parts.kernel, Owner(parts.owner))
@@ -97,15 +98,22 @@ class OverlayMode:
             )
         return network
 
-    def create_network(self, network: Network, undo: Undo) -> Network:
-        """Agree with the other hosts, then make bridge and tunnel, then fill the tunnel's tables.
+    def prepare(self, network: Network, undo: Undo) -> Network:
+        """Agree with the other hosts.
 
         A network that was agreed on before is made again from its record alone: the cluster store may be away.
         """
-        network = network if network.overlay else self._agreed(network, undo)
-        network = self._bridge.create_network(network, undo, gateway_mac(_overlay(network)))
-        self._make_tunnel(network, undo)
-        return network
+        return self.owned(network if network.overlay else self._agreed(network, undo))
+
+    def owned(self, network: Network) -> Network:
+        """Return the record with the MAC that its bridges have on all hosts."""
+        return replace(self._bridge.owned(network), mac=gateway_mac(_overlay(network)))
+
+    def links_made(self, network: Network, undo: Undo) -> None:
+        """Fill the tables of the tunnel, and keep them up to date from now on."""
+        link = self._link(network)
+        undo.push(self._peers.detach, _overlay(network).network, link.name)
+        self._peers.attach(network, link)
 
     def resume(self, network: Network) -> None:
         """Write the tables from now on; a host that is reached at another address than before sends from there too."""
@@ -116,7 +124,7 @@ class OverlayMode:
             return
         log.info("tunnel made anew for another address", network=network.id[:12], address=str(link.local))
         with Undo() as undo:
-            self._make_tunnel(network, undo)
+            self._applier.make_again(self, network, link.name, undo)
 
     def delete_network(self, network: Network) -> list[str]:
         """Take the tunnel down at once, because its VNI may be wanted again; the bridge goes after the reply."""
@@ -127,12 +135,11 @@ class OverlayMode:
         self._agreement.leave(self._own.member(overlay, network.id))
         return links
 
-    def create_endpoint(self, network: Network, endpoint: Endpoint, undo: Undo) -> None:
+    def announce(self, network: Network, endpoint: Endpoint, undo: Undo) -> None:
         """Tell the other hosts first: their tables are written while this one makes the links."""
         overlay = _overlay(network)
         undo.push(self._own.withdraw, overlay, endpoint)
         self._own.announce(overlay, endpoint)
-        self._bridge.create_endpoint(network, endpoint, undo)
 
     def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
         """Take it back from the other hosts, and leave the pair to the reaper."""
@@ -143,45 +150,32 @@ class OverlayMode:
         """Name the container's end, and the gateways."""
         return self._bridge.join(network, endpoint)
 
-    def desired(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
+    def desired(self, network: Network) -> Desired:
         """As in bridge mode, and the tunnel; its tables are looked after by ``plugin.cluster.overlay.table_sync``.
 
         So is whom the firewall lets in, but for a network that nobody looks after yet, as at the start.
         """
-        overlay = _overlay(network)
-        part = self._bridge.desired(network, endpoints)
-        alias = self._alias(network)
-        tunnel = WantedLink(vxlan_name(network.id), "vxlan", alias, "", overlay.mtu, master=network.link)
-        bridge, *ports = part.links
+        overlay, part = _overlay(network), self._bridge.desired(network)
+        tunnel = WantedLink(
+            vxlan_name(network.id),
+            "vxlan",
+            tunnel_alias(self._owner, network, overlay),
+            mtu=overlay.mtu,
+            master=network.link,
+            other_end=TunnelEnd(overlay.vni, overlay.port, self._underlay.address),
+        )
         settings = [*part.settings, *tunnel_settings(tunnel.name)]
         left = self._peers.left(network, self._link(network))
         elements = part.elements if left is None else {**part.elements, tunnel.name: left}
-        return replace(part, links=(bridge, tunnel, *ports), settings=settings, elements=elements, kept=(tunnel.name,))
+        return replace(part, links=[*part.links, tunnel], settings=settings, elements=elements, kept=(tunnel.name,))
 
-    def make_link(self, network: Network, link: str, undo: Undo) -> Network:
-        """Make the bridge or the tunnel again; without its bridge the tunnel is not what it was, so it is made too."""
-        if link == network.link:
-            network = self._bridge.make_link(network, link, undo, gateway_mac(_overlay(network)))
-        self._make_tunnel(network, undo)
-        return network
+    def desired_port(self, network: Network, endpoint: Endpoint) -> Desired:
+        """As in bridge mode."""
+        return self._bridge.desired_port(network, endpoint)
 
     def in_container(self, endpoint: Endpoint) -> bool:
         """Look where the other end of the pair is."""
         return self._bridge.in_container(endpoint)
-
-    def _make_tunnel(self, network: Network, undo: Undo) -> None:
-        link, name = self._link(network), _overlay(network).network
-        self._links.clear(link.name, network.id)
-        undo.push(self._links.remove, link.name, network.id)  # before: an answer that is lost leaves open what was made
-        self._add_vxlan(link)
-        settings = {each.path: each.value for each in tunnel_settings(link.name)}
-        self._kernel.finish_link(link.name, self._alias(network), settings)
-        undo.push(self._peers.detach, name, link.name)
-        self._peers.attach(network, link)
-
-    def _alias(self, network: Network) -> str:
-        """Name the network, and what the kernel does not show of it (``plugin.rebuild.networks``)."""
-        return tunnel_alias(self._owner, network, _overlay(network))
 
     def _agreed(self, network: Network, undo: Undo) -> Network:
         """Return the network with what the hosts agreed on."""
@@ -205,14 +199,6 @@ class OverlayMode:
             master=network.link,
             mtu=overlay.mtu,
         )
-
-    def _add_vxlan(self, link: VxlanLink) -> None:
-        try:
-            self._tunnels.add_vxlan(link)
-        except Exists as error:
-            raise Conflict(f"VNI {link.vni} is used by another link of this host ({error})") from error
-        except NotSupported as error:
-            raise Unsupported(f"mode overlay needs VXLAN, which this kernel does not have ({error})") from error
 
 
 def gateway_mac(overlay: Overlay) -> str:

@@ -40,7 +40,7 @@ def differences(desired: Desired, actual: Actual, owner: Owner) -> list[Finding]
     found += _setting_findings(desired, actual, absent)
     found += [
         AddressMissing(desired.network, link, address)
-        for link, address in desired.addresses
+        for link, address in (*desired.addresses, *desired.kernel_addresses)
         if link not in absent and not _has_address(actual, link, address)
     ]
     found += [

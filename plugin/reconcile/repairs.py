@@ -8,11 +8,12 @@ from netlink.errors import Exists
 from plugin.background.loop import alive
 from plugin.errors import Failed
 from plugin.firewall.elements import PROTOCOLS
-from plugin.host.link_addresses import give_address, give_addresses
+from plugin.host.link_addresses import give_address
 from plugin.model import findings as f
 from plugin.model.desired import Desired
 from plugin.model.link_owner import identity_of
 from plugin.model.records import Endpoint, Network, Tombstone
+from plugin.modes.base import desired_of
 from plugin.modes.registry import link_kinds
 from plugin.protocol.messages import EndpointRef
 from plugin.removal.removal import Removal
@@ -32,6 +33,7 @@ class Repairs:
         self._publisher = runtime.publisher
         self._reaper = runtime.reaper
         self._modes = runtime.modes
+        self._applier = runtime.applier
         self._removal = removal
         self._by_kind: Mapping[type[f.Finding], Callable[[Any, Desired], bool | None]] = {
             f.LinkMissing: self._make_link,
@@ -67,19 +69,12 @@ class Repairs:
         before = self._network(finding)
         mode = self._modes[before.mode]
         with Undo() as undo:
-            network = mode.make_link(before, finding.link, undo)
-            ends = [item.record for item in self._store.list(Endpoint, f"{network.id}/")]
-            wanted = mode.desired(network, ends)
-            give_addresses(
-                self._kernel,
-                network,
-                [address for link, address in wanted.addresses if link == finding.link and not address.is_link_local],
-                undo,
-            )
+            network = self._applier.make_again(mode, before, finding.link, undo)
             if network != before:
                 self._store.transact(Put(network))
         if network != before:
-            for owner, elements in wanted.elements.items():
+            ends = [item.record for item in self._store.list(Endpoint, f"{network.id}/")]
+            for owner, elements in desired_of(mode, network, ends).elements.items():
                 self._firewall.put(owner, elements)
 
     def _forget(self, finding: f.EndpointLost, _: Desired) -> None:

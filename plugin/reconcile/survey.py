@@ -19,7 +19,7 @@ from plugin.model.findings import EndpointLost, Finding, NetworkUnclear, OrphanL
 from plugin.model.link_owner import Owner, identity_of
 from plugin.model.names import ENDPOINT, NETWORK, host_link_name
 from plugin.model.records import Endpoint, Network, Tombstone
-from plugin.modes.base import Mode
+from plugin.modes.base import Mode, desired_of
 from plugin.modes.registry import link_kinds
 from plugin.publish.binder import ports_owner
 from plugin.publish.publisher import to_hold
@@ -162,7 +162,7 @@ class Survey:
         mode = self._modes.get(network.mode)
         if mode is None:
             raise Failed(f"this pynet has no mode '{network.mode}'")
-        part = mode.desired(network, endpoints)
+        part = desired_of(mode, network, endpoints)
         publishing = [endpoint for endpoint in endpoints if endpoint.published]
         elements = {ports_owner(end.id): port_elements(network, end.published) for end in publishing}
         ports = [

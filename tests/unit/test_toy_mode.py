@@ -9,12 +9,12 @@ import pytest
 from netlink.errors import KernelError
 from plugin.driver import Driver
 from plugin.errors import Conflict, InvalidRequest, PynetError
+from plugin.model.desired import Desired
 from plugin.model.records import Endpoint, Network
 from plugin.modes.base import Capability, Mode
 from plugin.modes.registry import MODES, link_prefixes, modes_of, network_options
 from plugin.options.network import NetworkSettings
 from plugin.protocol.messages import CreateNetwork
-from plugin.request.undo import Undo
 from plugin.store.base import Remove
 from tests.fakes import World
 from tests.unit import requests as rq
@@ -143,8 +143,8 @@ class LanMode(ToyMode):
     def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
         return replace(super().plan(request, settings), link="lan0")
 
-    def create_network(self, network: Network, undo: Undo) -> Network:
-        return network
+    def desired(self, network: Network) -> Desired:
+        return Desired(network.id)
 
 
 @pytest.mark.parametrize(("mode", "allowed"), [(LanMode, True), (ToyMode, False)])

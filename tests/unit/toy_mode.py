@@ -4,15 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from netlink.bridge_port import BridgePort
-from netlink.links import Link, VethPair
+from netlink.links import Link
 from plugin.firewall.elements import endpoint_elements, network_elements
-from plugin.host.own_links import OwnLinks
-from plugin.model.desired import Desired, WantedLink
-from plugin.model.link_owner import Owner
-from plugin.model.names import CONTAINER_END, ENDPOINT, HOST_END, ID_LENGTH, NETWORK, Alias
+from plugin.model.desired import ContainerEnd, Desired, WantedLink
+from plugin.model.names import ENDPOINT, HOST_END, NETWORK, Alias, container_link_name
 from plugin.model.records import Endpoint, Network, NetworkSubnet
-from plugin.modes.base import Capability, HostParts, LinkKind
+from plugin.modes.base import Capability, HostParts, LinkKind, Mode
 from plugin.options.network import NetworkSettings
 from plugin.options.option import Option, OptionSet, integer
 from plugin.protocol.messages import CreateNetwork, JoinReply
@@ -27,7 +24,7 @@ class ToySettings(OptionSet):
     mtu = Option("toy.mtu", integer(68, 9000), 1400, "a number of bytes from 68 to 9000", "largest packet")
 
 
-class ToyMode:
+class ToyMode(Mode):
     """See the module's description."""
 
     name = "toy"
@@ -37,8 +34,7 @@ class ToyMode:
     links: Sequence[LinkKind] = (BARE_BRIDGE, PORT)
 
     def __init__(self, parts: HostParts) -> None:
-        self._kernel, self._firewall, self._owner = parts.kernel, parts.firewall, parts.owner
-        self._links = OwnLinks(parts.kernel, Owner(parts.owner))
+        self._kernel, self._owner = parts.kernel, parts.owner
 
     @staticmethod
     def rebuilt(network: Network, links: Sequence[Link]) -> Network:
@@ -51,56 +47,34 @@ class ToyMode:
         link = BARE_BRIDGE.name(request.network_id)
         return Network(request.network_id, self.name, link, subnets=subnets, options=dict(request.options.generic))
 
-    def create_network(self, network: Network, undo: Undo) -> Network:
-        self._firewall.put(network.link, network_elements(network))
-        undo.push(self._firewall.forget, network.link)
-        return self.make_link(network, network.link, undo)
+    def prepare(self, network: Network, undo: Undo) -> Network:
+        return self.owned(network)
 
-    def resume(self, network: Network) -> None:
-        pass
+    def owned(self, network: Network) -> Network:
+        return replace(network, mac="02:00:00:00:00:70")
 
     def delete_network(self, network: Network) -> list[str]:
         return [network.link]
-
-    def create_endpoint(self, network: Network, endpoint: Endpoint, undo: Undo) -> None:
-        wanted = self._port(network, endpoint)
-        self._firewall.put(wanted.name, endpoint_elements(network, endpoint))
-        undo.push(self._firewall.forget, wanted.name)
-        undo.push(self._links.remove, wanted.name, endpoint.id)
-        peer = CONTAINER_END + endpoint.id[:ID_LENGTH]
-        self._kernel.add_veth(
-            VethPair(wanted.name, peer, endpoint.mac, network.link, wanted.mtu, wanted.alias, BridgePort(learning=True))
-        )
 
     def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
         return [PORT.name(endpoint.id)]
 
     def join(self, network: Network, endpoint: Endpoint) -> JoinReply:
-        return JoinReply(src_name=CONTAINER_END + endpoint.id[:ID_LENGTH], dst_prefix="toy")
+        return JoinReply(src_name=container_link_name(endpoint.id), dst_prefix="toy")
 
-    def desired(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
-        elements = {PORT.name(end.id): endpoint_elements(network, end) for end in endpoints}
-        links = [self._bridge(network), *(self._port(network, end) for end in endpoints)]
-        return Desired(network.id, links, elements={network.link: network_elements(network), **elements})
+    def desired(self, network: Network) -> Desired:
+        alias = str(Alias(self._owner, NETWORK, network.id, (self.name,)))
+        bridge = WantedLink(network.link, BARE_BRIDGE.kernel, alias, network.mac, _mtu(network))
+        return Desired(network.id, [bridge], elements={network.link: network_elements(network)})
 
-    def make_link(self, network: Network, link: str, undo: Undo) -> Network:
-        wanted = self._bridge(network)
-        undo.push(self._links.remove, link, network.id)
-        self._kernel.add_bridge(link, wanted.mac, wanted.mtu)
-        self._kernel.finish_link(link, wanted.alias, {})
-        return network
+    def desired_port(self, network: Network, endpoint: Endpoint) -> Desired:
+        name, alias = PORT.name(endpoint.id), str(Alias(self._owner, ENDPOINT, endpoint.id))
+        end = ContainerEnd(container_link_name(endpoint.id), endpoint.mac)
+        port = WantedLink(name, PORT.kernel, alias, "", _mtu(network), network.link, endpoint.id, other_end=end)
+        return Desired(network.id, [port], elements={name: endpoint_elements(network, endpoint)})
 
     def in_container(self, endpoint: Endpoint) -> bool:
-        return not self._kernel.link_exists(CONTAINER_END + endpoint.id[:ID_LENGTH])
-
-    def _bridge(self, network: Network) -> WantedLink:
-        alias, mtu = Alias(self._owner, NETWORK, network.id, (self.name,)), _mtu(network)
-        return WantedLink(network.link, BARE_BRIDGE.kernel, str(alias), "02:00:00:00:00:70", mtu)
-
-    def _port(self, network: Network, endpoint: Endpoint) -> WantedLink:
-        alias, mtu = Alias(self._owner, ENDPOINT, endpoint.id), _mtu(network)
-        name, port = PORT.name(endpoint.id), BridgePort(learning=True)
-        return WantedLink(name, PORT.kernel, str(alias), "", mtu, network.link, endpoint.id, port=port)
+        return not self._kernel.link_exists(container_link_name(endpoint.id))
 
 
 def _mtu(network: Network) -> int:

@@ -1,0 +1,104 @@
+"""Makes in the kernel what a mode says that a network or an endpoint wants, for a creation and for a repair alike.
+
+The order is rules, links, settings, addresses: nothing flows before the rules are there.
+"""
+
+from netlink.bridge_port import BridgePort
+from netlink.errors import Exists, NotSupported
+from netlink.links import VethPair
+from netlink.vxlan import VxlanLink
+from plugin.errors import Conflict, Unsupported
+from plugin.host.link_addresses import check_families, give_addresses
+from plugin.host.own_links import OwnLinks
+from plugin.model.desired import ContainerEnd, Desired, TunnelEnd, WantedLink
+from plugin.model.link_owner import Owner, identity_of
+from plugin.model.records import Endpoint, Network
+from plugin.modes.base import HostParts, Mode
+from plugin.request.undo import Undo
+
+
+class Applier:
+    """Pushes what takes each step back on ``undo``. Every verb may raise ``KernelError`` and ``PynetError``."""
+
+    def __init__(self, parts: HostParts) -> None:
+        self._kernel = parts.kernel
+        self._tunnels = parts.shared.tunnels
+        self._firewall = parts.firewall
+        self._settings = parts.settings
+        self._links = OwnLinks(parts.kernel, Owner(parts.owner))
+
+    def create_network(self, mode: Mode, network: Network, undo: Undo) -> Network:
+        """Make a network, and return its record with what was found on the way."""
+        network = mode.prepare(network, undo)
+        check_families(network)
+        part = mode.desired(network)
+        self._create(part, undo)
+        self._settings.prepare(network, undo)
+        self._give_addresses(network, part, network.link, undo)
+        mode.links_made(network, undo)
+        return network
+
+    def create_endpoint(self, mode: Mode, network: Network, endpoint: Endpoint, undo: Undo) -> None:
+        """Make an endpoint; raises ``Conflict`` where another link has its name."""
+        mode.announce(network, endpoint, undo)
+        self._create(mode.desired_port(network, endpoint), undo)
+
+    def make_again(self, mode: Mode, network: Network, link: str, undo: Undo) -> Network:
+        """Make a link of a network that the kernel has no more, and return the record as it is then.
+
+        The network's links in a bridge that is made again are made with it: they are not in the new one. A link is
+        pynet's own from then on, also in the place of one that it had adopted. Its rules are there already.
+        """
+        network = mode.owned(network) if link == network.link else network
+        part = mode.desired(network)
+        for wanted in part.links:
+            if link in (wanted.name, wanted.master):
+                self._links.clear(wanted.name, network.id)
+                self._make(wanted, part, undo)
+        self._give_addresses(network, part, link, undo)
+        mode.links_made(network, undo)
+        return network
+
+    def _create(self, part: Desired, undo: Undo) -> None:
+        """Free the names, as another's rules would go with them, then make rules and links."""
+        for wanted in part.links:
+            if not wanted.adopted:
+                self._links.clear(wanted.name, identity_of(wanted.alias))
+        for owner, elements in part.elements.items():
+            if owner not in part.kept:
+                self._firewall.put(owner, elements)
+                undo.push(self._firewall.forget, owner)
+        for wanted in part.links:
+            self._make(wanted, part, undo)
+
+    def _make(self, wanted: WantedLink, part: Desired, undo: Undo) -> None:
+        """Make a link, with its settings before it is up; one that is adopted is set up, and keeps the MAC it has."""
+        name, mtu = wanted.name, wanted.mtu
+        if wanted.adopted:
+            self._kernel.set_up(name)
+            if wanted.mac:
+                self._kernel.set_mac(name, wanted.mac)
+            return
+        undo.push(self._links.remove, name, identity_of(wanted.alias))  # before: the kernel's answer may be lost
+        settings = {each.path: each.value for each in part.settings if each.link == name}
+        match wanted.other_end:
+            case ContainerEnd(peer, mac):
+                port = wanted.port or BridgePort(learning=True)
+                self._kernel.add_veth(VethPair(name, peer, mac, wanted.master, mtu, wanted.alias, port, settings))
+                return
+            case TunnelEnd(vni, port_number, local):
+                self._add_vxlan(VxlanLink(name, vni, port_number, local, wanted.master, mtu))
+            case None:
+                self._kernel.add_bridge(name, wanted.mac, mtu)
+        self._kernel.finish_link(name, wanted.alias, settings)
+
+    def _add_vxlan(self, link: VxlanLink) -> None:
+        try:
+            self._tunnels.add_vxlan(link)
+        except Exists as error:
+            raise Conflict(f"VNI {link.vni} is used by another link of this host ({error})") from error
+        except NotSupported as error:
+            raise Unsupported(f"mode overlay needs VXLAN, which this kernel does not have ({error})") from error
+
+    def _give_addresses(self, network: Network, part: Desired, link: str, undo: Undo) -> None:
+        give_addresses(self._kernel, network, [address for name, address in part.addresses if name == link], undo)
