@@ -1,4 +1,4 @@
-"""Elements of nftables sets and maps, written without libnftables.
+"""Writes elements of nftables sets and maps without libnftables.
 
 libnftables lists the sets of a table before each change and takes text apart: 0.38 ms for the three elements of a
 network, against 0.12 for the same as packed messages (best of 80, two cores, in tables as pynet writes them). Layout:
@@ -35,11 +35,11 @@ _ROOM = 1 << 20  # bytes, for a batch, and for the answers, which come before th
 
 
 class SetElements:
-    """One socket; the caller sees to it that one thread at a time uses it."""
+    """One socket; the caller ensures that one thread at a time uses it."""
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
-        self.port = 0  # netlink port of the socket, by which the kernel tells who changed something
+        self.port = 0  # netlink port of the socket; the kernel names the author of a change by it
 
     def change(self, table: str, delete: Iterable[Element], add: Iterable[Element]) -> None:
         """Delete some elements and then add some, none with a flaw, to sets of ``table`` in one transaction.
@@ -47,7 +47,7 @@ class SetElements:
         Adding an element that is there changes nothing; deleting one that is not there is refused.
 
         Raises:
-            KernelError: ``Missing`` when there is no such table, set or element; nothing was changed.
+            KernelError: ``Missing`` if there is no such table, set or element; nothing was changed.
         """
         bodies = [*_bodies(table, _DELETE, delete), *_bodies(table, _ADD, add)]
         batch = b"".join([_frame(uapi.NFNL_MSG_BATCH_BEGIN), *bodies, _frame(uapi.NFNL_MSG_BATCH_END)])
@@ -58,11 +58,11 @@ class SetElements:
                 sock.send(batch)
                 self._read_answers(sock)
             except BaseException:
-                self.close()  # what else it has to say belongs to nobody
+                self.close()  # nobody would read the rest of its answers
                 raise
 
     def has_table(self, family: str, table: str) -> bool:
-        """Say whether there is such a table; it needs neither libnftables nor the nft command."""
+        """Return whether there is such a table; needs neither libnftables nor the nft command."""
         body = bytes([FAMILIES[family], 0, 0, 0]) + text(uapi.NFTA_TABLE_NAME, table)
         with kernel_errors(f"look for nftables table '{table}'"):
             sock = self._open()
@@ -77,7 +77,7 @@ class SetElements:
         return True
 
     def generation(self) -> int:
-        """Return the number of the ruleset, which every transaction of anybody raises (nf_tables_commit)."""
+        """Return the number of the ruleset; every transaction of any process raises it (nf_tables_commit)."""
         with kernel_errors("ask for the generation of nftables"):
             sock = self._open()
             try:
@@ -105,7 +105,7 @@ class SetElements:
 
     @staticmethod
     def _read_answers(sock: socket.socket) -> None:
-        """The kernel has done the work when the sending returns: what it has to say is there."""
+        """Read all answers: the kernel has done the work, and has answered, when the sending returns."""
         numbers = []
         with suppress(BlockingIOError):
             while True:
@@ -125,7 +125,7 @@ def _generation(answer: bytes) -> int:
 
 
 def _make_room(sock: socket.socket, size: int) -> None:
-    """Let a message of ``size`` bytes be sent; the kernel counts what it needs to keep it too."""
+    """Make room for a message of ``size`` bytes; the kernel also counts the memory that it needs to keep it."""
     wanted = max(_ROOM, 2 * size)
     if sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) < wanted:
         sock.setsockopt(socket.SOL_SOCKET, uapi.SO_SNDBUFFORCE, wanted)
