@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from netlink.errors import Missing
-from netlink.nft_elements import Element
+from netlink.nft_elements import Element, NamedSet
 from plugin.firewall.ruleset import RULES
 from plugin.firewall.sets import SETS
 from plugin.interfaces import Nft
@@ -14,7 +14,7 @@ from plugin.model.elements import Elements
 
 log = structlog.get_logger()
 
-_SETS = {(of.family, of.name): of for of in SETS}
+NAMES = {of.name: of for of in SETS}
 
 
 class Listing:
@@ -59,10 +59,10 @@ class Listing:
         return difference(contents, listed_elements(listed))
 
 
-def listed_elements(objects: Iterable[Mapping[str, Any]]) -> list[Element]:
-    """Return the elements in nft's JSON listing of a table, without those that packets add."""
+def listed_elements(objects: Iterable[Mapping[str, Any]], names: Mapping[str, NamedSet] = NAMES) -> list[Element]:
+    """Return the elements of the sets and maps ``names`` in nft's JSON listing of a table."""
     containers = [item.get("set") or item.get("map") or {} for item in objects]
-    known = [(_SETS.get((one.get("family", ""), one.get("name", ""))), one.get("elem", ())) for one in containers]
+    known = [(names.get(one.get("name", "")), one.get("elem", ())) for one in containers]
     return [of.read(element) for of, elements in known if of for element in elements]
 
 

@@ -19,7 +19,7 @@ from netlink.links import Link
 from netlink.nft_elements import NamedSet
 from plugin.firewall import sets
 from plugin.firewall.elements import link_local
-from plugin.firewall.listing import listed_elements
+from plugin.firewall.listing import NAMES, listed_elements
 from plugin.firewall.ruleset import RULES
 from plugin.interfaces import Kernel, Nft
 from plugin.ipam.supernets import Supernet
@@ -28,6 +28,7 @@ from plugin.model.names import NETWORK as NETWORK_ALIAS
 from plugin.model.records import DEFAULT_MTU, Endpoint, Network, NetworkSubnet, Published, Tombstone, Way
 from plugin.options.network import ISOLATED, ROUTED, UNPROTECTED, NetworkSettings
 from plugin.protocol.messages import Address, InterfaceAddress, Subnet
+from plugin.rebuild.former_names import FORMER_NAMES
 from plugin.rebuild.pools import rebuild_pools
 from plugin.store.base import Record
 
@@ -87,7 +88,7 @@ def look(kernel: Kernel, nft: Nft, table: str) -> Seen:
     found: dict[NamedSet, list[tuple[Any, ...]]] = defaultdict(list)
     for family in RULES:
         with suppress(Missing):
-            for element in listed_elements(nft.list(f"table {family} {table}")):
+            for element in listed_elements(nft.list(f"table {family} {table}"), {**FORMER_NAMES, **NAMES}):
                 if element.flaw:  # nobody but pynet writes there, and a start must not depend on that
                     log.warning("element of another program not rebuilt", error=element.flaw)
                 else:

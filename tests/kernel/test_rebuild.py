@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +68,18 @@ def alike(record: Record) -> object:
 def values(network: Network) -> list[object]:
     """Return the value of every option of a network."""
     return [option.__get__(network.settings, NetworkSettings) for option in NetworkSettings.options()]
+
+
+def test_records_come_back_from_the_tables_of_an_earlier_version(
+    pynet: Pynet, two: tuple[Container, Container]
+) -> None:
+    """The store is lost while pynet is upgraded, and sets and maps have their former names."""
+    pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64"))
+    pynet.publish(pynet.attach(two[0], rq.NETWORK_ID, 2), "8080")
+    pynet.attach(two[1], rq.NETWORK_ID, 3)
+    sh(f"nft -f {Path(__file__).with_name('earlier_tables.nft')}")
+
+    assert [alike(record) for record in seen(pynet)] == [alike(record) for record in stored(pynet)]
 
 
 def test_what_is_known_is_not_made_again(pynet: Pynet, two: tuple[Container, Container]) -> None:
