@@ -19,29 +19,23 @@ class Owner:
         return zlib.crc32(f"pynet/{self.name}".encode()) & 0x7FFFFFFF
 
     def made(self, link: Link) -> bool:
-        """Say whether the alias of ``link`` is this pynet's."""
+        """Return whether the alias of ``link`` is this pynet's."""
         return Alias.read(link.alias).pynet == self.name
 
     def began(self, link: Link) -> bool:
-        """Say whether this pynet made ``link`` and was killed before the link had its alias.
+        """Return whether this pynet made ``link`` and was killed before the link had its alias.
 
         The container's end of a pair is in no group, and goes with the host's.
         """
         return not link.alias and self._is_in_group(link)
 
     def made_for(self, link: Link, identity: str) -> bool:
-        """Say whether this pynet made ``link`` for the network or the endpoint ``identity``; "" stands for any.
+        """Return whether this pynet made ``link`` for the network or endpoint ``identity``, or for any if that is "".
 
-        Who takes the alias from a link, or gives it another, leaves its group.
+        The group tells it too: a program that changes or removes the alias of a link does not change its group.
         """
-        if self.made(link):
-            return identity in ("", identity_of(link.alias))
-        return self._is_in_group(link)
+        alias = Alias.read(link.alias)
+        return identity in ("", alias.id) if alias.pynet == self.name else self._is_in_group(link)
 
     def _is_in_group(self, link: Link) -> bool:
         return link.group in (self.group, doomed(self.group))
-
-
-def identity_of(alias: str) -> str:
-    """Return the id of what a link was made for, "" where its alias is no pynet's."""
-    return Alias.read(alias).id

@@ -21,7 +21,8 @@ from plugin.model.findings import (
     PortNotHeld,
     SettingChanged,
 )
-from plugin.model.link_owner import Owner, identity_of
+from plugin.model.link_owner import Owner
+from plugin.model.names import Alias
 from plugin.model.records import DEFAULT_MTU
 from plugin.protocol.messages import InterfaceAddress
 
@@ -78,7 +79,7 @@ def _is_there(wanted: WantedLink, actual: Actual, owner: Owner) -> bool:
     found = actual.links.get(wanted.name)
     if found is None or found.kind != wanted.kind:
         return False
-    return wanted.adopted or owner.made_for(found, identity_of(wanted.alias))
+    return wanted.adopted or owner.made_for(found, Alias.read(wanted.alias).id)
 
 
 def _link_findings(desired: Desired, wanted: WantedLink, actual: Actual, absent: Collection[str]) -> Iterator[Finding]:

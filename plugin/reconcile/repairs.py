@@ -11,7 +11,7 @@ from plugin.firewall.elements import PROTOCOLS
 from plugin.host.link_addresses import give_address
 from plugin.model import findings as f
 from plugin.model.desired import Desired
-from plugin.model.link_owner import identity_of
+from plugin.model.names import Alias
 from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.modes.base import desired_of
 from plugin.modes.registry import link_kinds
@@ -83,7 +83,7 @@ class Repairs:
 
     def _remove_orphan(self, finding: f.OrphanLink, _: Desired) -> None:
         """Leave it to the reaper, unless links of its kind have to be deleted at once."""
-        self._reaper.bury([Tombstone(finding.link, identity_of(finding.alias))])
+        self._reaper.bury([Tombstone(finding.link, Alias.read(finding.alias).id)])
         if any(kind.at_once and finding.link.startswith(kind.prefix) for kind in link_kinds(self._modes)):
             self._reaper.clear(finding.link)
 

@@ -16,8 +16,7 @@ from plugin.host.forwarding import OWNER
 from plugin.model.desired import Desired
 from plugin.model.elements import Elements
 from plugin.model.findings import RulesAstray
-from plugin.model.link_owner import identity_of
-from plugin.model.names import NETWORK
+from plugin.model.names import NETWORK, Alias
 from plugin.model.records import Tombstone
 from plugin.modes.registry import link_prefixes
 from plugin.reconcile.survey import Survey
@@ -82,7 +81,7 @@ class Rules:
             if wanted is not None:
                 self._firewall.put(owner, wanted)
             elif link := self._link(owner):
-                self._reaper.bury([Tombstone(owner, identity_of(link.alias))])
+                self._reaper.bury([Tombstone(owner, Alias.read(link.alias).id)])
             else:
                 self._firewall.forget(owner)
         except (KernelError, PynetError) as error:

@@ -16,8 +16,8 @@ from plugin.interfaces import Kernel
 from plugin.model.desired import Actual, Desired, Held, WantedPort, look_again, read_actual
 from plugin.model.elements import Elements
 from plugin.model.findings import EndpointLost, Finding, NetworkUnclear, OrphanLink, OrphanSetting
-from plugin.model.link_owner import Owner, identity_of
-from plugin.model.names import ENDPOINT, NETWORK, host_link_name
+from plugin.model.link_owner import Owner
+from plugin.model.names import ENDPOINT, NETWORK, Alias, host_link_name
 from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.modes.base import Mode, desired_of
 from plugin.modes.registry import link_kinds
@@ -123,7 +123,7 @@ class Survey:
         link = self._kernel.link(orphan.link)
         if link is None or link.alias != orphan.alias or self._store.get(Tombstone, orphan.link):
             return False
-        known = self._store.get(Network, identity_of(orphan.alias))
+        known = self._store.get(Network, Alias.read(orphan.alias).id)
         parts = self._desired(Records({known.record.id: known.record}, {}, ()))[0] if known else []
         wanted = {each.name for part in parts for each in part.links}
         return orphan.link not in wanted
