@@ -1,4 +1,4 @@
-"""Exit codes of ``pynet``, after sysexits.h: a service manager need not repeat what a person has to mend."""
+"""Exit codes of ``pynet``, after sysexits.h: a service manager does not retry what only a person can fix."""
 
 from netlink.errors import KernelError
 from plugin.errors import Conflict, Incompatible, InvalidRequest, Unprivileged
@@ -15,7 +15,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
 
 
 def exit_code(error: Exception) -> int:
-    """Return the code that tells the kind of ``error``."""
+    """Return the exit code for the kind of ``error``."""
     if isinstance(error, KernelError):
         return KERNEL
     return next((code for kind, code in _CODES if isinstance(error, kind)), OTHER)

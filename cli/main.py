@@ -1,4 +1,4 @@
-"""The ``pynet`` command: one line a subcommand, each in a module that is loaded only when it is used."""
+"""The ``pynet`` command: a function a subcommand. Each loads its modules when it is called."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from plugin.errors import PynetError
 
 @contextmanager
 def _refusals(code: int = 1) -> Iterator[None]:
-    """Print what is refused in the block as one sentence, and exit with ``code``."""
+    """Print an error of pynet or of the kernel as one sentence, and exit with ``code``."""
     try:
         yield
     except (KernelError, PynetError) as error:
@@ -52,14 +52,14 @@ def ports(*, machine: bool) -> None:
 
 @main.group()
 def cluster() -> None:
-    """Look at the hosts that share networks with this one."""
+    """Show the hosts that share networks with this one, or forget a dead one."""
 
 
 @cluster.command("status")
 @click.option("--json", "machine", is_flag=True, help="Print JSON instead of tables.")
 @click.pass_context
 def cluster_status(context: click.Context, *, machine: bool) -> None:
-    """Print hosts and shared networks; exits 1 when something is wrong, 2 when the store cannot be asked."""
+    """Print hosts and shared networks; exit 1 when something is wrong, 2 when the store does not answer."""
     from cli.client.serving import answer
     from cli.commands.cluster import as_text
 
@@ -72,7 +72,7 @@ def cluster_status(context: click.Context, *, machine: bool) -> None:
 @cluster.command("forget")
 @click.argument("host")
 def cluster_forget(host: str) -> None:
-    """Free the addresses of HOST, a name or an id, which is dead and does not come back."""
+    """Free the addresses of HOST (a name or an id), which is dead and will not come back."""
     from cli.client.serving import answer
 
     with _refusals():
@@ -80,10 +80,10 @@ def cluster_forget(host: str) -> None:
 
 
 @main.command()
-@click.option("--dry-run", is_flag=True, help="Print what would be repaired; exit 1 if there is anything, 0 if not.")
+@click.option("--dry-run", is_flag=True, help="Print the repairs that are due, but make none; exit 1 if there are any.")
 @click.option("--json", "machine", is_flag=True, help="Print JSON instead of lines.")
 def reconcile(*, dry_run: bool, machine: bool) -> None:
-    """Compare networks with the kernel now, and let the pynet that serves repair what others changed."""
+    """Compare networks with the kernel now, and let the running pynet repair changes that others made."""
     import sys
 
     from cli.client.serving import answer
@@ -99,7 +99,7 @@ def reconcile(*, dry_run: bool, machine: bool) -> None:
 @main.command()
 @click.option("--json", "machine", is_flag=True, help="Print JSON instead of lines.")
 def status(*, machine: bool) -> None:
-    """Print what the pynet that serves has repaired and its guard has dropped since its start."""
+    """Print the repairs that the running pynet made, and the frames that its guard dropped, since its start."""
     from cli.client.serving import answer
     from cli.commands.reconcile import as_status
     from cli.engine.api import network_names
@@ -112,7 +112,7 @@ def status(*, machine: bool) -> None:
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
 def backup(file: Path) -> None:
-    """Write a copy of the state to FILE, which must not exist; pynet may run meanwhile."""
+    """Write a copy of the state to FILE, which must not exist yet; pynet may keep running."""
     from cli.client.serving import answer
     from cli.commands.backup import save
 
@@ -123,7 +123,7 @@ def backup(file: Path) -> None:
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
 def restore(file: Path) -> None:
-    """Put the backup FILE in the place of the state, which is set aside; pynet must not run."""
+    """Replace the state by the backup FILE, and set the old state aside; pynet must not run."""
     import os
 
     from cli.commands.backup import restore_from
@@ -135,7 +135,7 @@ def restore(file: Path) -> None:
 @main.command()
 @click.option("--json", "machine", is_flag=True, help="Print JSON instead of sentences.")
 def doctor(*, machine: bool) -> None:
-    """Say what is wrong with this host and what to do; exits 2 for an error, 1 for a warning."""
+    """Print what is wrong with this host, and how to fix it; exit 2 for an error, 1 for a warning."""
     import os
     import sys
 
@@ -150,7 +150,7 @@ def doctor(*, machine: bool) -> None:
 
 @main.command()
 def settings() -> None:
-    """Print the settings of the pynet that serves, and the table that documents them."""
+    """Print the settings of the running pynet, and the table that documents them."""
     from cli.client.serving import answer
     from cli.commands.about import as_text
 

@@ -1,4 +1,4 @@
-"""Settings are environment variables, with the same name in every form of installation; one declaration each."""
+"""Settings are environment variables, with the same names in every form of installation; one declaration each."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ THREADS = Option(
 
 
 def _pools(text: str) -> str:
-    parse_supernets(text, "")  # refused before anything is made; the real ones follow from the machine
+    parse_supernets(text, "")  # a bad value is refused at once; the real supernets also depend on the machine
     return text
 
 
@@ -144,7 +144,7 @@ SETTINGS: tuple[Option[Any], ...] = (
 )
 
 # Variables of the tools and tests of this repository: pynet may be started in a shell that exports them.
-OF_THE_TOOLS = frozenset(
+TOOL_VARIABLES = frozenset(
     {
         "PYNET_CLUSTER_STORE",
         "PYNET_COMMAND",
@@ -198,18 +198,18 @@ class Settings:
 
     @property
     def name(self) -> str:
-        """Name of this pynet: Docker calls the driver like the socket, and so are its table and its links' aliases."""
+        """Name of this pynet: Docker names the driver after the socket, and pynet its tables and aliases of links."""
         return self.socket.stem
 
 
 def read_settings(environment: Mapping[str, str], place: Callable[[str, str], str] = place_of) -> Settings:
-    """Read the settings; ``place`` returns, in words, where a key got its value, as far as that is known.
+    """Read the settings; ``place`` returns the words that say where a key got its value, as far as that is known.
 
     Raises:
         InvalidRequest: a bad value, or an unknown ``PYNET_`` variable.
     """
     known = {setting.key for setting in SETTINGS}
-    unknown = sorted(key for key in environment if key.startswith("PYNET_") and key not in known | OF_THE_TOOLS)
+    unknown = sorted(key for key in environment if key.startswith("PYNET_") and key not in known | TOOL_VARIABLES)
     if unknown:
         where = place(unknown[0], environment[unknown[0]])
         raise InvalidRequest(f"setting '{unknown[0]}' is not known{where}; settings are: {', '.join(sorted(known))}")
@@ -217,7 +217,7 @@ def read_settings(environment: Mapping[str, str], place: Callable[[str, str], st
 
 
 def field_of(setting: Option[Any]) -> str:
-    """Return the name that a setting has in ``Settings``."""
+    """Return the name of the field of ``Settings`` that holds a setting."""
     return setting.key.removeprefix("PYNET_").lower()
 
 

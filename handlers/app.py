@@ -1,8 +1,8 @@
-"""The Flask application: one view, whatever the verb.
+"""The Flask application: one view for all verbs.
 
-The engine's client (moby pkg/plugins/client.go) sends no content type, takes nothing but 200 for success and wants a
-JSON value in it, reads ``Err`` of any other status, and takes 404 for "method not implemented". So every error has a
-status of its kind and a body with both keys, ``Err`` for network drivers and ``Error`` for address managers.
+The engine's client (moby pkg/plugins/client.go) sends no content type. It takes only 200 for success, with a JSON value
+in the body, and 404 for "method not implemented"; of any other status it reads ``Err``. So every error has the status
+of its kind, and a body with both keys: ``Err`` for network drivers and ``Error`` for address managers.
 """
 
 import json
@@ -52,7 +52,7 @@ _UCRED = struct.Struct("3i")  # process, user and group
 def create_app(driver: NetworkDriver, ipam: IpamDriver, service: Service, workers: WorkerPool | None = None) -> Flask:
     """Return the application that serves ``driver`` and ``ipam`` to the engine, and ``service`` to pynet's command.
 
-    With ``workers`` every request is answered in their time; without, it is carried out in the thread that serves it.
+    ``workers`` carry out the requests and answer each in time; without them the thread that serves a request does it.
     """
     app = Flask(__name__, static_folder=None)
     verbs = bind("NetworkDriver", NETWORK_VERBS, driver) | bind("IpamDriver", IPAM_VERBS, ipam)
@@ -60,14 +60,14 @@ def create_app(driver: NetworkDriver, ipam: IpamDriver, service: Service, worker
 
     @app.route("/<path:method>", methods=["POST"], provide_automatic_options=False)
     def serve(method: str) -> Response:
-        clear_contextvars()  # threads serve one request after the other
+        clear_contextvars()  # a thread serves many requests, one after the other
         if method == ACTIVATE:
             return _activate()
         return _serve(verbs[method], workers) if method in verbs else _not_implemented(method)
 
     @app.errorhandler(HTTPException)
     def refuse(_: HTTPException) -> Response:
-        """Answer what reached no view: another method than POST, the bare root."""
+        """Answer requests that reached no view: another HTTP method than POST, or the bare root."""
         method = request.path.removeprefix("/")
         if method == ACTIVATE or method in verbs:
             return _refuse(400, f"{describe(request.method)[1:-1]} {method}: only POST is understood")
@@ -92,18 +92,18 @@ def _serve(verb: Bound, workers: WorkerPool | None) -> Response:
     with collect() as spent:
         try:
             response = _reply(_carry_out(verb, _body(verb), workers, spent))
-        except Exception as error:  # noqa: BLE001 - the boundary: the caller gets a sentence, the log the traceback
+        except Exception as error:  # noqa: BLE001 - the boundary: the caller gets a sentence, the log gets the traceback
             status, text = _fault(error)
             details = {"status": status, "error": text, **_unexpected(error), **_took(start, spent)}
             log.error("refused", **details)  # noqa: TRY400 - foreseen errors have no traceback
             return _refuse(status, text)
     tell = partial(log.debug if verb.quiet else log.info, "served", **_took(start, spent))
-    response.call_on_close(tell)  # when the engine has its answer: a line takes a tenth of a millisecond
+    response.call_on_close(tell)  # after the engine has its answer: a line takes 0.1 ms
     return response
 
 
 def _carry_out(verb: Bound, body: dict[str, Any] | None, workers: WorkerPool | None, spent: Spent) -> Any:
-    """Serve what changes something in a worker's thread, so that the caller is answered whatever that hangs in."""
+    """Carry out a verb that changes something in a worker's thread: the caller gets an answer even if it hangs."""
     connection = request.environ.get("gunicorn.socket")
     hung_up = _hung_up(connection)
     work = verb.begin(body)
@@ -119,7 +119,7 @@ def _waiting(spent: Spent) -> str:
 
 
 def _hung_up(connection: socket.socket | None) -> Callable[[], bool]:
-    """Return what says whether the caller has closed its connection; one that only sends no more still listens."""
+    """Return a function that tells whether the caller hung up; one that only stopped sending still reads."""
     if connection is None:
         return lambda: False
     watch = select.poll()
@@ -128,7 +128,7 @@ def _hung_up(connection: socket.socket | None) -> Callable[[], bool]:
 
 
 def _peer(connection: socket.socket | None) -> int:
-    """Return the process id of the caller, as it is here (unix(7)); 0 where that is not known."""
+    """Return the process id of the caller in this pid namespace (unix(7)), 0 where it is not known."""
     if connection is None:
         return NOBODY
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
@@ -136,7 +136,7 @@ def _peer(connection: socket.socket | None) -> int:
 
 
 def _body(verb: Bound) -> dict[str, Any] | None:
-    """Read the body of a verb that has one, and let every log line from here on carry its ids."""
+    """Read the body of a verb that has one, and put its ids into every later log line."""
     if verb.request is None:
         refuse_length(request, LARGEST_BODY)
         return None
@@ -147,7 +147,7 @@ def _body(verb: Bound) -> dict[str, Any] | None:
 
 
 def _fault(error: Exception) -> tuple[int, str]:
-    """Return the status and the sentence of an error; the engine puts the method's name in front."""
+    """Return the status and the sentence for an error; the engine puts the method's name in front."""
     match error:
         case ValidationError():
             return 400, sentence_of(error)
@@ -160,7 +160,7 @@ def _fault(error: Exception) -> tuple[int, str]:
 
 
 def _unexpected(error: Exception) -> dict[str, Any]:
-    """Return what only the log says: undo steps that failed, and the traceback of a defect."""
+    """Return details for the log alone: undo steps that failed, and the traceback of a defect."""
     notes = getattr(error, "__notes__", None)
     foreseen = isinstance(error, PynetError | ValidationError)
     return ({"notes": notes} if notes else {}) | ({} if foreseen else {"exc_info": error})

@@ -1,4 +1,4 @@
-"""From bytes to JSON, and from what is wrong with them to a sentence."""
+"""Reads the JSON object in a request, and turns errors in it into sentences."""
 
 import json
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ SHOWN_ERRORS = 3
 
 
 def read_body(request: Request, largest: int) -> dict[str, Any]:
-    """Return the JSON object in the body, whatever its content type says; more is refused before the first byte.
+    """Return the JSON object in the body, of any content type; one that is too large is refused before it is read.
 
     Raises:
-        InvalidRequest: there is no body, it ends early, holds more than ``largest`` bytes, or is no JSON object.
+        InvalidRequest: the body is missing, ends early, has more than ``largest`` bytes, or is no JSON object.
     """
     refuse_length(request, largest)
     data = _read(request, largest)
@@ -34,15 +34,15 @@ def read_body(request: Request, largest: int) -> dict[str, Any]:
 
 
 def refuse_length(request: Request, largest: int) -> None:
-    """Refuse a body of more than ``largest`` bytes by what its head announces; raises ``InvalidRequest``."""
+    """Raise ``InvalidRequest`` if the head announces a body of more than ``largest`` bytes."""
     if (request.content_length or 0) > largest:
         raise InvalidRequest(f"the body is larger than {largest} bytes")
 
 
 def _read(request: Request, largest: int) -> bytes:
-    """Read what was announced, which ``refuse_length`` has looked at.
+    """Read the body, whose announced length ``refuse_length`` has checked.
 
-    The server ends the stream where the body ends, announced or chunked, so werkzeug checks neither length itself.
+    The server ends the stream where the body ends, announced or chunked; werkzeug then checks no length itself.
     """
     announced = request.content_length or 0
     request.max_content_length = largest + 1
@@ -55,7 +55,7 @@ def _read(request: Request, largest: int) -> bytes:
 
 
 def _all(request: Request) -> bytes:
-    """Return as much of the body as came before the caller hung up."""
+    """Return the part of the body that arrived before the caller hung up."""
     try:
         return request.get_data(cache=False)
     except (ClientDisconnected, OSError):
@@ -79,7 +79,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _refuse_surrogates(value: Any) -> None:
-    """Half a surrogate pair passes for JSON, and then neither a log nor a store can write it."""
+    """Refuse half a surrogate pair: JSON allows it, but neither the log nor the store can write it."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -94,7 +94,7 @@ def sentence_of(error: ValidationError) -> str:
 
 
 def _path(path: tuple[Any, ...]) -> str:
-    """Write ("Options", "generic", 0) as ``Options.generic[0]``, no longer than a value is shown."""
+    """Return the path ("Options", "generic", 0) as ``Options.generic[0]``, cut like a value that is too long."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path if step != "")
     return describe(text.removeprefix("."))[1:-1]
 

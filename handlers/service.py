@@ -1,6 +1,6 @@
-"""The table of pynet's own verbs: what its command asks of the process that serves, on the engine's socket.
+"""The table of pynet's own verbs: the ``pynet`` command sends them to the running pynet, on the engine's socket.
 
-No engine calls them. All but one take no body, and a newer pynet may answer more.
+No engine calls them. All but one take no body, and a newer pynet may add fields to its replies.
 """
 
 from handlers.schemas import own, replies

@@ -1,4 +1,4 @@
-"""A verb is a row: how to read its request, what to call, how to write its reply."""
+"""A verb is a row of a table: the schema of its request, the method to call, the schema of its reply."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -14,9 +14,9 @@ from plugin.errors import Busy
 class Verb:
     """One row of a table.
 
-    ``request`` is None where the engine sends no body, ``reply`` None where nothing but ``{}`` is answered. ``call`` is
-    the method of the protocol; it names the one to call. ``quiet`` verbs change nothing, never wait, and are logged at
-    debug level. ``most`` is how many requests of a verb are carried out at the same time, if it has a limit.
+    ``request`` is None where the engine sends no body, ``reply`` is None where the answer is ``{}``. ``call`` is the
+    method of the protocol; the method of the same name is called. ``quiet`` verbs change nothing, never wait, and are
+    logged at debug level. ``most`` limits how many requests of a verb are carried out at the same time.
     """
 
     request: type[Message] | None
@@ -27,7 +27,7 @@ class Verb:
 
 
 class Bound:
-    """A verb with its schemas made once, and the object that serves it."""
+    """A verb together with the object that serves it; its schemas are made once."""
 
     def __init__(self, name: str, verb: Verb, subject: object) -> None:
         self.name = name
@@ -39,10 +39,10 @@ class Bound:
         self._room = None if verb.most is None else threading.BoundedSemaphore(verb.most)
 
     def begin(self, body: Any) -> Callable[[], Any]:
-        """Return what serves ``body``, to be called once.
+        """Return a function that serves ``body``; it must be called once.
 
         Raises:
-            Busy: as many as there may be are being served.
+            Busy: the limit of this verb is reached.
         """
         room = self._room
         if room is None:
@@ -59,7 +59,7 @@ class Bound:
         return serve
 
     def serve(self, body: Any) -> Any:
-        """Load, call, dump."""
+        """Read the request, call the method, and return the reply as JSON's types."""
         arguments = [] if self.request is None else [self.request.build(self.request.load(body))]
         result = self._call(*arguments)
         return {} if self._reply is None else self._reply.dump(result)

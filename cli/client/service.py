@@ -1,4 +1,4 @@
-"""Asking the pynet that serves, on its own socket, by the verbs of ``handlers/service.py``."""
+"""Sends one of pynet's own verbs (``handlers/service.py``) to the running pynet, over its socket."""
 
 import http.client
 import json
@@ -11,7 +11,7 @@ from cli.systemd_unit import how_to_start
 from plugin.errors import Failed, PynetError, Unprivileged
 
 PATIENCE = 30.0  # seconds; a repair may wait for a request that holds a network's lock
-QUICK = 5.0  # seconds for what waits for nothing; a start under load is answered after its recovery
+QUICK = 5.0  # seconds for a verb that waits for nothing; while pynet starts it answers after its recovery
 
 
 class NotServing(Failed):
@@ -19,19 +19,19 @@ class NotServing(Failed):
 
 
 class NotAllowed(Unprivileged):
-    """The socket is there for others than this user."""
+    """The socket exists, and this user may not use it."""
 
 
 class NoAnswer(Failed):
-    """Somebody listens, and did not answer in time: it hangs, or recovers after its start."""
+    """A process listens and did not answer in time: it hangs, or it is still bringing the host in line."""
 
 
 def ask(socket: Path, verb: str, patience: float = PATIENCE, body: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return the reply to ``Pynet.VERB``, which has ``patience`` seconds.
 
     Raises:
-        NotServing, NotAllowed, NoAnswer: see there.
-        Failed: the answer is an error, or cannot be read.
+        NotServing, NotAllowed, NoAnswer: see these classes.
+        Failed: the reply is an error, or cannot be read.
     """
     connection = UnixConnection(str(socket), patience)
     try:
@@ -55,7 +55,7 @@ def _why(socket: Path, error: Exception, patience: float) -> PynetError:
             return NotServing(f"no pynet serves '{socket}'; {how_to_start()}")
         case PermissionError():
             return NotAllowed(f"ask the pynet that serves '{socket}': permission denied; run it as root")
-        case TimeoutError() | BlockingIOError():  # the second one where its queue is full
+        case TimeoutError() | BlockingIOError():  # BlockingIOError: the queue of the socket is full
             return NoAnswer(
                 f"ask the pynet that serves '{socket}': it accepts calls and did not answer within {patience:g} s: it "
                 "hangs, or brings the host in line after its start"

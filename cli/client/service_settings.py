@@ -1,4 +1,4 @@
-"""The settings of the service, as the packaged unit reads them, for ``pynet doctor``: good ones, and what is bad."""
+"""Reads the settings of the packaged unit for ``pynet doctor``: the good ones, and a sentence for each bad one."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ Complaints = tuple[tuple[str, str], ...]  # place, sentence
 
 
 def settings_and_complaints(environment: Mapping[str, str], file: Path = FILE) -> tuple[Settings, Complaints]:
-    """Return the settings without the bad ones, the environment's before those of the file, and what is bad."""
+    """Return the good settings, and complaints about bad ones; the environment goes before the file."""
     good: dict[str, str] = {}
     complaints: list[tuple[str, str]] = []
     for place, values in ((str(file), _read(file)), (HERE, environment)):
@@ -34,7 +34,7 @@ def _complaint(key: str, value: str) -> str:
 
 
 def _read(file: Path) -> dict[str, str]:
-    """Return what the unit would read; nothing where there is no file to read."""
+    """Return the variables that the unit would read; empty where there is no readable file."""
     try:
         return read_environment_file(file.read_text(errors="replace"))
     except OSError:

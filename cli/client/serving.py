@@ -1,7 +1,7 @@
-"""Which pynet a command is about: the one that serves, whose settings and state it asks for; else the files.
+"""Finds the pynet that a command is about: the running one, or its files while none runs.
 
-Where it serves: the socket that PYNET_SOCKET names, in the environment or for the packaged unit; else the usual one, or
-that of a managed plugin, which has a folder of its own (moby plugin manager: /run/docker/plugins/ID).
+Its socket is the one that PYNET_SOCKET names, in the environment or for the packaged unit. Otherwise it is the usual
+one, or the socket of a managed plugin, which has its own folder (moby plugin manager: /run/docker/plugins/ID).
 """
 
 import os
@@ -20,12 +20,12 @@ from netlink.errors import reason
 from plugin.errors import Failed, Unprivileged
 
 PLUGINS = Path("/run/docker/plugins")
-OF_FILES = frozenset({"Ports", "Look", "Backup"})  # verbs that need the state
+NEED_STATE = frozenset({"Ports", "Look", "Backup"})  # verbs
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """A pynet that serves, and what it says of itself (Pynet.About)."""
+    """A running pynet: its socket, and its reply to Pynet.About."""
 
     socket: Path
     about: Mapping[str, Any]
@@ -37,23 +37,23 @@ class Serving:
 
 
 def sockets(environment: Mapping[str, str], unit: Mapping[str, str], plugins: Path = PLUGINS) -> list[Path]:
-    """Return where a pynet may serve, the likeliest first."""
+    """Return the sockets on which a pynet may serve, the likeliest first."""
     if named := environment.get(SOCKET.key):
         return [Path(named)]
     usual = [Path(unit.get(SOCKET.key) or SOCKET.default), plugins / SOCKET.default.name]
     managed: list[Path] = []
-    with suppress(PermissionError):  # who may not look there may not ask either, as the usual one will tell
+    with suppress(PermissionError):  # who may not read the folder may not ask either; the usual socket will say so
         managed = sorted(plugins.glob(f"*/{SOCKET.default.name}"))
     return list(dict.fromkeys([*usual, *managed]))
 
 
 def find_serving(environment: Mapping[str, str], patience: float = QUICK, plugins: Path = PLUGINS) -> Serving:
-    """Return the pynet that serves.
+    """Return the running pynet.
 
     Raises:
         NotServing: there is none.
-        NotAllowed, NoAnswer: there is one, and this user may not ask it, or it does not answer.
-        Failed: it serves only to say why it cannot, as with a bad setting.
+        NotAllowed, NoAnswer: this user may not ask it, or it does not answer.
+        Failed: it cannot start, as with a bad setting, and answers with the reason.
     """
     nobody: list[NotServing] = []
     for path in sockets(environment, unit_settings(), plugins):
@@ -65,21 +65,21 @@ def find_serving(environment: Mapping[str, str], patience: float = QUICK, plugin
 
 
 def answer(verb: str, **body: str) -> Mapping[str, Any]:
-    """Return the reply to ``Pynet.VERB`` of the pynet that serves; else what its files say, and a note that they do.
+    """Return the reply of the running pynet to ``Pynet.VERB``; while none runs, answer from its files and say so.
 
     Raises:
-        KernelError, PynetError: nobody can tell.
+        KernelError, PynetError: neither can answer.
     """
     try:
         serving = find_serving(os.environ)
     except NotServing as nobody:
         return _from_files(nobody, verb, body)
-    _say_what_is_not_used(serving)
+    _note_unused(serving)
     return ask(serving.socket, verb, body=body)
 
 
 def configured(environment: Mapping[str, str]) -> tuple[Settings, str]:
-    """Return the settings that a pynet would be started with, and where they are from in words.
+    """Return the settings that pynet would be started with, and words that say where they are from.
 
     Raises:
         InvalidRequest: one of them is bad.
@@ -97,8 +97,8 @@ def _from_files(nobody: NotServing, verb: str, body: Mapping[str, str]) -> Mappi
     from plugin.store.sqlite.readonly import ReadOnlyStore
 
     settings, source = configured(os.environ)
-    if verb in OF_FILES:
-        _see_that_it_is_there(settings, nobody)
+    if verb in NEED_STATE:
+        _check_readable(settings, nobody)
     if verb not in ("Reconcile", "Status"):
         click.echo(f"note: {nobody}; until then this is from '{settings.state_dir}', by {source}", err=True)
     outside = NobodyServes(settings, nobody)
@@ -108,7 +108,7 @@ def _from_files(nobody: NotServing, verb: str, body: Mapping[str, str]) -> Mappi
     return reply
 
 
-def _see_that_it_is_there(settings: Settings, nobody: NotServing) -> None:
+def _check_readable(settings: Settings, nobody: NotServing) -> None:
     try:
         with settings.database.open("rb"):
             return
@@ -120,8 +120,8 @@ def _see_that_it_is_there(settings: Settings, nobody: NotServing) -> None:
         raise Failed(f"read the state in '{settings.state_dir}': {reason(error)}") from error
 
 
-def _say_what_is_not_used(serving: Serving) -> None:
-    """Whoever sets a variable for a command must know that the pynet that serves has another value."""
+def _note_unused(serving: Serving) -> None:
+    """Tell the user of each variable that has another value than in the running pynet."""
     has = serving.settings
     for mine in in_force(read_settings(os.environ)):
         if mine.key != SOCKET.key and mine.key in os.environ and mine.value != has.get(mine.key, mine.value):

@@ -1,4 +1,4 @@
-"""Where pynet is on this host, for ``pynet doctor``: found out also when it does not serve, hangs, or cannot start."""
+"""Finds pynet on this host for ``pynet doctor``, also when it does not run, hangs, or cannot start."""
 
 import tempfile
 from base64 import b64decode
@@ -18,7 +18,7 @@ PATIENCE = 2.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """``database`` is a copy where its own cannot be seen from here, as that of a managed plugin."""
+    """``database`` is a copy where the real one cannot be read from here, as in a managed plugin."""
 
     socket: Path
     database: Path
@@ -27,7 +27,7 @@ class Whereabouts:
 
 @contextmanager
 def whereabouts(environment: Mapping[str, str], settings: Settings) -> Iterator[Whereabouts]:
-    """Yield where pynet is: what the one that serves says, else ``settings``, those of the next start."""
+    """Yield the places that the running pynet names, or those of ``settings``, with which the next one would start."""
     place = Whereabouts(settings.socket, settings.database, settings.pools)
     try:
         serving = find_serving(environment, PATIENCE)

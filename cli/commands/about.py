@@ -1,4 +1,4 @@
-"""``pynet settings``: what is in force, and what there is."""
+"""``pynet settings``: the settings in force, and the table of all settings."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from plugin.options.option import option_table
 
 
 def as_text(about: Mapping[str, Any]) -> str:
-    """Return the settings of the reply to Pynet.About, those that are set marked, and the documentation table."""
+    """Return the settings in the reply to Pynet.About, with a mark on those that are set, and the table of all."""
     lines = [
         f"{setting['Key']}={setting['Value']}" + ("" if setting["Origin"] == "default" else "    # set")
         for setting in about["Settings"]

@@ -1,4 +1,4 @@
-"""``pynet backup`` and ``pynet restore``: what they do and what they say about it."""
+"""``pynet backup`` and ``pynet restore``."""
 
 from base64 import b64decode
 from collections.abc import Mapping
@@ -19,18 +19,18 @@ SHOWN = ("network", "endpoint", "pool", "lease")
 
 
 def save(reply: Mapping[str, Any], target: Path) -> str:
-    """Write the reply to Pynet.Backup into a new file and return the sentence about it; raises ``PynetError``."""
+    """Write the reply to Pynet.Backup to a new file, and return a sentence for the user; raises ``PynetError``."""
     write_copy(b64decode(reply["Database"]), target)
     return f"backup '{target}' written: {_numbers(reply['Records'])}"
 
 
 def restore_from(source: Path, environment: Mapping[str, str]) -> str:
-    """Put a backup in the place of the store and return the sentence about it; raises ``PynetError``.
+    """Replace the store by a backup, and return a sentence for the user; raises ``PynetError``.
 
-    Nobody is asked where the state is, as pynet must not run; a call would start a service that was stopped.
+    The state is found by settings alone: pynet must not run, and a call to its socket would start a stopped service.
     """
     if STATE_DIR.key not in environment and not unit_installed():
-        _see_that_no_plugin_serves(source, environment)
+        _refuse_managed_plugin(source, environment)
     settings, known_by = configured(environment)
     try:
         lock = lock_state(settings.state_dir, timeout=0)
@@ -45,8 +45,8 @@ def restore_from(source: Path, environment: Mapping[str, str]) -> str:
     return f"{into}{before}; start pynet to bring the host in line"
 
 
-def _see_that_no_plugin_serves(source: Path, environment: Mapping[str, str]) -> None:
-    """The state of a managed plugin lies in a folder of the engine, which no setting on the host names."""
+def _refuse_managed_plugin(source: Path, environment: Mapping[str, str]) -> None:
+    """Refuse while a managed plugin runs: its state is in a folder of the engine, which no setting names."""
     with suppress(NotServing):
         if find_serving(environment).about["Managed"]:
             raise Failed(

@@ -1,4 +1,4 @@
-"""``pynet doctor``: what is wrong with this host, and what to do about it."""
+"""``pynet doctor``: finds what is wrong with this host, and how to fix it."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from cli.client.service import NoAnswer, ask
 from cli.client.service_settings import settings_and_complaints
 from cli.client.whereabouts import whereabouts
-from cli.engine.api import here, version_and_subnets
+from cli.engine.api import engine_socket, version_and_subnets
 from cli.server.machine import machine_id
 from cli.systemd_unit import FILE
 from plugin.doctor.checks import examine
@@ -17,11 +17,11 @@ from plugin.doctor.probe import Places, Told, gather
 from plugin.errors import PynetError
 from plugin.ipam.supernets import parse_supernets
 
-PATIENCE = 10.0  # seconds in which a pynet that is only busy has answered
+PATIENCE = 10.0  # seconds; a pynet that is only busy answers within them
 
 
 def diagnose(environment: Mapping[str, str], file: Path = FILE) -> list[HostFinding]:
-    """Look at the host and return what is wrong, the worst first; ``file`` has the settings of the service."""
+    """Examine the host and return the findings, the worst first; ``file`` has the settings of the service."""
     settings, complaints = settings_and_complaints(environment, file)
     with whereabouts(environment, settings) as place:
         supernets = parse_supernets(place.pools, machine_id(place.database.parent))
@@ -31,7 +31,7 @@ def diagnose(environment: Mapping[str, str], file: Path = FILE) -> list[HostFind
 
 
 def ask_status(socket: Path, patience: float = PATIENCE) -> tuple[ServiceFacts, bool]:
-    """Return what the pynet that serves says of itself, and whether it takes calls and does not answer them."""
+    """Return the status of the running pynet, and whether it accepts calls without answering them."""
     try:
         reply = ask(socket, "Status", patience)
         failing = tuple((str(one["Sentence"]), str(one["Error"])) for one in reply["Failing"])
@@ -39,7 +39,7 @@ def ask_status(socket: Path, patience: float = PATIENCE) -> tuple[ServiceFacts, 
     except NoAnswer:
         return ServiceFacts(), True
     except (PynetError, ValueError, LookupError, TypeError, AttributeError):
-        return ServiceFacts(), False  # nobody, another program, or an older pynet: the check of the socket tells
+        return ServiceFacts(), False  # nobody, another program, or an older pynet: the check of the socket says which
 
 
 def as_text(findings: Sequence[HostFinding]) -> str:
@@ -50,14 +50,14 @@ def as_text(findings: Sequence[HostFinding]) -> str:
 
 
 def _engine(environment: Mapping[str, str]) -> EngineFacts:
-    address, named = here(), environment.get("DOCKER_HOST", "")
+    address, named = engine_socket(), environment.get("DOCKER_HOST", "")
     version, subnets = version_and_subnets()
     elsewhere = named if named and not named.startswith("unix://") else ""
     return EngineFacts(version, address, subnets, elsewhere, denied=not version and _is_denied(Path(address)))
 
 
 def _is_denied(path: Path) -> bool:
-    """Say whether there is a socket that this user may not use, as far as the user may see that."""
+    """Return whether there is a socket that this user may not use, as far as the user can see it."""
     try:
         return path.exists() and not os.access(path, os.R_OK | os.W_OK)
     except PermissionError:

@@ -5,10 +5,10 @@ from typing import Any
 
 from cli.tables import as_table
 
-Names = Mapping[str, tuple[str, str]]  # endpoint id -> name of its network, name of its container
+EndpointNames = Mapping[str, tuple[str, str]]  # endpoint id -> name of its network, name of its container
 
 
-def rows_of(reply: Mapping[str, Any], names: Names) -> list[dict[str, Any]]:
+def rows_of(reply: Mapping[str, Any], names: EndpointNames) -> list[dict[str, Any]]:
     """Return one row a published port, from the reply to Pynet.Ports."""
     rows = []
     for port in reply["Ports"]:

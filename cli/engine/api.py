@@ -1,7 +1,7 @@
-"""What the engine can say: names for ``pynet ports``, and what it still knows for ``plugin.removal.garbage``.
+"""Asks the Docker Engine: names for ``pynet ports``, and what it still knows for ``plugin.removal.garbage``.
 
-Nobody depends on it, and nobody asks it while a request is served: the engine holds locks then that its own API waits
-for (claymore666/docker-net-dhcp issue 23), and while it starts, its socket accepts but nothing is answered.
+Nothing depends on an answer. The engine is never asked while a request is served: it holds locks then for which its own
+API waits (claymore666/docker-net-dhcp issue 23). While it starts, its socket accepts calls that nobody answers.
 """
 
 import http.client
@@ -21,7 +21,7 @@ from plugin.removal.garbage import EngineView
 
 SOCKET = "/run/docker.sock"
 PATIENCE = 2.0  # seconds for one answer
-LONGEST = 20.0  # seconds for all answers of a look
+LONGEST = 20.0  # seconds for all answers together
 ADDRESSES = ("IPv4Address", "IPv6Address")  # of an endpoint, with the length of the subnet
 OWN_ADDRESSES = ("default", "null")  # the engine's own address managers
 
@@ -38,7 +38,7 @@ class Engine:
         """Return the answer, decoded; None for 404.
 
         Raises:
-            OSError, ValueError, http.client.HTTPException: no answer, or none that can be read.
+            OSError, ValueError, http.client.HTTPException: there is no answer, or it cannot be read.
         """
         connection = self._connection or self._connect()
         try:
@@ -113,27 +113,27 @@ def _foreign_pools(network: dict[str, Any]) -> list[str]:
     ipam = network.get("IPAM") or {}
     if ipam.get("Driver") in OWN_ADDRESSES:
         return []
-    # What the user typed stands there as it was typed.
+    # The engine lists a subnet as the user typed it.
     subnets = (entry.get("Subnet") for entry in ipam.get("Config") or ())
     return [str(ip_network(subnet, strict=False)) for subnet in subnets if subnet]
 
 
 def _configured_addresses(network: dict[str, Any]) -> Iterator[str]:
-    """Yield the gateways and auxiliary addresses of a network: no endpoint has them."""
+    """Yield the gateways and auxiliary addresses of a network, which belong to no endpoint."""
     for entry in (network.get("IPAM") or {}).get("Config") or ():
         configured = [entry.get("Gateway"), *(entry.get("AuxiliaryAddresses") or {}).values()]
         yield from (str(address).partition("/")[0] for address in configured if address)
 
 
-def here() -> str:
-    """Return the path of the engine's socket: DOCKER_HOST, or the usual one."""
+def engine_socket() -> str:
+    """Return the path of the engine's socket: the one in DOCKER_HOST, or the usual one."""
     address = os.environ.get("DOCKER_HOST", "")
     return address.removeprefix("unix://") if address.startswith("unix://") else SOCKET
 
 
 def version_and_subnets() -> tuple[str, tuple[tuple[str, Subnet], ...]]:
     """Return the version of the engine, and the subnets of its networks by name; nothing when it does not answer."""
-    engine = Engine(here())
+    engine = Engine(engine_socket())
     try:
         version = str(engine.get("/version")["Version"])
         configured = [
@@ -151,7 +151,7 @@ def version_and_subnets() -> tuple[str, tuple[tuple[str, Subnet], ...]]:
 
 def network_names() -> dict[str, str]:
     """Return the names of networks by id; empty when the engine does not answer."""
-    engine = Engine(here())
+    engine = Engine(engine_socket())
     try:
         return {str(network["Id"]): str(network["Name"]) for network in engine.get("/networks")}
     except (OSError, ValueError, LookupError, TypeError, http.client.HTTPException):
@@ -162,7 +162,7 @@ def network_names() -> dict[str, str]:
 
 def endpoint_names() -> dict[str, tuple[str, str]]:
     """Return the names of network and container by endpoint id; empty when the engine does not answer."""
-    engine, until = Engine(here()), time.monotonic() + LONGEST
+    engine, until = Engine(engine_socket()), time.monotonic() + LONGEST
     details = []
     try:
         for network in engine.get("/networks"):

@@ -18,7 +18,7 @@ PACKAGE = "pynet"
 
 
 class Repairing(Protocol):
-    """What brings the kernel in line with the records (``plugin.reconcile.reconciler.Reconciler``)."""
+    """Brings the kernel in line with the records (``plugin.reconcile.reconciler.Reconciler``)."""
 
     def reconcile(self) -> list[Repair]:
         """See ``plugin.protocol.api.Service``."""
@@ -28,7 +28,7 @@ class Repairing(Protocol):
 
 
 class Answers:
-    """See ``plugin.protocol.api.Service``; ``look`` says what would be repaired."""
+    """See ``plugin.protocol.api.Service``; ``look`` returns the repairs that are due."""
 
     def __init__(
         self, settings: Settings, store: Store, repairing: Repairing, look: Callable[[], Sequence[Repair]]
@@ -38,23 +38,23 @@ class Answers:
         self._repairing = repairing
         self._look = look
         name, folder, managed = settings.name, str(settings.state_dir), settings.host_socket is not None
-        # Known before anybody asks: this answer waits for nothing, not even for a disk.
+        # Made here, so that the answer waits for nothing later, not even for a disk.
         self._about = About(own_version(), getpid(), name, folder, managed, in_force(settings))
 
     def about(self) -> About:
-        """Say who serves, and by which settings."""
+        """Return the process that serves, and its settings."""
         return self._about
 
     def reconcile(self) -> list[Repair]:
-        """Repair what is out of line."""
+        """Repair what is out of line, and return the repairs."""
         return self._repairing.reconcile()
 
     def look(self) -> Sequence[Repair]:
-        """Return what would be repaired."""
+        """Return the repairs that are due."""
         return self._look()
 
     def status(self) -> Status:
-        """Say what was repaired."""
+        """Return counts of repairs and of dropped frames."""
         return self._repairing.status()
 
     def ports(self) -> list[PublishedPort]:
@@ -78,13 +78,13 @@ class Answers:
         return copy_state(self._settings.database)
 
     def cluster_status(self) -> Mapping[str, Any]:
-        """Return how the hosts of the cluster are."""
-        from cli.server.cluster_admin import as_data, status  # nothing of the cluster is loaded on a host alone
+        """Return the state of the hosts and networks of the cluster."""
+        from cli.server.cluster_admin import as_data, status  # a host without a cluster does not load it
 
         return as_data(status(self._settings))
 
     def forget(self, host: str) -> str:
-        """Free what a dead host of the cluster holds."""
+        """Free the addresses and pools of a dead host, and return a sentence for the user."""
         from cli.server.cluster_admin import forget
 
         return forget(self._settings, host)
@@ -94,7 +94,7 @@ class NobodyServes:
     """Takes the place of the process that serves while there is none: the kernel is compared with the files."""
 
     def __init__(self, settings: Settings, nobody: PynetError) -> None:
-        """Take the error that says that there is none."""
+        """Keep the error that says that no pynet serves."""
         self._settings = settings
         self._nobody = nobody
 
@@ -109,12 +109,12 @@ class NobodyServes:
         return look(self._settings)
 
     def status(self) -> NoReturn:
-        """Refuse: there is no process that has counted anything."""
+        """Refuse: only the process that serves counts."""
         raise self._nobody
 
 
 def own_version() -> str:
-    """Return the version of what runs here."""
+    """Return the version of the installed package."""
     try:
         return version(PACKAGE)
     except PackageNotFoundError:

@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 from flask import Flask
 
-from cli.engine.api import Engine, endpoint_names, here
+from cli.engine.api import Engine, endpoint_names, engine_socket
 from cli.server.answers import Answers
 from cli.server.cluster import JoinedCluster, open_cluster
 from cli.server.machine import machine_id
@@ -39,7 +39,7 @@ from plugin.rebuild.networks import rebuilder
 from plugin.reconcile.watcher import Watcher
 from plugin.removal.garbage import GarbageCollector
 from plugin.request.execution import WorkerPool
-from plugin.request.timing import Dress, timed
+from plugin.request.timing import Wrap, timed
 from plugin.store.base import Store
 from plugin.store.sqlite.lockfile import lock_state
 from plugin.store.sqlite.opening import open_store
@@ -50,15 +50,15 @@ TROUBLE = "pynet.trouble"  # extension of the application: returns what is wrong
 AT_END = "pynet.at_end"  # extension of the application: called when it has served its last request
 
 
-def build(settings: Settings, dress: Dress = timed) -> Flask:
+def build(settings: Settings, wrap: Wrap = timed) -> Flask:
     """Open the state, bring the kernel in line with it, start the background threads, and return the application.
 
-    ``dress`` is put around every part that changes something outside of this process.
+    ``wrap`` is put around every part that changes something outside of this process.
     """
     lock_state(settings.state_dir)
     hold_name(settings.name)
     changes, nft = OwnChanges(), Nftables(open_runner())
-    host, cluster, drops = _open(settings, dress, changes, dress("nft", nft))
+    host, cluster, drops = _open(settings, wrap, changes, wrap("nft", nft))
     pynet = Pynet(settings.name, host, gateway_check=settings.gateway_check)
 
     # Before recovery, so that nothing is missed in between.
@@ -86,25 +86,25 @@ def build(settings: Settings, dress: Dress = timed) -> Flask:
     return app
 
 
-def _open(settings: Settings, dress: Dress, changes: OwnChanges, nft: Nft) -> tuple[Host, JoinedCluster | None, Drops]:
+def _open(settings: Settings, wrap: Wrap, changes: OwnChanges, nft: Nft) -> tuple[Host, JoinedCluster | None, Drops]:
     """Open what is outside of this process: kernel, state, cluster store and engine."""
     group = Owner(settings.name).group
-    kernel: Kernel = dress("netlink", linux.Kernel(group, changes, settings=settings.sysctl_dir))
+    kernel: Kernel = wrap("netlink", linux.Kernel(group, changes, settings=settings.sysctl_dir))
     supernets = parse_supernets(settings.pools, machine_id(settings.state_dir))
     rebuild = rebuilder(kernel, nft, settings.name, supernets, in_its_mode)
-    store: Store = dress("store", open_store(settings.database, KINDS, rebuild))
-    cluster = open_cluster(settings, store, kernel, dress)
+    store: Store = wrap("store", open_store(settings.database, KINDS, rebuild))
+    cluster = open_cluster(settings, store, kernel, wrap)
     drops = Drops(Counters(), store, settings.name, endpoint_names)
     host = Host(
         kernel=kernel,
         nft=nft,
-        tunnels=dress("netlink", Vxlan(group)),
-        sockets=dress("sockets", PortSockets(Relay())),
-        conntrack=dress("conntrack", Conntrack()),
+        tunnels=wrap("netlink", Vxlan(group)),
+        sockets=wrap("sockets", PortSockets(Relay())),
+        conntrack=wrap("conntrack", Conntrack()),
         networks=HostNetworks(),
         store=store,
         supernets=supernets,
-        names=Names(Engine(settings.docker_socket or here()).names),
+        names=Names(Engine(settings.docker_socket or engine_socket()).names),
         cluster=cluster.seen_from_here() if cluster else None,
         drops=drops.known,
     )

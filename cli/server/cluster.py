@@ -26,7 +26,7 @@ from plugin.cluster.overlay.presence import ClusterView
 from plugin.errors import PynetError
 from plugin.interfaces import Kernel
 from plugin.model.records import Network
-from plugin.request.timing import Dress
+from plugin.request.timing import Wrap
 from plugin.store.base import ClusterStore, Put, Store, StoreAway, Unreadable
 from plugin.store.remote.factory import open_cluster_store
 
@@ -74,10 +74,10 @@ class JoinedCluster:
         return addresses, [peers, lease, upkeep.start()]
 
 
-def open_cluster(settings: Settings, local: Store, kernel: Kernel, dress: Dress) -> JoinedCluster | None:
+def open_cluster(settings: Settings, local: Store, kernel: Kernel, wrap: Wrap) -> JoinedCluster | None:
     """Open the cluster store, if there is one; a store that does not answer yet is waited for in the background.
 
-    ``dress`` is put around it.
+    ``wrap`` is put around it.
 
     Raises:
         InvalidRequest: the address for other hosts is not one of this host's, or a certificate cannot be read.
@@ -85,7 +85,7 @@ def open_cluster(settings: Settings, local: Store, kernel: Kernel, dress: Dress)
     """
     if settings.store is None:
         return None
-    shared: ClusterStore = dress("cluster", open_cluster_store(settings.store, settings.access))
+    shared: ClusterStore = wrap("cluster", open_cluster_store(settings.store, settings.access))
     identity = host_identity(local, settings.state_dir / HOST_ID)
     address = advertised_address(settings.advertise, settings.store, kernel.addresses(), identity.address)
     local.transact(Put(replace(identity, address=address)))

@@ -1,4 +1,4 @@
-"""Answers about the cluster, read from its store at the moment of the question; a dead host is forgotten here."""
+"""Answers questions about the cluster from its store, and forgets a dead host."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ def cluster_store(settings: Settings) -> Iterator[ClusterStore]:
 
 
 def status(settings: Settings) -> ClusterStatus:
-    """Return how the cluster is, seen from this host."""
+    """Return the state of the cluster as this host sees it."""
 
     def read_local() -> LocalState:
         if not settings.database.exists():
@@ -67,7 +67,7 @@ def _table_drift(settings: Settings, store: ClusterStore) -> Sequence[str]:
 
 
 def forget(settings: Settings, host: str) -> str:
-    """Free everything that a dead host holds, and say what that was."""
+    """Free everything that a dead host holds, and return a sentence with the numbers."""
     with cluster_store(settings) as store:
         removed = forget_host(store, host)
         SharedPools(store).drop_unused()

@@ -1,4 +1,4 @@
-"""gunicorn's own lines, which go where all others go."""
+"""Sends gunicorn's own log lines where all other lines go."""
 
 import logging
 
@@ -8,10 +8,10 @@ def gunicorn_logger(level: str) -> type:
     from gunicorn.glogging import Logger
 
     class RootLogger(Logger):  # type: ignore[misc]
-        """gunicorn's chatter about workers is for debugging; its warnings and errors are for everybody."""
+        """Logs gunicorn's lines about workers at debug level only; its warnings and errors are always logged."""
 
         def setup(self, cfg: object) -> None:
-            """Set no handlers, as gunicorn's own would print each line a second time in another form."""
+            """Set no handlers: gunicorn's own would print each line a second time in another form."""
             self.cfg = cfg
             self.error_log.setLevel(logging.WARNING if level == "info" else level.upper())
             self.error_log.propagate = True

@@ -1,7 +1,7 @@
 """Log lines of pynet and of gunicorn in one form: text on a terminal, one JSON object a line elsewhere.
 
-dockerd copies what a managed plugin writes into its own log and adds the time: from standard output as information,
-from standard error as errors. So the form for it leaves the time out and uses both.
+dockerd copies the output of a managed plugin into its own log and adds the time. It logs standard output as information
+and standard error as errors. So the form for it has no time, and uses both.
 """
 
 import logging
@@ -17,14 +17,14 @@ _SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 
-_SAID_OTHERWISE = {"event", "exception", "level", "timestamp"}
+_NOT_FACTS = {"event", "exception", "level", "timestamp"}
 _FIRST = ("verb", "network", "endpoint", "pool")
 
 
 def configure(level: str, form: str) -> None:
     """Send every logger to standard error in ``form`` (auto, text, json or engine) from ``level`` up.
 
-    In the form ``engine`` what is no warning or error goes to standard output.
+    In the form ``engine``, lines below a warning go to standard output.
     """
     renderer = _renderer(form)
     structlog.configure(
@@ -62,6 +62,6 @@ def _renderer(form: str) -> Any:
 def _for_the_engine(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
     """Return "served verb=NetworkDriver.Join network=d2a5dd8bf041 ms=3.2"; a traceback follows on lines of its own."""
     first = {key: event[key] for key in _FIRST if key in event}
-    facts = {key: value for key, value in {**first, **event}.items() if key not in _SAID_OTHERWISE}
+    facts = {key: value for key, value in {**first, **event}.items() if key not in _NOT_FACTS}
     words = [f"{key}={value!r}" if " " in str(value) else f"{key}={value}" for key, value in facts.items()]
     return "\n".join([" ".join([str(event["event"]), *words]), *filter(None, [event.get("exception")])])

@@ -1,7 +1,8 @@
-"""One pynet of a name in a network namespace: two would take each other's links for leftovers, and delete them.
+"""Allows one pynet of a name in a network namespace. Two would take each other's links for leftovers and delete them.
 
-The state folder has a lock too, but links and tables belong to the network namespace, and folders do not. An abstract
-unix socket does (unix(7)): who has bound it is the pynet of that name, and the kernel frees it when the process ends.
+The lock of the state folder does not help: links and tables belong to the network namespace, and folders do not. An
+abstract unix socket does (unix(7)). The process that has bound it is the pynet of that name, and the kernel frees it
+when the process ends.
 """
 
 import errno
@@ -18,17 +19,17 @@ from plugin.errors import Conflict, Failed
 
 log = structlog.get_logger()
 
-PATIENCE = 5.0  # seconds for a pynet that was just killed, as for the lock of its state folder
+PATIENCE = 5.0  # seconds for a pynet that was just killed to end
 INTERVAL = 0.05  # seconds between two attempts
 BACKLOG = 16  # connections that ask for the process; nobody accepts them
 _PEER = struct.Struct("=iII")  # struct ucred: process, user, group
 
 
 def hold_name(name: str, patience: float = PATIENCE) -> int:
-    """Return the descriptor of a socket that keeps ``name`` until it is closed; wait ``patience`` seconds for another.
+    """Return the descriptor of a socket that keeps ``name`` until it is closed; wait ``patience`` seconds for the name.
 
-    Any user can bind such a socket, and must not keep pynet from starting by that: one of another user is passed over
-    with a warning, and protects nobody.
+    Any user can bind such a socket, but must not be able to keep pynet from starting. So a socket of another user only
+    causes a warning; pynet then starts without the name.
 
     Raises:
         Conflict: another pynet has the name; the text names its process, as far as that is known.
@@ -64,9 +65,9 @@ def _bind(holder: socket.socket, address: str) -> bool:
 
 
 def _who_has(address: str) -> tuple[int, int | None]:
-    """Return process and user of who bound ``address``, 0 and None where that is not known.
+    """Return process and user of the socket ``address``; 0 and None where they are not known.
 
-    The kernel tells the user of any socket, and the process of one that listens and takes another connection.
+    The kernel tells the user of every socket, and the process of a socket that listens and accepts one more connection.
     """
     user: int | None = None
     process = 0

@@ -26,8 +26,8 @@ def look(settings: Settings) -> list[Repair]:
 
     Raises:
         KernelError, PynetError: the store or the kernel cannot be read.
-        Failed: the kernel has what the store does not know. Then it may be the store of another pynet, and whatever
-            would be said about links and rules be advice to delete what is alive.
+        Failed: the kernel has a link that the store does not know. The store may be another pynet's then, and the
+            differences would advise the user to delete links that are in use.
     """
     found = _differences(settings)
     strange = [finding for finding in found if isinstance(finding, OrphanLink)]
@@ -41,7 +41,7 @@ def look(settings: Settings) -> list[Repair]:
 
 
 def _differences(settings: Settings) -> list[Finding]:
-    """Look once; how the kernel lists the rules is learnt in a namespace made for it."""
+    """Compare once. A scratch namespace shows how this kernel lists the static rules."""
     with scratch_namespace():
         rules = static_rules(Nftables(open_runner()), settings.name)
     host = Host(
@@ -59,6 +59,6 @@ def _differences(settings: Settings) -> list[Finding]:
 
 
 def _held() -> frozenset[Held]:
-    """Return the ports that somebody listens on; a socket for all of IPv6 may be one for all of IPv4 too."""
+    """Return the ports on which processes listen; a socket for all of IPv6 may also listen on all of IPv4."""
     found = listening()
     return found | {(proto, EVERYWHERE[0], port) for proto, address, port in found if address == EVERYWHERE[1]}

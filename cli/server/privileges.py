@@ -1,7 +1,7 @@
-"""What this process may do: three capabilities of root's forty, and never more again.
+"""Gives up all but three of root's forty capabilities, for good.
 
-Two calls of the C library do it (capset(2), prctl(2)), through ctypes: the bindings on PyPI want a compiler or have not
-been released for years. Capabilities belong to a thread, so they go before the first thread and before the workers.
+Two calls of the C library do it (capset(2), prctl(2)), through ctypes: the bindings on PyPI need a compiler or have not
+been released for years. Capabilities belong to a thread, so they are dropped before the first thread is started.
 
 NET_ADMIN makes links, addresses, rules and settings below /proc/sys/net. NET_BIND_SERVICE holds published ports below
 1024. NET_RAW is for packet sockets. Files need none: socket and state are root's own. ``nft`` as a child process gets
@@ -30,7 +30,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def check_capabilities() -> None:
-    """Say at start what would fail at the first network.
+    """Refuse to start where the first network would fail.
 
     Raises:
         Unprivileged: NET_ADMIN is missing.
@@ -46,7 +46,7 @@ def check_capabilities() -> None:
 
 
 def drop_privileges() -> None:
-    """Give up every capability but ``KEPT`` in all five sets, and the way back through the programs that are run.
+    """Give up every capability but ``KEPT`` in all five sets; programs that are run cannot get them back either.
 
     Raises:
         Unprivileged: the kernel refused.

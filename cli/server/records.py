@@ -13,7 +13,7 @@ from plugin.store.base import Record
 _OF_CLUSTERS = (HostIdentity, PoolUse, PoolGateway, ClusterLease, PendingWrite, QueuedRemoval)
 _OF_ADDRESSES = (Pool, Lease, PoolGeneration, NamedAddress)
 KINDS = (Network, Endpoint, Tombstone, *_OF_ADDRESSES, ChangedSetting, KnownEngine, *_OF_CLUSTERS)
-# Those that stand in a store that hosts share, and never in a host's own.
+# Kinds that are only in the store that hosts share, never in a host's own.
 SHARED_KINDS: tuple[type[Record], ...] = (
     ClusterHost,
     KnownHost,

@@ -1,8 +1,8 @@
-"""A start that fails answers the calls that wait in the socket of the service manager, before the process ends.
+"""When a start fails, answers the calls that wait in the socket of the service manager before the process ends.
 
-A call that nobody takes stays in that socket, and starts pynet again and again until systemd gives the socket up: then
-calls fail with "no such file", and not even a mended setting helps. A call that is answered is gone, and its caller
-reads what is wrong.
+A call that nobody takes stays in that socket and starts pynet again and again, until systemd gives up the socket. Then
+calls fail with "no such file", and not even a corrected setting helps. A call that is answered is gone, and its caller
+learns what is wrong.
 """
 
 import http.client
@@ -14,15 +14,15 @@ from contextlib import suppress
 from cli.server.worker import refuse
 
 LINGER = 2.0  # seconds for the next call: an engine that starts has many
-LONGEST = 20.0  # seconds; gunicorn takes a worker that is longer in its start for one that hangs
-CALLER = 1.0  # seconds for a caller to send what it wants
+LONGEST = 20.0  # seconds; gunicorn kills a worker whose start takes longer than 30 s
+CALLER = 1.0  # seconds for a caller to send its request
 
 
 def refuse_calls(listener: socket.socket, sentence: str, first: float, linger: float = LINGER) -> None:
     """Answer every call with ``sentence``, for ``first`` seconds and then until none has come for ``linger``."""
     until, patience = time.monotonic() + LONGEST, first
     while time.monotonic() < until and select.select([listener], [], [], patience)[0]:
-        with suppress(OSError, ValueError, http.client.HTTPException):  # a caller that went, or speaks something else
+        with suppress(OSError, ValueError, http.client.HTTPException):  # the caller has hung up, or does not speak HTTP
             caller, _ = listener.accept()
             with caller:
                 caller.settimeout(CALLER)
@@ -32,7 +32,7 @@ def refuse_calls(listener: socket.socket, sentence: str, first: float, linger: f
 
 
 def _take(caller: socket.socket) -> None:
-    """Read the whole request, as one who still sends does not see the answer."""
+    """Read the whole request: a caller that is still sending does not read the answer."""
     with caller.makefile("rb") as sent:
         sent.readline()
         sent.read(int(http.client.parse_headers(sent).get("Content-Length", "0")))

@@ -1,4 +1,4 @@
-"""``pynet serve``: bind, then load, recover and answer. The one place where real parts are chosen."""
+"""``pynet serve``: binds the socket, then loads the application, which gunicorn serves."""
 
 import ctypes
 import gc
@@ -17,7 +17,7 @@ import click
 
 from cli.exit_codes import FOR_A_PERSON, exit_code
 from cli.server.privileges import check_capabilities, drop_privileges
-from cli.server.socket import listening
+from cli.server.socket import bound_sockets
 from cli.server.supervisor import Supervisor, answers, handed_socket, spare_socket
 from cli.settings import Settings, read_settings
 from handlers.limits import LARGEST_HEAD, MOST_FIELDS
@@ -27,7 +27,7 @@ from plugin.errors import PynetError
 if TYPE_CHECKING:
     from flask import Flask
 
-    from plugin.request.timing import Dress
+    from plugin.request.timing import Wrap
 
 M_ARENA_MAX = -8  # malloc.h
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -36,21 +36,21 @@ AGAIN = 5.0  # seconds between two attempts of the service manager, in which cal
 ANSWERED = 22  # seconds in which every call that was begun has its answer
 
 
-def run(dress: "Dress | None" = None) -> None:
-    """Serve until SIGTERM; exits with a sentence and the code of its kind when something does not allow it.
+def run(wrap: "Wrap | None" = None) -> None:
+    """Serve until SIGTERM; on an error print a sentence and exit with the code of its kind.
 
-    ``dress`` is what a test puts around the parts in the place of the clock, see ``cli.server.application``.
+    A test may give a ``wrap`` of its own, see ``cli.server.application.build``.
     """
-    signal.signal(signal.SIGTERM, _end)  # process 1 of a container ignores it otherwise
-    code, parent = mmap.mmap(-1, 1), os.getpid()  # shared with the worker, which finds out about the state
+    signal.signal(signal.SIGTERM, _end)  # without a handler, process 1 of a container ignores it
+    code, parent = mmap.mmap(-1, 1), os.getpid()  # shared with the worker, which opens the state
     waiting = spare_socket(os.environ)
     try:
         settings = read_settings(os.environ)
-        _ = settings.access  # what cannot be read is said before anything is made
+        _ = settings.access  # read now, so that a missing file is reported before anything is made
         check_capabilities()
         with _sockets(settings) as descriptors:
             _prepare_process()
-            _application(settings, descriptors, _loader(settings, waiting, code, dress)).run()
+            _application(settings, descriptors, _loader(settings, waiting, code, wrap)).run()
     except PynetError as error:
         _tell(error, waiting)
         _let_the_engine_give_up()
@@ -64,20 +64,20 @@ def run(dress: "Dress | None" = None) -> None:
 
 @contextmanager
 def _sockets(settings: Settings) -> Iterator[list[int]]:
-    """Yield the descriptors of the sockets to serve: those to bind, and the one that was handed over.
+    """Yield the descriptors of the sockets to serve: bound ones, and the one that was handed over.
 
-    The host's first: the engine asks for networks as soon as the other one accepts.
+    The host's socket comes first: the engine asks for networks as soon as the other one accepts.
     """
     handed = handed_socket(settings.socket, os.environ)
     own = [settings.host_socket, None if handed else settings.socket]
-    with listening([path for path in own if path]) as descriptors:
+    with bound_sockets([path for path in own if path]) as descriptors:
         yield [*descriptors, *([handed.detach()] if handed else [])]
 
 
 def _tell(error: PynetError | KernelError, waiting: socket.socket | None) -> None:
-    """Say why pynet does not serve, also to those whose calls wait in the service manager's socket.
+    """Print why pynet does not serve, and answer the calls in the service manager's socket with the same sentence.
 
-    What the service manager tries again is told for a while, so that it does not do it all the time.
+    Where the service manager will try again, answer for a while, so that it does not restart pynet all the time.
     """
     click.echo(f"Error: {error}", err=True)
     if waiting is not None:
@@ -87,10 +87,10 @@ def _tell(error: PynetError | KernelError, waiting: socket.socket | None) -> Non
 
 
 def _let_the_engine_give_up() -> None:
-    """Stay for a while, as process 1 of a container: the engine starts a managed plugin that ends again at once.
+    """As process 1 of a container, stay for a while: the engine restarts a managed plugin that ends at once, for ever.
 
-    It does so for ever, and 20.10.24 then loses track of it: the next enable fails with "id already in use". A plugin
-    that does not listen is given up after 12 s, and stopped (moby plugin manager, pluginPostStart).
+    20.10.24 then loses track of it, and the next enable fails with "id already in use". The engine gives up and stops a
+    plugin that does not listen for 12 s (moby plugin manager, pluginPostStart).
     """
     if os.getpid() == 1:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
@@ -102,8 +102,8 @@ def _end(_signal: int, _frame: object) -> NoReturn:
 
 
 def _prepare_process() -> None:
-    """Set what holds for the whole process; raises ``PynetError`` where the kernel does not allow it."""
-    logging.basicConfig(level=logging.WARNING)  # for gunicorn's parent; the worker's lines have the form that is set
+    """Set limits, privileges and memory of the whole process; raises ``PynetError`` where the kernel refuses."""
+    logging.basicConfig(level=logging.WARNING)  # for gunicorn's parent; the worker sets its own form of lines
     _allow_many_files()
     drop_privileges()
     ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)  # an arena a thread would cost 9 MB
@@ -111,15 +111,15 @@ def _prepare_process() -> None:
 
 
 def _allow_many_files() -> None:
-    """Every published port is held by a socket or two; the usual limit of 1,024 is there for select(2), unused here."""
+    """Raise the limit of open files: a published port has one or two sockets. The usual 1,024 is for select(2)."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _loader(
-    settings: Settings, waiting: socket.socket | None, code: mmap.mmap, dress: "Dress | None"
+    settings: Settings, waiting: socket.socket | None, code: mmap.mmap, wrap: "Wrap | None"
 ) -> Callable[[], "Flask"]:
-    """Return what builds the application in the worker; when it cannot, ``code`` is what the process ends with."""
+    """Return a function that builds the application in the worker; if it fails it sets ``code``, the exit code."""
 
     def load() -> "Flask":
         from cli.server.application import build
@@ -127,11 +127,11 @@ def _loader(
 
         configure(settings.log_level, settings.log_format)
         try:
-            return build(settings, dress) if dress else build(settings)
+            return build(settings, wrap) if wrap else build(settings)
         except (PynetError, KernelError) as error:
             code[0] = exit_code(error)
             _tell(error, waiting)
-            os.kill(os.getppid(), signal.SIGTERM)  # quietly: gunicorn has lines of its own for a failed start
+            os.kill(os.getppid(), signal.SIGTERM)  # quietly: gunicorn would log a failed start in its own words
             sys.exit(0)
 
     return load
@@ -151,7 +151,7 @@ def _application(settings: Settings, descriptors: Sequence[int], load: Callable[
         supervisor.ready(lambda patience: answers(settings.socket, patience), worker.wsgi.extensions[TROUBLE])
 
     class Application(BaseApplication):  # type: ignore[misc]
-        """gunicorn with one worker of many threads: locks, caches and state then live in one process."""
+        """gunicorn with one worker of many threads, so that locks, caches and state are in one process."""
 
         def load_config(self) -> None:
             before = {"when_ready": _keep_files, "pre_fork": _share_memory, "post_fork": _die_with_parent}
@@ -167,7 +167,7 @@ def _application(settings: Settings, descriptors: Sequence[int], load: Callable[
 
 
 def server_settings(descriptors: Sequence[int], threads: int) -> dict[str, Any]:
-    """Return gunicorn's settings for listening sockets; the tests serve with the same."""
+    """Return gunicorn's settings for listening sockets; tests use the same."""
     from cli.server.worker import CONNECTIONS, PatientWorker
 
     return {
@@ -176,7 +176,7 @@ def server_settings(descriptors: Sequence[int], threads: int) -> dict[str, Any]:
         "worker_class": PatientWorker,
         "worker_connections": CONNECTIONS,
         "threads": threads,
-        "keepalive": 0,  # an idle connection that is closed as a request arrives loses the request's body
+        "keepalive": 0,  # closing an idle connection while a request arrives would lose its body
         "graceful_timeout": ANSWERED,
         "control_socket_disable": True,
         "limit_request_field_size": LARGEST_HEAD,
@@ -185,18 +185,18 @@ def server_settings(descriptors: Sequence[int], threads: int) -> dict[str, Any]:
 
 
 def _keep_files(arbiter: Any) -> None:
-    """Leave removing sockets' files to who bound them: in one that was handed over calls wait for the next pynet."""
+    """Keep gunicorn from removing sockets' files: in one that was handed over, calls wait for the next pynet."""
     arbiter.systemd = True
 
 
 def _share_memory(_arbiter: object, _worker: object) -> None:
-    """Keep the collector off what was loaded before the fork, so that both processes go on sharing those pages."""
+    """Keep the garbage collector off objects loaded before the fork, so that both processes share their pages."""
     gc.collect()
     gc.freeze()
 
 
 def _tidy(_arbiter: object, worker: Any) -> None:
-    """Finish what is done after replies; a worker whose application did not load has nothing to finish."""
+    """Finish the work that is done after replies, if the application was loaded."""
     from cli.server.application import AT_END
 
     if application := getattr(worker, "wsgi", None):
@@ -204,5 +204,5 @@ def _tidy(_arbiter: object, worker: Any) -> None:
 
 
 def _die_with_parent(_arbiter: object, _worker: object) -> None:
-    """Let the kernel end the worker with its parent: after kill -9 nothing old may answer or hold the state."""
+    """Let the kernel kill the worker with its parent: after kill -9 no old worker may answer or hold the state."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The socket is bound before anything heavy is imported: the engine's first dial then waits in the backlog.
+"""Binds the sockets, before anything heavy is imported: the engine's first call then waits in the backlog.
 
 A managed plugin whose socket does not accept within 0.5 s costs the engine 3 s (moby plugin manager, pluginPostStart).
 """
@@ -18,15 +18,15 @@ from plugin.errors import Conflict, InvalidRequest
 log = logging.getLogger(__name__)
 
 BACKLOG = 1024
-PATIENCE = 3.0  # seconds for a pynet that was just killed to let go of its socket
+PATIENCE = 3.0  # seconds for a pynet that was just killed to release its socket
 
 
 def bind_socket(path: Path, patience: float = PATIENCE) -> socket.socket:
-    """Return a listening unix socket at ``path``, mode 0600; a dead socket file there is replaced.
+    """Return a listening unix socket at ``path``, mode 0600; the file of a dead socket is replaced.
 
     Raises:
-        Conflict: something answers on it.
-        InvalidRequest: there is a file of another kind, or the path is too long.
+        Conflict: another process answers there.
+        InvalidRequest: the file is no socket, or the path is too long.
     """
     _prepare_folder(path)
     _remove_dead(path, patience)
@@ -44,7 +44,7 @@ def bind_socket(path: Path, patience: float = PATIENCE) -> socket.socket:
 
 
 def _prepare_folder(path: Path) -> None:
-    """Make the socket's folder, 0755 whatever the umask; in one that others can write they can put another socket."""
+    """Make the socket's folder, mode 0755; warn of one that others can write, because they can replace the socket."""
     folder = path.parent
     try:
         if not folder.exists():
@@ -58,10 +58,10 @@ def _prepare_folder(path: Path) -> None:
 
 
 @contextmanager
-def listening(paths: Sequence[Path]) -> Iterator[list[int]]:
-    """Bind sockets as ``bind_socket`` does and yield their descriptors, which are the caller's to close.
+def bound_sockets(paths: Sequence[Path]) -> Iterator[list[int]]:
+    """Bind sockets as ``bind_socket`` does, and yield their descriptors, which the caller closes.
 
-    Their files are removed at the end, however it comes: each call to a dead one costs the engine 15 s.
+    Their files are always removed at the end: each call to a dead socket costs the engine 15 s.
     """
     bound: list[tuple[Path, tuple[int, int]]] = []
     descriptors = []
@@ -72,7 +72,7 @@ def listening(paths: Sequence[Path]) -> Iterator[list[int]]:
             bound.append((path, _identity(path)))
         yield descriptors
     finally:
-        if os.getpid() == parent:  # a forked child leaves by here too
+        if os.getpid() == parent:  # a forked child ends this block too
             for path, identity in bound:
                 with suppress(OSError):
                     if _identity(path) == identity:  # not the next pynet's
@@ -80,7 +80,7 @@ def listening(paths: Sequence[Path]) -> Iterator[list[int]]:
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """Tell a file from a later one of the same name, also where numbers of inodes are used again at once."""
+    """Return a value that a later file of the same name does not have, even where inode numbers are reused at once."""
     facts = path.stat()
     return facts.st_ino, facts.st_mtime_ns
 

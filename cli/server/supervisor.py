@@ -1,6 +1,6 @@
-"""What a service manager hands over and wants to hear: sockets, readiness, the watchdog.
+"""Talks to the service manager: takes its socket, reports readiness, feeds its watchdog.
 
-The protocols are those of systemd, sd_listen_fds(3) and sd_notify(3); without their variables nothing happens here.
+The protocols are systemd's sd_listen_fds(3) and sd_notify(3); without their variables nothing happens here.
 """
 
 import logging
@@ -22,12 +22,12 @@ ANSWER = b"HTTP/1.1 200 "
 
 
 def handed_socket(path: Path, environment: MutableMapping[str, str]) -> socket.socket | None:
-    """Return the listening socket that this process was started with, None when there is none.
+    """Return the listening socket that the service manager handed over, None without one.
 
-    The variables are removed, so that no child takes them for its own.
+    Remove the variables, so that no child process takes them for its own.
 
     Raises:
-        InvalidRequest: it is another one than ``path``, or there are several.
+        InvalidRequest: the socket is not ``path``, or there are several.
     """
     number, process = environment.pop("LISTEN_FDS", ""), environment.pop("LISTEN_PID", "")
     environment.pop("LISTEN_FDNAMES", None)
@@ -47,7 +47,7 @@ def handed_socket(path: Path, environment: MutableMapping[str, str]) -> socket.s
 
 
 def spare_socket(environment: Mapping[str, str]) -> socket.socket | None:
-    """Return another descriptor of the first socket that was handed over, which stays open when that one is closed."""
+    """Return a second descriptor of the socket that was handed over; it stays open when the first is closed."""
     if environment.get("LISTEN_PID") != str(os.getpid()):
         return None
     try:
@@ -57,10 +57,10 @@ def spare_socket(environment: Mapping[str, str]) -> socket.socket | None:
 
 
 class Supervisor:
-    """Tells the service manager how pynet is doing."""
+    """Reports to the service manager."""
 
     def __init__(self, environment: MutableMapping[str, str]) -> None:
-        """Take the variables out of ``environment``, as gunicorn would say that it is ready before pynet is."""
+        """Take the variables out of ``environment``: gunicorn would report readiness before pynet is ready."""
         self._address = environment.pop("NOTIFY_SOCKET", "")
         period, process = environment.pop("WATCHDOG_USEC", ""), environment.pop("WATCHDOG_PID", "")
         mine = process in ("", str(os.getpid()))
@@ -68,16 +68,16 @@ class Supervisor:
         self._ended = threading.Event()
 
     def ready(self, serves: Callable[[float], bool], trouble: Callable[[], str] = lambda: "") -> None:
-        """Say that requests are served, and go on while ``serves(seconds)`` finds that true and there is no trouble.
+        """Report readiness, and feed the watchdog while ``serves(seconds)`` returns True and there is no trouble.
 
-        ``trouble`` says what is wrong with what works beside the requests; "" is nothing.
+        ``trouble`` returns what is wrong with the background threads, "" for nothing.
         """
         self._tell("READY=1")
         if self._address and self._period:
             threading.Thread(target=self._feed, args=[serves, trouble], name="watchdog", daemon=True).start()
 
     def stopping_at_sigterm(self) -> None:
-        """Say that the end has begun as soon as SIGTERM arrives; what handled it until now still does."""
+        """Report the end as soon as SIGTERM arrives, then call the handler that was there before."""
         before = signal.getsignal(signal.SIGTERM)
 
         def stopping(number: int, frame: FrameType | None) -> None:
@@ -89,7 +89,7 @@ class Supervisor:
             signal.signal(signal.SIGTERM, stopping)
 
     def stop(self) -> None:
-        """Say that the end has begun, and that nothing more will be said."""
+        """Report that the end has begun, and stop reporting."""
         self._ended.set()
         self._tell("STOPPING=1")
 
@@ -114,7 +114,7 @@ class Supervisor:
 
 
 def answers(path: Path, patience: float) -> bool:
-    """Say whether a request to the socket at ``path`` is answered within ``patience`` seconds, by whoever is there."""
+    """Return whether any process answers a request to the socket at ``path`` within ``patience`` seconds."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(patience)
         try:

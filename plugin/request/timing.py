@@ -1,4 +1,10 @@
-"""How long a request spends in each layer below it, for the one log line of the request."""
+"""How long a request spends in each layer below it, for the one log line of the request.
+
+A proxy around each collaborator takes the time. It costs 1 us a call: 23 us of a CreateNetwork (2.7 ms), 7 us of a
+CreateEndpoint, 4 us of a Join. An explicit ``with`` in each entry point would cost as much (2.6 us as a generator),
+some thirty times in netlink/ and store/, and netlink/ would have to know this module. The types stay: ``timed`` returns
+the type that it takes, and the proxies are put in place where ``cli.server.application`` makes a ``Host``.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +15,7 @@ from typing import Any, Protocol, TypeVar, cast
 T = TypeVar("T")
 
 
-class Dress(Protocol):
+class Wrap(Protocol):
     """Puts something around a collaborator: a clock (``timed``), or what a test needs."""
 
     def __call__(self, name: str, collaborator: T) -> T:

@@ -104,23 +104,23 @@ class _Counted:
         return lambda *arguments, **named: self._steps.take(label, lambda: value(*arguments, **named))
 
 
-def dressed(folder: Path) -> Any:
+def wrapped(folder: Path) -> Any:
     """Return what puts the counter around each part."""
     steps = Steps(folder)
 
-    def dress(name: str, collaborator: T) -> T:
+    def wrap(name: str, collaborator: T) -> T:
         if name == "cluster":
             collaborator = cast("T", FileCluster(folder / FILE))
         return cast("T", _Counted(name, collaborator, steps))
 
-    return dress
+    return wrap
 
 
 def serve(folder: Path) -> None:
     """Serve as the leader of a process group."""
     if os.getpgid(0) != os.getpid():
         os.setsid()
-    run(dressed(folder))
+    run(wrapped(folder))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.settings import OF_THE_TOOLS, SETTINGS, in_force, read_settings
+from cli.settings import SETTINGS, TOOL_VARIABLES, in_force, read_settings
 from cli.systemd_unit import place_of
 from plugin.errors import InvalidRequest
 
@@ -68,7 +68,7 @@ def test_a_bad_setting_names_the_file_that_it_stands_in(tmp_path: Path) -> None:
 
 def test_variables_of_the_tools_are_known_and_ignored() -> None:
     """Exported in a shell they keep nobody from starting pynet there."""
-    assert read_settings(dict.fromkeys(OF_THE_TOOLS, "x")) == read_settings({})
+    assert read_settings(dict.fromkeys(TOOL_VARIABLES, "x")) == read_settings({})
 
 
 def test_no_variable_of_the_tools_is_forgotten() -> None:
@@ -78,4 +78,4 @@ def test_no_variable_of_the_tools_is_forgotten() -> None:
     texts = [path.read_text() for path in files if path.suffix in ("", ".py", ".sh")]
     read = {one or other for text in texts for one, other in READ.findall(text)}
 
-    assert read - {setting.key for setting in SETTINGS} == OF_THE_TOOLS
+    assert read - {setting.key for setting in SETTINGS} == TOOL_VARIABLES

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.server.socket import bind_socket, listening
+from cli.server.socket import bind_socket, bound_sockets
 from plugin.errors import Conflict, InvalidRequest
 
 
@@ -77,7 +77,7 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
 def test_sockets_are_removed_at_the_end(tmp_path: Path) -> None:
     """However the block ends, no dead socket is left; one that somebody else has bound since is not touched."""
     one, two = tmp_path / "one.sock", tmp_path / "two.sock"
-    with pytest.raises(RuntimeError), listening([one, two]) as descriptors:
+    with pytest.raises(RuntimeError), bound_sockets([one, two]) as descriptors:
         for descriptor in descriptors:
             os.close(descriptor)
         two.unlink()
@@ -90,7 +90,7 @@ def test_sockets_are_removed_at_the_end(tmp_path: Path) -> None:
 def test_no_socket_is_left_when_the_second_one_cannot_be_bound(tmp_path: Path) -> None:
     """The first one would answer nobody."""
     (tmp_path / "file").write_text("data")
-    with pytest.raises(InvalidRequest), listening([tmp_path / "one.sock", tmp_path / "file"]):
+    with pytest.raises(InvalidRequest), bound_sockets([tmp_path / "one.sock", tmp_path / "file"]):
         pass
     assert not (tmp_path / "one.sock").exists()
 
