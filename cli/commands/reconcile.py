@@ -7,12 +7,12 @@ from plugin.firewall.bridge_rules import REASONS
 
 
 def as_lines(repairs: Sequence[Mapping[str, str]]) -> str:
-    """Return a line for each repair; one that failed says why."""
+    """Return a line for each repair; a failed one has the reason."""
     return "\n".join(f"{r['Sentence']}" + (f" (failed: {r['Error']})" if r["Error"] else "") for r in repairs)
 
 
 def as_status(status: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    """Return the counts for people; ``names`` are those of networks, by id."""
+    """Return the counts for people; ``names`` are the names of networks by id."""
     lines = [f"looks at everything since the start: {status['Looks']}"]
     lines += [f"repaired {kind}: {count}" for kind, count in sorted(status["Repairs"].items())]
     lines += [

@@ -39,7 +39,7 @@ CLOSED = "mode overlay needs a store that the hosts share, and PYNET_STORE names
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """What pynet works on: the kernel, the state, the engine and the cluster of a host, real or of a test.
+    """The surroundings of pynet: kernel, state, engine and cluster of a host, real or of a test.
 
     New pools come from ``supernets``; ``drops`` returns how many frames the guard dropped.
     """
@@ -59,7 +59,7 @@ class Host:
 
 
 class Pynet:
-    """Everything that pynet is made of. Making it does nothing to the host and starts no thread."""
+    """All parts of pynet. Making it does nothing to the host and starts no thread."""
 
     def __init__(self, name: str, host: Host, *, gateway_check: bool = True, linger: float = LINGER) -> None:
         kernel, store, locks, names, owner = host.kernel, host.store, host.locks, host.names, Owner(name)
@@ -97,7 +97,7 @@ class Pynet:
 
 
 class Nowhere:
-    """Takes records back where there is no cluster store any more."""
+    """Stands in for the cluster store's removals if there is no cluster store any more."""
 
     def take_back(self, *records: Record) -> bool:
         """Do nothing."""
@@ -109,5 +109,5 @@ class Nowhere:
 
 
 def _no_cluster() -> ClusterView:
-    """Return a cluster of nobody: overlay networks that there are can only be removed."""
+    """Return a cluster without hosts: existing overlay networks can only be removed."""
     return ClusterView(MemoryStore(), Nowhere(), lambda _: False, "", IPv4Address(0))

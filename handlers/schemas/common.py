@@ -1,4 +1,4 @@
-"""Parts that several requests have."""
+"""Parts that several requests share."""
 
 from typing import Any
 

@@ -86,7 +86,7 @@ class Wire(fields.Field[Any]):
         return ValidationError(f"is {describe(value)}; it has to be {self.rule}")
 
     def build(self, value: Any) -> Any:
-        """Turn what was loaded into a part of a frozen value."""
+        """Turn a loaded value into a part of a frozen value."""
         return value
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - marshmallow's

@@ -74,7 +74,7 @@ class EndpointRefRequest(EndpointRequest):
 
 
 class JoinRequest(EndpointRequest):
-    """Join; its options are those of the container."""
+    """Join; it has the options of the container."""
 
     message = Join
     sandbox_key = FullText(data_key="SandboxKey", required=True, nullable=False)

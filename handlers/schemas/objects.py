@@ -79,7 +79,7 @@ class Message(Schema):
         unknown = EXCLUDE
 
     def build(self, data: Mapping[str, Any]) -> Any:
-        """Turn what ``load`` returned into a frozen value of ``plugin.protocol.messages``."""
+        """Turn the result of ``load`` into a frozen value of ``plugin.protocol.messages``."""
         wire: dict[str, Any] = self.fields
         known = self.message.__dataclass_fields__
         return self.message(**{name: wire[name].build(part) for name, part in present(data).items() if name in known})
@@ -97,7 +97,7 @@ class Object(fields.Nested):
         return super()._deserialize(value, attr, data, partial, **kwargs)
 
     def build(self, value: Mapping[str, Any]) -> Any:
-        """Turn what was loaded into the value of the object."""
+        """Turn the loaded data into the value of the object."""
         return cast("Message", self.schema).build(value)
 
 
@@ -108,7 +108,7 @@ class ListOf(fields.List[Any]):
         super().__init__(inner, data_key=data_key, allow_none=True)
 
     def build(self, value: Sequence[Any]) -> tuple[Any, ...]:
-        """Turn what was loaded into values."""
+        """Turn the loaded data into values."""
         inner: Any = self.inner
         return tuple(map(inner.build, value))
 
@@ -147,7 +147,7 @@ class PortList(Wire):
         return self._read_again(data)
 
     def build(self, value: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
-        """Turn what was loaded into values; equal ports share one value."""
+        """Turn the loaded data into values; equal ports share one value."""
         return tuple([self._value(*map(item.get, self._names)) for item in value])
 
     def _read_all(self, value: list[Any]) -> list[dict[str, Any]]:

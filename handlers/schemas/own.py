@@ -1,4 +1,4 @@
-"""Messages of pynet's own verbs, but those about repairs."""
+"""Messages of pynet's own verbs, except those about repairs."""
 
 from base64 import b64encode
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ class BackupReply(Reply):
 
 
 class ClusterStatusReply(Reply):
-    """Pynet.ClusterStatus; what ``pynet cluster status --json`` prints."""
+    """Pynet.ClusterStatus; ``pynet cluster status --json`` prints it."""
 
     cluster = fields.Function(lambda status: status, data_key="Cluster")
 

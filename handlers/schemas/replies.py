@@ -40,7 +40,7 @@ class AllocateNetworkReply(Reply):
 
 
 class InterfaceReply(Reply):
-    """Only what is set, because even an empty echo is noise to the reader of a trace."""
+    """Dumps only keys that are set, as an empty echo is noise to the reader of a trace."""
 
     address = Shown(data_key="Address")
     address_ipv6 = Shown(data_key="AddressIPv6")
