@@ -1,4 +1,4 @@
-"""What can go wrong, by kind; the boundary turns a kind into an HTTP status once.
+"""Kinds of errors; ``handlers`` turns a kind into an HTTP status, in one place.
 
     PynetError
      ├─ InvalidRequest   the request cannot be read or accepted            (400)

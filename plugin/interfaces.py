@@ -158,10 +158,10 @@ class PortSockets(Protocol):
         """
 
     def users(self, proto: int, port: int) -> Iterable[Address]:
-        """Return the addresses of which a process has the port, as far as that is known."""
+        """Return the addresses on which a process has the port, as far as known."""
 
     def serve(self, ports: Iterable[PortSocket]) -> None:
-        """Begin to relay what arrives on those that were held for it."""
+        """Begin to relay connections on the ports that were held for relaying."""
 
     def release(self, ports: Iterable[PortSocket]) -> None:
         """Give ports back."""

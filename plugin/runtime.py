@@ -1,4 +1,4 @@
-"""What verbs and repairs work with, as one value."""
+"""The collaborators of verbs and repairs, as one value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What is wrong with a record of a store that hosts share, in a few words; "" for nothing."""
+"""Finds flaws in records of a store that hosts share; a flaw is a few words, "" is none."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 
 
 def text_flaw(value: Any, name: str = "it") -> str:
-    """Look through the fields of a record for text that is none; addresses are read without zones already."""
+    """Return the first bad text in the fields of a record; addresses were already read without zones."""
     if isinstance(value, str):
         if len(value) > LONGEST:
             return f"{name} has {len(value)} characters, more than {LONGEST}"

@@ -1,4 +1,4 @@
-"""Who else a container may be: addresses and MACs beside its own, from which the guard lets it send."""
+"""Senders: addresses and MACs beside its own from which the guard lets a container send."""
 
 import re
 from dataclasses import dataclass

@@ -28,7 +28,7 @@ def is_machines_mac(mac: str) -> bool:
 
 
 def unusable(subnet: Subnet) -> str:
-    """Return what a subnet holds that no container can have, in words; "" for one that can be a network's."""
+    """Return the kind of addresses in a subnet that no container can have, "" if the subnet is usable."""
     for kind, words in (*_NO_UNICAST, *((loopback, "loopback addresses") for loopback in _LOOPBACK)):
         if subnet.version == kind.version and subnet.overlaps(kind):
             return words

@@ -43,16 +43,16 @@ class NetworkDriver(Protocol):
     """The remote network driver (moby daemon/libnetwork/drivers/remote/driver.go)."""
 
     def get_capabilities(self) -> Capabilities:
-        """Say what the driver can do; a constant, because the engine asks under its activation lock."""
+        """Return the abilities of the driver; a constant, because the engine asks under its activation lock."""
 
     def gw_alloc_check(self, request: GwAllocCheck) -> GwAllocReply:
-        """Say which families need no gateway address (28.0 and later)."""
+        """Return the families that need no gateway address (28.0 and later)."""
 
     def allocate_network(self, request: AllocateNetwork) -> AllocateReply:
         """Settle the options of a swarm network, on the leader only."""
 
     def free_network(self, request: NetworkRef) -> None:
-        """Forget what ``allocate_network`` settled."""
+        """Undo ``allocate_network``."""
 
     def create_network(self, request: CreateNetwork) -> None:
         """Make a network; durable when it returns, because the engine never repeats it."""
@@ -61,7 +61,7 @@ class NetworkDriver(Protocol):
         """Delete a network; the engine ignores errors and may call this before its endpoints are deleted."""
 
     def create_endpoint(self, request: CreateEndpoint) -> CreateEndpointReply:
-        """Make an endpoint; the reply holds only what the request left empty."""
+        """Make an endpoint; the reply has only values that the request left empty."""
 
     def delete_endpoint(self, request: EndpointRef) -> None:
         """Delete an endpoint with both ends of its link."""
@@ -73,57 +73,57 @@ class NetworkDriver(Protocol):
         """Name the link that the engine moves into the container, and its routing."""
 
     def leave(self, request: EndpointRef) -> None:
-        """Take back what ``join`` did; may come twice, and without a join."""
+        """Undo ``join``; may come twice, and without a join."""
 
     def program_external_connectivity(self, request: ProgramExternalConnectivity) -> None:
-        """Publish the ports of an endpoint; a repeat replaces what was published."""
+        """Publish the ports of an endpoint; a repeat replaces the published ports."""
 
     def revoke_external_connectivity(self, request: EndpointRef) -> None:
         """Withdraw the published ports of an endpoint."""
 
     def discover_new(self, request: Discovery) -> None:
-        """Learn that a node of the swarm came."""
+        """Note that a node joined the swarm."""
 
     def discover_delete(self, request: Discovery) -> None:
-        """Learn that a node of the swarm went."""
+        """Note that a node left the swarm."""
 
 
 class IpamDriver(Protocol):
     """The remote address manager (moby daemon/libnetwork/ipams/remote/remote.go)."""
 
     def get_capabilities(self) -> IpamCapabilities:
-        """Say what the address manager needs; a constant, because the engine asks under its activation lock."""
+        """Return the needs of the address manager; a constant, because the engine asks under its activation lock."""
 
     def get_default_address_spaces(self) -> AddressSpaces:
         """Name the local and the global address space."""
 
     def request_pool(self, request: RequestPool) -> PoolReply:
-        """Reserve a pool: the one asked for, or any free one."""
+        """Reserve the requested pool, or any free one."""
 
     def release_pool(self, request: ReleasePool) -> None:
         """Give a pool back."""
 
     def request_address(self, request: RequestAddress) -> AddressReply:
-        """Reserve an address: the one asked for, or any free one."""
+        """Reserve the requested address, or any free one."""
 
     def release_address(self, request: ReleaseAddress) -> None:
         """Give an address back."""
 
 
 class Service(Protocol):
-    """What the ``pynet`` command asks of the process that serves (``cli.server.answers.Answers``)."""
+    """The verbs of the ``pynet`` command, which the serving process answers (``cli.server.answers.Answers``)."""
 
     def about(self) -> About:
-        """Say who serves, and by which settings."""
+        """Return the version, the process and the settings of the running pynet."""
 
     def reconcile(self) -> list[Repair]:
-        """Compare kernel and records now, repair, and return what was out of line."""
+        """Compare kernel and records now, repair differences, and return them."""
 
     def look(self) -> Sequence[Repair]:
-        """Return what ``reconcile`` would repair, and change nothing."""
+        """Return the differences that ``reconcile`` would repair, and change nothing."""
 
     def status(self) -> Status:
-        """Say what was repaired since the start."""
+        """Return the counts of repairs since the start."""
 
     def ports(self) -> Sequence[PublishedPort]:
         """Return the published ports."""
@@ -132,7 +132,7 @@ class Service(Protocol):
         """Return a copy of the state."""
 
     def cluster_status(self) -> Mapping[str, Any]:
-        """Return how the hosts of the cluster are."""
+        """Return the status of the hosts of the cluster."""
 
     def forget(self, host: str) -> str:
-        """Free what a dead host of the cluster holds, and return the sentence about it."""
+        """Free everything that a dead host of the cluster holds, and return a sentence about it."""

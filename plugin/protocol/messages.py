@@ -207,7 +207,7 @@ class JoinReply:
 
 @dataclass(frozen=True, slots=True)
 class ProgramExternalConnectivity:
-    """Publish the endpoint's ports; a repeat replaces what was published."""
+    """Publish the endpoint's ports; a repeat replaces the published ports."""
 
     network_id: str
     endpoint_id: str
@@ -216,7 +216,7 @@ class ProgramExternalConnectivity:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """DiscoverNew and DiscoverDelete: a node of the swarm came or went."""
+    """DiscoverNew and DiscoverDelete: a node joined or left the swarm."""
 
     discovery_type: int
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -298,7 +298,7 @@ class ReleaseAddress:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """Something that was out of line; ``error`` says why it could not be repaired, and is empty when it was."""
+    """A difference that was found; ``error`` is the reason why it could not be repaired, "" if it was."""
 
     kind: str
     sentence: str
@@ -316,9 +316,9 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How often what was repaired since the start, what the last look could not repair, and the number of looks.
+    """Counts of repairs since the start, the findings that the last survey could not repair, and the number of surveys.
 
-    ``drops`` are those of the guard.
+    ``drops`` are frames that the guard dropped.
     """
 
     repairs: Mapping[str, int]

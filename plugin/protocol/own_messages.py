@@ -1,4 +1,4 @@
-"""What the process that serves answers to pynet's own command."""
+"""Answers of the serving process to pynet's own command."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from netlink.ip import Address
 
 @dataclass(frozen=True, slots=True)
 class SettingInForce:
-    """A setting with its value as text; ``origin`` is "default" or "environment". Of secrets the file is named."""
+    """A setting with its value as text; ``origin`` is "default" or "environment". A secret is named by its file."""
 
     key: str
     value: str
@@ -17,7 +17,7 @@ class SettingInForce:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """Who serves; process and state folder are those that it sees itself, which in a container are others outside."""
+    """The serving process, with process id and state folder as it sees them, which differ outside of a container."""
 
     version: str
     process: int
