@@ -10,10 +10,10 @@ from netlink.addresses import Addresses
 from netlink.links import Links
 from netlink.own_changes import OwnChanges
 from netlink.request import Requests
-from netlink.sysctl import FOLDER, Settings
+from netlink.sysctl import FOLDER, Sysctls
 
 
-class Kernel(Links, Addresses, Settings):
+class Kernel(Links, Addresses, Sysctls):
     """Implements ``plugin.interfaces.Kernel``.
 
     ``changes`` remembers the changes made here, so that a monitor can tell them from changes of others. ``settings`` is
@@ -28,7 +28,7 @@ class Kernel(Links, Addresses, Settings):
         settings: Path = FOLDER,
     ) -> None:
         changes, requests = changes or OwnChanges(), requests or Requests()
-        Settings.__init__(self, settings, changes)
+        Sysctls.__init__(self, settings, changes)
         Addresses.__init__(self, requests, changes)
         Links.__init__(self, requests, changes, self, group)
 

@@ -12,7 +12,7 @@ from netlink.errors import KernelError, Missing, kernel_errors
 from netlink.own_changes import GONE, MADE, OwnChanges
 from netlink.pyroute import iproute
 from netlink.request import Requests
-from netlink.sysctl import Settings
+from netlink.sysctl import Sysctls
 from netlink.wire import attribute, attributes, message, number, text, word
 
 
@@ -136,7 +136,7 @@ class Links:
     Links are born in link group ``group``, which tells who made them before they have an alias.
     """
 
-    def __init__(self, requests: Requests, changes: OwnChanges, settings: Settings, group: int) -> None:
+    def __init__(self, requests: Requests, changes: OwnChanges, settings: Sysctls, group: int) -> None:
         self._requests = requests
         self._changes = changes
         self._settings = settings

@@ -13,7 +13,7 @@ FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}  # by
 LARGEST = 4096  # bytes of a value
 
 
-class Settings:
+class Sysctls:
     """Verbs on settings, which may raise ``KernelError``; /proc/sys itself is read-only in a container."""
 
     def __init__(self, folder: Path, changes: OwnChanges) -> None:

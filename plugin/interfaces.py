@@ -94,8 +94,8 @@ class Addresses(Protocol):
         """Return (link, whether a router advertised it) of each IPv6 default route."""
 
 
-class Settings(Protocol):
-    """Sysctls, by their paths below /proc/sys (``netlink.sysctl.Settings``). Every verb may raise ``KernelError``."""
+class Sysctls(Protocol):
+    """Sysctls, by their paths below /proc/sys (``netlink.sysctl.Sysctls``). Every verb may raise ``KernelError``."""
 
     def read_setting(self, path: str) -> str:
         """Return a sysctl."""
@@ -104,8 +104,8 @@ class Settings(Protocol):
         """Set a sysctl."""
 
 
-class Kernel(Links, Addresses, Settings, Protocol):
-    """Links, addresses and settings together (``netlink.kernel.Kernel``)."""
+class Kernel(Links, Addresses, Sysctls, Protocol):
+    """Links, addresses and sysctls together (``netlink.kernel.Kernel``)."""
 
 
 class Counters(Protocol):

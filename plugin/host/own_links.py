@@ -8,7 +8,7 @@ import structlog
 from netlink.errors import Missing
 from netlink.links import Link
 from plugin.errors import Conflict
-from plugin.interfaces import Kernel
+from plugin.interfaces import Links
 from plugin.model.link_owner import Owner
 from plugin.model.records import Tombstone
 
@@ -21,7 +21,7 @@ class OwnLinks:
     An id that is "" stands for any. Every verb may raise ``KernelError``.
     """
 
-    def __init__(self, kernel: Kernel, owner: Owner) -> None:
+    def __init__(self, kernel: Links, owner: Owner) -> None:
         self._kernel = kernel
         self._owner = owner
 

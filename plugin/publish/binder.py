@@ -10,7 +10,7 @@ from netlink.port_sockets import PortSocket
 from plugin.errors import Conflict
 from plugin.firewall.firewall import Firewall
 from plugin.firewall.wants import PORTS_OF
-from plugin.interfaces import Kernel, PortSockets
+from plugin.interfaces import Links, PortSockets
 from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Published
 from plugin.options.network import NetworkSettings
@@ -33,9 +33,7 @@ log = structlog.get_logger()
 class Binder:
     """Holds ports, notes them in the book, and explains why a port cannot be held."""
 
-    def __init__(
-        self, kernel: Kernel, sockets: PortSockets, firewall: Firewall, book: Book, refusals: Refusals
-    ) -> None:
+    def __init__(self, kernel: Links, sockets: PortSockets, firewall: Firewall, book: Book, refusals: Refusals) -> None:
         self._kernel = kernel
         self._sockets = sockets
         self._firewall = firewall

@@ -7,7 +7,7 @@ import structlog
 
 from netlink.errors import KernelError, Missing
 from plugin.firewall.firewall import Firewall
-from plugin.interfaces import Kernel
+from plugin.interfaces import Links
 from plugin.protocol.messages import Repair
 from plugin.reconcile.ledger import Ledger
 from plugin.reconcile.survey import Survey
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 class Healing:
     """Called by the thread that watches the rules, and by every full survey."""
 
-    def __init__(self, firewall: Firewall, kernel: Kernel, survey: Survey, ledger: Ledger) -> None:
+    def __init__(self, firewall: Firewall, kernel: Links, survey: Survey, ledger: Ledger) -> None:
         self._firewall = firewall
         self._kernel = kernel
         self._survey = survey
