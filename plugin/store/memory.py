@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from plugin.errors import Failed
-from plugin.store.aside import Aside, Row
 from plugin.store.base import ABSENT, Change, Event, R, Record, Versioned
-from plugin.store.writes import EventFeed, Write, check, check_key, prepare
+from plugin.store.feed import EventFeed
+from plugin.store.rows import Aside, Row, Write, check, check_key, prepare
 
 
 class MemoryStore:
@@ -30,9 +30,9 @@ class MemoryStore:
 
     def list(self, kind: type[R], prefix: str = "") -> Sequence[Versioned[R]]:
         """Return every record of ``kind`` whose key begins with ``prefix``, by key."""
-        check_key(kind.kind, prefix)
         with self._guard:
             self._refuse_when_closed()
+            check_key(kind.kind, prefix)
             keys = sorted(key for of, key in self._rows if of == kind.kind and key.startswith(prefix))
             rows = [Row(key, *self._rows[kind.kind, key]) for key in keys]
         return self._aside.read_all(kind, prefix, rows)
@@ -50,9 +50,9 @@ class MemoryStore:
 
     def transact(self, *changes: Change) -> None:
         """Apply all changes or none; raises ``StoreConflict`` when a record was not at its expected revision."""
-        writes = prepare(changes)
         with self._guard:
             self._refuse_when_closed()
+            writes = prepare(changes)
             for write in writes:
                 check(write, self._rows.get((write.kind, write.key), (ABSENT, ""))[0])
             self._feed.publish(self._apply(writes))

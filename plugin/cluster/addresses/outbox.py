@@ -27,7 +27,7 @@ from plugin.store.base import (
     StoreConflict,
     Unreadable,
 )
-from plugin.store.codec import encode
+from plugin.store.rows import encode
 
 log = structlog.get_logger()
 

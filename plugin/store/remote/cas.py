@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from plugin.store.aside import Row
 from plugin.store.base import ABSENT
-from plugin.store.writes import Write, check
+from plugin.store.rows import Row, Write, check
 
 Found = Mapping[tuple[str, str], Row]  # by kind and key; records that do not exist may be left out
 

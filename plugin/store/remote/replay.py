@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from plugin.store.aside import Aside, Row
 from plugin.store.base import Event, R, Unreadable
+from plugin.store.rows import Aside, Row
 
 
 class KnownRevisions:

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from plugin.errors import Failed
 from plugin.store.base import Record
-from plugin.store.codec import decode
+from plugin.store.rows import decode
 from plugin.store.sqlite.files import FileRow, companions, create, file_errors
 from plugin.store.sqlite.schema import MIGRATIONS, sqlite_errors, version_of
 from plugin.store.sqlite.walfile import wal_damage

@@ -6,11 +6,10 @@ from pathlib import Path
 import structlog
 
 from plugin.store.base import Put, Record
-from plugin.store.codec import decode
+from plugin.store.rows import decode, prepare
 from plugin.store.sqlite.files import FileRow, finish, put_in_place, write_ready
 from plugin.store.sqlite.inspection import Kinds, find_damage, salvage
 from plugin.store.sqlite.store import SqliteStore
-from plugin.store.writes import prepare
 
 log = structlog.get_logger()
 

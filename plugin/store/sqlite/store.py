@@ -17,10 +17,10 @@ from urllib.parse import quote
 from netlink.deadline import remaining
 from plugin.errors import Busy, Failed, PynetError
 from plugin.store.base import ABSENT, Change, Event, R, StoreConflict, Versioned
-from plugin.store.codec import decode
+from plugin.store.feed import EventFeed
+from plugin.store.rows import Write, check, check_key, decode, prepare
 from plugin.store.sqlite.connections import LOCK_WAIT, WRITER_WAIT, Connections
 from plugin.store.sqlite.schema import sqlite_errors
-from plugin.store.writes import EventFeed, Write, check, check_key, prepare
 
 
 @dataclass(frozen=True, slots=True)

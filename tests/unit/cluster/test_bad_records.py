@@ -19,8 +19,8 @@ from plugin.errors import Conflict
 from plugin.ipam.generation import PoolGeneration
 from plugin.model.records import Pool
 from plugin.store.base import Event, Put, Record, Remove, Unreadable
-from plugin.store.codec import decode, encode
 from plugin.store.memory import MemoryStore
+from plugin.store.rows import decode, encode
 from tests.overlay_fakes import OverlayWorld, overlay
 from tests.unit import requests as rq
 from tests.unit.cluster.parts import ClusterMember, FakeClusterStore

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from plugin.errors import Failed
 from plugin.ipam.generation import PoolGeneration
 from plugin.model import records as model
-from plugin.store.codec import decode, encode
+from plugin.store.rows import decode, encode
 
 RECORDS: list[Any] = [
     kind for _, kind in inspect.getmembers(model, inspect.isclass) if isinstance(getattr(kind, "kind", None), str)

@@ -10,9 +10,7 @@ import pytest
 from netlink.deadline import within
 from plugin.errors import Failed, InvalidRequest
 from plugin.model.records import Tombstone
-from plugin.store.aside import Aside, Row
 from plugin.store.base import ClusterStore, Event, StoreAway
-from plugin.store.codec import encode
 from plugin.store.remote.address import Access, StoreAddress, read_access
 from plugin.store.remote.consul.store import ConsulStore
 from plugin.store.remote.etcd.store import EtcdStore
@@ -20,6 +18,7 @@ from plugin.store.remote.factory import STORES, open_cluster_store, parse_store_
 from plugin.store.remote.http import HttpAnswer, HttpEndpoints, HttpRequest
 from plugin.store.remote.replay import KnownRevisions
 from plugin.store.remote.zookeeper.store import ZooKeeperStore
+from plugin.store.rows import Aside, Row, encode
 
 # --- PYNET_STORE ---------------------------------------------------------------------------------
 

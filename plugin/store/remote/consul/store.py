@@ -6,15 +6,13 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from plugin.errors import Busy
-from plugin.store.aside import Aside
 from plugin.store.base import ABSENT, Change, Event, R, Record, Versioned
-from plugin.store.codec import encode
 from plugin.store.remote.address import Access, StoreAddress
 from plugin.store.remote.cas import carried_out
 from plugin.store.remote.consul.client import ConsulClient
 from plugin.store.remote.consul.watch import watch_consul
 from plugin.store.remote.subscriptions import Subscriptions
-from plugin.store.writes import Write, check_key, prepare
+from plugin.store.rows import Aside, Write, check_key, encode, prepare
 
 ATTEMPTS = 16  # at a transaction that is refused although, a moment later, every record is at its expected revision
 DENIED = "Permission denied"  # in a transaction Consul answers this with 409, as it does a revision that differs

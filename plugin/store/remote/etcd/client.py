@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plugin.errors import Failed
-from plugin.store.aside import Row, as_text
 from plugin.store.remote.address import Access, StoreAddress
 from plugin.store.remote.http import HttpAnswer, HttpEndpoints, HttpRequest
+from plugin.store.rows import Row, as_text
 
 PAGE = 1000  # records in one answer; a gateway's answer has a limit of some megabytes
 UNAUTHENTICATED = 16  # gRPC codes

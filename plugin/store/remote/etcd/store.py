@@ -8,15 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from plugin.store.aside import Aside, Row
 from plugin.store.base import Change, Event, R, Record, StoreConflict, Versioned
-from plugin.store.codec import encode as encode_record
 from plugin.store.remote.address import Access, StoreAddress
 from plugin.store.remote.cas import carried_out
 from plugin.store.remote.etcd.client import EtcdClient, decode, encode, next_prefix
 from plugin.store.remote.etcd.watch import watch_etcd
 from plugin.store.remote.subscriptions import Subscriptions
-from plugin.store.writes import Write, check_key, prepare
+from plugin.store.rows import Aside, Row, Write, check_key, prepare
+from plugin.store.rows import encode as encode_record
 
 
 class EtcdStore:

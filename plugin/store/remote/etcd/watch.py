@@ -7,13 +7,13 @@ from http.client import HTTPConnection
 from typing import Any
 
 from plugin.errors import Failed
-from plugin.store.aside import Aside, Row
 from plugin.store.base import Event, R
 from plugin.store.remote.etcd.client import EtcdClient, encode, next_prefix
 from plugin.store.remote.following import EndpointFollower
 from plugin.store.remote.http import keep_alive, send
 from plugin.store.remote.replay import KnownRevisions
 from plugin.store.remote.subscriptions import Subscription, Subscriptions
+from plugin.store.rows import Aside, Row
 
 SILENCE = 900.0  # seconds without a message after which the connection is given up; etcd sends one every 600
 HAS_LEADER = {"Grpc-Metadata-hasleader": "true"}  # a server that is cut off from its cluster ends the watch

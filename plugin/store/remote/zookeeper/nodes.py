@@ -11,10 +11,10 @@ node, ``/PREFIX/.pulse/KIND``, and a watch follows that one.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plugin.store.aside import Row, as_text
 from plugin.store.base import ABSENT
 from plugin.store.remote.node_names import key_of, name_of
 from plugin.store.remote.zookeeper.client import Call, Session
+from plugin.store.rows import Row, as_text
 
 TOGETHER = 200  # nodes that are read at once
 

@@ -11,9 +11,7 @@ from kazoo.client import KazooClient
 
 from netlink.deadline import end_of, within
 from plugin.errors import Busy
-from plugin.store.aside import Aside
 from plugin.store.base import Change, Event, R, Record, Versioned
-from plugin.store.codec import encode
 from plugin.store.remote.address import Access, StoreAddress
 from plugin.store.remote.cas import carried_out
 from plugin.store.remote.patience import OPERATION
@@ -21,7 +19,7 @@ from plugin.store.remote.subscriptions import Subscriptions
 from plugin.store.remote.zookeeper.client import AWAY, Session
 from plugin.store.remote.zookeeper.nodes import Node, Nodes, Place, get, row_of
 from plugin.store.remote.zookeeper.watch import watch_zookeeper
-from plugin.store.writes import Write, check_key, prepare
+from plugin.store.rows import Aside, Write, check_key, encode, prepare
 
 SESSION = 6.0  # seconds of silence after which another server is tried
 

@@ -5,12 +5,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
-from plugin.store.aside import Aside, Row
 from plugin.store.base import Event, R
 from plugin.store.remote.replay import KnownRevisions
 from plugin.store.remote.subscriptions import Subscription, Subscriptions
 from plugin.store.remote.zookeeper.client import Call, Session
 from plugin.store.remote.zookeeper.nodes import Nodes
+from plugin.store.rows import Aside, Row
 
 SILENCE = 30.0  # seconds after which the node is read although ZooKeeper reported no change
 
