@@ -1,7 +1,7 @@
-"""The network driver: what each verb of Docker's NetworkDriver protocol means.
+"""The network driver: the meaning of each verb of Docker's NetworkDriver protocol.
 
 Every verb has the same shape: take the locks, load the records, let the mode do its part with an undo stack open, and
-write the state before the reply. Verbs that remove succeed for what nobody knows, because the engine repeats and
+write the state before the reply. The removal of an unknown network or endpoint succeeds, because the engine repeats and
 reorders its calls (moby daemon/libnetwork/endpoint.go, pkg/plugins/client.go).
 """
 
@@ -67,7 +67,7 @@ class Driver:
         self._ways = Ways(runtime, self._sandboxes)
         self._work = Work(runtime.locks, runtime.reaper.retries)
 
-    # --- what the engine asks about the driver -------------------------------------------------
+    # --- questions of the engine about the driver ----------------------------------------------
 
     def get_capabilities(self) -> Capabilities:
         """Tell the engine that each network is of one host, and that it may call GwAllocCheck.
@@ -190,7 +190,7 @@ class Driver:
         self._revoke(request, keep_routed=False)
 
     def program_external_connectivity(self, request: ProgramExternalConnectivity) -> None:
-        """Publish the endpoint's ports in the place of those that it publishes now."""
+        """Publish the ports of the request instead of the ports that the endpoint publishes now."""
         owed = Owed.ports(request.network_id, request.endpoint_id)
         published = self._publisher.publishes(request.endpoint_id) or self._retries.pending(owed)
         if not request.options.port_map and not published:

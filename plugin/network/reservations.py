@@ -1,4 +1,4 @@
-"""Subnets and link names that networks have, and those that are being created: no two get the same.
+"""Sees to it that no two networks get one subnet or link name, not even if they are created at the same time.
 
 The check and the reservation are one short critical section. The slow work happens outside of it, so creating one
 network never waits for another.
@@ -34,7 +34,7 @@ class _Reservation:
 
 
 class NetworkReservations:
-    """The networks that exist, and those that are being created. May be used from any thread.
+    """Knows the networks that exist or are being created. May be used from any thread.
 
     They are kept in memory, because only this process changes them and reading 200 networks would cost every creation
     10 ms. The store is read once, at the first question.

@@ -1,12 +1,12 @@
-"""How an endpoint and a network are taken apart. Everybody who removes one does it here, in the same steps.
+"""Takes endpoints and networks apart, for everybody who removes one, in the same steps.
 
 * DeleteEndpoint and DeleteNetwork, at once or when they are tried again (``plugin.driver``);
 * a creation, when the engine gives out a subnet or an address for the second time: its previous owner is dead;
-* the garbage collector, for what the engine has forgotten (``plugin.removal.garbage``);
+* the garbage collector, for networks and endpoints that the engine has forgotten (``plugin.removal.garbage``);
 * the reconciler, for an endpoint whose link is gone (``plugin.reconcile.repairs``).
 
-Every step can be repeated, and what is gone already counts as removed. So a removal that fails half-way is tried again
-from its first step.
+Every step can be repeated, and a thing that is gone already counts as removed. So a removal that fails half-way is
+tried again from its first step.
 """
 
 from collections.abc import Sequence
@@ -119,8 +119,8 @@ class Removal:
         """Remove an endpoint whose address the engine now gives to ``by``, unless a container has its link.
 
         The caller creates ``by`` and holds its lock and its network's. The lock of a second endpoint is taken under
-        them, which ``plugin.request.locks`` allows to nobody else. Two creations cannot wait for each other: whoever
-        takes the locks of two endpoints has the lock of their network.
+        them, which ``plugin.request.locks`` allows to nobody else. Two creations cannot wait for each other: a thread
+        that takes the locks of two endpoints has the lock of their network.
         """
         with self._locks.hold(LockName.endpoint(dead.id)):
             known = self._store.get(Endpoint, dead.key)
@@ -154,14 +154,14 @@ class Removal:
             return True
 
     def _out_of_use(self, network: Network | None, endpoint: Endpoint) -> list[str]:
-        """Return the links left to delete; a record that nobody understands leaves those that its id names."""
+        """Return the links left to delete; without a known network and mode, the link that the id names."""
         mode = self._modes.get(network.mode) if network else None
         if network is None or mode is None:
             return [host_link_name(endpoint.id)]
         return mode.delete_endpoint(network, endpoint)
 
     def _all_out_of_use(self, network: Network, endpoints: Sequence[Endpoint]) -> list[Tombstone]:
-        """Return the links left to delete; of a network that nobody understands they follow from the ids alone."""
+        """Return the links left to delete; if the mode fails or is not known, those that the ids name."""
         try:
             mode = self._modes.get(network.mode)
             if mode is None:

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Wrap(Protocol):
-    """Puts something around a collaborator: a clock (``timed``), or what a test needs."""
+    """Puts something around a collaborator: a clock (``timed``), or something for a test."""
 
     def __call__(self, name: str, collaborator: T) -> T:
         """Return a stand-in for ``collaborator``; ``name`` is its layer."""

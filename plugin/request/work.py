@@ -34,10 +34,10 @@ class Work:
         """Take back what the block made when it fails, or when its caller does not wait any more.
 
         Steps that cannot be taken back then are tried again later, at the latest before the next request ``about`` the
-        same thing (by default the last of ``locks``): after that they would take away what that request has made.
+        same thing (by default the last of ``locks``): after that they would take away the things that it has made.
 
         Raises:
-            Failed: what an earlier request left cannot be taken back even now.
+            Failed: the steps of an earlier request cannot be taken back even now.
         """
         owed = Owed.leftovers(about or locks[-1])
         with self.hold(*locks):
@@ -49,7 +49,7 @@ class Work:
     def resume(self, owed: Owed) -> Undo:
         """Return a stack that begins with the steps that an earlier request could not take back.
 
-        They stay undone if this request succeeds: it takes over what the earlier one had taken.
+        They do not run if this request succeeds, because it keeps the things that the earlier one had taken.
         """
         undo = self._undo(owed)
         for function, arguments in reversed(self._left.pop(owed, ())):
