@@ -84,7 +84,9 @@ class Ipam:
             self._pools.release(request.pool_id)
         except PynetError:
             # The engine never asks again; the revision tells this pool from one that is requested meanwhile.
-            self._retries.add(Owed.pool(request.pool_id), lambda: self._pools.release(request.pool_id, stored.revision))
+            self._retries.add(
+                Owed("pool", request.pool_id), lambda: self._pools.release(request.pool_id, stored.revision)
+            )
             raise
 
     def request_address(self, request: RequestAddress) -> AddressReply:
@@ -122,7 +124,9 @@ class Ipam:
             held = self._addresses.find(pool_id, address)
             if held is not None:
                 owed = held.revision
-                self._retries.add(Owed.lease(held.record.key), lambda: self._addresses.release(pool_id, address, owed))
+                self._retries.add(
+                    Owed("lease", held.record.key), lambda: self._addresses.release(pool_id, address, owed)
+                )
             raise
 
     def forget(self, record: Pool | Lease, revision: int) -> bool:

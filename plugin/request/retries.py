@@ -24,7 +24,7 @@ PATIENCE = 20.0  # seconds for one removal
 
 
 class Owed(NamedTuple):
-    """The name of a removal that has to be done: the thing to be removed, in the words of the log."""
+    """The name of a removal that has to be done, in the words of the log: for a record, its kind and its key."""
 
     what: str
     identity: str
@@ -46,21 +46,6 @@ class Owed(NamedTuple):
     def ports(cls, network_id: str, endpoint_id: str) -> "Owed":
         """Name the withdrawal of an endpoint's ports."""
         return cls("ports of", f"{network_id}/{endpoint_id}")
-
-    @classmethod
-    def pool(cls, key: str) -> "Owed":
-        """Name the release of a pool of this host."""
-        return cls("pool", key)
-
-    @classmethod
-    def lease(cls, key: str) -> "Owed":
-        """Name the release of an address of this host."""
-        return cls("lease", key)
-
-    @classmethod
-    def shared(cls, kind: str, key: str) -> "Owed":
-        """Name the release of something that hosts share."""
-        return cls(kind, key)
 
     @classmethod
     def leftovers(cls, about: object) -> "Owed":

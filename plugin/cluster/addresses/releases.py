@@ -37,7 +37,7 @@ class Releases:
         try:
             self._end(use)
         except PynetError:
-            self._retries.add(Owed.shared("shared pool", use.key), lambda: self._end(use))
+            self._retries.add(Owed("shared pool", use.key), lambda: self._end(use))
             raise
 
     def free(self, lease: ClusterLease) -> None:
@@ -80,4 +80,4 @@ class Releases:
 
 
 def _name(record: PoolUse | ClusterLease) -> Owed:
-    return Owed.shared(record.kind, f"{record.key} {record.token}")
+    return Owed(record.kind, f"{record.key} {record.token}")
