@@ -1,4 +1,4 @@
-"""What the cluster store costs: time from one host's write to another's watch, traffic and memory, as both grow.
+"""Measures the cluster store: time from one host's write to another's watch, traffic and memory.
 
 ``python -m bench.cluster [etcd] [zookeeper] [consul]`` starts a server of each kind on loopback, and simulated
 hosts as processes that do what a host does with the endpoints of others: list them, watch them, remember them.
@@ -62,7 +62,7 @@ def opened(url: str) -> ClusterStore:
 
 
 def simulate(url: str) -> None:
-    """Be a host: say what listing cost, and at the end when each event came."""
+    """Act as a host: report the cost of listing, and at the end the time of each event."""
     before = _memory("self")
     with closing(opened(url)) as store, store.watch(Peer) as events:
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What the guard costs: throughput and round trips between two guarded containers, with two versions of its rules.
+"""Measures the guard: throughput and round trips between two containers, with two versions of its rules.
 
     make bench-guard BEFORE=HEAD~1 ROUNDS=40
 

@@ -1,4 +1,4 @@
-"""What a network over three hosts costs: how soon a container is reached, and what VXLAN carries.
+"""Measures a network over three hosts: the time until a container is reached, and the throughput of VXLAN.
 
     ROUNDS=20 python -m bench.overlay
 

@@ -1,4 +1,4 @@
-"""What pynet says about itself, and the table of a benchmark."""
+"""Reads pynet's own times, and prints the table of a benchmark."""
 
 import json
 import statistics
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def verb_times(log: Path) -> dict[str, dict[str, float]]:
-    """Medians of what each verb took inside pynet, in milliseconds, from its log: one JSON object a line.
+    """Return the medians of each verb inside pynet, in milliseconds, from its log of JSON lines.
 
     ``ms`` is the whole request; ``store_ms``, ``netlink_ms`` and ``nft_ms`` are parts of it.
     """

@@ -44,7 +44,7 @@ def clock(times: Round, step: str) -> Iterator[None]:
 
 
 def life(api: Api, driver: str) -> Round:
-    """Take one network and one container through their life and return what each step took."""
+    """Take one network and one container through their life and return the time of each step."""
     times: Round = {}
     with clock(times, "network create"):
         network = api.call("POST", "/networks/create", {"Name": f"bench-{driver}", "Driver": driver})["Id"]
@@ -95,7 +95,7 @@ def summarise(found: dict[str, list[Round]]) -> list[dict[str, Any]]:
 
 
 def bench(label: str, rounds: int) -> dict[str, Any]:
-    """Measure on one engine and print what was found."""
+    """Measure on one engine and print the results."""
     with ExitStack() as stack:
         host = stack.enter_context(Host(obtain(label), "bench"))
         host.start_engine()

@@ -25,6 +25,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what was left out, in a line for each ring."""
+    """Print the skipped tests, a line per ring."""
     for ring, count in config.stash.get(LEFT_OUT, Counter()).items():
         terminalreporter.write_line(f"{ring} ring: {count} tests NOT RUN: needs root, for {NEEDS_ROOT[ring]}")

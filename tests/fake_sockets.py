@@ -1,4 +1,4 @@
-"""What counts the steps of every fake, and the ports and flows of an imaginary host."""
+"""The counter of steps of all fakes, and the ports and flows of a fake host."""
 
 from collections.abc import Collection, Iterable
 from ipaddress import ip_address
@@ -76,7 +76,7 @@ class FakeSockets:
 
 
 class FakeConntrack:
-    """Remembers what was to be forgotten."""
+    """Remembers the ports whose flows were to be forgotten."""
 
     def __init__(self) -> None:
         self.forgotten: list[set[UdpPort]] = []

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class FakeTunnels:
-    """VXLAN links of the imaginary host, and what stands in their tables."""
+    """VXLAN links of the fake host, and the entries of their tables."""
 
     def __init__(self, kernel: "FakeKernel") -> None:
         self._kernel = kernel

@@ -1,4 +1,4 @@
-"""Which rings a run of the tests belongs to, so that only what they need is installed.
+"""Finds the rings of a run of the tests, so that only their needs are installed.
 
 ``python -m tests.rings ARGUMENTS`` prints them, for the arguments of pytest.
 """
@@ -13,7 +13,7 @@ RINGS = ("kernel", "engine", "cluster")
 
 
 class Collector:
-    """A plugin of pytest's that notes what the tests of a run need.
+    """A plugin of pytest that notes the needs of the tests of a run.
 
     Attributes:
         rings: those of ``RINGS`` that have a test in the run.
@@ -23,7 +23,7 @@ class Collector:
         self.rings: set[str] = set()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Look at what is left after ``-k``, ``-m`` and folders."""
+        """Note the rings of the tests that ``-k``, ``-m`` and folders select."""
         for item in session.items:
             self.rings |= {ring for ring in RINGS if item.get_closest_marker(ring)}
             if "cluster_engine" in getattr(item, "fixturenames", ()):

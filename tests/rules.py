@@ -1,4 +1,4 @@
-"""Listings of nft, without what frames change in them."""
+"""Listings of nft without the parts that frames change."""
 
 import re
 

@@ -51,7 +51,7 @@ def weaknesses(name: str, version: str, ask: Ask) -> Iterator[str]:
 
 
 def ask_index(name: str, version: str) -> dict[str, Any]:
-    """Return what the index that pip knows says about a release; raises ``OSError`` when it does not answer."""
+    """Return the answer of pip's index about a release; raises ``OSError`` if it does not answer."""
     from pip._internal.models.index import PyPI
 
     try:

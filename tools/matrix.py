@@ -37,7 +37,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of it."""
+    """The result of a cell."""
 
     version: str
     text: str
@@ -100,7 +100,7 @@ def _write(cell: Cell, result: Result) -> None:
 
 
 def _rows() -> dict[Cell, str]:
-    """Return the rows that stand in the document."""
+    """Return the rows of the document."""
     table = DOCUMENT.read_text().partition(BEGIN)[2].partition(END)[0]
     found = {}
     for line in table.splitlines():

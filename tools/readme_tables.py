@@ -1,4 +1,4 @@
-"""Write the option and setting tables of README.md anew from their declarations (``make lint`` calls it)."""
+"""Writes the option and setting tables of README.md from their declarations (``make lint`` calls it)."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ README = Path(__file__).parents[1] / "README.md"
 
 
 def main() -> None:
-    """Replace what stands between the markers."""
+    """Replace the text between the markers."""
     text = README.read_text()
     tables = {
         "options": option_table(network_options()),

@@ -69,7 +69,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
 
 @pytest.fixture(params=KINDS)
 def opener(request: pytest.FixtureRequest, servers: Callable[[str], str]) -> Iterator[Opener]:
-    """Return what opens an empty store."""
+    """Return a function that opens an empty store."""
     opener = Opener(parse_store_address(f"{servers(request.param)}/test-{secrets.token_hex(6)}"))
     yield opener
     opener.close()

@@ -41,7 +41,7 @@ def answers(port: int) -> bool:
 
 
 def ask(request: str | urllib.request.Request) -> Any:
-    """Return what a server on loopback answers, as JSON; a proxy of the environment knows nothing of it."""
+    """Return the JSON answer of a server on loopback, without a proxy of the environment."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=5) as answer:
         return json.load(answer)
@@ -143,7 +143,7 @@ class Etcd:
 
 
 def zookeeper_command(folder: Path, config: Path) -> list[str]:
-    """Return what starts a ZooKeeper server."""
+    """Return the command that starts a ZooKeeper server."""
     main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
     return ["java", "-Xmx128m", f"-Dzookeeper.log.dir={folder}", "-cp", CLASSES, main, str(config)]
 
@@ -193,7 +193,7 @@ class ZooKeeper:
 
 
 def _mode(port: int) -> str:
-    """Return what a ZooKeeper says it is (leader, follower, standalone), nothing while it does not serve."""
+    """Return the mode of a ZooKeeper server (leader, follower, standalone), "" while it does not serve."""
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
         sock.sendall(b"srvr")
         answer = b"".join(iter(lambda: sock.recv(4096), b"")).decode()
@@ -202,7 +202,7 @@ def _mode(port: int) -> str:
 
 
 class Consul:
-    """A Consul of one or three servers; with ``token`` it lets nobody do anything without it."""
+    """A Consul of one or three servers; with ``token`` every request needs that token."""
 
     def __init__(self, folder: Path, size: int = 1, token: str = "") -> None:
         gossip = free_ports(size)

@@ -1,4 +1,4 @@
-"""Logging in to real stores: credentials, certificates, and what is said when they are not accepted."""
+"""Logging in to real stores: credentials, certificates, and the sentences of refusals."""
 
 import json
 import subprocess
@@ -92,7 +92,7 @@ def test_credentials_that_nobody_asked_for_are_said(tmp_path: Path) -> None:
 
 
 def test_zookeeper_hides_records_from_others(tmp_path: Path) -> None:
-    """Nodes belong to who made them: another user and nobody are refused with a sentence."""
+    """ZooKeeper hides records from others: another user, and none, are refused with a sentence."""
     with running(ZooKeeper(tmp_path)) as zookeeper:
         write(opened(zookeeper.url, user="pynet", password="right"))
         for access in ({"user": "pynet", "password": "wrong"}, {}):
@@ -108,7 +108,7 @@ def consul(tmp_path: Path) -> Iterator[Consul]:
 
 
 def token_for(consul: Consul, rules: str) -> str:
-    """Make a token that is allowed what ``rules`` say, and return it."""
+    """Make a token with the rights of ``rules``, and return it."""
     made = {}
     bodies = {"policy": {"Name": "some", "Rules": rules}, "token": {"Policies": [{"Name": "some"}]}}
     for path, body in bodies.items():
@@ -131,7 +131,7 @@ def test_consul_takes_a_token(consul: Consul) -> None:
 
 
 def test_a_token_that_may_only_read_is_refused(consul: Consul) -> None:
-    """Consul answers with the status of a conflict; it is none, so nobody tries again."""
+    """A token that may only read is refused, although Consul answers with the status of a conflict."""
     store = opened(consul.url, password=token_for(consul, 'key_prefix "" { policy = "read" }'))
     assert store.list(Tombstone) == []
     with pytest.raises(Failed, match=r"write store 'consul://.*': it refused: Permission denied$") as caught:

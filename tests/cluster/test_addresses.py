@@ -1,4 +1,4 @@
-"""Addresses that hosts share, on real stores: with many at once, with hosts that die, with a store that goes."""
+"""Shared addresses on real stores: many requests at once, hosts that die, a store that goes away."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ def test_sixty_at_once_on_three_hosts(opener: Opener) -> None:
 
 
 def test_two_hosts_exhaust_a_pool_exactly(opener: Opener) -> None:
-    """A /28 has 13 addresses beside the gateway: whoever asks at once gets one of them or the sentence."""
+    """Simultaneous requests for the 13 addresses of a /28 get different ones, and then the refusal."""
     hosts = [ClusterMember(opener(), name) for name in "ab"]
     pools = [host.pool("10.1.0.0/28") for host in hosts]
     assert {host.address(pool, gateway=True) for host, pool in zip(hosts, pools, strict=True)} == {"10.1.0.1"}
@@ -74,7 +74,7 @@ def test_hosts_that_come_and_go_leave_nothing(opener: Opener) -> None:
 
 @pytest.mark.parametrize("lines", [1, 7, 40])
 def test_a_host_that_is_killed_half_way(opener: Opener, tmp_path: Path, lines: int) -> None:
-    """Killed with -9 in the midst of its requests, and started again: it holds what it handed out, and no more."""
+    """A host that is killed during its requests holds after its start what it handed out, and no more."""
     argv = [sys.executable, "-m", "tests.cluster.member", str(opener.address), str(tmp_path), "dead"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

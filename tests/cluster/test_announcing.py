@@ -1,4 +1,4 @@
-"""Endpoints of two hosts with one address, on real stores: whoever is first has it."""
+"""Endpoints of two hosts with one address, on real stores: the first one has it."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""``pynet cluster`` on a real store: what it prints, and its exit codes."""
+"""``pynet cluster`` on a real store: its output and its exit codes."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What hosts see of a cluster store that fails: on real servers that are killed, stopped and started again."""
+"""Failures of a cluster store as hosts see them, on real servers that are killed, stopped and restarted."""
 
 import secrets
 import threading
@@ -75,7 +75,7 @@ Opened = Callable[[StoreServer], ClusterStore]
 
 
 def collect(store: ClusterStore, kind: type[Tombstone] | type[ClusterHost]) -> tuple[list[Event], threading.Event]:
-    """Watch in a thread; return the list that grows, and what is set when the watch has begun."""
+    """Watch in a thread; return the growing list of events, and an event that is set when the watch has begun."""
     seen: list[Event] = []
     begun = threading.Event()
 
@@ -96,7 +96,7 @@ def only(server: StoreServer) -> Server:
 
 
 def test_a_host_vanishes_by_itself_and_comes_back(opener: Opener) -> None:
-    """A record that nobody renews goes after its time by the server's clock; others see it come, go and come."""
+    """A record that is not renewed expires by the server's clock; others see it come, go and come."""
     one, other = opener(), opener()
     me = ClusterHost(secrets.token_hex(3), "a", ip_address("192.0.2.1"), 1)
     seen, _ = collect(other, ClusterHost)
@@ -135,7 +135,7 @@ def test_etcd_tells_the_age_of_a_lease(etcd: Etcd, opened: Opened) -> None:
 
 
 def test_a_store_that_hangs_is_a_sentence(server: StoreServer, opened: Opened) -> None:
-    """A server that accepts and does not answer is given up, again and again, and all goes on after it."""
+    """A server that accepts and does not answer is given up with a sentence, and afterwards all goes on."""
     store = opened(server)
     store.transact(Put(Tombstone("a")))
     process = only(server)
@@ -159,7 +159,7 @@ def _answers(store: ClusterStore) -> bool:
 
 
 def test_a_watch_goes_on_after_a_restart(server: StoreServer, opened: Opened) -> None:
-    """What was removed and written behind its back, while it had no connection, is told once, and then what follows."""
+    """After a restart of the server a watch tells the missed changes once, and then the following ones."""
     store = opened(server)
     store.transact(Put(Tombstone("a")), Put(Tombstone("b")))
     seen, _ = collect(store, Tombstone)
@@ -180,7 +180,7 @@ def test_a_watch_goes_on_after_a_restart(server: StoreServer, opened: Opened) ->
 
 @pytest.mark.parametrize("steps", [1, 4])
 def test_a_watch_behind_a_compaction_tells_the_difference(etcd: Etcd, opened: Opened, steps: int) -> None:
-    """The revisions in between are forgotten: what is gone, new and changed comes out of a listing, and only that."""
+    """A watch behind a compaction lists everything, and tells exactly the removed, new and changed records."""
     store = opened(etcd)
     assert isinstance(store, EtcdStore)
     store.transact(*(Put(Tombstone(key)) for key in "abc"))

@@ -58,7 +58,7 @@ def test_what_is_wrong_ends_it_with_a_sentence(tmp_path: Path, settings: dict[st
 
 
 def test_a_store_that_refuses_ends_it_with_a_sentence(guarded: Etcd, tmp_path: Path) -> None:  # noqa: F811 - the fixture
-    """Nobody waits for a store that is there and wants a password."""
+    """Pynet ends with a sentence if the store refuses its credentials, instead of waiting."""
     ends_with("it refused: etcdserver: user name is empty", tmp_path, PYNET_STORE=guarded.url, PYNET_ADVERTISE="lo")
 
 
@@ -88,7 +88,7 @@ def test_a_store_that_is_away_at_the_start_is_waited_for(tmp_path: Path) -> None
 
 
 def test_the_status_is_that_of_the_pynet_that_serves(tmp_path: Path) -> None:
-    """Its store and its state, whatever the environment of the command names; the same for what it is to forget."""
+    """Status and forget use store and state of the running pynet, whatever the command's environment names."""
     store = Etcd(tmp_path)
 
     def pynet(*words: str) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.cluster
 
 @dataclass(frozen=True)
 class Nonsense:
-    """What another program wrote in the place of a record."""
+    """Data that another program wrote in the place of a record."""
 
     kind: ClassVar[str] = Tombstone.kind
 

@@ -1,4 +1,4 @@
-"""``make record ENGINE=28.5``: record what a real engine sends, as data of the contract ring."""
+"""``make record ENGINE=28.5``: record the requests of a real engine, as data of the contract ring."""
 
 import shlex
 import sys
@@ -18,7 +18,7 @@ SEEN = "/run/docker/plugins/pynet.sock"
 
 
 def record(label: str) -> None:
-    """Run every scenario on the engine ``label`` and write what it sent."""
+    """Run every scenario on the engine ``label`` and write its requests."""
     with Host(obtain(label)) as host:
         host.start_engine()
         image.load(host.docker)

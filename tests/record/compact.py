@@ -6,7 +6,7 @@ from typing import Any
 
 
 def shape(value: Any) -> Any:
-    """Return what tells a message from another: keys, types, and whether a text, list or map is empty."""
+    """Return the shape of a message: keys, types, and whether a text, list or map is empty."""
     if isinstance(value, dict):
         return tuple((key, shape(item)) for key, item in sorted(value.items()))
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Stands between an engine and pynet and writes down what passes: ``python -m tests.record.proxy LISTEN FORWARD OUT``.
+"""Records the messages between an engine and pynet: ``python -m tests.record.proxy LISTEN FORWARD OUT``.
 
 Bytes are passed on as they are; one JSON line a request says what was in it.
 """

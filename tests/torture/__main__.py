@@ -1,4 +1,4 @@
-"""Everything that is to break pynet, in one run of at most fifteen minutes, and one table of what it found.
+"""All attempts to break pynet, in one run of at most fifteen minutes, with one table of results.
 
     make torture                   all of it
     python -m tests.torture sweep cycles      some of it; parts are sweep, containers, cycles and storm

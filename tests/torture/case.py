@@ -39,7 +39,7 @@ class Case:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a case found.
+    """The result of a case.
 
     ``left`` are records that the engine cannot take back and only a garbage collector can. ``missed``: pynet did not
     come to the step, because on a busy machine a background thread had done a part before.
@@ -118,7 +118,7 @@ class Pynet:
 
 
 class Run:
-    """Plays a case; ``reference`` is what is to be there when the engine has done its part."""
+    """Plays a case; ``reference`` is the expected state after the engine has done its part."""
 
     def __init__(self, case: Case, folder: Path, reference: list[str]) -> None:
         self.case, self.scenario = case, case.scenario
@@ -129,7 +129,7 @@ class Run:
         self._engine = Engine(self._pynet.socket)
 
     def play(self) -> Outcome:
-        """Play it to the end; what goes wrong stands in the outcome."""
+        """Play the case to its end; the outcome has the faults."""
         self._new_host()
         self._new_cluster()
         before = look(self._pynet.state)
@@ -172,7 +172,7 @@ class Run:
     # --- without a kill ------------------------------------------------------------------------
 
     def _unharmed(self) -> None:
-        """Count the steps, and look at what is there afterwards; what is given up was never created."""
+        """Count the steps without a kill, and note the state afterwards; a given-up creation leaves nothing."""
         verb = self.scenario.verb
         creating = verb is not None and verb.method.startswith((f"{DRIVER}Create", f"{IPAM}Request"))
         if creating and self.case.behaviour == GIVEN_UP and not self.scenario.given_up:
@@ -236,7 +236,7 @@ class Run:
         self._compare("engine and kernel disagree", self._reference)
 
     def _go_on(self, verb: Call) -> None:
-        """Do what the engine does when a call broke: its retry, or giving up and cleaning up."""
+        """Act as the engine after a broken call: retry, or give up and clean up."""
         if self.case.behaviour == REPEATED:
             with self._fault("repeat"):
                 self._engine.make(verb)
@@ -268,7 +268,7 @@ class Run:
             engine.make(Call(f"{DRIVER}DeleteNetwork", {"NetworkID": net}))
 
     def _collect(self) -> None:
-        """Take away what the engine knows nothing of, as a garbage collector with the engine's API would."""
+        """Remove objects that the engine does not know, as a garbage collector with the engine's API does."""
         for line in records(self._pynet.state):
             kind, key, body = line.split(" ", 3)[1:]
             value = json.loads(body)

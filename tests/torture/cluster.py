@@ -40,7 +40,7 @@ class FileCluster(SqliteStore):
 
 
 def add_other_host(folder: Path) -> None:
-    """Write what a host leaves there that has the network ``NAME`` with one container."""
+    """Write the records of another host that has the network ``NAME`` with one container."""
     subnets = (NetworkSubnet(ip_network("10.9.0.0/24"), IPv4Interface("10.9.0.1/24")),)
     store = FileCluster(folder / FILE)
     store.transact(

@@ -32,7 +32,7 @@ LIVE = "--live-restore"
 
 @dataclass(slots=True)
 class Survival:
-    """Pings that were sent and lost while something was killed, and what went wrong otherwise."""
+    """Pings that were sent and lost during kills, and other faults."""
 
     engine: str
     containers: int
@@ -71,7 +71,7 @@ class Pings:
 
 
 class Ordeal:
-    """What the containers live through; ``restarts`` of pynet."""
+    """The trial of the containers, with ``restarts`` of pynet."""
 
     def __init__(self, host: Host, pynet: Pynet, found: Survival, restarts: int) -> None:
         self._host, self._pynet, self._found, self._restarts = host, pynet, found, restarts
@@ -179,7 +179,7 @@ def lines(found: Survival) -> list[str]:
 
 
 def main(labels: list[str]) -> int:
-    """Print what was found; 1 if a ping was lost through pynet or something else went wrong."""
+    """Print the result; return 1 if a ping was lost through pynet or something else failed."""
     failed = False
     for label in labels or wanted():
         found = survive(label)

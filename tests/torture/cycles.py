@@ -27,7 +27,7 @@ GROWTH = 1.15  # memory at the end may be so many times what it was when warm
 
 @dataclass(slots=True)
 class Growth:
-    """What there was when warm, and at the end."""
+    """The counts after warming up, and at the end."""
 
     engine: str
     cycles: int
@@ -38,18 +38,18 @@ class Growth:
 
     @property
     def faults(self) -> list[str]:
-        """What grew."""
+        """The counts that grew."""
         grown = [key for key in self.warm if not self.least(key) <= self.end[key] <= self.most(key)]
         return [
             f"{key}: {self.warm[key]:g} after {self.warm_after} cycles, {self.end[key]:g} at the end" for key in grown
         ]
 
     def least(self, key: str) -> float:
-        """Return what there has to be of ``key`` at the end."""
+        """Return the least count of ``key`` at the end."""
         return 0.0 if key == "memory" else self.warm[key]
 
     def most(self, key: str) -> float:
-        """Return what there may be of ``key`` at the end."""
+        """Return the greatest count of ``key`` at the end."""
         more = {"memory": GROWTH * self.warm["memory"], "files of the store": STORE}
         return (more | {"threads": self.warm["threads"] + THREADS}).get(key, self.warm[key])
 
@@ -63,7 +63,7 @@ def cycle(api: Api) -> None:
 
 
 def count(host: Host, pynet: Pynet) -> dict[str, float]:
-    """Count what pynet has, once it has done everything."""
+    """Count the resources of pynet, once it has finished its work."""
     wait_until(lambda: "pynet" not in host.net("nft", "list", "tables"), "pynet to be at rest")
     files = [str(entry.readlink()) for pid in pynet.pids for entry in Path(f"/proc/{pid}/fd").iterdir()]
     of_the_store = [file for file in files if "pynet.db" in file]
@@ -80,7 +80,7 @@ def count(host: Host, pynet: Pynet) -> dict[str, float]:
 
 
 def grow(label: str, cycles: int = 500, warm: int = WARM) -> Growth:
-    """Run ``cycles`` on an engine, and compare the end with what there was after ``warm`` of them."""
+    """Run ``cycles`` on an engine, and compare the end with the counts after ``warm`` of them."""
     begin = time.monotonic()
     with Host(obtain(label), "torture") as host:
         host.start_engine()
@@ -107,7 +107,7 @@ def lines(found: Growth) -> list[str]:
 
 
 def main(argv: list[str]) -> int:
-    """Print what was found; 1 if something grew."""
+    """Print the result; return 1 if something grew."""
     found = grow(argv[1] if len(argv) > 1 else wanted()[-1], int(argv[0]) if argv else 500)
     print("\n  ".join(lines(found)))
     return 1 if found.faults else 0

@@ -1,4 +1,4 @@
-"""What Docker Engine does to a plugin, without an engine: its calls, its containers, and what it believes to exist."""
+"""A stand-in for Docker Engine: its calls, its containers, and the objects that it believes to exist."""
 
 import ctypes
 import http.client
@@ -92,7 +92,7 @@ class Box:
 
 
 class Engine:
-    """Makes calls, and remembers what exists in its eyes."""
+    """Makes calls, and remembers the objects that it believes to exist."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
@@ -136,14 +136,14 @@ class Engine:
                 return
 
     def make(self, call: Call) -> Any:
-        """Make a call that has to succeed, and do what the engine does with the answer."""
+        """Make a call that must succeed, and use the answer as the engine does."""
         call = self._named(call)
         reply = self.send(call.method, call.body)
         self._take_in(call, reply)
         return reply
 
     def forget(self, call: Call) -> None:
-        """Do what the engine does when it has given ``call`` up: what was to be removed is removed in its eyes."""
+        """Give ``call`` up as the engine does: it takes a removal for done."""
         if not call.method.startswith((f"{DRIVER}Create", f"{IPAM}Request")):
             self._take_in(self._named(call), {})
 

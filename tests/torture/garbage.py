@@ -1,4 +1,4 @@
-"""What a garbage collector with the engine's API would remove."""
+"""The removals of a garbage collector with the engine's API."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from tests.torture.engine import DRIVER, IPAM, THE_POOL, Call, Engine
 
 
 def removal(engine: Engine, kind: str, key: str, body: Mapping[str, Any]) -> Call | None:
-    """Return the call that removes what a record stands for, if the engine knows nothing of it."""
+    """Return the call that removes the object of a record, if the engine does not know it."""
     if kind.startswith("cluster-"):
         return _of_cluster(engine, kind, body)
     if kind == "network" and key not in engine.networks:

@@ -1,4 +1,4 @@
-"""pynet with a counter around every part that changes something outside of it, which kills it whole at one step.
+"""pynet with a counter around every part that changes something outside of it; the counter kills it at one step.
 
     python -m tests.torture.killing FOLDER     in the place of ``pynet serve``
 
@@ -41,7 +41,7 @@ INSIDE = {"delete_links"}  # several messages, which are counted one by one
 
 
 class Steps:
-    """Counts what is done for the plan's WHERE, and kills at the planned step."""
+    """Counts the steps of the plan's WHERE, and kills at the planned one."""
 
     def __init__(self, folder: Path) -> None:
         self._plan = folder / "plan"
@@ -105,7 +105,7 @@ class _Counted:
 
 
 def wrapped(folder: Path) -> Any:
-    """Return what puts the counter around each part."""
+    """Return a function that puts the counter around each part."""
     steps = Steps(folder)
 
     def wrap(name: str, collaborator: T) -> T:

@@ -1,4 +1,4 @@
-"""Every verb of every mode, and what happens outside of requests: what comes before, and what the engine does after."""
+"""Every verb of every mode, and background work: the calls before it, and the engine's calls after it."""
 
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a network namespace and a state folder hold, as comparable lines; the same after as before means: no trace."""
+"""The contents of a network namespace and a state folder as lines; equal lines before and after mean no trace."""
 
 import difflib
 import json
@@ -43,13 +43,13 @@ def look(state: Path) -> list[str]:
 
 
 def difference(before: list[str], after: list[str]) -> str:
-    """Return what went (-) and what came (+)."""
+    """Return the lines that disappeared (-) and appeared (+)."""
     changes = difflib.unified_diff(before, after, lineterm="", n=0)
     return "\n".join([line for line in changes if not line.startswith(("---", "+++", "@@"))][:SHOWN])
 
 
 def records(state: Path) -> list[str]:
-    """Return what stands in the store."""
+    """Return the records of the store."""
     return _records(state / "pynet.db")
 
 
@@ -85,7 +85,7 @@ def _link(link: dict[str, object]) -> Iterator[str]:
 
 
 def _tables(link: str, bridge: str) -> Iterator[str]:
-    """Yield what leads to other hosts; permanent entries are the links' own MACs."""
+    """Yield the entries that lead to other hosts; permanent entries are the links' own MACs."""
     forwarding = command("bridge", "fdb", "show", "dev", link).splitlines()
     yield from (f"forwarding {link} {line.strip()}" for line in forwarding if "permanent" not in line or "dst" in line)
     for family in ("-4", "-6"):

@@ -35,7 +35,7 @@ Reply = tuple[int, Any, float]  # status, body, seconds
 
 @dataclass
 class Outcome:
-    """What happened; ``complaints`` is empty if all is well."""
+    """The outcome of a storm; ``complaints`` is empty if all is well."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     worst: float = 0.0
@@ -166,7 +166,7 @@ def pour(pynet: Served, requests: Iterator[Request], seconds: float, outcome: Ou
 
 
 def differences(pynet: Served) -> list[str]:
-    """Return where store and kernel differ: links, addresses, held ports, and what the firewall knows."""
+    """Return the differences of store and kernel: links, addresses, held ports, elements of the firewall."""
     networks, endpoints = read_records(pynet.database, Network), read_records(pynet.database, Endpoint)
     wanted = {network.link for network in networks} | {host_link_name(end.id) for end in endpoints}
     links = json.loads(pynet.net("ip", "-j", "address"))
@@ -199,7 +199,7 @@ def settle(condition: Callable[[], list[str]]) -> list[str]:
 
 
 def remains(pynet: Served) -> list[str]:
-    """Return what is left of pynet's when everything has been removed."""
+    """Return the objects of pynet that are left after all removals."""
     links = [link["ifname"] for link in json.loads(pynet.net("ip", "-j", "link")) if link["ifname"] != "lo"]
     kinds: tuple[type[Any], ...] = (Network, Endpoint, Tombstone, Pool, Lease)
     records = [record.key for kind in kinds for record in read_records(pynet.database, kind)]

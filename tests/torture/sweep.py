@@ -28,7 +28,7 @@ Reference = Mapping[tuple[str, str], Outcome]
 
 @dataclass(slots=True)
 class Report:
-    """What the whole sweep found."""
+    """The result of the whole sweep."""
 
     planned: int = 0
     cases: int = 0
@@ -44,7 +44,7 @@ class Report:
 
 
 def behaviours(scenario: Scenario) -> tuple[str, ...]:
-    """What the engine may do when the call breaks; nothing breaks for it outside of requests.
+    """Return the possible reactions of the engine to a broken call; background work breaks none.
 
     A request for a pool or an address is not repeated with its body once it was read, and must not give the same twice.
     """
@@ -146,7 +146,7 @@ def _ended(running: dict[int, tuple[Case, Path]]) -> tuple[Case, Outcome]:
 
 
 def main(argv: list[str]) -> int:
-    """Print what was found; 1 if anything was left or lost."""
+    """Print the result; return 1 if anything was left or lost."""
     report = sweep(int(argv[0]) if argv else 1, argv[1] if len(argv) > 1 else "")
     for case, left in report.left.items():
         print(f"left to the garbage collector: {case}: {', '.join(left)}")

@@ -1,4 +1,4 @@
-"""A sample of what ``make torture`` does in full."""
+"""A sample of each part of ``make torture``."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Requests for ``tests.torture.storm``: whole lives of endpoints, and what is drawn at random."""
+"""Requests for ``tests.torture.storm``: whole lives of endpoints, and random ones."""
 
 import copy
 import json
@@ -64,7 +64,7 @@ def lives(number: int) -> tuple[list[Request], list[list[Request]], list[list[Re
 
 
 def removals(networks: Sequence[str], pools: Sequence[str]) -> Iterator[Request]:
-    """Yield what removes them."""
+    """Yield the calls that remove them."""
     yield from (call(NET + "DeleteNetwork", NetworkID=identity) for identity in networks)
     yield from (call(IPAM + "ReleasePool", PoolID=identity) for identity in pools)
 

@@ -1,4 +1,4 @@
-"""What somebody sees who follows the README on a machine that has nothing; ``make trial`` runs it.
+"""Follows the README on a bare machine; ``make trial`` runs it.
 
 ``python -m tests.trial [SUITE]...`` makes a bare machine of each suite of Debian, does what the README says, as root
 and as a user, and prints a table of what it saw. It ends with 1 when something was not as the README says. With
@@ -37,7 +37,7 @@ class Trial(Steps):
     """The README's commands on a machine that has nothing."""
 
     def start(self) -> None:
-        """Do what comes before the two commands, and what a user does who is not root."""
+        """Take the steps before the two commands, and those of a user who is not root."""
         self.step("apt-get install git make ca-certificates", _install("git make ca-certificates"))
         self.step("git clone, as root and as a user", f"useradd -m newcomer && chmod a+r /{BUNDLE} && {CLONE}")
         self.step("the same, as a user", CLONE, user="newcomer")

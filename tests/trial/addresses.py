@@ -1,4 +1,4 @@
-"""Takes every address of pynet's pools, as containers would, or gives back what it took: ``Request`` or ``Release``.
+"""Takes every address of pynet's pools, as containers would, or releases them: ``Request`` or ``Release``.
 
 Runs by itself with any Python: ``addresses.py SOCKET STATE VERB``.
 """

@@ -178,7 +178,7 @@ SOUND = (
 
 
 def verdict(host: Broken, findings: Sequence[dict[str, Any]]) -> str:
-    """Say what the doctor did not find, or what it said that is not so; "" when all is right."""
+    """Return the finding that the doctor missed, or a false one; "" if all is right."""
     spoke = [finding for finding in findings if finding["severity"] in (ERROR, WARNING)]
     if host.check and not any(_is_meant(host, finding) for finding in spoke):
         return f"MISSED: {[finding['what'] for finding in findings]}"

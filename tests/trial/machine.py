@@ -1,4 +1,4 @@
-"""A bare machine: what debootstrap makes of a Debian suite, in namespaces of its own, with a way to the packages."""
+"""A bare machine: debootstrap's tree of a Debian suite, in namespaces of its own, with a way to the packages."""
 
 import os
 import shutil
@@ -85,7 +85,7 @@ class Machine:
 
     @property
     def log(self) -> Path:
-        """The file that takes the output of what was started."""
+        """The file that gets the output of started programs."""
         return self._folder / "log"
 
     def start(self, script: str) -> subprocess.Popen[bytes]:
@@ -104,7 +104,7 @@ class Machine:
         return Path(f"/proc/{self.pid}/root") / inside.lstrip("/")
 
     def command(self, script: str, user: str = "root") -> list[str]:
-        """Return what runs a script of the shell as a user, in that user's home."""
+        """Return the command that runs a shell script as a user, in that user's home."""
         environment = [f"{key}={value}" for key, value in ENVIRONMENT.items()]
         enter = ("nsenter", "-t", str(self.pid), *NAMESPACES, "--", "env", "-i", *environment)
         return [*enter, "setpriv", "--reuid", user, "--regid", user, "--init-groups", "--reset-env", *_shell(script)]

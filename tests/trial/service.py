@@ -77,7 +77,7 @@ class ServiceTrial(Steps):
         self.works("systemctl reset-failed; systemctl start pynet.socket pynet.service")  # the rest is worth seeing too
 
     def as_a_user(self) -> None:
-        """Who is not root gets a sentence and no traceback."""
+        """A user who is not root gets a sentence and no traceback."""
         told = says("only root may look at")
         self.step(
             "pynet doctor as a user",

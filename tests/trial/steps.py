@@ -10,7 +10,7 @@ SHOWN = 4000  # characters of what a step printed that went wrong
 
 
 class Steps:
-    """A bare machine and what was seen on it."""
+    """A bare machine and the results on it."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -25,7 +25,7 @@ class Steps:
         fails: bool = False,
         right: Callable[[str], bool] = lambda _: True,
     ) -> str:
-        """Run a script, print a row, and return its output; wrong is another end than expected or what is not right."""
+        """Run a script, print a row, and return its output; a row is wrong if the exit code or the output is."""
         start = time.monotonic()
         command = self.machine.command(script, user)
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
@@ -38,7 +38,7 @@ class Steps:
         return done.stdout
 
     def row(self, what: str, good: bool, seen: str, seconds: float) -> None:
-        """Print what was seen."""
+        """Print a row of the table."""
         verdict = "as it should" if good else "WRONG"
         print(f"| {self.machine.suite} | {what} | {verdict} | {seconds:.0f} s | {seen[:150]} |", flush=True)
 
@@ -48,5 +48,5 @@ class Steps:
 
 
 def says(*words: str) -> Callable[[str], bool]:
-    """Return what looks for words in an output."""
+    """Return a function that looks for words in an output."""
     return lambda text: all(word in text for word in words)

@@ -16,7 +16,7 @@ COMMANDS = ("install", "fetch", "build", "figures", "remove")
 
 
 def main(command: str, *words: str) -> None:
-    """Do what one of ``COMMANDS`` says."""
+    """Carry out one of ``COMMANDS``."""
     match command:
         case "fetch":
             build.fetch()

@@ -51,7 +51,7 @@ def load(name: str) -> None:
 
 
 def cache() -> Path:
-    """Return the folder for what need not be fetched twice."""
+    """Return the folder for things that need not be fetched twice."""
     return Path(os.environ.get("PYNET_PLUGIN_CACHE") or "/var/cache/pynet-plugin")
 
 
@@ -72,7 +72,7 @@ def _cached() -> Path | None:
 
 
 def from_packages() -> Path:
-    """Return a tar archive with the packages of this machine's distribution, made anew when there are newer ones."""
+    """Return a tar archive with the packages of this machine's distribution, made again if there are newer ones."""
     if shutil.which("apt-get") is None:
         fail(f"no base image: '{IMAGE}' cannot be pulled, and this machine has no packages of Debian or Ubuntu")
     names, complaint = packages()
@@ -117,7 +117,7 @@ def _make(target: Path, work: Path) -> None:
 
 
 def _apt(archives: Path, *words: str) -> str:
-    """Ask for all that ``PACKAGES`` need on a machine that has nothing but ``archives``; return what apt-get says."""
+    """Ask for all packages that ``PACKAGES`` need on a machine with only ``archives``; return apt-get's answer."""
     (archives / "partial").mkdir()
     nothing = ("-o", "Dir::State::status=/dev/null", "-o", "APT::Install-Recommends=false")
     quiet = ("-qq", "-y", "-o", "Debug::NoLocking=true", "-o", "APT::Sandbox::User=root")

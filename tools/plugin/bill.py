@@ -1,4 +1,4 @@
-"""The bill of materials (CycloneDX 1.5, JSON) and the licences of what is in the root file system of the plugin."""
+"""The bill of materials (CycloneDX 1.5, JSON) and the licences of the root file system of the plugin."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ def write(out: Path, files: Iterable[Path]) -> None:
 
 
 def python_components(site: Path) -> list[Component]:
-    """Return what is installed in ``site``, by name."""
+    """Return the packages that are installed in ``site``, by name."""
     found = []
     for folder in sorted(site.glob("*.dist-info")):
         facts = message_from_string((folder / "METADATA").read_text(errors="replace"))
@@ -50,7 +50,7 @@ def python_components(site: Path) -> list[Component]:
 
 
 def licence_of(facts: Message) -> str:
-    """Return what the metadata of a Python package says, in the newest of the three ways in which it may."""
+    """Return the licence of a Python package from its metadata, by the newest of the three forms that it has."""
     classifiers = [text.removeprefix(CLASSIFIER) for text in facts.get_all("Classifier", []) if CLASSIFIER in text]
     named = (facts["License"] or "").strip()
     return facts["License-Expression"] or ", ".join(classifiers) or (named if "\n" not in named else "") or UNKNOWN

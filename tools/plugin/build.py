@@ -23,7 +23,7 @@ IMAGE = "pynet-plugin"
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A built plugin. ``folder`` is what ``docker plugin create`` reads; sizes are bytes."""
+    """A built plugin. ``docker plugin create`` reads ``folder``; sizes are in bytes."""
 
     folder: Path
     archive: Path
@@ -38,7 +38,7 @@ class Built:
 
 
 def build(*, anew: bool = False) -> Built:
-    """Build what is not built yet, or ``anew``; the same sources on the same base give the same digest."""
+    """Build unless built already, or ``anew``; the same sources on the same base give the same digest."""
     image = base.choose()
     key = _key(image)
     stamp = FOLDER / "stamp.json"
@@ -64,7 +64,7 @@ def build(*, anew: bool = False) -> Built:
 
 
 def fetch() -> None:
-    """Make the base from packages, and fetch those of the lock file with the pip that is in it."""
+    """Make the base from packages, and fetch the packages of the lock file with the base's pip."""
     archive, pip = base.from_packages(), base.pip()
     if pip is not None:
         wheels.fetch(pip, base.python(archive))
@@ -76,7 +76,7 @@ def _built(known: dict[str, str | int]) -> Built:
 
 
 def _key(image: str) -> str:
-    """Return what the result depends on: the base and the bytes of every source."""
+    """Return a key of everything on which the result depends: the base and the bytes of every source."""
     digest = hashlib.sha256(image.encode())
     for name in SOURCES:
         path = REPOSITORY / name

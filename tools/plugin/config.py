@@ -1,4 +1,4 @@
-"""``config.json`` of the managed plugin, made from the settings (``make lint`` writes it anew).
+"""``config.json`` of the managed plugin, made from the settings (``make lint`` writes it).
 
 python3 -m tools.plugin.config
 """

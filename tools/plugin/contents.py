@@ -1,4 +1,4 @@
-"""What the root file system of the managed plugin is made of, and what is left out of it."""
+"""The parts of the root file system of the managed plugin, and the parts that are left out."""
 
 # Debian's names; Ubuntu has the same. The base image needs them, the root file system gets the files that are used.
 PACKAGES = ("python3", "libnftables1", "netbase", "python3-pip-whl", "dash")

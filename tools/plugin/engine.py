@@ -1,4 +1,4 @@
-"""The engine's side: create or upgrade, enable, remove, and say what the plugin weighs."""
+"""The engine's side: create or upgrade, enable, remove, and print the figures of the plugin."""
 
 from tools.plugin import build, figures
 from tools.plugin.build import Built
@@ -63,7 +63,7 @@ def _networks(driver: str) -> list[str]:
 
 
 def say_figures(*, restart: bool = False) -> None:
-    """Print what the plugin weighs and how long it takes to start."""
+    """Print size, memory and start time of the plugin."""
     built = build.build()
     say(f"root file system {built.size / 1e6:.1f} MB, compressed {built.compressed / 1e6:.1f} MB, {built.digest}")
     if restart:

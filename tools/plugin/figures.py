@@ -1,4 +1,4 @@
-"""What the plugin weighs, and how long it takes to answer."""
+"""Size and memory of the plugin, and its time to the first answer."""
 
 import json
 import re

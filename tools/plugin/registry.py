@@ -47,7 +47,7 @@ def served(plugin: Plugin, name: str) -> Iterator[str]:
     """Serve ``plugin``; yields the reference under which this machine's engine finds it."""
 
     class Handler(BaseHTTPRequestHandler):
-        """Answers what a pull asks (distribution spec, "Pull")."""
+        """Answers the requests of a pull (distribution spec, "Pull")."""
 
         protocol_version = "HTTP/1.1"
 
@@ -71,7 +71,7 @@ def served(plugin: Plugin, name: str) -> Iterator[str]:
                 self.wfile.write(data)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing: the engine says what fails."""
+            """Log nothing: the engine reports failures."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever, daemon=True)
@@ -84,7 +84,7 @@ def served(plugin: Plugin, name: str) -> Iterator[str]:
 
 
 def find(plugin: Plugin, path: str) -> tuple[str, bytes | None]:
-    """Return the type and the bytes of what a path of the API names; no bytes when there is no such thing."""
+    """Return the type and the bytes for a path of the API; no bytes if there is no such object."""
     last = path.partition("?")[0].rstrip("/").rpartition("/")[2]
     if path.rstrip("/") == "/v2":
         return "application/json", b"{}"

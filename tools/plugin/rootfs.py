@@ -113,7 +113,7 @@ def _remove(path: Path) -> None:
 
 
 def _python(out: Path) -> Iterator[Path]:
-    """Copy the interpreter and the standard library; yield what was copied."""
+    """Copy the interpreter and the standard library; yield the copied files."""
     program, library = Path(sys.executable).resolve(), Path(sysconfig.get_path("stdlib"))
     if program.parent != Path("/usr/bin") or library.parent != Path("/usr/lib"):
         sys.exit(f"rootfs: the base image has its Python in '{program.parent}'; Debian's own in '/usr/bin' is needed")
@@ -159,7 +159,7 @@ def _folders(libraries: Iterable[Path]) -> list[str]:
 
 
 def _copy(path: Path, out: Path) -> Path:
-    """Copy what ``path`` leads to under its own name, with /lib as /usr/lib; return the file that was copied."""
+    """Copy the target of ``path`` under its own name, with /lib as /usr/lib; return the copied file."""
     place = path.relative_to("/")
     target = out / ("usr" / place if place.parts[0] in MERGED else place)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Commands, their output, and what went wrong in one sentence."""
+"""Commands, their output, and their failures in one sentence."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from typing import NoReturn
 
 
 def run(*argv: str | Path, timeout: float = 600, cwd: Path | None = None) -> str:
-    """Run a command and return what it printed; ends this program with its complaint when it fails."""
+    """Run a command and return its output; if it fails, end this program with its complaint."""
     words = [str(word) for word in argv]
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=timeout, cwd=cwd, check=False)
@@ -36,7 +36,7 @@ def complaint(*argv: str | Path, timeout: float = 60) -> str:
 
 
 def say(text: str) -> None:
-    """Tell the user what goes on."""
+    """Tell the user about the progress."""
     print(f"plugin: {text}", flush=True)
 
 

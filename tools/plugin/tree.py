@@ -10,7 +10,7 @@ OF_THE_ENGINE = (".dockerenv", "dev/", "proc/", "sys/", "etc/hostname", "etc/hos
 
 
 def normalise(exported: Path, target: Path) -> None:
-    """Write the tar archive ``exported`` anew, without the engine's files: sorted, of root, all of one time."""
+    """Rewrite the tar archive ``exported`` without the engine's files: sorted, owned by root, all of one time."""
     with tarfile.open(exported) as source, tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as out:
         members = {member.name.removeprefix("./").strip("/"): member for member in source.getmembers()}
         for name in sorted(members):

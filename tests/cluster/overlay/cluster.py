@@ -1,4 +1,4 @@
-"""Three Docker hosts with a pynet each, on one underlay, and what runs on them."""
+"""Three Docker hosts with a pynet each, on one underlay, and their containers."""
 
 import subprocess
 import sys
@@ -39,7 +39,7 @@ class Box:
 
     @property
     def enter(self) -> tuple[str, ...]:
-        """What puts a command into its network namespace."""
+        """The prefix that runs a command in its network namespace."""
         return ("nsenter", f"--net={self.host.path(f'/proc/{self.pid}/ns/net')}", "--")
 
     @property
@@ -116,7 +116,7 @@ class Node:
         return f"pn-{identity}", f"pnv{identity}"
 
     def tables(self, network: str) -> list[str]:
-        """Return what stands in the kernel's tables for a network, one entry a line."""
+        """Return the entries of a network in the kernel's tables, one per line."""
         bridge, tunnel = self.links(network)
         lines = self.host.net("bridge", "fdb", "show", "dev", tunnel).splitlines()
         entries = [line.replace(bridge, "bridge") for line in lines if "permanent" not in line or " dst " in line]

@@ -1,4 +1,4 @@
-"""What VXLAN carries over a link, as JSON: ``listen.py LINK`` says "ready", and the rest when its input ends."""
+"""Prints the VXLAN frames on a link as JSON: ``listen.py LINK`` prints "ready", and the frames when its input ends."""
 
 import json
 import sys

@@ -80,7 +80,7 @@ def test_all_etcd_servers_are_away(blue: Cluster) -> None:
 
 
 def test_a_host_is_cut_off(blue: Cluster) -> None:
-    """It is repaired when it is back: with what came and went there, and on the other side."""
+    """A host that was cut off is repaired when it is back, with the changes on both sides."""
     stays, goes = blue.nodes[0].run("blue"), blue.nodes[2].run("blue")
     blue.wait("blue")
     with traffic(blue) as lost:
@@ -97,7 +97,7 @@ def test_a_host_is_cut_off(blue: Cluster) -> None:
 
 
 def test_pynet_is_killed(blue: Cluster) -> None:
-    """For half a minute; the kernel goes on, and then hears what it missed."""
+    """While pynet is dead for half a minute the kernel goes on; afterwards the tables catch up."""
     with traffic(blue) as lost:
         blue.nodes[0].pynet.kill()
         blue.nodes[1].run("blue")

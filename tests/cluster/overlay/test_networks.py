@@ -1,4 +1,4 @@
-"""One network over three hosts with real engines: what a user sees."""
+"""One network over three hosts with real engines, as a user sees it."""
 
 import sys
 import time
@@ -83,7 +83,7 @@ def test_sixty_containers_at_once_have_sixty_addresses(blue: Cluster) -> None:
 
 
 def test_hosts_with_ranges_of_their_own_share_a_network(cluster: Cluster) -> None:
-    """With the engine's own address manager and one gateway; what is taken on another host is refused by name."""
+    """Hosts with ranges of their own share a network; an address of another host is refused with its name."""
     nodes = cluster.nodes[:2]
     for number, node in enumerate(nodes):
         given = ("--subnet", "10.80.0.0/24", "--gateway", "10.80.0.1", "--ip-range", f"10.80.0.{16 * number + 16}/28")
@@ -169,7 +169,7 @@ def test_while_the_store_is_away_only_joins_fail(blue: Cluster) -> None:
 
 
 def test_traffic_does_not_need_pynet(blue: Cluster) -> None:
-    """Killed on one host, no packet is lost; started again, it learns what came meanwhile."""
+    """No packet is lost while pynet is dead on one host; after its start it learns the changes of that time."""
     one, two, _ = boxes(blue)
     with pinging(one, two.ip) as loss:
         blue.nodes[0].pynet.kill()

@@ -105,15 +105,15 @@ class StoreServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> list[str]:
-        """Return what starts it."""
+        """Return the command that starts the server."""
         raise NotImplementedError
 
     def question(self) -> tuple[list[str], str]:
-        """Return what asks it, and a word of the answer of a server that knows the cluster's leader."""
+        """Return the question to a server, and a word in the answer of one that knows the cluster's leader."""
         raise NotImplementedError
 
     def start(self) -> None:
-        """Start the server with what it knew."""
+        """Start the server with its former data."""
         with (self.folder / f"{self.name}.log").open("ab") as log:
             argv = [*self._enter(), *self.command()]
             self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
