@@ -1,4 +1,4 @@
-"""Gives a network's bridge its addresses. Where the host refuses IPv6, IPv4 works, and a sentence says why."""
+"""Gives a network's bridge its addresses. If the host refuses IPv6, IPv4 works, and a log line says why."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 def check_families(network: Network) -> None:
-    """Say that a network is made without IPv6; raises ``Unsupported`` when it has nothing else."""
+    """Log that a network is made without IPv6; raises ``Unsupported`` if it has nothing else."""
     if 6 in {subnet.pool.version for subnet in network.subnets} - set(network.families):
         _go_without(
             network,
@@ -29,7 +29,7 @@ def give_addresses(kernel: Kernel, network: Network, addresses: Iterable[Interfa
     """Add ``addresses`` to the network's bridge; those of a user's bridge are taken back by ``undo``.
 
     Raises:
-        KernelError: an address was refused, and not because the host has no IPv6.
+        KernelError: an address was refused for another reason than missing IPv6.
         Unsupported: the host refuses IPv6, and the network has nothing else.
     """
     for address in addresses:
@@ -43,7 +43,7 @@ def give_addresses(kernel: Kernel, network: Network, addresses: Iterable[Interfa
 
 
 def give_address(kernel: Kernel, link: str, address: InterfaceAddress) -> None:
-    """Add an address; raises ``KernelError``, and ``Unsupported`` where the host refuses IPv6 to the link."""
+    """Add an address; raises ``KernelError``, and ``Unsupported`` if the host refuses IPv6 to the link."""
     try:
         kernel.add_address(link, address)
     except KernelError as error:
@@ -53,7 +53,7 @@ def give_address(kernel: Kernel, link: str, address: InterfaceAddress) -> None:
 
 
 def _switched_on(kernel: Kernel, link: str) -> bool:
-    """Switch on IPv6 of a link where it is off; say whether it was off. systemd-sysctl may switch it off at birth."""
+    """Switch IPv6 of a link on if it is off; return whether it was off. systemd-sysctl may turn it off at birth."""
     path = _switch(link)
     with suppress(Missing):
         if kernel.read_setting(path) == "0":

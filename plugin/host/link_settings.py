@@ -1,7 +1,7 @@
-"""What the links of a network need of their sysctls: set when a link is made, whatever ``conf/default`` says, and kept.
+"""The sysctls that links of a network need: set when a link is made, whatever ``conf/default`` says, and kept.
 
-A new link inherits all of them (net/ipv4/devinet.c inetdev_init, net/ipv6/addrconf.c ipv6_add_dev), and those of IPv4
-that nobody has set follow ``conf/default`` also later. docs/firewall.md says why each has its value.
+A new link inherits all of them (net/ipv4/devinet.c inetdev_init, net/ipv6/addrconf.c ipv6_add_dev), and IPv4
+settings that nobody has set follow ``conf/default`` later too. docs/firewall.md has the reason for each value.
 """
 
 from collections.abc import Mapping
@@ -38,14 +38,14 @@ CLOSED_IPV6: Values = {
 
 
 def has_ipv6(network: Network) -> bool:
-    """Say whether the host takes part in IPv6 on the network's bridge."""
+    """Return whether the host takes part in IPv6 on the network's bridge."""
     if 6 not in network.families:
         return False
     return not network.internal or network.readable_settings.gateway_mode(6) != ISOLATED
 
 
 def bridge_settings(network: Network) -> list[WantedSetting]:
-    """Return what the network's bridge needs; of a user's own bridge as little as can be."""
+    """Return the settings that the network's bridge needs; of a user's bridge as few as possible."""
     link, routed = network.link, not network.internal and 4 in network.families
     on = _on(link, "net/ipv4/conf", FORWARDING[4]) if routed and network.forwards else []
     if not network.owns_link:
@@ -56,7 +56,7 @@ def bridge_settings(network: Network) -> list[WantedSetting]:
 
 
 def tunnel_settings(link: str) -> list[WantedSetting]:
-    """Return what a port of a bridge needs that leads to other hosts: it has no use for IPv6 of its own."""
+    """Return the settings of a tunnel, a port of a bridge that needs no IPv6 of its own."""
     return [_ipv6_off(link)]
 
 

@@ -1,4 +1,4 @@
-"""The links that this pynet made: they alone are deleted. A name proves nothing, as anybody may give it to a link."""
+"""Deletes only links that this pynet made. A name proves nothing, as anybody may give it to a link."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -16,9 +16,9 @@ log = structlog.get_logger()
 
 
 class OwnLinks:
-    """Finds and deletes links by their name and by whom they were made for: the id of a network or an endpoint.
+    """Finds and deletes links by their name and the id of the network or endpoint for which they were made.
 
-    An id that is "" stands for any. Every verb may raise ``KernelError``.
+    The id "" matches any. Every verb may raise ``KernelError``.
     """
 
     def __init__(self, kernel: Links, owner: Owner) -> None:
@@ -53,7 +53,7 @@ class OwnLinks:
         return link
 
     def clear(self, name: str, identity: str) -> None:
-        """Make ``name`` free for a link of ``identity``: one is left from a request that was killed, or there is none.
+        """Free ``name`` for a link of ``identity``, by deleting one that a killed request left.
 
         Raises:
             Conflict: another link has the name.
@@ -64,7 +64,7 @@ class OwnLinks:
                 self._kernel.delete_link(link)
 
     def delete(self, tombstones: Iterable[Tombstone]) -> None:
-        """Delete the links of ``tombstones`` together; what has their names by now is left alone."""
+        """Delete the links of ``tombstones`` together; other links that have their names by now are left alone."""
         own = []
         for tombstone in tombstones:
             link = self._kernel.link(tombstone.link)

@@ -1,4 +1,4 @@
-"""What an owner has in the sets and maps of pynet's nftables tables."""
+"""The elements of an owner in the sets and maps of pynet's nftables tables."""
 
 from collections.abc import Sequence
 

@@ -1,6 +1,6 @@
-"""What can be out of line between the records and the kernel: one small type each, with a sentence.
+"""Differences between the records and the kernel: one small type each, with a sentence.
 
-The sentence says what is, and what is done about it; it is the log line of the repair and the line of a dry run.
+The sentence names the difference and its repair; it is the log line of the repair and the line of a dry run.
 """
 
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ from plugin.protocol.messages import Address, InterfaceAddress
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it should be; ``network`` is the id of the network that it belongs to, or ""."""
+    """A difference; ``network`` is the id of the network to which it belongs, or ""."""
 
     text: ClassVar[str]
 
@@ -24,7 +24,7 @@ class Finding:
 
     @property
     def sentence(self) -> str:
-        """What is wrong, and what is done about it; ids have twelve characters."""
+        """The difference and its repair; ids have twelve characters."""
         short = {name: str(value) for name, value in asdict(self).items()}
         short |= {name: short[name][:12] for name in ("network", "endpoint") if name in short}
         return self.text.format(**short)
@@ -102,7 +102,7 @@ class LinkDown(Finding):
 
 @dataclass(frozen=True, slots=True)
 class LinkChanged(Finding):
-    """An attribute of a link, ``what`` is alias, MAC or MTU, has another value."""
+    """An attribute of a link (``what`` is alias, MAC or MTU) has another value."""
 
     text = "{what} of link '{link}' of network '{network}' is '{found}': set it to '{wanted}'"
 
@@ -171,7 +171,7 @@ class TableChanged(Finding):
 
 @dataclass(frozen=True, slots=True)
 class RulesRefused(Finding):
-    """Elements of an owner cannot be written; it is named by its link, "pn-" and "pnh" go before a part of an id."""
+    """Elements of an owner cannot be written; it is named by its link: "pn-" or "pnh" and a part of an id."""
 
     text = "rules of '{owner}' cannot be written: it is closed, remove it and create it again with other options"
 
@@ -180,7 +180,7 @@ class RulesRefused(Finding):
 
 @dataclass(frozen=True, slots=True)
 class RulesAstray(Finding):
-    """What pynet would write of an owner, from memory, is not what the records say; named as in ``RulesRefused``."""
+    """The elements of an owner in memory differ from the records; it is named as in ``RulesRefused``."""
 
     text = "rules of '{owner}' {found}: bring them in line with the records"
 
@@ -190,7 +190,7 @@ class RulesAstray(Finding):
 
 @dataclass(frozen=True, slots=True)
 class TableLeft(Finding):
-    """The tables are there and no network needs them."""
+    """The tables exist and no network needs them."""
 
     text = "nftables tables '{table}' are needed by no network: remove them"
 
@@ -199,7 +199,7 @@ class TableLeft(Finding):
 
 @dataclass(frozen=True, slots=True)
 class AcceptsChanged(Finding):
-    """The accepts beside another firewall's rules are not those that are needed."""
+    """The accepts beside another firewall's rules differ from the needed ones."""
 
     text = "accept rules of pynet in chain '{chain}' are not those that are needed: add and delete some"
 
@@ -208,7 +208,7 @@ class AcceptsChanged(Finding):
 
 @dataclass(frozen=True, slots=True)
 class OrphanLink(Finding):
-    """A link that this pynet made, for a network or an endpoint that it does not know any more."""
+    """A link that this pynet made for a network or an endpoint that it no longer knows."""
 
     text = "link '{link}' with alias '{alias}' was made for what is gone: delete it"
 
@@ -218,7 +218,7 @@ class OrphanLink(Finding):
 
 @dataclass(frozen=True, slots=True)
 class OrphanSetting(Finding):
-    """A setting that was changed for networks which are gone."""
+    """A setting that was changed for networks that are gone."""
 
     text = "setting '{path}' is needed by no network any more: put it back to '{before}'"
 

@@ -30,19 +30,19 @@ def _parts(value: Any) -> Iterable[tuple[str, Any]]:
 
 
 def mac_flaw(mac: str) -> str:
-    """Look whether it is the MAC of one machine: six bytes, neither zero nor a group's."""
+    """Return a flaw unless the text is the MAC of one machine: six bytes, neither zero nor a group's."""
     if not _MAC.fullmatch(mac):
         return f"'mac' is {mac!a}, not six bytes"
     return "" if is_machines_mac(mac) else f"'mac' is {mac}, which is no machine's"
 
 
 def number_flaw(name: str, value: int, low: int, high: int) -> str:
-    """Look whether a number is in its range."""
+    """Return a flaw unless the number is in its range."""
     return "" if low <= value <= high else f"'{name}' is {value}, not from {low} to {high}"
 
 
 def name_flaw(name: str, value: str) -> str:
-    """Look whether there is a name, without the characters that separate the parts of a key."""
+    """Return a flaw unless there is a name without the characters that separate the parts of a key."""
     return "" if value and not set(value) & set("/#@") else f"'{name}' is {value!a}, which is no name"
 
 

@@ -112,7 +112,7 @@ class Network:
 
     @cached_property
     def settings(self) -> NetworkSettings:
-        """What the user asked for.
+        """The options that the user set.
 
         Raises:
             InvalidRequest: the record holds an option that this version cannot read, as after a step back to an older
@@ -124,7 +124,7 @@ class Network:
 
     @cached_property
     def readable_settings(self) -> NetworkSettings:
-        """What the user asked for, as far as this version can read it; the rest has its defaults."""
+        """The options of the user that this version can read; the others have their defaults."""
         return NetworkSettings.read_leniently(self.options)
 
     @cached_property
@@ -170,7 +170,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Whether an endpoint is guarded, and what it may send from beside its own MAC and addresses."""
+    """Whether an endpoint is guarded, and its further senders beside its own MAC and addresses."""
 
     on: bool
     allowed: Senders
@@ -248,11 +248,11 @@ class Endpoint:
 
     @property
     def settings(self) -> EndpointSettings:
-        """What the user asked for by ``--driver-opt``; raises as ``Network.settings``."""
+        """The options that the user set with ``--driver-opt``; raises like ``Network.settings``."""
         return EndpointSettings.read(self.driver_opts)
 
     def guard(self, network: Network) -> Guard:
-        """Return the guard: the endpoint's setting overrides its network's, and it may send from what either allows."""
+        """Return the guard: the endpoint's option overrides its network's; senders that either allows are allowed."""
         of_network, own = network.settings, self.settings
         on = of_network.guard if own.guard is None else own.guard
         return Guard(on, of_network.guard_allow | own.guard_allow)

@@ -1,4 +1,4 @@
-"""What every mode declares and does; one file a mode, so that a mode reads from top to bottom."""
+"""The declarations and methods of a mode; each mode has one file, which reads from top to bottom."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from plugin.request.undo import Undo
 
 
 class Capability(Enum):
-    """What networks of a mode can do; others ask for it, and never for the name of a mode."""
+    """An ability of the networks of a mode; other modules ask for it, never for the name of a mode."""
 
     HOST_GATEWAY = "the host is the gateway of containers, and forwards what they send"
     PUBLISHES = "ports of containers can be published on the host"
@@ -31,8 +31,8 @@ class Capability(Enum):
 class LinkKind:
     """Links that a mode makes: ``prefix`` begins their names, and ``kernel`` is the kernel's name of their type.
 
-    ``of`` is "network" or "endpoint": the id of one of these ends their names. Frames enter a network by a ``port``.
-    Links are deleted together after a pause, but those that are to go ``at_once``.
+    Their names end with the id of a network or an endpoint, as ``of`` says. Frames enter a network by a ``port``. Links
+    are deleted together after a pause, except those of a kind that must go ``at_once``.
     """
 
     prefix: str

@@ -1,4 +1,4 @@
-"""The modes that there are; everybody who needs one of them, or all, gets them from here."""
+"""The registry of modes, and the only module that names them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ def modes_of(parts: HostParts, kinds: Iterable[type[Mode]] = MODES) -> dict[str,
 
 
 def in_its_mode(network: Network, links: Sequence[Link]) -> Network:
-    """Return a network that was found in the kernel as its mode makes it; pynet made ``links`` for it."""
+    """Return a network from the kernel, as its mode makes it; pynet made ``links`` for it."""
     for mode in MODES:
         network = mode.rebuilt(network, links)
     return network
@@ -37,7 +37,7 @@ def mode_option(modes: Iterable[Mode | type[Mode]]) -> Option[str]:
 
 
 def network_options(modes: Iterable[Mode | type[Mode]] = MODES) -> list[Option[Any]]:
-    """Return the options of networks, those of single modes too."""
+    """Return the options of networks, including those of single modes."""
     known, (_, *common) = list(modes), NetworkSettings.options()
     own = [option for mode in known for option in mode.options if option not in common]
     return [mode_option(known), *common, *own]
@@ -51,7 +51,7 @@ def chosen(modes: Mapping[str, Mode], name: str) -> Mode:
 
 
 def refuse_options_of_others(mode: Mode, modes: Mapping[str, Mode], raw: Mapping[str, str]) -> None:
-    """Raise ``InvalidRequest`` where a user gave an option that another mode alone has."""
+    """Raise ``InvalidRequest`` if a user gave an option that only another mode has."""
     for other in modes.values():
         for option in other.options:
             if option.key in raw and option not in mode.options:
@@ -66,5 +66,5 @@ def link_kinds(modes: Mapping[str, Mode]) -> list[LinkKind]:
 
 
 def link_prefixes(modes: Mapping[str, Mode]) -> tuple[str, ...]:
-    """Return how the names of the links begin that ``modes`` make."""
+    """Return the prefixes of the names of links that ``modes`` make."""
     return tuple(kind.prefix for kind in link_kinds(modes))

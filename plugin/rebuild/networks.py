@@ -64,7 +64,7 @@ Elements = Mapping[NamedSet, Sequence[tuple[Any, ...]]]  # set or map -> the val
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the kernel shows. ``elements`` is empty where somebody flushed the tables."""
+    """The state that the kernel shows. ``elements`` is empty if the tables were flushed."""
 
     links: Sequence[Link] = ()
     addresses: Sequence[tuple[str, InterfaceAddress]] = ()
@@ -74,7 +74,7 @@ class Seen:
 def rebuilder(
     kernel: Kernel, nft: Nft, owner: str, supernets: Sequence[Supernet], in_its_mode: InItsMode
 ) -> Callable[[Sequence[Record]], Sequence[Record]]:
-    """Return what ``plugin.store.sqlite.opening.open_store`` calls when records are lost; may raise ``KernelError``."""
+    """Return the function that ``open_store`` calls if records are lost; it may raise ``KernelError``."""
 
     def fill(known: Sequence[Record]) -> Sequence[Record]:
         found = rebuild(look(kernel, nft, owner), owner, known, in_its_mode)
@@ -115,7 +115,7 @@ def rebuild(seen: Seen, owner: str, known: Sequence[Record], in_its_mode: InItsM
 
 
 def _alias(link: Link, owner: str, what: str) -> Alias:
-    """Return the alias of a link, an empty one when ``owner`` did not make it for ``what``."""
+    """Return the alias of a link, an empty one if ``owner`` did not make it for a ``what``."""
     alias = Alias.read(link.alias)
     return alias if (alias.pynet, alias.what) == (owner, what) else Alias()
 
@@ -189,7 +189,7 @@ def _endpoint(elements: Elements, link: str, identity: str, network: Network) ->
 
 
 def _with_ways(seen: Seen, endpoints: Sequence[Endpoint]) -> list[Endpoint]:
-    """Add which others of their containers may send from the addresses of endpoints."""
+    """Add to endpoints their ways: other endpoints of the container that may send from their addresses."""
     keys = {host_link_name(end.id): end.key for end in endpoints}
     ways: dict[Address, list[Way]] = defaultdict(list)
     for port, mac, address in _of_both(seen.elements, sets.MULTIHOMED):
@@ -220,7 +220,7 @@ def _interface(elements: Elements, network: Network, address: Address) -> Interf
 
 
 def _published(elements: Elements, own: set[Address]) -> Iterator[Published]:
-    """Yield what leads to the addresses ``own``. Ports that a relay serves are none of nftables' and stay unseen."""
+    """Yield the ports that lead to the addresses ``own``, except relayed ones, which nftables does not show."""
     for found in _publications(elements):
         try:
             found.check()
@@ -242,7 +242,7 @@ def _publications(elements: Elements) -> Iterator[Published]:
 
 
 def _finished(seen: Seen, network: Network, endpoints: Sequence[Endpoint]) -> Network:
-    """Add what the sets say of a network, and tell what nobody knows."""
+    """Add the options that the sets show to a network, and log those that nothing shows."""
     elements, link = seen.elements, network.link
     mine = [endpoint for endpoint in endpoints if endpoint.network_id == network.id]
     internal = (link,) in elements.get(sets.INTERNAL, ())
@@ -273,7 +273,7 @@ def _finished(seen: Seen, network: Network, endpoints: Sequence[Endpoint]) -> Ne
 def _subnets_without_gateway(
     elements: Elements, network: Network, endpoints: Sequence[Endpoint]
 ) -> tuple[list[Subnet], set[int]]:
-    """Return the subnets of families whose gateway is not on the bridge, and the families whose subnet nobody shows."""
+    """Return the subnets of families without a gateway on the bridge, and the families whose subnet is unknown."""
     found, unseen = [], set()
     for version in {4, 6} - {subnet.pool.version for subnet in network.subnets}:
         ends = [end.ipv4 if version == 4 else end.ipv6 for end in endpoints]

@@ -1,4 +1,4 @@
-"""Desired against actual: a list of findings in the order in which they are to be repaired. Nothing is touched here."""
+"""Compares the wanted with the actual state: returns findings in the order of their repair. Changes nothing."""
 
 from collections.abc import Collection, Iterable, Iterator
 
@@ -30,10 +30,10 @@ OFF = "0"  # of a switch
 
 
 def differences(desired: Desired, actual: Actual, owner: Owner) -> list[Finding]:
-    """Return what of ``desired`` the kernel does not have.
+    """Return the parts of ``desired`` that the kernel lacks.
 
-    A link that is missing is made with its addresses and settings, so these are no findings of their own. Neither are
-    those of a link that ``owner`` did not make, of which nothing is changed.
+    A missing link is made with its addresses and settings, so these are no findings of their own. Neither are those of
+    a link that ``owner`` did not make, as pynet changes nothing on it.
     """
     absent = {wanted.name for wanted in desired.links if not _is_there(wanted, actual, owner)}
     found = [finding for wanted in desired.links for finding in _link_findings(desired, wanted, actual, absent)]
@@ -53,7 +53,7 @@ def differences(desired: Desired, actual: Actual, owner: Owner) -> list[Finding]
 
 
 def host_differences(desired: Iterable[Desired], actual: Actual) -> list[Finding]:
-    """Return the settings of the host that are not as networks need them: each once, whoever needs it."""
+    """Return the settings of the host that differ from the networks' needs, each once."""
     wanted = {setting.path: setting for part in desired for setting in part.host}
     return [
         HostSettingChanged("", path, found or "", setting.value)
@@ -65,7 +65,7 @@ def host_differences(desired: Iterable[Desired], actual: Actual) -> list[Finding
 def orphans(links: Iterable[Link], known: Collection[str], owner: Owner, *, unnamed: bool) -> list[Finding]:
     """Return the links that this pynet made and that are not ``known``.
 
-    ``unnamed`` includes those that have no alias yet, which a creation in flight makes too.
+    With ``unnamed`` also those without an alias yet, which a creation in flight makes too.
     """
     return [
         OrphanLink("", link.name, link.alias)
@@ -75,7 +75,7 @@ def orphans(links: Iterable[Link], known: Collection[str], owner: Owner, *, unna
 
 
 def _is_there(wanted: WantedLink, actual: Actual, owner: Owner) -> bool:
-    """Say whether the link that has the name is the one that is wanted, and not another."""
+    """Return whether the link with the name is the wanted one, and no other."""
     found = actual.links.get(wanted.name)
     if found is None or found.kind != wanted.kind:
         return False
@@ -115,7 +115,7 @@ def _attribute_findings(
 
 
 def _mtu_fits(desired: Desired, wanted: WantedLink, found: Link, actual: Actual) -> bool:
-    """Say whether the MTU is right: a bridge takes the least of its ports, and without any the kernel's own.
+    """Return whether the MTU is right: a bridge takes the least of its ports, and without ports the kernel's own.
 
     A bridge to which a user attached a link is left as it is.
     """
@@ -136,7 +136,7 @@ def _has_address(actual: Actual, link: str, address: InterfaceAddress) -> bool:
 
 
 def _setting_findings(desired: Desired, actual: Actual, absent: Collection[str]) -> Iterator[Finding]:
-    """A setting that a switch of the host sets too is looked at when the switch is on."""
+    """Yield changed settings; one that a switch of the host sets too counts only if the switch is on."""
     for wanted in desired.settings:
         found = actual.settings.get(wanted.path)
         if wanted.link in absent or wanted.met_by(found):

@@ -1,4 +1,4 @@
-"""One repair a finding. The caller holds the locks and has looked again under them."""
+"""Repairs findings. The caller holds the locks and has checked the finding again under them."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -51,10 +51,10 @@ class Repairs:
         }
 
     def repair(self, finding: f.Finding, desired: Desired) -> bool:
-        """Repair ``finding`` of the network that wants ``desired``; say whether it was still to be done.
+        """Repair ``finding`` of the network that wants ``desired``; return whether it was still necessary.
 
         Raises:
-            Failed: there is no repair for it, or the rules are missing, without which nothing may be set up.
+            Failed: there is no repair, or the rules are missing: without them nothing may be set up.
         """
         repair = self._by_kind.get(type(finding))
         if repair is None:
@@ -65,7 +65,7 @@ class Repairs:
         return repair(finding, desired) is not False
 
     def _make_link(self, finding: f.LinkMissing, _: Desired) -> None:
-        """Make the link with its settings and addresses; rules stand already."""
+        """Make the link with its settings and addresses; its rules exist already."""
         before = self._network(finding)
         mode = self._modes[before.mode]
         with Undo() as undo:
@@ -78,11 +78,11 @@ class Repairs:
                 self._firewall.put(owner, elements)
 
     def _forget(self, finding: f.EndpointLost, _: Desired) -> None:
-        """As DeleteEndpoint does it: other hosts have to hear of it too."""
+        """Remove the endpoint as DeleteEndpoint does, so that other hosts are told too."""
         self._removal.endpoint(EndpointRef(finding.network, finding.endpoint))
 
     def _remove_orphan(self, finding: f.OrphanLink, _: Desired) -> None:
-        """Leave it to the reaper, unless links of its kind have to be deleted at once."""
+        """Leave the link to the reaper, unless links of its kind must be deleted at once."""
         self._reaper.bury([Tombstone(finding.link, Alias.read(finding.alias).id)])
         if any(kind.at_once and finding.link.startswith(kind.prefix) for kind in link_kinds(self._modes)):
             self._reaper.clear(finding.link)

@@ -1,7 +1,7 @@
-"""Looks: reads the records and the kernel, and says what is out of line. Changes nothing, takes no locks.
+"""Surveys: reads the records and the kernel, and finds differences. Changes nothing and takes no locks.
 
-A look at everything is one listing of each kind of record and one dump each of links and addresses, whatever it finds.
-What it found of one network or one link is looked at again by requests about that one alone.
+A full survey lists each kind of record, links and addresses once, whatever it finds. Findings about one network or one
+link are checked again with requests about that one alone.
 """
 
 from collections import defaultdict
@@ -29,20 +29,20 @@ from plugin.store.base import Store
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What the store says: networks, their endpoints by network id, and names of links that wait for their deletion."""
+    """The records: networks, their endpoints by network id, and the names of links that wait to be deleted."""
 
     networks: Mapping[str, Network]
     endpoints: Mapping[str, Sequence[Endpoint]]
     doomed: Collection[str]
 
     def links(self) -> set[str]:
-        """Names of links that belong to somebody, or are about to go."""
+        """Names of links that belong to a record, or wait to be deleted."""
         names = {network.link for network in self.networks.values()} | set(self.doomed)
         return names | {host_link_name(endpoint.id) for ends in self.endpoints.values() for endpoint in ends}
 
 
 class Look(NamedTuple):
-    """What each network wants, what is out of line, and what the kernel had."""
+    """The result of a survey: the wanted state by network, the findings, and the state of the kernel."""
 
     desired: Mapping[str, Desired]
     found: list[Finding]
@@ -50,7 +50,7 @@ class Look(NamedTuple):
 
 
 class Survey:
-    """Knows how to look; every look may raise ``KernelError`` and ``PynetError``."""
+    """Every survey may raise ``KernelError`` and ``PynetError``."""
 
     def __init__(
         self, store: Store, kernel: Kernel, settings: HostSettings, modes: Mapping[str, Mode], owner: Owner
@@ -62,7 +62,7 @@ class Survey:
         self._owner = owner
 
     def records(self) -> Records:
-        """Read all records, networks first: an endpoint whose network came later is not seen as without one."""
+        """Read all records, endpoints first, so that no endpoint is taken for one without a network."""
         endpoints: dict[str, list[Endpoint]] = defaultdict(list)
         for item in self._store.list(Endpoint):
             endpoints[item.record.network_id].append(item.record)
@@ -70,14 +70,14 @@ class Survey:
         return Records(networks, endpoints, {item.record.link for item in self._store.list(Tombstone)})
 
     def elements(self) -> dict[str, Elements]:
-        """Return what the firewall should have, by owner."""
+        """Return the elements that the firewall should have, by owner."""
         found = dict(self._settings.elements())
         for part in self._desired(self.records())[0]:
             found |= part.elements
         return found
 
     def desired(self, network_id: str = "") -> list[Desired]:
-        """Return what one network wants by its records, nothing when it is gone, or what all want."""
+        """Return the wanted state of one network by its records (nothing if it is gone), or of all networks."""
         if not network_id:
             return self._desired(self.records())[0]
         known = self._store.get(Network, network_id)
@@ -85,9 +85,9 @@ class Survey:
         return self._desired(Records({network_id: known.record}, {network_id: ends}, ()))[0] if known else []
 
     def look(self, held: Collection[Held], *, idle: bool) -> Look:
-        """Look at everything: settings of the host first, orphans last; ``held`` are the ports of sockets.
+        """Survey everything: settings of the host first, orphans last; ``held`` are the ports of sockets.
 
-        ``idle`` says that no request can be in flight, so that the first traces of a creation are leftovers too.
+        With ``idle`` no request can be in flight, so that the first traces of a creation are leftovers too.
         """
         records = self.records()
         desired, found = self._desired(records)
@@ -103,9 +103,9 @@ class Survey:
         return Look({part.network: part for part in desired}, found, actual)
 
     def look_at(self, network_id: str, actual: Actual) -> tuple[Desired, list[Finding]]:
-        """Return what one network wants and what of it is out of line by now; nothing when the network is gone.
+        """Return the wanted state of one network and its differences now; both are empty if the network is gone.
 
-        ``actual`` is what the kernel had a moment ago; the network's own links are brought up to date in it.
+        ``actual`` is the state of the kernel a moment ago; the network's own links are updated in it.
         """
         known = self._store.get(Network, network_id)
         ends = [item.record for item in self._store.list(Endpoint, f"{network_id}/")]
@@ -116,9 +116,10 @@ class Survey:
         return part, found + differences(part, actual, self._owner)
 
     def is_orphan(self, orphan: OrphanLink) -> bool:
-        """Say whether a link is still there, and neither doomed nor a network's; the lock of its maker is held.
+        """Return whether a link is still an orphan: it exists, waits for no deletion, and belongs to no network.
 
-        Records of endpoints are not searched for its own: whether it has rules tells that (``Firewall.owns``).
+        The caller holds the lock of its maker. Endpoints are not searched: an endpoint's link has rules
+        (``Firewall.owns``).
         """
         link = self._kernel.link(orphan.link)
         if link is None or link.alias != orphan.alias or self._store.get(Tombstone, orphan.link):
@@ -129,7 +130,7 @@ class Survey:
         return orphan.link not in wanted
 
     def _desired(self, records: Records) -> tuple[list[Desired], list[Finding]]:
-        """Return what networks want, and what is wrong with the records themselves."""
+        """Return the wanted states of networks, and the findings about the records themselves."""
         desired: list[Desired] = []
         found: list[Finding] = [
             EndpointLost(network_id, endpoint.id, host_link_name(endpoint.id))
@@ -146,13 +147,13 @@ class Survey:
         return desired, found
 
     def open_ports(self) -> list[str]:
-        """Return the ports of networks, of this pynet, that are up."""
+        """Return the ports of this pynet's networks that are up."""
         kinds = {kind.kernel for kind in link_kinds(self._modes) if kind.port}
         links = [link for link in self._kernel.links() if link.kind in kinds and link.up]
         return [link.name for link in links if self._owner.made(link) or self._owner.began(link)]
 
     def _shut(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
-        """Return the rules of a network that cannot be understood: closed, as without any it would be open."""
+        """Return the rules of a network that cannot be understood: closed, as without rules it would be open."""
         kinds = [kind for kind in link_kinds(self._modes) if kind.port]
         own = [kind.name(network.id) for kind in kinds if kind.of == NETWORK]
         ends = [kind.name(end.id) for end in endpoints for kind in kinds if kind.of == ENDPOINT]
