@@ -16,7 +16,7 @@ NETWORK_VERBS = {
     "FreeNetwork": Verb(requests.NetworkRefRequest, NetworkDriver.free_network),
     "CreateNetwork": Verb(requests.CreateNetworkRequest, NetworkDriver.create_network),
     "DeleteNetwork": Verb(requests.NetworkRefRequest, NetworkDriver.delete_network),
-    "CreateEndpoint": Verb(requests.CreateEndpointRequest, NetworkDriver.create_endpoint, replies.CreateEndpointReply),
+    "CreateEndpoint": Verb(requests.CreateEndpointRequest, NetworkDriver.create_endpoint, replies.EndpointReply),
     "DeleteEndpoint": Verb(requests.EndpointRefRequest, NetworkDriver.delete_endpoint),
     "EndpointOperInfo": Verb(
         requests.EndpointRefRequest, NetworkDriver.endpoint_oper_info, replies.OperInfoReply, quiet=True

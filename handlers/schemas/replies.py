@@ -52,7 +52,7 @@ class InterfaceReply(Reply):
         return {key: value for key, value in data.items() if value}
 
 
-class CreateEndpointReply(Reply):
+class EndpointReply(Reply):
     """CreateEndpoint."""
 
     interface = fields.Nested(InterfaceReply, data_key="Interface")

@@ -17,9 +17,9 @@ from netlink.nft_elements import Element
 from plugin.errors import Conflict
 from plugin.firewall.elements import docker_elements
 from plugin.firewall.foreign_chains import Accepts
+from plugin.firewall.generation import RulesetGeneration
 from plugin.firewall.listing import Listing
 from plugin.firewall.ruleset import RULES, remove_text, tables_text
-from plugin.firewall.seen import Seen
 from plugin.firewall.wants import Owned, Wants
 from plugin.firewall.writing import Writing
 from plugin.interfaces import Nft
@@ -54,7 +54,7 @@ class Firewall:
         self._linger = linger
         self._locks = locks or Locks()  # FIREWALL guards what is wanted, and the order of transactions
         self._writing, self._listing, self._accepts = Writing(nft, table), Listing(nft, table), Accepts(nft, table)
-        self._seen = Seen(nft)
+        self._generation = RulesetGeneration(nft)
         self._wants = Wants()
         self._tables = Tables.NOT_NEEDED
         self._idle_since = 0.0  # monotonic time at which the last owner went
@@ -142,7 +142,7 @@ class Firewall:
                 if self._tables is not Tables.NOT_NEEDED and time.monotonic() - self._idle_since >= self._linger:
                     self._write()
                 return []
-            found = self._seen.look(self._differences, elements=elements)
+            found = self._generation.look(self._differences, elements=elements)
             if any(isinstance(finding, TableChanged) for finding in found):
                 self._write()
                 self._listing.learn(self._wants.contents())

@@ -63,7 +63,7 @@ Elements = Mapping[NamedSet, Sequence[tuple[Any, ...]]]  # set or map -> the val
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class KernelView:
     """The state that the kernel shows. ``elements`` is empty if the tables were flushed."""
 
     links: Sequence[Link] = ()
@@ -83,7 +83,7 @@ def rebuilder(
     return fill
 
 
-def look(kernel: Kernel, nft: Nft, table: str) -> Seen:
+def look(kernel: Kernel, nft: Nft, table: str) -> KernelView:
     """Read links, addresses and sets; raises ``KernelError``."""
     found: dict[NamedSet, list[tuple[Any, ...]]] = defaultdict(list)
     for family in RULES:
@@ -93,10 +93,10 @@ def look(kernel: Kernel, nft: Nft, table: str) -> Seen:
                     log.warning("element of another program not rebuilt", error=element.flaw)
                 else:
                     found[element.of].append(element.values)
-    return Seen(kernel.links(), kernel.addresses(), found)
+    return KernelView(kernel.links(), kernel.addresses(), found)
 
 
-def rebuild(seen: Seen, owner: str, known: Sequence[Record], in_its_mode: InItsMode) -> list[Record]:
+def rebuild(seen: KernelView, owner: str, known: Sequence[Record], in_its_mode: InItsMode) -> list[Record]:
     """Return networks and endpoints of ``owner`` (the pynet's name) that ``known`` lacks.
 
     ``in_its_mode`` returns a network as its mode makes it, from the links that pynet made for it.
@@ -120,7 +120,7 @@ def _alias(link: Link, owner: str, what: str) -> Alias:
     return alias if (alias.pynet, alias.what) == (owner, what) else Alias()
 
 
-def _networks(seen: Seen, links: Sequence[Link], owner: str, in_its_mode: InItsMode) -> Iterator[Network]:
+def _networks(seen: KernelView, links: Sequence[Link], owner: str, in_its_mode: InItsMode) -> Iterator[Network]:
     own: dict[str, list[Link]] = defaultdict(list)
     for link in links:
         own[_alias(link, owner, NETWORK_ALIAS).id].append(link)
@@ -134,7 +134,7 @@ def _networks(seen: Seen, links: Sequence[Link], owner: str, in_its_mode: InItsM
             yield in_its_mode(network, own[identity])
 
 
-def _adopted(seen: Seen, links: Sequence[Link], owner: str) -> Iterator[Network]:
+def _adopted(seen: KernelView, links: Sequence[Link], owner: str) -> Iterator[Network]:
     """Yield networks on bridges that pynet did not make: their endpoints' aliases name them (``modes.bridge``)."""
     masters = {link.index: link for link in seen.links}
     for link in links:
@@ -149,7 +149,7 @@ def _adopted(seen: Seen, links: Sequence[Link], owner: str) -> Iterator[Network]
             yield Network(network_id, MODE, bridge.name, False, False, subnets, options, tuple(there), bridge.mac)
 
 
-def _addresses(seen: Seen, link: str) -> list[InterfaceAddress]:
+def _addresses(seen: KernelView, link: str) -> list[InterfaceAddress]:
     return sorted((address for name, address in seen.addresses if name == link), key=lambda address: address.version)
 
 
@@ -162,7 +162,9 @@ def _link_options(link: Link, identity: str) -> dict[str, str]:
     return options
 
 
-def _endpoints(seen: Seen, links: Sequence[Link], owner: str, networks: Mapping[str, Network]) -> Iterator[Endpoint]:
+def _endpoints(
+    seen: KernelView, links: Sequence[Link], owner: str, networks: Mapping[str, Network]
+) -> Iterator[Endpoint]:
     names = {link.index: link.name for link in seen.links}
     by_bridge = {network.link: network for network in networks.values()}
     for link in links:
@@ -188,7 +190,7 @@ def _endpoint(elements: Elements, link: str, identity: str, network: Network) ->
     return Endpoint(identity, network.id, mac, ipv4, ipv6, published=published)
 
 
-def _with_ways(seen: Seen, endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+def _with_ways(seen: KernelView, endpoints: Sequence[Endpoint]) -> list[Endpoint]:
     """Add to endpoints their ways: other endpoints of the container that may send from their addresses."""
     keys = {host_link_name(end.id): end.key for end in endpoints}
     ways: dict[Address, list[Way]] = defaultdict(list)
@@ -241,7 +243,7 @@ def _publications(elements: Elements) -> Iterator[Published]:
             yield Published(proto, port, target, None, 0)
 
 
-def _finished(seen: Seen, network: Network, endpoints: Sequence[Endpoint]) -> Network:
+def _finished(seen: KernelView, network: Network, endpoints: Sequence[Endpoint]) -> Network:
     """Add the options that the sets show to a network, and log those that nothing shows."""
     elements, link = seen.elements, network.link
     mine = [endpoint for endpoint in endpoints if endpoint.network_id == network.id]

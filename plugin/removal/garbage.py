@@ -68,7 +68,7 @@ class KnownEngine:
         return "engine"
 
 
-class Engine(Protocol):
+class AskedEngine(Protocol):
     """The engine's API (``cli.engine.api.Engine``)."""
 
     def view(self, networks: Collection[str]) -> EngineView | None:
@@ -116,7 +116,7 @@ class _Stored:
 class GarbageCollector:
     """Collects every now and then; ``grace`` is in seconds. ``collected`` counts the things removed, by kind."""
 
-    def __init__(self, engine: Engine, removal: Removal, ipam: AddressManager, store: Store, grace: float) -> None:
+    def __init__(self, engine: AskedEngine, removal: Removal, ipam: AddressManager, store: Store, grace: float) -> None:
         self._engine = engine
         self._removal = removal
         self._ipam = ipam

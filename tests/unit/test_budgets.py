@@ -1,4 +1,4 @@
-"""Lengths of functions, classes and files: each budget can fail, and an exception ends with its reason."""
+"""Lengths of functions, classes and files: each budget can fail."""
 
 from pathlib import Path
 
@@ -32,22 +32,24 @@ def written(root: Path, folder: str, text: str) -> Path:
 def test_every_budget_can_fail(tmp_path: Path, what: str) -> None:
     """A definition over its budget is named with place, length and budget; one line less is accepted."""
     folder, text, sentence = SAMPLES[what]
-    assert complaints(written(tmp_path, folder, text), ()) == [sentence]
+    assert complaints(written(tmp_path, folder, text)) == [sentence]
 
     (tmp_path / folder / "sample.py").write_text(text.rpartition("\n")[0])
-    assert complaints(tmp_path, ()) == []
+    assert complaints(tmp_path) == []
 
 
-def test_an_exception_is_wrong_when_it_is_not_needed(tmp_path: Path) -> None:
-    """A class in the list of exceptions may be too large; if it fits, the list is wrong."""
-    root = written(tmp_path, "plugin", METHODS)
-    name = "plugin/sample.py:Kernel"
-    assert complaints(root, [name]) == []
+def test_a_public_name_has_one_meaning(tmp_path: Path) -> None:
+    """Two classes of one name in two files are refused, but not a protocol and its implementation."""
+    root = written(tmp_path, "plugin", "class Look(Protocol): pass\n")
+    (root / "plugin/other.py").write_text("class Look: pass\n")
+    assert complaints(root) == []
 
-    (root / "plugin/sample.py").write_text("class Kernel: pass\n")
-    assert complaints(root, [name]) == [f"{name}: keeps its budget; remove it from EXCEPTIONS in tools/budgets.py"]
+    (root / "plugin/third.py").write_text("class Look: pass\n")
+    assert complaints(root) == [
+        "class Look is in plugin/other.py and in plugin/third.py; a public name has one meaning"
+    ]
 
 
 def test_classes_of_tests_have_no_budget(tmp_path: Path) -> None:
     """A fake kernel has as many methods as the real one's users call."""
-    assert complaints(written(tmp_path, "tests", METHODS), ()) == []
+    assert complaints(written(tmp_path, "tests", METHODS)) == []

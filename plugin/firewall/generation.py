@@ -16,7 +16,7 @@ class Differences(Protocol):
         """Compare elements of sets too if ``elements``."""
 
 
-class Seen:
+class RulesetGeneration:
     """The number of the ruleset when it was last found right."""
 
     def __init__(self, nft: Nft) -> None:
