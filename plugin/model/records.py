@@ -14,7 +14,7 @@ from plugin.errors import InvalidRequest
 from plugin.model.flaws import text_flaw
 from plugin.model.setting_paths import check_setting
 from plugin.options.network import ISOLATED, ROUTED, UNPROTECTED, EndpointSettings, NetworkSettings
-from plugin.options.option import is_link_name
+from plugin.options.option import is_link_name, parse_options
 from plugin.options.senders import Senders
 from plugin.protocol.messages import Address, InterfaceAddress, Subnet
 
@@ -125,7 +125,8 @@ class Network:
     @cached_property
     def readable_settings(self) -> NetworkSettings:
         """The options of the user that this version can read; the others have their defaults."""
-        return NetworkSettings.read_leniently(self.options)
+        settings: NetworkSettings = parse_options(NetworkSettings, tuple(self.options.items()))
+        return settings
 
     @cached_property
     def mtu(self) -> int:

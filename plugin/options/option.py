@@ -68,15 +68,9 @@ class OptionSet:
         Raises:
             InvalidRequest: a bad value of a declared key, or an unknown key of pynet's own.
         """
-        settings = cls.read_leniently(raw)
+        settings: Self = parse_options(cls, tuple(raw.items()))  # type: ignore[arg-type]  # not hashable, says mypy
         if settings.flaw:
             raise InvalidRequest(settings.flaw)
-        return settings
-
-    @classmethod
-    def read_leniently(cls, raw: Mapping[str, str]) -> Self:
-        """Read what a user set; an option whose value cannot be read gets its default, and there is a ``flaw``."""
-        settings: Self = parse_options(cls, tuple(raw.items()))  # type: ignore[arg-type]  # mypy holds classes for not hashable
         return settings
 
     def __setattr__(self, name: str, value: object) -> Never:
@@ -86,7 +80,10 @@ class OptionSet:
 
 @lru_cache(maxsize=1024)
 def parse_options(kind: type[OptionSet], raw: Sequence[tuple[str, str]]) -> Any:
-    """Return the ``kind`` of settings; equal texts have one, so that asking a record again costs nothing."""
+    """Return settings of ``kind``; equal texts have one, so that asking a record again costs nothing.
+
+    An option whose value cannot be read gets its default, and the settings have a ``flaw``.
+    """
     known = {option.key: (name, option) for name, option in kind.by_name().items()}
     values, flaws = {name: option.default for name, option in known.values()}, []
     for key, text in raw:
