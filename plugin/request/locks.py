@@ -99,7 +99,10 @@ class Locks:
 
     @contextmanager
     def _hold_one(self, name: LockName, until: float, patience: float) -> Iterator[None]:
-        lock = self._enter(name)
+        with self._guard:
+            lock, users = self._locks.get(name, (threading.Lock(), 0))
+            self._locks[name] = (lock, users + 1)
+        before = self.held()
         try:
             holder = self._holders.get(name)
             hangs = holder is not None and holder.hangs
@@ -109,24 +112,15 @@ class Locks:
                     if hangs
                     else f"{name} is busy with another request for more than {patience:.0f} s"
                 )
-            self._holders[name], self._own.names = current.get(), (*self.held(), name)
+            self._holders[name], self._own.names = current.get(), (*before, name)
             try:
                 yield
             finally:
                 del self._holders[name]
-                self._own.names = self.held()[:-1]  # the last that was taken is the first that is given back
+                self._own.names = before
                 lock.release()
         finally:
-            self._leave(name)
-
-    def _enter(self, name: LockName) -> threading.Lock:
-        with self._guard:
-            lock, users = self._locks.get(name, (threading.Lock(), 0))
-            self._locks[name] = (lock, users + 1)
-            return lock
-
-    def _leave(self, name: LockName) -> None:
-        with self._guard:
-            lock, users = self._locks.pop(name)
-            if users > 1:
-                self._locks[name] = (lock, users - 1)
+            with self._guard:
+                lock, users = self._locks.pop(name)
+                if users > 1:
+                    self._locks[name] = (lock, users - 1)

@@ -39,8 +39,8 @@ class Work:
         Raises:
             Failed: the steps of an earlier request cannot be taken back even now.
         """
-        owed = Owed.leftovers(about or locks[-1])
         with self.hold(*locks):
+            owed = Owed.leftovers(about or locks[-1])
             self._take_back(owed)
             with self._undo(owed, *locks) as undo:
                 yield undo
