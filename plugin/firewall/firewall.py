@@ -20,7 +20,7 @@ from plugin.firewall.foreign_chains import Accepts
 from plugin.firewall.generation import RulesetGeneration
 from plugin.firewall.listing import Listing
 from plugin.firewall.ruleset import RULES, remove_text, tables_text
-from plugin.firewall.wants import Owned, Wants
+from plugin.firewall.wants import Owned, Wants, unfit
 from plugin.firewall.writing import Writing
 from plugin.interfaces import Nft
 from plugin.model.elements import Elements
@@ -93,10 +93,11 @@ class Firewall:
         with self._locks.hold(FIREWALL):
             self._wants.check(owner, elements)
             with self._attempt(owner):
-                self._change(*self._wants.put(owner, elements, locks))
+                changes, named = self._wants.put(owner, elements, locks), self._wants.names(owner)
+                self._change(*changes)
                 if owner in self._wants.refused:
                     raise KernelError(self._wants.refused[owner])
-                if not self._accepts.seen or self._wants.names(owner):
+                if named or not self._accepts.seen:
                     self._accepts.add(self._wants.names())
 
     def forget(self, *owners: str) -> None:
@@ -105,8 +106,8 @@ class Firewall:
             return  # without waiting: callers hold the locks under which these owners are put
         with self._locks.hold(FIREWALL):
             known = [owner for owner in owners if owner in self._wants]
-            named = self._wants.names(*known) if known else set()
             with self._attempt(*known):
+                named = self._wants.names(*known) if known else set()
                 gone = self._wants.drop(*known)
                 if not self.missing:
                     self._change(*gone)
@@ -215,7 +216,8 @@ class Firewall:
     def _write(self) -> None:
         if self._wants:
             try:
-                refused = self._writing.write(self._wants.everything())
+                wanted = self._wants.everything()
+                refused = self._writing.write(wanted, unfit(wanted))
             except KernelError as error:
                 if not self._there():
                     self._tables = Tables.MISSING

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from netlink.errors import KernelError
 from plugin.firewall.elements import closed
 from plugin.firewall.ruleset import tables_text
-from plugin.firewall.wants import unfit
 from plugin.interfaces import Nft
 from plugin.model.elements import Elements
 
@@ -24,20 +23,21 @@ class Writing:
         self._nft = nft
         self._table = table
 
-    def write(self, wanted: Mapping[str, Elements]) -> Mapping[str, str]:
+    def write(self, wanted: Mapping[str, Elements], refused: Mapping[str, str]) -> Mapping[str, str]:
         """Replace both tables by the elements of each owner; return the owners that were closed instead, and why.
+
+        The owners in ``refused`` are closed without asking the kernel.
 
         Raises:
             KernelError: the tables cannot be written, whatever their elements are; nothing was changed.
         """
-        refused = unfit(wanted)
         try:
             self._nft.apply(self._text(wanted, refused))
         except KernelError:
             culprits = self._culprits(wanted, refused)
             if not culprits:
                 raise
-            refused |= culprits
+            refused = {**refused, **culprits}
             self._nft.apply(self._text(wanted, refused))
         return refused
 
