@@ -28,6 +28,7 @@ from tests.fake_tunnels import FakeTunnels
 
 InterfaceAddress = IPv4Interface | IPv6Interface
 OWNER = Owner("pynet")
+GROUP = OWNER.group
 
 
 class FakeKernel:
@@ -168,7 +169,7 @@ class FakeKernel:
     def _add(self, name: str, **values: Any) -> None:
         if name in self.by_name:
             raise Exists(name)
-        self.by_name[name] = Link(index=self._next_index, name=name, **{"group": Owner("pynet").group, **values})
+        self.by_name[name] = Link(index=self._next_index, name=name, **{"group": GROUP, **values})
         self._next_index += 1
 
     def _find(self, name: str) -> Link:

@@ -12,7 +12,6 @@ from plugin.host.link_addresses import check_families, give_addresses
 from plugin.host.own_links import OwnLinks
 from plugin.model.desired import ContainerEnd, Desired, TunnelEnd, WantedLink
 from plugin.model.link_owner import Owner
-from plugin.model.names import Alias
 from plugin.model.records import Endpoint, Network
 from plugin.modes.base import HostParts, Mode
 from plugin.request.undo import Undo
@@ -64,7 +63,7 @@ class Applier:
         """Free the names, as another's rules would go with them, then make rules and links."""
         for wanted in part.links:
             if not wanted.adopted:
-                self._links.clear(wanted.name, Alias.read(wanted.alias).id)
+                self._links.clear(wanted.name, wanted.endpoint or part.network)
         for owner, elements in part.elements.items():
             if owner not in part.kept:
                 self._firewall.put(owner, elements)
@@ -80,7 +79,7 @@ class Applier:
             if wanted.mac:
                 self._kernel.set_mac(name, wanted.mac)
             return
-        undo.push(self._links.remove, name, Alias.read(wanted.alias).id)  # before: the kernel's answer may be lost
+        undo.push(self._links.remove, name, wanted.endpoint or part.network)  # before: its answer may be lost
         settings = {each.path: each.value for each in part.settings if each.link == name}
         match wanted.other_end:
             case ContainerEnd(peer, mac):

@@ -212,15 +212,20 @@ def _link_local(network: Network) -> list[tuple[str, InterfaceAddress]]:
 
 
 def _check_modes(settings: NetworkSettings, *, internal: bool) -> None:
-    for version, option in ((4, NetworkSettings.gateway_mode_ipv4), (6, NetworkSettings.gateway_mode_ipv6)):
-        if settings.gateway_mode(version) == ISOLATED and not internal:
+    for mode, option in (
+        (settings.gateway_mode_ipv4, NetworkSettings.gateway_mode_ipv4),
+        (settings.gateway_mode_ipv6, NetworkSettings.gateway_mode_ipv6),
+    ):
+        if mode == ISOLATED and not internal:
             raise InvalidRequest(f"option '{option.key}': {ISOLATED} is for internal networks only, see --internal")
 
 
 def _check_sources(settings: NetworkSettings, subnets: Sequence[NetworkSubnet]) -> None:
     """Refuse a container's address as the source of what leaves; a bridge that exists may have the host's own there."""
-    for version, option in ((4, NetworkSettings.host_ipv4), (6, NetworkSettings.host_ipv6)):
-        source = settings.source_address(version)
+    for source, option in (
+        (settings.host_ipv4, NetworkSettings.host_ipv4),
+        (settings.host_ipv6, NetworkSettings.host_ipv6),
+    ):
         inside = next((subnet.pool for subnet in subnets if source is not None and source in subnet.pool), None)
         if inside is not None:
             raise InvalidRequest(
