@@ -64,9 +64,7 @@ class Reaper:
     def clear(self, link: str) -> None:
         """Delete ``link`` now if its deletion is pending, because the name is about to be used again."""
         if link in self._doomed:
-            tombstone = self._store.get(Tombstone, link)
-            if tombstone is not None:
-                self._delete([link])
+            self._delete([link])
 
     def stop(self) -> None:
         """Delete the queued links and end the thread; the next start finds the tombstones of those that fail."""

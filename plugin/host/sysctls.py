@@ -42,8 +42,8 @@ class HostSettings:
         they can be put back.
         """
         with self._locks.hold(HOST_SETTINGS):
-            self._users[network.id] = _needed_paths(network)
             undo.push(self._withdraw, network.id)
+            self._users[network.id] = _needed_paths(network)
             if FORWARDING[6] in self._users[network.id]:
                 warn_of_lost_routes(self._kernel)
             self._warn_of_no_way_out(network)

@@ -100,7 +100,7 @@ class Aside:
                 found.append(self.read(kind, row))
             except Unreadable:
                 continue
-        for key in set(self.keys(kind, prefix)) - keys:
+        for key in set(self.keys(kind, prefix)) - keys if self._rows else ():
             self.forget(kind.kind, key)
         return found
 
