@@ -58,7 +58,7 @@ def _why(socket: Path, error: Exception, patience: float) -> PynetError:
         case TimeoutError() | BlockingIOError():  # BlockingIOError: the queue of the socket is full
             return NoAnswer(
                 f"ask the pynet that serves '{socket}': it accepts calls and did not answer within {patience:g} s: it "
-                "hangs, or brings the host in line after its start"
+                "hangs, or it is still bringing the host in line after its start"
             )
         case _:
             return Failed(f"ask the pynet that serves '{socket}': {str(error) or type(error).__name__}")

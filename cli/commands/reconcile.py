@@ -13,7 +13,7 @@ def as_lines(repairs: Sequence[Mapping[str, str]]) -> str:
 
 def as_status(status: Mapping[str, Any], names: Mapping[str, str]) -> str:
     """Return the counts for people; ``names`` are the names of networks by id."""
-    lines = [f"looks at everything since the start: {status['Looks']}"]
+    lines = [f"complete checks since the start: {status['Looks']}"]
     lines += [f"repaired {kind}: {count}" for kind, count in sorted(status["Repairs"].items())]
     lines += [
         f"dropped by the guard in network '{names.get(drop['Network'], drop['Network'][:12])}', "
