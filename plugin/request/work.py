@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 from netlink.errors import KernelError
@@ -41,8 +42,9 @@ class Work:
         """
         with self.hold(*locks):
             owed = Owed.leftovers(about or locks[-1])
-            self._take_back(owed)
-            with self._undo(owed, *locks) as undo:
+            if owed in self._left:
+                self._take_back(owed)
+            with Undo(partial(self._keep, owed, locks)) as undo:
                 yield undo
                 commit()
 
@@ -51,7 +53,7 @@ class Work:
 
         They do not run if this request succeeds, because it keeps the things that the earlier one had taken.
         """
-        undo = self._undo(owed)
+        undo = Undo(partial(self._keep, owed, ()))
         for function, arguments in reversed(self._left.pop(owed, ())):
             undo.push(function, *arguments)
         self._retries.drop(owed)
@@ -73,10 +75,7 @@ class Work:
             if self._retries.pending(owed):
                 removal()
 
-    def _undo(self, owed: Owed, *locks: LockName) -> Undo:
-        return Undo(lambda failed: self._keep(owed, failed, locks))
-
-    def _keep(self, owed: Owed, failed: Sequence[Step], locks: Sequence[LockName]) -> None:
+    def _keep(self, owed: Owed, locks: Sequence[LockName], failed: Sequence[Step]) -> None:
         self._left[owed] = [*self._left.get(owed, ()), *failed]
         self._retries.add(owed, lambda: self._take_back_late(owed, locks))
 
@@ -86,10 +85,7 @@ class Work:
 
     def _take_back(self, owed: Owed) -> None:
         """Run the undo steps that an earlier request left; the caller holds its locks."""
-        steps = self._left.get(owed)
-        if steps is None:
-            return
-        failed = run_all(steps)
+        failed = run_all(self._left.get(owed, ()))
         if failed:
             self._left[owed] = [step for step, _ in failed]
             raise Failed(f"take back what an earlier request left of {owed.identity}: {failed[0][1]}")
