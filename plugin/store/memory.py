@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from plugin.errors import Failed
 from plugin.store.base import ABSENT, Change, Event, R, Record, Versioned
 from plugin.store.feed import EventFeed
-from plugin.store.rows import Aside, Row, Write, check, check_key, prepare
+from plugin.store.rows import Aside, Row, check, check_key, prepare
 
 
 class MemoryStore:
@@ -55,20 +55,16 @@ class MemoryStore:
             writes = prepare(changes)
             for write in writes:
                 check(write, self._rows.get((write.kind, write.key), (ABSENT, ""))[0])
-            self._feed.publish(self._apply(writes))
-
-    def _apply(self, writes: Sequence[Write]) -> Sequence[Event]:
-        events = []
-        revision = self._revision + 1
-        for write in writes:
-            at = (write.kind, write.key)
-            if write.body is not None:
-                self._rows[at] = (revision, write.body)
-            elif self._rows.pop(at, None) is None:
-                continue
-            self._revision = revision
-            events.append(Event(write.kind, write.key, write.record, revision))
-        return events
+            events, revision = [], self._revision + 1
+            for write in writes:
+                at = (write.kind, write.key)
+                if write.body is not None:
+                    self._rows[at] = (revision, write.body)
+                elif self._rows.pop(at, None) is None:
+                    continue
+                self._revision = revision
+                events.append(Event(write.kind, write.key, write.record, revision))
+            self._feed.publish(events)
 
     def watch(self, kind: type[R]) -> AbstractContextManager[Iterator[Event]]:
         """Yield the changes of ``kind`` from now on; the iterator blocks until one comes or the store closes."""
