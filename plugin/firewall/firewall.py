@@ -6,8 +6,8 @@ can write tables whole that somebody flushed. The tables exist while there are o
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from enum import Enum, auto
 
 import structlog
@@ -55,7 +55,7 @@ class Firewall:
         self._locks = locks or Locks()  # FIREWALL guards what is wanted, and the order of transactions
         self._writing, self._listing, self._accepts = Writing(nft, table), Listing(nft, table), Accepts(nft, table)
         self._generation = RulesetGeneration(nft)
-        self._wants = Wants()
+        self._wants = Wants(self._doubt)
         self._tables = Tables.NOT_NEEDED
         self._idle_since = 0.0  # monotonic time at which the last owner went
 
@@ -92,7 +92,7 @@ class Firewall:
         locks = self._locks.held()
         with self._locks.hold(FIREWALL):
             self._wants.check(owner, elements)
-            with self._attempt(owner):
+            with self._wants.attempt(owner):
                 changes, named = self._wants.put(owner, elements, locks), self._wants.names(owner)
                 self._change(*changes)
                 if owner in self._wants.refused:
@@ -106,7 +106,7 @@ class Firewall:
             return  # without waiting: callers hold the locks under which these owners are put
         with self._locks.hold(FIREWALL):
             known = [owner for owner in owners if owner in self._wants]
-            with self._attempt(*known):
+            with self._wants.attempt(*known):
                 named = self._wants.names(*known) if known else set()
                 gone = self._wants.drop(*known)
                 if not self.missing:
@@ -124,7 +124,7 @@ class Firewall:
         with self._locks.hold(FIREWALL):
             fit = tuple(element for element in docker_elements(names) if not element.flaw)
             if fit != self._wants.docker:
-                with self._attempt():
+                with self._wants.attempt():
                     changes = self._wants.put_docker(fit)
                     if self._tables in {Tables.WRITTEN, Tables.DOUBTFUL}:
                         self._change(*changes)
@@ -192,22 +192,16 @@ class Firewall:
                 log.info("nftables tables written", table=self._table)
                 self._write()
 
-    @contextmanager
-    def _attempt(self, *owners: str) -> Iterator[None]:
-        """Restore the elements of ``owners`` if the block fails; the kernel may have other ones then."""
-        try:
-            with self._wants.attempt(*owners):
-                yield
-        except BaseException:
-            if not self.missing:
-                self._tables = Tables.DOUBTFUL
-            raise
+    def _doubt(self) -> None:
+        """Note that the kernel may have other elements, after a change that failed."""
+        if not self.missing:
+            self._tables = Tables.DOUBTFUL
 
     def _try_again(self) -> None:
         """Write the elements of refused owners, if the kernel accepts them now."""
         for owner in list(self._wants.refused):
             wanted = self._wants.owners()[owner].elements
-            with suppress(KernelError, Conflict), self._attempt(owner):
+            with suppress(KernelError, Conflict), self._wants.attempt(owner):
                 self._wants.check(owner, wanted)
                 self._nft.change(self._table, *self._wants.put(owner, wanted, ()))
         if self._tables is Tables.DOUBTFUL:  # not really: owners that were refused again are closed as before
@@ -228,9 +222,10 @@ class Firewall:
                     self._tables = Tables.DOUBTFUL
                 raise
             self._wants.settle(refused)
+            names = self._wants.names()
             self._tables = Tables.WRITTEN
             self._listing.keep()
-            self._accepts.add(self._wants.names())
+            self._accepts.add(names)
         else:
             self._nft.apply(remove_text(self._table))
             self._accepts.withdraw()

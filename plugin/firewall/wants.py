@@ -6,7 +6,7 @@ its address have the same elements too. A key of a map leads to one value: the o
 owner that wants to lead it elsewhere is refused.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -103,10 +103,11 @@ class Wants:
     """The caller ensures that one thread at a time uses it.
 
     ``put`` and ``drop`` return the changes that the kernel needs. ``refused`` has the owners whose elements cannot be
-    written, and the reasons; such an owner is closed.
+    written, and the reasons; such an owner is closed. ``failed`` is called when an attempt has failed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, failed: Callable[[], None]) -> None:
+        self._failed = failed
         self.refused: dict[str, str] = {}
         self.docker: Elements = ()  # of Docker's bridges
         self._owned: dict[str, Owned] = {}
@@ -197,6 +198,7 @@ class Wants:
             self.put_docker(docker)
             self._owned |= owned
             self.refused |= refused
+            self._failed()
             raise
 
 
