@@ -142,12 +142,13 @@ class BridgeMode(Mode):
         """Return the bridge, its gateway addresses, its settings and the host's, and the rules of the network."""
         # The MAC of a user's bridge that nobody has set follows the ports; rules may name the one that it has now.
         mac = network.mac if network.owns_link or not network.settings.icc else ""
+        given = _given_addresses(network)
         alias, adopted = bridge_alias(self._owner, network), not network.owns_link
         return Desired(
             network=network.id,
             links=[WantedLink(network.link, "bridge", alias, mac, network.mtu, adopted=adopted)],
-            addresses=_given_addresses(network),
-            kernel_addresses=_link_local(network),
+            addresses=given,
+            kernel_addresses=_link_local(network, given),
             settings=bridge_settings(network),
             host=host_settings(network),
             elements={network.link: network_elements(network)},
@@ -204,9 +205,11 @@ def _given_addresses(network: Network) -> list[tuple[str, InterfaceAddress]]:
     return [(network.link, address) for address in network.gateway_addresses if address not in network.found]
 
 
-def _link_local(network: Network) -> list[tuple[str, InterfaceAddress]]:
+def _link_local(
+    network: Network, given: Sequence[tuple[str, InterfaceAddress]]
+) -> Sequence[tuple[str, InterfaceAddress]]:
     """Return the address of pynet's own bridge without which the host cannot ask for the containers' MACs."""
-    if network.owns_link and network.mac and any(address.version == 6 for _, address in _given_addresses(network)):
+    if network.owns_link and network.mac and any(address.version == 6 for _, address in given):
         return [(network.link, IPv6Interface((link_local(network.mac), 64)))]
     return []
 
