@@ -25,8 +25,6 @@ def _of_network(network: Network) -> Iterator[Element]:
     yield sets.BRIDGES.element(link)
     if settings.icc:
         yield sets.SAME_NETWORK.element(link, link)
-    if network.overlay:
-        yield from _of_tunnel(network, network.overlay, settings)
     for subnet in network.subnets:
         yield sets.SUBNETS[subnet.pool.version].element(link, subnet.pool)
     if network.internal:
@@ -61,17 +59,23 @@ def _of_version(link: str, version: int, settings: NetworkSettings) -> Iterator[
         yield sets.ROUTED_ICMP.element(link, version, _ICMP[version])
 
 
-def _of_tunnel(network: Network, overlay: Overlay, settings: NetworkSettings) -> Iterator[Element]:
-    """Keep frames out that claim to be the gateway, which every host has under the same addresses.
+def tunnel_elements(network: Network, overlay: Overlay) -> Elements:
+    """Return the elements that keep frames out that claim to be the gateway: every host has it under one address.
 
     No frames are accepted from other hosts at all until ``member_elements`` name them.
     """
-    yield sets.VXLAN_NETWORKS.element(overlay.port, overlay.vni)
-    tunnel = vxlan_name(network.id)
-    yield sets.TUNNELS.element(tunnel)
-    if not settings.icc:
-        yield sets.ISOLATED.element(tunnel)
-    yield from _local(tunnel, network.mac, [subnet.gateway.ip for subnet in network.subnets if subnet.gateway])
+    tunnel, gateways = vxlan_name(network.id), [subnet.gateway.ip for subnet in network.subnets if subnet.gateway]
+    isolated = () if network.settings.icc else (sets.ISOLATED.element(tunnel),)
+    own = (sets.VXLAN_NETWORKS.element(overlay.port, overlay.vni), sets.TUNNELS.element(tunnel), *isolated)
+    return (*own, *_local(tunnel, network.mac, gateways))
+
+
+def local_elements(network: Network, endpoint: Endpoint) -> Elements:
+    """Return the elements that keep frames out of the tunnel that claim to be a guarded ``endpoint`` of this host."""
+    if not endpoint.guard(network).on:
+        return ()
+    local = [link_local(endpoint.mac)] if endpoint.ipv6 else []
+    return tuple(_local(vxlan_name(network.id), endpoint.mac, [*_addresses(endpoint), *local]))
 
 
 def member_elements(port: int, vni: int, hosts: Iterable[Address]) -> Elements:
@@ -96,7 +100,7 @@ def endpoint_elements(network: Network, endpoint: Endpoint) -> Elements:
 def _of_endpoint(network: Network, endpoint: Endpoint) -> Iterator[Element]:
     settings, guard = network.settings, endpoint.guard(network)
     port = host_link_name(endpoint.id)
-    addresses = [own.ip for own in (endpoint.ipv4, endpoint.ipv6) if own]
+    addresses = _addresses(endpoint)
     if not settings.icc:
         yield sets.ISOLATED.element(port)
         yield sets.GATEWAY_MACS.element(port, network.mac)
@@ -107,12 +111,13 @@ def _of_endpoint(network: Network, endpoint: Endpoint) -> Iterator[Element]:
     if not guard.on or guard.allowed.subnets:  # it may be a router, which reports errors about flows of others
         for address in addresses:
             yield sets.ROUTERS[address.version].element(address)
-    if guard.on and network.overlay:
-        local = [link_local(endpoint.mac)] if endpoint.ipv6 else []
-        yield from _local(vxlan_name(network.id), endpoint.mac, [*addresses, *local])
     for way in endpoint.ways:
         for address in endpoint.direct_addresses(network):
             yield sets.MULTIHOMED[address.version].element(host_link_name(way.endpoint_id), way.mac, address)
+
+
+def _addresses(endpoint: Endpoint) -> list[Address]:
+    return [own.ip for own in (endpoint.ipv4, endpoint.ipv6) if own]
 
 
 def _own(port: str, macs: Sequence[str], addresses: Sequence[Address]) -> Iterator[Element]:

@@ -25,21 +25,23 @@ def check_families(network: Network) -> None:
         )
 
 
-def give_addresses(kernel: Kernel, network: Network, addresses: Iterable[InterfaceAddress], undo: Undo) -> None:
-    """Add ``addresses`` to the network's bridge; those of a user's bridge are taken back by ``undo``.
+def give_addresses(
+    kernel: Kernel, network: Network, addresses: Iterable[tuple[str, InterfaceAddress]], undo: Undo
+) -> None:
+    """Add addresses to the network's links; those of a user's bridge are taken back by ``undo``.
 
     Raises:
         KernelError: an address was refused for another reason than missing IPv6.
         Unsupported: the host refuses IPv6, and the network has nothing else.
     """
-    for address in addresses:
+    for link, address in addresses:
         try:
-            give_address(kernel, network.link, address)
+            give_address(kernel, link, address)
         except Unsupported as error:
             _go_without(network, str(error))
             continue
         if not network.owns_link:
-            undo.push(kernel.delete_address, network.link, address)
+            undo.push(kernel.delete_address, link, address)
 
 
 def give_address(kernel: Kernel, link: str, address: InterfaceAddress) -> None:

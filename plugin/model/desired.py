@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from netlink.bridge_port import BridgePort
 from netlink.devconf import read_settings
 from netlink.errors import KernelError, Missing
 from netlink.links import Link
+from netlink.vxlan import VxlanLink
 from plugin.interfaces import Kernel
 from plugin.model.elements import Elements
 from plugin.protocol.messages import Address, InterfaceAddress
@@ -17,30 +18,13 @@ Held = tuple[int, Address, int]  # IP protocol, host address, host port
 
 
 @dataclass(frozen=True, slots=True)
-class ContainerEnd:
-    """The end of a veth pair that goes into a container."""
-
-    name: str
-    mac: str
-
-
-@dataclass(frozen=True, slots=True)
-class TunnelEnd:
-    """This host's end of a VXLAN; ``port`` is the UDP port, ``local`` the address by which others reach this host."""
-
-    vni: int
-    port: int
-    local: Address
-
-
-@dataclass(frozen=True, slots=True)
 class WantedLink:
     """A link and what it must be like; empty values are not looked at.
 
     ``endpoint`` is the id of the endpoint that the link belongs to: such a link cannot be made again, as its other end
     was in a container; ``port`` is what its bridge must know of it. ``adopted`` links are a user's: they must be up,
-    and nothing else about them is pynet's, but the MAC of one that is to keep it. ``other_end`` is only needed to make
-    the link.
+    and nothing else about them is pynet's, but the MAC of one that is to keep it. ``peer``, the end of a veth pair that
+    goes into a container, and ``tunnel`` are only looked at when the link is made.
     """
 
     name: str
@@ -52,7 +36,9 @@ class WantedLink:
     endpoint: str = ""
     adopted: bool = False
     port: BridgePort | None = None
-    other_end: ContainerEnd | TunnelEnd | None = None
+    peer: str = ""
+    peer_mac: str = ""
+    tunnel: VxlanLink | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +75,7 @@ class WantedPort:
 class Desired:
     """What one network wants of the kernel; ``elements`` are those of the firewall, by owner.
 
-    The kernel gives ``kernel_addresses`` to a running link by itself; any link-local one will do. ``host`` are the
+    The kernel gives running links an IPv6 address by itself, which those called ``link_local`` need. ``host`` are the
     settings that networks share, ``settings`` those of its own links. The mode itself looks after the elements of the
     owners in ``kept``.
     """
@@ -97,22 +83,12 @@ class Desired:
     network: str
     links: Sequence[WantedLink] = ()
     addresses: Sequence[tuple[str, InterfaceAddress]] = ()
-    kernel_addresses: Sequence[tuple[str, InterfaceAddress]] = ()
+    link_local: Collection[str] = ()
     settings: Sequence[WantedSetting] = ()
     host: Sequence[WantedSetting] = ()
     elements: Mapping[str, Elements] = field(default_factory=dict)
     ports: Sequence[WantedPort] = ()
     kept: Collection[str] = ()
-
-    def with_parts(self, parts: Iterable["Desired"]) -> "Desired":
-        """Return what is wanted together with the links, settings and elements of ``parts``."""
-        every = [self, *parts]
-        return replace(
-            self,
-            links=[link for part in every for link in part.links],
-            settings=[setting for part in every for setting in part.settings],
-            elements={owner: elements for part in every for owner, elements in part.elements.items()},
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from netlink.vxlan import VxlanLink
 from plugin.errors import Conflict, Unsupported
 from plugin.host.link_addresses import check_families, give_addresses
 from plugin.host.own_links import OwnLinks
-from plugin.model.desired import ContainerEnd, Desired, TunnelEnd, WantedLink
+from plugin.model.desired import Desired, WantedLink
 from plugin.model.link_owner import Owner
 from plugin.model.records import Endpoint, Network
 from plugin.modes.base import HostParts, Mode
@@ -34,7 +34,7 @@ class Applier:
         part = mode.desired(network)
         self._create(part, undo)
         self._settings.prepare(network, undo)
-        self._give_addresses(network, part, network.link, undo)
+        give_addresses(self._kernel, network, part.addresses, undo)
         mode.links_made(network, undo)
         return network
 
@@ -55,7 +55,7 @@ class Applier:
             if link in (wanted.name, wanted.master):
                 self._links.clear(wanted.name, network.id)
                 self._make(wanted, part, undo)
-        self._give_addresses(network, part, link, undo)
+        give_addresses(self._kernel, network, [pair for pair in part.addresses if pair[0] == link], undo)
         mode.links_made(network, undo)
         return network
 
@@ -73,24 +73,24 @@ class Applier:
 
     def _make(self, wanted: WantedLink, part: Desired, undo: Undo) -> None:
         """Make a link, with its settings before it is up; one that is adopted is set up, and keeps the MAC it has."""
-        name, mtu = wanted.name, wanted.mtu
         if wanted.adopted:
-            self._kernel.set_up(name)
+            self._kernel.set_up(wanted.name)
             if wanted.mac:
-                self._kernel.set_mac(name, wanted.mac)
+                self._kernel.set_mac(wanted.name, wanted.mac)
             return
-        undo.push(self._links.remove, name, wanted.endpoint or part.network)  # before: its answer may be lost
+        name, alias, mtu = wanted.name, wanted.alias, wanted.mtu
+        undo.push(self._links.remove, name, wanted.endpoint or part.network)  # before: the kernel's answer may be lost
         settings = {each.path: each.value for each in part.settings if each.link == name}
-        match wanted.other_end:
-            case ContainerEnd(peer, mac):
-                port = wanted.port or BridgePort(learning=True)
-                self._kernel.add_veth(VethPair(name, peer, mac, wanted.master, mtu, wanted.alias, port, settings))
-                return
-            case TunnelEnd(vni, port_number, local):
-                self._add_vxlan(VxlanLink(name, vni, port_number, local, wanted.master, mtu))
-            case None:
-                self._kernel.add_bridge(name, wanted.mac, mtu)
-        self._kernel.finish_link(name, wanted.alias, settings)
+        if wanted.peer:
+            port = wanted.port or BridgePort()
+            pair = VethPair(name, wanted.peer, wanted.peer_mac, wanted.master, mtu, alias, port, settings)
+            self._kernel.add_veth(pair)
+            return
+        if wanted.tunnel:
+            self._add_vxlan(wanted.tunnel)
+        else:
+            self._kernel.add_bridge(name, wanted.mac, mtu)
+        self._kernel.finish_link(name, alias, settings)
 
     def _add_vxlan(self, link: VxlanLink) -> None:
         try:
@@ -99,6 +99,3 @@ class Applier:
             raise Conflict(f"VNI {link.vni} is used by another link of this host ({error})") from error
         except NotSupported as error:
             raise Unsupported(f"mode overlay needs VXLAN, which this kernel does not have ({error})") from error
-
-    def _give_addresses(self, network: Network, part: Desired, link: str, undo: Undo) -> None:
-        give_addresses(self._kernel, network, [address for name, address in part.addresses if name == link], undo)

@@ -1,7 +1,7 @@
 """The declarations and methods of a mode; each mode has one file, which reads from top to bottom."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Protocol
 
@@ -139,4 +139,10 @@ class Mode(Protocol):
 
 def desired_of(mode: Mode, network: Network, endpoints: Iterable[Endpoint]) -> Desired:
     """Return what ``network`` with ``endpoints`` wants of the kernel."""
-    return mode.desired(network).with_parts(mode.desired_port(network, endpoint) for endpoint in endpoints)
+    parts = [mode.desired(network), *(mode.desired_port(network, endpoint) for endpoint in endpoints)]
+    return replace(
+        parts[0],
+        links=[link for part in parts for link in part.links],
+        settings=[setting for part in parts for setting in part.settings],
+        elements={owner: elements for part in parts for owner, elements in part.elements.items()},
+    )

@@ -12,19 +12,19 @@ container, renames it, and gives it its addresses and routes (moby daemon/libnet
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address, IPv6Interface
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, cast
 
 from netlink.bridge_port import BridgePort
 from netlink.errors import Missing
 from netlink.links import Link
 from plugin.errors import InvalidRequest
-from plugin.firewall.elements import endpoint_elements, link_local, network_elements
+from plugin.firewall.elements import endpoint_elements, network_elements
 from plugin.host.docker_bridges import is_docker_name
 from plugin.host.link_settings import bridge_settings
 from plugin.host.own_links import OwnLinks
 from plugin.host.sysctls import host_settings
-from plugin.model.desired import ContainerEnd, Desired, WantedLink, WantedSetting
+from plugin.model.desired import Desired, WantedLink, WantedSetting
 from plugin.model.link_owner import Owner
 from plugin.model.names import (
     BRIDGE,
@@ -148,7 +148,8 @@ class BridgeMode(Mode):
             network=network.id,
             links=[WantedLink(network.link, "bridge", alias, mac, network.mtu, adopted=adopted)],
             addresses=given,
-            kernel_addresses=_link_local(network, given),
+            # Without a link-local address the host cannot ask for the containers' MACs.
+            link_local=[network.link] if mac and not adopted and any(own.version == 6 for _, own in given) else [],
             settings=bridge_settings(network),
             host=host_settings(network),
             elements={network.link: network_elements(network)},
@@ -164,10 +165,11 @@ class BridgeMode(Mode):
             master=network.link,
             endpoint=endpoint.id,
             port=_port(network, endpoint),
-            other_end=ContainerEnd(container_link_name(endpoint.id), endpoint.mac),
+            peer=container_link_name(endpoint.id),
+            peer_mac=endpoint.mac,
         )
         elements = {port.name: endpoint_elements(network, endpoint)}
-        return Desired(network.id, links=[port], settings=port_settings(port.name), elements=elements)
+        return Desired(network.id, [port], settings=port_settings(port.name), elements=elements)
 
     def in_container(self, endpoint: Endpoint) -> bool:
         """Look where the other end of the pair is; the engine puts it back when a container leaves."""
@@ -203,15 +205,6 @@ def _port(network: Network, endpoint: Endpoint) -> BridgePort:
 
 def _given_addresses(network: Network) -> list[tuple[str, InterfaceAddress]]:
     return [(network.link, address) for address in network.gateway_addresses if address not in network.found]
-
-
-def _link_local(
-    network: Network, given: Sequence[tuple[str, InterfaceAddress]]
-) -> Sequence[tuple[str, InterfaceAddress]]:
-    """Return the address of pynet's own bridge without which the host cannot ask for the containers' MACs."""
-    if network.owns_link and network.mac and any(address.version == 6 for _, address in given):
-        return [(network.link, IPv6Interface((link_local(network.mac), 64)))]
-    return []
 
 
 def _check_modes(settings: NetworkSettings, *, internal: bool) -> None:

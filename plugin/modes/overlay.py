@@ -24,9 +24,11 @@ from netlink.links import Link
 from netlink.vxlan import VxlanLink
 from plugin.cluster.overlay.presence import agreed_network
 from plugin.errors import Conflict, InvalidRequest, Unsupported
+from plugin.firewall.elements import local_elements, tunnel_elements
 from plugin.host.link_settings import tunnel_settings
 from plugin.host.own_links import OwnLinks
-from plugin.model.desired import Desired, TunnelEnd, WantedLink
+from plugin.model.desired import Desired, WantedLink
+from plugin.model.elements import Elements
 from plugin.model.link_owner import Owner
 from plugin.model.names import TUNNEL, Alias, local_mac, tunnel_alias, vxlan_name
 from plugin.model.records import Endpoint, Network, Overlay
@@ -155,23 +157,18 @@ class OverlayMode(Mode):
 
         So is whom the firewall lets in, but for a network that nobody looks after yet, as at the start.
         """
-        overlay, part = _overlay(network), self._bridge.desired(network)
-        tunnel = WantedLink(
-            vxlan_name(network.id),
-            "vxlan",
-            tunnel_alias(self._owner, network, overlay),
-            mtu=overlay.mtu,
-            master=network.link,
-            other_end=TunnelEnd(overlay.vni, overlay.port, self._underlay.address),
-        )
+        overlay, link = _overlay(network), self._link(network)
+        part = _also(self._bridge.desired(network), tunnel_elements(network, overlay))
+        alias = tunnel_alias(self._owner, network, overlay)
+        tunnel = WantedLink(link.name, _TUNNEL.kernel, alias, "", link.mtu, link.master, tunnel=link)
         settings = [*part.settings, *tunnel_settings(tunnel.name)]
-        left = self._peers.left(network, self._link(network))
+        left = self._peers.left(network, link)
         elements = part.elements if left is None else {**part.elements, tunnel.name: left}
         return replace(part, links=[*part.links, tunnel], settings=settings, elements=elements, kept=(tunnel.name,))
 
     def desired_port(self, network: Network, endpoint: Endpoint) -> Desired:
-        """As in bridge mode."""
-        return self._bridge.desired_port(network, endpoint)
+        """As in bridge mode, with rules against frames of other hosts that claim to be of the endpoint."""
+        return _also(self._bridge.desired_port(network, endpoint), local_elements(network, endpoint))
 
     def in_container(self, endpoint: Endpoint) -> bool:
         """Look where the other end of the pair is."""
@@ -204,6 +201,11 @@ class OverlayMode(Mode):
 def gateway_mac(overlay: Overlay) -> str:
     """Return the MAC of the bridges of a network, the same on all hosts."""
     return local_mac(f"{overlay.network} {overlay.vni}".encode())
+
+
+def _also(part: Desired, more: Elements) -> Desired:
+    """Return what is wanted with ``more`` elements of its one owner."""
+    return replace(part, elements={owner: (*elements, *more) for owner, elements in part.elements.items()})
 
 
 def _overlay(network: Network) -> Overlay:

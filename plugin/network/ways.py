@@ -12,8 +12,6 @@ import structlog
 
 from netlink.errors import KernelError
 from plugin.errors import PynetError
-from plugin.firewall.elements import endpoint_elements
-from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Network, Way
 from plugin.network.sandboxes import Sandboxes
 from plugin.protocol.messages import EndpointRef
@@ -35,6 +33,7 @@ class Ways:
         self._store = runtime.store
         self._locks = runtime.locks
         self._firewall = runtime.firewall
+        self._modes = runtime.modes
         self._sandboxes = sandboxes
 
     def open(self, endpoint: Endpoint, undo: Undo) -> None:
@@ -80,10 +79,12 @@ class Ways:
     def _change(self, end: Endpoint, ways: tuple[Way, ...]) -> None:
         with self._locks.hold(*endpoint_locks(end.network_id, end.id)), Undo() as undo:
             known, network = self._store.get(Endpoint, end.key), self._store.get(Network, end.network_id)
-            if known is None or network is None:
+            mode = self._modes.get(network.record.mode) if network else None
+            if known is None or network is None or mode is None:
                 return
-            owner, before = host_link_name(end.id), endpoint_elements(network.record, known.record)
+            before = mode.desired_port(network.record, known.record)
             after = replace(known.record, ways=ways, sandbox=self._sandboxes.sandbox_of(end))
-            self._firewall.put(owner, endpoint_elements(network.record, after))
-            undo.push(self._firewall.put, owner, before)
+            for owner, elements in mode.desired_port(network.record, after).elements.items():
+                self._firewall.put(owner, elements)
+                undo.push(self._firewall.put, owner, before.elements[owner])
             self._store.transact(Put(after))

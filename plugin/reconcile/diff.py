@@ -1,10 +1,11 @@
 """Compares the wanted with the actual state: returns findings in the order of their repair. Changes nothing."""
 
 from collections.abc import Collection, Iterable, Iterator
+from ipaddress import IPv6Interface
 
 from netlink.bridge_port import is_like
 from netlink.links import Link
-from plugin.firewall.elements import PROTOCOLS
+from plugin.firewall.elements import PROTOCOLS, link_local
 from plugin.model.desired import Actual, Desired, WantedLink
 from plugin.model.findings import (
     AddressMissing,
@@ -39,9 +40,11 @@ def differences(desired: Desired, actual: Actual, owner: Owner) -> list[Finding]
     found = [finding for wanted in desired.links for finding in _link_findings(desired, wanted, actual, absent)]
     lost = {wanted.endpoint for wanted in desired.links if wanted.endpoint and wanted.name in absent}
     found += _setting_findings(desired, actual, absent)
+    addresses = [*desired.addresses]
+    addresses += [(w.name, _by_kernel(w)) for w in desired.links if w.name in desired.link_local]
     found += [
         AddressMissing(desired.network, link, address)
-        for link, address in (*desired.addresses, *desired.kernel_addresses)
+        for link, address in addresses
         if link not in absent and not _has_address(actual, link, address)
     ]
     found += [
@@ -124,6 +127,11 @@ def _mtu_fits(desired: Desired, wanted: WantedLink, found: Link, actual: Actual)
     own = {link.name for link in desired.links}
     ports = [link.name for link in actual.links.values() if link.master == found.index]
     return any(port not in own for port in ports) or (not ports and found.mtu == DEFAULT_MTU)
+
+
+def _by_kernel(wanted: WantedLink) -> InterfaceAddress:
+    """Return the link-local address that the kernel gives to a link."""
+    return IPv6Interface((link_local(wanted.mac), 64))
 
 
 def _has_address(actual: Actual, link: str, address: InterfaceAddress) -> bool:

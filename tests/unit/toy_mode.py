@@ -6,7 +6,7 @@ from typing import Any
 
 from netlink.links import Link
 from plugin.firewall.elements import endpoint_elements, network_elements
-from plugin.model.desired import ContainerEnd, Desired, WantedLink
+from plugin.model.desired import Desired, WantedLink
 from plugin.model.names import ENDPOINT, HOST_END, NETWORK, Alias, container_link_name
 from plugin.model.records import Endpoint, Network, NetworkSubnet
 from plugin.modes.base import Capability, HostParts, LinkKind, Mode
@@ -69,8 +69,8 @@ class ToyMode(Mode):
 
     def desired_port(self, network: Network, endpoint: Endpoint) -> Desired:
         name, alias = PORT.name(endpoint.id), str(Alias(self._owner, ENDPOINT, endpoint.id))
-        end = ContainerEnd(container_link_name(endpoint.id), endpoint.mac)
-        port = WantedLink(name, PORT.kernel, alias, "", _mtu(network), network.link, endpoint.id, other_end=end)
+        peer = container_link_name(endpoint.id)
+        port = WantedLink(name, PORT.kernel, alias, "", _mtu(network), network.link, endpoint.id, peer=peer)
         return Desired(network.id, [port], elements={name: endpoint_elements(network, endpoint)})
 
     def in_container(self, endpoint: Endpoint) -> bool:
