@@ -69,7 +69,7 @@ class NamedSet:
         key, value = (" . ".join(part.type for part in parts) for parts in (self.key, self.value))
         return f"{key} : {value}" if value else key
 
-    @property
+    @cached_property
     def declaration(self) -> str:
         """How nft declares it."""
         raw = any(part.type.startswith("@") for part in self.key)
