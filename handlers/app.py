@@ -21,9 +21,8 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from werkzeug.exceptions import HTTPException
 
 from handlers.body import read_body, refuse_length, sentence_of
-from handlers.ipam_driver import IPAM_VERBS
+from handlers.drivers import IPAM_VERBS, NETWORK_VERBS
 from handlers.limits import LARGEST_BODY
-from handlers.network_driver import NETWORK_VERBS
 from handlers.schemas.fields import describe, is_plain
 from handlers.service import SERVICE_VERBS
 from handlers.verbs import Bound, bind

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from marshmallow import Schema
+
 from handlers.schemas.objects import Message
-from handlers.schemas.replies import Reply
 from plugin.errors import Busy
 
 
@@ -21,7 +22,7 @@ class Verb:
 
     request: type[Message] | None
     call: Callable[..., Any]
-    reply: type[Reply] | None = None
+    reply: type[Schema] | None = None
     quiet: bool = False
     most: int | None = None
 

@@ -4,34 +4,20 @@ from typing import Any
 
 from marshmallow import post_dump, pre_load
 
-from handlers.schemas.fields import (
-    AddressWithPrefix,
-    Flag,
-    HostAddress,
-    MacBase64,
-    MacText,
-    Port,
-    Protocol,
-    SubnetText,
-    Text,
-    Wire,
-)
+from handlers.schemas import fields
 from handlers.schemas.objects import AnyObject, AuxiliaryAddresses, ListOf, Message, PortList, TextMap
 from plugin.protocol.messages import EndpointOptions, Interface, IpamData, NetworkOptions, PortBinding
 
 GENERIC = "com.docker.network.generic"
 
 
-# --- addresses ---------------------------------------------------------------------------------
-
-
 class IpamDataSchema(Message):
     """One subnet of a network (moby daemon/libnetwork/driverapi/ipamdata.go)."""
 
     message = IpamData
-    address_space = Text(data_key="AddressSpace")
-    pool = SubnetText(data_key="Pool", required=True, nullable=False)
-    gateway = AddressWithPrefix(data_key="Gateway")
+    address_space = fields.Text(data_key="AddressSpace")
+    pool = fields.SubnetText(data_key="Pool", required=True, nullable=False)
+    gateway = fields.AddressWithPrefix(data_key="Gateway")
     aux_addresses = AuxiliaryAddresses(data_key="AuxAddresses")
 
 
@@ -39,12 +25,9 @@ class InterfaceSchema(Message):
     """Addresses of an endpoint, each "" where the engine has none."""
 
     message = Interface
-    address = AddressWithPrefix(data_key="Address")
-    address_ipv6 = AddressWithPrefix(data_key="AddressIPv6")
-    mac_address = MacText(data_key="MacAddress")
-
-
-# --- options -----------------------------------------------------------------------------------
+    address = fields.AddressWithPrefix(data_key="Address")
+    address_ipv6 = fields.AddressWithPrefix(data_key="AddressIPv6")
+    mac_address = fields.MacText(data_key="MacAddress")
 
 
 class NetworkOptionsSchema(Message):
@@ -52,21 +35,21 @@ class NetworkOptionsSchema(Message):
 
     message = NetworkOptions
     generic = TextMap(data_key=GENERIC)
-    enable_ipv4 = Flag(data_key="com.docker.network.enable_ipv4")
-    enable_ipv6 = Flag(data_key="com.docker.network.enable_ipv6")
-    internal = Flag(data_key="com.docker.network.internal")
+    enable_ipv4 = fields.Flag(data_key="com.docker.network.enable_ipv4")
+    enable_ipv6 = fields.Flag(data_key="com.docker.network.enable_ipv6")
+    internal = fields.Flag(data_key="com.docker.network.internal")
 
 
 # A port of a container; and where the user wants it on the host (moby daemon/libnetwork/types/types.go).
-PORT_KEYS: dict[str, tuple[str, Wire]] = {
-    "Proto": ("proto", Protocol(required=True, nullable=False)),
-    "Port": ("port", Port(required=True, nullable=False)),
+PORT_KEYS: dict[str, tuple[str, fields.Wire]] = {
+    "Proto": ("proto", fields.Protocol(required=True, nullable=False)),
+    "Port": ("port", fields.Port(required=True, nullable=False)),
 }
-BINDING_KEYS: dict[str, tuple[str, Wire]] = PORT_KEYS | {
-    "IP": ("ip", HostAddress()),
-    "HostIP": ("host_ip", HostAddress()),
-    "HostPort": ("host_port", Port()),
-    "HostPortEnd": ("host_port_end", Port()),
+BINDING_KEYS: dict[str, tuple[str, fields.Wire]] = PORT_KEYS | {
+    "IP": ("ip", fields.HostAddress()),
+    "HostIP": ("host_ip", fields.HostAddress()),
+    "HostPort": ("host_port", fields.Port()),
+    "HostPortEnd": ("host_port_end", fields.Port()),
 }
 
 
@@ -80,10 +63,10 @@ class EndpointOptionsSchema(Message):
     message = EndpointOptions
     port_map = PortList(BINDING_KEYS, data_key="com.docker.network.portmap", message=PortBinding)
     exposed_ports = PortList(PORT_KEYS, data_key="com.docker.network.endpoint.exposedports")
-    mac_bytes = MacBase64(data_key="com.docker.network.endpoint.macaddress")
-    dns_servers = ListOf(Text(nullable=False), data_key="com.docker.network.endpoint.dnsservers")
+    mac_bytes = fields.MacBase64(data_key="com.docker.network.endpoint.macaddress")
+    dns_servers = ListOf(fields.Text(nullable=False), data_key="com.docker.network.endpoint.dnsservers")
     legacy_links = AnyObject(data_key=GENERIC)
-    no_proxy_6to4 = Flag(data_key="com.docker.network.driver.private.no_proxy_6to4")
+    no_proxy_6to4 = fields.Flag(data_key="com.docker.network.driver.private.no_proxy_6to4")
     driver_opts = TextMap(data_key="")
 
     @pre_load

@@ -89,6 +89,15 @@ class Wire(fields.Field[Any]):
         """Turn a loaded value into a part of a frozen value."""
         return value
 
+    def fits(self, value: Any) -> bool:  # noqa: ARG002 - subclasses check the value
+        """Return whether a value follows the rule."""
+        return True
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if not self.fits(value):
+            raise self.refused(value)
+        return value
+
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - marshmallow's
         return value
 
@@ -103,10 +112,8 @@ class Text(Wire):
 
     rule: ClassVar[str] = "a text without control characters"
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        if not is_plain(value):
-            raise self.refused(value)
-        return value
+    def fits(self, value: Any) -> bool:
+        return is_plain(value)
 
 
 class FullText(Text):
@@ -114,10 +121,8 @@ class FullText(Text):
 
     rule: ClassVar[str] = "a text that is not empty and has no control characters"
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        if not is_plain(value) or not value:
-            raise self.refused(value)
-        return value
+    def fits(self, value: Any) -> bool:
+        return is_plain(value) and bool(value)
 
 
 class Identifier(Wire):
@@ -125,10 +130,8 @@ class Identifier(Wire):
 
     rule: ClassVar[str] = "an id of up to 128 letters and digits"
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        if not isinstance(value, str) or not IDENTIFIER.fullmatch(value):
-            raise self.refused(value)
-        return value
+    def fits(self, value: Any) -> bool:
+        return isinstance(value, str) and bool(IDENTIFIER.fullmatch(value))
 
 
 class Parsed(Wire):
@@ -217,10 +220,8 @@ class Flag(Wire):
 
     rule: ClassVar[str] = "true or false"
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        if not isinstance(value, bool):
-            raise self.refused(value)
-        return value
+    def fits(self, value: Any) -> bool:
+        return isinstance(value, bool)
 
 
 class Whole(Wire):
@@ -229,10 +230,8 @@ class Whole(Wire):
     top: ClassVar[int] = 2**31 - 1
     rule: ClassVar[str] = f"a whole number from 0 to {top}"
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        if type(value) is not int or not 0 <= value <= self.top:
-            raise self.refused(value)
-        return value
+    def fits(self, value: Any) -> bool:
+        return type(value) is int and 0 <= value <= self.top
 
 
 class Port(Whole):

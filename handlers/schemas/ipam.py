@@ -17,15 +17,11 @@ class RequestPoolRequest(Message):
 
 
 class ReleasePoolRequest(Message):
-    """ReleasePool."""
-
     message = ReleasePool
     pool_id = FullText(data_key="PoolID", required=True, nullable=False)
 
 
 class RequestAddressRequest(Message):
-    """RequestAddress."""
-
     message = RequestAddress
     pool_id = FullText(data_key="PoolID", required=True, nullable=False)
     address = AddressText(data_key="Address")
@@ -33,8 +29,6 @@ class RequestAddressRequest(Message):
 
 
 class ReleaseAddressRequest(Message):
-    """ReleaseAddress."""
-
     message = ReleaseAddress
     pool_id = FullText(data_key="PoolID", required=True, nullable=False)
     address = AddressText(data_key="Address")

@@ -3,17 +3,7 @@
 from handlers.schemas.common import EndpointOptionsSchema, InterfaceSchema, IpamDataSchema, NetworkOptionsSchema
 from handlers.schemas.fields import FullText, Identifier, Whole
 from handlers.schemas.objects import AnyObject, ListOf, Message, Object, TextMap
-from plugin.protocol.messages import (
-    AllocateNetwork,
-    CreateEndpoint,
-    CreateNetwork,
-    Discovery,
-    EndpointRef,
-    GwAllocCheck,
-    Join,
-    NetworkRef,
-    ProgramExternalConnectivity,
-)
+from plugin.protocol import messages as m
 
 
 class NetworkRequest(Message):
@@ -31,23 +21,21 @@ class EndpointRequest(NetworkRequest):
 class GwAllocCheckRequest(Message):
     """GwAllocCheck (28.0 and later)."""
 
-    message = GwAllocCheck
+    message = m.GwAllocCheck
     options = Object(NetworkOptionsSchema, data_key="Options")
 
 
 class AllocateNetworkRequest(NetworkRequest):
     """AllocateNetwork; the options are flat here."""
 
-    message = AllocateNetwork
+    message = m.AllocateNetwork
     options = TextMap(data_key="Options")
     ipv4_data = ListOf(Object(IpamDataSchema, nullable=False), data_key="IPv4Data")
     ipv6_data = ListOf(Object(IpamDataSchema, nullable=False), data_key="IPv6Data")
 
 
 class CreateNetworkRequest(NetworkRequest):
-    """CreateNetwork."""
-
-    message = CreateNetwork
+    message = m.CreateNetwork
     options = Object(NetworkOptionsSchema, data_key="Options")
     ipv4_data = ListOf(Object(IpamDataSchema, nullable=False), data_key="IPv4Data")
     ipv6_data = ListOf(Object(IpamDataSchema, nullable=False), data_key="IPv6Data")
@@ -56,13 +44,11 @@ class CreateNetworkRequest(NetworkRequest):
 class NetworkRefRequest(NetworkRequest):
     """DeleteNetwork and FreeNetwork."""
 
-    message = NetworkRef
+    message = m.NetworkRef
 
 
 class CreateEndpointRequest(EndpointRequest):
-    """CreateEndpoint."""
-
-    message = CreateEndpoint
+    message = m.CreateEndpoint
     interface = Object(InterfaceSchema, data_key="Interface")
     options = Object(EndpointOptionsSchema, data_key="Options")
 
@@ -70,27 +56,25 @@ class CreateEndpointRequest(EndpointRequest):
 class EndpointRefRequest(EndpointRequest):
     """DeleteEndpoint, EndpointOperInfo, Leave and RevokeExternalConnectivity."""
 
-    message = EndpointRef
+    message = m.EndpointRef
 
 
 class JoinRequest(EndpointRequest):
     """Join; it has the options of the container."""
 
-    message = Join
+    message = m.Join
     sandbox_key = FullText(data_key="SandboxKey", required=True, nullable=False)
     options = Object(EndpointOptionsSchema, data_key="Options")
 
 
 class ProgramExternalConnectivityRequest(EndpointRequest):
-    """ProgramExternalConnectivity."""
-
-    message = ProgramExternalConnectivity
+    message = m.ProgramExternalConnectivity
     options = Object(EndpointOptionsSchema, data_key="Options")
 
 
 class DiscoveryRequest(Message):
     """DiscoverNew and DiscoverDelete."""
 
-    message = Discovery
+    message = m.Discovery
     discovery_type = Whole(data_key="DiscoveryType", required=True, nullable=False)
     data = AnyObject(data_key="DiscoveryData")

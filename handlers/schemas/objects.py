@@ -17,10 +17,8 @@ class AnyObject(Wire):
 
     rule: ClassVar[str] = "an object"
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        if not isinstance(value, dict):
-            raise self.refused(value)
-        return value
+    def fits(self, value: Any) -> bool:
+        return isinstance(value, dict)
 
 
 class TextMap(Wire):
@@ -74,8 +72,6 @@ class Message(Schema):
     message: ClassVar[type[Any]]
 
     class Meta:
-        """marshmallow's settings."""
-
         unknown = EXCLUDE
 
     def build(self, data: Mapping[str, Any]) -> Any:
@@ -97,7 +93,6 @@ class Object(fields.Nested):
         return super()._deserialize(value, attr, data, partial, **kwargs)
 
     def build(self, value: Mapping[str, Any]) -> Any:
-        """Turn the loaded data into the value of the object."""
         return cast("Message", self.schema).build(value)
 
 
@@ -108,7 +103,6 @@ class ListOf(fields.List[Any]):
         super().__init__(inner, data_key=data_key, allow_none=True)
 
     def build(self, value: Sequence[Any]) -> tuple[Any, ...]:
-        """Turn the loaded data into values."""
         inner: Any = self.inner
         return tuple(map(inner.build, value))
 

@@ -4,14 +4,14 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import fields
+from marshmallow import Schema, fields
 
 from handlers.schemas.fields import Text
 from handlers.schemas.objects import Message
-from handlers.schemas.replies import Reply, Shown
+from handlers.schemas.replies import Shown
 
 
-class SettingReply(Reply):
+class SettingReply(Schema):
     """A setting in force."""
 
     key = fields.String(data_key="Key")
@@ -19,9 +19,7 @@ class SettingReply(Reply):
     origin = fields.String(data_key="Origin")
 
 
-class AboutReply(Reply):
-    """Pynet.About."""
-
+class AboutReply(Schema):
     version = fields.String(data_key="Version")
     process = fields.Integer(data_key="Process")
     name = fields.String(data_key="Name")
@@ -30,7 +28,7 @@ class AboutReply(Reply):
     settings = fields.List(fields.Nested(SettingReply), data_key="Settings")
 
 
-class PortReply(Reply):
+class PortReply(Schema):
     """A published port."""
 
     endpoint = fields.String(data_key="Endpoint")
@@ -42,20 +40,16 @@ class PortReply(Reply):
     container_port = fields.Integer(data_key="ContainerPort")
 
 
-class PortsReply(Reply):
-    """Pynet.Ports."""
-
+class PortsReply(Schema):
     ports = fields.Function(lambda ports: PortReply(many=True).dump(ports), data_key="Ports")
 
 
-class BackupReply(Reply):
-    """Pynet.Backup."""
-
+class BackupReply(Schema):
     database = fields.Function(lambda copy: b64encode(copy.database).decode(), data_key="Database")
     records = fields.Dict(data_key="Records")
 
 
-class ClusterStatusReply(Reply):
+class ClusterStatusReply(Schema):
     """Pynet.ClusterStatus; ``pynet cluster status --json`` prints it."""
 
     cluster = fields.Function(lambda status: status, data_key="Cluster")
@@ -67,11 +61,8 @@ class ForgetHostRequest(Message):
     host = Text(data_key="Host", required=True, nullable=False)
 
     def build(self, data: Mapping[str, Any]) -> str:
-        """Return the host."""
         return str(data["host"])
 
 
-class ForgetHostReply(Reply):
-    """Pynet.ForgetHost."""
-
+class ForgetHostReply(Schema):
     sentence = fields.Function(lambda sentence: sentence, data_key="Sentence")

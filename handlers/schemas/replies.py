@@ -4,8 +4,6 @@ from typing import Any
 
 from marshmallow import Schema, fields, post_dump
 
-NEXT_HOP, CONNECTED = 0, 1  # moby daemon/libnetwork/types/types.go
-
 
 class Shown(fields.Field[Any]):
     """A text, address or subnet; nothing is the empty text."""
@@ -14,32 +12,22 @@ class Shown(fields.Field[Any]):
         return "" if value is None else str(value)
 
 
-class Reply(Schema):
-    """An object on the wire."""
-
-
-class CapabilitiesReply(Reply):
-    """NetworkDriver.GetCapabilities."""
-
+class CapabilitiesReply(Schema):
     scope = fields.String(data_key="Scope")
     connectivity_scope = fields.String(data_key="ConnectivityScope")
     gw_alloc_checker = fields.Boolean(data_key="GwAllocChecker")
 
 
-class GwAllocCheckReply(Reply):
-    """GwAllocCheck."""
-
+class GwAllocCheckReply(Schema):
     skip_ipv4 = fields.Boolean(data_key="SkipIPv4")
     skip_ipv6 = fields.Boolean(data_key="SkipIPv6")
 
 
-class AllocateNetworkReply(Reply):
-    """AllocateNetwork."""
-
+class AllocateNetworkReply(Schema):
     options = fields.Dict(data_key="Options")
 
 
-class InterfaceReply(Reply):
+class InterfaceReply(Schema):
     """Dumps only keys that are set, as an empty echo is noise to the reader of a trace."""
 
     address = Shown(data_key="Address")
@@ -52,27 +40,15 @@ class InterfaceReply(Reply):
         return {key: value for key, value in data.items() if value}
 
 
-class EndpointReply(Reply):
-    """CreateEndpoint."""
-
+class EndpointReply(Schema):
     interface = fields.Nested(InterfaceReply, data_key="Interface")
 
 
-class OperInfoReply(Reply):
-    """EndpointOperInfo."""
-
+class OperInfoReply(Schema):
     value = fields.Dict(data_key="Value")
 
 
-class StaticRouteReply(Reply):
-    """A route of Join; without a next hop it is a route of the link itself."""
-
-    destination = Shown(data_key="Destination")
-    route_type = fields.Function(lambda route: CONNECTED if route.next_hop is None else NEXT_HOP, data_key="RouteType")
-    next_hop = Shown(data_key="NextHop")
-
-
-class JoinReplySchema(Reply):
+class JoinReplySchema(Schema):
     """Join; the gateways are addresses without a prefix length."""
 
     interface_name = fields.Function(
@@ -80,40 +56,32 @@ class JoinReplySchema(Reply):
     )
     gateway = Shown(data_key="Gateway")
     gateway_ipv6 = Shown(data_key="GatewayIPv6")
-    static_routes = fields.List(fields.Nested(StaticRouteReply), data_key="StaticRoutes")
+    static_routes = fields.Function(lambda _: [], data_key="StaticRoutes")  # a container needs none but its gateway's
     disable_gateway_service = fields.Boolean(data_key="DisableGatewayService")
 
 
-class IpamCapabilitiesReply(Reply):
-    """IpamDriver.GetCapabilities."""
-
+class IpamCapabilitiesReply(Schema):
     requires_mac_address = fields.Boolean(data_key="RequiresMACAddress")
     requires_request_replay = fields.Boolean(data_key="RequiresRequestReplay")
 
 
-class AddressSpacesReply(Reply):
-    """GetDefaultAddressSpaces."""
-
+class AddressSpacesReply(Schema):
     local = fields.String(data_key="LocalDefaultAddressSpace")
     global_ = fields.String(data_key="GlobalDefaultAddressSpace")
 
 
-class RequestPoolReply(Reply):
-    """RequestPool."""
-
+class RequestPoolReply(Schema):
     pool_id = fields.String(data_key="PoolID")
     pool = Shown(data_key="Pool")
     data = fields.Dict(data_key="Data")
 
 
-class RequestAddressReply(Reply):
-    """RequestAddress."""
-
+class RequestAddressReply(Schema):
     address = Shown(data_key="Address")
     data = fields.Dict(data_key="Data")
 
 
-class RepairReply(Reply):
+class RepairReply(Schema):
     """Something that was out of line."""
 
     kind = fields.String(data_key="Kind")
@@ -121,13 +89,11 @@ class RepairReply(Reply):
     error = fields.String(data_key="Error")
 
 
-class ReconcileReply(Reply):
-    """Pynet.Reconcile."""
-
+class ReconcileReply(Schema):
     repairs = fields.Function(lambda repairs: RepairReply(many=True).dump(repairs), data_key="Repairs")
 
 
-class DropReply(Reply):
+class DropReply(Schema):
     """Frames that the guard dropped."""
 
     network = fields.String(data_key="Network")
@@ -135,9 +101,7 @@ class DropReply(Reply):
     frames = fields.Integer(data_key="Frames")
 
 
-class StatusReply(Reply):
-    """Pynet.Status."""
-
+class StatusReply(Schema):
     repairs = fields.Dict(data_key="Repairs")
     failing = fields.List(fields.Nested(RepairReply), data_key="Failing")
     looks = fields.Integer(data_key="Looks")

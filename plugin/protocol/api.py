@@ -9,104 +9,78 @@ and reorders calls (moby pkg/plugins/client.go, daemon/libnetwork/endpoint.go).
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from plugin.protocol.messages import (
-    AddressReply,
-    AddressSpaces,
-    AllocateNetwork,
-    AllocateReply,
-    Capabilities,
-    CreateEndpoint,
-    CreateEndpointReply,
-    CreateNetwork,
-    Discovery,
-    EndpointRef,
-    GwAllocCheck,
-    GwAllocReply,
-    IpamCapabilities,
-    Join,
-    JoinReply,
-    NetworkRef,
-    OperInfo,
-    PoolReply,
-    ProgramExternalConnectivity,
-    ReleaseAddress,
-    ReleasePool,
-    Repair,
-    RequestAddress,
-    RequestPool,
-    Status,
-)
+from plugin.protocol import messages as m
 from plugin.protocol.own_messages import About, PublishedPort, StateCopy
 
 
 class NetworkDriver(Protocol):
     """The remote network driver (moby daemon/libnetwork/drivers/remote/driver.go)."""
 
-    def get_capabilities(self) -> Capabilities:
+    def get_capabilities(self) -> m.Capabilities:
         """Return the abilities of the driver; a constant, because the engine asks under its activation lock."""
 
-    def gw_alloc_check(self, request: GwAllocCheck) -> GwAllocReply:
+    def gw_alloc_check(self, request: m.GwAllocCheck) -> m.GwAllocReply:
         """Return the families that need no gateway address (28.0 and later)."""
 
-    def allocate_network(self, request: AllocateNetwork) -> AllocateReply:
+    def allocate_network(self, request: m.AllocateNetwork) -> m.AllocateReply:
         """Settle the options of a swarm network, on the leader only."""
 
-    def free_network(self, request: NetworkRef) -> None:
+    def free_network(self, request: m.NetworkRef) -> None:
         """Undo ``allocate_network``."""
 
-    def create_network(self, request: CreateNetwork) -> None:
+    def create_network(self, request: m.CreateNetwork) -> None:
         """Make a network; durable when it returns, because the engine never repeats it."""
 
-    def delete_network(self, request: NetworkRef) -> None:
+    def delete_network(self, request: m.NetworkRef) -> None:
         """Delete a network; the engine ignores errors and may call this before its endpoints are deleted."""
 
-    def create_endpoint(self, request: CreateEndpoint) -> CreateEndpointReply:
+    def create_endpoint(self, request: m.CreateEndpoint) -> m.CreateEndpointReply:
         """Make an endpoint; the reply has only values that the request left empty."""
 
-    def delete_endpoint(self, request: EndpointRef) -> None:
+    def delete_endpoint(self, request: m.EndpointRef) -> None:
         """Delete an endpoint with both ends of its link."""
 
-    def endpoint_oper_info(self, request: EndpointRef) -> OperInfo:
+    def endpoint_oper_info(self, request: m.EndpointRef) -> m.OperInfo:
         """Describe an endpoint for ``docker inspect``."""
 
-    def join(self, request: Join) -> JoinReply:
+    def join(self, request: m.Join) -> m.JoinReply:
         """Name the link that the engine moves into the container, and its routing."""
 
-    def leave(self, request: EndpointRef) -> None:
+    def leave(self, request: m.EndpointRef) -> None:
         """Undo ``join``; may come twice, and without a join."""
 
-    def program_external_connectivity(self, request: ProgramExternalConnectivity) -> None:
+    def program_external_connectivity(self, request: m.ProgramExternalConnectivity) -> None:
         """Publish the ports of an endpoint; a repeat replaces the published ports."""
 
-    def revoke_external_connectivity(self, request: EndpointRef) -> None:
+    def revoke_external_connectivity(self, request: m.EndpointRef) -> None:
         """Withdraw the published ports of an endpoint."""
 
-    def discover_new(self, request: Discovery) -> None:
+    def discover_new(self, request: m.Discovery) -> None:
         """Note that a node joined the swarm."""
 
-    def discover_delete(self, request: Discovery) -> None:
+    def discover_delete(self, request: m.Discovery) -> None:
         """Note that a node left the swarm."""
 
 
 class IpamDriver(Protocol):
     """The remote address manager (moby daemon/libnetwork/ipams/remote/remote.go)."""
 
-    def get_capabilities(self) -> IpamCapabilities:
+    def get_capabilities(self) -> m.IpamCapabilities:
         """Return the needs of the address manager; a constant, because the engine asks under its activation lock."""
 
-    def get_default_address_spaces(self) -> AddressSpaces:
+    def get_default_address_spaces(self) -> m.AddressSpaces:
         """Name the local and the global address space."""
 
-    def request_pool(self, request: RequestPool) -> PoolReply:
+    def request_pool(self, request: m.RequestPool) -> m.PoolReply:
         """Reserve the requested pool, or any free one."""
 
-    def release_pool(self, request: ReleasePool) -> None:
+    def release_pool(self, request: m.ReleasePool) -> None:
         """Give a pool back."""
 
-    def request_address(self, request: RequestAddress) -> AddressReply:
+    def request_address(self, request: m.RequestAddress) -> m.AddressReply:
         """Reserve the requested address, or any free one."""
 
-    def release_address(self, request: ReleaseAddress) -> None:
+    def release_address(self, request: m.ReleaseAddress) -> None:
         """Give an address back."""
 
 
@@ -116,13 +90,13 @@ class Service(Protocol):
     def about(self) -> About:
         """Return the version, the process and the settings of the running pynet."""
 
-    def reconcile(self) -> list[Repair]:
+    def reconcile(self) -> list[m.Repair]:
         """Compare kernel and records now, repair differences, and return them."""
 
-    def look(self) -> Sequence[Repair]:
+    def look(self) -> Sequence[m.Repair]:
         """Return the differences that ``reconcile`` would repair, and change nothing."""
 
-    def status(self) -> Status:
+    def status(self) -> m.Status:
         """Return the counts of repairs since the start."""
 
     def ports(self) -> Sequence[PublishedPort]:

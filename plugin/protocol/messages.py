@@ -7,10 +7,7 @@ address is a string. Field names follow moby ``daemon/libnetwork/drivers/remote/
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import (
-    IPv4Address,
-    IPv6Address,
-)
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from netlink import ip
@@ -186,14 +183,6 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
-class StaticRoute:
-    """A route inside the container; ``next_hop`` None makes it a link-scope (connected) route."""
-
-    destination: Subnet
-    next_hop: Address | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class JoinReply:
     """The link to move (``src_name``, ≤ 15 characters, in the engine's namespace) and its routing."""
 
@@ -201,7 +190,6 @@ class JoinReply:
     dst_prefix: str
     gateway: IPv4Address | None = None
     gateway_ipv6: IPv6Address | None = None
-    static_routes: tuple[StaticRoute, ...] = ()
     disable_gateway_service: bool = False
 
 

@@ -5,8 +5,7 @@ import json
 import pytest
 from jsonschema import Draft202012Validator
 
-from handlers.ipam_driver import IPAM_VERBS
-from handlers.network_driver import NETWORK_VERBS
+from handlers.drivers import IPAM_VERBS, NETWORK_VERBS
 from tests.contract.conftest import Service
 from tests.contract.contract import INDEX, SPEC, Recorded, error_validator, recorded, validator
 
