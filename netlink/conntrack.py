@@ -130,7 +130,6 @@ def _destination(flow: bytes) -> tuple[bytes, int]:
 
 
 def _end(flow: bytes, kinds: tuple[int, int], port: int) -> tuple[bytes, int]:
-    """Return packed address and port of one end of a flow."""
     addresses = _part(flow, uapi.CTA_TUPLE_IP)
     address = next((addresses[kind] for kind in kinds if kind in addresses), b"")
     return address, int.from_bytes(_part(flow, uapi.CTA_TUPLE_PROTO).get(port, b""), "big")

@@ -1,12 +1,4 @@
-"""Errors of the kernel, by kind. Only this folder reads errno.
-
-KernelError
- ├─ Missing       no such link, address, route, table or file
- ├─ Exists        the name or address is taken
- ├─ InUse         the kernel is busy with it
- ├─ Denied        this process lacks the capability
- └─ NotSupported  the kernel was built without it
-"""
+"""Errors of the kernel, by kind. Only this folder reads errno."""
 
 import errno
 import os
@@ -19,7 +11,7 @@ class KernelError(Exception):
 
 
 class Missing(KernelError):
-    """There is no such thing; to a delete this is success."""
+    """There is no such link, address, route, table or file; to a delete this is success."""
 
 
 class Exists(KernelError):

@@ -1,7 +1,7 @@
 """All verbs on the network namespace that this process lives in.
 
 Verbs of the hot path use packed messages (``netlink.request``). The others use pyroute2, which is loaded when the first
-of them runs (``netlink.pyroute``).
+of them runs (``netlink.links``).
 """
 
 from pathlib import Path

@@ -10,7 +10,8 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from typing import Any, Protocol
 
@@ -45,6 +46,16 @@ class Runner(Protocol):
         """Apply ``text`` as one transaction."""
 
 
+@contextmanager
+def _held(lock: threading.Lock, action: str) -> Iterator[None]:
+    if not lock.acquire(timeout=remaining(DEADLINE)):
+        raise KernelError(f"{action}: another transaction does not end")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class LibraryRunner:
     """libnftables by ctypes. A context must not be used by two threads at once, hence the lock."""
 
@@ -57,17 +68,13 @@ class LibraryRunner:
 
     def run(self, text: str, form: Form) -> tuple[bool, str, str]:
         """Apply ``text`` as one transaction."""
-        if not self._lock.acquire(timeout=remaining(DEADLINE)):
-            raise KernelError("change nftables: another transaction does not end")
-        try:
+        with _held(self._lock, "change nftables"):
             self._lib.nft_ctx_output_set_flags(self._context, form.flags)
             self._lib.nft_ctx_set_dry_run(self._context, form is Form.CHECK)
             failed = self._lib.nft_run_cmd_from_buffer(self._context, text.encode())
             output = self._lib.nft_ctx_get_output_buffer(self._context) or b""
             errors = self._lib.nft_ctx_get_error_buffer(self._context) or b""
             return failed == 0, output.decode(), errors.decode()
-        finally:
-            self._lock.release()
 
 
 class CommandRunner:
@@ -113,42 +120,26 @@ class Nftables:
 
     def apply(self, text: str) -> None:
         """Apply ``text`` as one transaction; raises ``KernelError`` and changes nothing when any line fails."""
-        succeeded, _, errors = self._runner.run(text, Form.TEXT)
-        if not succeeded:
-            raise _nft_error(errors)
+        self._run(text, Form.TEXT)
 
     def check(self, text: str) -> None:
         """Let nft and the kernel check ``text`` and change nothing; raises ``KernelError`` when any line fails."""
-        succeeded, _, errors = self._runner.run(text, Form.CHECK)
-        if not succeeded:
-            raise _nft_error(errors)
+        self._run(text, Form.CHECK)
 
     def exists(self, table: str) -> bool:
         """Return whether the tables of that name are there, in the families inet and bridge; without nft."""
-        if not self._lock.acquire(timeout=remaining(DEADLINE)):
-            raise KernelError(f"look for nftables table '{table}': another transaction does not end")
-        try:
+        with _held(self._lock, f"look for nftables table '{table}'"):
             return all(self._elements.has_table(family, table) for family in FAMILIES)
-        finally:
-            self._lock.release()
 
     def generation(self) -> int:
         """Return the number of the ruleset: as long as it is the same nobody has changed anything."""
-        if not self._lock.acquire(timeout=remaining(DEADLINE)):
-            raise KernelError("ask for the generation of nftables: another transaction does not end")
-        try:
+        with _held(self._lock, "ask for the generation of nftables"):
             return self._elements.generation()
-        finally:
-            self._lock.release()
 
     def change(self, table: str, delete: Sequence[Element], add: Sequence[Element]) -> None:
         """Delete and add elements as one transaction; ``Missing`` when a table, set or element is not there."""
-        if not self._lock.acquire(timeout=remaining(DEADLINE)):
-            raise KernelError(f"change elements of nftables table '{table}': another transaction does not end")
-        try:
+        with _held(self._lock, f"change elements of nftables table '{table}'"):
             self._elements.change(table, delete, add)
-        finally:
-            self._lock.release()
 
     def close(self) -> None:
         """Close the socket for elements; the next change opens another."""
@@ -157,16 +148,16 @@ class Nftables:
 
     def list(self, what: str) -> list[dict[str, Any]]:
         """Return the objects of ``nft -a -j list WHAT``; raises ``Missing`` when there is no such thing."""
-        output = self._show(what, Form.JSON)
+        output = self._run(f"list {what}\n", Form.JSON)
         objects: list[dict[str, Any]] = json.loads(output)["nftables"] if output else []
         return objects
 
     def rules(self, what: str) -> str:
         """Return the text of ``nft -s -t list WHAT``, without elements and counters; raises ``Missing``."""
-        return self._show(what, Form.RULES)
+        return self._run(f"list {what}\n", Form.RULES)
 
-    def _show(self, what: str, form: Form) -> str:
-        succeeded, output, errors = self._runner.run(f"list {what}\n", form)
+    def _run(self, text: str, form: Form) -> str:
+        succeeded, output, errors = self._runner.run(text, form)
         if not succeeded:
             raise _nft_error(errors)
         return output

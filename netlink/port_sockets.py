@@ -20,6 +20,7 @@ from netlink.errors import kernel_errors
 from netlink.ip import FAMILY, Address, SocketAddress
 from netlink.listeners import listening
 
+Target = tuple[Address, int]  # to which a relay leads: address and port
 BACKLOG = 128  # connections that wait to be relayed
 _KINDS = {
     socket.IPPROTO_TCP: socket.SOCK_STREAM,
@@ -60,20 +61,11 @@ class PortSockets:
         self._relay = relay
 
     def hold(
-        self,
-        proto: int,
-        address: Address,
-        port: int,
-        relay_to: tuple[Address, int] | None = None,
-        *,
-        dual: bool = False,
+        self, proto: int, address: Address, port: int, relay_to: Target | None = None, *, dual: bool = False
     ) -> PortSocket:
         """Take ``port`` (0: any free one) of ``address`` for IP protocol ``proto``, deaf or for ``serve``.
 
         With ``dual`` one socket takes the port of ``::`` and of IPv4; on a kernel without IPv6, of IPv4 alone.
-
-        Raises:
-            KernelError: ``Exists`` when the port is taken, ``Missing`` when the host does not have the address.
         """
         where = f"[{address}]" if address.version == 6 else str(address)
         with kernel_errors(f"hold port {port} of {where}"):

@@ -7,7 +7,7 @@ all of them.
 import os
 import socket
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -16,14 +16,14 @@ from netlink import uapi
 from netlink.deadline import remaining
 from netlink.dump import dump
 from netlink.errors import kernel_errors
-from netlink.ip import FAMILIES, FAMILY, Subnet
+from netlink.ip import FAMILIES, FAMILY, Address, Subnet
 from netlink.request import PATIENCE
-from netlink.resolvers import RESOLVERS, nameservers
 from netlink.wire import attribute, attributes, error_number, message, messages, number, word
 
 Prefix = tuple[bytes, int]  # an address as packets carry it, and the length of its prefix
 Range = tuple[int, int, int]  # bytes of an address, first and last address as numbers
 
+RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))  # resolv.conf(5)
 _TYPE = 7  # where the type of a route is in struct rtmsg
 
 
@@ -168,3 +168,24 @@ def _addresses(family: int) -> Iterator[Prefix]:
                 yield value, body[1]
             elif kind == uapi.IFA_LOCAL:
                 yield value, len(value) * 8
+
+
+def nameservers(files: Iterable[Path]) -> Iterator[Address]:
+    """Yield the nameservers of resolv.conf files, without loopback ones; a file may be missing."""
+    for file in files:
+        try:
+            lines = file.read_text(errors="replace").splitlines()
+        except OSError:
+            continue
+        for words in (line.split() for line in lines):
+            if len(words) > 1 and words[0] == "nameserver":
+                yield from _single(words[1])
+
+
+def _single(text: str) -> Iterator[Address]:
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return
+    if not address.is_loopback:
+        yield address

@@ -132,11 +132,7 @@ class Vxlan:
         return refused
 
     def source(self, link: str) -> Address | None:
-        """Return the address from which a VXLAN link sends; None without such a link.
-
-        Raises:
-            KernelError: the kernel does not list its links.
-        """
+        """Return the address from which a VXLAN link sends; None without such a link."""
         with kernel_errors(f"look at '{link}'"):
             bodies = dump_link_bodies()
         return next((found for body in reversed(bodies) if (found := _source_of(body, link))), None)

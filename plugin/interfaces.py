@@ -8,7 +8,7 @@ from netlink.conntrack import UdpPort
 from netlink.errors import KernelError
 from netlink.links import Link, VethPair
 from netlink.nft_elements import Element
-from netlink.port_sockets import PortSocket
+from netlink.port_sockets import PortSocket, Target
 from netlink.vxlan import Entry, VxlanLink
 from plugin.protocol.messages import Address, InterfaceAddress, Subnet
 
@@ -17,10 +17,7 @@ class HostNetworks(Protocol):
     """The subnets that the host already uses, so that a new pool keeps clear of them."""
 
     def in_use(self, within: Collection[Subnet] | None = None) -> Sequence[Subnet]:
-        """Subnets of the host's routes and addresses (no default routes) and its nameservers as /32 or /128.
-
-        ``within`` leaves out those that overlap none of these.
-        """
+        """Return the subnets and nameservers; with ``within`` only those that overlap one of these."""
 
 
 class Links(Protocol):
@@ -124,10 +121,7 @@ class Tunnels(Protocol):
     def change(
         self, bridge: str, link: str, add: Collection[Entry], delete: Collection[Entry] = ()
     ) -> Mapping[Entry, KernelError]:
-        """Add or replace entries and delete others, passing over those that are gone; ``Missing`` without the links.
-
-        Returns those that the kernel refused; all others are done.
-        """
+        """Write and delete entries, and return those that the kernel refused; ``Missing`` without the links."""
 
     def source(self, link: str) -> Address | None:
         """Return the address from which a VXLAN link sends; None without such a link."""
@@ -143,13 +137,7 @@ class PortSockets(Protocol):
     """Holds ports (``netlink.port_sockets.PortSockets``)."""
 
     def hold(
-        self,
-        proto: int,
-        address: Address,
-        port: int,
-        relay_to: tuple[Address, int] | None = None,
-        *,
-        dual: bool = False,
+        self, proto: int, address: Address, port: int, relay_to: Target | None = None, *, dual: bool = False
     ) -> PortSocket:
         """Take a port, 0 for any free one; ``dual``: of ``::`` and of 0.0.0.0 with one socket.
 

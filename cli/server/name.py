@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import structlog
 
-from netlink.unixdiag import unix_user
+from netlink.listeners import unix_user
 from plugin.errors import Conflict, Failed
 
 log = structlog.get_logger()
