@@ -19,24 +19,7 @@ from plugin.network.lookup import Lookup
 from plugin.network.sandboxes import Sandboxes
 from plugin.network.ways import Ways
 from plugin.options.network import ISOLATED, NetworkSettings
-from plugin.protocol.messages import (
-    AllocateNetwork,
-    AllocateReply,
-    Capabilities,
-    CreateEndpoint,
-    CreateEndpointReply,
-    CreateNetwork,
-    Discovery,
-    EndpointRef,
-    GwAllocCheck,
-    GwAllocReply,
-    Interface,
-    Join,
-    JoinReply,
-    NetworkRef,
-    OperInfo,
-    ProgramExternalConnectivity,
-)
+from plugin.protocol import messages as m
 from plugin.publish.bindings import PortRequest
 from plugin.removal.removal import Removal
 from plugin.request.locks import LockName, endpoint_locks
@@ -69,40 +52,40 @@ class Driver:
 
     # --- questions of the engine about the driver ----------------------------------------------
 
-    def get_capabilities(self) -> Capabilities:
+    def get_capabilities(self) -> m.Capabilities:
         """Tell the engine that each network is of one host, and that it may call GwAllocCheck.
 
         Modes that span hosts do so without the engine's help, by pynet's own cluster store. With GwAllocCheck isolated
         networks need no address for a gateway; it can be switched off.
         """
-        return Capabilities(scope="local", connectivity_scope="local", gw_alloc_checker=self._gateway_check)
+        return m.Capabilities(scope="local", connectivity_scope="local", gw_alloc_checker=self._gateway_check)
 
-    def gw_alloc_check(self, request: GwAllocCheck) -> GwAllocReply:
+    def gw_alloc_check(self, request: m.GwAllocCheck) -> m.GwAllocReply:
         """Refuse bad options before an address is taken; only isolated families need no gateway address."""
         settings = NetworkSettings.read(request.options.generic)
         chosen(self._modes, settings.mode)
         unrouted = settings.inhibit_ipv4 and request.options.internal
-        return GwAllocReply(
+        return m.GwAllocReply(
             skip_ipv4=unrouted or settings.gateway_mode(4) == ISOLATED, skip_ipv6=settings.gateway_mode(6) == ISOLATED
         )
 
-    def allocate_network(self, request: AllocateNetwork) -> AllocateReply:
+    def allocate_network(self, request: m.AllocateNetwork) -> m.AllocateReply:
         """Echo the options: an option that is not echoed is lost to the nodes of a swarm."""
         chosen(self._modes, NetworkSettings.read(request.options).mode)
-        return AllocateReply(options=dict(request.options))
+        return m.AllocateReply(options=dict(request.options))
 
-    def free_network(self, request: NetworkRef) -> None:
+    def free_network(self, request: m.NetworkRef) -> None:
         """Do nothing, because ``allocate_network`` allocates nothing."""
 
-    def discover_new(self, request: Discovery) -> None:
+    def discover_new(self, request: m.Discovery) -> None:
         """Do nothing: hosts find each other in pynet's cluster store, not by the engine's discovery."""
 
-    def discover_delete(self, request: Discovery) -> None:
+    def discover_delete(self, request: m.Discovery) -> None:
         """Do nothing, as in ``discover_new``."""
 
     # --- networks ------------------------------------------------------------------------------
 
-    def create_network(self, request: CreateNetwork) -> None:
+    def create_network(self, request: m.CreateNetwork) -> None:
         """Make a network; the same request again changes nothing."""
         settings = NetworkSettings.read(request.options.generic)
         mode = chosen(self._modes, settings.mode)
@@ -127,20 +110,20 @@ class Driver:
                 self._store.transact(Put(made), *kept)
                 undo.push(self._store.transact, Remove(Network, network.id))
 
-    def delete_network(self, request: NetworkRef) -> None:
+    def delete_network(self, request: m.NetworkRef) -> None:
         """Remove a network with the endpoints that it still has; an unknown one is gone already."""
         removal = partial(self._removal.network, request.network_id)
         self._work.remove(Owed.network(request.network_id), removal, LockName.network(request.network_id))
 
     # --- endpoints -----------------------------------------------------------------------------
 
-    def create_endpoint(self, request: CreateEndpoint) -> CreateEndpointReply:
+    def create_endpoint(self, request: m.CreateEndpoint) -> m.CreateEndpointReply:
         """Make an endpoint; the reply has its MAC only if the request had none."""
         endpoint, wish = endpoint_of(request), request.interface.mac_address
         with self._work.create(*_locks_of(request)) as undo:
             network = self._lookup.network(request.network_id)
             if self._retries.pending(Owed.endpoint(endpoint.network_id, endpoint.id)):
-                self._removal.endpoint(EndpointRef(endpoint.network_id, endpoint.id))
+                self._removal.endpoint(m.EndpointRef(endpoint.network_id, endpoint.id))
             self._touched.note(endpoint.id)
             known = self._store.get(Endpoint, endpoint.key)
             if known is not None:
@@ -158,19 +141,19 @@ class Driver:
                 undo.push(self._store.transact, Remove(Endpoint, endpoint.key))
                 self._owners.add(endpoint)
                 undo.push(self._owners.remove, endpoint)
-        return CreateEndpointReply(Interface(mac_address=None if wish else endpoint.mac))
+        return m.CreateEndpointReply(m.Interface(mac_address=None if wish else endpoint.mac))
 
-    def delete_endpoint(self, request: EndpointRef) -> None:
+    def delete_endpoint(self, request: m.EndpointRef) -> None:
         """Remove an endpoint; an unknown one is gone already."""
         owed = Owed.endpoint(request.network_id, request.endpoint_id)
         self._work.remove(owed, partial(self._removal.endpoint, request), *_locks_of(request))
 
-    def endpoint_oper_info(self, request: EndpointRef) -> OperInfo:
+    def endpoint_oper_info(self, request: m.EndpointRef) -> m.OperInfo:
         """Return nothing: the engine reads no key of it (moby daemon/network.go getEndpointPortMapInfo)."""
         del request
-        return OperInfo()
+        return m.OperInfo()
 
-    def join(self, request: Join) -> JoinReply:
+    def join(self, request: m.Join) -> m.JoinReply:
         """Name the link that the engine is to move into the container."""
         with self._work.hold(LockName.endpoint(request.endpoint_id)):
             network = self._lookup.network(request.network_id)
@@ -184,21 +167,18 @@ class Driver:
                     self._publish(request, (), undo)
         return reply
 
-    def leave(self, request: EndpointRef) -> None:
+    def leave(self, request: m.EndpointRef) -> None:
         """Withdraw ports; the link goes with DeleteEndpoint, as Join may follow Leave (moby Sandbox.Refresh)."""
         self._ways.close(request)
         self._revoke(request, keep_routed=False)
 
-    def program_external_connectivity(self, request: ProgramExternalConnectivity) -> None:
+    def program_external_connectivity(self, request: m.ProgramExternalConnectivity) -> None:
         """Publish the ports of the request instead of the ports that the endpoint publishes now."""
         owed = Owed.ports(request.network_id, request.endpoint_id)
         published = self._publisher.publishes(request.endpoint_id) or self._retries.pending(owed)
         if not request.options.port_map and not published:
             return
-        with (
-            as_failed(),
-            self._work.resume(Owed.taken_ports(request.endpoint_id)) as give_back,
-        ):
+        with as_failed(), self._work.resume(Owed.taken_ports(request.endpoint_id)) as give_back:
             network = self._lookup.network(request.network_id)
             endpoint = self._lookup.endpoint(request.network_id, request.endpoint_id)
             families = self._exposure.take_over(network, endpoint, request.options, give_back)
@@ -206,22 +186,22 @@ class Driver:
                 self._publish(request, families, undo)
                 self._retries.drop(owed)
 
-    def revoke_external_connectivity(self, request: EndpointRef) -> None:
+    def revoke_external_connectivity(self, request: m.EndpointRef) -> None:
         """Withdraw the endpoint's ports; after a restart of the engine Leave or DeleteEndpoint comes without Revoke.
 
         Routed mode needs no gateway, so the ports that it opened stay until the container leaves.
         """
         self._revoke(request, keep_routed=True)
 
-    def _publish(self, request: Join | ProgramExternalConnectivity, families: tuple[int, ...], undo: Undo) -> None:
+    def _publish(self, request: m.Join | m.ProgramExternalConnectivity, families: tuple[int, ...], undo: Undo) -> None:
         network = self._lookup.network(request.network_id)
         endpoint = self._lookup.endpoint(request.network_id, request.endpoint_id)
-        reference = EndpointRef(endpoint.network_id, endpoint.id)
+        reference = m.EndpointRef(endpoint.network_id, endpoint.id)
         undo.push(self._exposure.restore_rules, reference)
         self._exposure.publish(network, endpoint, PortRequest(request.options.port_map, families))
         undo.push(self._exposure.withdraw, reference)
 
-    def _revoke(self, request: EndpointRef, *, keep_routed: bool) -> None:
+    def _revoke(self, request: m.EndpointRef, *, keep_routed: bool) -> None:
         if self._publisher.publishes(request.endpoint_id):
             withdraw = partial(self._exposure.withdraw, request, keep_routed=keep_routed)
             owed = Owed.ports(request.network_id, request.endpoint_id)
@@ -230,5 +210,7 @@ class Driver:
                 self._exposure.pass_on(gone)
 
 
-def _locks_of(request: CreateEndpoint | EndpointRef | Join | ProgramExternalConnectivity) -> tuple[LockName, LockName]:
+def _locks_of(
+    request: m.CreateEndpoint | m.EndpointRef | m.Join | m.ProgramExternalConnectivity,
+) -> tuple[LockName, LockName]:
     return endpoint_locks(request.network_id, request.endpoint_id)

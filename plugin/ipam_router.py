@@ -6,16 +6,7 @@ from plugin.errors import NotFound, Unsupported
 from plugin.ipam.driver import Ipam
 from plugin.model.records import Lease, Pool
 from plugin.options.pool import SharedPoolSettings
-from plugin.protocol.messages import (
-    AddressReply,
-    AddressSpaces,
-    IpamCapabilities,
-    PoolReply,
-    ReleaseAddress,
-    ReleasePool,
-    RequestAddress,
-    RequestPool,
-)
+from plugin.protocol import messages as m
 
 NETWORK = SharedPoolSettings.network
 
@@ -27,15 +18,15 @@ class IpamRouter:
         self._local = local
         self._shared = shared
 
-    def get_capabilities(self) -> IpamCapabilities:
+    def get_capabilities(self) -> m.IpamCapabilities:
         """Return the capabilities of the local manager."""
         return self._local.get_capabilities()
 
-    def get_default_address_spaces(self) -> AddressSpaces:
+    def get_default_address_spaces(self) -> m.AddressSpaces:
         """Return the spaces of the local manager: the engine asks for all pools in one space."""
         return self._local.get_default_address_spaces()
 
-    def request_pool(self, request: RequestPool) -> PoolReply:
+    def request_pool(self, request: m.RequestPool) -> m.PoolReply:
         """Reserve a pool; raises ``Unsupported`` for a shared one without a cluster store."""
         if not request.options.get(NETWORK.key):
             return self._local.request_pool(request)
@@ -43,14 +34,13 @@ class IpamRouter:
             raise Unsupported(f"option '{NETWORK.key}' needs a store that the hosts share, and PYNET_STORE names none")
         return self._shared.request_pool(request)
 
-    def release_pool(self, request: ReleasePool) -> None:
-        """Give a pool back."""
+    def release_pool(self, request: m.ReleasePool) -> None:
         if not _is_shared(request.pool_id):
             self._local.release_pool(request)
         elif self._shared is not None:
             self._shared.release_pool(request)
 
-    def request_address(self, request: RequestAddress) -> AddressReply:
+    def request_address(self, request: m.RequestAddress) -> m.AddressReply:
         """Reserve an address; raises ``NotFound`` for a shared pool without a cluster store."""
         if not _is_shared(request.pool_id):
             return self._local.request_address(request)
@@ -58,8 +48,7 @@ class IpamRouter:
             raise NotFound(f"request an address of pool '{request.pool_id}': PYNET_STORE names no store any more")
         return self._shared.request_address(request)
 
-    def release_address(self, request: ReleaseAddress) -> None:
-        """Give an address back."""
+    def release_address(self, request: m.ReleaseAddress) -> None:
         if not _is_shared(request.pool_id):
             self._local.release_address(request)
         elif self._shared is not None:

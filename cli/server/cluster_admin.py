@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from cli.server.records import KINDS_IN_CLUSTER
@@ -13,8 +13,7 @@ from plugin.cluster.addresses.records import ClusterLease, QueuedRemoval
 from plugin.cluster.forget import forget_host
 from plugin.cluster.hosts.records import HostIdentity
 from plugin.cluster.overlay.agreement import drop_unused_networks
-from plugin.cluster.overlay.forwarding_drift import Here, table_drift
-from plugin.cluster.status import ClusterStatus, LocalState, cluster_status
+from plugin.cluster.status import ClusterStatus, Here, LocalState, cluster_status, table_drift
 from plugin.errors import InvalidRequest
 from plugin.model.records import Endpoint, Network
 from plugin.store.base import ClusterStore
@@ -52,7 +51,6 @@ def status(settings: Settings) -> ClusterStatus:
 
 
 def _table_drift(settings: Settings, store: ClusterStore) -> Sequence[str]:
-    """Compare the tables of this host's overlay networks with the cluster store."""
     if not settings.database.exists():
         return []
     identity = read_records(settings.database, HostIdentity)
@@ -90,9 +88,6 @@ def as_data(state: ClusterStatus) -> dict[str, Any]:
         }
         for host in state.hosts
     ]
-    networks = [
-        {"name": n.name, "subnets": list(n.subnets), "hosts": list(n.hosts), "endpoints": n.endpoints}
-        for n in state.networks
-    ]
+    networks = [asdict(network) for network in state.networks]
     whole = {"hosts": hosts, "networks": networks, "waiting": state.waiting, "store_answer": state.answer}
     return whole | {"problems": list(state.problems)}

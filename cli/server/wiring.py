@@ -6,9 +6,8 @@ from ipaddress import IPv4Address
 
 from plugin.cluster.overlay.agreement import Agreement
 from plugin.cluster.overlay.presence import ClusterView, Presence
-from plugin.cluster.overlay.shared import Shared
+from plugin.cluster.overlay.shared import Shared, Underlay
 from plugin.cluster.overlay.table_sync import TableSync
-from plugin.cluster.overlay.underlay import Underlay
 from plugin.driver import Driver
 from plugin.engine.names import Names
 from plugin.firewall.firewall import LINGER, Firewall

@@ -12,12 +12,47 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from plugin.background.steady import Steady
+import structlog
+
+from netlink.errors import KernelError
+from plugin.errors import PynetError
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 
 LONGEST = 300.0  # seconds of work without a sign of life after which a thread is stuck
+MOST = 1000  # failures that are remembered
 PAUSES = (0.1, 30.0)  # seconds to wait after a failed turn: the first time, and at most
+
+
+class Steady:
+    """Runs calls whose errors must not end the thread."""
+
+    def __init__(self) -> None:
+        self._said: set[tuple[str, str]] = set()  # the call, and its error
+
+    def attempt(self, what: str, call: Callable[[], object]) -> bool:
+        """Call, and return whether it succeeded; each error is logged once, until the call succeeds again."""
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - it is logged
+            self._say(what, error)
+            return False
+        self._said = {said for said in self._said if said[0] != what}
+        return True
+
+    def _say(self, what: str, error: Exception) -> None:
+        said = what, repr(error)
+        if said in self._said:
+            return
+        if len(self._said) >= MOST:
+            self._said.clear()
+        self._said.add(said)
+        if isinstance(error, KernelError | PynetError):
+            log.warning(f"{what} failed, goes on", error=str(error))
+        else:
+            log.error(f"{what} failed, goes on", exc_info=error)
 
 
 class Loop(Generic[T]):

@@ -4,14 +4,22 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 
+from netlink.errors import KernelError
 from plugin.cluster.addresses.pools import network_of
 from plugin.cluster.addresses.records import ClusterLease, PoolUse
 from plugin.cluster.hosts.membership import HostState, host_states
 from plugin.cluster.hosts.ping import watch_lags
-from plugin.store.base import ClusterStore, Record
+from plugin.cluster.hosts.records import HostIdentity
+from plugin.cluster.overlay.forwarding import local_view, wanted_tables
+from plugin.cluster.overlay.records import Member, Peer
+from plugin.interfaces import Tunnels
+from plugin.model.names import vxlan_name
+from plugin.model.records import Endpoint, Network
+from plugin.store.base import ClusterStore, Record, Store
 
-SETTLE = 1.0  # seconds after which a difference between the stores is one
+SETTLE = 1.0  # seconds that a difference must last: some record is always being written to one place and then another
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +123,19 @@ def _unread(store: ClusterStore, kinds: Collection[type[Record]]) -> Sequence[st
 
 
 def _lease_problems(store: ClusterStore, read_local: Callable[[], LocalState], names: dict[str, str]) -> Sequence[str]:
-    """Compare twice, because some record is always being written to one store and then the other."""
-    first = _lease_drift(read_local(), [item.record for item in store.list(ClusterLease)], names)
+    def compare() -> Sequence[str]:
+        return _lease_drift(read_local(), [item.record for item in store.list(ClusterLease)], names)
+
+    return _lasting(compare, SETTLE)
+
+
+def _lasting(compare: Callable[[], Sequence[str]], settle: float) -> Sequence[str]:
+    """Compare twice, and return the problems that last for ``settle`` seconds."""
+    first = compare()
     if not first:
         return []
-    time.sleep(SETTLE)
-    second = _lease_drift(read_local(), [item.record for item in store.list(ClusterLease)], names)
+    time.sleep(settle)
+    second = compare()
     return [problem for problem in first if problem in second]
 
 
@@ -138,3 +153,40 @@ def _lease_drift(local: LocalState, leases: Sequence[ClusterLease], names: dict[
     mine = {lease.key for lease in local.leases}
     strays = [lease for lease in leases if lease.host and lease.host == local.host and lease.key not in mine]
     return [*problems, *(f"address '{lease.address}' is this host's in the cluster store alone" for lease in strays)]
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """The records in this host's own store."""
+
+    identity: HostIdentity
+    networks: Sequence[Network]
+    endpoints: Sequence[Endpoint]
+
+
+def table_drift(store: Store, here: Here, tunnels: Tunnels, settle: float = SETTLE) -> Sequence[str]:
+    """Return a sentence for each entry that is missing, stale or refused, and for tables that cannot be read."""
+    return _lasting(lambda: _differences(store, here, tunnels), settle)
+
+
+def _differences(store: Store, here: Here, tunnels: Tunnels) -> list[str]:
+    address = here.identity.address or IPv4Address(0)
+    problems = []
+    for network in here.networks:
+        if network.overlay is None:
+            continue
+        name = network.overlay.network
+        endpoints = [endpoint for endpoint in here.endpoints if endpoint.network_id == network.id]
+        view = local_view(network, here.identity.id, address).with_endpoints(endpoints)
+        found = wanted_tables(store.list(Peer, f"{name}/"), store.list(Member, f"{name}/"), view)
+        wanted = set(found.entries)
+        try:
+            there = tunnels.entries(network.link, vxlan_name(network.id))
+        except KernelError as error:
+            problems.append(f"network '{name}' of this host: {error}")
+            continue
+        where = f"network '{name}' of this host"
+        problems += [f"{where} leaves out {what}: {why}" for what, why in sorted(found.refused.items())]
+        problems += [f"{where} lacks the entry {entry}" for entry in sorted(map(str, wanted - there))]
+        problems += [f"{where} has the stale entry {entry}" for entry in sorted(map(str, there - wanted))]
+    return problems

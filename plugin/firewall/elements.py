@@ -135,7 +135,6 @@ def _own(port: str, macs: Sequence[str], addresses: Sequence[Address]) -> Iterat
 
 
 def _allowed(port: str, macs: Sequence[str], subnets: Sequence[Subnet]) -> Iterator[Element]:
-    """Yield the subnets that a user allows the endpoint to send from."""
     for subnet in subnets:
         for mac in macs:
             yield sets.ALLOWED[subnet.version].element(port, mac, subnet)

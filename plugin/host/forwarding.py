@@ -105,7 +105,6 @@ class Forwarding:
         return {OWNER: _elements(paths, links)} if paths else {}
 
     def _close(self, paths: Collection[str]) -> None:
-        """Close exactly these families."""
         if paths:
             self._firewall.put(OWNER, _elements(paths, self._kernel.links()))
         else:
@@ -120,7 +119,6 @@ class Forwarding:
             self._store.transact(*(Remove(ChangedSetting, path) for path in paths))
 
     def _paths(self) -> list[str]:
-        """Return the settings that pynet turned on."""
         paths = [item.record.path for item in self._store.list(ChangedSetting)]
         return sorted(path for path in paths if path in _VERSIONS)
 

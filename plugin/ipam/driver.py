@@ -16,16 +16,7 @@ from plugin.ipam.sticky import Sticky
 from plugin.ipam.supernets import Supernet
 from plugin.model.records import Lease, Pool
 from plugin.options.pool import PoolSettings, keep_seconds
-from plugin.protocol.messages import (
-    AddressReply,
-    AddressSpaces,
-    IpamCapabilities,
-    PoolReply,
-    ReleaseAddress,
-    ReleasePool,
-    RequestAddress,
-    RequestPool,
-)
+from plugin.protocol import messages as m
 from plugin.request.execution import commit
 from plugin.request.retries import Owed, RetryQueue
 from plugin.request.undo import Undo
@@ -51,15 +42,15 @@ class Ipam:
         self._addresses = LocalAddresses(store, sticky or Sticky(store))
         self._pools = LocalPools(store, host, supernets, self._addresses)
 
-    def get_capabilities(self) -> IpamCapabilities:
+    def get_capabilities(self) -> m.IpamCapabilities:
         """Return that neither MAC addresses nor a replay at start are needed: the store remembers."""
-        return IpamCapabilities()
+        return m.IpamCapabilities()
 
-    def get_default_address_spaces(self) -> AddressSpaces:
+    def get_default_address_spaces(self) -> m.AddressSpaces:
         """Return the names of the two address spaces."""
-        return AddressSpaces(local=LOCAL_SPACE, global_=GLOBAL_SPACE)
+        return m.AddressSpaces(local=LOCAL_SPACE, global_=GLOBAL_SPACE)
 
-    def request_pool(self, request: RequestPool) -> PoolReply:
+    def request_pool(self, request: m.RequestPool) -> m.PoolReply:
         """Reserve a pool; without a subnet, or with one of address zero, any free one.
 
         Raises:
@@ -71,11 +62,11 @@ class Ipam:
         keep = keep_seconds(PoolSettings.read(request.options))
         pool = self._pools.reserve(space, request, keep)
         with Undo() as undo:
-            undo.push(self.release_pool, ReleasePool(pool.id))
+            undo.push(self.release_pool, m.ReleasePool(pool.id))
             commit()
-        return PoolReply(pool_id=pool.id, pool=pool.subnet)
+        return m.PoolReply(pool_id=pool.id, pool=pool.subnet)
 
-    def release_pool(self, request: ReleasePool) -> None:
+    def release_pool(self, request: m.ReleasePool) -> None:
         """Give a pool back, with all its leases; one that is not known is given back already."""
         stored = self._store.get(Pool, request.pool_id)
         if stored is None:
@@ -89,7 +80,7 @@ class Ipam:
             )
             raise
 
-    def request_address(self, request: RequestAddress) -> AddressReply:
+    def request_address(self, request: m.RequestAddress) -> m.AddressReply:
         """Reserve an address; durable when it returns.
 
         Raises:
@@ -107,12 +98,12 @@ class Ipam:
             check_usable(pool.subnet, request.address)
             address = self._addresses.lease_one(Lease(pool.id, request.address, purpose, name), pool)
         with Undo() as undo:
-            undo.push(self.release_address, ReleaseAddress(pool.id, address))
+            undo.push(self.release_address, m.ReleaseAddress(pool.id, address))
             self._pools.find(pool.id)  # it may have been released meanwhile, after its leases had been listed
             commit()
-        return AddressReply(with_prefix(address, pool.subnet))
+        return m.AddressReply(with_prefix(address, pool.subnet))
 
-    def release_address(self, request: ReleaseAddress) -> None:
+    def release_address(self, request: m.ReleaseAddress) -> None:
         """Give an address back; one that nobody holds is given back already."""
         if request.address is None:
             return

@@ -143,7 +143,8 @@ def _nothing_left(
     own = Intervals.of(_bounds(pool) for pool in pools)
     count = sum(ranges.overlap(*_bounds(pool)) is not None for pool in pools)
     hosts = sorted(
-        {net for net in reserved if ranges.overlap(*_bounds(net)) and not own.covers(*_bounds(net))}, key=_width
+        {net for net in reserved if ranges.overlap(*_bounds(net)) and not own.covers(*_bounds(net))},
+        key=lambda net: (net.prefixlen, int(net.network_address)),
     )
     named = ", ".join(f"'{network}'" for network in hosts[:NAMED_AT_MOST])
     more = f" and {len(hosts) - NAMED_AT_MOST} more" if len(hosts) > NAMED_AT_MOST else ""
@@ -153,10 +154,6 @@ def _nothing_left(
         f"{NO_POOLS}: no free {wanted.describe()} is left in {sizes}: {count} pools are taken{covered}; "
         "PYNET_POOLS adds supernets"
     )
-
-
-def _width(network: Subnet) -> tuple[int, int]:
-    return network.prefixlen, int(network.network_address)
 
 
 def _hint(supernets: Sequence[Supernet], wanted: WantedPool) -> str:

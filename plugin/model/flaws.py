@@ -49,3 +49,8 @@ def name_flaw(name: str, value: str) -> str:
 def first(*flaws: str) -> str:
     """Return the first flaw."""
     return next(filter(None, flaws), "")
+
+
+def record_flaw(record: Any, *names: str) -> str:
+    """Return the first flaw of the texts of a record, of which the fields called ``names`` have to be names."""
+    return first(text_flaw(record), *(name_flaw(name, getattr(record, name)) for name in names))

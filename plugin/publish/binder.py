@@ -15,15 +15,7 @@ from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Published
 from plugin.options.network import NetworkSettings
 from plugin.protocol.messages import PortBinding
-from plugin.publish.bindings import (
-    EVERYWHERE,
-    HostBinding,
-    PortRequest,
-    Reachability,
-    candidates,
-    reachability,
-    sockets_for,
-)
+from plugin.publish import bindings as b
 from plugin.publish.book import Book, Holds, Key, WantedSocket
 from plugin.publish.refusals import Refusals
 
@@ -41,15 +33,15 @@ class Binder:
         self.refusals = refusals
 
     def bind_all(
-        self, endpoint: Endpoint, settings: NetworkSettings, request: PortRequest, before: Holds, after: Holds
+        self, endpoint: Endpoint, settings: NetworkSettings, request: b.PortRequest, before: Holds, after: Holds
     ) -> tuple[Published, ...]:
         """Hold the ports of ``request`` and add them to ``after``; reuse those that ``before`` holds already."""
         found: list[Published] = []
-        known: dict[tuple[int, str], Reachability] = {}
+        known: dict[tuple[int, str], b.Reachability] = {}
         for binding in request.bindings:
             alike = binding.proto, binding.host_ip
             if alike not in known:
-                known[alike] = reachability(endpoint, settings, binding, request.families)
+                known[alike] = b.reachability(endpoint, settings, binding, request.families)
             where = known[alike]
             found += [Published(binding.proto, binding.port, target) for target in where.routed]
             if where.host_bindings:
@@ -63,19 +55,19 @@ class Binder:
         self,
         endpoint: Endpoint,
         binding: PortBinding,
-        host_bindings: Sequence[HostBinding],
+        host_bindings: Sequence[b.HostBinding],
         before: Holds,
         after: Holds,
     ) -> list[Published]:
         """Hold one port on all ``host_bindings``: the first candidate that is free on each of them."""
         own = ChainMap(after, before)
         refused: tuple[WantedSocket, KernelError] | None = None
-        for candidate in candidates(binding, endpoint.published):
+        for candidate in b.candidates(binding, endpoint.published):
             holds: Holds = {}
             port = candidate
             try:
-                for at, both in sockets_for(host_bindings):
-                    half = (binding.proto, EVERYWHERE[0], port)
+                for at, both in b.sockets_for(host_bindings):
+                    half = (binding.proto, b.EVERYWHERE[0], port)
                     dual = both and half not in own
                     if both and half in own:  # another network published IPv6 until now; 29.0 sends no Revoke for that
                         holds[half] = own[half]
@@ -93,7 +85,7 @@ class Binder:
                 return [Published(binding.proto, binding.port, at.target, at.host, port) for at in host_bindings]
         raise self.refusals.of(binding, *refused) if refused else Conflict("")
 
-    def hold(self, what: PortBinding | Published, at: HostBinding, port: int, *, dual: bool) -> PortSocket:
+    def hold(self, what: PortBinding | Published, at: b.HostBinding, port: int, *, dual: bool) -> PortSocket:
         """Take ``port`` for ``at``; raises like ``PortSockets.hold``."""
         relay_to = (at.target, what.port) if at.relayed else None
         try:

@@ -22,6 +22,8 @@ from plugin.request.undo import Undo
 log = structlog.get_logger()
 
 UDP = 17
+Save = Callable[[tuple[Published, ...]], None]  # makes published ports durable
+Bind = Callable[[Holds, Holds], tuple[Published, ...]]  # holds before and after
 BRIDGED_RULES = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables")
 
 
@@ -47,13 +49,7 @@ class Publisher:
         """Return whether the endpoint has published ports, without asking the store."""
         return self._book.knows(endpoint_id)
 
-    def publish(
-        self,
-        network: Network,
-        endpoint: Endpoint,
-        request: PortRequest,
-        save: Callable[[tuple[Published, ...]], None],
-    ) -> None:
+    def publish(self, network: Network, endpoint: Endpoint, request: PortRequest, save: Save) -> None:
         """Publish the ports of ``request`` instead of those that are published now: all of them or none.
 
         ``save`` makes the result durable.
@@ -69,13 +65,7 @@ class Publisher:
 
         self._replace(network, endpoint, request.families, bind, save)
 
-    def put(
-        self,
-        network: Network,
-        endpoint: Endpoint,
-        published: tuple[Published, ...],
-        save: Callable[[tuple[Published, ...]], None],
-    ) -> None:
+    def put(self, network: Network, endpoint: Endpoint, published: tuple[Published, ...], save: Save) -> None:
         """Publish exactly ``published``; otherwise like ``publish``."""
 
         def bind(before: Holds, after: Holds) -> tuple[Published, ...]:
@@ -86,14 +76,7 @@ class Publisher:
         families = sorted({port.host.version for port in published if port.host is not None})
         self._replace(network, endpoint, families, bind, save)
 
-    def _replace(
-        self,
-        network: Network,
-        endpoint: Endpoint,
-        families: Sequence[int],
-        bind: Callable[[Holds, Holds], tuple[Published, ...]],
-        save: Callable[[tuple[Published, ...]], None],
-    ) -> None:
+    def _replace(self, network: Network, endpoint: Endpoint, families: Sequence[int], bind: Bind, save: Save) -> None:
         before = self._leave_others(endpoint, families)
         after: Holds = {}
         try:

@@ -28,11 +28,31 @@ from plugin.model.names import NETWORK as NETWORK_ALIAS
 from plugin.model.records import DEFAULT_MTU, Endpoint, Network, NetworkSubnet, Published, Tombstone, Way
 from plugin.options.network import ISOLATED, ROUTED, UNPROTECTED, NetworkSettings
 from plugin.protocol.messages import Address, InterfaceAddress, Subnet
-from plugin.rebuild.former_names import FORMER_NAMES
 from plugin.rebuild.pools import rebuild_pools
 from plugin.store.base import Record
 
 log = structlog.get_logger()
+
+# Names of sets and maps in the tables of earlier versions, which may be in the kernel when the store is lost.
+_BY_VERSION = {
+    "source": sets.SOURCES,
+    "open": sets.ROUTED_PORTS,
+    "ports": sets.PUBLISHED,
+    "anywhere": sets.PUBLISHED_ANY,
+    "mates": sets.HAIRPIN,
+    "pairs": sets.PORT_ADDRESSES,
+    "ways": sets.MULTIHOMED,
+}
+FORMER_NAMES: Mapping[str, NamedSet] = {
+    "links": sets.BRIDGES,
+    "inside": sets.SAME_NETWORK,
+    "internal": sets.INTERNAL,
+    "outbound": sets.MASQUERADED,
+    "direct": sets.ROUTED_ICMP,
+    "trusted": sets.TRUSTED,
+    "macs": sets.PORT_MACS,
+    **{f"{name}{version}": of for name, pair in _BY_VERSION.items() for version, of in pair.items()},
+}
 
 SHOWN = (
     NetworkSettings.mode,

@@ -6,22 +6,8 @@ from ipaddress import IPv6Interface
 from netlink.bridge_port import is_like
 from netlink.links import Link
 from plugin.firewall.elements import PROTOCOLS, link_local
+from plugin.model import findings as f
 from plugin.model.desired import Actual, Desired, WantedLink
-from plugin.model.findings import (
-    AddressMissing,
-    EndpointLost,
-    Finding,
-    HostSettingChanged,
-    LinkChanged,
-    LinkDetached,
-    LinkDown,
-    LinkForeign,
-    LinkMissing,
-    OrphanLink,
-    PortChanged,
-    PortNotHeld,
-    SettingChanged,
-)
 from plugin.model.link_owner import Owner
 from plugin.model.names import Alias
 from plugin.model.records import DEFAULT_MTU
@@ -30,7 +16,7 @@ from plugin.protocol.messages import InterfaceAddress
 OFF = "0"  # of a switch
 
 
-def differences(desired: Desired, actual: Actual, owner: Owner) -> list[Finding]:
+def differences(desired: Desired, actual: Actual, owner: Owner) -> list[f.Finding]:
     """Return the parts of ``desired`` that the kernel lacks.
 
     A missing link is made with its addresses and settings, so these are no findings of their own. Neither are those of
@@ -43,35 +29,35 @@ def differences(desired: Desired, actual: Actual, owner: Owner) -> list[Finding]
     addresses = [*desired.addresses]
     addresses += [(w.name, _by_kernel(w)) for w in desired.links if w.name in desired.link_local]
     found += [
-        AddressMissing(desired.network, link, address)
+        f.AddressMissing(desired.network, link, address)
         for link, address in addresses
         if link not in absent and not _has_address(actual, link, address)
     ]
     found += [
-        PortNotHeld(desired.network, port.endpoint, PROTOCOLS[port.place[0]], *port.place[1:])
+        f.PortNotHeld(desired.network, port.endpoint, PROTOCOLS[port.place[0]], *port.place[1:])
         for port in desired.ports
         if port.endpoint not in lost and port.place not in actual.held
     ]
     return found
 
 
-def host_differences(desired: Iterable[Desired], actual: Actual) -> list[Finding]:
+def host_differences(desired: Iterable[Desired], actual: Actual) -> list[f.Finding]:
     """Return the settings of the host that differ from the networks' needs, each once."""
     wanted = {setting.path: setting for part in desired for setting in part.host}
     return [
-        HostSettingChanged("", path, found or "", setting.value)
+        f.HostSettingChanged("", path, found or "", setting.value)
         for path, setting in sorted(wanted.items())
         if not setting.met_by(found := actual.settings.get(path))
     ]
 
 
-def orphans(links: Iterable[Link], known: Collection[str], owner: Owner, *, unnamed: bool) -> list[Finding]:
+def orphans(links: Iterable[Link], known: Collection[str], owner: Owner, *, unnamed: bool) -> list[f.Finding]:
     """Return the links that this pynet made and that are not ``known``.
 
     With ``unnamed`` also those without an alias yet, which a creation in flight makes too.
     """
     return [
-        OrphanLink("", link.name, link.alias)
+        f.OrphanLink("", link.name, link.alias)
         for link in links
         if link.name not in known and (owner.made(link) or (unnamed and owner.began(link)))
     ]
@@ -85,36 +71,38 @@ def _is_there(wanted: WantedLink, actual: Actual, owner: Owner) -> bool:
     return wanted.adopted or owner.made_for(found, Alias.read(wanted.alias).id)
 
 
-def _link_findings(desired: Desired, wanted: WantedLink, actual: Actual, absent: Collection[str]) -> Iterator[Finding]:
+def _link_findings(
+    desired: Desired, wanted: WantedLink, actual: Actual, absent: Collection[str]
+) -> Iterator[f.Finding]:
     found = actual.links.get(wanted.name)
     if wanted.name in absent and wanted.endpoint:
-        yield EndpointLost(desired.network, wanted.endpoint, wanted.name)
+        yield f.EndpointLost(desired.network, wanted.endpoint, wanted.name)
     elif found is None:
-        yield LinkMissing(desired.network, wanted.name)
+        yield f.LinkMissing(desired.network, wanted.name)
     elif wanted.name in absent:
-        yield LinkForeign(desired.network, wanted.name, found.kind, wanted.kind)
+        yield f.LinkForeign(desired.network, wanted.name, found.kind, wanted.kind)
     else:
         yield from _attribute_findings(desired, wanted, found, actual, absent)
 
 
 def _attribute_findings(
     desired: Desired, wanted: WantedLink, found: Link, actual: Actual, absent: Collection[str]
-) -> Iterator[Finding]:
+) -> Iterator[f.Finding]:
     master = actual.links.get(wanted.master)
     if master is not None and wanted.master in absent:
         pass  # another's bridge, and no place for a container's port
     elif wanted.master and (master is None or found.master != master.index):
-        yield LinkDetached(desired.network, wanted.name, wanted.master)
+        yield f.LinkDetached(desired.network, wanted.name, wanted.master)
     elif wanted.port and not is_like(found.port, wanted.port):
-        yield PortChanged(desired.network, wanted.name)
+        yield f.PortChanged(desired.network, wanted.name)
     if not wanted.adopted:
         for what, is_, should in (("alias", found.alias, wanted.alias), ("MAC", found.mac, wanted.mac)):
             if should and is_ != should:
-                yield LinkChanged(desired.network, wanted.name, what, is_, should)
+                yield f.LinkChanged(desired.network, wanted.name, what, is_, should)
         if wanted.mtu and not _mtu_fits(desired, wanted, found, actual):
-            yield LinkChanged(desired.network, wanted.name, "MTU", str(found.mtu), str(wanted.mtu))
+            yield f.LinkChanged(desired.network, wanted.name, "MTU", str(found.mtu), str(wanted.mtu))
     if not found.up:
-        yield LinkDown(desired.network, wanted.name)
+        yield f.LinkDown(desired.network, wanted.name)
 
 
 def _mtu_fits(desired: Desired, wanted: WantedLink, found: Link, actual: Actual) -> bool:
@@ -143,11 +131,11 @@ def _has_address(actual: Actual, link: str, address: InterfaceAddress) -> bool:
     )
 
 
-def _setting_findings(desired: Desired, actual: Actual, absent: Collection[str]) -> Iterator[Finding]:
+def _setting_findings(desired: Desired, actual: Actual, absent: Collection[str]) -> Iterator[f.Finding]:
     """Yield changed settings; one that a switch of the host sets too counts only if the switch is on."""
     for wanted in desired.settings:
         found = actual.settings.get(wanted.path)
         if wanted.link in absent or wanted.met_by(found):
             continue
         if not wanted.switch or actual.settings.get(wanted.switch, OFF) != OFF:
-            yield SettingChanged(desired.network, wanted.path, found or "", wanted.value)
+            yield f.SettingChanged(desired.network, wanted.path, found or "", wanted.value)

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from netlink.monitor import LINKS, OWN, RULES
-from plugin.background.loop import Loop
-from plugin.background.steady import Steady
+from plugin.background.loop import Loop, Steady
 from plugin.reconcile.reconciler import Reconciler
 
 PERIOD = 1.5  # seconds between two checks of the rules without a notification

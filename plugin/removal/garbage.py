@@ -19,8 +19,7 @@ from typing import ClassVar, Protocol
 import structlog
 
 from netlink.deadline import deadline
-from plugin.background.loop import Loop, alive, every
-from plugin.background.steady import Steady
+from plugin.background.loop import Loop, Steady, alive, every
 from plugin.cluster.addresses.records import ClusterLease, PoolUse, Reserved
 from plugin.model.records import Endpoint, Lease, Network, Pool
 from plugin.protocol.messages import EndpointRef, NetworkRef, Subnet
@@ -64,7 +63,6 @@ class KnownEngine:
 
     @property
     def key(self) -> str:
-        """There is one."""
         return "engine"
 
 

@@ -14,8 +14,7 @@ from typing import NamedTuple
 import structlog
 
 from netlink.deadline import deadline
-from plugin.background.loop import Loop, alive
-from plugin.background.steady import Steady
+from plugin.background.loop import Loop, Steady, alive
 
 log = structlog.get_logger()
 

@@ -22,14 +22,12 @@ class MemoryStore:
         self._aside = Aside()
 
     def get(self, kind: type[R], key: str) -> Versioned[R] | None:
-        """Return the record, or None."""
         with self._guard:
             self._refuse_when_closed()
             row = self._rows.get((kind.kind, check_key(kind.kind, key)))
         return None if row is None else self._aside.read(kind, Row(key, *row))
 
     def list(self, kind: type[R], prefix: str = "") -> Sequence[Versioned[R]]:
-        """Return every record of ``kind`` whose key begins with ``prefix``, by key."""
         with self._guard:
             self._refuse_when_closed()
             check_key(kind.kind, prefix)
@@ -38,7 +36,6 @@ class MemoryStore:
         return self._aside.read_all(kind, prefix, rows)
 
     def set_aside(self, kind: type[Record], prefix: str = "") -> Mapping[str, str]:
-        """Return the keys of records that the last listing left out, and why."""
         return self._aside.keys(kind, prefix)
 
     def spoil(self, kind: type[Record], key: str, body: str) -> None:

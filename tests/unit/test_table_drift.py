@@ -5,8 +5,8 @@ from ipaddress import ip_address
 from netlink.vxlan import Forward
 from plugin.cluster.hosts.records import HostIdentity
 from plugin.cluster.overlay.agreement import drop_unused_networks
-from plugin.cluster.overlay.forwarding_drift import Here, table_drift
 from plugin.cluster.overlay.records import ClusterNetwork, Member, VniClaim
+from plugin.cluster.status import Here, table_drift
 from plugin.model.records import Endpoint, Network
 from plugin.store.base import Remove
 from tests.overlay_fakes import OverlayWorld, overlay

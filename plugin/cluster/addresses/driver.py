@@ -26,15 +26,7 @@ from plugin.ipam.allocator import check_usable
 from plugin.ipam.requests import ENDPOINT_NAME, check_request, names_subnet, purpose_of, with_prefix
 from plugin.ipam.supernets import Supernet, WantedPool, choose_pool, networks_of
 from plugin.options.pool import SharedPoolSettings
-from plugin.protocol.messages import (
-    AddressReply,
-    PoolReply,
-    ReleaseAddress,
-    ReleasePool,
-    RequestAddress,
-    RequestPool,
-    Subnet,
-)
+from plugin.protocol import messages as m
 from plugin.request.execution import commit
 from plugin.request.retries import RetryQueue
 from plugin.request.undo import Undo
@@ -71,7 +63,7 @@ class ClusterAddresses:
 
     # --- pools ---------------------------------------------------------------------------------
 
-    def request_pool(self, request: RequestPool) -> PoolReply:
+    def request_pool(self, request: m.RequestPool) -> m.PoolReply:
         """Use the network's pool, which is made when no host uses it yet.
 
         Raises:
@@ -87,10 +79,10 @@ class ClusterAddresses:
         length = request.pool.prefixlen if request.pool and not named else None
         wish = PoolRequest(network, version, request.pool if named else None, length)
 
-        def choose(taken: Sequence[Subnet], last: Subnet | None) -> Subnet:
+        def choose(taken: Sequence[m.Subnet], last: m.Subnet | None) -> m.Subnet:
             return choose_pool(self._supernets, WantedPool(version, length), taken, in_use, last)
 
-        def make_use(subnet: Subnet) -> PoolUse:
+        def make_use(subnet: m.Subnet) -> PoolUse:
             if not named:
                 _wait_until_clear(network, subnet, self._host_networks)
             return PoolUse(shared_pool_id(network, subnet), self._host, token, subnet, request.sub_pool)
@@ -99,9 +91,9 @@ class ClusterAddresses:
             use = self._pools.use(wish, make_use, choose)
             self._note(use, token)
         with Undo() as undo:
-            undo.push(self.release_pool, ReleasePool(_engine_id(use)))
+            undo.push(self.release_pool, m.ReleasePool(_engine_id(use)))
             commit()
-        return PoolReply(pool_id=_engine_id(use), pool=use.subnet)
+        return m.PoolReply(pool_id=_engine_id(use), pool=use.subnet)
 
     def _note(self, use: PoolUse, token: str) -> None:
         """Write a use to this host's store too; a use in the cluster store alone would count all the same."""
@@ -111,7 +103,7 @@ class ClusterAddresses:
             self._releases.disown(use)
             raise
 
-    def release_pool(self, request: ReleasePool) -> None:
+    def release_pool(self, request: m.ReleasePool) -> None:
         """End a use of a pool, and remove the pool after its last use. A use that is not known has ended already."""
         use = self._use(request.pool_id)
         if use is not None:
@@ -127,7 +119,7 @@ class ClusterAddresses:
 
     # --- addresses -----------------------------------------------------------------------------
 
-    def request_address(self, request: RequestAddress) -> AddressReply:
+    def request_address(self, request: m.RequestAddress) -> m.AddressReply:
         """Reserve an address for the whole cluster; durable in both stores when it returns.
 
         Raises:
@@ -159,11 +151,11 @@ class ClusterAddresses:
                     lease_it = self._leasing.lease_any if request.address is None else self._leasing.lease_one
                     address = lease_it(use, lease)
         with Undo() as undo:
-            undo.push(self.release_address, ReleaseAddress(request.pool_id, address))
+            undo.push(self.release_address, m.ReleaseAddress(request.pool_id, address))
             commit()
-        return AddressReply(with_prefix(address, use.subnet))
+        return m.AddressReply(with_prefix(address, use.subnet))
 
-    def release_address(self, request: ReleaseAddress) -> None:
+    def release_address(self, request: m.ReleaseAddress) -> None:
         """Give an address back. One that this host does not hold is given back already; the gateway stays."""
         use = self._use(request.pool_id)
         if use is None or request.address is None:
@@ -189,14 +181,14 @@ def _engine_id(use: PoolUse) -> str:
     return f"{SPACE}/{use.pool_id}/{use.token}"
 
 
-def _used_by(host: HostNetworks, within: Sequence[Subnet]) -> Sequence[Subnet]:
+def _used_by(host: HostNetworks, within: Sequence[m.Subnet]) -> Sequence[m.Subnet]:
     try:
         return host.in_use(within)
     except KernelError as error:
         raise Failed(f"look for a free pool: {error}") from error
 
 
-def _wait_until_clear(network: str, subnet: Subnet, host: HostNetworks) -> None:
+def _wait_until_clear(network: str, subnet: m.Subnet, host: HostNetworks) -> None:
     """Wait until the kernel has deleted the bridge of a network that was removed a moment ago."""
     until = end_of(SETTLE)
     while True:

@@ -6,15 +6,16 @@ background (``plugin.cluster.addresses.upkeep``), a few at a time, so that calle
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 
 import structlog
 
 from netlink.deadline import remaining, within
-from plugin.cluster.addresses.fair_lock import FairLock
 from plugin.cluster.addresses.records import QueuedRemoval
-from plugin.errors import PynetError
+from plugin.errors import Busy, PynetError
 from plugin.store.base import (
     CHUNK,
     Change,
@@ -205,3 +206,30 @@ class Outbox:
         if found is None or encode(found.record) != queued.body:
             return None
         return Remove(kind, queued.record_key, found.revision)
+
+
+class FairLock:
+    """A lock that threads get in the order in which they asked, unlike the locks of ``threading``."""
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()  # guards _waiting
+        self._waiting: deque[object] = deque()  # the first one holds the lock
+
+    @contextmanager
+    def hold(self, seconds: float) -> Iterator[None]:
+        """Hold the lock in this block; wait for it ``seconds`` at most.
+
+        Raises:
+            Busy: the threads before this one took longer.
+        """
+        ticket = object()
+        try:
+            with self._change:
+                self._waiting.append(ticket)
+                if not self._change.wait_for(lambda: self._waiting[0] is ticket, max(0.0, seconds)):
+                    raise Busy(f"wait for other removals: they take longer than {seconds:.1f} s")
+            yield
+        finally:
+            with self._change:
+                self._waiting.remove(ticket)
+                self._change.notify_all()

@@ -42,7 +42,6 @@ class PoolUse:
 
     @property
     def flaw(self) -> str:
-        """Why the content is impossible, or ""."""
         return first(
             text_flaw(self), name_flaw("host", self.host), pool_flaw(self.pool_id, self.subnet.network_address)
         )
@@ -59,12 +58,10 @@ class PoolGateway:
 
     @property
     def key(self) -> str:
-        """The pool id."""
         return self.pool_id
 
     @property
     def flaw(self) -> str:
-        """Why the content is impossible, or ""."""
         return first(text_flaw(self), pool_flaw(self.pool_id, self.address))
 
 
@@ -91,7 +88,6 @@ class ClusterLease:
 
     @property
     def flaw(self) -> str:
-        """Why the content is impossible, or ""."""
         return first(text_flaw(self), pool_flaw(self.pool_id, self.address))
 
 
@@ -109,7 +105,6 @@ class PendingWrite:
 
     @property
     def key(self) -> str:
-        """The token."""
         return self.token
 
 

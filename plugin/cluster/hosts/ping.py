@@ -9,10 +9,10 @@ from typing import ClassVar
 
 import structlog
 
-from plugin.background.steady import Steady
+from plugin.background.loop import Steady
 from plugin.errors import PynetError
 from plugin.model.flaws import text_flaw
-from plugin.store.base import Event, Put, Remove, Store
+from plugin.store.base import Put, Remove, Store
 
 log = structlog.get_logger()
 
@@ -30,12 +30,10 @@ class Ping:
 
     @property
     def key(self) -> str:
-        """The token."""
         return self.token
 
     @property
     def flaw(self) -> str:
-        """Why the content is impossible, or ""."""
         return text_flaw(self)
 
 
@@ -55,7 +53,6 @@ class Pong:
 
     @property
     def flaw(self) -> str:
-        """Why the content is impossible, or ""."""
         return text_flaw(self)
 
 
@@ -85,13 +82,10 @@ class Responder:
         try:
             with self._store.watch(Ping) as events:
                 for event in events:
-                    self._answer(event)
+                    if isinstance(event.record, Ping):
+                        self._store.transact(Put(Pong(event.record.token, self._host)))
         except PynetError as error:
             log.debug("pings not received", error=str(error))
-
-    def _answer(self, event: Event) -> None:
-        if isinstance(event.record, Ping):
-            self._store.transact(Put(Pong(event.record.token, self._host)))
 
 
 def _end_watch(store: Store, token: str) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from plugin.model.flaws import first, name_flaw, text_flaw
+from plugin.model.flaws import record_flaw
 from plugin.protocol.messages import Address
 
 
@@ -39,13 +39,11 @@ class ClusterHost:
 
     @property
     def key(self) -> str:
-        """The host's id."""
         return self.id
 
     @property
     def flaw(self) -> str:
-        """Why the content is impossible, or ""."""
-        return first(text_flaw(self), name_flaw("id", self.id))
+        return record_flaw(self, "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +63,8 @@ class KnownHost:
 
     @property
     def key(self) -> str:
-        """The host's id."""
         return self.id
 
     @property
     def flaw(self) -> str:
-        """Why the content is impossible, or ""."""
-        return first(text_flaw(self), name_flaw("id", self.id))
+        return record_flaw(self, "id")

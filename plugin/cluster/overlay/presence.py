@@ -50,12 +50,7 @@ class Presence:
         return Member(overlay.network, self._cluster.host, network_id, self._cluster.address)
 
     def announce(self, overlay: Overlay, endpoint: Endpoint) -> None:
-        """Announce an endpoint to the other hosts; the record is durable when this returns.
-
-        Raises:
-            Conflict: another host that is alive has the address; a dead host loses it.
-            PynetError: the cluster store is away.
-        """
+        """Announce an endpoint as ``Announcements.announce`` does; the record is durable when this returns."""
         with within(REQUEST):
             self._announce(self._peer(overlay, endpoint))
 

@@ -6,7 +6,7 @@ from typing import Generic
 
 import structlog
 
-from plugin.background.steady import Steady
+from plugin.background.loop import Steady
 from plugin.errors import PynetError
 from plugin.store.base import Event, R, Store, Versioned
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import ClassVar
 
-from plugin.model.flaws import first, mac_flaw, name_flaw, number_flaw, text_flaw
+from plugin.model.flaws import first, mac_flaw, number_flaw, record_flaw
 from plugin.model.records import NetworkSubnet
 from plugin.protocol.messages import Address
 
@@ -34,10 +34,8 @@ class ClusterNetwork:
 
     @property
     def flaw(self) -> str:
-        """Why the content is impossible, or ""."""
         return first(
-            text_flaw(self),
-            name_flaw("name", self.name),
+            record_flaw(self, "name"),
             number_flaw("vni", self.vni, 1, LAST_VNI),
             number_flaw("port", self.port, 1, 65535),
             number_flaw("mtu", self.mtu, 68, 65535),
@@ -55,13 +53,11 @@ class VniClaim:
 
     @property
     def key(self) -> str:
-        """The number."""
         return str(self.vni)
 
     @property
     def flaw(self) -> str:
-        """Why the content is impossible, or ""."""
-        return first(text_flaw(self), name_flaw("network", self.network), number_flaw("vni", self.vni, 1, LAST_VNI))
+        return first(record_flaw(self, "network"), number_flaw("vni", self.vni, 1, LAST_VNI))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +81,7 @@ class Member:
 
     @property
     def flaw(self) -> str:
-        """Why the content is impossible, or ""."""
-        return first(text_flaw(self), name_flaw("network", self.network), name_flaw("host", self.host))
+        return record_flaw(self, "network", "host")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +109,7 @@ class Peer:
 
     @property
     def flaw(self) -> str:
-        """Why the content is impossible, or ""."""
-        return first(
-            text_flaw(self),
-            name_flaw("network", self.network),
-            name_flaw("endpoint", self.endpoint),
-            name_flaw("host", self.host),
-            mac_flaw(self.mac),
-        )
+        return first(record_flaw(self, "network", "endpoint", "host"), mac_flaw(self.mac))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +130,4 @@ class AddressClaim:
 
     @property
     def flaw(self) -> str:
-        """Why the content is impossible, or ""."""
-        return first(
-            text_flaw(self),
-            name_flaw("network", self.network),
-            name_flaw("endpoint", self.endpoint),
-            name_flaw("host", self.host),
-        )
+        return record_flaw(self, "network", "endpoint", "host")

@@ -13,8 +13,7 @@ import structlog
 
 from netlink.errors import KernelError, Missing
 from netlink.vxlan import VxlanLink
-from plugin.background.loop import Loop, alive
-from plugin.background.steady import Steady
+from plugin.background.loop import Loop, Steady, alive
 from plugin.cluster.overlay.network_tables import NetworkTables, elements_left
 from plugin.cluster.overlay.record_cache import RecordCache
 from plugin.cluster.overlay.records import Member, Peer

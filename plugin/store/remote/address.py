@@ -1,8 +1,9 @@
-"""The address of the cluster store and the credentials for it, as read from the settings."""
+"""The address of the cluster store and the credentials for it, as read from the settings, and the names of its keys."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from plugin.errors import InvalidRequest
 
@@ -60,3 +61,16 @@ def _read(file: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InvalidRequest(f"read store settings: file '{file}': {reason.lower()}") from error
+
+
+def name_of(key: str) -> str:
+    """Return the name for a key: percent-encoded, because stores forbid some characters and interpret others.
+
+    It is never empty, and the name of a prefix is a prefix of the name.
+    """
+    return "=" + quote(key, safe="")
+
+
+def key_of(name: str) -> str:
+    """Return the key of a name."""
+    return unquote(name[1:])

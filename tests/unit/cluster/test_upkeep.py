@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from plugin.background.loop import Loop, trouble
-from plugin.cluster.addresses.fair_lock import FairLock
-from plugin.cluster.addresses.outbox import Outbox
+from plugin.cluster.addresses.outbox import FairLock, Outbox
 from plugin.cluster.addresses.records import ClusterLease, QueuedRemoval
 from plugin.cluster.addresses.upkeep import AGAIN, AUDIT, RETRY, SPREAD, Upkeep
 from plugin.cluster.hosts.membership import Membership

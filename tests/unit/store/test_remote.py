@@ -16,7 +16,7 @@ from plugin.store.remote.consul.store import ConsulStore
 from plugin.store.remote.etcd.store import EtcdStore
 from plugin.store.remote.factory import STORES, open_cluster_store, parse_store_address
 from plugin.store.remote.http import HttpAnswer, HttpEndpoints, HttpRequest
-from plugin.store.remote.replay import KnownRevisions
+from plugin.store.remote.subscriptions import KnownRevisions
 from plugin.store.remote.zookeeper.store import ZooKeeperStore
 from plugin.store.rows import Aside, Row, encode
 

@@ -9,9 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from plugin.errors import Failed
-from plugin.store.remote.address import Access, StoreAddress
+from plugin.store.remote.address import Access, StoreAddress, key_of, name_of
 from plugin.store.remote.http import HttpAnswer, HttpEndpoints, HttpRequest
-from plugin.store.remote.node_names import key_of, name_of
 from plugin.store.rows import Row, as_text
 
 

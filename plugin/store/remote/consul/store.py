@@ -29,28 +29,18 @@ class ConsulStore:
         self._session = ""
 
     def get(self, kind: type[R], key: str) -> Versioned[R] | None:
-        """Return the record, or None."""
         row = self._client.find(kind.kind, check_key(kind.kind, key))
         return None if row is None else self._aside.read(kind, row)
 
     def list(self, kind: type[R], prefix: str = "") -> Sequence[Versioned[R]]:
-        """Return every record of ``kind`` whose key begins with ``prefix``, by key."""
         rows, _ = self._client.rows(kind.kind, check_key(kind.kind, prefix))
         return self._aside.read_all(kind, prefix, rows)
 
     def set_aside(self, kind: type[Record], prefix: str = "") -> Mapping[str, str]:
-        """Return the keys of records that the last listing left out, and why."""
         return self._aside.keys(kind, prefix)
 
     def transact(self, *changes: Change) -> None:
-        """Apply all changes or none; most servers have flushed them when this returns.
-
-        A transaction that is refused because an earlier attempt of it was carried out has succeeded, see
-        ``plugin.store.remote.cas``.
-
-        Raises:
-            StoreConflict: a record was not at the revision that was expected.
-        """
+        """Apply all changes or none; most servers have flushed them when this returns."""
         writes = prepare(changes)
         last = {(write.kind, write.key): write for write in writes}
         checks = [operation for write in writes if (operation := self._check(write))]
@@ -96,7 +86,6 @@ class ConsulStore:
         return {}
 
     def close(self) -> None:
-        """Close connections and end the watches; a second call does nothing."""
         self._client.http.close()
         self._subscriptions.close()
 

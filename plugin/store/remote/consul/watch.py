@@ -9,8 +9,7 @@ from plugin.store.base import Event, R
 from plugin.store.remote.consul.client import ConsulClient
 from plugin.store.remote.following import EndpointFollower
 from plugin.store.remote.http import HttpAnswer, keep_alive, send
-from plugin.store.remote.replay import KnownRevisions
-from plugin.store.remote.subscriptions import Subscription, Subscriptions
+from plugin.store.remote.subscriptions import KnownRevisions, Subscription, Subscriptions
 from plugin.store.rows import Aside, Row
 
 WAIT = 60  # seconds that Consul holds a request that waits for a change

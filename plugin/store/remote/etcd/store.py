@@ -28,30 +28,20 @@ class EtcdStore:
         self._lease = 0
 
     def get(self, kind: type[R], key: str) -> Versioned[R] | None:
-        """Return the record, or None."""
         path = self._client.path(kind.kind, check_key(kind.kind, key))
         found, _ = self._client.ask("read", "kv/range", {"key": encode(path)})
         rows = found.get("kvs", [])
         return None if not rows else self._aside.read(kind, self._client.row(kind.kind, rows[0]))
 
     def list(self, kind: type[R], prefix: str = "") -> Sequence[Versioned[R]]:
-        """Return every record of ``kind`` whose key begins with ``prefix``, by key."""
         rows, _ = self._client.rows(kind.kind, check_key(kind.kind, prefix))
         return self._aside.read_all(kind, prefix, rows)
 
     def set_aside(self, kind: type[Record], prefix: str = "") -> Mapping[str, str]:
-        """Return the keys of records that the last listing left out, and why."""
         return self._aside.keys(kind, prefix)
 
     def transact(self, *changes: Change) -> None:
-        """Apply all changes or none; etcd has flushed them on most of its servers when this returns.
-
-        A transaction that is refused because an earlier attempt of it was carried out has succeeded, see
-        ``plugin.store.remote.cas``.
-
-        Raises:
-            StoreConflict: a record was not at the revision that was expected.
-        """
+        """Apply all changes or none; etcd has flushed them on most of its servers when this returns."""
         writes = prepare(changes)
         if not writes:
             return
@@ -96,7 +86,6 @@ class EtcdStore:
         return ages
 
     def close(self) -> None:
-        """Close connections and end the watches; a second call does nothing."""
         self._client.http.close()
         self._subscriptions.close()
 

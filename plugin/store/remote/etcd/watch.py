@@ -11,8 +11,7 @@ from plugin.store.base import Event, R
 from plugin.store.remote.etcd.client import EtcdClient, encode, next_prefix
 from plugin.store.remote.following import EndpointFollower
 from plugin.store.remote.http import keep_alive, send
-from plugin.store.remote.replay import KnownRevisions
-from plugin.store.remote.subscriptions import Subscription, Subscriptions
+from plugin.store.remote.subscriptions import KnownRevisions, Subscription, Subscriptions
 from plugin.store.rows import Aside, Row
 
 SILENCE = 900.0  # seconds without a message after which the connection is given up; etcd sends one every 600

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plugin.store.base import ABSENT
-from plugin.store.remote.node_names import key_of, name_of
+from plugin.store.remote.address import key_of, name_of
 from plugin.store.remote.zookeeper.client import Call, Session
 from plugin.store.rows import Row, as_text
 

@@ -37,28 +37,18 @@ class ZooKeeperStore:
         self._aside = Aside()
 
     def get(self, kind: type[R], key: str) -> Versioned[R] | None:
-        """Return the record, or None."""
         (row,) = self._nodes.read(kind.kind, [check_key(kind.kind, key)])
         return None if row.body is None else self._aside.read(kind, row)
 
     def list(self, kind: type[R], prefix: str = "") -> Sequence[Versioned[R]]:
-        """Return every record of ``kind`` whose key begins with ``prefix``, by key."""
         rows = self._nodes.rows(kind.kind, check_key(kind.kind, prefix))
         return self._aside.read_all(kind, prefix, rows)
 
     def set_aside(self, kind: type[Record], prefix: str = "") -> Mapping[str, str]:
-        """Return the keys of records that the last listing left out, and why."""
         return self._aside.keys(kind, prefix)
 
     def transact(self, *changes: Change) -> None:
-        """Apply all changes or none; most servers have flushed them when this returns.
-
-        A transaction that is refused because an earlier attempt of it was carried out has succeeded, see
-        ``plugin.store.remote.cas``.
-
-        Raises:
-            StoreConflict: a record was not at the revision that was expected.
-        """
+        """Apply all changes or none; most servers have flushed them when this returns."""
         writes = prepare(changes)
         repeated, until = False, end_of(OPERATION)
         with within(OPERATION):

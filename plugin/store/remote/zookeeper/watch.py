@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from plugin.store.base import Event, R
-from plugin.store.remote.replay import KnownRevisions
-from plugin.store.remote.subscriptions import Subscription, Subscriptions
+from plugin.store.remote.subscriptions import KnownRevisions, Subscription, Subscriptions
 from plugin.store.remote.zookeeper.client import Call, Session
 from plugin.store.remote.zookeeper.nodes import Nodes
 from plugin.store.rows import Aside, Row
