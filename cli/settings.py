@@ -1,117 +1,25 @@
 """Settings are environment variables, with the same names in every form of installation; one declaration each."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cli.systemd_unit import place_of
 from plugin.errors import InvalidRequest
 from plugin.ipam.supernets import parse_supernets
-from plugin.options.option import Option, choice, integer, toggle
+from plugin.options.option import Option, OptionSet, choice, integer, toggle
 from plugin.protocol.own_messages import SettingInForce
-from plugin.store.remote.address import Access, StoreAddress, read_access
+from plugin.store.remote.address import Access, read_access
 from plugin.store.remote.factory import parse_store_address
-
-SOCKET = Option(
-    "PYNET_SOCKET", Path, Path("/run/docker/plugins/pynet.sock"), "a path", "unix socket; its name is the driver's name"
-)
-HOST_SOCKET = Option(
-    "PYNET_HOST_SOCKET",
-    lambda text: Path(text) if text else None,
-    None,
-    "a path",
-    "a second unix socket to serve; the managed plugin has one in the host's folder of plugins, so that the engine "
-    "knows the driver as `pynet`, without a tag",
-)
-STATE_DIR = Option("PYNET_STATE_DIR", Path, Path("/var/lib/pynet"), "a path", "folder of the database, mode 0700")
-LOG_LEVEL = Option(
-    "PYNET_LOG_LEVEL",
-    choice("debug", "info", "warning", "error"),
-    "info",
-    "debug, info, warning or error",
-    "lowest level of lines that are logged",
-)
-LOG_FORMAT = Option(
-    "PYNET_LOG_FORMAT",
-    choice("auto", "text", "json", "engine"),
-    "auto",
-    "auto, text, json or engine",
-    "form of log lines: auto is text on a terminal and JSON elsewhere, engine is for the log of dockerd, which adds "
-    "the time itself",
-)
-THREADS = Option(
-    "PYNET_THREADS", integer(16, 256), 32, "16 to 256", "number of requests that are served at the same time"
-)
-
-
-def _pools(text: str) -> str:
-    parse_supernets(text, "")  # a bad value is refused at once; the real supernets also depend on the machine
-    return text
-
-
-POOLS = Option(
-    "PYNET_POOLS",
-    _pools,
-    "",
-    "supernets as CIDR:LENGTH, separated by commas",
-    "pools for networks without a subnet; a family that is left out keeps its default: "
-    "10.200.0.0/13:24,172.24.0.0/13:24 (2,048 pools each), or the /64s of a /48 that this host alone uses",
-)
 
 
 def _path(text: str) -> Path | None:
     return Path(text) if text else None
 
 
-STORE = Option(
-    "PYNET_STORE",
-    lambda text: parse_store_address(text) if text else None,
-    None,
-    "etcd, zookeeper or consul as etcd://HOST:PORT,HOST:PORT/PREFIX",
-    "store that hosts share, for networks over several hosts; list all servers of one cluster, pynet uses one "
-    "that answers",
-)
-STORE_CA = Option("PYNET_STORE_CA", _path, None, "a path", "CA that signed the store's certificate; turns TLS on")
-STORE_CERT = Option("PYNET_STORE_CERT", _path, None, "a path", "certificate of this host for the store; turns TLS on")
-STORE_KEY = Option("PYNET_STORE_KEY", _path, None, "a path", "private key of that certificate")
-STORE_USER = Option("PYNET_STORE_USER", str, "", "a name", "user of the store")
-STORE_PASSWORD_FILE = Option(
-    "PYNET_STORE_PASSWORD_FILE", _path, None, "a path", "file with the user's password; for Consul with the token"
-)
-ADVERTISE = Option(
-    "PYNET_ADVERTISE",
-    str,
-    "",
-    "an address of this host or the name of a link",
-    "address at which other hosts reach this one; by default the source address of the route to the store",
-)
-
-CLUSTER_SETTINGS = (STORE, STORE_CA, STORE_CERT, STORE_KEY, STORE_USER, STORE_PASSWORD_FILE, ADVERTISE)
-
-DOCKER_SOCKET = Option(
-    "PYNET_DOCKER_SOCKET",
-    lambda text: Path(text) if text else None,
-    None,
-    "a path",
-    "socket of the Docker Engine, such as /run/docker.sock; if set, pynet regularly asks the engine and removes what "
-    "the engine lost in a crash",
-)
-DOCKER_GRACE = Option(
-    "PYNET_DOCKER_GRACE",
-    integer(1, 86400),
-    60,
-    "a number of seconds from 1 to 86400",
-    "how long the engine must not know a network, an endpoint, a pool or an address before pynet removes it",
-)
-GATEWAY_CHECK = Option(
-    "PYNET_GATEWAY_CHECK",
-    toggle,
-    True,
-    "on or off",
-    "whether Engine 28 and later ask before they reserve a gateway address, so that isolated networks reserve none and "
-    "a bad option is refused before an address is taken",
-)
+def _pools(text: str) -> str:
+    parse_supernets(text, "")  # a bad value is refused at once; the real supernets also depend on the machine
+    return text
 
 
 def _sysctl_dir(text: str) -> Path:
@@ -120,28 +28,122 @@ def _sysctl_dir(text: str) -> Path:
     return Path(text)
 
 
-SYSCTL_DIR = Option(
-    "PYNET_SYSCTL_DIR",
-    _sysctl_dir,
-    Path("/proc/sys"),
-    "a folder with the kernel's settings",
-    "folder in which pynet changes settings below `net`; choose another one if the default is read-only",
-)
+class Settings(OptionSet):
+    """The settings: of the class the declarations, of an object the values in force."""
 
-SETTINGS: tuple[Option[Any], ...] = (
-    SOCKET,
-    HOST_SOCKET,
-    STATE_DIR,
-    LOG_LEVEL,
-    LOG_FORMAT,
-    THREADS,
-    POOLS,
-    DOCKER_SOCKET,
-    DOCKER_GRACE,
-    SYSCTL_DIR,
-    GATEWAY_CHECK,
-    *CLUSTER_SETTINGS,
-)
+    socket = Option(
+        "PYNET_SOCKET",
+        Path,
+        Path("/run/docker/plugins/pynet.sock"),
+        "a path",
+        "unix socket; its name is the driver's name",
+    )
+    host_socket = Option(
+        "PYNET_HOST_SOCKET",
+        _path,
+        None,
+        "a path",
+        "a second unix socket to serve; the managed plugin has one in the host's folder of plugins, so that the engine "
+        "knows the driver as `pynet`, without a tag",
+    )
+    state_dir = Option("PYNET_STATE_DIR", Path, Path("/var/lib/pynet"), "a path", "folder of the database, mode 0700")
+    log_level = Option(
+        "PYNET_LOG_LEVEL",
+        choice("debug", "info", "warning", "error"),
+        "info",
+        "debug, info, warning or error",
+        "lowest level of lines that are logged",
+    )
+    log_format = Option(
+        "PYNET_LOG_FORMAT",
+        choice("auto", "text", "json", "engine"),
+        "auto",
+        "auto, text, json or engine",
+        "form of log lines: auto is text on a terminal and JSON elsewhere, engine is for the log of dockerd, which "
+        "adds the time itself",
+    )
+    threads = Option(
+        "PYNET_THREADS", integer(16, 256), 32, "16 to 256", "number of requests that are served at the same time"
+    )
+    pools = Option(
+        "PYNET_POOLS",
+        _pools,
+        "",
+        "supernets as CIDR:LENGTH, separated by commas",
+        "pools for networks without a subnet; a family that is left out keeps its default: "
+        "10.200.0.0/13:24,172.24.0.0/13:24 (2,048 pools each), or the /64s of a /48 that this host alone uses",
+    )
+    docker_socket = Option(
+        "PYNET_DOCKER_SOCKET",
+        _path,
+        None,
+        "a path",
+        "socket of the Docker Engine, such as /run/docker.sock; if set, pynet regularly asks the engine and removes "
+        "what the engine lost in a crash",
+    )
+    docker_grace = Option(
+        "PYNET_DOCKER_GRACE",
+        integer(1, 86400),
+        60,
+        "a number of seconds from 1 to 86400",
+        "how long the engine must not know a network, an endpoint, a pool or an address before pynet removes it",
+    )
+    sysctl_dir = Option(
+        "PYNET_SYSCTL_DIR",
+        _sysctl_dir,
+        Path("/proc/sys"),
+        "a folder with the kernel's settings",
+        "folder in which pynet changes settings below `net`; choose another one if the default is read-only",
+    )
+    gateway_check = Option(
+        "PYNET_GATEWAY_CHECK",
+        toggle,
+        True,
+        "on or off",
+        "whether Engine 28 and later ask before they reserve a gateway address, so that isolated networks reserve none "
+        "and a bad option is refused before an address is taken",
+    )
+    store = Option(
+        "PYNET_STORE",
+        lambda text: parse_store_address(text) if text else None,
+        None,
+        "etcd, zookeeper or consul as etcd://HOST:PORT,HOST:PORT/PREFIX",
+        "store that hosts share, for networks over several hosts; list all servers of one cluster, pynet uses one "
+        "that answers",
+    )
+    store_ca = Option("PYNET_STORE_CA", _path, None, "a path", "CA that signed the store's certificate; turns TLS on")
+    store_cert = Option(
+        "PYNET_STORE_CERT", _path, None, "a path", "certificate of this host for the store; turns TLS on"
+    )
+    store_key = Option("PYNET_STORE_KEY", _path, None, "a path", "private key of that certificate")
+    store_user = Option("PYNET_STORE_USER", str, "", "a name", "user of the store")
+    store_password_file = Option(
+        "PYNET_STORE_PASSWORD_FILE", _path, None, "a path", "file with the user's password; for Consul with the token"
+    )
+    advertise = Option(
+        "PYNET_ADVERTISE",
+        str,
+        "",
+        "an address of this host or the name of a link",
+        "address at which other hosts reach this one; by default the source address of the route to the store",
+    )
+
+    @property
+    def access(self) -> Access:
+        """How to log in to the cluster store; raises ``InvalidRequest`` if one of its files cannot be read."""
+        return read_access((self.store_ca, self.store_cert, self.store_key), self.store_user, self.store_password_file)
+
+    @property
+    def database(self) -> Path:
+        return self.state_dir / "pynet.db"
+
+    @property
+    def name(self) -> str:
+        """Name of this pynet: Docker names the driver after the socket, and pynet its tables and aliases of links."""
+        return self.socket.stem
+
+
+SETTINGS = Settings.options()
 
 # Variables of the tools and tests of this repository: pynet may be started in a shell that exports them.
 TOOL_VARIABLES = frozenset(
@@ -163,45 +165,6 @@ TOOL_VARIABLES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The settings in force."""
-
-    socket: Path
-    host_socket: Path | None
-    state_dir: Path
-    log_level: str
-    log_format: str
-    threads: int
-    pools: str
-    docker_socket: Path | None
-    docker_grace: int
-    sysctl_dir: Path
-    gateway_check: bool
-    store: StoreAddress | None
-    store_ca: Path | None
-    store_cert: Path | None
-    store_key: Path | None
-    store_user: str
-    store_password_file: Path | None
-    advertise: str
-
-    @property
-    def access(self) -> Access:
-        """How to log in to the cluster store; raises ``InvalidRequest`` if one of its files cannot be read."""
-        return read_access((self.store_ca, self.store_cert, self.store_key), self.store_user, self.store_password_file)
-
-    @property
-    def database(self) -> Path:
-        """The file of the embedded store."""
-        return self.state_dir / "pynet.db"
-
-    @property
-    def name(self) -> str:
-        """Name of this pynet: Docker names the driver after the socket, and pynet its tables and aliases of links."""
-        return self.socket.stem
-
-
 def read_settings(environment: Mapping[str, str], place: Callable[[str, str], str] = place_of) -> Settings:
     """Read the settings; ``place`` returns the words that say where a key got its value, as far as that is known.
 
@@ -213,19 +176,16 @@ def read_settings(environment: Mapping[str, str], place: Callable[[str, str], st
     if unknown:
         where = place(unknown[0], environment[unknown[0]])
         raise InvalidRequest(f"setting '{unknown[0]}' is not known{where}; settings are: {', '.join(sorted(known))}")
-    return Settings(**{field_of(setting): _value(setting, environment, place) for setting in SETTINGS})
-
-
-def field_of(setting: Option[Any]) -> str:
-    """Return the name of the field of ``Settings`` that holds a setting."""
-    return setting.key.removeprefix("PYNET_").lower()
+    settings = Settings()
+    vars(settings).update({name: _value(one, environment, place) for name, one in Settings.by_name().items()})
+    return settings
 
 
 def in_force(settings: Settings) -> Sequence[SettingInForce]:
     """Return the settings as texts, with their origins."""
     found = []
-    for setting in SETTINGS:
-        value = getattr(settings, field_of(setting))
+    for name, setting in Settings.by_name().items():
+        value = getattr(settings, name)
         origin = "default" if value == setting.default else "environment"
         found.append(SettingInForce(setting.key, "" if value is None else str(value), origin))
     return found

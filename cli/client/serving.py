@@ -4,6 +4,8 @@ Its socket is the one that PYNET_SOCKET names, in the environment or for the pac
 one, or the socket of a managed plugin, which has its own folder (moby plugin manager: /run/docker/plugins/ID).
 """
 
+import http.client
+import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,11 +15,62 @@ from typing import Any
 
 import click
 
-from cli.client.service import QUICK, NotServing, ask
-from cli.settings import SOCKET, Settings, in_force, read_settings
-from cli.systemd_unit import FILE, unit_settings
+from cli.engine.unix_http import UnixConnection
+from cli.settings import Settings, in_force, read_settings
+from cli.systemd_unit import FILE, how_to_start, unit_settings
 from netlink.errors import reason
-from plugin.errors import Failed, Unprivileged
+from plugin.errors import Failed, PynetError, Unprivileged
+
+PATIENCE = 30.0  # seconds; a repair may wait for a request that holds a network's lock
+QUICK = 5.0  # seconds for a verb that waits for nothing; while pynet starts it answers after its recovery
+
+
+class NotServing(Failed):
+    """Nobody listens on the socket, or there is none."""
+
+
+class NoAnswer(Failed):
+    """A process listens and did not answer in time: it hangs, or it is still bringing the host in line."""
+
+
+def ask(socket: Path, verb: str, patience: float = PATIENCE, body: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the reply to ``Pynet.VERB``, which has ``patience`` seconds.
+
+    Raises:
+        NotServing, NoAnswer: see these classes.
+        Unprivileged: the socket exists, and this user may not use it.
+        Failed: the reply is an error, or cannot be read.
+    """
+    connection = UnixConnection(str(socket), patience)
+    try:
+        connection.request("POST", f"/Pynet.{verb}", json.dumps(body) if body else None)
+        answer = connection.getresponse()
+        reply: dict[str, Any] = json.loads(answer.read())
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise _why(socket, error, patience) from error
+    finally:
+        connection.close()
+    if answer.status == http.client.NOT_FOUND:
+        raise Failed(f"ask the pynet that serves '{socket}': it is older than this command; restart it")
+    if answer.status != http.client.OK:
+        raise Failed(f"ask the pynet that serves '{socket}': {reply.get('Err', answer.reason)}")
+    return reply
+
+
+def _why(socket: Path, error: Exception, patience: float) -> PynetError:
+    match error:
+        case FileNotFoundError() | ConnectionRefusedError() | NotADirectoryError():
+            return NotServing(f"no pynet serves '{socket}'; {how_to_start()}")
+        case PermissionError():
+            return Unprivileged(f"ask the pynet that serves '{socket}': permission denied; run it as root")
+        case TimeoutError() | BlockingIOError():  # BlockingIOError: the queue of the socket is full
+            return NoAnswer(
+                f"ask the pynet that serves '{socket}': it accepts calls and did not answer within {patience:g} s: it "
+                "hangs, or it is still bringing the host in line after its start"
+            )
+        case _:
+            return Failed(f"ask the pynet that serves '{socket}': {str(error) or type(error).__name__}")
+
 
 PLUGINS = Path("/run/docker/plugins")
 NEED_STATE = frozenset({"Ports", "Look", "Backup"})  # verbs
@@ -38,12 +91,12 @@ class Serving:
 
 def sockets(environment: Mapping[str, str], unit: Mapping[str, str], plugins: Path = PLUGINS) -> list[Path]:
     """Return the sockets on which a pynet may serve, the likeliest first."""
-    if named := environment.get(SOCKET.key):
+    if named := environment.get(Settings.socket.key):
         return [Path(named)]
-    usual = [Path(unit.get(SOCKET.key) or SOCKET.default), plugins / SOCKET.default.name]
+    usual = [Path(unit.get(Settings.socket.key) or Settings.socket.default), plugins / Settings.socket.default.name]
     managed: list[Path] = []
     with suppress(PermissionError):  # who may not read the folder may not ask either; the usual socket will say so
-        managed = sorted(plugins.glob(f"*/{SOCKET.default.name}"))
+        managed = sorted(plugins.glob(f"*/{Settings.socket.default.name}"))
     return list(dict.fromkeys([*usual, *managed]))
 
 
@@ -52,7 +105,7 @@ def find_serving(environment: Mapping[str, str], patience: float = QUICK, plugin
 
     Raises:
         NotServing: there is none.
-        NotAllowed, NoAnswer: this user may not ask it, or it does not answer.
+        Unprivileged, NoAnswer: this user may not ask it, or it does not answer.
         Failed: it cannot start, as with a bad setting, and answers with the reason.
     """
     nobody: list[NotServing] = []
@@ -94,7 +147,7 @@ def _from_files(nobody: NotServing, verb: str, body: Mapping[str, str]) -> Mappi
     from cli.server.answers import Answers, NobodyServes
     from handlers.service import SERVICE_VERBS
     from handlers.verbs import bind
-    from plugin.store.sqlite.readonly import ReadOnlyStore
+    from plugin.store.sqlite.store import ReadOnlyStore
 
     settings, source = configured(os.environ)
     if verb in NEED_STATE:
@@ -124,5 +177,5 @@ def _note_unused(serving: Serving) -> None:
     """Tell the user of each variable that has another value than in the running pynet."""
     has = serving.settings
     for mine in in_force(read_settings(os.environ)):
-        if mine.key != SOCKET.key and mine.key in os.environ and mine.value != has.get(mine.key, mine.value):
+        if mine.key != Settings.socket.key and mine.key in os.environ and mine.value != has.get(mine.key, mine.value):
             click.echo(f"note: {mine.key} is not used: the pynet that serves has '{has[mine.key]}'", err=True)

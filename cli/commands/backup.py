@@ -6,10 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from cli.client.service import NotServing
-from cli.client.serving import configured, find_serving
+from cli.client.serving import NotServing, configured, find_serving
 from cli.server.records import KINDS
-from cli.settings import STATE_DIR
+from cli.settings import Settings
 from cli.systemd_unit import unit_installed
 from plugin.errors import Conflict, Failed
 from plugin.store.sqlite.backup import Counts, restore, write_copy
@@ -29,7 +28,7 @@ def restore_from(source: Path, environment: Mapping[str, str]) -> str:
 
     The state is found by settings alone: pynet must not run, and a call to its socket would start a stopped service.
     """
-    if STATE_DIR.key not in environment and not unit_installed():
+    if Settings.state_dir.key not in environment and not unit_installed():
         _refuse_managed_plugin(source, environment)
     settings, known_by = configured(environment)
     try:
@@ -51,7 +50,7 @@ def _refuse_managed_plugin(source: Path, environment: Mapping[str, str]) -> None
         if find_serving(environment).about["Managed"]:
             raise Failed(
                 f"restore '{source}': the pynet that serves is a managed plugin; disable it, and name the folder of "
-                f"its state in {STATE_DIR.key}"
+                f"its state in {Settings.state_dir.key}"
             )
 
 

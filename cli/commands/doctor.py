@@ -4,15 +4,13 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cli.client.service import NoAnswer, ask
-from cli.client.service_settings import settings_and_complaints
-from cli.client.whereabouts import whereabouts
+from cli.client.serving import NoAnswer, ask
+from cli.client.whereabouts import settings_and_complaints, whereabouts
 from cli.engine.api import engine_socket, version_and_subnets
 from cli.server.machine import machine_id
 from cli.systemd_unit import FILE
 from plugin.doctor.checks import examine
-from plugin.doctor.facts import EngineFacts, ServiceFacts
-from plugin.doctor.finding import HostFinding
+from plugin.doctor.facts import EngineFacts, HostFinding, ServiceFacts
 from plugin.doctor.probe import Places, Told, gather
 from plugin.errors import PynetError
 from plugin.ipam.supernets import parse_supernets

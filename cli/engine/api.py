@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Collection, Iterator
+from contextlib import closing, suppress
 from ipaddress import ip_network
 from itertools import chain
 from pathlib import Path
@@ -23,6 +24,7 @@ SOCKET = "/run/docker.sock"
 PATIENCE = 2.0  # seconds for one answer
 LONGEST = 20.0  # seconds for all answers together
 ADDRESSES = ("IPv4Address", "IPv6Address")  # of an endpoint, with the length of the subnet
+UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, http.client.HTTPException)  # no good answer
 OWN_ADDRESSES = ("default", "null")  # the engine's own address managers
 
 
@@ -69,7 +71,7 @@ class Engine:
                 for entry in ((self.get(f"/networks/{network}") or {}).get("Containers") or {}).values():
                     endpoints |= {str(entry["EndpointID"])} if network in networks else set()
                     addresses |= {str(entry.get(key) or "").partition("/")[0] for key in ADDRESSES}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, http.client.HTTPException):
+        except UNREADABLE:
             self.close()
             return None
         here = [pools for network, pools in foreign.items() if listed[network].get("Scope") == "local"]
@@ -87,7 +89,7 @@ class Engine:
                 for container in self.get("/containers/json")
                 for end in ((container.get("NetworkSettings") or {}).get("Networks") or {}).values()
             ]
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, http.client.HTTPException):
+        except UNREADABLE:
             return None
         finally:
             self.close()
@@ -133,8 +135,7 @@ def engine_socket() -> str:
 
 def version_and_subnets() -> tuple[str, tuple[tuple[str, Subnet], ...]]:
     """Return the version of the engine, and the subnets of its networks by name; nothing when it does not answer."""
-    engine = Engine(engine_socket())
-    try:
+    with suppress(*UNREADABLE), closing(Engine(engine_socket())) as engine:
         version = str(engine.get("/version")["Version"])
         configured = [
             (network["Name"], entry["Subnet"])
@@ -143,39 +144,28 @@ def version_and_subnets() -> tuple[str, tuple[tuple[str, Subnet], ...]]:
             if entry.get("Subnet")
         ]
         return version, tuple((name, ip_network(subnet, strict=False)) for name, subnet in configured)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, http.client.HTTPException):
-        return "", ()
-    finally:
-        engine.close()
+    return "", ()
 
 
 def network_names() -> dict[str, str]:
     """Return the names of networks by id; empty when the engine does not answer."""
-    engine = Engine(engine_socket())
-    try:
+    with suppress(*UNREADABLE), closing(Engine(engine_socket())) as engine:
         return {str(network["Id"]): str(network["Name"]) for network in engine.get("/networks")}
-    except (OSError, ValueError, LookupError, TypeError, http.client.HTTPException):
-        return {}
-    finally:
-        engine.close()
+    return {}
 
 
 def endpoint_names() -> dict[str, tuple[str, str]]:
     """Return the names of network and container by endpoint id; empty when the engine does not answer."""
-    engine, until = Engine(engine_socket()), time.monotonic() + LONGEST
+    until = time.monotonic() + LONGEST
     details = []
-    try:
+    with suppress(*UNREADABLE), closing(Engine(engine_socket())) as engine:
         for network in engine.get("/networks"):
             if time.monotonic() > until:
                 return {}
-            details.append(engine.get(f"/networks/{network['Id']}"))
-    except (OSError, ValueError, LookupError, TypeError, http.client.HTTPException):
-        return {}
-    finally:
-        engine.close()
-    return {
-        container["EndpointID"]: (network["Name"], container["Name"])
-        for network in details
-        if network is not None
-        for container in (network.get("Containers") or {}).values()
-    }
+            details.append(engine.get(f"/networks/{network['Id']}") or {})
+        return {
+            container["EndpointID"]: (network["Name"], container["Name"])
+            for network in details
+            for container in (network.get("Containers") or {}).values()
+        }
+    return {}

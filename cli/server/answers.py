@@ -42,49 +42,33 @@ class Answers:
         self._about = About(own_version(), getpid(), name, folder, managed, in_force(settings))
 
     def about(self) -> About:
-        """Return the process that serves, and its settings."""
         return self._about
 
     def reconcile(self) -> list[Repair]:
-        """Repair what is out of line, and return the repairs."""
         return self._repairing.reconcile()
 
     def look(self) -> Sequence[Repair]:
-        """Return the repairs that are due."""
         return self._look()
 
     def status(self) -> Status:
-        """Return counts of repairs and of dropped frames."""
         return self._repairing.status()
 
     def ports(self) -> list[PublishedPort]:
-        """Return the published ports."""
         return [
-            PublishedPort(
-                endpoint.id,
-                endpoint.network_id,
-                PROTOCOLS[port.proto],
-                port.host,
-                port.host_port,
-                port.target,
-                port.port,
-            )
-            for endpoint in (item.record for item in self._store.list(Endpoint))
-            for port in endpoint.published
+            PublishedPort(end.id, end.network_id, PROTOCOLS[p.proto], p.host, p.host_port, p.target, p.port)
+            for end in (item.record for item in self._store.list(Endpoint))
+            for p in end.published
         ]
 
     def backup(self) -> StateCopy:
-        """Return a copy of the state."""
         return copy_state(self._settings.database)
 
     def cluster_status(self) -> Mapping[str, Any]:
-        """Return the state of the hosts and networks of the cluster."""
         from cli.server.cluster_admin import as_data, status  # a host without a cluster does not load it
 
         return as_data(status(self._settings))
 
     def forget(self, host: str) -> str:
-        """Free the addresses and pools of a dead host, and return a sentence for the user."""
         from cli.server.cluster_admin import forget
 
         return forget(self._settings, host)
@@ -94,7 +78,6 @@ class NobodyServes:
     """Takes the place of the process that serves while there is none: the kernel is compared with the files."""
 
     def __init__(self, settings: Settings, nobody: PynetError) -> None:
-        """Keep the error that says that no pynet serves."""
         self._settings = settings
         self._nobody = nobody
 

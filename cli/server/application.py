@@ -87,7 +87,6 @@ def build(settings: Settings, wrap: Wrap = timed) -> Flask:
 
 
 def _open(settings: Settings, wrap: Wrap, changes: OwnChanges, nft: Nft) -> tuple[Host, JoinedCluster | None, Drops]:
-    """Open what is outside of this process: kernel, state, cluster store and engine."""
     group = Owner(settings.name).group
     kernel: Kernel = wrap("netlink", linux.Kernel(group, changes, settings=settings.sysctl_dir))
     supernets = parse_supernets(settings.pools, machine_id(settings.state_dir))

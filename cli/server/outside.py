@@ -18,7 +18,7 @@ from plugin.model.desired import Held
 from plugin.model.findings import Finding, OrphanLink
 from plugin.protocol.messages import Repair
 from plugin.publish.bindings import EVERYWHERE
-from plugin.store.sqlite.readonly import ReadOnlyStore
+from plugin.store.sqlite.store import ReadOnlyStore
 
 
 def look(settings: Settings) -> list[Repair]:

@@ -140,7 +140,7 @@ def _loader(
 def _application(settings: Settings, descriptors: Sequence[int], load: Callable[[], "Flask"]) -> Any:
     from gunicorn.app.base import BaseApplication
 
-    from cli.server.gunicorn_log import gunicorn_logger
+    from cli.server.worker import gunicorn_logger
 
     supervisor = Supervisor(os.environ)
 

@@ -17,6 +17,7 @@ Measured against gunicorn's worker with a receive timeout of ten seconds on each
 
 import errno
 import json
+import logging
 import re
 import selectors
 import socket
@@ -25,6 +26,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gunicorn import http
+from gunicorn.glogging import Logger
 from gunicorn.http.errors import LimitRequestHeaders, ParseException
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
@@ -83,7 +85,6 @@ class Incoming:
 
     @property
     def complete(self) -> bool:
-        """Whether the whole request has arrived."""
         if not self.head:
             return False
         if self.wanted:
@@ -211,3 +212,18 @@ def refuse(sock: socket.socket, status: int, text: str) -> None:
         sock.send(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
     except OSError:
         return
+
+
+def gunicorn_logger(level: str) -> type:
+    """Return a class for gunicorn's ``logger_class`` that leaves its lines to the root logger."""
+
+    class RootLogger(Logger):  # type: ignore[misc]
+        """Logs gunicorn's lines about workers at debug level only; its warnings and errors are always logged."""
+
+        def setup(self, cfg: object) -> None:
+            """Set no handlers: gunicorn's own would print each line a second time in another form."""
+            self.cfg = cfg
+            self.error_log.setLevel(logging.WARNING if level == "info" else level.upper())
+            self.error_log.propagate = True
+
+    return RootLogger

@@ -4,14 +4,11 @@ import re
 from collections.abc import Iterator, Sequence
 
 from plugin.doctor import firewalls, networks, service
-from plugin.doctor.facts import Facts
-from plugin.doctor.finding import Check, HostFinding, Severity
+from plugin.doctor.facts import Check, Facts, HostFinding, Severity
 
 OLDEST_ENGINE = (20, 10, 0)
-CRASHING_ENGINES = (
-    (29, 0, 0),
-    (29, 0, 2),
-)  # Revoke unlocks a mutex that is not locked; mended in 29.0.3 (moby ed10b98506)
+# Revoke unlocks a mutex that is not locked; mended in 29.0.3 (moby ed10b98506).
+CRASHING_ENGINES = ((29, 0, 0), (29, 0, 2))
 
 
 def examine(facts: Facts) -> list[HostFinding]:

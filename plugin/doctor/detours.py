@@ -51,7 +51,7 @@ def detours(
     for network in networks:
         own = [end for end in endpoints if end.network_id == network.id]
         for pool in (subnet.pool for subnet in network.subnets):
-            if _is_on_link(network, pool, host):
+            if any(link == network.link and address.network == pool for link, address in host.addresses):
                 both = (_inwards(network, pool, own, host, lookup), _outwards(network, pool, own, host, lookup))
                 found += [detour for detour in both if detour][:1]
     return tuple(found)
@@ -63,10 +63,6 @@ def uplink(version: int, names: Mapping[int, str], lookup: RouteLookup) -> str:
         return names.get(lookup.link_towards(OUTSIDE[version].packed), "")
     except OSError:
         return ""
-
-
-def _is_on_link(network: Network, pool: Subnet, host: HostRoutes) -> bool:
-    return any(link == network.link and address.network == pool for link, address in host.addresses)
 
 
 def _inwards(

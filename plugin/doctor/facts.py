@@ -1,6 +1,6 @@
 """The facts that ``pynet doctor`` judges, as plain values: ``probe`` gathers them, ``checks`` judges them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -138,3 +138,24 @@ class Facts:
     bad_settings: tuple[tuple[str, str], ...] = ()
     failed_units: Mapping[str, str] = field(default_factory=dict)
     systemd: bool = True
+
+
+class Severity(StrEnum):
+    """An error breaks something, a warning may break something, a note is only good to know."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class HostFinding:
+    """Something wrong with the host, and its cure in one sentence."""
+
+    check: str
+    severity: Severity
+    what: str
+    fix: str
+
+
+Check = Callable[[Facts], Iterator[HostFinding]]

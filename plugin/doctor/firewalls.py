@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from plugin.doctor.facts import Crossing, Facts
-from plugin.doctor.finding import HostFinding, Severity
+from plugin.doctor.facts import Crossing, Facts, HostFinding, Severity
 from plugin.model.names import BRIDGE, BRIDGES
 
 BRIDGED = {4: "net/bridge/bridge-nf-call-iptables", 6: "net/bridge/bridge-nf-call-ip6tables"}

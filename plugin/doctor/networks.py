@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from netlink.sysctl import FORWARDING
-from plugin.doctor.facts import Facts, Fill
-from plugin.doctor.finding import HostFinding, Severity
+from plugin.doctor.facts import Facts, Fill, HostFinding, Severity
 from plugin.ipam.supernets import Supernet
 from plugin.protocol.messages import Subnet
 

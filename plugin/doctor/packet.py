@@ -72,7 +72,7 @@ def _among(right: Any, value: Value, elements: Elements) -> bool | None:
 
 
 def _within(right: Mapping[str, Any], value: Value, elements: Elements) -> bool | None:
-    kind, what = _item(right)
+    kind, what = only_item(right)
     if kind == "set":
         return _any(_among(one, value, elements) for one in what)
     if kind == "elem":
@@ -90,7 +90,8 @@ def _within(right: Mapping[str, Any], value: Value, elements: Elements) -> bool 
     return None
 
 
-def _item(expression: Mapping[str, Any]) -> tuple[str, Any]:
+def only_item(expression: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return the kind and the value of an expression in nft's JSON, ("", None) for {}."""
     return next(iter(expression.items()), ("", None))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from plugin.doctor.packet import Packet
+from plugin.doctor.packet import Packet, only_item
 
 Rule = Mapping[str, Any]
 ChainKey = tuple[str, str, str]  # family, table, chain
@@ -87,7 +87,7 @@ class Ruleset:
                 answer = packet.matches(what, elements)
             elif kind == "vmap":
                 found = packet.verdict(what, elements)
-                answer, (kind, what) = (None, ("unknown", None)) if found is None else (True, _only(found))
+                answer, (kind, what) = (None, ("unknown", None)) if found is None else (True, only_item(found))
             else:
                 answer = _certainty(kind, what, rule)
             if answer is False:
@@ -112,12 +112,7 @@ class Ruleset:
 
 
 def _is_target(kind: str, what: Any, name: str) -> bool:
-    """Return whether an expression is the iptables target ``name``."""
     return kind == "xt" and isinstance(what, Mapping) and what.get("name") == name
-
-
-def _only(found: Mapping[str, Any]) -> tuple[str, Any]:
-    return next(iter(found.items()), ("", None))
 
 
 def _certainty(kind: str, what: Any, rule: Rule) -> bool | None:

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator
 
-from plugin.doctor.facts import Facts, Listener
-from plugin.doctor.finding import HostFinding, Severity
+from plugin.doctor.facts import Facts, HostFinding, Listener, Severity
 
 LITTLE_SPACE = 64 << 20  # bytes
-SETTINGS_EXIT = 78  # of pynet serve
 _START = "systemctl start pynet.service"
 _RESTART = "systemctl restart pynet.socket pynet.service"
 

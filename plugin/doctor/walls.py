@@ -73,7 +73,6 @@ def _has_accepts(ruleset: Ruleset, base: Base) -> bool:
 
 
 def _is_passed_over(base: Base) -> bool:
-    """Return whether a chain is in a table of pynet or of the engine."""
     return base.chain[1].startswith(("pynet", "docker"))
 
 
@@ -111,7 +110,6 @@ def _inwards(link: str, port: Published, uplinks: Mapping[int, str]) -> Iterator
 
 
 def _from(network: Network, endpoints: Iterable[Endpoint], version: int) -> dict[str, Value]:
-    """Return the known fields of packets from the network's containers."""
     address = a_container(network, endpoints, version)
     return _named("iif", network.link) | ({f"{_IP[version]} saddr": str(address)} if address else {})
 

@@ -11,8 +11,19 @@ import pytest
 from cli.commands.doctor import as_text
 from cli.tables import as_json
 from plugin.doctor.checks import CHECKS, examine, exit_code
-from plugin.doctor.facts import Crossing, Detour, EngineFacts, Facts, Fill, Listener, ServiceFacts, State, Wall
-from plugin.doctor.finding import HostFinding, Severity
+from plugin.doctor.facts import (
+    Crossing,
+    Detour,
+    EngineFacts,
+    Facts,
+    Fill,
+    HostFinding,
+    Listener,
+    ServiceFacts,
+    Severity,
+    State,
+    Wall,
+)
 from plugin.doctor.probe import find_listener
 from plugin.ipam.supernets import parse_supernets
 

@@ -7,16 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cli.settings import HOST_SOCKET, LOG_FORMAT, SETTINGS, SOCKET, STATE_DIR, SYSCTL_DIR
+from cli.settings import SETTINGS, Settings
 from tools.plugin.contents import COMMAND
 
 FILE = Path(__file__).parents[2] / "config.json"
 HOST = "/host"
 # What differs from the defaults: where things of the host are seen in the plugin, and who reads its log.
 VALUES = {
-    HOST_SOCKET.key: f"{HOST}/plugins/pynet.sock",
-    SYSCTL_DIR.key: f"{HOST}/sys",
-    LOG_FORMAT.key: "engine",
+    Settings.host_socket.key: f"{HOST}/plugins/pynet.sock",
+    Settings.sysctl_dir.key: f"{HOST}/sys",
+    Settings.log_format.key: "engine",
 }
 # NET_ADMIN is for links, addresses, routes, nftables, conntrack and sysctls. The engine adds fourteen by itself
 # (moby daemon/pkg/oci/caps), among them NET_BIND_SERVICE for published ports and DAC_OVERRIDE.
@@ -32,11 +32,11 @@ def config() -> dict[str, Any]:
         "workdir": "/",
         "interface": {
             "types": ["docker.networkdriver/1.0", "docker.ipamdriver/1.0"],
-            "socket": SOCKET.default.name,
+            "socket": Settings.socket.default.name,
         },
         "network": {"type": "host"},
         "linux": {"capabilities": CAPABILITIES},
-        "propagatedMount": str(STATE_DIR.default),
+        "propagatedMount": str(Settings.state_dir.default),
         "mounts": [
             _mount("plugins", "the engine finds the driver 'pynet' here", "/run/docker/plugins", f"{HOST}/plugins"),
             _mount("sysctl", "forwarding is turned on here", "/proc/sys/net", f"{HOST}/sys/net"),

@@ -48,7 +48,6 @@ class SqliteStore:
         self._connections = Connections(path)
 
     def get(self, kind: type[R], key: str) -> Versioned[R] | None:
-        """Return the record, or None."""
         with self._connections.reader() as connection:
             row = connection.execute(
                 "SELECT revision, body FROM record WHERE kind = ? AND key = ?", (kind.kind, check_key(kind.kind, key))
@@ -56,7 +55,6 @@ class SqliteStore:
         return None if row is None else Versioned(decode(kind, row[1]), row[0])
 
     def list(self, kind: type[R], prefix: str = "") -> Sequence[Versioned[R]]:
-        """Return every record of ``kind`` whose key begins with ``prefix``, by key."""
         rows = []
         with self._connections.reader() as connection:
             # Keys with the prefix are neighbours in the table; the scan stops at the first one without it.
@@ -70,11 +68,6 @@ class SqliteStore:
         return [Versioned(decode(kind, body), revision) for revision, body in rows]
 
     def transact(self, *changes: Change) -> None:
-        """Apply all changes or none; they are on stable storage when this returns.
-
-        Raises:
-            StoreConflict: a record was not at the revision that was expected.
-        """
         job = _Job(prepare(changes))
         self._queue.append(job)
         patience = remaining(WRITER_WAIT)
@@ -180,3 +173,32 @@ def read_records(path: Path, kind: type[R]) -> Sequence[R]:
         finally:
             connection.close()
     return [decode(kind, body) for (body,) in rows]
+
+
+class ReadOnlyStore:
+    """See ``plugin.store.base.Store``; revisions are not read. A missing file has no records."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def get(self, kind: type[R], key: str) -> Versioned[R] | None:
+        return next((item for item in self.list(kind, key) if item.record.key == key), None)
+
+    def list(self, kind: type[R], prefix: str = "") -> Sequence[Versioned[R]]:
+        if not self._path.exists():
+            return []
+        records = read_records(self._path, kind)
+        return [Versioned(record, ABSENT) for record in records if record.key.startswith(prefix)]
+
+    def transact(self, *changes: Change) -> None:
+        """Refuse."""
+        raise Failed(
+            f"write store '{self._path}': it is open for reading only, and {len(changes)} changes were to be made"
+        )
+
+    def watch(self, kind: type[R]) -> AbstractContextManager[Iterator[Event]]:
+        """Refuse."""
+        raise Failed(f"watch {kind.kind} in store '{self._path}': it is open for reading only")
+
+    def close(self) -> None:
+        """Do nothing: no connection is open."""
