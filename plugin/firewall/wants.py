@@ -22,7 +22,7 @@ from plugin.request.locks import LockName
 PORTS_OF = "ports of "  # begins the name of an owner whose elements publish the ports of an endpoint
 _EVERYWHERE = {PUBLISHED_ANY[4]: "0.0.0.0", PUBLISHED_ANY[6]: "::"}  # noqa: S104 - no address to bind
 _DOCKER = "Docker's bridges"  # an owner
-Change = tuple[list[Element], list[Element]]  # what to delete from the kernel, and what to add
+Change = tuple[list[Element], list[Element]]  # to delete from the kernel, and to add
 
 
 class Shares:
@@ -46,15 +46,15 @@ class Shares:
         """Return the elements of all owners, by owner."""
         return list(self._has.values())
 
-    def give(self, owner: str, elements: Elements) -> tuple[list[Element], list[Element]]:
-        """Replace what ``owner`` has by ``elements``; return what to delete from the kernel, and what to add."""
+    def give(self, owner: str, elements: Elements) -> Change:
+        """Replace the elements of ``owner``; return the elements to delete from the kernel, and those to add."""
         before = self._has.pop(owner, ())
         if elements:
             self._has[owner] = elements
         return list(self._drop(_only_in(before, elements))), list(self._take(_only_in(elements, before)))
 
     def claimed(self, owner: str, elements: Elements) -> str:
-        """Say which key ``elements`` lead elsewhere than another owner does, or to two places at once; else ""."""
+        """Return a sentence about a key that has another value, in ``elements`` or for another owner; else ""."""
         own, new = frozenset(self.of(owner)), dict[tuple[NamedSet, bytes], Element]()
         for element in elements:
             if element.of.value:

@@ -1,4 +1,4 @@
-"""What the kernel should have, as the records say, and what it has: plain values that can be compared."""
+"""The state that the records want of the kernel, and the state of the kernel: plain values that can be compared."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -19,12 +19,12 @@ Held = tuple[int, Address, int]  # IP protocol, host address, host port
 
 @dataclass(frozen=True, slots=True)
 class WantedLink:
-    """A link and what it must be like; empty values are not looked at.
+    """A link and its attributes; empty attributes are not compared.
 
-    ``endpoint`` is the id of the endpoint that the link belongs to: such a link cannot be made again, as its other end
-    was in a container; ``port`` is what its bridge must know of it. ``adopted`` links are a user's: they must be up,
-    and nothing else about them is pynet's, but the MAC of one that is to keep it. ``peer``, the end of a veth pair that
-    goes into a container, and ``tunnel`` are only looked at when the link is made.
+    ``endpoint`` is the id of the endpoint that the link belongs to: such a link cannot be made again, because its other
+    end was in a container. ``port`` has its flags as a port of a bridge. ``adopted`` links are a user's: they must be
+    up, and pynet changes nothing else about them, except for a MAC that must stay. ``peer``, the end of a veth pair
+    that goes into a container, and ``tunnel`` are only used when the link is made.
     """
 
     name: str
@@ -43,10 +43,11 @@ class WantedLink:
 
 @dataclass(frozen=True, slots=True)
 class WantedSetting:
-    """A sysctl below /proc/sys; ``link`` is the link that it is of, or "".
+    """A sysctl below /proc/sys, of ``link`` or, with "", of the host.
 
-    ``also`` are other values that do as well, ``ANY_ON`` all but 0. ``switch`` is the host's setting that sets this one
-    too whenever it is set. A kernel may lack one that is ``optional``: what it switches off is not there then.
+    The values in ``also`` are accepted too; ``ANY_ON`` accepts all but 0. ``switch`` is a setting of the host: whenever
+    it is written, the kernel writes this one too. A kernel may lack an ``optional`` setting, together with the feature
+    that it switches off.
     """
 
     path: str
@@ -57,7 +58,7 @@ class WantedSetting:
     optional: bool = False
 
     def met_by(self, found: str | None) -> bool:
-        """Say whether a value does; None is a setting that the kernel does not have."""
+        """Return whether the value ``found`` is accepted; None is a setting that the kernel does not have."""
         if found is None:
             return self.optional
         return found in {self.value, *self.also} or (ANY_ON in self.also and found != "0")
@@ -73,11 +74,11 @@ class WantedPort:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What one network wants of the kernel; ``elements`` are those of the firewall, by owner.
+    """The state that one network wants of the kernel; ``elements`` has the elements of nftables sets, by owner.
 
-    The kernel gives running links an IPv6 address by itself, which those called ``link_local`` need. ``host`` are the
-    settings that networks share, ``settings`` those of its own links. The mode itself looks after the elements of the
-    owners in ``kept``.
+    The links in ``link_local`` need the IPv6 address that the kernel gives to running links by itself. ``host`` has the
+    settings that networks share, ``settings`` the settings of its own links. The mode itself keeps the elements of the
+    owners in ``kept`` up to date.
     """
 
     network: str
@@ -93,9 +94,9 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Actual:
-    """What the kernel has: links by name, addresses by link; a setting that cannot be read is not in ``settings``.
+    """The state of the kernel: links by name, addresses by link, and the settings that can be read.
 
-    It belongs to one look, which brings it up to date piece by piece (``look_again``).
+    It belongs to one comparison, which brings it up to date piece by piece (``look_again``).
     """
 
     links: dict[str, Link] = field(default_factory=dict)
@@ -105,7 +106,7 @@ class Actual:
 
 
 def read_actual(kernel: Kernel, desired: Sequence[Desired], held: Collection[Held]) -> Actual:
-    """Look at all links and addresses, one dump each, and at the settings that are desired; raises ``KernelError``."""
+    """List all links and all addresses, and read the wanted settings; raises ``KernelError``."""
     addresses: dict[str, Collection[InterfaceAddress]] = {}
     links = {link.name: link for link in kernel.links()}
     for name, address in kernel.addresses(link_local=True):
@@ -114,7 +115,7 @@ def read_actual(kernel: Kernel, desired: Sequence[Desired], held: Collection[Hel
 
 
 def look_again(kernel: Kernel, actual: Actual, part: Desired) -> None:
-    """Bring ``actual`` up to date in what one network wants: a request a link, and no dump; raises ``KernelError``."""
+    """Read again the part of ``actual`` that one network wants: a request per link, no dump; raises ``KernelError``."""
     for wanted in part.links:
         found = kernel.link(wanted.name)
         if found is None:
@@ -131,7 +132,7 @@ def look_again(kernel: Kernel, actual: Actual, part: Desired) -> None:
 
 
 def _settings(kernel: Kernel, links: Mapping[str, Link], desired: Iterable[Desired]) -> dict[str, str]:
-    """Read what is desired of the host and of links that are there, and the switches of these."""
+    """Read the wanted settings of the host and of existing links, and the switches of these settings."""
     wanted = [each for part in desired for each in (*part.host, *part.settings) if not each.link or each.link in links]
     found: dict[str, str] = {}
     for name in {setting.link for setting in wanted if setting.link}:

@@ -1,4 +1,4 @@
-"""Makes in the kernel what a mode says that a network or an endpoint wants, for a creation and for a repair alike.
+"""Makes the links, rules and addresses that a mode describes, for a creation and for a repair alike.
 
 The order is rules, links, settings, addresses: nothing flows before the rules are there.
 """
@@ -18,7 +18,7 @@ from plugin.request.undo import Undo
 
 
 class Applier:
-    """Pushes what takes each step back on ``undo``. Every verb may raise ``KernelError`` and ``PynetError``."""
+    """Every step pushes its undo step on ``undo``. Every verb may raise ``KernelError`` and ``PynetError``."""
 
     def __init__(self, parts: HostParts) -> None:
         self._kernel = parts.kernel
@@ -28,7 +28,7 @@ class Applier:
         self._links = OwnLinks(parts.kernel, Owner(parts.owner))
 
     def create_network(self, mode: Mode, network: Network, undo: Undo) -> Network:
-        """Make a network, and return its record with what was found on the way."""
+        """Make a network, and return its record with the agreed values and the adopted link."""
         network = mode.prepare(network, undo)
         check_families(network)
         part = mode.desired(network)

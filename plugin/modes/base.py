@@ -58,13 +58,13 @@ class HostParts:
 
 
 class Mode(Protocol):
-    """Says what a network and its endpoints are in the kernel, and takes them out of use.
+    """Describes a network and its endpoints in the kernel, and takes them out of use.
 
-    A mode says what it wants, and ``plugin.modes.applier`` makes it; verbs that return None do nothing in a mode that
-    does not need them. Removing verbs go on past failures, take what is gone already as success, and name links for
-    the reaper instead of waiting for the kernel to delete them.
+    ``plugin.modes.applier`` makes the links, rules and addresses that a mode describes. Verbs that return None do
+    nothing in a mode that does not need them. Removing verbs go on past failures, count a missing link or address as
+    removed, and name links for the reaper instead of waiting for the kernel to delete them.
 
-    ``options`` are those of this mode alone, and ``summary`` says what a network of it is.
+    ``options`` has the options of this mode alone; ``summary`` describes its networks for the table of options.
     """
 
     name: str
@@ -78,9 +78,9 @@ class Mode(Protocol):
 
     @staticmethod
     def rebuilt(network: Network, links: Sequence[Link]) -> Network:
-        """Return a network that was found in the kernel as this mode makes it, if ``links`` show that it is of it.
+        """Return the record of a network found in the kernel; it changes if ``links`` belong to a network of this mode.
 
-        Pynet made ``links`` for the network: ``network`` is what the bridge among them shows.
+        Pynet made ``links`` for the network, and ``network`` was read from the bridge among them.
         """
 
     def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
@@ -90,24 +90,24 @@ class Mode(Protocol):
         """
 
     def prepare(self, network: Network, undo: Undo) -> Network:
-        """Agree with others on what the request leaves open, and return the record with it; links are made after that.
+        """Agree with other hosts on values that the request leaves open, before links are made; return the full record.
 
         Raises:
-            KernelError, PynetError: a step failed; what was done is on ``undo``.
+            KernelError, PynetError: a step failed; ``undo`` takes back the steps before it.
         """
 
     def owned(self, network: Network) -> Network:
-        """Return the record of a network whose link pynet makes, whoever made it before."""
+        """Return the record of a network after pynet has made its link, also in the place of a user's link."""
 
     def links_made(self, network: Network, undo: Undo) -> None:
-        """Do what the links of a network need beside what ``desired`` says, now that they were made."""
+        """Start the upkeep of links that were just made, beyond ``desired``."""
         del network, undo
 
     def resume(self, network: Network) -> None:
         """Go on with a network whose links are there after a start, together with the other hosts.
 
         Raises:
-            KernelError, PynetError: it was not possible, as where another link has the name.
+            KernelError, PynetError: it is not possible, for example because another link has the name.
         """
         del network
 
@@ -125,20 +125,20 @@ class Mode(Protocol):
         """Return the link that goes into the container, and where its default route points."""
 
     def desired(self, network: Network) -> Desired:
-        """Return what ``network`` without endpoints wants of the kernel, which is not looked at.
+        """Describe ``network`` without its endpoints; nothing is read from the kernel.
 
-        ``plugin.modes.applier`` makes it, and whatever is missing later is repaired by ``plugin.reconcile``.
+        ``plugin.modes.applier`` makes it, and ``plugin.reconcile`` repairs parts that are missing later.
         """
 
     def desired_port(self, network: Network, endpoint: Endpoint) -> Desired:
-        """Return what ``endpoint`` wants beside that."""
+        """Describe the additions for ``endpoint``."""
 
     def in_container(self, endpoint: Endpoint) -> bool:
         """Return whether a container has the endpoint's link."""
 
 
 def desired_of(mode: Mode, network: Network, endpoints: Iterable[Endpoint]) -> Desired:
-    """Return what ``network`` with ``endpoints`` wants of the kernel."""
+    """Describe ``network`` with ``endpoints``."""
     parts = [mode.desired(network), *(mode.desired_port(network, endpoint) for endpoint in endpoints)]
     return replace(
         parts[0],

@@ -217,7 +217,7 @@ def _check_modes(settings: NetworkSettings, *, internal: bool) -> None:
 
 
 def _check_sources(settings: NetworkSettings, subnets: Sequence[NetworkSubnet]) -> None:
-    """Refuse a container's address as the source of what leaves; a bridge that exists may have the host's own there."""
+    """Refuse a container's address as a source; an existing bridge may have the host's own there."""
     for source, option in (
         (settings.host_ipv4, NetworkSettings.host_ipv4),
         (settings.host_ipv6, NetworkSettings.host_ipv6),

@@ -10,8 +10,8 @@ Hosts agree on a network by its name in the cluster store (``plugin.cluster.over
 host of each container; ``plugin.cluster.overlay.table_sync`` writes that into the tables of the kernel, which then
 learns and asks nothing.
 
-Every host is the gateway of its own containers, under one address and one MAC: what a container sends to the gateway
-never leaves its host, and what comes from another host never reaches this one (``plugin.firewall.ruleset``).
+Every host is the gateway of its own containers, under one address and one MAC: packets to the gateway never leave the
+host of the container, and packets from another host never reach this gateway (``plugin.firewall.ruleset``).
 """
 
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ class OverlayMode(Mode):
 
     @staticmethod
     def rebuilt(network: Network, links: Sequence[Link]) -> Network:
-        """Return a network that spans hosts if it has a tunnel, whose alias tells what they agreed on."""
+        """Return a network that spans hosts if it has a tunnel; the alias of the tunnel has the agreed values."""
         tunnels = [link for link in links if link.kind == _TUNNEL.kernel]
         overlay = Alias.read(tunnels[0].alias).overlay(tunnels[0].mtu) if tunnels else None
         if overlay is None:
@@ -84,7 +84,7 @@ class OverlayMode(Mode):
         return replace(network, mode=OverlayMode.name, overlay=overlay, options=options)
 
     def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
-        """Return the network of ``request``; raises ``InvalidRequest`` for what no host can serve."""
+        """Return the network of ``request``; raises ``InvalidRequest`` if no host can serve it."""
         if not settings.network:
             raise InvalidRequest(
                 "mode overlay needs the name by which all hosts know the network: "
@@ -144,7 +144,7 @@ class OverlayMode(Mode):
         self._own.announce(overlay, endpoint)
 
     def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
-        """Take it back from the other hosts, and leave the pair to the reaper."""
+        """Withdraw it from the other hosts, and leave the pair to the reaper."""
         self._own.withdraw(_overlay(network), endpoint)
         return self._bridge.delete_endpoint(network, endpoint)
 
@@ -153,9 +153,10 @@ class OverlayMode(Mode):
         return self._bridge.join(network, endpoint)
 
     def desired(self, network: Network) -> Desired:
-        """As in bridge mode, and the tunnel; its tables are looked after by ``plugin.cluster.overlay.table_sync``.
+        """As in bridge mode, with the tunnel; ``plugin.cluster.overlay.table_sync`` keeps the tables of the tunnel.
 
-        So is whom the firewall lets in, but for a network that nobody looks after yet, as at the start.
+        It also keeps the list of hosts that the firewall lets in, except for a network that it does not know yet, as
+        during a start.
         """
         overlay, link = _overlay(network), self._link(network)
         part = _also(self._bridge.desired(network), tunnel_elements(network, overlay))
@@ -175,7 +176,7 @@ class OverlayMode(Mode):
         return self._bridge.in_container(endpoint)
 
     def _agreed(self, network: Network, undo: Undo) -> Network:
-        """Return the network with what the hosts agreed on."""
+        """Return the network with the values that the hosts agreed on."""
         settings = network.settings
         name = settings.network
         self._peers.reserve(name, network.id)
@@ -204,7 +205,7 @@ def gateway_mac(overlay: Overlay) -> str:
 
 
 def _also(part: Desired, more: Elements) -> Desired:
-    """Return what is wanted with ``more`` elements of its one owner."""
+    """Return ``part`` with ``more`` elements of its one owner."""
     return replace(part, elements={owner: (*elements, *more) for owner, elements in part.elements.items()})
 
 
