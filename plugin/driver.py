@@ -12,13 +12,13 @@ from plugin.ipam.sticky import keep_names
 from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Network
 from plugin.modes.base import Capability
-from plugin.modes.registry import chosen, refuse_options_of_others
+from plugin.modes.registry import read_settings
 from plugin.network.endpoint import as_given_before, endpoint_of, with_free_mac
 from plugin.network.exposure import Exposure
 from plugin.network.lookup import Lookup
 from plugin.network.sandboxes import Sandboxes
 from plugin.network.ways import Ways
-from plugin.options.network import ISOLATED, NetworkSettings
+from plugin.options.network import ISOLATED
 from plugin.protocol import messages as m
 from plugin.publish.bindings import PortRequest
 from plugin.removal.removal import Removal
@@ -62,8 +62,7 @@ class Driver:
 
     def gw_alloc_check(self, request: m.GwAllocCheck) -> m.GwAllocReply:
         """Refuse bad options before an address is taken; only isolated families need no gateway address."""
-        settings = NetworkSettings.read(request.options.generic)
-        chosen(self._modes, settings.mode)
+        _, settings = read_settings(self._modes, request.options.generic)
         unrouted = settings.inhibit_ipv4 and request.options.internal
         return m.GwAllocReply(
             skip_ipv4=unrouted or settings.gateway_mode(4) == ISOLATED, skip_ipv6=settings.gateway_mode(6) == ISOLATED
@@ -71,7 +70,7 @@ class Driver:
 
     def allocate_network(self, request: m.AllocateNetwork) -> m.AllocateReply:
         """Echo the options: an option that is not echoed is lost to the nodes of a swarm."""
-        chosen(self._modes, NetworkSettings.read(request.options).mode)
+        read_settings(self._modes, request.options)
         return m.AllocateReply(options=dict(request.options))
 
     def free_network(self, request: m.NetworkRef) -> None:
@@ -87,9 +86,7 @@ class Driver:
 
     def create_network(self, request: m.CreateNetwork) -> None:
         """Make a network; the same request again changes nothing."""
-        settings = NetworkSettings.read(request.options.generic)
-        mode = chosen(self._modes, settings.mode)
-        refuse_options_of_others(mode, self._modes, request.options.generic)
+        mode, settings = read_settings(self._modes, request.options.generic)
         network = replace(mode.plan(request, settings), host_gateway=Capability.HOST_GATEWAY in mode.does)
         with self._work.create(LockName.network(network.id), about=LockName.link(network.link)) as undo:
             if self._retries.pending(Owed.network(network.id)):

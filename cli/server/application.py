@@ -34,8 +34,8 @@ from plugin.ipam.supernets import parse_supernets
 from plugin.ipam_router import IpamRouter
 from plugin.model.link_owner import Owner
 from plugin.model.names import is_own_bridge
-from plugin.modes.registry import in_its_mode, link_prefixes
-from plugin.rebuild.networks import rebuilder
+from plugin.modes.registry import MODES, Kinds, in_its_mode, link_prefixes
+from plugin.rebuild.networks import InItsMode, rebuilder
 from plugin.reconcile.watcher import Watcher
 from plugin.removal.garbage import GarbageCollector
 from plugin.request.execution import WorkerPool
@@ -50,16 +50,17 @@ TROUBLE = "pynet.trouble"  # extension of the application: returns what is wrong
 AT_END = "pynet.at_end"  # extension of the application: called when it has served its last request
 
 
-def build(settings: Settings, wrap: Wrap = timed) -> Flask:
+def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask:
     """Open the state, bring the kernel in line with it, start the background threads, and return the application.
 
-    ``wrap`` is put around every part that changes something outside of this process.
+    ``wrap`` is put around every part that changes something outside of this process; networks are of modes ``kinds``.
     """
     lock_state(settings.state_dir)
     hold_name(settings.name)
     changes, nft = OwnChanges(), Nftables(open_runner())
-    host, cluster, drops = _open(settings, wrap, changes, wrap("nft", nft))
-    pynet = Pynet(settings.name, host, gateway_check=settings.gateway_check)
+    rebuilt = partial(in_its_mode, kinds=kinds)
+    host, cluster, drops = _open(settings, wrap, changes, wrap("nft", nft), rebuilt)
+    pynet = Pynet(settings.name, host, gateway_check=settings.gateway_check, kinds=kinds)
 
     # Before recovery, so that nothing is missed in between.
     monitor = Monitor(
@@ -86,7 +87,9 @@ def build(settings: Settings, wrap: Wrap = timed) -> Flask:
     return app
 
 
-def _open(settings: Settings, wrap: Wrap, changes: OwnChanges, nft: Nft) -> tuple[Host, JoinedCluster | None, Drops]:
+def _open(
+    settings: Settings, wrap: Wrap, changes: OwnChanges, nft: Nft, in_its_mode: InItsMode
+) -> tuple[Host, JoinedCluster | None, Drops]:
     group = Owner(settings.name).group
     kernel: Kernel = wrap("netlink", linux.Kernel(group, changes, settings=settings.sysctl_dir))
     supernets = parse_supernets(settings.pools, machine_id(settings.state_dir))

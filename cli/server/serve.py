@@ -27,7 +27,7 @@ from plugin.errors import PynetError
 if TYPE_CHECKING:
     from flask import Flask
 
-    from plugin.request.timing import Wrap
+    Build = Callable[[Settings], Flask]
 
 M_ARENA_MAX = -8  # malloc.h
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -36,10 +36,10 @@ AGAIN = 5.0  # seconds between two attempts of the service manager, in which cal
 ANSWERED = 22  # seconds in which every call that was begun has its answer
 
 
-def run(wrap: "Wrap | None" = None) -> None:
+def run(build: "Build | None" = None) -> None:
     """Serve until SIGTERM; on an error print a sentence and exit with the code of its kind.
 
-    A test may give a ``wrap`` of its own, see ``cli.server.application.build``.
+    ``build`` makes the application in the worker, by default ``cli.server.application.build``.
     """
     signal.signal(signal.SIGTERM, _end)  # without a handler, process 1 of a container ignores it
     code, parent = mmap.mmap(-1, 1), os.getpid()  # shared with the worker, which opens the state
@@ -50,7 +50,7 @@ def run(wrap: "Wrap | None" = None) -> None:
         check_capabilities()
         with _sockets(settings) as descriptors:
             _prepare_process()
-            _application(settings, descriptors, _loader(settings, waiting, code, wrap)).run()
+            _application(settings, descriptors, _loader(settings, waiting, code, build)).run()
     except PynetError as error:
         _tell(error, waiting)
         _let_the_engine_give_up()
@@ -117,17 +117,17 @@ def _allow_many_files() -> None:
 
 
 def _loader(
-    settings: Settings, waiting: socket.socket | None, code: mmap.mmap, wrap: "Wrap | None"
+    settings: Settings, waiting: socket.socket | None, code: mmap.mmap, build: "Build | None"
 ) -> Callable[[], "Flask"]:
     """Return a function that builds the application in the worker; if it fails it sets ``code``, the exit code."""
 
     def load() -> "Flask":
-        from cli.server.application import build
+        from cli.server import application
         from cli.server.logs import configure
 
         configure(settings.log_level, settings.log_format)
         try:
-            return build(settings, wrap) if wrap else build(settings)
+            return (build or application.build)(settings)
         except (PynetError, KernelError) as error:
             code[0] = exit_code(error)
             _tell(error, waiting)

@@ -21,7 +21,7 @@ from plugin.ipam.supernets import Supernet
 from plugin.model.link_owner import Owner
 from plugin.modes.applier import Applier
 from plugin.modes.base import HostParts
-from plugin.modes.registry import modes_of
+from plugin.modes.registry import MODES, Kinds, modes_of
 from plugin.protocol.messages import Drop
 from plugin.publish.publisher import Publisher
 from plugin.reconcile.dry_run import DryRun
@@ -60,7 +60,9 @@ class Host:
 class Pynet:
     """All parts of pynet. Making it does nothing to the host and starts no thread."""
 
-    def __init__(self, name: str, host: Host, *, gateway_check: bool = True, linger: float = LINGER) -> None:
+    def __init__(
+        self, name: str, host: Host, *, gateway_check: bool = True, linger: float = LINGER, kinds: Kinds = MODES
+    ) -> None:
         kernel, store, locks, names, owner = host.kernel, host.store, host.locks, host.names, Owner(name)
 
         # The host: rules, settings, and links that are deleted after the reply.
@@ -78,7 +80,7 @@ class Pynet:
 
         # Networks and ports.
         self.parts = HostParts(kernel, self.firewall, self.settings, name, shared)
-        self.modes, applier = modes_of(self.parts), Applier(self.parts)
+        self.modes, applier = modes_of(self.parts, kinds), Applier(self.parts)
         self.publisher = Publisher(kernel, host.sockets, self.firewall, host.conntrack, names)
 
         # The verbs of both protocols.

@@ -121,7 +121,8 @@ class HostSettings:
 
     def _warn_of_no_way_out(self, network: Network) -> None:
         """Warn of a network with ``pynet.forwarding=off`` while forwarding is off; a missing setting is no reason."""
-        for version in sorted(network.families) if not (network.internal or network.forwards) else ():
+        cut_off = network.host_gateway and not (network.internal or network.forwards)
+        for version in sorted(network.families) if cut_off else ():
             with suppress(KernelError):
                 if self._kernel.read_setting(FORWARDING[version]) == OFF:
                     keep = FORWARDING[version].replace("/", ".")

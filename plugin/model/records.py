@@ -14,7 +14,8 @@ from plugin.errors import InvalidRequest
 from plugin.model.flaws import text_flaw
 from plugin.model.setting_paths import check_setting
 from plugin.options.network import ISOLATED, ROUTED, UNPROTECTED, EndpointSettings, NetworkSettings
-from plugin.options.option import is_link_name, parse_options
+from plugin.options.option import is_link_name
+from plugin.options.pool import SharedPoolSettings
 from plugin.options.senders import Senders
 from plugin.protocol.messages import Address, InterfaceAddress, Subnet
 
@@ -96,7 +97,7 @@ class Network:
     @cached_property
     def on_host(self) -> bool:
         """Whether the host has addresses in its subnets; an internal network that hosts share leads nowhere else."""
-        return self.host_gateway and not (self.internal and NetworkSettings.network.key in self.options)
+        return self.host_gateway and not (self.internal and SharedPoolSettings.network.key in self.options)
 
     def router(self, version: int) -> Address | None:
         """Address of the containers' default route for IP ``version`` (4 or 6), if there is one.
@@ -116,7 +117,7 @@ class Network:
 
         Raises:
             InvalidRequest: the record holds an option that this version cannot read, as after a step back to an older
-                pynet.
+                pynet. Only the mode knows which keys are unknown (``plugin.modes.registry.mode_of``).
         """
         if self.readable_settings.flaw:
             raise InvalidRequest(self.readable_settings.flaw)
@@ -125,8 +126,7 @@ class Network:
     @cached_property
     def readable_settings(self) -> NetworkSettings:
         """The options of the user that this version can read; the others have their defaults."""
-        settings: NetworkSettings = parse_options(NetworkSettings, tuple(self.options.items()))
-        return settings
+        return NetworkSettings.readable(self.options)
 
     @cached_property
     def mtu(self) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, Protocol
+from typing import Protocol
 
 from netlink.links import Link
 from plugin.cluster.overlay.shared import Shared
@@ -14,7 +14,6 @@ from plugin.model.desired import Desired
 from plugin.model.names import ID_LENGTH, NETWORK
 from plugin.model.records import Endpoint, Network
 from plugin.options.network import NetworkSettings
-from plugin.options.option import Option
 from plugin.protocol.messages import CreateNetwork, JoinReply
 from plugin.request.undo import Undo
 
@@ -64,12 +63,13 @@ class Mode(Protocol):
     nothing in a mode that does not need them. Removing verbs go on past failures, count a missing link or address as
     removed, and name links for the reaper instead of waiting for the kernel to delete them.
 
-    ``options`` has the options of this mode alone; ``summary`` describes its networks for the table of options.
+    ``settings`` declares the options of its networks: those of every mode, and its own in a subclass. ``summary``
+    describes its networks for the table of options.
     """
 
     name: str
     summary: str
-    options: Sequence[Option[Any]]
+    settings: type[NetworkSettings]
     does: frozenset[Capability]
     links: Sequence[LinkKind]
 
@@ -86,7 +86,7 @@ class Mode(Protocol):
     def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
         """Check everything that can be checked without touching anything, and return the record to be.
 
-        The same request gives the same record.
+        The same request gives the same record. ``settings`` is an object of the mode's own class of settings.
         """
 
     def prepare(self, network: Network, undo: Undo) -> Network:

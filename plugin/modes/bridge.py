@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, cast
+from typing import cast
 
 from netlink.bridge_port import BridgePort
 from netlink.errors import Missing
@@ -40,7 +40,6 @@ from plugin.model.names import (
 from plugin.model.records import Endpoint, Network, NetworkSubnet
 from plugin.modes.base import Capability, HostParts, LinkKind, Mode
 from plugin.options.network import ISOLATED, NetworkSettings
-from plugin.options.option import Option
 from plugin.options.unicast import unusable
 from plugin.protocol.messages import CreateNetwork, InterfaceAddress, IpamData, JoinReply
 from plugin.request.undo import Undo
@@ -51,7 +50,7 @@ class BridgeMode(Mode):
 
     name = "bridge"
     summary = "a network of one host"
-    options: Sequence[Option[Any]] = ()
+    settings = NetworkSettings
     does = frozenset({Capability.HOST_GATEWAY, Capability.PUBLISHES})
     links: Sequence[LinkKind] = (LinkKind(BRIDGE, "bridge"), LinkKind(HOST_END, "veth", ENDPOINT, port=True))
 

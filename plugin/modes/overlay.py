@@ -16,7 +16,6 @@ host of the container, and packets from another host never reach this gateway (`
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import structlog
 
@@ -36,14 +35,35 @@ from plugin.modes.applier import Applier
 from plugin.modes.base import HostParts, LinkKind, Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.options.network import NetworkSettings
-from plugin.options.option import Option
+from plugin.options.option import Option, integer
+from plugin.options.pool import SharedPoolSettings
 from plugin.protocol.messages import CreateNetwork, JoinReply
 from plugin.request.undo import Undo
 
 log = structlog.get_logger()
 
-
+LARGEST_VNI = (1 << 24) - 1  # RFC 7348
 _TUNNEL = LinkKind(TUNNEL, "vxlan", port=True, at_once=True)  # its VNI may be wanted again
+
+
+class OverlaySettings(NetworkSettings):
+    """Settings of a network that hosts share."""
+
+    network = SharedPoolSettings.network
+    vni = Option(
+        "pynet.vni",
+        integer(1, LARGEST_VNI),
+        0,
+        f"a number from 1 to {LARGEST_VNI}",
+        "VXLAN network identifier of an `overlay` network; by default one that the cluster does not use",
+    )
+    vxlan_port = Option(
+        "pynet.vxlan_port",
+        integer(1, 65535),
+        4789,
+        "a number from 1 to 65535",
+        "UDP port of an `overlay` network's VXLAN",
+    )
 
 
 class OverlayMode(Mode):
@@ -51,11 +71,7 @@ class OverlayMode(Mode):
 
     name = "overlay"
     summary = "a network over several hosts"
-    options: Sequence[Option[Any]] = (
-        NetworkSettings.network,
-        NetworkSettings.vni,
-        NetworkSettings.vxlan_port,
-    )
+    settings = OverlaySettings
     does = BridgeMode.does
     links: Sequence[LinkKind] = (*BridgeMode.links, _TUNNEL)
 
@@ -80,15 +96,15 @@ class OverlayMode(Mode):
         if overlay is None:
             return network
         options = {key: value for key, value in network.options.items() if key != NetworkSettings.mtu.key}
-        options |= {NetworkSettings.mode.key: OverlayMode.name, NetworkSettings.network.key: overlay.network}
+        options |= {NetworkSettings.mode.key: OverlayMode.name, OverlaySettings.network.key: overlay.network}
         return replace(network, mode=OverlayMode.name, overlay=overlay, options=options)
 
     def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
         """Return the network of ``request``; raises ``InvalidRequest`` if no host can serve it."""
-        if not settings.network:
+        if not OverlaySettings.read(request.options.generic).network:
             raise InvalidRequest(
                 "mode overlay needs the name by which all hosts know the network: "
-                f"-o {NetworkSettings.network.key}=NAME"
+                f"-o {OverlaySettings.network.key}=NAME"
             )
         if self._closed:
             raise Unsupported(self._closed)
@@ -177,7 +193,7 @@ class OverlayMode(Mode):
 
     def _agreed(self, network: Network, undo: Undo) -> Network:
         """Return the network with the values that the hosts agreed on."""
-        settings = network.settings
+        settings = OverlaySettings.read(network.options)
         name = settings.network
         self._peers.reserve(name, network.id)
         wish = agreed_network(network, Overlay(name, settings.vni, settings.vxlan_port, settings.mtu))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from netlink.links import Link
-from plugin.errors import InvalidRequest
+from plugin.errors import Failed, InvalidRequest
 from plugin.model.records import Network
 from plugin.modes.base import HostParts, LinkKind, Mode
 from plugin.modes.bridge import BridgeMode
@@ -14,17 +14,18 @@ from plugin.options.network import NetworkSettings
 from plugin.options.option import Option
 
 MODE = NetworkSettings.mode
-MODES: Sequence[type[Mode]] = (BridgeMode, OverlayMode)
+Kinds = Iterable[type[Mode]]
+MODES: Kinds = (BridgeMode, OverlayMode)
 
 
-def modes_of(parts: HostParts, kinds: Iterable[type[Mode]] = MODES) -> dict[str, Mode]:
+def modes_of(parts: HostParts, kinds: Kinds = MODES) -> dict[str, Mode]:
     """Return a mode of each of ``kinds``, by its name."""
     return {kind.name: kind(parts) for kind in kinds}
 
 
-def in_its_mode(network: Network, links: Sequence[Link]) -> Network:
-    """Return a network from the kernel, as its mode makes it; pynet made ``links`` for it."""
-    for mode in MODES:
+def in_its_mode(network: Network, links: Sequence[Link], kinds: Kinds = MODES) -> Network:
+    """Return a network from the kernel, as its mode of ``kinds`` makes it; pynet made ``links`` for it."""
+    for mode in kinds:
         network = mode.rebuilt(network, links)
     return network
 
@@ -37,10 +38,40 @@ def mode_option(modes: Iterable[Mode | type[Mode]]) -> Option[str]:
 
 
 def network_options(modes: Iterable[Mode | type[Mode]] = MODES) -> list[Option[Any]]:
-    """Return the options of networks, including those of single modes."""
+    """Return the options of networks, with those of single modes after the one that chooses a mode."""
     known, (_, *common) = list(modes), NetworkSettings.options()
-    own = [option for mode in known for option in mode.options if option not in common]
-    return [mode_option(known), *common, *own]
+    return [mode_option(known), *dict.fromkeys(option for mode in known for option in own_options(mode)), *common]
+
+
+def own_options(mode: Mode | type[Mode]) -> list[Option[Any]]:
+    """Return the options that networks of ``mode`` have, and networks of every mode do not."""
+    common = NetworkSettings.options()
+    return [option for option in mode.settings.options() if option not in common]
+
+
+def read_settings(modes: Mapping[str, Mode], raw: Mapping[str, str]) -> tuple[Mode, NetworkSettings]:
+    """Return the mode that a user chose, and the user's options as an object of its class of settings.
+
+    Raises:
+        InvalidRequest: an option is unknown, of another mode, or has a bad value.
+    """
+    mode = chosen(modes, NetworkSettings.readable(raw).mode)
+    _refuse_options_of_others(mode, modes, raw)
+    return mode, mode.settings.read(raw)
+
+
+def mode_of(modes: Mapping[str, Mode], network: Network) -> Mode:
+    """Return the mode of a stored network.
+
+    Raises:
+        Failed: this pynet does not have the mode.
+        InvalidRequest: the record holds an option that the mode cannot read, as after a step back to an older pynet.
+    """
+    mode = modes.get(network.mode)
+    if mode is None:
+        raise Failed(f"it is of mode '{network.mode}', which this pynet does not have")
+    mode.settings.read(network.options)
+    return mode
 
 
 def chosen(modes: Mapping[str, Mode], name: str) -> Mode:
@@ -50,11 +81,11 @@ def chosen(modes: Mapping[str, Mode], name: str) -> Mode:
     return modes[name]
 
 
-def refuse_options_of_others(mode: Mode, modes: Mapping[str, Mode], raw: Mapping[str, str]) -> None:
-    """Raise ``InvalidRequest`` if a user gave an option that only another mode has."""
+def _refuse_options_of_others(mode: Mode, modes: Mapping[str, Mode], raw: Mapping[str, str]) -> None:
+    known = mode.settings.options()
     for other in modes.values():
-        for option in other.options:
-            if option.key in raw and option not in mode.options:
+        for option in own_options(other):
+            if option.key in raw and option not in known:
                 raise InvalidRequest(
                     f"option '{option.key}' is for mode {other.name} only: add -o {MODE.key}={other.name}"
                 )

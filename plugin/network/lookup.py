@@ -4,6 +4,7 @@ from plugin.engine.touched import Touched
 from plugin.errors import Failed, NotFound
 from plugin.model.records import Endpoint, Network
 from plugin.modes.base import Mode
+from plugin.modes.registry import mode_of
 from plugin.network.reservations import NetworkReservations
 from plugin.request.retries import Owed
 from plugin.runtime import Runtime
@@ -42,9 +43,8 @@ class Lookup:
         return known.record
 
     def mode(self, network: Network) -> Mode:
-        """Return the mode of a network; raises ``Failed`` when this pynet does not have it."""
-        mode = self._modes.get(network.mode)
-        if mode is None:
-            name = self._names.network(network.id)
-            raise Failed(f"network {name} is of mode '{network.mode}', which this pynet does not have")
-        return mode
+        """Return the mode of a network; raises as ``mode_of``."""
+        try:
+            return mode_of(self._modes, network)
+        except Failed as error:
+            raise Failed(f"network {self._names.network(network.id)} cannot be used: {error}") from error

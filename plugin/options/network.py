@@ -11,14 +11,12 @@ from plugin.options.option import (
     link_name,
     link_names,
     link_prefix,
-    network_name,
     source_of,
     toggle,
 )
 from plugin.options.senders import NOBODY, senders
 from plugin.protocol.messages import Address
 
-LARGEST_VNI = (1 << 24) - 1  # RFC 7348
 BRIDGE = "com.docker.network.bridge."
 NAT, UNPROTECTED, ROUTED, ISOLATED = GATEWAY_MODES = ("nat", "nat-unprotected", "routed", "isolated")
 _GATEWAY_HELP = (
@@ -31,7 +29,7 @@ _NONE: tuple[str, ...] = ()
 
 
 class NetworkSettings(OptionSet):
-    """Settings of a network, each declared here and nowhere else."""
+    """Settings of networks of every mode, each declared here and nowhere else; a mode may add its own."""
 
     mode = Option(
         "pynet.mode",
@@ -39,27 +37,6 @@ class NetworkSettings(OptionSet):
         "bridge",
         "a mode",  # the modes that there are name themselves (plugin.modes.registry)
         "",
-    )
-    network = Option(
-        "pynet.network",
-        network_name,
-        "",
-        "1 to 63 letters, digits, dots, dashes or underlines",
-        "name of an `overlay` network on all hosts: networks with the same name are one network",
-    )
-    vni = Option(
-        "pynet.vni",
-        integer(1, LARGEST_VNI),
-        0,
-        f"a number from 1 to {LARGEST_VNI}",
-        "VXLAN network identifier of an `overlay` network; by default one that the cluster does not use",
-    )
-    vxlan_port = Option(
-        "pynet.vxlan_port",
-        integer(1, 65535),
-        4789,
-        "a number from 1 to 65535",
-        "UDP port of an `overlay` network's VXLAN",
     )
     publish = Option(
         "pynet.publish",

@@ -45,10 +45,12 @@ class Option(Generic[T]):
 class OptionSet:
     """Base of the classes that declare options; an object has the value of each.
 
-    ``flaw`` is a sentence about the first text that could not be read, or "".
+    ``flaw`` is a sentence about the first text that could not be read, or ""; ``unknown`` are the keys of pynet's own
+    that the class does not declare.
     """
 
     flaw: str
+    unknown: Sequence[str]
 
     @classmethod
     def options(cls) -> tuple[Option[Any], ...]:
@@ -68,9 +70,18 @@ class OptionSet:
         Raises:
             InvalidRequest: a bad value of a declared key, or an unknown key of pynet's own.
         """
-        settings: Self = parse_options(cls, tuple(raw.items()))  # type: ignore[arg-type]  # not hashable, says mypy
+        settings = cls.readable(raw)
         if settings.flaw:
             raise InvalidRequest(settings.flaw)
+        for key in settings.unknown:
+            legal = ", ".join(sorted(own.key for own in cls.options() if own.key.startswith(OWN_PREFIX)))
+            raise InvalidRequest(f"option '{key}' is not known; pynet's own options are: {legal or 'none here'}")
+        return settings
+
+    @classmethod
+    def readable(cls, raw: Mapping[str, str]) -> Self:
+        """Read what a user set; an option whose value cannot be read has its default."""
+        settings: Self = parse_options(cls, tuple(raw.items()))  # type: ignore[arg-type]  # not hashable, says mypy
         return settings
 
     def __setattr__(self, name: str, value: object) -> Never:
@@ -85,7 +96,7 @@ def parse_options(kind: type[OptionSet], raw: Sequence[tuple[str, str]]) -> Any:
     An option whose value cannot be read gets its default, and the settings have a ``flaw``.
     """
     known = {option.key: (name, option) for name, option in kind.by_name().items()}
-    values, flaws = {name: option.default for name, option in known.values()}, []
+    values, flaws, unknown = {name: option.default for name, option in known.values()}, [], []
     for key, text in raw:
         if key in known:
             name, option = known[key]
@@ -94,10 +105,9 @@ def parse_options(kind: type[OptionSet], raw: Sequence[tuple[str, str]]) -> Any:
             except ValueError:
                 flaws.append(f"option '{key}' must be {option.legal}, not '{text}'")
         elif key.startswith(OWN_PREFIX):
-            legal = ", ".join(sorted(own for own in known if own.startswith(OWN_PREFIX))) or "none here"
-            flaws.append(f"option '{key}' is not known; pynet's own options are: {legal}")
+            unknown.append(key)
     settings = kind()
-    vars(settings).update(values, flaw=next(iter(flaws), ""))
+    vars(settings).update(values, flaw=next(iter(flaws), ""), unknown=tuple(unknown))
     return settings
 
 

@@ -3,7 +3,7 @@
 import re
 
 from plugin.options.network import NetworkSettings
-from plugin.options.option import OptionSet
+from plugin.options.option import Option, OptionSet, network_name
 
 UNITS = {"m": 60, "h": 3600, "d": 86400}
 
@@ -18,7 +18,13 @@ class PoolSettings(OptionSet):
 class SharedPoolSettings(OptionSet):
     """Settings of a pool that hosts share."""
 
-    network = NetworkSettings.network
+    network = Option(
+        "pynet.network",
+        network_name,
+        "",
+        "1 to 63 letters, digits, dots, dashes or underlines",
+        "name of an `overlay` network on all hosts: networks with the same name are one network",
+    )
 
 
 def keep_seconds(settings: NetworkSettings | PoolSettings) -> int:

@@ -56,9 +56,6 @@ FORMER_NAMES: Mapping[str, NamedSet] = {
 
 SHOWN = (
     NetworkSettings.mode,
-    NetworkSettings.network,
-    NetworkSettings.vni,
-    NetworkSettings.vxlan_port,
     NetworkSettings.guard,
     NetworkSettings.bridge_name,
     NetworkSettings.gateway_mode_ipv4,

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from plugin.errors import Failed, PynetError
+from plugin.errors import PynetError
 from plugin.firewall.elements import port_elements, shut_elements
 from plugin.host.sysctls import HostSettings
 from plugin.interfaces import Kernel
@@ -20,7 +20,7 @@ from plugin.model.link_owner import Owner
 from plugin.model.names import ENDPOINT, NETWORK, Alias, host_link_name
 from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.modes.base import Mode, desired_of
-from plugin.modes.registry import link_kinds
+from plugin.modes.registry import link_kinds, mode_of
 from plugin.publish.binder import ports_owner
 from plugin.publish.publisher import to_hold
 from plugin.reconcile.diff import differences, host_differences, orphans
@@ -160,10 +160,7 @@ class Survey:
         return Desired(network.id, elements={network.link: shut_elements([network.link], [*own, *ends])}, kept=own)
 
     def _desired_by(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
-        mode = self._modes.get(network.mode)
-        if mode is None:
-            raise Failed(f"this pynet has no mode '{network.mode}'")
-        part = desired_of(mode, network, endpoints)
+        part = desired_of(mode_of(self._modes, network), network, endpoints)
         publishing = [endpoint for endpoint in endpoints if endpoint.published]
         elements = {ports_owner(end.id): port_elements(network, end.published) for end in publishing}
         ports = [

@@ -250,7 +250,10 @@ class Run:
                 self._engine.make(call)
 
     def _new_container(self) -> None:
-        """A container on the network, or on a new one of the same subnet, reaches its gateway and may have the port."""
+        """A container on the network, or on a new one of the same subnet, reaches its gateway and may have the port.
+
+        Without a gateway, containers reach each other.
+        """
         engine, fresh = self._engine, sc.NET not in self._engine.networks
         net = sc.NEW if fresh else sc.NET
         if fresh:
@@ -259,9 +262,11 @@ class Run:
         engine.make(sc.endpoint(sc.FRESH, address, net=net))
         engine.make(sc.join(sc.FRESH, net))
         engine.make(sc.program(9000 if sc.END in engine.endpoints else 8080, identity=sc.FRESH, net=net))
+        targets = {self.scenario.gateway} if self.scenario.gateway else {box.address for box in engine.boxes.values()}
         for name, box in engine.boxes.items():
-            if not box.reaches("10.9.0.1"):
-                self.outcome.faults.append(f"container {name[:4]} does not reach its gateway")
+            for target in targets - {box.address}:
+                if not box.reaches(target):
+                    self.outcome.faults.append(f"container {name[:4]} does not reach {target}")
         for verb in ("RevokeExternalConnectivity", "Leave", "DeleteEndpoint"):
             engine.make(sc.of(verb, sc.FRESH, net))
         if fresh:

@@ -56,6 +56,7 @@ class Box:
 
     def __init__(self, link: str, address: str, gateway: str) -> None:
         self._link = link
+        self.address = address.partition("/")[0]
         reader, writer = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:

@@ -16,8 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from cli.server.application import build
 from cli.server.serve import run
+from plugin.modes.registry import MODES
 from tests.torture.cluster import FILE, FileCluster
+from tests.toy_mode import ToyMode
 
 T = TypeVar("T")
 
@@ -117,10 +120,10 @@ def wrapped(folder: Path) -> Any:
 
 
 def serve(folder: Path) -> None:
-    """Serve as the leader of a process group."""
+    """Serve as the leader of a process group; networks may be of the toy mode too."""
     if os.getpgid(0) != os.getpid():
         os.setsid()
-    run(wrapped(folder))
+    run(lambda settings: build(settings, wrapped(folder), [*MODES, ToyMode]))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from tests.torture.engine import DRIVER, IPAM, THE_POOL, Call
 
 NET, OTHER, NEW = "a1" * 32, "b2" * 32, "c3" * 32
 END, SECOND, FRESH = "e0" * 32, "e1" * 32, "e2" * 32
-ADOPTED = "br-own"
+ADOPTED, GATEWAY = "br-own", "10.9.0.1"
 POOL = "pynet-local/10.40.0.0/24"
 REQUEST, START, REAPER, RULES = "request", "start", "reaper", "rules"
 ALONE, WITH_ANOTHER = "alone", "with another host"
@@ -20,7 +20,7 @@ class Scenario:
 
     ``where`` the steps are taken: by the request, after its reply by a background thread, or (without a verb) by the
     start. ``reboot`` empties the kernel before the next start. ``shared`` says who is in the cluster store, if there
-    is one.
+    is one. Containers reach their ``gateway``, or each other where there is none.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Scenario:
     reboot: bool = False
     setup: str = ""
     shared: str = ""
+    gateway: str = GATEWAY
 
     @property
     def net(self) -> Call:
@@ -98,9 +99,17 @@ def of(verb: str, identity: str = END, net: str = NET) -> Call:
 
 def overlay(identity: str = NET) -> Call:
     """CreateNetwork of the network that hosts share."""
-    call = network(identity)
-    options = {"com.docker.network.generic": {"pynet.mode": "overlay", "pynet.network": NAME}}
-    return replace(call, body={**call.body, "Options": options})
+    return _of_mode("overlay", network(identity), network=NAME)
+
+
+def toy() -> Call:
+    """CreateNetwork of the mode that has no gateway."""
+    return _of_mode("toy", network())
+
+
+def _of_mode(mode: str, call: Call, **options: str) -> Call:
+    generic = {"pynet.mode": mode, **{f"pynet.{key}": value for key, value in options.items()}}
+    return replace(call, body={**call.body, "Options": {"com.docker.network.generic": generic}})
 
 
 def pool(subnet: str = "", shared: str = "") -> Call:
@@ -167,6 +176,19 @@ def _on_overlay(scenario: Scenario) -> Scenario:
     return replace(scenario, name=f"overlay: {scenario.name}", setup=UNDERLAY, shared=shared)
 
 
+TOY = toy()
+TOY_JOINED = (TOY, endpoint(), join())
+TOYS = (
+    Scenario("CreateNetwork", (), TOY),
+    Scenario("CreateEndpoint", (TOY,), endpoint()),
+    Scenario("DeleteEndpoint", (*TOY_JOINED, LEAVE), DELETE),
+    Scenario("DeleteNetwork with an endpoint", TOY_JOINED, REMOVE),
+    Scenario("deferred deletion of a network", TOY_JOINED, REMOVE, where=REAPER),
+    Scenario("start", TOY_JOINED, where=START),
+    Scenario("start after a reboot", (TOY, endpoint()), where=START, reboot=True),
+)
+
+
 SCENARIOS = (
     Scenario("CreateNetwork, the first", (), DUAL),
     Scenario("CreateNetwork, another", (network(OTHER, 8),), DUAL),
@@ -203,4 +225,5 @@ SCENARIOS = (
     Scenario("start on a bridge of the host's", (OWN, endpoint(), join()), where=START, setup=MAKE_BRIDGE),
     Scenario("start with deletions left", (*PUBLISHED, LEAVE, DELETE, REMOVE), where=START),
     *map(_on_overlay, OVERLAY),
+    *(replace(scenario, name=f"toy: {scenario.name}", gateway="") for scenario in TOYS),
 )

@@ -4,6 +4,7 @@ import pytest
 
 from plugin.errors import InvalidRequest
 from plugin.model.records import Network
+from plugin.modes.registry import mode_of
 from plugin.options.network import NetworkSettings
 from plugin.options.option import Option, OptionSet, flag, option_table, parse_options
 from tests.fakes import World
@@ -104,11 +105,11 @@ def test_no_verb_below_the_edge_parses_options(world: World) -> None:
 
 
 @pytest.mark.parametrize("other", [{"pynet.publish": "nobody"}, {"pynet.nonsense": "1"}])
-def test_a_record_of_a_newer_version_has_what_can_be_read(other: dict[str, str]) -> None:
+def test_a_record_of_a_newer_version_has_what_can_be_read(other: dict[str, str], world: World) -> None:
     """Of a newer version's record the readable options count; a verb that needs all is refused with a sentence."""
     network = Network("n", "bridge", "pn-n", options={**other, MTU.key: "1200", "pynet.forwarding": "off"})
 
     assert (network.mtu, network.forwards) == (1200, False)
     with pytest.raises(InvalidRequest, match=next(iter(other))):
-        _ = network.settings
+        mode_of(world.modes, network)
     assert (network.mtu, Network("n", "bridge", "pn-n", options=other).forwards) == (1200, True)

@@ -1,10 +1,11 @@
-"""A mode is one file: ``tests.unit.toy_mode``, registered here, does everything that other modes do."""
+"""A mode is one file: ``tests.toy_mode``, registered here, does everything that other modes do."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from netlink.errors import KernelError
 from plugin.driver import Driver
@@ -17,8 +18,8 @@ from plugin.options.network import NetworkSettings
 from plugin.protocol.messages import CreateNetwork
 from plugin.store.base import Remove
 from tests.fakes import World
+from tests.toy_mode import ToyMode
 from tests.unit import requests as rq
-from tests.unit.toy_mode import ToyMode
 
 BRIDGE, PORT = f"pnt{rq.NETWORK_ID[:12]}", f"pnh{rq.ENDPOINT_ID[:12]}"
 FORWARDING = "net/ipv4/ip_forward"
@@ -26,7 +27,7 @@ FORWARDING = "net/ipv4/ip_forward"
 
 def toy(network_id: str = rq.NETWORK_ID, gateway: str = "10.9.0.1/24", **options: str) -> CreateNetwork:
     """Return a request for a network of the mode; ``options`` are the mode's own."""
-    own = {f"toy.{key}": value for key, value in options.items()}
+    own = {f"pynet.{key}": value for key, value in options.items()}
     return rq.network(network_id, gateway, options={"pynet.mode": "toy", **own})
 
 
@@ -39,7 +40,7 @@ def with_mode(mode: type[Mode] = ToyMode) -> World:
 
 def a_container(world: World) -> None:
     """Make a network and an endpoint, and move its link as the engine does."""
-    world.driver.create_network(toy(mtu="1300"))
+    world.driver.create_network(toy(room="1300"))
     world.driver.create_endpoint(rq.endpoint())
     world.driver.join(rq.join())
     del world.kernel.by_name[f"pnc{rq.ENDPOINT_ID[:12]}"]
@@ -60,6 +61,17 @@ def test_it_runs_through_the_driver() -> None:
     world.driver.delete_network(rq.NETWORK)
     world.bury()
     assert world.snapshot() == before
+
+
+def test_nobody_is_warned_of_a_way_out_that_it_never_has() -> None:
+    """Forwarding is off, which matters only where the host is the gateway."""
+    world = with_mode()
+    world.kernel.settings[FORWARDING] = "0"
+
+    with capture_logs() as lines:
+        world.driver.create_network(toy())
+
+    assert [line["event"] for line in lines if line["log_level"] == "warning"] == []
 
 
 def test_its_links_are_repaired() -> None:
@@ -127,11 +139,11 @@ def test_its_options_are_its_own() -> None:
     """They are in the table, and another mode refuses them."""
     world = with_mode()
 
-    with pytest.raises(InvalidRequest, match=r"option 'toy\.mtu' is for mode toy only: add -o pynet\.mode=toy"):
-        world.driver.create_network(rq.network(options={"toy.mtu": "1300"}))
+    with pytest.raises(InvalidRequest, match=r"option 'pynet\.room' is for mode toy only: add -o pynet\.mode=toy"):
+        world.driver.create_network(rq.network(options={"pynet.room": "1300"}))
     table = {option.key: option for option in network_options([*MODES, ToyMode])}
     assert table["pynet.mode"].legal == "bridge or overlay or toy"
-    assert table["toy.mtu"].default == 1400
+    assert table["pynet.room"].default == 1500
     assert link_prefixes(world.modes) == ("pn-", "pnh", "pnv", "pnt")
 
 

@@ -1,8 +1,7 @@
 """A mode in one file, as somebody might add it: a bare bridge on which the host has no address, for nobody outside."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from netlink.links import Link
 from plugin.firewall.elements import endpoint_elements, network_elements
@@ -11,17 +10,17 @@ from plugin.model.names import ENDPOINT, HOST_END, NETWORK, Alias, container_lin
 from plugin.model.records import Endpoint, Network, NetworkSubnet
 from plugin.modes.base import Capability, HostParts, LinkKind, Mode
 from plugin.options.network import NetworkSettings
-from plugin.options.option import Option, OptionSet, integer
+from plugin.options.option import Option, integer
 from plugin.protocol.messages import CreateNetwork, JoinReply
 from plugin.request.undo import Undo
 
 BARE_BRIDGE, PORT = LinkKind("pnt", "bridge", at_once=True), LinkKind(HOST_END, "veth", ENDPOINT, port=True)
 
 
-class ToySettings(OptionSet):
-    """What a user asked of a network of this mode."""
+class ToySettings(NetworkSettings):
+    """The options of a network of this mode."""
 
-    mtu = Option("toy.mtu", integer(68, 9000), 1400, "a number of bytes from 68 to 9000", "largest packet")
+    room = Option("pynet.room", integer(68, 9000), 1500, "a number of bytes from 68 to 9000", "largest packet")
 
 
 class ToyMode(Mode):
@@ -29,7 +28,7 @@ class ToyMode(Mode):
 
     name = "toy"
     summary = "leads nowhere"
-    options: Sequence[Option[Any]] = ToySettings.options()
+    settings = ToySettings
     does: frozenset[Capability] = frozenset()
     links: Sequence[LinkKind] = (BARE_BRIDGE, PORT)
 
@@ -42,7 +41,6 @@ class ToyMode(Mode):
         return replace(network, mode=ToyMode.name, host_gateway=False) if own else network
 
     def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
-        ToySettings.read(_own(request.options.generic))
         subnets = tuple(NetworkSubnet(data.pool, data.gateway) for data in request.ipv4_data)
         link = BARE_BRIDGE.name(request.network_id)
         return Network(request.network_id, self.name, link, subnets=subnets, options=dict(request.options.generic))
@@ -70,7 +68,16 @@ class ToyMode(Mode):
     def desired_port(self, network: Network, endpoint: Endpoint) -> Desired:
         name, alias = PORT.name(endpoint.id), str(Alias(self._owner, ENDPOINT, endpoint.id))
         peer = container_link_name(endpoint.id)
-        port = WantedLink(name, PORT.kernel, alias, "", _mtu(network), network.link, endpoint.id, peer=peer)
+        port = WantedLink(
+            name,
+            PORT.kernel,
+            alias,
+            mtu=_mtu(network),
+            master=network.link,
+            endpoint=endpoint.id,
+            peer=peer,
+            peer_mac=endpoint.mac,
+        )
         return Desired(network.id, [port], elements={name: endpoint_elements(network, endpoint)})
 
     def in_container(self, endpoint: Endpoint) -> bool:
@@ -78,8 +85,4 @@ class ToyMode(Mode):
 
 
 def _mtu(network: Network) -> int:
-    return ToySettings.read(_own(network.options)).mtu
-
-
-def _own(options: Mapping[str, str]) -> Mapping[str, str]:
-    return {key: text for key, text in options.items() if key.startswith("toy.")}
+    return ToySettings.read(network.options).room
