@@ -53,6 +53,9 @@ bench-overlay: setup  ## how soon a container on another host is reached, and wh
 	@tools/setup.sh cluster
 	$(VENV)/bin/python -m bench.overlay
 
+bench-scale: setup  ## verbs, idle CPU, memory and healing with many networks, at most 10 minutes (SIZES="0 100" SECONDS=60)
+	$(VENV)/bin/python -m bench.scale
+
 bench-guard: setup  ## what the guard costs against another commit's, in turns (BEFORE=HEAD~1 ROUNDS=40)
 	$(VENV)/bin/python -m bench.guard
 
@@ -91,4 +94,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-overlay bench-guard test-cluster test-matrix wheel deb trial
+.PHONY: setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-overlay bench-guard bench-scale test-cluster test-matrix wheel deb trial

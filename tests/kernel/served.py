@@ -18,8 +18,9 @@ PATIENCE = 30.0  # seconds for a start; a hang must not take for ever
 class Served:
     """A real pynet with a socket and a state folder of its own, below ``folder``."""
 
-    def __init__(self, folder: Path, *before: str) -> None:
+    def __init__(self, folder: Path, *before: str, patience: float = PATIENCE) -> None:
         self.socket, self.state, self.log = folder / "run" / "pynet.sock", folder / "state", folder / "pynet.log"
+        self._patience = patience
         self._before = before  # words in front of the command, such as those of setpriv(1)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -46,10 +47,10 @@ class Served:
 
     def dial(self) -> socket.socket:
         """Connect; as long as it starts there may be no socket yet."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + self._patience
         while True:
             sock = socket.socket(socket.AF_UNIX)
-            sock.settimeout(PATIENCE)
+            sock.settimeout(self._patience)
             try:
                 sock.connect(str(self.socket))
             except OSError:
