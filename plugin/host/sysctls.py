@@ -3,7 +3,8 @@
 Forwarding has rules of its own, because it makes the host a router: see ``plugin.host.forwarding``.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 import structlog
@@ -32,8 +33,11 @@ class HostSettings:
         self._kernel = kernel
         self._store = store
         self._forwarding = forwarding
-        self._locks = locks or Locks()  # HOST_SETTINGS guards the settings that networks share, and _users
-        self._users: dict[str, Collection[str]] = {}  # paths that networks made since the start need, by network id
+        self._locks = locks or Locks()  # HOST_SETTINGS guards the settings that networks share, and everything below
+        self._read = False
+        self._needed: dict[str, Collection[str]] = {}  # paths, by the id of the network that needs them
+        self._users: Counter[str] = Counter()  # networks that need a path
+        self._late: set[str] = set()  # paths that no network needs, and that could not be put back
 
     def prepare(self, network: Network, undo: Undo) -> None:
         """Set the sysctls that ``network`` needs; raises ``KernelError``.
@@ -43,8 +47,9 @@ class HostSettings:
         """
         with self._locks.hold(HOST_SETTINGS):
             undo.push(self._withdraw, network.id)
-            self._users[network.id] = _needed_paths(network)
-            if FORWARDING[6] in self._users[network.id]:
+            self._read_records()
+            self._note(network)
+            if FORWARDING[6] in self._needed[network.id]:
                 warn_of_lost_routes(self._kernel)
             self._warn_of_no_way_out(network)
             for setting in _noted_settings(network):
@@ -54,7 +59,8 @@ class HostSettings:
     def turn_on(self, path: str) -> bool:
         """Turn on a setting that networks share; return False, and do nothing, if none needs it any more."""
         with self._locks.hold(HOST_SETTINGS):
-            if not any(path in _needed_paths(network) for network in self._stored()):
+            self._read_records()
+            if not self._users[path]:
                 return False
             self._forwarding.turn_on(path)
             return True
@@ -64,21 +70,15 @@ class HostSettings:
         with self._locks.hold(HOST_SETTINGS):
             self._set(network, setting)
 
-    def left_over(self, remaining: Sequence[Network]) -> list[ChangedSetting]:
-        """Return the changed settings that none of the ``remaining`` networks needs."""
-        still = {path for network in remaining for path in _needed_paths(network)}
-        still |= {path for paths in self._users.values() for path in paths}
+    def left_over(self, remaining: Iterable[Network]) -> list[ChangedSetting]:
+        """Return the changed settings that neither ``remaining`` nor networks that are being made need."""
+        still = {path for network in remaining for path in _needed_paths(network)} | self._users.keys()
         return [item.record for item in self._store.list(ChangedSetting) if item.record.path not in still]
 
-    def release(self, network_id: str, remaining: Callable[[], Sequence[Network]]) -> None:
-        """Put back the settings that only this network needed.
-
-        ``remaining`` returns the stored networks; those that are being made are known here.
-        """
+    def release(self, network_id: str) -> None:
+        """Put back the settings that only this network needed, and those that could not be put back before."""
         with self._locks.hold(HOST_SETTINGS):
-            self._users.pop(network_id, None)
-            for changed in self.left_over(remaining()):
-                self._put_back(changed.path, changed.before)
+            self._release(network_id)
 
     def put_back(self, path: str, before: str) -> None:
         """Give a changed setting its former value, and log a failure."""
@@ -92,7 +92,8 @@ class HostSettings:
         """
         try:
             with self._locks.hold(HOST_SETTINGS):
-                self._forwarding.recall({path for network in networks for path in _needed_paths(network)})
+                self._load(networks)
+                self._forwarding.recall(self._users.keys())
         except (KernelError, PynetError) as error:
             log.warning("could not find out who turned forwarding on", error=str(error))
 
@@ -132,13 +133,40 @@ class HostSettings:
 
     def _withdraw(self, network_id: str) -> None:
         """Undo ``prepare`` for a network that was not made; raises ``Failed`` if a setting cannot be put back."""
-        others = [network for network in self._stored() if network.id != network_id]
-        self.release(network_id, lambda: others)
-        if left := self.left_over(others):
-            raise Failed(f"put back {', '.join(changed.path for changed in left)}: it could not be written")
+        with self._locks.hold(HOST_SETTINGS):
+            if left := self._release(network_id):
+                raise Failed(f"put back {', '.join(left)}: it could not be written")
 
-    def _stored(self) -> list[Network]:
-        return [item.record for item in self._store.list(Network)]
+    def _release(self, network_id: str) -> list[str]:
+        """Release a network; return the paths that could not be put back."""
+        self._read_records()
+        for path in self._needed.pop(network_id, ()):
+            self._users[path] -= 1
+            if not self._users[path]:
+                del self._users[path]
+                self._late.add(path)
+        self._late = {path for path in self._late if path not in self._users and not self._is_back(path)}
+        return sorted(self._late)
+
+    def _is_back(self, path: str) -> bool:
+        """Put a setting back if it was changed; return whether it is as it was."""
+        changed = self._store.get(ChangedSetting, path)
+        return changed is None or self._put_back(path, changed.record.before)
+
+    def _read_records(self) -> None:
+        if not self._read:
+            self._load(item.record for item in self._store.list(Network))
+
+    def _load(self, networks: Iterable[Network]) -> None:
+        for network in networks:
+            self._note(network)
+        self._late = {changed.path for changed in self.left_over(())}
+        self._read = True
+
+    def _note(self, network: Network) -> None:
+        if network.id not in self._needed:
+            self._needed[network.id] = paths = _needed_paths(network)
+            self._users.update(paths)
 
     def _change(self, setting: WantedSetting) -> None:
         before = self._kernel.read_setting(setting.path)
@@ -148,17 +176,19 @@ class HostSettings:
         self._kernel.write_setting(setting.path, setting.value)
         log.info("host setting changed", setting=setting.path, before=before, after=setting.value)
 
-    def _put_back(self, path: str, before: str) -> None:
+    def _put_back(self, path: str, before: str) -> bool:
         try:
             if path in FORWARDING.values():
                 self._forwarding.turn_off(path)
-                return
+                return True
             with suppress(Missing):  # it disappeared with its link
                 self._kernel.write_setting(path, before)
             self._store.transact(Remove(ChangedSetting, path))
             log.info("host setting put back", setting=path, value=before)
         except (KernelError, PynetError) as error:  # the record stays, so it is tried again
             log.warning("host setting not put back", setting=path, value=before, error=str(error))
+            return False
+        return True
 
 
 def needed(network: Network) -> dict[str, str]:

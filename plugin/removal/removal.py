@@ -82,8 +82,7 @@ class Removal:
         3. Remove all records and write all tombstones, in one transaction: half of a network is never stored.
         4. Leave the links to the reaper, as in ``endpoint``; a bridge takes the kernel 37 ms.
         5. Note that addresses, subnets and the name of the link have no owner any more.
-        6. Put back the settings of the host that no other network needs. This comes after step 5, because the networks
-           that still have their subnets are those that may need them.
+        6. Put back the settings of the host that no other network needs.
         7. Drop the removal that is to be tried again.
         """
         known = self._store.get(Network, network_id)
@@ -96,7 +95,7 @@ class Removal:
             self._reaper.bury(tombstones, *records)
             self.owners.remove(*endpoints)
         self.reservations.release(network_id)
-        self._settings.release(network_id, self.reservations.networks)
+        self._settings.release(network_id)
         self._retries.drop(Owed.network(network_id))
 
     # --- things that the engine gave up, as a creation shows ---------------------------------------
