@@ -150,14 +150,8 @@ def link_local(mac: str) -> IPv6Address:
 
 def port_elements(network: Network, published: Sequence[Published]) -> Elements:
     """Return the elements that publish ports; nftables cannot publish a port of one family on the other."""
-    hairpin = [
-        sets.HAIRPIN[target.version].element(subnet.pool, target)
-        for target in {port.target for port in published}
-        for subnet in network.subnets
-        if target in subnet.pool
-    ]
-    ports = [element for port in published for element in _of_port(port, trusting=bool(network.settings.trusted))]
-    return tuple(dict.fromkeys([*hairpin, *ports]))
+    trusting = bool(network.settings.trusted)
+    return tuple(dict.fromkeys(element for port in published for element in _of_port(port, trusting=trusting)))
 
 
 def _of_port(port: Published, *, trusting: bool) -> Iterator[Element]:

@@ -144,8 +144,8 @@ INET_RULES = """\
   }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
-    ct status & dnat == dnat ip saddr . ip daddr @hairpin4 masquerade
-    ct status & dnat == dnat ip6 saddr . ip6 daddr @hairpin6 masquerade
+    ct status & dnat == dnat oifname . ip saddr @subnets4 masquerade
+    ct status & dnat == dnat oifname . ip6 saddr @subnets6 masquerade
     oifname @bridges ip saddr 127.0.0.0/8 masquerade
     oifname @bridges return
     snat ip to iifname map @sources4

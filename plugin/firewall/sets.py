@@ -65,9 +65,6 @@ PUBLISHED_ANY = _two(
     value=(IPV4, PORT),
 )
 RELAYED_PORTS = _one(_I, "relayed_ports", "Published ports that a thread of pynet carries", PROTOCOL, PORT)
-HAIRPIN = _two(
-    _I, "hairpin", "From a subnet to its own container by a published port: masqueraded", IPV4, IPV4, interval=True
-)
 # The host and its neighbours
 DOCKER_BRIDGES = _one(_I, "docker_bridges", "Bridges of Docker's own drivers", IFNAME)
 PYNET_FORWARDING = _one(_I, "pynet_forwarding", "IP versions that only pynet forwards: closed to others", IP_VERSION)

@@ -39,7 +39,6 @@ _BY_VERSION = {
     "open": sets.ROUTED_PORTS,
     "ports": sets.PUBLISHED,
     "anywhere": sets.PUBLISHED_ANY,
-    "mates": sets.HAIRPIN,
     "pairs": sets.PORT_ADDRESSES,
     "ways": sets.MULTIHOMED,
 }
@@ -231,11 +230,16 @@ def _of_both(elements: Elements, pair: Mapping[int, NamedSet]) -> Iterator[tuple
 
 
 def _interface(elements: Elements, network: Network, address: Address) -> InterfaceAddress:
-    """Return an address with the length of its subnet, which published ports show where no gateway does."""
+    """Return an address with the length of its subnet, which the firewall shows where no gateway does."""
     pools = [subnet.pool for subnet in network.subnets if address in subnet.pool]
-    pools += [ip_network(pool) for pool, target in elements.get(sets.HAIRPIN[address.version], ()) if target == address]
+    pools += [pool for pool in _pools(elements, network.link, address.version) if address in pool]
     length = pools[0].prefixlen if pools else address.max_prefixlen
     return IPv4Interface((address, length)) if address.version == 4 else IPv6Interface((address, length))
+
+
+def _pools(elements: Elements, link: str, version: int) -> list[Subnet]:
+    """Return the subnets of an IP version that the firewall knows of a bridge."""
+    return [ip_network(pool) for bridge, pool in elements.get(sets.SUBNETS[version], ()) if bridge == link]
 
 
 def _published(elements: Elements, own: set[Address]) -> Iterator[Published]:
@@ -297,9 +301,9 @@ def _subnets_without_gateway(
     for version in {4, 6} - {subnet.pool.version for subnet in network.subnets}:
         ends = [end.ipv4 if version == 4 else end.ipv6 for end in endpoints]
         own = {address.ip for address in ends if address is not None}
-        pools = [pool for pool, target in elements.get(sets.HAIRPIN[version], ()) if target in own]
+        pools = _pools(elements, network.link, version)
         if pools:
-            found.append(ip_network(pools[0]))
+            found.append(pools[0])
         elif own:
             unseen.add(version)
     return found, unseen

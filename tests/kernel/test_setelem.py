@@ -34,8 +34,6 @@ WANTED = written(
         for of in SETS
     }
     | {
-        "hairpin4": ["10.9.0.0/24 . 10.9.0.2"],
-        "hairpin6": ["fd00::/64 . fd00::2"],
         "allowed_addresses4": ['"pnh1" . 02:42:0a:00:00:02 . 0.0.0.0/0', '"pnh2" . 02:42:0a:00:00:02 . 10.9.0.9'],
         "allowed_addresses6": ['"pnh1" . 02:42:0a:00:00:02 . 64:ff9b::/96'],
         "allowed_targets": [f'"pnh1" . 0x{0:032x}-0x{(1 << 128) - 1:032x}', f'"pnh2" . 0x{7:032x}'],
