@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from netlink import uapi
+from netlink.arrivals import Arrivals
 from netlink.deadline import remaining
 from netlink.dump import dump
 from netlink.errors import kernel_errors
@@ -32,6 +33,7 @@ class HostNetworks:
 
     def __init__(self, resolvers: Sequence[Path] = RESOLVERS) -> None:
         self._resolvers = resolvers
+        self._arrivals = Arrivals()
 
     def in_use(self, within: Collection[Subnet] | None = None) -> Sequence[Subnet]:
         """Return the host's routes of all tables, its addresses' networks and its nameservers, each once.
@@ -46,9 +48,32 @@ class HostNetworks:
         versions = {network.version for network in within} if within is not None else set()
         family = FAMILY[versions.pop()] if len(versions) == 1 else socket.AF_UNSPEC
         with kernel_errors("list routes and addresses"):
-            used = [prefix for prefix in chain(_routes(family), _addresses(family)) if prefix[1] > 1]
+            used = [*_routes(_route_bodies(family)), *_addresses(_address_bodies(family))]
+        return self._selected(used, within)
+
+    def new_in_use(self, within: Collection[Subnet]) -> Sequence[Subnet] | None:
+        """Return what came since the last call, besides the nameservers; None if ``in_use`` must be asked instead.
+
+        What went in the meantime is not said: IPv4 routes go silently with their link.
+
+        Raises:
+            KernelError: the kernel refused.
+        """
+        came = self._arrivals.take()
+        if came is None:
+            return None
+        routes = _routes(body for kind, body in came if kind == uapi.RTM_NEWROUTE)
+        addresses = _addresses(body for kind, body in came if kind == uapi.RTM_NEWADDR)
+        return self._selected([*routes, *addresses], within)
+
+    def close(self) -> None:
+        """Stop listening for new ones."""
+        self._arrivals.close()
+
+    def _selected(self, used: Iterable[Prefix], within: Collection[Subnet] | None) -> Sequence[Subnet]:
+        several = (prefix for prefix in used if prefix[1] > 1)
         single = ((address.packed, address.max_prefixlen) for address in nameservers(self._resolvers))
-        return list(set(select(chain(used, single), within)))
+        return list(set(select(chain(several, single), within)))
 
 
 class RouteLookup:
@@ -148,8 +173,12 @@ def _route_bodies(family: int) -> list[bytes]:
     return dump(uapi.RTM_GETROUTE, bytes([family]).ljust(uapi.RTMSG.size, b"\0"))
 
 
-def _routes(family: int) -> Iterator[Prefix]:
-    for body in _route_bodies(family):
+def _address_bodies(family: int) -> list[bytes]:
+    return dump(uapi.RTM_GETADDR, bytes([family]).ljust(uapi.IFADDRMSG.size, b"\0"))
+
+
+def _routes(bodies: Iterable[bytes]) -> Iterator[Prefix]:
+    for body in bodies:
         found, length, kind = body[0], body[1], body[_TYPE]
         if found not in FAMILIES or kind == uapi.RTN_MULTICAST or number(body[8:12]) & uapi.RTM_F_CLONED:
             continue
@@ -159,8 +188,8 @@ def _routes(family: int) -> Iterator[Prefix]:
                 break
 
 
-def _addresses(family: int) -> Iterator[Prefix]:
-    for body in dump(uapi.RTM_GETADDR, bytes([family]).ljust(uapi.IFADDRMSG.size, b"\0")):
+def _addresses(bodies: Iterable[bytes]) -> Iterator[Prefix]:
+    for body in bodies:
         if body[0] not in FAMILIES:
             continue
         for kind, value in attributes(body[uapi.IFADDRMSG.size :]):

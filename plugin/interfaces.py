@@ -19,6 +19,9 @@ class HostNetworks(Protocol):
     def in_use(self, within: Collection[Subnet] | None = None) -> Sequence[Subnet]:
         """Return the subnets and nameservers; with ``within`` only those that overlap one of these."""
 
+    def new_in_use(self, within: Collection[Subnet]) -> Sequence[Subnet] | None:
+        """Return those that came since the last call, some perhaps again; None if ``in_use`` must be asked instead."""
+
 
 class Links(Protocol):
     """Links (``netlink.links.Links``). Every verb may raise ``KernelError``."""

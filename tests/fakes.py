@@ -275,6 +275,9 @@ class NoNetworks:
     def in_use(self, within: Collection[Subnet] | None = None) -> Sequence[Subnet]:
         return []
 
+    def new_in_use(self, within: Collection[Subnet]) -> Sequence[Subnet] | None:
+        return []
+
 
 class World(Pynet):
     """pynet on an imaginary host."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from plugin.errors import Exhausted, InvalidRequest
-from plugin.ipam.intervals import Intervals
+from plugin.ipam.intervals import Intervals, free_block
 from plugin.protocol.messages import Address, Subnet
 
 NO_ADDRESSES = "no available addresses on this pool"  # the text of Docker's own (moby daemon/libnetwork/ipamapi)
@@ -68,9 +68,9 @@ class AddressPool:
         if first and self._first <= self._last and self._first not in self._taken:
             number: int | None = self._first
         else:
-            number = self._taken.free_block(max(self._cursor, self._first), self._last)
+            number = free_block([self._taken], max(self._cursor, self._first), self._last)
             if number is None:
-                number = self._taken.free_block(self._first, self._last)
+                number = free_block([self._taken], self._first, self._last)
         if number is None:
             raise Exhausted(self._nothing_left())
         self._cursor = max(self._cursor, number + 1) if first else number + 1

@@ -5,7 +5,7 @@ behind it, which is one ``memmove`` of the interpreter and takes microseconds at
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Self
 
 
@@ -48,52 +48,34 @@ class Intervals:
         at = bisect_right(self._firsts, first) - 1
         return at >= 0 and last <= self._lasts[at]
 
-    def add(self, number: int) -> None:
-        """Add ``number``; it may be in the set already."""
-        firsts, lasts = self._firsts, self._lasts
-        at = bisect_right(firsts, number)
-        if at and number <= lasts[at - 1]:
+    def add(self, first: int, last: int | None = None) -> None:
+        """Add ``first``, or all of first..last; some may be in the set already."""
+        last = first if last is None else last
+        left, right = bisect_left(self._lasts, first - 1), bisect_right(self._firsts, last + 1)
+        if left < right:
+            first, last = min(first, self._firsts[left]), max(last, self._lasts[right - 1])
+        self._firsts[left:right], self._lasts[left:right] = [first], [last]
+
+    def discard(self, first: int, last: int | None = None) -> None:
+        """Remove ``first``, or all of first..last; they need not be in the set."""
+        last = first if last is None else last
+        left, right = bisect_left(self._lasts, first), bisect_right(self._firsts, last)
+        if left >= right:
             return
-        joins_left = at > 0 and lasts[at - 1] == number - 1
-        joins_right = at < len(firsts) and firsts[at] == number + 1
-        if joins_left and joins_right:
-            lasts[at - 1] = lasts[at]
-            del firsts[at], lasts[at]
-        elif joins_left:
-            lasts[at - 1] = number
-        elif joins_right:
-            firsts[at] = number
-        else:
-            firsts.insert(at, number)
-            lasts.insert(at, number)
+        kept = [(self._firsts[left], first - 1), (last + 1, self._lasts[right - 1])]
+        kept = [run for run in kept if run[0] <= run[1]]
+        self._firsts[left:right], self._lasts[left:right] = [run[0] for run in kept], [run[1] for run in kept]
 
-    def discard(self, number: int) -> None:
-        """Remove ``number``; it need not be in the set."""
-        firsts, lasts = self._firsts, self._lasts
-        at = bisect_right(firsts, number) - 1
-        if at < 0 or number > lasts[at]:
-            return
-        first, last = firsts[at], lasts[at]
-        if first == last:
-            del firsts[at], lasts[at]
-        elif number == first:
-            firsts[at] = number + 1
-        elif number == last:
-            lasts[at] = number - 1
-        else:
-            lasts[at] = number - 1
-            firsts.insert(at + 1, number + 1)
-            lasts.insert(at + 1, last)
 
-    def free_block(self, first: int, last: int, size: int = 1) -> int | None:
-        """Return the lowest multiple of ``size`` at which a block of ``size`` numbers is free within first..last.
+def free_block(taken: Collection[Intervals], first: int, last: int, size: int = 1) -> int | None:
+    """Return the lowest multiple of ``size`` at which a block of ``size`` numbers within first..last is in no set.
 
-        Each step passes at least one run, so there are never more steps than runs in the range.
-        """
-        block = -(-first // size) * size
-        while block + size - 1 <= last:
-            end = self.overlap(block, block + size - 1)
-            if end is None:
-                return block
-            block = -(-(end + 1) // size) * size
-        return None
+    Each step passes at least one run, so there are never more steps than runs in the range.
+    """
+    block = -(-first // size) * size
+    while block + size - 1 <= last:
+        ends = [end for some in taken if (end := some.overlap(block, block + size - 1)) is not None]
+        if not ends:
+            return block
+        block = -(-(max(ends) + 1) // size) * size
+    return None

@@ -1,19 +1,20 @@
 """The pools of this host: reserved and released so that no two overlap, also when hosts share the store.
 
 Every change of the pools of an IP version writes their generation (``plugin.ipam.generation``) in the same transaction,
-which fails when another host changed them first. Then the pools are read again.
+which fails when another host changed them first. Then the pools are read again, otherwise never.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from netlink.errors import KernelError
-from plugin.errors import Busy, Conflict, Failed, NotFound
+from plugin.errors import Busy, Conflict, Exhausted, NotFound
 from plugin.interfaces import HostNetworks
 from plugin.ipam.addresses import ATTEMPTS, LocalAddresses
 from plugin.ipam.generation import PoolGeneration
-from plugin.ipam.requests import bounds_inside, names_subnet
-from plugin.ipam.supernets import Supernet, WantedPool, choose_pool, networks_of
+from plugin.ipam.host_subnets import HostSubnets
+from plugin.ipam.known_pools import KnownPools
+from plugin.ipam.requests import names_subnet
+from plugin.ipam.supernets import Supernet, WantedPool, choose_pool
 from plugin.model.records import Pool
 from plugin.protocol.messages import RequestPool, Subnet
 from plugin.request.locks import LockName, Locks
@@ -26,7 +27,7 @@ class _Snapshot:
 
     generation: PoolGeneration
     revision: int
-    pools: Mapping[str, Pool]
+    pools: KnownPools
 
 
 class LocalPools:
@@ -36,7 +37,7 @@ class LocalPools:
         self, store: Store, host: HostNetworks, supernets: Sequence[Supernet], addresses: LocalAddresses
     ) -> None:
         self._store = store
-        self._host = host
+        self._host = HostSubnets(host, supernets)
         self._supernets = supernets
         self._addresses = addresses
         self._locks = Locks()  # one for the pools of each IP version
@@ -73,9 +74,9 @@ class LocalPools:
                 stored = self._store.get(Pool, pool_id)
                 if pool_id not in known.pools or stored is None or revision not in (None, stored.revision):
                     break
-                pools = {key: pool for key, pool in known.pools.items() if key != pool_id}
                 removals = [Remove(Pool, pool_id), *self._addresses.removals(pool_id)]
-                if self._commit(known, known.generation.last, pools, removals):
+                if self._commit(known, known.generation.last, removals):
+                    known.pools.remove(pool_id)
                     self._remove_late_leases(pool_id)
                     break
             else:
@@ -93,18 +94,24 @@ class LocalPools:
             wanted = WantedPool(6 if request.v6 else 4)
         else:
             wanted = WantedPool(request.pool.version, request.pool.prefixlen)
-        try:
-            # Before the lock, and only networks that can matter: the kernel may have many.
-            reserved = self._host.in_use(networks_of(self._supernets, wanted.version))
-        except KernelError as error:
-            raise Failed(f"look for a free pool: {error}") from error
+        self._host.hear()
 
         def choose(known: _Snapshot) -> Pool:
-            taken = [pool.subnet for pool in known.pools.values()]
-            subnet = choose_pool(self._supernets, wanted, taken, reserved, known.generation.last)
+            subnet = self._host.find(wanted, known.pools.taken, known.generation.last)
+            if subnet is None:
+                raise Exhausted("no pool is left beside networks that the host had")
             return Pool(_pool_id(space, subnet, None), subnet, keep=keep)
 
-        return self._add(wanted.version, choose, chosen=True)
+        try:
+            return self._add(wanted.version, choose, chosen=True)
+        except Exhausted:
+            listed = self._host.list_again()
+
+        def choose_again(known: _Snapshot) -> Pool:
+            subnet = choose_pool(self._supernets, wanted, known.pools.subnets(), listed, known.generation.last)
+            return Pool(_pool_id(space, subnet, None), subnet, keep=keep)
+
+        return self._add(wanted.version, choose_again, chosen=True)
 
     def _add(self, version: int, decide: Callable[[_Snapshot], Pool], *, chosen: bool = False) -> Pool:
         with self._locks.hold(_lock_name(version)):
@@ -114,7 +121,8 @@ class LocalPools:
                 # A lease requested while its pool was released may be left over; the new pool must not inherit it.
                 changes = [*self._addresses.removals(pool.id), Put(pool, ABSENT)]
                 last = pool.subnet if chosen else known.generation.last
-                if self._commit(known, last, {**known.pools, pool.id: pool}, changes):
+                if self._commit(known, last, changes):
+                    known.pools.add(pool)
                     self._addresses.forget(pool.id)
                     return pool
         raise Busy("reserve a pool: other hosts keep changing the pools")
@@ -126,12 +134,13 @@ class LocalPools:
         if known is not None and known.generation.number == generation.number:
             return _Snapshot(generation, revision, known.pools)
         pools = [stored.record for stored in self._store.list(Pool)]
-        return _Snapshot(generation, revision, {pool.id: pool for pool in pools if pool.subnet.version == version})
+        return _Snapshot(generation, revision, KnownPools(pool for pool in pools if pool.subnet.version == version))
 
-    def _commit(
-        self, known: _Snapshot, last: Subnet | None, pools: Mapping[str, Pool], changes: Sequence[Change]
-    ) -> bool:
-        """Write ``changes``, which lead to ``pools``; return False if the pools changed since ``known`` was read."""
+    def _commit(self, known: _Snapshot, last: Subnet | None, changes: Sequence[Change]) -> bool:
+        """Write ``changes``; return False if the pools changed since ``known`` was read.
+
+        If it succeeds the caller makes the same change to ``known``, which is the latest state then.
+        """
         version = known.generation.version
         generation = PoolGeneration(version, known.generation.number + 1, last)
         self._known.pop(version, None)
@@ -139,16 +148,15 @@ class LocalPools:
             self._store.transact(Put(generation, known.revision), *changes)
         except StoreConflict:
             return False
-        self._known[version] = _Snapshot(generation, ABSENT, pools)
+        self._known[version] = _Snapshot(generation, ABSENT, known.pools)
         return True
 
 
 def _check_overlap(known: _Snapshot, wish: Pool) -> Pool:
-    for pool in known.pools.values():
+    for pool in known.pools.overlapping(wish.subnet):
         if pool.subnet == wish.subnet:
             raise Conflict(f"subnet '{wish.subnet}' is already in use by another network, as pool '{pool.id}'")
-        if bounds_inside(pool.subnet, wish.subnet) or bounds_inside(wish.subnet, pool.subnet):
-            raise Conflict(f"subnet '{wish.subnet}' overlaps '{pool.subnet}' of another network, pool '{pool.id}'")
+        raise Conflict(f"subnet '{wish.subnet}' overlaps '{pool.subnet}' of another network, pool '{pool.id}'")
     return wish
 
 

@@ -1,13 +1,13 @@
 """Chooses a pool when the user names none: the next free block of the configured supernets. No I/O."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from netlink.ip import Subnet
 from plugin.errors import Exhausted, InvalidRequest
-from plugin.ipam.intervals import Intervals
+from plugin.ipam.intervals import Intervals, free_block
 
 NO_POOLS = "all predefined address pools have been fully subnetted"  # the text of Docker's own (moby ipamapi)
 NAMED_AT_MOST = 3  # host networks in an error text
@@ -91,36 +91,52 @@ def choose_pool(
     reserved: Iterable[Subnet],
     last: Subnet | None,
 ) -> Subnet:
-    """Return the first free block behind ``last``, going round the supernets in their order.
-
-    A block is free when it overlaps neither ``pools`` (pynet's) nor ``reserved`` (the host's).
+    """Return a pool as ``find_pool`` does, which overlaps neither ``pools`` (pynet's) nor ``reserved`` (the host's).
 
     Raises:
         InvalidRequest: no supernet is large enough for the wanted size.
         Exhausted: every block is taken.
     """
-    usable = [
+    pools = [pool for pool in pools if pool.version == wanted.version]
+    reserved = [network for network in reserved if network.version == wanted.version]
+    taken = Intervals.of(bounds(network) for network in [*pools, *reserved])
+    found = find_pool(supernets, wanted, [taken], last)
+    if found is None:
+        raise Exhausted(_nothing_left(_usable(supernets, wanted), wanted, pools, reserved))
+    return found
+
+
+def find_pool(
+    supernets: Sequence[Supernet], wanted: WantedPool, taken: Collection[Intervals], last: Subnet | None
+) -> Subnet | None:
+    """Return the first block behind ``last`` that is free in each of ``taken``, going round the supernets; or None.
+
+    Raises:
+        InvalidRequest: no supernet is large enough for the wanted size.
+    """
+    usable = _usable(supernets, wanted)
+    if not usable:
+        raise InvalidRequest(f"find an {wanted.describe()}: no supernet is that large; {_hint(supernets, wanted)}")
+    for first, final, supernet in _spans(usable, last):
+        width = 1 << (supernet.network.max_prefixlen - supernet.size)
+        block = free_block(taken, first, final, width)
+        if block is not None:
+            return type(supernet.network)((block, supernet.size))
+    return None
+
+
+def _usable(supernets: Sequence[Supernet], wanted: WantedPool) -> list[Supernet]:
+    return [
         Supernet(supernet.network, supernet.size if wanted.size is None else wanted.size)
         for supernet in supernets
         if supernet.network.version == wanted.version
         and (wanted.size is None or wanted.size >= supernet.network.prefixlen)
     ]
-    if not usable:
-        raise InvalidRequest(f"find an {wanted.describe()}: no supernet is that large; {_hint(supernets, wanted)}")
-    pools = [pool for pool in pools if pool.version == wanted.version]
-    reserved = [network for network in reserved if network.version == wanted.version]
-    taken = Intervals.of(_bounds(network) for network in [*pools, *reserved])
-    for first, final, supernet in _spans(usable, last):
-        width = 1 << (supernet.network.max_prefixlen - supernet.size)
-        block = taken.free_block(first, final, width)
-        if block is not None:
-            return type(supernet.network)((block, supernet.size))
-    raise Exhausted(_nothing_left(usable, wanted, pools, reserved))
 
 
 def _spans(supernets: Sequence[Supernet], last: Subnet | None) -> Iterator[tuple[int, int, Supernet]]:
     """Yield the ranges to search: from ``last`` to the end of its supernet, the others, then that supernet again."""
-    ranges = [(*_bounds(supernet.network), supernet) for supernet in supernets]
+    ranges = [(*bounds(supernet.network), supernet) for supernet in supernets]
     behind = -1 if last is None else int(last.broadcast_address) + 1
     for at, (first, final, supernet) in enumerate(ranges):
         if first < behind <= final + 1:
@@ -131,7 +147,8 @@ def _spans(supernets: Sequence[Supernet], last: Subnet | None) -> Iterator[tuple
     yield from ranges
 
 
-def _bounds(network: Subnet) -> tuple[int, int]:
+def bounds(network: Subnet) -> tuple[int, int]:
+    """Return the first and the last address of a network as numbers."""
     first = int(network.network_address)
     return first, first + (1 << (network.max_prefixlen - network.prefixlen)) - 1
 
@@ -139,11 +156,11 @@ def _bounds(network: Subnet) -> tuple[int, int]:
 def _nothing_left(
     supernets: Sequence[Supernet], wanted: WantedPool, pools: Sequence[Subnet], reserved: Sequence[Subnet]
 ) -> str:
-    ranges = Intervals.of(_bounds(supernet.network) for supernet in supernets)
-    own = Intervals.of(_bounds(pool) for pool in pools)
-    count = sum(ranges.overlap(*_bounds(pool)) is not None for pool in pools)
+    ranges = Intervals.of(bounds(supernet.network) for supernet in supernets)
+    own = Intervals.of(bounds(pool) for pool in pools)
+    count = sum(ranges.overlap(*bounds(pool)) is not None for pool in pools)
     hosts = sorted(
-        {net for net in reserved if ranges.overlap(*_bounds(net)) and not own.covers(*_bounds(net))},
+        {net for net in reserved if ranges.overlap(*bounds(net)) and not own.covers(*bounds(net))},
         key=lambda net: (net.prefixlen, int(net.network_address)),
     )
     named = ", ".join(f"'{network}'" for network in hosts[:NAMED_AT_MOST])

@@ -1,6 +1,7 @@
 """What the host uses is read from the kernel and from resolv.conf."""
 
 import resource
+from contextlib import closing
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -113,3 +114,30 @@ def test_a_refusal_of_the_kernel_is_a_sentence() -> None:
             HostNetworks(()).in_use()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_routes_and_addresses_that_come_are_heard_of() -> None:
+    """After the first call only new networks are told, those of other ranges are not, and those that go are not."""
+    within = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
+    with closing(HostNetworks(())) as networks:
+        assert [networks.new_in_use(within), networks.new_in_use(within)] == [None, []]
+        sh(
+            "ip address add 10.5.0.1/24 dev lo; ip -6 route add blackhole fd00:2::/64; ip route add blackhole 11.0.0.0/8"
+        )
+        sh("ip route add blackhole 10.7.0.0/16 table 77; ip route del blackhole 10.7.0.0/16 table 77")
+        came = {str(network) for network in networks.new_in_use(within) or ()}
+
+        assert {"10.5.0.0/24", "10.5.0.1/32", "fd00:2::/64", "10.7.0.0/16"} <= came
+        assert not any(network.startswith("11.") for network in came)
+        assert networks.new_in_use(within) == []
+
+
+def test_messages_that_were_lost_lead_to_a_listing() -> None:
+    """If more came than the socket holds, everything has to be listed; after that only new networks are told."""
+    lines = [f"route add blackhole 10.{number // 256}.{number % 256}.0/24" for number in range(3000)]
+    with closing(HostNetworks(())) as networks:
+        networks.new_in_use([ip_network("10.0.0.0/8")])
+        sh("ip -batch - <<'END'\n" + "\n".join(lines) + "\nEND")
+
+        assert networks.new_in_use([ip_network("10.0.0.0/8")]) is None
+        assert networks.new_in_use([ip_network("10.0.0.0/8")]) == []

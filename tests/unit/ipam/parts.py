@@ -24,6 +24,9 @@ class Host:
     def in_use(self, within: Collection[Subnet] | None = None) -> Sequence[Subnet]:
         return self._networks
 
+    def new_in_use(self, within: Collection[Subnet]) -> Sequence[Subnet] | None:
+        return None
+
 
 class MeddlingStore(MemoryStore):
     """Calls ``before`` and then, when ``failures`` are left, refuses instead of writing."""

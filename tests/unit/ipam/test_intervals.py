@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plugin.ipam.intervals import Intervals
+from plugin.ipam.intervals import Intervals, free_block
 
 numbers = st.integers(0, 24)
 ranges = st.lists(st.tuples(numbers, st.integers(0, 5)).map(lambda pair: (pair[0], pair[0] + pair[1])), max_size=8)
@@ -14,14 +14,16 @@ def members(intervals: Intervals) -> set[int]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(ranges, st.lists(st.tuples(st.booleans(), numbers)))
-def test_it_holds_what_a_set_would_hold(given_ranges: list[tuple[int, int]], steps: list[tuple[bool, int]]) -> None:
+@given(ranges, st.lists(st.tuples(st.booleans(), numbers, st.integers(0, 5))))
+def test_it_holds_what_a_set_would_hold(
+    given_ranges: list[tuple[int, int]], steps: list[tuple[bool, int, int]]
+) -> None:
     """After any additions and removals the members, and the number of runs, are those of a plain set."""
     intervals = Intervals.of(given_ranges)
     model = {number for first, last in given_ranges for number in range(first, last + 1)}
-    for add, number in steps:
-        (intervals.add if add else intervals.discard)(number)
-        (model.add if add else model.discard)(number)
+    for add, first, width in steps:
+        (intervals.add if add else intervals.discard)(first, first + width)
+        (model.update if add else model.difference_update)(range(first, first + width + 1))
     assert members(intervals) == model
     assert len(intervals) == sum(number - 1 not in model for number in model)
 
@@ -37,7 +39,7 @@ def test_a_free_block_is_the_lowest_one(taken: list[tuple[int, int]], first: int
         for block in range(0, 40, size)
         if first <= block and block + size - 1 <= last and not model & set(range(block, block + size))
     ]
-    assert intervals.free_block(first, last, size) == (blocks[0] if blocks else None)
+    assert free_block([intervals], first, last, size) == (blocks[0] if blocks else None)
 
 
 @settings(max_examples=50, deadline=None)
