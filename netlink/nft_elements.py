@@ -176,7 +176,7 @@ def _listed_parts(listed: Any) -> Iterable[Any]:
             yield listed
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def _pack_name(name: str) -> bytes:
     raw = name.encode()
     if not _NAME.fullmatch(name) or len(raw) > _LONGEST:
@@ -184,7 +184,7 @@ def _pack_name(name: str) -> bytes:
     return raw.ljust(16, b"\0")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def _pack_mac(mac: str) -> bytes:
     if not _MAC.fullmatch(mac):
         raise ValueError(mac)

@@ -8,6 +8,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Coroutine, Sequence
+from contextvars import Context
 from typing import Any
 
 from netlink.deadline import remaining
@@ -35,7 +36,8 @@ class Relay:
         if listeners:
             for listener, _ in listeners:
                 listener.setblocking(False)
-            self._started().call_soon_threadsafe(self._watch, listeners)
+            # The loop keeps the context of each listener: a request's context would keep the whole request.
+            self._started().call_soon_threadsafe(self._watch, listeners, context=Context())
 
     def remove(self, *listeners: socket.socket) -> None:
         """End the connections of ``listeners`` and leave them alone; one that was never added is passed over.
@@ -58,7 +60,7 @@ class Relay:
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
+                self._loop = Context().run(asyncio.new_event_loop)
                 self._thread = threading.Thread(target=_serve, args=[self._loop], name="relay", daemon=True)
                 self._thread.start()
             return self._loop

@@ -16,7 +16,6 @@ from plugin.modes.registry import read_settings
 from plugin.network.endpoint import as_given_before, endpoint_of, with_free_mac
 from plugin.network.exposure import Exposure
 from plugin.network.lookup import Lookup
-from plugin.network.sandboxes import Sandboxes
 from plugin.network.ways import Ways
 from plugin.options.network import ISOLATED
 from plugin.protocol import messages as m
@@ -45,7 +44,7 @@ class Driver:
         self._removal = removal
         self._reservations, self._owners, self._touched = removal.reservations, removal.owners, removal.touched
         self._lookup = Lookup(runtime, removal.reservations, removal.touched)
-        self._sandboxes = Sandboxes(runtime.store)
+        self._sandboxes = removal.sandboxes
         self._exposure = Exposure(runtime, self._sandboxes)
         self._ways = Ways(runtime, self._sandboxes)
         self._work = Work(runtime.locks, runtime.reaper.retries)

@@ -15,9 +15,11 @@ Measured against gunicorn's worker with a receive timeout of ten seconds on each
 * A call alone takes as long with either: 0.5 to 0.6 ms.
 """
 
+import ctypes
 import errno
 import json
 import logging
+import math
 import re
 import selectors
 import socket
@@ -36,6 +38,7 @@ CONNECTIONS = 512  # open at the same time, served or not; more wait in the back
 PATIENCE = 10.0  # seconds for a caller to send a whole request
 BUFFERED = 64 << 20  # bytes of all incomplete requests together
 PIECE = 1 << 16  # bytes read at once
+TRIMMED = 10.0  # seconds after a call in which memory goes back to the kernel
 LINGER = 0.1  # seconds that an ending worker waits for the first byte on an open connection
 _ANNOUNCED = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
@@ -92,16 +95,23 @@ class Incoming:
         return self.data.endswith(b"0\r\n\r\n", self.head) or len(self.data) > self.head + LARGEST_BODY
 
 
+def trim() -> None:
+    """Give free pages in the middle of the heap back to the kernel (malloc_trim(3)); 15 MB take 3 ms."""
+    ctypes.CDLL(None).malloc_trim(0)
+
+
 class PatientWorker(ThreadWorker):  # type: ignore[misc]
     """See the module's description."""
 
     patience = PATIENCE
+    trim = staticmethod(trim)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._incoming: dict[socket.socket, Incoming] = {}  # the oldest first; touched by the loop's thread alone
         self._buffered = 0
         self._ending = 0.0  # when the shutdown began, by the monotonic clock
+        self._trim_at = time.monotonic() + TRIMMED  # inf while nobody has called since the last time
 
     def handle_exit(self, sig: int, frame: object) -> None:
         """Start shutting down."""
@@ -121,6 +131,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
                 return
             raise
         self.nr_conns += 1
+        self._trim_at = min(self._trim_at, time.monotonic() + TRIMMED)
         connection = Connection(self.cfg, sock, address, listener.getsockname())
         self._incoming[sock] = Incoming(connection, time.monotonic() + self.patience)
         self.poller.register(sock, selectors.EVENT_READ, self._receive)
@@ -156,6 +167,9 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         (The name is gunicorn's: its loop calls this at least once a second.)
         """
         now = time.monotonic()
+        if now >= self._trim_at:
+            self._trim_at = math.inf
+            self.trim()
         for incoming in list(self._incoming.values()):
             until = incoming.until if self.alive or incoming.data else min(incoming.until, self._ending + LINGER)
             if until > now:

@@ -125,7 +125,7 @@ class PortList(Wire):
         super().__init__(data_key=data_key)
         self._keys = dict(keys)
         self._names = names = tuple(name for name, _ in keys.values())
-        self._value = lru_cache(maxsize=2048)(lambda *values: message(**present(dict(zip(names, values, strict=True)))))
+        self._value = lru_cache(maxsize=1024)(lambda *values: message(**present(dict(zip(names, values, strict=True)))))
         self._read_again = lru_cache(maxsize=KNOWN_LISTS)(lambda data: self._read_all(marshal.loads(data)))  # noqa: S302
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:

@@ -74,6 +74,8 @@ class Shares:
                 if element.of.value:
                     del self._keys[element.of][element.key]
                 yield element
+        if not self._owners:
+            self._owners, self._keys = {}, {}  # a dict never gives back the room for its entries
 
     def _take(self, elements: Iterable[Element]) -> Iterator[Element]:
         """Count ``elements`` up, and yield those that had no owner."""

@@ -1,7 +1,6 @@
 """Knows which endpoints belong to one container: the engine names the sandbox in Join, and nowhere else."""
 
 import threading
-from collections import defaultdict
 from collections.abc import Sequence
 
 from plugin.model.records import Endpoint
@@ -9,7 +8,6 @@ from plugin.protocol.messages import EndpointOptions
 from plugin.store.base import Store
 
 BOTH = (4, 6)  # IP versions
-MOST = 4096  # endpoints that are remembered, the latest ones
 
 
 class Sandboxes:
@@ -24,13 +22,19 @@ class Sandboxes:
         self._store = store
         self._lock = threading.Lock()  # guards the three below
         self._sandboxes: dict[str, str] = {}  # by the key of the endpoint
-        self._keys: dict[str, set[str]] = defaultdict(set)  # of endpoints, by their sandbox
+        self._keys: dict[str, tuple[str, ...]] = {}  # of endpoints, by their sandbox; most have one
         self._read = False
 
     def enter(self, endpoint: Endpoint, sandbox: str) -> None:
-        """Note that ``endpoint`` joined ``sandbox``. Nobody notes that it is gone, as its record is gone then."""
+        """Note that ``endpoint`` joined ``sandbox``."""
         with self._lock:
             self._note(endpoint.key, sandbox)
+
+    def forget(self, *endpoints: Endpoint) -> None:
+        """Note that ``endpoints`` are removed."""
+        with self._lock:
+            for endpoint in endpoints:
+                self._forget(endpoint.key)
 
     def sandbox_of(self, endpoint: Endpoint) -> str:
         """Return the sandbox of ``endpoint``, "" if it is not known."""
@@ -79,17 +83,15 @@ class Sandboxes:
     def _note(self, key: str, sandbox: str) -> None:
         self._forget(key)
         self._sandboxes[key] = sandbox
-        self._keys[sandbox].add(key)
-        if len(self._sandboxes) > MOST:
-            self._forget(next(iter(self._sandboxes)))
+        self._keys[sandbox] = (*self._keys.get(sandbox, ()), key)
 
     def _forget(self, key: str) -> None:
         sandbox = self._sandboxes.pop(key, None)
         if sandbox is None:
             return
-        self._keys[sandbox].discard(key)
-        if not self._keys[sandbox]:
-            del self._keys[sandbox]
+        left = tuple(other for other in self._keys.pop(sandbox) if other != key)
+        if left:
+            self._keys[sandbox] = left
 
 
 def host_versions(endpoint: Endpoint) -> set[int]:

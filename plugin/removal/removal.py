@@ -20,6 +20,7 @@ from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.modes.base import Mode
 from plugin.network.address_owners import AddressOwners
 from plugin.network.reservations import NetworkReservations
+from plugin.network.sandboxes import Sandboxes
 from plugin.protocol.messages import EndpointRef, NetworkRef
 from plugin.request.locks import LockName, endpoint_locks
 from plugin.request.retries import Owed
@@ -47,6 +48,7 @@ class Removal:
         self._retries = runtime.reaper.retries
         self.reservations = NetworkReservations(runtime.store, runtime.names, runtime.modes)
         self.owners = AddressOwners(runtime.store)
+        self.sandboxes = Sandboxes(runtime.store)
         self.touched = Touched(self._ids)
 
     def endpoint(self, request: EndpointRef) -> None:
@@ -59,7 +61,7 @@ class Removal:
            endpoint that can be removed again; after it the next start finds the tombstones.
         4. Leave the links to the reaper, because the kernel takes 17 ms for a veth pair and the engine waits for the
            reply. Their rules go after them, so nothing passes unfiltered.
-        5. Note that its addresses have no owner any more.
+        5. Note that its addresses have no owner any more, and that it left its sandbox.
         6. Drop the removals of it that are to be tried again: nothing is left for them.
         """
         key = f"{request.network_id}/{request.endpoint_id}"
@@ -70,6 +72,7 @@ class Removal:
             links = self._out_of_use(network.record if network else None, endpoint)
             self._reaper.bury([Tombstone(link, endpoint.id) for link in links], Remove(Endpoint, key))
             self.owners.remove(endpoint)
+            self.sandboxes.forget(endpoint)
         names = request.network_id, request.endpoint_id
         self._retries.drop(Owed.endpoint(*names), Owed.ports(*names))
 
@@ -94,6 +97,7 @@ class Removal:
             records = [Remove(Network, network_id), *(Remove(Endpoint, endpoint.key) for endpoint in endpoints)]
             self._reaper.bury(tombstones, *records)
             self.owners.remove(*endpoints)
+            self.sandboxes.forget(*endpoints)
         self.reservations.release(network_id)
         self._settings.release(network_id)
         self._retries.drop(Owed.network(network_id))

@@ -1,9 +1,12 @@
 """The relay on the loopback of a namespace of its own."""
 
+import gc
 import socket
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import suppress
+from contextvars import Context, ContextVar
 
 import pytest
 
@@ -11,6 +14,17 @@ from netlink.relay import Relay
 from tests.kernel.relayed import PATIENCE, connect, everything, serve
 
 MEGABYTE = 1 << 20
+SERVED: ContextVar["Request"] = ContextVar("request")
+
+
+class Request:
+    """What a context variable names while a request is served."""
+
+
+def add_for(request: Request, relay: Relay, front: socket.socket) -> None:
+    """Add a listener while ``request`` is served."""
+    SERVED.set(request)
+    relay.add((front, serve()))
 
 
 @pytest.fixture
@@ -102,3 +116,17 @@ def test_five_hundred_listeners_all_answer(relay: Relay) -> None:
     for front in fronts:
         relay.remove(front)
         front.close()
+
+
+def test_a_listener_keeps_nothing_of_the_request_that_added_it(relay: Relay, front: socket.socket) -> None:
+    """An event loop keeps the context of each callback, and a request's has its body, headers and log values."""
+    request = Request()
+    known = weakref.ref(request)
+    Context().run(add_for, request, relay, front)
+    del request
+    with connect(front) as client:  # the loop knows the listener
+        client.shutdown(socket.SHUT_WR)
+        everything(client)
+
+    gc.collect()
+    assert known() is None

@@ -4,7 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from plugin.protocol.messages import CreateEndpoint, EndpointOptions, EndpointRef, Join, ProgramExternalConnectivity
+from plugin.protocol.messages import (
+    CreateEndpoint,
+    EndpointOptions,
+    EndpointRef,
+    Join,
+    NetworkRef,
+    ProgramExternalConnectivity,
+)
 from tests.fakes import World
 from tests.unit import requests as rq
 
@@ -70,3 +77,16 @@ def test_a_container_that_left_is_no_neighbour(two_networks: World) -> None:
     two_networks.driver.delete_endpoint(first)
     two_networks.driver.program_external_connectivity(program(second, elsewhere=ELSEWHERE))
     assert hosts(two_networks) == {"0.0.0.0"}
+
+
+def test_an_endpoint_that_is_removed_is_forgotten(two_networks: World) -> None:
+    """Engines do not always call Leave, and what is kept for each container would add up for as long as pynet runs."""
+    one = rq.endpoint()
+    two = replace(rq.endpoint("10.8.0.2/24"), network_id=rq.OTHER_ID, endpoint_id=OTHER_ENDPOINT)
+    first, second = container(two_networks, one, two)
+    known = two_networks.removal.sandboxes
+    two_networks.driver.delete_endpoint(first)
+    assert (len(known._sandboxes), len(known._keys)) == (1, 1)
+
+    two_networks.driver.delete_network(NetworkRef(second.network_id))
+    assert (known._sandboxes, known._keys) == ({}, {})

@@ -1,5 +1,6 @@
 """When a request is whole: the server's loop decides it before a thread is taken."""
 
+import math
 from itertools import pairwise
 from logging import getLogger
 from typing import Any, cast
@@ -55,3 +56,24 @@ def test_who_has_just_called_is_not_dropped_for_those_that_are_served(silent: in
     worker._make_room()
 
     assert len(worker._incoming) == left
+
+
+class Trimmed(PatientWorker):
+    """A worker without connections that counts how often it gives memory back; ``due`` is the next time."""
+
+    def __init__(self, due: float) -> None:
+        self._incoming, self._trim_at, self.times = {}, due, 0
+
+    def trim(self) -> None:
+        """Count."""
+        self.times += 1
+
+
+@pytest.mark.parametrize(("due", "times"), [(0.0, 1), (math.inf, 0)])
+def test_memory_is_given_back_once_after_a_call(due: float, times: int) -> None:
+    """The loop asks at least once a second; without further calls it must do nothing."""
+    worker = Trimmed(due)
+    for _ in range(3):
+        worker.murder_pending()
+
+    assert (worker.times, worker._trim_at) == (times, math.inf)

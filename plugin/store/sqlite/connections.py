@@ -23,6 +23,7 @@ from plugin.store.sqlite.schema import migrate, sqlite_errors
 log = structlog.get_logger()
 
 READERS = 16  # connections that read at the same time; each costs three file descriptors
+CACHE = 128  # KiB of pages a connection keeps, instead of SQLite's 2,000; the kernel keeps the file as well
 LOCK_WAIT = 5.0  # seconds for other processes that have the file open, such as a backup
 LOG_SIZE = (4 << 20) + (64 << 10)  # bytes: a checkpoint comes after 1,000 pages of 4 KiB
 WRITER_WAIT = 10.0  # seconds for the writers of this process, half of a request's deadline
@@ -112,6 +113,7 @@ class Connections:
         where = f"file:{quote(str(self._path))}?mode=rw"
         connection = sqlite3.connect(where, uri=True, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False)
         try:
+            connection.execute(f"PRAGMA cache_size = -{CACHE}")
             connection.execute("PRAGMA synchronous = FULL")  # in WAL mode NORMAL would lose commits with the power
             # A reader that stays lets the log grow. With this limit SQLite shortens the log when it begins it again.
             connection.execute(f"PRAGMA journal_size_limit = {LOG_SIZE}")
