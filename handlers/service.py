@@ -13,6 +13,8 @@ SERVICE_VERBS = {
     "Look": Verb(None, Service.look, replies.ReconcileReply, most=1),
     "Status": Verb(None, Service.status, replies.StatusReply, quiet=True, most=4),
     "Ports": Verb(None, Service.ports, own.PortsReply, most=4),
+    "Networks": Verb(None, Service.networks, own.NetworksReply, most=4),
+    "Pools": Verb(None, Service.pools, own.PoolsReply, most=4),
     "Backup": Verb(None, Service.backup, own.BackupReply, most=1),
     "ClusterStatus": Verb(None, Service.cluster_status, own.ClusterStatusReply, most=2),
     "ForgetHost": Verb(own.ForgetHostRequest, Service.forget, own.ForgetHostReply, most=1),

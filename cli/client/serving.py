@@ -73,7 +73,7 @@ def _why(socket: Path, error: Exception, patience: float) -> PynetError:
 
 
 PLUGINS = Path("/run/docker/plugins")
-NEED_STATE = frozenset({"Ports", "Look", "Backup"})  # verbs
+NEED_STATE = frozenset({"Ports", "Networks", "Pools", "Look", "Backup"})  # verbs
 
 
 @dataclass(frozen=True, slots=True)

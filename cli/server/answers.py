@@ -1,17 +1,21 @@
 """Answers pynet's own command: in the process that serves, or in the command itself while none does."""
 
+import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from os import getpid
 from typing import Any, NoReturn, Protocol
 
+from cli.server.reports import network_report
 from cli.settings import Settings, in_force
 from plugin.errors import PynetError
 from plugin.firewall.elements import PROTOCOLS
-from plugin.model.records import Endpoint
+from plugin.ipam.fill import fills
+from plugin.model.records import Endpoint, Lease, Network, Pool
 from plugin.protocol.messages import Repair, Status
-from plugin.protocol.own_messages import About, PublishedPort, StateCopy
-from plugin.store.base import Store
+from plugin.protocol.own_messages import About, NetworkReport, PoolReport, PublishedPort, StateCopy
+from plugin.store.base import R, Store
 from plugin.store.sqlite.backup import copy_state
 
 PACKAGE = "pynet"
@@ -39,7 +43,7 @@ class Answers:
         self._look = look
         name, folder, managed = settings.name, str(settings.state_dir), settings.host_socket is not None
         # Made here, so that the answer waits for nothing later, not even for a disk.
-        self._about = About(own_version(), getpid(), name, folder, managed, in_force(settings))
+        self._about = About(own_version(), getpid(), time.time(), name, folder, managed, in_force(settings))
 
     def about(self) -> About:
         return self._about
@@ -59,6 +63,20 @@ class Answers:
             for end in (item.record for item in self._store.list(Endpoint))
             for p in end.published
         ]
+
+    def networks(self) -> list[NetworkReport]:
+        ends: dict[str, list[Endpoint]] = defaultdict(list)
+        for endpoint in self._records(Endpoint):
+            ends[endpoint.network_id].append(endpoint)
+        return [network_report(network, ends[network.id]) for network in self._records(Network)]
+
+    def pools(self) -> list[PoolReport]:
+        networks, endpoints = self._records(Network), self._records(Endpoint)
+        found = fills(networks, endpoints, self._records(Pool), self._records(Lease))
+        return [PoolReport(fill.network, fill.subnet, fill.taken, fill.size) for fill in found]
+
+    def _records(self, kind: type[R]) -> list[R]:
+        return [item.record for item in self._store.list(kind)]
 
     def backup(self) -> StateCopy:
         return copy_state(self._settings.database)

@@ -22,6 +22,7 @@ class SettingReply(Schema):
 class AboutReply(Schema):
     version = fields.String(data_key="Version")
     process = fields.Integer(data_key="Process")
+    started = fields.Float(data_key="Started")
     name = fields.String(data_key="Name")
     state_dir = fields.String(data_key="StateDir")
     managed = fields.Boolean(data_key="Managed")
@@ -42,6 +43,60 @@ class PortReply(Schema):
 
 class PortsReply(Schema):
     ports = fields.Function(lambda ports: PortReply(many=True).dump(ports), data_key="Ports")
+
+
+class EndpointReportReply(Schema):
+    """An endpoint of a network."""
+
+    id = fields.String(data_key="ID")
+    network = fields.String(data_key="Network")
+    link = fields.String(data_key="Link")
+    mac = fields.String(data_key="MacAddress")
+    ipv4 = Shown(data_key="IPv4")
+    ipv6 = Shown(data_key="IPv6")
+    sandbox = fields.String(data_key="Sandbox")
+    guarded = fields.Boolean(data_key="Guarded")
+    ports = fields.Integer(data_key="Ports")
+
+
+class SubnetReply(Schema):
+    """A subnet of a network."""
+
+    subnet = Shown(data_key="Subnet")
+    gateway = Shown(data_key="Gateway")
+
+
+class NetworkReply(Schema):
+    """A network."""
+
+    id = fields.String(data_key="ID")
+    mode = fields.String(data_key="Mode")
+    link = fields.String(data_key="Link")
+    internal = fields.Boolean(data_key="Internal")
+    mtu = fields.Integer(data_key="MTU")
+    guarded = fields.Boolean(data_key="Guarded")
+    shared_as = fields.String(data_key="SharedAs")
+    vni = fields.Integer(data_key="VNI")
+    subnets = fields.List(fields.Nested(SubnetReply), data_key="Subnets")
+    options = fields.Dict(data_key="Options")
+    endpoints = fields.List(fields.Nested(EndpointReportReply), data_key="Endpoints")
+
+
+class NetworksReply(Schema):
+    networks = fields.Function(lambda networks: NetworkReply(many=True).dump(networks), data_key="Networks")
+
+
+class FillReply(Schema):
+    """A subnet with its fill."""
+
+    network = fields.String(data_key="Network")
+    subnet = Shown(data_key="Subnet")
+    taken = fields.Integer(data_key="Taken")
+    size = fields.Integer(data_key="Size")
+
+
+class PoolsReply(Schema):
+    pools = fields.Function(lambda pools: FillReply(many=True).dump(pools), data_key="Pools")
 
 
 class BackupReply(Schema):

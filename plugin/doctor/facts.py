@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from plugin.ipam.fill import Fill
 from plugin.ipam.supernets import Supernet
 from plugin.protocol.messages import Subnet
 
@@ -51,16 +52,6 @@ class Detour:
     address: str
     how: str
     outwards: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """How many addresses of a network's subnet, or of its range for containers, are taken."""
-
-    network: str
-    subnet: Subnet
-    taken: int
-    size: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from netlink.sysctl import FORWARDING
-from plugin.doctor.facts import Facts, Fill, HostFinding, Severity
+from plugin.doctor.facts import Facts, HostFinding, Severity
+from plugin.ipam.fill import Fill
 from plugin.ipam.supernets import Supernet
 from plugin.protocol.messages import Subnet
 

@@ -10,9 +10,8 @@ import shutil
 import socket
 import stat
 import subprocess
-import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,18 +24,17 @@ from netlink.nftables import LIBRARY, Nftables, open_runner
 from netlink.routes import HostNetworks, RouteLookup
 from netlink.sysctl import FORWARDING
 from plugin.doctor.detours import HostRoutes, detours, uplink
-from plugin.doctor.facts import Detour, EngineFacts, Facts, Fill, Listener, ServiceFacts, State
+from plugin.doctor.facts import Detour, EngineFacts, Facts, Listener, ServiceFacts, State
 from plugin.doctor.features import try_features
 from plugin.doctor.firewalls import BRIDGED
 from plugin.doctor.folder import look_at_state
 from plugin.doctor.walls import walls
 from plugin.errors import PynetError
 from plugin.host.router_advertisements import deaf_links
-from plugin.ipam.allocator import usable
+from plugin.ipam.fill import fills
 from plugin.ipam.supernets import Supernet
 from plugin.model.names import BRIDGE
 from plugin.model.records import Endpoint, Lease, Network, Pool
-from plugin.protocol.messages import Address, Subnet
 from plugin.store.sqlite.store import read_records
 
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_BIND_SERVICE": 10}  # linux/capability.h
@@ -248,39 +246,3 @@ def failed_units(program: str = "systemctl") -> dict[str, str]:
 def _why(unit: dict[str, str]) -> str:
     status = unit.get("ExecMainStatus", "0")
     return unit.get("Result", "") + (f", exit code {status}" if status not in ("", "0") else "")
-
-
-def fills(
-    networks: Sequence[Network], endpoints: Iterable[Endpoint], pools: Iterable[Pool], leases: Iterable[Lease]
-) -> tuple[Fill, ...]:
-    """Return one fill per pool of pynet, and one per subnet that the engine's own address manager keeps.
-
-    Of the latter pynet knows the addresses of containers and gateways, but not the range for containers.
-    """
-    names = {subnet.pool: network.id for network in networks for subnet in network.subnets}
-    by_pool: dict[str, list[Address]] = defaultdict(list)
-    for lease in leases:
-        if not lease.kept_until or lease.kept_until > time.time():
-            by_pool[lease.pool_id].append(lease.address)
-    kept = list(pools)
-    found = [_fill(names.get(pool.subnet, ""), pool.subnet, pool.sub_pool, by_pool[pool.id]) for pool in kept]
-    ours = {pool.subnet for pool in kept}
-    ends = list(endpoints)
-    for network in networks:
-        for subnet in network.subnets:
-            if subnet.pool not in ours:
-                own = [end for end in ends if end.network_id == network.id]
-                others = [subnet.gateway, *subnet.aux_addresses.values()]
-                taken = [*_addresses(own, subnet.pool), *(address.ip for address in others if address)]
-                found.append(_fill(network.id, subnet.pool, None, taken))
-    return tuple(found)
-
-
-def _fill(network: str, subnet: Subnet, within: Subnet | None, taken: Iterable[Address]) -> Fill:
-    first, last = usable(subnet, within)
-    return Fill(network, within or subnet, sum(first <= int(one) <= last for one in set(taken)), last - first + 1)
-
-
-def _addresses(endpoints: Iterable[Endpoint], pool: Subnet) -> Iterator[Address]:
-    for end in endpoints:
-        yield from (interface.ip for interface in (end.ipv4, end.ipv6) if interface and interface.ip in pool)

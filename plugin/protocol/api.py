@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from plugin.protocol import messages as m
-from plugin.protocol.own_messages import About, PublishedPort, StateCopy
+from plugin.protocol.own_messages import About, NetworkReport, PoolReport, PublishedPort, StateCopy
 
 
 class NetworkDriver(Protocol):
@@ -101,6 +101,12 @@ class Service(Protocol):
 
     def ports(self) -> Sequence[PublishedPort]:
         """Return the published ports."""
+
+    def networks(self) -> Sequence[NetworkReport]:
+        """Return a report on each network and its endpoints."""
+
+    def pools(self) -> Sequence[PoolReport]:
+        """Return how full the subnets of networks are."""
 
     def backup(self) -> StateCopy:
         """Return a copy of the state."""

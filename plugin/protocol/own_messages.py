@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from netlink.ip import Address
+from plugin.protocol.messages import InterfaceAddress, Subnet
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +18,14 @@ class SettingInForce:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The serving process, with process id and state folder as it sees them, which differ outside of a container."""
+    """The serving process, with process id and state folder as it sees them, which differ outside of a container.
+
+    It began to serve at ``started``, in seconds since 1970.
+    """
 
     version: str
     process: int
+    started: float
     name: str
     state_dir: str
     managed: bool  # by the engine, as a plugin
@@ -38,6 +43,56 @@ class PublishedPort:
     host_port: int
     container_ip: Address
     container_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointReport:
+    """An endpoint: ``link`` is its host end, and ``sandbox`` the namespace of its container, "" before a Join."""
+
+    id: str
+    network: str
+    link: str
+    mac: str
+    ipv4: InterfaceAddress | None
+    ipv6: InterfaceAddress | None
+    sandbox: str
+    guarded: bool
+    ports: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubnetReport:
+    """A subnet of a network, with the gateway of its containers."""
+
+    subnet: Subnet
+    gateway: Address | None
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkReport:
+    """A network: ``mtu`` in bytes; ``vni`` is 0 for a network of one host, whose ``shared_as`` is ""."""
+
+    id: str
+    mode: str
+    link: str
+    internal: bool
+    mtu: int
+    guarded: bool
+    shared_as: str
+    vni: int
+    subnets: Sequence[SubnetReport]
+    options: Mapping[str, str]
+    endpoints: Sequence[EndpointReport]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolReport:
+    """How many addresses of a subnet, or of its range for containers, are taken; ``network`` is "" for a bare pool."""
+
+    network: str
+    subnet: Subnet
+    taken: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)

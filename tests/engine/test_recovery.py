@@ -55,7 +55,7 @@ def test_a_bridge_that_is_deleted_under_its_containers_comes_back(pynet_scene: S
 
     wait_until(lambda: one.reaches(two.name), "the containers to talk again", 10)
     wait_until(lambda: one.seen_by(OUTSIDE4) == HOST4, "the outside to be reached again", 10)
-    repairs = json.loads(command(host, "status", "--json"))["Repairs"]
+    repairs = json.loads(command(host, "status", "--json"))["repairs"]
     assert repairs["LinkMissing"] >= 1
     assert repairs["LinkDetached"] >= 2
     assert command(host, "reconcile", "--dry-run") == ""

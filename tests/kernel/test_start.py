@@ -90,7 +90,7 @@ def test_a_dry_run_changes_nothing_and_says_all(environment: dict[str, str], com
     [link] = remember_networks(environment, 1)
     before = sh("ip -o link; nft list ruleset; sysctl net.ipv4.ip_forward")
     found = command("reconcile", "--dry-run", "--json")
-    kinds = [item["Kind"] for item in json.loads(found.stdout)]
+    kinds = [item["kind"] for item in json.loads(found.stdout)]
     assert (found.returncode, kinds) == (1, ["TableChanged", "HostSettingChanged", "LinkMissing"])
     assert f"until then this is from '{environment['PYNET_STATE_DIR']}'" in found.stderr
     assert sh("ip -o link; nft list ruleset; sysctl net.ipv4.ip_forward") == before
@@ -101,7 +101,7 @@ def test_a_dry_run_changes_nothing_and_says_all(environment: dict[str, str], com
         sh(f"ip link set {link} alias mine")
         drift = command("reconcile", "--dry-run")
         again = command("reconcile", "--dry-run")
-    assert json.loads(answer.stdout)["Repairs"] == {"LinkMissing": 1, "HostSettingChanged": 1}
+    assert json.loads(answer.stdout)["repairs"] == {"LinkMissing": 1, "HostSettingChanged": 1}
     assert (clean.returncode, clean.stdout, clean.stderr) == (0, "", "")
     assert (drift.returncode, drift.stdout) == (again.returncode, again.stdout)
     assert (drift.returncode, f"alias of link '{link}'" in drift.stdout) == (1, True)

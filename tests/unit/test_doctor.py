@@ -16,7 +16,6 @@ from plugin.doctor.facts import (
     Detour,
     EngineFacts,
     Facts,
-    Fill,
     HostFinding,
     Listener,
     ServiceFacts,
@@ -25,6 +24,7 @@ from plugin.doctor.facts import (
     Wall,
 )
 from plugin.doctor.probe import find_listener
+from plugin.ipam.fill import Fill
 from plugin.ipam.supernets import parse_supernets
 
 SUPERNETS = parse_supernets("10.200.0.0/22:24,fd00:1::/62:64", "machine")

@@ -14,7 +14,8 @@ from cli.commands.doctor import ask_status
 from plugin.doctor.detours import OUTSIDE, HostRoutes, detours, uplink
 from plugin.doctor.facts import ServiceFacts
 from plugin.doctor.folder import look_at_state
-from plugin.doctor.probe import failed_units, fills
+from plugin.doctor.probe import failed_units
+from plugin.ipam.fill import fills
 from plugin.model.records import Endpoint, Lease, Network, NetworkSubnet, Pool
 
 POOL = ip_network("10.9.0.0/28")

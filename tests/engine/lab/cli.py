@@ -11,7 +11,7 @@ class Docker:
     """``docker("network", "ls")`` returns what the command printed; a failure raises with what it complained about."""
 
     def __init__(self, client: Path, socket: Path, home: Path) -> None:
-        self._client = client
+        self.client = client
         self._env = {
             "DOCKER_HOST": f"unix://{socket}",
             "DOCKER_CONFIG": str(home),
@@ -25,7 +25,7 @@ class Docker:
         Raises:
             CommandFailed: it ended with a status other than 0.
         """
-        return run(self._client, *argv, stdin=stdin, env=self._env)
+        return run(self.client, *argv, stdin=stdin, env=self._env)
 
     def fails(self, *argv: str) -> str:
         """Run ``docker``, which has to fail, and return its complaint.

@@ -1,0 +1,83 @@
+"""``pynet network`` and ``pynet endpoint``: networks and endpoints with the names that Docker gave them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cli.listing import Column, Row, short_id
+from plugin.errors import NotFound
+
+NETWORK_COLUMNS = (
+    Column("NETWORK ID", "ID", lambda row: str(row["id"]), short_id),
+    Column("NAME", "Name", lambda row: row["name"] or "-"),
+    Column("MODE", "Mode", lambda row: str(row["mode"])),
+    Column("LINK", "Link", lambda row: str(row["link"])),
+    Column("SUBNETS", "Subnets", lambda row: ", ".join(one["subnet"] for one in row["subnets"])),
+    Column("ENDPOINTS", "Endpoints", lambda row: str(len(row["endpoints"]))),
+    Column("INTERNAL", "Internal", lambda row: _yes_or_no(row["internal"]), shown=False),
+    Column("GUARD", "Guard", lambda row: _yes_or_no(row["guarded"]), shown=False),
+    Column("MTU", "MTU", lambda row: str(row["mtu"]), shown=False),
+    Column("VNI", "VNI", lambda row: str(row["vni"] or ""), shown=False),
+)
+ENDPOINT_COLUMNS = (
+    Column("ENDPOINT ID", "ID", lambda row: str(row["id"]), short_id),
+    Column("CONTAINER", "Container", lambda row: row["container"] or "-"),
+    Column("NETWORK", "Network", lambda row: row["network_name"] or short_id(row["network"])),
+    Column("LINK", "Link", lambda row: str(row["link"])),
+    Column("MAC ADDRESS", "MacAddress", lambda row: str(row["mac_address"])),
+    Column("ADDRESSES", "Addresses", lambda row: ", ".join(row[key] for key in ("ipv4", "ipv6") if row[key])),
+    Column("PORTS", "Ports", lambda row: str(row["ports"])),
+    Column("GUARD", "Guard", lambda row: _yes_or_no(row["guarded"]), shown=False),
+)
+_KEYS = {"MacAddress": "mac_address", "SharedAs": "shared_as", "IPv4": "ipv4", "IPv6": "ipv6"}
+
+
+@dataclass(frozen=True, slots=True)
+class DockerNames:
+    """The names of networks by id; of endpoints by id those of their network and container."""
+
+    networks: Mapping[str, str]
+    endpoints: Mapping[str, tuple[str, str]]
+
+
+def rows_of(reply: Mapping[str, Any], names: DockerNames) -> list[Row]:
+    """Return a row for each network in the reply to Pynet.Networks, with rows of its endpoints."""
+    found = []
+    for network in reply["Networks"]:
+        row = _snake(network)
+        name = names.networks.get(row["id"], "")
+        row |= {"name": name, "subnets": [_snake(one) for one in network["Subnets"]]}
+        row["endpoints"] = [_endpoint(one, name, names) for one in network["Endpoints"]]
+        found.append(row)
+    return sorted(found, key=lambda row: (row["name"], row["id"]))
+
+
+def chosen(rows: Sequence[Row], words: Sequence[str], *keys: str) -> list[Row]:
+    """Return the rows that ``words`` name, each by one of ``keys`` or by the beginning of its id.
+
+    Raises:
+        NotFound: a word names none, or the beginnings of several ids.
+    """
+    return [_chosen(rows, word, keys) for word in words]
+
+
+def _chosen(rows: Sequence[Row], word: str, keys: Sequence[str]) -> Row:
+    exact = [row for row in rows if word in {row["id"], *(row[key] for key in keys)}]
+    found = exact or [row for row in rows if word and row["id"].startswith(word)]
+    if len(found) != 1:
+        raise NotFound(f"'{word}' is the name or id of {'nothing' if not found else f'{len(found)} things'} here")
+    return found[0]
+
+
+def _endpoint(endpoint: Mapping[str, Any], network: str, names: DockerNames) -> Row:
+    _, container = names.endpoints.get(endpoint["ID"], ("", ""))
+    return {"container": container, "network_name": network, **_snake(endpoint)}
+
+
+def _snake(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a message with the keys of commands."""
+    return {_KEYS.get(key, key.lower()): value for key, value in message.items()}
+
+
+def _yes_or_no(value: object) -> str:
+    return "yes" if value else "no"

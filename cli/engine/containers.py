@@ -1,0 +1,61 @@
+"""Asks the engine for containers, for commands that show what ``docker`` does not know: the ports of pynet."""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from cli.engine.api import UNREADABLE, Engine, engine_socket
+from netlink.errors import reason
+from plugin.errors import Failed, NotFound
+
+Filters = Mapping[str, Sequence[str]]  # as of the Engine API
+
+
+@dataclass(frozen=True, slots=True)
+class EngineContainer:
+    """A container: its endpoints, and the ports that the engine itself publishes, by "80/tcp"."""
+
+    name: str
+    endpoints: frozenset[str]
+    ports: Mapping[str, Sequence[tuple[str, int]]]
+
+
+def containers(filters: Filters, *, stopped: bool) -> list[dict[str, Any]]:
+    """Return containers as the Engine API lists them.
+
+    Raises:
+        Failed: the engine does not answer, or refuses the filters.
+    """
+    query = urlencode({"all": int(stopped), "filters": json.dumps(filters)})
+    found: list[dict[str, Any]] = _asked(f"/containers/json?{query}")
+    return found
+
+
+def container(name: str) -> EngineContainer:
+    """Return a container by its name or the beginning of its id.
+
+    Raises:
+        NotFound: there is none.
+        Failed: the engine does not answer.
+    """
+    found = _asked(f"/containers/{quote(name, safe='')}/json")
+    if found is None:
+        raise NotFound(f"No such container: {name}")  # the words of the engine
+    networks = (found.get("NetworkSettings") or {}).get("Networks") or {}
+    ports = (found.get("NetworkSettings") or {}).get("Ports") or {}
+    published = {key: [(one["HostIp"], int(one["HostPort"])) for one in places or ()] for key, places in ports.items()}
+    endpoints = frozenset(str(end["EndpointID"]) for end in networks.values() if end.get("EndpointID"))
+    return EngineContainer(str(found["Name"]).removeprefix("/"), endpoints, published)
+
+
+def _asked(path: str) -> Any:
+    try:
+        with closing(Engine(engine_socket())) as engine:
+            return engine.get(path)
+    except OSError as error:
+        raise Failed(f"ask the engine at '{engine_socket()}': {reason(error)}") from error
+    except UNREADABLE as error:
+        raise Failed(f"ask the engine at '{engine_socket()}': {error}") from error

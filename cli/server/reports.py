@@ -1,0 +1,40 @@
+"""Reports on networks and endpoints for ``pynet network`` and ``pynet endpoint``, from the records."""
+
+from collections.abc import Iterable
+
+from plugin.model.names import host_link_name
+from plugin.model.records import Endpoint, Network
+from plugin.protocol.own_messages import EndpointReport, NetworkReport, SubnetReport
+
+
+def network_report(network: Network, endpoints: Iterable[Endpoint]) -> NetworkReport:
+    """Return the report on a network; an option that this version cannot read counts as its default."""
+    settings, overlay = network.readable_settings, network.overlay
+    return NetworkReport(
+        id=network.id,
+        mode=network.mode,
+        link=network.link,
+        internal=network.internal,
+        mtu=network.mtu,
+        guarded=settings.guard,
+        shared_as=overlay.network if overlay else "",
+        vni=overlay.vni if overlay else 0,
+        subnets=[SubnetReport(one.pool, network.router(one.pool.version)) for one in network.subnets],
+        options=network.options,
+        endpoints=[_endpoint_report(endpoint, guarded=settings.guard) for endpoint in endpoints],
+    )
+
+
+def _endpoint_report(endpoint: Endpoint, *, guarded: bool) -> EndpointReport:
+    own = endpoint.settings.guard
+    return EndpointReport(
+        id=endpoint.id,
+        network=endpoint.network_id,
+        link=host_link_name(endpoint.id),
+        mac=endpoint.mac,
+        ipv4=endpoint.ipv4,
+        ipv6=endpoint.ipv6,
+        sandbox=endpoint.sandbox,
+        guarded=guarded if own is None else own,
+        ports=len(endpoint.published),
+    )
