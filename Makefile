@@ -13,6 +13,9 @@ setup:  ## install what is missing and make .venv
 run:  ## install what is missing, start the engine if none runs, and serve pynet; needs root
 	@tools/run.sh
 
+clean-run:  ## take away the commands that make run put on the path
+	@rm -fv /usr/local/bin/pynet /usr/local/lib/docker/cli-plugins/docker-pynet
+
 test:  ## every ring of tests; without root unit and contract only (ARGS="-k name" for some)
 	@tools/test.sh $(ARGS)
 

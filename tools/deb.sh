@@ -33,11 +33,16 @@ ln -sf "/usr/bin/python3.$minor" "$stage/$home/bin/python3"
 ln -sf python3 "$stage/$home/bin/python"
 rm -f "$stage/$home/bin/python3."*
 printf '#!/%s/bin/python3 -I\nfrom cli.main import main\n\nmain()\n' "$home" >"$stage/$home/bin/pynet"
-chmod 755 "$stage/$home/bin/pynet"
+printf '#!/%s/bin/python3 -I\nfrom cli.docker_plugin import main\n\nmain()\n' "$home" >"$stage/$home/bin/docker-pynet"
+chmod 755 "$stage/$home/bin/pynet" "$stage/$home/bin/docker-pynet"
 "$python" -m compileall -q -s "$stage" --invalidation-mode unchecked-hash "$site"
 
 mkdir -p "$stage/usr/bin" "$stage/etc/default" "$stage/usr/lib/systemd/system" "$stage/usr/share/doc/pynet" "$stage/DEBIAN"
 ln -s ../lib/pynet/bin/pynet "$stage/usr/bin/pynet"
+mkdir -p "$stage/usr/libexec/docker/cli-plugins"
+ln -s ../../../lib/pynet/bin/docker-pynet "$stage/usr/libexec/docker/cli-plugins/docker-pynet"
+.venv/bin/python -m tools.manpages "$stage/usr/share/man/man1" >/dev/null
+tools/completions.sh "$stage/usr/share"
 cp packaging/systemd/pynet.* "$stage/usr/lib/systemd/system/"
 cp packaging/debian/default "$stage/etc/default/pynet"
 cp LICENSE "$stage/usr/share/doc/pynet/copyright"

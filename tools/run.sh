@@ -24,6 +24,15 @@ start_engine() {
     exit 1
 }
 
+# The command on the path, and as a plugin of the Docker CLI; "make clean-run" takes both away.
+link_commands() {
+    mkdir -p /usr/local/bin /usr/local/lib/docker/cli-plugins
+    ln -sf "$PWD/.venv/bin/pynet" /usr/local/bin/pynet
+    ln -sf "$PWD/.venv/bin/docker-pynet" /usr/local/lib/docker/cli-plugins/docker-pynet
+    echo 'run: the commands are pynet and docker pynet; make clean-run takes them away'
+}
+
 engine_answers || start_engine
+link_commands
 echo "run: serving; try: docker network create --driver pynet web"
 exec .venv/bin/pynet serve

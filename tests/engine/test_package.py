@@ -17,7 +17,8 @@ from tests.engine.test_life import Pings
 
 UNITS = "/usr/lib/systemd/system/pynet.service", "/usr/lib/systemd/system/pynet.socket"
 WANTED = "/etc/systemd/system/multi-user.target.wants/pynet.service"
-OURS = "/usr/bin/pynet", "/usr/lib/pynet", "/etc/default/pynet", *UNITS
+PLUGIN = "/usr/libexec/docker/cli-plugins/docker-pynet"
+OURS = "/usr/bin/pynet", PLUGIN, "/usr/lib/pynet", "/etc/default/pynet", *UNITS
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,7 @@ def test_it_is_installed_and_enabled(machine: Host) -> None:
     """The command works without anything but the distribution's Python, and both units start at boot."""
     assert there(machine) == list(OURS)
     assert "PYNET_SOCKET=/run/docker/plugins/pynet.sock" in machine.exec("/usr/bin/pynet", "settings")
+    assert '"SchemaVersion"' in machine.exec(PLUGIN, "docker-cli-plugin-metadata")
     assert machine.path(WANTED).is_symlink()
     assert "/usr/lib/pynet/lib/" in machine.exec(
         "/usr/lib/pynet/bin/python3", "-Ic", "import cli.main; print(cli.main.__file__)"
