@@ -5,9 +5,11 @@ write the state before the reply. The removal of an unknown network or endpoint 
 reorders its calls (moby daemon/libnetwork/endpoint.go, pkg/plugins/client.go).
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
+from plugin.errors import PynetError
 from plugin.ipam.sticky import keep_names
 from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Network
@@ -48,6 +50,12 @@ class Driver:
         self._exposure = Exposure(runtime, self._sandboxes)
         self._ways = Ways(runtime, self._sandboxes)
         self._work = Work(runtime.locks, runtime.reaper.retries)
+
+    def recall(self) -> None:
+        """Read the records that the first requests would have to read, beside serving; later is no failure."""
+        with suppress(PynetError):
+            self._reservations.recall()
+            self._sandboxes.recall()
 
     # --- questions of the engine about the driver ----------------------------------------------
 
@@ -90,12 +98,13 @@ class Driver:
         with self._work.create(LockName.network(network.id), about=LockName.link(network.link)) as undo:
             if self._retries.pending(Owed.network(network.id)):
                 self._removal.network(network.id)
-            self._touched.note(network.id)
             known = self._store.get(Network, network.id)
+            self._touched.note(network.id)
             if known is not None:
                 asked = replace(known.record, owns_link=True, found=(), mac="", overlay=None)
                 refuse_difference("network", network.id, same=asked == network)
                 return
+            undo.push(self._touched.forget, network.id)
             undo.push(self._reservations.release, network.id)
             for dead in self._reservations.given_up_for(network):
                 self._removal.superseded_network(dead, network)
@@ -120,12 +129,13 @@ class Driver:
             network = self._lookup.network(request.network_id)
             if self._retries.pending(Owed.endpoint(endpoint.network_id, endpoint.id)):
                 self._removal.endpoint(m.EndpointRef(endpoint.network_id, endpoint.id))
-            self._touched.note(endpoint.id)
             known = self._store.get(Endpoint, endpoint.key)
+            self._touched.note(endpoint.id)
             if known is not None:
                 endpoint = as_given_before(known.record, endpoint, wish)
                 refuse_difference("endpoint", endpoint.id, same=replace(known.record, published=()) == endpoint)
             else:
+                undo.push(self._touched.forget, endpoint.id)
                 mode = self._lookup.mode(network)
                 for dead in self._owners.others_with_addresses_of(endpoint):
                     self._removal.superseded_endpoint(dead, endpoint, mode)

@@ -1,5 +1,6 @@
 """The application that ``pynet serve`` runs: opens what is real, brings the host in line, and starts the threads."""
 
+import threading
 from functools import partial
 from typing import Any
 
@@ -72,6 +73,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
         is_bridge=lambda name: is_own_bridge(name) or pynet.firewall.owns(name),
     )
     pynet.reconciler.recover()
+    threading.Thread(target=pynet.driver.recall, name="recall", daemon=True).start()
     threads: list[Loop[Any]] = [*pynet.reaper.start(), drops.start(), *Watcher(pynet.reconciler, monitor).start()]
     addresses, shared = cluster.start(pynet, host) if cluster else (None, [])
     router = IpamRouter(pynet.ipam, addresses)

@@ -3,7 +3,6 @@
 Forwarding has rules of its own, because it makes the host a router: see ``plugin.host.forwarding``.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 
@@ -15,6 +14,7 @@ from plugin.errors import Failed, PynetError
 from plugin.host.forwarding import OFF, OURS, Forwarding
 from plugin.host.link_settings import bridge_settings
 from plugin.host.router_advertisements import warn_of_lost_routes
+from plugin.host.setting_users import SettingUsers
 from plugin.interfaces import Kernel
 from plugin.model.desired import ANY_ON, WantedSetting
 from plugin.model.elements import Elements
@@ -35,8 +35,7 @@ class HostSettings:
         self._forwarding = forwarding
         self._locks = locks or Locks()  # HOST_SETTINGS guards the settings that networks share, and everything below
         self._read = False
-        self._needed: dict[str, Collection[str]] = {}  # paths, by the id of the network that needs them
-        self._users: Counter[str] = Counter()  # networks that need a path
+        self._users = SettingUsers()
         self._late: set[str] = set()  # paths that no network needs, and that could not be put back
 
     def prepare(self, network: Network, undo: Undo) -> None:
@@ -48,8 +47,9 @@ class HostSettings:
         with self._locks.hold(HOST_SETTINGS):
             undo.push(self._withdraw, network.id)
             self._read_records()
-            self._note(network)
-            if FORWARDING[6] in self._needed[network.id]:
+            paths = _needed_paths(network)
+            self._users.add(network.id, paths)
+            if FORWARDING[6] in paths:
                 warn_of_lost_routes(self._kernel)
             self._warn_of_no_way_out(network)
             for setting in _noted_settings(network):
@@ -60,7 +60,7 @@ class HostSettings:
         """Turn on a setting that networks share; return False, and do nothing, if none needs it any more."""
         with self._locks.hold(HOST_SETTINGS):
             self._read_records()
-            if not self._users[path]:
+            if path not in self._users:
                 return False
             self._forwarding.turn_on(path)
             return True
@@ -72,7 +72,7 @@ class HostSettings:
 
     def left_over(self, remaining: Iterable[Network]) -> list[ChangedSetting]:
         """Return the changed settings that neither ``remaining`` nor networks that are being made need."""
-        still = {path for network in remaining for path in _needed_paths(network)} | self._users.keys()
+        still = {path for network in remaining for path in _needed_paths(network)} | self._users.paths()
         return [item.record for item in self._store.list(ChangedSetting) if item.record.path not in still]
 
     def release(self, network_id: str) -> None:
@@ -93,7 +93,7 @@ class HostSettings:
         try:
             with self._locks.hold(HOST_SETTINGS):
                 self._load(networks)
-                self._forwarding.recall(self._users.keys())
+                self._forwarding.recall(self._users.paths())
         except (KernelError, PynetError) as error:
             log.warning("could not find out who turned forwarding on", error=str(error))
 
@@ -140,11 +140,7 @@ class HostSettings:
     def _release(self, network_id: str) -> list[str]:
         """Release a network; return the paths that could not be put back."""
         self._read_records()
-        for path in self._needed.pop(network_id, ()):
-            self._users[path] -= 1
-            if not self._users[path]:
-                del self._users[path]
-                self._late.add(path)
+        self._late.update(self._users.remove(network_id))
         self._late = {path for path in self._late if path not in self._users and not self._is_back(path)}
         return sorted(self._late)
 
@@ -159,14 +155,9 @@ class HostSettings:
 
     def _load(self, networks: Iterable[Network]) -> None:
         for network in networks:
-            self._note(network)
+            self._users.add(network.id, _needed_paths(network))
         self._late = {changed.path for changed in self.left_over(())}
         self._read = True
-
-    def _note(self, network: Network) -> None:
-        if network.id not in self._needed:
-            self._needed[network.id] = paths = _needed_paths(network)
-            self._users.update(paths)
 
     def _change(self, setting: WantedSetting) -> None:
         before = self._kernel.read_setting(setting.path)

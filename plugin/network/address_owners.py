@@ -13,21 +13,22 @@ from plugin.model.records import Endpoint
 from plugin.protocol.messages import Address
 from plugin.store.base import Store
 
-_Key = tuple[str, Address | str]  # network id, and an address or a MAC
+_Holders = dict[Address | str, Endpoint]  # by address and by MAC
 
 
 class AddressOwners:
-    """Knows which endpoint has which address and MAC. The store is read at the first question."""
+    """Knows which endpoint has which address and MAC; a network's records are read at the first question about it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()  # guards _known
-        self._known: dict[_Key, Endpoint] | None = None
+        self._known: dict[str, _Holders] = {}  # by network id
 
     def others_with_addresses_of(self, endpoint: Endpoint) -> list[Endpoint]:
         """Return the other endpoints that have an address of ``endpoint``."""
         with self._lock:
-            found = [self._all().get(key) for key in _addresses(endpoint)]
+            holders = self._of(endpoint.network_id)
+            found = [holders.get(address) for address in _addresses(endpoint)]
         return list({other.id: other for other in found if other is not None and other.id != endpoint.id}.values())
 
     def running_with_mac(self, endpoint: Endpoint, in_container: Callable[[Endpoint], bool]) -> Endpoint | None:
@@ -36,34 +37,37 @@ class AddressOwners:
         One that no container has may be one that the engine gave up.
         """
         with self._lock:
-            owner = self._all().get((endpoint.network_id, endpoint.mac))
+            owner = self._of(endpoint.network_id).get(endpoint.mac)
         return owner if owner is not None and in_container(owner) else None
 
     def add(self, endpoint: Endpoint) -> None:
         """Note the addresses and the MAC of a new endpoint."""
         with self._lock:
-            self._all().update(dict.fromkeys(_keys(endpoint), endpoint))
+            self._of(endpoint.network_id).update(dict.fromkeys(_keys(endpoint), endpoint))
 
-    def remove(self, *endpoints: Endpoint) -> None:
-        """Note that endpoints have no addresses any more."""
+    def remove(self, endpoint: Endpoint) -> None:
+        """Note that an endpoint has no addresses any more."""
         with self._lock:
-            gone = {endpoint.id for endpoint in endpoints}
-            for key in [key for endpoint in endpoints for key in _keys(endpoint)]:
-                holder = self._all().get(key)
-                if holder is not None and holder.id in gone:
-                    del self._all()[key]
+            holders = self._known.get(endpoint.network_id, {})
+            for key in _keys(endpoint):
+                if (holder := holders.get(key)) is not None and holder.id == endpoint.id:
+                    del holders[key]
 
-    def _all(self) -> dict[_Key, Endpoint]:
-        if self._known is None:
-            stored = [item.record for item in self._store.list(Endpoint)]
-            self._known = {key: endpoint for endpoint in stored for key in _keys(endpoint)}
-        return self._known
+    def forget(self, network_id: str) -> None:
+        """Note that a network and its endpoints are gone."""
+        with self._lock:
+            self._known.pop(network_id, None)
+
+    def _of(self, network_id: str) -> _Holders:
+        if network_id not in self._known:
+            stored = [item.record for item in self._store.list(Endpoint, f"{network_id}/")]
+            self._known[network_id] = {key: endpoint for endpoint in stored for key in _keys(endpoint)}
+        return self._known[network_id]
 
 
-def _keys(endpoint: Endpoint) -> list[_Key]:
-    return [*_addresses(endpoint), (endpoint.network_id, endpoint.mac)]
+def _keys(endpoint: Endpoint) -> list[Address | str]:
+    return [*_addresses(endpoint), endpoint.mac]
 
 
-def _addresses(endpoint: Endpoint) -> list[_Key]:
-    addresses = (endpoint.ipv4, endpoint.ipv6)
-    return [(endpoint.network_id, address.ip) for address in addresses if address is not None]
+def _addresses(endpoint: Endpoint) -> list[Address]:
+    return [address.ip for address in (endpoint.ipv4, endpoint.ipv6) if address is not None]

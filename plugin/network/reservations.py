@@ -66,6 +66,11 @@ class NetworkReservations:
         self.note_caller(network.id)
         self._names.expect()
 
+    def recall(self) -> None:
+        """Read the records now, so that no request has to; raises ``Failed`` or ``Busy`` of the store."""
+        with self._lock:
+            self._read_records()
+
     def note_caller(self, network_id: str) -> None:
         """Note that the network belongs to the engine that calls now, because it names the network."""
         self._engines.note(network_id)

@@ -25,6 +25,10 @@ class Sandboxes:
         self._keys: dict[str, tuple[str, ...]] = {}  # of endpoints, by their sandbox; most have one
         self._read = False
 
+    def recall(self) -> None:
+        """Read the records now, so that no request has to; raises ``Failed`` or ``Busy`` of the store."""
+        self._read_records()
+
     def enter(self, endpoint: Endpoint, sandbox: str) -> None:
         """Note that ``endpoint`` joined ``sandbox``."""
         with self._lock:

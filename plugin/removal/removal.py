@@ -49,7 +49,7 @@ class Removal:
         self.reservations = NetworkReservations(runtime.store, runtime.names, runtime.modes)
         self.owners = AddressOwners(runtime.store)
         self.sandboxes = Sandboxes(runtime.store)
-        self.touched = Touched(self._ids)
+        self.touched = Touched()
 
     def endpoint(self, request: EndpointRef) -> None:
         """Take an endpoint apart, if there is one.
@@ -61,7 +61,7 @@ class Removal:
            endpoint that can be removed again; after it the next start finds the tombstones.
         4. Leave the links to the reaper, because the kernel takes 17 ms for a veth pair and the engine waits for the
            reply. Their rules go after them, so nothing passes unfiltered.
-        5. Note that its addresses have no owner any more, and that it left its sandbox.
+        5. Note that its addresses have no owner any more, that it left its sandbox, and that nobody names it.
         6. Drop the removals of it that are to be tried again: nothing is left for them.
         """
         key = f"{request.network_id}/{request.endpoint_id}"
@@ -73,6 +73,7 @@ class Removal:
             self._reaper.bury([Tombstone(link, endpoint.id) for link in links], Remove(Endpoint, key))
             self.owners.remove(endpoint)
             self.sandboxes.forget(endpoint)
+        self.touched.forget(request.endpoint_id)
         names = request.network_id, request.endpoint_id
         self._retries.drop(Owed.endpoint(*names), Owed.ports(*names))
 
@@ -84,7 +85,8 @@ class Removal:
            that the host has no route into a subnet that may be given out again.
         3. Remove all records and write all tombstones, in one transaction: half of a network is never stored.
         4. Leave the links to the reaper, as in ``endpoint``; a bridge takes the kernel 37 ms.
-        5. Note that addresses, subnets and the name of the link have no owner any more.
+        5. Note that addresses, subnets and the name of the link have no owner any more, and forget when the engine
+           named the network and its endpoints.
         6. Put back the settings of the host that no other network needs.
         7. Drop the removal that is to be tried again.
         """
@@ -96,8 +98,10 @@ class Removal:
             tombstones = self._all_out_of_use(known.record, endpoints)
             records = [Remove(Network, network_id), *(Remove(Endpoint, endpoint.key) for endpoint in endpoints)]
             self._reaper.bury(tombstones, *records)
-            self.owners.remove(*endpoints)
             self.sandboxes.forget(*endpoints)
+            self.touched.forget(*(endpoint.id for endpoint in endpoints))
+        self.owners.forget(network_id)
+        self.touched.forget(network_id)
         self.reservations.release(network_id)
         self._settings.release(network_id)
         self._retries.drop(Owed.network(network_id))
@@ -178,7 +182,3 @@ class Removal:
 
     def _endpoints(self, network_id: str) -> list[Endpoint]:
         return [item.record for item in self._store.list(Endpoint, f"{network_id}/")]
-
-    def _ids(self) -> set[str]:
-        endpoints = {item.record.id for item in self._store.list(Endpoint)}
-        return endpoints | {item.record.id for item in self._store.list(Network)}

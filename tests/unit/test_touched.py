@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from plugin.engine.touched import SLACK, Touched
-from plugin.errors import PynetError
+from plugin.errors import Conflict, PynetError
 from plugin.protocol.messages import NetworkRef
 from tests.fakes import World
 from tests.unit import requests as rq
@@ -14,7 +13,7 @@ from tests.unit import requests as rq
 
 @pytest.mark.parametrize("fails", [True, False], ids=["creations that fail", "endpoints that go with their network"])
 def test_the_driver_remembers_no_more_than_there_is(world: World, *, fails: bool) -> None:
-    """After 300 calls the driver remembers no more ids than there are records."""
+    """After 300 calls the driver remembers no ids, as there are no records."""
     for number in range(300):
         network = f"{number:04x}" * 16
         with suppress(PynetError):
@@ -26,23 +25,15 @@ def test_the_driver_remembers_no_more_than_there_is(world: World, *, fails: bool
         world.healed().delete_network(NetworkRef(network))
         world.bury()
 
-    assert len(world.removal.touched) <= SLACK + 2
+    assert len(world.removal.touched) == 0
 
 
-def test_what_there_is_is_remembered() -> None:
-    """Ids without a record are dropped, and the store is read only when they are many."""
-    reads = []
+def test_a_thing_that_is_there_is_remembered_when_a_repeated_call_fails(world: World) -> None:
+    """A creation that comes again with other settings is refused, and counts as a call about the network."""
+    world.driver.create_network(rq.network())
+    world.removal.touched.clear()
+    with pytest.raises(Conflict):
+        world.driver.create_network(rq.network(rq.NETWORK_ID, "10.8.0.1/24"))
 
-    def known() -> set[str]:
-        reads.append(1)
-        return {f"known {number}" for number in range(1000)}
-
-    touched = Touched(known)
-    for number in range(1000):
-        touched.note(f"known {number}")
-        touched.note(f"gone {number}")
-    remembered = [touched.latest(f"known {number}") for number in range(1000)]
-
-    assert min(remembered) > 0.0
-    assert len(touched) <= 2 * 1000 + SLACK
-    assert len(reads) < 16
+    assert world.removal.touched.latest(rq.NETWORK_ID) > 0
+    assert len(world.removal.touched) == 1
