@@ -1,8 +1,10 @@
 """The rules of the table of family bridge: frames between the ports of one bridge, and between hosts.
 
   prerouting     drops frames to the group addresses of bridges (IEEE 802.1D) from a port (``netlink.bridge_port``)
-                 accepts TCP and UDP from an own address, which the guard would accept after more look-ups
-  isolated       without icc: drops frames to any MAC but the bridge's, before br_netfilter translates and changes them
+                 accepts TCP and UDP from an own address, which the guard would accept after more look-ups; a look-up
+                 costs more than all other expressions of a rule, so these frames have only this one
+  isolated       without icc: drops frames to any MAC but the bridge's, before br_netfilter translates and changes them;
+                 the addresses of these ports are in sets of their own, so that nothing is accepted before
   forward        without icc: drops broadcasts between two ports
   guard          from a port of a container: accepts a white list; counts all else by port and reason, and drops it
   from_tunnel    from other hosts: the same; the MACs and addresses of the gateway and of this host's containers are
@@ -48,13 +50,13 @@ _FRAMES = """\
   chain prerouting {
     type filter hook prerouting priority -300; policy accept;
     meta pkttype multicast ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname { "pnh*", "pnv*" } drop
-    iifname @isolated_ports jump isolated
     ether type ip meta l4proto tcp iifname . ether saddr . ip saddr @port_addresses4 accept
     ether type ip udp dport != 68 iifname . ether saddr . ip saddr @port_addresses4 accept
     ether type ip6 meta l4proto tcp iifname . ether saddr . ip6 saddr @port_addresses6 accept
     ether type ip6 udp dport != 546 iifname . ether saddr . ip6 saddr @port_addresses6 accept
-    iifname @guarded_ports goto guard
+    iifname @isolated_ports jump isolated
     iifname @tunnel_ports goto from_tunnel
+    iifname @guarded_ports goto guard
   }
   chain input {
     type filter hook input priority -200; policy accept;
@@ -66,11 +68,16 @@ _FRAMES = """\
   }
   chain forward {
     type filter hook forward priority -200; policy accept;
+    meta pkttype other accept
     iifname @isolated_ports oifname @isolated_ports ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 drop
   }
   chain isolated {
     ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 return
     iifname . ether daddr != @gateway_macs drop
+    ether type ip meta l4proto tcp iifname . ether saddr . ip saddr @isolated_addresses4 accept
+    ether type ip udp dport != 68 iifname . ether saddr . ip saddr @isolated_addresses4 accept
+    ether type ip6 meta l4proto tcp iifname . ether saddr . ip6 saddr @isolated_addresses6 accept
+    ether type ip6 udp dport != 546 iifname . ether saddr . ip6 saddr @isolated_addresses6 accept
   }
   chain guard {
     iifname . ether saddr != @port_macs goto drop_mac
@@ -80,6 +87,7 @@ _FRAMES = """\
   chain guard4 {
     meta l4proto vmap { udp : jump dhcp4, igmp : jump igmp4 }
     meta l4proto != 255 iifname . ether saddr . ip saddr @port_addresses4 accept
+    meta l4proto != 255 iifname . ether saddr . ip saddr @isolated_addresses4 accept
     meta l4proto != 255 iifname . ether saddr . ip saddr @allowed_addresses4 accept
     meta l4proto != 255 iifname . ether saddr . ip saddr @multihomed_addresses4 accept
     ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept
@@ -89,8 +97,10 @@ _FRAMES = """\
   chain guard_arp {
     jump arp_header
     arp saddr ip 0.0.0.0 iifname . arp saddr ether . arp daddr ip @port_addresses4 accept
+    arp saddr ip 0.0.0.0 iifname . arp saddr ether . arp daddr ip @isolated_addresses4 accept
     arp saddr ip 0.0.0.0 iifname . arp saddr ether . arp daddr ip @allowed_addresses4 accept
     iifname . arp saddr ether . arp saddr ip @port_addresses4 accept
+    iifname . arp saddr ether . arp saddr ip @isolated_addresses4 accept
     iifname . arp saddr ether . arp saddr ip @allowed_addresses4 accept
     arp operation request iifname . arp saddr ether . arp saddr ip @multihomed_addresses4 accept
     goto drop_address
@@ -101,6 +111,7 @@ _FRAMES = """\
   }
   chain guard6_source {
     meta l4proto != 255 iifname . ether saddr . ip6 saddr @port_addresses6 accept
+    meta l4proto != 255 iifname . ether saddr . ip6 saddr @isolated_addresses6 accept
     iifname @tunnel_ports goto from_tunnel6_source
     meta l4proto != 255 iifname . ether saddr . ip6 saddr @allowed_addresses6 accept
     meta l4proto != 255 iifname . ether saddr . ip6 saddr @multihomed_addresses6 accept
@@ -109,13 +120,18 @@ _FRAMES = """\
   }
   chain from_tunnel {
     iifname . ether saddr @local_macs goto drop_mac
-    ether type vmap { ip : goto from_tunnel4, arp : goto from_tunnel_arp, ip6 : goto guard6 }
+    ether type ip goto from_tunnel4
+    ether type ip6 meta l4proto tcp goto from_tunnel6_source
+    ether type vmap { arp : goto from_tunnel_arp, ip6 : goto guard6 }
     goto drop_protocol
   }
   chain from_tunnel4 {
-    meta l4proto vmap { udp : jump dhcp4, igmp : jump igmp4 }
+    meta l4proto udp jump dhcp4
+    meta l4proto igmp jump igmp4
     iifname . ip saddr @local_addresses4 goto drop_address
-    ip saddr { 127.0.0.0/8, 224.0.0.0/4, 255.255.255.255 } goto drop_address
+    ip saddr 127.0.0.0/8 goto drop_address
+    ip saddr 224.0.0.0/4 goto drop_address
+    ip saddr 255.255.255.255 goto drop_address
     meta l4proto != 255 accept
     goto drop_unreadable
   }

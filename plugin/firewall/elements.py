@@ -1,9 +1,9 @@
 """Elements of the sets and maps in ``plugin.firewall.sets``: for networks, endpoints, ports, Docker's bridges."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv6Address
 
-from netlink.nft_elements import Element
+from netlink.nft_elements import Element, NamedSet
 from plugin.firewall import sets
 from plugin.model.elements import Elements
 from plugin.model.names import host_link_name, vxlan_name
@@ -106,7 +106,7 @@ def _of_endpoint(network: Network, endpoint: Endpoint) -> Iterator[Element]:
         yield sets.GATEWAY_MACS.element(port, network.mac)
     if guard.on:
         macs = [endpoint.mac, *guard.allowed.macs]
-        yield from _own(port, macs, addresses)
+        yield from _own(port, macs, addresses, sets.PORT_ADDRESSES if settings.icc else sets.ISOLATED_ADDRESSES)
         yield from _allowed(port, macs, guard.allowed.subnets)
     if not guard.on or guard.allowed.subnets:  # it may be a router, which reports errors about flows of others
         for address in addresses:
@@ -120,15 +120,17 @@ def _addresses(endpoint: Endpoint) -> list[Address]:
     return [own.ip for own in (endpoint.ipv4, endpoint.ipv6) if own]
 
 
-def _own(port: str, macs: Sequence[str], addresses: Sequence[Address]) -> Iterator[Element]:
-    """Yield the MACs, with those behind the endpoint, and the addresses that it may send from."""
+def _own(
+    port: str, macs: Sequence[str], addresses: Sequence[Address], pairs: Mapping[int, NamedSet]
+) -> Iterator[Element]:
+    """Yield the MACs, with those behind the endpoint, and the addresses that it may send from: these in ``pairs``."""
     yield sets.GUARDED.element(port)
     local = [link_local(mac) for mac in macs] if any(address.version == 6 for address in addresses) else []
     every = [*local, *addresses]
     for mac in macs:
         yield sets.PORT_MACS.element(port, mac)
         for address in every:
-            yield sets.PORT_ADDRESSES[address.version].element(port, mac, address)
+            yield pairs[address.version].element(port, mac, address)
     for address in every:
         if address.version == 6:
             yield sets.PORT_TARGETS.element(port, address)

@@ -4,11 +4,11 @@ These functions return text that is applied as one transaction. The table of fam
 translates addresses; the table of family bridge sees frames between the ports of one bridge.
 
   inet
-    raw                 drops packets from a port of a bridge, which has no IP stack of its own
-                        drops packets of containers to or from the host's 127.0.0.0/8 (route_localnet would let them in)
+    raw                 drops packets of containers to or from the host's 127.0.0.0/8 (route_localnet would let them in)
     publish             translates address, protocol and port of the host to address and port of a container
     forward             runs before iptables' own filter chain: a drop here is final, whatever others accept
-      accepts traffic between containers of one network
+      accepts traffic between containers of one network, first: with br_netfilter each of its frames comes here
+      drops packets from a port of a bridge, which has no IP stack of its own
       sends VXLAN on its way to another member to "vxlan_check"
       drops traffic from or to an internal network, before conntrack, whose errors carry data
       accepts replies
@@ -16,7 +16,8 @@ translates addresses; the table of family bridge sees frames between the ports o
       drops traffic out to one of Docker's bridges, unless Docker published the port
       sends traffic neither from nor to a network to "other_forwarding"
     other_forwarding    where pynet turned forwarding on: drops traffic unless it is Docker's
-    input               sends traffic from an internal network to "internal_input"
+    input               drops packets from a port of a bridge, too
+                        sends traffic from an internal network to "internal_input"
                         drops traffic from elsewhere to the gateway of an internal network
     internal_input      accepts replies, neighbour discovery, and new flows to an address of the network's bridge
     icmp_errors         drops errors of a container that is no router, about a flow without an address of its network
@@ -39,8 +40,6 @@ from plugin.model.elements import Elements
 INET_RULES = """\
   chain raw {
     type filter hook prerouting priority raw; policy accept;
-    iifname "pnh*" drop
-    iifname "pnv*" drop
     ip daddr 127.0.0.0/8 iifname @bridges drop
     ip saddr 127.0.0.0/8 iifname @bridges drop
   }
@@ -64,6 +63,8 @@ INET_RULES = """\
   chain forward {
     type filter hook forward priority filter - 1; policy accept;
     iifname . oifname @same_network accept
+    iifname "pnh*" drop
+    iifname "pnv*" drop
     meta l4proto udp jump vxlan_forward
     iifname @internal_bridges drop
     oifname @internal_bridges drop
@@ -90,6 +91,8 @@ INET_RULES = """\
   }
   chain input {
     type filter hook input priority filter - 1; policy accept;
+    iifname "pnh*" drop
+    iifname "pnv*" drop
     udp dport . @th,96,24 @vxlan_networks jump vxlan_check
     ct state related iifname @bridges goto icmp_errors
     iifname @internal_bridges goto internal_input

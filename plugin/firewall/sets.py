@@ -76,7 +76,10 @@ ISOLATED = _one(_B, "isolated_ports", "Ports of networks whose containers do not
 GATEWAY_MACS = _one(_B, "gateway_macs", "Isolated ports, and the only MAC that they reach", IFNAME, ETHER)
 GUARDED = _one(_B, "guarded_ports", "Ports that may send only from what the sets below allow", IFNAME)
 PORT_MACS = _one(_B, "port_macs", "Ports and the MACs that they may send from", IFNAME, ETHER)
-PORT_ADDRESSES = _two(_B, "port_addresses", "Ports and the addresses that they were given", IFNAME, ETHER, IPV4)
+PORT_ADDRESSES = _two(_B, "port_addresses", "Other ports and the addresses that they were given", IFNAME, ETHER, IPV4)
+ISOLATED_ADDRESSES = _two(
+    _B, "isolated_addresses", "Isolated ports and the addresses that they were given", IFNAME, ETHER, IPV4
+)
 PORT_TARGETS = _one(_B, "port_targets", "Ports and the addresses that they may advertise", IFNAME, TARGET)
 ALLOWED = _two(_B, "allowed_addresses", "Ports and pynet.guard_allow", IFNAME, ETHER, IPV4, interval=True)
 ALLOWED_TARGETS = _one(

@@ -220,7 +220,8 @@ def _with_ways(seen: KernelView, endpoints: Sequence[Endpoint]) -> list[Endpoint
 
 def _addresses_of_port(elements: Elements, link: str) -> list[Address]:
     """Return the addresses that the guard lets a port send from."""
-    return [address for port, _, address in _of_both(elements, sets.PORT_ADDRESSES) if port == link]
+    pairs = [*_of_both(elements, sets.PORT_ADDRESSES), *_of_both(elements, sets.ISOLATED_ADDRESSES)]
+    return [address for port, _, address in pairs if port == link]
 
 
 def _of_both(elements: Elements, pair: Mapping[int, NamedSet]) -> Iterator[tuple[Any, ...]]:

@@ -139,5 +139,24 @@ def test_a_port_outside_of_its_bridge_is_no_way_to_the_host(pynet: Pynet, two: t
     two[0].sh("ip addr add 10.5.0.2/24 dev eth0")
 
     assert not two[0].reaches("10.5.0.1")
-    sh('nft delete rule inet pynet raw handle $(nft -a list chain inet pynet raw | grep pnh | sed "s/.*handle //")')
+    sh('nft delete rule inet pynet input handle $(nft -a list chain inet pynet input | grep pnh | sed "s/.*handle //")')
     assert two[0].reaches("10.5.0.1")
+
+
+def test_a_port_outside_of_its_bridge_is_no_way_through_the_host(
+    pynet: Pynet, two: tuple[Container, Container]
+) -> None:
+    """Packets that enter by a port itself, outside of its bridge, are not forwarded."""
+    pynet.driver.create_network(rq.network())
+    pynet.attach(two[0], rq.NETWORK_ID, 2)
+    connect(two[1])
+    port = f"pnh{'02' * 6}"
+    sh(f"ip link set {port} nomaster; ip addr add 10.5.0.1/24 dev {port}; sysctl -w net.ipv4.conf.{port}.forwarding=1")
+    two[0].sh("ip addr add 10.5.0.2/24 dev eth0; ip route add 192.0.2.0/24 via 10.5.0.1")
+    two[1].sh("ip route add 10.5.0.0/24 via 192.0.2.1")
+    sh("nft flush set inet pynet pynet_forwarding")
+
+    assert not two[0].reaches("192.0.2.9")
+    rule = sh("nft -a list chain inet pynet forward | grep pnh").split()[-1]
+    sh(f"nft delete rule inet pynet forward handle {rule}")
+    assert two[0].reaches("192.0.2.9")

@@ -46,6 +46,14 @@ def test_without_icc_ports_of_the_bridge_are_closed_to_each_other(world: World) 
     assert elements(world, "same_network") == []
 
 
+def test_without_icc_nothing_is_accepted_before_the_neighbours_are_closed(world: World) -> None:
+    """The addresses of a closed port are not in the set that the first rules of prerouting accept."""
+    made(world, enable_icc="false").driver.create_endpoint(rq.endpoint())
+
+    assert elements(world, "port_addresses4") == []
+    assert elements(world, "isolated_addresses4") == [f'"pnh{rq.ENDPOINT_ID[:12]}" . 02:42:0a:09:00:02 . 10.9.0.2']
+
+
 @pytest.mark.parametrize(
     ("mode", "outbound", "unprotected", "direct"),
     [
