@@ -8,10 +8,9 @@ from netlink import request, uapi
 from netlink.dump import dump
 from netlink.errors import kernel_errors
 from netlink.ip import FAMILIES, InterfaceAddress
-from netlink.links import link_index
 from netlink.own_changes import GONE, OwnChanges
-from netlink.request import Requests
-from netlink.routes import ipv6_default_routes
+from netlink.request import Requests, link_index
+from netlink.routes import ipv6_default_routes, uplinks
 from netlink.wire import attributes
 
 
@@ -76,3 +75,7 @@ class Addresses:
     def ipv6_default_routes(self) -> list[tuple[str, bool]]:
         """Return (link, whether a router advertised it) of each IPv6 default route."""
         return ipv6_default_routes()
+
+    def uplinks(self) -> set[str]:
+        """Return the links by which the host reaches the internet."""
+        return uplinks()

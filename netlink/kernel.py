@@ -7,13 +7,14 @@ of them runs (``netlink.links``).
 from pathlib import Path
 
 from netlink.addresses import Addresses
+from netlink.gso import Gso
 from netlink.links import Links
 from netlink.own_changes import OwnChanges
 from netlink.request import Requests
 from netlink.sysctl import FOLDER, Sysctls
 
 
-class Kernel(Links, Addresses, Sysctls):
+class Kernel(Links, Addresses, Sysctls, Gso):
     """Implements ``plugin.interfaces.Kernel``.
 
     ``changes`` remembers the changes made here, so that a monitor can tell them from changes of others. ``settings`` is
@@ -30,6 +31,7 @@ class Kernel(Links, Addresses, Sysctls):
         changes, requests = changes or OwnChanges(), requests or Requests()
         Sysctls.__init__(self, settings, changes)
         Addresses.__init__(self, requests, changes)
+        Gso.__init__(self, requests)
         Links.__init__(self, requests, changes, self, group)
 
     def close(self) -> None:

@@ -11,8 +11,9 @@ from netlink import request, uapi
 from netlink.bridge_port import BridgePort, port_requests
 from netlink.dump import dump
 from netlink.errors import KernelError, Missing, kernel_errors
+from netlink.gso import gso_of, gso_sizes
 from netlink.own_changes import GONE, MADE, OwnChanges
-from netlink.request import Requests
+from netlink.request import Requests, link_index
 from netlink.sysctl import Sysctls
 from netlink.wire import attribute, attributes, check, message, number, text, word
 
@@ -22,9 +23,10 @@ class Link:
     """A link as the kernel lists it; ``kind`` is "" for hardware, ``master`` 0 without a bridge.
 
     ``running`` is set when the kernel has noticed the carrier, as a bridge has one from a port that runs: IPv6 has
-    begun on the link. IFF_RUNNING alone is also set for the first moments of a link without a carrier. ``port`` has its
-    flags as a port of a bridge (``netlink.bridge_port.is_like``), ``settings`` its sysctls
-    (``netlink.devconf.read_settings``).
+    begun on the link. IFF_RUNNING alone is also set for the first moments of a link without a carrier. ``gso`` is the
+    largest packet in bytes that the link is handed in one piece (``netlink.gso``), 0 from kernels that do not tell, and
+    ``gso_limit`` the largest that it can be given. ``port`` has its flags as a port of a bridge
+    (``netlink.bridge_port.is_like``), ``settings`` its sysctls (``netlink.devconf.read_settings``).
     """
 
     index: int
@@ -37,6 +39,8 @@ class Link:
     up: bool = False
     group: int = 0
     running: bool = False
+    gso: int = 0
+    gso_limit: int = 0
     port: bytes = b""
     settings: bytes = field(default=b"", compare=False, repr=False)
 
@@ -45,7 +49,8 @@ class Link:
 class VethPair:
     """Both ends of a veth pair: ``host`` stays and joins ``master``, ``peer`` goes into a container.
 
-    ``alias`` and the sysctls ``settings`` are those of ``host``; the sysctls are set before it is up.
+    ``alias`` and the sysctls ``settings`` are those of ``host``; the sysctls are set before it is up. ``gso`` is the
+    largest packet of both ends, ``master_gso`` that of the bridge, in bytes, 0 for the kernel's own (``netlink.gso``).
     """
 
     host: str
@@ -56,19 +61,13 @@ class VethPair:
     alias: str = ""
     port: BridgePort = field(default_factory=BridgePort)
     settings: Mapping[str, str] = field(default_factory=dict)
+    gso: int = 0
+    master_gso: int = 0
 
 
 def doomed(group: int) -> int:
     """Return the link group of links that are about to be deleted, for a pynet whose links are born in ``group``."""
     return group ^ 0x40000000
-
-
-def link_index(name: str, action: str) -> int:
-    """Return the index of a link; raises ``Missing`` without it."""
-    try:
-        return socket.if_nametoindex(name)
-    except OSError as error:
-        raise Missing(f"{action}: there is no link '{name}'") from error
 
 
 def parse_link(body: bytes) -> Link:
@@ -88,6 +87,8 @@ def parse_link(body: bytes) -> Link:
         up=up,
         running=up and found.get(uapi.IFLA_OPERSTATE) == bytes([uapi.IF_OPER_UP]),
         group=number(found.get(uapi.IFLA_GROUP, b"")),
+        gso=gso_of(found),
+        gso_limit=number(found.get(uapi.IFLA_TSO_MAX_SIZE, b"")),
         port=info.get(uapi.IFLA_INFO_SLAVE_DATA, b""),
         settings=found.get(uapi.IFLA_AF_SPEC, b""),
     )
@@ -119,10 +120,11 @@ def _bridge(name: str, mac: str, mtu: int, group: int) -> bytes:
 
 def _veth(pair: VethPair, master: int, group: int) -> bytes:
     """RTM_NEWLINK of a pair whose host end is in the bridge with index ``master``; both ends are down."""
-    mtu, mac = word(uapi.IFLA_MTU, pair.mtu), attribute(uapi.IFLA_ADDRESS, request.mac_bytes(pair.peer_mac))
-    peer = attribute(uapi.VETH_INFO_PEER, request.NO_LINK + text(uapi.IFLA_IFNAME, pair.peer) + mac + mtu)
+    both = word(uapi.IFLA_MTU, pair.mtu) + gso_sizes(pair.gso)
+    mac = attribute(uapi.IFLA_ADDRESS, request.mac_bytes(pair.peer_mac))
+    peer = attribute(uapi.VETH_INFO_PEER, request.NO_LINK + text(uapi.IFLA_IFNAME, pair.peer) + mac + both)
     kind = text(uapi.IFLA_INFO_KIND, "veth") + attribute(uapi.IFLA_INFO_DATA, peer)
-    body = request.NO_LINK + text(uapi.IFLA_IFNAME, pair.host) + word(uapi.IFLA_MASTER, master) + mtu
+    body = request.NO_LINK + text(uapi.IFLA_IFNAME, pair.host) + word(uapi.IFLA_MASTER, master) + both
     body += word(uapi.IFLA_GROUP, group) + attribute(uapi.IFLA_LINKINFO, kind)
     return message(uapi.RTM_NEWLINK, request.NEW, body)
 
@@ -185,8 +187,12 @@ class Links:
             self._requests.send(_veth(pair, master, self._group))
         self._settings.write_settings(pair.settings)
         index = link_index(pair.host, action)
+        wanted = [*port_requests(index, pair.port), request.finished(index, pair.alias, {})]
+        sizes = [request.change(master, gso_sizes(pair.master_gso))] if pair.master_gso else []
         with kernel_errors(action):
-            self._requests.send_each(*port_requests(index, pair.port), request.finished(index, pair.alias, {}))
+            # A bridge can have the size as long as all its ports can, and works without it.
+            for code in self._requests.send_all([*wanted, *sizes])[: len(wanted)]:
+                check(code)
 
     def finish_link(self, name: str, alias: str, settings: Mapping[str, str]) -> None:
         """Give a new link its alias and its sysctls, by their paths, and set it up.

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from netlink import uapi
 from netlink.deadline import remaining
 from netlink.devconf import ipv4_change
+from netlink.errors import Missing
 from netlink.ip import InterfaceAddress
 from netlink.wire import attribute, check, error_number, message, messages, nested, text, word
 
@@ -19,6 +20,14 @@ PATIENCE = 10.0  # seconds for the kernel to answer
 TOGETHER = 64  # requests in one datagram: their answers must fit into the socket's buffer
 NEW = uapi.NLM_F_ACK | uapi.NLM_F_CREATE | uapi.NLM_F_EXCL
 NO_LINK = uapi.IFINFOMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
+
+
+def link_index(name: str, action: str) -> int:
+    """Return the index of a link; raises ``Missing`` without it."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError as error:
+        raise Missing(f"{action}: there is no link '{name}'") from error
 
 
 def mac_bytes(mac: str) -> bytes:

@@ -7,7 +7,8 @@ all of them.
 import os
 import socket
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,7 @@ Prefix = tuple[bytes, int]  # an address as packets carry it, and the length of 
 Range = tuple[int, int, int]  # bytes of an address, first and last address as numbers
 
 RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))  # resolv.conf(5)
+INTERNET = (IPv4Address("198.41.0.4"), IPv6Address("2001:503:ba3e::2:30"))  # a.root-servers.net, in nobody's own subnet
 _TYPE = 7  # where the type of a route is in struct rtmsg
 
 
@@ -145,6 +147,19 @@ def ipv6_default_routes() -> list[tuple[str, bool]]:
         index = number(dict(attributes(body[uapi.RTMSG.size :])).get(uapi.RTA_OIF, b""))
         if body[0] == socket.AF_INET6 and body[_TYPE] == uapi.RTN_UNICAST and index in names:
             found.append((names[index], body[5] == uapi.RTPROT_RA))
+    return found
+
+
+def uplinks() -> set[str]:
+    """Return the names of the links by which the host sends to the internet, in IPv4 and in IPv6; none without a route.
+
+    Two questions, however many routes the host has. Nothing is sent.
+    """
+    found = set()
+    with RouteLookup() as routes:
+        for address in INTERNET:
+            with suppress(OSError):
+                found.add(socket.if_indextoname(routes.link_towards(address.packed)))
     return found
 
 

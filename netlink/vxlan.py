@@ -18,8 +18,8 @@ from netlink.bridge_port import port_flags
 from netlink.dump import dump
 from netlink.errors import KernelError, Missing, kernel_error, kernel_errors
 from netlink.ip import FAMILIES, FAMILY, Address
-from netlink.links import dump_link_bodies, link_index
-from netlink.request import mac_bytes
+from netlink.links import dump_link_bodies
+from netlink.request import link_index, mac_bytes
 from netlink.wire import attribute, attributes, message, text, word
 
 EVERYBODY = "00:00:00:00:00:00"  # the link's entries for broadcast, multicast and MACs without an entry

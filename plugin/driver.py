@@ -101,7 +101,7 @@ class Driver:
             known = self._store.get(Network, network.id)
             self._touched.note(network.id)
             if known is not None:
-                asked = replace(known.record, owns_link=True, found=(), mac="", overlay=None)
+                asked = replace(known.record, owns_link=True, found=(), mac="", overlay=None, gso=0)
                 refuse_difference("network", network.id, same=asked == network)
                 return
             undo.push(self._touched.forget, network.id)

@@ -93,6 +93,19 @@ class Addresses(Protocol):
     def ipv6_default_routes(self) -> list[tuple[str, bool]]:
         """Return (link, whether a router advertised it) of each IPv6 default route."""
 
+    def uplinks(self) -> Collection[str]:
+        """Return the links by which the host reaches the internet."""
+
+
+class Gso(Protocol):
+    """The largest packets of links (``netlink.gso.Gso``). Every verb may raise ``KernelError``."""
+
+    def takes_gso(self) -> bool:
+        """Return whether links can have packets above 64 kB."""
+
+    def set_gso(self, name: str, size: int) -> None:
+        """Give a link another largest packet, in bytes."""
+
 
 class Sysctls(Protocol):
     """Sysctls, by their paths below /proc/sys (``netlink.sysctl.Sysctls``). Every verb may raise ``KernelError``."""
@@ -104,8 +117,8 @@ class Sysctls(Protocol):
         """Set a sysctl."""
 
 
-class Kernel(Links, Addresses, Sysctls, Protocol):
-    """Links, addresses and sysctls together (``netlink.kernel.Kernel``)."""
+class Kernel(Links, Addresses, Gso, Sysctls, Protocol):
+    """Links, addresses, sizes of packets and sysctls together (``netlink.kernel.Kernel``)."""
 
 
 class Counters(Protocol):

@@ -29,6 +29,7 @@ from tests.fake_tunnels import FakeTunnels
 InterfaceAddress = IPv4Interface | IPv6Interface
 OWNER = Owner("pynet")
 GROUP = OWNER.group
+SMALL, LARGEST = 65536, 524280  # bytes, of a veth link
 
 
 class FakeKernel:
@@ -41,6 +42,8 @@ class FakeKernel:
         self.peers: dict[str, str] = {}
         self.assigned: set[tuple[str, InterfaceAddress]] = set()
         self.default_routes: list[tuple[str, bool]] = []
+        self.ways_out: set[str] = set()
+        self.big = True  # whether it is a kernel with packets above 64 kB
         self.settings: dict[str, str] = {"net/ipv4/ip_forward": "0", "net/ipv6/conf/all/forwarding": "0"}
 
     def links(self) -> list[Link]:
@@ -85,17 +88,21 @@ class FakeKernel:
 
     def add_bridge(self, name: str, mac: str, mtu: int) -> None:
         self.steps.take("add bridge")
-        self._add(name, kind="bridge", mac=mac, mtu=mtu)
+        self._add(name, kind="bridge", mac=mac, mtu=mtu, **self._sizes(SMALL))
 
     def add_veth(self, pair: VethPair) -> None:
         self.steps.take("add veth")
         master = self._find(pair.master).index
+        if not self.big and (pair.gso or pair.master_gso):
+            raise KernelError("a kernel without packets above 64 kB makes IPv4 packets of a wrong length")
         if pair.peer in self.by_name:
             raise Exists(pair.peer)
-        self._add(pair.host, kind="veth", mtu=pair.mtu, master=master, up=True, alias=pair.alias)
+        sizes = self._sizes(pair.gso or SMALL)
+        self._add(pair.host, kind="veth", mtu=pair.mtu, master=master, up=True, alias=pair.alias, **sizes)
+        self.change(pair.master, **self._sizes(pair.master_gso or self._find(pair.master).gso))
         self.set_port(pair.host, pair.port)
         self.settings |= pair.settings
-        self._add(pair.peer, kind="veth", mtu=pair.mtu, mac=pair.peer_mac, group=0)
+        self._add(pair.peer, kind="veth", mtu=pair.mtu, mac=pair.peer_mac, group=0, **sizes)
         self.peers |= {pair.host: pair.peer, pair.peer: pair.host}
 
     def set_alias(self, name: str, alias: str) -> None:
@@ -150,6 +157,16 @@ class FakeKernel:
     def ipv6_default_routes(self) -> list[tuple[str, bool]]:
         return self.default_routes
 
+    def uplinks(self) -> Collection[str]:
+        return self.ways_out
+
+    def takes_gso(self) -> bool:
+        return self.big
+
+    def set_gso(self, name: str, size: int) -> None:
+        self.steps.take("set largest packet")
+        self.change(name, gso=size)
+
     def read_setting(self, path: str) -> str:
         return self.settings[path] if "/conf/all/" in path or path in self.settings else "0"
 
@@ -171,6 +188,9 @@ class FakeKernel:
             raise Exists(name)
         self.by_name[name] = Link(index=self._next_index, name=name, **{"group": GROUP, **values})
         self._next_index += 1
+
+    def _sizes(self, size: int) -> dict[str, int]:
+        return {"gso": size, "gso_limit": LARGEST} if self.big else {}
 
     def _find(self, name: str) -> Link:
         if name not in self.by_name:

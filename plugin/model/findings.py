@@ -102,7 +102,7 @@ class LinkDown(Finding):
 
 @dataclass(frozen=True, slots=True)
 class LinkChanged(Finding):
-    """An attribute of a link (``what`` is alias, MAC or MTU) has another value."""
+    """An attribute of a link (``what`` is alias, MAC, MTU or gso_max_size) has another value."""
 
     text = "{what} of link '{link}' of network '{network}' is '{found}': set it to '{wanted}'"
 

@@ -67,8 +67,9 @@ class Network:
 
     ``owns_link`` says whether pynet made the link; pynet never deletes a link that it adopted, nor the gateway
     addresses ``found`` on it. ``mac`` is the link's MAC. ``overlay`` is the agreement of the hosts, in mode overlay.
-    ``host_gateway`` says whether the host is the gateway of the containers, as the mode declares. What follows from the
-    fields is worked out once.
+    ``host_gateway`` says whether the host is the gateway of the containers, as the mode declares. ``gso`` is the
+    largest packet of its links in bytes, chosen when it was created; 0 leaves them the kernel's own 64 kB. What follows
+    from the fields is worked out once.
     """
 
     kind: ClassVar[str] = "network"
@@ -84,6 +85,7 @@ class Network:
     mac: str = ""
     overlay: Overlay | None = None
     host_gateway: bool = True
+    gso: int = 0
 
     def check(self) -> None:
         """Check a record from a file; raises ValueError."""

@@ -3,6 +3,8 @@
 The order is rules, links, settings, addresses: nothing flows before the rules are there.
 """
 
+from dataclasses import replace
+
 from netlink.bridge_port import BridgePort
 from netlink.errors import Exists, NotSupported
 from netlink.links import VethPair
@@ -84,6 +86,8 @@ class Applier:
         if wanted.peer:
             port = wanted.port or BridgePort()
             pair = VethPair(name, wanted.peer, wanted.peer_mac, wanted.master, mtu, alias, port, settings)
+            if wanted.gso and self._kernel.takes_gso():
+                pair = replace(pair, gso=wanted.gso, master_gso=wanted.master_gso)
             self._kernel.add_veth(pair)
             return
         if wanted.tunnel:

@@ -23,6 +23,7 @@ from plugin.firewall.elements import endpoint_elements, network_elements
 from plugin.host.docker_bridges import is_docker_name
 from plugin.host.link_settings import bridge_settings
 from plugin.host.own_links import OwnLinks
+from plugin.host.packet_size import largest_packet
 from plugin.host.sysctls import host_settings
 from plugin.model.desired import Desired, WantedLink, WantedSetting
 from plugin.model.link_owner import Owner
@@ -40,9 +41,25 @@ from plugin.model.names import (
 from plugin.model.records import Endpoint, Network, NetworkSubnet
 from plugin.modes.base import Capability, HostParts, LinkKind, Mode
 from plugin.options.network import ISOLATED, NetworkSettings
+from plugin.options.option import Option, choice
 from plugin.options.unicast import unusable
 from plugin.protocol.messages import CreateNetwork, InterfaceAddress, IpamData, JoinReply
 from plugin.request.undo import Undo
+
+
+class BridgeSettings(NetworkSettings):
+    """Settings of a network of one host."""
+
+    gso = Option(
+        "pynet.gso",
+        choice("auto", "on", "off"),
+        "auto",
+        "auto, on or off",
+        "whether links of a `bridge` network take packets of up to 192 kB in one piece (BIG TCP), which doubles the "
+        "throughput between containers for half of the CPU, but halves it towards a link of the host that takes only "
+        "64 kB; `auto` is on for networks without a way out, such as `--internal` ones, and if the host's links to the "
+        "internet took such packets when the network was created",
+    )
 
 
 class BridgeMode(Mode):
@@ -50,7 +67,7 @@ class BridgeMode(Mode):
 
     name = "bridge"
     summary = "a network of one host"
-    settings = NetworkSettings
+    settings = BridgeSettings
     does = frozenset({Capability.HOST_GATEWAY, Capability.PUBLISHES})
     links: Sequence[LinkKind] = (LinkKind(BRIDGE, "bridge"), LinkKind(HOST_END, "veth", ENDPOINT, port=True))
 
@@ -93,8 +110,13 @@ class BridgeMode(Mode):
         )
 
     def prepare(self, network: Network, undo: Undo) -> Network:
-        """Take the bridge that the user chose, if it exists, and the gateway addresses that it has."""
+        """Take the bridge that the user chose, if it exists, and choose the largest packet."""
         del undo
+        network = self._with_bridge(network)
+        return replace(network, gso=largest_packet(self._kernel, network, BridgeSettings.read(network.options).gso))
+
+    def _with_bridge(self, network: Network) -> Network:
+        """Return the record with the bridge that the user chose and its addresses, or with the one to be made."""
         name = network.settings.bridge_name
         if name:
             self._links.remove(name, network.id)  # left from a request that was killed
@@ -145,7 +167,7 @@ class BridgeMode(Mode):
         alias, adopted = bridge_alias(self._owner, network), not network.owns_link
         return Desired(
             network=network.id,
-            links=[WantedLink(network.link, "bridge", alias, mac, network.mtu, adopted=adopted)],
+            links=[WantedLink(network.link, "bridge", alias, mac, network.mtu, adopted=adopted, gso=network.gso)],
             addresses=given,
             # Without a link-local address the host cannot ask for the containers' MACs.
             link_local=[network.link] if mac and not adopted and any(own.version == 6 for _, own in given) else [],
@@ -164,6 +186,8 @@ class BridgeMode(Mode):
             master=network.link,
             endpoint=endpoint.id,
             port=_port(network, endpoint),
+            gso=network.gso,
+            master_gso=network.gso if network.owns_link else 0,
             peer=container_link_name(endpoint.id),
             peer_mac=endpoint.mac,
         )

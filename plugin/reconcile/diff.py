@@ -101,6 +101,8 @@ def _attribute_findings(
                 yield f.LinkChanged(desired.network, wanted.name, what, is_, should)
         if wanted.mtu and not _mtu_fits(desired, wanted, found, actual):
             yield f.LinkChanged(desired.network, wanted.name, "MTU", str(found.mtu), str(wanted.mtu))
+        if 0 < found.gso < wanted.gso <= found.gso_limit:
+            yield f.LinkChanged(desired.network, wanted.name, "gso_max_size", str(found.gso), str(wanted.gso))
     if not found.up:
         yield f.LinkDown(desired.network, wanted.name)
 

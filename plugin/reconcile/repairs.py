@@ -106,6 +106,8 @@ class Repairs:
                 self._kernel.set_alias(finding.link, finding.wanted)
             case "MAC":
                 self._kernel.set_mac(finding.link, finding.wanted)
+            case "gso_max_size":
+                self._kernel.set_gso(finding.link, int(finding.wanted))
             case _:
                 self._kernel.set_mtu(finding.link, int(finding.wanted))
 

@@ -20,6 +20,18 @@ def test_the_mtu_holds_on_both_ends(scene: Scene) -> None:
     assert one.reaches(two.ip(net))
 
 
+def test_an_internal_network_takes_packets_above_64_kb(pynet_scene: Scene) -> None:
+    """By default the containers' links take them after the engine has moved them; `docker inspect` shows no option."""
+    net = pynet_scene.network("--internal")
+    one, two = pynet_scene.containers(net, 2)
+    ends = [one.net("ip", "-d", "link", "show", "eth0"), two.net("ip", "-d", "link", "show", "eth0")]
+    assert all("gso_max_size 196608" in end and "gro_max_size 196608" in end for end in ends)
+    assert pynet_scene.host.api.call("GET", f"/networks/{net}")["Options"] == {}
+    assert one.reaches(two.name)
+    small, _ = pynet_scene.containers(pynet_scene.network(), 2)
+    assert "gso_max_size 65536" in small.net("ip", "-d", "link", "show", "eth0")
+
+
 def test_the_prefix_of_interface_names_is_the_users(scene: Scene) -> None:
     """Links inside the container are called ``lan0``, not ``eth0``."""
     net = scene.network("-o", f"{PREFIX}=lan")
