@@ -12,7 +12,7 @@ from tests.engine.lab.scene import Scene
 from tests.engine.lab.service import Pynet
 
 PAIR = ("bridge", "pynet")
-MANY_PORTS, MANY_NETWORKS, CREATIONS, PAIRS = 500, 200, 9, 9
+SOME_PORTS, MANY_PORTS, MANY_NETWORKS, CREATIONS, PAIRS = 50, 500, 200, 9, 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class Row:
 
 def rows(host: Host, pynet: Pynet, rounds: int) -> list[Row]:
     """Measure everything; the built-in driver publishes 500 ports only once, as that takes it a minute."""
-    found = [*_one_port(host.api, rounds), *_at_once(host, max(3, rounds // 4))]
+    found = [*_few_ports(host.api, 1, rounds), *_few_ports(host.api, SOME_PORTS, max(3, rounds // 4))]
+    found += _at_once(host, max(3, rounds // 4))
     found += _many_networks(host.api)
     found += _many_ports(host.api, pynet, found[0].bridge)
     return found + _throughput(host, max(5, rounds // 2))
@@ -39,15 +40,16 @@ def _compared(what: str, unit: str, bridge: list[float], pynet: list[float]) -> 
     return Row(what, unit, statistics.median(bridge), statistics.median(pynet), ratio)
 
 
-def _one_port(api: Api, rounds: int) -> list[Row]:
+def _few_ports(api: Api, number: int, rounds: int) -> list[Row]:
     times: dict[str, list[tuple[float, float]]] = {driver: [] for driver in PAIR}
-    for number in range(rounds):
-        for driver in PAIR if number % 2 else reversed(PAIR):
-            times[driver].append(ports.start_and_stop(api, driver, 1))
+    for turn in range(rounds):
+        for driver in PAIR if turn % 2 else reversed(PAIR):
+            times[driver].append(ports.start_and_stop(api, driver, number))
     starts, stops = ({driver: [pair[i] for pair in times[driver]] for driver in PAIR} for i in (0, 1))
+    what = "one port" if number == 1 else f"{number} ports"
     return [
-        _compared("start, one port", "ms", starts["bridge"], starts["pynet"]),
-        _compared("stop, one port", "ms", stops["bridge"], stops["pynet"]),
+        _compared(f"start, {what}", "ms", starts["bridge"], starts["pynet"]),
+        _compared(f"stop, {what}", "ms", stops["bridge"], stops["pynet"]),
     ]
 
 
