@@ -7,14 +7,14 @@ from typing import Any
 
 
 def verb_times(log: Path) -> dict[str, dict[str, float]]:
-    """Return the medians of each verb inside pynet, in milliseconds, from its log of JSON lines.
+    """Return the medians of each verb inside pynet, in milliseconds, from its log of JSON lines for debugging.
 
     ``ms`` is the whole request; ``store_ms``, ``netlink_ms`` and ``nft_ms`` are parts of it.
     """
     seen: dict[str, dict[str, list[float]]] = {}
     for line in log.read_text().splitlines():
         entry = _entry(line)
-        if entry.get("event") == "served" and "verb" in entry:
+        if "verb" in entry and "ms" in entry:
             parts = seen.setdefault(str(entry["verb"]), {})
             for key, value in entry.items():
                 if key == "ms" or key.endswith("_ms"):

@@ -100,7 +100,7 @@ def bench(label: str, rounds: int) -> dict[str, Any]:
         host = stack.enter_context(Host(obtain(label), "bench"))
         host.start_engine()
         image.load(host.docker)
-        pynet = service.pynet(host)
+        pynet = service.pynet(host, PYNET_LOG_LEVEL="debug")
         floor = service.Plugin(host, "floor", FLOOR, {"PYTHONPATH": str(REPOSITORY)})
         for plugin in (pynet, floor):
             plugin.start()

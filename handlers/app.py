@@ -27,7 +27,7 @@ from handlers.schemas.fields import describe, is_plain
 from handlers.service import SERVICE_VERBS
 from handlers.verbs import Bound, bind
 from plugin.engine.identity import NOBODY, called_by
-from plugin.errors import InvalidRequest, PynetError
+from plugin.errors import Conflict, Exhausted, InvalidRequest, NotFound, PynetError, Unsupported
 from plugin.protocol.api import IpamDriver, NetworkDriver, Service
 from plugin.request.execution import WorkerPool
 from plugin.request.timing import Spent, collect
@@ -45,6 +45,8 @@ LAYERS = {  # in words for users
     "cluster": "the cluster store",
 }
 SHORT_ID, SHORT_POOL = 12, 64  # characters
+SLOW = 2000.0  # milliseconds after which a line says that a request was slow
+OF_THE_USER = (ValidationError, InvalidRequest, NotFound, Conflict, Exhausted, Unsupported)  # nobody is to be woken
 _UCRED = struct.Struct("3i")  # process, user and group
 
 
@@ -94,11 +96,23 @@ def _serve(verb: Bound, workers: WorkerPool | None) -> Response:
         except Exception as error:  # noqa: BLE001 - the boundary: the caller gets a sentence, the log gets the traceback
             status, text = _fault(error)
             details = {"status": status, "error": text, **_unexpected(error), **_took(start, spent)}
-            log.error("refused", **details)  # noqa: TRY400 - foreseen errors have no traceback
+            tell = log.warning if isinstance(error, OF_THE_USER) else log.error
+            tell("refused", **details)
             return _refuse(status, text)
-    tell = partial(log.debug if verb.quiet else log.info, "served", **_took(start, spent))
-    response.call_on_close(tell)  # after the engine has its answer: a line takes 0.1 ms
+    response.call_on_close(
+        request_line(verb.event, _took(start, spent))
+    )  # after the engine has its answer: it takes 0.1 ms
     return response
+
+
+def request_line(event: str, took: Mapping[str, float]) -> Callable[[], object]:
+    """Return a function that logs a request that was served: a slow one as a warning, one without event for debugging.
+
+    ``took`` has milliseconds: "ms" for all of it, and others for its parts.
+    """
+    if took["ms"] > SLOW:
+        return partial(log.warning, f"{event or 'served'}, slowly", **took)
+    return partial(log.info, event, **took) if event else partial(log.debug, "served", **took)
 
 
 def _carry_out(verb: Bound, body: dict[str, Any] | None, workers: WorkerPool | None, spent: Spent) -> Any:

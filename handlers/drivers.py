@@ -13,10 +13,12 @@ NETWORK_VERBS = {
         network.AllocateNetworkRequest, NetworkDriver.allocate_network, replies.AllocateNetworkReply
     ),
     "FreeNetwork": Verb(network.NetworkRefRequest, NetworkDriver.free_network),
-    "CreateNetwork": Verb(network.CreateNetworkRequest, NetworkDriver.create_network),
-    "DeleteNetwork": Verb(network.NetworkRefRequest, NetworkDriver.delete_network),
-    "CreateEndpoint": Verb(network.CreateEndpointRequest, NetworkDriver.create_endpoint, replies.EndpointReply),
-    "DeleteEndpoint": Verb(network.EndpointRefRequest, NetworkDriver.delete_endpoint),
+    "CreateNetwork": Verb(network.CreateNetworkRequest, NetworkDriver.create_network, event="network created"),
+    "DeleteNetwork": Verb(network.NetworkRefRequest, NetworkDriver.delete_network, event="network removed"),
+    "CreateEndpoint": Verb(
+        network.CreateEndpointRequest, NetworkDriver.create_endpoint, replies.EndpointReply, event="endpoint created"
+    ),
+    "DeleteEndpoint": Verb(network.EndpointRefRequest, NetworkDriver.delete_endpoint, event="endpoint removed"),
     "EndpointOperInfo": Verb(
         network.EndpointRefRequest, NetworkDriver.endpoint_oper_info, replies.OperInfoReply, quiet=True
     ),

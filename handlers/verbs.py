@@ -17,7 +17,8 @@ class Verb:
 
     ``request`` is None where the engine sends no body, ``reply`` is None where the answer is ``{}``. ``call`` is the
     method of the protocol; the method of the same name is called. ``quiet`` verbs change nothing, never wait, and are
-    logged at debug level. ``most`` limits how many requests of a verb are carried out at the same time.
+    logged at debug level. ``most`` limits how many requests of a verb are carried out at the same time. ``event`` is
+    the line of the log about a request that was served; without one it is for debugging only.
     """
 
     request: type[Message] | None
@@ -25,6 +26,7 @@ class Verb:
     reply: type[Schema] | None = None
     quiet: bool = False
     most: int | None = None
+    event: str = ""
 
 
 class Bound:
@@ -33,6 +35,7 @@ class Bound:
     def __init__(self, name: str, verb: Verb, subject: object) -> None:
         self.name = name
         self.quiet = verb.quiet
+        self.event = verb.event
         self._call: Callable[..., Any] = getattr(subject, verb.call.__name__)
         self.request = verb.request() if verb.request else None
         self._reply = verb.reply() if verb.reply else None

@@ -8,7 +8,7 @@ import structlog
 from flask import Flask
 
 from cli.engine.api import Engine, endpoint_names, engine_socket
-from cli.server.answers import Answers
+from cli.server.answers import Answers, own_version
 from cli.server.cluster import JoinedCluster, open_cluster
 from cli.server.machine import machine_id
 from cli.server.name import hold_name
@@ -86,7 +86,24 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
     app = create_app(pynet.driver, router, answers, WorkerPool(most=2 * settings.threads))
     app.extensions[TROUBLE] = partial(trouble, threads)
     app.extensions[AT_END] = partial(_tidy, pynet)
+    _tell_of_the_start(settings, pynet)
     return app
+
+
+def _tell_of_the_start(settings: Settings, pynet: Pynet) -> None:
+    records = pynet.survey.records()
+    endpoints = [endpoint for ends in records.endpoints.values() for endpoint in ends]
+    log.info(
+        "pynet started",
+        version=own_version(),
+        socket=str(settings.socket),
+        state=str(settings.state_dir),
+        store=settings.store or "this host alone",
+        networks=len(records.networks),
+        endpoints=len(endpoints),
+        ports=sum(len(endpoint.published) for endpoint in endpoints),
+        repairs=sum(pynet.reconciler.status().repairs.values()),
+    )
 
 
 def _open(
@@ -122,3 +139,4 @@ def _tidy(pynet: Pynet) -> None:
         pynet.firewall.close()
     except KernelError as error:
         log.warning("nftables tables not removed", error=str(error))
+    log.info("pynet ended")

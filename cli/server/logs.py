@@ -17,6 +17,7 @@ _SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 
+_ORDER = ("timestamp", "level", "event", "verb", "network", "endpoint", "pool", "error")
 _NOT_FACTS = {"event", "exception", "level", "timestamp"}
 _FIRST = ("verb", "network", "endpoint", "pool")
 
@@ -32,6 +33,7 @@ def configure(level: str, form: str) -> None:
             structlog.stdlib.filter_by_level,
             *_SHARED,
             structlog.processors.format_exc_info,
+            in_order,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -49,6 +51,11 @@ def configure(level: str, form: str) -> None:
     for handler in handlers:
         handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=handlers, force=True)
+
+
+def in_order(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Put the keys that many lines have first, always in one order, so that people can read columns."""
+    return {key: event[key] for key in _ORDER if key in event} | dict(event)
 
 
 def _renderer(form: str) -> Any:

@@ -7,7 +7,7 @@ import pytest
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
-from handlers.app import create_app
+from handlers.app import create_app, request_line
 from plugin.errors import Busy, Conflict, Exhausted, Failed, InvalidRequest, NotFound, PynetError, Unsupported
 from plugin.protocol.api import IpamDriver, NetworkDriver
 from plugin.request.timing import collect, timed
@@ -61,13 +61,25 @@ def test_an_activation_carries_nothing_of_the_request_before(lines: list[Any], s
 
 
 def test_a_request_is_one_line_with_short_ids(lines: list[Any], service: Service) -> None:
-    """Verb, ids of 12 characters and milliseconds, at level info for what changes something."""
+    """Verb, short ids and milliseconds; networks and endpoints come and go at level info, the rest is for debugging."""
     service.post("NetworkDriver.Leave", BODY)
+    service.post("NetworkDriver.DeleteEndpoint", BODY)
 
-    [line] = lines
-    assert line.pop("ms") >= 0
-    expected = {"event": "served", "log_level": "info", "verb": "NetworkDriver.Leave"}
-    assert line == expected | {"network": NETWORK[:12], "endpoint": ENDPOINT[:12]}
+    ids = {"network": NETWORK[:12], "endpoint": ENDPOINT[:12]}
+    assert [line.pop("ms") >= 0 for line in lines] == [True, True]
+    assert lines == [
+        {"event": "served", "log_level": "debug", "verb": "NetworkDriver.Leave"} | ids,
+        {"event": "endpoint removed", "log_level": "info", "verb": "NetworkDriver.DeleteEndpoint"} | ids,
+    ]
+
+
+def test_a_slow_request_is_a_warning(lines: list[Any]) -> None:
+    """More than two seconds are too many, also for a request that is else for debugging only."""
+    for event, milliseconds in (("network created", 2001.0), ("", 2001.0), ("", 1.0)):
+        request_line(event, {"ms": milliseconds})()
+
+    found = [(each["event"], each["log_level"]) for each in lines]
+    assert found == [("network created, slowly", "warning"), ("served, slowly", "warning"), ("served", "debug")]
 
 
 def test_questions_are_logged_for_debugging_only(lines: list[Any], service: Service) -> None:
@@ -91,13 +103,17 @@ def test_the_ids_of_a_request_do_not_stick_to_the_next(lines: list[Any], service
     + [(kind("no 'x'"), 500) for kind in (PynetError, NotFound, Conflict, Exhausted, Busy, Failed)],
 )
 def test_an_error_is_told_and_logged_once(lines: list[Any], error: PynetError, status: int) -> None:
-    """The caller and the log get the same sentence once; only the log has failed undo steps."""
+    """The caller and the log get the same sentence once; only the log has failed undo steps.
+
+    A user's mistake is a warning: nobody has to get up for it.
+    """
     error.add_note("undo failed: y")
     text = '{"Err":"no \'x\'","Error":"no \'x\'"}\n'
 
     assert ask(fail(error)) == (status, text)
     [line] = lines
-    assert (line["log_level"], line["error"], line["notes"]) == ("error", "no 'x'", ["undo failed: y"])
+    level = "error" if type(error) in {PynetError, Busy, Failed} else "warning"
+    assert (line["log_level"], line["error"], line["notes"]) == (level, "no 'x'", ["undo failed: y"])
     assert "exc_info" not in line
 
 

@@ -1,5 +1,6 @@
 """The form of log lines for the engine's log."""
 
+import json
 import logging
 from collections.abc import Iterator
 
@@ -41,3 +42,11 @@ def test_a_traceback_follows_its_line(capsys: pytest.CaptureFixture[str]) -> Non
     structlog.get_logger("pynet").error("refused", exc_info=KeyError("x"))
 
     assert capsys.readouterr().err == "refused\nKeyError: 'x'\n"
+
+
+def test_json_keys_have_one_order(capsys: pytest.CaptureFixture[str]) -> None:
+    """Time, level and event come first, ids next, whatever the order in the code."""
+    configure("info", "json")
+    structlog.get_logger("pynet").info("endpoint removed", ms=3.2, network="d2a5", verb="NetworkDriver.DeleteEndpoint")
+
+    assert list(json.loads(capsys.readouterr().err)) == ["timestamp", "level", "event", "verb", "network", "ms"]
