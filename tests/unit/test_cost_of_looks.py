@@ -130,7 +130,7 @@ def test_one_setting_of_the_host_is_one_repair_whoever_needs_it() -> None:
     count, repaired = host.look(forwarding_off)
 
     assert repaired == {"HostSettingChanged": 1}
-    assert count == SOUND | {"dumps": 3, "records": 3 * 100 + 100 + 2}  # networks once more, and forwarding
+    assert count == SOUND | {"dumps": 3, "records": 3 * 100 + 2}  # and forwarding
 
 
 @pytest.mark.parametrize(
