@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from tests.torture import crowd
 from tests.torture import scenarios as sc
 from tests.torture.cluster import ADDRESS, HOST, add_other_host
 from tests.torture.engine import DRIVER, IPAM, Broken, Call, Engine, Refused, die_with_parent, new_namespace
@@ -132,8 +133,10 @@ class Run:
         """Play the case to its end; the outcome has the faults."""
         self._new_host()
         self._new_cluster()
-        before = look(self._pynet.state)
         try:
+            with self._fault("gather the crowd"):
+                self._gather()
+            before = look(self._pynet.state)
             with self._fault("prepare"):
                 self._prepare()
             if self.case.step:
@@ -160,8 +163,16 @@ class Run:
         if self.scenario.shared == WITH_ANOTHER:
             add_other_host(self._folder)
 
+    def _gather(self) -> None:
+        """Make the crowd, if there is one; after a reboot nobody has its endpoints."""
+        if crowd.NETWORKS:
+            self._start()
+            crowd.gather(self._engine.send, endpoints=0 if self.scenario.reboot else crowd.ENDPOINTS)
+            time.sleep(SETTLED)
+
     def _prepare(self) -> None:
-        self._start()
+        if not crowd.NETWORKS:
+            self._start()
         for call in self.scenario.before:
             self._engine.make(call)
 
@@ -277,7 +288,7 @@ class Run:
         for line in records(self._pynet.state):
             kind, key, body = line.split(" ", 3)[1:]
             value = json.loads(body)
-            call = removal(self._engine, kind, key, value)
+            call = None if crowd.is_of_it(key) else removal(self._engine, kind, key, value)
             if call is not None:
                 self.outcome.left.append(f"{kind} {key[:12]}")
                 self._engine.make(call)

@@ -1,6 +1,8 @@
 """The sweep: pynet is killed right before and right after every step of every verb, and nothing is lost or left.
 
 python -m tests.torture.sweep [EVERY] [NAME]     every EVERY-th case (1: all) of scenarios whose name has NAME
+
+With a crowd (``tests.torture.crowd``) it plays two cases of every EVERY-th scenario.
 """
 
 import itertools
@@ -12,17 +14,18 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import cli.server.application  # noqa: F401 - loaded once, for all the processes that are forked
 from tests.torture.case import GIVEN_UP, REPEATED, Case, Outcome, play
+from tests.torture.crowd import NETWORKS
 from tests.torture.engine import IPAM
 from tests.torture.scenarios import REQUEST, SCENARIOS, Scenario
 
 WITHOUT_STEPS = {"Join", "overlay: Join"}  # only reads
-AT_ONCE = 64  # cases; most of the time each waits for something
+AT_ONCE = 6 if NETWORKS else 64  # cases; most of the time each waits for something
 Reference = Mapping[tuple[str, str], Outcome]
 
 
@@ -59,7 +62,7 @@ def sweep(every: int = 1, name: str = "", until: float = math.inf) -> Report:
     A sample plays each scenario with one behaviour of the engine, in turn.
     """
     begin, report = time.monotonic(), Report()
-    scenarios = [scenario for scenario in SCENARIOS if name in scenario.name]
+    scenarios = [scenario for scenario in SCENARIOS if name in scenario.name][:: every if NETWORKS else 1]
     chosen = [(scenario, _some_of(behaviours(scenario), number, every)) for number, scenario in enumerate(scenarios)]
     references: dict[tuple[str, str], Outcome] = {}
     for case, outcome in _play_all((Case(scenario, each) for scenario, some in chosen for each in some), {}):
@@ -70,7 +73,7 @@ def sweep(every: int = 1, name: str = "", until: float = math.inf) -> Report:
     for scenario, some in chosen:
         if not references[scenario.name, some[0]].steps and scenario.name not in WITHOUT_STEPS:
             report.faults[scenario.name] = ["no step was counted, so none was tried"]
-    cases = list(_cases(chosen, references))[::every]
+    cases = _sample(list(_cases(chosen, references)), every)
     report.planned = len(cases)
     for case, outcome in _play_all(itertools.takewhile(lambda _: time.monotonic() < until, cases), references):
         report.cases += 1
@@ -86,6 +89,14 @@ def sweep(every: int = 1, name: str = "", until: float = math.inf) -> Report:
 
 def _some_of(every_one: tuple[str, ...], number: int, every: int) -> tuple[str, ...]:
     return every_one if every == 1 else (every_one[number % len(every_one)],)
+
+
+def _sample(cases: Sequence[Case], every: int) -> list[Case]:
+    """Return every ``every``-th case; with a crowd two of each scenario, as a case takes ten times as long then."""
+    if not NETWORKS:
+        return list(cases[::every])
+    by_scenario = [list(some) for _, some in itertools.groupby(cases, lambda case: case.scenario.name)]
+    return [some[len(some) * third // 3] for some in by_scenario for third in (1, 2)]
 
 
 def _cases(chosen: Iterable[tuple[Scenario, tuple[str, ...]]], references: Reference) -> Iterator[Case]:

@@ -1,0 +1,58 @@
+"""A crowd of networks beside those that are tortured: nothing of it may be lost.
+
+``CROWD=200`` gives every part of ``python -m tests.torture`` 200 networks of ten endpoints with a port each. They are
+made by the protocol alone, so the engine does not know them; their containers' ends stay on the host.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+NETWORKS = int(os.environ.get("CROWD") or 0)
+ENDPOINTS = 10  # of a network
+FIRST_PORT = 30000
+DRIVER = "NetworkDriver."
+Send = Callable[[str, Mapping[str, Any]], Any]  # method and body -> reply; raises on an error
+
+
+def gather(send: Send, networks: int = NETWORKS, endpoints: int = ENDPOINTS) -> None:
+    """Make the crowd."""
+    for index in range(networks):
+        subnet = f"10.{100 + index // 250}.{index % 250}"
+        data = {"AddressSpace": "x", "Pool": f"{subnet}.0/24", "Gateway": f"{subnet}.1/24", "AuxAddresses": {}}
+        options = {"com.docker.network.enable_ipv6": False, "com.docker.network.generic": {}}
+        body = {"NetworkID": network_id(index), "Options": options, "IPv4Data": [data], "IPv6Data": []}
+        send(f"{DRIVER}CreateNetwork", body)
+        for place in range(endpoints):
+            _start(send, index, place, f"{subnet}.{place + 2}/24")
+
+
+def _start(send: Send, index: int, place: int, address: str) -> None:
+    ids = {"NetworkID": network_id(index), "EndpointID": f"cd{index:04x}{place:02x}" * 8}
+    interface = {"Address": address, "AddressIPv6": "", "MacAddress": ""}
+    send(f"{DRIVER}CreateEndpoint", {**ids, "Interface": interface, "Options": {}})
+    send(f"{DRIVER}Join", {**ids, "SandboxKey": f"/var/run/docker/netns/cd{index:04x}{place:02x}", "Options": {}})
+    port = FIRST_PORT + index * ENDPOINTS + place
+    binding = {"Proto": 6, "IP": "", "Port": 80, "HostIP": "127.0.0.1", "HostPort": port, "HostPortEnd": port}
+    send(f"{DRIVER}ProgramExternalConnectivity", {**ids, "Options": {"com.docker.network.portmap": [binding]}})
+
+
+def network_id(index: int) -> str:
+    """Return the id of a network of the crowd."""
+    return f"c0{index:06x}" * 8
+
+
+def is_of_it(key: str) -> bool:
+    """Return whether a record of that key is of the crowd; an endpoint's key begins with the id of its network."""
+    return key[:64] in {network_id(index) for index in range(NETWORKS)}
+
+
+def missing(send: Send, networks: int = NETWORKS, endpoints: int = ENDPOINTS) -> list[str]:
+    """Return what is gone of the crowd, and the repairs that are due."""
+    there = {each["ID"]: each["Endpoints"] for each in send("Pynet.Networks", {})["Networks"]}
+    found = []
+    for index in range(networks):
+        ends = there.get(network_id(index), [])
+        if (len(ends), sum(end["Ports"] for end in ends)) != (endpoints, endpoints):
+            found.append(f"network {index} of the crowd has {len(ends)} endpoints")
+    return found + [str(repair["Sentence"]) for repair in send("Pynet.Look", {})["Repairs"]]
