@@ -91,18 +91,18 @@ class Forwarding:
         if paths := self._paths():
             self._firewall.put(OWNER, _elements(paths, links))
 
-    def elements(self) -> Mapping[str, Elements]:
+    def elements(self, links: Sequence[Link] | None = None) -> Mapping[str, Elements]:
         """Return the elements that close families, by owner; nothing if none is closed.
 
-        If links cannot be listed, bridges of others are closed too, until they are listed again.
+        ``links`` are listed if the caller has not done so. If that fails, bridges of others are closed too, until they
+        are listed again.
         """
         paths = self._paths()
-        links: Sequence[Link] = ()
         try:
-            links = self._kernel.links() if paths else ()
+            links = self._kernel.links() if paths and links is None else links
         except KernelError as error:
             log.warning("links cannot be listed, so traffic of other bridges is dropped meanwhile", error=str(error))
-        return {OWNER: _elements(paths, links)} if paths else {}
+        return {OWNER: _elements(paths, links or ())} if paths else {}
 
     def _close(self, paths: Collection[str]) -> None:
         if paths:

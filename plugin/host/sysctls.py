@@ -9,6 +9,7 @@ from contextlib import suppress
 import structlog
 
 from netlink.errors import KernelError, Missing
+from netlink.links import Link
 from netlink.sysctl import FORWARDING
 from plugin.errors import Failed, PynetError
 from plugin.host.forwarding import OFF, OURS, Forwarding
@@ -108,9 +109,9 @@ class HostSettings:
         with self._locks.hold(HOST_SETTINGS):
             self._forwarding.look_at_bridges()
 
-    def elements(self) -> Mapping[str, Elements]:
-        """Return the firewall elements that follow from the host's settings, by owner."""
-        return self._forwarding.elements()
+    def elements(self, links: Sequence[Link] | None = None) -> Mapping[str, Elements]:
+        """Return the firewall elements that follow from the host's settings and ``links``, by owner."""
+        return self._forwarding.elements(links)
 
     def _set(self, network: Network, setting: WantedSetting) -> None:
         if setting.path in FORWARDING.values():

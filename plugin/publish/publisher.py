@@ -1,11 +1,12 @@
 """Publishes ports. A socket holds each port and an nftables map has an element for it: no process, no rule."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import structlog
 
 from netlink.conntrack import UdpPort
 from netlink.errors import Exists, KernelError, Missing
+from netlink.port_sockets import PortSocket
 from plugin.engine.names import Names
 from plugin.firewall.elements import PROTOCOLS, port_elements
 from plugin.firewall.firewall import Firewall
@@ -118,6 +119,24 @@ class Publisher:
 
         The rules that translate them are written with the tables.
         """
+        fresh, refused = self._hold_again(endpoint)
+        self._sockets.serve(fresh.values())
+        return refused
+
+    def restore_all(self, endpoints: Iterable[Endpoint]) -> list[tuple[Endpoint, Sequence[Key]]]:
+        """Hold the ports of ``endpoints`` as ``restore`` does, and return the endpoints with refused ports."""
+        fresh: list[PortSocket] = []
+        found: list[tuple[Endpoint, Sequence[Key]]] = []
+        for endpoint in endpoints:
+            holds, refused = self._hold_again(endpoint)
+            fresh += holds.values()
+            if refused:
+                found.append((endpoint, list(refused)))
+        self._sockets.serve(fresh)
+        return found
+
+    def _hold_again(self, endpoint: Endpoint) -> tuple[Holds, dict[Key, KernelError]]:
+        """Hold the ports that are not held yet; return them, and those that were refused."""
         before, fresh, refused = self._book.of(endpoint.id), Holds(), dict[Key, KernelError]()
         for port, at, dual in to_hold(endpoint.published):
             key = port.proto, at.host, port.host_port
@@ -130,8 +149,7 @@ class Publisher:
                 except KernelError as error:
                     refused[key] = error
         self._book.write(endpoint.id, {**before, **fresh}, keep=bool(endpoint.published))
-        self._sockets.serve(fresh.values())
-        return refused
+        return fresh, refused
 
     def reattached(self, endpoint: Endpoint) -> None:
         """Set hairpin mode again, which a port of a bridge loses when it leaves the bridge."""

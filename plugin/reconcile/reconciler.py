@@ -14,12 +14,12 @@ import structlog
 
 from netlink.errors import KernelError
 from plugin.errors import Failed, PynetError
-from plugin.host.docker_bridges import docker_bridges
 from plugin.model.desired import Actual, Desired
-from plugin.model.findings import EndpointLost, Finding, HostSettingChanged, OrphanLink
+from plugin.model.findings import Finding, HostSettingChanged, OrphanLink
 from plugin.protocol.messages import Drop, Repair, Status
 from plugin.reconcile.healing import Healing
 from plugin.reconcile.ledger import Ledger
+from plugin.reconcile.recovery import Recovery
 from plugin.reconcile.repairs import Repairs
 from plugin.reconcile.rules import Rules
 from plugin.reconcile.survey import Survey
@@ -42,45 +42,18 @@ class Reconciler:
         self._drops = drops
         self._repairs = Repairs(runtime, removal)
         self._rules = Rules(runtime, survey)
-        self._kernel = runtime.kernel
         self._firewall = runtime.firewall
         self._settings = runtime.settings
         self._publisher = runtime.publisher
         self._locks = runtime.locks
         self._ledger = Ledger()
         self._healing = Healing(runtime.firewall, runtime.kernel, survey, self._ledger)
+        self._recovery = Recovery(runtime, survey, removal, self._healing, self._ledger)
 
     def recover(self) -> None:
-        """At start, before any request: forget endpoints without a link, then repair rules, ports, links and the rest.
-
-        Nothing here stops pynet from serving: a repair that fails is logged and tried again later.
-        """
+        """At start, before any request, bring everything in line (``plugin.reconcile.recovery``)."""
         with self._locks.hold(LOOK):
-            self._settings.recall(list(self._survey.records().networks.values()))
-            self._or_later(self._forget_lost)
-            try:
-                self._firewall.load(self._survey.elements())
-            except KernelError as error:
-                log.error("rules not written, so no link is made", error=str(error))  # noqa: TRY400 - foreseen
-                self._healing.shut()
-                return
-            for ends in self._survey.records().endpoints.values():
-                for endpoint in ends:
-                    self._publisher.restore(endpoint)
-            self._or_later(lambda: self._look_and_repair(idle=True))
-
-    def _forget_lost(self) -> None:
-        # Where pynet closes the host to others, traffic of Docker's own bridges must pass from the first moment on.
-        self._firewall.set_docker_bridges(docker_bridges(self._kernel.links()))
-        found = self._survey.look(self._publisher.held(), idle=True).found
-        self._repair([finding for finding in found if isinstance(finding, EndpointLost)], NOTHING)
-
-    def _or_later(self, look: Callable[[], object]) -> None:
-        try:
-            look()
-        except KernelError as error:
-            log.error("host not surveyed, it is tried again later", error=str(error))  # noqa: TRY400 - foreseen
-            self._healing.shut()
+            self._recovery.run(self._repair)
 
     def reconcile(self) -> list[Repair]:
         """Survey everything and repair what is out of line; return all findings, repaired or not.
@@ -93,7 +66,7 @@ class Reconciler:
             done = self._healing.heal(elements=True)
             self._settings.concede()
             with self._healing.opening():
-                return done + self._look_and_repair(idle=False)
+                return done + self._look_and_repair()
 
     def heal(self, *, elements: bool) -> None:
         """Bring the rules in line, and the elements of sets if ``elements`` is set; raises ``KernelError``."""
@@ -121,23 +94,18 @@ class Reconciler:
         """
         return replace(self._ledger.status(), drops=tuple(self._drops()))
 
-    def _look_and_repair(self, *, idle: bool) -> list[Repair]:
-        look = self._survey.look(self._publisher.held(), idle=idle)
-        done: list[Repair] = []
-        if idle:
-            for finding in look.found:
-                done += self._repair([finding], look.desired.get(finding.network, NOTHING))
-        else:
-            done += self._repair([each for each in look.found if isinstance(each, HostSettingChanged)], NOTHING)
-            for network in dict.fromkeys(finding.network for finding in look.found if finding.network):
-                done += self._repair_network(network, look.actual)
-            for orphan in look.found:
-                if isinstance(orphan, OrphanLink):
-                    done += self._repair_orphan(orphan)
-            done += [
-                self._ledger.failed(astray, why) if why else self._ledger.repaired(astray)
-                for astray, why in self._rules.align(look.desired.values())
-            ]
+    def _look_and_repair(self) -> list[Repair]:
+        look = self._survey.look(self._publisher.held(), idle=False)
+        done = self._repair([each for each in look.found if isinstance(each, HostSettingChanged)], NOTHING)
+        for network in dict.fromkeys(finding.network for finding in look.found if finding.network):
+            done += self._repair_network(network, look.actual)
+        for orphan in look.found:
+            if isinstance(orphan, OrphanLink):
+                done += self._repair_orphan(orphan)
+        done += [
+            self._ledger.failed(astray, why) if why else self._ledger.repaired(astray)
+            for astray, why in self._rules.align(look.desired.values())
+        ]
         done += [self._ledger.failed(finding, Failed(why)) for finding, why in self._firewall.refused().items()]
         self._ledger.looked(done)
         return done

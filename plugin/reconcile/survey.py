@@ -69,10 +69,11 @@ class Survey:
         networks = {item.record.id: item.record for item in self._store.list(Network)}
         return Records(networks, endpoints, {item.record.link for item in self._store.list(Tombstone)})
 
-    def elements(self) -> dict[str, Elements]:
-        """Return the elements that the firewall should have, by owner."""
-        found = dict(self._settings.elements())
-        for part in self._desired(self.records())[0]:
+    def elements(self, look: Look | None = None) -> dict[str, Elements]:
+        """Return the elements that the firewall should have, by owner, from ``look`` or from the records."""
+        parts = look.desired.values() if look else self._desired(self.records())[0]
+        found = dict(self._settings.elements(list(look.actual.links.values()) if look else None))
+        for part in parts:
             found |= part.elements
         return found
 
@@ -84,12 +85,13 @@ class Survey:
         ends = [item.record for item in self._store.list(Endpoint, f"{network_id}/")]
         return self._desired(Records({network_id: known.record}, {network_id: ends}, ()))[0] if known else []
 
-    def look(self, held: Collection[Held], *, idle: bool) -> Look:
+    def look(self, held: Collection[Held], *, idle: bool, records: Records | None = None) -> Look:
         """Survey everything: settings of the host first, orphans last; ``held`` are the ports of sockets.
 
-        With ``idle`` no request can be in flight, so that the first traces of a creation are leftovers too.
+        With ``idle`` no request can be in flight, so that the first traces of a creation are leftovers too. Without
+        ``records`` they are read.
         """
-        records = self.records()
+        records = records or self.records()
         desired, found = self._desired(records)
         actual = read_actual(self._kernel, desired, held)
         found += host_differences(desired, actual)

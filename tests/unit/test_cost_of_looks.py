@@ -46,11 +46,24 @@ class Counted:
         return call
 
 
+class Writes(Steps):
+    """Counts the transactions of the store."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transactions = 0
+
+    def take(self, what: str) -> None:
+        self.transactions += what == "write the store"
+        super().take(what)
+
+
 class Host:
     """A world with networks of two endpoints each, which counts the questions of a survey."""
 
     def __init__(self, networks: int) -> None:
-        self._count, steps = Counter[str](), Steps()
+        self._count, steps = Counter[str](), Writes()
+        self.steps = steps
         self.kernel, self.nft, store = FakeKernel(steps), FakeNft(steps), FailingStore(steps)
         kernel: Any = Counted(self.kernel, self._count, "links", "addresses", "link", "addresses_of")
         nft: Any = Counted(self.nft, self._count, "list", "rules")
@@ -63,6 +76,14 @@ class Host:
                 interface = Interface(IPv4Interface(f"{subnet}.{last}/24"))
                 endpoint_id = f"{number:04x}{last:02x}" + "e" * 58
                 self.world.driver.create_endpoint(CreateEndpoint(network_id, endpoint_id, interface))
+
+    def restart(self) -> Counter[str]:
+        """Start pynet again, and return what was asked for how often, and how often the store was written."""
+        self._count.clear()
+        before, old = self.steps.transactions, self.world
+        self.world = World(old.kernel, old.nft, old.failing_store)
+        self.world.reconciler.recover()
+        return self._count + Counter(transactions=self.steps.transactions - before)
 
     def look(self, harm: Callable[["Host"], None]) -> tuple[dict[str, int], Counter[str]]:
         """Do some harm and look at everything; return what was asked for how often, and what was repaired."""
@@ -172,3 +193,18 @@ def test_a_network_on_a_users_bridge_asks_for_the_addresses_of_that_alone() -> N
 
     assert asked == (1, 0)
     assert ("br-mine", gateway) in host.kernel.assigned
+
+
+@pytest.mark.parametrize(("reboot", "dumps", "transactions"), [(False, 2, 0), (True, 4, 1)])
+def test_a_start_costs_the_same_however_much_there_is(reboot: bool, dumps: int, transactions: int) -> None:
+    """It lists the kernel and reads each record once; after a reboot twice, and forgets endpoints together."""
+    counts = []
+    for networks in (2, 30):
+        host = Host(networks)
+        for take in (host.kernel.by_name.clear, host.kernel.assigned.clear) if reboot else ():
+            take()
+        counts.append(host.restart())
+    few, many = counts
+
+    assert {(count["dumps"], count["transactions"]) for count in counts} == {(dumps, transactions)}
+    assert many["records"] - few["records"] == (30 - 2) * (6 if reboot else 3)
