@@ -20,6 +20,7 @@ from marshmallow import ValidationError
 from structlog.contextvars import bind_contextvars, clear_contextvars
 from werkzeug.exceptions import HTTPException
 
+from handlers.activation import ACTIVATE, IMPLEMENTS, MEDIA_TYPE
 from handlers.body import read_body, refuse_length, sentence_of
 from handlers.drivers import IPAM_VERBS, NETWORK_VERBS
 from handlers.limits import LARGEST_BODY
@@ -34,9 +35,6 @@ from plugin.request.timing import Spent, collect
 
 log = structlog.get_logger()
 
-MEDIA_TYPE = "application/vnd.docker.plugins.v1.2+json"
-ACTIVATE = "Plugin.Activate"
-IMPLEMENTS = {"Implements": ["NetworkDriver", "IpamDriver"]}
 LOGGED_IDS = {"NetworkID": "network", "EndpointID": "endpoint", "PoolID": "pool"}
 LAYERS = {  # in words for users
     "netlink": "the kernel",

@@ -11,7 +11,6 @@ from cli.engine.api import Engine, endpoint_names, engine_socket
 from cli.server.answers import Answers, own_version
 from cli.server.cluster import JoinedCluster, open_cluster
 from cli.server.machine import machine_id
-from cli.server.name import hold_name
 from cli.server.records import KINDS
 from cli.server.wiring import Host, Pynet
 from cli.settings import Settings
@@ -40,28 +39,30 @@ from plugin.rebuild.networks import InItsMode, rebuilder
 from plugin.reconcile.watcher import Watcher
 from plugin.removal.garbage import GarbageCollector
 from plugin.request.execution import WorkerPool
+from plugin.request.gate import Gate
 from plugin.request.timing import Wrap, timed
 from plugin.store.base import Store
-from plugin.store.sqlite.lockfile import lock_state
 from plugin.store.sqlite.opening import open_store
 
 log = structlog.get_logger()
 
 TROUBLE = "pynet.trouble"  # extension of the application: returns what is wrong with its threads
+FINISH = "pynet.finish"  # extension of the application: called when it begins to serve
 AT_END = "pynet.at_end"  # extension of the application: called when it has served its last request
 
 
 def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask:
-    """Open the state, bring the kernel in line with it, start the background threads, and return the application.
+    """Open the state and return the application, which waits with requests until its extension ``FINISH`` was called.
+
+    The caller has the lock of the state folder, and the name of this pynet (``cli.server.serve``).
 
     ``wrap`` is put around every part that changes something outside of this process; networks are of modes ``kinds``.
     """
-    lock_state(settings.state_dir)
-    hold_name(settings.name)
     changes, nft = OwnChanges(), Nftables(open_runner())
-    rebuilt = partial(in_its_mode, kinds=kinds)
-    host, cluster, drops = _open(settings, wrap, changes, wrap("nft", nft), rebuilt)
+    host, cluster, drops = _open(settings, wrap, changes, wrap("nft", nft), partial(in_its_mode, kinds=kinds))
     pynet = Pynet(settings.name, host, gateway_check=settings.gateway_check, kinds=kinds)
+    addresses = cluster.addresses(pynet, host) if cluster else None
+    router, gate, threads = IpamRouter(pynet.ipam, addresses), Gate(), list[Loop[Any]]()
 
     # Before recovery, so that nothing is missed in between.
     monitor = Monitor(
@@ -72,21 +73,23 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
         prefixes=link_prefixes(pynet.modes),
         is_bridge=lambda name: is_own_bridge(name) or pynet.firewall.owns(name),
     )
-    pynet.reconciler.recover()
-    threading.Thread(target=pynet.driver.recall, name="recall", daemon=True).start()
-    threads: list[Loop[Any]] = [*pynet.reaper.start(), drops.start(), *Watcher(pynet.reconciler, monitor).start()]
-    addresses, shared = cluster.start(pynet, host) if cluster else (None, [])
-    router = IpamRouter(pynet.ipam, addresses)
-    threads += [*shared, host.names.start()]
-    if settings.docker_socket:
-        engine = Engine(settings.docker_socket)
-        threads.append(GarbageCollector(engine, pynet.removal, router, host.store, settings.docker_grace).start())
 
-    answers = Answers(settings, host.store, pynet.reconciler, pynet.dry_run.look)
-    app = create_app(pynet.driver, router, answers, WorkerPool(most=2 * settings.threads))
-    app.extensions[TROUBLE] = partial(trouble, threads)
-    app.extensions[AT_END] = partial(_tidy, pynet)
-    _tell_of_the_start(settings, pynet)
+    def finish() -> None:
+        """Bring the kernel in line with the state, start the threads, and let requests pass."""
+        pynet.reconciler.recover()
+        threading.Thread(target=pynet.driver.recall, name="recall", daemon=True).start()
+        threads.extend([*pynet.reaper.start(), drops.start(), *Watcher(pynet.reconciler, monitor).start()])
+        threads.extend(cluster.start(pynet, host, addresses) if cluster and addresses else [])
+        threads.append(host.names.start())
+        if settings.docker_socket:
+            engine = Engine(settings.docker_socket)
+            threads.append(GarbageCollector(engine, pynet.removal, router, host.store, settings.docker_grace).start())
+        gate.open()
+        _tell_of_the_start(settings, pynet)
+
+    answers = Answers(settings, host.store, gate.before(pynet.reconciler), gate.before(pynet.dry_run).look)
+    app = create_app(gate.before(pynet.driver), gate.before(router), answers, WorkerPool(most=2 * settings.threads))
+    app.extensions |= {FINISH: finish, TROUBLE: partial(trouble, threads), AT_END: partial(_tidy, pynet)}
     return app
 
 

@@ -53,14 +53,13 @@ class JoinedCluster:
         except Unreadable:
             return True  # somebody renews it
 
-    def start(self, pynet: Pynet, host: Host) -> tuple[ClusterAddresses, list[Loop[Any]]]:
-        """Start the threads.
-
-        Returns:
-            The manager of the shared addresses, and the threads that work.
-        """
+    def addresses(self, pynet: Pynet, host: Host) -> ClusterAddresses:
+        """Return the manager of the shared addresses."""
         here = ThisHost(self.me.id, host.networks, host.supernets, pynet.reaper.retries)
-        addresses = ClusterAddresses(self.stores, self.outbox, here)
+        return ClusterAddresses(self.stores, self.outbox, here)
+
+    def start(self, pynet: Pynet, host: Host, addresses: ClusterAddresses) -> list[Loop[Any]]:
+        """Start the threads, and return them."""
 
         def repair() -> None:
             addresses.repair()
@@ -71,7 +70,7 @@ class JoinedCluster:
         upkeep = Upkeep(self.outbox, repair)
         lease = Membership(self.stores.shared, self.me, upkeep.returned).start()
         Responder(self.stores.shared, self.me.id).start()
-        return addresses, [peers, lease, upkeep.start()]
+        return [peers, lease, upkeep.start()]
 
 
 def open_cluster(settings: Settings, local: Store, kernel: Kernel, wrap: Wrap) -> JoinedCluster | None:

@@ -27,12 +27,17 @@ from plugin.errors import PynetError
 if TYPE_CHECKING:
     from flask import Flask
 
+    from cli.server.starting import Starting
+
     Build = Callable[[Settings], Flask]
+
+log = logging.getLogger(__name__)
 
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # malloc.h
 LARGE = 64 << 10  # bytes of memory that go back to the kernel as soon as they are free
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 GIVEN_UP = 20.0  # seconds
+UNFORESEEN = 3  # exit code of a defect, as gunicorn's for a worker that cannot start
 AGAIN = 5.0  # seconds between two attempts of the service manager, in which calls are refused
 ANSWERED = 22  # seconds in which every call that was begun has its answer
 
@@ -130,50 +135,79 @@ def _allow_many_files() -> None:
 
 def _loader(
     settings: Settings, waiting: socket.socket | None, code: mmap.mmap, build: "Build | None"
-) -> Callable[[], "Flask"]:
-    """Return a function that builds the application in the worker; if it fails it sets ``code``, the exit code."""
+) -> Callable[[Callable[["Flask"], None]], "Starting"]:
+    """Return a function that starts the application in the worker, and calls ``ready`` when the host is in line.
 
-    def load() -> "Flask":
-        from cli.server import application
-        from cli.server.logs import configure
+    If the start fails, it sets ``code``, the exit code.
+    """
 
-        configure(settings.log_level, settings.log_format)
-        try:
-            return (build or application.build)(settings)
-        except (PynetError, KernelError) as error:
+    def load(ready: Callable[["Flask"], None]) -> "Starting":
+        from cli.server.starting import Starting
+
+        return Starting(lambda: _check(settings), make, lambda app: finish(app, ready), failed).start()
+
+    def make() -> "Flask":
+        from cli.server import application  # half a second
+
+        return (build or application.build)(settings)
+
+    def finish(app: "Flask", ready: Callable[["Flask"], None]) -> None:
+        from cli.server.application import FINISH
+
+        app.extensions[FINISH]()
+        ready(app)
+
+    def failed(error: Exception) -> None:
+        if isinstance(error, PynetError | KernelError):
             code[0] = exit_code(error)
             _tell(error, waiting)
-            os.kill(os.getppid(), signal.SIGTERM)  # quietly: gunicorn would log a failed start in its own words
-            sys.exit(0)
+        else:
+            code[0] = UNFORESEEN
+            log.error("start failed", exc_info=error)
+        os.kill(os.getppid(), signal.SIGTERM)  # quietly: gunicorn would log a failed start in its own words
 
     return load
 
 
-def _application(settings: Settings, descriptors: Sequence[int], load: Callable[[], "Flask"]) -> Any:
+def _check(settings: Settings) -> None:
+    """Set up the log, and find out what usually keeps pynet from serving, before everything is loaded."""
+    from cli.server.logs import configure
+    from cli.server.name import hold_name
+    from plugin.store.sqlite.lockfile import lock_state
+    from plugin.store.sqlite.schema import check_version
+
+    configure(settings.log_level, settings.log_format)
+    lock_state(settings.state_dir)
+    hold_name(settings.name)
+    check_version(settings.database)
+
+
+def _application(
+    settings: Settings, descriptors: Sequence[int], load: Callable[[Callable[["Flask"], None]], "Starting"]
+) -> Any:
     from gunicorn.app.base import BaseApplication
 
     from cli.server.worker import gunicorn_logger
 
     supervisor = Supervisor(os.environ)
 
-    def ready(worker: Any) -> None:
+    def ready(app: "Flask") -> None:
         from cli.server.application import TROUBLE
 
-        supervisor.stopping_at_sigterm()
-        supervisor.ready(lambda patience: answers(settings.socket, patience), worker.wsgi.extensions[TROUBLE])
+        supervisor.ready(lambda patience: answers(settings.socket, patience), app.extensions[TROUBLE])
 
     class Application(BaseApplication):  # type: ignore[misc]
         """gunicorn with one worker of many threads, so that locks, caches and state are in one process."""
 
         def load_config(self) -> None:
             before = {"when_ready": _keep_files, "pre_fork": _share_memory, "post_fork": _die_with_parent}
-            hooks = before | {"post_worker_init": ready, "worker_exit": _tidy}
+            hooks = before | {"post_worker_init": lambda _: supervisor.stopping_at_sigterm(), "worker_exit": _tidy}
             logger = {"logger_class": gunicorn_logger(settings.log_level)}
             for key, value in (server_settings(descriptors, settings.threads) | hooks | logger).items():
                 self.cfg.set(key, value)
 
-        def load(self) -> "Flask":
-            return load()
+        def load(self) -> "Starting":
+            return load(ready)
 
     return Application()
 
@@ -209,10 +243,11 @@ def _share_memory(_arbiter: object, _worker: object) -> None:
 
 def _tidy(_arbiter: object, worker: Any) -> None:
     """Finish the work that is done after replies, if the application was loaded."""
-    from cli.server.application import AT_END
+    starting = getattr(worker, "wsgi", None)
+    if starting is not None and starting.application is not None:
+        from cli.server.application import AT_END
 
-    if application := getattr(worker, "wsgi", None):
-        application.extensions[AT_END]()
+        starting.application.extensions[AT_END]()
 
 
 def _die_with_parent(_arbiter: object, _worker: object) -> None:

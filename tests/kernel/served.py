@@ -25,9 +25,9 @@ class Served:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait for its first answer."""
+        """Start it and wait until the host is in line: requests that change something wait for that."""
         self.spawn()
-        self.call("Plugin.Activate")
+        self.call("NetworkDriver.DeleteNetwork", NetworkID="0" * 64)
 
     def spawn(self) -> "subprocess.Popen[bytes]":
         """Start it."""

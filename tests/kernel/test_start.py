@@ -18,9 +18,9 @@ from plugin.store.base import Put
 from plugin.store.sqlite.store import SqliteStore
 from tests.engine.lab.process import wait_until
 from tests.kernel.container import sh
+from tests.kernel.served import request
 
 PYNET = str(Path(sys.executable).parent / "pynet")
-REQUEST = b"POST /Plugin.Activate HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -70,19 +70,18 @@ def remember_networks(environment: dict[str, str], number: int) -> list[str]:
 
 
 def test_requests_wait_while_pynet_recovers(environment: dict[str, str]) -> None:
-    """The socket takes a request before the first of 100 networks is made again, and answers after the last."""
-    links = remember_networks(environment, 100)
-    with serving(environment) as path, socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(60)
-        client.connect(str(path))
-        client.sendall(REQUEST)
-        early = [name for _, name in socket.if_nameindex() if name.startswith("pn-")]
-        answer = client.recv(1 << 16)
-        late = {name for _, name in socket.if_nameindex()}
+    """It is activated before the first of 100 networks is made again, and answers other requests after the last."""
+    links, left = remember_networks(environment, 100), list[set[str]]()
+    with serving(environment) as path:
+        for verb in ("Plugin.Activate", "NetworkDriver.DeleteNetwork"):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(60)
+                client.connect(str(path))
+                client.sendall(request(verb, json.dumps({"NetworkID": "f" * 64}) if left else ""))
+                assert client.recv(1 << 16).startswith(b"HTTP/1.1 200")
+            left.append(set(links) - {name for _, name in socket.if_nameindex()})
 
-    assert early == []
-    assert answer.startswith(b"HTTP/1.1 200")
-    assert late >= set(links)
+    assert left == [set(links), set()]
 
 
 def test_a_dry_run_changes_nothing_and_says_all(environment: dict[str, str], command: Command) -> None:
@@ -96,8 +95,8 @@ def test_a_dry_run_changes_nothing_and_says_all(environment: dict[str, str], com
     assert sh("ip -o link; nft list ruleset; sysctl net.ipv4.ip_forward") == before
 
     with serving(environment):
-        answer = command("status", "--json")
         clean = command("reconcile", "--dry-run")
+        answer = command("status", "--json")
         sh(f"ip link set {link} alias mine")
         drift = command("reconcile", "--dry-run")
         again = command("reconcile", "--dry-run")

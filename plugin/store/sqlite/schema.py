@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from plugin.errors import Busy, Failed, Incompatible
@@ -28,6 +28,7 @@ _CAUSES: dict[int, str] = {
     sqlite3.SQLITE_IOERR: "the disk reported an error",
 }
 _TAKEN = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_MAGIC, _VERSION = b"SQLite format 3\0", slice(60, 64)  # https://www.sqlite.org/fileformat2.html#the_database_header
 _PRIMARY = 0xFF  # an extended result code carries the primary one in its lowest byte
 
 
@@ -53,6 +54,26 @@ def version_of(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
+def check_version(path: Path) -> None:
+    """Look at the header of a database, quickly and without opening it; what else is wrong is found when it is opened.
+
+    Raises:
+        Incompatible: a newer pynet wrote the file.
+    """
+    with suppress(OSError), path.open("rb") as file:
+        head = file.read(_VERSION.stop)
+        if head.startswith(_MAGIC):
+            _refuse_newer(int.from_bytes(head[_VERSION], "big"), path)
+
+
+def _refuse_newer(version: int, path: Path) -> None:
+    if version > len(MIGRATIONS):
+        raise Incompatible(
+            f"open store '{path}': a newer pynet wrote it (version {version}, this one reads up to "
+            f"{len(MIGRATIONS)}); start that pynet again or choose another state folder"
+        )
+
+
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Migrate the tables to the version of this pynet, in one transaction; ``connection`` is in autocommit mode.
 
@@ -62,11 +83,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = version_of(connection)
-        if version > len(MIGRATIONS):
-            raise Incompatible(
-                f"open store '{path}': a newer pynet wrote it (version {version}, this one reads up to "
-                f"{len(MIGRATIONS)}); start that pynet again or choose another state folder"
-            )
+        _refuse_newer(version, path)
         for statements in MIGRATIONS[version:]:
             for statement in statements:
                 connection.execute(statement)
