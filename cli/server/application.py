@@ -11,6 +11,8 @@ from cli.engine.api import Engine, endpoint_names, engine_socket
 from cli.server.answers import Answers, own_version
 from cli.server.cluster import JoinedCluster, open_cluster
 from cli.server.machine import machine_id
+from cli.server.name import hold_name
+from cli.server.pauses import Exempted
 from cli.server.records import KINDS
 from cli.server.wiring import Host, Pynet
 from cli.settings import Settings
@@ -80,7 +82,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
         threading.Thread(target=pynet.driver.recall, name="recall", daemon=True).start()
         threads.extend([*pynet.reaper.start(), drops.start(), *Watcher(pynet.reconciler, monitor).start()])
         threads.extend(cluster.start(pynet, host, addresses) if cluster and addresses else [])
-        threads.append(host.names.start())
+        threads.extend([host.names.start(), Exempted().start()])
         if settings.docker_socket:
             engine = Engine(settings.docker_socket)
             threads.append(GarbageCollector(engine, pynet.removal, router, host.store, settings.docker_grace).start())

@@ -148,7 +148,9 @@ def _loader(
 
     def make() -> "Flask":
         from cli.server import application  # half a second
+        from cli.server.pauses import shorten_pauses
 
+        shorten_pauses()
         return (build or application.build)(settings)
 
     def finish(app: "Flask", ready: Callable[["Flask"], None]) -> None:
