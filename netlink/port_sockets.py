@@ -6,8 +6,10 @@ cannot translate.
 """
 
 import ctypes
+import resource
 import socket
 import struct
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +24,7 @@ from netlink.listeners import listening
 
 Target = tuple[Address, int]  # to which a relay leads: address and port
 BACKLOG = 128  # connections that wait to be relayed
+OTHERS = 8192  # open files for everything but ports: relayed connections have two each, requests and the store one
 _KINDS = {
     socket.IPPROTO_TCP: socket.SOCK_STREAM,
     socket.IPPROTO_UDP: socket.SOCK_DGRAM,
@@ -59,6 +62,14 @@ class PortSockets:
 
     def __init__(self, relay: Forwarder) -> None:
         self._relay = relay
+        self._guard = threading.Lock()  # guards held
+        self.held = 0  # sockets
+
+    @property
+    def most(self) -> int:
+        """The number of sockets that may be held, by the limit of open files (getrlimit(2)); each takes one."""
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return limit - min(OTHERS, limit // 4)
 
     def hold(
         self, proto: int, address: Address, port: int, relay_to: Target | None = None, *, dual: bool = False
@@ -82,6 +93,7 @@ class PortSockets:
             except BaseException:
                 sock.close()
                 raise
+        self._count(1)
         if relay_to is None or proto == socket.IPPROTO_SCTP:
             return PortSocket(port or sock.getsockname()[1], sock, dual=dual)
         return PortSocket(port or sock.getsockname()[1], sock, (_text(relay_to[0]), relay_to[1]), dual)
@@ -101,6 +113,11 @@ class PortSockets:
         self._relay.remove(*(sock for sock, relayed in held if relayed))
         for sock, _ in held:
             sock.close()
+        self._count(-len(held))
+
+    def _count(self, more: int) -> None:
+        with self._guard:
+            self.held += more
 
 
 @lru_cache(maxsize=1)

@@ -150,7 +150,13 @@ class Tunnels(Protocol):
 
 
 class PortSockets(Protocol):
-    """Holds ports (``netlink.port_sockets.PortSockets``)."""
+    """Holds ports (``netlink.port_sockets.PortSockets``); ``held`` is the number of sockets."""
+
+    held: int
+
+    @property
+    def most(self) -> int:
+        """The number of sockets that may be held."""
 
     def hold(
         self, proto: int, address: Address, port: int, relay_to: Target | None = None, *, dual: bool = False

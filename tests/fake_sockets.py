@@ -35,6 +35,15 @@ class FakeSockets:
         self._dual: set[tuple[int, str, int]] = set()  # those of them that are of both families
         self._keys: dict[int, tuple[PortSocket, tuple[int, str, int]]] = {}
         self.relayed: dict[tuple[int, str, int], str] = {}
+        self.most = 1 << 20
+
+    @property
+    def held(self) -> int:
+        return len(self.taken)
+
+    @held.setter
+    def held(self, _: int) -> None:
+        raise NotImplementedError
 
     def hold(
         self,

@@ -33,7 +33,8 @@ def ask_status(socket: Path, patience: float = PATIENCE) -> tuple[ServiceFacts, 
     try:
         reply = ask(socket, "Status", patience)
         failing = tuple((str(one["Sentence"]), str(one["Error"])) for one in reply["Failing"])
-        return ServiceFacts(failing, {str(kind): int(count) for kind, count in reply["Repairs"].items()}), False
+        repairs = {str(kind): int(count) for kind, count in reply["Repairs"].items()}
+        return ServiceFacts(failing, repairs, int(reply.get("Sockets", 0)), int(reply.get("MostSockets", 0))), False
     except NoAnswer:
         return ServiceFacts(), True
     except (PynetError, ValueError, LookupError, TypeError, AttributeError):

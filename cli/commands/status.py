@@ -40,6 +40,8 @@ def as_data(found: Answered) -> dict[str, Any]:
         "networks": len(found.networks),
         "endpoints": len(endpoints),
         "ports": sum(end["Ports"] for end in endpoints),
+        "sockets": found.status["Sockets"],
+        "most_sockets": found.status["MostSockets"],
         "pools": [
             {"network": p["Network"], "name": found.name(p["Network"]), "subnet": p["Subnet"]}
             | {"taken": p["Taken"], "size": p["Size"]}
@@ -65,6 +67,7 @@ def as_text(data: Mapping[str, Any]) -> str:
         f"store:      {data['store'] or 'this host alone'}",
         f"engine:     {data['engine'] or 'does not answer'}",
         f"networks:   {data['networks']}, with {data['endpoints']} endpoints and {data['ports']} published ports",
+        f"sockets:    {data['sockets']} hold published ports, of at most {data['most_sockets']}",
         f"checks:     {data['looks']} of everything since the start",
         f"repairs:    {repairs}",
     ]

@@ -11,7 +11,6 @@ from cli.engine.api import Engine, endpoint_names, engine_socket
 from cli.server.answers import Answers, own_version
 from cli.server.cluster import JoinedCluster, open_cluster
 from cli.server.machine import machine_id
-from cli.server.name import hold_name
 from cli.server.pauses import Exempted
 from cli.server.records import KINDS
 from cli.server.wiring import Host, Pynet

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -38,6 +38,7 @@ LARGE = 64 << 10  # bytes of memory that go back to the kernel as soon as they a
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 GIVEN_UP = 20.0  # seconds
 UNFORESEEN = 3  # exit code of a defect, as gunicorn's for a worker that cannot start
+MOST_FILES = 1 << 20  # the usual /proc/sys/fs/nr_open, more than there are ports
 AGAIN = 5.0  # seconds between two attempts of the service manager, in which calls are refused
 ANSWERED = 22  # seconds in which every call that was begun has its answer
 
@@ -128,9 +129,15 @@ def _limit_malloc() -> None:
 
 
 def _allow_many_files() -> None:
-    """Raise the limit of open files: a published port has one or two sockets. The usual 1,024 is for select(2)."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Raise the limit of open files, as a published port has one or two sockets; the usual 1,024 is for select(2).
+
+    The hard limit is raised too, where the process may do that (CAP_SYS_RESOURCE, which is given up after this).
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for most in (max(hard, MOST_FILES), hard):
+        with suppress(ValueError, OSError):  # not permitted, or more than /proc/sys/fs/nr_open
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+            return
 
 
 def _loader(

@@ -106,3 +106,5 @@ class StatusReply(Schema):
     failing = fields.List(fields.Nested(RepairReply), data_key="Failing")
     looks = fields.Integer(data_key="Looks")
     drops = fields.List(fields.Nested(DropReply), data_key="Drops")
+    sockets = fields.Integer(data_key="Sockets")
+    most_sockets = fields.Integer(data_key="MostSockets")

@@ -88,6 +88,7 @@ CHECKS: tuple[Check, ...] = (
     service.units,
     service.listener,
     service.not_repaired,
+    service.sockets,
     service.state,
     engine,
     networks.forwarding,

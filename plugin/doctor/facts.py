@@ -56,10 +56,15 @@ class Detour:
 
 @dataclass(frozen=True, slots=True)
 class ServiceFacts:
-    """The answer of the running pynet: what it cannot repair, as sentences, and how often it made each repair."""
+    """The answer of the running pynet: what it cannot repair, as sentences, and how often it made each repair.
+
+    ``sockets`` are held for published ports, at most ``most_sockets``; 0 if pynet does not tell.
+    """
 
     failing: tuple[tuple[str, str], ...] = ()  # sentence, and why it cannot be repaired
     repairs: Mapping[str, int] = field(default_factory=dict)
+    sockets: int = 0
+    most_sockets: int = 0
 
 
 @dataclass(frozen=True, slots=True)

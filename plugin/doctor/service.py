@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from plugin.doctor.facts import Facts, HostFinding, Listener, Severity
 
 LITTLE_SPACE = 64 << 20  # bytes
+MANY_PORTS = 28_232  # as many as Linux gives out when nobody names one (net.ipv4.ip_local_port_range)
+FULL = 0.9  # of the ports that can be held
 _START = "systemctl start pynet.service"
 _RESTART = "systemctl restart pynet.socket pynet.service"
 
@@ -61,6 +63,16 @@ def not_repaired(facts: Facts) -> Iterator[HostFinding]:
         if error and error != sentence:
             what, fix = f"{sentence}: not done ({error})", "mend what it says, and run pynet reconcile"
         yield HostFinding("repairs", Severity.ERROR, what or sentence, fix)
+
+
+def sockets(facts: Facts) -> Iterator[HostFinding]:
+    """Each published port takes an open file of the running pynet."""
+    held, most = facts.serving.sockets, facts.serving.most_sockets
+    if not most or most >= MANY_PORTS:
+        return
+    what = f"pynet can hold {most} published ports, and holds {held}: each takes an open file, and it may not open more"
+    fix = "set LimitNOFILE=1048576 in the unit, or run the container with --ulimit nofile=1048576"
+    yield HostFinding("ports", Severity.WARNING if held > most * FULL else Severity.NOTE, what, fix)
 
 
 def state(facts: Facts) -> Iterator[HostFinding]:

@@ -306,10 +306,12 @@ class Drop:
 class Status:
     """Counts of repairs since the start, the findings that the last survey could not repair, and the number of surveys.
 
-    ``drops`` are frames that the guard dropped.
+    ``drops`` are frames that the guard dropped. ``sockets`` are held for ports, at most ``most_sockets``.
     """
 
     repairs: Mapping[str, int]
     failing: tuple[Repair, ...] = ()
     looks: int = 0
     drops: tuple[Drop, ...] = ()
+    sockets: int = 0
+    most_sockets: int = 0

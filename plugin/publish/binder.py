@@ -7,7 +7,7 @@ import structlog
 
 from netlink.errors import Exists, KernelError, Missing
 from netlink.port_sockets import PortSocket
-from plugin.errors import Conflict
+from plugin.errors import Conflict, Exhausted
 from plugin.firewall.firewall import Firewall
 from plugin.firewall.wants import PORTS_OF
 from plugin.interfaces import Links, PortSockets
@@ -35,14 +35,21 @@ class Binder:
     def bind_all(
         self, endpoint: Endpoint, settings: NetworkSettings, request: b.PortRequest, before: Holds, after: Holds
     ) -> tuple[Published, ...]:
-        """Hold the ports of ``request`` and add them to ``after``; reuse those that ``before`` holds already."""
+        """Hold the ports of ``request`` and add them to ``after``; reuse those that ``before`` holds already.
+
+        Raises:
+            Exhausted: there are more ports than sockets that this process may hold.
+        """
         found: list[Published] = []
         known: dict[tuple[int, str], b.Reachability] = {}
         for binding in request.bindings:
             alike = binding.proto, binding.host_ip
             if alike not in known:
                 known[alike] = b.reachability(endpoint, settings, binding, request.families)
-            where = known[alike]
+        wanted = sum(len(b.sockets_for(known[each.proto, each.host_ip].host_bindings)) for each in request.bindings)
+        self._check_room(wanted - len(before), len(request.bindings))
+        for binding in request.bindings:
+            where = known[binding.proto, binding.host_ip]
             found += [Published(binding.proto, binding.port, target) for target in where.routed]
             if where.host_bindings:
                 found += self.bind(endpoint, binding, where.host_bindings, before, after)
@@ -98,6 +105,15 @@ class Binder:
     def release(self, holds: Holds, unless: Mapping[Key, PortSocket] | None = None) -> None:
         """Give back the ports of ``holds`` that are not in ``unless``."""
         self._sockets.release([hold for key, hold in holds.items() if unless is None or key not in unless])
+
+    def _check_room(self, more: int, ports: int) -> None:
+        """Refuse ``more`` sockets for ``ports`` than fit, before any is made."""
+        most, room = self._sockets.most, self._sockets.most - self._sockets.held
+        if more > max(0, room):
+            raise Exhausted(
+                f"publish {ports} ports: {max(0, room)} more can be held of {most}, because a port takes an open file, "
+                "and the process may not open more; raise LimitNOFILE of the unit, or --ulimit nofile of the container"
+            )
 
     def _take_from_lost(self, wanted: WantedSocket) -> bool:
         """Release all ports of endpoints that hold the wanted port but have no link; return whether there were any.

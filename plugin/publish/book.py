@@ -39,8 +39,9 @@ class Book:
     """May be read and written from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # guards the two below
         self._holds: dict[str, Holds] = {}  # by endpoint id
+        self._owners: dict[tuple[int, int], tuple[str, ...]] = {}  # endpoints that hold a port, by protocol and number
 
     def knows(self, endpoint_id: str) -> bool:
         """Return whether the endpoint has published ports."""
@@ -55,9 +56,13 @@ class Book:
     def write(self, endpoint_id: str, holds: Holds, *, keep: bool) -> None:
         """Replace the ports of the endpoint by ``holds``; without ``keep`` it publishes nothing."""
         with self._lock:
-            self._holds.pop(endpoint_id, None)
+            before = self._holds.pop(endpoint_id, {})
             if keep:
                 self._holds[endpoint_id] = holds
+            for port in _ports(before):
+                self._disown(port, endpoint_id)
+            for port in _ports(holds) if keep else ():
+                self._owners[port] = (*self._owners.get(port, ()), endpoint_id)
 
     def held(self) -> frozenset[Key]:
         """Return every port that is held."""
@@ -67,14 +72,27 @@ class Book:
     def clear(self) -> Sequence[Holds]:
         """Forget everything, and return the ports that were held."""
         with self._lock:
-            held, self._holds = self._holds, {}
+            held, self._holds, self._owners = self._holds, {}, {}
         return list(held.values())
 
     def in_the_way(self, wanted: WantedSocket) -> dict[str, list[Collision]]:
         """Return the endpoints that hold ``wanted`` or a part of it."""
         with self._lock:
-            found = {owner: list(_of_holds(wanted, holds)) for owner, holds in self._holds.items()}
+            owners = self._owners.get((wanted.proto, wanted.port), ())
+            found = {owner: list(_of_holds(wanted, self._holds[owner])) for owner in owners}
         return {owner: collisions for owner, collisions in found.items() if collisions}
+
+    def _disown(self, port: tuple[int, int], endpoint_id: str) -> None:
+        others = tuple(owner for owner in self._owners[port] if owner != endpoint_id)
+        if others:
+            self._owners[port] = others
+        else:
+            del self._owners[port]
+
+
+def _ports(holds: Holds) -> set[tuple[int, int]]:
+    """Return protocol and number of ports that may be held on several addresses."""
+    return {(proto, port) for proto, _, port in holds}
 
 
 def collisions(wanted: WantedSocket, theirs: Iterable[Address]) -> Iterator[Collision]:

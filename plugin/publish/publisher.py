@@ -46,6 +46,10 @@ class Publisher:
         self._book = Book()
         self._binder = Binder(kernel, sockets, firewall, self._book, Refusals(self._book, sockets, names or Names()))
 
+    def sockets(self) -> tuple[int, int]:
+        """Return how many sockets are held for ports, and how many may be."""
+        return self._sockets.held, self._sockets.most
+
     def publishes(self, endpoint_id: str) -> bool:
         """Return whether the endpoint has published ports, without asking the store."""
         return self._book.knows(endpoint_id)

@@ -88,11 +88,12 @@ class Reconciler:
         self._settings.concede()
 
     def status(self) -> Status:
-        """Return the counts of repairs, the findings that the last survey could not repair, and the guard's drops.
+        """Return the counts of repairs, the findings that could not be repaired, the guard's drops, and held sockets.
 
         Waits for no survey and no repair.
         """
-        return replace(self._ledger.status(), drops=tuple(self._drops()))
+        sockets, most = self._publisher.sockets()
+        return replace(self._ledger.status(), drops=tuple(self._drops()), sockets=sockets, most_sockets=most)
 
     def _look_and_repair(self) -> list[Repair]:
         look = self._survey.look(self._publisher.held(), idle=False)

@@ -1,5 +1,6 @@
 """Held ports on a real kernel."""
 
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -77,3 +78,18 @@ def test_sctp_needs_no_socket_where_the_kernel_has_none(sockets: PortSockets) ->
     assert holds[0].port == 8080
     assert holds[1].port > 1023
     sockets.release(holds)
+
+
+def test_held_sockets_are_counted_and_limited(sockets: PortSockets) -> None:
+    """A port that was refused does not count; the most that can be held leaves a quarter of the files for others."""
+    holds = [sockets.hold(TCP, ANY, 8080), sockets.hold(TCP, ANY6, 8081, dual=True)]
+    with pytest.raises(Exists):
+        sockets.hold(TCP, ANY, 8080)
+    assert sockets.held == len(holds)
+    sockets.release(holds)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1000, hard))
+    most = sockets.most
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert (sockets.held, most) == (0, 750)

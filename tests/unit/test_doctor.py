@@ -54,7 +54,13 @@ def fill(taken: int) -> Facts:
     return replace(SOUND, engine=NAMED, own_pools=OWN, fills=(Fill("a1" * 32, SMALL, taken, 14),))
 
 
+def ports(held: int) -> Facts:
+    return replace(SOUND, serving=ServiceFacts(sockets=held, most_sockets=768))
+
+
 CASES = [
+    (ports(10), N, "can hold 768 published ports, and holds 10", "LimitNOFILE=1048576"),
+    (ports(760), W, "can hold 768 published ports, and holds 760", "--ulimit nofile"),
     (replace(SOUND, missing_capabilities=("CAP_NET_ADMIN",)), E, "lacks CAP_NET_ADMIN", "run pynet as root"),
     (replace(SOUND, features={"veth pairs (veth)": "not supported"}), E, "no veth pairs", "module (veth)"),
     (replace(SOUND, untried="not permitted"), N, "could not be tried: not permitted", "as root"),

@@ -6,14 +6,16 @@ from ipaddress import ip_address
 import pytest
 
 from netlink.conntrack import UdpPort
-from plugin.errors import Conflict, InvalidRequest
+from plugin.errors import Conflict, Exhausted, InvalidRequest
 from plugin.model.records import Endpoint, Published
 from plugin.protocol.messages import PortBinding, ProgramExternalConnectivity
 from tests.fakes import World
 from tests.unit import requests as rq
+from tests.unit.ipam.counting import lines_run
 from tests.unit.test_background import restarted
 
 BRIDGE = "com.docker.network.bridge."
+OWN_CODE = ("/plugin/publish/", "/plugin/firewall/", "/plugin/network/", "/plugin/driver.py")
 OTHER_ENDPOINT = "f1" * 32
 
 
@@ -291,3 +293,27 @@ def test_another_network_may_have_the_ipv6_gateway(world: World) -> None:
 
     assert world.sockets.taken == {(6, "0.0.0.0", 8080)}
     assert [str(port.host) for port in published(world)] == ["0.0.0.0"]
+
+
+def test_more_ports_than_sockets_are_refused_before_anything_is_made(world: World) -> None:
+    """A request beyond the limit of open files holds no port, and the ports that are published stay."""
+    joined(world).driver.program_external_connectivity(rq.program(8080, 8081))
+    before, world.sockets.most = world.snapshot(), 4
+    with pytest.raises(Exhausted, match=r"publish 5 ports: 2 more can be held of 4, .*LimitNOFILE"):
+        world.healed().program_external_connectivity(rq.program(*range(8080, 8085)))
+    assert (world.steps.count, world.snapshot()) == (0, before)
+    world.driver.program_external_connectivity(rq.program(*range(8080, 8084)))
+    world.driver.program_external_connectivity(rq.program(*range(8080, 8084)))
+
+    assert world.sockets.held == 4
+
+
+def test_the_same_ports_again_cost_less_than_the_first_time(world: World) -> None:
+    """A second request for 300 ports holds no socket, writes no element and no record, and runs fewer lines."""
+    request, driver = rq.program(*range(8000, 8300)), joined(world).driver
+    first = lines_run(lambda: driver.program_external_connectivity(request), *OWN_CODE)
+    before, driver = world.snapshot(), world.healed()
+    again = lines_run(lambda: driver.program_external_connectivity(request), *OWN_CODE)
+
+    assert (world.steps.count, world.snapshot()) == (0, before)
+    assert 300 < again < 1.2 * first

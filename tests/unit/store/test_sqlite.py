@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -238,3 +239,18 @@ def test_the_log_shrinks_when_a_reader_that_kept_it_has_gone(tmp_path: Path) -> 
         store.transact(Put(Tombstone("b", "x" * 10_000)))
     assert log.stat().st_size <= LOG_SIZE
     store.close()
+
+
+def test_a_record_that_is_read_again_is_not_decoded_again(tmp_path: Path) -> None:
+    """A verb that reads a record several times gets the same one, until somebody writes it."""
+    with closing(SqliteStore(tmp_path / "pynet.db")) as store:
+        store.transact(Put(Tombstone("link", "one")))
+        first, again = store.get(Tombstone, "link"), store.get(Tombstone, "link")
+        assert first is not None
+        assert again is not None
+        assert first.record is again.record
+        store.transact(Put(Tombstone("link", "two")))
+        latest = store.get(Tombstone, "link")
+
+        assert latest is not None
+        assert latest.record.owner == "two"
