@@ -35,6 +35,7 @@ class Shares:
         self._has: dict[str, Elements] = {}  # by owner
         self._owners: dict[Element, int] = {}  # how many have it
         self._keys: dict[NamedSet, dict[bytes, Element]] = {}  # map -> key -> element
+        self.names: set[str] = set()  # of bridges, those that pynet did not choose
         for owner, elements in (contents or {}).items():
             self.give(owner, elements)
 
@@ -73,6 +74,7 @@ class Shares:
                 del self._owners[element]
                 if element.of.value:
                     del self._keys[element.of][element.key]
+                self.names.difference_update(_named(element))
                 yield element
         if not self._owners:
             self._owners, self._keys = {}, {}  # a dict never gives back the room for its entries
@@ -84,6 +86,7 @@ class Shares:
             if known == 1:
                 if element.of.value:
                     self._keys.setdefault(element.of, {})[element.key] = element
+                self.names.update(_named(element))
                 yield element
 
     def _holder(self, element: Element, but: str) -> str:
@@ -149,9 +152,9 @@ class Wants:
 
     def names(self, *owners: str) -> set[str]:
         """Return the links of networks, of ``owners`` or of all, whose names pynet did not choose."""
-        some = map(self._shares.of, owners) if owners else self._shares.contents()
-        names = {element.values[0] for own in some for element in own if element.of is BRIDGES}
-        return {name for name in names if not is_own_bridge(name)}
+        if not owners:
+            return set(self._shares.names)
+        return {name for owner in owners for element in self._shares.of(owner) for name in _named(element)}
 
     def put(self, owner: str, elements: Elements, locks: Sequence[LockName]) -> Change:
         """Replace the elements of ``owner``; without ``locks`` keep its earlier ones."""
@@ -219,6 +222,11 @@ def unfit(wanted: Mapping[str, Elements]) -> dict[str, str]:
 def misfit(elements: Elements) -> str:
     """Return why the first element that does not fit its set cannot be written, or "" if all of them can."""
     return next((element.flaw for element in elements if element.flaw), "")
+
+
+def _named(element: Element) -> tuple[str, ...]:
+    """Return the bridge that ``element`` names, if pynet did not choose its name."""
+    return element.values[:1] if element.of is BRIDGES and not is_own_bridge(element.values[0]) else ()
 
 
 def _only_in(some: Elements, others: Elements) -> Iterable[Element]:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import pytest
+
 from plugin.protocol import messages as m
 from tests.fake_sockets import Steps
 from tests.fakes import FailingStore, FakeKernel, FakeNft, World
@@ -37,9 +39,10 @@ class Counted:
 
 
 class Host:
-    """A world with networks of three endpoints, which have two ports each."""
+    """A world with networks of three endpoints with two ports each; the user may have ``named`` their bridges."""
 
-    def __init__(self, networks: int) -> None:
+    def __init__(self, networks: int, *, named: bool = False) -> None:
+        self._named = named
         self.listed, steps = Counter[str](), Steps()
         kernel: Any = Counted(FakeKernel(steps), self.listed)
         nft: Any = Counted(FakeNft(steps), self.listed)
@@ -55,7 +58,8 @@ class Host:
         gateway = m.RequestAddress(pool.pool_id, options={"RequestAddressType": "com.docker.network.gateway"})
         address = do("RequestAddress", partial(ipam.request_address, gateway)).address
         data = m.IpamData(pool.pool, "pynet-local", address)
-        network = m.CreateNetwork(network_id, ipv4_data=(data,))
+        options = {"com.docker.network.bridge.name": f"br{number}"} if self._named else {}
+        network = m.CreateNetwork(network_id, m.NetworkOptions(generic=options), ipv4_data=(data,))
         do("CreateNetwork", partial(driver.create_network, network))
         for place in range(3):
             end = self.end(number, place)
@@ -85,12 +89,12 @@ class Host:
         return f"{number:08x}" * 8, f"{number:06x}{place:02x}" * 8
 
 
-def costs(networks: int, cost: Callable[[Host, Callable[[], Any]], tuple[Any, Any]]) -> dict[str, Any]:
+def costs(host: Host, networks: int, cost: Callable[[Host, Callable[[], Any]], tuple[Any, Any]]) -> dict[str, Any]:
     """Return the cost of each verb of one more network; others came and went before it, so that all is warm.
 
     ``cost`` calls a verb, and returns its result and its cost.
     """
-    host, found = Host(networks), dict[str, Any]()
+    found: dict[str, Any] = {}
 
     def do(name: str, verb: Callable[[], Any]) -> Any:
         result, found[name] = cost(host, verb)
@@ -116,9 +120,10 @@ def listings(host: Host, verb: Callable[[], Any]) -> tuple[Any, Counter[str]]:
     return result, Counter(host.listed)
 
 
-def test_no_verb_does_more_work_with_many_networks() -> None:
+@pytest.mark.parametrize("named", [False, True], ids=["bridges of pynet", "bridges with names of the user"])
+def test_no_verb_does_more_work_with_many_networks(*, named: bool) -> None:
     """Each verb runs as many lines with ten times as many networks, endpoints and ports."""
-    few, many = costs(FEW, lines), costs(MANY, lines)
+    few, many = (costs(Host(number, named=named), number, lines) for number in (FEW, MANY))
 
     assert len(few) == 11
     assert all(run > 20 for run in few.values())
@@ -127,7 +132,7 @@ def test_no_verb_does_more_work_with_many_networks() -> None:
 
 def test_no_verb_lists_more_with_many_networks() -> None:
     """No verb lists links, addresses, rules or elements, and of records only those of its own network or pool."""
-    few, many = costs(FEW, listings), costs(MANY, listings)
+    few, many = (costs(Host(number), number, listings) for number in (FEW, MANY))
 
     assert few == many
     assert {of for listed in many.values() for of in listed} == {"FailingStore.list"}
