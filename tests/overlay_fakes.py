@@ -6,6 +6,7 @@ from typing import Any, cast
 from plugin.cluster.overlay.presence import ClusterView
 from plugin.cluster.overlay.records import AddressClaim, ClusterNetwork, Member, Peer, VniClaim
 from plugin.errors import Failed
+from plugin.model.records import Network
 from plugin.protocol.messages import CreateNetwork
 from plugin.store.base import Change, Record, Remove, Store
 from plugin.store.base import SharedStore as SharedStoreProtocol
@@ -83,11 +84,15 @@ class OverlayWorld(World):
 
     def hear(self) -> None:
         """Do at once what the threads that watch do in the background."""
-        self.peers.endpoints.load()
-        self.peers.peers.load()
-        self.peers.members.load()
+        self.peers.watching.load()
+        self.presence.sweep()
         self.presence.mend()
         self.peers.sync()
+
+    def resume(self) -> None:
+        """Go on with the networks in the host's own store, as after a start; the cluster store is not asked yet."""
+        for item in self.store.list(Network):
+            self.modes[item.record.mode].resume(item.record)
 
     def snapshot(self) -> object:
         """Everything that a verb may change, here and in the store that hosts share."""

@@ -64,6 +64,7 @@ class JoinedCluster:
         def repair() -> None:
             addresses.repair()
             drop_unused_networks(self.stores.shared)
+            pynet.presence.sweep()
             pynet.presence.mend()
 
         peers = resume(pynet, host.store)

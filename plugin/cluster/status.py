@@ -12,7 +12,8 @@ from plugin.cluster.addresses.records import ClusterLease, PoolUse
 from plugin.cluster.hosts.membership import HostState, host_states
 from plugin.cluster.hosts.ping import watch_lags
 from plugin.cluster.hosts.records import HostIdentity
-from plugin.cluster.overlay.forwarding import local_view, wanted_tables
+from plugin.cluster.overlay.directory import wanted_tables
+from plugin.cluster.overlay.forwarding import local_view
 from plugin.cluster.overlay.records import Member, Peer
 from plugin.interfaces import Tunnels
 from plugin.model.names import vxlan_name
@@ -177,8 +178,8 @@ def _differences(store: Store, here: Here, tunnels: Tunnels) -> list[str]:
             continue
         name = network.overlay.network
         endpoints = [endpoint for endpoint in here.endpoints if endpoint.network_id == network.id]
-        view = local_view(network, here.identity.id, address).with_endpoints(endpoints)
-        found = wanted_tables(store.list(Peer, f"{name}/"), store.list(Member, f"{name}/"), view)
+        view = local_view(network, here.identity.id, address)
+        found = wanted_tables(store.list(Peer, f"{name}/"), store.list(Member, f"{name}/"), endpoints, view)
         wanted = set(found.entries)
         try:
             there = tunnels.entries(network.link, vxlan_name(network.id))

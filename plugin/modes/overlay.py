@@ -138,7 +138,7 @@ class OverlayMode(Mode):
         link = self._link(network)
         self._links.expect(link.name, network.id)
         if self._tunnels.source(link.name) in {None, link.local}:
-            self._peers.attach(network, link)
+            self._peers.attach(network, link, now=False)  # the cluster store may be away
             return
         log.info("tunnel made anew for another address", network=network.id[:12], address=str(link.local))
         with Undo() as undo:

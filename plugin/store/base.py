@@ -95,8 +95,10 @@ class Store(Protocol):
             StoreConflict: a record was not at the revision that was expected.
         """
 
-    def watch(self, kind: type[R]) -> AbstractContextManager[Iterator[Event]]:
+    def watch(self, kind: type[R], prefix: str = "") -> AbstractContextManager[Iterator[Event]]:
         """Yield the changes of ``kind`` from now on; the iterator blocks until one comes or the store closes.
+
+        Changes of records whose keys do not begin with ``prefix`` are left out.
 
         A store that hosts share may leave out a change if the same record has changed again since.
         """

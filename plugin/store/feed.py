@@ -13,14 +13,14 @@ class EventFeed:
 
     def __init__(self) -> None:
         self._guard = threading.Lock()  # guards _queues and _closed
-        self._queues: list[tuple[str, SimpleQueue[Event | None]]] = []
+        self._queues: list[tuple[str, str, SimpleQueue[Event | None]]] = []
         self._closed = False
 
     @contextmanager
-    def watch(self, kind: str) -> Iterator[Iterator[Event]]:
-        """Collect the events of ``kind`` from now on; the iterator ends with the block or with the store."""
+    def watch(self, kind: str, prefix: str = "") -> Iterator[Iterator[Event]]:
+        """Collect the events of ``kind`` with ``prefix`` from now on; the iterator ends with the block or the store."""
         queue: SimpleQueue[Event | None] = SimpleQueue()
-        entry = (kind, queue)
+        entry = (kind, prefix, queue)
         with self._guard:
             self._queues.append(entry)
             if self._closed:
@@ -36,13 +36,13 @@ class EventFeed:
         """Hand ``events`` to the threads that watch their kinds."""
         with self._guard:
             for event in events:
-                for kind, queue in self._queues:
-                    if kind == event.kind:
+                for kind, prefix, queue in self._queues:
+                    if kind == event.kind and event.key.startswith(prefix):
                         queue.put(event)
 
     def close(self) -> None:
         """End every watch, also those that begin later."""
         with self._guard:
             self._closed = True
-            for _, queue in self._queues:
+            for _, _, queue in self._queues:
                 queue.put(None)

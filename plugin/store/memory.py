@@ -63,9 +63,9 @@ class MemoryStore:
                 events.append(Event(write.kind, write.key, write.record, revision))
             self._feed.publish(events)
 
-    def watch(self, kind: type[R]) -> AbstractContextManager[Iterator[Event]]:
+    def watch(self, kind: type[R], prefix: str = "") -> AbstractContextManager[Iterator[Event]]:
         """Yield the changes of ``kind`` from now on; the iterator blocks until one comes or the store closes."""
-        return self._feed.watch(kind.kind)
+        return self._feed.watch(kind.kind, prefix)
 
     def close(self) -> None:
         """End the watches and refuse every further call."""

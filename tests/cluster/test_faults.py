@@ -15,9 +15,9 @@ from plugin.model.records import Tombstone
 from plugin.store.base import Change, ClusterStore, Event, Put, Remove, StoreAway
 from plugin.store.remote.address import Access
 from plugin.store.remote.etcd.store import EtcdStore
-from plugin.store.remote.etcd.watch import EtcdWatcher
+from plugin.store.remote.etcd.watch import EtcdWatcher, Scope
 from plugin.store.remote.factory import open_cluster_store, parse_store_address
-from plugin.store.remote.subscriptions import Subscription
+from plugin.store.remote.subscriptions import KnownRevisions, Subscription
 from tests.cluster.conftest import Opener
 from tests.cluster.servers import KINDS, Etcd, Server, StoreServer, make_server
 from tests.engine.lab.process import wait_until
@@ -191,7 +191,8 @@ def test_a_watch_behind_a_compaction_tells_the_difference(etcd: Etcd, opened: Op
     _, last = store._client.rows(Tombstone.kind)
     store._client.ask("compact", "kv/compaction", {"revision": str(last), "physical": True})
     watch = Subscription()
-    watcher = EtcdWatcher(store._client, store._aside, Tombstone, rows, revision)
+    known = KnownRevisions(Tombstone, {row.key: row.revision for row in rows}, store._aside)
+    watcher = EtcdWatcher(store._client, Scope(Tombstone.kind), known, revision, lambda: 0.0)
 
     def follow() -> None:
         with suppress(StoreAway):  # the server ends with the test

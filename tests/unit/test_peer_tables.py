@@ -7,14 +7,16 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip
 import pytest
 
 from netlink.vxlan import EVERYBODY, Entry, Forward, Neighbour, Remote
-from plugin.cluster.overlay.forwarding import LocalView, wanted_tables
+from plugin.cluster.overlay.directory import wanted_tables
+from plugin.cluster.overlay.forwarding import LocalView
 from plugin.cluster.overlay.records import Member, Peer
+from plugin.model.records import Endpoint
 from plugin.store.base import Versioned
 
 MAC, OTHER_MAC = "02:42:0a:09:00:02", "02:00:00:00:00:01"
 IP, IP6 = IPv4Interface("10.9.0.2/24"), IPv6Interface("fd00:9::2/64")
 HOSTS = {f"h{number}": ip_address(f"192.0.2.{number}") for number in (1, 2, 3)}
-FLOOD = {Remote(EVERYBODY, HOSTS["h2"]), Remote(EVERYBODY, HOSTS["h3"])}
+FLOOD = {name: Remote(EVERYBODY, address) for name, address in HOSTS.items()}
 
 
 MEMBERS = [Versioned(Member("blue", host, "d4" * 32, address), 1) for host, address in HOSTS.items()]
@@ -25,13 +27,13 @@ GROUND = LocalView(
     (ip_network("10.9.0.0/24"), ip_network("fd00:9::/64")),
     GATEWAY_MAC,
     (ip_address("10.9.0.1"), ip_address("fd00:9::1")),
-    (OWN_MAC, ip_address("10.9.0.7")),
 )
+OWN = Endpoint("own", "n", OWN_MAC, IPv4Interface("10.9.0.7/24"))
 
 
 def wanted_entries(peers: Collection[Versioned[Peer]]) -> Collection[Entry]:
     """Return the entries that the first of three hosts writes."""
-    return wanted_tables(peers, MEMBERS, GROUND).entries
+    return wanted_tables(peers, MEMBERS, [OWN], GROUND).entries
 
 
 def peer(host: str, revision: int, mac: str = MAC, ipv6: IPv6Interface | None = IP6) -> Versioned[Peer]:
@@ -41,7 +43,8 @@ def peer(host: str, revision: int, mac: str = MAC, ipv6: IPv6Interface | None = 
 
 def test_an_endpoint_of_another_host_has_four_entries() -> None:
     """An endpoint of another host has four entries: its MAC in two tables, and both addresses."""
-    assert wanted_entries([peer("h2", 1)]) == FLOOD | {
+    assert wanted_entries([peer("h2", 1)]) == {
+        FLOOD["h2"],
         Remote(MAC, HOSTS["h2"]),
         Forward(MAC),
         Neighbour(IP.ip, MAC),
@@ -51,7 +54,7 @@ def test_an_endpoint_of_another_host_has_four_entries() -> None:
 
 def test_this_hosts_own_have_none() -> None:
     """Endpoints of this host have no entries, as the bridge knows its ports."""
-    assert wanted_entries([peer("h1", 1)]) == FLOOD
+    assert wanted_entries([peer("h1", 1)]) == set()
 
 
 def test_the_later_record_counts() -> None:
@@ -67,12 +70,12 @@ def test_the_later_record_counts() -> None:
 
 def test_an_address_that_came_to_this_host_leads_nowhere_else() -> None:
     """An address that came to this host has no entry, although its old record is still there."""
-    assert wanted_entries([peer("h2", 1), peer("h1", 2)]) == FLOOD
+    assert wanted_entries([peer("h2", 1), peer("h1", 2)]) == {FLOOD["h2"]}
 
 
 def test_an_endpoint_without_its_host_waits() -> None:
     """An endpoint waits for the record of its host, as records may arrive in any order."""
-    assert wanted_entries([peer("h9", 1)]) == FLOOD
+    assert wanted_entries([peer("h9", 1)]) == set()
 
 
 def test_a_hosts_latest_place_counts() -> None:
@@ -81,7 +84,7 @@ def test_a_hosts_latest_place_counts() -> None:
         Versioned(Member("blue", "h2", str(number), ip_address(f"192.0.2.{number}")), number) for number in (9, 8)
     ]
 
-    assert wanted_tables([], places, GROUND).hosts == {ip_address("192.0.2.9")}
+    assert wanted_tables([], places, [OWN], GROUND).hosts == {ip_address("192.0.2.9")}
 
 
 @pytest.mark.parametrize(
@@ -110,7 +113,7 @@ def test_an_endpoint_that_would_lead_astray_is_refused_alone(mac: str, address: 
     ipv4, ipv6 = (own, None) if isinstance(own, IPv4Interface) else (None, own)
     bad = Peer("blue", "e5", "h2", mac, ipv4, ipv6)
     good = Versioned(Peer("blue", "e1", "h2", OTHER_MAC, IPv4Interface("10.9.0.3/24")), 1)
-    found = wanted_tables([Versioned(bad, 5), good], MEMBERS, GROUND)
+    found = wanted_tables([Versioned(bad, 5), good], MEMBERS, [OWN], GROUND)
 
     assert found.refused == {"cluster-peer 'blue/e5'": why}
     assert found.entries == wanted_entries([good])
@@ -120,7 +123,7 @@ def test_an_address_of_a_family_that_the_network_lacks_is_refused() -> None:
     """An address of a family that the network lacks is refused, as the host has no subnet for it."""
     ground = replace(GROUND, subnets=(ip_network("10.9.0.0/24"),))
 
-    assert list(wanted_tables([peer("h2", 1)], MEMBERS, ground).refused.values()) == [
+    assert list(wanted_tables([peer("h2", 1)], MEMBERS, [OWN], ground).refused.values()) == [
         "address fd00:9::2 is in no subnet of the network"
     ]
 
@@ -132,7 +135,7 @@ def test_an_address_of_a_family_that_the_network_lacks_is_refused() -> None:
 def test_a_host_that_cannot_be_there_is_refused_alone(address: str) -> None:
     """A host with an impossible address is refused: no frames from it or to it; its earlier address stays."""
     bad = Versioned(Member("blue", "h2", "e5" * 32, ip_address(address)), 9)
-    found = wanted_tables([peer("h3", 1)], [*MEMBERS, bad], GROUND)
+    found = wanted_tables([peer("h3", 1)], [*MEMBERS, bad], [OWN], GROUND)
 
     assert found.entries == wanted_entries([peer("h3", 1)])
     assert found.hosts == {HOSTS["h2"], HOSTS["h3"]}

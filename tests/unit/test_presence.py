@@ -64,7 +64,9 @@ def test_what_a_killed_run_left_is_removed(world: OverlayWorld, other: OverlayWo
     other.driver.create_endpoint(CreateEndpoint(rq.OTHER_ID, "e2" * 32))
     mac, address = "02:00:00:00:00:09", world.presence.member(Overlay("blue", 0, 0, 0), "").address
     world.real.transact(Put(Peer("blue", "dead", "h1", mac)), Put(Member("red", "h1", "dead", address)))
-    OverlayWorld(1, world.real, world.failing_store)
+    revived = OverlayWorld(1, world.real, world.failing_store)
+    revived.resume()
+    revived.hear()
 
     assert sorted(peers(world)) == ["h1", "h2"]
     assert sorted(item.record.network for item in world.real.list(Member)) == ["blue", "blue"]
@@ -104,8 +106,9 @@ def test_an_address_that_was_just_given_back_can_be_taken(world: OverlayWorld, o
 
 def test_nothing_is_mended_before_the_store_was_read(world: OverlayWorld) -> None:
     """Nothing is mended before the store was read, as unknown records would count as missing."""
-    world.peers.members.loaded.clear()
+    revived = OverlayWorld(1, world.real, world.failing_store)
+    revived.resume()
     world.real.transact(Put(Peer("blue", "dead", "h1", "02:00:00:00:00:09")))
-    world.presence.mend()
+    revived.presence.mend()
 
     assert peers(world) == ["h1", "h1"]

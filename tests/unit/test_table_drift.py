@@ -5,10 +5,10 @@ from ipaddress import ip_address
 from netlink.vxlan import Forward
 from plugin.cluster.hosts.records import HostIdentity
 from plugin.cluster.overlay.agreement import drop_unused_networks
-from plugin.cluster.overlay.records import ClusterNetwork, Member, VniClaim
+from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
 from plugin.cluster.status import Here, table_drift
 from plugin.model.records import Endpoint, Network
-from plugin.store.base import Remove
+from plugin.store.base import Put, Remove
 from tests.overlay_fakes import OverlayWorld, overlay
 from tests.unit import requests as rq
 
@@ -28,12 +28,15 @@ def test_what_is_missing_and_what_is_stale_is_named() -> None:
     other = OverlayWorld(2, world.real)
     for host, network in ((world, rq.NETWORK_ID), (other, rq.OTHER_ID)):
         host.driver.create_network(overlay(network))
+    world.real.transact(Put(Peer("blue", "e", "h2", "02:00:00:00:00:02")))
     world.hear()
     assert problems(world) == []
     world.tunnels.tables[LINK] = {Forward("02:00:00:00:00:99")}
 
     assert problems(world) == [
         "network 'blue' of this host lacks the entry 00:00:00:00:00:00 on host 192.0.2.2",
+        "network 'blue' of this host lacks the entry 02:00:00:00:00:02 in the bridge",
+        "network 'blue' of this host lacks the entry 02:00:00:00:00:02 on host 192.0.2.2",
         "network 'blue' of this host has the stale entry 02:00:00:00:00:99 in the bridge",
     ]
 

@@ -24,8 +24,8 @@ class Announcements:
         self._removals = removals
         self._alive = alive
 
-    def announce(self, peer: Peer, rivals: Iterable[Peer]) -> None:
-        """Write ``peer``; ``rivals`` are endpoints of other hosts that had one of its addresses at the last listing.
+    def announce(self, peer: Peer, rivals: Iterable[str]) -> None:
+        """Write ``peer``; ``rivals`` are keys of endpoints of other hosts that had one of its addresses a moment ago.
 
         Raises:
             Conflict: another host that is alive has the address; a dead host loses it.
@@ -33,7 +33,7 @@ class Announcements:
         """
         claims = _claims(peer)
         self._removals.keep(peer, *claims)
-        keys = {rival.key for rival in rivals}
+        keys = set(rivals)
         expect: dict[str, int | None] = {claim.key: ABSENT for claim in claims}
         for _ in range(ATTEMPTS):
             dead = self._dead_rivals(peer, keys)

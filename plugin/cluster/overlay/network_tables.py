@@ -1,20 +1,19 @@
 """The kernel tables of one overlay network, and the hosts from which the firewall accepts its frames."""
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import structlog
 
 from netlink.vxlan import EVERYBODY, Entry, Remote, VxlanLink
-from plugin.cluster.overlay.forwarding import LocalView, doubt_about_host, local_view, wanted_tables
-from plugin.cluster.overlay.records import Member, Peer
+from plugin.cluster.overlay.forwarding import LocalView, doubt_about_host, local_view
+from plugin.cluster.overlay.network_records import NetworkRecords
 from plugin.firewall.elements import member_elements
 from plugin.firewall.firewall import Firewall
 from plugin.interfaces import Tunnels
 from plugin.model.elements import Elements
-from plugin.model.records import Endpoint, Network
+from plugin.model.records import Network
 from plugin.protocol.messages import Address
-from plugin.store.base import Versioned
 
 log = structlog.get_logger()
 
@@ -22,39 +21,50 @@ log = structlog.get_logger()
 class NetworkTables:
     """Writes both; an entry that is refused, here or by the kernel, is left out and logged once."""
 
-    def __init__(self, network: Network, link: VxlanLink, host: str, tunnels: Tunnels, firewall: Firewall) -> None:
-        self.name = network.overlay.network if network.overlay else ""
-        self.network_id = network.id
+    def __init__(
+        self, name: str, link: VxlanLink, records: NetworkRecords, tunnels: Tunnels, firewall: Firewall
+    ) -> None:
+        self.name = name
         self.link = link
-        self._view = local_view(network, host, link.local)
+        self.records = records
         self._tunnels = tunnels
         self._firewall = firewall
         self._guard = threading.Lock()  # guards everything below, and the order of writes
-        self._written: set[Entry] | None = None  # the entries in the kernel; None when they are not known
-        self._stubborn: Mapping[Entry, str] = {}  # entries that the kernel refuses, and why; tried again at each check
+        self._known = False  # whether the kernel's tables are as this object wrote them
+        self._accepted: frozenset[Address] | None = None  # hosts in the firewall
+        self._stubborn: dict[Entry, str] = {}  # entries that the kernel refused to add or delete, and why
         self._said: Mapping[str, str] = {}
         self._ended = False
 
-    def write(
-        self,
-        peers: Collection[Versioned[Peer]],
-        members: Collection[Versioned[Member]],
-        endpoints: Iterable[Endpoint],
-        *,
-        check: bool,
-    ) -> None:
+    def write(self, *, check: bool) -> None:
         """Write the entries that the records ask for; with ``check``, read the kernel's tables before.
+
+        Nothing is written before the stores were listed: the present tables may be right.
 
         Raises:
             KernelError, Busy: the tables could not be written; single entries that are refused raise nothing.
         """
         with self._guard:
-            if self._ended:
+            if self._ended or not self.records.loaded:
                 return
-            wanted = wanted_tables(peers, members, self._view.with_endpoints(endpoints))
-            self._firewall.put(self.link.name, self._elements(wanted.hosts))  # first, as the hosts may send at once
-            self._apply(set(wanted.entries), check=check)
-            self._log_refused(wanted.refused)
+            known, self._known = self._known, False  # should it fail
+            new = self.records.difference(everything=check or not known)
+            if check or new.hosts != self._accepted:
+                self._accepted = None
+                self._firewall.put(self.link.name, self._elements(new.hosts))  # first, as the hosts may send at once
+                self._accepted = new.hosts
+            if new.wanted is None:
+                self._change(new.coming, new.going)
+            else:
+                before = (new.wanted - new.coming) | new.going if known else None
+                self._change(*self._compare(new.wanted, before))
+            self._known = True
+            self._log_refused(new.refused)
+
+    def retire(self) -> None:
+        """Write no more: another object takes over the records and the tables."""
+        with self._guard:
+            self._ended = True
 
     def end(self) -> None:
         """Write no more, and accept frames from no host; raises ``KernelError`` and ``Busy``."""
@@ -65,24 +75,19 @@ class NetworkTables:
     def _elements(self, hosts: Iterable[Address]) -> Elements:
         return member_elements(self.link.port, self.link.vni, sorted(hosts, key=int))
 
-    def _apply(self, wanted: set[Entry], *, check: bool) -> None:
-        bridge, link = self.link.master, self.link.name
-        before, self._written = self._written, None
-        if check or before is None:
-            there = self._tunnels.entries(bridge, link)
-            self._warn_of_drift(before, there)
-            before, self._stubborn = there, {}
-        coming, going = wanted - before - set(self._stubborn), before - wanted
-        refused = self._tunnels.change(bridge, link, coming, going) if coming or going else {}
-        self._stubborn = {entry: why for entry, why in self._stubborn.items() if entry in wanted}
-        self._stubborn |= {entry: str(error) for entry, error in refused.items()}
-        self._written = (before - going) | coming
-        self._written = (self._written - (coming & set(refused))) | (going & set(refused))
+    def _compare(self, wanted: set[Entry], before: set[Entry] | None) -> tuple[set[Entry], set[Entry]]:
+        """Return the entries that the kernel lacks, and those that it should not have; warn if it lost some."""
+        there = self._tunnels.entries(self.link.master, self.link.name)
+        if before is not None and (drift := there ^ before ^ set(self._stubborn)):
+            log.warning("tables were changed by others, written again", network=self.name, entry=str(next(iter(drift))))
+        self._stubborn = {}
+        return wanted - there, there - wanted
 
-    def _warn_of_drift(self, written: set[Entry] | None, there: set[Entry]) -> None:
-        if written is not None and written != there:
-            example = str(next(iter(written ^ there)))
-            log.warning("tables were changed by others, written again", network=self.name, entry=example)
+    def _change(self, coming: set[Entry], going: set[Entry]) -> None:
+        self._stubborn = {entry: why for entry, why in self._stubborn.items() if entry not in coming | going}
+        if coming or going:
+            refused = self._tunnels.change(self.link.master, self.link.name, coming, going)
+            self._stubborn |= {entry: str(error) for entry, error in refused.items()}
 
     def _log_refused(self, refused: Mapping[str, str]) -> None:
         """Log entries that are refused now and were not the last time."""

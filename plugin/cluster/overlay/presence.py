@@ -1,6 +1,6 @@
 """This host's records in the cluster store: its membership in networks, and its endpoints there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -55,22 +55,36 @@ class Presence:
             self._announce(self._peer(overlay, endpoint))
 
     def _announce(self, peer: Peer) -> None:
-        self._announcements.announce(peer, self._peers.owners(peer.network, peer.addresses))
+        self._announcements.announce(peer, self._peers.claimants(peer.network, peer.addresses))
 
     def withdraw(self, overlay: Overlay, endpoint: Endpoint) -> None:
         """Withdraw an endpoint, now or when the store is back."""
         self._announcements.withdraw(self._peer(overlay, endpoint))
 
     def mend(self) -> None:
-        """Write records that are missing, and remove those whose network or endpoint this host no longer has."""
-        if not self._peers.loaded:
-            return
+        """Write missing records of the networks of this host, and remove those of endpoints that it no longer has."""
         try:
-            networks = [item.record for item in self._local.list(Network) if item.record.overlay]
-            self._mend_members(networks)
-            self._mend_peers(networks)
+            for item in self._local.list(Network):
+                overlay = item.record.overlay
+                own = self._peers.own(overlay.network) if overlay else None
+                if overlay and own:
+                    self._mend_members(self.member(overlay, item.record.id), own.members)
+                    self._mend_peers(item.record, own.peers)
         except PynetError as error:
             log.info("cluster store not brought in line", error=str(error))
+
+    def sweep(self) -> None:
+        """Remove this host's records of networks that it does not have, after a crash or the loss of its own store.
+
+        A membership is removed last, so that it leads to what is left. Raises ``PynetError``.
+        """
+        mine = [item.record for item in self._cluster.store.list(Member) if item.record.host == self._cluster.host]
+        here = {item.record.overlay.network for item in self._local.list(Network) if item.record.overlay}
+        for member in [member for member in mine if member.network not in here]:
+            for item in self._cluster.store.list(Peer, f"{member.network}/"):
+                if item.record.host == self._cluster.host:
+                    self._each(partial(self._drop_peer, item.record))
+            self._each(partial(self._drop_member, member))
 
     @staticmethod
     def _each(mend: Callable[[], object]) -> None:
@@ -82,12 +96,10 @@ class Presence:
         except PynetError as error:
             log.info("record of the cluster store not brought in line", error=str(error))
 
-    def _mend_members(self, networks: list[Network]) -> None:
-        wanted = {m.key: m for n in networks if n.overlay and (m := self.member(n.overlay, n.id))}
-        found = {i.record.key: i.record for i in self._peers.members.under("") if i.record.host == self._cluster.host}
-        for member in [member for member in wanted.values() if found.get(member.key) != member]:
-            self._each(partial(self._mend_member, member))
-        for key in set(found) - set(wanted):
+    def _mend_members(self, wanted: Member, found: Mapping[str, Member]) -> None:
+        if found.get(wanted.key) != wanted:
+            self._each(partial(self._mend_member, wanted))
+        for key in set(found) - {wanted.key}:
             self._each(partial(self._drop_member, found[key]))
 
     def _mend_member(self, member: Member) -> None:
@@ -114,10 +126,9 @@ class Presence:
         elif known.record != mine:
             log.error("network is another one by now", network=mine.name, mine=str(mine), theirs=str(known.record))
 
-    def _mend_peers(self, networks: list[Network]) -> None:
-        wanted = {peer.key: (network, peer) for network in networks for peer in self._endpoints(network)}
-        found = {i.record.key: i.record for i in self._peers.peers.under("") if i.record.host == self._cluster.host}
-        for network, peer in [pair for key, pair in wanted.items() if found.get(key) != pair[1]]:
+    def _mend_peers(self, network: Network, found: Mapping[str, Peer]) -> None:
+        wanted = {peer.key: peer for peer in self._endpoints(network)}
+        for peer in [peer for key, peer in wanted.items() if found.get(key) != peer]:
             self._each(partial(self._announce_again, network, peer))
         for key in set(found) - set(wanted):
             self._each(partial(self._drop_peer, found[key]))

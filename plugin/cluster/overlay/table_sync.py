@@ -1,7 +1,7 @@
 """Keeps the kernel tables of this host's overlay networks equal to the cluster store.
 
-A change in the store is written as the difference between the wanted entries and those written before. Every minute,
-and after the store was listed again, the kernel's tables are read. While the store is away the tables stay unchanged.
+A change in the store is written as the difference that it makes. Every minute, and after the records of a network were
+listed again, the kernel's tables are read. While the store is away the tables stay unchanged.
 """
 
 import threading
@@ -14,14 +14,15 @@ import structlog
 from netlink.errors import KernelError, Missing
 from netlink.vxlan import VxlanLink
 from plugin.background.loop import Loop, Steady, alive
+from plugin.cluster.overlay.forwarding import local_view
+from plugin.cluster.overlay.network_records import Own
 from plugin.cluster.overlay.network_tables import NetworkTables, elements_left
-from plugin.cluster.overlay.record_cache import RecordCache
-from plugin.cluster.overlay.records import Member, Peer
+from plugin.cluster.overlay.watching import Watching
 from plugin.errors import Busy, Conflict
 from plugin.firewall.firewall import Firewall
 from plugin.interfaces import Tunnels
 from plugin.model.elements import Elements
-from plugin.model.records import Endpoint, Network
+from plugin.model.records import Network
 from plugin.protocol.messages import Address
 from plugin.store.base import Store
 
@@ -46,7 +47,7 @@ class TableSync:
         self._guard = threading.Lock()  # guards _local, _dirty and _listed
         self._local: dict[str, NetworkTables] = {}
         self._dirty: set[str] = set()
-        self._listed = False  # whether the store was listed since the kernel's tables were read
+        self._listed: set[str] = set()  # networks whose records were listed since the kernel's tables were read
         self._bell = threading.Event()
         self._stopped = False
         self._loop: Loop[float] | None = None
@@ -54,9 +55,7 @@ class TableSync:
         self._mend: Callable[[], None] = lambda: None
         self._steady = Steady()
         self._failing: dict[str, str] = {}  # network -> why its tables are not written
-        self.peers = RecordCache(store, Peer, self._changed)
-        self.members = RecordCache(store, Member, self._changed)
-        self.endpoints = RecordCache(local, Endpoint, self._changed_here)
+        self.watching = Watching(store, local, self._changed)
 
     def start(self, mend: Callable[[], None]) -> Loop[float]:
         """Start watching and writing, in threads of their own; ``mend`` is called before the kernel's tables are read.
@@ -65,8 +64,7 @@ class TableSync:
             The thread that writes; the others wait for the stores most of the time.
         """
         self._mend = mend
-        for watched in (self.endpoints, self.peers, self.members):
-            watched.start()
+        self.watching.start()
         self._checked = time.monotonic()
         self._loop = Loop("peers", self._due, self._work, LONGEST)
         return self._loop.start()
@@ -74,36 +72,39 @@ class TableSync:
     def stop(self) -> None:
         """End the thread that writes; those that watch end with the stores."""
         self._stopped = True
-        for watched in (self.endpoints, self.peers, self.members):
-            watched.stop()
+        self.watching.stop()
         self._bell.set()
         if self._loop is not None:
             self._loop.join(2)
-
-    @property
-    def loaded(self) -> bool:
-        """Whether the stores have been read since the start."""
-        return all(watched.loaded.is_set() for watched in (self.endpoints, self.peers, self.members))
 
     def reserve(self, network: str, network_id: str) -> None:
         """Raise ``Conflict`` when this host has the network ``network`` already under another id."""
         with self._guard:
             known = self._local.get(network)
-        if known and known.network_id != network_id:
-            raise Conflict(f"network '{network}' is network '{known.network_id[:12]}' of this host already")
+        if known and known.records.network_id != network_id:
+            raise Conflict(f"network '{network}' is network '{known.records.network_id[:12]}' of this host already")
 
-    def attach(self, network: Network, link: VxlanLink) -> None:
-        """Write the tables of ``link`` now, as far as the records are known, and from now on.
+    def attach(self, network: Network, link: VxlanLink, *, now: bool = True) -> None:
+        """Write the tables of ``link`` from now on; ``now`` lists the records and writes them before this returns.
 
         Raises:
             KernelError, Busy: the tables could not be written.
         """
-        local = NetworkTables(network, link, self._host, self._tunnels, self._firewall)
-        self._write(local, check=True)
+        name = network.overlay.network if network.overlay else ""
         with self._guard:
-            self._local[local.name] = local
-            self._dirty.add(local.name)  # for changes since
-        self._bell.set()
+            before = self._local.pop(name, None)
+        if before:
+            before.retire()
+        records = self.watching.add(name, network.id, local_view(network, self._host, link.local), now=now)
+        local = NetworkTables(name, link, records, self._tunnels, self._firewall)
+        try:
+            local.write(check=True)
+        except BaseException:
+            self.watching.drop(name)
+            raise
+        with self._guard:
+            self._local[name] = local
+        self._changed(name)  # since
 
     def detach(self, network: str, link: str) -> None:
         """Write no more for a network, and accept frames from no host; its tables are deleted with its ``link``.
@@ -113,6 +114,7 @@ class TableSync:
         """
         with self._guard:
             local = self._local.pop(network, None)
+        self.watching.drop(network)
         if local is None:
             self._firewall.forget(link)
         else:
@@ -137,20 +139,21 @@ class TableSync:
             entries = set()
         return elements_left(network, link, self._host, entries)
 
-    def owners(self, network: str, addresses: Collection[Address]) -> list[Peer]:
-        """Return the endpoints of other hosts that have one of ``addresses``."""
-        found = [item.record for item in self.peers.under(f"{network}/")]
-        return [peer for peer in found if peer.host != self._host and not set(addresses).isdisjoint(peer.addresses)]
+    def claimants(self, network: str, addresses: Collection[Address]) -> set[str]:
+        """Return the keys of the endpoints of other hosts that have one of ``addresses``."""
+        records = self.watching.of(network)
+        return records.claimants(addresses) if records else set()
 
-    def _changed(self, key: str) -> None:
-        with self._guard:
-            self._listed |= not key
-            self._dirty |= {name for name in self._local if key.startswith(f"{name}/")}
-        self._bell.set()
+    def own(self, network: str) -> Own | None:
+        """Return this host's records of a network in the cluster store; None as long as they are not known."""
+        records = self.watching.of(network)
+        return records.own() if records else None
 
-    def _changed_here(self, key: str) -> None:
+    def _changed(self, name: str, listed: bool = False) -> None:  # noqa: FBT001, FBT002 - a callback
         with self._guard:
-            self._dirty |= {name for name, local in self._local.items() if not key or key.startswith(local.network_id)}
+            self._dirty.add(name)
+            if listed:
+                self._listed.add(name)
         self._bell.set()
 
     def _due(self) -> float | None:
@@ -168,35 +171,40 @@ class TableSync:
 
     def sync(self, *, everything: bool = False) -> bool:
         """Write the changes; return whether the kernel's tables were read, for which ``everything`` asks."""
-        check, due = self._due_networks(everything=everything)
+        due = self._due_networks(everything=everything)
+        check = any(fully for _, fully in due) or everything
         if check:
             self._steady.attempt("mending of records", self._mend)
-        for name, local in due:
+        for local, fully in due:
             alive()
-            if not self._steady.attempt(f"writing of network '{name}'", partial(self._try, local, check=check)):
-                self._again(name)
-        return check
+            call = partial(self._try, local, check=fully)
+            if not self._steady.attempt(f"writing of network '{local.name}'", call):
+                self._again(local.name)
+        return everything
 
-    def _due_networks(self, *, everything: bool) -> tuple[bool, list[tuple[str, NetworkTables]]]:
-        """Return whether to read the kernel's tables, and the networks whose tables have to be written."""
+    def _due_networks(self, *, everything: bool) -> list[tuple[NetworkTables, bool]]:
+        """Return the networks whose tables have to be written, and whether to read the kernel's before."""
         with self._guard:
-            everything |= self._listed
-            due = [(name, local) for name, local in self._local.items() if everything or name in self._dirty]
-            self._listed = False
+            due = [
+                (local, everything or name in self._listed)
+                for name, local in self._local.items()
+                if everything or name in self._dirty
+            ]
+            self._listed.clear()
             self._dirty.clear()
-        return everything, due
+        return due
 
     def _try(self, local: NetworkTables, *, check: bool) -> None:
         name = local.name
         try:
             try:
-                self._write(local, check=check)
+                local.write(check=check)
             except Missing:
                 if not self._has(local):
                     return  # it was removed meanwhile
                 self._tunnels.add_vxlan(local.link)
                 log.warning("link of an overlay network was gone, made again", network=name, link=local.link.name)
-                self._write(local, check=True)
+                local.write(check=True)
         except (KernelError, Busy) as error:
             if self._has(local):
                 if self._failing.get(name) != str(error):
@@ -207,16 +215,10 @@ class TableSync:
             self._failing.pop(name, None)
 
     def _again(self, name: str) -> None:
-        timer = threading.Timer(RETRY, self._changed, [f"{name}/"])
+        timer = threading.Timer(RETRY, self._changed, [name])
         timer.daemon = True
         timer.start()
 
     def _has(self, local: NetworkTables) -> bool:
         with self._guard:
             return self._local.get(local.name) is local
-
-    def _write(self, local: NetworkTables, *, check: bool) -> None:
-        if not self.loaded:
-            return  # nothing is known yet, and the present tables may be right
-        prefix, endpoints = f"{local.name}/", [item.record for item in self.endpoints.under(local.network_id)]
-        local.write(self.peers.under(prefix), self.members.under(prefix), endpoints, check=check)

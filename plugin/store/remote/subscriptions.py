@@ -14,6 +14,7 @@ from plugin.store.rows import Aside, Row
 
 log = structlog.get_logger()
 
+SPREAD = 5.0  # seconds within which hosts list again, when all of them have to
 BACK_OFF = (0.1, 2.0)  # seconds before a broken connection is made again: the first time, and at most
 
 

@@ -85,9 +85,9 @@ class SqliteStore:
             raise Busy(f"write store '{self._path}': other writers kept it for more than {patience:.0f} s")
         job.done.result()
 
-    def watch(self, kind: type[R]) -> AbstractContextManager[Iterator[Event]]:
+    def watch(self, kind: type[R], prefix: str = "") -> AbstractContextManager[Iterator[Event]]:
         """Yield the changes of ``kind`` from now on; the iterator blocks until one comes or the store closes."""
-        return self._feed.watch(kind.kind)
+        return self._feed.watch(kind.kind, prefix)
 
     def close(self) -> None:
         """Wait for the writer, close every connection and end the watches; a second call does nothing."""
@@ -200,9 +200,9 @@ class ReadOnlyStore:
             f"write store '{self._path}': it is open for reading only, and {len(changes)} changes were to be made"
         )
 
-    def watch(self, kind: type[R]) -> AbstractContextManager[Iterator[Event]]:
+    def watch(self, kind: type[R], prefix: str = "") -> AbstractContextManager[Iterator[Event]]:
         """Refuse."""
-        raise Failed(f"watch {kind.kind} in store '{self._path}': it is open for reading only")
+        raise Failed(f"watch {kind.kind} '{prefix}' in store '{self._path}': it is open for reading only")
 
     def close(self) -> None:
         """Do nothing: no connection is open."""

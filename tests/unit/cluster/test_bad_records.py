@@ -115,7 +115,7 @@ def test_an_entry_that_the_kernel_refuses_is_left_alone(
     world.hear()
     for number in (3, 4, 5):
         record = decode(Peer, PEER.format(f"e{number}", f"0{number}", number))
-        world.peers.peers._take(Event(Peer.kind, record.key, record, 100 + number))
+        world.peers.watching.heard(Event(Peer.kind, record.key, record, 100 + number))
         world.peers.sync()
     said = capsys.readouterr().out
     assert said.count("left out of the tables") == 1
@@ -149,10 +149,11 @@ def test_one_network_that_goes_wrong_stops_no_other(world: OverlayWorld, capsys:
 
     world.tunnels.entries = fail  # type: ignore[method-assign]
     world.real.spoil(Member, "green/h2/d4", MEMBER.replace("blue", "green"))
+    world.real.spoil(Peer, "green/e", PEER.format("e", "03", 3).replace("blue", "green").replace("10.9", "10.7"))
     world.hear()
     world.peers.sync(everything=True)
 
-    assert len(world.tunnels.tables["pnvc3c3c3c3c3c3"]) == 1
+    assert len(world.tunnels.tables["pnvc3c3c3c3c3c3"]) == 4
     assert capsys.readouterr().out.count("writing of network 'blue' failed, goes on") == 1
 
 

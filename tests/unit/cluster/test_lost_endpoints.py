@@ -119,7 +119,7 @@ def test_one_that_is_being_made_is_no_surplus(world: OverlayWorld) -> None:
 def test_nothing_is_queued_twice_while_the_store_is_away(world: OverlayWorld) -> None:
     """Each round asks the store before it removes, so that no removal is queued twice while the store is away."""
     world.real.transact(Put(Peer("blue", "dead", "h1", "02:00:00:00:00:09")))
-    world.peers.peers.load()
+    world.peers.watching.load()
     world.shared.away = True
     for _ in range(3):
         world.presence.mend()

@@ -175,13 +175,13 @@ def test_a_watch_that_is_cut_is_begun_again() -> None:
     class Flaky(MemoryStore):
         tries = 0
 
-        def watch(self, kind: Any) -> Any:
+        def watch(self, kind: Any, prefix: str = "") -> Any:
             self.tries += 1
             if self.tries > 1:
                 heard.set()
             shared.away = self.tries == 1
             shared._ask("watch")
-            return super().watch(kind)
+            return super().watch(kind, prefix)
 
     flaky = Flaky()
     echo = Responder(flaky, "a")

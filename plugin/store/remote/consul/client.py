@@ -64,8 +64,12 @@ class ConsulClient:
 
     def rows(self, kind: str, prefix: str = "") -> tuple[Sequence[Row], int]:
         """Return the records of a kind, by key, and the index of the listing."""
-        path = quote(self.folder(kind) + name_of(prefix), safe="/")
-        return self.rows_of(kind, self.ask("read", "GET", f"/v1/kv/{path}?recurse=true&consistent=true"))
+        path = self.listing(kind, prefix)
+        return self.rows_of(kind, self.ask("read", "GET", f"{path}?recurse=true&consistent=true"))
+
+    def listing(self, kind: str, prefix: str = "") -> str:
+        """Return the path of a request for all records of a kind whose keys begin with ``prefix``."""
+        return f"/v1/kv/{quote(self.folder(kind) + name_of(prefix), safe='/')}"
 
     def rows_of(self, kind: str, answer: HttpAnswer) -> tuple[Sequence[Row], int]:
         """Return the records of an answer to a listing, by key, and its index."""

@@ -59,9 +59,9 @@ class ConsulStore:
         if writes:
             raise Busy(f"write store '{self._client.http.address}': other hosts kept changing the same records")
 
-    def watch(self, kind: type[R]) -> AbstractContextManager[Iterator[Event]]:
+    def watch(self, kind: type[R], prefix: str = "") -> AbstractContextManager[Iterator[Event]]:
         """Yield the changes of ``kind`` from now on, through broken connections."""
-        return watch_consul(self._client, self._aside, self._subscriptions, kind)
+        return watch_consul(self._client, self._aside, self._subscriptions, kind, check_key(kind.kind, prefix))
 
     def announce(self, record: Record, seconds: int) -> None:
         """Write ``record`` so that it vanishes with a session, and renew the session.

@@ -57,9 +57,9 @@ class EtcdStore:
         if not answer.get("succeeded"):
             self._explain(writes, answer, repeated=repeated)
 
-    def watch(self, kind: type[R]) -> AbstractContextManager[Iterator[Event]]:
+    def watch(self, kind: type[R], prefix: str = "") -> AbstractContextManager[Iterator[Event]]:
         """Yield the changes of ``kind`` from now on, through broken connections and compactions."""
-        return watch_etcd(self._client, self._aside, self._subscriptions, kind)
+        return watch_etcd(self._client, self._aside, self._subscriptions, kind, check_key(kind.kind, prefix))
 
     def announce(self, record: Record, seconds: int) -> None:
         """Write ``record`` under a lease of etcd, and renew the lease, which is made when there is none."""

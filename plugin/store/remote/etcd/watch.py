@@ -1,8 +1,10 @@
 """Watches of etcd: one connection each, on which etcd writes a line of JSON for every revision with changes."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import random
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from http.client import HTTPConnection
 from typing import Any
 
@@ -11,34 +13,54 @@ from plugin.store.base import Event, R
 from plugin.store.remote.etcd.client import EtcdClient, encode, next_prefix
 from plugin.store.remote.following import EndpointFollower
 from plugin.store.remote.http import keep_alive, send
-from plugin.store.remote.subscriptions import KnownRevisions, Subscription, Subscriptions
+from plugin.store.remote.subscriptions import SPREAD, KnownRevisions, Subscription, Subscriptions
 from plugin.store.rows import Aside, Row
 
 SILENCE = 900.0  # seconds without a message after which the connection is given up; etcd sends one every 600
 HAS_LEADER = {"Grpc-Metadata-hasleader": "true"}  # a server that is cut off from its cluster ends the watch
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The records of ``kind`` whose keys begin with ``prefix``."""
+
+    kind: str
+    prefix: str = ""
+
+
 def watch_etcd(
-    client: EtcdClient, aside: Aside, subscriptions: Subscriptions, kind: type[R]
+    client: EtcdClient, aside: Aside, subscriptions: Subscriptions, kind: type[R], prefix: str = ""
 ) -> AbstractContextManager[Iterator[Event]]:
-    """Watch a kind from the present revision on."""
+    """Watch the records of a kind with ``prefix`` from the present revision on."""
 
     def prepare(watch: Subscription) -> Callable[[], object]:
-        rows, revision = client.rows(kind.kind, bodies=False)
-        watcher = EtcdWatcher(client, aside, kind, rows, revision)
+        rows, revision = client.rows(kind.kind, prefix, bodies=False)
+        known = KnownRevisions(kind, {row.key: row.revision for row in rows}, aside)
+        watcher = EtcdWatcher(client, Scope(kind.kind, prefix), known, revision)
         return lambda: watcher.follow(watch)
 
     return subscriptions.watch(prepare)
 
 
 class EtcdWatcher:
-    """Follows a kind from ``revision`` on, at which the records were ``rows``."""
+    """Follows a scope from ``revision`` on, at which its records were ``known``.
 
-    def __init__(self, client: EtcdClient, aside: Aside, kind: type[R], rows: Sequence[Row], revision: int) -> None:
+    ``chance`` (0 to 1) chooses the part of ``SPREAD`` after which it lists again because of a compaction.
+    """
+
+    def __init__(
+        self,
+        client: EtcdClient,
+        scope: Scope,
+        known: KnownRevisions,
+        revision: int,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self._client = client
-        self._kind = kind.kind
-        self._known = KnownRevisions(kind, {row.key: row.revision for row in rows}, aside)
+        self._scope = scope
+        self._known = known
         self._revision = revision  # up to which everything has been handed over
+        self._chance = chance
         self._endpoint = EndpointFollower(client.http)
 
     def follow(self, watch: Subscription) -> bool:
@@ -46,7 +68,7 @@ class EtcdWatcher:
         return self._endpoint.follow(watch, lambda connection: self._read(watch, connection))
 
     def _read(self, watch: Subscription, connection: HTTPConnection) -> None:
-        prefix = self._client.path(self._kind)
+        prefix = self._client.path(self._scope.kind, self._scope.prefix)
         create = {
             "key": encode(prefix),
             "range_end": encode(next_prefix(prefix)),
@@ -82,10 +104,11 @@ class EtcdWatcher:
         if "compact_revision" not in result:
             reason = result.get("cancel_reason") or message.get("error", {}).get("message", "cancelled")
             raise Failed(f"watch store '{self._client.http.address}': {reason}")
-        rows, revision = self._client.rows(self._kind)
+        watch.pause(SPREAD * self._chance())  # all hosts are told at the same moment
+        rows, revision = self._client.rows(self._scope.kind, self._scope.prefix)
         watch.publish(self._known.replace(rows, revision))
         self._revision = revision
 
     def _row_of(self, event: dict[str, Any]) -> Row:
-        row = self._client.row(self._kind, event["kv"])
+        row = self._client.row(self._scope.kind, event["kv"])
         return Row(row.key, row.revision) if event.get("type") == "DELETE" else row

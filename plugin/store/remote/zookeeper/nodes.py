@@ -26,7 +26,7 @@ class Nodes:
     """Reads the records below the folder ``prefix``."""
 
     def __init__(self, session: Session, prefix: str) -> None:
-        self._session = session
+        self.session = session
         self._root = f"/{prefix}"
         self._made: set[str] = set()  # kinds whose folders were made
 
@@ -50,7 +50,7 @@ class Nodes:
     def rows(self, kind: str, prefix: str = "") -> Sequence[Row]:
         """Return the records of a kind, by key."""
         folder = self.folder(kind)
-        _, names = self._session.ask("read", _sync(folder), lambda zoo: zoo.get_children_async(folder))
+        _, names = self.session.ask("read", _sync(folder), lambda zoo: zoo.get_children_async(folder))
         keys = sorted(key for key in map(key_of, names or []) if key.startswith(prefix))
         parts = (self.read(kind, keys[at : at + TOGETHER]) for at in range(0, len(keys), TOGETHER))
         return [row for part in parts for row in part if row.body is not None]
@@ -63,19 +63,19 @@ class Nodes:
     def find(self, places: Sequence[Place]) -> Mapping[Place, Node]:
         """Return the nodes of records as they are now; the server that is asked first catches up with the others."""
         calls = [get(self.path(*place)) for place in places]
-        found = self._session.ask("read", _sync(self._root), *calls)[1:]
+        found = self.session.ask("read", _sync(self._root), *calls)[1:]
         return dict(zip(places, found, strict=True))
 
     def clock_version(self) -> int:
         """Return the version of the clock, -1 when somebody emptied the store."""
-        (node,) = self._session.ask("read", get(self.clock))
+        (node,) = self.session.ask("read", get(self.clock))
         return -1 if node is None else int(node[1].version)
 
     def make_folders(self, kind: str) -> None:
         """Make the nodes that records of a kind need; asks only once for each kind."""
         if kind not in self._made:
             paths = (self.folder(kind), self.pulse(kind), self.clock)
-            self._session.ask("write", *(lambda zoo, path=path: zoo.ensure_path_async(path) for path in paths))
+            self.session.ask("write", *(lambda zoo, path=path: zoo.ensure_path_async(path) for path in paths))
             self._made.add(kind)
 
     def forget_folders(self) -> None:

@@ -66,9 +66,9 @@ class ZooKeeperStore:
                 if time.monotonic() >= until:
                     raise Busy(f"write store '{self._address}': other hosts kept changing the same records")
 
-    def watch(self, kind: type[R]) -> AbstractContextManager[Iterator[Event]]:
+    def watch(self, kind: type[R], prefix: str = "") -> AbstractContextManager[Iterator[Event]]:
         """Yield the changes of ``kind`` from now on, through broken connections and ended sessions."""
-        return watch_zookeeper(self._session, self._nodes, self._aside, self._subscriptions, kind)
+        return watch_zookeeper(self._nodes, self._aside, self._subscriptions, kind, check_key(kind.kind, prefix))
 
     def announce(self, record: Record, seconds: int) -> None:
         """Write ``record`` as an ephemeral node of a session that ends after ``seconds`` without a message."""

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 from plugin.store.base import Event, R
 from plugin.store.remote.subscriptions import KnownRevisions, Subscription, Subscriptions
-from plugin.store.remote.zookeeper.client import Call, Session
+from plugin.store.remote.zookeeper.client import Call
 from plugin.store.remote.zookeeper.nodes import Nodes
 from plugin.store.rows import Aside, Row
 
@@ -17,12 +17,12 @@ _Pulse = tuple[int, int, Sequence[str] | None]  # version and mzxid of the node,
 
 
 def watch_zookeeper(
-    session: Session, nodes: Nodes, aside: Aside, subscriptions: Subscriptions, kind: type[R]
+    nodes: Nodes, aside: Aside, subscriptions: Subscriptions, kind: type[R], prefix: str = ""
 ) -> AbstractContextManager[Iterator[Event]]:
-    """Watch a kind from now on."""
+    """Watch the records of a kind with ``prefix`` from now on."""
 
     def prepare(watch: Subscription) -> Callable[[], object]:
-        watcher = _ZooKeeperWatcher(session, nodes, aside, kind)
+        watcher = _ZooKeeperWatcher(nodes, aside, kind, prefix)
         return lambda: watcher.follow(watch)
 
     return subscriptions.watch(prepare)
@@ -31,14 +31,15 @@ def watch_zookeeper(
 class _ZooKeeperWatcher:
     """Reads the names of the records too if they vanish with a session, because that writes no pulse."""
 
-    def __init__(self, session: Session, nodes: Nodes, aside: Aside, kind: type[R]) -> None:
-        self._session = session
+    def __init__(self, nodes: Nodes, aside: Aside, kind: type[R], prefix: str) -> None:
+        self._session = nodes.session
         self._nodes = nodes
         self._kind = kind.kind
+        self._prefix = prefix
         self._vanishing = bool(getattr(kind, "vanishing", False))
         self._wake = threading.Event()
         self._pulse, self._children = self._read()
-        self._known = KnownRevisions(kind, {row.key: row.revision for row in nodes.rows(kind.kind)}, aside)
+        self._known = KnownRevisions(kind, {row.key: row.revision for row in nodes.rows(kind.kind, prefix)}, aside)
 
     def follow(self, watch: Subscription) -> bool:
         """Hand over events until the end; raises ``PynetError`` when ZooKeeper does not answer."""
@@ -63,12 +64,13 @@ class _ZooKeeperWatcher:
         if same and before and pulse and pulse[2] is not None and pulse[0] == before[0] + 1:
             self._publish(watch, pulse[2], pulse[1])
         else:
-            rows = self._nodes.rows(self._kind)
+            rows = self._nodes.rows(self._kind, self._prefix)
             watch.publish(self._known.replace(rows, max([pulse[1] if pulse else 0, *(row.revision for row in rows)])))
         return True
 
     def _publish(self, watch: Subscription, keys: Sequence[str], revision: int) -> None:
-        rows = [row if row.body is not None else Row(row.key, revision) for row in self._nodes.read(self._kind, keys)]
+        mine = [key for key in keys if key.startswith(self._prefix)]
+        rows = [row if row.body is not None else Row(row.key, revision) for row in self._nodes.read(self._kind, mine)]
         watch.publish([event for row in rows for event in self._known.apply(row)])
 
     def _read(self) -> tuple[_Pulse | None, tuple[str, ...]]:

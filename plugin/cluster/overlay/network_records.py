@@ -1,0 +1,94 @@
+"""The records of one overlay network, as threads hand them over."""
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from netlink.vxlan import Entry
+from plugin.cluster.overlay.directory import Directory
+from plugin.cluster.overlay.forwarding import LocalView
+from plugin.cluster.overlay.records import Member, Peer
+from plugin.model.records import Endpoint
+from plugin.protocol.messages import Address
+from plugin.store.base import Event, Record, Versioned
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """This host's records of one network in the cluster store, by key."""
+
+    members: Mapping[str, Member]
+    peers: Mapping[str, Peer]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Entries to add and to delete since the last one, the ``hosts`` to accept frames from, and refused records.
+
+    ``wanted`` are all entries, if they were asked for.
+    """
+
+    coming: set[Entry]
+    going: set[Entry]
+    hosts: frozenset[Address]
+    refused: Mapping[str, str]
+    wanted: set[Entry] | None
+
+
+class NetworkRecords:
+    """A directory for several threads; ``view`` is the network in this host's own records, ``network_id`` its id."""
+
+    def __init__(self, network_id: str, view: LocalView) -> None:
+        self.network_id = network_id
+        self.view = view
+        self._guard = threading.Lock()  # guards everything below
+        self._directory = Directory(view)
+        self._unlisted: set[type[Record]] = {Peer, Member, Endpoint}  # kinds that have not been listed yet
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the stores have been listed for this network."""
+        return not self._unlisted
+
+    def listed(self, kind: type[Record], items: Sequence[Versioned[Any]]) -> None:
+        """Replace all records of a kind by a listing."""
+        with self._guard:
+            if kind is Peer:
+                self._directory.list_peers(items)
+            elif kind is Member:
+                self._directory.list_members(items)
+            else:
+                self._directory.list_local({item.record.key: item.record for item in items})
+            self._unlisted.discard(kind)
+
+    def heard(self, event: Event) -> None:
+        """Note the change of one record."""
+        record = event.record
+        with self._guard:
+            if event.kind == Peer.kind:
+                peer = Versioned(record, event.revision) if isinstance(record, Peer) else None
+                self._directory.take_peer(event.key, peer, event.revision)
+            elif event.kind == Member.kind:
+                member = Versioned(record, event.revision) if isinstance(record, Member) else None
+                self._directory.take_member(event.key, member, event.revision)
+            else:
+                self._directory.take_local(event.key, record if isinstance(record, Endpoint) else None)
+
+    def claimants(self, addresses: Iterable[Address]) -> set[str]:
+        """Return the keys of the endpoints of other hosts that have one of ``addresses``."""
+        with self._guard:
+            return self._directory.claimants(addresses)
+
+    def own(self) -> Own:
+        """Return this host's records in the cluster store."""
+        with self._guard:
+            members = self._directory.own_members()
+            return Own({member.key: member for member in members}, dict(self._directory.own))
+
+    def difference(self, *, everything: bool) -> Difference:
+        """Return the changes since the last call, with all entries if ``everything`` asks for them."""
+        with self._guard:
+            coming, going = self._directory.changes()
+            wanted = self._directory.entries() if everything else None
+            return Difference(coming, going, self._directory.hosts, self._directory.refused(), wanted)
