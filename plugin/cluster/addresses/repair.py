@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -12,7 +13,7 @@ from plugin.cluster.addresses.outbox import Outbox
 from plugin.cluster.addresses.pools import PoolRequest, SharedPools, network_of
 from plugin.cluster.addresses.records import ClusterLease, PendingWrite, PoolGateway, PoolUse
 from plugin.errors import Conflict, PynetError
-from plugin.store.base import ABSENT, ClusterStore, Put, R, Remove, Store, StoreAway, StoreConflict, Unreadable
+from plugin.store.base import ABSENT, ClusterStore, Put, Remove, Store, StoreAway, StoreConflict, Unreadable, Versioned
 
 log = structlog.get_logger()
 
@@ -68,9 +69,10 @@ class AddressRepair:
         """Compare both stores and mend the difference; raises ``StoreAway``."""
         self._finish_attempts()
         self._claim_uses()
-        self._claim_leases()
-        self._write_locally(PoolUse)
-        self._write_locally(ClusterLease)
+        self._write_locally(PoolUse, self._shared.list(PoolUse))
+        leases = self._leases()
+        self._claim_leases(leases)
+        self._write_locally(ClusterLease, leases)
         self._pools.drop_unused()
 
     def _finish_attempts(self) -> None:
@@ -112,8 +114,8 @@ class AddressRepair:
         if not self._is_local(use):
             self._outbox.take_back(use)
 
-    def _claim_leases(self) -> None:
-        known = {record.key: record for record in self._shared_records(ClusterLease)}
+    def _claim_leases(self, leases: Sequence[Versioned[ClusterLease]]) -> None:
+        known = {item.record.key: item.record for item in leases}
         for item in self._local.list(ClusterLease):
             lease = item.record
             other = known.get(lease.key)
@@ -140,20 +142,18 @@ class AddressRepair:
             return found is not None and found.record == record
         return False
 
-    def _shared_records(self, kind: type[R]) -> Sequence[R]:
-        """Return the cluster store's records of a kind; of leases only those of pools that this host uses."""
-        prefixes = {""}
-        if kind is ClusterLease:
-            prefixes = {f"{item.record.pool_id}#" for item in self._local.list(PoolUse)}
-        return [item.record for prefix in prefixes for item in self._shared.list(kind, prefix)]
+    def _leases(self) -> Sequence[Versioned[ClusterLease]]:
+        """Return the leases of the pools that this host uses: the longest listing of all, so it is made once."""
+        prefixes = {f"{item.record.pool_id}#" for item in self._local.list(PoolUse)}
+        return [item for prefix in prefixes for item in self._shared.list(ClusterLease, prefix)]
 
-    def _write_locally(self, kind: type[PoolUse] | type[ClusterLease]) -> None:
+    def _write_locally(self, kind: type[PoolUse] | type[ClusterLease], listed: Sequence[Versioned[Any]]) -> None:
         """Write records that only the cluster store has to the own store.
 
-        Order matters. List the cluster store first, so that records written later are not mistaken for stray ones; list
-        our own records last, so that finished requests are already included.
+        Order matters. The cluster store was ``listed`` before, so that records written later are not mistaken for
+        stray ones; list our own records last, so that finished requests are already included.
         """
-        theirs = [record for record in self._shared_records(kind) if record.host == self._host]
+        theirs = [item.record for item in listed if item.record.host == self._host]
         with self._guard:
             passing = self._tokens | {item.record.token for item in self._local.list(PendingWrite)}
         mine = {item.record.key for item in self._local.list(kind)}

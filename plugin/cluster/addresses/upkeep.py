@@ -16,16 +16,16 @@ log = structlog.get_logger()
 
 RETRY = 1.0  # seconds between two attempts while the cluster store is away
 AGAIN = 10.0  # seconds before a removal that was refused is tried again
-AUDIT = 300.0  # seconds between two comparisons of this host's records with those of the cluster store
+AUDIT = 300.0  # seconds, and up to half as many more, between two comparisons of this host's records with the store's
 LONGEST = 3600.0  # seconds of work after which the thread is stuck: a slow store is asked thousands of times
-SPREAD = 10.0  # seconds within which hosts compare when the cluster store is back: each lists everything
+SPREAD = 10.0  # seconds within which hosts compare when the cluster store is back: each lists its pools
 
 
 class Upkeep:
-    """Carries out removals, and calls ``repair`` at the start, every five minutes, and after the store was away.
+    """Carries out removals, and calls ``repair`` at the start, now and then, and after the store was away.
 
-    After that it waits for a part of ``SPREAD`` that ``chance`` (0 to 1) chooses, so that not all hosts list the store
-    at once.
+    ``chance`` (0 to 1) chooses the moment: each time within ``AUDIT`` and half as much again, and within ``SPREAD``
+    after the store was away. So hosts that began together do not list the store together.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Upkeep:
             if now >= self._repair_at:
                 self._repair_at = self._soon(now)  # should it fail
                 self._repair()
-                self._repair_at = now + AUDIT
+                self._repair_at = now + AUDIT * (1 + self._chance() / 2)
         except PynetError as error:
             self._say(error)
             self._repair_at = self._soon(now)  # random each time: all hosts notice at once that it is back

@@ -175,7 +175,7 @@ def test_one_that_is_refused_stops_no_other(capsys: pytest.CaptureFixture[str]) 
 
 def test_hosts_compare_at_different_moments_when_the_store_is_back() -> None:
     """Hosts compare at once at start, and at random moments after an outage, as a comparison lists everything."""
-    chances, repairs = iter([0.5, 0.25]), list[float]()
+    chances, repairs = iter([0.5, 0.0, 0.25, 0.0, 0.5]), list[float]()
     shared, now = FakeClusterStore(), 0.0
 
     def repair() -> None:
@@ -189,6 +189,9 @@ def test_hosts_compare_at_different_moments_when_the_store_is_back() -> None:
     for now in (0.2 * SPREAD, 0.25 * SPREAD, 20.0):
         upkeep.tend(now)
     assert repairs == [0.0, 0.25 * SPREAD]
+    for now in (0.25 * SPREAD + AUDIT, 0.25 * SPREAD + 1.24 * AUDIT, 0.25 * SPREAD + 1.25 * AUDIT):
+        upkeep.tend(now)
+    assert repairs[2:] == [0.25 * SPREAD + 1.25 * AUDIT]
 
 
 @pytest.mark.parametrize("waiting", [0, 1])

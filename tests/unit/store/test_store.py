@@ -132,6 +132,19 @@ def test_a_watch_reports_its_kind_in_order(store: Store) -> None:
     assert second.revision > first.revision
 
 
+def test_a_watch_of_a_prefix_reports_nothing_else(store: Store) -> None:
+    """A watch of a prefix reports what is written and removed below it, whatever changes together with it."""
+    store.transact(Put(Tombstone("blue/old")), Put(Tombstone("red/old")))
+    with store.watch(Tombstone, "blue/") as events:
+        store.transact(Put(Tombstone("red/a")), Put(Tombstone("blue")))
+        store.transact(Put(Tombstone("blue/a/%")), Put(Tombstone("red/b")), Remove(Tombstone, "blue/old"))
+        store.transact(Remove(Tombstone, "red/old"))
+        store.transact(Put(Tombstone("blue/last")))
+        heard = [next(events) for _ in range(3)]
+    assert sorted((event.key, event.record is None) for event in heard[:2]) == [("blue/a/%", False), ("blue/old", True)]
+    assert heard[2].record == Tombstone("blue/last")
+
+
 @pytest.mark.parametrize("end", ["block", "store"])
 def test_a_watch_ends(store: Store, end: str) -> None:
     """Leaving the block and closing the store both wake whoever waits for an event."""

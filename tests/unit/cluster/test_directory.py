@@ -1,0 +1,124 @@
+"""The directory of a network: what a change costs, and that many changes lead to the same entries as a listing."""
+
+from ipaddress import IPv4Interface, ip_address, ip_network
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netlink.vxlan import EVERYBODY, Entry, Forward, Neighbour, Remote
+from plugin.cluster.overlay.directory import Directory, wanted_tables
+from plugin.cluster.overlay.forwarding import LocalView
+from plugin.cluster.overlay.records import Member, Peer
+from plugin.model.records import Endpoint
+from plugin.store.base import Versioned
+
+VIEW = LocalView("h1", ip_address("192.0.2.1"), (ip_network("10.0.0.0/8"),), "02:00:00:00:00:fe")
+MANY = 2000
+
+
+def peer(number: int, host: str = "h2", address: int = 0, mac: int = 0) -> Peer:
+    """Return an endpoint; address and MAC follow from its number unless they are given."""
+    place, mac = 0x0A000100 + (address or number), mac or number
+    return Peer("blue", f"e{number}", host, f"02:42:00:00:{mac >> 8:02x}:{mac & 255:02x}", IPv4Interface((place, 8)))
+
+
+def member(host: str, number: int) -> Versioned[Member]:
+    """Return a host of the network."""
+    return Versioned(Member("blue", host, "d4", ip_address(f"192.0.2.{number}")), 1)
+
+
+class Counting(Directory):
+    """Counts the MACs and addresses of which it computes entries."""
+
+    computed = 0
+
+    def _entries(self, owned: object) -> list[Entry]:
+        self.computed += 1
+        return list(super()._entries(owned))  # type: ignore[arg-type]
+
+
+def test_a_change_costs_the_same_among_many() -> None:
+    """A new endpoint, its move and its end look at its own entries only, and change nothing else."""
+    directory = Counting(VIEW)
+    directory.list_members([member("h2", 2), member("h3", 3)])
+    directory.list_peers([Versioned(peer(number), number) for number in range(1, MANY)])
+    assert len(directory.changes()[0]) == 3 * (MANY - 1) + 1
+    directory.computed, new = 0, peer(MANY)
+    for item, coming, going in (
+        (Versioned(new, MANY), 3, 0),
+        (Versioned(peer(MANY, "h3"), MANY + 1), 2, 1),
+        (None, 0, 4),
+    ):
+        directory.take_peer(new.key, item, MANY + 2 if item is None else item.revision)
+        assert tuple(map(len, directory.changes())) == (coming, going)
+
+    assert directory.computed <= 3 * 2 * 4
+
+
+def test_frames_to_all_go_to_hosts_with_endpoints() -> None:
+    """A host of the network gets frames to all from its first endpoint to its last; it may send at any time."""
+    directory = Directory(VIEW)
+    directory.list_members([member("h2", 2), member("h3", 3)])
+    flood = Remote(EVERYBODY, ip_address("192.0.2.2"))
+    assert directory.entries() == set()
+    assert directory.hosts == {ip_address("192.0.2.2"), ip_address("192.0.2.3")}
+    for number in (1, 2):
+        directory.take_peer(f"blue/e{number}", Versioned(peer(number), number), number)
+        assert (flood in directory.changes()[0]) is (number == 1)
+    for number in (1, 2):
+        directory.take_peer(f"blue/e{number}", None, 10)
+        assert (flood in directory.changes()[1]) is (number == 2)
+
+
+def test_an_address_of_this_host_comes_and_goes() -> None:
+    """While this host has an endpoint with the address, the record of the other host leads nowhere, as a whole."""
+    directory = Directory(VIEW)
+    directory.list_members([member("h2", 2)])
+    directory.take_peer("blue/e1", Versioned(theirs := peer(1), 1), 1)
+    directory.changes()
+    directory.take_local("n/own", Endpoint("own", "n", "02:00:00:00:00:07", theirs.ipv4))
+    assert directory.changes() == (set(), {Forward(theirs.mac), Remote(theirs.mac, ip_address("192.0.2.2")),
+                                           Neighbour(theirs.addresses[0], theirs.mac)})  # fmt: skip
+    assert list(directory.refused()) == ["cluster-peer 'blue/e1'"]
+    directory.take_local("n/own", None)
+
+    assert len(directory.changes()[0]) == 3
+    assert directory.refused() == {}
+
+
+HOSTS = st.sampled_from(["h1", "h2", "h3", "h9"])
+SMALL = st.integers(1, 4)
+STEPS = st.one_of(
+    st.tuples(st.just("peer"), SMALL, HOSTS, SMALL, SMALL),
+    st.tuples(st.just("end"), SMALL, HOSTS, SMALL, SMALL),
+    st.tuples(st.just("local"), SMALL, HOSTS, st.integers(0, 4), SMALL),
+    st.tuples(st.just("host"), SMALL, HOSTS, SMALL, SMALL),
+)
+
+
+@given(steps=st.lists(STEPS, max_size=30))
+def test_changes_add_up_to_a_listing(steps: list[tuple[str, int, str, int, int]]) -> None:
+    """After any changes the entries written one by one are those that a listing gives."""
+    directory, written = Directory(VIEW), set[Entry]()
+    peers, members, local = dict[str, Versioned[Peer]](), dict[str, Versioned[Member]](), dict[str, Endpoint]()
+    for revision, (what, number, host, address, mac) in enumerate(steps, 1):
+        record = peer(number, host, address or 1, mac)
+        place = Member("blue", host, str(number), ip_address(f"192.0.2.{address + 1}"))
+        if what == "peer":
+            peers[record.key] = Versioned(record, revision)
+            directory.take_peer(record.key, peers[record.key], revision)
+        elif what == "end":
+            peers.pop(record.key, None)
+            directory.take_peer(record.key, None, revision)
+        elif what == "host" and address:
+            members[place.key] = Versioned(place, revision)
+            directory.take_member(place.key, members[place.key], revision)
+        elif what == "local":
+            own = Endpoint(str(number), "n", "" if mac == 1 else record.mac, record.ipv4) if address else None
+            local = {key: end for key, end in local.items() if key != str(number)} | ({str(number): own} if own else {})
+            directory.take_local(str(number), own)
+        coming, going = directory.changes()
+        written = (written - going) | coming
+        wanted = wanted_tables(peers.values(), members.values(), local.values(), VIEW)
+        assert (written, directory.refused()) == (wanted.entries, wanted.refused)
+        assert written == directory.entries()
