@@ -4,7 +4,7 @@ import re
 
 from plugin.firewall.bridge_rules import COUNTED
 
-_FILLED = re.compile(rf"(set {COUNTED}\w+ {{[^{{}}]*?)\s*elements = {{[^}}]*}}")
+_FILLED = re.compile(rf"(set (?:{COUNTED}\w+|flooding_ports) {{[^{{}}]*?)\s*elements = {{[^}}]*}}")
 
 
 def without_drops(listed: str) -> str:

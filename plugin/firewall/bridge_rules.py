@@ -6,6 +6,7 @@
   isolated       without icc: drops frames to any MAC but the bridge's, before br_netfilter translates and changes them;
                  the addresses of these ports are in sets of their own, so that nothing is accepted before
   forward        without icc: drops broadcasts between two ports
+                 drops frames to all on other hosts beyond FLOOD a second from one port, and counts them
   guard          from a port of a container: accepts a white list; counts all else by port and reason, and drops it
   from_tunnel    from other hosts: the same; the MACs and addresses of the gateway and of this host's containers are
                  not accepted from there
@@ -31,14 +32,25 @@ REASONS = {
     "router": "what only a router sends: advertisements, redirects, multicast queries",
     "dhcp": "what only a DHCP server sends",
     "unreadable": "with headers that cannot be followed",
+    "flood": "more frames to all than one port may send to other hosts",
 }
 COUNTED = "dropped_"  # beginning of the names of the sets that count drops, by reason
+FLOOD = 4000  # frames to all that one port may send to other hosts in a second; each costs a copy for each host
 REMEMBERED = "10m"  # how long a port is in such a set after its last drop
 
 _COUNTS = "".join(
     f'  set {COUNTED}{reason} {{ type ifname; size 65535; flags dynamic,timeout; comment "Drops: {why}"; }}\n'
     for reason, why in REASONS.items()
 )
+_RATE = f"limit rate over {FLOOD}/second burst {FLOOD} packets"
+_FLOODS = f"""\
+  set flooding_ports {{
+    type ifname; size 65535; flags dynamic,timeout; comment "Ports that sent frames to all on other hosts";
+  }}
+  chain flood {{
+    update @flooding_ports {{ iifname timeout 10s {_RATE} }} goto drop_flood
+  }}
+"""
 _DROPS = "".join(
     f"  chain drop_{reason} {{\n"
     f"    update @{COUNTED}{reason} {{ iifname timeout {REMEMBERED} counter }}\n"
@@ -70,6 +82,8 @@ _FRAMES = """\
     type filter hook forward priority -200; policy accept;
     meta pkttype other accept
     iifname @isolated_ports oifname @isolated_ports ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 drop
+    meta pkttype broadcast oifname @tunnel_ports goto flood
+    meta pkttype multicast oifname @tunnel_ports goto flood
   }
   chain isolated {
     ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 return
@@ -200,4 +214,4 @@ _FRAMES = """\
     goto drop_neighbour
   }
 """
-BRIDGE_RULES = _COUNTS + _DROPS + _FRAMES
+BRIDGE_RULES = _COUNTS + _DROPS + _FLOODS + _FRAMES

@@ -15,7 +15,7 @@ import structlog
 from netlink.errors import KernelError, Missing
 from plugin.background.loop import Loop
 from plugin.errors import PynetError
-from plugin.firewall.bridge_rules import COUNTED, REASONS
+from plugin.firewall.bridge_rules import COUNTED, FLOOD, REASONS
 from plugin.interfaces import Counters
 from plugin.model.names import host_link_name, vxlan_name
 from plugin.model.records import Endpoint, Network
@@ -27,6 +27,8 @@ log = structlog.get_logger()
 PERIOD = 30.0  # seconds between two readings of the counters
 SOON = 0.5  # seconds that a caller waits for a fresh reading
 SILENCE = 60.0  # seconds between two lines about one endpoint
+_ALLOWED = "-o pynet.guard_allow or pynet.guard, of the network or of the container, lets them pass"
+_LIMITED = f"only the first {FLOOD} in a second pass; send less, or to single hosts"
 Names = Callable[[], Mapping[str, tuple[str, str]]]  # endpoint id -> names of its network and container
 
 
@@ -92,7 +94,7 @@ class Drops:
                 network=network_name or network[:12],
                 frames=dict(reasons),
                 why="; ".join(REASONS[reason] for reason in reasons),
-                hint="-o pynet.guard_allow or pynet.guard, of the network or of the container, lets them pass",
+                hint=_LIMITED if set(reasons) == {"flood"} else _ALLOWED,
             )
 
     def answer(self) -> None:

@@ -73,6 +73,10 @@ def test_a_line_names_container_reason_and_way_out(world: World) -> None:
     assert (lines[0]["container"], lines[0]["network"], lines[0]["frames"]) == ("shop", "web", {"router": 3})
     assert "only a router sends" in lines[0]["why"]
     assert "pynet.guard" in lines[0]["hint"]
+    world.now, world.kernel.by_reason["flood"] = world.now + SILENCE, {PORT: 3}
+    with capture_logs() as lines:
+        world.drops.tell()
+    assert lines[0]["hint"] == "only the first 4000 in a second pass; send less, or to single hosts"
 
 
 def test_one_endpoint_is_named_once_a_minute(world: World) -> None:
