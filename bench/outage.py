@@ -1,0 +1,80 @@
+"""Followers of one network, and their reads of an etcd that was away: ``python -m bench.outage URL FIRST LAST``.
+
+Each follower does what a host does about the cluster: it renews its record, watches the network's records, and compares
+its leases with those of the pool. A line of JSON tells the parent of ``bench.hosts`` the moments of all listings.
+"""
+
+import json
+import sys
+import time
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import structlog
+
+from plugin.cluster.addresses.outbox import Outbox
+from plugin.cluster.addresses.records import PoolUse
+from plugin.cluster.addresses.repair import AddressRepair, Stores
+from plugin.cluster.addresses.upkeep import Upkeep
+from plugin.cluster.forget import HOST_KINDS
+from plugin.cluster.hosts.membership import Membership
+from plugin.cluster.hosts.records import ClusterHost
+from plugin.cluster.overlay.forwarding import LocalView
+from plugin.cluster.overlay.watching import Watching
+from plugin.store.base import Put
+from plugin.store.memory import MemoryStore
+from plugin.store.remote.address import Access
+from plugin.store.remote.etcd.store import EtcdStore
+from plugin.store.remote.factory import parse_store_address
+
+POOL = ip_network("10.9.0.0/16")
+USE = PoolUse(f"blue/{POOL}", "", "t", POOL)
+
+
+class Counted(EtcdStore):
+    """Notes when it lists, what, and how many records that were."""
+
+    def __init__(self, url: str, listings: list[tuple[float, str, int]]) -> None:
+        super().__init__(parse_store_address(url), Access())
+        self._listings = listings
+
+    def list(self, kind: Any, prefix: str = "") -> Any:
+        """List, and note it."""
+        begin = time.time()
+        found = super().list(kind, prefix)
+        self._listings.append((begin, kind.kind, len(found)))
+        return found
+
+
+class Follower:
+    """One host."""
+
+    def __init__(self, url: str, number: int) -> None:
+        self.listings: list[tuple[float, str, int]] = []
+        self.heard: list[float] = []
+        shared, local, name = Counted(url, self.listings), MemoryStore(), f"h{number}"
+        local.transact(Put(PoolUse(USE.pool_id, name, USE.token, POOL)))
+        outbox = Outbox(local, shared, HOST_KINDS)
+        upkeep = Upkeep(outbox, AddressRepair(Stores(local, shared), name, outbox))
+        address = ip_address(f"192.0.2.{number}")
+        Membership(shared, ClusterHost(name, name, address, 0), upkeep.returned).start()
+        watching = Watching(shared, MemoryStore(), lambda _name, _listed: self.heard.append(time.time()))
+        watching.start()
+        self.records = watching.add("blue", "n", LocalView(name, address, (POOL,)), now=True)
+        upkeep.start()
+
+
+def main(url: str, first: str, last: str) -> None:
+    """Follow until the input ends; answer each line of the parent with the listings and events since the last one."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    followers = [Follower(url, number) for number in range(int(first), int(last))]
+    for _ in sys.stdin:
+        done = [(list(follower.listings), list(follower.heard)) for follower in followers]
+        for follower in followers:
+            follower.listings.clear()
+            follower.heard.clear()
+        print(json.dumps({"listings": [each for each, _ in done], "heard": [each for _, each in done]}), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
