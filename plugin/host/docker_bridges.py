@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from netlink.links import Link
-from plugin.model.names import is_own_bridge
+from plugin.model.names import NETWORK, Alias, is_own_bridge
 
 _DOCKER_BRIDGE = re.compile(r"docker0|docker_gwbridge|br-[0-9a-f]{12}")
 _PLAIN_NAME = re.compile(r"[0-9A-Za-z_.:@-]+")
@@ -28,8 +28,13 @@ def other_bridges(links: Iterable[Link]) -> list[str]:
     """Return the bridges that neither Docker nor a pynet made, without those whose names nft cannot take."""
     every = list(links)
     known = docker_bridges(every)
-    bridges = {link.name for link in every if link.kind == "bridge" and not is_own_bridge(link.name)}
+    bridges = {link.name for link in every if link.kind == "bridge" and not _is_of_pynet(link)}
     return sorted(name for name in bridges - known if _PLAIN_NAME.fullmatch(name))
+
+
+def _is_of_pynet(link: Link) -> bool:
+    """Return whether a pynet made a bridge, whose name may be the choice of the user or of a mode."""
+    return is_own_bridge(link.name) or Alias.read(link.alias).what == NETWORK
 
 
 def is_docker_name(name: str) -> bool:

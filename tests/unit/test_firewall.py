@@ -77,7 +77,10 @@ def test_a_flushed_table_is_written_whole(world: World) -> None:
 
 
 def test_docker_bridges_are_known_by_name_or_port() -> None:
-    """Docker's are docker0, docker_gwbridge, br- and 12 hex digits, and any with a port named as Docker names them."""
+    """Docker's are docker0, docker_gwbridge, br- and 12 hex digits, and any with a port named as Docker names them.
+
+    A bridge with an alias of pynet is nobody else's, whatever name the user chose.
+    """
     links = [
         Link(1, "docker0", "bridge"),
         Link(2, "br-0123456789ab", "bridge"),
@@ -86,6 +89,7 @@ def test_docker_bridges_are_known_by_name_or_port() -> None:
         Link(5, "veth0a1b2c3", "veth", master=4),
         Link(6, "pn-0123456789ab", "bridge"),
         Link(7, "br*", "bridge"),
+        Link(8, "br-user", "bridge", alias="pynet/network/a1"),
     ]
 
     assert docker_bridges(links) == {"docker0", "br-0123456789ab", "custom"}
