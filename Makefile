@@ -45,7 +45,7 @@ lint: setup  ## mend what can be mended, and the tables of the README
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: setup  ## bridge, pynet and the floor side by side (ENGINES="20.10 28.5" ROUNDS=20)
+bench: setup  ## bridge, pynet and the floor side by side (ENGINES="20.10 28.5" ROUNDS=20, TRAFFIC=1 for traffic alone)
 	$(VENV)/bin/python -m bench.run
 
 bench-cluster: setup  ## what a cluster store costs as hosts and endpoints grow (STORES="etcd zookeeper")

@@ -18,7 +18,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from bench.traffic import STREAM
+from bench.streaming import STREAM
 from tests.cluster.overlay.cluster import Box, Cluster, Node
 from tests.cluster.overlay.underlay import LINK, Underlay
 from tests.engine.lab.engines import obtain, wanted

@@ -1,6 +1,7 @@
 """Docker's bridge driver, pynet and the floor side by side: one engine, one run, in turns.
 
     ENGINES="20.10 28.5" ROUNDS=20 python -m bench.run
+    TRAFFIC=1 python -m bench.run
 
 Every round takes each driver once through the life of a network, in another order each time; ratios are medians of the
 ratios within a round, so that what else the machine does hits both sides. Times are those of calls of the engine's API,
@@ -19,7 +20,7 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-from bench import wider
+from bench import traffic, wider
 from bench.report import memory, table, verb_times
 from tests.engine.lab import image, service
 from tests.engine.lab.api import Api
@@ -32,6 +33,8 @@ PAIRS = (("pynet", "bridge"), ("pynet", "floor"), ("floor", "bridge"))
 RESULTS = Path(__file__).with_name("results")
 FLOOR = (str(REPOSITORY / ".venv/bin/python"), "-m", "bench.floor", f"{service.PLUGINS}/floor.sock")
 WIDER = os.environ.get("WIDER", "1") != "0"  # the rows that take minutes, most of them the built-in driver's
+TRAFFIC = os.environ.get("TRAFFIC", "0") != "0"  # measure traffic alone, ROUNDS times
+STREAM_ROUNDS = 3  # of traffic beside everything else: two minutes
 Round = dict[str, float]  # milliseconds by step
 
 
@@ -94,8 +97,9 @@ def summarise(found: dict[str, list[Round]]) -> list[dict[str, Any]]:
     return rows
 
 
-def bench(label: str, rounds: int) -> dict[str, Any]:
-    """Measure on one engine and print the results."""
+@contextmanager
+def served(label: str) -> Iterator[tuple[Host, service.Pynet, service.Plugin]]:
+    """Run an engine with pynet and the floor."""
     with ExitStack() as stack:
         host = stack.enter_context(Host(obtain(label), "bench"))
         host.start_engine()
@@ -105,6 +109,12 @@ def bench(label: str, rounds: int) -> dict[str, Any]:
         for plugin in (pynet, floor):
             plugin.start()
             stack.callback(plugin.stop)
+        yield host, pynet, floor
+
+
+def bench(label: str, rounds: int) -> dict[str, Any]:
+    """Measure everything on one engine and print the results."""
+    with served(label) as (host, pynet, floor):
         found = measure(host, rounds)
         result = {
             "engine": host.engine.version,
@@ -114,8 +124,20 @@ def bench(label: str, rounds: int) -> dict[str, Any]:
             "memory_mb": {"pynet": memory(pynet.pids), "floor": memory(floor.pids)},
             "wider": [asdict(row) for row in wider.rows(host, pynet, rounds)] if WIDER else [],
         }
+        streams = traffic.rows(host, STREAM_ROUNDS) if WIDER else []
+        result |= {"traffic": [asdict(row) for row in streams]}
     print(table(result))
+    if streams:
+        print("", traffic.table(streams), sep="\n")
     return result
+
+
+def bench_traffic(label: str, rounds: int) -> dict[str, Any]:
+    """Measure traffic alone on one engine and print the results."""
+    with served(label) as (host, _, _):
+        streams = traffic.rows(host, rounds)
+    print(f"\nDocker Engine {host.engine.version}, {rounds} rounds", traffic.table(streams), sep="\n\n")
+    return {"engine": host.engine.version, "rounds": rounds, "traffic": [asdict(row) for row in streams]}
 
 
 def main() -> int:
@@ -123,9 +145,9 @@ def main() -> int:
     if os.geteuid() != 0:
         print("bench: needs root, for engines of its own", file=sys.stderr)
         return 1
-    rounds = int(os.environ.get("ROUNDS") or 20)
+    rounds = int(os.environ.get("ROUNDS") or (STREAM_ROUNDS if TRAFFIC else 20))
     labels = tuple(os.environ.get("ENGINES", "").split()) or wanted()
-    results = [bench(label, rounds) for label in labels]
+    results = [(bench_traffic if TRAFFIC else bench)(label, rounds) for label in labels]
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / time.strftime("%Y%m%d-%H%M%S.json", time.gmtime())
     path.write_text(json.dumps(results, indent=1) + "\n")

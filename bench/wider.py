@@ -1,14 +1,13 @@
-"""Rows beyond the life of one network: ports, many starts at once, many networks, throughput."""
+"""Rows beyond the life of one network: ports, many starts at once, many networks."""
 
 import statistics
 from dataclasses import dataclass
 from functools import partial
 
-from bench import ports, traffic
+from bench import ports
 from bench.report import memory
 from tests.engine.lab.api import Api
 from tests.engine.lab.host import Host
-from tests.engine.lab.scene import Scene
 from tests.engine.lab.service import Pynet
 
 PAIR = ("bridge", "pynet")
@@ -31,8 +30,7 @@ def rows(host: Host, pynet: Pynet, rounds: int) -> list[Row]:
     found = [*_few_ports(host.api, 1, rounds), *_few_ports(host.api, SOME_PORTS, max(3, rounds // 4))]
     found += _at_once(host, max(3, rounds // 4))
     found += _many_networks(host.api)
-    found += _many_ports(host.api, pynet, found[0].bridge)
-    return found + _throughput(host, max(5, rounds // 2))
+    return found + _many_ports(host.api, pynet, found[0].bridge)
 
 
 def _compared(what: str, unit: str, bridge: list[float], pynet: list[float]) -> Row:
@@ -91,14 +89,3 @@ def _many_ports(api: Api, pynet: Pynet, one_port: float) -> list[Row]:
         Row(f"start, {MANY_PORTS} ports against one", "times", built_start / one_port, against_one, 0.0),
         Row("memory of pynet for a port", "kB", 0.0, grown, 0.0),
     ]
-
-
-def _throughput(host: Host, rounds: int) -> list[Row]:
-    scenes = {driver: Scene(host, driver) for driver in PAIR}
-    try:
-        found = traffic.measure(scenes, rounds)
-    finally:
-        for scene in scenes.values():
-            scene.close()
-    pairs = {kind: (found["bridge"][kind], found["pynet"][kind]) for kind in ("neighbour", "host")}
-    return [Row(f"throughput from {kind}", "MB/s", *pair, pair[1] / pair[0]) for kind, pair in pairs.items()]

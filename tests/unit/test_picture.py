@@ -12,9 +12,11 @@ WIDER = [
     {"what": "start, one port", "bridge": 161.39, "pynet": 160.09},
     {"what": "start, 500 ports", "bridge": 12324.84, "pynet": 214.92},
     {"what": "stop, 500 ports", "bridge": 25342.63, "pynet": 146.32},
-    {"what": "throughput from <neighbour>", "bridge": 1679.85, "pynet": 1837.61},
 ]
-RUN = {"steps": [{"step": "network create", "bridge": 41.8, "pynet": 7.5}], "wider": WIDER}
+RATES = {"bridge": 1679.85, "auto": 1837.61, "on": 3000.0}
+STREAM = {"way": "<container> to outside", "filtered": 1, "figure": "rate", "values": RATES}
+TRAFFIC = [STREAM, {**STREAM, "figure": "cpu"}, {**STREAM, "filtered": 0, "way": "unfiltered"}]
+RUN = {"steps": [{"step": "network create", "bridge": 41.8, "pynet": 7.5}], "wider": WIDER, "traffic": TRAFFIC}
 VERB = {"verb": "NetworkDriver.CreateNetwork", "few": 2.61, "many": 2.83}
 SCALE = {"networks": 1000, "verbs": [VERB]}
 
@@ -34,9 +36,9 @@ def test_a_picture_is_well_formed_and_has_its_figures_as_text(tmp_path: Path) ->
     target = tmp_path / "bench.svg"
     assert picture.main(written(tmp_path, RUN, SCALE), target) == 0
     texts = [element.text for element in ET.parse(target).iter("{http://www.w3.org/2000/svg}text")]
-    assert {"1 port", "500 ports", "from <neighbour>", "inside pynet, to 1,000 networks"} <= set(texts)
+    assert {"1 port", "500 ports", "<container> to outside", "inside pynet, to 1,000 networks"} <= set(texts)
     assert {"161", "160", "12,325", "215", "41.8", "7.5", "2.6", "2.8", "1,680", "1,838"} <= set(texts)
-    assert "25,343" not in texts
+    assert not {"25,343", "3,000", "unfiltered"} & set(texts)
 
 
 def test_bars_are_as_long_as_their_figures(tmp_path: Path) -> None:
