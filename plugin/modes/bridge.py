@@ -23,7 +23,7 @@ from plugin.firewall.elements import endpoint_elements, network_elements
 from plugin.host.docker_bridges import is_docker_name
 from plugin.host.link_settings import bridge_settings
 from plugin.host.own_links import OwnLinks
-from plugin.host.packet_size import largest_packet
+from plugin.host.packet_size import BIG, largest_packet
 from plugin.host.sysctls import host_settings
 from plugin.model.desired import Desired, WantedLink, WantedSetting
 from plugin.model.link_owner import Owner
@@ -79,9 +79,9 @@ class BridgeMode(Mode):
 
     @staticmethod
     def rebuilt(network: Network, links: Sequence[Link]) -> Network:
-        """Return the network unchanged: a bridge shows all that there is."""
-        del links
-        return network
+        """Return the network with the largest packet that its bridge has; the bridge shows everything else."""
+        large = any(link.gso >= BIG for link in links if link.name == network.link)
+        return replace(network, gso=BIG if large else 0)
 
     def plan(self, request: CreateNetwork, settings: NetworkSettings, mode: str = name) -> Network:
         """Return the network of ``request``.

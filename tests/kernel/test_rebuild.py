@@ -27,6 +27,7 @@ OPTIONS: list[dict[str, str]] = [
     {BRIDGE + "enable_icc": "false", BRIDGE + "enable_ip_masquerade": "false"},
     {BRIDGE + "gateway_mode_ipv4": "routed", BRIDGE + "gateway_mode_ipv6": "nat-unprotected"},
     {NET + "host_ipv4": "192.0.2.7", NET + "host_ipv6": "2001:db8::7", BRIDGE + "trusted_host_interfaces": "lo:eth9"},
+    {"pynet.gso": "on"},
 ]
 
 
@@ -44,7 +45,7 @@ def stored(pynet: Pynet) -> list[Record]:
     return sorted(records, key=lambda record: record.key)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=["plain", "named", "closed", "modes", "sources"])
+@pytest.mark.parametrize("options", OPTIONS, ids=["plain", "named", "closed", "modes", "sources", "large packets"])
 def test_a_network_with_both_families_comes_back_as_it_was(
     pynet: Pynet, two: tuple[Container, Container], options: dict[str, str]
 ) -> None:
