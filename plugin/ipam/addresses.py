@@ -89,8 +89,8 @@ class LocalAddresses:
                 self._store.transact(change)
             except StoreConflict:
                 continue
-            if isinstance(change, Put):
-                self._sticky.kept(pool_id)
+            if isinstance(change, Put) and isinstance(change.record, Lease):
+                self._sticky.kept(change.record)
                 return
             break
         else:

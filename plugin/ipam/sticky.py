@@ -5,9 +5,11 @@ stays in the store, with the time until which it is kept for that name. Until th
 only if the pool has no other.
 """
 
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 from typing import ClassVar
 
 from plugin.errors import InvalidRequest
@@ -17,7 +19,7 @@ from plugin.options.pool import keep_seconds
 from plugin.protocol.messages import Address, CreateNetwork
 from plugin.store.base import Change, Put, Remove, Store, StoreConflict, Versioned
 
-SWEEP = 60.0  # seconds between two searches for expired addresses: each reads all leases of the pool
+SLACK = 64  # times that are over for other reasons may be remembered, before they are dropped
 LIMITLESS = float("inf")
 
 
@@ -37,14 +39,33 @@ class NamedAddress:
         return _name_key(self.pool_id, self.name)
 
 
+class _Waiting:
+    """When each kept address of a pool expires; one that its owner took back may still be there."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, Address]] = []  # the first to expire first; of an address, only the latest counts
+        self._most = SLACK
+
+    def push(self, until: float, address: Address) -> None:
+        """Note that ``address`` expires at ``until``."""
+        heappush(self._heap, (until, address))
+        if len(self._heap) > self._most:
+            self._heap = sorted({address: (until, address) for until, address in sorted(self._heap)}.values())
+            self._most = 2 * len(self._heap) + SLACK
+
+    def pop(self, until: float) -> tuple[float, Address] | None:
+        """Take the first address that expires at ``until`` or before, with its time."""
+        return heappop(self._heap) if self._heap and self._heap[0][0] <= until else None
+
+
 class Sticky:
     """Keeps addresses for names. Every method may raise ``Failed`` or ``Busy`` of the store."""
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
         self._store = store
         self._clock = clock  # wall clock, because its times are stored and must survive a restart
-        self._next_sweep: dict[str, float] = {}
-        self._none_kept: set[str] = set()  # pools without kept addresses: a full one is not read for each refusal
+        self._guard = threading.Lock()  # guards _waiting
+        self._waiting: dict[str, _Waiting] = {}  # by pool id: a pool is read once, not for each request
 
     def take_back(self, pool: Pool, name: str) -> Address | None:
         """Lease the address that is kept for ``name`` again, durably, and return it; None when there is none."""
@@ -74,37 +95,49 @@ class Sticky:
         return Put(replace(record, kept_until=until), lease.revision)
 
     def expire(self, pool: Pool) -> Sequence[Address]:
-        """Free the addresses whose time is over, and return them; at most once a minute."""
-        now = self._clock()
-        if not pool.keep or now < self._next_sweep.get(pool.id, 0.0):
-            return []
-        self._next_sweep[pool.id] = now + SWEEP
-        return [lease.record.address for lease in self._kept(pool, until=now) if self._drop(lease)]
+        """Free the addresses whose time is over, and return them."""
+        return list(self._free(pool.id, until=self._clock())) if pool.keep else []
 
     def evict(self, pool: Pool) -> Address | None:
         """Free the address that expires first, and return it; None when none is kept."""
-        if not pool.keep or pool.id in self._none_kept:
-            return None
-        self._none_kept.add(pool.id)  # before reading, so that a thread that keeps an address meanwhile takes it back
-        for lease in self._kept(pool, until=LIMITLESS):
-            self._none_kept.discard(pool.id)
-            if self._drop(lease):
-                return lease.record.address
-        return None
+        return next(self._free(pool.id, until=LIMITLESS), None) if pool.keep else None
 
-    def kept(self, pool_id: str) -> None:
-        """Note that an address of a pool is kept, after it was stored."""
-        self._none_kept.discard(pool_id)
+    def kept(self, lease: Lease) -> None:
+        """Note that an address is kept, after ``lease`` was stored."""
+        with self._guard:
+            if lease.pool_id in self._waiting:
+                self._waiting[lease.pool_id].push(lease.kept_until, lease.address)
 
     def forget(self, pool_id: str) -> Sequence[Change]:
         """Return the changes to write when a pool is given back."""
-        self._next_sweep.pop(pool_id, None)
-        self._none_kept.discard(pool_id)
+        with self._guard:
+            self._waiting.pop(pool_id, None)
         return [Remove(NamedAddress, item.record.key) for item in self._store.list(NamedAddress, f"{pool_id}#")]
 
-    def _kept(self, pool: Pool, *, until: float) -> list[Versioned[Lease]]:
-        leases = [lease for lease in self._store.list(Lease, f"{pool.id}#") if 0 < lease.record.kept_until <= until]
-        return sorted(leases, key=lambda lease: lease.record.kept_until)
+    def _free(self, pool_id: str, *, until: float) -> Iterator[Address]:
+        """Remove kept leases that expire at ``until`` or before, the first one first, and yield their addresses."""
+        while (first := self._next(pool_id, until)) is not None:
+            try:
+                lease = self._store.get(Lease, Lease(pool_id, first[1]).key)
+                dropped = lease is not None and lease.record.kept_until == first[0] and self._drop(lease)
+            except BaseException:
+                with self._guard:
+                    if pool_id in self._waiting:
+                        self._waiting[pool_id].push(*first)
+                raise
+            if dropped:
+                yield first[1]
+
+    def _next(self, pool_id: str, until: float) -> tuple[float, Address] | None:
+        with self._guard:
+            waiting = self._waiting.get(pool_id)
+            if waiting is None:
+                leases = [item.record for item in self._store.list(Lease, f"{pool_id}#")]
+                waiting = self._waiting[pool_id] = _Waiting()
+                for lease in leases:
+                    if lease.kept_until:
+                        waiting.push(lease.kept_until, lease.address)
+            return waiting.pop(until)
 
     def _is_newest(self, lease: Lease) -> bool:
         named = self._store.get(NamedAddress, _name_key(lease.pool_id, lease.name))

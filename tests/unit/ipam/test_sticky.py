@@ -6,12 +6,12 @@ import pytest
 
 from plugin.errors import Exhausted, InvalidRequest
 from plugin.ipam.driver import Ipam
-from plugin.ipam.sticky import SWEEP, NamedAddress, Sticky
+from plugin.ipam.sticky import SLACK, NamedAddress, Sticky, _Waiting
 from plugin.model.records import Lease
 from plugin.protocol.messages import ReleasePool, RequestPool
 from plugin.store.base import Change, Remove
 from plugin.store.memory import MemoryStore
-from tests.unit.ipam.parts import SUPERNETS, Host, address, release
+from tests.unit.ipam.parts import SUPERNETS, CountingStore, Host, address, release
 
 HOUR = 3600.0
 
@@ -80,7 +80,7 @@ def test_others_get_the_address_when_the_time_is_up() -> None:
     manager = Manager("10.1.0.0/30", keep="2h")
     release(manager.ipam, manager.pool, manager.ask("old"))
     manager.ask("one")
-    manager.clock.now += 2 * HOUR + SWEEP
+    manager.clock.now += 2 * HOUR
     assert manager.ask("two") == "10.1.0.1"
     assert {item.record.name for item in manager.store.list(NamedAddress)} == {"one", "two"}
 
@@ -156,6 +156,35 @@ def test_a_name_that_lost_the_race_gets_another_address() -> None:
     store.armed = True
     assert ip_address(manager.ask("web")) in ip_network("10.1.0.0/29")
     assert [item.record.kept_until for item in store.list(Lease)] == [0]
+
+
+def test_a_sticky_pool_is_read_once() -> None:
+    """Addresses that expire, that are kept and that are taken back cost no further listing of the pool's leases."""
+    manager, store = Manager("10.1.0.0/24", keep="1h"), CountingStore()
+    manager.store = store
+    options = {"pynet.sticky": "name", "pynet.keep": "1h"}
+    manager.restarted().request_pool(RequestPool("pynet-local", ip_network("10.1.0.0/24"), None, options))
+    manager.again("web")
+    before = store.listings[Lease]
+    for number in range(9):
+        release(manager.ipam, manager.pool, manager.ask(f"name {number}"))
+        manager.again("web")
+        manager.clock.now += HOUR / 2
+
+    assert store.listings[Lease] == before
+    assert sum(item.record.kept_until > 0 for item in store.list(Lease)) < 4
+
+
+def test_a_container_that_is_made_again_and_again_is_remembered_once() -> None:
+    """Addresses that were kept many times take no more memory than those that are kept."""
+    waiting, own = _Waiting(), ip_address("10.1.0.1")
+    for number in range(1000):
+        waiting.push(number, own)
+        waiting.push(number, ip_address("10.1.0.2"))
+    assert len(waiting._heap) <= 2 * 2 + SLACK
+    last = [waiting.pop(1000.0) for _ in range(len(waiting._heap))][-2:]
+
+    assert last == [(999, own), (999, ip_address("10.1.0.2"))]
 
 
 @pytest.mark.parametrize(
