@@ -2,6 +2,7 @@
 
     make torture                   all of it
     python -m tests.torture sweep cycles      some of it; parts are sweep, containers, cycles and storm
+    CROWD=200 make torture                    beside 200 networks of ten endpoints (``tests.torture.crowd``)
 
 Figures also go to ``bench/results`` as JSON. The exit status is 1 when something was lost, left or grew.
 """
@@ -19,10 +20,11 @@ from pathlib import Path
 
 from tests.engine.lab.engines import wanted
 from tests.engine.lab.host import REPOSITORY
-from tests.torture import containers, cycles
+from tests.torture import containers, crowd, cycles
 from tests.torture.sweep import sweep
 
 BUDGET = 18 * 60.0  # seconds for everything
+CROWDED = 4  # with a crowd every so many scenarios are played, with two cases each
 SWEEP = 11 * 60.0  # seconds of them for the sweep at most
 RESULTS = REPOSITORY / "bench/results"
 STORM = "tests.torture.storm"
@@ -44,7 +46,7 @@ class Row:
 
 def sweep_rows(until: float) -> list[Row]:
     """Kill at every step."""
-    report = sweep(until=min(until, time.monotonic() + SWEEP))
+    report = sweep(CROWDED if crowd.NETWORKS else 1, until=min(until, time.monotonic() + SWEEP))
     return [
         Row(
             "sweep: kill -9 around a step",

@@ -20,8 +20,10 @@ from tests.engine.lab.scene import Container, Scene
 from tests.engine.lab.service import Pynet, published_by_pynet
 from tests.engine.lab.shell import CommandFailed
 from tests.engine.lab.snapshot import listening, unchanged
+from tests.torture import crowd
 
 FIRST_PORT = 18000
+SOCKET = "/run/docker/plugins/pynet.sock"
 # Options of curl.
 # fmt: off
 ONCE_UP = ("--noproxy", "*", "-sf", "-m", "5", "--retry", "3", "--retry-connrefused", "-o", "/dev/null")
@@ -160,10 +162,13 @@ def survive(label: str, containers: int = 20, restarts: int = 10) -> Survival:
         image.load(host.docker)
         pynet = service.pynet(host)
         pynet.start()
+        send = crowd.beside(host.path(SOCKET))
+        crowd.gather(send)
         found = Survival(host.engine.version, containers)
         try:
             with unchanged(host):
                 Ordeal(host, pynet, found, restarts).run()
+            found.faults += crowd.missing(send)
         except AssertionError as error:
             found.faults.append(str(error))
         finally:

@@ -6,7 +6,10 @@ made by the protocol alone, so the engine does not know them; their containers' 
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
+
+from tests.engine.lab.api import Api
 
 NETWORKS = int(os.environ.get("CROWD") or 0)
 ENDPOINTS = 10  # of a network
@@ -40,6 +43,12 @@ def _start(send: Send, index: int, place: int, address: str) -> None:
 def network_id(index: int) -> str:
     """Return the id of a network of the crowd."""
     return f"c0{index:06x}" * 8
+
+
+def beside(socket: Path) -> Send:
+    """Return a function that sends a request to the socket of a served pynet."""
+    api = Api(socket)
+    return lambda method, body: api.call("POST", f"/{method}", body)
 
 
 def is_of_it(key: str) -> bool:

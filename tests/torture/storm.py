@@ -24,6 +24,7 @@ from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Lease, Network, Pool, Tombstone
 from plugin.store.sqlite.store import read_records
 from tests.engine.lab.api import UnixConnection
+from tests.torture import crowd
 from tests.torture.traffic import Request, garbage, lives, removals
 
 PYNET = str(Path(sys.executable).with_name("pynet"))
@@ -204,12 +205,15 @@ def remains(pynet: Served) -> list[str]:
     kinds: tuple[type[Any], ...] = (Network, Endpoint, Tombstone, Pool, Lease)
     records = [record.key for kind in kinds for record in read_records(pynet.database, kind)]
     rules = pynet.net("nft", "list", "ruleset").split("\n")[0]
+    if crowd.NETWORKS:
+        others = [f"left: {key}" for key in records if not crowd.is_of_it(key)]
+        return [*others, *crowd.missing(crowd.beside(pynet.socket))]
     return [f"left: {what}" for what in [*links, *records, rules, *_listening(pynet)] if what]
 
 
 def clear(pynet: Served, outcome: Outcome) -> None:
     """Remove every network and pool as the engine would, and wait for the background."""
-    networks = [network.id for network in read_records(pynet.database, Network)]
+    networks = [network.id for network in read_records(pynet.database, Network) if not crowd.is_of_it(network.id)]
     pools = [pool.id for pool in read_records(pynet.database, Pool)]
     for request in removals(networks, pools):
         outcome.note(request, pynet.ask(request))
@@ -220,6 +224,7 @@ def storm(calls: int, requests: int, seconds: float, seed: int) -> Outcome:
     """Run both parts on one pynet: ``calls`` endpoints at once over ten networks, then ``requests`` generated ones."""
     outcome = Outcome()
     with served() as pynet:
+        crowd.gather(crowd.beside(pynet.socket))
         networks, born, buried = lives(calls)
         for request in networks:
             outcome.note(request, pynet.ask(request))
