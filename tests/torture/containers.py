@@ -163,12 +163,13 @@ def survive(label: str, containers: int = 20, restarts: int = 10) -> Survival:
         pynet = service.pynet(host)
         pynet.start()
         send = crowd.beside(host.path(SOCKET))
-        crowd.gather(send)
         found = Survival(host.engine.version, containers)
         try:
             with unchanged(host):
+                crowd.gather(send)
                 Ordeal(host, pynet, found, restarts).run()
-            found.faults += crowd.missing(send)
+                found.faults += crowd.missing(send)
+                crowd.scatter(send)
         except AssertionError as error:
             found.faults.append(str(error))
         finally:

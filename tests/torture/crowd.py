@@ -45,6 +45,12 @@ def network_id(index: int) -> str:
     return f"c0{index:06x}" * 8
 
 
+def scatter(send: Send, networks: int = NETWORKS) -> None:
+    """Remove the crowd; a network takes its endpoints with it."""
+    for index in range(networks):
+        send(f"{DRIVER}DeleteNetwork", {"NetworkID": network_id(index)})
+
+
 def beside(socket: Path) -> Send:
     """Return a function that sends a request to the socket of a served pynet."""
     api = Api(socket)
