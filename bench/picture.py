@@ -16,7 +16,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 TARGET = Path(__file__).parents[1] / "docs/bench.svg"
-WIDTH, LABELS, BARS, ROW, BAR = 760, 240, 420, 17, 12  # pixels
+WIDTH, LABELS, BARS, ROW, BAR = 760, 265, 400, 17, 12  # pixels
 STYLE = (
     "text{font:13px sans-serif;fill:#24292f}.title{font-weight:bold;font-size:14px}.paper{fill:#fff}"
     ".bridge{fill:#8c959f}.pynet{fill:#0969da}"
@@ -25,7 +25,7 @@ STYLE = (
 LEGEND = {"bridge": "Docker's bridge driver", "pynet": "pynet"}
 START = re.compile(r"start, (one|\d+) ports?")
 STARTS = ("1 port", "50 ports", "500 ports")
-CREATIONS = ("whole command, first network", "inside pynet, to 1,000 networks")
+CREATIONS = ("whole command, first network", "inside pynet, with 1,000 networks")
 STREAMS = ("container to container", "container to container, --internal", "host to container", "container to outside")
 Figures = dict[str, float]  # by driver
 
@@ -76,8 +76,8 @@ def _creations(entries: Sequence[Any]) -> Iterator[tuple[str, Figures]]:
     for size in sizes[-1:]:
         for row in size["verbs"]:
             if row["verb"].endswith("CreateNetwork"):
-                yield "inside pynet, first tenth", {"pynet": row["few"]}
-                yield f"inside pynet, to {size['networks']:,} networks", {"pynet": row["many"]}
+                yield "inside pynet, first networks", {"pynet": row["few"]}
+                yield f"inside pynet, with {size['networks']:,} networks", {"pynet": row["many"]}
 
 
 def _streams(entries: Sequence[Any]) -> Iterator[tuple[str, Figures]]:

@@ -36,7 +36,7 @@ def test_a_picture_is_well_formed_and_has_its_figures_as_text(tmp_path: Path) ->
     target = tmp_path / "bench.svg"
     assert picture.main(written(tmp_path, RUN, SCALE), target) == 0
     texts = [element.text for element in ET.parse(target).iter("{http://www.w3.org/2000/svg}text")]
-    assert {"1 port", "500 ports", "<container> to outside", "inside pynet, to 1,000 networks"} <= set(texts)
+    assert {"1 port", "500 ports", "<container> to outside", "inside pynet, with 1,000 networks"} <= set(texts)
     assert {"161", "160", "12,325", "215", "41.8", "7.5", "2.6", "2.8", "1,680", "1,838"} <= set(texts)
     assert not {"25,343", "3,000", "unfiltered"} & set(texts)
 
@@ -64,7 +64,7 @@ def test_missing_figures_are_named(tmp_path: Path, capsys: pytest.CaptureFixture
     assert picture.main(written(tmp_path, SCALE), tmp_path / "bench.svg") == 0
     said = capsys.readouterr().out
     assert "left out, as no file has figures: Start of a container with published ports, 50 ports" in said
-    assert "to 1,000 networks" not in said
+    assert "with 1,000 networks" not in said
 
 
 def test_nothing_is_drawn_from_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
