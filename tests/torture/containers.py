@@ -132,7 +132,8 @@ class Ordeal:
             self._found.faults.append("containers that were started again do not reach each other")
         for box in self._boxes:
             self._docker("rm", "-f", box.name)
-        wait_until(lambda: not published_by_pynet(self._host), "the ports to be given back", 10)
+        others = crowd.NETWORKS * crowd.ENDPOINTS
+        wait_until(lambda: len(published_by_pynet(self._host)) == others, "the ports to be given back", 10)
         held = [line for line in listening(self._host) if re.search(r":18\d\d\d$", line)]
         self._found.faults += [f"still held: {line}" for line in held]
         for net in nets:
