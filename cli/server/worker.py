@@ -17,6 +17,7 @@ Measured against gunicorn's worker with a receive timeout of ten seconds on each
 
 import ctypes
 import errno
+import gc
 import json
 import logging
 import math
@@ -96,7 +97,11 @@ class Incoming:
 
 
 def trim() -> None:
-    """Give free pages in the middle of the heap back to the kernel (malloc_trim(3)); 15 MB take 3 ms."""
+    """Give free pages in the middle of the heap back to the kernel (malloc_trim(3)); 15 MB take 3 ms.
+
+    First collect the cycles that requests left: without further requests Python's collector would not run again.
+    """
+    gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
 
 

@@ -7,6 +7,7 @@ by ``load``, so that ``dump`` gives the same body again; ``present`` drops them 
 import base64
 import binascii
 import re
+import sys
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, ClassVar
@@ -132,6 +133,10 @@ class Identifier(Wire):
 
     def fits(self, value: Any) -> bool:
         return isinstance(value, str) and bool(IDENTIFIER.fullmatch(value))
+
+    def build(self, value: str) -> str:
+        """Return the one copy of an id, which many parts of the program keep, from many requests."""
+        return sys.intern(value)
 
 
 class Parsed(Wire):

@@ -78,7 +78,7 @@ class Firewall:
             self._wants.load(wanted)
 
     def owners(self) -> dict[str, Owned]:
-        """Return the elements of each owner, and the locks that protect them."""
+        """Return the elements and the network of each owner."""
         with self._locks.hold(FIREWALL):
             return self._wants.owners()
 

@@ -16,7 +16,7 @@ from plugin.errors import Conflict
 from plugin.firewall.elements import closed
 from plugin.firewall.sets import BRIDGES, PUBLISHED_ANY
 from plugin.model.elements import Elements
-from plugin.model.names import is_own_bridge
+from plugin.model.names import NETWORK, is_own_bridge
 from plugin.request.locks import LockName
 
 PORTS_OF = "ports of "  # begins the name of an owner whose elements publish the ports of an endpoint
@@ -95,13 +95,13 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """The elements of an owner, and the locks of its network and endpoint, which the request that put it held.
+    """The elements of an owner, and the id of its network, whose lock the request that put it held.
 
-    Owners that were loaded, or put outside of a request, have no locks.
+    It is "" for owners that were loaded, or put outside of a request.
     """
 
     elements: Elements
-    locks: Sequence[LockName] = ()
+    network: str = ""
 
 
 class Wants:
@@ -127,7 +127,7 @@ class Wants:
         return len(self._owned)
 
     def owners(self) -> dict[str, Owned]:
-        """Return the elements and locks of each owner."""
+        """Return the elements and the network of each owner."""
         return dict(self._owned)
 
     def load(self, wanted: Mapping[str, Elements]) -> None:
@@ -157,11 +157,12 @@ class Wants:
         return {name for owner in owners for element in self._shares.of(owner) for name in _named(element)}
 
     def put(self, owner: str, elements: Elements, locks: Sequence[LockName]) -> Change:
-        """Replace the elements of ``owner``; without ``locks`` keep its earlier ones."""
-        if not locks and owner in self._owned:
-            locks = self._owned[owner].locks
+        """Replace the elements of ``owner``; ``locks`` name its network, otherwise its earlier one is kept."""
+        network = next((name.identity for name in locks if name.kind == NETWORK), "")
+        if not network and owner in self._owned:
+            network = self._owned[owner].network
         self.refused.pop(owner, None)
-        self._owned[owner] = Owned(elements, locks)
+        self._owned[owner] = Owned(elements, network)
         return self._shares.give(owner, elements)
 
     def drop(self, *owners: str) -> Change:

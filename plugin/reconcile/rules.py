@@ -16,7 +16,7 @@ from plugin.host.forwarding import OWNER
 from plugin.model.desired import Desired
 from plugin.model.elements import Elements
 from plugin.model.findings import RulesAstray
-from plugin.model.names import NETWORK, Alias
+from plugin.model.names import Alias
 from plugin.model.records import Tombstone
 from plugin.modes.registry import link_prefixes
 from plugin.reconcile.survey import Survey
@@ -98,7 +98,7 @@ class Rules:
         known = {OWNER, *doomed, *(owner for part in desired for owner in part.kept)}
         known |= {owner for part in desired for owner in part.elements}
         for owner, owned in owners.items():
-            place = _network_of(owned)
+            place = owned.network
             if owner in known or network not in (None, place) or place in unclear:
                 continue
             if place or not self._link(owner):  # a link of an unknown network may be one in the making
@@ -117,10 +117,6 @@ def _of_network(part: Desired, owners: Mapping[str, Owned]) -> Iterator[Differen
             yield RulesAstray(part.network, owner, MISSING), wanted
         elif not _alike(owners[owner].elements, wanted):
             yield RulesAstray(part.network, owner, OTHERS), wanted
-
-
-def _network_of(owned: Owned) -> str:
-    return next((name.identity for name in owned.locks if name.kind == NETWORK), "")
 
 
 def _alike(one: Elements, other: Elements) -> bool:

@@ -104,7 +104,7 @@ def test_a_request_in_flight_is_no_drift(world: World) -> None:
     assert rules(world).align(suspicious) == []
     with world.locks.hold(LockName.network(rq.NETWORK_ID)):
         surplus(world)
-        assert world.firewall.owners()["ports of nobody"].locks == (LockName.network(rq.NETWORK_ID),)
+        assert world.firewall.owners()["ports of nobody"].network == rq.NETWORK_ID
 
 
 def test_rules_of_a_link_that_is_there_go_after_it(world: World) -> None:
