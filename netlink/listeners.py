@@ -8,7 +8,7 @@ from pathlib import Path
 
 from netlink import uapi
 from netlink.deadline import remaining
-from netlink.ip import Address
+from netlink.ip import FAMILIES, Address
 from netlink.request import PATIENCE
 from netlink.wire import attributes, check, error_number, message, messages, number
 
@@ -45,6 +45,35 @@ def _address(text: str) -> Address:
 
 
 ANY_STATE = 0xFFFFFFFF
+_STATES = {socket.IPPROTO_TCP: 1 << 10, socket.IPPROTO_UDP: 1 << 7}  # TCP_LISTEN, and TCP_CLOSE for UDP (tcp_states.h)
+
+
+def addresses_of(proto: int, port: int) -> set[Address]:
+    """Return the addresses on which a process listens on ``port``, as ``listening`` does; the kernel picks the sockets.
+
+    A host may have a hundred thousand connections, and all of them are in the files of /proc/net.
+    """
+    if proto not in _STATES:
+        return set()
+    try:
+        return {address for family in FAMILIES for address in _diagnosed(family, proto, port)}
+    except OSError:  # a kernel without sock_diag
+        return {address for used, address, number in listening() if (used, number) == (proto, port)}
+
+
+def _diagnosed(family: int, proto: int, port: int) -> Iterator[Address]:
+    asked = uapi.INET_DIAG_REQ.pack(family, proto, 0, _STATES[proto], port.to_bytes(2, "big"))
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, uapi.NETLINK_SOCK_DIAG) as sock:
+        sock.settimeout(remaining(PATIENCE))
+        sock.send(message(uapi.SOCK_DIAG_BY_FAMILY, uapi.NLM_F_DUMP, asked))
+        while True:
+            for kind, _, body in messages(sock.recv(1 << 17)):
+                if kind in {uapi.NLMSG_DONE, uapi.NLMSG_ERROR}:
+                    check(error_number(body))
+                if kind == uapi.NLMSG_DONE:
+                    return
+                packed = body[uapi.INET_DIAG_MSG_SOURCE]
+                yield IPv6Address(packed) if body[0] == socket.AF_INET6 else IPv4Address(packed[:4])
 
 
 def unix_user(name: bytes) -> int | None:

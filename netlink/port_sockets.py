@@ -20,7 +20,7 @@ from typing import Protocol
 from netlink import uapi
 from netlink.errors import kernel_errors
 from netlink.ip import FAMILY, Address, SocketAddress
-from netlink.listeners import listening
+from netlink.listeners import addresses_of
 
 Target = tuple[Address, int]  # to which a relay leads: address and port
 BACKLOG = 128  # connections that wait to be relayed
@@ -100,8 +100,7 @@ class PortSockets:
 
     def users(self, proto: int, port: int) -> Iterable[Address]:
         """Return the addresses on which a process has the port, as far as the kernel lists them (no SCTP)."""
-        found = (address for used, address, number in listening() if (used, number) == (proto, port))
-        return {getattr(address, "ipv4_mapped", None) or address for address in found}
+        return {getattr(address, "ipv4_mapped", None) or address for address in addresses_of(proto, port)}
 
     def serve(self, ports: Iterable[PortSocket]) -> None:
         """Begin to relay; all ports at once, as the relay's thread would slow down the holding of further ports."""

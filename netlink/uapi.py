@@ -79,6 +79,9 @@ NETCONFA_IFINDEX_ALL = b"\xff\xff\xff\xff"  # -1
 UNIX_DIAG_REQ = struct.Struct(f"{ORDER}BBHIIIII")  # struct unix_diag_req: family, protocol, states, inode, show, cookie
 UNIX_DIAG_MSG = 16  # bytes of struct unix_diag_msg
 SOCK_DIAG_BY_FAMILY = 20
+# struct inet_diag_req_v2: family, protocol, extensions, padding, states; the port; the rest of struct inet_diag_sockid
+INET_DIAG_REQ = struct.Struct(f"{ORDER}BBBxI2s46x")
+INET_DIAG_MSG_SOURCE = slice(8, 24)  # where the address is in struct inet_diag_msg
 UDIAG_SHOW_NAME, UDIAG_SHOW_UID = 0x01, 0x40
 UNIX_DIAG_NAME, UNIX_DIAG_UID = 0, 7
 

@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from netlink.errors import Exists, Missing
+from netlink.listeners import addresses_of, listening
 from netlink.port_sockets import PortSockets
 from netlink.relay import Relay
 
@@ -93,3 +94,16 @@ def test_held_sockets_are_counted_and_limited(sockets: PortSockets) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
     assert (sockets.held, most) == (0, 750)
+
+
+def test_the_users_of_a_port_are_those_that_proc_lists(sockets: PortSockets) -> None:
+    """Of each family and protocol; a connected socket and one of another port are no users."""
+    holds = [sockets.hold(proto, ANY6, 8080, dual=True) for proto in (TCP, UDP)]
+    holds.append(sockets.hold(UDP, IPv6Address("::1"), 8082))
+    with socket.create_server(("127.0.0.1", 8081)), socket.create_connection(("127.0.0.1", 8081)):
+        for proto, port in ((TCP, 8080), (UDP, 8080), (TCP, 8081), (UDP, 8082), (UDP, 8081)):
+            listed = {address for used, address, number in listening() if (used, number) == (proto, port)}
+            assert addresses_of(proto, port) == listed
+    sockets.release(holds)
+
+    assert addresses_of(TCP, 8081) == set()
