@@ -52,14 +52,14 @@ bench-cluster: setup  ## what a cluster store costs as hosts and endpoints grow 
 	@tools/setup.sh cluster
 	$(VENV)/bin/python -m bench.cluster $(or $(STORES),etcd)
 
-bench-overlay: setup  ## how soon a container on another host is reached, and what VXLAN carries (ROUNDS=20)
+bench-overlay: setup  ## a network over hosts and swarm's: throughput, CPU, round trips, time until reached (ROUNDS=20)
 	@tools/setup.sh cluster
 	$(VENV)/bin/python -m bench.overlay
 
 bench-scale: setup  ## verbs, idle CPU, memory and healing with many networks, at most 10 minutes (SIZES="0 100" SECONDS=60)
 	$(VENV)/bin/python -m bench.scale
 
-bench-guard: setup  ## what the guard costs against another commit's, in turns (BEFORE=HEAD~1 ROUNDS=40)
+bench-guard: setup  ## rules against another commit's and Docker's, in turns (BEFORE=HEAD~1 ROUNDS=40 NF=1)
 	$(VENV)/bin/python -m bench.guard
 
 torture: setup  ## kill pynet at every step, below twenty containers, and let 500 networks come and go (up to 18 minutes)
