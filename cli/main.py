@@ -52,8 +52,13 @@ def _of_lists(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pynet", prog_name="pynet", message="%(prog)s version %(version)s")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Network driver and address manager for Docker Engine."""
+    import os
+
+    if os.environ.get("NO_COLOR"):  # no-color.org
+        context.color = False
 
 
 @main.command()
@@ -273,8 +278,9 @@ def restore(file: Path) -> None:
 
 
 @main.command()
-@click.option("--json", "machine", is_flag=True, help="Print JSON instead of sentences.")
-def doctor(*, machine: bool) -> None:
+@click.option("-v", "--verbose", is_flag=True, help="Print a line for each check that found nothing, too.")
+@click.option("--json", "machine", is_flag=True, help="Print the findings as JSON.")
+def doctor(*, verbose: bool, machine: bool) -> None:
     """Print what is wrong with this host, and how to fix it; exit 2 for an error, 1 for a warning."""
     import os
     import sys
@@ -283,9 +289,9 @@ def doctor(*, machine: bool) -> None:
     from plugin.doctor.checks import exit_code
 
     with _refusals():
-        findings = diagnose(os.environ)
-    click.echo(as_json(findings) if machine else as_text(findings))
-    sys.exit(exit_code(findings))
+        found = diagnose(os.environ)
+    click.echo(as_json(found.findings) if machine else as_text(found, every=verbose))
+    sys.exit(exit_code(found.findings))
 
 
 @main.command()

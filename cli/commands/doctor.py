@@ -1,25 +1,28 @@
 """``pynet doctor``: finds what is wrong with this host, and how to fix it."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+
+import click
 
 from cli.client.serving import NoAnswer, ask
 from cli.client.whereabouts import settings_and_complaints, whereabouts
 from cli.engine.api import engine_socket, version_and_subnets
 from cli.server.machine import machine_id
 from cli.systemd_unit import FILE
-from plugin.doctor.checks import examine
-from plugin.doctor.facts import EngineFacts, HostFinding, ServiceFacts
+from plugin.doctor.checks import Examination, examine
+from plugin.doctor.facts import EngineFacts, ServiceFacts, Severity
 from plugin.doctor.probe import Places, Told, gather
 from plugin.errors import PynetError
 from plugin.ipam.supernets import parse_supernets
 
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "blue"}
 PATIENCE = 10.0  # seconds; a pynet that is only busy answers within them
 
 
-def diagnose(environment: Mapping[str, str], file: Path = FILE) -> list[HostFinding]:
-    """Examine the host and return the findings, the worst first; ``file`` has the settings of the service."""
+def diagnose(environment: Mapping[str, str], file: Path = FILE) -> Examination:
+    """Examine the host; ``file`` has the settings of the service."""
     settings, complaints = settings_and_complaints(environment, file)
     with whereabouts(environment, settings) as place:
         supernets = parse_supernets(place.pools, machine_id(place.database.parent))
@@ -41,11 +44,15 @@ def ask_status(socket: Path, patience: float = PATIENCE) -> tuple[ServiceFacts, 
         return ServiceFacts(), False  # nobody, another program, or an older pynet: the check of the socket says which
 
 
-def as_text(findings: Sequence[HostFinding]) -> str:
-    """Return the findings for people, two lines each."""
-    if not findings:
-        return "nothing is wrong here"
-    return "\n".join(f"{finding.severity}: {finding.what}\n    {finding.fix}" for finding in findings)
+def as_text(found: Examination, *, every: bool = False) -> str:
+    """Return the findings for people, two lines each; with ``every`` also a line for each check that found nothing."""
+    lines = [f"{_painted(each.severity)}: {each.what}\n    {each.fix}" for each in found.findings]
+    sound = [f"{click.style('sound', fg='green')}: {name}" for name in found.sound] if every else []
+    return "\n".join([*lines, *sound] or ["nothing is wrong here"])
+
+
+def _painted(severity: Severity) -> str:
+    return click.style(severity, fg=_COLOURS[severity], bold=severity is Severity.ERROR)
 
 
 def _engine(environment: Mapping[str, str]) -> EngineFacts:

@@ -1,7 +1,8 @@
 """Judges a host by its facts: one small function per question; each finding names its cure."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from plugin.doctor import firewalls, networks, service
 from plugin.doctor.facts import Check, Facts, HostFinding, Severity
@@ -11,10 +12,22 @@ OLDEST_ENGINE = (20, 10, 0)
 CRASHING_ENGINES = ((29, 0, 0), (29, 0, 2))
 
 
-def examine(facts: Facts) -> list[HostFinding]:
-    """Return the findings, the worst first."""
-    found = [finding for check in CHECKS for finding in check(facts)]
-    return sorted(found, key=lambda finding: list(Severity).index(finding.severity))
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """The findings, the worst first, and the names of the checks that found nothing."""
+
+    findings: Sequence[HostFinding]
+    sound: Sequence[str]
+
+
+def examine(facts: Facts) -> Examination:
+    """Ask every question, and sort the findings, the worst first."""
+    answers = {name: list(check(facts)) for name, check in CHECKS.items()}
+    found = [finding for findings in answers.values() for finding in findings]
+    return Examination(
+        sorted(found, key=lambda finding: list(Severity).index(finding.severity)),
+        [name for name, findings in answers.items() if not findings],
+    )
 
 
 def exit_code(findings: Sequence[HostFinding]) -> int:
@@ -79,29 +92,29 @@ def engine(facts: Facts) -> Iterator[HostFinding]:
         yield HostFinding("engine", Severity.ERROR, what, "update Docker Engine to 29.0.3 or later")
 
 
-CHECKS: tuple[Check, ...] = (
-    service.unseen,
-    capabilities,
-    kernel,
-    nftables,
-    service.settings,
-    service.units,
-    service.listener,
-    service.not_repaired,
-    service.sockets,
-    service.state,
-    engine,
-    networks.forwarding,
-    networks.turned_off,
-    networks.router_advertisements,
-    networks.detours,
-    networks.full_pools,
-    networks.pools,
-    networks.bridges,
-    firewalls.legacy_firewall,
-    firewalls.other_firewalls,
-    firewalls.bridged_traffic,
-)
+CHECKS: Mapping[str, Check] = {  # by a name for people
+    "rights of this command": service.unseen,
+    "capabilities": capabilities,
+    "kernel": kernel,
+    "nftables": nftables,
+    "settings": service.settings,
+    "systemd units": service.units,
+    "socket": service.listener,
+    "repairs": service.not_repaired,
+    "sockets of ports": service.sockets,
+    "state": service.state,
+    "engine": engine,
+    "forwarding": networks.forwarding,
+    "settings that others change": networks.turned_off,
+    "router advertisements": networks.router_advertisements,
+    "routes": networks.detours,
+    "addresses that are left": networks.full_pools,
+    "pools": networks.pools,
+    "ports of bridges": networks.bridges,
+    "rules of iptables-legacy": firewalls.legacy_firewall,
+    "other firewalls": firewalls.other_firewalls,
+    "bridged traffic": firewalls.bridged_traffic,
+}
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
+import click
 import pytest
 
 from cli.commands.doctor import as_text
@@ -139,7 +140,7 @@ CASES = [
 @pytest.mark.parametrize(("facts", "severity", "words", "cure"), CASES, ids=[words for _, _, words, _ in CASES])
 def test_one_thing_is_wrong(facts: Facts, severity: Severity, words: str, cure: str) -> None:
     """One problem gives one finding, with its severity and its cure."""
-    (finding,) = examine(facts)
+    (finding,) = examine(facts).findings
     assert finding.severity is severity
     assert words in finding.what
     assert cure in finding.fix
@@ -148,27 +149,31 @@ def test_one_thing_is_wrong(facts: Facts, severity: Severity, words: str, cure: 
 def test_what_is_usual_is_no_finding() -> None:
     """Usual states of a host with Docker are no finding: br_netfilter on, ufw closing the host, room in a pool."""
     on = dict.fromkeys(("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"), "1")
-    assert examine(replace(fill(12), settings=on)) == []
+    assert examine(replace(fill(12), settings=on)).findings == []
     closed = replace(wall("ip filter INPUT", Crossing.HOST), firewalls=frozenset({"ufw"}))
-    assert ["ufw is active" in finding.what for finding in examine(closed)] == [True]
+    assert ["ufw is active" in finding.what for finding in examine(closed).findings] == [True]
 
 
 def test_a_user_who_may_not_ask_the_engine_is_not_told_that_it_is_down() -> None:
     """A user who may not see engine or socket is not told that they are down."""
     hidden = replace(SOUND, engine=EngineFacts(denied=True), listener=Listener.HIDDEN, unseen=("Docker Engine",))
-    assert [finding.check for finding in examine(hidden)] == ["privileges"]
+    assert [finding.check for finding in examine(hidden).findings] == ["privileges"]
 
 
 @pytest.mark.parametrize("version", ["20.10.24", "26.1.5", "28.5.2", "29.0.3", "29.7.2", "30.0.0-dev"])
 def test_a_sound_host_has_no_findings(version: str) -> None:
-    """Nothing is said, and scripts read 0."""
-    assert (examine(engine(version)), exit_code([])) == ([], 0)
-    assert as_text([]) == "nothing is wrong here"
+    """Nothing is said, and scripts read 0; on request there is a line for each check."""
+    found = examine(engine(version))
+    assert (found.findings, exit_code([])) == ([], 0)
+    assert as_text(found) == "nothing is wrong here"
+    assert [click.unstyle(line) for line in as_text(found, every=True).splitlines()] == [
+        f"sound: {name}" for name in CHECKS
+    ]
 
 
 def test_a_host_without_a_free_pool() -> None:
     """If a VPN takes all pools, the first finding is the error that none is left; another one names the supernet."""
-    first, second = examine(replace(SOUND, host_networks=VPN))
+    first, second = examine(replace(SOUND, host_networks=VPN)).findings
     assert (first.severity, "no IPv4 pool is left" in first.what) == (E, True)
     assert (second.severity, "4 of 4 pools" in second.what) == (W, True)
 
@@ -177,14 +182,14 @@ def test_pynets_own_networks_are_not_in_its_way() -> None:
     """Their routes are on the host as well, and Docker lists them."""
     own = ip_network("10.200.1.0/24")
     there = replace(SOUND, host_networks=(own,), engine=EngineFacts("28.5.2", networks=(("web", own),)))
-    assert examine(replace(there, own_pools=frozenset({own}))) == []
+    assert examine(replace(there, own_pools=frozenset({own}))).findings == []
 
 
 def test_bridged_traffic_meets_a_legacy_firewall() -> None:
     """br_netfilter with a dropping iptables-legacy cuts containers of one network off: an error."""
     facts = replace(SOUND, legacy_drop=frozenset({4}), settings={"net/bridge/bridge-nf-call-iptables": "1"})
-    assert [finding.severity for finding in examine(facts)] == [E, E]
-    assert "sysctl -w net.bridge.bridge-nf-call-iptables=0" in examine(facts)[1].fix
+    assert [finding.severity for finding in examine(facts).findings] == [E, E]
+    assert "sysctl -w net.bridge.bridge-nf-call-iptables=0" in examine(facts).findings[1].fix
 
 
 @pytest.mark.parametrize(("severities", "code"), [([N], 0), ([W, N], 1), ([N, E, W], 2)])
@@ -195,16 +200,16 @@ def test_the_exit_code_is_the_worst(severities: list[Severity], code: int) -> No
 
 def test_findings_can_be_read_by_programs() -> None:
     """A list of objects with texts."""
-    findings = examine(engine("29.0.1"))
-    assert json.loads(as_json(findings))[0].keys() == {"check", "severity", "what", "fix"}
-    assert as_text(findings).startswith("error: Docker Engine 29.0.1 crashes")
+    found = examine(engine("29.0.1"))
+    assert json.loads(as_json(found.findings))[0].keys() == {"check", "severity", "what", "fix"}
+    assert click.unstyle(as_text(found)).startswith("error: Docker Engine 29.0.1 crashes")
 
 
 def test_every_check_was_put_to_the_test() -> None:
     """Every check finds something in one of the cases above."""
     bridged = replace(SOUND, legacy_drop=frozenset({4}), settings={"net/bridge/bridge-nf-call-iptables": "1"})
     cases = [*(facts for facts, *_ in CASES), replace(SOUND, host_networks=VPN), bridged]
-    silent = [check.__name__ for check in CHECKS if not any(list(check(facts)) for facts in cases)]
+    silent = [name for name, check in CHECKS.items() if not any(list(check(facts)) for facts in cases)]
     assert not silent
 
 
