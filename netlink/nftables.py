@@ -11,17 +11,18 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import Any, Protocol
 
+from netlink import nft_listing
 from netlink.deadline import remaining
 from netlink.errors import Denied, Exists, KernelError, Missing, NotSupported, kernel_error
-from netlink.nft_elements import FAMILIES, Element
+from netlink.nft_elements import FAMILIES, Element, NamedSet
 from netlink.setelem import SetElements
 
 LIBRARY = "libnftables.so.1"
-_OUTPUT_STATELESS, _OUTPUT_HANDLE, _OUTPUT_JSON, _OUTPUT_TERSE = 1 << 1, 1 << 3, 1 << 4, 1 << 11  # libnftables(3)
+_OUTPUT_HANDLE, _OUTPUT_JSON = 1 << 3, 1 << 4  # libnftables(3)
 _OUTPUT_NUMERIC_PROTO = 1 << 7  # names of protocols come from /etc/protocols, which may be missing or change
 DEADLINE = 15.0  # seconds for one nft process, and to wait for the transaction of another thread
 
@@ -32,7 +33,6 @@ class Form(Enum):
     TEXT = (0, ())
     JSON = (_OUTPUT_JSON | _OUTPUT_HANDLE | _OUTPUT_NUMERIC_PROTO, ("-a", "-j", "-p"))
     CHECK = (0, ("-c",))  # nothing is printed, and nothing changed
-    RULES = (_OUTPUT_STATELESS | _OUTPUT_TERSE | _OUTPUT_NUMERIC_PROTO, ("-s", "-t", "-p"))
 
     def __init__(self, flags: int, arguments: tuple[str, ...]) -> None:
         self.flags = flags
@@ -83,7 +83,7 @@ class CommandRunner:
     def run(self, text: str, form: Form) -> tuple[bool, str, str]:
         """Apply ``text`` as one transaction."""
         # With -j nft reads a file as JSON before it reads it as text, and finds its standard input empty then.
-        what = [text] if form in (Form.JSON, Form.RULES) else ["-f", "-"]
+        what = [text] if form is Form.JSON else ["-f", "-"]
         command, seconds = ["nft", *form.arguments, *what], remaining(DEADLINE)
         try:
             done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=seconds, check=False)
@@ -108,7 +108,8 @@ class Nftables:
     def __init__(self, runner: Runner, elements: SetElements | None = None) -> None:
         self._runner = runner
         self._elements = elements or SetElements()
-        self._lock = threading.Lock()  # guards _elements
+        self._lock = threading.Lock()  # guards _elements and _own
+        self._own = 0  # how often this process raised the number of the ruleset
 
     def is_own(self, port: int) -> bool:
         """Return whether this process made a change, by the netlink port of its sender.
@@ -119,8 +120,16 @@ class Nftables:
         return port != 0 and port in {os.getpid(), self._elements.port}
 
     def apply(self, text: str) -> None:
-        """Apply ``text`` as one transaction; raises ``KernelError`` and changes nothing when any line fails."""
-        self._run(text, Form.TEXT)
+        """Apply ``text``, which changes something, as one transaction.
+
+        Raises:
+            KernelError: a line was refused; nothing was changed.
+        """
+        with _held(self._lock, "change nftables"):
+            before = self._elements.generation()
+            self._run(text, Form.TEXT)
+            with suppress(KernelError):  # if the kernel does not say, the change counts as one of another program
+                self._own += self._elements.generation() == before + 1
 
     def check(self, text: str) -> None:
         """Let nft and the kernel check ``text`` and change nothing; raises ``KernelError`` when any line fails."""
@@ -132,14 +141,18 @@ class Nftables:
             return all(self._elements.has_table(family, table) for family in FAMILIES)
 
     def generation(self) -> int:
-        """Return the number of the ruleset: as long as it is the same nobody has changed anything."""
+        """Return a number that every change of another program raises, to tables of any name.
+
+        Our own transactions, each of which raises the kernel's number by one, are subtracted; one whose answer was lost
+        counts as another program's.
+        """
         with _held(self._lock, "ask for the generation of nftables"):
-            return self._elements.generation()
+            return self._elements.generation() - self._own
 
     def change(self, table: str, delete: Sequence[Element], add: Sequence[Element]) -> None:
         """Delete and add elements as one transaction; ``Missing`` when a table, set or element is not there."""
         with _held(self._lock, f"change elements of nftables table '{table}'"):
-            self._elements.change(table, delete, add)
+            self._own += self._elements.change(table, delete, add)
 
     def close(self) -> None:
         """Close the socket for elements; the next change opens another."""
@@ -152,9 +165,13 @@ class Nftables:
         objects: list[dict[str, Any]] = json.loads(output)["nftables"] if output else []
         return objects
 
-    def rules(self, what: str) -> str:
-        """Return the text of ``nft -s -t list WHAT``, without elements and counters; raises ``Missing``."""
-        return self._run(f"list {what}\n", Form.RULES)
+    def static_parts(self, table: str) -> Sequence[bytes]:
+        """Return the rules and sets of both tables called ``table``, without elements; raises ``Missing``."""
+        return nft_listing.static_parts(table)
+
+    def elements_of(self, table: str, of: NamedSet) -> Sequence[bytes]:
+        """Return the elements of a set, packed; raises ``Missing`` when there is no such table or set."""
+        return nft_listing.elements(table, of)
 
     def _run(self, text: str, form: Form) -> str:
         succeeded, output, errors = self._runner.run(text, form)

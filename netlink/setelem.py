@@ -28,22 +28,24 @@ class SetElements:
         self._socket: socket.socket | None = None
         self.port = 0  # netlink port of the socket; the kernel names the author of a change by it
 
-    def change(self, table: str, delete: Iterable[Element], add: Iterable[Element]) -> None:
+    def change(self, table: str, delete: Sequence[Element], add: Sequence[Element]) -> bool:
         """Delete some elements and then add some, none with a flaw, to sets of ``table`` in one transaction.
 
-        Adding an element that is there changes nothing; deleting one that is not there is refused.
+        Adding an element that is there changes nothing; deleting one that is not there is refused. Return whether the
+        kernel says that this raised the number of the ruleset, which it does by one if anything was changed.
 
         Raises:
             KernelError: ``Missing`` if there is no such table, set or element; nothing was changed.
         """
         bodies = [*_bodies(table, uapi.NFT_MSG_DELSETELEM, delete), *_bodies(table, uapi.NFT_MSG_NEWSETELEM, add)]
-        batch = b"".join([_frame(uapi.NFNL_MSG_BATCH_BEGIN), *bodies, _frame(uapi.NFNL_MSG_BATCH_END)])
+        frames = _frame(uapi.NFNL_MSG_BATCH_BEGIN), _frame(uapi.NFNL_MSG_BATCH_END)
+        batch = b"".join([frames[0], _echo(table, [*delete, *add]), *bodies, frames[1]])
         with kernel_errors(f"change elements of nftables table '{table}'"):
             sock = self._open()
             try:
                 _make_room(sock, len(batch))
                 sock.send(batch)
-                self._read_answers(sock)
+                return self._read_answers(sock)
             except BaseException:
                 self.close()  # nobody would read the rest of its answers
                 raise
@@ -91,14 +93,19 @@ class SetElements:
         return self._socket
 
     @staticmethod
-    def _read_answers(sock: socket.socket) -> None:
-        """Read all answers: the kernel has done the work, and has answered, when the sending returns."""
-        numbers = []
+    def _read_answers(sock: socket.socket) -> bool:
+        """Read all answers: the kernel has done the work, and has answered, when the sending returns.
+
+        Return whether one of them has the new number of the ruleset.
+        """
+        answers: list[tuple[int, bytes]] = []
         with suppress(BlockingIOError):
             while True:
-                answer = sock.recv(1 << 16, socket.MSG_DONTWAIT)
-                numbers += [error_number(body) for kind, _, body in messages(answer) if kind == uapi.NLMSG_ERROR]
+                received = sock.recv(1 << 16, socket.MSG_DONTWAIT)
+                answers += [(kind, body) for kind, _, body in messages(received)]
+        numbers = [error_number(body) for kind, body in answers if kind == uapi.NLMSG_ERROR]
         check(next((number for number in numbers if number), 0 if numbers else errno.ENOBUFS))
+        return any(kind == uapi.NFT_MSG_NEWGEN for kind, _ in answers)
 
 
 def _generation(answer: bytes) -> int:
@@ -120,6 +127,16 @@ def _frame(kind: int) -> bytes:
     return message(kind, 0, bytes([0, 0]) + uapi.NFNL_SUBSYS_NFTABLES.to_bytes(2, "big"))
 
 
+def _echo(table: str, elements: Iterable[Element]) -> bytes:
+    """Return a message without elements that asks for the number of the ruleset after a change of ``elements``.
+
+    The kernel sends it to the author of a transaction whose first message wants an echo (nf_tables_gen_notify).
+    """
+    head = next((_head_of(table, element.of) for element in elements), b"")
+    empty = nested(uapi.NFTA_SET_ELEM_LIST_ELEMENTS, b"")
+    return message(uapi.NFT_MSG_NEWSETELEM, uapi.NLM_F_ECHO, head + empty) if head else b""
+
+
 def _bodies(table: str, kind: int, elements: Iterable[Element]) -> Iterator[bytes]:
     """Yield messages about elements of one set each: every message is answered, and the room for answers is finite."""
     by_set: dict[NamedSet, list[bytes]] = {}
@@ -127,11 +144,16 @@ def _bodies(table: str, kind: int, elements: Iterable[Element]) -> Iterator[byte
         by_set.setdefault(element.of, []).append(element.packed)
     flags = uapi.NLM_F_ACK | (uapi.NLM_F_CREATE if kind == uapi.NFT_MSG_NEWSETELEM else 0)
     for of, packed in by_set.items():
-        head = bytes([FAMILIES[of.family], 0, 0, 0]) + text(uapi.NFTA_SET_ELEM_LIST_TABLE, table)
-        head += text(uapi.NFTA_SET_ELEM_LIST_SET, of.name)
+        head = _head_of(table, of)
         for first in range(0, len(packed), AT_ONCE):
             listed = _attributes(of, packed[first : first + AT_ONCE])
             yield message(kind, flags, head + nested(uapi.NFTA_SET_ELEM_LIST_ELEMENTS, listed))
+
+
+def _head_of(table: str, of: NamedSet) -> bytes:
+    """Return the beginning of a message about elements of a set."""
+    head = bytes([FAMILIES[of.family], 0, 0, 0]) + text(uapi.NFTA_SET_ELEM_LIST_TABLE, table)
+    return head + text(uapi.NFTA_SET_ELEM_LIST_SET, of.name)
 
 
 def _attributes(of: NamedSet, packed: Sequence[bytes]) -> bytes:

@@ -7,7 +7,7 @@ from netlink.bridge_port import BridgePort
 from netlink.conntrack import UdpPort
 from netlink.errors import KernelError
 from netlink.links import Link, VethPair
-from netlink.nft_elements import Element
+from netlink.nft_elements import Element, NamedSet
 from netlink.port_sockets import PortSocket, Target
 from netlink.vxlan import Entry, VxlanLink
 from plugin.protocol.messages import Address, InterfaceAddress, Subnet
@@ -197,7 +197,7 @@ class Nft(Protocol):
         """Return whether both tables called ``table`` are there, also when nft cannot be asked."""
 
     def generation(self) -> int:
-        """Return a number that every change of any table raises, whoever makes it."""
+        """Return a number that every change of any table by another program raises."""
 
     def change(self, table: str, delete: Sequence[Element], add: Sequence[Element]) -> None:
         """Delete and add elements of sets as one transaction; ``Missing`` when what they name is not there."""
@@ -205,5 +205,8 @@ class Nft(Protocol):
     def list(self, what: str) -> Sequence[dict[str, Any]]:
         """Return nft's JSON objects of a listing; ``Missing`` when there is no such thing."""
 
-    def rules(self, what: str) -> str:
-        """Return nft's text of a listing without elements; ``Missing`` when there is no such thing."""
+    def static_parts(self, table: str) -> Sequence[bytes]:
+        """Return the rules and sets of both tables called ``table``, without elements; ``Missing`` without one."""
+
+    def elements_of(self, table: str, of: NamedSet) -> Sequence[bytes]:
+        """Return the elements of a set, packed; ``Missing`` when there is no such table or set."""

@@ -11,7 +11,7 @@ from cli.server.wiring import Host, Pynet
 from netlink.bridge_port import BridgePort, port_flags
 from netlink.errors import Exists, KernelError, Missing
 from netlink.links import Link, VethPair
-from netlink.nft_elements import Element
+from netlink.nft_elements import Element, NamedSet
 from plugin.cluster.overlay.presence import ClusterView
 from plugin.driver import Driver
 from plugin.engine.names import Known, Names
@@ -210,6 +210,7 @@ class FakeNft:
         self.rewritten = ""  # what somebody made of the rules
         self.elements: set[tuple[str, str]] = set()
         self.unwritable: set[str] = set()  # words that nobody can write
+        self._foreign, self._last = 0, self.snapshot()  # changes by others, and what there was after the last change
 
     def check(self, text: str) -> None:
         for word in self.unwritable:
@@ -221,10 +222,13 @@ class FakeNft:
 
     def generation(self) -> int:
         """A number that follows from what there is, as tests change that without asking."""
-        return hash((self.table, self.rewritten, frozenset(self.elements)))
+        self._foreign += self.snapshot() != self._last
+        self._last = self.snapshot()
+        return self._foreign
 
     def apply(self, text: str) -> None:
         self._steps.take("apply nft")
+        self.generation()
         self.check(text)
         whole = "chain forward" in text
         if whole or text.startswith("table"):
@@ -234,9 +238,11 @@ class FakeNft:
         after = self.elements | {(n, value) for n, values in _ELEMENT.findall(text) for value in values.split(", ")}
         _check_keys(after)
         self.elements = after
+        self._last = self.snapshot()
 
     def change(self, table: str, delete: Sequence[Element], add: Sequence[Element]) -> None:
         self._steps.take("change elements")
+        self.generation()
         if flawed := next((one.flaw for one in (*delete, *add) if one.flaw), ""):
             raise KernelError(flawed)
         going, coming = ({(one.of.name, one.text) for one in some} for some in (delete, add))
@@ -247,6 +253,7 @@ class FakeNft:
         after = (self.elements - going) | coming
         _check_keys(after)
         self.elements = after
+        self._last = self.snapshot()
 
     def list(self, what: str) -> Sequence[dict[str, Any]]:
         if what.startswith("chain") or not self.table:
@@ -258,13 +265,18 @@ class FakeNft:
     def _listed(self, name: str) -> Sequence[Any]:
         return [as_listed(value) for owner, value in self.elements if owner == name]
 
-    def rules(self, what: str) -> str:
+    def static_parts(self, table: str) -> Sequence[bytes]:
         if not self.table:
-            raise Missing(what)
-        return what + self.rewritten
+            raise Missing(table)
+        return [table.encode(), self.rewritten.encode()]
+
+    def elements_of(self, table: str, of: NamedSet) -> Sequence[bytes]:
+        if not self.table:
+            raise Missing(table)
+        return [of.read(as_listed(value)).packed for name, value in self.elements if name == of.name]
 
     def snapshot(self) -> object:
-        return self.table, frozenset(self.elements)
+        return self.table, self.rewritten, frozenset(self.elements)
 
 
 def _check_keys(elements: set[tuple[str, str]]) -> None:

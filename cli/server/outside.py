@@ -1,5 +1,8 @@
 """Compares the kernel with the files while no pynet serves."""
 
+from collections.abc import Sequence
+from contextlib import closing
+
 from cli.server.wiring import Host, Pynet
 from cli.settings import Settings
 from netlink.conntrack import Conntrack
@@ -12,7 +15,7 @@ from netlink.relay import Relay
 from netlink.routes import HostNetworks
 from netlink.vxlan import Vxlan
 from plugin.errors import Failed
-from plugin.firewall.firewall import static_rules
+from plugin.firewall.firewall import static_parts
 from plugin.host.docker_bridges import docker_bridges
 from plugin.model.desired import Held
 from plugin.model.findings import Finding, OrphanLink
@@ -42,11 +45,16 @@ def look(settings: Settings) -> list[Repair]:
 
 def _differences(settings: Settings) -> list[Finding]:
     """Compare once. A scratch namespace shows how this kernel lists the static rules."""
-    with scratch_namespace():
-        rules = static_rules(Nftables(open_runner()), settings.name)
+    with scratch_namespace(), closing(Nftables(open_runner())) as scratch:
+        parts = static_parts(scratch, settings.name)
+    with closing(Nftables(open_runner())) as nft:
+        return _differences_from(parts, nft, settings)
+
+
+def _differences_from(parts: Sequence[bytes], nft: Nftables, settings: Settings) -> list[Finding]:
     host = Host(
         kernel=Kernel(),
-        nft=Nftables(open_runner()),
+        nft=nft,
         tunnels=Vxlan(),
         sockets=PortSockets(Relay()),
         conntrack=Conntrack(),
@@ -54,7 +62,7 @@ def _differences(settings: Settings) -> list[Finding]:
         store=ReadOnlyStore(settings.database),
     )
     pynet = Pynet(settings.name, host)
-    pynet.firewall.expect(pynet.survey.elements(), docker_bridges(host.kernel.links()), rules)
+    pynet.firewall.expect(pynet.survey.elements(), docker_bridges(host.kernel.links()), parts)
     return [*pynet.firewall.differences(), *pynet.survey.look(_held(), idle=True).found]
 
 

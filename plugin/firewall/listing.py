@@ -7,7 +7,6 @@ import structlog
 
 from netlink.errors import Missing
 from netlink.nft_elements import Element, NamedSet
-from plugin.firewall.ruleset import RULES
 from plugin.firewall.sets import SETS
 from plugin.interfaces import Nft
 from plugin.model.elements import Elements
@@ -18,22 +17,26 @@ NAMES = {of.name: of for of in SETS}
 
 
 class Listing:
-    """Lists both tables, and remembers how the kernel listed the rules that were written."""
+    """Lists both tables, and remembers how the kernel listed the static parts that were written."""
 
     def __init__(self, nft: Nft, table: str) -> None:
         self._nft = nft
-        self._table = table
-        self.rules: list[str] | None = None  # the static rules as the kernel listed them; None: no tables, or unknown
-        self._comparable = True  # whether this nft lists elements as expected
+        self.table = table
+        self.parts: Sequence[bytes] | None = None  # the static parts as they were listed; None: no tables, or unknown
+        self.written_at: int | None = None  # number of the ruleset before the tables were written
+        self._comparable = True  # whether this kernel lists elements as expected
 
-    def keep(self) -> None:
-        """Remember the rules that are in the kernel as the ones that were written."""
-        self.rules = self.tables()
+    def keep(self, number: int) -> None:
+        """Remember the static parts that are in the kernel as the ones that were written.
 
-    def tables(self) -> list[str] | None:
-        """Return both tables as the kernel has them, without elements."""
+        ``number`` is the number of the ruleset before that (``Nft.generation``).
+        """
+        self.parts, self.written_at = self.tables(), number
+
+    def tables(self) -> Sequence[bytes] | None:
+        """Return the static parts of both tables as the kernel has them, None without them."""
         try:
-            return [self._nft.rules(f"table {family} {self._table}") for family in RULES]
+            return self._nft.static_parts(self.table)
         except Missing:
             return None
 
@@ -42,21 +45,27 @@ class Listing:
         listed = self.tables()
         if listed is None:
             return "are missing"
-        if listed != self.rules:
+        if listed != self.parts:
             return "have other rules than pynet wrote"
-        if contents is not None and self._comparable and any(wrong := self._wrong_elements(contents)):
-            return "lack {} elements and have {} that nobody wants".format(*wrong)
-        return ""
+        try:
+            wrong = self._wrong_elements(contents) if contents is not None and self._comparable else (0, 0)
+        except Missing:
+            return "are missing"
+        return "lack {} elements and have {} that nobody wants".format(*wrong) if any(wrong) else ""
 
-    def learn(self, contents: Sequence[Elements]) -> None:
-        """Stop comparing elements if they differ right after they were written: the repairs would never end."""
-        if self._comparable and any(self._wrong_elements(contents)):
-            self._comparable = False
-            log.warning("this nft lists elements in another form; they are not compared", table=self._table)
+    def distrust(self) -> None:
+        """Stop comparing elements that differ although nobody has changed them: the repairs would never end."""
+        self._comparable = False
+        log.warning("this kernel lists elements in another form; they are not compared", table=self.table)
 
-    def _wrong_elements(self, contents: Sequence[Elements]) -> tuple[int, int]:
-        listed = [item for family in RULES for item in self._nft.list(f"table {family} {self._table}")]
-        return difference(contents, listed_elements(listed))
+    def _wrong_elements(self, contents: Iterable[Elements]) -> tuple[int, int]:
+        """Return how many elements are missing, and how many nobody wants; one set at a time is in memory."""
+        wanted: dict[NamedSet, set[bytes]] = {of: set() for of in SETS}
+        for elements in contents:
+            for element in elements:
+                wanted[element.of].add(element.packed)
+        wrong = [_difference(some, self._nft.elements_of(self.table, of)) for of, some in wanted.items()]
+        return sum(missing for missing, _ in wrong), sum(unwanted for _, unwanted in wrong)
 
 
 def listed_elements(objects: Iterable[Mapping[str, Any]], names: Mapping[str, NamedSet] = NAMES) -> list[Element]:
@@ -66,7 +75,6 @@ def listed_elements(objects: Iterable[Mapping[str, Any]], names: Mapping[str, Na
     return [of.read(element) for of, elements in known if of for element in elements]
 
 
-def difference(contents: Iterable[Elements], listed: Iterable[Element]) -> tuple[int, int]:
-    """Return how many elements are missing, and how many nobody wants."""
-    wanted, found = {element for elements in contents for element in elements}, frozenset(listed)
+def _difference(wanted: set[bytes], listed: Iterable[bytes]) -> tuple[int, int]:
+    found = frozenset(listed)
     return len(wanted - found), len(found - wanted)

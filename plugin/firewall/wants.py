@@ -6,7 +6,7 @@ its address have the same elements too. A key of a map leads to one value: the o
 owner that wants to lead it elsewhere is refused.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -104,6 +104,18 @@ class Owned:
     network: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The elements that should be in the kernel at a moment, owner by owner.
+
+    ``names`` are the links of networks whose names pynet did not choose; ``changes`` counts the changes so far.
+    """
+
+    contents: Sequence[Elements]
+    names: Collection[str]
+    changes: int
+
+
 class Wants:
     """The caller ensures that one thread at a time uses it.
 
@@ -115,6 +127,7 @@ class Wants:
         self._failed = failed
         self.refused: dict[str, str] = {}
         self.docker: Elements = ()  # of Docker's bridges
+        self.changes = 0  # how often elements were changed or written
         self._owned: dict[str, Owned] = {}
         self._shares = Shares()
 
@@ -142,13 +155,14 @@ class Wants:
 
     def settle(self, refused: Mapping[str, str]) -> None:
         """Record that everything was written, and that the owners in ``refused`` were closed instead."""
+        self.changes += 1
         self.refused = dict(refused)
         wanted = self.everything().items()
         self._shares = Shares({owner: closed(own) if owner in refused else own for owner, own in wanted})
 
-    def contents(self) -> Sequence[Elements]:
-        """Return the elements that should be in the kernel, owner by owner."""
-        return self._shares.contents()
+    def picture(self) -> Picture:
+        """Return the elements that should be in the kernel now."""
+        return Picture(self._shares.contents(), self.names(), self.changes)
 
     def names(self, *owners: str) -> set[str]:
         """Return the links of networks, of ``owners`` or of all, whose names pynet did not choose."""
@@ -163,10 +177,12 @@ class Wants:
             network = self._owned[owner].network
         self.refused.pop(owner, None)
         self._owned[owner] = Owned(elements, network)
+        self.changes += 1
         return self._shares.give(owner, elements)
 
     def drop(self, *owners: str) -> Change:
         """Remove ``owners``."""
+        self.changes += 1
         for owner in owners:
             self.refused.pop(owner, None)
             self._owned.pop(owner, None)
@@ -175,6 +191,7 @@ class Wants:
     def put_docker(self, elements: Elements) -> Change:
         """Replace the elements of Docker's own bridges."""
         self.docker = elements
+        self.changes += 1
         return self._shares.give(_DOCKER, elements)
 
     def check(self, owner: str, elements: Elements) -> None:

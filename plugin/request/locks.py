@@ -1,15 +1,16 @@
 """Locks by name, taken in one order, never for longer than the deadline of the request.
 
-    look at links  →  network X  →  endpoint Y  →  link Z  →  host settings  →  firewall
+    look at links  →  look at rules  →  network X  →  endpoint Y  →  link Z  →  host settings  →  firewall
 
 A thread that holds one takes only locks to its right, with one exception: a creation takes the lock of a second network
 or endpoint under its own, to remove one that the engine has given up. ``plugin.removal.removal`` says why that cannot
 end in a deadlock.
 
-The first lock lets one look at everything run at a time. No request of the engine takes it, so nothing waits for it but
-another such look. Requests meet at the next three when they are about the same network, endpoint or link. All meet at
-the last two: a change of the host's settings, and one transaction of nftables, which the kernel makes one after the
-other anyway. A look at the rules takes only the last. Other locks of this program guard a few lines that never wait.
+The first two locks let one look at everything, and one at the rules, run at a time. No request of the engine takes
+them, so nothing waits for them but another such look. Requests meet at the next three when they are about the same
+network, endpoint or link. All meet at the last two: a change of the host's settings, and one transaction of nftables,
+which the kernel makes one after the other anyway. A look at the rules takes the last for its writing, and not while it
+lists. Other locks of this program guard a few lines that never wait.
 """
 
 import threading
@@ -53,8 +54,9 @@ class LockName(NamedTuple):
         return cls(LINK, name)
 
 
-LOOK, HOST_SETTINGS, FIREWALL = LockName("look at links"), LockName("host settings"), LockName("firewall")
-ORDER = (LOOK.kind, NETWORK, ENDPOINT, LINK, HOST_SETTINGS.kind, FIREWALL.kind)
+LOOK, LOOK_AT_RULES = LockName("look at links"), LockName("look at rules")
+HOST_SETTINGS, FIREWALL = LockName("host settings"), LockName("firewall")
+ORDER = (LOOK.kind, LOOK_AT_RULES.kind, NETWORK, ENDPOINT, LINK, HOST_SETTINGS.kind, FIREWALL.kind)
 
 
 def endpoint_locks(network_id: str, endpoint_id: str) -> tuple[LockName, LockName]:

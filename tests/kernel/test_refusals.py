@@ -3,7 +3,7 @@
 import errno
 import os
 import resource
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -59,12 +59,12 @@ class RefusingElements(SetElements):
         super().__init__()
         self.refuses, self.done = False, False
 
-    def change(self, table: str, delete: Iterable[Element], add: Iterable[Element]) -> None:
+    def change(self, table: str, delete: Sequence[Element], add: Sequence[Element]) -> bool:
         refuses, self.refuses = self.refuses, False
-        if self.done or not refuses:
-            super().change(table, delete, add)
+        done = (self.done or not refuses) and super().change(table, delete, add)
         if refuses:
             raise kernel_error(f"change elements of nftables table '{table}'", errno.ENOMEM)
+        return done
 
 
 class Scene:

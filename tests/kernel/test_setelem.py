@@ -11,7 +11,7 @@ from netlink.own_changes import OwnChanges
 from plugin.firewall.ruleset import tables_text
 from plugin.firewall.sets import SETS
 from plugin.model.elements import Elements
-from tests.elements import written
+from tests.elements import SET, written
 from tests.kernel.container import sh
 
 WORDS = {
@@ -125,3 +125,61 @@ def test_ten_thousand_elements_are_one_message_to_the_kernel(nft: Nftables) -> N
     nft.change("pynet", [], many)
 
     assert sh("nft list map inet pynet published_ports_any4").count("10.9.0.2") == 10000
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_every_set_is_listed_as_it_was_written(nft: Nftables, packed: bool) -> None:
+    """The bytes of every element come back from the kernel, whether we wrote it packed or nft wrote its text."""
+    if packed:
+        nft.change("pynet", [], WANTED)
+    else:
+        nft.apply(tables_text("pynet", [WANTED]))
+    listed = [(of, element) for of in SETS for element in nft.elements_of("pynet", of)]
+
+    assert len(listed) == len(WANTED)
+    assert set(listed) == {(element.of, element.packed) for element in WANTED}
+
+
+def test_elements_of_others_are_listed_whatever_they_carry(nft: Nftables) -> None:
+    """Elements with a comment, without an end or for everything are listed too."""
+    wanted = written({"bridges": ['"one"', '"two"'], "subnets4": ['"a" . 10.9.0.0/24', '"b" . 10.1.1.1']})
+    nft.change("pynet", [], [wanted[0], wanted[2]])
+    sh("""nft add element inet pynet bridges '{ "two" comment "x" }'""")
+    sh("""nft add element inet pynet docker_bridges '{ * }'""")
+    sh("""nft add element inet pynet subnets4 '{ "b" . 10.1.1.1 }'""")
+
+    for name in ("bridges", "subnets4"):
+        listed = nft.elements_of("pynet", SET[name])
+        assert sorted(listed) == sorted(element.packed for element in wanted if element.of.name == name)
+    assert nft.elements_of("pynet", SET["docker_bridges"]) == [b""]
+
+
+def test_static_parts_are_the_same_until_somebody_changes_a_rule(nft: Nftables) -> None:
+    """Elements, handles and counters do not matter to the static parts; a rule, a policy and a flag do."""
+    before = nft.static_parts("pynet")
+    sh("ip link set lo up; ping -c 1 -W 1 127.0.0.1")
+    nft.apply(tables_text("pynet", [WANTED]))
+    assert nft.static_parts("pynet") == before
+    for change in (
+        "add rule inet pynet forward counter drop",
+        "chain inet pynet forward '{ policy drop; }'",
+        "add table inet pynet '{ flags dormant; }'",
+        "add set bridge pynet more '{ type ifname; }'",
+    ):
+        nft.apply(tables_text("pynet", []))
+        sh(f"nft {change}")
+        assert nft.static_parts("pynet") != before
+
+
+def test_own_changes_are_told_apart_exactly(nft: Nftables) -> None:
+    """A transaction that changes nothing raises no number; others' changes between ours are seen."""
+    first = nft.generation()
+    for _ in range(2):
+        nft.change("pynet", [], WANTED)
+    nft.apply(tables_text("pynet", []))
+    assert nft.generation() == first
+    with pytest.raises(Missing):
+        nft.change("pynet", WANTED[:1], [])
+    sh("nft add table ip other")
+    nft.change("pynet", [], WANTED)
+    assert nft.generation() == first + 1

@@ -1,27 +1,33 @@
 """The cost of a survey, counted on fakes: each finding costs a check of its own, not a survey of the host."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Interface
+from itertools import islice
 from typing import Any
 
 import pytest
 
 from netlink.links import Link
+from netlink.nft_elements import NamedSet
+from plugin.firewall.looks import TRIES
+from plugin.firewall.sets import SETS
+from plugin.model.records import Network
 from plugin.protocol.messages import CreateEndpoint, Interface, NetworkRef
+from plugin.request.locks import FIREWALL
 from tests.fake_sockets import Steps
 from tests.fakes import FailingStore, FakeKernel, FakeNft, World
 from tests.unit import requests as rq
 
 FORWARDING = "net/ipv4/ip_forward"
-SOUND = {"dumps": 2, "links asked": 0, "addresses asked": 0, "rules listed": 2, "elements listed": 2}
+SOUND = {"dumps": 2, "links asked": 0, "addresses asked": 0, "rules listed": 1, "sets listed": len(SETS)}
 LABELS = {
     "links": "dumps",
     "addresses": "dumps",
     "link": "links asked",
     "addresses_of": "addresses asked",
-    "rules": "rules listed",
-    "list": "elements listed",
+    "static_parts": "rules listed",
+    "elements_of": "sets listed",
 }
 
 
@@ -58,24 +64,55 @@ class Writes(Steps):
         super().take(what)
 
 
+class BusyNft(FakeNft):
+    """Calls ``during`` in the middle of each listing; a ``strange`` one lists elements in another form."""
+
+    during: Callable[[], object] = staticmethod(lambda: None)
+    strange = False
+
+    def static_parts(self, table: str) -> Sequence[bytes]:
+        found = super().static_parts(table)
+        self.during()
+        return found
+
+    def elements_of(self, table: str, of: NamedSet) -> Sequence[bytes]:
+        return [b"strange"] if self.strange else super().elements_of(table, of)
+
+
 class Host:
     """A world with networks of two endpoints each, which counts the questions of a survey."""
 
     def __init__(self, networks: int) -> None:
         self._count, steps = Counter[str](), Writes()
         self.steps = steps
-        self.kernel, self.nft, store = FakeKernel(steps), FakeNft(steps), FailingStore(steps)
+        self.kernel, self.nft, store = FakeKernel(steps), BusyNft(steps), FailingStore(steps)
         kernel: Any = Counted(self.kernel, self._count, "links", "addresses", "link", "addresses_of")
-        nft: Any = Counted(self.nft, self._count, "list", "rules")
+        nft: Any = Counted(self.nft, self._count, "static_parts", "elements_of")
         records: Any = Counted(store, self._count, "list")
         self.world = World(kernel, nft, records)
+        self.coming: Iterator[int] = iter(())  # networks, each made in the middle of a listing
+        self.nft.during = self._meanwhile
         for number in range(networks):
-            network_id, subnet = f"{number:04x}" * 16, f"10.{number // 256}.{number % 256}"
-            self.world.driver.create_network(rq.network(network_id, f"{subnet}.1/24"))
-            for last in (2, 3):
-                interface = Interface(IPv4Interface(f"{subnet}.{last}/24"))
-                endpoint_id = f"{number:04x}{last:02x}" + "e" * 58
-                self.world.driver.create_endpoint(CreateEndpoint(network_id, endpoint_id, interface))
+            self.add(number)
+
+    def add(self, number: int) -> None:
+        """Make a network with two endpoints."""
+        network_id, subnet = f"{number:04x}" * 16, f"10.{number // 256}.{number % 256}"
+        self.world.driver.create_network(rq.network(network_id, f"{subnet}.1/24"))
+        for last in (2, 3):
+            interface = Interface(IPv4Interface(f"{subnet}.{last}/24"))
+            endpoint_id = f"{number:04x}{last:02x}" + "e" * 58
+            self.world.driver.create_endpoint(CreateEndpoint(network_id, endpoint_id, interface))
+
+    def _meanwhile(self) -> None:
+        if FIREWALL not in self.world.locks.held():
+            for number in islice(self.coming, 1):
+                self.add(number)
+
+    def remove(self, number: int) -> None:
+        """Remove a network with its endpoints, and do at once what happens in the background."""
+        self.world.driver.delete_network(NetworkRef(f"{number:04x}" * 16))
+        self.world.bury()
 
     def restart(self) -> Counter[str]:
         """Start pynet again, and return what was asked for how often, and how often the store was written."""
@@ -114,6 +151,12 @@ def addresses_gone(host: Host) -> None:
     host.kernel.assigned.clear()
 
 
+def change(host: Host) -> None:
+    """No harm, but changes of pynet itself."""
+    host.add(7)
+    host.remove(1)
+
+
 def leftovers(host: Host) -> None:
     """Ports of endpoints that nobody knows, as many as there are networks."""
     for number in range(len(host.kernel.by_name) // 5):
@@ -135,7 +178,7 @@ def test_rules_that_nobody_changed_are_not_listed_again() -> None:
     host = Host(3)
     host.look(sound)
     count, _ = host.look(sound)
-    assert (count["rules listed"], count["elements listed"]) == (0, 0)
+    assert (count["rules listed"], count["sets listed"]) == (0, 0)
     count, repaired = host.look(lambda host: host.nft.elements.add(("internal_bridges", '"lan"')))
     assert repaired == {"TableChanged": 1}
     host.look(sound)
@@ -143,6 +186,72 @@ def test_rules_that_nobody_changed_are_not_listed_again() -> None:
     host.world.reconciler.heal(elements=False)
 
     assert host.nft.rewritten == ""
+
+
+def test_own_changes_cause_no_listing() -> None:
+    """Networks, endpoints and ports that pynet makes and removes make nobody list rules or elements."""
+    host = Host(3)
+    host.look(sound)
+    count, repaired = host.look(change)
+
+    assert repaired == {}
+    assert (count["rules listed"], count["sets listed"]) == (0, 0)
+
+
+def test_a_change_by_others_causes_one_listing() -> None:
+    """A change by others between own ones is found by one listing, and by another after the repair."""
+    host = Host(3)
+    host.look(sound)
+    host.add(7)
+    host.nft.elements.add(("internal_bridges", '"lan"'))
+    count, repaired = host.look(lambda host: host.add(8))
+
+    assert repaired == {"TableChanged": 1}
+    assert count["sets listed"] == len(SETS)
+    assert host.look(sound)[0]["sets listed"] == len(SETS)
+    assert host.look(sound)[0]["sets listed"] == 0
+
+
+def test_requests_do_not_wait_while_the_kernel_lists() -> None:
+    """A request in the middle of a listing is served: nobody holds the firewall's lock."""
+    host = Host(3)
+    host.coming = iter([7])
+    host.world.firewall.heal(elements=False)
+
+    assert len(host.world.store.list(Network)) == 4
+
+
+def test_a_listing_that_requests_made_stale_is_thrown_away() -> None:
+    """Elements that pynet adds during a listing are no difference: it is taken again, and nothing is written."""
+    host = Host(3)
+    host.coming = iter([7, 8])
+    count, repaired = host.look(sound)
+
+    assert repaired == {}
+    assert count["sets listed"] == 3 * len(SETS)
+
+
+def test_a_kernel_that_lists_elements_in_another_form_is_not_repaired_for_ever() -> None:
+    """Elements that differ although nobody changed anything since they were written are not compared any more."""
+    host = Host(3)
+    host.nft.strange = True
+    host.nft.rewritten = "drop"
+    _, repaired = host.look(sound)
+    repairs = [host.look(sound)[1] for _ in range(3)]
+
+    assert repaired == {"TableChanged": 1}
+    assert repairs == [{}, {}, {}]
+
+
+def test_requests_wait_for_the_last_of_several_listings() -> None:
+    """On a host that changes all the time the last listing is taken under the lock, so that it ends."""
+    host = Host(3)
+    host.coming = iter(range(7, 50))
+    host.nft.elements.add(("internal_bridges", '"lan"'))
+    count, repaired = host.look(sound)
+
+    assert repaired == {"TableChanged": 1}
+    assert count["sets listed"] == (TRIES + 1) * len(SETS)
 
 
 def test_one_setting_of_the_host_is_one_repair_whoever_needs_it() -> None:

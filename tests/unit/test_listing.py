@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
-from plugin.firewall.listing import difference, listed_elements
+from plugin.firewall.listing import Listing, listed_elements
 from tests.elements import SET
 from tests.elements import written as elements
+from tests.fake_sockets import Steps
+from tests.fakes import FakeNft
 
 LISTED: list[tuple[str, str, Any]] = [
     ("bridges", '"pn-a"', "pn-a"),
@@ -32,7 +34,7 @@ def test_what_was_written_is_recognized(name: str, written: str, listed: Any) ->
         {"set": {"name": "s"}},
     ]
 
-    assert difference([elements({name: [written]})], listed_elements(objects)) == (0, 0)
+    assert listed_elements(objects) == list(elements({name: [written]}))
     assert of.read(listed).text == written
 
 
@@ -43,7 +45,11 @@ def test_a_subnet_of_one_address_is_the_address() -> None:
 
 def test_missing_and_unwanted_elements_are_counted() -> None:
     """An element that two owners want is there once."""
-    listed = listed_elements([{"set": {"family": "inet", "name": "bridges", "elem": ["b", "c", "d"]}}])
+    nft = FakeNft(Steps())
+    nft.table, nft.elements = True, {("bridges", '"b"'), ("bridges", '"c"'), ("internal_bridges", '"d"')}
+    listing = Listing(nft, "pynet")
+    listing.keep(0)
     one, other = elements({"bridges": ['"a"', '"b"']}), elements({"bridges": ['"b"']})
 
-    assert difference([one, other], listed) == (1, 2)
+    assert listing.complaint([one, other]) == "lack 1 elements and have 2 that nobody wants"
+    assert listing.complaint(None) == ""

@@ -1,0 +1,72 @@
+"""Finds out how the kernel's rules differ from the wanted ones, while requests go on.
+
+The kernel numbers the ruleset, and every transaction raises the number. ``Nft.generation`` leaves out our own, so as
+long as it returns the same, no other program has changed anything, and nothing is listed. Measured: the number takes
+0.01 ms, the rules 4 ms, 20,000 elements 15 ms.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from plugin.firewall.foreign_chains import Accepts
+from plugin.firewall.listing import Listing
+from plugin.firewall.wants import Picture, Wants
+from plugin.interfaces import Nft
+from plugin.model.findings import AcceptsChanged, Finding, TableChanged
+from plugin.request.locks import FIREWALL, Locks
+
+TRIES = 3  # listings beside requests, before one for which requests wait
+
+
+class Looks:
+    """Compares the kernel with ``wants``. The caller ensures that one thread at a time looks."""
+
+    def __init__(self, nft: Nft, listing: Listing, accepts: Accepts, wants: Wants, locks: Locks) -> None:
+        self._nft = nft
+        self._listing = listing
+        self._accepts = accepts
+        self._wants = wants
+        self._locks = locks
+        self._right: dict[bool, int] = {}  # the number at which all was right, by whether elements were compared too
+
+    @contextmanager
+    def look(self, *, elements: bool) -> Iterator[list[Finding]]:
+        """Yield the differences, with ``elements`` those of sets too; the block holds FIREWALL if there are any.
+
+        Requests do not wait for a listing. If it differs and requests changed elements meanwhile, it is thrown away.
+        Changes by others during the listing are found the next time, because the number is read before it.
+
+        Raises:
+            KernelError: the kernel cannot be asked.
+        """
+        for _ in range(TRIES):
+            number = self._nft.generation()
+            if self._right.get(elements) == number:
+                yield []
+                return
+            with self._locks.hold(FIREWALL):
+                seen = self._wants.picture()
+            found = self._differences(seen, elements=elements)
+            if not found:
+                self._right |= {False: number, True: number} if elements else {False: number}
+                yield []
+                return
+            with self._locks.hold(FIREWALL):
+                if self._wants.changes == seen.changes:
+                    yield self._believed(found, number)
+                    return
+        with self._locks.hold(FIREWALL):
+            number = self._nft.generation()
+            yield self._believed(self._differences(self._wants.picture(), elements=elements), number)
+
+    def _believed(self, found: list[Finding], number: int) -> list[Finding]:
+        """Return ``found`` without differences of tables that nobody has changed since pynet wrote them."""
+        if number != self._listing.written_at or not any(isinstance(each, TableChanged) for each in found):
+            return found
+        self._listing.distrust()
+        return [each for each in found if not isinstance(each, TableChanged)]
+
+    def _differences(self, seen: Picture, *, elements: bool) -> list[Finding]:
+        wrong = self._listing.complaint(seen.contents if elements else None)
+        found: list[Finding] = [TableChanged("", self._listing.table, wrong)] if wrong else []
+        return found + [AcceptsChanged("", chain) for chain in self._accepts.wrong(seen.names)]
