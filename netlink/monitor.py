@@ -15,10 +15,11 @@ from types import TracebackType
 from netlink import uapi
 from netlink.links import parse_link
 from netlink.own_changes import GONE, MADE, SET, OwnChanges
-from netlink.sysctl import FORWARDING
 from netlink.wire import attributes, messages, number
 
-LINKS, RULES, OWN = "links", "rules", "own"
+LINKS, RULES, OWN, SWITCH, LOST = "links", "rules", "own", "switch", "lost"
+NAMED = "link "  # before the name of a link of ours
+CONSEQUENCES = 1.0  # seconds in which the kernel tells each bridge's forwarding after that of the host
 GATHER = 0.03  # seconds to let messages gather: a network with an endpoint makes 26, and reading each slows it down
 ROOM = 8 << 20  # bytes of messages that wait to be read
 MOST = 1000  # messages that are read at once, if they do not end
@@ -45,6 +46,7 @@ class Monitor:
         prefixes: Sequence[str],
         is_bridge: Callable[[str], bool],
     ) -> None:
+        self._switched_at = -CONSEQUENCES  # when the kernel last told of the forwarding of the host
         self._is_own = is_own
         self._changes = changes
         self._is_bridge = is_bridge
@@ -65,7 +67,8 @@ class Monitor:
     def wait(self, seconds: float) -> frozenset[str]:
         """Wait up to ``seconds`` and return what others changed.
 
-        ``LINKS`` means bridges of others and their ports, ``RULES`` nftables, ``OWN`` our links and the forwarding.
+        ``LINKS`` means bridges of others and their ports, ``RULES`` nftables, ``SWITCH`` the forwarding of the host.
+        ``OWN`` means our links, with ``NAMED`` and the name of each, and ``LOST`` that the kernel had no room for some.
         """
         end = time.monotonic() + seconds
         heard: set[str] = set()
@@ -73,12 +76,18 @@ class Monitor:
             if not any(select.select([self._links, self._rules], [], [], rest)):
                 break
             time.sleep(GATHER)
-            heard |= _heard(self._links, self._of_links, lost={LINKS, OWN})
+            heard |= _heard(self._links, self._of_links, lost={LINKS, OWN, SWITCH, LOST})
             heard |= _heard(self._rules, self._of_rules, lost={RULES})
         return frozenset(heard)
 
     def _of_links(self, data: bytes) -> set[str]:
-        heard = {OWN for kind, _, body in messages(data) if self._is_drift(kind, body)}
+        heard: set[str] = set()
+        for kind, _, body in messages(data):
+            if kind == uapi.RTM_NEWNETCONF and _setting_of(body) == uapi.NETCONFA_IFINDEX_ALL:
+                self._switched_at = time.monotonic()
+                heard.add(SWITCH)
+            elif name := self._drifted(kind, body):
+                heard |= {OWN, NAMED + name}
         return heard | ({LINKS} if self._is_of_another_bridge(data) else set())
 
     def _is_of_another_bridge(self, data: bytes) -> bool:
@@ -89,42 +98,37 @@ class Monitor:
         own = len(data) >= uapi.NLMSGHDR.size and self._is_own(uapi.NLMSGHDR.unpack_from(data)[4])
         return {RULES} if not own and any(name in data for name in self._names) else set()
 
-    def _is_drift(self, kind: int, body: bytes) -> bool:
-        """Return whether somebody else removed one of our links, detached it, set it down or removed its address.
+    def _drifted(self, kind: int, body: bytes) -> str:
+        """Return the link of ours that somebody else removed, detached, set down or changed an address or setting of.
 
-        Carrier changes caused by containers starting and stopping do not count.
+        Carrier changes caused by containers starting and stopping do not count; "" means no such link.
         """
         if kind in {uapi.RTM_NEWLINK, uapi.RTM_DELLINK}:
-            return self._is_loss(kind, body)
+            return self._losing(kind, body)
         if kind == uapi.RTM_DELADDR:
             name = _name_of(uapi.IFADDRMSG.unpack_from(body)[4])
-            return self._is_bridge(name) and not self._changes.is_recent(GONE, name)
-        return kind == uapi.RTM_NEWNETCONF and self._is_switched(body)
+            return name if self._is_bridge(name) and not self._changes.is_recent(GONE, name) else ""
+        return self._switched(body) if kind == uapi.RTM_NEWNETCONF else ""
 
-    def _is_switched(self, body: bytes) -> bool:
-        """Return whether others changed a setting, such as the forwarding, of the host or of one of our bridges."""
-        if any(self._changes.is_recent(SET, path) for path in FORWARDING.values()):
-            return False
-        index = dict(attributes(body[uapi.NETCONFMSG :])).get(uapi.NETCONFA_IFINDEX, b"")
-        if index == uapi.NETCONFA_IFINDEX_ALL:
-            return True
-        name = _name_of(number(index))
+    def _switched(self, body: bytes) -> str:
+        """Return the bridge of ours whose forwarding others changed; that of the host changes each link's as well."""
+        if time.monotonic() - self._switched_at < CONSEQUENCES:
+            return ""
+        name = _name_of(number(_setting_of(body)))
         own = [f"net/ipv{version}/conf/{name}/forwarding" for version in (4, 6)]
-        return (
-            self._is_bridge(name)
-            and not self._changes.is_recent(MADE, name)
-            and not any(self._changes.is_recent(SET, path) for path in own)
-        )
+        ours = self._changes.is_recent(MADE, name) or any(self._changes.is_recent(SET, path) for path in own)
+        return name if self._is_bridge(name) and not ours else ""
 
-    def _is_loss(self, kind: int, body: bytes) -> bool:
-        """Return whether a link of ours lost something; names come first, as most messages tell of our own changes."""
+    def _losing(self, kind: int, body: bytes) -> str:
+        """Return the link of ours that lost something; names come first, as most messages tell of our own changes."""
         found = self._own_name.search(body)
         if found is not None:
-            return not self._did(kind, found.group().rstrip(b"\0").decode()) and _lost(kind, body)
-        if _BRIDGE not in body or body[0] != socket.AF_UNSPEC:
-            return False
-        name = parse_link(body).name
-        return self._is_bridge(name) and not self._did(kind, name) and _lost(kind, body)
+            name = found.group().rstrip(b"\0").decode()
+        elif _BRIDGE in body and body[0] == socket.AF_UNSPEC and self._is_bridge(parsed := parse_link(body).name):
+            name = parsed
+        else:
+            return ""
+        return name if not self._did(kind, name) and _lost(kind, body) else ""
 
     def _did(self, kind: int, name: str) -> bool:
         """Return whether this process just made or deleted the link ``name``: a link is set down before it goes."""
@@ -147,6 +151,11 @@ def _lost(kind: int, body: bytes) -> bool:
         return False  # sent by a bridge about one of its ports
     link = parse_link(body)
     return kind == uapi.RTM_DELLINK or not link.up or (link.kind == "veth" and not link.master)
+
+
+def _setting_of(body: bytes) -> bytes:
+    """Return the index of the link that RTM_NEWNETCONF is about."""
+    return dict(attributes(body[uapi.NETCONFMSG :])).get(uapi.NETCONFA_IFINDEX, b"")
 
 
 def _name_of(index: int) -> str:

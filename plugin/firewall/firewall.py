@@ -77,10 +77,10 @@ class Firewall:
             self._listing.parts, self._tables = parts, Tables.WRITTEN
             self._wants.load(wanted)
 
-    def owners(self) -> dict[str, Owned]:
-        """Return the elements and the network of each owner."""
+    def owners(self, *some: str) -> dict[str, Owned]:
+        """Return the elements and the network of each owner, or of ``some`` that were put."""
         with self._locks.hold(FIREWALL):
-            return self._wants.owners()
+            return self._wants.owners(*some)
 
     def put(self, owner: str, elements: Elements) -> None:
         """Replace the elements of ``owner``.

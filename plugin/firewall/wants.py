@@ -139,9 +139,9 @@ class Wants:
         """Return the number of owners, without Docker's bridges."""
         return len(self._owned)
 
-    def owners(self) -> dict[str, Owned]:
-        """Return the elements and the network of each owner."""
-        return dict(self._owned)
+    def owners(self, *some: str) -> dict[str, Owned]:
+        """Return the elements and the network of each owner, or of ``some`` that were put."""
+        return {name: self._owned[name] for name in some if name in self._owned} if some else dict(self._owned)
 
     def load(self, wanted: Mapping[str, Elements]) -> None:
         """Replace the elements of all owners by ``wanted``, which is in the kernel."""

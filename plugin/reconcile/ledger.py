@@ -1,8 +1,8 @@
-"""Counts repairs since the start, and remembers the findings that the last survey could not repair."""
+"""Counts repairs since the start, and remembers the findings that could not be repaired when they were last checked."""
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import structlog
 
@@ -11,14 +11,20 @@ from plugin.protocol.messages import Repair, Status
 
 log = structlog.get_logger()
 
+ORPHANS, REFUSED, RULES = "links without an owner", "refused rules", "rules in memory"  # places
+NO_NETWORKS = frozenset({"", ORPHANS, REFUSED, RULES})  # "" is the host
+
 
 class Ledger:
-    """All methods may be called from any thread and answer at once: lines are logged outside of the lock."""
+    """All methods may be called from any thread and answer at once: lines are logged outside of the lock.
+
+    A place is the id of a network, or another word for findings that are checked together.
+    """
 
     def __init__(self) -> None:
         self._guard = threading.Lock()  # guards everything below
         self._counts: Counter[str] = Counter()
-        self._failing: dict[str, Repair] = {}  # by sentence, of the last survey
+        self._failing: dict[str, dict[str, Repair]] = {}  # by place and sentence, of the last check of the place
         self._looks = 0
 
     def repaired(self, finding: Finding) -> Repair:
@@ -30,18 +36,33 @@ class Ledger:
 
     def failed(self, finding: Finding, error: Exception) -> Repair:
         """Log a finding that could not be repaired, once for as long as it fails."""
-        if finding.sentence not in self._failing:
+        with self._guard:
+            known = any(finding.sentence in failing for failing in self._failing.values())
+        if not known:
             log.warning("not repaired", finding=finding.kind, what=finding.sentence, error=str(error))
         return Repair(finding.kind, finding.sentence, str(error))
 
-    def looked(self, done: Iterable[Repair]) -> None:
-        """Note the results of a full survey."""
+    def checked(self, place: str, done: Sequence[Repair]) -> Sequence[Repair]:
+        """Note the results of a check of one place, and return them."""
         failing = {repair.sentence: repair for repair in done if repair.error}
         with self._guard:
-            self._failing = failing
+            self._failing.pop(place, None)
+            if failing:
+                self._failing[place] = failing
+        return done
+
+    def looked(self) -> None:
+        """Count a survey of everything."""
+        with self._guard:
             self._looks += 1
+
+    def failing(self) -> list[str]:
+        """Return the places where something could not be repaired."""
+        with self._guard:
+            return list(self._failing)
 
     def status(self) -> Status:
         """Return the counts, the failing findings and the number of surveys."""
         with self._guard:
-            return Status(dict(self._counts), tuple(self._failing.values()), self._looks)
+            failing = [repair for repairs in self._failing.values() for repair in repairs.values()]
+            return Status(dict(self._counts), tuple(failing), self._looks)

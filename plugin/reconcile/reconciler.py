@@ -4,32 +4,30 @@ The survey takes no locks. Each finding is then checked again under the locks of
 request in flight holds, and repaired only if it is still there: a network that is being made or removed is no drift.
 
 Three duties run side by side, and none waits for another: the rules (``plugin.reconcile.healing``); the bridges of
-Docker and the host's forwarding; and full surveys, one at a time.
+Docker and the host's forwarding; and our links. Of these, networks of which the kernel told something are checked at
+once, and the others one after the other (``plugin.reconcile.rounds``). A full survey happens at start, on command, and
+after notifications were lost.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import structlog
 
-from netlink.errors import KernelError
-from plugin.errors import Failed, PynetError
-from plugin.model.desired import Actual, Desired
-from plugin.model.findings import Finding, HostSettingChanged, OrphanLink
+from plugin.model.desired import Actual
+from plugin.model.findings import HostSettingChanged, OrphanLink
 from plugin.protocol.messages import Drop, Repair, Status
+from plugin.reconcile.checks import NOTHING, Checks
 from plugin.reconcile.healing import Healing
-from plugin.reconcile.ledger import Ledger
+from plugin.reconcile.ledger import NO_NETWORKS, ORPHANS, RULES, Ledger
 from plugin.reconcile.recovery import Recovery
-from plugin.reconcile.repairs import Repairs
-from plugin.reconcile.rules import Rules
+from plugin.reconcile.rounds import Rounds
 from plugin.reconcile.survey import Survey
 from plugin.removal.removal import Removal
-from plugin.request.locks import LOOK, LockName, locks_of
+from plugin.request.locks import LOOK
 from plugin.runtime import Runtime
 
 log = structlog.get_logger()
-
-NOTHING = Desired("")
 
 
 class Reconciler:
@@ -40,20 +38,20 @@ class Reconciler:
     ) -> None:
         self._survey = survey
         self._drops = drops
-        self._repairs = Repairs(runtime, removal)
-        self._rules = Rules(runtime, survey)
         self._firewall = runtime.firewall
         self._settings = runtime.settings
         self._publisher = runtime.publisher
         self._locks = runtime.locks
         self._ledger = Ledger()
+        self._checks = Checks(runtime, survey, removal, self._ledger)
         self._healing = Healing(runtime.firewall, runtime.kernel, survey, self._ledger)
         self._recovery = Recovery(runtime, survey, removal, self._healing, self._ledger)
+        self._rounds = Rounds(survey, self._checks, self._ledger, runtime.firewall, runtime.locks)
 
     def recover(self) -> None:
         """At start, before any request, bring everything in line (``plugin.reconcile.recovery``)."""
         with self._locks.hold(LOOK):
-            self._recovery.run(self._repair)
+            self._recovery.run(self._checks.repair)
 
     def reconcile(self) -> list[Repair]:
         """Survey everything and repair what is out of line; return all findings, repaired or not.
@@ -78,14 +76,26 @@ class Reconciler:
         return self._healing.late
 
     def look_at_host(self, *, bridges: bool) -> None:
-        """Find out whether others turned forwarding on, and if ``bridges`` is set which bridges others have now.
+        """Find out whether others turned forwarding on or off, and if ``bridges`` is set which bridges others have now.
 
         Raises:
             KernelError, PynetError: that was not possible.
         """
-        if bridges:
-            self._settings.look_at_bridges()
-        self._settings.concede()
+        self._checks.host(bridges=bridges)
+
+    def look_at_links(self, names: Collection[str]) -> None:
+        """Check the networks of links that others changed; raises ``KernelError`` and ``PynetError``."""
+        for network in self._survey.networks_of(names):
+            with self._locks.hold(LOOK):
+                self._checks.network(network, Actual())
+
+    def look_around(self) -> float:
+        """Go on with the round through all networks; return the seconds until the next call.
+
+        Raises:
+            KernelError, PynetError: it was not possible; the next call begins a new round.
+        """
+        return self._rounds.go_on()
 
     def status(self) -> Status:
         """Return the counts of repairs, the findings that could not be repaired, the guard's drops, and held sockets.
@@ -97,48 +107,13 @@ class Reconciler:
 
     def _look_and_repair(self) -> list[Repair]:
         look = self._survey.look(self._publisher.held(), idle=False)
-        done = self._repair([each for each in look.found if isinstance(each, HostSettingChanged)], NOTHING)
-        for network in dict.fromkeys(finding.network for finding in look.found if finding.network):
-            done += self._repair_network(network, look.actual)
-        for orphan in look.found:
-            if isinstance(orphan, OrphanLink):
-                done += self._repair_orphan(orphan)
-        done += [
-            self._ledger.failed(astray, why) if why else self._ledger.repaired(astray)
-            for astray, why in self._rules.align(look.desired.values())
-        ]
-        done += [self._ledger.failed(finding, Failed(why)) for finding, why in self._firewall.refused().items()]
-        self._ledger.looked(done)
-        return done
-
-    def _repair_network(self, network_id: str, actual: Actual) -> list[Repair]:
-        try:
-            with self._locks.hold(LockName.network(network_id)):
-                now = replace(actual, held=self._publisher.held())
-                desired, found = self._survey.look_at(network_id, now)
-                return self._repair(found, desired)
-        except PynetError as error:
-            log.info("network not checked", network=network_id[:12], error=str(error))
-            return []
-
-    def _repair_orphan(self, orphan: OrphanLink) -> list[Repair]:
-        try:
-            with self._locks.hold(*locks_of(orphan.alias)):
-                nobodys = self._survey.is_orphan(orphan) and not self._firewall.owns(orphan.link)
-                return self._repair([orphan] if nobodys else [], NOTHING)
-        except PynetError as error:
-            log.info("link not checked", link=orphan.link, error=str(error))
-            return []
-
-    def _repair(self, found: Iterable[Finding], desired: Desired) -> list[Repair]:
-        done = []
-        for finding in found:
-            endpoint = getattr(finding, "endpoint", "")
-            try:
-                with self._locks.hold(*([LockName.endpoint(endpoint)] if endpoint else [])):
-                    needed = self._repairs.repair(finding, desired)
-            except (KernelError, PynetError) as error:
-                done.append(self._ledger.failed(finding, error))
-            else:
-                done += [self._ledger.repaired(finding)] if needed else []
+        host = [each for each in look.found if isinstance(each, HostSettingChanged)]
+        done = [*self._ledger.checked("", self._checks.repair(host, NOTHING))]
+        for network in dict.fromkeys([*self._ledger.failing(), *(each.network for each in look.found)]):
+            done += self._checks.network(network, look.actual)[1] if network not in NO_NETWORKS else ()
+        orphans = [self._checks.orphan(each) for each in look.found if isinstance(each, OrphanLink)]
+        done += self._ledger.checked(ORPHANS, [each for some in orphans for each in some])
+        done += self._ledger.checked(RULES, self._checks.mended(self._checks.rules.align(look.desired.values())))
+        done += self._checks.refused()
+        self._ledger.looked()
         return done

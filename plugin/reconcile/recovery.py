@@ -1,6 +1,7 @@
 """Brings the kernel in line at start: lists the links and reads the records once, as there may be thousands of both."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -12,7 +13,7 @@ from plugin.model.desired import Desired
 from plugin.model.findings import EndpointLost, Finding, PortNotHeld
 from plugin.protocol.messages import EndpointRef, Repair
 from plugin.reconcile.healing import Healing
-from plugin.reconcile.ledger import Ledger
+from plugin.reconcile.ledger import REFUSED, Ledger
 from plugin.reconcile.survey import Look, Records, Survey
 from plugin.removal.removal import Removal
 from plugin.runtime import Runtime
@@ -43,10 +44,10 @@ class Recovery:
         """
         records = self._survey.records()
         self._settings.recall(list(records.networks.values()))
-        done: list[Repair] = []
+        places = defaultdict[str, list[Repair]](list)
         look = self._look(records)
         if look and (lost := [each for each in look.found if isinstance(each, EndpointLost)]):
-            done += self._forget(lost)
+            self._forget(lost, places)
             records = self._survey.records()
             look = self._look(records)
         try:
@@ -60,9 +61,12 @@ class Recovery:
         if look:
             found = [each for each in look.found if not isinstance(each, PortNotHeld)]
             for finding in [*found, *ports]:
-                done += mend([finding], look.desired.get(finding.network, NOTHING))
-            done += [self._ledger.failed(finding, PynetError(why)) for finding, why in self._firewall.refused().items()]
-            self._ledger.looked(done)
+                places[finding.network] += mend([finding], look.desired.get(finding.network, NOTHING))
+            refused = self._firewall.refused().items()
+            places[REFUSED] += [self._ledger.failed(finding, PynetError(why)) for finding, why in refused]
+            for place, done in places.items():
+                self._ledger.checked(place, done)
+            self._ledger.looked()
 
     def _look(self, records: Records) -> Look | None:
         """Return a survey, None if the kernel cannot be listed."""
@@ -76,16 +80,15 @@ class Recovery:
             return None
         return look
 
-    def _forget(self, lost: Sequence[EndpointLost]) -> list[Repair]:
-        """Remove the endpoints as DeleteEndpoint does, so that other hosts are told too."""
-        done: list[Repair] = []
+    def _forget(self, lost: Sequence[EndpointLost], places: Mapping[str, list[Repair]]) -> None:
+        """Remove the endpoints as DeleteEndpoint does, so that other hosts are told too; add results to ``places``."""
         for start in range(0, len(lost), TOGETHER):
             some = lost[start : start + TOGETHER]
             failed = self._removal.lost_endpoints([EndpointRef(each.network, each.endpoint) for each in some])
             for each in some:
                 error = failed.get(each.endpoint)
-                done.append(self._ledger.failed(each, error) if error else self._ledger.repaired(each))
-        return done
+                repair = self._ledger.failed(each, error) if error else self._ledger.repaired(each)
+                places[each.network].append(repair)
 
     def _hold_ports(self, records: Records) -> list[Finding]:
         """Hold the ports of all endpoints; return those that were refused."""

@@ -54,11 +54,25 @@ class Rules:
         done: list[tuple[RulesAstray, Exception | None]] = []
         for network in self._suspects(desired):
             try:
-                with self._locks.hold(*([LockName.network(network)] if network else [])):
-                    done += [(finding, self._mend(finding.owner, wanted)) for finding, wanted in self._again(network)]
+                done += self.align_strays(network)
             except (KernelError, PynetError) as error:
                 log.info("rules not compared with the records", network=network[:12], error=str(error))
         return done
+
+    def align_network(self, part: Desired) -> list[tuple[RulesAstray, Exception | None]]:
+        """Do the same for what one network wants; the caller holds its lock."""
+        owners = self._firewall.owners(*part.elements) if part.links and part.elements else {}
+        return [(finding, self._mend(finding.owner, wanted)) for finding, wanted in _of_network(part, owners)]
+
+    def strays(self, known: Collection[str]) -> list[str]:
+        """Return networks with owners that are not ``known``, "" for owners of unknown networks."""
+        unknown = {owned.network for owner, owned in self._firewall.owners().items() if owner not in known}
+        return list(unknown)
+
+    def align_strays(self, network: str) -> list[tuple[RulesAstray, Exception | None]]:
+        """Do the same for one network, with owners that the records do not know."""
+        with self._locks.hold(*([LockName.network(network)] if network else [])):
+            return [(finding, self._mend(finding.owner, wanted)) for finding, wanted in self._again(network)]
 
     def look(self, desired: Collection[Desired]) -> list[RulesAstray]:
         """Return the findings that ``align`` would mend; raises ``KernelError`` and ``PynetError``."""

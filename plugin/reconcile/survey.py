@@ -5,7 +5,7 @@ link are checked again with requests about that one alone.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -69,6 +69,30 @@ class Survey:
         networks = {item.record.id: item.record for item in self._store.list(Network)}
         return Records(networks, endpoints, {item.record.link for item in self._store.list(Tombstone)})
 
+    def networks(self) -> list[str]:
+        """Return the ids of all networks."""
+        return [item.record.id for item in self._store.list(Network)]
+
+    def networks_of(self, links: Collection[str]) -> list[str]:
+        """Return the networks whose links, or links of whose endpoints, have these names."""
+        records, kinds = self.records(), [kind for kind in link_kinds(self._modes) if kind.of == NETWORK]
+        found = [
+            network.id
+            for network in records.networks.values()
+            if network.link in links or any(kind.name(network.id) in links for kind in kinds)
+        ]
+        found += [
+            network_id
+            for network_id, ends in records.endpoints.items()
+            if any(host_link_name(end.id) in links for end in ends)
+        ]
+        return list(dict.fromkeys(found))
+
+    def without_rules(self, has_rules: Callable[[str], bool]) -> list[OrphanLink]:
+        """Return the links that pynet made and that have no rules, so that they may be orphans."""
+        links = [link for link in self._kernel.links() if self._owner.made(link) and not has_rules(link.name)]
+        return [OrphanLink("", link.name, link.alias) for link in links]
+
     def elements(self, look: Look | None = None) -> dict[str, Elements]:
         """Return the elements that the firewall should have, by owner, from ``look`` or from the records."""
         parts = look.desired.values() if look else self._desired(self.records())[0]
@@ -107,7 +131,7 @@ class Survey:
     def look_at(self, network_id: str, actual: Actual) -> tuple[Desired, list[Finding]]:
         """Return the wanted state of one network and its differences now; both are empty if the network is gone.
 
-        ``actual`` is the state of the kernel a moment ago; the network's own links are updated in it.
+        ``actual`` is the state of the kernel a moment ago, or empty; the network's own links are updated in it.
         """
         known = self._store.get(Network, network_id)
         ends = [item.record for item in self._store.list(Endpoint, f"{network_id}/")]
@@ -115,6 +139,9 @@ class Survey:
         desired, found = self._desired(Records(networks, {network_id: ends} if ends else {}, ()))
         part = desired[0] if desired else Desired(network_id)
         look_again(self._kernel, actual, part)
+        if _has_other_mtu(part, actual):
+            for link in self._kernel.links():  # whether a user attached a link to the bridge
+                actual.links.setdefault(link.name, link)
         return part, found + differences(part, actual, self._owner)
 
     def is_orphan(self, orphan: OrphanLink) -> bool:
@@ -171,3 +198,8 @@ class Survey:
             for port, place, _ in to_hold(end.published)
         ]
         return replace(part, elements={**part.elements, **elements}, ports=ports)
+
+
+def _has_other_mtu(part: Desired, actual: Actual) -> bool:
+    found = [(wanted, actual.links[wanted.name]) for wanted in part.links if wanted.name in actual.links]
+    return any(wanted.mtu not in {0, link.mtu} and wanted.kind == "bridge" for wanted, link in found)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from netlink.monitor import OWN, RULES
+from netlink.monitor import OWN, RULES, SWITCH
 from netlink.own_changes import MADE, MEMORY
 from plugin.model.records import Tombstone
 from plugin.reconcile.watcher import Watcher
@@ -20,8 +20,8 @@ HEARD = {
     "address removed": (f"ip addr del 10.9.0.1/24 dev {BRIDGE}", OWN),
     "IPv6 address removed": (f"ip addr del fd00:9::1/64 dev {BRIDGE}", OWN),
     "addresses flushed": (f"ip addr flush dev {BRIDGE}", OWN),
-    "forwarding off": ("sysctl -qw net.ipv4.ip_forward=0", OWN),
-    "IPv6 forwarding off": ("sysctl -qw net.ipv6.conf.all.forwarding=0", OWN),
+    "forwarding off": ("sysctl -qw net.ipv4.ip_forward=0", SWITCH),
+    "IPv6 forwarding off": ("sysctl -qw net.ipv6.conf.all.forwarding=0", SWITCH),
     "forwarding of the bridge off": (f"sysctl -qw net.ipv4.conf.{BRIDGE}.forwarding=0", OWN),
     "IPv6 forwarding of the bridge off": (f"sysctl -qw net.ipv6.conf.{BRIDGE}.forwarding=0", OWN),
     "IPv6 of the bridge off": (f"sysctl -qw net.ipv6.conf.{BRIDGE}.disable_ipv6=1", OWN),

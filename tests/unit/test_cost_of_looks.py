@@ -1,19 +1,23 @@
 """The cost of a survey, counted on fakes: each finding costs a check of its own, not a survey of the host."""
 
+import itertools
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Interface
-from itertools import islice
 from typing import Any
 
 import pytest
 
 from netlink.links import Link
+from netlink.monitor import NAMED, OWN
 from netlink.nft_elements import NamedSet
 from plugin.firewall.looks import TRIES
 from plugin.firewall.sets import SETS
 from plugin.model.records import Network
 from plugin.protocol.messages import CreateEndpoint, Interface, NetworkRef
+from plugin.reconcile.rounds import SHARE, SHORTEST
+from plugin.reconcile.watcher import Watcher
 from plugin.request.locks import FIREWALL
 from tests.fake_sockets import Steps
 from tests.fakes import FailingStore, FakeKernel, FakeNft, World
@@ -106,7 +110,7 @@ class Host:
 
     def _meanwhile(self) -> None:
         if FIREWALL not in self.world.locks.held():
-            for number in islice(self.coming, 1):
+            for number in itertools.islice(self.coming, 1):
                 self.add(number)
 
     def remove(self, number: int) -> None:
@@ -274,6 +278,49 @@ def test_a_finding_in_every_network_costs_no_dump(harm: Callable[[Host], None], 
     asked = (30, 0) if kind == "OrphanLink" else (30 * 3, 30)
     assert (count["dumps"], count["links asked"], count["addresses asked"]) == (SOUND["dumps"], *asked)
     assert count["records"] <= 3 * 30 + 1 + 2 * 30
+
+
+@pytest.mark.parametrize(
+    ("harm", "kind"), [(forwarding_off, "HostSettingChanged"), (bridges_down, "LinkDown"), (leftovers, "OrphanLink")]
+)
+def test_a_round_finds_what_a_survey_finds(harm: Callable[[Host], None], kind: str) -> None:
+    """A round looks at one network after the other, and then at links without one; it lists links for these alone."""
+    host = Host(30)
+    host.look(sound)
+    harm(host)
+    host._count.clear()
+    for _ in range(2):  # the first call begins the round
+        host.world.reconciler._rounds._work(lambda: 0.0)
+
+    assert set(host.world.reconciler.status().repairs) == {kind}
+    assert host._count["dumps"] <= 2 + 1
+
+
+def test_a_round_costs_a_small_share_of_a_core() -> None:
+    """After a second of work the thread waits for as many seconds as the share says, and an early call does nothing."""
+    host, seconds = Host(3), iter([0.0, 0.0, 0.5])
+    rounds = host.world.reconciler._rounds
+    assert 0 < rounds._work(lambda: 0.0) <= SHORTEST
+
+    assert rounds._work(lambda: next(seconds)) == 0.5 / SHARE
+    rounds._next_at = time.monotonic() + 100
+    host._count.clear()
+    assert 0 < rounds.go_on(lambda: next(seconds)) <= 100
+    assert host._count == {}
+
+
+def test_links_that_others_changed_cost_a_look_at_their_networks() -> None:
+    """A named link of an endpoint, or a bridge, leads to a check of its network alone, without a listing."""
+    host = Host(30)
+    host.look(sound)
+    bridges_down(host)
+    bridges = [name for name, link in host.kernel.by_name.items() if link.kind == "bridge"][:2]
+    host._count.clear()
+    watcher = Watcher(host.world.reconciler, bell=None)  # type: ignore[arg-type]
+    watcher._look_at_links(frozenset({OWN, *(NAMED + name for name in bridges)}))
+
+    assert host.world.reconciler.status().repairs == {"LinkDown": 2}
+    assert (host._count["dumps"], host._count["links asked"]) == (0, 2 * 3)
 
 
 def test_rules_are_healed_without_records_and_links() -> None:

@@ -56,7 +56,7 @@ def test_forwarding_that_nobody_needs_any_more_stays_off(world: World) -> None:
     """Forwarding stays off if the last network was removed after the survey."""
     world.driver.create_network(rq.network())
     world.driver.delete_network(rq.NETWORK)
-    repair = world.reconciler._repairs.repair
+    repair = world.reconciler._checks._repairs.repair
 
     assert not repair(HostSettingChanged("", FORWARDING, "0", "2"), Desired(""))
     assert world.kernel.settings[FORWARDING] == "0"
