@@ -34,6 +34,7 @@ ROUNDS = 20  # endpoints of the measured host
 PAUSE = 0.02  # seconds between two events, so that each is written alone
 BATCH = 40  # endpoints in one transaction
 TOGETHER = 10  # followers in one process
+FOLLOWED = min(ENDPOINTS, 2000)  # endpoints of the outage: its followers share the cores of one machine
 POOL = "blue/10.9.0.0/16"
 
 
@@ -152,13 +153,13 @@ def outage(server: Etcd) -> dict[str, Any]:
     """Kill the store under as many followers as there are hosts; return what they list when it is back."""
     url = f"{server.url}/bench-outage"
     with closing(opened(url)) as store:
-        fill(store, 0, ENDPOINTS)
+        fill(store, 0, FOLLOWED)
         with ExitStack() as stack:
             groups = [
                 stack.enter_context(Group(url, first, min(first + TOGETHER, HOSTS + 1)))
                 for first in range(1, HOSTS + 1, TOGETHER)
             ]
-            time.sleep(20)
+            time.sleep(30)
             first = [group.told() for group in groups]
             lease(store)  # the first follower that used the pool removed older ones
             server.kill()
@@ -166,15 +167,15 @@ def outage(server: Etcd) -> dict[str, Any]:
             server.start()
             back = time.time()
             time.sleep(20)
-            fill(store, ENDPOINTS, ENDPOINTS + 1)
+            fill(store, FOLLOWED, FOLLOWED + 1)
             time.sleep(2)
             return {"start": _listings(first, 0.0), "return": _listings([group.told() for group in groups], back)}
 
 
 def lease(store: ClusterStore) -> None:
     """Write the leases of all endpoints."""
-    for start in range(0, ENDPOINTS, BATCH):
-        peers = [peer(number) for number in range(start, min(start + BATCH, ENDPOINTS))]
+    for start in range(0, FOLLOWED, BATCH):
+        peers = [peer(number) for number in range(start, min(start + BATCH, FOLLOWED))]
         store.transact(*(Put(ClusterLease(POOL, each.addresses[0], each.host, each.endpoint[-8:])) for each in peers))
 
 
@@ -182,7 +183,7 @@ def _listings(groups: Sequence[dict[str, Any]], since: float) -> dict[str, Any]:
     """Add up what followers listed: records, and by second the long listings."""
     listings = [each for group in groups for follower in group["listings"] for each in follower]
     since = since or min(at for at, _, _ in listings)
-    long = [(kind, int(at - since)) for at, kind, count in listings if count >= ENDPOINTS]
+    long = [(kind, int(at - since)) for at, kind, count in listings if count >= FOLLOWED]
     kinds = {kind: [second for of, second in long if of == kind] for kind in {kind for kind, _ in long}}
     return {
         "followers": sum(len(group["heard"]) for group in groups),
