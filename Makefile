@@ -52,6 +52,10 @@ bench-cluster: setup  ## what a cluster store costs as hosts and endpoints grow 
 	@tools/setup.sh cluster
 	$(VENV)/bin/python -m bench.cluster $(or $(STORES),etcd)
 
+bench-hosts: setup  ## one network of many hosts on etcd, and what a frame to all costs (HOSTS=50 ENDPOINTS=10000)
+	$(VENV)/bin/python -m bench.hosts
+	$(VENV)/bin/python -m bench.floods
+
 bench-overlay: setup  ## a network over hosts and swarm's: throughput, CPU, round trips, time until reached (ROUNDS=20)
 	@tools/setup.sh cluster
 	$(VENV)/bin/python -m bench.overlay
@@ -97,4 +101,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-overlay bench-guard bench-scale test-cluster test-matrix wheel deb trial
+.PHONY: setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-scale test-cluster test-matrix wheel deb trial

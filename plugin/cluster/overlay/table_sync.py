@@ -1,6 +1,6 @@
 """Keeps the kernel tables of this host's overlay networks equal to the cluster store.
 
-A change in the store is written as the difference that it makes. Every minute, and after the records of a network were
+A change in the store is written as the difference that it makes. Now and then, and after the records of a network were
 listed again, the kernel's tables are read. While the store is away the tables stay unchanged.
 """
 
@@ -28,10 +28,16 @@ from plugin.store.base import Store
 
 log = structlog.get_logger()
 
-PERIOD = 60.0  # seconds between two readings of the kernel's tables
+PERIOD = 60.0  # seconds between two readings of the kernel's tables, at least
+SHARE = 0.001  # of one core that they may take, at most
 RETRY = 1.0  # seconds before tables that could not be written are tried again
 LONGEST = 3600.0  # seconds of work after which the thread is stuck: each record may wait for the store
 SETTLE = 0.005  # seconds for changes that come together to be written together
+
+
+def period(cost: float) -> float:
+    """Return the seconds until the next reading, after one that took ``cost`` seconds of CPU."""
+    return max(PERIOD, cost / SHARE)
 
 
 class TableSync:
@@ -52,6 +58,7 @@ class TableSync:
         self._stopped = False
         self._loop: Loop[float] | None = None
         self._checked = 0.0  # when the kernel's tables were read, by the monotonic clock
+        self._period = PERIOD
         self._mend: Callable[[], None] = lambda: None
         self._steady = Steady()
         self._failing: dict[str, str] = {}  # network -> why its tables are not written
@@ -157,7 +164,7 @@ class TableSync:
         self._bell.set()
 
     def _due(self) -> float | None:
-        self._bell.wait(max(0.0, self._checked + PERIOD - time.monotonic()))
+        self._bell.wait(max(0.0, self._checked + self._period - time.monotonic()))
         self._bell.clear()
         if self._stopped:
             self._tunnels.close()
@@ -166,8 +173,9 @@ class TableSync:
         return time.monotonic()
 
     def _work(self, now: float) -> None:
-        if self.sync(everything=now >= self._checked + PERIOD):
-            self._checked = time.monotonic()
+        begin = time.thread_time()
+        if self.sync(everything=now >= self._checked + self._period):
+            self._checked, self._period = time.monotonic(), period(time.thread_time() - begin)
 
     def sync(self, *, everything: bool = False) -> bool:
         """Write the changes; return whether the kernel's tables were read, for which ``everything`` asks."""

@@ -13,6 +13,7 @@ import pytest
 from plugin.cluster.overlay.forwarding import LocalView
 from plugin.cluster.overlay.record_watch import SPREAD, RecordWatch
 from plugin.cluster.overlay.records import Member, Peer
+from plugin.cluster.overlay.table_sync import period
 from plugin.cluster.overlay.watching import MOST, Watching
 from plugin.model.records import Endpoint, Overlay
 from plugin.store.base import Event, Put
@@ -140,6 +141,11 @@ def test_one_change_reads_no_table_of_the_kernel() -> None:
     world.peers.sync()
 
     assert (len(world.tunnels.asked), reads) == (3, [])
+
+
+def test_large_tables_are_read_less_often() -> None:
+    """Readings of the kernel's tables take a thousandth of a core at most, and come once a minute at most."""
+    assert [period(cost) for cost in (0.0, 0.01, 0.3)] == [60.0, 60.0, 300.0]
 
 
 @pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
