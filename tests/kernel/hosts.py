@@ -137,6 +137,11 @@ class OverlayHost:
         """Return what stands in the kernel's tables of a network."""
         return self.do(lambda: self.pynet.tunnels.entries(f"pn-{network_id[:12]}", vxlan_name(network_id)))
 
+    def members(self, network_id: str = rq.NETWORK_ID) -> int:
+        """Return from how many hosts the firewall accepts frames of a network."""
+        owned = self.pynet.firewall.owners().get(vxlan_name(network_id))
+        return len(owned.elements) if owned else 0
+
     def end(self) -> None:
         """End containers, driver and thread; the namespace goes with them."""
         for container in self.containers:
