@@ -163,7 +163,7 @@ class Cluster:
     def _expected(self, node: Node, name: str) -> list[str]:
         lines = []
         for other in self.nodes:
-            if other is not node:
+            if other is not node and other.boxes:
                 lines.append(f"00:00:00:00:00:00 dst {other.address} self static")
                 lines += [line for box in other.boxes for line in _lines(box, other.address)]
         return sorted(lines)
