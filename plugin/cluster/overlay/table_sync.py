@@ -111,6 +111,7 @@ class TableSync:
             raise
         with self._guard:
             self._local[name] = local
+            self._listed.discard(name)  # its tables were just read
         self._changed(name)  # since
 
     def detach(self, network: str, link: str) -> None:

@@ -143,6 +143,22 @@ def test_one_change_reads_no_table_of_the_kernel() -> None:
     assert (len(world.tunnels.asked), reads) == (3, [])
 
 
+def test_a_new_network_does_not_read_its_tables_again() -> None:
+    """The kernel's tables are read when the network is made, and not once more for the listing that this took."""
+    world, reads = OverlayWorld(), list[str]()
+    entries = world.tunnels.entries
+
+    def reading(bridge: str, link: str) -> Any:
+        reads.append(link)
+        return entries(bridge, link)
+
+    world.driver.create_network(overlay())
+    world.tunnels.entries = reading  # type: ignore[method-assign]
+    world.peers.sync()
+
+    assert reads == []
+
+
 def test_large_tables_are_read_less_often() -> None:
     """Readings of the kernel's tables take a thousandth of a core at most, and come once a minute at most."""
     assert [period(cost) for cost in (0.0, 0.01, 0.3)] == [60.0, 60.0, 300.0]
