@@ -27,7 +27,7 @@ _BRIDGE = b"bridge\0"  # IFLA_INFO_KIND of a bridge, IFLA_INFO_SLAVE_KIND of its
 
 
 class Monitor:
-    """Two sockets that hear changes.
+    """Three sockets that hear changes: of links, of their settings, and of rules.
 
     Messages are searched for names before they are decoded: 6 µs a message, 12 when each link is decoded, and 85 with
     pyroute2 (two cores, 1,000 messages of creations).
@@ -56,12 +56,15 @@ class Monitor:
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         self._links = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
         self._links.bind((0, uapi.RTMGRP_LINK | uapi.RTMGRP_IPV4_IFADDR | uapi.RTMGRP_IPV6_IFADDR))
+        # A socket of its own: if the host's forwarding changes, the kernel tells of every link, which may be too much.
+        self._settings = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+        self._settings.bind((0, 0))
         for group in (uapi.RTNLGRP_IPV4_NETCONF, uapi.RTNLGRP_IPV6_NETCONF):
-            self._links.setsockopt(uapi.SOL_NETLINK, uapi.NETLINK_ADD_MEMBERSHIP, group)
+            self._settings.setsockopt(uapi.SOL_NETLINK, uapi.NETLINK_ADD_MEMBERSHIP, group)
         self._rules = socket.socket(socket.AF_NETLINK, kind, uapi.NETLINK_NETFILTER)
         self._rules.bind((0, 0))
         self._rules.setsockopt(uapi.SOL_NETLINK, uapi.NETLINK_ADD_MEMBERSHIP, uapi.NFNLGRP_NFTABLES)
-        for sock in (self._links, self._rules):
+        for sock in (self._links, self._settings, self._rules):
             _make_room(sock)
 
     def wait(self, seconds: float) -> frozenset[str]:
@@ -73,10 +76,11 @@ class Monitor:
         end = time.monotonic() + seconds
         heard: set[str] = set()
         while not heard and (rest := end - time.monotonic()) > 0:
-            if not any(select.select([self._links, self._rules], [], [], rest)):
+            if not any(select.select([self._links, self._settings, self._rules], [], [], rest)):
                 break
             time.sleep(GATHER)
-            heard |= _heard(self._links, self._of_links, lost={LINKS, OWN, SWITCH, LOST})
+            heard |= _heard(self._links, self._of_links, lost={LINKS, OWN, LOST})
+            heard |= _heard(self._settings, self._of_links, lost={SWITCH})
             heard |= _heard(self._rules, self._of_rules, lost={RULES})
         return frozenset(heard)
 
@@ -136,8 +140,8 @@ class Monitor:
 
     def close(self) -> None:
         """Close the sockets."""
-        self._links.close()
-        self._rules.close()
+        for sock in (self._links, self._settings, self._rules):
+            sock.close()
 
     def __enter__(self) -> "Monitor":
         return self
