@@ -1,6 +1,7 @@
 """Tries the kernel features that pynet needs, in a network namespace of its own."""
 
 from collections.abc import Callable
+from contextlib import closing
 
 from netlink.errors import KernelError
 from netlink.kernel import Kernel
@@ -26,14 +27,13 @@ TABLE = "add table inet t\nadd chain inet t f { type filter hook forward priorit
 def try_features() -> tuple[dict[str, str], str]:
     """Return, for each feature, why it does not work ("" where it works), and why none could be tried ("" if tried)."""
     try:
-        with scratch_namespace():
-            return _try_features(), ""
+        with scratch_namespace(), closing(Kernel()) as kernel, closing(Nftables(open_runner())) as nft:
+            return _try_features(kernel, nft), ""
     except KernelError as error:
         return {}, str(error)
 
 
-def _try_features() -> dict[str, str]:
-    kernel, nft = Kernel(), Nftables(open_runner())
+def _try_features(kernel: Kernel, nft: Nftables) -> dict[str, str]:
     pair = VethPair("pynet-probe0", "pynet-probe1", "02:00:00:00:00:01", PROBE, DEFAULT_MTU)
     found = {
         "bridges (bridge)": _why(lambda: kernel.add_bridge(PROBE, "02:00:00:00:00:02", DEFAULT_MTU)),
@@ -43,7 +43,6 @@ def _try_features() -> dict[str, str]:
         found[feature] = _why(lambda rules=rules: nft.apply(f"flush ruleset\n{TABLE}{rules}"))  # type: ignore[misc]
     if not any(found.values()):
         found["room for pynet's own rules (nf_tables)"] = _why(lambda: nft.apply(tables_text(PROBE, [])))
-    kernel.close()
     return found
 
 
