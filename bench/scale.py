@@ -17,6 +17,7 @@ from typing import Any
 
 from bench.load import FIRST_PORT, Load, rows, until
 from bench.report import memory
+from cli.server.worker import TRIMMED
 from tests.kernel.namespaces import enter_fresh_namespace
 from tests.kernel.served import Served
 
@@ -121,7 +122,7 @@ def measure(size: int, seconds: float, folder: Path) -> dict[str, Any]:
         figures |= {f"killed, {what}": value for what, value in started(pynet).items()}
         in_line(pynet)
         load.shrink()
-        time.sleep(SETTLE)
+        time.sleep(SETTLE + TRIMMED)  # the worker gives memory back some seconds after a call
         figures |= {"MB after removal": memory(pynet.pids)}
     return figures | rebooted(copy.parent) | {"verbs": list(rows(load))}
 
