@@ -40,12 +40,13 @@ def number(value: bytes, *, signed: bool = False) -> int:
 
 def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield (type, value) of each attribute in ``data``."""
-    offset = 0
-    while offset + uapi.NLATTR.size <= len(data):
-        length, kind = uapi.NLATTR.unpack_from(data, offset)
-        if length < uapi.NLATTR.size:
+    unpack, head, mask = uapi.NLATTR.unpack_from, uapi.NLATTR.size, uapi.NLA_TYPE_MASK
+    offset, last = 0, len(data) - head
+    while offset <= last:
+        length, kind = unpack(data, offset)
+        if length < head:
             return
-        yield kind & uapi.NLA_TYPE_MASK, data[offset + uapi.NLATTR.size : offset + length]
+        yield kind & mask, data[offset + head : offset + length]
         offset += (length + 3) & ~3
 
 
