@@ -68,7 +68,7 @@ class Firewall:
         """Replace the elements of all owners by ``wanted``, and write the tables anew."""
         with self._locks.hold(FIREWALL):
             self._wants.load(wanted)
-            self._write()
+            self._write(self._wants.refused)
 
     def expect(self, wanted: Mapping[str, Elements], bridges: frozenset[str], parts: Sequence[bytes]) -> None:
         """Assume that ``wanted``, Docker's ``bridges`` and the static ``parts``, as listed, are in the kernel."""
@@ -209,11 +209,12 @@ class Firewall:
         if self._tables is Tables.DOUBTFUL:  # not really: owners that were refused again are closed as before
             self._tables = Tables.WRITTEN
 
-    def _write(self) -> None:
+    def _write(self, settled: Mapping[str, str] | None = None) -> None:
+        """Write the tables, or remove them; ``settled`` are the owners that are closed, if that was just found out."""
         if self._wants:
             try:
                 number, wanted = self._nft.generation(), self._wants.everything()
-                refused = self._writing.write(wanted, unfit(wanted))
+                refused = self._writing.write(wanted, unfit(wanted) if settled is None else settled)
             except KernelError as error:
                 if not self._there():
                     self._tables = Tables.MISSING
@@ -223,11 +224,11 @@ class Firewall:
                 if self.missing:
                     self._tables = Tables.DOUBTFUL
                 raise
-            self._wants.settle(refused)
-            names = self._wants.names()
+            if refused != settled:
+                self._wants.settle(refused)
             self._tables = Tables.WRITTEN
             self._listing.keep(number)
-            self._accepts.add(names)
+            self._accepts.add(self._wants.names())
         else:
             self._nft.apply(remove_text(self._table))
             self._accepts.withdraw()

@@ -364,3 +364,15 @@ def test_a_start_costs_the_same_however_much_there_is(reboot: bool, dumps: int, 
 
     assert {(count["dumps"], count["transactions"]) for count in counts} == {(dumps, transactions)}
     assert many["records"] - few["records"] == (30 - 2) * (6 if reboot else 3)
+
+
+def test_a_start_counts_elements_once() -> None:
+    """Recovery settles the elements of all owners when it loads them, and not again when it has written them."""
+    host = Host(3)
+    host.restart()
+    wants = host.world.firewall._wants
+    before = wants.changes
+    host.world.reconciler.recover()
+
+    assert wants.changes == before + 1
+    assert len(wants.owners()) == 1 + 3 + 6  # of the host, of networks, of endpoints
