@@ -37,6 +37,7 @@ from plugin.model.link_owner import Owner
 from plugin.model.names import is_own_bridge
 from plugin.modes.registry import MODES, Kinds, in_its_mode, link_prefixes
 from plugin.rebuild.networks import InItsMode, rebuilder
+from plugin.reconcile.survey import Records
 from plugin.reconcile.watcher import Watcher
 from plugin.removal.garbage import GarbageCollector
 from plugin.request.execution import WorkerPool
@@ -77,7 +78,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
 
     def finish() -> None:
         """Bring the kernel in line with the state, start the threads, and let requests pass."""
-        pynet.reconciler.recover()
+        records = pynet.reconciler.recover()
         threading.Thread(target=pynet.driver.recall, name="recall", daemon=True).start()
         threads.extend([*pynet.reaper.start(), drops.start(), *Watcher(pynet.reconciler, monitor).start()])
         threads.extend(cluster.start(pynet, host, addresses) if cluster and addresses else [])
@@ -86,7 +87,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
             engine = Engine(settings.docker_socket)
             threads.append(GarbageCollector(engine, pynet.removal, router, host.store, settings.docker_grace).start())
         gate.open()
-        _tell_of_the_start(settings, pynet)
+        _tell_of_the_start(settings, pynet, records)
 
     answers = Answers(settings, host.store, gate.before(pynet.reconciler), gate.before(pynet.dry_run).look)
     app = create_app(gate.before(pynet.driver), gate.before(router), answers, WorkerPool(most=2 * settings.threads))
@@ -94,8 +95,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
     return app
 
 
-def _tell_of_the_start(settings: Settings, pynet: Pynet) -> None:
-    records = pynet.survey.records()
+def _tell_of_the_start(settings: Settings, pynet: Pynet, records: Records) -> None:
     endpoints = [endpoint for ends in records.endpoints.values() for endpoint in ends]
     log.info(
         "pynet started",

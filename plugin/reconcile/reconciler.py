@@ -22,7 +22,7 @@ from plugin.reconcile.healing import Healing
 from plugin.reconcile.ledger import NO_NETWORKS, ORPHANS, RULES, Ledger
 from plugin.reconcile.recovery import Recovery
 from plugin.reconcile.rounds import Rounds
-from plugin.reconcile.survey import Survey
+from plugin.reconcile.survey import Records, Survey
 from plugin.removal.removal import Removal
 from plugin.request.locks import LOOK
 from plugin.runtime import Runtime
@@ -48,10 +48,10 @@ class Reconciler:
         self._recovery = Recovery(runtime, survey, removal, self._healing, self._ledger)
         self._rounds = Rounds(survey, self._checks, self._ledger, runtime.firewall, runtime.locks)
 
-    def recover(self) -> None:
-        """At start, before any request, bring everything in line (``plugin.reconcile.recovery``)."""
+    def recover(self) -> Records:
+        """Before any request, bring everything in line (``plugin.reconcile.recovery``), and return the records."""
         with self._locks.hold(LOOK):
-            self._recovery.run(self._checks.repair)
+            return self._recovery.run(self._checks.repair)
 
     def reconcile(self) -> list[Repair]:
         """Survey everything and repair what is out of line; return all findings, repaired or not.

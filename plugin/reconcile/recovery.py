@@ -37,8 +37,8 @@ class Recovery:
         self._healing = healing
         self._ledger = ledger
 
-    def run(self, mend: Mend) -> None:
-        """Forget endpoints without a link, then repair rules, ports, links and the rest.
+    def run(self, mend: Mend) -> Records:
+        """Forget endpoints without a link, then repair rules, ports, links and the rest; return the records.
 
         Nothing here stops pynet from serving: a repair that fails is logged and tried again later.
         """
@@ -55,7 +55,7 @@ class Recovery:
         except KernelError as error:
             log.error("rules not written, so no link is made", error=str(error))  # noqa: TRY400 - foreseen
             self._healing.shut()
-            return
+            return records
         ports = self._hold_ports(records)
         look = look or self._look(records)
         if look:
@@ -67,6 +67,7 @@ class Recovery:
             for place, done in places.items():
                 self._ledger.checked(place, done)
             self._ledger.looked()
+        return records
 
     def _look(self, records: Records) -> Look | None:
         """Return a survey, None if the kernel cannot be listed."""

@@ -105,8 +105,11 @@ class Watcher:
         self._loop = Loop("watcher", self._hear, self._tell)
 
     def start(self) -> list[Loop[frozenset[str]]]:
-        """Check once, then start the threads and return them; they end with the process, or soon after ``stop``."""
-        self.look(frozenset({LINKS}))
+        """Check once, then start the threads and return them; they end with the process, or soon after ``stop``.
+
+        Bridges of others are listed again only if the recovery could not list them: the bell rings for later ones.
+        """
+        self.look(frozenset())
         return [self._loop.start(), *(duty.start() for duty in (self._rules, self._host, self._links))]
 
     def stop(self) -> None:

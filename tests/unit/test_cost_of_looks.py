@@ -376,3 +376,12 @@ def test_a_start_counts_elements_once() -> None:
 
     assert wants.changes == before + 1
     assert len(wants.owners()) == 1 + 3 + 6  # of the host, of networks, of endpoints
+
+
+def test_recovery_returns_the_records_that_it_read() -> None:
+    """The log tells of a start in numbers, for which the records need not be read again."""
+    host = Host(3)
+    records = host.world.reconciler.recover()
+
+    assert len(records.networks) == 3
+    assert sum(map(len, records.endpoints.values())) == 6

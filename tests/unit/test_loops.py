@@ -137,7 +137,9 @@ def test_the_watcher_goes_on(world: World) -> None:
     world.kernel.links = unreadable  # type: ignore[method-assign]
     world.kernel.by_name["docker0"] = Link(9, "docker0", "bridge")
     rung = frozenset({LINKS})
-    Watcher(world.reconciler, Bell(ValueError("b"), rung)).start()
+    watcher = Watcher(world.reconciler, Bell(ValueError("b"), rung))
+    watcher.look(rung)
+    watcher.start()
 
     seen.await_turns(2)
 
