@@ -18,6 +18,17 @@ def shorten_pauses() -> None:
     gc.callbacks.append(exempt)
 
 
+def put_off() -> None:
+    """Collect nothing while pynet starts: nearly all that it makes then stays."""
+    gc.disable()
+
+
+def resume() -> None:
+    """Exempt what the start has left, and collect again."""
+    gc.freeze()
+    gc.enable()
+
+
 def exempt(phase: str, info: dict[str, Any]) -> None:
     """Follow a collection (``gc.callbacks``)."""
     if phase == "stop" and info["generation"] == 2:

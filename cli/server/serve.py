@@ -155,15 +155,18 @@ def _loader(
 
     def make() -> "Flask":
         from cli.server import application  # half a second
-        from cli.server.pauses import shorten_pauses
+        from cli.server.pauses import put_off, shorten_pauses
 
         shorten_pauses()
+        put_off()
         return (build or application.build)(settings)
 
     def finish(app: "Flask", ready: Callable[["Flask"], None]) -> None:
         from cli.server.application import FINISH
+        from cli.server.pauses import resume
 
         app.extensions[FINISH]()
+        resume()
         ready(app)
 
     def failed(error: Exception) -> None:

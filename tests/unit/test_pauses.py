@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cli.server.pauses import Exempted, exempt, shorten_pauses
+from cli.server.pauses import Exempted, exempt, put_off, resume, shorten_pauses
 
 
 class Node:
@@ -52,3 +52,14 @@ def test_a_cycle_that_was_exempted_is_collected_in_the_end() -> None:
     exempted.look()
 
     assert (Node.alive, len(kept)) == (0, 2000)
+
+
+def test_nothing_is_collected_while_pynet_starts() -> None:
+    """What was made meanwhile is exempted afterwards, and the collector works again."""
+    put_off()
+    off = gc.isenabled()
+    kept = [[number] for number in range(10_000)]
+    resume()
+
+    assert (off, gc.isenabled()) == (False, True)
+    assert gc.get_freeze_count() >= len(kept)
