@@ -30,7 +30,7 @@ log = structlog.get_logger()
 RETRY = 5.0  # seconds before a deletion that failed is tried again
 PAUSE = 0.3  # seconds without a new tombstone: links are deleted together, and not while the engine makes others
 LONGEST = 5.0  # seconds that a link waits for such a pause at most
-TOGETHER = 32  # links that are deleted together at most: 25 ms, in which no other link can be changed; 128 take 76
+TOGETHER = 32  # links that are deleted together at most, in 25 ms if none is a bridge; 128 take 76
 
 
 class Reaper:

@@ -1,5 +1,6 @@
 """The verbs of netlink/ on a real kernel."""
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from netlink.kernel import Kernel
 from netlink.links import Link, VethPair
 from netlink.monitor import LINKS, RULES, Monitor
 from netlink.own_changes import OwnChanges
+from netlink.request import Requests
 from tests.kernel.container import sh
 
 
@@ -134,6 +136,32 @@ def test_links_are_deleted_together(kernel: Kernel) -> None:
     kernel.delete_links([gone])
 
     assert {link.name for link in kernel.links()} == {"lo", "pn-2"}
+
+
+class Watched(Requests):
+    """Notes which links there are before each request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[set[str]] = []
+
+    def send(self, request: bytes) -> None:
+        """Note them, and send the request."""
+        self.seen.append({name for _, name in socket.if_nameindex()} - {"lo"})
+        super().send(request)
+
+
+def test_bridges_are_deleted_one_at_a_time(kernel: Kernel) -> None:
+    """Each bridge has a deletion of its own, as the kernel waits for each, and others have their turn in between."""
+    for name in ("pn-1", "pn-2"):
+        kernel.add_bridge(name, "02:00:00:00:00:01", 1400)
+    kernel.add_veth(PAIR)
+    requests = Watched()
+    links = [link(kernel, name) for name in ("pn-1", "pnh1", "pn-2")]
+    Kernel(requests=requests).delete_links(links)
+    requests.close()
+
+    assert requests.seen == [{"pn-1", "pn-2", "pnh1", "pnc1"}, {"pn-1", "pn-2"}, {"pn-2"}]
 
 
 def test_a_link_that_cannot_be_deleted_holds_up_no_other(kernel: Kernel) -> None:
