@@ -58,8 +58,8 @@ def test_status_counts_what_the_guard_drops(pynet_scene: Scene) -> None:
     status = command(pynet_scene.host, "status")
 
     assert f"dropped by the guard in network '{net}', address (from an address that it was not given): " in status
-    drops = json.loads(command(pynet_scene.host, "status", "--json"))["Drops"]
-    assert any(drop["Reason"] == "address" and drop["Frames"] > 0 for drop in drops)
+    drops = json.loads(command(pynet_scene.host, "status", "--json"))["drops"]
+    assert any(drop["reason"] == "address" and drop["frames"] > 0 for drop in drops)
 
 
 @pytest.mark.parametrize("families", [(), ("--ipv6", "--subnet", "fd00:45::/64")], ids=["IPv4", "both"])
@@ -71,5 +71,5 @@ def test_nothing_is_dropped_of_ordinary_containers(pynet_scene: Scene, families:
     assert one.reaches(two.name)
     ids = [pynet_scene.host.docker("network", "inspect", "-f", "{{.Id}}", name).strip() for name in (net, second)]
 
-    drops = json.loads(command(pynet_scene.host, "status", "--json"))["Drops"]
-    assert [drop for drop in drops if drop["Network"] in ids] == []
+    drops = json.loads(command(pynet_scene.host, "status", "--json"))["drops"]
+    assert [drop for drop in drops if drop["network"] in ids] == []
