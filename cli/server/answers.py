@@ -14,7 +14,7 @@ from plugin.firewall.elements import PROTOCOLS
 from plugin.ipam.fill import fills
 from plugin.model.records import Endpoint, Lease, Network, Pool
 from plugin.protocol.messages import Repair, Status
-from plugin.protocol.own_messages import About, NetworkReport, PoolReport, PublishedPort, StateCopy
+from plugin.protocol.own_messages import About, Fill, NetworkReport, PublishedPort, StateCopy
 from plugin.store.base import R, Store
 from plugin.store.sqlite.backup import copy_state
 
@@ -70,10 +70,9 @@ class Answers:
             ends[endpoint.network_id].append(endpoint)
         return [network_report(network, ends[network.id]) for network in self._records(Network)]
 
-    def pools(self) -> list[PoolReport]:
+    def pools(self) -> Sequence[Fill]:
         networks, endpoints = self._records(Network), self._records(Endpoint)
-        found = fills(networks, endpoints, self._records(Pool), self._records(Lease))
-        return [PoolReport(fill.network, fill.subnet, fill.taken, fill.size) for fill in found]
+        return fills(networks, endpoints, self._records(Pool), self._records(Lease))
 
     def _records(self, kind: type[R]) -> list[R]:
         return [item.record for item in self._store.list(kind)]

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Network
+from plugin.options.network import EndpointSettings
 from plugin.protocol.own_messages import EndpointReport, NetworkReport, SubnetReport
 
 
@@ -26,7 +27,7 @@ def network_report(network: Network, endpoints: Iterable[Endpoint]) -> NetworkRe
 
 
 def _endpoint_report(endpoint: Endpoint, *, guarded: bool) -> EndpointReport:
-    own = endpoint.settings.guard
+    own = EndpointSettings.readable(endpoint.driver_opts).guard
     return EndpointReport(
         id=endpoint.id,
         network=endpoint.network_id,

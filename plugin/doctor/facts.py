@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from plugin.ipam.fill import Fill
 from plugin.ipam.supernets import Supernet
 from plugin.protocol.messages import Subnet
+from plugin.protocol.own_messages import Fill
 
 
 class Listener(StrEnum):

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from netlink.sysctl import FORWARDING
 from plugin.doctor.facts import Facts, HostFinding, Severity
-from plugin.ipam.fill import Fill
 from plugin.ipam.supernets import Supernet
 from plugin.protocol.messages import Subnet
+from plugin.protocol.own_messages import Fill
 
 MOST_PORTS = 1023  # of a bridge: BR_MAX_PORTS is 1 << 10, and port 0 is none (net/bridge/br_private.h)
 MANY_PORTS = 920

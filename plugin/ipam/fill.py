@@ -3,21 +3,11 @@
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from plugin.ipam.allocator import usable
 from plugin.model.records import Endpoint, Lease, Network, Pool
 from plugin.protocol.messages import Address, Subnet
-
-
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """How many addresses of a network's subnet, or of its range for containers, are taken."""
-
-    network: str
-    subnet: Subnet
-    taken: int
-    size: int
+from plugin.protocol.own_messages import Fill
 
 
 def fills(

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from plugin.protocol import messages as m
-from plugin.protocol.own_messages import About, NetworkReport, PoolReport, PublishedPort, StateCopy
+from plugin.protocol.own_messages import About, Fill, NetworkReport, PublishedPort, StateCopy
 
 
 class NetworkDriver(Protocol):
@@ -105,7 +105,7 @@ class Service(Protocol):
     def networks(self) -> Sequence[NetworkReport]:
         """Return a report on each network and its endpoints."""
 
-    def pools(self) -> Sequence[PoolReport]:
+    def pools(self) -> Sequence[Fill]:
         """Return how full the subnets of networks are."""
 
     def backup(self) -> StateCopy:

@@ -86,7 +86,7 @@ class NetworkReport:
 
 
 @dataclass(frozen=True, slots=True)
-class PoolReport:
+class Fill:
     """How many addresses of a subnet, or of its range for containers, are taken; ``network`` is "" for a bare pool."""
 
     network: str

@@ -25,8 +25,8 @@ from plugin.doctor.facts import (
     Wall,
 )
 from plugin.doctor.probe import find_listener
-from plugin.ipam.fill import Fill
 from plugin.ipam.supernets import parse_supernets
+from plugin.protocol.own_messages import Fill
 
 SUPERNETS = parse_supernets("10.200.0.0/22:24,fd00:1::/62:64", "machine")
 SOUND = Facts(engine=EngineFacts("28.5.2"), supernets=SUPERNETS)

@@ -13,7 +13,9 @@ from cli.docker_plugin import metadata, words
 from cli.engine.containers import EngineContainer
 from cli.human import ago
 from cli.listing import Column, ListFlags, ellipsis, listed, short_id
+from cli.server.reports import network_report
 from plugin.errors import InvalidRequest, NotFound
+from plugin.model.records import Endpoint, Network
 from tests.contract.conftest import Service
 from tests.unit import requests as rq
 
@@ -135,3 +137,11 @@ def test_docker_learns_the_plugin_and_its_words() -> None:
     """The CLI puts its own flags before the name of the plugin."""
     assert metadata()["SchemaVersion"] == "0.1.0"
     assert words(["--context", "x", "pynet", "ports", "pynet"]) == ["ports", "pynet"]
+
+
+def test_a_record_of_a_newer_version_is_reported_too() -> None:
+    """An option that cannot be read counts as its default, and hides no network from the list."""
+    endpoint = Endpoint("e" * 64, "a" * 64, "02:42:0a:09:00:02", driver_opts={"pynet.guard": "later"})
+    report = network_report(Network("a" * 64, "bridge", "pn-a", options={"pynet.guard": "off"}), [endpoint])
+
+    assert (report.guarded, report.endpoints[0].guarded) == (False, False)
