@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 VENV := .venv
-PIP_COMPILE := $(VENV)/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --build-deps-for editable \
+PIP_COMPILE := $(VENV)/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header
 
 setup:  ## install what is missing and make .venv
@@ -31,15 +31,22 @@ test-matrix: setup  ## the engine ring on every engine, with pynet in every form
 	@tools/plugin.sh fetch
 	@$(VENV)/bin/python -m tools.matrix $(ARGS)
 
-check: setup  ## look: format, lint, types, import order, lengths
+check: setup  ## look: format, lint, types, import order, lengths, links of the documents
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/python -m tools.budgets
+	@tools/site/build.sh build --strict --quiet
 
-lint: setup  ## mend what can be mended, and the tables of the README
-	$(VENV)/bin/python -m tools.readme_tables
+docs: setup  ## the documents as a site, in build/site; open index.html there
+	@tools/site/build.sh build --strict
+
+docs-serve: setup  ## show the documents as a site while you write them
+	@tools/site/build.sh serve
+
+lint: setup  ## mend what can be mended, and the tables of options and settings
+	$(VENV)/bin/python -m tools.option_tables
 	$(VENV)/bin/python -m tools.plugin.config
 	$(VENV)/bin/python -m tools.plugin.licences
 	$(VENV)/bin/ruff check --fix .
@@ -95,10 +102,11 @@ audit: setup  ## ask the package index for known weaknesses of what is in the lo
 
 lock:  ## write the lock files anew from setup.cfg
 	$(VENV)/bin/pip install --quiet pip-tools
-	$(PIP_COMPILE) --output-file requirements.lock setup.cfg
-	$(PIP_COMPILE) --extra dev --output-file requirements-dev.lock setup.cfg
+	$(PIP_COMPILE) --build-deps-for editable --output-file requirements.lock setup.cfg
+	$(PIP_COMPILE) --build-deps-for editable --extra dev --output-file requirements-dev.lock setup.cfg
+	$(PIP_COMPILE) --output-file requirements-docs.lock tools/site/requirements.in
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-scale test-cluster test-matrix wheel deb trial
+.PHONY: docs docs-serve setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-scale test-cluster test-matrix wheel deb trial

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE = 20.0  # seconds an answer
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-docs.lock")
 FOUND, UNKNOWN = 1, 2
 
 Ask = Callable[[str, str], dict[str, Any]]

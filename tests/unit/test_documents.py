@@ -5,30 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from cli.settings import SETTINGS
 from plugin.modes.registry import network_options
-from plugin.options.network import EndpointSettings
-from plugin.options.option import option_table
+from tools.option_tables import REFERENCE, filled, tables
 
 ROOT = Path(__file__).parents[2]
-README, EXAMPLES = ROOT / "README.md", ROOT / "examples"
-DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+EXAMPLES = ROOT / "examples"
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MADE = ("bench/results",)  # by a command
 
 
-@pytest.mark.parametrize(
-    ("name", "table"),
-    [
-        ("options", option_table(network_options())),
-        ("endpoint options", option_table(EndpointSettings.options())),
-        ("settings", option_table(SETTINGS).replace("| option", "| setting")),
-    ],
-)
-def test_the_tables_of_the_readme_are_true(name: str, table: str) -> None:
-    """The README's tables are the output of ``pynet options`` and ``pynet settings``."""
-    text = README.read_text()
+@pytest.mark.parametrize(("page", "name"), [(page, name) for page, named in tables().items() for name in named])
+def test_the_tables_of_the_reference_are_true(page: str, name: str) -> None:
+    """The reference's tables are the output of ``pynet options`` and ``pynet settings``."""
+    text = (REFERENCE / page).read_text()
 
-    assert text.split(f"<!-- {name} -->\n")[1].split(f"<!-- /{name} -->")[0] == f"\n{table}\n\n"
+    assert f"<!-- {name} -->\n" in text
+    assert filled(text, name, tables()[page][name]) == text
 
 
 def test_the_examples_use_options_that_exist() -> None:

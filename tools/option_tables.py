@@ -1,0 +1,41 @@
+"""Writes the tables of docs/reference from the declarations of options and settings (``make lint`` calls it)."""
+
+from pathlib import Path
+
+from cli.settings import SETTINGS
+from plugin.modes.registry import network_options
+from plugin.options.network import EndpointSettings
+from plugin.options.option import option_table
+
+REFERENCE = Path(__file__).parents[1] / "docs/reference"
+
+
+def tables() -> dict[str, dict[str, str]]:
+    """Return the tables of each page, by the names of their markers."""
+    return {
+        "options.md": {
+            "options": option_table(network_options()),
+            "endpoint options": option_table(EndpointSettings.options()),
+        },
+        "settings.md": {"settings": option_table(SETTINGS).replace("| option", "| setting")},
+    }
+
+
+def filled(text: str, name: str, table: str) -> str:
+    """Return the text with the table between the markers of that name."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}\n{table}\n\n{end}{rest.partition(end)[2]}"
+
+
+def main() -> None:
+    """Write each table into its page."""
+    for page, named in tables().items():
+        text = (REFERENCE / page).read_text()
+        for name, table in named.items():
+            text = filled(text, name, table)
+        (REFERENCE / page).write_text(text)
+
+
+if __name__ == "__main__":
+    main()
