@@ -61,10 +61,16 @@ def lock_state(folder: Path, timeout: float = 5.0) -> StateLock:
 
 
 def _close_to_others(folder: Path) -> None:
-    """Make the folder private: its records tell who talks to whom, and whoever writes them controls the network."""
+    """Make the folder private: its records tell who talks to whom, and whoever writes them controls the network.
+
+    An empty folder is new, and the engine makes that of a managed plugin open: nobody could have seen anything, so
+    nobody is warned.
+    """
     mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & 0o077:
         folder.chmod(0o700)
+        if not any(folder.iterdir()):
+            return
         log.warning("state folder was open to others, closed", folder=str(folder), before=f"{mode:04o}", after="0700")
     for file in folder.iterdir():
         if file.is_file() and not file.is_symlink() and stat.S_IMODE(file.stat().st_mode) != PRIVATE:

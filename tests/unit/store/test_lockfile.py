@@ -66,9 +66,22 @@ def test_a_folder_that_is_open_to_others_is_closed(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     folder.mkdir()
     folder.chmod(0o755)
+    (folder / "pynet.db").touch()
     with capture_logs() as lines:
         lock_state(folder).release()
         lock_state(folder).release()
 
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert [(line["folder"], line["before"]) for line in lines] == [(str(folder), "0755")]
+
+
+def test_a_new_folder_that_is_open_to_others_is_no_news(tmp_path: Path) -> None:
+    """The engine makes the state folder of a managed plugin with mode 0755; that is usual."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    folder.chmod(0o755)
+    with capture_logs() as lines:
+        lock_state(folder).release()
+
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert not lines
