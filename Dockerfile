@@ -2,6 +2,7 @@
 ARG BASE=debian:bookworm-slim
 
 FROM ${BASE} AS build
+LABEL pynet.build=plugin
 WORKDIR /src
 COPY tools/__init__.py tools/
 COPY tools/plugin tools/plugin
@@ -10,7 +11,8 @@ RUN sh tools/plugin/prepare.sh
 COPY requirements.lock ./
 COPY requirements.lock build/wheel[s] build/wheels/
 RUN python3 -m tools.plugin.rootfs packages /rootfs
-COPY setup.cfg pyproject.toml README.md LICENSE ./
+COPY setup.cfg pyproject.toml README.md LICENSE config.json ./
+COPY docs/plugin.md docs/
 COPY cli cli
 COPY handlers handlers
 COPY plugin plugin
@@ -18,5 +20,11 @@ COPY netlink netlink
 RUN python3 -m tools.plugin.rootfs pynet /rootfs
 
 FROM scratch
+ARG VERSION=
+LABEL org.opencontainers.image.title=pynet \
+      org.opencontainers.image.description="Network driver and address manager for Docker Engine" \
+      org.opencontainers.image.version=${VERSION} \
+      org.opencontainers.image.licenses=Apache-2.0 \
+      org.opencontainers.image.documentation=/usr/share/doc/pynet/plugin.md
 COPY --from=build /rootfs/ /
 ENTRYPOINT ["/usr/bin/pynet", "serve"]

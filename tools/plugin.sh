@@ -15,4 +15,6 @@ if ! find_python >/dev/null && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3 >/dev/null
 fi
 python=$(find_python) || { echo 'plugin: Python 3.11 or newer is needed' >&2; exit 1; }
-exec "$python" -m tools.plugin "$@"
+"$python" -m tools.plugin "$@"
+# The commands come to the host with the plugin, and go with everything else (make clean-host).
+if [ "$#" -eq 0 ] && [ -x tools/commands.sh ]; then tools/commands.sh; fi

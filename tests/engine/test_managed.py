@@ -22,6 +22,7 @@ from tests.engine.lab.shell import CommandFailed
 from tests.engine.lab.snapshot import unchanged
 from tests.engine.test_life import Pings
 from tests.engine.test_recovery import bridge_of
+from tools.plugin.engine import FORMER
 
 LOOPBACK = "127.0.0.1"
 LONG = os.environ.get("PYNET_FORM") == "managed"
@@ -80,6 +81,7 @@ def test_one_command_installs_it_and_another_removes_it(bare: Host) -> None:
     """The walk of a newcomer: install, a network, two containers, a port; removal is refused in between."""
     with unchanged(bare):
         said = make_plugin(bare)
+        assert bare.docker("images", "--all", "--format", "{{.Repository}}").split() == [image.NAME]
         scene = Scene(bare, "pynet")
         net = scene.network()
         one, two = scene.server(net, "-p", "8080:7777"), scene.container(net)
@@ -88,17 +90,53 @@ def test_one_command_installs_it_and_another_removes_it(bare: Host) -> None:
         with pytest.raises(AssertionError, match=f"not removed: it has the networks {net}"):
             make_plugin(bare, "remove")
         scene.close()
-        make_plugin(bare, "remove")
+        assert f"removed '{NAME}' and its state" in make_plugin(bare, "remove")
+        assert "nothing to remove" in make_plugin(bare, "remove")
         assert not bare.path(SOCKET).exists()
         sizes = [float(number) for number in re.findall(r"([0-9.]+) MB", said)]
     assert len(sizes) == 3
     assert all(size <= limit for size, limit in zip(sizes, (60, 25, 70), strict=True)), said
 
 
+def test_an_upgrade_loses_nothing(bare: Host) -> None:
+    """``make plugin`` again, with a plugin of the former name: no ping is lost, networks and settings are as before."""
+    old = Managed(bare, {"PYNET_LOG_LEVEL": "debug"}, FORMER)
+    old.start()
+    before, tagged, plain = old.id, Scene(bare, FORMER), Scene(bare, old.name)
+    other, net = tagged.network("--ipam-driver", FORMER), plain.network()
+    one = tagged.container(other)
+    two, three = plain.server(net, "-p", "8080:7777"), plain.container(net)
+    pings = Pings(three, two.ip(net))
+    assert "keeps its name" in make_plugin(bare)
+    pings.goes_on()
+    assert pings.without_gap()
+    assert seen_from(bare.net, LOOPBACK, "tcp", 8080)
+    assert plain.container(net).reaches(two.name)
+    assert tagged.container(other).reaches(one.name)
+    assert old.id == before
+    tagged.close()
+    plain.close()
+
+
+def test_without_networks_it_gets_todays_name(bare: Host) -> None:
+    """A plugin of the former name is replaced, its settings stay; the same command again changes and stops nothing."""
+    Managed(bare, {"PYNET_LOG_LEVEL": "debug"}, FORMER).start()
+    assert f"'{NAME}' has taken its place" in make_plugin(bare)
+    managed = Managed(bare, {})
+    processes = managed.pids
+    assert "up to date, nothing to do" in make_plugin(bare)
+    assert managed.pids == processes
+    assert "PYNET_LOG_LEVEL=debug" in bare.docker("plugin", "inspect", NAME)
+    assert FORMER not in bare.docker("plugin", "ls")
+    managed.stop()
+    assert "type-make-plugin-to-upgrade" in bare.docker.fails("plugin", "upgrade", NAME)
+    make_plugin(bare, "remove")
+
+
 def test_both_names_lead_to_it_and_one_is_counted(bare: Host, managed: Managed) -> None:
-    """``pynetd:latest`` is refused to be disabled while a network uses it; ``pynet`` the engine does not count."""
-    tagged, plain = Scene(bare, f"{NAME}:latest"), Scene(bare, managed.name)
-    one = tagged.container(tagged.network("--ipam-driver", f"{NAME}:latest"))
+    """``pynet:managed`` is refused to be disabled while a network uses it; ``pynet`` the engine does not count."""
+    tagged, plain = Scene(bare, NAME), Scene(bare, managed.name)
+    one = tagged.container(tagged.network("--ipam-driver", NAME))
     other = plain.container(plain.network("--ipam-driver", managed.name))
     assert "in use" in bare.docker.fails("plugin", "disable", NAME)
     assert not one.reaches(other.exec("hostname", "-i"))
@@ -106,26 +144,6 @@ def test_both_names_lead_to_it_and_one_is_counted(bare: Host, managed: Managed) 
     plain.close()
     bare.docker("plugin", "disable", NAME)
     assert not bare.path(SOCKET).exists()
-
-
-def test_an_upgrade_loses_nothing(bare: Host, scene: Scene, managed: Managed) -> None:
-    """``make plugin`` again: no ping is lost, settings and state are as before, old and new containers are served."""
-    managed.stop()
-    bare.docker("plugin", "set", NAME, "PYNET_LOG_LEVEL=debug")
-    managed.start()
-    before, net = managed.id, scene.network()
-    one, two = scene.server(net, "-p", "8080:7777"), scene.container(net)
-    pings = Pings(two, one.ip(net))
-    assert "upgrade" in make_plugin(bare)
-    pings.goes_on()
-    assert pings.without_gap()
-    assert seen_from(bare.net, LOOPBACK, "tcp", 8080)
-
-    third = scene.container(net)
-    assert third.ip(net) not in {one.ip(net), two.ip(net)}
-    assert third.reaches(one.name)
-    assert managed.id == before
-    assert "PYNET_LOG_LEVEL=debug" in bare.docker("plugin", "inspect", NAME)
 
 
 def test_a_killed_plugin_comes_back_by_itself(bare: Host, scene: Scene, managed: Managed) -> None:
@@ -167,6 +185,8 @@ def test_commands_on_the_host_speak_of_the_plugin(bare: Host, scene: Scene, mana
     assert command(bare, "reconcile", "--dry-run") == ""
     assert "written: 1 network, 1 endpoint" in command(bare, "backup", "/root/copy")
     assert "pynet does not run" not in command(bare, "doctor")
+    enter = ("nsenter", "-t", str(managed.pids[0]), "-m", "--", "/usr/bin/pynet")  # for hosts without Python
+    assert '"host_port": 8080' in bare.net(*enter, "ports", "--json")
     with pytest.raises(CommandFailed, match="is a managed plugin; disable it"):
         command(bare, "restore", "/root/copy")
 

@@ -4,18 +4,24 @@ import json
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from cli.settings import SETTINGS, read_settings
-from tools.plugin import base, config, licences, tree
+from tools.plugin import base, build, config, licences, tree
 from tools.plugin.bill import Component, cyclonedx
 from tools.plugin.registry import Plugin, digest_of, find
 
 
 def test_config_json_is_made_from_the_settings() -> None:
-    """``config.json`` is as ``make lint`` writes it; every setting can be set, and the values are understood."""
+    """``config.json`` is as ``make lint`` writes it; every setting can be set, and the values are understood.
+
+    The engine's socket cannot be reached from the plugin, so its setting is not offered.
+    """
     assert config.FILE.read_text() == config.text()
     written = json.loads(config.FILE.read_text())["env"]
 
-    assert [entry["name"] for entry in written] == [option.key for option in SETTINGS]
+    assert [entry["name"] for entry in written] == [option.key for option in SETTINGS if option not in config.UNUSABLE]
+    assert "PYNET_DOCKER_SOCKET" not in config.FILE.read_text()
     assert all(entry["settable"] == ["value"] for entry in written)
     values = {entry["name"]: entry["value"] for entry in written} | {"PYNET_SYSCTL_DIR": "/proc/sys"}
     assert read_settings(values).name == "pynet"
@@ -25,6 +31,11 @@ def test_the_list_of_licences_is_true() -> None:
     """``docs/licences.md`` is as ``make lint`` writes it, and each package has a licence."""
     assert licences.FILE.read_text() == licences.text()
     assert "see its text" not in licences.text()
+
+
+def test_every_source_of_the_build_is_there() -> None:
+    """A source that is moved would be noticed by nobody but the next ``make plugin``."""
+    assert [name for name in build.SOURCES if not (build.REPOSITORY / name).exists()] == []
 
 
 def archive(path: Path, names: list[str], mtime: int) -> Path:
@@ -52,16 +63,16 @@ def test_an_archive_depends_on_nothing_but_the_files(tmp_path: Path) -> None:
 def test_the_registry_serves_what_its_manifest_names(tmp_path: Path) -> None:
     """The engine asks for the manifest by tag and digest, and for the blobs by digest; nothing else is there."""
     plugin = Plugin('{"description": "x"}', archive(tmp_path / "rootfs.tar", ["a"], 1))
-    kind, manifest = find(plugin, "/v2/pynetd/manifests/latest")
+    kind, manifest = find(plugin, "/v2/pynet/manifests/latest")
     assert manifest is not None
-    assert find(plugin, f"/v2/pynetd/manifests/{digest_of(manifest)}") == (kind, manifest)
+    assert find(plugin, f"/v2/pynet/manifests/{digest_of(manifest)}") == (kind, manifest)
     named = json.loads(manifest)
 
     for part in (named["config"], *named["layers"]):
-        blob = find(plugin, f"/v2/pynetd/blobs/{part['digest']}")[1]
+        blob = find(plugin, f"/v2/pynet/blobs/{part['digest']}")[1]
         assert blob is not None
         assert (digest_of(blob), len(blob)) == (part["digest"], part["size"])
-    assert find(plugin, "/v2/pynetd/blobs/sha256:00")[1] is None
+    assert find(plugin, "/v2/pynet/blobs/sha256:00")[1] is None
     assert find(plugin, "/v2/")[1] == b"{}"
 
 
@@ -84,3 +95,15 @@ def test_a_base_made_of_packages_trusts_the_authorities_in_it(tmp_path: Path) ->
     base.trust(tmp_path)
 
     assert (tmp_path / "etc/ssl/certs/ca-certificates.crt").read_text() == "one\ntwo\n"
+
+
+def test_the_newest_base_is_asked_for_only_if_the_lists_have_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build is kept while the lists of apt are older; a wish for another base ends it at once."""
+    monkeypatch.setenv("BASE", "packages")
+    later = base.LISTS.stat().st_mtime + 1 if base.LISTS.exists() else 1.0
+
+    assert base.is_newest(f"{base.OWN}:1", later)
+    assert not base.is_newest(base.IMAGE, later)
+    monkeypatch.setenv("BASE", "other")
+    assert not base.is_newest(f"{base.OWN}:1", later)
+    assert base.is_newest("other", later)

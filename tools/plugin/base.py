@@ -24,6 +24,7 @@ OWN = "pynet-base"
 FORM = "2"  # of what is made of the packages, so that what an older version made is made anew
 AUTHORITIES = "usr/share/ca-certificates"
 BUNDLE = "etc/ssl/certs/ca-certificates.crt"
+LISTS = Path("/var/lib/apt/lists")
 MERGED = ("bin", "sbin", "lib", "lib64")
 NAMED = re.compile(r"^'\S+' (\S+\.deb) (\d+) ", re.MULTILINE)  # a package and its bytes, as --print-uris says them
 PULL = 20.0  # seconds for a registry to be heard of
@@ -41,6 +42,20 @@ def choose() -> str:
     if not wish and not _cached() and works("docker", "pull", IMAGE, timeout=PULL):
         return IMAGE
     return f"{OWN}:{from_packages().stem.removeprefix('base-')}"
+
+
+def is_newest(name: str, built: float) -> bool:
+    """Return whether a build on the base ``name`` at the time ``built`` is good enough: it is wanted, or the newest.
+
+    Nothing is pulled for that: newer images of ``IMAGE`` are used when something else changes, or on demand (``BASE``).
+    apt-get, which takes seconds, is only asked if its lists have changed since.
+    """
+    wish = os.environ.get("BASE", "")
+    if wish and wish != "packages":
+        return name == wish
+    if not name.startswith(OWN):
+        return not wish
+    return not LISTS.exists() or LISTS.stat().st_mtime < built or name == _own(packages()[0])
 
 
 def load(name: str) -> None:
@@ -79,13 +94,17 @@ def from_packages() -> Path:
     if not names:
         found = _cached()
         return found or fail(f"no base image: '{IMAGE}' cannot be pulled, and apt-get names no packages: {complaint}")
-    target = cache() / f"base-{hashlib.sha256(' '.join([FORM, *names]).encode()).hexdigest()[:12]}.tar"
+    target = cache() / f"base-{_own(names).partition(':')[2]}.tar"
     if not target.exists():
         say(f"making a base from {len(names)} packages of this machine's distribution")
         cache().mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache()) as work:
             _make(target, Path(work))
     return target
+
+
+def _own(names: Sequence[str]) -> str:
+    return f"{OWN}:{hashlib.sha256(' '.join([FORM, *names]).encode()).hexdigest()[:12]}"
 
 
 def packages() -> tuple[Sequence[str], str]:

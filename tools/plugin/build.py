@@ -5,29 +5,35 @@ import json
 import shutil
 import tarfile
 import tempfile
+from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
 
 from tools.plugin import base, config, tree, wheels
 from tools.plugin.registry import Plugin
-from tools.plugin.shell import run, say
+from tools.plugin.shell import complaint, run, step
 
 REPOSITORY = Path(__file__).parents[2]
 FOLDER = REPOSITORY / "build/plugin"
 SOURCES = (
-    *("Dockerfile", "requirements.lock", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"),
-    *("cli", "handlers", "plugin", "netlink", "tools/plugin"),
+    *("Dockerfile", "requirements.lock", "setup.cfg", "pyproject.toml", "README.md", "LICENSE", "config.json"),
+    *("cli", "handlers", "plugin", "netlink", "tools/plugin", "docs/plugin.md"),
 )
 IMAGE = "pynet-plugin"
+STAGE = "label=pynet.build=plugin"  # of the images between, which have no name
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A built plugin. ``docker plugin create`` reads ``folder``; sizes are in bytes."""
+    """A built plugin. ``docker plugin create`` reads ``folder``; sizes are in bytes.
+
+    ``digest`` is that of its manifest, ``layer`` that of its file system, as engines have them.
+    """
 
     folder: Path
     archive: Path
     digest: str
+    layer: str
     size: int
     compressed: int
 
@@ -39,28 +45,49 @@ class Built:
 
 def build(*, anew: bool = False) -> Built:
     """Build unless built already, or ``anew``; the same sources on the same base give the same digest."""
-    image = base.choose()
-    key = _key(image)
-    stamp = FOLDER / "stamp.json"
-    if not anew and stamp.exists() and (known := json.loads(stamp.read_text()))["key"] == key:
+    sources, stamp = _sources(), FOLDER / "stamp.json"
+    known = json.loads(stamp.read_text()) if stamp.exists() else {}
+    if not anew and known.get("sources") == sources and base.is_newest(known["base"], stamp.stat().st_mtime):
         return _built(known)
+    with step(1, "the base image"):
+        image = base.choose()
     if image.startswith(base.OWN):
-        fetch()
-    base.load(image)
-    say(f"building the root file system on {image}")
+        with step(2, "the Python packages of requirements.lock"):
+            fetch()
+    with step(3, f"the root file system, on {image}"):
+        return _built(_make(image, sources, anew=anew))
+
+
+def _make(image: str, sources: str, *, anew: bool) -> dict[str, str | int]:
     part = FOLDER.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)
     (part / "content/rootfs").mkdir(parents=True)
-    _export(image, part / "rootfs.tar", anew=anew)
+    try:
+        base.load(image)
+        _export(image, part / "rootfs.tar", anew=anew)
+    finally:
+        remove_images()
     _unpack(part / "rootfs.tar", part / "content/rootfs")
     (part / "content/config.json").write_text(config.text())
     plugin = Plugin(config.text(), part / "rootfs.tar")
     size = tree.sizes((part / "content/rootfs").rglob("*"))
-    known = {"key": key, "digest": plugin.digest, "size": size, "compressed": plugin.compressed}
+    known: dict[str, str | int] = {"sources": sources, "base": image, "digest": plugin.digest, "layer": plugin.layer}
+    known |= {"size": size, "compressed": plugin.compressed}
     (part / "stamp.json").write_text(json.dumps(known))
     shutil.rmtree(FOLDER, ignore_errors=True)
     part.rename(FOLDER)
-    return _built(known)
+    return known
+
+
+def remove_images() -> None:
+    """Leave no image behind: not the result, which the plugin contains, nor the base, nor those between.
+
+    Those of a build that another process makes at the same time are in use, and stay.
+    """
+    for repository in (IMAGE, base.OWN):  # the base goes last: the others are made of it
+        if named := run("docker", "images", "--quiet", repository).split():
+            complaint("docker", "rmi", "--force", *named)
+        complaint("docker", "image", "prune", "--force", "--filter", STAGE)
 
 
 def fetch() -> None:
@@ -71,13 +98,13 @@ def fetch() -> None:
 
 
 def _built(known: dict[str, str | int]) -> Built:
-    digest, size, compressed = str(known["digest"]), int(known["size"]), int(known["compressed"])
-    return Built(FOLDER / "content", FOLDER / "rootfs.tar", digest, size, compressed)
+    digests, sizes = (str(known["digest"]), str(known["layer"])), (int(known["size"]), int(known["compressed"]))
+    return Built(FOLDER / "content", FOLDER / "rootfs.tar", *digests, *sizes)
 
 
-def _key(image: str) -> str:
-    """Return a key of everything on which the result depends: the base and the bytes of every source."""
-    digest = hashlib.sha256(image.encode())
+def _sources() -> str:
+    """Return a digest of the bytes of every source; with the base that is everything on which the result depends."""
+    digest = hashlib.sha256()
     for name in SOURCES:
         path = REPOSITORY / name
         for file in [path] if path.is_file() else sorted(path.rglob("*")):
@@ -86,10 +113,18 @@ def _key(image: str) -> str:
     return digest.hexdigest()
 
 
+def version() -> str:
+    """Return the version that setup.cfg declares."""
+    parser = ConfigParser()
+    parser.read(REPOSITORY / "setup.cfg")
+    return parser["metadata"]["version"]
+
+
 def _export(image: str, target: Path, *, anew: bool) -> None:
     offline = ("--network", "none") if image.startswith(base.OWN) else ()
     cache = ("--no-cache",) if anew else ()
-    run("docker", "build", "--quiet", *offline, *cache, "--build-arg", f"BASE={image}", "--tag", IMAGE, REPOSITORY)
+    facts = ("--build-arg", f"BASE={image}", "--build-arg", f"VERSION={version()}")
+    run("docker", "build", "--quiet", *offline, *cache, *facts, "--tag", IMAGE, REPOSITORY)
     container = run("docker", "create", IMAGE)
     try:
         with tempfile.NamedTemporaryFile(dir=target.parent) as exported:

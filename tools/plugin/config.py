@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.settings import SETTINGS, Settings
-from tools.plugin.contents import COMMAND
+from tools.plugin.contents import COMMAND, GUIDE
 
 FILE = Path(__file__).parents[2] / "config.json"
 HOST = "/host"
@@ -18,6 +18,7 @@ VALUES = {
     Settings.sysctl_dir.key: f"{HOST}/sys",
     Settings.log_format.key: "engine",
 }
+UNUSABLE = (Settings.docker_socket,)  # the plugin does not see the engine's socket, which would make it root
 # NET_ADMIN is for links, addresses, routes, nftables, conntrack and sysctls. The engine adds fourteen by itself
 # (moby daemon/pkg/oci/caps), among them NET_BIND_SERVICE for published ports and DAC_OVERRIDE.
 CAPABILITIES = ["CAP_NET_ADMIN"]
@@ -27,7 +28,7 @@ def config() -> dict[str, Any]:
     """Return the configuration, as moby reads it (api/types/plugin.go: Config)."""
     return {
         "description": "Network driver and address manager",
-        "documentation": "README.md",
+        "documentation": f"/{GUIDE}",
         "entrypoint": [f"/{COMMAND}", "serve"],
         "workdir": "/",
         "interface": {
@@ -41,7 +42,7 @@ def config() -> dict[str, Any]:
             _mount("plugins", "the engine finds the driver 'pynet' here", "/run/docker/plugins", f"{HOST}/plugins"),
             _mount("sysctl", "forwarding is turned on here", "/proc/sys/net", f"{HOST}/sys/net"),
         ],
-        "env": [_setting(option.key, option.help, option.default) for option in SETTINGS],
+        "env": [_setting(option.key, option.help, option.default) for option in SETTINGS if option not in UNUSABLE],
     }
 
 

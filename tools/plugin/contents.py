@@ -5,6 +5,7 @@ PACKAGES = ("python3", "libnftables1", "netbase", "python3-pip-whl", "dash")
 
 SITE = "opt/pynet"  # folder of pynet and of the packages of requirements.lock
 COMMAND = "usr/bin/pynet"
+GUIDE = "usr/share/doc/pynet/plugin.md"
 BILL = "usr/share/pynet"  # folder of the bill of materials and of the licences
 
 # Of the standard library: what needs a terminal, a compiler or a desktop, and what tests or installs.

@@ -2,21 +2,30 @@
 
 ``docker plugin upgrade`` keeps the state, the settings and the count of networks, and takes nothing but a registry;
 ``docker plugin rm`` and ``create`` would lose all three. An engine speaks plain HTTP to registries on 127.0.0.0/8.
+
+The engine remembers the reference, and ``docker plugin upgrade NAME`` asks there again, when nobody serves it any more
+(moby, plugin/backend_linux.go: PluginReference). So the reference is always the same, and names the command that does
+upgrade, as the engine's refusal quotes it. Only root may open its port: no other user can hand out a plugin there.
 """
 
 import gzip
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+
+from tools.plugin.shell import fail
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG = "application/vnd.docker.plugin.v1+json"
 LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 LEVEL = 6
+REPOSITORY = "type-make-plugin-to-upgrade/pynet"
+TAG = "managed"
+PORTS = (*range(969, 1024), 0)  # below 1024 for root alone; 0 is any free one, for those who are not root
 
 
 class Plugin:
@@ -27,6 +36,7 @@ class Plugin:
         layer = gzip.compress(tar, LEVEL, mtime=0)
         whole = json.loads(config) | {"rootfs": {"type": "layers", "diff_ids": [digest_of(tar)]}}
         blob = json.dumps(whole, sort_keys=True).encode()
+        self.layer = digest_of(tar)
         self.blobs = {digest_of(blob): blob, digest_of(layer): layer}
         self.compressed = len(layer)
         entry = {"mediaType": CONFIG, "size": len(blob), "digest": digest_of(blob)}
@@ -43,7 +53,7 @@ def digest_of(data: bytes) -> str:
 
 
 @contextmanager
-def served(plugin: Plugin, name: str) -> Iterator[str]:
+def served(plugin: Plugin) -> Iterator[str]:
     """Serve ``plugin``; yields the reference under which this machine's engine finds it."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -73,14 +83,21 @@ def served(plugin: Plugin, name: str) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Log nothing: the engine reports failures."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with _listening(Handler) as server:
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"127.0.0.1:{server.server_port}/{name}"
+            yield f"127.0.0.1:{server.server_port}/{REPOSITORY}:{TAG}"
         finally:
             server.shutdown()
             thread.join()
+
+
+def _listening(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    for port in PORTS:
+        with suppress(OSError):
+            return ThreadingHTTPServer(("127.0.0.1", port), handler)
+    return fail("no port of 127.0.0.1 is free to hand the plugin to the engine")
 
 
 def find(plugin: Plugin, path: str) -> tuple[str, bytes | None]:

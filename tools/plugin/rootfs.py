@@ -21,7 +21,9 @@ from pathlib import Path
 
 from tools.plugin import bill
 from tools.plugin.contents import (
+    BILL,
     COMMAND,
+    GUIDE,
     SITE,
     UNUSED_EXTENSIONS,
     UNUSED_FILES,
@@ -58,7 +60,16 @@ def main(step: str, out: Path) -> None:
     _install_pynet(out / SITE)
     _strip(out / SITE)
     bill.write(out, [*_python(out), *_libraries(out), *(_copy(Path(file), out) for file in FILES)])
+    _add_documents(out)
     _compile(out)
+
+
+def _add_documents(out: Path) -> None:
+    """Add the guide, and config.json, so that a digest of the file system is one of the whole plugin."""
+    for source, name in (("docs/plugin.md", GUIDE), ("config.json", f"{BILL}/config.json")):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(REPOSITORY / source, out / name)
+        (out / name).chmod(0o644)
 
 
 def _lay_out(out: Path) -> None:

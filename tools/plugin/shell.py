@@ -2,8 +2,14 @@
 
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
+
+STEPS = 5  # of a whole ``make plugin``
+SLOW = 2.0  # seconds after which a step says how long it took
 
 
 def run(*argv: str | Path, timeout: float = 600, cwd: Path | None = None) -> str:
@@ -38,6 +44,17 @@ def complaint(*argv: str | Path, timeout: float = 60) -> str:
 def say(text: str) -> None:
     """Tell the user about the progress."""
     print(f"plugin: {text}", flush=True)
+
+
+@contextmanager
+def step(number: int, text: str) -> Iterator[None]:
+    """Name one of ``STEPS`` before it begins, and say how long it took if that was long."""
+    say(f"{number}/{STEPS} {text}")
+    start = time.monotonic()
+    yield
+    took = time.monotonic() - start
+    if took > SLOW:
+        say(f"{number}/{STEPS} took {took:.0f} s")
 
 
 def fail(text: str) -> NoReturn:

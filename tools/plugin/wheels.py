@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from tools.plugin.shell import run, say
+from tools.plugin.shell import run
 
 REPOSITORY = Path(__file__).parents[2]
 LOCK, FOLDER, STAMP = (REPOSITORY / name for name in ("requirements.lock", "build/wheels", "build/wheels.stamp"))
@@ -16,7 +16,6 @@ def fetch(pip: Path, python: str) -> None:
     key = hashlib.sha256(LOCK.read_bytes() + python.encode()).hexdigest()
     if STAMP.exists() and STAMP.read_text() == key:
         return
-    say("fetching the packages of requirements.lock")
     part = FOLDER.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)
     words = ("--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary", ":all:")

@@ -133,9 +133,9 @@ class Host:
     ) -> None:
         self.down()
 
-    def exec(self, *argv: str, stdin: bytes = b"") -> str:
+    def exec(self, *argv: str, stdin: bytes = b"", timeout: float = 90) -> str:
         """Run a command of the host inside all its namespaces and return what it printed."""
-        return run(*self._enter(argv, {}), stdin=stdin)
+        return run(*self._enter(argv, {}), stdin=stdin, timeout=timeout)
 
     def net(self, *argv: str | Path, stdin: bytes = b"") -> str:
         """Run a command of the machine inside the host's network namespace and return what it printed."""

@@ -13,7 +13,7 @@ from tests.engine.lab.process import wait_until
 from tests.engine.lab.shell import run
 from tools.plugin.contents import COMMAND
 
-NAME = "pynetd"
+NAME = "pynet:managed"
 SOCKET = "/run/docker/plugins/pynet.sock"
 BUILT = REPOSITORY / "build/plugin/content"
 
@@ -28,19 +28,20 @@ def make_plugin(host: Host, *arguments: str) -> str:
     """Type ``make plugin`` on the host, where no base image can be pulled; return what it printed."""
     fetch()
     words = " ".join(("BASE=packages", str(REPOSITORY / "tools/plugin.sh"), *arguments))
-    return host.exec("sh", "-c", words)
+    return host.exec("sh", "-c", words, timeout=300)
 
 
 class Managed:
-    """The managed plugin ``pynetd``, whose networks are of the driver ``pynet``.
+    """The managed plugin ``pynet:managed``, whose networks are of the driver ``pynet``.
 
     The engine starts it again when it crashes, so ``kill`` disables it afterwards: it is then dead until ``start``.
     """
 
     name = "pynet"
 
-    def __init__(self, host: Host, env: Mapping[str, str]) -> None:
+    def __init__(self, host: Host, env: Mapping[str, str], plugin: str = NAME) -> None:
         self._host = host
+        self._plugin = plugin
         self._env = dict(env)
         self.log = host.log("dockerd")
 
@@ -48,7 +49,7 @@ class Managed:
     def id(self) -> str:
         """The engine's id of the plugin; "" when there is none."""
         lines = self._host.docker("plugin", "ls", "--no-trunc", "--format", "{{.ID}} {{.Name}}").splitlines()
-        return next((line.split()[0] for line in lines if line.split()[1] == f"{NAME}:latest"), "")
+        return next((line.split()[0] for line in lines if line.split()[1] == self._plugin), "")
 
     @property
     def state(self) -> str:
@@ -58,7 +59,7 @@ class Managed:
     @property
     def enabled(self) -> bool:
         """Whether the engine runs it."""
-        return self._host.docker("plugin", "inspect", "--format", "{{.Enabled}}", NAME) == "true"
+        return self._host.docker("plugin", "inspect", "--format", "{{.Enabled}}", self._plugin) == "true"
 
     @property
     def pids(self) -> list[int]:
@@ -73,7 +74,7 @@ class Managed:
     def create(self) -> None:
         """Build it where that has not been done, and give it to the engine, disabled."""
         make_plugin(self._host, "build")
-        self._host.docker("plugin", "create", NAME, str(BUILT))
+        self._host.docker("plugin", "create", self._plugin, str(BUILT))
 
     def start(self) -> None:
         """Create and enable it where that is needed, and wait until it serves."""
@@ -81,8 +82,10 @@ class Managed:
             self.create()
         if not self.enabled:
             if self._env:
-                self._host.docker("plugin", "set", NAME, *(f"{key}={value}" for key, value in self._env.items()))
-            self._host.docker("plugin", "enable", NAME)
+                self._host.docker(
+                    "plugin", "set", self._plugin, *(f"{key}={value}" for key, value in self._env.items())
+                )
+            self._host.docker("plugin", "enable", self._plugin)
         wait_until(self.serves, "the managed plugin to serve")
 
     def serves(self) -> bool:
@@ -99,7 +102,7 @@ class Managed:
     def stop(self) -> None:
         """Disable it, whatever uses it."""
         if self.enabled:
-            self._host.docker("plugin", "disable", "--force", NAME)
+            self._host.docker("plugin", "disable", "--force", self._plugin)
 
     def kill(self) -> None:
         """Let it crash, and leave it dead."""
