@@ -13,8 +13,8 @@ setup:  ## install what is missing and make .venv
 run:  ## install what is missing, start the engine if none runs, and serve pynet; needs root
 	@tools/run.sh
 
-clean-run:  ## take away the commands that make run put on the path
-	@rm -fv /usr/local/bin/pynet /usr/local/lib/docker/cli-plugins/docker-pynet
+clean-host:  ## show what pynet's commands put on this host, ask, and take it away; refused while networks are in use (YES=1)
+	@tools/clean.sh
 
 test:  ## every ring of tests; without root unit and contract only (ARGS="-k name" for some)
 	@tools/test.sh $(ARGS)
@@ -76,7 +76,7 @@ bench-guard: setup  ## rules against another commit's and Docker's, in turns (BE
 torture: setup  ## kill pynet at every step, below twenty containers, and let 500 networks come and go (up to 18 minutes)
 	$(VENV)/bin/python -m tests.torture $(PARTS)
 
-trial: setup  ## README, plugin, service and doctor on bare machines of Debian 12 and 13, one table (SUITES=trixie FULL=1)
+trial: setup  ## play newcomer, Compose user, administrator and operator on bare Debian 12 and 13 (SUITES=trixie PARTS=newcomer)
 	$(VENV)/bin/python -m tests.trial $(SUITES)
 
 record: setup  ## record what an engine sends as contract data (ENGINE=28.5)

@@ -4,6 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # Before anything is made: a user would wait for a .venv, and learn only then that it was in vain.
 [ "$(id -u)" -eq 0 ] || { echo 'run: pynet makes links and rules, so it needs root' >&2; exit 1; }
+# shellcheck source=tools/record.sh
+. tools/record.sh
 tools/setup.sh
 export PATH=$PATH:/usr/sbin:/sbin
 run=${PYNET_RUN_DIR:-/run/pynet}
@@ -13,26 +15,30 @@ engine_answers() { curl -sf --max-time 5 --unix-socket "${DOCKER_SOCKET:-/run/do
 start_engine() {
     if [ -d /run/systemd/system ]; then
         systemctl start docker
+        note 'service docker'
         return
     fi
     mkdir -p "$run"
     setsid dockerd >"$run/dockerd.log" 2>&1 </dev/null &
     echo $! >"$run/dockerd.pid"
     echo "run: started dockerd, process $(cat "$run/dockerd.pid"), log $run/dockerd.log; it stays when pynet ends"
+    note "folder $run"
     for _ in $(seq 300); do engine_answers && return; sleep 0.1; done
     echo "run: dockerd does not answer, see $run/dockerd.log" >&2
     exit 1
 }
 
-# The command on the path, and as a plugin of the Docker CLI; "make clean-run" takes both away.
+# The command on the path, and as a plugin of the Docker CLI; "make clean-host" takes both away.
 link_commands() {
     mkdir -p /usr/local/bin /usr/local/lib/docker/cli-plugins
     ln -sf "$PWD/.venv/bin/pynet" /usr/local/bin/pynet
     ln -sf "$PWD/.venv/bin/docker-pynet" /usr/local/lib/docker/cli-plugins/docker-pynet
-    echo 'run: the commands are pynet and docker pynet; make clean-run takes them away'
+    echo 'run: the commands are pynet and docker pynet; make clean-host takes everything away'
 }
 
 engine_answers || start_engine
 link_commands
-echo "run: serving; try: docker network create --driver pynet web"
+state=${PYNET_STATE_DIR:-/var/lib/pynet}
+[ -e "$state" ] || note "folder $state"
+echo "run: ready after $SECONDS s, serving; try: docker network create --driver pynet web"
 exec .venv/bin/pynet serve

@@ -4,6 +4,8 @@
 # all but cluster, whose servers nothing else needs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=tools/record.sh
+. tools/record.sh
 rings=" ${*:-unit contract kernel engine} "
 
 # package:command pairs; a package is installed when its command is not there
@@ -59,10 +61,48 @@ find_python() {  # a Python of at least 3.11 that can make virtual environments
     return 1
 }
 
+timed() {  # TEXT COMMAND...: says what begins, and how long it took where that was long
+    local text=$1 start=$SECONDS
+    shift
+    echo "setup: $text"
+    "$@"
+    [ $((SECONDS - start)) -lt 3 ] || echo "setup:     took $((SECONDS - start)) s"
+}
+
+# Names that differ from Debian's in other distributions; "-" is in another package of the list.
+# shellcheck disable=SC2034 # read through a name
+{
+declare -A of_fedora=([docker.io]=moby-engine [libnftables1]=nftables [iproute2]=iproute [iputils-ping]=iputils
+    [iptables]=iptables-nft [procps]=procps-ng [busybox-static]=busybox [python3-venv]=- [etcd-server]=etcd)
+declare -A of_alpine=([docker.io]=docker [libnftables1]=nftables [iputils-ping]=iputils [procps]=procps-ng
+    [util-linux]=util-linux-misc [python3-venv]=- [etcd-server]=etcd)
+declare -A of_arch=([docker.io]=docker [libnftables1]=nftables [iputils-ping]=iputils [iptables]=iptables-nft
+    [procps]=procps-ng [busybox-static]=busybox [python3]=python [python3-venv]=- [etcd-server]=etcd)
+}
+
+elsewhere() {  # the command that installs packages of Debian in another distribution; empty where it is not known
+    local command family name words=()
+    # shellcheck disable=SC1090 # a file of the machine
+    case " $(. "${OS_RELEASE:-/etc/os-release}" && echo "${ID:-} ${ID_LIKE:-}") " in
+        *" fedora "*) command='dnf install' family=of_fedora ;;
+        *" alpine "*) command='apk add' family=of_alpine ;;
+        *" arch "*) command='pacman -S' family=of_arch ;;
+        *) return 0 ;;
+    esac
+    local -n names=$family
+    for name in "$@"; do
+        name=${names[$name]:-$name}
+        [ "$name" = - ] || words+=("$name")
+    done
+    echo "$command ${words[*]}"
+}
+
 may_install() {  # whether the packages named can be installed; says which are missing where not
     [ "$#" -gt 0 ] || return 1
     if ! command -v apt-get >/dev/null; then
-        echo "setup: this machine has no apt-get; install by hand what these packages of Debian have: $*" >&2
+        local known
+        known=$(elsewhere "$@")
+        echo "setup: packages are installed by itself on Debian and Ubuntu only; by hand: ${known:-what Debian has as $*}" >&2
     elif [ "$(id -u)" -ne 0 ]; then
         echo "setup: not root, so only .venv is made; these packages stay missing: $*" >&2
     else
@@ -73,8 +113,7 @@ may_install() {  # whether the packages named can be installed; says which are m
 
 update_lists() {
     [ -z "${updated:-}" ] || return 0
-    echo 'setup: reading the package lists'
-    apt-get update -qq
+    timed 'reading the package lists' apt-get update -qq
     updated=yes
 }
 
@@ -89,11 +128,19 @@ show_progress() {  # of the status lines of apt-get (APT::Status-Fd): kind:what:
     done
 }
 
-install() {
-    echo "setup: installing $*"
+packages_here() { dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' | sed -n 's/^ii *//p' | sort; }
+
+apt_install() {
+    local before
+    before=$(packages_here)
     # Nobody is asked, so what debconf says about asking is no news.
     { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o APT::Status-Fd=3 "$@" \
         3>&1 >/dev/null 2> >(grep -v '^debconf: ' >&2); } | show_progress
+    while read -r name; do note "package $name"; done < <(comm -13 <(echo "$before") <(packages_here))
+}
+
+install() {
+    timed "installing $* (make clean-host takes them away)" apt_install "$@"
 }
 
 install_packages() {
@@ -121,17 +168,20 @@ install_servers() {  # without starting them, now or at boot
     fi
 }
 
+fill_venv() {
+    .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+}
+
 make_venv() {
     local stamp python
     stamp=.venv/.stamp-$(cat requirements-dev.lock setup.cfg pyproject.toml | sha256sum | cut -c1-16)
     [ -e "$stamp" ] && return 0
     python=$(find_python) || { echo 'setup: Python 3.11 or newer with venv is needed' >&2; exit 1; }
-    echo "setup: making .venv with $python"
     rm -rf .venv
-    "$python" -m venv .venv
-    echo "setup: installing $(grep -c '^[a-z].*==' requirements-dev.lock) Python packages into .venv"
-    .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+    timed "making .venv with $python" "$python" -m venv .venv
+    note "folder $PWD/.venv"
+    timed "installing $(grep -c '^[a-z].*==' requirements-dev.lock) Python packages into .venv" fill_venv
     touch "$stamp"
     echo "setup: ready after $SECONDS s"
 }
