@@ -5,7 +5,6 @@ cd "$(dirname "$0")/.."
 export PATH=$PATH:/usr/sbin:/sbin LC_ALL=C
 # shellcheck source=tools/record.sh
 . tools/record.sh
-run=${PYNET_RUN_DIR:-/run/pynet}
 socket=/run/docker/plugins/pynet.sock
 
 stop() { echo "clean-host: $*" >&2; exit 1; }
@@ -21,7 +20,7 @@ serves() { [ -S "$socket" ] && there curl && curl -s --max-time 5 --unix-socket 
 
 engine() {  # the process of the engine that make run started
     local pid
-    pid=$(cat "$run/dockerd.pid" 2>/dev/null || true)
+    pid=$(while read -r folder; do cat "$folder/dockerd.pid" 2>/dev/null; done < <(noted folder)) || true
     [ "$(cat "/proc/${pid:-none}/comm" 2>/dev/null)" != dockerd ] || echo "$pid"
 }
 
@@ -51,7 +50,7 @@ packages() {  # those of the record that nothing else on this host needs now, as
     mapfile -t wish < <(noted package)
     there apt-get && [ "${#wish[@]}" -gt 0 ] || return 0
     states=$(mktemp)
-    cp /var/lib/apt/extended_states "$states"
+    cp /var/lib/apt/extended_states "$states" 2>/dev/null || true
     apt-mark -qq -o "Dir::State::extended_states=$states" auto "${wish[@]}" >/dev/null 2>&1 || true
     comm -12 <(apt-get -s autoremove -o "Dir::State::extended_states=$states" | sed -n 's/^Remv \([^ ]*\).*/\1/p' | sort) \
         <(printf '%s\n' "${wish[@]}" | sort)

@@ -3,7 +3,8 @@
 import json
 import shlex
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tests.engine.lab.process import wait_until
 from tests.trial import addresses
 from tests.trial.broken import HOSTS, SOUND, SUBNET4, SUBNET6, UPLINK, Broken, verdict
 from tests.trial.machine import Machine
-from tests.trial.steps import Steps, says
+from tests.trial.steps import Row, Steps, Transcript, says
 
 LEAST = 18  # of the broken hosts
 DISK = "mkdir -p /var/lib/pynet && mount -t tmpfs -o size=80m,mode=700 state /var/lib/pynet"
@@ -38,15 +39,22 @@ VARIABLES = {
 }
 
 
-def try_service(machine: Machine) -> int:
-    """Try everything; return how many steps were not as they should be."""
-    trial = ServiceTrial(machine)
+def try_service(machine: Machine, transcript: Transcript, parts: Collection[str]) -> int:
+    """Play the administrator and the operator; return how many steps were not as they should be."""
+    trial = ServiceTrial(machine, transcript)
+    transcript.heading("Administrator: the package, under systemd")
     trial.install()
-    trial.bad_setting()
-    trial.as_a_user()
-    trial.broken_hosts()
-    trial.sound_hosts()
-    trial.remove()
+    if "administrator" in parts:
+        trial.bad_setting()
+        trial.as_a_user()
+    if "operator" in parts:
+        transcript.heading("Operator at 3 am: broken hosts, and hosts that only look so")
+        trial.look()
+        trial.broken_hosts()
+        trial.sound_hosts()
+    if "administrator" in parts:
+        transcript.heading("Administrator: the package goes")
+        trial.remove()
     return trial.wrong
 
 
@@ -86,12 +94,17 @@ class ServiceTrial(Steps):
             right=lambda text: told(text) and "Traceback" not in text and "does not run" not in text,
         )
 
+    def look(self) -> None:
+        """Ask for everything that an operator asks for first."""
+        self.step("the state of pynet", "pynet status", right=says("networks"))
+        self.step("the containers, as docker pynet", "docker pynet ps", right=says("one"))
+        self.step("the last lines of the log", "journalctl -u pynet -n 20 --no-pager", right=says("web"))
+
     def broken_hosts(self) -> None:
         """Break the host in each way, and mend it."""
         found = sum(self._try(host) for host in HOSTS)
         wanted = f"at least {LEAST} are wanted"
-        self.row(f"doctor finds {found} of {len(HOSTS)} broken hosts", found >= LEAST, wanted, 0)
-        self.wrong += found < LEAST
+        self.note(Row(f"doctor finds {found} of {len(HOSTS)} broken hosts", found >= LEAST, wanted, 0))
 
     def sound_hosts(self) -> None:
         """Make the host look strange in each way."""
@@ -104,6 +117,7 @@ class ServiceTrial(Steps):
         self.step("dpkg --purge", "dpkg --purge pynet && ! ls /usr/lib/pynet /etc/default/pynet 2>/dev/null")
 
     def _try(self, host: Broken) -> bool:
+        start = time.monotonic()
         self._script(host.breaks)
         seen = self._doctor(host.variables)
         complaint = verdict(host, seen)
@@ -113,8 +127,8 @@ class ServiceTrial(Steps):
         left = [finding["what"] for finding in self._doctor() if finding["severity"] != "note"]
         if left:
             complaint = said = f"NOT MENDED: {left}"
-        self.row(f"doctor: {host.name}", not complaint, said, 0)
-        self.wrong += bool(complaint)
+        row = Row(f"doctor: {host.name}", not complaint, said, time.monotonic() - start)
+        self.note(row, f"{host.breaks}; pynet doctor", said)
         return bool(host.check) and not complaint
 
     def _script(self, script: str) -> None:
