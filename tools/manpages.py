@@ -2,36 +2,33 @@
 
 import gzip
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
 
 from cli.main import main as pynet
+from tools.manual import Entry, entries
 
 
-def pages(command: click.Command, words: tuple[str, ...] = ("pynet",)) -> Iterator[tuple[str, str]]:
+def pages(command: click.Command) -> Iterator[tuple[str, str]]:
     """Yield the name of each page of ``command`` and of the commands below it, and its text in roff."""
-    yield "-".join(words), page(command, words)
-    for name, below in sorted(getattr(command, "commands", {}).items()):
-        yield from pages(below, (*words, name))
+    for entry in entries(command):
+        yield entry.name, page(entry)
 
 
-def page(command: click.Command, words: tuple[str, ...]) -> str:
+def page(entry: Entry) -> str:
     """Return the page of one command."""
-    context = click.Context(command, info_name=" ".join(words))
-    first, *rest = (command.help or "").strip().split("\n\n")
-    usage = " ".join(command.collect_usage_pieces(context))
-    name, title = "-".join(words), "-".join(words).upper()
+    typed = " ".join(entry.words)
     parts = [
-        f'.TH "{title}" "1" "" "pynet" "pynet"',
-        f".SH NAME\n{_roff(name)} \\- {_roff(first.rstrip('.'))}",
-        f".SH SYNOPSIS\n.B {_roff(' '.join(words))}\n{_roff(usage)}",
-        ".SH DESCRIPTION\n" + "\n.PP\n".join(_roff(" ".join(text.split())) for text in [first, *rest]),
-        *_list("COMMANDS", _commands(command)),
-        *_list("OPTIONS", _options(command, context)),
-        *_examples(command.epilog or ""),
-        _SEE_ALSO.format(" ".join(words)),
+        f'.TH "{entry.name.upper()}" "1" "" "pynet" "pynet"',
+        f".SH NAME\n{_roff(entry.name)} \\- {_roff(entry.description[0].rstrip('.'))}",
+        f".SH SYNOPSIS\n.B {_roff(typed)}\n{_roff(entry.usage)}",
+        ".SH DESCRIPTION\n" + "\n.PP\n".join(map(_roff, entry.description)),
+        *_list("COMMANDS", entry.commands),
+        *_list("OPTIONS", entry.options),
+        *_examples(entry.examples),
+        _SEE_ALSO.format(typed),
     ]
     return "\n".join(parts) + "\n"
 
@@ -44,22 +41,12 @@ PYNET_SOCKET names the socket of the pynet that is asked, and DOCKER_HOST that o
 {0} \\-\\-help"""
 
 
-def _commands(command: click.Command) -> list[tuple[str, str]]:
-    found = getattr(command, "commands", {})
-    return [(name, (found[name].help or "").split("\n\n")[0]) for name in sorted(found)]
-
-
-def _options(command: click.Command, context: click.Context) -> list[tuple[str, str]]:
-    return [record for each in command.get_params(context) if (record := each.get_help_record(context))]
-
-
-def _list(head: str, entries: list[tuple[str, str]]) -> list[str]:
-    lines = [f".TP\n.B {_roff(name)}\n{_roff(' '.join(text.split()))}" for name, text in entries]
+def _list(head: str, listed: Iterable[tuple[str, str]]) -> list[str]:
+    lines = [f".TP\n.B {_roff(name)}\n{_roff(' '.join(text.split()))}" for name, text in listed]
     return [f".SH {head}\n" + "\n".join(lines)] if lines else []
 
 
-def _examples(epilog: str) -> list[str]:
-    lines = [line.strip() for line in epilog.splitlines() if line.startswith("  ")]
+def _examples(lines: Iterable[str]) -> list[str]:
     return [".SH EXAMPLES\n.nf\n" + "\n".join(map(_roff, lines)) + "\n.fi"] if lines else []
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
+from cli.main import main as pynet
+from tools.site.commands import with_reference
 from tools.site.links import PUBLISHED, with_links_of_site
 
 ROOT = Path(__file__).parents[2]
@@ -18,5 +20,5 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Return the text of a page with links that fit the site."""
-    return with_links_of_site(markdown, page.file.src_uri)
+    """Return the text of a page with links that fit the site, and with the commands where it has their place."""
+    return with_reference(with_links_of_site(markdown, page.file.src_uri), pynet)

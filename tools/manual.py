@@ -1,0 +1,43 @@
+"""The texts of the commands' help in parts, of which the manual pages and the documents are made."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import click
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One command."""
+
+    words: tuple[str, ...]  # as they are typed
+    usage: str  # its arguments
+    description: tuple[str, ...]  # paragraphs, the first one a sentence
+    commands: tuple[tuple[str, str], ...]  # names of commands below it, each with its first paragraph
+    options: tuple[tuple[str, str], ...]
+    examples: tuple[str, ...]  # lines
+
+    @property
+    def name(self) -> str:
+        """As a manual page is called."""
+        return "-".join(self.words)
+
+
+def entries(command: click.Command, words: tuple[str, ...] = ("pynet",)) -> Iterator[Entry]:
+    """Yield the command, and the commands below it in the order of their names."""
+    context = click.Context(command, info_name=" ".join(words))
+    below = getattr(command, "commands", {})
+    yield Entry(
+        words,
+        usage=" ".join(command.collect_usage_pieces(context)),
+        description=_paragraphs(command),
+        commands=tuple((name, _paragraphs(below[name])[0]) for name in sorted(below)),
+        options=tuple(record for each in command.get_params(context) if (record := each.get_help_record(context))),
+        examples=tuple(line.strip() for line in (command.epilog or "").splitlines() if line.startswith("  ")),
+    )
+    for name in sorted(below):
+        yield from entries(below[name], (*words, name))
+
+
+def _paragraphs(command: click.Command) -> tuple[str, ...]:
+    return tuple(" ".join(text.split()) for text in (command.help or "").strip().split("\n\n"))
