@@ -45,8 +45,13 @@ docs: setup  ## the documents as a site, in build/site; open index.html there
 docs-serve: setup  ## show the documents as a site while you write them
 	@tools/site/build.sh serve
 
-lint: setup  ## mend what can be mended, and the tables of options and settings
+docs-recording: setup  ## play the README's commands on an engine, and keep what they print for docs/pictures; needs root
+	$(VENV)/bin/python -m tools.site.first_run
+	$(VENV)/bin/python -m tools.site.pictures
+
+lint: setup  ## mend what can be mended, the tables of options and settings, and the pictures
 	$(VENV)/bin/python -m tools.option_tables
+	$(VENV)/bin/python -m tools.site.pictures
 	$(VENV)/bin/python -m tools.plugin.config
 	$(VENV)/bin/python -m tools.plugin.licences
 	$(VENV)/bin/ruff check --fix .
@@ -109,4 +114,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: docs docs-serve setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-scale test-cluster test-matrix wheel deb trial
+.PHONY: docs docs-serve docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-scale test-cluster test-matrix wheel deb trial

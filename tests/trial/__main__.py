@@ -30,8 +30,8 @@ CLONE = f"git clone -q /{BUNDLE} pynet 2>/dev/null"
 PLAYED = ("newcomer", "tests", "compose", "administrator")  # in a clone, in this order
 GONE = "sleep 3; test ! -S /run/docker/plugins/pynet.sock"
 README = (
-    "docker network create --driver pynet web && docker run -d --name one --network web busybox sleep 1d && "
-    "docker run --rm --network web busybox ping -c 3 one"
+    "docker network create --driver pynet web && docker run -d --name one --network web -p 8080:80 busybox sleep 1d && "
+    "docker run --rm --network web busybox ping -c 3 one && pynet ps"
 )
 TOOLS = "export PYNET_RUN_DIR=/run/own PYNET_ENGINES=20.10 PYNET_LAB=/var/tmp PYNET_PLUGIN_CACHE=/var/cache/plugin; "
 SOME = "tests/kernel/test_networks.py tests/engine/test_guide.py tests/cluster/test_stores.py"

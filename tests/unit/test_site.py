@@ -1,4 +1,7 @@
-"""The documents are a site as well, with the same links."""
+"""The documents are a site as well, with the same links, and pictures made from source."""
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import click
 import pytest
@@ -6,7 +9,15 @@ import pytest
 from cli.main import main
 from tools.manual import entries
 from tools.site.commands import MARKER, with_reference
-from tools.site.links import with_links_of_site
+from tools.site.dialects import differences
+from tools.site.drawing import Arrow, Box, Picture
+from tools.site.first_run import commands
+from tools.site.links import LINK, PUBLISHED, with_links_of_site
+from tools.site.pictures import FOLDER, PICTURES, TRANSCRIPT, files
+from tools.site.terminal import PROMPT
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [*map(ROOT.joinpath, PUBLISHED), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.mark.parametrize(
@@ -28,6 +39,14 @@ def test_links_between_files_lead_to_the_same_pages_of_the_site(page: str, link:
     assert with_links_of_site(f"See [this]({link}).", page) == f"See [this]({there})."
 
 
+def test_the_readme_links_to_files_that_exist() -> None:
+    """The strict build does not see the README, as the site has a home page of its own."""
+    targets = LINK.findall((ROOT / "README.md").read_text())
+
+    assert len(targets) > 10
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
 def test_the_reference_has_every_command() -> None:
     """Groups have a section too, which links to the commands in it."""
     text = with_reference(f"# Commands\n\n{MARKER}\n", main)
@@ -44,3 +63,54 @@ def test_texts_of_the_help_mean_nothing_in_markdown() -> None:
     command = click.Command("x", help="Print <a>|b* of ``c_d``.")
 
     assert "\nPrint \\<a>\\|b\\* of `c_d`.\n" in with_reference(f"{MARKER}\n", command)
+
+
+@pytest.mark.parametrize("name", files())
+def test_pictures_are_drawn_from_their_source(name: str) -> None:
+    """``make lint`` draws them; each has a title and a description for readers who cannot see it."""
+    text = (FOLDER / name).read_text()
+    title, description = list(ET.fromstring(text))[:2]
+
+    assert text == files()[name]
+    assert title.text
+    assert len(description.text or "") > len(title.text)
+
+
+@pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES)
+def test_texts_fit_into_their_boxes_and_all_into_the_picture(picture: Picture) -> None:
+    """A longer text, or a box that is moved too far, is noticed."""
+    boxes = [shape for shape in picture.shapes if isinstance(shape, Box)]
+    points = [point for shape in picture.shapes if isinstance(shape, Arrow) for point in shape.points]
+
+    assert [box.too_wide() for box in boxes if box.too_wide()] == []
+    assert all(box.x + box.width <= picture.width and box.y + box.height <= picture.height for box in boxes)
+    assert all(0 <= x <= picture.width and 0 <= y <= picture.height for x, y in points)
+
+
+def test_the_first_run_shows_the_commands_of_the_readme() -> None:
+    """Commands that change need a new recording (``make docs-recording``)."""
+    lines = TRANSCRIPT.read_text().splitlines()
+
+    assert [line.removeprefix(PROMPT) for line in lines if line.startswith(PROMPT)] == commands()
+    assert any(line.endswith(" 0% packet loss") for line in lines)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_site_and_a_code_host_read_the_same_text(document: Path) -> None:
+    """Lists and what is in them are written so that both kinds of Markdown see them."""
+    assert list(differences(document.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("* one\n\n  | a | b |\n  |---|---|\n", ["line 3: indent it by four blanks, not by 2"]),
+        ("* one\n  * two\n", ["line 2: indent it by four blanks, not by 2"]),
+        ("Two:\n* one\n", ["line 2: put an empty line before the list"]),
+        ("Two:\n\n* one\n  goes on\n\n    | a | b |\n    |---|---|\n", []),
+        ("```\n* one\n  * two\n```\n", []),
+    ],
+)
+def test_text_that_the_two_read_differently_is_named(text: str, said: list[str]) -> None:
+    """A code host needs two blanks where the site needs four, and no line before a list."""
+    assert list(differences(text)) == said
