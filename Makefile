@@ -45,6 +45,9 @@ docs: setup  ## the documents as a site, in build/site; open index.html there
 docs-serve: setup  ## show the documents as a site while you write them
 	@tools/site/build.sh serve
 
+docs-shots: docs  ## pictures of the site in narrow and wide, light and dark windows, in build/shots; needs Chromium
+	$(VENV)/bin/python -m tools.site.shots $(ARGS)
+
 docs-recording: setup  ## play the README's commands on an engine, and keep what they print for docs/pictures; needs root
 	$(VENV)/bin/python -m tools.site.first_run
 	$(VENV)/bin/python -m tools.site.pictures
@@ -114,4 +117,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: docs docs-serve docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-scale test-cluster test-matrix wheel deb trial
+.PHONY: docs docs-serve docs-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-scale test-cluster test-matrix wheel deb trial
