@@ -20,7 +20,7 @@ _BLOCK = re.compile(
 )
 _LOOSE = re.compile(
     r"(?P<id64>\b[0-9a-f]{64}\b)|(?P<id12>\b[0-9a-f]{12}\b)|(?P<time>\btime=[\d.]+)"
-    r"|(?P<address>\b172\.\d+\.(?=\d))|(?P<rest>…)|(?P<blanks> +)"
+    r"|(?P<address>\b172\.\d+\.(?=\d))|(?P<rest>…)|(?P<ago>\d+ \w+ ago)|(?P<up>\bUp \d+ \w+)|(?P<blanks> +)"
 )
 # Ids, times and addresses that the engine chooses differ from run to run.
 _INSTEAD = {
@@ -29,6 +29,8 @@ _INSTEAD = {
     "time": r"time=[\d.]+",
     "address": r"172\.\d+\.",
     "rest": ".*",
+    "ago": r"\w[\w ]* ago",
+    "up": r"Up \w[\w ]*",
     "blanks": " +",
 }
 

@@ -46,12 +46,22 @@ def test_a_block_belongs_to_its_heading_player_and_output(tmp_path: Path) -> Non
         ("seq=0 time=0.148 ms", "seq=0 time=11 ms", True),
         ("PING one (172.18.0.2): 56", "PING one (172.19.0.2): 56", True),
         ("PING one (10.20.0.2): 56", "PING one (10.20.0.3): 56", False),
+        ("now  5 seconds ago  Up 4 seconds  one", "now  2 minutes ago  Up About a minute  one", True),
         ("8a8475fe5aec  one", "000000000000        one", True),
     ],
 )
 def test_output_is_compared_but_for_ids_times_and_chosen_addresses(expected: str, printed: str, same: bool) -> None:
     """Everything else has to be the same text."""
     assert prints(expected, printed) is same
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_make_commands_of_the_trial_are_typed_there(page: Path) -> None:
+    """A block that is marked as the trial's has no command of make that tests/trial does not type."""
+    typed = "".join(path.read_text() for path in (ROOT / "tests/trial").glob("*.py"))
+    marked = "".join(block.commands for block in blocks(page) if block.player == TRIAL)
+
+    assert [one for one in re.findall(r"^make [a-z-]+", marked, re.MULTILINE) if one not in typed] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
