@@ -7,6 +7,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 from typing import Any
 
@@ -19,10 +20,14 @@ NET, IPAM = "NetworkDriver.", "IpamDriver."
 
 
 class Load:
-    """Makes and removes networks one call after the other, and keeps the milliseconds of each verb in order."""
+    """Makes and removes networks one call after the other, and keeps the milliseconds of each verb in order.
 
-    def __init__(self, pynet: Served) -> None:
+    ``around`` returns a block for a call of a verb (``bench.slow``).
+    """
+
+    def __init__(self, pynet: Served, around: Callable[[str], AbstractContextManager[object]] = nullcontext) -> None:
         self._pynet = pynet
+        self._around = around
         self._ports = count(FIRST_PORT)
         self.growing: dict[str, list[float]] = {}  # by verb, from no network to all
         self.shrinking: dict[str, list[float]] = {}  # by verb, from all to none
@@ -78,7 +83,8 @@ class Load:
 
     def _timed(self, times: dict[str, list[float]], verb: str, protocol: str, body: dict[str, Any]) -> dict[str, Any]:
         start = time.perf_counter()
-        reply = self._pynet.call(protocol + verb, **body)
+        with self._around(verb):
+            reply = self._pynet.call(protocol + verb, **body)
         times.setdefault(verb, []).append((time.perf_counter() - start) * 1000)
         if reply.get("Err"):
             raise RuntimeError(f"{verb}: {reply['Err']}")

@@ -1,6 +1,7 @@
 """Measures pynet with many networks: times of each verb, idle CPU, memory, times to start again and to heal.
 
 ``python -m bench.scale`` serves pynet in network namespaces of its own, and speaks the engine's protocol to it.
+``SLOW=100`` writes what each call of more than 100 ms waited for to ``bench/results`` (``bench.slow``).
 """
 
 import json
@@ -11,12 +12,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from bench.load import FIRST_PORT, Load, rows, until
 from bench.report import memory
+from bench.slow import WATCHED, SlowCalls
 from cli.server.worker import TRIMMED
 from tests.kernel.namespaces import enter_fresh_namespace
 from tests.kernel.served import Served
@@ -24,6 +26,7 @@ from tests.kernel.served import Served
 RESULTS = Path(__file__).parent / "results"
 SIZES = (0, 100, 300, 1000)  # networks
 SECONDS = 60  # of idling
+SLOW = float(os.environ.get("SLOW") or 0) / 1000  # seconds of a call to be reported, 0 for none
 SETTLE = 5.0  # seconds for the work after the last reply
 QUICK, QUICK_CHANGES = 0.05, 10  # seconds for a change of a link while nobody holds the kernel's lock, and how many
 PATIENCE = 120.0  # seconds for one answer
@@ -116,11 +119,11 @@ def forwarding_off() -> float:
 def measure(size: int, seconds: float, folder: Path) -> dict[str, Any]:
     """Return all figures for ``size`` networks."""
     fresh_namespace()
-    pynet = Served(folder, patience=PATIENCE)
+    pynet = Served(folder, *(WATCHED if SLOW else ()), patience=PATIENCE)
     with ended(pynet):
         pynet.start()
         figures: dict[str, Any] = {"networks": size, "MB at start": memory(pynet.pids)}
-        load = Load(pynet)
+        load = Load(pynet, SlowCalls(pynet, SLOW, RESULTS / "slow.txt").call if SLOW else nullcontext)
         load.grow(size)
         time.sleep(SETTLE)
         figures |= {"MB": memory(pynet.pids), "idle %": idle(pynet, seconds)}

@@ -26,8 +26,8 @@ class HostNetworks(Protocol):
 class Links(Protocol):
     """Links (``netlink.links.Links``). Every verb may raise ``KernelError``."""
 
-    def links(self) -> list[Link]:
-        """Return every link."""
+    def links(self, *, kind: str = "", master: int = 0) -> list[Link]:
+        """Return every link, or those of a kind, or those with a master, by its index."""
 
     def link(self, name: str) -> Link | None:
         """Return the link that has that name, None without one; no other is looked at."""

@@ -46,8 +46,8 @@ class FakeKernel:
         self.big = True  # whether it is a kernel with packets above 64 kB
         self.settings: dict[str, str] = {"net/ipv4/ip_forward": "0", "net/ipv6/conf/all/forwarding": "0"}
 
-    def links(self) -> list[Link]:
-        return list(self.by_name.values())
+    def links(self, *, kind: str = "", master: int = 0) -> list[Link]:
+        return [link for link in list(self.by_name.values()) if kind in {"", link.kind} and master in {0, link.master}]
 
     def link(self, name: str) -> Link | None:
         return self.by_name.get(name)

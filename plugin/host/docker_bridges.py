@@ -4,11 +4,22 @@ import re
 from collections.abc import Iterable
 
 from netlink.links import Link
+from plugin.interfaces import Links
 from plugin.model.names import NETWORK, Alias, is_own_bridge
 
 _DOCKER_BRIDGE = re.compile(r"docker0|docker_gwbridge|br-[0-9a-f]{12}")
 _PLAIN_NAME = re.compile(r"[0-9A-Za-z_.:@-]+")
 _DOCKER_PORT = re.compile(r"veth[0-9a-f]{7}")
+
+
+def foreign_links(kernel: Links) -> list[Link]:
+    """Return the bridges without pynet's names, and the ports of those that may be Docker's; raises ``KernelError``.
+
+    Pynet's own bridges and ports may be thousands, which nobody has to read.
+    """
+    bridges = [link for link in kernel.links(kind="bridge") if not is_own_bridge(link.name)]
+    ports = [port for link in bridges if not is_docker_name(link.name) for port in kernel.links(master=link.index)]
+    return list({link.index: link for link in (*bridges, *ports)}.values())
 
 
 def docker_bridges(links: Iterable[Link]) -> frozenset[str]:

@@ -16,7 +16,7 @@ from netlink.links import Link
 from netlink.sysctl import FORWARDING
 from plugin.firewall.firewall import Firewall
 from plugin.firewall.sets import OTHER_BRIDGES, PYNET_FORWARDING
-from plugin.host.docker_bridges import docker_bridges, other_bridges
+from plugin.host.docker_bridges import docker_bridges, foreign_links, other_bridges
 from plugin.interfaces import Kernel
 from plugin.model.elements import Elements
 from plugin.model.records import ChangedSetting
@@ -34,12 +34,15 @@ class Forwarding:
     """Keeps a record for each family that pynet turned on; the firewall closes the families that have one.
 
     The caller holds the lock of the host's settings. Methods may raise ``KernelError`` and ``PynetError``.
+    The bridges of others are remembered, because the watcher hears of each change and tells it: requests would wait for
+    a listing.
     """
 
     def __init__(self, kernel: Kernel, store: Store, firewall: Firewall) -> None:
         self._kernel = kernel
         self._store = store
         self._firewall = firewall
+        self._others: Sequence[str] | None = None  # bridges of others, None as long as they are not known
 
     def turn_on(self, path: str) -> None:
         """If the forwarding of a family is off, close the family to others and then turn it on.
@@ -84,12 +87,12 @@ class Forwarding:
         for path in taken:
             log.info("others turned forwarding on too, so the host is open to them", setting=path)
 
-    def look_at_bridges(self) -> None:
+    def tell_of_bridges(self, links: Sequence[Link]) -> None:
         """Tell the firewall which bridges are Docker's and which are of others, so that new ones are treated alike."""
-        links = self._kernel.links()
+        self._others = other_bridges(links)
         self._firewall.set_docker_bridges(docker_bridges(links))
         if paths := self._paths():
-            self._firewall.put(OWNER, _elements(paths, links))
+            self._firewall.put(OWNER, _elements(paths, self._others))
 
     def elements(self, links: Sequence[Link] | None = None) -> Mapping[str, Elements]:
         """Return the elements that close families, by owner; nothing if none is closed.
@@ -99,14 +102,16 @@ class Forwarding:
         """
         paths = self._paths()
         try:
-            links = self._kernel.links() if paths and links is None else links
+            if links is not None or paths:
+                self._others = other_bridges(foreign_links(self._kernel) if links is None else links)
         except KernelError as error:
             log.warning("links cannot be listed, so traffic of other bridges is dropped meanwhile", error=str(error))
-        return {OWNER: _elements(paths, links or ())} if paths else {}
+        return {OWNER: _elements(paths, self._others or ())} if paths else {}
 
     def _close(self, paths: Collection[str]) -> None:
         if paths:
-            self._firewall.put(OWNER, _elements(paths, self._kernel.links()))
+            self._others = other_bridges(foreign_links(self._kernel)) if self._others is None else self._others
+            self._firewall.put(OWNER, _elements(paths, self._others))
         else:
             self._firewall.forget(OWNER)
 
@@ -130,7 +135,7 @@ class Forwarding:
             return OFF
 
 
-def _elements(paths: Iterable[str], links: Iterable[Link]) -> Elements:
-    """Return elements that close families, but let frames between ports of other bridges pass (br_netfilter)."""
+def _elements(paths: Iterable[str], others: Iterable[str]) -> Elements:
+    """Return elements that close families, but let frames between ports of ``others`` pass (br_netfilter)."""
     closed = [PYNET_FORWARDING.element(_VERSIONS[path]) for path in paths]
-    return [*closed, *(OTHER_BRIDGES.element(name, name) for name in other_bridges(links))]
+    return [*closed, *(OTHER_BRIDGES.element(name, name) for name in others)]

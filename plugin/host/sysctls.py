@@ -5,6 +5,7 @@ Forwarding has rules of its own, because it makes the host a router: see ``plugi
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import count
 
 import structlog
 
@@ -12,6 +13,7 @@ from netlink.errors import KernelError, Missing
 from netlink.links import Link
 from netlink.sysctl import FORWARDING
 from plugin.errors import Failed, PynetError
+from plugin.host.docker_bridges import foreign_links
 from plugin.host.forwarding import OFF, OURS, Forwarding
 from plugin.host.link_settings import bridge_settings
 from plugin.host.router_advertisements import warn_of_lost_routes
@@ -38,6 +40,7 @@ class HostSettings:
         self._read = False
         self._users = SettingUsers()
         self._late: set[str] = set()  # paths that no network needs, and that could not be put back
+        self._listings, self._newest = count(1), 0  # numbers of listings of bridges, and of the newest that counts
 
     def prepare(self, network: Network, undo: Undo) -> None:
         """Set the sysctls that ``network`` needs; raises ``KernelError``.
@@ -105,9 +108,15 @@ class HostSettings:
                 self._forwarding.concede()
 
     def look_at_bridges(self) -> None:
-        """Bring the rules in line with the bridges of others that there are now."""
+        """Bring the rules in line with the bridges of others that there are now.
+
+        Requests do not wait for the listing. One that began before another, and ended after it, counts no more.
+        """
+        number, links = next(self._listings), foreign_links(self._kernel)
         with self._locks.hold(HOST_SETTINGS):
-            self._forwarding.look_at_bridges()
+            if number > self._newest:
+                self._newest = number
+                self._forwarding.tell_of_bridges(links)
 
     def elements(self, links: Sequence[Link] | None = None) -> Mapping[str, Elements]:
         """Return the firewall elements that follow from the host's settings and ``links``, by owner."""

@@ -61,12 +61,12 @@ class Checks:
 
     def host(self, *, bridges: bool) -> None:
         """Find out whether others turned forwarding on or off, and with ``bridges`` which bridges others have now."""
-        if bridges:
-            self._settings.look_at_bridges()
         self._settings.concede()
         off = [] if self._firewall.missing else [path for path in FORWARDING.values() if self._is_off(path)]
         # The repair is not necessary, and not noted, if no network needs the forwarding.
         self._ledger.checked("", self.repair([HostSettingChanged("", path, OFF, OURS) for path in off], NOTHING))
+        if bridges:
+            self._settings.look_at_bridges()
 
     def _is_off(self, path: str) -> bool:
         with suppress(Missing):  # a kernel without IPv6

@@ -195,6 +195,18 @@ def test_the_listing_agrees_with_ip(kernel: Kernel) -> None:
     assert len(kernel.links()) == len(sh("ip -o link").splitlines()) == 301
 
 
+def test_the_kernel_lists_bridges_alone_and_the_ports_of_one(kernel: Kernel) -> None:
+    """Listings with a condition have the links that fulfil it, as the listing of all shows them."""
+    kernel.add_bridge("pn-1", "02:00:00:00:00:01", 1400)
+    kernel.add_bridge("pn-2", "02:00:00:00:00:02", 1400)
+    kernel.add_veth(PAIR)
+
+    first, second = link(kernel, "pn-1"), link(kernel, "pn-2")
+    assert kernel.links(kind="bridge") == [first, second]
+    assert kernel.links(master=first.index) == [link(kernel, "pnh1")]
+    assert kernel.links(master=second.index) == []
+
+
 def test_the_monitor_hears_bridges_and_their_ports_only() -> None:
     """A new bridge rings, a veth pair of its own does not; a change of nftables rings too."""
     others = {"is_own": lambda _: False, "is_bridge": lambda _: False}

@@ -1,6 +1,7 @@
 """Background work: deletions after the reply, recovery at start, and watching other programs."""
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -139,10 +140,10 @@ def test_a_recovery_that_cannot_look_is_finished_later(world: World, failing: se
     world.kernel.assigned.clear()
     world.nft.table, world.nft.elements = False, set()
 
-    def refuse() -> list[Link]:
+    def refuse(**condition: Any) -> list[Link]:
         if next(listings) in failing:
             raise KernelError("list links: cannot allocate memory")
-        return links()
+        return links(**condition)
 
     world.kernel.links = refuse  # type: ignore[method-assign]
     again = restarted(world)

@@ -15,7 +15,7 @@ from netlink.nft_elements import NamedSet
 from plugin.firewall.looks import TRIES
 from plugin.firewall.sets import SETS
 from plugin.model.records import Network
-from plugin.protocol.messages import CreateEndpoint, Interface, NetworkRef
+from plugin.protocol.messages import CreateEndpoint, Interface, NetworkRef, Repair
 from plugin.reconcile.rounds import SHARE, SHORTEST
 from plugin.reconcile.watcher import Watcher
 from plugin.request.locks import FIREWALL
@@ -50,7 +50,7 @@ class Counted:
             if isinstance(self._fake, FailingStore):
                 self._count["records"] += len(found)
             else:
-                self._count[LABELS[name]] += 1
+                self._count[LABELS[name] + " in part" * bool(named.keys() & {"kind", "master"})] += 1
             return found
 
         return call
@@ -90,8 +90,8 @@ class Host:
         self._count, steps = Counter[str](), Writes()
         self.steps = steps
         self.kernel, self.nft, store = FakeKernel(steps), BusyNft(steps), FailingStore(steps)
-        kernel: Any = Counted(self.kernel, self._count, "links", "addresses", "link", "addresses_of")
-        nft: Any = Counted(self.nft, self._count, "static_parts", "elements_of")
+        kernel: Any = Counted(self.kernel, self._count, *LABELS)
+        nft: Any = Counted(self.nft, self._count, *LABELS)
         records: Any = Counted(store, self._count, "list")
         self.world = World(kernel, nft, records)
         self.coming: Iterator[int] = iter(())  # networks, each made in the middle of a listing
@@ -129,9 +129,15 @@ class Host:
     def look(self, harm: Callable[["Host"], None]) -> tuple[dict[str, int], Counter[str]]:
         """Do some harm and look at everything; return what was asked for how often, and what was repaired."""
         harm(self)
+        repairs: list[Repair] = []
+        count = self.counted(lambda: repairs.extend(self.world.reconciler.reconcile()))
+        return dict.fromkeys((*SOUND, "records"), 0) | count, Counter(repair.kind for repair in repairs)
+
+    def counted(self, call: Callable[[], object]) -> Counter[str]:
+        """Make a call, and return what was asked for how often."""
         self._count.clear()
-        kinds = Counter(repair.kind for repair in self.world.reconciler.reconcile())
-        return dict.fromkeys((*SOUND, "records"), 0) | self._count, kinds
+        call()
+        return self._count
 
 
 def sound(_: Host) -> None:
@@ -259,12 +265,18 @@ def test_requests_wait_for_the_last_of_several_listings() -> None:
 
 
 def test_one_setting_of_the_host_is_one_repair_whoever_needs_it() -> None:
-    """A setting that a hundred networks share is one repair: one more list of links, and no check of any network."""
+    """A setting that a hundred networks share is one repair: no more list of links, and no check of any network."""
     host = Host(100)
     count, repaired = host.look(forwarding_off)
 
     assert repaired == {"HostSettingChanged": 1}
-    assert count == SOUND | {"dumps": 3, "records": 3 * 100 + 2}  # and forwarding
+    assert count == SOUND | {"records": 3 * 100 + 2}  # and forwarding
+
+
+def test_bridges_of_others_are_found_without_a_list_of_all_links() -> None:
+    """A look at the host lists the bridges, and no ports of pynet's own."""
+    host = Host(30)
+    assert host.counted(lambda: host.world.reconciler.look_at_host(bridges=True)) == {"dumps in part": 1, "records": 2}
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from netlink.errors import KernelError
+from netlink.links import Link
 from netlink.nft_elements import Element
 from plugin.errors import PynetError
 from plugin.host.forwarding import OURS
@@ -198,3 +200,57 @@ def test_a_network_of_a_newer_version_keeps_the_settings_of_its_bridge(world: Wo
     again = restarted(world)
 
     assert (records(again), again.kernel.settings[path]) == ({path}, "0")
+
+
+def meanwhile(world: World, call: Callable[[], object]) -> None:
+    """Have ``call`` made once, in the middle of the next listing of bridges."""
+    listing = world.kernel.links
+
+    def listed(**condition: Any) -> list[Link]:
+        found, world.kernel.links = listing(**condition), listing  # type: ignore[method-assign]
+        call()
+        return found
+
+    world.kernel.links = listed  # type: ignore[method-assign]
+
+
+def test_requests_do_not_wait_while_bridges_are_listed(world: World) -> None:
+    """A network is made and removed in the middle of a listing of bridges: nobody holds the lock that it needs."""
+    furnish(world)
+    made: list[Network] = []
+
+    def come_and_go() -> None:
+        world.driver.create_network(rq.network(rq.OTHER_ID, "10.8.0.1/24"))
+        made.extend(item.record for item in world.store.list(Network))
+        world.driver.delete_network(replace(rq.NETWORK, network_id=rq.OTHER_ID))
+
+    meanwhile(world, come_and_go)
+    world.reconciler.look_at_host(bridges=True)
+    assert len(made) == 2
+
+
+def test_an_older_listing_of_bridges_does_not_replace_a_newer_one(world: World) -> None:
+    """A bridge that appears during one listing, and that another listing has seen meanwhile, stays known."""
+    furnish(world)
+
+    def appear() -> None:
+        world.kernel._add("virbr0", kind="bridge", up=True, group=0)
+        world.reconciler.look_at_host(bridges=True)
+
+    meanwhile(world, appear)
+    world.reconciler.look_at_host(bridges=True)
+
+    assert ("other_bridges", '"virbr0" . "virbr0"') in world.nft.elements
+
+
+def test_forwarding_that_others_turned_off_is_turned_on_without_a_listing(world: World) -> None:
+    """No listing of links or bridges comes before it, and bridges of others stay open."""
+    world.kernel._add("virbr0", kind="bridge", up=True, group=0)
+    furnish(world)
+    world.kernel.settings |= dict.fromkeys(PATHS.values(), "0")
+    seen: list[str] = []
+    meanwhile(world, lambda: seen.extend(world.kernel.read_setting(path) for path in PATHS.values()))
+    world.reconciler.look_at_host(bridges=True)
+
+    assert seen == [OURS, OURS]
+    assert ("other_bridges", '"virbr0" . "virbr0"') in world.nft.elements

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -130,9 +131,9 @@ def test_the_watcher_goes_on(world: World) -> None:
     """Unreadable listings or notifications do not end the watcher; it hears the next notification."""
     seen, links = Turns(ValueError("a")), world.kernel.links
 
-    def unreadable() -> list[Link]:
+    def unreadable(**condition: Any) -> list[Link]:
         seen()
-        return links()
+        return links(**condition)
 
     world.kernel.links = unreadable  # type: ignore[method-assign]
     world.kernel.by_name["docker0"] = Link(9, "docker0", "bridge")

@@ -1,6 +1,7 @@
 """Rules that cannot be written: one owner's alone, or all of them."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -187,7 +188,7 @@ def test_a_start_goes_on_where_ports_cannot_be_found_either(world: World) -> Non
     flush(world)
     links = world.kernel.links
 
-    def refuse() -> list[Link]:
+    def refuse(**_: Any) -> list[Link]:
         raise KernelError("list links: cannot allocate memory")
 
     world.kernel.links = refuse  # type: ignore[method-assign]
