@@ -28,7 +28,7 @@ SIZES = (0, 100, 300, 1000)  # networks
 SECONDS = 60  # of idling
 SLOW = float(os.environ.get("SLOW") or 0) / 1000  # seconds of a call to be reported, 0 for none
 SETTLE = 5.0  # seconds for the work after the last reply
-QUICK, QUICK_CHANGES = 0.05, 10  # seconds for a change of a link while nobody holds the kernel's lock, and how many
+QUICK, QUICK_CHANGES = 0.05, 10  # seconds for a change while nobody holds the kernel's locks, and how many
 PATIENCE = 120.0  # seconds for one answer
 TICKS = os.sysconf("SC_CLK_TCK")
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")  # of the namespace of the thread that opens it
@@ -42,16 +42,17 @@ def command(*words: str) -> bool:
 def fresh_namespace() -> None:
     """Begin with an empty kernel, as after a boot, when it has taken the links of the former namespace apart.
 
-    It does that under the lock for which every change of a link waits.
+    It does that under the lock for which every change of a link waits, and nftables transactions wait for it too.
     """
     enter_fresh_namespace()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    until(lambda: all(_changes_a_link_at_once() for _ in range(QUICK_CHANGES)))
+    until(lambda: all(_changes_at_once() for _ in range(QUICK_CHANGES)))
 
 
-def _changes_a_link_at_once() -> bool:
+def _changes_at_once() -> bool:
     start = time.perf_counter()
     subprocess.run(["ip", "link", "set", "lo", "mtu", "65536"], check=True)
+    subprocess.run(["nft", "add table inet probe; delete table inet probe"], check=True)
     time.sleep(0.1)
     return time.perf_counter() - start < 0.1 + QUICK
 

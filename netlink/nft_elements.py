@@ -63,6 +63,11 @@ class NamedSet:
         """Bytes of a key, or of one of the two ends of an interval."""
         return sum(part.size for part in self.key)
 
+    @cached_property
+    def size(self) -> int:
+        """Bytes of a packed element."""
+        return self.key_size * (2 if self.interval else 1) + sum(part.size for part in self.value)
+
     @property
     def form(self) -> str:
         """The types of its parts, as nft writes them."""

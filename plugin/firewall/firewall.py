@@ -24,7 +24,7 @@ from plugin.firewall.wants import Owned, Wants, unfit
 from plugin.firewall.writing import Writing
 from plugin.interfaces import Nft
 from plugin.model.elements import Elements
-from plugin.model.findings import Finding, RulesRefused, TableChanged, TableLeft
+from plugin.model.findings import Finding, RulesRefused, TableLeft
 from plugin.request.locks import FIREWALL, LOOK_AT_RULES, Locks
 
 log = structlog.get_logger()
@@ -138,15 +138,15 @@ class Firewall:
         with self._locks.hold(LOOK_AT_RULES):
             if not self._settled():
                 return []
-            with self._looks.look(elements=elements) as found:
-                if any(isinstance(finding, TableChanged) for finding in found):
+            with self._looks.look(elements=elements) as look:
+                if look.tables and not self._listing.restored(look.tables, look.number):
                     self._write()
-                elif found:
+                elif look.found:
                     self._accepts.add(self._wants.names())
             if elements and self._wants.refused:
                 with self._locks.hold(FIREWALL):
                     self._try_again()
-            return found
+            return look.found
 
     def _settled(self) -> bool:
         """Write or remove the tables if that is due; return whether there are owners."""
@@ -170,9 +170,9 @@ class Firewall:
         with self._locks.hold(LOOK_AT_RULES):
             if not self._wants:
                 return [] if self._listing.tables() is None else [TableLeft("", self._table)]
-            with self._looks.look(elements=True) as found:
+            with self._looks.look(elements=True) as look:
                 pass
-            return [*found, *self.refused()]
+            return [*look.found, *self.refused()]
 
     def close(self) -> None:
         """Remove the tables if there is no owner: nobody would do it later."""

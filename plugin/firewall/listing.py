@@ -1,11 +1,11 @@
 """Compares pynet's two tables, as nft lists them, with what was written."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
-from netlink.errors import Missing
+from netlink.errors import KernelError, Missing
 from netlink.nft_elements import Element, NamedSet
 from plugin.firewall.sets import SETS
 from plugin.interfaces import Nft
@@ -14,6 +14,17 @@ from plugin.model.elements import Elements
 log = structlog.get_logger()
 
 NAMES = {of.name: of for of in SETS}
+
+
+class TableDifference(NamedTuple):
+    """How the tables differ from the written ones, in words.
+
+    If elements are all that differs, ``delete`` and ``add`` are those that restore the tables.
+    """
+
+    words: str
+    delete: Elements = ()
+    add: Elements = ()
 
 
 class Listing:
@@ -40,32 +51,55 @@ class Listing:
         except Missing:
             return None
 
-    def complaint(self, contents: Sequence[Elements] | None) -> str:
-        """Say what is wrong with the tables, or nothing; without ``contents`` elements are not compared."""
+    def difference(self, contents: Sequence[Elements] | None) -> TableDifference | None:
+        """Return how the tables differ, None if they do not; without ``contents`` elements are not compared."""
         listed = self.tables()
         if listed is None:
-            return "are missing"
+            return TableDifference("are missing")
         if listed != self.parts:
-            return "have other rules than pynet wrote"
+            return TableDifference("have other rules than pynet wrote")
         try:
-            wrong = self._wrong_elements(contents) if contents is not None and self._comparable else (0, 0)
+            return self._of_elements(contents) if contents is not None and self._comparable else None
         except Missing:
-            return "are missing"
-        return "lack {} elements and have {} that nobody wants".format(*wrong) if any(wrong) else ""
+            return TableDifference("are missing")
+
+    def restored(self, tables: TableDifference, number: int) -> bool:
+        """Write the elements that differ, and return whether that restores the tables.
+
+        ``number`` is the number of the ruleset before that.
+        """
+        if not tables.delete and not tables.add:
+            return False
+        try:
+            self._nft.change(self.table, tables.delete, tables.add)
+        except KernelError as error:
+            log.info("elements that differ not written alone", table=self.table, error=str(error))
+            return False
+        self.written_at = number
+        return True
 
     def distrust(self) -> None:
         """Stop comparing elements that differ although nobody has changed them: the repairs would never end."""
         self._comparable = False
         log.warning("this kernel lists elements in another form; they are not compared", table=self.table)
 
-    def _wrong_elements(self, contents: Iterable[Elements]) -> tuple[int, int]:
-        """Return how many elements are missing, and how many nobody wants; one set at a time is in memory."""
+    def _of_elements(self, contents: Iterable[Elements]) -> TableDifference | None:
+        """Return the elements that are missing and those that nobody wants; one set at a time is in memory."""
         wanted: dict[NamedSet, set[bytes]] = {of: set() for of in SETS}
         for elements in contents:
             for element in elements:
                 wanted[element.of].add(element.packed)
-        wrong = [_difference(some, self._nft.elements_of(self.table, of)) for of, some in wanted.items()]
-        return sum(missing for missing, _ in wrong), sum(unwanted for _, unwanted in wrong)
+        missing, foreign = list[Element](), list[Element]()
+        for of, some in wanted.items():
+            found = frozenset(self._nft.elements_of(self.table, of))
+            missing += [Element(of, packed) for packed in some - found]
+            foreign += [Element(of, packed) for packed in found - some]
+        if not missing and not foreign:
+            return None
+        words = f"lack {len(missing)} elements and have {len(foreign)} that nobody wants"
+        # One that matches every key has no key of its own, and cannot be deleted like the others.
+        plain = all(len(element.packed) == element.of.size for element in foreign)
+        return TableDifference(words, foreign, missing) if plain else TableDifference(words)
 
 
 def listed_elements(objects: Iterable[Mapping[str, Any]], names: Mapping[str, NamedSet] = NAMES) -> list[Element]:
@@ -73,8 +107,3 @@ def listed_elements(objects: Iterable[Mapping[str, Any]], names: Mapping[str, Na
     containers = [item.get("set") or item.get("map") or {} for item in objects]
     known = [(names.get(one.get("name", "")), one.get("elem", ())) for one in containers]
     return [of.read(element) for of, elements in known if of for element in elements]
-
-
-def _difference(wanted: set[bytes], listed: Iterable[bytes]) -> tuple[int, int]:
-    found = frozenset(listed)
-    return len(wanted - found), len(found - wanted)

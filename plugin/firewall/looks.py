@@ -7,15 +7,24 @@ long as it returns the same, no other program has changed anything, and nothing 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from plugin.firewall.foreign_chains import Accepts
-from plugin.firewall.listing import Listing
+from plugin.firewall.listing import Listing, TableDifference
 from plugin.firewall.wants import Picture, Wants
 from plugin.interfaces import Nft
 from plugin.model.findings import AcceptsChanged, Finding, TableChanged
 from plugin.request.locks import FIREWALL, Locks
 
 TRIES = 3  # listings beside requests, before one for which requests wait
+
+
+class RulesLook(NamedTuple):
+    """The findings of a look; ``tables`` is how pynet's tables differ, at the ``number`` of the ruleset."""
+
+    found: list[Finding]
+    tables: TableDifference | None = None
+    number: int = 0
 
 
 class Looks:
@@ -30,7 +39,7 @@ class Looks:
         self._right: dict[bool, int] = {}  # the number at which all was right, by whether elements were compared too
 
     @contextmanager
-    def look(self, *, elements: bool) -> Iterator[list[Finding]]:
+    def look(self, *, elements: bool) -> Iterator[RulesLook]:
         """Yield the differences, with ``elements`` those of sets too; the block holds FIREWALL if there are any.
 
         Requests do not wait for a listing. If it differs and requests changed elements meanwhile, it is thrown away.
@@ -42,31 +51,33 @@ class Looks:
         for _ in range(TRIES):
             number = self._nft.generation()
             if self._right.get(elements) == number:
-                yield []
+                yield RulesLook([])
                 return
             with self._locks.hold(FIREWALL):
                 seen = self._wants.picture()
-            found = self._differences(seen, elements=elements)
-            if not found:
+            look = self._compared(seen, number, elements=elements)
+            if not look.found:
                 self._right |= {False: number, True: number} if elements else {False: number}
-                yield []
+                yield look
                 return
             with self._locks.hold(FIREWALL):
                 if self._wants.changes == seen.changes:
-                    yield self._believed(found, number)
+                    yield self._believed(look)
                     return
         with self._locks.hold(FIREWALL):
             number = self._nft.generation()
-            yield self._believed(self._differences(self._wants.picture(), elements=elements), number)
+            yield self._believed(self._compared(self._wants.picture(), number, elements=elements))
 
-    def _believed(self, found: list[Finding], number: int) -> list[Finding]:
-        """Return ``found`` without differences of tables that nobody has changed since pynet wrote them."""
-        if number != self._listing.written_at or not any(isinstance(each, TableChanged) for each in found):
-            return found
+    def _believed(self, look: RulesLook) -> RulesLook:
+        """Return ``look`` without differences of tables that nobody has changed since pynet wrote them."""
+        if look.tables is None or look.number != self._listing.written_at:
+            return look
         self._listing.distrust()
-        return [each for each in found if not isinstance(each, TableChanged)]
+        return RulesLook([each for each in look.found if not isinstance(each, TableChanged)])
 
-    def _differences(self, seen: Picture, *, elements: bool) -> list[Finding]:
-        wrong = self._listing.complaint(seen.contents if elements else None)
-        found: list[Finding] = [TableChanged("", self._listing.table, wrong)] if wrong else []
-        return found + [AcceptsChanged("", chain) for chain in self._accepts.wrong(seen.names)]
+    def _compared(self, seen: Picture, number: int, *, elements: bool) -> RulesLook:
+        tables = self._listing.difference(seen.contents if elements else None)
+        found: list[Finding] = [TableChanged("", self._listing.table, tables.words)] if tables else []
+        return RulesLook(
+            [*found, *(AcceptsChanged("", chain) for chain in self._accepts.wrong(seen.names))], tables, number
+        )

@@ -163,7 +163,7 @@ class PortNotHeld(Finding):
 class TableChanged(Finding):
     """pynet's nftables tables are gone, or differ from what was written."""
 
-    text = "nftables tables '{table}' {found}: write them anew"
+    text = "nftables tables '{table}' {found}: restore them"
 
     table: str
     found: str

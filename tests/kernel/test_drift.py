@@ -8,6 +8,7 @@ from plugin.model.records import Tombstone
 from plugin.reconcile.watcher import Watcher
 from tests.kernel.container import Container, host_asks, sh
 from tests.kernel.pynet import Pynet, connect
+from tests.rules import without_drops
 from tests.unit import requests as rq
 
 BRIDGE, PORT, OTHER = "pn-a1a1a1a1a1a1", "pnh020202020202", "pnh030303030303"
@@ -69,7 +70,8 @@ def state() -> str:
     details = f"(ip link show {BRIDGE}; ip link show {PORT}) | grep -oE 'mtu [0-9]+|alias .*|link/ether [^ ]+'"
     flags = f"ip -d link show {PORT} | grep -oE 'learning [a-z]+|group_fwd_mask 0x[0-9a-f]+'"
     flags += f"; bridge fdb show dev {PORT} | grep static"
-    return sh(f"({links}) | sed 's/@if[0-9]*//' | sort; {details}; {flags}; sysctl {settings}; nft list ruleset")
+    listed = sh(f"({links}) | sed 's/@if[0-9]*//' | sort; {details}; {flags}; sysctl {settings}; nft list ruleset")
+    return without_drops(listed)
 
 
 def all_is_well(pynet: Pynet, containers: list[Container], before: str) -> None:
@@ -96,6 +98,31 @@ def test_what_others_break_is_heard_and_repaired(pynet: Pynet, containers: list[
 
     all_is_well(pynet, containers, before)
     assert pynet.reconciler.status().repairs
+
+
+FOREIGN = f"""
+add element inet pynet internal_bridges {{ lan comment "mine" }}
+add element inet pynet subnets4 {{ lan . 10.1.0.0/16 }}
+delete element inet pynet published_ports_any4 {{ tcp . 8080 }}
+add element inet pynet published_ports_any4 {{ tcp . 8080 : 10.9.0.3 . 80 }}
+delete element inet pynet subnets6 {{ {BRIDGE} . fd00:9::/64 }}
+add element inet pynet subnets6 {{ {BRIDGE} . fd00::/16 }}
+flush set bridge pynet guarded_ports
+"""
+
+
+def test_elements_of_others_are_mended_without_writing_the_tables(pynet: Pynet, containers: list[Container]) -> None:
+    """Only elements are written, as the table keeps its handle; every kind of set and map is as before."""
+    furnish(pynet, containers)
+    before, handle = state(), "nft -a list table inet pynet | head -1"
+    table = sh(handle)
+    sh(f"echo '{FOREIGN}' | nft -f -")
+    assert state() != before
+    pynet.reconciler.heal(elements=True)
+
+    all_is_well(pynet, containers, before)
+    assert sh(handle) == table
+    assert pynet.reconciler.reconcile() == []
 
 
 @pytest.mark.parametrize("drift", SILENT)

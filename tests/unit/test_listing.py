@@ -43,7 +43,7 @@ def test_a_subnet_of_one_address_is_the_address() -> None:
     assert elements({"subnets4": ['"pn-a" . 10.9.0.2/32']}) == elements({"subnets4": ['"pn-a" . 10.9.0.2']})
 
 
-def test_missing_and_unwanted_elements_are_counted() -> None:
+def test_missing_and_unwanted_elements_are_found() -> None:
     """An element that two owners want is there once."""
     nft = FakeNft(Steps())
     nft.table, nft.elements = True, {("bridges", '"b"'), ("bridges", '"c"'), ("internal_bridges", '"d"')}
@@ -51,5 +51,9 @@ def test_missing_and_unwanted_elements_are_counted() -> None:
     listing.keep(0)
     one, other = elements({"bridges": ['"a"', '"b"']}), elements({"bridges": ['"b"']})
 
-    assert listing.complaint([one, other]) == "lack 1 elements and have 2 that nobody wants"
-    assert listing.complaint(None) == ""
+    found = listing.difference([one, other])
+    assert found is not None
+    assert found.words == "lack 1 elements and have 2 that nobody wants"
+    assert [element.text for element in found.add] == ['"a"']
+    assert {element.text for element in found.delete} == {'"c"', '"d"'}
+    assert listing.difference(None) is None

@@ -95,7 +95,8 @@ def test_a_repair_that_breaks_is_finished_by_the_next(world: World, drift: str, 
     world.failing_at(step)
     with suppress(KernelError):  # it was not possible to look
         done = world.reconciler.reconcile()
-        assert world.steps.count < step or any("simulated" in repair.error for repair in done)
+        mended = world.steps.count < step or world.snapshot() == before
+        assert mended or any("simulated" in repair.error for repair in done)
     world.healed()
     world.reconciler.reconcile()
 

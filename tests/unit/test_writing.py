@@ -1,8 +1,11 @@
-"""Many elements are written as packed messages where there are no tables, and as text if that fails."""
+"""Many elements are packed messages where there are no tables, else text; so are those that others changed."""
+
+from collections.abc import Sequence
 
 import pytest
 
-from netlink.errors import KernelError
+from netlink.errors import KernelError, Missing
+from netlink.nft_elements import Element, NamedSet
 from plugin.firewall import sets
 from plugin.firewall.firewall import Firewall
 from plugin.firewall.writing import MANY
@@ -21,6 +24,37 @@ class Failing(Steps):
         super().take(what)
         if self.count in {2, 4}:
             raise KernelError(what)
+
+
+class Changed(FakeNft):
+    """Tables of which somebody deleted an element and added another; counts the elements that are written packed."""
+
+    def __init__(self, steps: Steps) -> None:
+        super().__init__(steps)
+        self.written: list[int] = []
+        self.refuses = False
+        self.keyless: Sequence[bytes] = ()  # elements without a key
+
+    def harm(self) -> None:
+        """Do what somebody did."""
+        self.written.clear()
+        self.elements -= {("bridges", '"pn-7"')}
+        self.elements |= {("internal_bridges", '"lan"')}
+
+    def change(self, table: str, delete: Sequence[Element], add: Sequence[Element]) -> None:
+        self.written.append(len(delete) + len(add))
+        if self.refuses:
+            raise Missing("no such element")
+        super().change(table, delete, add)
+
+    def elements_of(self, table: str, of: NamedSet) -> Sequence[bytes]:
+        return [*super().elements_of(table, of), *self.keyless]
+
+
+@pytest.fixture
+def changed(steps: Steps) -> Changed:
+    """No tables yet."""
+    return Changed(steps)
 
 
 @pytest.fixture
@@ -77,3 +111,36 @@ def test_no_empty_tables_are_left() -> None:
 
     assert not nft.table
     assert firewall.missing
+
+
+def test_elements_that_others_changed_are_written_alone(changed: Changed, steps: Steps) -> None:
+    """One foreign and one missing element are one transaction of two elements, however many others there are."""
+    firewall = Firewall(changed, "pynet")
+    firewall.load(WANTED)
+    before, transactions = set(changed.elements), steps.count
+    changed.harm()
+    (found,) = firewall.heal(elements=True)
+
+    assert found.sentence == "nftables tables 'pynet' lack 1 elements and have 1 that nobody wants: restore them"
+    assert (changed.elements, changed.written, steps.count - transactions) == (before, [2], 1)
+    assert firewall.heal(elements=True) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "written"),
+    [({"rewritten": "drop"}, []), ({"keyless": [b""]}, []), ({"refuses": True}, [2])],
+    ids=["rules differ too", "an element matches every key", "the kernel refuses"],
+)
+def test_tables_are_written_whole_if_elements_are_not_enough(
+    changed: Changed, values: dict[str, object], written: list[int]
+) -> None:
+    """If more differs than elements, or the kernel refuses them, everything is one transaction of text."""
+    firewall = Firewall(changed, "pynet")
+    firewall.load(WANTED)
+    before = set(changed.elements)
+    changed.harm()
+    for name, value in values.items():
+        setattr(changed, name, value)
+    firewall.heal(elements=True)
+
+    assert (changed.elements, changed.rewritten, changed.written) == (before, "", written)
