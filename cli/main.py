@@ -185,9 +185,9 @@ def endpoint_inspect(*, endpoints: Sequence[str]) -> None:
 def _networks() -> "list[Row]":
     from cli.client.serving import answer
     from cli.commands.networks import DockerNames, rows_of
-    from cli.engine.api import endpoint_names, network_names
+    from cli.engine.api import all_names
 
-    return rows_of(answer("Networks"), DockerNames(network_names(), endpoint_names()))
+    return rows_of(answer("Networks"), DockerNames(*all_names()))
 
 
 @main.group()
@@ -244,12 +244,12 @@ def status(*, machine: bool) -> None:
 
     from cli.client.serving import answer
     from cli.commands.status import Answered, as_data, as_text
-    from cli.engine.api import network_names, version_and_subnets
+    from cli.engine.api import version_and_names
 
     with _refusals(2):
         reply, about = answer("Status"), answer("About")
         networks, pools = answer("Networks")["Networks"], answer("Pools")["Pools"]
-    data = as_data(Answered(about, reply, networks, pools, version_and_subnets()[0], network_names()))
+    data = as_data(Answered(about, reply, networks, pools, *version_and_names()))
     click.echo(as_json(data) if machine else as_text(data))
     sys.exit(int(bool(data["failing"])))
 

@@ -8,7 +8,7 @@ import http.client
 import json
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, suppress
 from ipaddress import ip_network
 from itertools import chain
@@ -147,25 +147,39 @@ def version_and_subnets() -> tuple[str, tuple[tuple[str, Subnet], ...]]:
     return "", ()
 
 
-def network_names() -> dict[str, str]:
-    """Return the names of networks by id; empty when the engine does not answer."""
-    with suppress(*UNREADABLE), closing(Engine(engine_socket())) as engine:
-        return {str(network["Id"]): str(network["Name"]) for network in engine.get("/networks")}
-    return {}
+def version_and_names(engine: Engine | None = None) -> tuple[str, dict[str, str]]:
+    """Return the version of the engine, and the names of its networks by id; nothing when it does not answer."""
+    with suppress(*UNREADABLE), closing(engine or Engine(engine_socket())) as asked:
+        return str(asked.get("/version")["Version"]), _names(asked.get("/networks"))
+    return "", {}
 
 
-def endpoint_names() -> dict[str, tuple[str, str]]:
-    """Return the names of network and container by endpoint id; empty when the engine does not answer."""
+def all_names(engine: Engine | None = None) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
+    """Return the names of networks by id, and those of network and container by endpoint id.
+
+    Both are empty when the engine does not answer, and the second if it takes too long.
+    """
     until = time.monotonic() + LONGEST
+    networks: dict[str, str] = {}
     details = []
-    with suppress(*UNREADABLE), closing(Engine(engine_socket())) as engine:
-        for network in engine.get("/networks"):
+    with suppress(*UNREADABLE), closing(engine or Engine(engine_socket())) as asked:
+        networks = _names(asked.get("/networks"))
+        for network in networks:
             if time.monotonic() > until:
-                return {}
-            details.append(engine.get(f"/networks/{network['Id']}") or {})
-        return {
+                return networks, {}
+            details.append(asked.get(f"/networks/{network}") or {})
+        return networks, {
             container["EndpointID"]: (network["Name"], container["Name"])
             for network in details
             for container in (network.get("Containers") or {}).values()
         }
-    return {}
+    return networks, {}
+
+
+def endpoint_names() -> dict[str, tuple[str, str]]:
+    """Return the names of network and container by endpoint id; empty when the engine does not answer."""
+    return all_names()[1]
+
+
+def _names(networks: Iterable[dict[str, Any]]) -> dict[str, str]:
+    return {str(network["Id"]): str(network["Name"]) for network in networks}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cli.engine.api import Engine
+from cli.engine.api import Engine, all_names, version_and_names
 
 CONFIG = {"Subnet": "10.1.0.0/24", "Gateway": "10.1.0.1", "AuxiliaryAddresses": {"router": "10.1.0.9"}}
 HERE = {"Id": "a", "Scope": "local", "IPAM": {"Driver": "pynet", "Config": [CONFIG]}}
@@ -18,8 +18,10 @@ class Scripted(Engine):
     def __init__(self, answers: Mapping[str, Any]) -> None:
         super().__init__("nowhere")
         self._answers = answers
+        self.asked: list[str] = []
 
     def get(self, path: str) -> Any:
+        self.asked.append(path)
         return self._answers[path]
 
 
@@ -40,3 +42,19 @@ def test_a_look_tells_what_is_in_use() -> None:
     assert sorted(look.pools) == ["10.1.0.0/24", "10.2.0.0/24"]
     assert sorted(look.counted) == ["10.1.0.0/24"]
     assert [sorted(found.endpoints) for found in (look, asked)] == [[], ["e2"]]
+
+
+def test_names_cost_one_list_of_networks() -> None:
+    """``pynet status`` and ``pynet network ls`` ask the engine for its networks once."""
+    box = {"EndpointID": "e1", "Name": "web"}
+    answers = {"/version": {"Version": "28.5"}, "/networks": [{"Id": "a", "Name": "blue"}]}
+    engine = Scripted({**answers, "/networks/a": {"Name": "blue", "Containers": {"x": box}}})
+
+    assert version_and_names(engine) == ("28.5", {"a": "blue"})
+    assert all_names(engine) == ({"a": "blue"}, {"e1": ("blue", "web")})
+    assert engine.asked == ["/version", "/networks", "/networks", "/networks/a"]
+
+
+def test_networks_keep_their_names_if_one_does_not_answer() -> None:
+    """If the engine cannot describe a network, endpoints have no names, and networks have theirs."""
+    assert all_names(Scripted({"/networks": [{"Id": "a", "Name": "blue"}]})) == ({"a": "blue"}, {})
