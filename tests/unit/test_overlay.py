@@ -2,6 +2,7 @@
 
 import pytest
 
+from netlink.links import Link
 from netlink.vxlan import EVERYBODY, Forward, Neighbour, Remote
 from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
 from plugin.errors import InvalidRequest, PynetError, Unsupported
@@ -83,6 +84,23 @@ def test_a_whole_life_leaves_nothing(world: OverlayWorld) -> None:
     world.driver.create_network(overlay())
     world.driver.create_endpoint(rq.endpoint())
     world.driver.delete_endpoint(rq.ENDPOINT)
+    world.driver.delete_network(rq.NETWORK)
+    world.bury()
+
+    assert world.snapshot() == before
+
+
+def test_a_tunnel_that_is_being_removed_is_not_made_again(world: OverlayWorld) -> None:
+    """Tables that are written right after the removal of the tunnel, as another thread may, do not bring it back."""
+    before = world.snapshot()
+    world.driver.create_network(overlay())
+    delete = world.kernel.delete_link
+
+    def deleted(link: Link) -> None:
+        delete(link)
+        world.peers.sync(everything=True)
+
+    world.kernel.delete_link = deleted  # type: ignore[method-assign]
     world.driver.delete_network(rq.NETWORK)
     world.bury()
 

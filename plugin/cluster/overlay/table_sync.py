@@ -7,6 +7,7 @@ listed again, the kernel's tables are read. While the store is away the tables s
 import threading
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -204,16 +205,15 @@ class TableSync:
         return due
 
     def _try(self, local: NetworkTables, *, check: bool) -> None:
+        """Write the tables of a network.
+
+        A link that is missing is being removed with its network; or the reconciler makes it again, under the network's
+        lock, and attaches it anew.
+        """
         name = local.name
         try:
-            try:
+            with suppress(Missing):
                 local.write(check=check)
-            except Missing:
-                if not self._has(local):
-                    return  # it was removed meanwhile
-                self._tunnels.add_vxlan(local.link)
-                log.warning("link of an overlay network was gone, made again", network=name, link=local.link.name)
-                local.write(check=True)
         except (KernelError, Busy) as error:
             if self._has(local):
                 if self._failing.get(name) != str(error):
