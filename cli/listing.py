@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cli.exit_codes import BadUsage
 from cli.tables import as_json, as_table
-from plugin.errors import InvalidRequest
 
 SHORT = 12  # characters of an id, as in Docker's lists
 Row = Mapping[str, Any]
@@ -46,7 +46,7 @@ def listed(rows: Sequence[Row], columns: Sequence[Column], flags: ListFlags) -> 
     """Return ``rows`` as the user wants them; the first column identifies a row.
 
     Raises:
-        InvalidRequest: the template names a field that there is not, or cannot be read.
+        BadUsage: the template names a field that there is not, or cannot be read.
     """
     if flags.machine:
         return as_json(rows)
@@ -69,13 +69,9 @@ def _texts(row: Row, columns: Sequence[Column], flags: ListFlags) -> dict[str, s
 def _by_template(texts: Sequence[Mapping[str, str]], heads: Mapping[str, str], form: str) -> str:
     tabular, template = form.startswith("table "), form.removeprefix("table ").replace("\\t", "\t").replace("\\n", "\n")
     if "{{" in _PART.sub("", template):
-        raise InvalidRequest(
-            f"--format: '{form}' has more than {{{{.Field}}}} and {{{{json .}}}}, which is not understood"
-        )
-    lines = [_filled(template, each) for each in texts]
-    if not tabular:
-        return "\n".join(lines)
-    return as_table([line.split("\t") for line in [_filled(template, heads), *lines]])
+        raise BadUsage(f"--format: '{form}' has more than {{{{.Field}}}} and {{{{json .}}}}, which is not understood")
+    head, lines = _filled(template, heads), [_filled(template, each) for each in texts]
+    return as_table([line.split("\t") for line in [head, *lines]]) if tabular else "\n".join(lines)
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str:
@@ -84,7 +80,7 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
         if as_value and not field:
             return json.dumps(values)
         if field not in values:
-            raise InvalidRequest(f"--format: there is no field '.{field}'; there are: .{', .'.join(values)}")
+            raise BadUsage(f"--format: there is no field '.{field}'; there are: .{', .'.join(values)}")
         return json.dumps(values[field]) if as_value else values[field]
 
     return _PART.sub(part, template)

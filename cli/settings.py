@@ -7,7 +7,7 @@ from typing import Any
 from cli.systemd_unit import place_of
 from plugin.errors import InvalidRequest
 from plugin.ipam.supernets import parse_supernets
-from plugin.options.option import Option, OptionSet, choice, integer, toggle
+from plugin.options.option import Option, OptionSet, choice, default_text, integer, toggle
 from plugin.protocol.own_messages import SettingInForce
 from plugin.store.remote.address import Access, read_access
 from plugin.store.remote.factory import parse_store_address
@@ -187,7 +187,7 @@ def in_force(settings: Settings) -> Sequence[SettingInForce]:
     for name, setting in Settings.by_name().items():
         value = getattr(settings, name)
         origin = "default" if value == setting.default else "environment"
-        found.append(SettingInForce(setting.key, "" if value is None else str(value), origin))
+        found.append(SettingInForce(setting.key, default_text(value), origin))
     return found
 
 

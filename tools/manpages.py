@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from cli.command_line import DOCUMENTS, ENVIRONMENT
 from cli.main import main as pynet
 from tools.manual import Entry, entries
 
@@ -27,18 +28,18 @@ def page(entry: Entry) -> str:
         ".SH DESCRIPTION\n" + "\n.PP\n".join(map(_roff, entry.description)),
         *_list("COMMANDS", entry.commands),
         *_list("OPTIONS", entry.options),
-        *_examples(entry.examples),
-        _SEE_ALSO.format(typed),
+        *_lines("EXAMPLES", entry.examples),
+        *_list("EXIT STATUS", [(str(code), text) for code, text in entry.all_codes.items()]),
+        *_list("ENVIRONMENT", ENVIRONMENT.items()),
+        _see_also(entry),
     ]
     return "\n".join(parts) + "\n"
 
 
-_SEE_ALSO = """.SH ENVIRONMENT
-PYNET_SOCKET names the socket of the pynet that is asked, and DOCKER_HOST that of the engine.
-.SH SEE ALSO
-.BR pynet (1),
-.BR docker\\-ps (1);
-{0} \\-\\-help"""
+def _see_also(entry: Entry) -> str:
+    named = entry.see or ("pynet", "docker")
+    pages = [f".BR {_roff(name.replace(' ', '-'))} (1)," for name in named if not name.startswith("docs/")]
+    return "\n".join([".SH SEE ALSO", *pages, f"{_roff(' '.join(entry.words))} \\-\\-help. {_roff(DOCUMENTS)}"])
 
 
 def _list(head: str, listed: Iterable[tuple[str, str]]) -> list[str]:
@@ -46,8 +47,8 @@ def _list(head: str, listed: Iterable[tuple[str, str]]) -> list[str]:
     return [f".SH {head}\n" + "\n".join(lines)] if lines else []
 
 
-def _examples(lines: Iterable[str]) -> list[str]:
-    return [".SH EXAMPLES\n.nf\n" + "\n".join(map(_roff, lines)) + "\n.fi"] if lines else []
+def _lines(head: str, lines: Iterable[str]) -> list[str]:
+    return [f".SH {head}\n.nf\n" + "\n".join(map(_roff, lines)) + "\n.fi"] if lines else []
 
 
 def _roff(text: str) -> str:

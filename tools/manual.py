@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 import click
 
+from cli.command_line import first_paragraph
+from cli.exit_codes import MEANINGS
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -16,6 +19,13 @@ class Entry:
     commands: tuple[tuple[str, str], ...]  # names of commands below it, each with its first paragraph
     options: tuple[tuple[str, str], ...]
     examples: tuple[str, ...]  # lines
+    codes: tuple[tuple[int, str], ...]  # exit codes that mean something else than ``cli.exit_codes`` says
+    see: tuple[str, ...]  # related commands and documents
+
+    @property
+    def all_codes(self) -> dict[int, str]:
+        """All exit codes, with the meanings that they have for this command."""
+        return {**MEANINGS, **dict(self.codes)}
 
     @property
     def name(self) -> str:
@@ -31,9 +41,11 @@ def entries(command: click.Command, words: tuple[str, ...] = ("pynet",)) -> Iter
         words,
         usage=" ".join(command.collect_usage_pieces(context)),
         description=_paragraphs(command),
-        commands=tuple((name, _paragraphs(below[name])[0]) for name in sorted(below)),
+        commands=tuple((name, first_paragraph(below[name])) for name in sorted(below)),
         options=tuple(record for each in command.get_params(context) if (record := each.get_help_record(context))),
-        examples=tuple(line.strip() for line in (command.epilog or "").splitlines() if line.startswith("  ")),
+        examples=tuple(getattr(command, "examples", ())),
+        codes=tuple(getattr(command, "codes", {}).items()),
+        see=tuple(getattr(command, "see", ())),
     )
     for name in sorted(below):
         yield from entries(below[name], (*words, name))

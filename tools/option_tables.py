@@ -1,7 +1,8 @@
-"""Writes the tables of docs/reference from the declarations of options and settings (``make lint`` calls it)."""
+"""Writes the tables of docs/reference from the declarations in the code (``make lint`` calls it)."""
 
 from pathlib import Path
 
+from cli.exit_codes import table as exit_codes
 from cli.settings import SETTINGS
 from plugin.modes.registry import network_options
 from plugin.options.network import EndpointSettings
@@ -18,6 +19,7 @@ def tables() -> dict[str, dict[str, str]]:
             "endpoint options": option_table(EndpointSettings.options()),
         },
         "settings.md": {"settings": option_table(SETTINGS).replace("| option", "| setting")},
+        "exit-codes.md": {"exit codes": exit_codes()},
     }
 
 

@@ -16,20 +16,21 @@ from typing import Any
 import click
 
 from cli.engine.unix_http import UnixConnection
+from cli.exit_codes import Unreachable
 from cli.settings import Settings, in_force, read_settings
 from cli.systemd_unit import FILE, how_to_start, unit_settings
 from netlink.errors import reason
-from plugin.errors import Failed, PynetError, Unprivileged
+from plugin.errors import Failed, InvalidRequest, PynetError, Unprivileged
 
 PATIENCE = 30.0  # seconds; a repair may wait for a request that holds a network's lock
 QUICK = 5.0  # seconds for a verb that waits for nothing; while pynet starts it answers after its recovery
 
 
-class NotServing(Failed):
+class NotServing(Unreachable):
     """Nobody listens on the socket, or there is none."""
 
 
-class NoAnswer(Failed):
+class NoAnswer(Unreachable):
     """A process listens and did not answer in time: it hangs, or it is still bringing the host in line."""
 
 
@@ -52,6 +53,8 @@ def ask(socket: Path, verb: str, patience: float = PATIENCE, body: Mapping[str, 
         connection.close()
     if answer.status == http.client.NOT_FOUND:
         raise Failed(f"ask the pynet that serves '{socket}': it is older than this command; restart it")
+    if answer.status == http.client.BAD_REQUEST:
+        raise InvalidRequest(str(reply.get("Err", answer.reason)))
     if answer.status != http.client.OK:
         raise Failed(f"ask the pynet that serves '{socket}': {reply.get('Err', answer.reason)}")
     return reply
@@ -166,7 +169,7 @@ def _check_readable(settings: Settings, nobody: NotServing) -> None:
         with settings.database.open("rb"):
             return
     except FileNotFoundError:
-        raise Failed(f"{nobody}; and there is no state in '{settings.state_dir}' to read instead") from None
+        raise NotServing(f"{nobody}; and there is no state in '{settings.state_dir}' to read instead") from None
     except PermissionError:
         raise Unprivileged(f"read the state in '{settings.state_dir}': permission denied; run it as root") from None
     except OSError as error:

@@ -17,14 +17,24 @@ from plugin.store.sqlite.lockfile import lock_state
 SHOWN = ("network", "endpoint", "pool", "lease")
 
 
-def save(reply: Mapping[str, Any], target: Path) -> str:
-    """Write the reply to Pynet.Backup to a new file, and return a sentence for the user; raises ``PynetError``."""
+def save(reply: Mapping[str, Any], target: Path) -> dict[str, Any]:
+    """Write the reply to Pynet.Backup to a new file, and return the file and its records; raises ``PynetError``."""
     write_copy(b64decode(reply["Database"]), target)
-    return f"backup '{target}' written: {_numbers(reply['Records'])}"
+    return {"file": str(target.absolute()), "records": _counted(reply["Records"])}
 
 
-def restore_from(source: Path, environment: Mapping[str, str]) -> str:
-    """Replace the store by a backup, and return a sentence for the user; raises ``PynetError``.
+def as_sentence(done: Mapping[str, Any]) -> str:
+    """Return a sentence about a backup or a restore for people."""
+    numbers = ", ".join(f"{done['records'][kind]} {kind}{'s' * (done['records'][kind] != 1)}" for kind in SHOWN)
+    if "state_dir" not in done:
+        return f"backup '{done['file']}' written: {numbers}"
+    before = f"; the store that was there is '{done['set_aside']}'" if done["set_aside"] else ""
+    into = f"restored from '{done['file']}' to '{done['state_dir']}', by {done['known_by']}"
+    return f"{into}: {numbers}{before}; start pynet to bring the host in line"
+
+
+def restore_from(source: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Replace the store by a backup, and return everything about it; raises ``PynetError``.
 
     The state is found by settings alone: pynet must not run, and a call to its socket would start a stopped service.
     """
@@ -34,14 +44,18 @@ def restore_from(source: Path, environment: Mapping[str, str]) -> str:
     try:
         lock = lock_state(settings.state_dir, timeout=0)
     except Conflict as error:
-        raise Failed(f"restore '{source}': stop pynet first ({error})") from error
+        raise Conflict(f"restore '{source}': stop pynet first ({error})") from error
     try:
         done = restore(source, settings.database, KINDS)
     finally:
         lock.release()
-    into = f"restored from '{source}' to '{settings.state_dir}', by {known_by}: {_numbers(done.counts)}"
-    before = f"; the store that was there is '{done.set_aside}'" if done.set_aside else ""
-    return f"{into}{before}; start pynet to bring the host in line"
+    return {
+        "file": str(source.absolute()),
+        "state_dir": str(settings.state_dir),
+        "known_by": known_by,
+        "set_aside": str(done.set_aside or ""),
+        "records": _counted(done.counts),
+    }
 
 
 def _refuse_managed_plugin(source: Path, environment: Mapping[str, str]) -> None:
@@ -54,5 +68,7 @@ def _refuse_managed_plugin(source: Path, environment: Mapping[str, str]) -> None
             )
 
 
-def _numbers(counts: Counts) -> str:
-    return ", ".join(f"{counts.get(kind, 0)} {kind}{'' if counts.get(kind) == 1 else 's'}" for kind in SHOWN)
+def _counted(counts: Counts) -> dict[str, int]:
+    """Return the numbers of records by kind, with the keys of commands."""
+    found = {kind.replace("-", "_"): number for kind, number in counts.items()}
+    return dict.fromkeys(SHOWN, 0) | found

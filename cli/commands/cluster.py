@@ -1,4 +1,4 @@
-"""``pynet cluster status``: the hosts of the cluster and their networks."""
+"""``pynet cluster``: the hosts of the cluster and their networks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,3 +23,8 @@ def as_text(state: Mapping[str, Any]) -> str:
     lines = [as_table(hosts), "", as_table(networks), ""]
     lines += [f"- {problem}" for problem in state["problems"]] or ["all is well"]
     return "\n".join(lines)
+
+
+def forgotten(reply: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the reply to Pynet.ForgetHost with the keys of commands; an older pynet tells no numbers."""
+    return {"host": reply.get("Host", ""), "addresses": reply.get("Addresses"), "pool_uses": reply.get("PoolUses")}

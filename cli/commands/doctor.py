@@ -1,8 +1,9 @@
 """``pynet doctor``: finds what is wrong with this host, and how to fix it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,8 +12,9 @@ from cli.client.whereabouts import settings_and_complaints, whereabouts
 from cli.engine.api import engine_socket, version_and_subnets
 from cli.server.machine import machine_id
 from cli.systemd_unit import FILE
-from plugin.doctor.checks import Examination, examine
-from plugin.doctor.facts import EngineFacts, ServiceFacts, Severity
+from cli.tables import wrapped
+from plugin.doctor.checks import CHECKS, Examination, examine, see
+from plugin.doctor.facts import EngineFacts, HostFinding, ServiceFacts, Severity
 from plugin.doctor.probe import Places, Told, gather
 from plugin.errors import PynetError
 from plugin.ipam.supernets import parse_supernets
@@ -44,11 +46,36 @@ def ask_status(socket: Path, patience: float = PATIENCE) -> tuple[ServiceFacts, 
         return ServiceFacts(), False  # nobody, another program, or an older pynet: the check of the socket says which
 
 
+def as_data(found: Examination) -> list[dict[str, Any]]:
+    """Return the findings for scripts."""
+    return [
+        {
+            "check": each.check,
+            "severity": each.severity,
+            "cause": each.cause,
+            "cure": each.cure,
+            "commands": list(each.commands),
+            "see": see(each.check),
+        }
+        for each in found.findings
+    ]
+
+
 def as_text(found: Examination, *, every: bool = False) -> str:
-    """Return the findings for people, two lines each; with ``every`` also a line for each check that found nothing."""
-    lines = [f"{_painted(each.severity)}: {each.what}\n    {each.fix}" for each in found.findings]
-    sound = [f"{click.style('sound', fg='green')}: {name}" for name in found.sound] if every else []
-    return "\n".join([*lines, *sound] or ["nothing is wrong here"])
+    """Return the findings for people; with ``every`` also a line for each check that found nothing."""
+    parts = ["\n".join(_lines(each)) for each in found.findings]
+    if every:
+        sound = click.style("sound", fg="green")
+        parts += ["\n".join(f"{sound}: {CHECKS[name].sound} ({name})" for name in found.sound)] if found.sound else []
+        parts += ["\n".join(f"unknown: whether {CHECKS[name].sound} ({name})" for name in found.unknown)]
+    return "\n\n".join(filter(None, parts)) or f"nothing is wrong here: {len(found.sound)} checks found nothing"
+
+
+def _lines(finding: HostFinding) -> Iterator[str]:
+    yield wrapped(f"{_painted(finding.severity)}: {finding.cause}", indent=2)
+    yield wrapped(f"  {finding.cure}:" if finding.commands else f"  {finding.cure}", indent=2)
+    yield from (f"      {command}" for command in finding.commands)
+    yield f"  see {see(finding.check)}"
 
 
 def _painted(severity: Severity) -> str:

@@ -1,17 +1,19 @@
 """``pynet ports``: which port of the host leads to which container; for one container, as ``docker port`` says it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cli.engine.containers import EngineContainer
 from cli.tables import as_table
 from plugin.errors import NotFound
 
-Published = Mapping[str, Sequence[tuple[str, int]]]  # by "80/tcp": addresses and ports of the host
+Row = Mapping[str, Any]
 EndpointNames = Mapping[str, tuple[str, str]]  # endpoint id -> name of its network, name of its container
 
+_KEYS = ("container", "network_name", "endpoint", "network", "proto", "host_ip", "host_port", "container_ip")
 
-def rows_of(reply: Mapping[str, Any], names: EndpointNames) -> list[dict[str, Any]]:
+
+def rows_of(reply: Mapping[str, Any], names: EndpointNames) -> list[Row]:
     """Return one row a published port, from the reply to Pynet.Ports."""
     rows = []
     for port in reply["Ports"]:
@@ -31,7 +33,7 @@ def rows_of(reply: Mapping[str, Any], names: EndpointNames) -> list[dict[str, An
     return sorted(rows, key=lambda row: (row["host_port"], row["proto"], row["host_ip"]))
 
 
-def as_text(rows: Sequence[Mapping[str, Any]]) -> str:
+def as_text(rows: Sequence[Row]) -> str:
     """Return the rows for people; an endpoint without a known name is shown by its id."""
     lines = [["CONTAINER", "NETWORK", "PROTO", "HOST", "ADDRESS"]]
     for row in rows:
@@ -47,25 +49,50 @@ def joined(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def of_container(rows: Sequence[Mapping[str, Any]], found: EngineContainer) -> Published:
-    """Return the published ports of a container by "80/tcp", both those of pynet and those of the engine."""
-    ports: dict[str, list[tuple[str, int]]] = {key: list(places) for key, places in found.ports.items() if places}
-    for row in rows:
-        if row["endpoint"] in found.endpoints and row["host_ip"]:
-            places = ports.setdefault(f"{row['container_port']}/{row['proto']}", [])
-            places += [place for place in [(row["host_ip"], row["host_port"])] if place not in places]
-    return dict(sorted(ports.items(), key=lambda item: (int(item[0].partition("/")[0]), item[0])))
+def of_container(rows: Sequence[Row], found: EngineContainer, wanted: str = "") -> list[Row]:
+    """Return the published ports of a container, or one of them: those of pynet and those of the engine.
 
-
-def as_docker_port(ports: Published, container: str, wanted: str = "") -> str:
-    """Return the output of ``docker port CONTAINER [PORT]``; a port is of tcp unless it says otherwise.
+    ``wanted`` is 80 or 80/tcp, which mean the same, or 80/udp.
 
     Raises:
-        NotFound: the container does not publish the port.
+        NotFound: the container does not publish ``wanted``.
     """
-    if not wanted:
-        return "\n".join(f"{port} -> {joined(*place)}" for port, places in ports.items() for place in places)
-    port = wanted if "/" in wanted else f"{wanted}/tcp"
-    if port not in ports:
-        raise NotFound(f"no public port '{port}' published for {container}")  # docker/cli, container/port.go
-    return "\n".join(joined(*place) for place in ports[port])
+    own = {_place(row): {**row, "container": found.name} for row in _engines(found)}
+    own |= {_place(row): {**row, "container": found.name} for row in rows if _leads_to(row, found)}
+    ordered: list[Row] = sorted(own.values(), key=lambda row: (row["container_port"], row["proto"]))
+    port = wanted if "/" in wanted or not wanted else f"{wanted}/tcp"
+    shown = [row for row in ordered if not port or _port(row) == port]
+    if port and not shown:
+        raise NotFound(f"no public port '{port}' published for {found.name}")  # docker/cli, container/port.go
+    return shown
+
+
+def as_docker_port(rows: Sequence[Row], *, addresses_only: bool = False) -> str:
+    """Return the output of ``docker port CONTAINER``, or of ``docker port CONTAINER PORT``."""
+    places = [(_port(row), joined(row["host_ip"], row["host_port"])) for row in rows]
+    return "\n".join(place if addresses_only else f"{port} -> {place}" for port, place in places)
+
+
+def _engines(found: EngineContainer) -> Iterator[Row]:
+    """Yield the ports that the engine itself publishes, which have no endpoint of pynet's."""
+    for key, places in found.ports.items():
+        port, _, proto = key.partition("/")
+        for address, place in places:
+            yield dict.fromkeys(_KEYS, "") | {
+                "proto": proto,
+                "host_ip": address,
+                "host_port": place,
+                "container_port": int(port),
+            }
+
+
+def _leads_to(row: Row, found: EngineContainer) -> bool:
+    return row["endpoint"] in found.endpoints and bool(row["host_ip"])
+
+
+def _port(row: Row) -> str:
+    return f"{row['container_port']}/{row['proto']}"
+
+
+def _place(row: Row) -> tuple[str, str, int]:
+    return _port(row), row["host_ip"], row["host_port"]

@@ -6,18 +6,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cli.commands.ports import joined
+from cli.exit_codes import BadUsage
 from cli.human import ago
 from cli.listing import Column, Row, ellipsis, short_id
-from plugin.errors import InvalidRequest
 
 
 def filters_of(words: Sequence[str]) -> dict[str, list[str]]:
-    """Return the filters of the Engine API; raises ``InvalidRequest`` for one that is not KEY=VALUE."""
+    """Return the filters of the Engine API; raises ``BadUsage`` for one that is not KEY=VALUE."""
     found: dict[str, list[str]] = {}
     for word in words:
         key, separator, value = word.partition("=")
         if not separator:
-            raise InvalidRequest(f"--filter: '{word}' is not of the form KEY=VALUE")
+            raise BadUsage(f"--filter: '{word}' is not of the form KEY=VALUE")
         found.setdefault(key, []).append(value)
     return found
 

@@ -14,7 +14,7 @@ from plugin.firewall.elements import PROTOCOLS
 from plugin.ipam.fill import fills
 from plugin.model.records import Endpoint, Lease, Network, Pool
 from plugin.protocol.messages import Repair, Status
-from plugin.protocol.own_messages import About, Fill, NetworkReport, PublishedPort, StateCopy
+from plugin.protocol.own_messages import About, Fill, ForgottenHost, NetworkReport, PublishedPort, StateCopy
 from plugin.store.base import R, Store
 from plugin.store.sqlite.backup import copy_state
 
@@ -85,7 +85,7 @@ class Answers:
 
         return as_data(status(self._settings))
 
-    def forget(self, host: str) -> str:
+    def forget(self, host: str) -> ForgottenHost:
         from cli.server.cluster_admin import forget
 
         return forget(self._settings, host)

@@ -9,13 +9,14 @@ from cli.server.records import KINDS_IN_CLUSTER
 from cli.settings import Settings
 from netlink.vxlan import Vxlan
 from plugin.cluster.addresses.pools import SharedPools
-from plugin.cluster.addresses.records import ClusterLease, QueuedRemoval
+from plugin.cluster.addresses.records import ClusterLease, PoolUse, QueuedRemoval
 from plugin.cluster.forget import forget_host
 from plugin.cluster.hosts.records import HostIdentity
 from plugin.cluster.overlay.agreement import drop_unused_networks
 from plugin.cluster.status import ClusterStatus, Here, LocalState, cluster_status, table_drift
 from plugin.errors import InvalidRequest
 from plugin.model.records import Endpoint, Network
+from plugin.protocol.own_messages import ForgottenHost
 from plugin.store.base import ClusterStore
 from plugin.store.remote.factory import open_cluster_store
 from plugin.store.sqlite.store import read_records
@@ -64,14 +65,13 @@ def _table_drift(settings: Settings, store: ClusterStore) -> Sequence[str]:
         tunnels.close()
 
 
-def forget(settings: Settings, host: str) -> str:
-    """Free everything that a dead host holds, and return a sentence with the numbers."""
+def forget(settings: Settings, host: str) -> ForgottenHost:
+    """Free everything that a dead host holds."""
     with cluster_store(settings) as store:
         removed = forget_host(store, host)
         SharedPools(store).drop_unused()
         drop_unused_networks(store)
-    addresses, uses = removed.get(ClusterLease.kind, 0), removed.get("cluster-pool-use", 0)
-    return f"host '{host}' is forgotten: {addresses} addresses and {uses} uses of pools are free"
+    return ForgottenHost(host, removed.get(ClusterLease.kind, 0), removed.get(PoolUse.kind, 0))
 
 
 def as_data(state: ClusterStatus) -> dict[str, Any]:

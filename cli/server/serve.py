@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from cli.exit_codes import FOR_A_PERSON, exit_code
+from cli.exit_codes import DEFECT, FOR_A_PERSON, exit_code
 from cli.server.privileges import check_capabilities, drop_privileges
 from cli.server.socket import bound_sockets
 from cli.server.supervisor import Supervisor, answers, handed_socket, spare_socket
@@ -37,7 +37,6 @@ M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # malloc.h
 LARGE = 64 << 10  # bytes of memory that go back to the kernel as soon as they are free
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 GIVEN_UP = 20.0  # seconds
-UNFORESEEN = 3  # exit code of a defect, as gunicorn's for a worker that cannot start
 MOST_FILES = 1 << 20  # the usual /proc/sys/fs/nr_open, more than there are ports
 AGAIN = 5.0  # seconds between two attempts of the service manager, in which calls are refused
 ANSWERED = 22  # seconds in which every call that was begun has its answer
@@ -174,7 +173,7 @@ def _loader(
             code[0] = exit_code(error)
             _tell(error, waiting)
         else:
-            code[0] = UNFORESEEN
+            code[0] = DEFECT
             log.error("start failed", exc_info=error)
         os.kill(os.getppid(), signal.SIGTERM)  # quietly: gunicorn would log a failed start in its own words
 

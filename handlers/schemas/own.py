@@ -120,4 +120,7 @@ class ForgetHostRequest(Message):
 
 
 class ForgetHostReply(Schema):
-    sentence = fields.Function(lambda sentence: sentence, data_key="Sentence")
+    sentence = fields.String(data_key="Sentence")
+    host = fields.String(data_key="Host")
+    addresses = fields.Integer(data_key="Addresses")
+    pool_uses = fields.Integer(data_key="PoolUses")

@@ -2,32 +2,44 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from plugin.doctor import firewalls, networks, service
-from plugin.doctor.facts import Check, Facts, HostFinding, Severity
+from plugin.doctor.facts import Check, Facts, HostFinding, Severity, Subject
 
 OLDEST_ENGINE = (20, 10, 0)
 # Revoke unlocks a mutex that is not locked; mended in 29.0.3 (moby ed10b98506).
 CRASHING_ENGINES = ((29, 0, 0), (29, 0, 2))
 
 
+GUIDE = "docs/guide/troubleshooting.md"
+
+
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """The findings, the worst first, and the names of the checks that found nothing."""
+    """The findings, the worst first, and the names of the checks that found nothing or could not look."""
 
     findings: Sequence[HostFinding]
-    sound: Sequence[str]
+    sound: Sequence[str] = ()
+    unknown: Sequence[str] = ()
 
 
 def examine(facts: Facts) -> Examination:
     """Ask every question, and sort the findings, the worst first."""
-    answers = {name: list(check(facts)) for name, check in CHECKS.items()}
+    answers = {name: [replace(one, check=name) for one in check.ask(facts)] for name, check in CHECKS.items()}
     found = [finding for findings in answers.values() for finding in findings]
+    silent = [name for name, findings in answers.items() if not findings]
+    unknown = [name for name in silent if CHECKS[name].needs.intersection(facts.unseen)]
     return Examination(
         sorted(found, key=lambda finding: list(Severity).index(finding.severity)),
-        [name for name, findings in answers.items() if not findings],
+        [name for name in silent if name not in unknown],
+        unknown,
     )
+
+
+def see(check: str) -> str:
+    """Return the place in the documents that tells more about the findings of a check."""
+    return f"{GUIDE}#{check}"
 
 
 def exit_code(findings: Sequence[HostFinding]) -> int:
@@ -40,23 +52,21 @@ def capabilities(facts: Facts) -> Iterator[HostFinding]:
     """Root in a container may lack capabilities that root on a host has."""
     if facts.missing_capabilities:
         names = " and ".join(facts.missing_capabilities)
-        yield HostFinding(
-            "capabilities",
-            Severity.ERROR,
-            f"this process lacks {names}",
-            "run pynet as root, and leave these capabilities in the bounding set of its unit or container",
-        )
+        cure = "run pynet as root, and leave these capabilities in the bounding set of its unit or container"
+        yield HostFinding(Severity.ERROR, f"this process lacks {names}", cure, ("grep CapBnd /proc/self/status",))
 
 
 def kernel(facts: Facts) -> Iterator[HostFinding]:
     """Each feature of the kernel was tried in a network namespace of its own."""
     if facts.untried:
-        what = f"whether the kernel has what pynet needs could not be tried: {facts.untried}"
-        yield HostFinding("kernel", Severity.NOTE, what, "run pynet doctor as root, outside of containers")
+        cause = f"whether the kernel has what pynet needs could not be tried: {facts.untried}"
+        cure = "run pynet doctor as root, outside of containers"
+        yield HostFinding(Severity.NOTE, cause, cure, ("sudo pynet doctor",))
     for feature, why in facts.features.items():
         if why:
-            fix = f"use a kernel that has it, or load its module ({feature.split()[-1].strip('()')})"
-            yield HostFinding("kernel", Severity.ERROR, f"the kernel has no {feature}: {why}", fix)
+            module = feature.split()[-1].strip("()")
+            cure = "load its module, or use a kernel that has it"
+            yield HostFinding(Severity.ERROR, f"the kernel has no {feature}: {why}", cure, (f"modprobe {module}",))
 
 
 def nftables(facts: Facts) -> Iterator[HostFinding]:
@@ -64,56 +74,61 @@ def nftables(facts: Facts) -> Iterator[HostFinding]:
     if facts.libnftables:
         return
     severity = Severity.WARNING if facts.nft_program else Severity.ERROR
-    what = "libnftables.so.1 cannot be loaded"
-    what += ", so that every change of rules starts a process" if facts.nft_program else ", and there is no nft either"
-    yield HostFinding("nftables", severity, what, "install the package libnftables1")
+    cause = "libnftables.so.1 cannot be loaded"
+    cause += ", so that every change of rules starts a process" if facts.nft_program else ", and there is no nft either"
+    yield HostFinding(severity, cause, "install the library", ("apt-get install libnftables1",))
 
 
 def engine(facts: Facts) -> Iterator[HostFinding]:
     """The engine should answer, be the one that docker talks to, and have a version that works."""
     asked = facts.engine
     if asked.elsewhere:
-        what = f"DOCKER_HOST is '{asked.elsewhere}', so that docker does not talk to the engine of this host"
-        fix = f"unset DOCKER_HOST, or look there; what is said here is about the engine on '{asked.address}'"
-        yield HostFinding("engine", Severity.WARNING, what, fix)
+        cause = f"DOCKER_HOST is '{asked.elsewhere}', so that docker does not talk to the engine of this host"
+        cure = f"unset DOCKER_HOST, or look there; what is said here is about the engine on '{asked.address}'"
+        yield HostFinding(Severity.WARNING, cause, cure, ("unset DOCKER_HOST",))
     if asked.denied:
         return
     if not asked.version:
-        what = f"Docker Engine does not answer on '{asked.address}'"
-        start = "start it with systemctl start docker" if facts.systemd else "start dockerd"
-        yield HostFinding("engine", Severity.WARNING, what, f"{start}, or set DOCKER_HOST to where it listens")
+        cause = f"Docker Engine does not answer on '{asked.address}'"
+        start = ("systemctl start docker.service",) if facts.systemd else ("dockerd",)
+        yield HostFinding(Severity.WARNING, cause, "start it, or set DOCKER_HOST to where it listens", start)
         return
     version = _numbers(asked.version)
     if version < OLDEST_ENGINE:
-        what = f"Docker Engine {asked.version} is older than any that pynet is tested with"
-        yield HostFinding("engine", Severity.ERROR, what, "use Docker Engine 20.10 or later")
+        cause = f"Docker Engine {asked.version} is older than any that pynet is tested with"
+        yield HostFinding(Severity.ERROR, cause, "use Docker Engine 20.10 or later")
     if CRASHING_ENGINES[0] <= version <= CRASHING_ENGINES[1]:
-        what = f"Docker Engine {asked.version} crashes whenever a container leaves a network of any plugin"
-        yield HostFinding("engine", Severity.ERROR, what, "update Docker Engine to 29.0.3 or later")
+        cause = f"Docker Engine {asked.version} crashes whenever a container leaves a network of any plugin"
+        yield HostFinding(Severity.ERROR, cause, "update Docker Engine to 29.0.3 or later")
 
 
-CHECKS: Mapping[str, Check] = {  # by a name for people
-    "rights of this command": service.unseen,
-    "capabilities": capabilities,
-    "kernel": kernel,
-    "nftables": nftables,
-    "settings": service.settings,
-    "systemd units": service.units,
-    "socket": service.listener,
-    "repairs": service.not_repaired,
-    "sockets of ports": service.sockets,
-    "state": service.state,
-    "engine": engine,
-    "forwarding": networks.forwarding,
-    "settings that others change": networks.turned_off,
-    "router advertisements": networks.router_advertisements,
-    "routes": networks.detours,
-    "addresses that are left": networks.full_pools,
-    "pools": networks.pools,
-    "ports of bridges": networks.bridges,
-    "rules of iptables-legacy": firewalls.legacy_firewall,
-    "other firewalls": firewalls.other_firewalls,
-    "bridged traffic": firewalls.bridged_traffic,
+_STATE = frozenset({Subject.STATE})
+_SERVING = frozenset({Subject.SERVING})
+_RULES = frozenset({Subject.RULES, Subject.STATE})
+
+# The names are anchors in docs/guide/troubleshooting.md and stay as they are; scripts may look for them.
+CHECKS: Mapping[str, Check] = {
+    "privileges": Check(service.unseen, "this user may look at everything"),
+    "capabilities": Check(capabilities, "this process has the capabilities that pynet needs"),
+    "kernel": Check(kernel, "the kernel has every feature that pynet needs", frozenset({Subject.KERNEL})),
+    "nftables": Check(nftables, "the library of nftables can be loaded"),
+    "settings": Check(service.settings, "every setting is good"),
+    "units": Check(service.units, "no unit of pynet has failed"),
+    "socket": Check(service.listener, "pynet answers on its socket", _SERVING),
+    "repairs": Check(service.not_repaired, "there is nothing that pynet cannot repair", _SERVING),
+    "port-limit": Check(service.sockets, "pynet may hold enough published ports", _SERVING),
+    "state": Check(service.state, "the state can be read and written, and its disk has room", _STATE),
+    "engine": Check(engine, "Docker Engine answers, with a version that works", frozenset({Subject.ENGINE})),
+    "forwarding": Check(networks.forwarding, "the host forwards for every network that needs it", _STATE),
+    "changed-settings": Check(networks.turned_off, "nothing keeps changing settings of networks", _SERVING),
+    "router-advertisements": Check(networks.router_advertisements, "no link loses the host's IPv6 default route"),
+    "routes": Check(networks.detours, "packets of every network go by its link", _STATE),
+    "addresses": Check(networks.full_pools, "every subnet has addresses left", _STATE),
+    "pools": Check(networks.pools, "there are pools for new networks"),
+    "bridge-ports": Check(networks.bridges, "every bridge has ports left"),
+    "legacy-firewall": Check(firewalls.legacy_firewall, "iptables-legacy drops nothing of networks"),
+    "firewall": Check(firewalls.other_firewalls, "no other firewall drops traffic that networks need", _RULES),
+    "bridged-traffic": Check(firewalls.bridged_traffic, "bridged traffic passes the host's chains"),
 }
 
 

@@ -20,6 +20,16 @@ class Listener(StrEnum):
     HIDDEN = "what this user may not see"
 
 
+class Subject(StrEnum):
+    """Something that only root may look at, in words that fit behind "only root may look at"."""
+
+    KERNEL = "what the kernel can do"
+    STATE = "the state of pynet"
+    RULES = "the rules of firewalls"
+    SERVING = "the pynet that serves"
+    ENGINE = "Docker Engine"
+
+
 class Crossing(StrEnum):
     """Traffic that a chain of another firewall may drop, in words that fit behind "drops"."""
 
@@ -28,7 +38,6 @@ class Crossing(StrEnum):
     RELAY = "IPv6 for published ports of containers that have only IPv4"
     NEIGHBOURS = "neighbour discovery, without which containers with IPv6 do not find their gateway"
     TUNNEL = "VXLAN, by which hosts of an overlay network reach each other"
-    HOST = "what containers send to the host itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +126,6 @@ class Facts:
     settings: Mapping[str, str] = field(default_factory=dict)
     legacy_drop: frozenset[int] = frozenset()
     walls: tuple[Wall, ...] = ()
-    firewalls: frozenset[str] = frozenset()
     listener: Listener = Listener.ANSWERS
     socket: str = "/run/docker/plugins/pynet.sock"
     state: State = State()
@@ -127,7 +135,7 @@ class Facts:
     own_pools: frozenset[Subnet] = frozenset()  # of networks that pynet serves: they do not overlap themselves
     ports: Mapping[str, int] = field(default_factory=dict)
     deaf: tuple[str, ...] = ()
-    unseen: tuple[str, ...] = ()
+    unseen: tuple[Subject, ...] = ()
     detours: tuple[Detour, ...] = ()
     fills: tuple[Fill, ...] = ()
     serving: ServiceFacts = ServiceFacts()
@@ -146,12 +154,26 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HostFinding:
-    """Something wrong with the host, and its cure in one sentence."""
+    """Something wrong with the host: why, its cure as a sentence, and ``commands`` that can be pasted into a shell.
 
-    check: str
+    ``check`` is the name of the check that found it.
+    """
+
     severity: Severity
-    what: str
-    fix: str
+    cause: str
+    cure: str
+    commands: tuple[str, ...] = ()
+    check: str = ""
 
 
-Check = Callable[[Facts], Iterator[HostFinding]]
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A question about the facts of a host.
+
+    ``sound`` is the answer where nothing is found, and ``needs`` the subjects (of ``Facts.unseen``) without which there
+    is no answer.
+    """
+
+    ask: Callable[[Facts], Iterator[HostFinding]]
+    sound: str
+    needs: frozenset[str] = frozenset()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from netlink.sysctl import FORWARDING
+from plugin.doctor.detours import OUTSIDE
 from plugin.doctor.facts import Facts, HostFinding, Severity
 from plugin.ipam.supernets import Supernet
 from plugin.protocol.messages import Subnet
@@ -19,18 +20,19 @@ def forwarding(facts: Facts) -> Iterator[HostFinding]:
     for version in sorted(facts.state.routed):
         if facts.settings.get(FORWARDING[version]) == "0":
             name = FORWARDING[version].replace("/", ".")
-            what = f"{name} is 0 although there are networks that need it: containers do not reach the outside"
-            fix = f"run sysctl -w {name}=1, and look in /etc/sysctl.d for what turned it off"
-            yield HostFinding("forwarding", Severity.ERROR, what, fix)
+            cause = f"{name} is 0 although there are networks that need it: containers do not reach the outside"
+            commands = (f"sysctl -w {name}=1", f"grep -rn {name} /etc/sysctl.conf /etc/sysctl.d /usr/lib/sysctl.d")
+            yield HostFinding(Severity.ERROR, cause, "turn it on, and find what turned it off", commands)
 
 
 def turned_off(facts: Facts) -> Iterator[HostFinding]:
     """If pynet repairs settings again and again, something keeps breaking them."""
     number = sum(count for kind, count in facts.serving.repairs.items() if "Setting" in kind)
     if number >= MANY_REPAIRS:
-        what = f"something keeps changing settings that networks need, such as ip_forward: pynet repaired {number}"
-        fix = "look for 'repaired' in pynet's log, which names them, and stop the program or the timer that sets them"
-        yield HostFinding("forwarding", Severity.WARNING, what, fix)
+        cause = f"something keeps changing settings that networks need, such as ip_forward: pynet repaired {number}"
+        cure = "read in pynet's log which ones, and stop the program or the timer that sets them"
+        commands = ("journalctl --no-pager -u pynet.service | grep repaired",) if facts.systemd else ()
+        yield HostFinding(Severity.WARNING, cause, cure, commands)
 
 
 def router_advertisements(facts: Facts) -> Iterator[HostFinding]:
@@ -38,13 +40,14 @@ def router_advertisements(facts: Facts) -> Iterator[HostFinding]:
     on = facts.settings.get(FORWARDING[6], "0") not in {"", "0"}
     for link in facts.deaf:
         if on:
-            what = f"link '{link}' ignores routers since the host forwards IPv6, and there is no IPv6 default route"
+            cause = f"link '{link}' ignores routers since the host forwards IPv6, and there is no IPv6 default route"
         else:
-            what = (
+            cause = (
                 f"the first network with IPv6 makes the host lose the default route that routers advertise on '{link}'"
             )
-        fix = f"run sysctl -w net.ipv6.conf.{link}.accept_ra=2, and keep it in /etc/sysctl.d"
-        yield HostFinding("router advertisements", Severity.WARNING, what, fix)
+        key = f"net.ipv6.conf.{link}.accept_ra=2"
+        commands = (f"sysctl -w {key}", f"echo {key} >/etc/sysctl.d/60-{link}-accept-ra.conf")
+        yield HostFinding(Severity.WARNING, cause, "accept routers on it, now and after the next boot", commands)
 
 
 def detours(facts: Facts) -> Iterator[HostFinding]:
@@ -52,12 +55,15 @@ def detours(facts: Facts) -> Iterator[HostFinding]:
     for detour in facts.detours:
         where = f"{_which(detour.network, detour.subnet, facts)}, {detour.subnet} on link '{detour.link}'"
         if detour.outwards:
-            what = f"what containers send to the outside, such as {detour.address}, meets {detour.how}, in {where}"
-            fix = f"look with ip rule, and with ip route get 192.0.2.1 from {detour.address} iif {detour.link}"
+            cause = f"what containers send to the outside, such as {detour.address}, meets {detour.how}, in {where}"
+            outside = OUTSIDE[detour.subnet.version]
+            ask = f"ip route get {outside} from {detour.address} iif {detour.link}"
+            cure = "find that rule or route, and remove it"
         else:
-            what = f"packets for container address {detour.address} go by {detour.how}, and not to {where}"
-            fix = f"look with ip rule, and ip route get {detour.address}; remove that route, or move the network"
-        yield HostFinding("routes", Severity.ERROR, what, fix)
+            cause = f"packets for container address {detour.address} go by {detour.how}, and not to {where}"
+            ask = f"ip route get {detour.address}"
+            cure = "find that rule or route and remove it, or give the network another subnet"
+        yield HostFinding(Severity.ERROR, cause, cure, ("ip rule", ask))
 
 
 def full_pools(facts: Facts) -> Iterator[HostFinding]:
@@ -66,10 +72,10 @@ def full_pools(facts: Facts) -> Iterator[HostFinding]:
         if fill.taken < NEARLY_FULL * fill.size:
             continue
         full = fill.taken >= fill.size
-        what = f"{fill.taken} of {fill.size} addresses of {fill.subnet} are taken, {_of(fill, facts)}"
-        what += ": no container gets one any more" if full else ""
-        fix = "remove containers, or use a network with a greater subnet"
-        yield HostFinding("addresses", Severity.WARNING if full else Severity.NOTE, what, fix)
+        cause = f"{fill.taken} of {fill.size} addresses of {fill.subnet} are taken, {_of(fill, facts)}"
+        cause += ": no container gets one any more" if full else ""
+        cure = "remove containers, or use a network with a greater subnet"
+        yield HostFinding(Severity.WARNING if full else Severity.NOTE, cause, cure, ("pynet endpoint ls",))
 
 
 def pools(facts: Facts) -> Iterator[HostFinding]:
@@ -81,15 +87,15 @@ def pools(facts: Facts) -> Iterator[HostFinding]:
         blocked = _blocked(supernet, others)
         number = 1 << (supernet.size - supernet.network.prefixlen)
         left[supernet.network.version] += number - blocked
-        if blocked:
+        if blocked >= number / 2:
             named = _named(supernet, others, {net: name for name, net in facts.engine.networks})
-            what = f"{blocked} of {number} pools of {supernet.network} are in use by the host: {named}"
+            cause = f"{blocked} of {number} pools of {supernet.network} are in use by the host: {named}"
             severity = Severity.NOTE if blocked < number else Severity.WARNING
-            yield HostFinding("pools", severity, what, "pynet passes over them; name other supernets in PYNET_POOLS")
+            yield HostFinding(severity, cause, "pynet passes over them; name other supernets in PYNET_POOLS")
     for version, number in left.items():
         if not number:
-            what = f"no IPv{version} pool is left for networks without a subnet of their own"
-            yield HostFinding("pools", Severity.ERROR, what, "name supernets that the host does not use in PYNET_POOLS")
+            cause = f"no IPv{version} pool is left for networks without a subnet of their own"
+            yield HostFinding(Severity.ERROR, cause, "name supernets that the host does not use in PYNET_POOLS")
 
 
 def bridges(facts: Facts) -> Iterator[HostFinding]:
@@ -97,9 +103,9 @@ def bridges(facts: Facts) -> Iterator[HostFinding]:
     for name, number in facts.ports.items():
         if number >= MANY_PORTS:
             full = number >= MOST_PORTS
-            what = f"bridge '{name}' has {number} of {MOST_PORTS} ports" + (": no container fits in" if full else "")
-            fix = "put further containers on another network"
-            yield HostFinding("bridges", Severity.ERROR if full else Severity.WARNING, what, fix)
+            cause = f"bridge '{name}' has {number} of {MOST_PORTS} ports" + (": no container fits in" if full else "")
+            cure = "put further containers on another network"
+            yield HostFinding(Severity.ERROR if full else Severity.WARNING, cause, cure)
 
 
 def _of(fill: Fill, facts: Facts) -> str:

@@ -11,7 +11,7 @@ import socket
 import stat
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from netlink.nftables import LIBRARY, Nftables, open_runner
 from netlink.routes import HostNetworks, RouteLookup
 from netlink.sysctl import FORWARDING
 from plugin.doctor.detours import HostRoutes, detours, uplink
-from plugin.doctor.facts import Detour, EngineFacts, Facts, Listener, ServiceFacts, State
+from plugin.doctor.facts import Detour, EngineFacts, Facts, Listener, ServiceFacts, State, Subject
 from plugin.doctor.features import try_features
 from plugin.doctor.firewalls import BRIDGED
 from plugin.doctor.folder import look_at_state
@@ -123,21 +123,21 @@ def find_listener(path: Path) -> Listener:
 
 
 def _with_what_needs_root(facts: Facts, places: Places, records: StoredRecords, *, privileged: bool) -> Facts:
-    unseen = []
+    unseen: list[Subject] = []
     features, untried = try_features()
     if untried and not privileged:
-        unseen, untried = ["what the kernel can do"], ""
+        unseen, untried = [Subject.KERNEL], ""
     try:
         state = look_at_state(places.database, records.networks)
     except PermissionError:
-        state, unseen = State(str(places.database.parent)), [*unseen, "the state of pynet"]
+        state, unseen = State(str(places.database.parent)), [*unseen, Subject.STATE]
     listed = None if _missing_capabilities() else _ruleset()  # libnftables complains on standard error itself
     if listed is None and not facts.missing_capabilities:
-        unseen.append("the rules of firewalls")
+        unseen.append(Subject.RULES)
     if facts.listener is Listener.HIDDEN:
-        unseen.append("the pynet that serves")
+        unseen.append(Subject.SERVING)
     if facts.engine.denied:
-        unseen.append("Docker Engine")
+        unseen.append(Subject.ENGINE)
     with RouteLookup() as lookup:
         names = dict(socket.if_nameindex())
         uplinks = {version: uplink(version, names, lookup) for version in (4, 6)}
@@ -147,7 +147,6 @@ def _with_what_needs_root(facts: Facts, places: Places, records: StoredRecords, 
         untried=untried,
         state=state,
         walls=walls(listed or (), records.networks, records.endpoints, uplinks),
-        firewalls=_firewalls(item["chain"] for item in listed or () if "chain" in item),
         unseen=tuple(unseen),
     )
 
@@ -209,16 +208,6 @@ def _ruleset() -> list[dict[str, Any]] | None:
         return Nftables(open_runner()).list("ruleset")
     except (KernelError, OSError):
         return None
-
-
-def _firewalls(chains: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    found = set()
-    for chain in chains:
-        if chain["table"] == "firewalld":
-            found.add("firewalld")
-        if chain["name"].startswith("ufw-"):
-            found.add("ufw")
-    return frozenset(found)
 
 
 def _ports() -> dict[str, int]:

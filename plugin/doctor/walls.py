@@ -20,7 +20,7 @@ from plugin.protocol.messages import Address
 
 USERS = "DOCKER-USER"
 FAMILIES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
-HTTPS, ANY_PORT = 443, 50000
+HTTPS = 443
 EXAMPLE = Network("0" * 64, NetworkSettings.mode.default, bridge_name("0" * 64))  # how a first network would look
 _IP = {4: "ip", 6: "ip6"}
 _PROTOCOLS = {6: "tcp", 17: "udp"}
@@ -83,8 +83,6 @@ def _passages(network: Network, endpoints: Iterable[Endpoint], uplinks: Mapping[
         if not network.internal:
             known = _named("oif", uplink) | inside | _of(version, "tcp", HTTPS)
             yield Passage(Crossing.OUT, "forward", version, Packet(known))
-        if network.on_host and network is not EXAMPLE:
-            yield Passage(Crossing.HOST, "input", version, Packet(inside | _of(version, "tcp", ANY_PORT)))
         if network.on_host and version == 6:
             yield Passage(Crossing.NEIGHBOURS, "input", version, Packet(_named("iif", network.link) | SOLICITATION))
     for port in (port for end in own for port in end.published if port.proto in _PROTOCOLS):

@@ -231,7 +231,18 @@ def option_table(declared: Sequence[Option[Any]]) -> str:
     return "\n".join(["| option | value | default | meaning |", "|---|---|---|---|", *rows])
 
 
-def _default(value: object) -> str:
+def default_text(value: object) -> str:
+    """Return a default as a user would write it, "" for none."""
     if isinstance(value, bool):
         return str(value).lower()
-    return f"`{value}`" if value is not None and str(value) not in {"", "()"} else "-"
+    return str(value) if value is not None and str(value) != "()" else ""
+
+
+def plain(text: str) -> str:
+    """Return a text of the documentation for a terminal, without marks of Markdown."""
+    return text.replace("`", "")
+
+
+def _default(value: object) -> str:
+    text = default_text(value)
+    return text if isinstance(value, bool) else f"`{text}`" if text else "-"

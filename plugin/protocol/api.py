@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from plugin.protocol import messages as m
-from plugin.protocol.own_messages import About, Fill, NetworkReport, PublishedPort, StateCopy
+from plugin.protocol.own_messages import About, Fill, ForgottenHost, NetworkReport, PublishedPort, StateCopy
 
 
 class NetworkDriver(Protocol):
@@ -114,5 +114,5 @@ class Service(Protocol):
     def cluster_status(self) -> Mapping[str, Any]:
         """Return the status of the hosts of the cluster."""
 
-    def forget(self, host: str) -> str:
-        """Free everything that a dead host of the cluster holds, and return a sentence about it."""
+    def forget(self, host: str) -> ForgottenHost:
+        """Free everything that a dead host of the cluster holds."""

@@ -96,6 +96,21 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgottenHost:
+    """A dead host of the cluster, and how many addresses and uses of pools became free."""
+
+    host: str
+    addresses: int
+    pool_uses: int
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"host '{self.host}' is forgotten: {self.addresses} addresses and {self.pool_uses} uses of pools are free"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class StateCopy:
     """A database of SQLite as of one moment, and how many records of each kind it has."""
 

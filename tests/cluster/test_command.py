@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from cli.exit_codes import FAILED, SETTINGS, TAKEN
 from cli.main import main
 from plugin.cluster.addresses.records import ClusterLease, QueuedRemoval
 from plugin.cluster.hosts.ping import Responder
@@ -99,18 +100,18 @@ def test_a_dead_host_is_forgotten(pynet: Pynet, hosts: Hosts) -> None:
     hosts[1].shared.transact(Put(KnownHost("id-c", "c", ip_address("192.0.2.3"))))
     assert "host 'c' is forgotten: 0 addresses and 0 uses of pools are free" in pynet("forget", "c").stdout
     refused = pynet("forget", "a")
-    assert (refused.exit_code, "forget host 'a': it is alive" in refused.stderr) == (1, True)
+    assert (refused.exit_code, "forget host 'a': it is alive" in refused.stderr) == (TAKEN, True)
     assert "'x': it is not known; hosts are: a (id-a), b (id-b)" in pynet("forget", "x").stderr
     assert hosts[0].address(pool, "10.1.0.9") == "10.1.0.9"
 
 
 def test_a_store_that_cannot_be_asked_is_a_code_of_its_own(tmp_path: Path) -> None:
-    """2 for scripts, and the sentence on the error output, for none, a bad and a dead one."""
-    for url, text in (
-        ("", "PYNET_STORE names no store that hosts share"),
-        ("etcd://h:0", "port 0 is not between 1 and 65535"),
-        ("etcd://127.0.0.1:1", "no endpoint answers: 127.0.0.1:1: connection refused"),
+    """A code for scripts and a sentence on the error output, for none, a bad and a dead one."""
+    for url, code, text in (
+        ("", SETTINGS, "PYNET_STORE names no store that hosts share"),
+        ("etcd://h:0", SETTINGS, "port 0 is not between 1 and 65535"),
+        ("etcd://127.0.0.1:1", FAILED, "no endpoint answers: 127.0.0.1:1: connection refused"),
     ):
         result = run(url, tmp_path, "status")
-        assert (result.exit_code, result.stdout) == (2, "")
+        assert (result.exit_code, result.stdout) == (code, "")
         assert text in result.stderr

@@ -124,7 +124,7 @@ def test_a_bad_setting_is_named(case: Case) -> None:
     """A bad setting is named with its place, beside other findings, and does not hide other settings."""
     (found,) = case.doctor(PYNET_THREADS="2")
     assert (found["check"], found["severity"]) == ("settings", "error")
-    assert "PYNET_THREADS" in found["what"]
+    assert "PYNET_THREADS" in found["cause"]
 
 
 def test_a_user_is_told_what_only_root_may_look_at(case: Case) -> None:
@@ -134,7 +134,7 @@ def test_a_user_is_told_what_only_root_may_look_at(case: Case) -> None:
     sh(f"chmod 755 {case.folder} {case.folder.parent}; chmod 600 {case.folder}/docker.sock")
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("\n") == 2, done.stdout
+    assert done.stdout.count("\n") == 4, done.stdout
     assert done.stdout.startswith(
         "note: only root may look at what the kernel can do, the state of pynet, the rules of"
     )

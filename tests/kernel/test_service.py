@@ -156,7 +156,7 @@ def test_a_bad_setting_ends_it(tmp_path: Path, environment: dict[str, str], code
         ({"PYNET_THREADS": "2"}, 78, "setting 'PYNET_THREADS' must be 16 to 256, not '2'"),
         ({"PYNET_SOCKET": "/run/other.sock"}, 78, "but PYNET_SOCKET is '/run/other.sock'"),
         ({"PYNET_ADVERTISE": "nowhere", "PYNET_STORE": "etcd://127.0.0.1:1"}, 78, "nowhere"),
-        ({"PYNET_STATE_DIR": "/proc/none"}, 1, "open lock file '/proc/none/lock'"),
+        ({"PYNET_STATE_DIR": "/proc/none"}, 74, "open lock file '/proc/none/lock'"),
     ],
 )
 def test_calls_that_wait_learn_why_it_does_not_start(

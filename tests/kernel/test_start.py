@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.exit_codes import FAILED, NOT_SERVING
 from plugin.model.names import bridge_name
 from plugin.model.records import Network, NetworkSubnet
 from plugin.store.base import Put
@@ -21,6 +22,7 @@ from tests.kernel.container import sh
 from tests.kernel.served import request
 
 PYNET = str(Path(sys.executable).parent / "pynet")
+NOTHING = "the kernel is as it should be; nothing to repair\n"
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -101,7 +103,7 @@ def test_a_dry_run_changes_nothing_and_says_all(environment: dict[str, str], com
         drift = command("reconcile", "--dry-run")
         again = command("reconcile", "--dry-run")
     assert json.loads(answer.stdout)["repairs"] == {"LinkMissing": 1, "HostSettingChanged": 1}
-    assert (clean.returncode, clean.stdout, clean.stderr) == (0, "", "")
+    assert (clean.returncode, clean.stdout, clean.stderr) == (0, NOTHING, "")
     assert (drift.returncode, drift.stdout) == (again.returncode, again.stdout)
     assert (drift.returncode, f"alias of link '{link}'" in drift.stdout) == (1, True)
 
@@ -112,17 +114,17 @@ def test_a_link_that_the_state_does_not_know_is_not_called_rubbish(
     """A dry run does not advise to delete a link that may belong to another pynet, such as a managed plugin."""
     sh("ip link add pn-alive type bridge; ip link set pn-alive alias pynet/network/alive")
     empty = command("reconcile", "--dry-run")
-    assert (empty.returncode, empty.stdout) == (2, "")
+    assert (empty.returncode, empty.stdout) == (NOT_SERVING, "")
     assert "there is no state in" in empty.stderr
 
     remember_networks(environment, 1)
     strange = command("reconcile", "--dry-run")
-    assert (strange.returncode, strange.stdout) == (2, "")
+    assert (strange.returncode, strange.stdout) == (FAILED, "")
     assert "link 'pn-alive' with alias 'pynet/network/alive' is not in it" in strange.stderr
 
 
 def test_a_service_repairs_when_it_is_asked(environment: dict[str, str], command: Command) -> None:
-    """``pynet reconcile`` repairs at once what the kernel does not notify; without a running pynet it exits with 2."""
+    """``pynet reconcile`` repairs at once what the kernel does not notify; without a running pynet it exits with 69."""
     [link] = remember_networks(environment, 1)
     with serving(environment):
         command("status")
@@ -132,5 +134,5 @@ def test_a_service_repairs_when_it_is_asked(environment: dict[str, str], command
 
     assert (done.returncode, done.stdout.count("\n")) == (0, 1)
     assert f"alias of link '{link}'" in done.stdout
-    assert (again.returncode, again.stdout) == (0, "")
-    assert command("reconcile").returncode == 2
+    assert (again.returncode, again.stdout) == (0, NOTHING)
+    assert command("reconcile").returncode == NOT_SERVING

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from cli.exit_codes import TAKEN
 from cli.main import main
 from tests.kernel.container import sh
 from tests.kernel.served import Served
@@ -126,7 +127,7 @@ def test_a_backup_of_the_running_service_comes_back(served: Served, tmp_path_fac
     before = look()
     assert CliRunner().invoke(main, ["backup", str(copy)], env=env).exit_code == 0
     assert create(served, OTHER, 8) == {}
-    assert CliRunner().invoke(main, ["restore", str(copy)], env=env).exit_code == 1
+    assert CliRunner().invoke(main, ["restore", str(copy)], env=env).exit_code == TAKEN
     served.kill()
     assert CliRunner().invoke(main, ["restore", str(copy)], env=env).exit_code == 0
     served.start()

@@ -145,7 +145,12 @@ HOSTS = (
         variables=(("DOCKER_HOST", "tcp://192.0.2.9:2375"),),
     ),
     Broken(
-        "ip_forward that is turned off again and again", _OFF, "$END; $START", "forwarding", WARNING, "keeps changing"
+        "ip_forward that is turned off again and again",
+        _OFF,
+        "$END; $START",
+        "changed-settings",
+        WARNING,
+        "keeps changing",
     ),
 )
 
@@ -182,10 +187,10 @@ def verdict(host: Broken, findings: Sequence[dict[str, Any]]) -> str:
     spoke = [finding for finding in findings if finding["severity"] in (ERROR, WARNING)]
     if host.check and not any(_is_meant(host, finding) for finding in spoke):
         return f"MISSED: {[finding['what'] for finding in findings]}"
-    wrong = [finding["what"] for finding in spoke if finding["check"] not in (host.check, *host.beside)]
+    wrong = [finding["cause"] for finding in spoke if finding["check"] not in (host.check, *host.beside)]
     return f"MISLED: {wrong}" if wrong else ""
 
 
 def _is_meant(host: Broken, finding: dict[str, Any]) -> bool:
-    said = finding["what"] + finding["fix"]
+    said = "\n".join([finding["cause"], finding["cure"], *finding["commands"]])
     return (finding["check"], finding["severity"]) == (host.check, host.severity) and host.words in said

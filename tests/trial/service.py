@@ -122,9 +122,9 @@ class ServiceTrial(Steps):
         seen = self._doctor(host.variables)
         complaint = verdict(host, seen)
         meant = [finding for finding in seen if finding["check"] == host.check and host.words in str(finding)]
-        said = complaint or (f"{meant[0]['severity']}: {meant[0]['what']}" if meant else "no error and no warning")
+        said = complaint or (f"{meant[0]['severity']}: {meant[0]['cause']}" if meant else "no error and no warning")
         self._script(host.mends)
-        left = [finding["what"] for finding in self._doctor() if finding["severity"] != "note"]
+        left = [finding["cause"] for finding in self._doctor() if finding["severity"] != "note"]
         if left:
             complaint = said = f"NOT MENDED: {left}"
         row = Row(f"doctor: {host.name}", not complaint, said, time.monotonic() - start)
@@ -142,7 +142,7 @@ class ServiceTrial(Steps):
         command = self.machine.command(f"{exports}pynet doctor --json")
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         if done.stderr:
-            return [{"check": "traceback", "severity": "error", "what": done.stderr, "fix": ""}]
+            return [{"check": "traceback", "severity": "error", "cause": done.stderr, "cure": "", "commands": []}]
         found: list[dict[str, Any]] = json.loads(done.stdout)
         return found
 

@@ -1,6 +1,6 @@
 """What the doctor says about facts; every complaint has a cure."""
 
-import json
+import re
 import socket
 from dataclasses import replace
 from ipaddress import ip_network
@@ -9,8 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from cli.commands.doctor import as_text
-from cli.tables import as_json
+from cli.commands.doctor import as_data, as_text
 from plugin.doctor.checks import CHECKS, examine, exit_code
 from plugin.doctor.facts import (
     Crossing,
@@ -22,6 +21,7 @@ from plugin.doctor.facts import (
     ServiceFacts,
     Severity,
     State,
+    Subject,
     Wall,
 )
 from plugin.doctor.probe import find_listener
@@ -63,7 +63,7 @@ CASES = [
     (ports(10), N, "can hold 768 published ports, and holds 10", "LimitNOFILE=1048576"),
     (ports(760), W, "can hold 768 published ports, and holds 760", "--ulimit nofile"),
     (replace(SOUND, missing_capabilities=("CAP_NET_ADMIN",)), E, "lacks CAP_NET_ADMIN", "run pynet as root"),
-    (replace(SOUND, features={"veth pairs (veth)": "not supported"}), E, "no veth pairs", "module (veth)"),
+    (replace(SOUND, features={"veth pairs (veth)": "not supported"}), E, "no veth pairs", "modprobe veth"),
     (replace(SOUND, untried="not permitted"), N, "could not be tried: not permitted", "as root"),
     (replace(SOUND, libnftables=False), W, "starts a process", "libnftables1"),
     (replace(SOUND, libnftables=False, nft_program=False), E, "no nft either", "libnftables1"),
@@ -80,14 +80,12 @@ CASES = [
         "'eth0' ignores routers",
         "net.ipv6.conf.eth0.accept_ra=2",
     ),
-    (replace(SOUND, legacy_drop=frozenset({6})), E, "ip6tables-legacy has the policy DROP", "-I DOCKER-USER -i pn-+"),
-    (replace(SOUND, firewalls=frozenset({"ufw"})), N, "ufw is active", "nothing"),
+    (replace(SOUND, legacy_drop=frozenset({6})), E, "ip6tables-legacy has the policy DROP", "-I FORWARD -i pn-+"),
     (wall("inet mine forward", Crossing.OUT), W, "'inet mine forward' drops what containers", 'iifname "pn-*"'),
     (wall("ip filter DOCKER-USER", Crossing.IN), W, "for published ports", "come before pynet's"),
     (wall("inet mine input", Crossing.RELAY), W, "containers that have only IPv4", "accept these ports"),
     (wall("inet mine input", Crossing.NEIGHBOURS), E, "do not find their gateway", "nd-neighbor-solicit"),
     (wall("inet mine input", Crossing.TUNNEL), E, "VXLAN", "UDP port"),
-    (wall("inet mine input", Crossing.HOST), N, "to the host itself", "nothing needs to be done"),
     (way("link 'tun0'"), E, "10.200.1.9 go by link 'tun0', and not to network 'web'", "ip route get 10.200.1.9"),
     (way("a route that drops", outwards=True), E, "outside, such as 10.200.1.9, meets a route that drops", "ip rule"),
     (fill(14), W, "14 of 14 addresses of 10.200.1.0/28 are taken, in network 'web': no container", "a greater subnet"),
@@ -106,13 +104,18 @@ CASES = [
         "reconcile",
     ),
     (replace(SOUND, bad_settings=(("/etc/default/pynet", "X is bad"),)), E, "setting: X is bad", "systemctl restart"),
-    (replace(SOUND, bad_settings=(("the environment", "X is bad"),)), E, "setting: X is bad", "mend it in the env"),
-    (replace(SOUND, failed_units={"pynet.socket": "limit"}), E, "unit pynet.socket failed (limit)", "journalctl -u"),
-    (replace(SOUND, unseen=("the state", "the rules")), N, "look at the state and the rules", "as root"),
+    (replace(SOUND, bad_settings=(("the environment", "X is bad"),)), E, "setting: X is bad", "correct it in the env"),
+    (replace(SOUND, failed_units={"pynet.socket": "limit"}), E, "unit pynet.socket failed (limit)", "-u pynet.socket"),
+    (
+        replace(SOUND, unseen=(Subject.STATE, Subject.RULES)),
+        N,
+        "look at the state of pynet and the rules of firewalls",
+        "as root",
+    ),
     (replace(SOUND, listener=Listener.HANGS), E, "does not answer them", "systemctl restart pynet.service"),
-    (replace(SOUND, listener=Listener.HANGS, systemd=False), E, "does not answer them", "end its process"),
-    (replace(SOUND, listener=Listener.NOTHING, systemd=False), W, "pynet does not run", "with pynet serve"),
-    (replace(SOUND, engine=EngineFacts(), systemd=False), W, "does not answer", "start dockerd"),
+    (replace(SOUND, listener=Listener.HANGS, systemd=False), E, "does not answer them", "kill -KILL"),
+    (replace(SOUND, listener=Listener.NOTHING, systemd=False), W, "pynet does not run", "pynet serve"),
+    (replace(SOUND, engine=EngineFacts(), systemd=False), W, "does not answer", "dockerd"),
     (replace(SOUND, engine=EngineFacts("28.5.2", elsewhere="tcp://h:1")), W, "DOCKER_HOST is 'tcp://h:1'", "unset"),
     (replace(SOUND, state=State(locked=(("/s", "belongs to 'nobody'"),))), E, "'/s' belongs to 'nobody'", "chown -R"),
     (replace(SOUND, state=State(full="room")), E, "no room left", "make room"),
@@ -125,13 +128,13 @@ CASES = [
     (engine("29.0.2-rc.1"), E, "crashes", "29.0.3"),
     (replace(SOUND, ports={"pn-1": 920}), W, "920 of 1023 ports", "another network"),
     (replace(SOUND, ports={"pn-1": 1023}), E, "no container fits in", "another network"),
-    (replace(SOUND, state=State(problem="it is damaged")), E, "it is damaged", "a backup into '/var/lib/pynet'"),
+    (replace(SOUND, state=State(problem="it is damaged")), E, "it is damaged", "pynet restore"),
     (replace(SOUND, state=State(open_to_others=True)), W, "can be entered by others", "chmod 0700"),
     (replace(SOUND, state=State(free=1 << 20)), W, "has 1 MiB left", "make room"),
     (
-        replace(SOUND, engine=EngineFacts("28.5.2", networks=(("web", ip_network("10.200.1.0/24")),))),
+        replace(SOUND, engine=EngineFacts("28.5.2", networks=(("web", ip_network("10.200.0.0/23")),))),
         N,
-        "1 of 4 pools of 10.200.0.0/22 are in use by the host: 10.200.1.0/24 (web)",
+        "2 of 4 pools of 10.200.0.0/22 are in use by the host: 10.200.0.0/23 (web)",
         "PYNET_POOLS",
     ),
 ]
@@ -142,21 +145,19 @@ def test_one_thing_is_wrong(facts: Facts, severity: Severity, words: str, cure: 
     """One problem gives one finding, with its severity and its cure."""
     (finding,) = examine(facts).findings
     assert finding.severity is severity
-    assert words in finding.what
-    assert cure in finding.fix
+    assert words in finding.cause
+    assert cure in "\n".join([finding.cure, *finding.commands])
 
 
 def test_what_is_usual_is_no_finding() -> None:
-    """Usual states of a host with Docker are no finding: br_netfilter on, ufw closing the host, room in a pool."""
+    """Usual states of a host with Docker are no finding: br_netfilter on, room in a pool."""
     on = dict.fromkeys(("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"), "1")
     assert examine(replace(fill(12), settings=on)).findings == []
-    closed = replace(wall("ip filter INPUT", Crossing.HOST), firewalls=frozenset({"ufw"}))
-    assert ["ufw is active" in finding.what for finding in examine(closed).findings] == [True]
 
 
 def test_a_user_who_may_not_ask_the_engine_is_not_told_that_it_is_down() -> None:
     """A user who may not see engine or socket is not told that they are down."""
-    hidden = replace(SOUND, engine=EngineFacts(denied=True), listener=Listener.HIDDEN, unseen=("Docker Engine",))
+    hidden = replace(SOUND, engine=EngineFacts(denied=True), listener=Listener.HIDDEN, unseen=(Subject.ENGINE,))
     assert [finding.check for finding in examine(hidden).findings] == ["privileges"]
 
 
@@ -165,17 +166,17 @@ def test_a_sound_host_has_no_findings(version: str) -> None:
     """Nothing is said, and scripts read 0; on request there is a line for each check."""
     found = examine(engine(version))
     assert (found.findings, exit_code([])) == ([], 0)
-    assert as_text(found) == "nothing is wrong here"
+    assert as_text(found) == f"nothing is wrong here: {len(CHECKS)} checks found nothing"
     assert [click.unstyle(line) for line in as_text(found, every=True).splitlines()] == [
-        f"sound: {name}" for name in CHECKS
+        f"sound: {check.sound} ({name})" for name, check in CHECKS.items()
     ]
 
 
 def test_a_host_without_a_free_pool() -> None:
     """If a VPN takes all pools, the first finding is the error that none is left; another one names the supernet."""
     first, second = examine(replace(SOUND, host_networks=VPN)).findings
-    assert (first.severity, "no IPv4 pool is left" in first.what) == (E, True)
-    assert (second.severity, "4 of 4 pools" in second.what) == (W, True)
+    assert (first.severity, "no IPv4 pool is left" in first.cause) == (E, True)
+    assert (second.severity, "4 of 4 pools" in second.cause) == (W, True)
 
 
 def test_pynets_own_networks_are_not_in_its_way() -> None:
@@ -189,19 +190,21 @@ def test_bridged_traffic_meets_a_legacy_firewall() -> None:
     """br_netfilter with a dropping iptables-legacy cuts containers of one network off: an error."""
     facts = replace(SOUND, legacy_drop=frozenset({4}), settings={"net/bridge/bridge-nf-call-iptables": "1"})
     assert [finding.severity for finding in examine(facts).findings] == [E, E]
-    assert "sysctl -w net.bridge.bridge-nf-call-iptables=0" in examine(facts).findings[1].fix
+    assert "sysctl -w net.bridge.bridge-nf-call-iptables=0" in examine(facts).findings[1].commands
 
 
 @pytest.mark.parametrize(("severities", "code"), [([N], 0), ([W, N], 1), ([N, E, W], 2)])
 def test_the_exit_code_is_the_worst(severities: list[Severity], code: int) -> None:
     """A note is no reason to fail."""
-    assert exit_code([HostFinding("x", severity, "what", "fix") for severity in severities]) == code
+    assert exit_code([HostFinding(severity, "cause", "cure") for severity in severities]) == code
 
 
 def test_findings_can_be_read_by_programs() -> None:
     """A list of objects with texts."""
     found = examine(engine("29.0.1"))
-    assert json.loads(as_json(found.findings))[0].keys() == {"check", "severity", "what", "fix"}
+    (shown,) = as_data(found)
+    assert shown.keys() == {"check", "severity", "cause", "cure", "commands", "see"}
+    assert (shown["check"], shown["see"]) == ("engine", "docs/guide/troubleshooting.md#engine")
     assert click.unstyle(as_text(found)).startswith("error: Docker Engine 29.0.1 crashes")
 
 
@@ -209,8 +212,27 @@ def test_every_check_was_put_to_the_test() -> None:
     """Every check finds something in one of the cases above."""
     bridged = replace(SOUND, legacy_drop=frozenset({4}), settings={"net/bridge/bridge-nf-call-iptables": "1"})
     cases = [*(facts for facts, *_ in CASES), replace(SOUND, host_networks=VPN), bridged]
-    silent = [name for name, check in CHECKS.items() if not any(list(check(facts)) for facts in cases)]
+    silent = [name for name, check in CHECKS.items() if not any(list(check.ask(facts)) for facts in cases)]
     assert not silent
+
+
+def test_the_names_of_checks_are_anchors_that_stay() -> None:
+    """Scripts and the page about troubleshooting use these names; a check that is renamed breaks both."""
+    assert " ".join(CHECKS) == (
+        "privileges capabilities kernel nftables settings units socket repairs port-limit state engine forwarding "
+        "changed-settings router-advertisements routes addresses pools bridge-ports legacy-firewall firewall "
+        "bridged-traffic"
+    )
+    assert all(re.fullmatch("[a-z]+(-[a-z]+)?", name) for name in CHECKS)
+
+
+def test_a_check_that_could_not_look_is_not_called_sound() -> None:
+    """A user who may not read the state learns that nothing is known about it, not that it is sound."""
+    found = examine(replace(SOUND, unseen=(Subject.STATE,)))
+
+    assert found.unknown == ["state", "forwarding", "routes", "addresses", "firewall"]
+    assert not {"privileges", *found.unknown} & {*found.sound}
+    assert "unknown: whether every subnet has addresses left (addresses)" in as_text(found, every=True).splitlines()
 
 
 def test_what_is_at_a_path(tmp_path: Path) -> None:

@@ -99,10 +99,8 @@ def test_a_closed_host() -> None:
     tunnel = Network("c" * 64, "overlay", "pn-c", overlay=Overlay("blue", 7, 4789, 1450))
     usual = [[field("icmpv6", "type", "nd-neighbor-solicit"), ACCEPT], [field("udp", "dport", 4789), ACCEPT]]
     closed = {wall.crossing for wall in walls(base("input", "drop", []), [BOTH, tunnel], [], UPLINKS)}
-    assert closed == {Crossing.HOST, Crossing.NEIGHBOURS, Crossing.TUNNEL}
-    assert {wall.crossing for wall in walls(base("input", "drop", usual), [BOTH, tunnel], [], UPLINKS)} == {
-        Crossing.HOST
-    }
+    assert closed == {Crossing.NEIGHBOURS, Crossing.TUNNEL}
+    assert walls(base("input", "drop", usual), [BOTH, tunnel], [], UPLINKS) == ()
 
 
 def test_others_that_are_not_in_the_way() -> None:

@@ -4,7 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from cli.exit_codes import MEANINGS
+from cli.main import main
 from plugin.modes.registry import network_options
 from tools.option_tables import REFERENCE, filled, tables
 
@@ -21,6 +24,14 @@ def test_the_tables_of_the_reference_are_true(page: str, name: str) -> None:
 
     assert f"<!-- {name} -->\n" in text
     assert filled(text, name, tables()[page][name]) == text
+
+
+def test_the_help_has_every_exit_code() -> None:
+    """The end of ``pynet --help`` has the table of docs/reference/exit-codes.md."""
+    shown = CliRunner().invoke(main, ["--help"], terminal_width=400).output
+
+    for code, meaning in MEANINGS.items():
+        assert re.search(rf"^ +{code} +{re.escape(meaning[:20])}", shown, re.MULTILINE)
 
 
 def test_the_examples_use_options_that_exist() -> None:

@@ -103,11 +103,12 @@ def test_ports_are_written_as_docker_ps_does() -> None:
 def test_ports_of_a_container_join_those_of_the_engine() -> None:
     """A container with a network of each has both, in the order of their numbers."""
     found = EngineContainer("web", frozenset("e"), {"100/tcp": [("0.0.0.0", 1)], "7/tcp": []})
-    ports = of_container([port(8080, 80), port(1, 2, endpoint="other")], found)
+    rows = [port(8080, 80), port(1, 2, endpoint="other")]
 
-    assert as_docker_port(ports, "web") == "80/tcp -> 0.0.0.0:8080\n100/tcp -> 0.0.0.0:1"
+    assert as_docker_port(of_container(rows, found)) == "80/tcp -> 0.0.0.0:8080\n100/tcp -> 0.0.0.0:1"
+    assert as_docker_port(of_container(rows, found, "100"), addresses_only=True) == "0.0.0.0:1"
     with pytest.raises(NotFound, match="no public port '7/tcp' published for web"):
-        as_docker_port(ports, "web", "7")
+        of_container(rows, found, "7")
 
 
 def test_filters_go_to_the_engine_as_they_are() -> None:

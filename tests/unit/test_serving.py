@@ -8,7 +8,7 @@ import pytest
 from click.exceptions import Exit
 
 from cli.client.serving import sockets
-from cli.main import _refusals
+from cli.command_line import refusals
 from cli.settings import Settings
 from cli.systemd_unit import how_to_start, place_of, read_environment_file, unit_installed, unit_settings
 from plugin.errors import Failed
@@ -48,7 +48,7 @@ class Closed(PosixPath):
 def test_a_user_who_may_not_look_for_plugins_gets_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     """The usual socket is asked, which refuses; and what else is closed to a user is named."""
     assert sockets({}, {}, Closed("/run/closed")) == [Settings.socket.default, Path("/run/closed/pynet.sock")]
-    with pytest.raises(Exit), _refusals(2):
+    with pytest.raises(Exit), refusals():
         Closed("/run/closed").glob("x")
     assert capsys.readouterr().err == "Error: open '/run/closed/x': permission denied; run it as root\n"
 

@@ -29,6 +29,8 @@ def _section(entry: Entry) -> str:
         parts.append(_table("option", told))
     if entry.examples:
         parts.append("```\n" + "\n".join(entry.examples) + "\n```")
+    if entry.codes:
+        parts.append(_table("exit code", [(str(code), text) for code, text in entry.codes]))
     return "\n\n".join(parts)
 
 

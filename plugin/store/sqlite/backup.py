@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
-from plugin.errors import Conflict, Failed
+from plugin.errors import Conflict, Failed, Incompatible
 from plugin.protocol.own_messages import StateCopy
 from plugin.store.sqlite.files import FileRow, file_errors, flush, private_file, put_in_place, sync_folder, write_ready
 from plugin.store.sqlite.inspection import Kinds, all_rows, connect, find_damage
@@ -111,7 +111,7 @@ def _checked(backup: Path, copy: Path, kinds: Kinds) -> list[FileRow]:
     with sqlite_errors("read", backup), closing(connect(copy)) as connection:
         version = version_of(connection)
         if version > len(MIGRATIONS):
-            raise Failed(
+            raise Incompatible(
                 f"restore '{backup}': a newer pynet wrote it (version {version}, this one reads up to "
                 f"{len(MIGRATIONS)}); nothing was changed"
             )

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from cli.exit_codes import FAILED, NEWER_STATE, NOT_SERVING, TAKEN
 from cli.main import main
 from cli.server.records import KINDS
 from plugin.model.records import Tombstone
@@ -109,24 +110,28 @@ def half(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "sentence"),
+    ("spoil", "code", "sentence"),
     [
-        (Path.unlink, r"read backup '.*copy': no such file or directory"),
-        (half, r"restore '.*copy': it is damaged \(.*\); nothing was changed"),
-        (newer, r"restore '.*copy': a newer pynet wrote it \(version 2, this one reads up to 1\); nothing was changed"),
-        (foreign, r"restore '.*copy': it is not a backup of pynet; nothing was changed"),
+        (Path.unlink, FAILED, r"read backup '.*copy': no such file or directory"),
+        (half, FAILED, r"restore '.*copy': it is damaged \(.*\); nothing was changed"),
+        (
+            newer,
+            NEWER_STATE,
+            r"restore '.*copy': a newer pynet wrote it \(version 2, this one reads up to 1\); nothing was changed",
+        ),
+        (foreign, FAILED, r"restore '.*copy': it is not a backup of pynet; nothing was changed"),
     ],
 )
 def test_what_cannot_be_restored_changes_nothing(
-    store: Path, tmp_path: Path, spoil: Callable[[Path], object], sentence: str
+    store: Path, tmp_path: Path, spoil: Callable[[Path], object], code: int, sentence: str
 ) -> None:
-    """Exit code 1, a sentence, and the files as they were."""
+    """An exit code, a sentence, and the files as they were."""
     back_up(store, tmp_path / "copy")
     before = store.read_bytes()
     spoil(tmp_path / "copy")
     result = pynet(store, "restore", tmp_path / "copy")
 
-    assert result.exit_code == 1
+    assert result.exit_code == code
     assert re.match(f"Error: {sentence}\n", result.output)
     assert store.read_bytes() == before
     assert {file.name for file in store.parent.iterdir()} <= {"pynet.db", "lock"}
@@ -155,7 +160,7 @@ def test_a_hostile_record_is_refused(store: Path, tmp_path: Path, kind: str, key
         made.execute("INSERT INTO record VALUES (?, ?, 7, ?)", (kind, key, body))
     result = pynet(store, "restore", tmp_path / "copy")
 
-    assert (result.exit_code, store.read_bytes() == before) == (1, True)
+    assert (result.exit_code, store.read_bytes() == before) == (FAILED, True)
     assert f"1 of its records cannot be read, the first is {kind} '{key}'); nothing was changed" in result.output
     assert {file.name for file in store.parent.iterdir()} <= {"pynet.db", "lock"}
 
@@ -181,7 +186,7 @@ def test_restoring_under_a_running_pynet_is_refused(store: Path, tmp_path: Path)
     result = pynet(store, "restore", tmp_path / "copy")
     lock.release()
 
-    assert result.exit_code == 1
+    assert result.exit_code == TAKEN
     assert f"restore '{tmp_path}/copy': stop pynet first" in result.output
     assert f"process {os.getpid()})" in result.output
 
@@ -191,8 +196,8 @@ def test_a_backup_overwrites_nothing(store: Path, tmp_path: Path) -> None:
     (tmp_path / "copy").write_text("precious")
     result = pynet(store, "backup", tmp_path / "copy")
 
-    assert (result.exit_code, (tmp_path / "copy").read_text()) == (1, "precious")
+    assert (result.exit_code, (tmp_path / "copy").read_text()) == (TAKEN, "precious")
     assert f"Error: write backup '{tmp_path}/copy': there is a file of that name already\n" in result.stderr
     result = pynet(tmp_path / "none" / "pynet.db", "backup", tmp_path / "other")
-    assert (result.exit_code, (tmp_path / "other").exists()) == (1, False)
+    assert (result.exit_code, (tmp_path / "other").exists()) == (NOT_SERVING, False)
     assert f"there is no state in '{tmp_path}/none'" in result.stderr

@@ -1,0 +1,133 @@
+"""Groups of commands: networks, endpoints, and the cluster."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.command_line import Commands, of_lists, refusals, with_json
+from cli.progress import progress
+from cli.tables import as_json
+
+if TYPE_CHECKING:
+    from cli.listing import ListFlags, Row
+
+
+@click.group(cls=Commands)
+def network() -> None:
+    """List and inspect the networks of pynet."""
+
+
+@network.command(
+    "ls",
+    examples=["pynet network ls", "pynet network ls -q --no-trunc", "pynet network ls --format '{{.Name}} {{.MTU}}'"],
+    see=["pynet network inspect", "docker network ls"],
+)
+@of_lists
+def network_ls(*, flags: "ListFlags") -> None:
+    """Print a line for each network: its mode, its link on the host, its subnets and its number of endpoints."""
+    from cli.commands.networks import NETWORK_COLUMNS
+    from cli.listing import listed
+
+    with refusals():
+        click.echo(listed(_networks(), NETWORK_COLUMNS, flags))
+
+
+@network.command(
+    "inspect",
+    examples=["pynet network inspect blue"],
+    codes={0: "All of them were printed.", 1: "One of them does not exist."},
+    see=["pynet network ls", "docker network inspect"],
+)
+@click.argument("networks", nargs=-1, required=True)
+def network_inspect(*, networks: Sequence[str]) -> None:
+    """Print everything about NETWORKS, which are names or ids, as one JSON document."""
+    from cli.commands.networks import chosen
+
+    with refusals():
+        click.echo(as_json(chosen(_networks(), networks, "name")))
+
+
+@click.group(cls=Commands)
+def endpoint() -> None:
+    """List and inspect the endpoints of containers."""
+
+
+@endpoint.command(
+    "ls",
+    examples=["pynet endpoint ls --network blue", "pynet endpoint ls --format '{{.Container}} {{.Link}}'"],
+    see=["pynet endpoint inspect", "pynet ps"],
+)
+@click.option("--network", "of", default="", metavar="NETWORK", help="Print those of one network only.")
+@of_lists
+def endpoint_ls(*, of: str, flags: "ListFlags") -> None:
+    """Print a line for each endpoint: its container, its network, its link on the host and its addresses."""
+    from cli.commands.networks import ENDPOINT_COLUMNS, chosen
+    from cli.listing import listed
+
+    with refusals():
+        found = chosen(_networks(), [of], "name") if of else _networks()
+        rows = [end for network in found for end in network["endpoints"]]
+        click.echo(listed(rows, ENDPOINT_COLUMNS, flags))
+
+
+@endpoint.command(
+    "inspect",
+    examples=["pynet endpoint inspect web"],
+    codes={0: "All of them were printed.", 1: "One of them does not exist."},
+    see=["pynet endpoint ls", "docker inspect"],
+)
+@click.argument("endpoints", nargs=-1, required=True)
+def endpoint_inspect(*, endpoints: Sequence[str]) -> None:
+    """Print everything about ENDPOINTS, which are names of containers or ids of endpoints, as one JSON document."""
+    from cli.commands.networks import chosen
+
+    with refusals():
+        rows = [end for network in _networks() for end in network["endpoints"]]
+        click.echo(as_json(chosen(rows, endpoints, "container")))
+
+
+def _networks() -> "list[Row]":
+    from cli.client.serving import answer
+    from cli.commands.networks import DockerNames, rows_of
+    from cli.engine.api import all_names
+
+    with progress("asking pynet and the engine for networks"):
+        return rows_of(answer("Networks"), DockerNames(*all_names()))
+
+
+@click.group(cls=Commands)
+def cluster() -> None:
+    """Show the hosts that share networks with this one, or forget a dead one."""
+
+
+@cluster.command(
+    "status",
+    examples=["pynet cluster status", "pynet cluster status --json | jq -r '.hosts[] | select(.alive | not).name'"],
+    codes={0: "All is well.", 1: "A problem was found.", 74: "The store does not answer."},
+    see=["pynet cluster forget", "pynet status"],
+)
+@with_json
+@click.pass_context
+def cluster_status(context: click.Context, *, machine: bool) -> None:
+    """Print the hosts, the networks that they share, and what is wrong."""
+    from cli.client.serving import answer
+    from cli.commands.cluster import as_text
+
+    with refusals(), progress("asking the cluster store and all hosts"):
+        found = answer("ClusterStatus")["Cluster"]
+    click.echo(as_json(found) if machine else as_text(found))
+    context.exit(int(bool(found["problems"])))
+
+
+@cluster.command("forget", examples=["pynet cluster forget node7"], see=["pynet cluster status"])
+@click.argument("host")
+@with_json
+def cluster_forget(*, host: str, machine: bool) -> None:
+    """Free the addresses of HOST (a name or an id), which is dead and will not come back."""
+    from cli.client.serving import answer
+    from cli.commands.cluster import forgotten
+
+    with refusals(), progress(f"forgetting host '{host}'"):
+        found = answer("ForgetHost", Host=host)
+    click.echo(as_json(forgotten(found)) if machine else found["Sentence"])
