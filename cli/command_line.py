@@ -107,6 +107,9 @@ def _exit_codes() -> Iterator[None]:
 @contextmanager
 def refusals() -> Iterator[None]:
     """Print an error of pynet or of the kernel as one sentence, and exit with the code of its kind."""
+    from cli.server.logs import to_standard_error
+
+    to_standard_error()
     try:
         yield
     except (KernelError, PynetError) as error:

@@ -14,6 +14,11 @@ _UNITS = (  # seconds below which a unit is used, and its length in seconds
 )
 
 
+def count(number: int, noun: str) -> str:
+    """Return "1 endpoint" or "2 endpoints"."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def ago(seconds: float) -> str:
     """Return an age of ``seconds`` in the words of Docker (docker/go-units, HumanDuration)."""
     if seconds < 1:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.client.serving import NotServing, configured, find_serving
+from cli.human import count
 from cli.server.records import KINDS
 from cli.settings import Settings
 from cli.systemd_unit import unit_installed
@@ -25,7 +26,7 @@ def save(reply: Mapping[str, Any], target: Path) -> dict[str, Any]:
 
 def as_sentence(done: Mapping[str, Any]) -> str:
     """Return a sentence about a backup or a restore for people."""
-    numbers = ", ".join(f"{done['records'][kind]} {kind}{'s' * (done['records'][kind] != 1)}" for kind in SHOWN)
+    numbers = ", ".join(count(done["records"][kind], kind) for kind in SHOWN)
     if "state_dir" not in done:
         return f"backup '{done['file']}' written: {numbers}"
     before = f"; the store that was there is '{done['set_aside']}'" if done["set_aside"] else ""

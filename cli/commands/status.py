@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.commands.reconcile import as_lines, repair_rows
-from cli.human import ago
+from cli.human import ago, count
 from plugin.firewall.bridge_rules import REASONS
 
 
@@ -60,14 +60,15 @@ def as_data(found: Answered) -> dict[str, Any]:
 def as_text(data: Mapping[str, Any]) -> str:
     """Return the same for people."""
     repairs = ", ".join(f"{kind} {count}" for kind, count in sorted(data["repairs"].items())) or "none"
+    ends = count(data["endpoints"], "endpoint")
     lines = [
         f"pynet {data['version']}, process {data['process']}, serves {data['socket']}",
         f"started:    {ago(time.time() - data['started'])}",
         f"state:      {data['state_dir']}",
         f"store:      {data['store'] or 'this host alone'}",
         f"engine:     {data['engine'] or 'does not answer'}",
-        f"networks:   {data['networks']}, with {data['endpoints']} endpoints and {data['ports']} published ports",
-        f"sockets:    {data['sockets']} hold published ports, of at most {data['most_sockets']}",
+        f"networks:   {data['networks']}, with {ends} and {count(data['ports'], 'published port')}",
+        f"sockets:    {data['sockets']} of at most {data['most_sockets']} for published ports",
         f"checks:     {data['looks']} of everything since the start",
         f"repairs:    {repairs}",
     ]

@@ -53,6 +53,11 @@ def configure(level: str, form: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=handlers, force=True)
 
 
+def to_standard_error() -> None:
+    """Keep lines of the log out of the standard output of a command that is no server."""
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
 def in_order(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Put the keys that many lines have first, always in one order, so that people can read columns."""
     return {key: event[key] for key in _ORDER if key in event} | dict(event)

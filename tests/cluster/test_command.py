@@ -16,6 +16,7 @@ from plugin.cluster.hosts.records import HostIdentity, KnownHost
 from plugin.store.base import Put, Remove
 from plugin.store.sqlite.store import SqliteStore
 from tests.cluster.conftest import Opener
+from tests.contract.contract import document_validator
 from tests.engine.lab.process import wait_until
 from tests.unit.cluster.parts import ClusterMember
 
@@ -65,6 +66,7 @@ def test_all_is_well(pynet: Pynet, hosts: Hosts) -> None:
         host.address(pool)
     wait_until(lambda: pynet("status").exit_code == 0, "both hosts to answer")
     state = json.loads(pynet("status", "--json").stdout)
+    document_validator("cluster-status").validate(state)
     assert [(host["name"], host["alive"], host["endpoints"]) for host in state["hosts"]] == [
         ("a", True, 1),
         ("b", True, 1),
@@ -99,6 +101,8 @@ def test_a_dead_host_is_forgotten(pynet: Pynet, hosts: Hosts) -> None:
     pool = hosts[0].pool("10.1.0.0/24")
     hosts[1].shared.transact(Put(KnownHost("id-c", "c", ip_address("192.0.2.3"))))
     assert "host 'c' is forgotten: 0 addresses and 0 uses of pools are free" in pynet("forget", "c").stdout
+    hosts[1].shared.transact(Put(KnownHost("id-c", "c", ip_address("192.0.2.3"))))
+    document_validator("cluster-forget").validate(json.loads(pynet("forget", "c", "--json").stdout))
     refused = pynet("forget", "a")
     assert (refused.exit_code, "forget host 'a': it is alive" in refused.stderr) == (TAKEN, True)
     assert "'x': it is not known; hosts are: a (id-a), b (id-b)" in pynet("forget", "x").stderr

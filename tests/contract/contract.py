@@ -62,6 +62,13 @@ def validator(method: str, direction: str) -> Draft202012Validator:
 
 
 @cache
+def document_validator(name: str) -> Draft202012Validator:
+    """Return the validator of a document of the ``pynet`` command, ``spec/cli/NAME.json``."""
+    schema = json.loads((SPEC / "cli" / f"{name}.json").read_text())
+    return Draft202012Validator(schema, registry=registry(), format_checker=FORMATS)
+
+
+@cache
 def error_validator() -> Draft202012Validator:
     """Return the validator of the body of every refusal."""
     schema = {"$ref": "https://pynet.invalid/spec/common.json#/$defs/error"}

@@ -1,0 +1,115 @@
+"""Every document that a command prints for scripts fits its schema in ``spec/cli``."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from cli.main import main
+from plugin.model.names import host_link_name
+from tests.contract.contract import document_validator
+from tests.kernel import engine_answers
+from tests.kernel.container import sh
+from tests.kernel.served import Served
+
+NETWORK, ENDPOINT, CONTAINER = "a9" * 32, "e9" * 32, "c9" * 32
+IDS = {"NetworkID": NETWORK, "EndpointID": ENDPOINT}
+BINDING = {"Proto": 6, "Port": 80, "HostPort": 8080, "HostPortEnd": 8080, "IP": "", "HostIP": ""}
+IN_IT = {"Containers": {CONTAINER: {"EndpointID": ENDPOINT, "Name": "web"}}}
+NETWORKS = [{"Name": "blue", "Id": NETWORK, "IPAM": {"Config": [{"Subnet": "10.9.0.0/24"}]}}]
+SETTINGS = {"Networks": {"blue": {"EndpointID": ENDPOINT}}, "Ports": {"81/tcp": [{"HostIp": "::", "HostPort": "81"}]}}
+LISTED = {"Id": CONTAINER, "Image": "i", "Command": "x", "Created": 0, "Status": "Up", "Names": ["/web"], "Ports": []}
+OTHERS = {
+    "/containers/json": [{**LISTED, "NetworkSettings": SETTINGS}],
+    "/containers/web/json": {"Name": "/web", "NetworkSettings": SETTINGS},
+    f"/networks/{NETWORK}": {**NETWORKS[0], **IN_IT},
+}
+DOCUMENTS = {
+    "version --json": "version",
+    "status --json": "status",
+    "ps --json": "ps",
+    "ports --json": "ports",
+    "ports web --json": "ports",
+    "ports web 80 --json": "ports",
+    "network ls --json": "networks",
+    "network inspect blue": "networks",
+    "endpoint ls --json": "endpoints",
+    "endpoint inspect web": "endpoints",
+    "reconcile --json": "reconcile",
+    "reconcile --dry-run --json": "reconcile",
+    "doctor --json": "doctor",
+    "settings --json": "settings",
+    "options --json": "options",
+    "backup copy --json": "backup",
+    "cluster status --json": "cluster-status",
+    "cluster forget x --json": "cluster-forget",
+    "restore copy --json": "restore",
+}
+OF_A_CLUSTER = {"cluster-status", "cluster-forget"}  # tests/cluster/test_command.py, on a real store
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Run commands beside a pynet with a network and a container, whose names the engine tells."""
+    served = Served(tmp_path)
+    engine = [
+        sys.executable,
+        engine_answers.__file__,
+        str(tmp_path / "docker.sock"),
+        *map(json.dumps, (NETWORKS, OTHERS)),
+    ]
+    answers = subprocess.Popen(engine, stdout=subprocess.PIPE)
+    assert answers.stdout is not None
+    answers.stdout.readline()
+    monkeypatch.chdir(tmp_path)
+    env = {"PYNET_SOCKET": str(served.socket), "PYNET_STATE_DIR": str(served.state)}
+    env["DOCKER_HOST"] = f"unix://{tmp_path}/docker.sock"
+    try:
+        served.start()
+        yield served, lambda words: CliRunner().invoke(main, words.split(), env=env, catch_exceptions=False)
+    finally:
+        served.kill()
+        answers.kill()
+        answers.communicate()
+
+
+def make_container(served: Served) -> None:
+    """Make a network, and a container with a published port, as the engine does."""
+    subnet = {"Pool": "10.9.0.0/24", "Gateway": "10.9.0.1/24"}
+    served.call("NetworkDriver.CreateNetwork", NetworkID=NETWORK, IPv4Data=[subnet])
+    served.call("NetworkDriver.CreateEndpoint", **IDS, Interface={"Address": "10.9.0.2/24"}, Options={})
+    ports = {"com.docker.network.portmap": [BINDING]}
+    assert not served.call("NetworkDriver.ProgramExternalConnectivity", **IDS, Options=ports)
+
+
+def test_every_document_fits_its_schema(run: Any) -> None:
+    """A served network, container and port, a repair, and a finding of the doctor are in them."""
+    served, pynet = run
+    make_container(served)
+    served.state.chmod(0o755)
+    for words, name in DOCUMENTS.items():
+        if words.startswith(("reconcile", "restore")):
+            served.kill() if words.startswith("restore") else sh(f"ip link set {host_link_name(ENDPOINT)} alias mine")
+        if name not in OF_A_CLUSTER:
+            document = json.loads(pynet(words).stdout)
+            document_validator(name).validate(document)
+            assert document, words
+
+
+def with_json(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield the commands that have ``--json``."""
+    if any("--json" in param.opts for param in command.params):
+        yield " ".join(words)
+    for name, below in getattr(command, "commands", {}).items():
+        yield from with_json(below, (*words, name))
+
+
+def test_every_command_that_prints_json_has_a_schema() -> None:
+    """A new command with ``--json`` is a line of the table above."""
+    assert [words for words in with_json(main) if not any(key.startswith(words) for key in DOCUMENTS)] == []
