@@ -12,7 +12,7 @@ from tools.site.commands import MARKER, with_reference
 from tools.site.dialects import differences
 from tools.site.drawing import Arrow, Box, Picture
 from tools.site.first_run import commands
-from tools.site.links import LINK, PUBLISHED, with_links_of_site
+from tools.site.links import LINK, PUBLISHED, loaded_from_elsewhere, with_links_of_site
 from tools.site.pictures import FOLDER, PICTURES, TRANSCRIPT, files
 from tools.site.terminal import PROMPT
 
@@ -37,6 +37,19 @@ DOCUMENTS = [*map(ROOT.joinpath, PUBLISHED), *sorted((ROOT / "docs").rglob("*.md
 def test_links_between_files_lead_to_the_same_pages_of_the_site(page: str, link: str, there: str) -> None:
     """The site has ``docs/`` at its root, so links into and out of that folder are made anew."""
     assert with_links_of_site(f"See [this]({link}).", page) == f"See [this]({there})."
+
+
+@pytest.mark.parametrize(
+    ("html", "addresses"),
+    [
+        ('<script src="https://example.org/x.js"></script>', ["https://example.org/x.js"]),
+        ('<link rel="stylesheet" href="//example.org/x.css">', ["//example.org/x.css"]),
+        ('<a href="https://example.org/">x</a><script src="../assets/x.js"></script>', []),
+    ],
+)
+def test_what_the_site_would_load_over_the_network_is_found(html: str, addresses: list[str]) -> None:
+    """Links to other sites are none of it."""
+    assert loaded_from_elsewhere(html) == addresses
 
 
 def test_the_readme_links_to_files_that_exist() -> None:

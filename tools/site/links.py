@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 PUBLISHED = ("CONTRIBUTING.md", "CHANGELOG.md", "spec/README.md")  # files outside of docs/ that documents link to
 HOME = {"README.md": "index.md"}  # the README is the home page of the code host
+ELSEWHERE = re.compile(r'<(?:script|link|img|iframe)\b[^>]*(?:src|href)="((?:https?:)?//[^"]*)"')
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]+)")
 
 
@@ -24,3 +25,8 @@ def on_the_site(page: str, target: str) -> str:
     path = os.path.normpath(folder / target)
     place = HOME.get(path) or path.removeprefix("docs/")
     return os.path.relpath(place, PurePosixPath(page).parent)
+
+
+def loaded_from_elsewhere(html: str) -> list[str]:
+    """Return the addresses of scripts, styles and pictures that a page would load over the network."""
+    return ELSEWHERE.findall(html)
