@@ -5,13 +5,14 @@ import re
 import click
 
 from tools.manual import Entry, entries
+from tools.option_tables import filled
 
-MARKER = "<!-- commands -->"
+PLACE = "commands"  # name of the markers around the text that is replaced
 
 
 def with_reference(markdown: str, command: click.Command) -> str:
-    """Return the text of a page with the reference in the place of the marker."""
-    return markdown.replace(MARKER, reference(command))
+    """Return the text of a page with the reference between the markers, if the page has them."""
+    return filled(markdown, PLACE, reference(command)) if f"<!-- {PLACE} -->" in markdown else markdown
 
 
 def reference(command: click.Command) -> str:
