@@ -44,6 +44,7 @@ def test_links_between_files_lead_to_the_same_pages_of_the_site(page: str, link:
     [
         ('<script src="https://example.org/x.js"></script>', ["https://example.org/x.js"]),
         ('<link rel="stylesheet" href="//example.org/x.css">', ["//example.org/x.css"]),
+        ('<link rel="canonical" href="https://example.org/">', []),
         ('<a href="https://example.org/">x</a><script src="../assets/x.js"></script>', []),
     ],
 )

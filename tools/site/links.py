@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 PUBLISHED = ("CONTRIBUTING.md", "CHANGELOG.md", "spec/README.md")  # files outside of docs/ that documents link to
 HOME = {"README.md": "index.md"}  # the README is the home page of the code host
-ELSEWHERE = re.compile(r'<(?:script|link|img|iframe)\b[^>]*(?:src|href)="((?:https?:)?//[^"]*)"')
+ELSEWHERE = re.compile(r'<(?:script|link(?! rel="canonical")|img|iframe)\b[^>]*(?:src|href)="((?:https?:)?//[^"]*)"')
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]+)")
 
 
