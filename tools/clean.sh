@@ -28,10 +28,10 @@ services() { noted service | while read -r name; do ! systemctl -q is-active "$n
 tables() { ! there nft || nft list tables | grep -E '^table (inet|bridge) pynet$' || true; }
 links() { ! there ip || ip -o link show | awk '/alias pynet\/(network|endpoint)\// { sub(/[@:].*/, "", $2); print $2 }'; }
 
-commands() {  # links that lead into this clone
+commands() {  # links that lead into this clone, or to the copy that came with the plugin
     local path
     for path in /usr/local/bin/pynet /usr/local/lib/docker/cli-plugins/docker-pynet; do
-        [[ "$(readlink "$path" || true)" != "$PWD"/.venv/* ]] || echo "$path"
+        case "$(readlink "$path" || true)" in "$PWD"/.venv/* | /usr/local/lib/pynet/*) echo "$path" ;; esac
     done
 }
 
@@ -40,6 +40,7 @@ folders() {
     while read -r path; do [ ! -e "$path" ] || echo "$path"; done < <({
         noted folder
         printf '%s\n' "$PWD/.venv" "$PWD/build" /var/cache/pynet-plugin /var/cache/pynet-engines
+        printf '%s\n' /usr/local/lib/pynet /etc/tmpfiles.d/pynet.conf  # tools/commands.sh
         # The state of a package stays: it goes with the package, and only if that is purged.
         dpkg-query -W pynet >/dev/null 2>&1 || echo /var/lib/pynet
     } | sort -u)

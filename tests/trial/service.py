@@ -98,7 +98,8 @@ class ServiceTrial(Steps):
         """Ask for everything that an operator asks for first."""
         self.step("the state of pynet", "pynet status", right=says("networks"))
         self.step("the containers, as docker pynet", "docker pynet ps", right=says("one"))
-        self.step("the last lines of the log", "journalctl -u pynet -n 20 --no-pager", right=says("web"))
+        lines = "journalctl -u pynet --no-pager | tail -n 5"
+        self.step("the last lines of the log", lines, right=says("pynet started", "network created", "network removed"))
 
     def broken_hosts(self) -> None:
         """Break the host in each way, and mend it."""
