@@ -1,5 +1,6 @@
 """A bare machine: debootstrap's tree of a Debian suite, in namespaces of its own, with a way to the packages."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -118,23 +119,29 @@ def _shell(script: str) -> list[str]:
 def _base(suite: str, packages: Sequence[str]) -> Path:
     base = LAB / f"pynet-{'service' if packages else 'bare'}-{suite}"
     packages = [*packages, "docker-cli"] if packages and suite not in WITH_CLIENT else packages
-    if not base.exists():
-        print(f"{suite}: making a bare tree with debootstrap", flush=True)
-        part = base.with_suffix(".part")
-        shutil.rmtree(part, ignore_errors=True)
-        with tempfile.TemporaryDirectory(prefix="pynet-debootstrap-") as work:
-            program, environment = _debootstrap(Path(work))
-            wanted = [f"--include={','.join(packages)}"] if packages else []
-            run(*program, "--variant=minbase", *wanted, suite, part, mirror(), timeout=900, env=environment)
-        for certificate in Path("/", OWN_CERTIFICATES).glob("*.crt"):
-            (part / OWN_CERTIFICATES).mkdir(parents=True, exist_ok=True)
-            shutil.copy(certificate, part / OWN_CERTIFICATES)
-        # Of a mirror that stands still the suite that moves is out of date; who uses one has said so to apt.
-        (part / "etc/apt/apt.conf.d/50mirror").write_text(
-            run("apt-config", "dump", "Acquire::Check-Valid-Until") + "\n"
-        )
-        part.rename(base)
+    with base.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another trial may be making it
+        if not base.exists():
+            print(f"{suite}: making a bare tree with debootstrap", flush=True)
+            _make(base, suite, packages)
     return base
+
+
+def _make(base: Path, suite: str, packages: Sequence[str]) -> None:
+    part = base.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="pynet-debootstrap-") as work:
+        program, environment = _debootstrap(Path(work))
+        wanted = [f"--include={','.join(packages)}"] if packages else []
+        # It mounts /proc in the tree, and leaves it there if it fails.
+        alone = ("unshare", "-m", "--propagation", "private")
+        run(*alone, *program, "--variant=minbase", *wanted, suite, part, mirror(), timeout=900, env=environment)
+    for certificate in Path("/", OWN_CERTIFICATES).glob("*.crt"):
+        (part / OWN_CERTIFICATES).mkdir(parents=True, exist_ok=True)
+        shutil.copy(certificate, part / OWN_CERTIFICATES)
+    # Of a mirror that stands still the suite that moves is out of date; who uses one has said so to apt.
+    (part / "etc/apt/apt.conf.d/50mirror").write_text(run("apt-config", "dump", "Acquire::Check-Valid-Until") + "\n")
+    part.rename(base)
 
 
 def _debootstrap(work: Path) -> tuple[list[str], dict[str, str]]:
