@@ -5,11 +5,13 @@ ten times as many. But an object that survives one is part of what pynet remembe
 """
 
 import gc
+import sys
 from typing import Any
 
 from plugin.background.loop import Loop, every
 
 HOUR = 3600.0  # seconds
+QUICK, USUAL = 0.0005, 0.005  # seconds after which a thread has to let others go on; the second is Python's default
 GROWTH, SLACK = 1.25, 50_000  # objects that may be exempted, against those that were left by a collection of all
 
 
@@ -19,14 +21,19 @@ def shorten_pauses() -> None:
 
 
 def put_off() -> None:
-    """Collect nothing while pynet starts: nearly all that it makes then stays."""
+    """Collect nothing while pynet starts: nearly all that it makes then stays. Let calls go on while it computes.
+
+    The engine's first call needs some twenty turns beside the thread that starts, each of which may take that long.
+    """
     gc.disable()
+    sys.setswitchinterval(QUICK)
 
 
 def resume() -> None:
-    """Exempt what the start has left, and collect again."""
+    """Exempt what the start has left, collect again, and let threads change as seldom as usual."""
     gc.freeze()
     gc.enable()
+    sys.setswitchinterval(USUAL)
 
 
 def exempt(phase: str, info: dict[str, Any]) -> None:

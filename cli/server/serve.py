@@ -47,6 +47,7 @@ def run(build: "Build | None" = None) -> None:
 
     ``build`` makes the application in the worker, by default ``cli.server.application.build``.
     """
+    gc.disable()  # until the fork: nearly all that is loaded stays
     signal.signal(signal.SIGTERM, _end)  # without a handler, process 1 of a container ignores it
     code, parent = mmap.mmap(-1, 1), os.getpid()  # shared with the worker, which opens the state
     waiting = spare_socket(os.environ)
@@ -153,11 +154,12 @@ def _loader(
         return Starting(lambda: _check(settings), make, lambda app: finish(app, ready), failed).start()
 
     def make() -> "Flask":
-        from cli.server import application  # half a second
         from cli.server.pauses import put_off, shorten_pauses
 
         shorten_pauses()
         put_off()
+        from cli.server import application  # a quarter of a second
+
         return (build or application.build)(settings)
 
     def finish(app: "Flask", ready: Callable[["Flask"], None]) -> None:
@@ -250,6 +252,7 @@ def _share_memory(_arbiter: object, _worker: object) -> None:
     """Keep the garbage collector off objects loaded before the fork, so that both processes share their pages."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def _tidy(_arbiter: object, worker: Any) -> None:

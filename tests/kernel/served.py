@@ -39,8 +39,15 @@ class Served:
 
     def call(self, method: str, **body: Any) -> dict[str, Any]:
         """Send a request as the engine does; return the reply, whatever its status."""
+        return self._ask(request(method, json.dumps(body)))
+
+    def activate(self) -> None:
+        """Send the engine's first call, which has no body."""
+        self._ask(request("Plugin.Activate", ""))
+
+    def _ask(self, question: bytes) -> dict[str, Any]:
         with self.dial() as sock, closing(http.client.HTTPResponse(sock)) as answer:
-            sock.sendall(request(method, json.dumps(body)))
+            sock.sendall(question)
             answer.begin()
             reply: dict[str, Any] = json.loads(answer.read())
             return reply

@@ -1,6 +1,7 @@
 """The garbage collector looks at an object that stays once, and forgets no cycle for ever."""
 
 import gc
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -55,11 +56,13 @@ def test_a_cycle_that_was_exempted_is_collected_in_the_end() -> None:
 
 
 def test_nothing_is_collected_while_pynet_starts() -> None:
-    """What was made meanwhile is exempted afterwards, and the collector works again."""
+    """What was made meanwhile is exempted afterwards, the collector works again, and calls wait as long as usual."""
+    usual = sys.getswitchinterval()
     put_off()
-    off = gc.isenabled()
+    off, wait = gc.isenabled(), sys.getswitchinterval()
     kept = [[number] for number in range(10_000)]
     resume()
 
     assert (off, gc.isenabled()) == (False, True)
+    assert wait < usual == sys.getswitchinterval()
     assert gc.get_freeze_count() >= len(kept)
