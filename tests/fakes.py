@@ -15,6 +15,7 @@ from netlink.nft_elements import Element, NamedSet
 from plugin.cluster.overlay.presence import ClusterView
 from plugin.driver import Driver
 from plugin.engine.names import Known, Names
+from plugin.firewall.sets import SEAL
 from plugin.ipam.supernets import parse_supernets
 from plugin.model.link_owner import Owner
 from plugin.model.records import ChangedSetting, Endpoint, Network, Tombstone
@@ -209,6 +210,7 @@ class FakeNft:
         self.table = False
         self.rewritten = ""  # what somebody made of the rules
         self.elements: set[tuple[str, str]] = set()
+        self.seal: list[bytes] = []
         self.unwritable: set[str] = set()  # words that nobody can write
         self._foreign, self._last = 0, self.snapshot()  # changes by others, and what there was after the last change
 
@@ -232,7 +234,7 @@ class FakeNft:
         self.check(text)
         whole = "chain forward" in text
         if whole or text.startswith("table"):
-            self.table, self.elements, self.rewritten = whole, set(), ""
+            self.table, self.elements, self.rewritten, self.seal = whole, set(), "", []
         if not self.table and "element" in text:
             raise Missing("No such file or directory")
         after = self.elements | {(n, value) for n, values in _ELEMENT.findall(text) for value in values.split(", ")}
@@ -241,6 +243,9 @@ class FakeNft:
         self._last = self.snapshot()
 
     def change(self, table: str, delete: Sequence[Element], add: Sequence[Element]) -> None:
+        if [one.of for one in add] == [SEAL]:  # no step: if it fails, all is as before
+            self.seal = [one.packed for one in add]
+            return
         self._steps.take("change elements")
         self.generation()
         if flawed := next((one.flaw for one in (*delete, *add) if one.flaw), ""):
@@ -273,6 +278,8 @@ class FakeNft:
     def elements_of(self, table: str, of: NamedSet) -> Sequence[bytes]:
         if not self.table:
             raise Missing(table)
+        if of is SEAL:
+            return self.seal
         return [of.read(as_listed(value)).packed for name, value in self.elements if name == of.name]
 
     def snapshot(self) -> object:

@@ -65,10 +65,14 @@ class Firewall:
         return self._tables is Tables.MISSING
 
     def load(self, wanted: Mapping[str, Elements]) -> None:
-        """Replace the elements of all owners by ``wanted``, and write the tables anew."""
+        """Replace the elements of all owners by ``wanted``, and bring the tables in line or write them anew."""
         with self._locks.hold(FIREWALL):
             self._wants.load(wanted)
-            self._write(self._wants.refused)
+            if self._wants and self._listing.take_over(self._wants.picture().contents):
+                self._tables = Tables.WRITTEN
+                self._accepts.add(self._wants.names())
+            else:
+                self._write(self._wants.refused)
 
     def expect(self, wanted: Mapping[str, Elements], bridges: frozenset[str], parts: Sequence[bytes]) -> None:
         """Assume that ``wanted``, Docker's ``bridges`` and the static ``parts``, as listed, are in the kernel."""
@@ -216,7 +220,7 @@ class Firewall:
                 number, wanted = self._nft.generation(), self._wants.everything()
                 refused = self._writing.write(wanted, unfit(wanted) if settled is None else settled)
             except KernelError as error:
-                if not self._there():
+                if not self._listing.exists(unknown=not self.missing):
                     self._tables = Tables.MISSING
                     raise KernelError(
                         f"nftables tables '{self._table}' are missing, so all is closed: {error}"
@@ -234,13 +238,6 @@ class Firewall:
             self._accepts.withdraw()
             self._tables = Tables.NOT_NEEDED
             self._listing.parts = None
-
-    def _there(self) -> bool:
-        """Return whether the tables are there; if the kernel does not say, assume that nothing changed."""
-        try:
-            return self._nft.exists(self._table)
-        except KernelError:
-            return not self.missing
 
 
 def static_parts(nft: Nft, table: str) -> Sequence[bytes]:

@@ -34,7 +34,7 @@ from collections.abc import Iterable
 
 from netlink.nft_elements import NamedSet
 from plugin.firewall.bridge_rules import BRIDGE_RULES
-from plugin.firewall.sets import SETS
+from plugin.firewall.sets import SEAL, SETS
 from plugin.model.elements import Elements
 
 INET_RULES = """\
@@ -163,7 +163,7 @@ def tables_text(table: str, contents: Iterable[Elements]) -> str:
     """Return the transaction that replaces both tables whole by the static rules and ``contents``."""
     lines = [remove_text(table)]
     for family, rules in RULES.items():
-        declared = "".join(f"  {of.declaration}\n" for of in SETS if of.family == family)
+        declared = "".join(f"  {of.declaration}\n" for of in (*SETS, SEAL) if of.family == family)
         lines.append(f"table {family} {table} {{\n{declared}{rules}}}\n")
     return "".join([*lines, *(_add_text(table, elements) for elements in contents)])
 

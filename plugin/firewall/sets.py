@@ -96,3 +96,5 @@ LOCAL_ADDRESSES = _two(
 LOCAL_TARGETS = _one(
     _B, "local_targets", "Tunnels and addresses of this host, which nobody else may advertise", IFNAME, TARGET
 )
+# The tables themselves; nobody owns its element
+SEAL = NamedSet(_I, "seal", "Digest of these rules as pynet wrote them", (IPV6,))

@@ -136,3 +136,16 @@ def test_a_service_repairs_when_it_is_asked(environment: dict[str, str], command
     assert f"alias of link '{link}'" in done.stdout
     assert (again.returncode, again.stdout) == (0, NOTHING)
     assert command("reconcile").returncode == NOT_SERVING
+
+
+def test_a_start_keeps_tables_that_are_right(environment: dict[str, str], command: Command) -> None:
+    """Tables and rules have the same handles in the second life; the kernel gives new ones to whatever is written."""
+    remember_networks(environment, 2)
+    lives = []
+    for _ in range(2):
+        with serving(environment):
+            command("status")
+            lives.append(sh("nft --stateless --handle list ruleset"))
+
+    assert "elements" in lives[0]
+    assert lives[0] == lives[1]

@@ -8,6 +8,7 @@ import pytest
 from netlink.nft_elements import Element
 from plugin.errors import Conflict
 from plugin.firewall.firewall import Firewall
+from plugin.firewall.sets import SEAL
 from plugin.firewall.wants import Shares
 from plugin.model.elements import Elements
 from plugin.protocol.messages import EndpointOptions, PortBinding, ProgramExternalConnectivity
@@ -35,7 +36,10 @@ class Recorder(FakeNft):
     def change(self, table: str, delete: Sequence[Element], add: Sequence[Element]) -> None:
         super().change(table, delete, add)
         self.changes += [
-            (coming, one.of.name, one.text) for coming, some in ((False, delete), (True, add)) for one in some
+            (coming, one.of.name, one.text)
+            for coming, some in ((False, delete), (True, add))
+            for one in some
+            if one.of is not SEAL
         ]
 
 
