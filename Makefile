@@ -93,8 +93,8 @@ record: setup  ## record what an engine sends as contract data (ENGINE=28.5)
 wheel: setup  ## dist/pynet-VERSION-py3-none-any.whl, built with what the lock file names
 	@tools/wheel.sh
 
-deb: setup  ## dist/pynet_VERSION_ARCH.deb, with systemd units and a virtual environment of its own
-	@tools/deb.sh
+deb: setup  ## dist/pynet_VERSION_all.deb, for every Debian and Ubuntu with Python 3.11 or newer
+	@$(VENV)/bin/python -m tools.package.deb
 
 plugin:  ## build the managed plugin and give it to the engine; again is an upgrade (BASE=image)
 	@tools/plugin.sh

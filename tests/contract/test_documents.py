@@ -37,7 +37,7 @@ def test_a_schema_describes_each_key_in_one_style(path: Any) -> None:
 def test_a_schema_is_listed_and_refuses_what_it_does_not_know() -> None:
     """The list in spec/README.md is whole, and a key that a schema does not know fails the test of the commands."""
     listed = (SPEC / "README.md").read_text()
-    sound = {"command": "1", "serving": "", "engine": "", "kernel": "6"}
+    sound = {"command": "1", "form": "clone", "commit": "", "serving": "", "engine": "", "kernel": "6"}
 
     assert [path.name for path in SCHEMAS if f"`cli/{path.name}`" not in listed] == []
     document_validator("version").validate(sound)

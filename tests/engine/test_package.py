@@ -18,13 +18,15 @@ from tests.engine.test_life import Pings
 UNITS = "/usr/lib/systemd/system/pynet.service", "/usr/lib/systemd/system/pynet.socket"
 WANTED = "/etc/systemd/system/multi-user.target.wants/pynet.service"
 PLUGIN = "/usr/libexec/docker/cli-plugins/docker-pynet"
-OURS = "/usr/bin/pynet", PLUGIN, "/usr/lib/pynet", "/etc/default/pynet", *UNITS
+HOOK = "/usr/share/python3/runtime.d/pynet.rtupdate"
+OURS = "/usr/bin/pynet", PLUGIN, HOOK, "/usr/lib/pynet", "/etc/default/pynet", *UNITS
+BUILD = (REPOSITORY / ".venv/bin/python", "-m", "tools.package.deb")
 
 
 @pytest.fixture(scope="module")
 def package() -> Path:
     """The package, built from the working tree."""
-    return REPOSITORY / run(REPOSITORY / "tools/deb.sh", timeout=280, cwd=REPOSITORY)
+    return REPOSITORY / run(*BUILD, timeout=280, cwd=REPOSITORY)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,7 @@ def test_the_wheel_holds_the_program_and_nothing_else(package: Path) -> None:
 def test_two_builds_are_alike(package: Path, tmp_path: Path) -> None:
     """The same commit gives the same bytes."""
     first = Path(shutil.copy(package, tmp_path)).read_bytes()
-    again = Path(run(REPOSITORY / "tools/deb.sh", timeout=280, cwd=REPOSITORY))
+    again = Path(run(*BUILD, timeout=280, cwd=REPOSITORY))
     assert (REPOSITORY / again).read_bytes() == first
 
 
@@ -62,9 +64,9 @@ def test_it_is_installed_and_enabled(machine: Host) -> None:
     assert "PYNET_SOCKET=/run/docker/plugins/pynet.sock" in machine.exec("/usr/bin/pynet", "settings")
     assert '"SchemaVersion"' in machine.exec(PLUGIN, "docker-cli-plugin-metadata")
     assert machine.path(WANTED).is_symlink()
-    assert "/usr/lib/pynet/lib/" in machine.exec(
-        "/usr/lib/pynet/bin/python3", "-Ic", "import cli.main; print(cli.main.__file__)"
-    )
+    assert "(Debian package" in machine.exec("/usr/bin/pynet", "version")
+    compiled = machine.path("/usr/lib/pynet/python/cli/__pycache__")
+    assert list(compiled.glob("main.cpython-3*.pyc"))
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="this machine has no systemd-analyze")
@@ -80,14 +82,16 @@ def test_containers_do_not_notice_upgrade_and_removal(machine: Host, package: Pa
     plugin = Plugin(machine, "pynet", ("/usr/bin/pynet", "serve"))
     plugin.start()
     scene = Scene(machine, "pynet")
-    one, two = scene.containers(scene.network(), 2)
+    network = scene.network()
+    one, two = scene.containers(network, 2)
     pings = Pings(one, two.name)
     machine.exec("dpkg", "-i", str(package))
     plugin.restart()
     pings.goes_on()
     assert scene.container(scene.network()).reaches("127.0.0.1")
     plugin.stop()
-    machine.exec("dpkg", "-r", "pynet")
+    warned = machine.exec("sh", "-c", "dpkg -r pynet 2>&1")
+    assert f"still has networks of pynet: {network}, " in warned
     assert there(machine) == ["/etc/default/pynet"]
     machine.exec("dpkg", "-P", "pynet")
     pings.goes_on()
