@@ -70,7 +70,7 @@ def _remove(path: Path) -> None:
 def _document(root: Path, site: Path, facts: Facts) -> None:
     folder = root / DOCUMENTS
     shutil.copytree(REPOSITORY / "docs", folder / "docs")
-    for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"):
+    for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, folder)
     (folder / "copyright").write_text(notices.text(site, facts.maintainer))
     run(".venv/bin/python", "-m", "tools.manpages", root / "usr/share/man/man1")

@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import PurePosixPath
 
-PUBLISHED = ("CONTRIBUTING.md", "CHANGELOG.md", "spec/README.md")  # files outside of docs/ that documents link to
+PUBLISHED = ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "spec/README.md")  # outside of docs/
 HOME = {"README.md": "index.md"}  # the README is the home page of the code host
 ELSEWHERE = re.compile(r'<(?:script|link(?! rel="canonical")|img|iframe)\b[^>]*(?:src|href)="((?:https?:)?//[^"]*)"')
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]+)")
