@@ -96,6 +96,9 @@ wheel: setup  ## dist/pynet-VERSION-py3-none-any.whl, built with what the lock f
 deb: setup  ## dist/pynet_VERSION_all.deb, for every Debian and Ubuntu with Python 3.11 or newer
 	@$(VENV)/bin/python -m tools.package.deb
 
+rpm: setup  ## dist/pynet-VERSION-1.noarch.rpm, for every distribution with RPM and Python 3.11 or newer; needs rpmbuild
+	@$(VENV)/bin/python -m tools.package.rpm
+
 plugin:  ## build the managed plugin and give it to the engine; again is an upgrade (BASE=image)
 	@tools/plugin.sh
 
@@ -117,4 +120,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: docs docs-serve docs-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-scale test-cluster test-matrix wheel deb trial
+.PHONY: docs docs-serve docs-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-scale test-cluster test-matrix wheel deb rpm trial
