@@ -71,3 +71,10 @@ def test_make_commands_of_a_page_exist(page: Path) -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
     assert set(named) <= set(targets)
+
+
+def test_every_statement_of_the_comparison_has_its_source() -> None:
+    """Each letter behind a statement is in the list of sources, and each source has a statement."""
+    statements, _, sources = (GUIDE / "comparison.md").read_text().partition("## How it is known")
+
+    assert set(re.findall(r"\[([a-z])\]", statements)) == set(re.findall(r"^\* \[([a-z])\] ", sources, re.MULTILINE))
