@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages import ENGINE, GUIDE, ROOT, TRIAL, blocks, prints
+from plugin.doctor.checks import CHECKS, see
+from tests.pages import ENGINE, GUIDE, ROOT, TRIAL, anchor, blocks, prints
 
 PAGES = sorted(GUIDE.glob("*.md"))
 
@@ -78,3 +79,11 @@ def test_every_statement_of_the_comparison_has_its_source() -> None:
     statements, _, sources = (GUIDE / "comparison.md").read_text().partition("## How it is known")
 
     assert set(re.findall(r"\[([a-z])\]", statements)) == set(re.findall(r"^\* \[([a-z])\] ", sources, re.MULTILINE))
+
+
+def test_the_troubleshooting_page_has_a_place_for_each_check_of_the_doctor() -> None:
+    """The link that a finding prints leads to a heading, in the doctor's order, and there are no others."""
+    page = ROOT / see("").rstrip("#")
+    checks = page.read_text().partition("## Checks of pynet doctor\n")[2]
+
+    assert [anchor(heading) for heading in re.findall(r"^### (.+)$", checks, re.MULTILINE)] == list(CHECKS)
