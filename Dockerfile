@@ -21,9 +21,11 @@ RUN python3 -m tools.plugin.rootfs pynet /rootfs
 
 FROM scratch
 ARG VERSION=
+ARG SOURCE=
 LABEL org.opencontainers.image.title=pynet \
       org.opencontainers.image.description="Network driver and address manager for Docker Engine" \
       org.opencontainers.image.version=${VERSION} \
+      org.opencontainers.image.source=${SOURCE} \
       org.opencontainers.image.licenses=Apache-2.0 \
       org.opencontainers.image.documentation=/usr/share/doc/pynet/plugin.md
 COPY --from=build /rootfs/ /

@@ -1,6 +1,8 @@
 """The parts of the managed plugin: generated files, reproducible archives, and a registry of one."""
 
 import json
+import re
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from cli.settings import SETTINGS, read_settings
 from tools.plugin import base, build, config, licences, tree
 from tools.plugin.bill import Component, cyclonedx
+from tools.plugin.contents import GUIDE
 from tools.plugin.registry import Plugin, digest_of, find
 
 
@@ -36,6 +39,32 @@ def test_the_list_of_licences_is_true() -> None:
 def test_every_source_of_the_build_is_there() -> None:
     """A source that is moved would be noticed by nobody but the next ``make plugin``."""
     assert [name for name in build.SOURCES if not (build.REPOSITORY / name).exists()] == []
+
+
+def test_the_image_has_the_labels_of_oci() -> None:
+    """Version and source are given by the build, which knows them."""
+    text = (build.REPOSITORY / "Dockerfile").read_text()
+    for name in ("version=${VERSION}", "source=${SOURCE}", "licenses=Apache-2.0", f"documentation=/{GUIDE}"):
+        assert f"org.opencontainers.image.{name}" in text
+    assert re.fullmatch(r"\d+\.\d+\.\d+", build.version())
+
+
+@pytest.mark.parametrize(
+    ("origin", "source"),
+    [
+        ("https://example.org/pynet.git", "https://example.org/pynet.git"),
+        ("https://me:secret@example.org/p", ""),
+        ("", ""),
+    ],
+)
+def test_the_source_is_a_public_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, origin: str, source: str
+) -> None:
+    """An address with a password is not written into an image, and a folder is no address."""
+    subprocess.run(["git", "init", "--quiet", "--bare", tmp_path], check=True)
+    subprocess.run(["git", "-C", tmp_path, "remote", "add", "origin", origin or str(tmp_path)], check=True)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path))
+    assert build.origin() == source
 
 
 def archive(path: Path, names: list[str], mtime: int) -> Path:

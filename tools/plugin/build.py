@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import re
 import shutil
+import subprocess
 import tarfile
 import tempfile
 from configparser import ConfigParser
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,11 +123,21 @@ def version() -> str:
     return parser["metadata"]["version"]
 
 
+def origin() -> str:
+    """Return the public address from which this repository was cloned, "" if there is none."""
+    command = ("git", "-C", str(REPOSITORY), "remote", "get-url", "origin")
+    with suppress(FileNotFoundError):
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        return said if re.fullmatch(r"https://[^@\s]+", said) else ""  # with "@" it may contain a password
+    return ""
+
+
 def _export(image: str, target: Path, *, anew: bool) -> None:
     offline = ("--network", "none") if image.startswith(base.OWN) else ()
     cache = ("--no-cache",) if anew else ()
-    facts = ("--build-arg", f"BASE={image}", "--build-arg", f"VERSION={version()}")
-    run("docker", "build", "--quiet", *offline, *cache, *facts, "--tag", IMAGE, REPOSITORY)
+    facts = {"BASE": image, "VERSION": version(), "SOURCE": origin()}
+    words = [word for key, value in facts.items() for word in ("--build-arg", f"{key}={value}")]
+    run("docker", "build", "--quiet", *offline, *cache, *words, "--tag", IMAGE, REPOSITORY)
     container = run("docker", "create", IMAGE)
     try:
         with tempfile.NamedTemporaryFile(dir=target.parent) as exported:
