@@ -1,6 +1,7 @@
 """The application that ``pynet serve`` runs: opens what is real, brings the host in line, and starts the threads."""
 
 import threading
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from cli.server.cluster import JoinedCluster, open_cluster
 from cli.server.machine import machine_id
 from cli.server.pauses import Exempted
 from cli.server.records import KINDS
+from cli.server.renewal import Renewal
 from cli.server.wiring import Host, Pynet
 from cli.settings import Settings
 from handlers.app import create_app
@@ -50,6 +52,7 @@ log = structlog.get_logger()
 
 TROUBLE = "pynet.trouble"  # extension of the application: returns what is wrong with its threads
 FINISH = "pynet.finish"  # extension of the application: called when it begins to serve
+OUTGROWN = "pynet.outgrown"  # extension of the application: returns whether a fresh process would need less memory
 AT_END = "pynet.at_end"  # extension of the application: called when it has served its last request
 
 
@@ -91,8 +94,13 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
 
     answers = Answers(settings, host.store, gate.before(pynet.reconciler), gate.before(pynet.dry_run).look)
     app = create_app(gate.before(pynet.driver), gate.before(router), answers, WorkerPool(most=2 * settings.threads))
-    app.extensions |= {FINISH: finish, TROUBLE: partial(trouble, threads), AT_END: partial(_tidy, pynet)}
+    app.extensions |= {FINISH: finish, TROUBLE: partial(trouble, threads)} | _endings(pynet)
     return app
+
+
+def _endings(pynet: Pynet) -> dict[str, Callable[[], object]]:
+    renewal = Renewal(lambda: pynet.firewall.count() + pynet.publisher.sockets()[0])
+    return {OUTGROWN: renewal.due, AT_END: partial(_tidy, pynet)}
 
 
 def _tell_of_the_start(settings: Settings, pynet: Pynet, records: Records) -> None:

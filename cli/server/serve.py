@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -209,12 +210,16 @@ def _application(
 
         supervisor.ready(lambda patience: answers(settings.socket, patience), app.extensions[TROUBLE])
 
+    def begun(worker: Any) -> None:
+        supervisor.stopping_at_sigterm()
+        worker.outgrown = partial(_outgrown, worker.wsgi)
+
     class Application(BaseApplication):  # type: ignore[misc]
         """gunicorn with one worker of many threads, so that locks, caches and state are in one process."""
 
         def load_config(self) -> None:
             before = {"when_ready": _keep_files, "pre_fork": _share_memory, "post_fork": _die_with_parent}
-            hooks = before | {"post_worker_init": lambda _: supervisor.stopping_at_sigterm(), "worker_exit": _tidy}
+            hooks = before | {"post_worker_init": begun, "worker_exit": _tidy}
             logger = {"logger_class": gunicorn_logger(settings.log_level)}
             for key, value in (server_settings(descriptors, settings.threads) | hooks | logger).items():
                 self.cfg.set(key, value)
@@ -253,6 +258,16 @@ def _share_memory(_arbiter: object, _worker: object) -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
+
+
+def _outgrown(starting: "Starting") -> bool:
+    """Return whether the application is loaded, and a fresh worker would need much less memory."""
+    if starting.application is None:
+        return False
+    from cli.server.application import OUTGROWN
+
+    outgrown: bool = starting.application.extensions[OUTGROWN]()
+    return outgrown
 
 
 def _tidy(_arbiter: object, worker: Any) -> None:

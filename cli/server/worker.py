@@ -25,6 +25,7 @@ import re
 import selectors
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,6 +111,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
 
     patience = PATIENCE
     trim = staticmethod(trim)
+    outgrown: Callable[[], bool] = staticmethod(lambda: False)  # whether a fresh worker would need less memory
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -171,10 +173,12 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
 
         (The name is gunicorn's: its loop calls this at least once a second.)
         """
-        now = time.monotonic()
+        now, outgrown = time.monotonic(), self.outgrown()
         if now >= self._trim_at:
             self._trim_at = math.inf
             self.trim()
+            if outgrown and self.alive:
+                self._give_way()
         for incoming in list(self._incoming.values()):
             until = incoming.until if self.alive or incoming.data else min(incoming.until, self._ending + LINGER)
             if until > now:
@@ -184,6 +188,11 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
                 self._hand_over(incoming)
             else:
                 self._drop(incoming)
+
+    def _give_way(self) -> None:
+        """End after the calls that are here; gunicorn's parent starts the next worker, for which other calls wait."""
+        logging.getLogger(__name__).info("a fresh process takes over, which needs less memory")
+        self._ending, self.alive = time.monotonic(), False
 
     def _make_room(self) -> None:
         """Drop the oldest incomplete requests; while complete ones fill the room, callers wait in the socket."""

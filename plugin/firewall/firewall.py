@@ -77,8 +77,7 @@ class Firewall:
     def expect(self, wanted: Mapping[str, Elements], bridges: frozenset[str], parts: Sequence[bytes]) -> None:
         """Assume that ``wanted``, Docker's ``bridges`` and the static ``parts``, as listed, are in the kernel."""
         with self._locks.hold(FIREWALL):
-            self._wants.docker = docker_elements(bridges)
-            self._listing.parts, self._tables = parts, Tables.WRITTEN
+            self._wants.docker, self._listing.parts, self._tables = docker_elements(bridges), parts, Tables.WRITTEN
             self._wants.load(wanted)
 
     def owners(self, *some: str) -> dict[str, Owned]:
@@ -122,6 +121,10 @@ class Firewall:
     def owns(self, owner: str) -> bool:
         """Return whether ``owner`` was put, also without elements, and not forgotten."""
         return owner in self._wants
+
+    def count(self) -> int:
+        """Return the number of owners."""
+        return len(self._wants)
 
     def set_docker_bridges(self, names: frozenset[str]) -> None:
         """Close Docker's own bridges ``names`` to networks (networks are closed to everybody)."""

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ PATIENCE = 30.0  # seconds for a start; a hang must not take for ever
 
 class Served:
     """A real pynet with a socket and a state folder of its own, below ``folder``."""
+
+    program: Sequence[str] = (str(Path(sys.executable).with_name("pynet")), "serve")
 
     def __init__(self, folder: Path, *before: str, patience: float = PATIENCE) -> None:
         self.socket, self.state, self.log = folder / "run" / "pynet.sock", folder / "state", folder / "pynet.log"
@@ -32,7 +35,7 @@ class Served:
     def spawn(self) -> "subprocess.Popen[bytes]":
         """Start it."""
         env = os.environ | {"PYNET_SOCKET": str(self.socket), "PYNET_STATE_DIR": str(self.state)}
-        command = [*self._before, str(Path(sys.executable).with_name("pynet")), "serve"]
+        command = [*self._before, *self.program]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self._process

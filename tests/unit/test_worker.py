@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cli.server.renewal import Renewal
 from cli.server.worker import Incoming, PatientWorker
 from handlers.limits import LARGEST_BODY
 
@@ -77,3 +78,26 @@ def test_memory_is_given_back_once_after_a_call(due: float, times: int) -> None:
         worker.murder_pending()
 
     assert (worker.times, worker._trim_at) == (times, math.inf)
+
+
+@pytest.mark.parametrize(("due", "outgrown", "alive"), [(0.0, True, False), (0.0, False, True), (math.inf, True, True)])
+def test_a_worker_that_is_outgrown_ends_when_nobody_has_called_for_a_while(
+    due: float,
+    outgrown: bool,
+    alive: bool,
+) -> None:
+    """The loop ends after the calls that are there, and gunicorn's parent starts the next worker."""
+    worker = Trimmed(due)
+    worker.alive, worker.outgrown = True, lambda: outgrown
+    worker.murder_pending()
+
+    assert worker.alive == alive
+
+
+@pytest.mark.parametrize(("kept", "due"), [((5, 0), True), ((0, 4, 0), False), ((5, 1), False), ((0,), False)])
+def test_a_fresh_worker_is_due_if_nothing_is_left_of_much(kept: tuple[int, ...], due: bool) -> None:
+    """Five things are many here; a worker that keeps anything stays, because its sockets and flows would be lost."""
+    numbers = iter(kept)
+    renewal = Renewal(lambda: next(numbers), many=5)
+
+    assert [renewal.due() for _ in kept][-1] == due
