@@ -66,7 +66,8 @@ show() {  # KIND THINGS...
 
 end_engine() {  # PID
     kill "$1"
-    for _ in $(seq 300); do [ -e "/proc/$1" ] || return 0; sleep 0.1; done
+    # Where no process 1 waits for it, as in some containers, it stays as a zombie.
+    for _ in $(seq 300); do grep -qs '^State:[[:space:]]*[^Z[:space:]]' "/proc/$1/status" || return 0; sleep 0.1; done
     stop "the engine, process $1, does not end"
 }
 

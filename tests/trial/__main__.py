@@ -84,6 +84,7 @@ class Trial(Steps):
         ports = f"docker pynet ps && pynet ports {web} && pynet ports {web} 80"
         self.step("the published ports, also the random one", ports, right=says("80/tcp -> 0.0.0.0:8080"))
         self.step("the project goes", "docker-compose -p shop down 2>&1 && ! docker network ls | grep pynet")
+        self.step("docker-compose goes, which would keep the engine", "apt-get purge -y -qq docker-compose >/dev/null")
 
     def administrator(self) -> None:
         """Serve by the managed plugin in the place of the process, and take everything away in the end."""
