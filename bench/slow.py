@@ -27,6 +27,7 @@ class SlowCalls:
         self._pynet = pynet
         self._limit = limit
         self._report = report
+        report.parent.mkdir(exist_ok=True)
         self._call = ("", 0.0)  # verb and monotonic time of the call in flight
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -49,10 +50,12 @@ class SlowCalls:
                 self._write(f"=== {call[0]} has lasted {time.monotonic() - call[1]:.3f} s\n{self._stacks()}\n")
 
     def _stacks(self) -> str:
-        kernel, length = [*_of_kernel(self._pynet.pids)], self._pynet.log.stat().st_size
+        """Have pynet write its stacks first: the call may end at any moment."""
+        length = self._pynet.log.stat().st_size
         for pid in self._pynet.pids[1:]:
             with suppress(ProcessLookupError):
                 os.kill(pid, SIGNAL)
+        kernel = [*_of_kernel(self._pynet.pids)]
         time.sleep(WRITTEN)
         with self._pynet.log.open() as log:
             log.seek(length)
