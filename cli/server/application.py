@@ -37,6 +37,7 @@ from plugin.ipam.supernets import parse_supernets
 from plugin.ipam_router import IpamRouter
 from plugin.model.link_owner import Owner
 from plugin.model.names import is_own_bridge
+from plugin.model.records import Endpoint, Network
 from plugin.modes.registry import MODES, Kinds, in_its_mode, link_prefixes
 from plugin.rebuild.networks import InItsMode, rebuilder
 from plugin.reconcile.survey import Records
@@ -125,7 +126,7 @@ def _open(
     kernel: Kernel = wrap("netlink", linux.Kernel(group, changes, settings=settings.sysctl_dir))
     supernets = parse_supernets(settings.pools, machine_id(settings.state_dir))
     rebuild = rebuilder(kernel, nft, settings.name, supernets, in_its_mode)
-    store: Store = wrap("store", open_store(settings.database, KINDS, rebuild))
+    store: Store = wrap("store", open_store(settings.database, KINDS, rebuild, soon=(Network, Endpoint)))
     cluster = open_cluster(settings, store, kernel, wrap)
     drops = Drops(Counters(), store, settings.name, endpoint_names)
     host = Host(

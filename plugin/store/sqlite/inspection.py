@@ -20,6 +20,7 @@ from plugin.store.sqlite.schema import MIGRATIONS, sqlite_errors, version_of
 from plugin.store.sqlite.walfile import wal_damage
 
 Kinds = Sequence[type[Record]]
+Found = Callable[[Record, int], object]
 
 SHOWN = 100  # characters of a key, which may be of any length in a damaged file
 _SELECT = "SELECT kind, key, revision, body FROM record"
@@ -28,8 +29,15 @@ _SHORT_READ = 522  # SQLITE_IOERR_SHORT_READ: the file ends where a page should 
 _PAGE_SIZE, _PAGE_COUNT = slice(16, 18), slice(28, 32)  # https://www.sqlite.org/fileformat2.html#the_database_header
 
 
-def find_damage(path: Path, kinds: Kinds) -> str:
+def ignore(record: Record, revision: int) -> None:
+    """Do nothing."""
+    del record, revision
+
+
+def find_damage(path: Path, kinds: Kinds, found: Found = ignore) -> str:
     """Return the damage of the database ``path``, or "". A database that a newer pynet wrote is not damaged.
+
+    ``found`` is called with each record that can be read and its revision, in the order of kinds and keys.
 
     Raises:
         Failed: it cannot be opened or read; Busy: another process keeps it locked.
@@ -43,7 +51,7 @@ def find_damage(path: Path, kinds: Kinds) -> str:
     with sqlite_errors("check", path):
         try:
             with closing(connect(path)) as connection:
-                return _damage_in(connection, kinds)
+                return _damage_in(connection, kinds, found)
         except sqlite3.DatabaseError as error:
             if not _is_damage(error):
                 raise
@@ -68,7 +76,7 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
     return code & 0xFF in _DAMAGED or code == _SHORT_READ
 
 
-def _damage_in(connection: sqlite3.Connection, kinds: Kinds) -> str:
+def _damage_in(connection: sqlite3.Connection, kinds: Kinds, found: Found) -> str:
     version = version_of(connection)
     if version > len(MIGRATIONS):
         return ""
@@ -80,15 +88,19 @@ def _damage_in(connection: sqlite3.Connection, kinds: Kinds) -> str:
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not {"record", "counter"} <= tables:
         return "its tables are missing"
-    bad = [row for row in map(_row, connection.execute(_SELECT)) if row is None or not readable(row, kinds)]
+    rows = map(_row, connection.execute(f"{_SELECT} ORDER BY kind, key"))
+    bad = [row for row in rows if row is None or not readable(row, kinds, found)]
     if not bad:
         return ""
     first = f"{bad[0].kind} {ascii(bad[0].key)[:SHOWN]}" if bad[0] else "a row"
     return f"{len(bad)} of its records cannot be read, the first is {first}"
 
 
-def readable(row: FileRow, kinds: Kinds) -> bool:
-    """Return whether a row is a record that pynet could have written; rows of unknown kinds are accepted."""
+def readable(row: FileRow, kinds: Kinds, found: Found = ignore) -> bool:
+    """Return whether a row is a record that pynet could have written; rows of unknown kinds are accepted.
+
+    ``found`` is called with the record, if its kind is known.
+    """
     kind = next((kind for kind in kinds if kind.kind == row.kind), None)
     if kind is None:
         return True
@@ -97,7 +109,9 @@ def readable(row: FileRow, kinds: Kinds) -> bool:
         check: Callable[[], None] | None = getattr(record, "check", None)  # kinds with names, rules or paths have it
         if check is not None:
             check()
-        return record.key == row.key
+        if record.key == row.key:
+            found(record, row.revision)
+            return True
     return False
 
 

@@ -1,11 +1,13 @@
 """Opens the embedded store at start: it is checked, and rebuilt when it is damaged or missing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 
-from plugin.store.base import Put, Record
+from plugin.store.base import Put, Record, Versioned
 from plugin.store.rows import decode, prepare
 from plugin.store.sqlite.files import FileRow, finish, put_in_place, write_ready
 from plugin.store.sqlite.inspection import Kinds, find_damage, salvage
@@ -16,8 +18,10 @@ log = structlog.get_logger()
 Rebuild = Callable[[Sequence[Record]], Sequence[Record]]
 
 
-def open_store(path: Path, kinds: Kinds, rebuild: Rebuild) -> SqliteStore:
+def open_store(path: Path, kinds: Kinds, rebuild: Rebuild, soon: Kinds = ()) -> SqliteStore:
     """Open the database ``path``; the caller holds the lock of its folder.
+
+    Records of the kinds in ``soon`` are listed soon: they are kept until then, as the check of the file decodes them.
 
     A damaged file is set aside, never deleted. The new one gets the records that could be read, and those that
     ``rebuild`` derives from the kernel and the former. When there is no file, it gets those from the kernel alone.
@@ -31,13 +35,20 @@ def open_store(path: Path, kinds: Kinds, rebuild: Rebuild) -> SqliteStore:
         log.warning(
             "replacement of the store ended, which was interrupted", store=str(path), set_aside=str(interrupted)
         )
+    known: dict[str, list[Versioned[Any]]] = {kind.kind: [] for kind in soon}
     if not path.exists():
         _begin(path, rebuild)
-    else:
-        damage = find_damage(path, kinds)
-        if damage:
-            _replace(path, kinds, rebuild, damage)
-    return SqliteStore(path)
+        return SqliteStore(path)
+    damage = find_damage(path, kinds, partial(_keep, known))
+    if damage:
+        _replace(path, kinds, rebuild, damage)
+        return SqliteStore(path)
+    return SqliteStore(path, known)
+
+
+def _keep(known: Mapping[str, list[Versioned[Any]]], record: Record, revision: int) -> None:
+    if record.kind in known:
+        known[record.kind].append(Versioned(record, revision))
 
 
 def _begin(path: Path, rebuild: Rebuild) -> None:

@@ -6,13 +6,14 @@ requests at once cost few flushes. Readers have connections of their own and see
 
 import sqlite3
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from netlink.deadline import remaining
@@ -38,15 +39,17 @@ class _Job:
 class SqliteStore:
     """Records in the file ``path``, made 0600 (a missing folder 0700). See ``plugin.store.base.Store``.
 
-    Connections do not survive a fork: open the store in the process that uses it.
+    ``known`` has all records of some kinds, by kind; their first listing does not read them again, unless one was
+    written before. Connections do not survive a fork: open the store in the process that uses it.
 
     Raises:
         Failed: the file cannot be opened, is no database, or was written by a newer pynet.
         Busy: another process keeps it locked.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, known: Mapping[str, Sequence[Versioned[Any]]] | None = None) -> None:
         self._path = path
+        self._known = dict(known or {})
         self._queue: deque[_Job] = deque()
         self._feed = EventFeed()
         self._connections = Connections(path)
@@ -59,6 +62,8 @@ class SqliteStore:
         return None if row is None else Versioned(_decoded(kind, row[1]), row[0])
 
     def list(self, kind: type[R], prefix: str = "") -> Sequence[Versioned[R]]:
+        if not prefix and (known := self._known.pop(kind.kind, None)) is not None:
+            return known
         rows = []
         with self._connections.reader() as connection:
             # Keys with the prefix are neighbours in the table; the scan stops at the first one without it.
@@ -73,6 +78,8 @@ class SqliteStore:
 
     def transact(self, *changes: Change) -> None:
         job = _Job(prepare(changes))
+        for write in job.writes if self._known else ():
+            self._known.pop(write.kind, None)
         self._queue.append(job)
         patience = remaining(WRITER_WAIT)
         if self._connections.writing.acquire(timeout=patience):

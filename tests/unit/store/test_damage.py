@@ -178,3 +178,22 @@ def test_a_replacement_that_was_interrupted_is_ended(path: Path) -> None:
 
     names = sorted(file.name.partition("-")[0] for file in path.parent.iterdir())
     assert names == ["pynet.db", "pynet.db.replaced"]
+
+
+def test_records_that_the_check_has_read_are_not_read_again(path: Path) -> None:
+    """The first listing of such a kind is what the check of the file has decoded; later ones read the file."""
+    store = open_store(path, KINDS, nothing, soon=(Tombstone,))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("DELETE FROM record")
+
+    assert [len(store.list(Tombstone)), len(store.list(Tombstone))] == [COUNT, 0]
+    store.close()
+
+
+def test_a_write_before_the_first_listing_is_in_it(path: Path) -> None:
+    """What the check has decoded is forgotten when a record of that kind is written."""
+    store = open_store(path, KINDS, nothing, soon=(Tombstone,))
+    store.transact(Put(Tombstone("new")))
+
+    assert len(store.list(Tombstone)) == COUNT + 1
+    store.close()
