@@ -36,6 +36,14 @@ def parse_address(body: bytes) -> tuple[int, InterfaceAddress]:
     return index, ip_interface((ip_address(found.get(uapi.IFA_LOCAL) or found[uapi.IFA_ADDRESS]), length))
 
 
+def _name(index: int) -> str:
+    """Return the name of a link, "" if it is gone; ``if_nameindex`` lists all links, also those without an address."""
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return ""
+
+
 class Addresses:
     """Verbs on addresses, which may raise ``KernelError``."""
 
@@ -61,8 +69,9 @@ class Addresses:
     def addresses(self, *, link_local: bool = False) -> list[tuple[str, InterfaceAddress]]:
         """Return (link, address) of every address, link-local ones only when asked for."""
         with kernel_errors("list addresses"):
-            names = dict(socket.if_nameindex())
-            found = [(names.get(index, ""), address) for index, address in dump_addresses()]
+            dumped = dump_addresses()
+            names = {index: _name(index) for index in {index for index, _ in dumped}}
+            found = [(names[index], address) for index, address in dumped]
         return [(name, address) for name, address in found if name and (link_local or not address.is_link_local)]
 
     def addresses_of(self, name: str) -> list[InterfaceAddress]:
