@@ -18,6 +18,8 @@ class Senders:
     subnets: tuple[Subnet, ...] = ()
 
     def __or__(self, other: "Senders") -> "Senders":
+        if not other.macs and not other.subnets:
+            return self  # as for most endpoints; to order and join nothing takes 5 us
         return _senders([*self.macs, *other.macs], [*self.subnets, *other.subnets])
 
     def __str__(self) -> str:
