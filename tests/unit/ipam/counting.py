@@ -1,5 +1,6 @@
 """Counts the lines of Python that a call runs: a measure of work that does not depend on the machine."""
 
+import gc
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -18,9 +19,11 @@ def lines_run(call: Callable[[], object], *folders: str) -> int:
         return trace
 
     before = sys.gettrace()
+    gc.disable()  # its callbacks, such as Hypothesis's, run lines of their own whenever it is due
     sys.settrace(trace)
     try:
         call()
     finally:
         sys.settrace(before)
+        gc.enable()
     return count
