@@ -99,6 +99,12 @@ deb: setup  ## dist/pynet_VERSION_all.deb, for every Debian and Ubuntu with Pyth
 rpm: setup  ## dist/pynet-VERSION-1.noarch.rpm, for every distribution with RPM and Python 3.11 or newer; needs rpmbuild
 	@$(VENV)/bin/python -m tools.package.rpm
 
+release: setup  ## dist/VERSION: packages, plugin, bills of materials, notes, checksums; needs rpmbuild and the engine
+	@$(VENV)/bin/python -m tools.package.release
+
+release-check: setup  ## make the release twice, in different folders, and compare every byte
+	@$(VENV)/bin/python -m tools.package.release check
+
 plugin:  ## build the managed plugin and give it to the engine; again is an upgrade (BASE=image)
 	@tools/plugin.sh
 
@@ -116,8 +122,9 @@ lock:  ## write the lock files anew from setup.cfg
 	$(PIP_COMPILE) --build-deps-for editable --output-file requirements.lock setup.cfg
 	$(PIP_COMPILE) --build-deps-for editable --extra dev --output-file requirements-dev.lock setup.cfg
 	$(PIP_COMPILE) --output-file requirements-docs.lock tools/site/requirements.in
+	$(PIP_COMPILE) --output-file requirements-release.lock tools/package/requirements.in
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: docs docs-serve docs-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-scale test-cluster test-matrix wheel deb rpm trial
+.PHONY: docs docs-serve docs-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-scale test-cluster test-matrix wheel deb rpm release release-check trial
