@@ -23,8 +23,8 @@ from tests.engine.lab.host import REPOSITORY
 from tests.torture import containers, crowd, cycles
 from tests.torture.sweep import sweep
 
-BUDGET = 18 * 60.0  # seconds for everything
-CROWDED = 4  # with a crowd every so many scenarios are played, with two cases each
+BUDGET = (40 if crowd.NETWORKS else 18) * 60.0  # seconds for everything
+CROWDED = 10  # with a crowd every so many cases of the sweep are played
 SWEEP = 11 * 60.0  # seconds of them for the sweep at most
 RESULTS = REPOSITORY / "bench/results"
 STORM = "tests.torture.storm"

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from tests.torture import crowd
 from tests.torture import scenarios as sc
 from tests.torture.cluster import ADDRESS, HOST, add_other_host
 from tests.torture.engine import DRIVER, IPAM, Broken, Call, Engine, Refused, die_with_parent, new_namespace
@@ -58,10 +57,14 @@ class Pynet:
 
     def __init__(self, folder: Path, shared: str) -> None:
         self.state = folder / "state"
-        self._settings = {"PYNET_STORE": "etcd://127.0.0.1:1", "PYNET_ADVERTISE": ADDRESS} if shared else {}
+        self.join(shared)
         self.socket = folder / "pynet.sock"
         self._folder = folder
         self._pid = 0
+
+    def join(self, shared: str) -> None:
+        """Have it share networks from its next start on, if somebody is in the cluster store."""
+        self._settings = {"PYNET_STORE": "etcd://127.0.0.1:1", "PYNET_ADVERTISE": ADDRESS} if shared else {}
 
     def start(self) -> None:
         """Start it; it need not serve yet when this returns."""
@@ -134,22 +137,36 @@ class Run:
         self._new_host()
         self._new_cluster()
         try:
-            with self._fault("gather the crowd"):
-                self._gather()
-            before = look(self._pynet.state)
-            with self._fault("prepare"):
-                self._prepare()
-            if self.case.step:
-                self._killed()
-            else:
-                self._unharmed()
-            with self._fault("remove everything"):
-                self._engine.remove_everything()
-            self._compare("after everything was removed", before)
+            before = self._seen()
+            with self._fault("start"):
+                self._start()
+            self._act(before)
         finally:
             self._pynet.kill()
             self._engine.end()
         return self.outcome
+
+    def _act(self, before: list[str]) -> None:
+        """Play the case on the served host; ``before`` is the state without it."""
+        with self._fault("prepare"):
+            for call in self.scenario.before:
+                self._engine.make(call)
+        if self.case.step:
+            self._killed()
+        else:
+            self._unharmed()
+        with self._fault("remove everything"):
+            self._engine.remove_everything()
+        self._compare("after everything was removed", before)
+
+    def _seen(self) -> list[str]:
+        """Return the state of the host now."""
+        return look(self._pynet.state)
+
+    def _rested(self) -> list[str]:
+        """Return the state of the host when nothing happens any more."""
+        time.sleep(SETTLED)
+        return self._seen()
 
     def _new_host(self) -> None:
         new_namespace()
@@ -162,19 +179,6 @@ class Run:
             (self._pynet.state / "host-id").write_text(HOST)
         if self.scenario.shared == WITH_ANOTHER:
             add_other_host(self._folder)
-
-    def _gather(self) -> None:
-        """Make the crowd, if there is one; after a reboot nobody has its endpoints."""
-        if crowd.NETWORKS:
-            self._start()
-            crowd.gather(self._engine.send, endpoints=0 if self.scenario.reboot else crowd.ENDPOINTS)
-            time.sleep(SETTLED)
-
-    def _prepare(self) -> None:
-        if not crowd.NETWORKS:
-            self._start()
-        for call in self.scenario.before:
-            self._engine.make(call)
 
     def _start(self) -> None:
         self._pynet.start()
@@ -203,13 +207,13 @@ class Run:
                 self._restart()
             else:
                 self._engine.make(self.scenario.verb)
-        time.sleep(0 if self.scenario.where == REQUEST else SETTLED)
+        if self.scenario.where != REQUEST:
+            self._rested()
         self.outcome.steps = self._pynet.steps()
         self._pynet.plan("")
 
     def _look(self) -> None:
-        time.sleep(SETTLED)
-        self.outcome.looks = look(self._pynet.state)
+        self.outcome.looks = self._rested()
 
     def _restart(self) -> None:
         self._pynet.kill()
@@ -285,20 +289,22 @@ class Run:
 
     def _collect(self) -> None:
         """Remove objects that the engine does not know, as a garbage collector with the engine's API does."""
-        for line in records(self._pynet.state):
+        for line in self._records():
             kind, key, body = line.split(" ", 3)[1:]
-            value = json.loads(body)
-            call = None if crowd.is_of_it(key) else removal(self._engine, kind, key, value)
+            call = removal(self._engine, kind, key, json.loads(body))
             if call is not None:
                 self.outcome.left.append(f"{kind} {key[:12]}")
                 self._engine.make(call)
+
+    def _records(self) -> list[str]:
+        return records(self._pynet.state)
 
     # --- shared --------------------------------------------------------------------------------
 
     def _compare(self, what: str, wanted: list[str]) -> None:
         """Wait until the host is as ``wanted``, for as long as the background may take."""
         end, pause = time.monotonic() + SETTLES, 0.3
-        while (changes := difference(wanted, look(self._pynet.state))) and time.monotonic() < end:
+        while (changes := difference(wanted, self._seen())) and time.monotonic() < end:
             time.sleep(pause)
             pause *= 1.5
         if changes:

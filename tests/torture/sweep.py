@@ -2,7 +2,7 @@
 
 python -m tests.torture.sweep [EVERY] [NAME]     every EVERY-th case (1: all) of scenarios whose name has NAME
 
-With a crowd (``tests.torture.crowd``) it plays two cases of every EVERY-th scenario.
+With a crowd (``tests.torture.crowd``) the cases are played beside it (``tests.torture.beside``).
 """
 
 import itertools
@@ -14,19 +14,23 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import cli.server.application  # noqa: F401 - loaded once, for all the processes that are forked
+from tests.torture.beside import Players, Reference
 from tests.torture.case import GIVEN_UP, REPEATED, Case, Outcome, play
 from tests.torture.crowd import NETWORKS
 from tests.torture.engine import IPAM
-from tests.torture.scenarios import REQUEST, SCENARIOS, Scenario
+from tests.torture.scenarios import REQUEST, RULES, SCENARIOS, Scenario
 
 WITHOUT_STEPS = {"Join", "overlay: Join"}  # only reads
-AT_ONCE = 6 if NETWORKS else 64  # cases; most of the time each waits for something
-Reference = Mapping[tuple[str, str], Outcome]
+MOST = 40  # steps of a scenario beside a crowd
+AT_ONCE = 64  # cases; most of the time each waits for something
+Play = Callable[[Iterable[Case], Reference], Iterator[tuple[Case, Outcome]]]
 
 
 @dataclass(slots=True)
@@ -59,13 +63,20 @@ def behaviours(scenario: Scenario) -> tuple[str, ...]:
 def sweep(every: int = 1, name: str = "", until: float = math.inf) -> Report:
     """Play every ``every``-th case of the scenarios whose name contains ``name``, but begin none after ``until``.
 
-    A sample plays each scenario with one behaviour of the engine, in turn.
+    A sample plays each scenario with one behaviour of the engine, in turn. With a crowd the tables are never removed.
     """
+    memory = Path("/dev/shm")
+    place = tempfile.TemporaryDirectory(prefix="pynet-sweep-", dir=memory if memory.is_dir() else None)
+    with place as folder, _playing(Path(folder)) as play_all:
+        return _sweep(play_all, every, name, until)
+
+
+def _sweep(play_all: Play, every: int, name: str, until: float) -> Report:
     begin, report = time.monotonic(), Report()
-    scenarios = [scenario for scenario in SCENARIOS if name in scenario.name][:: every if NETWORKS else 1]
+    scenarios = [each for each in SCENARIOS if name in each.name and not (NETWORKS and each.where == RULES)]
     chosen = [(scenario, _some_of(behaviours(scenario), number, every)) for number, scenario in enumerate(scenarios)]
     references: dict[tuple[str, str], Outcome] = {}
-    for case, outcome in _play_all((Case(scenario, each) for scenario, some in chosen for each in some), {}):
+    for case, outcome in play_all((Case(scenario, each) for scenario, some in chosen for each in some), {}):
         references[case.scenario.name, case.behaviour] = outcome
         if outcome.faults:
             report.faults[f"{case.scenario.name}: without a kill, {case.behaviour}"] = outcome.faults
@@ -73,9 +84,9 @@ def sweep(every: int = 1, name: str = "", until: float = math.inf) -> Report:
     for scenario, some in chosen:
         if not references[scenario.name, some[0]].steps and scenario.name not in WITHOUT_STEPS:
             report.faults[scenario.name] = ["no step was counted, so none was tried"]
-    cases = _sample(list(_cases(chosen, references)), every)
+    cases = list(_cases(chosen, references))[::every]
     report.planned = len(cases)
-    for case, outcome in _play_all(itertools.takewhile(lambda _: time.monotonic() < until, cases), references):
+    for case, outcome in play_all(itertools.takewhile(lambda _: time.monotonic() < until, cases), references):
         report.cases += 1
         report.missed += outcome.missed
         if outcome.left:
@@ -91,39 +102,45 @@ def _some_of(every_one: tuple[str, ...], number: int, every: int) -> tuple[str, 
     return every_one if every == 1 else (every_one[number % len(every_one)],)
 
 
-def _sample(cases: Sequence[Case], every: int) -> list[Case]:
-    """Return every ``every``-th case; with a crowd two of each scenario, as a case takes ten times as long then."""
-    if not NETWORKS:
-        return list(cases[::every])
-    by_scenario = [list(some) for _, some in itertools.groupby(cases, lambda case: case.scenario.name)]
-    return [some[len(some) * third // 3] for some in by_scenario for third in (1, 2)]
+def _numbers(steps: int) -> Iterable[int]:
+    """Return the numbers of the steps to kill at: with a crowd a start has thousands, of which some are enough."""
+    if not NETWORKS or steps <= MOST:
+        return range(1, steps + 1)
+    return [1 + place * (steps - 1) // (MOST - 1) for place in range(MOST)]
 
 
 def _cases(chosen: Iterable[tuple[Scenario, tuple[str, ...]]], references: Reference) -> Iterator[Case]:
     for scenario, some in chosen:
-        for step in range(1, len(references[scenario.name, some[0]].steps) + 1):
+        for step in _numbers(len(references[scenario.name, some[0]].steps)):
             for side in ("before", "after"):
                 for behaviour in some:
                     yield Case(scenario, behaviour, step, side)
 
 
-def _play_all(cases: Iterable[Case], references: Reference) -> Iterator[tuple[Case, Outcome]]:
+@contextmanager
+def _playing(folder: Path) -> Iterator[Play]:
+    """Return a function that plays cases: beside a crowd, or each in a process and on a host of its own."""
+    if NETWORKS:
+        with Players(folder) as players:
+            yield players.play
+    else:
+        yield partial(_play_all, folder)
+
+
+def _play_all(folder: Path, cases: Iterable[Case], references: Reference) -> Iterator[tuple[Case, Outcome]]:
     """Play cases in processes of their own, some at once; those that run end with this."""
-    memory = Path("/dev/shm")
     running: dict[int, tuple[Case, Path]] = {}
-    with tempfile.TemporaryDirectory(prefix="pynet-sweep-", dir=memory if memory.is_dir() else None) as folder:
-        try:
-            for number, case in enumerate(cases):
-                if len(running) >= AT_ONCE:
-                    yield _ended(running)
-                place = Path(folder) / str(number)
-                place.mkdir()
-                reference = references.get((case.scenario.name, case.behaviour))
-                running[_fork(case, place, reference.looks if reference else [])] = case, place
-            while running:
+    try:
+        for case in cases:
+            if len(running) >= AT_ONCE:
                 yield _ended(running)
-        finally:
-            _end_all(running)
+            place = Path(tempfile.mkdtemp(dir=folder))
+            reference = references.get((case.scenario.name, case.behaviour))
+            running[_fork(case, place, reference.looks if reference else [])] = case, place
+        while running:
+            yield _ended(running)
+    finally:
+        _end_all(running)
 
 
 def _fork(case: Case, place: Path, reference: list[str]) -> int:
