@@ -72,7 +72,7 @@ def idle(pynet: Served, seconds: float) -> float:
 
 def in_line(pynet: Served) -> None:
     """Wait until nothing is to be repaired."""
-    until(lambda: not pynet.call("Pynet.Look")["Repairs"])
+    until(lambda: not pynet.ask("Look")["Repairs"])
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def started(pynet: Served) -> dict[str, float]:
     in_line(pynet)
     took = time.perf_counter() - start
     start = time.perf_counter()
-    pynet.call("Pynet.Look")  # the look itself is no part of the recovery
+    pynet.ask("Look")  # the look itself is no part of the recovery
     return {"answers s": answered, "in line s": max(answered, took - (time.perf_counter() - start))}
 
 

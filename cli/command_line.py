@@ -13,7 +13,8 @@ from netlink.errors import KernelError
 from plugin.errors import PynetError
 
 ENVIRONMENT: Mapping[str, str] = {
-    "PYNET_SOCKET": "The socket of the pynet that is asked; by default the one of the service or of a managed plugin.",
+    "PYNET_SOCKET": "The engine's socket of the pynet that is asked; by default that of the service or managed plugin.",
+    "PYNET_ADMIN_SOCKET": "The socket on which a command asks; by default the one that belongs to PYNET_SOCKET.",
     "DOCKER_HOST": "The socket of Docker Engine, which knows the names of networks and containers.",
     "NO_COLOR": "If it is set, nothing is coloured.",
 }

@@ -165,6 +165,37 @@ def status(context: click.Context, *, machine: bool) -> None:
 
 
 @main.command(
+    examples=["pynet logs -n 20", "pynet logs -f --level warning", "pynet logs --since 10m"],
+    see=["pynet status", "docs/guide/troubleshooting.md"],
+)
+@click.option("-f", "--follow", is_flag=True, help="Wait for new lines, also after a restart of pynet.")
+@click.option("-n", "--tail", type=click.IntRange(0), help="Print only the last lines.")
+@click.option("--since", default="", metavar="TIME", help="Print lines after a time, or of an age such as 10m.")
+@click.option(
+    "--level", type=click.Choice(["debug", "info", "warning", "error"]), default="debug", help="Lowest level."
+)
+@click.option("--json", "machine", is_flag=True, help="Print one JSON object a line.")
+def logs(*, follow: bool, tail: int | None, since: str, level: str, machine: bool) -> None:
+    """Print the newest lines of the log of the running pynet, wherever it goes.
+
+    pynet keeps the last 1,000 lines since its start, at most 256 kB. Earlier ones are in the journal ("journalctl -u
+    pynet"), or in the log of the engine for the managed plugin.
+    """
+    import json
+    import time
+
+    from cli.client.serving import reader
+    from cli.commands.logs import PAUSE, Wanted, as_text, following, lines, moment_of
+
+    with refusals():
+        wanted = Wanted(level, moment_of(since, time.time()) if since else 0.0, tail)
+        read = reader("Log")
+        found = following(read, wanted, lambda: time.sleep(PAUSE)) if follow else lines(read, wanted)
+        for record in found:
+            click.echo(json.dumps(record) if machine else as_text(record))
+
+
+@main.command(
     examples=["pynet backup /root/pynet-backup.db"],
     codes={0: "The file was written.", 75: "There is a file of that name already."},
     see=["pynet restore"],

@@ -12,6 +12,11 @@ from plugin.protocol.own_messages import SettingInForce
 from plugin.store.remote.address import Access, read_access
 from plugin.store.remote.factory import parse_store_address
 
+PLUGINS = Path("/run/docker/plugins")  # here the engine looks for sockets of plugins
+MOUNTED = Path("/host/plugins")  # the same folder of the host, as the managed plugin sees it
+RUN = Path("/run/pynet")
+NO_GROUP = 0xFFFFFFFF  # chown(2) leaves the group as it is
+
 
 def _path(text: str) -> Path | None:
     return Path(text) if text else None
@@ -20,6 +25,24 @@ def _path(text: str) -> Path | None:
 def _pools(text: str) -> str:
     parse_supernets(text, "")  # a bad value is refused at once; the real supernets also depend on the machine
     return text
+
+
+def _group(text: str) -> str:
+    if text.isdigit() and int(text) >= NO_GROUP:
+        raise ValueError(text)
+    return text
+
+
+def admin_place(socket: Path, host_socket: Path | None = None) -> Path:
+    """Return the path of the admin socket of a pynet that serves ``socket``, where no setting names another.
+
+    It is not in the folder of plugins itself, because the engine takes every socket there for a plugin's; nor is it
+    two folders deep under its own name (moby pkg/plugins/discovery.go).
+    """
+    if host_socket is None and socket.parent == PLUGINS:
+        return RUN / f"{socket.stem}.sock"
+    beside = host_socket or socket
+    return beside.with_name(f"{beside.stem}-admin") / "admin.sock"
 
 
 def _sysctl_dir(text: str) -> Path:
@@ -34,7 +57,7 @@ class Settings(OptionSet):
     socket = Option(
         "PYNET_SOCKET",
         Path,
-        Path("/run/docker/plugins/pynet.sock"),
+        PLUGINS / "pynet.sock",
         "a path",
         "unix socket; its name is the driver's name",
     )
@@ -45,6 +68,21 @@ class Settings(OptionSet):
         "a path",
         "a second unix socket to serve; the managed plugin has one in the host's folder of plugins, so that the engine "
         "knows the driver as `pynet`, without a tag",
+    )
+    admin_socket = Option(
+        "PYNET_ADMIN_SOCKET",
+        _path,
+        None,
+        "a path",
+        "unix socket on which the commands ask; without it `/run/pynet/NAME.sock` for the driver NAME, and "
+        "`NAME-admin/admin.sock` beside the engine's socket if that is not in `/run/docker/plugins`",
+    )
+    admin_group = Option(
+        "PYNET_ADMIN_GROUP",
+        _group,
+        "docker",
+        "the name or the number of a group",
+        "its members may use the commands that change nothing; empty for root alone",
     )
     state_dir = Option("PYNET_STATE_DIR", Path, Path("/var/lib/pynet"), "a path", "folder of the database, mode 0700")
     log_level = Option(
@@ -132,6 +170,11 @@ class Settings(OptionSet):
     def access(self) -> Access:
         """How to log in to the cluster store; raises ``InvalidRequest`` if one of its files cannot be read."""
         return read_access((self.store_ca, self.store_cert, self.store_key), self.store_user, self.store_password_file)
+
+    @property
+    def admin(self) -> Path:
+        """Path of the socket on which the commands ask."""
+        return self.admin_socket or admin_place(self.socket, self.host_socket)
 
     @property
     def database(self) -> Path:

@@ -25,11 +25,10 @@ from handlers.body import read_body, refuse_length, sentence_of
 from handlers.drivers import IPAM_VERBS, NETWORK_VERBS
 from handlers.limits import LARGEST_BODY
 from handlers.schemas.fields import describe, is_plain
-from handlers.service import SERVICE_VERBS
 from handlers.verbs import Bound, bind
 from plugin.engine.identity import NOBODY, called_by
 from plugin.errors import Conflict, Exhausted, InvalidRequest, NotFound, PynetError, Unsupported
-from plugin.protocol.api import IpamDriver, NetworkDriver, Service
+from plugin.protocol.api import IpamDriver, NetworkDriver
 from plugin.request.execution import WorkerPool
 from plugin.request.timing import Spent, collect
 
@@ -45,31 +44,31 @@ LAYERS = {  # in words for users
 SHORT_ID, SHORT_POOL = 12, 64  # characters
 SLOW = 2000.0  # milliseconds after which a line says that a request was slow
 OF_THE_USER = (ValidationError, InvalidRequest, NotFound, Conflict, Exhausted, Unsupported)  # nobody is to be woken
-_UCRED = struct.Struct("3i")  # process, user and group
+Body = dict[str, Any] | None
+_UCRED = struct.Struct("iII")  # process, user and group
 
 
-def create_app(driver: NetworkDriver, ipam: IpamDriver, service: Service, workers: WorkerPool | None = None) -> Flask:
-    """Return the application that serves ``driver`` and ``ipam`` to the engine, and ``service`` to pynet's command.
+def create_app(driver: NetworkDriver, ipam: IpamDriver, workers: WorkerPool | None = None) -> Flask:
+    """Return the application that serves ``driver`` and ``ipam`` to the engine.
 
     ``workers`` carry out the requests and answer each in time; without them the thread that serves a request does it.
     """
     app = Flask(__name__, static_folder=None)
     verbs = bind("NetworkDriver", NETWORK_VERBS, driver) | bind("IpamDriver", IPAM_VERBS, ipam)
-    verbs |= bind("Pynet", SERVICE_VERBS, service)
 
     @app.route("/<path:method>", methods=["POST"], provide_automatic_options=False)
     def serve(method: str) -> Response:
         clear_contextvars()  # a thread serves many requests, one after the other
         if method == ACTIVATE:
             return _activate()
-        return _serve(verbs[method], workers) if method in verbs else _not_implemented(method)
+        return serve_verb(verbs[method], workers) if method in verbs else _not_implemented(method)
 
     @app.errorhandler(HTTPException)
-    def refuse(_: HTTPException) -> Response:
+    def refuse_other(_: HTTPException) -> Response:
         """Answer requests that reached no view: another HTTP method than POST, or the bare root."""
         method = request.path.removeprefix("/")
         if method == ACTIVATE or method in verbs:
-            return _refuse(400, f"{describe(request.method)[1:-1]} {method}: only POST is understood")
+            return refuse(400, f"{describe(request.method)[1:-1]} {method}: only POST is understood")
         return _not_implemented(method)
 
     return app
@@ -79,24 +78,27 @@ def _activate() -> Response:
     try:
         refuse_length(request, LARGEST_BODY)
     except InvalidRequest as error:
-        return _refuse(400, str(error))
+        return refuse(400, str(error))
     log.info("activated")
-    return _reply(IMPLEMENTS)
+    return reply(IMPLEMENTS)
 
 
-def _serve(verb: Bound, workers: WorkerPool | None) -> Response:
-    """Serve a request and write its one log line, with the milliseconds that each layer took."""
+def serve_verb(verb: Bound, workers: WorkerPool | None, body: Callable[[Bound], Body] | None = None) -> Response:
+    """Serve a request and write its one log line, with the milliseconds that each layer took.
+
+    ``body`` reads what the caller says, by default from the body of the request.
+    """
     start = time.perf_counter()
     bind_contextvars(verb=verb.name)
     with collect() as spent:
         try:
-            response = _reply(_carry_out(verb, _body(verb), workers, spent))
+            response = reply(_carry_out(verb, (body or _body)(verb), workers, spent))
         except Exception as error:  # noqa: BLE001 - the boundary: the caller gets a sentence, the log gets the traceback
             status, text = _fault(error)
             details = {"status": status, "error": text, **_unexpected(error), **_took(start, spent)}
             tell = log.warning if isinstance(error, OF_THE_USER) else log.error
             tell("refused", **details)
-            return _refuse(status, text)
+            return refuse(status, text)
     response.call_on_close(
         request_line(verb.event, _took(start, spent))
     )  # after the engine has its answer: it takes 0.1 ms
@@ -113,7 +115,7 @@ def request_line(event: str, took: Mapping[str, float]) -> Callable[[], object]:
     return partial(log.info, event, **took) if event else partial(log.debug, "served", **took)
 
 
-def _carry_out(verb: Bound, body: dict[str, Any] | None, workers: WorkerPool | None, spent: Spent) -> Any:
+def _carry_out(verb: Bound, body: Body, workers: WorkerPool | None, spent: Spent) -> Any:
     """Carry out a verb that changes something in a worker's thread: the caller gets an answer even if it hangs."""
     connection = request.environ.get("gunicorn.socket")
     hung_up = _hung_up(connection)
@@ -139,14 +141,18 @@ def _hung_up(connection: socket.socket | None) -> Callable[[], bool]:
 
 
 def _peer(connection: socket.socket | None) -> int:
-    """Return the process id of the caller in this pid namespace (unix(7)), 0 where it is not known."""
-    if connection is None:
-        return NOBODY
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-    return int(_UCRED.unpack(credentials)[0])
+    """Return the process id of the caller in this pid namespace, 0 where it is not known."""
+    return NOBODY if connection is None else credentials(connection)[0]
 
 
-def _body(verb: Bound) -> dict[str, Any] | None:
+def credentials(connection: socket.socket) -> tuple[int, int, int]:
+    """Return process, user and group of the caller (SO_PEERCRED, unix(7))."""
+    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    process, user, group = _UCRED.unpack(found)
+    return process, user, group
+
+
+def _body(verb: Bound) -> Body:
     """Read the body of a verb that has one, and put its ids into every later log line."""
     if verb.request is None:
         refuse_length(request, LARGEST_BODY)
@@ -182,14 +188,16 @@ def _took(start: float, spent: Mapping[str, float]) -> dict[str, float]:
     return {"ms": round((time.perf_counter() - start) * 1000, 2)} | layers
 
 
-def _reply(value: Any, status: int = 200) -> Response:
+def reply(value: Any, status: int = 200) -> Response:
+    """Return an answer with ``value`` as JSON."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return Response(text + "\n", status, content_type=MEDIA_TYPE)
 
 
-def _refuse(status: int, text: str) -> Response:
-    return _reply({"Err": text, "Error": text}, status)
+def refuse(status: int, text: str) -> Response:
+    """Return the answer to a request that is refused."""
+    return reply({"Err": text, "Error": text}, status)
 
 
 def _not_implemented(method: str) -> Response:
-    return _refuse(404, f"method {describe(method)} is not implemented")
+    return refuse(404, f"method {describe(method)} is not implemented")

@@ -1,6 +1,6 @@
-"""The table of pynet's own verbs: the ``pynet`` command sends them to the running pynet, on the engine's socket.
+"""The table of pynet's own verbs, which the ``pynet`` command sends to the admin socket (``handlers.routes``).
 
-No engine calls them. All but one take no body, and a newer pynet may add fields to its replies.
+No engine calls them. A newer pynet may add fields to its replies.
 """
 
 from handlers.schemas import own, replies
@@ -9,6 +9,8 @@ from plugin.protocol.api import Service
 
 SERVICE_VERBS = {
     "About": Verb(None, Service.about, own.AboutReply, quiet=True),
+    "Settings": Verb(None, Service.about, own.SettingsReply, quiet=True),
+    "Log": Verb(own.LogRequest, Service.log, own.LogReply, quiet=True),
     "Reconcile": Verb(None, Service.reconcile, replies.ReconcileReply, most=1),
     "Look": Verb(None, Service.look, replies.ReconcileReply, most=1),
     "Status": Verb(None, Service.status, replies.StatusReply, quiet=True, most=4),

@@ -1,26 +1,31 @@
 """Finds the pynet that a command is about: the running one, or its files while none runs.
 
-Its socket is the one that PYNET_SOCKET names, in the environment or for the packaged unit. Otherwise it is the usual
-one, or the socket of a managed plugin, which has its own folder (moby plugin manager: /run/docker/plugins/ID).
+It is asked on its admin socket: the one that PYNET_ADMIN_SOCKET names, or the one that belongs to PYNET_SOCKET, each in
+the environment or for the packaged unit. Otherwise it is the usual one, or that of a managed plugin, which is in the
+host's folder of plugins. The engine's socket is never asked: that would start a stopped service.
 """
 
 import http.client
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import click
 
 from cli.engine.unix_http import UnixConnection
 from cli.exit_codes import Unreachable
-from cli.settings import Settings, in_force, read_settings
+from cli.settings import MOUNTED, PLUGINS, Settings, admin_place, in_force, read_settings
 from cli.systemd_unit import FILE, how_to_start, unit_settings
+from handlers.routes import ROUTES
 from netlink.errors import reason
+from netlink.listeners import unix_user
 from plugin.errors import Failed, InvalidRequest, PynetError, Unprivileged
+from plugin.model.names import lock_address
 
 PATIENCE = 30.0  # seconds; a repair may wait for a request that holds a network's lock
 QUICK = 5.0  # seconds for a verb that waits for nothing; while pynet starts it answers after its recovery
@@ -35,16 +40,19 @@ class NoAnswer(Unreachable):
 
 
 def ask(socket: Path, verb: str, patience: float = PATIENCE, body: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return the reply to ``Pynet.VERB``, which has ``patience`` seconds.
+    """Return the reply to a verb of ``handlers.routes``, which has ``patience`` seconds.
 
     Raises:
         NotServing, NoAnswer: see these classes.
-        Unprivileged: the socket exists, and this user may not use it.
+        Unprivileged: this user may not use the socket, or not for this verb.
         Failed: the reply is an error, or cannot be read.
     """
-    connection = UnixConnection(str(socket), patience)
+    connection, (method, path) = UnixConnection(str(socket), patience), ROUTES[verb]
     try:
-        connection.request("POST", f"/Pynet.{verb}", json.dumps(body) if body else None)
+        if method == "GET":
+            connection.request(method, f"{path}?{urlencode(body)}" if body else path)
+        else:
+            connection.request(method, path, json.dumps(body or {}))
         answer = connection.getresponse()
         reply: dict[str, Any] = json.loads(answer.read())
     except (OSError, ValueError, http.client.HTTPException) as error:
@@ -56,7 +64,8 @@ def ask(socket: Path, verb: str, patience: float = PATIENCE, body: Mapping[str, 
     if answer.status == http.client.BAD_REQUEST:
         raise InvalidRequest(str(reply.get("Err", answer.reason)))
     if answer.status != http.client.OK:
-        raise Failed(f"ask the pynet that serves '{socket}': {reply.get('Err', answer.reason)}")
+        kind = Unprivileged if answer.status == http.client.FORBIDDEN else Failed
+        raise kind(f"ask the pynet that serves '{socket}': {reply.get('Err', answer.reason)}")
     return reply
 
 
@@ -65,7 +74,7 @@ def _why(socket: Path, error: Exception, patience: float) -> PynetError:
         case FileNotFoundError() | ConnectionRefusedError() | NotADirectoryError():
             return NotServing(f"no pynet serves '{socket}'; {how_to_start()}")
         case PermissionError():
-            return Unprivileged(f"ask the pynet that serves '{socket}': permission denied; run it as root")
+            return Unprivileged(f"ask the pynet that serves '{socket}': permission denied; {HOW_TO_BE_ALLOWED}")
         case TimeoutError() | BlockingIOError():  # BlockingIOError: the queue of the socket is full
             return NoAnswer(
                 f"ask the pynet that serves '{socket}': it accepts calls and did not answer within {patience:g} s: it "
@@ -75,13 +84,15 @@ def _why(socket: Path, error: Exception, patience: float) -> PynetError:
             return Failed(f"ask the pynet that serves '{socket}': {str(error) or type(error).__name__}")
 
 
-PLUGINS = Path("/run/docker/plugins")
+HOW_TO_BE_ALLOWED = "run it as root or join group docker"
+PLACES = frozenset({Settings.socket.key, Settings.admin_socket.key})  # where pynet is asked
 NEED_STATE = frozenset({"Ports", "Networks", "Pools", "Look", "Backup"})  # verbs
+NEED_PROCESS = frozenset({"Reconcile", "Status", "Log"})  # verbs
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """A running pynet: its socket, and its reply to Pynet.About."""
+    """A running pynet: its admin socket, and its reply to the verb About."""
 
     socket: Path
     about: Mapping[str, Any]
@@ -91,16 +102,27 @@ class Serving:
         """Its settings in force, as text."""
         return {setting["Key"]: setting["Value"] for setting in self.about["Settings"]}
 
+    @property
+    def engine_socket(self) -> Path:
+        """The socket on which the engine asks it, as the host sees it."""
+        named = Path(self.settings[Settings.socket.key])
+        return PLUGINS / named.name if self.about["Managed"] else named
+
 
 def sockets(environment: Mapping[str, str], unit: Mapping[str, str], plugins: Path = PLUGINS) -> list[Path]:
-    """Return the sockets on which a pynet may serve, the likeliest first."""
-    if named := environment.get(Settings.socket.key):
-        return [Path(named)]
-    usual = [Path(unit.get(Settings.socket.key) or Settings.socket.default), plugins / Settings.socket.default.name]
-    managed: list[Path] = []
-    with suppress(PermissionError):  # who may not read the folder may not ask either; the usual socket will say so
-        managed = sorted(plugins.glob(f"*/{Settings.socket.default.name}"))
-    return list(dict.fromkeys([*usual, *managed]))
+    """Return the admin sockets on which a pynet may serve, the likeliest first."""
+    if named := _named(environment):
+        return [named]
+    usual = Settings.socket.default
+    managed = (admin_place(usual, folder / usual.name) for folder in (plugins, MOUNTED))
+    return list(dict.fromkeys([_named(unit) or admin_place(usual), admin_place(usual), *managed]))
+
+
+def _named(settings: Mapping[str, str]) -> Path | None:
+    if admin := settings.get(Settings.admin_socket.key):
+        return Path(admin)
+    engine = settings.get(Settings.socket.key)
+    return admin_place(Path(engine)) if engine else None
 
 
 def find_serving(environment: Mapping[str, str], patience: float = QUICK, plugins: Path = PLUGINS) -> Serving:
@@ -109,19 +131,39 @@ def find_serving(environment: Mapping[str, str], patience: float = QUICK, plugin
     Raises:
         NotServing: there is none.
         Unprivileged, NoAnswer: this user may not ask it, or it does not answer.
-        Failed: it cannot start, as with a bad setting, and answers with the reason.
+        Failed: it cannot start, as with a bad setting, and answers with the reason; or it is older than this command.
     """
     nobody: list[NotServing] = []
-    for path in sockets(environment, unit_settings(), plugins):
+    unit = unit_settings()
+    denied: Unprivileged | None = None
+    for path in sockets(environment, unit, plugins):
         try:
             return Serving(path, ask(path, "About", patience))
         except NotServing as error:
             nobody.append(error)
+        except Unprivileged as error:
+            denied = denied or error
+    name = Path(environment.get(Settings.socket.key) or unit.get(Settings.socket.key) or Settings.socket.default).stem
+    held = _is_held(name)
+    if denied and (held or not nobody):
+        raise denied
+    if held:
+        raise Failed(
+            f"ask the pynet that serves driver '{name}': it has no socket for commands; it is older than this command, "
+            f"ends just now, or has another {Settings.admin_socket.key}; restart it, or name that socket"
+        )
     raise nobody[0]
 
 
+def _is_held(name: str) -> bool:
+    """Return whether a pynet of that name runs in this network namespace."""
+    with suppress(OSError):
+        return unix_user(lock_address(name)) is not None
+    return False
+
+
 def answer(verb: str, **body: str) -> Mapping[str, Any]:
-    """Return the reply of the running pynet to ``Pynet.VERB``; while none runs, answer from its files and say so.
+    """Return the reply of the running pynet to a verb; while none runs, answer from its files and say so.
 
     Raises:
         KernelError, PynetError: neither can answer.
@@ -132,6 +174,16 @@ def answer(verb: str, **body: str) -> Mapping[str, Any]:
         return _from_files(nobody, verb, body)
     _note_unused(serving)
     return ask(serving.socket, verb, body=body)
+
+
+def reader(verb: str) -> Callable[[str], Mapping[str, Any]]:
+    """Return a function that returns the reply of the running pynet to a verb, after a cursor.
+
+    Raises:
+        PynetError: no pynet runs, or it cannot be asked; files have no answer to such a verb.
+    """
+    socket = find_serving(os.environ).socket
+    return lambda cursor: ask(socket, verb, body={"cursor": cursor})
 
 
 def configured(environment: Mapping[str, str]) -> tuple[Settings, str]:
@@ -155,10 +207,10 @@ def _from_files(nobody: NotServing, verb: str, body: Mapping[str, str]) -> Mappi
     settings, source = configured(os.environ)
     if verb in NEED_STATE:
         _check_readable(settings, nobody)
-    if verb not in ("Reconcile", "Status"):
+    if verb not in NEED_PROCESS:
         click.echo(f"note: {nobody}; until then this is from '{settings.state_dir}', by {source}", err=True)
     outside = NobodyServes(settings, nobody)
-    answers = Answers(settings, ReadOnlyStore(settings.database), outside, outside.look)
+    answers = Answers(settings, ReadOnlyStore(settings.database), outside, outside.look, outside.log)
     served = bind("Pynet", SERVICE_VERBS, answers)[f"Pynet.{verb}"]
     reply: Mapping[str, Any] = served.serve(dict(body))
     return reply
@@ -180,5 +232,5 @@ def _note_unused(serving: Serving) -> None:
     """Tell the user of each variable that has another value than in the running pynet."""
     has = serving.settings
     for mine in in_force(read_settings(os.environ)):
-        if mine.key != Settings.socket.key and mine.key in os.environ and mine.value != has.get(mine.key, mine.value):
+        if mine.key not in PLACES and mine.key in os.environ and mine.value != has.get(mine.key, mine.value):
             click.echo(f"note: {mine.key} is not used: the pynet that serves has '{has[mine.key]}'", err=True)

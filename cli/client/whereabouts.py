@@ -19,9 +19,13 @@ Complaints = tuple[tuple[str, str], ...]  # place, sentence
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """``database`` is a copy where the real one cannot be read from here, as in a managed plugin."""
+    """``database`` is a copy where the real one cannot be read from here, as in a managed plugin.
+
+    ``socket`` is the engine's, and ``admin`` the one for commands.
+    """
 
     socket: Path
+    admin: Path
     database: Path
     pools: str
 
@@ -29,13 +33,14 @@ class Whereabouts:
 @contextmanager
 def whereabouts(environment: Mapping[str, str], settings: Settings) -> Iterator[Whereabouts]:
     """Yield the places that the running pynet names, or those of ``settings``, with which the next one would start."""
-    place = Whereabouts(settings.socket, settings.database, settings.pools)
+    place = Whereabouts(settings.socket, settings.admin, settings.database, settings.pools)
     try:
         serving = find_serving(environment, PATIENCE)
     except PynetError:  # the checks of the socket say why
         yield place
         return
-    place = replace(place, socket=serving.socket, pools=serving.settings[Settings.pools.key])
+    pools = serving.settings[Settings.pools.key]
+    place = replace(place, socket=serving.engine_socket, admin=serving.socket, pools=pools)
     own = Path(serving.about["StateDir"]) / settings.database.name
     if not serving.about["Managed"]:
         yield replace(place, database=own)

@@ -9,7 +9,7 @@ from plugin.options.option import default_text, plain
 
 
 def setting_rows(about: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return a row for each setting in the reply to Pynet.About; one of a newer pynet has no meaning here."""
+    """Return a row for each setting in the reply to the verb About; one of a newer pynet has no meaning here."""
     known = {setting.key: setting for setting in SETTINGS}
     rows = []
     for each in about["Settings"]:

@@ -19,7 +19,7 @@ SHOWN = ("network", "endpoint", "pool", "lease")
 
 
 def save(reply: Mapping[str, Any], target: Path) -> dict[str, Any]:
-    """Write the reply to Pynet.Backup to a new file, and return the file and its records; raises ``PynetError``."""
+    """Write the reply to the verb Backup to a new file, and return the file and its records; raises ``PynetError``."""
     write_copy(b64decode(reply["Database"]), target)
     return {"file": str(target.absolute()), "records": _counted(reply["Records"])}
 

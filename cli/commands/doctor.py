@@ -28,7 +28,7 @@ def diagnose(environment: Mapping[str, str], file: Path = FILE) -> Examination:
     settings, complaints = settings_and_complaints(environment, file)
     with whereabouts(environment, settings) as place:
         supernets = parse_supernets(place.pools, machine_id(place.database.parent))
-        serving, hangs = ask_status(place.socket)
+        serving, hangs = ask_status(place.admin)
         places = Places(place.socket, place.database, supernets)
         return examine(gather(places, Told(_engine(environment), serving, hangs, complaints)))
 

@@ -41,7 +41,7 @@ class DockerNames:
 
 
 def rows_of(reply: Mapping[str, Any], names: DockerNames) -> list[Row]:
-    """Return a row for each network in the reply to Pynet.Networks, with rows of its endpoints."""
+    """Return a row for each network in the reply to the verb Networks, with rows of its endpoints."""
     found = []
     for network in reply["Networks"]:
         row = _snake(network)

@@ -14,7 +14,7 @@ _KEYS = ("container", "network_name", "endpoint", "network", "proto", "host_ip",
 
 
 def rows_of(reply: Mapping[str, Any], names: EndpointNames) -> list[Row]:
-    """Return one row a published port, from the reply to Pynet.Ports."""
+    """Return one row a published port, from the reply to the verb Ports."""
     rows = []
     for port in reply["Ports"]:
         network, container = names.get(port["Endpoint"], ("", ""))

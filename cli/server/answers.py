@@ -14,7 +14,7 @@ from plugin.firewall.elements import PROTOCOLS
 from plugin.ipam.fill import fills
 from plugin.model.records import Endpoint, Lease, Network, Pool
 from plugin.protocol.messages import Repair, Status
-from plugin.protocol.own_messages import About, Fill, ForgottenHost, NetworkReport, PublishedPort, StateCopy
+from plugin.protocol.own_messages import About, Fill, ForgottenHost, LogPart, NetworkReport, PublishedPort, StateCopy
 from plugin.store.base import R, Store
 from plugin.store.sqlite.backup import copy_state
 
@@ -32,15 +32,21 @@ class Repairing(Protocol):
 
 
 class Answers:
-    """See ``plugin.protocol.api.Service``; ``look`` returns the repairs that are due."""
+    """See ``plugin.protocol.api.Service``; ``look`` returns the repairs that are due, ``log`` the lines of the log."""
 
     def __init__(
-        self, settings: Settings, store: Store, repairing: Repairing, look: Callable[[], Sequence[Repair]]
+        self,
+        settings: Settings,
+        store: Store,
+        repairing: Repairing,
+        look: Callable[[], Sequence[Repair]],
+        log: Callable[[str], LogPart],
     ) -> None:
         self._settings = settings
         self._store = store
         self._repairing = repairing
         self._look = look
+        self._log = log
         name, folder, managed = settings.name, str(settings.state_dir), settings.host_socket is not None
         # Made here, so that the answer waits for nothing later, not even for a disk.
         self._about = About(own_version(), getpid(), time.time(), name, folder, managed, in_force(settings))
@@ -56,6 +62,9 @@ class Answers:
 
     def status(self) -> Status:
         return self._repairing.status()
+
+    def log(self, cursor: str) -> LogPart:
+        return self._log(cursor)
 
     def ports(self) -> list[PublishedPort]:
         return [
@@ -110,6 +119,11 @@ class NobodyServes:
 
     def status(self) -> NoReturn:
         """Refuse: only the process that serves counts."""
+        raise self._nobody
+
+    def log(self, cursor: str) -> NoReturn:
+        """Refuse: only the process that serves keeps lines."""
+        del cursor
         raise self._nobody
 
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -11,12 +12,15 @@ from flask import Flask
 from cli.engine.api import Engine, endpoint_names, engine_socket
 from cli.server.answers import Answers, own_version
 from cli.server.cluster import JoinedCluster, open_cluster
+from cli.server.log_ring import keep_log
 from cli.server.machine import machine_id
 from cli.server.pauses import Exempted
 from cli.server.records import KINDS
 from cli.server.renewal import Renewal
 from cli.server.wiring import Host, Pynet
+from cli.server.worker import THREADS
 from cli.settings import Settings
+from handlers.admin import by_listener, create_admin
 from handlers.app import create_app
 from netlink import kernel as linux
 from netlink.conntrack import Conntrack
@@ -51,6 +55,7 @@ from plugin.store.sqlite.opening import open_store
 
 log = structlog.get_logger()
 
+STARTING = "pynet is still bringing the host in line"
 TROUBLE = "pynet.trouble"  # extension of the application: returns what is wrong with its threads
 FINISH = "pynet.finish"  # extension of the application: called when it begins to serve
 OUTGROWN = "pynet.outgrown"  # extension of the application: returns whether a fresh process would need less memory
@@ -70,15 +75,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
     addresses = cluster.addresses(pynet, host) if cluster else None
     router, gate, threads = IpamRouter(pynet.ipam, addresses), Gate(), list[Loop[Any]]()
 
-    # Before recovery, so that nothing is missed in between.
-    monitor = Monitor(
-        settings.name,
-        "FORWARD",
-        is_own=nft.is_own,
-        changes=changes,
-        prefixes=link_prefixes(pynet.modes),
-        is_bridge=lambda name: is_own_bridge(name) or pynet.firewall.owns(name),
-    )
+    monitor = _monitor(pynet, nft, changes)  # before recovery, so that nothing is missed in between
 
     def finish() -> None:
         """Bring the kernel in line with the state, start the threads, and let requests pass."""
@@ -93,10 +90,29 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
         gate.open()
         _tell_of_the_start(settings, pynet, records)
 
-    answers = Answers(settings, host.store, gate.before(pynet.reconciler), gate.before(pynet.dry_run).look)
-    app = create_app(gate.before(pynet.driver), gate.before(router), answers, WorkerPool(most=2 * settings.threads))
+    app = create_app(gate.before(pynet.driver), gate.before(router), WorkerPool(most=2 * settings.threads))
+    look, recent = gate.before(pynet.dry_run).look, keep_log().since
+    answers = Answers(settings, host.store, gate.before(pynet.reconciler), look, recent)
+    _serve_commands(app, answers, settings.admin, lambda: trouble(threads) if gate.is_open else STARTING)
     app.extensions |= {FINISH: finish, TROUBLE: partial(trouble, threads)} | _endings(pynet)
     return app
+
+
+def _monitor(pynet: Pynet, nft: Nftables, changes: OwnChanges) -> Monitor:
+    return Monitor(
+        pynet.parts.owner,
+        "FORWARD",
+        is_own=nft.is_own,
+        changes=changes,
+        prefixes=link_prefixes(pynet.modes),
+        is_bridge=lambda name: is_own_bridge(name) or pynet.firewall.owns(name),
+    )
+
+
+def _serve_commands(app: Flask, answers: Answers, path: Path, trouble: Callable[[], str]) -> None:
+    """Let ``app`` answer pynet's own commands on the socket at ``path``, by threads of their own."""
+    admin = create_admin(answers, trouble, WorkerPool(most=2 * THREADS))
+    app.wsgi_app = by_listener(app.wsgi_app, admin.wsgi_app, path)  # type: ignore[assignment,method-assign]
 
 
 def _endings(pynet: Pynet) -> dict[str, Callable[[], object]]:
@@ -110,6 +126,7 @@ def _tell_of_the_start(settings: Settings, pynet: Pynet, records: Records) -> No
         "pynet started",
         version=own_version(),
         socket=str(settings.socket),
+        admin=str(settings.admin),
         state=str(settings.state_dir),
         store=settings.store or "this host alone",
         networks=len(records.networks),

@@ -16,6 +16,7 @@ import structlog
 
 from netlink.listeners import unix_user
 from plugin.errors import Conflict, Failed
+from plugin.model.names import lock_address
 
 log = structlog.get_logger()
 
@@ -34,7 +35,7 @@ def hold_name(name: str, patience: float = PATIENCE) -> int:
     Raises:
         Conflict: another pynet has the name; the text names its process, as far as that is known.
     """
-    address = f"\0pynet/{name}"
+    address = lock_address(name).decode()
     holder = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     until = time.monotonic() + patience
     while not _bind(holder, address):

@@ -12,11 +12,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from cli.exit_codes import DEFECT, FOR_A_PERSON, exit_code
+from cli.server.admin_socket import AdminSocket, admin_socket
 from cli.server.privileges import check_capabilities, drop_privileges
 from cli.server.socket import bound_sockets
 from cli.server.supervisor import Supervisor, answers, handed_socket, spare_socket
@@ -56,9 +58,10 @@ def run(build: "Build | None" = None) -> None:
         settings = read_settings(os.environ)
         _ = settings.access  # read now, so that a missing file is reported before anything is made
         check_capabilities()
-        with _sockets(settings) as descriptors:
+        with _sockets(settings) as descriptors, admin_socket(settings.admin, settings.admin_group) as admin:
             _prepare_process()
-            _application(settings, descriptors, _loader(settings, waiting, code, build)).run()
+            every = [*descriptors, *admin.descriptors]
+            _application(settings, every, _loader(settings, admin, waiting, code, build)).run()
     except PynetError as error:
         _tell(error, waiting)
         _let_the_engine_give_up()
@@ -142,7 +145,7 @@ def _allow_many_files() -> None:
 
 
 def _loader(
-    settings: Settings, waiting: socket.socket | None, code: mmap.mmap, build: "Build | None"
+    settings: Settings, admin: AdminSocket, waiting: socket.socket | None, code: mmap.mmap, build: "Build | None"
 ) -> Callable[[Callable[["Flask"], None]], "Starting"]:
     """Return a function that starts the application in the worker, and calls ``ready`` when the host is in line.
 
@@ -152,7 +155,7 @@ def _loader(
     def load(ready: Callable[["Flask"], None]) -> "Starting":
         from cli.server.starting import Starting
 
-        return Starting(lambda: _check(settings), make, lambda app: finish(app, ready), failed).start()
+        return Starting(lambda: _check(settings, admin), make, lambda app: finish(app, ready), failed).start()
 
     def make() -> "Flask":
         from cli.server.pauses import put_off, shorten_pauses
@@ -183,14 +186,20 @@ def _loader(
     return load
 
 
-def _check(settings: Settings) -> None:
+def _check(settings: Settings, admin: AdminSocket) -> None:
     """Set up the log, and find out what usually keeps pynet from serving, before everything is loaded."""
+    from cli.server.log_ring import keep_log
     from cli.server.logs import configure
     from cli.server.name import hold_name
     from plugin.store.sqlite.lockfile import lock_state
     from plugin.store.sqlite.schema import check_version
 
     configure(settings.log_level, settings.log_format)
+    keep_log()
+    if admin.missing:
+        log.warning("the commands cannot ask this pynet: %s", admin.missing)
+    elif admin.closed:
+        log.info("the commands are for root alone: %s", admin.closed)
     lock_state(settings.state_dir)
     hold_name(settings.name)
     check_version(settings.database)
@@ -221,7 +230,7 @@ def _application(
             before = {"when_ready": _keep_files, "pre_fork": _share_memory, "post_fork": _die_with_parent}
             hooks = before | {"post_worker_init": begun, "worker_exit": _tidy}
             logger = {"logger_class": gunicorn_logger(settings.log_level)}
-            for key, value in (server_settings(descriptors, settings.threads) | hooks | logger).items():
+            for key, value in (server_settings(descriptors, settings.threads, settings.admin) | hooks | logger).items():
                 self.cfg.set(key, value)
 
         def load(self) -> "Starting":
@@ -230,14 +239,14 @@ def _application(
     return Application()
 
 
-def server_settings(descriptors: Sequence[int], threads: int) -> dict[str, Any]:
-    """Return gunicorn's settings for listening sockets; tests use the same."""
-    from cli.server.worker import CONNECTIONS, PatientWorker
+def server_settings(descriptors: Sequence[int], threads: int, admin: Path | None = None) -> dict[str, Any]:
+    """Return gunicorn's settings for listening sockets, of which ``admin`` is for the commands; tests use the same."""
+    from cli.server.worker import CONNECTIONS, worker_with
 
     return {
         "bind": [f"fd://{descriptor}" for descriptor in descriptors],
         "workers": 1,
-        "worker_class": PatientWorker,
+        "worker_class": worker_with(admin),
         "worker_connections": CONNECTIONS,
         "threads": threads,
         "keepalive": 0,  # closing an idle connection while a request arrives would lose its body

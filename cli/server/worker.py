@@ -26,7 +26,9 @@ import selectors
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from gunicorn import http
@@ -39,6 +41,8 @@ from handlers.limits import LARGEST_BODY, LARGEST_HEAD
 CONNECTIONS = 512  # open at the same time, served or not; more wait in the backlog
 PATIENCE = 10.0  # seconds for a caller to send a whole request
 BUFFERED = 64 << 20  # bytes of all incomplete requests together
+COMMANDS = 32  # connections on the admin socket, of which THREADS are served; more are refused at once
+THREADS = 8
 PIECE = 1 << 16  # bytes read at once
 TRIMMED = 10.0  # seconds after a call in which memory goes back to the kernel
 LINGER = 0.1  # seconds that an ending worker waits for the first byte on an open connection
@@ -112,6 +116,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
     patience = PATIENCE
     trim = staticmethod(trim)
     outgrown: Callable[[], bool] = staticmethod(lambda: False)  # whether a fresh worker would need less memory
+    admin = ""  # path of the admin socket: threads of their own serve it, so that the engine never waits for commands
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -119,6 +124,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         self._buffered = 0
         self._ending = 0.0  # when the shutdown began, by the monotonic clock
         self._trim_at = time.monotonic() + TRIMMED  # inf while nobody has called since the last time
+        self._commands: set[Connection] = set()  # on the admin socket, with some that are closed
+        self._for_commands = ThreadPoolExecutor(THREADS, "command")
 
     def handle_exit(self, sig: int, frame: object) -> None:
         """Start shutting down."""
@@ -137,12 +144,30 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             if error.errno in _GONE:
                 return
             raise
+        connection = Connection(self.cfg, sock, address, listener.getsockname())
+        if connection.server == self.admin and not self._has_room(connection):
+            refuse(sock, 503, f"{COMMANDS} commands are asking at the same time; ask again in a moment")
+            connection.close()
+            return
         self.nr_conns += 1
         self._trim_at = min(self._trim_at, time.monotonic() + TRIMMED)
-        connection = Connection(self.cfg, sock, address, listener.getsockname())
         self._incoming[sock] = Incoming(connection, time.monotonic() + self.patience)
         self.poller.register(sock, selectors.EVENT_READ, self._receive)
         self._make_room()
+
+    def _has_room(self, connection: Connection) -> bool:
+        """Count a connection on the admin socket if there are few enough."""
+        self._commands = {other for other in self._commands if other.sock.fileno() >= 0}
+        if len(self._commands) >= COMMANDS:
+            return False
+        self._commands.add(connection)
+        return True
+
+    def enqueue_req(self, conn: Connection) -> None:
+        """Give a request to the threads of its socket."""
+        threads = self._for_commands if conn.server == self.admin else self.tpool
+        work = threads.submit(self.handle, conn)
+        work.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
     def _receive(self, sock: socket.socket) -> None:
         incoming = self._incoming.get(sock)
@@ -229,6 +254,11 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             refuse(client, 431 if isinstance(exc, LimitRequestHeaders) else 400, f"the request is not HTTP: {exc}")
         else:
             super().handle_error(req, client, addr, exc)
+
+
+def worker_with(admin: Path | None) -> type[PatientWorker]:
+    """Return the class of a worker whose admin socket is at ``admin``."""
+    return type("Worker", (PatientWorker,), {"admin": str(admin or "")})
 
 
 def refuse(sock: socket.socket, status: int, text: str) -> None:

@@ -29,6 +29,10 @@ class AboutReply(Schema):
     settings = fields.List(fields.Nested(SettingReply), data_key="Settings")
 
 
+class SettingsReply(Schema):
+    settings = fields.List(fields.Nested(SettingReply), data_key="Settings")
+
+
 class PortReply(Schema):
     """A published port."""
 
@@ -105,13 +109,13 @@ class BackupReply(Schema):
 
 
 class ClusterStatusReply(Schema):
-    """Pynet.ClusterStatus; ``pynet cluster status --json`` prints it."""
+    """The cluster; ``pynet cluster status --json`` prints it."""
 
     cluster = fields.Function(lambda status: status, data_key="Cluster")
 
 
 class ForgetHostRequest(Message):
-    """Pynet.ForgetHost; by name or id."""
+    """A host that is to be forgotten, by name or id."""
 
     host = Text(data_key="Host", required=True, nullable=False)
 
@@ -124,3 +128,17 @@ class ForgetHostReply(Schema):
     host = fields.String(data_key="Host")
     addresses = fields.Integer(data_key="Addresses")
     pool_uses = fields.Integer(data_key="PoolUses")
+
+
+class LogRequest(Message):
+    """The cursor of an earlier reply, or none."""
+
+    cursor = Text(data_key="cursor")
+
+    def build(self, data: Mapping[str, Any]) -> str:
+        return str(data.get("cursor", ""))
+
+
+class LogReply(Schema):
+    cursor = fields.String(data_key="Cursor")
+    records = fields.Raw(data_key="Records")

@@ -93,3 +93,8 @@ def tunnel_alias(pynet: str, network: Network, overlay: Overlay) -> str:
 def port_alias(pynet: str, network: Network, endpoint: Endpoint) -> str:
     """Return the alias of the host's end of an endpoint's veth pair."""
     return str(Alias(pynet, ENDPOINT, endpoint.id, () if network.owns_link else (network.id,)))
+
+
+def lock_address(name: str) -> bytes:
+    """Return the address of the abstract socket that the pynet called ``name`` holds (``cli.server.name``)."""
+    return f"\0pynet/{name}".encode()

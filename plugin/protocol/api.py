@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from plugin.protocol import messages as m
-from plugin.protocol.own_messages import About, Fill, ForgottenHost, NetworkReport, PublishedPort, StateCopy
+from plugin.protocol.own_messages import About, Fill, ForgottenHost, LogPart, NetworkReport, PublishedPort, StateCopy
 
 
 class NetworkDriver(Protocol):
@@ -116,3 +116,6 @@ class Service(Protocol):
 
     def forget(self, host: str) -> ForgottenHost:
         """Free everything that a dead host of the cluster holds."""
+
+    def log(self, cursor: str) -> LogPart:
+        """Return the newest lines of the log, after ``cursor`` if it is not empty."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from netlink.ip import Address
 from plugin.protocol.messages import InterfaceAddress, Subnet
@@ -116,3 +117,11 @@ class StateCopy:
 
     database: bytes
     records: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LogPart:
+    """The newest records of the log, as JSON's types; ``cursor`` asks for those that come after them."""
+
+    cursor: str
+    records: Sequence[Mapping[str, Any]]

@@ -34,6 +34,11 @@ class Gate:
         """Let everybody pass from now on."""
         self._opened.set()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether requests pass."""
+        return self._opened.is_set()
+
     def pass_through(self) -> None:
         """Wait until it is open; raises ``Busy`` at the deadline of the request."""
         if not self._opened.is_set() and not self._opened.wait(remaining(self._patience)):

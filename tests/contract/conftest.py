@@ -4,8 +4,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from cli.server.answers import Answers
+from cli.server.log_ring import LogRing
 from cli.settings import read_settings
+from handlers.admin import create_admin
 from handlers.app import create_app
+from handlers.routes import ROUTES
 from plugin.request.execution import WorkerPool
 from tests.fakes import World
 
@@ -13,18 +16,30 @@ WORKERS = WorkerPool()  # one set for all services, as their threads stay
 
 
 class Service:
-    """A client of the application, and what lies behind it."""
+    """Clients of both applications, and what lies behind them; ``user`` sends the requests of the commands."""
 
     def __init__(self, workers: WorkerPool = WORKERS) -> None:
         self.world = World()
         settings = read_settings({"PYNET_STATE_DIR": "/nowhere", "PYNET_THREADS": "64"})
-        service = Answers(settings, self.world.store, self.world.reconciler, self.world.dry_run.look)
-        self.client: FlaskClient = create_app(self.world.driver, self.world.ipam, service, workers).test_client()
+        self.log, self.trouble, self.user = LogRing(), "", 0
+        look, recent = self.world.dry_run.look, self.log.since
+        answers = Answers(settings, self.world.store, self.world.reconciler, look, recent)
+        admin = create_admin(answers, lambda: self.trouble, workers, lambda: self.user)
+        self.client: FlaskClient = create_app(self.world.driver, self.world.ipam, workers).test_client()
+        self.admin: FlaskClient = admin.test_client()
 
     def post(self, method: str, body: bytes | str = b"") -> tuple[int, dict[str, object]]:
         """Send a request as the engine does, without a content type; return status and reply."""
         with self.client.post(f"/{method}", data=body) as answer:  # the line is logged when the answer is closed
             reply = answer.get_json(force=True)
+        assert isinstance(reply, dict)
+        return answer.status_code, reply
+
+    def ask(self, verb: str, body: str = "", **query: str) -> tuple[int, dict[str, object]]:
+        """Send one of pynet's own verbs as the command does; return status and reply."""
+        method, path = ROUTES[verb]
+        with self.admin.open(path, method=method, data=body, query_string=query) as answer:
+            reply = answer.get_json()
         assert isinstance(reply, dict)
         return answer.status_code, reply
 

@@ -1,25 +1,30 @@
-"""The real application behind the real server: ``… serving DESCRIPTOR``, or ``… serving hanging DESCRIPTOR``.
+"""The real application behind the real server: ``… serving [hanging] ENGINE [ADMIN]``, which are descriptors.
 
 ``hanging`` has a look at everything that never ends.
 """
 
+import os
 import sys
 import threading
+from pathlib import Path
+from socket import socket
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from cli.server.serve import server_settings
-from cli.server.worker import PatientWorker
+from cli.server.worker import worker_with
+from handlers.admin import by_listener
 from netlink.links import Link
 from tests.contract.conftest import Service
 from tests.fakes import World
 
-DESCRIPTOR, HANGING = sys.argv.pop(), "hanging" in sys.argv  # gunicorn reads the command line too, and must not see it
-del sys.argv[1:]
+DESCRIPTORS, HANGING = [int(word) for word in sys.argv[1:] if word.isdigit()], "hanging" in sys.argv
+ADMIN = Path(socket(fileno=os.dup(DESCRIPTORS[1])).getsockname()) if DESCRIPTORS[1:] else Path()
+del sys.argv[1:]  # gunicorn reads the command line too, and must not see it
 
 
-class Hasty(PatientWorker):
+class Hasty(worker_with(ADMIN)):  # type: ignore[misc]
     """The server's own worker, which waits a second for a request instead of ten."""
 
     patience = 1.0
@@ -33,15 +38,17 @@ class Serving(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         """Set what ``cli/server/serve.py`` sets."""
-        for key, value in (server_settings([int(DESCRIPTOR)], threads=4) | HASTE).items():
+        for key, value in (server_settings(DESCRIPTORS, threads=4) | HASTE).items():
             self.cfg.set(key, value)
 
     def load(self) -> Flask:
-        """Return the application over an imaginary host."""
+        """Return the applications over an imaginary host."""
         service = Service()
         if HANGING:
             hang(service.world)
-        return service.client.application
+        app = service.client.application
+        app.wsgi_app = by_listener(app.wsgi_app, service.admin.application, ADMIN)  # type: ignore[assignment,method-assign]
+        return app
 
 
 def hang(world: World) -> None:

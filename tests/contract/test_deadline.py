@@ -40,7 +40,7 @@ def test_whatever_hangs_the_caller_is_answered(layer: str, words: str) -> None:
     """While work hangs, the caller gets status 500 with both keys, and the work goes on."""
     hanging = Layer()
     driver: Any = Driver(timed(layer, hanging))
-    client = create_app(driver, driver, driver, WorkerPool(0.05)).test_client()
+    client = create_app(driver, driver, WorkerPool(0.05)).test_client()
     answer = client.post("/NetworkDriver.Leave", data=BODY)
     hanging.open.set()
 

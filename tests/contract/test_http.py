@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from cli.server.socket import BACKLOG
-from cli.server.worker import CONNECTIONS
+from cli.server.worker import COMMANDS, CONNECTIONS
 from tests.contract.contract import error_validator, validator
 
 HEADERS = "User-Agent: Go-http-client/1.1\r\nAccept: application/vnd.docker.plugins.v1.2+json\r\n"
 ACTIVATE = f"POST /Plugin.Activate HTTP/1.1\r\nHost: plugin.moby.localhost\r\n{HEADERS}Content-Length: 0\r\n\r\n"
 DELETE = f"POST /NetworkDriver.DeleteNetwork HTTP/1.1\r\nHost: \r\n{HEADERS}"
+STATUS = "GET /v1/status HTTP/1.1\r\nHost: pynet\r\n\r\n"
 TIMEOUT = 20.0  # seconds; nothing here takes one, a hang must not take for ever
 
 
@@ -30,19 +31,26 @@ def address() -> Iterator[str]:
 
 @contextmanager
 def serving(*how: str) -> Iterator[str]:
-    """Serve a socket and yield its path; clients queue while the server starts."""
-    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+    """Serve a socket and yield its path; clients queue while the server starts. The admin socket is beside it."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         path = str(Path(folder) / "pynet.sock")
-        listener.bind(path)
-        listener.listen(BACKLOG)
-        number = str(listener.fileno())
-        command = [sys.executable, "-m", "tests.contract.serving", *how, number]
-        server = subprocess.Popen(command, pass_fds=[listener.fileno()], stderr=subprocess.DEVNULL)
+        listeners = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2)]
+        for listener, place in zip(listeners, (path, admin_of(path)), strict=True):
+            listener.bind(place)
+            listener.listen(BACKLOG)
+        numbers = [listener.fileno() for listener in listeners]
+        command = [sys.executable, "-m", "tests.contract.serving", *how, *map(str, numbers)]
+        server = subprocess.Popen(command, pass_fds=numbers, stderr=subprocess.DEVNULL)
         try:
             yield path
         finally:
             server.terminate()
             server.wait(TIMEOUT)
+
+
+def admin_of(address: str) -> str:
+    """Return the path of the admin socket."""
+    return address.replace("pynet.sock", "admin.sock")
 
 
 def dial(address: str) -> socket.socket:
@@ -231,13 +239,33 @@ def test_the_server_closes_first(address: str) -> None:
 
 
 def test_who_asks_for_the_status_keeps_nobody_waiting() -> None:
-    """200 callers of Status that hang up while a survey hangs do not keep the next ones from an answer."""
+    """200 callers of the status that hang up while a survey hangs do not keep the next ones from an answer."""
     with serving("hanging") as hanging:
         for _ in range(200):
-            with dial(hanging) as client:
-                client.sendall(ACTIVATE.replace("Plugin.Activate", "Pynet.Status").encode())
+            with dial(admin_of(hanging)) as client, suppress(BrokenPipeError):
+                client.sendall(STATUS.encode())
         capabilities = exchange(hanging, ACTIVATE.replace("Plugin.Activate", "NetworkDriver.GetCapabilities"))
-        status = exchange(hanging, ACTIVATE.replace("Plugin.Activate", "Pynet.Status"))
+        asked = iter(lambda: exchange(admin_of(hanging), STATUS), None)
+        status = next(answer for answer in asked if answer[0] != 503)  # while the last of those are dropped
 
     assert (capabilities[0], capabilities[2]["Scope"]) == (200, "local")
     assert (status[0], status[2]["Looks"]) == (200, 0)
+
+
+def test_each_socket_has_its_own_verbs(address: str) -> None:
+    """The engine's socket knows no command, and the admin socket no verb of the engine."""
+    assert exchange(address, STATUS)[0] == 404
+    assert exchange(address, STATUS.replace("GET /v1/status", "POST /Pynet.Status"))[0] == 404
+    assert exchange(admin_of(address), ACTIVATE)[0] == 404
+
+
+def test_silent_commands_leave_the_engine_alone() -> None:
+    """One command too many is refused at once, and the engine is answered beside them."""
+    with serving() as address, ExitStack() as clients:
+        exchange(address, ACTIVATE)
+        for _ in range(COMMANDS):
+            clients.enter_context(dial(admin_of(address)))
+        refused, served = exchange(admin_of(address), STATUS), exchange(address, ACTIVATE)
+
+    assert (refused[0], served[0]) == (503, 200)
+    assert refused[2]["Err"] == "32 commands are asking at the same time; ask again in a moment"

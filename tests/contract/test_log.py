@@ -41,7 +41,7 @@ def ask(act: Callable[[], Any]) -> tuple[int, str]:
     scripted: Any = Scripted(act)
     driver: NetworkDriver = scripted
     ipam: IpamDriver = scripted
-    answer = create_app(driver, ipam, scripted).test_client().post("/NetworkDriver.Leave", data=BODY)
+    answer = create_app(driver, ipam).test_client().post("/NetworkDriver.Leave", data=BODY)
     return answer.status_code, answer.get_data(as_text=True)
 
 

@@ -1,10 +1,13 @@
-"""pynet's own verbs, beside the engine's on the same socket."""
+"""pynet's own verbs, on the admin socket."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from logging import INFO, LogRecord
+from typing import cast
 
 import pytest
 
+from handlers.routes import ROUTES
 from netlink.links import Link
 from plugin.request.execution import WorkerPool
 from plugin.request.locks import LOOK
@@ -19,7 +22,7 @@ def test_reconcile_says_what_it_did(service: Service) -> None:
     service.world.driver.create_network(rq.network())
     service.world.kernel.change(BRIDGE, up=False)
 
-    assert service.post("Pynet.Reconcile") == (
+    assert service.ask("Reconcile") == (
         200,
         {
             "Repairs": [
@@ -31,34 +34,74 @@ def test_reconcile_says_what_it_did(service: Service) -> None:
             ]
         },
     )
-    assert service.post("Pynet.Reconcile") == (200, {"Repairs": []})
+    assert service.ask("Reconcile") == (200, {"Repairs": []})
 
 
 def test_status_counts_repairs_and_names_what_fails(service: Service) -> None:
     """Counts since the start, and the last look's failures."""
     service.world.driver.create_network(rq.network())
     service.world.kernel.change(BRIDGE, up=False)
-    service.post("Pynet.Reconcile")
+    service.ask("Reconcile")
     service.world.kernel.by_name[BRIDGE] = Link(50, BRIDGE, "dummy")
-    service.post("Pynet.Reconcile")
-    status, reply = service.post("Pynet.Status")
+    service.ask("Reconcile")
+    status, reply = service.ask("Status")
 
     assert (status, reply["Repairs"], reply["Looks"]) == (200, {"LinkDown": 1}, 2)
     assert isinstance(reply["Failing"], list)
     assert "give that one another name" in reply["Failing"][0]["Error"]
 
 
-@pytest.mark.parametrize("method", ["Pynet.Nonsense", "Pynet", "pynet.Status", "Status"])
-def test_other_methods_are_not_implemented(service: Service, method: str) -> None:
-    """404 keeps its meaning."""
+@pytest.mark.parametrize("method", ["Pynet.Status", "Pynet", "pynet.Status", "Status"])
+def test_the_engines_socket_has_none_of_them(service: Service, method: str) -> None:
+    """404 keeps its meaning there."""
     assert service.post(method)[0] == 404
+
+
+@pytest.mark.parametrize(("verb", "route"), ROUTES.items())
+def test_root_alone_may_change_something(service: Service, verb: str, route: tuple[str, str]) -> None:
+    """A GET is answered for every user who could open the socket; a POST is refused, and nothing is carried out."""
+    service.user = 1000
+    status, reply = service.ask(verb)
+
+    assert (status == 403) is (route[0] == "POST")
+    if route[0] == "POST":
+        assert reply["Err"] == "only root may do this, and user 1000 asked; run it as root"
+        assert service.admin.get(route[1]).status_code == 405
+
+
+def test_what_is_not_known_is_a_sentence(service: Service) -> None:
+    """A path of a later version, and a method that a path does not have, keep their status."""
+    for method, path, status in (("GET", "/v2/status", 404), ("POST", "/v1/status", 405), ("GET", "/", 404)):
+        answer = service.admin.open(path, method=method)
+        assert (answer.status_code, answer.content_type) == (status, "application/json")
+        assert answer.get_json()["Err"] == f"{method} '{path}' is not known here"
+
+
+def test_health_is_the_state_of_the_threads(service: Service) -> None:
+    """It needs no body to be read: the status tells, and the sentence says why."""
+    sound = service.admin.get("/healthz")
+    service.trouble = "thread 'watcher' has died"
+    ill = service.admin.get("/healthz")
+
+    assert (sound.status_code, sound.get_json()) == (200, {"Healthy": True})
+    assert (ill.status_code, ill.get_json()["Err"]) == (503, "thread 'watcher' has died")
+
+
+def test_the_log_is_told_from_a_cursor_on(service: Service) -> None:
+    """The command asks again with the cursor of the reply."""
+    service.log.handle(LogRecord("x", INFO, "x.py", 1, {"event": "served", "ms": 1}, None, None))
+    _, first = service.ask("Log")
+    _, second = service.ask("Log", cursor=str(first["Cursor"]))
+
+    assert [each["Event"] for each in cast("list[dict[str, str]]", first["Records"])] == ["served"]
+    assert second == {"Cursor": first["Cursor"], "Records": []}
 
 
 def test_a_look_that_is_not_possible_is_a_sentence(service: Service) -> None:
     """As for every other verb."""
     service.world.driver.create_network(rq.network())
     service.world.failing_store.real.close()
-    status, reply = service.post("Pynet.Reconcile")
+    status, reply = service.ask("Reconcile")
 
     assert status == 500
     assert "closed" in str(reply["Err"])
@@ -68,13 +111,13 @@ def test_one_look_is_asked_for_at_a_time() -> None:
     """A Reconcile waits for a survey in progress; a second one is refused at once."""
     service = Service(WorkerPool(2.0))
     with service.world.locks.hold(LOOK), ThreadPoolExecutor(2) as pool:
-        answers = [str(reply["Err"]) for _, reply in pool.map(service.post, ["Pynet.Reconcile"] * 2)]
+        answers = [str(reply["Err"]) for _, reply in pool.map(service.ask, ["Reconcile"] * 2)]
 
     assert sorted(answers) == [
         "Pynet.Reconcile is busy: it is carried out 1 at a time at most, ask again in a moment",
         "look at links is busy with another request for more than 1 s",
     ]
-    assert service.post("Pynet.Reconcile") == (200, {"Repairs": []})
+    assert service.ask("Reconcile") == (200, {"Repairs": []})
 
 
 def test_a_status_that_hangs_takes_four_callers_with_it(service: Service) -> None:
@@ -82,7 +125,7 @@ def test_a_status_that_hangs_takes_four_callers_with_it(service: Service) -> Non
     hanging = threading.Event()
     service.world.reconciler._drops = lambda: hanging.wait(20) and ()  # type: ignore[assignment,return-value]
     with ThreadPoolExecutor(5) as pool:
-        answers = [pool.submit(service.post, "Pynet.Status") for _ in range(5)]
+        answers = [pool.submit(service.ask, "Status") for _ in range(5)]
         busy = next(as_completed(answers)).result()
         hanging.set()
 
@@ -92,36 +135,37 @@ def test_a_status_that_hangs_takes_four_callers_with_it(service: Service) -> Non
 
 def test_about_says_who_serves_and_by_which_settings(service: Service) -> None:
     """About returns the settings of the running pynet and their origins."""
-    status, reply = service.post("Pynet.About")
+    status, reply = service.ask("About")
 
     assert (status, reply["Name"], reply["StateDir"], reply["Managed"]) == (200, "pynet", "/nowhere", False)
     assert isinstance(reply["Settings"], list)
     assert {"Key": "PYNET_THREADS", "Value": "64", "Origin": "environment"} in reply["Settings"]
     assert {"Key": "PYNET_STORE", "Value": "", "Origin": "default"} in reply["Settings"]
+    assert service.ask("Settings")[1] == {"Settings": reply["Settings"]}
 
 
 def test_a_look_repairs_nothing(service: Service) -> None:
     """Look reports drift each time, and repairs nothing."""
     service.world.driver.create_network(rq.network())
     service.world.kernel.change(BRIDGE, up=False)
-    first, second = service.post("Pynet.Look")[1], service.post("Pynet.Look")[1]
-    repaired = service.post("Pynet.Reconcile")[1]
+    first, second = service.ask("Look")[1], service.ask("Look")[1]
+    repaired = service.ask("Reconcile")[1]
 
     assert first == second == repaired
     assert "LinkDown" in str(first)
-    assert service.post("Pynet.Look") == (200, {"Repairs": []})
+    assert service.ask("Look") == (200, {"Repairs": []})
 
 
 def test_ports_and_backup_are_what_the_store_has(service: Service) -> None:
     """Ports and Backup answer from the store; a missing state is refused with a sentence."""
-    assert service.post("Pynet.Ports") == (200, {"Ports": []})
-    status, reply = service.post("Pynet.Backup")
+    assert service.ask("Ports") == (200, {"Ports": []})
+    status, reply = service.ask("Backup")
     assert (status, reply["Err"]) == (500, "read store '/nowhere/pynet.db': no such file or directory")
 
 
 def test_a_cluster_that_is_none_is_a_sentence(service: Service) -> None:
     """Without a cluster both verbs name the missing setting."""
     for verb, body in (("ClusterStatus", ""), ("ForgetHost", '{"Host": "b"}')):
-        status, reply = service.post(f"Pynet.{verb}", body)
+        status, reply = service.ask(verb, body)
         assert (status, "PYNET_STORE names no store that hosts share" in str(reply["Err"])) == (400, True)
-    assert "field 'Host'" in str(service.post("Pynet.ForgetHost", "{}")[1]["Err"])
+    assert "field 'Host'" in str(service.ask("ForgetHost", "{}")[1]["Err"])

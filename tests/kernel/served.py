@@ -13,6 +13,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from cli.client.serving import ask
+from cli.settings import admin_place
+
 PATIENCE = 30.0  # seconds for a start; a hang must not take for ever
 
 
@@ -55,6 +58,10 @@ class Served:
             reply: dict[str, Any] = json.loads(answer.read())
             return reply
 
+    def ask(self, verb: str) -> dict[str, Any]:
+        """Send one of pynet's own verbs as the command does."""
+        return ask(admin_place(self.socket), verb, self._patience)
+
     def dial(self) -> socket.socket:
         """Connect; as long as it starts there may be no socket yet."""
         until = time.monotonic() + self._patience
@@ -76,6 +83,12 @@ class Served:
         assert self._process is not None
         parent = self._process.pid
         return [parent, *map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())]
+
+    def terminate(self) -> None:
+        """Ask it to end, and wait."""
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(self._patience)
 
     def kill(self) -> None:
         """End it without warning, and wait until nothing of it is left."""

@@ -23,7 +23,7 @@ from tests.engine.lab.snapshot import listening, unchanged
 from tests.torture import crowd
 
 FIRST_PORT = 18000
-SOCKET = "/run/docker/plugins/pynet.sock"
+SOCKET, ADMIN = "/run/docker/plugins/pynet.sock", "/run/pynet/pynet.sock"
 # Options of curl.
 # fmt: off
 ONCE_UP = ("--noproxy", "*", "-sf", "-m", "5", "--retry", "3", "--retry-connrefused", "-o", "/dev/null")
@@ -169,7 +169,7 @@ def survive(label: str, containers: int = 20, restarts: int = 10) -> Survival:
             with unchanged(host):
                 crowd.gather(send)
                 Ordeal(host, pynet, found, restarts).run()
-                found.faults += crowd.missing(send)
+                found.faults += crowd.missing(host.path(ADMIN))
                 crowd.scatter(send)
         except AssertionError as error:
             found.faults.append(str(error))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cli.client.serving import ask
 from tests.engine.lab.api import Api
 
 NETWORKS = int(os.environ.get("CROWD") or 0)
@@ -62,12 +63,12 @@ def is_of_it(key: str) -> bool:
     return key[:2] == "c0" and key[:64] == key[:8] * 8
 
 
-def missing(send: Send, networks: int = NETWORKS, endpoints: int = ENDPOINTS) -> list[str]:
-    """Return what is gone of the crowd, and the repairs that are due."""
-    there = {each["ID"]: each["Endpoints"] for each in send("Pynet.Networks", {})["Networks"]}
+def missing(admin: Path, networks: int = NETWORKS, endpoints: int = ENDPOINTS) -> list[str]:
+    """Return what is gone of the crowd, and the repairs that are due; pynet is asked on its socket ``admin``."""
+    there = {each["ID"]: each["Endpoints"] for each in ask(admin, "Networks")["Networks"]}
     found = []
     for index in range(networks):
         ends = there.get(network_id(index), [])
         if (len(ends), sum(end["Ports"] for end in ends)) != (endpoints, endpoints):
             found.append(f"network {index} of the crowd has {len(ends)} endpoints")
-    return found + [str(repair["Sentence"]) for repair in send("Pynet.Look", {})["Repairs"]]
+    return found + [str(repair["Sentence"]) for repair in ask(admin, "Look")["Repairs"]]

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cli.settings import admin_place
 from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Lease, Network, Pool, Tombstone
 from plugin.store.sqlite.store import read_records
@@ -207,7 +208,7 @@ def remains(pynet: Served) -> list[str]:
     rules = pynet.net("nft", "list", "ruleset").split("\n")[0]
     if crowd.NETWORKS:
         others = [f"left: {key}" for key in records if not crowd.is_of_it(key)]
-        return [*others, *crowd.missing(crowd.beside(pynet.socket))]
+        return [*others, *crowd.missing(admin_place(pynet.socket))]
     return [f"left: {what}" for what in [*links, *records, rules, *_listening(pynet)] if what]
 
 

@@ -124,7 +124,7 @@ def test_networks_are_found_by_name_and_by_the_beginning_of_an_id() -> None:
     for number, network in enumerate(("a1" * 32, "a2" * 32)):
         service.world.driver.create_network(rq.network(network, f"10.{number}.0.1/24"))
     service.world.driver.create_endpoint(rq.endpoint(address="10.0.0.2/24"))
-    reply = service.post("Pynet.Networks")[1]
+    reply = service.ask("Networks")[1]
     rows = rows_of(reply, DockerNames({"a1" * 32: "blue"}, {rq.ENDPOINT_ID: ("blue", "web")}))
 
     assert [chosen(rows, [word], "name")[0]["id"] for word in ("blue", "a2a2")] == ["a1" * 32, "a2" * 32]

@@ -1,15 +1,12 @@
 """The pynet that a command asks, and the hint to start one."""
 
-import errno
-from pathlib import Path, PosixPath
-from typing import NoReturn
+import socket
+from pathlib import Path
 
 import pytest
-from click.exceptions import Exit
 
-from cli.client.serving import sockets
-from cli.command_line import refusals
-from cli.settings import Settings
+from cli.client.serving import NotServing, find_serving, sockets
+from cli.settings import read_settings
 from cli.systemd_unit import how_to_start, place_of, read_environment_file, unit_installed, unit_settings
 from plugin.errors import Failed
 
@@ -24,33 +21,31 @@ def units(tmp_path: Path) -> Path:
 
 
 def test_a_named_socket_is_the_only_one(tmp_path: Path) -> None:
-    """If the user names a socket, no other pynet is asked."""
-    assert sockets({"PYNET_SOCKET": "/run/x.sock"}, {"PYNET_SOCKET": "/run/y.sock"}, tmp_path) == [Path("/run/x.sock")]
+    """If the user names a socket, the engine's or that of the commands, no other pynet is asked."""
+    unit = {"PYNET_SOCKET": "/run/y.sock"}
+    assert sockets({"PYNET_SOCKET": "/run/x.sock"}, unit, tmp_path) == [Path("/run/x-admin/admin.sock")]
+    assert sockets({"PYNET_ADMIN_SOCKET": "/run/a"} | unit, unit, tmp_path) == [Path("/run/a")]
 
 
-def test_the_units_socket_comes_first_and_those_of_managed_plugins_last(tmp_path: Path) -> None:
-    """An engine gives a managed plugin a folder of its own below that of the plugins."""
-    (tmp_path / "abc").mkdir()
-    (tmp_path / "abc" / "pynet.sock").touch()
-    unit, usual, managed = Path("/run/y.sock"), tmp_path / "pynet.sock", tmp_path / "abc/pynet.sock"
-    assert sockets({}, {"PYNET_SOCKET": str(unit)}, tmp_path) == [unit, usual, managed]
-    assert sockets({}, {}, Path("/run/docker/plugins"))[0] == Path("/run/docker/plugins/pynet.sock")
+def test_the_units_socket_comes_first_and_that_of_the_managed_plugin_last() -> None:
+    """A managed plugin has its own in the host's folder of plugins, which the plugin itself sees at another place."""
+    usual, managed = Path("/run/pynet/pynet.sock"), Path("/run/docker/plugins/pynet-admin/admin.sock")
+    inside = read_settings({"PYNET_HOST_SOCKET": "/host/plugins/pynet.sock"}).admin
+    assert sockets({}, {}) == [usual, managed, inside]
+    unit = {"PYNET_SOCKET": "/run/docker/plugins/web.sock"}
+    assert sockets({}, unit) == [Path("/run/pynet/web.sock"), usual, managed, inside]
 
 
-class Closed(PosixPath):
-    """A folder of root's, as a user sees it with Python 3.11: later ones find nothing in it."""
-
-    def glob(self, pattern: str) -> NoReturn:
-        """Refuse."""
-        raise PermissionError(errno.EACCES, "Permission denied", str(self / pattern))
-
-
-def test_a_user_who_may_not_look_for_plugins_gets_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    """The usual socket is asked, which refuses; and what else is closed to a user is named."""
-    assert sockets({}, {}, Closed("/run/closed")) == [Settings.socket.default, Path("/run/closed/pynet.sock")]
-    with pytest.raises(Exit), refusals():
-        Closed("/run/closed").glob("x")
-    assert capsys.readouterr().err == "Error: open '/run/closed/x': permission denied; run it as root\n"
+def test_a_pynet_without_a_socket_for_commands_is_not_taken_for_none(tmp_path: Path) -> None:
+    """An older pynet runs and serves: its files are not read instead, and it is named as the one to restart."""
+    where = {"PYNET_SOCKET": str(tmp_path / "older.sock")}
+    with pytest.raises(NotServing, match="no pynet serves"):
+        find_serving(where)
+    with socket.socket(socket.AF_UNIX) as holder:
+        holder.bind("\0pynet/older")
+        with pytest.raises(Failed, match="driver 'older': it has no socket for commands") as found:
+            find_serving(where)
+    assert not isinstance(found.value, NotServing)
 
 
 def test_the_file_of_the_unit_is_read_as_systemd_reads_it() -> None:

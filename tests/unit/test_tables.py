@@ -34,7 +34,7 @@ def test_a_narrow_terminal_gets_paragraphs() -> None:
 def test_settings_and_options_fit_and_have_no_marks(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     """No raw Markdown, and no line of words is wider than the terminal."""
     monkeypatch.setenv("COLUMNS", str(width))
-    reply = Service().post("Pynet.About")[1]
+    reply = Service().ask("About")[1]
     texts = [about.as_text(about.setting_rows(reply)), options.as_text(options.option_rows())]
 
     for line in "\n".join(texts).splitlines():

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from cli.exit_codes import FOR_A_PERSON
+from cli.settings import RUN, Settings
 
 UNIT = (Path(__file__).parents[2] / "packaging/systemd/pynet.service").read_text().splitlines()
 
@@ -36,3 +37,18 @@ def test_system_calls_are_taken_away_before_one_is_given_back() -> None:
     """Systemd goes by the order: of the privileged ones capset(2) alone is left, by which pynet gives up the others."""
     filters = [line.partition("=")[2] for line in UNIT if line.startswith("SystemCallFilter=")]
     assert filters == ["@system-service", "~@privileged @resources", "capset"]
+
+
+def test_the_folder_of_the_admin_socket_has_the_group() -> None:
+    """The service may change no owner: the service manager gives the folder, and that the socket, to the group."""
+    steps = [line for line in UNIT if line.startswith("ExecStartPre=")]
+    made, given = (step.rpartition(" ")[0] for step in steps)
+    assert all(step.endswith(f" {RUN}") for step in steps)
+    assert (made, given.split()[-1]) == (
+        "ExecStartPre=+/usr/bin/install -d -m 2755 -o root -g root",
+        f"${{{Settings.admin_group.key}}}",
+    )
+    assert given.startswith("ExecStartPre=+-/usr/bin/chgrp")  # without the group pynet starts too
+    assert {f"Environment={Settings.admin_group.key}={Settings.admin_group.default}", f"ReadWritePaths=-{RUN}"} < set(
+        UNIT
+    )

@@ -3,6 +3,7 @@
 import math
 from itertools import pairwise
 from logging import getLogger
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -101,3 +102,33 @@ def test_a_fresh_worker_is_due_if_nothing_is_left_of_much(kept: tuple[int, ...],
     renewal = Renewal(lambda: next(numbers), many=5)
 
     assert [renewal.due() for _ in kept][-1] == due
+
+
+class Sorting(PatientWorker):
+    """A worker whose threads only note which requests they got; the engine's are ``tpool``."""
+
+    admin = "/admin"
+
+    def __init__(self) -> None:
+        self.tpool, self._for_commands = cast("Any", Noting()), cast("Any", Noting())
+
+
+class Noting:
+    """Threads that carry out nothing."""
+
+    def __init__(self) -> None:
+        self.got: list[str] = []
+
+    def submit(self, _: object, connection: Any) -> Any:
+        """Note where a request came in."""
+        self.got.append(connection.server)
+        return SimpleNamespace(add_done_callback=lambda _: None)
+
+
+def test_commands_have_threads_of_their_own() -> None:
+    """However many commands hang, the threads that serve the engine are free."""
+    worker = Sorting()
+    for server in ("/admin", "/engine", "/admin"):
+        worker.enqueue_req(cast("Any", SimpleNamespace(server=server)))
+
+    assert (worker.tpool.got, cast("Any", worker._for_commands).got) == (["/engine"], ["/admin", "/admin"])

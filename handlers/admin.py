@@ -1,0 +1,93 @@
+"""The Flask application on the admin socket: an HTTP API with JSON for pynet's own commands.
+
+It has paths of its own, so that metrics or a page may be added. An error is a JSON object with a sentence as ``Err``.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, request
+from structlog.contextvars import clear_contextvars
+from werkzeug.exceptions import HTTPException
+
+from handlers.app import Body, credentials, refuse, reply, serve_verb
+from handlers.routes import HEALTH, ROUTES
+from handlers.schemas.fields import describe
+from handlers.service import SERVICE_VERBS
+from handlers.verbs import Bound, bind
+from plugin.protocol.api import Service
+from plugin.request.execution import WorkerPool
+
+ROOT = 0
+Wsgi = Callable[[Any, Any], Any]
+
+
+def calling_user() -> int:
+    """Return the user id of the caller; that of root is the kernel's word for it (SO_PEERCRED)."""
+    return credentials(request.environ["gunicorn.socket"])[1]
+
+
+def create_admin(
+    service: Service,
+    trouble: Callable[[], str] = str,
+    workers: WorkerPool | None = None,
+    user: Callable[[], int] = calling_user,
+) -> Flask:
+    """Return the application that serves ``service`` to pynet's own command.
+
+    ``trouble`` returns what is wrong with pynet, "" for nothing; ``user`` the id of the calling user. ``workers`` carry
+    out requests as those of the engine are, and are not the same ones.
+    """
+    app = Flask(__name__, static_folder=None)
+    for verb in bind("Pynet", SERVICE_VERBS, service).values():
+        method, path = ROUTES[verb.name.removeprefix("Pynet.")]
+        view = _view(verb, workers, user if method == "POST" else None)
+        app.add_url_rule(path, verb.name, view, methods=[method], provide_automatic_options=False)
+
+    @app.get(HEALTH)
+    def health() -> Response:
+        wrong = trouble()
+        return refuse(503, wrong) if wrong else reply({"Healthy": True})
+
+    @app.after_request
+    def plain(response: Response) -> Response:
+        response.content_type = "application/json"
+        return response
+
+    @app.errorhandler(HTTPException)
+    def refuse_other(error: HTTPException) -> Response:
+        """Answer requests that reached no view, with the status of their kind."""
+        return refuse(error.code or 500, f"{request.method} {describe(request.path)} is not known here")
+
+    return app
+
+
+def _view(verb: Bound, workers: WorkerPool | None, user: Callable[[], int] | None) -> Callable[[], Response]:
+    """Return the view for a verb; with ``user``, of which other users than root are refused."""
+
+    def view() -> Response:
+        clear_contextvars()  # a thread serves many requests, one after the other
+        if user is None:
+            return serve_verb(verb, workers, _query)
+        caller = user()
+        if caller != ROOT:
+            return refuse(403, f"only root may do this, and user {caller} asked; run it as root")
+        return serve_verb(verb, workers)
+
+    return view
+
+
+def _query(verb: Bound) -> Body:
+    return None if verb.request is None else request.args.to_dict()
+
+
+def by_listener(engine: Wsgi, admin: Wsgi, path: Path) -> Wsgi:
+    """Return an application that serves ``admin`` on the socket at ``path``, and ``engine`` on all others."""
+
+    def serve(environ: Any, respond: Any) -> Any:
+        connection = environ.get("gunicorn.socket")
+        here = connection is not None and connection.getsockname() == str(path)
+        return (admin if here else engine)(environ, respond)
+
+    return serve

@@ -1,0 +1,21 @@
+"""The paths of the HTTP API for pynet's own commands, by verb; the server and the command read this table.
+
+GET is for every user who may open the admin socket, POST for root alone. A later version of the API gets another
+first part of its paths, and serves this one as well.
+"""
+
+ROUTES = {
+    "About": ("GET", "/v1/about"),
+    "Settings": ("GET", "/v1/settings"),
+    "Status": ("GET", "/v1/status"),
+    "Networks": ("GET", "/v1/networks"),
+    "Ports": ("GET", "/v1/ports"),
+    "Pools": ("GET", "/v1/pools"),
+    "Look": ("GET", "/v1/repairs"),
+    "Log": ("GET", "/v1/log"),
+    "ClusterStatus": ("GET", "/v1/cluster"),
+    "Reconcile": ("POST", "/v1/reconcile"),
+    "Backup": ("POST", "/v1/backup"),
+    "ForgetHost": ("POST", "/v1/cluster/forget"),
+}
+HEALTH = "/healthz"
