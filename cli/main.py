@@ -181,18 +181,17 @@ def logs(*, follow: bool, tail: int | None, since: str, level: str, machine: boo
     pynet keeps the last 1,000 lines since its start, at most 256 kB. Earlier ones are in the journal ("journalctl -u
     pynet"), or in the log of the engine for the managed plugin.
     """
-    import json
     import time
 
     from cli.client.serving import reader
-    from cli.commands.logs import PAUSE, Wanted, as_text, following, lines, moment_of
+    from cli.commands.logs import PAUSE, Wanted, as_json_line, as_text, following, lines, moment_of
 
     with refusals():
         wanted = Wanted(level, moment_of(since, time.time()) if since else 0.0, tail)
         read = reader("Log")
         found = following(read, wanted, lambda: time.sleep(PAUSE)) if follow else lines(read, wanted)
         for record in found:
-            click.echo(json.dumps(record) if machine else as_text(record))
+            click.echo(as_json_line(record) if machine else as_text(record))
 
 
 @main.command(

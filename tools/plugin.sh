@@ -16,5 +16,7 @@ if ! find_python >/dev/null && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/
 fi
 python=$(find_python) || { echo 'plugin: Python 3.11 or newer is needed' >&2; exit 1; }
 "$python" -m tools.plugin "$@"
-# The commands come to the host with the plugin, and go with everything else (make clean-host).
-if [ "$#" -eq 0 ] && [ -x tools/commands.sh ]; then tools/commands.sh; fi
+case "${1:-install}" in  # the commands come to the host with the plugin, and go with it
+install) tools/commands.sh ;;
+remove) tools/commands.sh remove ;;
+esac

@@ -28,16 +28,8 @@ start_engine() {
     exit 1
 }
 
-# The command on the path, and as a plugin of the Docker CLI; "make clean-host" takes both away.
-link_commands() {
-    mkdir -p /usr/local/bin /usr/local/lib/docker/cli-plugins
-    ln -sf "$PWD/.venv/bin/pynet" /usr/local/bin/pynet
-    ln -sf "$PWD/.venv/bin/docker-pynet" /usr/local/lib/docker/cli-plugins/docker-pynet
-    echo 'run: the commands are pynet and docker pynet; make clean-host takes everything away'
-}
-
 engine_answers || start_engine
-link_commands
+tools/commands.sh .venv
 state=${PYNET_STATE_DIR:-/var/lib/pynet}
 [ -e "$state" ] || note "folder $state"
 echo "run: ready after $SECONDS s, serving; try: docker network create --driver pynet web"

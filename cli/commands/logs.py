@@ -1,5 +1,6 @@
 """``pynet logs``: the newest lines of the log, as the running pynet keeps them in memory."""
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -71,6 +72,11 @@ def as_text(record: Record) -> str:
     level = click.style(f"{record['Level']:7}", fg=_COLOURS.get(record["Level"]))
     moment = datetime.fromtimestamp(record["Time"]).astimezone().isoformat(timespec="milliseconds")
     return "\n".join([" ".join([moment, level, record["Event"], *words]), *filter(None, [traceback])])
+
+
+def as_json_line(record: Record) -> str:
+    """Return a line for scripts, an object without line breaks (``spec/cli/log-line.json``)."""
+    return json.dumps({key.lower(): value for key, value in record.items()})
 
 
 def moment_of(text: str, now: float) -> float:

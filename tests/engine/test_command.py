@@ -7,7 +7,7 @@ import pytest
 
 from plugin.model.names import bridge_name, host_link_name
 from tests.engine.lab.scene import Container, Scene
-from tests.engine.lab.service import PYNET, command
+from tests.engine.lab.service import PYNET, as_member, command
 from tests.engine.lab.shell import CommandFailed
 
 
@@ -64,8 +64,29 @@ def test_docker_pynet_is_the_same_command(pynet_scene: Scene, web: Container) ->
     docker = ("env", "DOCKER_CONFIG=/run/cli", "DOCKER_HOST=unix:///run/docker.sock", str(host.docker.client))
 
     assert host.exec(*docker, "pynet", "ports", web.name) == command(host, "ports", web.name)
+    assert as_member(host, *docker, "pynet", "ports", web.name) == command(host, "ports", web.name)
     assert "Usage: docker pynet ps" in host.exec(*docker, "pynet", "ps", "--help")
     assert "Show networks, endpoints and published ports" in host.exec(*docker, "--help")
+
+
+def test_a_member_of_group_docker_needs_no_root(pynet_scene: Scene, web: Container) -> None:
+    """Commands that look print the same to root and to a member of the group, who may change nothing."""
+    (net,) = web.inspect()["NetworkSettings"]["Networks"]
+    looking = (
+        "ps -q",
+        "ports",
+        f"ports {web.name} 80",
+        f"network inspect {net}",
+        f"endpoint inspect {web.name}",
+        "version",
+    )
+    for words in map(str.split, looking):
+        assert as_member(pynet_scene.host, PYNET[0], *words) == command(pynet_scene.host, *words)
+    assert f"{net}'" in as_member(pynet_scene.host, PYNET[0], "status")
+    with pytest.raises(CommandFailed, match="only root may do this, and user 65534 asked; run it as root"):
+        as_member(pynet_scene.host, PYNET[0], "reconcile")
+    with pytest.raises(CommandFailed, match="permission denied; run it as root or join group docker"):
+        pynet_scene.host.exec("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", PYNET[0], "status")
 
 
 def test_status_counts_what_there_is(web: Container) -> None:

@@ -17,7 +17,7 @@ from tests.engine.lab.host import Host
 from tests.engine.lab.managed import NAME, SOCKET, Managed, make_plugin
 from tests.engine.lab.process import wait_until
 from tests.engine.lab.scene import Container, Scene, seen_from
-from tests.engine.lab.service import command, published_by_pynet
+from tests.engine.lab.service import as_member, command, published_by_pynet
 from tests.engine.lab.shell import CommandFailed
 from tests.engine.lab.snapshot import unchanged
 from tests.engine.test_life import Pings
@@ -87,6 +87,7 @@ def test_one_command_installs_it_and_another_removes_it(bare: Host) -> None:
         one, two = scene.server(net, "-p", "8080:7777"), scene.container(net)
         assert two.reaches(one.name)
         assert seen_from(bare.net, LOOPBACK, "tcp", 8080)
+        _members_have_the_commands(bare, net, one)
         with pytest.raises(AssertionError, match=f"not removed: it has the networks {net}"):
             make_plugin(bare, "remove")
         scene.close()
@@ -96,6 +97,18 @@ def test_one_command_installs_it_and_another_removes_it(bare: Host) -> None:
         sizes = [float(number) for number in re.findall(r"([0-9.]+) MB", said)]
     assert len(sizes) == 3
     assert all(size <= limit for size, limit in zip(sizes, (60, 25, 70), strict=True)), said
+
+
+def _members_have_the_commands(host: Host, net: str, one: Container) -> None:
+    """On the host ``pynet`` and ``docker pynet`` are there, and group docker may use them; root alone may change."""
+    docker = ("env", "DOCKER_HOST=unix:///run/docker.sock", str(host.docker.client), "pynet")
+    assert as_member(host, "/usr/local/bin/pynet", "ports", one.name, "7777").startswith("0.0.0.0:8080")
+    assert as_member(host, *docker, "network", "ls", "--format", "{{.Name}}") == net
+    assert one.name in as_member(host, *docker, "ps", "--format", "{{.Names}}").split()
+    assert "networks:   1, with 2 endpoints" in as_member(host, *docker, "status")
+    with pytest.raises(CommandFailed, match="only root may do this"):
+        as_member(host, *docker, "reconcile")
+    assert "nothing to repair" in host.exec("/usr/local/bin/pynet", "reconcile")
 
 
 def test_an_upgrade_loses_nothing(bare: Host) -> None:

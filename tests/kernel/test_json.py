@@ -46,6 +46,7 @@ DOCUMENTS = {
     "doctor --json": "doctor",
     "settings --json": "settings",
     "options --json": "options",
+    "logs --json -n 1": "log-line",
     "backup copy --json": "backup",
     "cluster status --json": "cluster-status",
     "cluster forget x --json": "cluster-forget",
