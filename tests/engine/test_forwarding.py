@@ -15,8 +15,6 @@ from tests.engine.lab.host import Host
 from tests.engine.lab.outside import (
     HOST4,
     HOST6,
-    LINK,
-    OTHER,
     OTHER4,
     OTHER6,
     Outside,
@@ -45,8 +43,6 @@ class Place:
         self.host.net("sysctl", "-qw", *(f"{path}=0" for path in PATHS.values()))
         self.near = self._stack.enter_context(Outside(self.host))
         self.far = self._stack.enter_context(Outside(self.host, second=True))
-        for link in (LINK, OTHER):  # a router asks for machines from its link-local address
-            self.host.net("ip", "address", "add", "fe80::1/64", "dev", link, "nodad")
         for machine in (self.near, self.far):
             machine.route("0.0.0.0/0")
             machine.route("::/0")

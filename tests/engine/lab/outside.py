@@ -16,6 +16,7 @@ OUTSIDE4, OUTSIDE6 = "198.51.100.2", "2001:db8:99::2"
 OTHER = "out1"
 OTHER_HOST4, OTHER_HOST6 = "203.0.113.1", "2001:db8:77::1"
 OTHER4, OTHER6 = "203.0.113.2", "2001:db8:77::2"
+LINK_LOCAL = "fe80::1/64"
 PORT = 7777
 _LENGTH = {"-4": "/24", "-6": "/64"}
 
@@ -41,8 +42,10 @@ class Outside(AbstractContextManager["Outside"]):
         host.net("ip", "link", "add", self._link, "type", "veth", "peer", "name", "eth0", "netns", str(self._echo.pid))
         for family, address in zip(("-4", "-6"), self._gateways, strict=True):
             host.net("ip", family, "address", "add", address + _LENGTH[family], "dev", self._link, *_nodad(family))
-        # No link-local addresses: they come seconds later, and a snapshot would take them for something left behind.
+        # The kernel's link-local addresses come seconds later: a snapshot would take them for something left behind.
         host.net("ip", "link", "set", self._link, "addrgenmode", "none", "up")
+        # A router without one asks for no neighbour when it forwards (ndisc_send_ns in net/ipv6/ndisc.c).
+        host.net("ip", "address", "add", LINK_LOCAL, "dev", self._link, "nodad")
         self.exec("ip", "link", "set", "lo", "up")
         for family, address in (("-4", own4), ("-6", own6)):
             self.exec("ip", family, "address", "add", address + _LENGTH[family], "dev", "eth0", *_nodad(family))
