@@ -18,4 +18,9 @@ else
         .venv/bin/python -m tests.cluster.consul
     fi
 fi
-exec .venv/bin/python -m pytest "$@"
+# Whole runs are shared out; a short one would only wait for the workers to start.
+share=()
+if [ $# -eq 0 ] && [ "$(id -u)" -eq 0 ]; then
+    share=(-n "$(($(nproc) < 4 ? $(nproc) : 4))" --dist loadgroup --no-loadscope-reorder)
+fi
+exec .venv/bin/python -m pytest "${share[@]}" "$@"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ENGINES
 from tests.engine.lab import image, service
 from tests.engine.lab.cli import Docker
 from tests.engine.lab.engines import REQUIRED, Engine, obtain, wanted
@@ -20,7 +21,6 @@ from tests.engine.lab.snapshot import listening
 from tests.engine.lab.suites import Unavailable
 
 ANCHOR = "anchor"
-REPORTS = pytest.StashKey[dict[str, str]]()
 SHOWN_LINES, SHOWN_COLUMNS = 25, 500  # of a log, with a failure
 
 
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", params=wanted())
 def engine(request: pytest.FixtureRequest) -> Engine:
     """A Docker Engine of each wanted version."""
-    reports = request.config.stash.setdefault(REPORTS, {})
+    reports = request.config.stash.setdefault(ENGINES, {})
     try:
         found = obtain(request.param)
     except Unavailable as why:
@@ -46,12 +46,6 @@ def engine(request: pytest.FixtureRequest) -> Engine:
         pytest.skip(str(why))
     reports[request.param] = f"tested with {found.version}"
     return found
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say which engines the run really used."""
-    for label, report in config.stash.get(REPORTS, {}).items():
-        terminalreporter.write_line(f"Docker Engine {label}: {report}")
 
 
 @pytest.fixture(scope="session")
