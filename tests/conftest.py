@@ -1,7 +1,7 @@
 """Rings that need root are left out without it, with the reason; as root nothing is left out here.
 
-With ``-n`` of pytest-xdist, the tests are shared out in groups: those on one engine, which one host serves, and else
-those of one file. The longest groups come first, so that no worker waits long for the last one.
+With ``-n`` of pytest-xdist, the tests are shared out in groups: those on the host of an
+engine, and else those of one file. The longest groups come first, so that no worker waits long for the last one.
 """
 
 import os
@@ -43,8 +43,9 @@ def _share_out(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 def _group(item: pytest.Item) -> str:
     """Return the name of the tests that share a dear fixture: an engine's host, or those of their file."""
-    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    return f"engine {parameters['engine']}" if "engine" in parameters else item.path.stem
+    if not isinstance(item, pytest.Function) or "host" not in item.fixturenames or not hasattr(item, "callspec"):
+        return item.path.stem
+    return f"engine {item.callspec.params['engine']}" if "engine" in item.callspec.params else item.path.stem
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
