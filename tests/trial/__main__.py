@@ -100,6 +100,10 @@ class Trial(Steps):
         self.step("make plugin-remove, with a network", "cd pynet && make plugin-remove", fails=True, right=says("web"))
         self.step("its container and network go", "docker rm -f one && docker network rm web")
         self.step("make plugin-remove", "cd pynet && make plugin-remove && ! docker plugin ls | grep pynet")
+        self.everything_goes()
+
+    def everything_goes(self) -> None:
+        """Take away what make put on the machine, the engine and its packages among them."""
         self.transcript.heading("Administrator: everything goes")
         self.step(
             "make clean-host, refused", "cd pynet && echo n | make clean-host", fails=True, right=says("docker.io")
