@@ -159,9 +159,10 @@ def play(suite: str, parts: Sequence[str], bundle: Path) -> int:
             if part == "administrator":
                 package = Path(shutil.copy(trial.package(), bundle.parent))
             getattr(trial, part)()
-        package = package or Path(shutil.copy(trial.package(), bundle.parent))
+        if "operator" in parts and package is None:
+            package = Path(shutil.copy(trial.package(), bundle.parent))
         wrong = trial.wrong
-    if {"administrator", "operator"} & set(parts):
+    if package:
         with Machine(suite, systemd=True) as machine:
             machine.copy(package, package.name)
             wrong += try_service(machine, transcript, parts)
