@@ -57,7 +57,7 @@ class Looks:
                 seen = self._wants.picture()
             look = self._compared(seen, number, elements=elements)
             if not look.found:
-                self._right |= {False: number, True: number} if elements else {False: number}
+                self._note_right(number, elements=elements)
                 yield look
                 return
             with self._locks.hold(FIREWALL):
@@ -66,7 +66,13 @@ class Looks:
                     return
         with self._locks.hold(FIREWALL):
             number = self._nft.generation()
-            yield self._believed(self._compared(self._wants.picture(), number, elements=elements))
+            look = self._compared(self._wants.picture(), number, elements=elements)
+            if not look.found:
+                self._note_right(number, elements=elements)
+            yield self._believed(look)
+
+    def _note_right(self, number: int, *, elements: bool) -> None:
+        self._right |= {False: number, True: number} if elements else {False: number}
 
     def _believed(self, look: RulesLook) -> RulesLook:
         """Return ``look`` without differences of tables that nobody has changed since pynet wrote them."""

@@ -8,10 +8,12 @@ from netlink.errors import KernelError, Missing
 from netlink.nft_elements import Element, NamedSet
 from plugin.firewall import sets
 from plugin.firewall.firewall import Firewall
+from plugin.firewall.looks import TRIES
 from plugin.firewall.writing import MANY
 from plugin.model.findings import RulesRefused
 from tests.fake_sockets import Steps
 from tests.fakes import FakeNft
+from tests.unit.test_cost_of_looks import Host, sound
 
 WANTED = {f"pn-{number}": [sets.BRIDGES.element(f"pn-{number}")] for number in range(MANY)}
 
@@ -145,3 +147,13 @@ def test_tables_are_written_whole_if_elements_are_not_enough(
     firewall.heal(elements=True)
 
     assert (changed.elements, changed.rewritten, changed.written) == (before, "", written)
+
+
+def test_a_listing_for_which_requests_waited_is_not_taken_again() -> None:
+    """If the last listing, under the lock, finds nothing, the next look lists nothing, whatever pynet changes."""
+    host = Host(3)
+    host.coming = iter(range(7, 20))
+    assert host.look(sound)[0]["sets listed"] == (TRIES + 1) * len(sets.SETS)
+    host.add(30)
+
+    assert host.look(sound)[0]["sets listed"] == 0
