@@ -58,7 +58,7 @@ def test_a_bridge_that_is_deleted_under_its_containers_comes_back(pynet_scene: S
     repairs = json.loads(command(host, "status", "--json"))["repairs"]
     assert repairs["LinkMissing"] >= 1
     assert repairs["LinkDetached"] >= 2
-    assert command(host, "reconcile", "--dry-run") == ""
+    assert "nothing to repair" in command(host, "reconcile", "--dry-run")
 
 
 def test_a_dry_run_says_what_a_dead_pynet_would_mend(pynet_scene: Scene, revived: Plugin) -> None:
@@ -72,7 +72,7 @@ def test_a_dry_run_says_what_a_dead_pynet_would_mend(pynet_scene: Scene, revived
     revived.start()
 
     assert f"is not on link '{bridge_of(host, net)}'" in refused.value.stdout
-    assert command(host, "reconcile", "--dry-run") == ""
+    assert "nothing to repair" in command(host, "reconcile", "--dry-run")
 
 
 def test_after_a_reboot_networks_are_there_and_containers_start(
