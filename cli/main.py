@@ -131,9 +131,10 @@ def reconcile(context: click.Context, *, dry_run: bool, machine: bool) -> None:
     """
     from cli.client.serving import answer
     from cli.commands.reconcile import as_lines, repair_rows
+    from cli.engine.api import known_names
 
     with refusals(), progress("comparing all networks with the kernel"):
-        repairs = repair_rows(answer("Look" if dry_run else "Reconcile")["Repairs"])
+        repairs = repair_rows(answer("Look" if dry_run else "Reconcile")["Repairs"], known_names)
     if machine:
         click.echo(as_json(repairs))
     elif repairs:

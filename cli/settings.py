@@ -94,11 +94,11 @@ class Settings(OptionSet):
     )
     log_format = Option(
         "PYNET_LOG_FORMAT",
-        choice("auto", "text", "json", "engine"),
+        choice("auto", "text", "json", "journal", "engine"),
         "auto",
-        "auto, text, json or engine",
-        "form of log lines: auto is text on a terminal and JSON elsewhere, engine is for the log of dockerd, which "
-        "adds the time itself",
+        "auto, text, json, journal or engine",
+        "form of log lines: auto is text on a terminal, fields for the journal under systemd, and JSON elsewhere; "
+        "engine is for the log of dockerd, which adds the time itself",
     )
     threads = Option(
         "PYNET_THREADS", integer(16, 256), 32, "16 to 256", "number of requests that are served at the same time"

@@ -9,7 +9,8 @@ import click
 
 from cli.client.serving import NoAnswer, ask
 from cli.client.whereabouts import settings_and_complaints, whereabouts
-from cli.engine.api import engine_socket, version_and_subnets
+from cli.commands.reconcile import repair_rows
+from cli.engine.api import engine_socket, known_names, version_and_subnets
 from cli.server.machine import machine_id
 from cli.systemd_unit import FILE
 from cli.tables import wrapped
@@ -37,7 +38,7 @@ def ask_status(socket: Path, patience: float = PATIENCE) -> tuple[ServiceFacts, 
     """Return the status of the running pynet, and whether it accepts calls without answering them."""
     try:
         reply = ask(socket, "Status", patience)
-        failing = tuple((str(one["Sentence"]), str(one["Error"])) for one in reply["Failing"])
+        failing = tuple((one["sentence"], one["error"]) for one in repair_rows(reply["Failing"], known_names))
         repairs = {str(kind): int(count) for kind, count in reply["Repairs"].items()}
         return ServiceFacts(failing, repairs, int(reply.get("Sockets", 0)), int(reply.get("MostSockets", 0))), False
     except NoAnswer:

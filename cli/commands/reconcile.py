@@ -1,11 +1,21 @@
 """``pynet reconcile``: repairs as lines."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+from plugin.engine.names import Known, with_names
 
 
-def repair_rows(repairs: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
-    """Return repairs of a reply with the keys of commands."""
-    return [{"kind": each["Kind"], "sentence": each["Sentence"], "error": each["Error"]} for each in repairs]
+def repair_rows(repairs: Sequence[Mapping[str, str]], ask: Callable[[], Known]) -> list[dict[str, str]]:
+    """Return repairs of a reply with the keys of commands, and with the names that ``ask`` returns for ids."""
+    known = ask() if repairs else Known()
+    return [
+        {
+            "kind": each["Kind"],
+            "sentence": with_names(each["Sentence"], known),
+            "error": with_names(each["Error"], known),
+        }
+        for each in repairs
+    ]
 
 
 def as_lines(repairs: Sequence[Mapping[str, str]]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.commands.reconcile import as_lines, repair_rows
+from cli.engine.api import known_names
 from cli.human import ago, count
 from plugin.firewall.bridge_rules import REASONS
 
@@ -49,7 +50,7 @@ def as_data(found: Answered) -> dict[str, Any]:
         ],
         "looks": found.status["Looks"],
         "repairs": found.status["Repairs"],
-        "failing": repair_rows(found.status["Failing"]),
+        "failing": repair_rows(found.status["Failing"], known_names),
         "drops": [
             {"network": d["Network"], "name": found.name(d["Network"]), "reason": d["Reason"], "frames": d["Frames"]}
             for d in found.status["Drops"]

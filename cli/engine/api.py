@@ -154,6 +154,11 @@ def version_and_names(engine: Engine | None = None) -> tuple[str, dict[str, str]
     return "", {}
 
 
+def known_names() -> Known:
+    """Return the names of networks and of containers that run; none when the engine does not answer."""
+    return Engine(engine_socket()).names() or Known()
+
+
 def all_names(engine: Engine | None = None) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
     """Return the names of networks by id, and those of network and container by endpoint id.
 

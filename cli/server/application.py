@@ -13,6 +13,7 @@ from cli.engine.api import Engine, endpoint_names, engine_socket
 from cli.server.answers import Answers, own_version
 from cli.server.cluster import JoinedCluster, open_cluster
 from cli.server.log_ring import keep_log
+from cli.server.logs import use_names
 from cli.server.machine import machine_id
 from cli.server.pauses import Exempted
 from cli.server.records import KINDS
@@ -65,9 +66,8 @@ AT_END = "pynet.at_end"  # extension of the application: called when it has serv
 def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask:
     """Open the state and return the application, which waits with requests until its extension ``FINISH`` was called.
 
-    The caller has the lock of the state folder, and the name of this pynet (``cli.server.serve``).
-
-    ``wrap`` is put around every part that changes something outside of this process; networks are of modes ``kinds``.
+    The caller has the lock of the state folder, and the name of this pynet (``cli.server.serve``). ``wrap`` is put
+    around every part that changes something outside of this process; networks are of modes ``kinds``.
     """
     changes, nft = OwnChanges(), Nftables(open_runner())
     host, cluster, drops = _open(settings, wrap, changes, wrap("nft", nft), partial(in_its_mode, kinds=kinds))
@@ -94,7 +94,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
     look, recent = gate.before(pynet.dry_run).look, keep_log().since
     answers = Answers(settings, host.store, gate.before(pynet.reconciler), look, recent)
     _serve_commands(app, answers, settings.admin, lambda: trouble(threads) if gate.is_open else STARTING)
-    app.extensions |= {FINISH: finish, TROUBLE: partial(trouble, threads)} | _endings(pynet)
+    app.extensions |= {FINISH: finish, TROUBLE: partial(trouble, threads)} | _endings(pynet, host.names)
     return app
 
 
@@ -115,9 +115,9 @@ def _serve_commands(app: Flask, answers: Answers, path: Path, trouble: Callable[
     app.wsgi_app = by_listener(app.wsgi_app, admin.wsgi_app, path)  # type: ignore[assignment,method-assign]
 
 
-def _endings(pynet: Pynet) -> dict[str, Callable[[], object]]:
+def _endings(pynet: Pynet, names: Names) -> dict[str, Callable[[], object]]:
     renewal = Renewal(lambda: pynet.firewall.count() + pynet.publisher.sockets()[0])
-    return {OUTGROWN: renewal.due, AT_END: partial(_tidy, pynet)}
+    return {OUTGROWN: renewal.due, AT_END: partial(_tidy, pynet, names)}
 
 
 def _tell_of_the_start(settings: Settings, pynet: Pynet, records: Records) -> None:
@@ -159,14 +159,16 @@ def _open(
         cluster=cluster.seen_from_here() if cluster else None,
         drops=drops.known,
     )
+    use_names(host.names)
     return host, cluster, drops
 
 
-def _tidy(pynet: Pynet) -> None:
+def _tidy(pynet: Pynet, names: Names) -> None:
     """Finish what is done in the background: a plugin that is removed next leaves nothing behind."""
     pynet.reaper.stop()
     try:
         pynet.firewall.close()
     except KernelError as error:
         log.warning("nftables tables not removed", error=str(error))
-    log.info("pynet ended")
+    names.stop()
+    log.info("pynet ended", version=own_version())

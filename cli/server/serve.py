@@ -19,6 +19,7 @@ import click
 
 from cli.exit_codes import DEFECT, FOR_A_PERSON, exit_code
 from cli.server.admin_socket import AdminSocket, admin_socket
+from cli.server.first_line import FirstLine
 from cli.server.privileges import check_capabilities, drop_privileges
 from cli.server.socket import bound_sockets
 from cli.server.supervisor import Supervisor, answers, handed_socket, spare_socket
@@ -59,7 +60,7 @@ def run(build: "Build | None" = None) -> None:
         _ = settings.access  # read now, so that a missing file is reported before anything is made
         check_capabilities()
         with _sockets(settings) as descriptors, admin_socket(settings.admin, settings.admin_group) as admin:
-            _prepare_process()
+            _prepare_process(settings)
             every = [*descriptors, *admin.descriptors]
             _application(settings, every, _loader(settings, admin, waiting, code, build)).run()
     except PynetError as error:
@@ -112,9 +113,10 @@ def _end(_signal: int, _frame: object) -> NoReturn:
     sys.exit(0)
 
 
-def _prepare_process() -> None:
+def _prepare_process(settings: Settings) -> None:
     """Set limits, privileges and memory of the whole process; raises ``PynetError`` where the kernel refuses."""
-    logging.basicConfig(level=logging.WARNING)  # for gunicorn's parent; the worker sets its own form of lines
+    # For gunicorn's parent; the worker sets up its own log.
+    logging.basicConfig(level=logging.WARNING, handlers=[FirstLine(settings.log_level, settings.log_format)])
     _allow_many_files()
     drop_privileges()
     _limit_malloc()
@@ -229,7 +231,7 @@ def _application(
         def load_config(self) -> None:
             before = {"when_ready": _keep_files, "pre_fork": _share_memory, "post_fork": _die_with_parent}
             hooks = before | {"post_worker_init": begun, "worker_exit": _tidy}
-            logger = {"logger_class": gunicorn_logger(settings.log_level)}
+            logger = {"logger_class": gunicorn_logger()}
             for key, value in (server_settings(descriptors, settings.threads, settings.admin) | hooks | logger).items():
                 self.cfg.set(key, value)
 

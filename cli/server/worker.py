@@ -272,16 +272,34 @@ def refuse(sock: socket.socket, status: int, text: str) -> None:
         return
 
 
-def gunicorn_logger(level: str) -> type:
-    """Return a class for gunicorn's ``logger_class`` that leaves its lines to the root logger."""
+_WORDS = {  # of gunicorn's arbiter
+    "WORKER TIMEOUT (pid:%s)": "the serving process %s does not answer and is ended",
+    "Worker (pid:%s) was sent %s! Perhaps out of memory?": "the serving process %s was ended by %s: perhaps for memory",
+    "Worker (pid:%s) was sent %s!": "the serving process %s was ended by %s",
+    "Worker (pid:%s) exited with code %s.": "the serving process %s ended with exit code %s",
+}
+
+
+def gunicorn_logger() -> type:
+    """Return a class for gunicorn's ``logger_class`` that leaves its lines to the root logger, in words of pynet."""
 
     class RootLogger(Logger):  # type: ignore[misc]
-        """Logs gunicorn's lines about workers at debug level only; its warnings and errors are always logged."""
+        """Drops gunicorn's chat, of which the debug level has its whole configuration; warnings are always logged."""
 
         def setup(self, cfg: object) -> None:
             """Set no handlers: gunicorn's own would print each line a second time in another form."""
             self.cfg = cfg
-            self.error_log.setLevel(logging.WARNING if level == "info" else level.upper())
+            self.error_log.setLevel(logging.WARNING)
             self.error_log.propagate = True
+
+        def critical(self, msg: object, *args: object, **kwargs: Any) -> None:
+            """Log an error."""
+            self.error_log.error(_WORDS.get(str(msg), msg), *args, **kwargs)
+
+        error = critical
+
+        def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
+            """Log a warning."""
+            self.error_log.warning(_WORDS.get(str(msg), msg), *args, **kwargs)
 
     return RootLogger

@@ -5,6 +5,7 @@ may hold locks that its own API waits for. pynet asks a moment after networks or
 instead of a new name for about a second.
 """
 
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +15,8 @@ from plugin.background.loop import Loop
 
 MOMENT = 1.0  # seconds before the engine is asked for a new name: more may come, and the engine must have finished
 PERIOD = 10.0  # seconds between two questions
+SHORT = 12  # digits of an id in texts
+_ENDPOINT, _ID = re.compile(r"endpoint '([0-9a-f]{12})'"), re.compile(r"'([0-9a-f]{12})'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +28,17 @@ class Known:
 
 
 class Names:
-    """All methods but ``look`` answer at once. ``ask`` asks the engine, and returns None without an answer."""
+    """All methods but ``look`` answer at once. ``ask`` asks the engine, and returns None without an answer.
+
+    ``answers`` is whether the engine answered the last time.
+    """
 
     def __init__(self, ask: Callable[[], Known | None] = Known) -> None:
         self._ask = ask
         self._known = Known()
+        self._short: tuple[dict[str, str], dict[str, str]] = {}, {}  # names of networks and containers by short ids
+        self._listener: Callable[[], object] = lambda: None
+        self.answers = False
         self._new = threading.Event()
         self._not_before = 0.0  # when the engine may be asked, by the monotonic clock
 
@@ -51,6 +60,25 @@ class Names:
         name = self._named(self._known.containers, endpoint_id)
         return f"container '{name}'" if name else f"endpoint '{endpoint_id[:12]}'"
 
+    def of_line(self, network: str, endpoint: str) -> dict[str, str]:
+        """Return the names for ids, or their beginnings, as facts of a log line; nothing for unknown ones."""
+        networks, containers = self._short
+        found = {"network_name": networks.get(network[:SHORT], ""), "container": containers.get(endpoint[:SHORT], "")}
+        return {key: name for key, name in found.items() if name}
+
+    def in_words(self, text: str) -> str:
+        """Return a text with names in the place of the quoted beginnings of ids."""
+        return _in_words(text, *self._short)
+
+    def listen(self, listener: Callable[[], object]) -> None:
+        """Call ``listener`` whenever the engine was asked."""
+        self._listener = listener
+
+    def stop(self) -> None:
+        """Stop waiting for new names: the process ends."""
+        self.answers = False
+        self._listener()
+
     def look(self) -> bool:
         """Ask the engine if there may be new names; return whether it was asked.
 
@@ -63,7 +91,10 @@ class Names:
         found = self._ask()
         if found is None:
             self._new.set()
+        self.answers = found is not None
         self._known = found or self._known
+        self._short = _short(self._known.networks), _short(self._known.containers)
+        self._listener()
         return True
 
     def _named(self, names: Mapping[str, str], identity: str) -> str:
@@ -80,3 +111,21 @@ class Names:
     def _turn(self, now: float) -> None:
         self._not_before = now + PERIOD
         self.look()
+
+
+def _named(found: re.Match[str], containers: Mapping[str, str]) -> str:
+    return f"container '{containers[found[1]]}'" if found[1] in containers else found[0]
+
+
+def with_names(text: str, known: Known) -> str:
+    """Return a text with names in the place of the quoted beginnings of ids."""
+    return _in_words(text, _short(known.networks), _short(known.containers))
+
+
+def _in_words(text: str, networks: Mapping[str, str], containers: Mapping[str, str]) -> str:
+    text = _ENDPOINT.sub(lambda found: _named(found, containers), text)
+    return _ID.sub(lambda found: f"'{networks.get(found[1]) or found[1]}'", text)
+
+
+def _short(names: Mapping[str, str]) -> dict[str, str]:
+    return {identity[:SHORT]: name for identity, name in names.items()}

@@ -111,6 +111,27 @@ def test_what_is_broken_is_found(case: Case, broken_host: Broken) -> None:
     assert broken.verdict(broken_host, case.doctor(**dict(broken_host.variables))) == ""
 
 
+PASTED = (
+    "another forward chain, policy drop",
+    "another forward chain, a last rule that drops",
+    "DOCKER-USER -j DROP",
+    "an input chain that drops neighbour discovery",
+    "a state folder for everybody",
+    "a state of another user",
+)
+
+
+@pytest.mark.parametrize("name", PASTED)
+def test_a_cure_that_is_pasted_cures(case: Case, name: str) -> None:
+    """After the commands of its findings the host is sound, where they are not only for looking."""
+    case.run(next(host.breaks for host in HOSTS if host.name == name))
+    commands = [command for finding in case.doctor() for command in finding["commands"]]
+    assert commands
+    for command in commands:
+        sh(command)
+    assert case.doctor() == []
+
+
 @pytest.mark.parametrize("broken_host", SOUND, ids=[one.name for one in SOUND])
 def test_what_only_looks_strange_is_no_error(case: Case, broken_host: Broken) -> None:
     """Hosts that only look strange give at most a note, and a normal host gives nothing."""
@@ -118,6 +139,18 @@ def test_what_only_looks_strange_is_no_error(case: Case, broken_host: Broken) ->
     found = case.doctor()
     assert broken.verdict(broken_host, found) == ""
     assert broken_host is not SOUND[0] or found == []
+
+
+def test_a_second_pynet_beside_is_no_finding(case: Case) -> None:
+    """Two pynets with their own sockets and states do not disturb each other."""
+    (case.folder / "second").mkdir()
+    second = Served(case.folder / "second")
+    second.socket = second.socket.with_name("other.sock")
+    second.start()
+    try:
+        assert case.doctor() == []
+    finally:
+        second.kill()
 
 
 def test_a_bad_setting_is_named(case: Case) -> None:

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from gunicorn.config import Config
 
-from cli.server.logs import configure
+from cli.server.first_line import FirstLine
+from cli.server.logs import configure, use_names
+from cli.server.worker import gunicorn_logger
+from plugin.engine.names import Known, Names
 
 
 @pytest.fixture(autouse=True)
@@ -50,3 +54,67 @@ def test_json_keys_have_one_order(capsys: pytest.CaptureFixture[str]) -> None:
     structlog.get_logger("pynet").info("endpoint removed", ms=3.2, network="d2a5", verb="NetworkDriver.DeleteEndpoint")
 
     assert list(json.loads(capsys.readouterr().err)) == ["timestamp", "level", "event", "verb", "network", "ms"]
+
+
+NETWORK, ENDPOINT = "a1" * 32, "e0" * 32
+IDS = {"network": NETWORK[:12], "endpoint": ENDPOINT[:12]}
+
+
+def events(capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
+    """Return the lines since the last time, without their times."""
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    return [{key: value for key, value in line.items() if key not in ("timestamp", "level")} for line in lines]
+
+
+def test_lines_have_the_names_that_the_engine_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Names come before ids, and take the place of ids in sentences; without a name the id stays."""
+    configure("info", "json")
+    names = Names(lambda: Known({NETWORK: "blue"}, {ENDPOINT: "web"}))
+    names.expect()
+    names.look()
+    use_names(names)
+    log = structlog.get_logger("pynet")
+    log.info("endpoint removed", **IDS)
+    log.warning("refused", error="overlaps network 'a1a1a1a1a1a1', held by endpoint 'e0e0e0e0e0e0', not 'b1b1b1b1b1b1'")
+
+    removed, refused = events(capsys)
+    assert list(removed.items()) == [
+        ("event", "endpoint removed"), ("network_name", "blue"), ("container", "web"), *IDS.items()
+    ]  # fmt: skip
+    assert refused["error"] == "overlaps network 'blue', held by container 'web', not 'b1b1b1b1b1b1'"
+
+
+def test_a_line_about_something_new_waits_for_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """The engine tells a name when the container runs; the line comes without a name if need be."""
+    configure("info", "json")
+    answers: list[Known | None] = [Known(), Known({NETWORK: "blue"}, {ENDPOINT: "web"}), None]
+    names = Names(lambda: answers.pop(0))
+    names.expect()
+    names.look()
+    use_names(names)
+    log = structlog.get_logger("pynet")
+    log.info("endpoint created", **IDS)
+    assert events(capsys) == []
+    names.look()
+    assert events(capsys) == [{"event": "endpoint created", "network_name": "blue", "container": "web", **IDS}]
+    log.info("endpoint created", network=NETWORK[:12], endpoint="f" * 12)
+    names.look()  # no answer
+    log.info("network created", network="f" * 12)
+    assert [line["event"] for line in events(capsys)] == ["endpoint created", "network created"]
+
+
+def test_gunicorn_speaks_in_words_of_pynet_and_says_no_more_than_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    """At level debug gunicorn would print its whole configuration, and its parent has the form of all other lines."""
+    logging.basicConfig(level=logging.WARNING, handlers=[FirstLine("debug", "json")], force=True)
+    logger = gunicorn_logger()(Config())
+    logger.debug("Current configuration:\n  %s", "config: ./gunicorn.conf.py")
+    logger.info("Booting worker with pid: %s", 7)
+    logger.critical("WORKER TIMEOUT (pid:%s)", 7)
+    logger.error("Worker (pid:%s) was sent %s! Perhaps out of memory?", 7, "SIGKILL")
+    logger.warning("Ignoring %s", "x")
+
+    assert [line["event"] for line in events(capsys)] == [
+        "the serving process 7 does not answer and is ended",
+        "the serving process 7 was ended by SIGKILL: perhaps for memory",
+        "Ignoring x",
+    ]
