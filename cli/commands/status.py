@@ -1,19 +1,23 @@
 """``pynet status`` and ``pynet version``: the running pynet in a few lines."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cli.commands.reconcile import as_lines, repair_rows
 from cli.engine.api import known_names
 from cli.human import ago, count
+from plugin.errors import PynetError
 from plugin.firewall.bridge_rules import REASONS
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The replies of the running pynet to its verbs, the version of the engine, and the names of its networks."""
+    """The replies of the running pynet to its verbs, the version of the engine, and the names of its networks.
+
+    ``cluster`` is the status of the cluster, None for a host that shares nothing.
+    """
 
     about: Mapping[str, Any]
     status: Mapping[str, Any]
@@ -21,6 +25,7 @@ class Answered:
     pools: Sequence[Mapping[str, Any]]
     engine: str
     names: Mapping[str, str]
+    cluster: Mapping[str, Any] | None = None
 
     def name(self, network: str) -> str:
         """Return the name of a network, or the beginning of its id."""
@@ -38,6 +43,7 @@ def as_data(found: Answered) -> dict[str, Any]:
         "state_dir": found.about["StateDir"],
         "store": _setting(found.about, "PYNET_STORE"),
         "engine": found.engine,
+        "cluster": _cluster(found.cluster),
         "networks": len(found.networks),
         "endpoints": len(endpoints),
         "ports": sum(end["Ports"] for end in endpoints),
@@ -68,6 +74,7 @@ def as_text(data: Mapping[str, Any]) -> str:
         f"state:      {data['state_dir']}",
         f"store:      {data['store'] or 'this host alone'}",
         f"engine:     {data['engine'] or 'does not answer'}",
+        *_cluster_line(data["cluster"]),
         f"networks:   {data['networks']}, with {ends} and {count(data['ports'], 'published port')}",
         f"sockets:    {data['sockets']} of at most {data['most_sockets']} for published ports",
         f"checks:     {data['looks']} of everything since the start",
@@ -83,6 +90,34 @@ def as_text(data: Mapping[str, Any]) -> str:
         for drop in data["drops"]
     ]
     return "\n".join([*lines, *(f"not repaired: {as_lines([repair])}" for repair in data["failing"])])
+
+
+def ask_cluster(about: Mapping[str, Any], ask: Callable[[str], Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the status of the cluster; None if the running pynet, which told ``about`` itself, shares no store.
+
+    A store that does not answer is a problem of the cluster, and no reason to say nothing about this host.
+    """
+    if not _setting(about, "PYNET_STORE"):
+        return None
+    try:
+        status: Mapping[str, Any] = ask("ClusterStatus")["Cluster"]
+    except PynetError as error:
+        return {"hosts": [], "problems": [str(error)]}
+    return status
+
+
+def _cluster(status: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if status is None:
+        return None
+    alive = sum(host["alive"] for host in status["hosts"])
+    return {"hosts": len(status["hosts"]), "alive": alive, "problems": list(status["problems"])}
+
+
+def _cluster_line(cluster: Mapping[str, Any] | None) -> list[str]:
+    if cluster is None:
+        return []
+    problems = count(len(cluster["problems"]), "problem") if cluster["problems"] else "no problem"
+    return [f"cluster:    {count(cluster['hosts'], 'host')}, of which {cluster['alive']} alive; {problems}"]
 
 
 def _setting(about: Mapping[str, Any], key: str) -> str:
