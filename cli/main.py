@@ -130,7 +130,7 @@ def reconcile(context: click.Context, *, dry_run: bool, machine: bool) -> None:
     Each repair is a line. pynet does the same by itself whenever something changes.
     """
     from cli.client.serving import answer
-    from cli.commands.reconcile import as_lines, repair_rows
+    from cli.commands.reconcile import as_outcomes, repair_rows
     from cli.engine.api import known_names
 
     with refusals(), progress("comparing all networks with the kernel"):
@@ -138,7 +138,7 @@ def reconcile(context: click.Context, *, dry_run: bool, machine: bool) -> None:
     if machine:
         click.echo(as_json(repairs))
     elif repairs:
-        click.echo(as_lines(repairs))
+        click.echo(as_outcomes(repairs, due=dry_run))
     else:
         click.echo("the kernel is as it should be; nothing to repair")
     context.exit(int(any(dry_run or repair["error"] for repair in repairs)))

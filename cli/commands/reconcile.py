@@ -18,6 +18,12 @@ def repair_rows(repairs: Sequence[Mapping[str, str]], ask: Callable[[], Known]) 
     ]
 
 
+def as_outcomes(repairs: Sequence[Mapping[str, str]], *, due: bool) -> str:
+    """Return a line for each repair, which was made or failed, or is ``due``."""
+    made = "due" if due else "repaired"
+    return "\n".join(f"{'not repaired' if one['error'] else made}: {as_lines([one])}" for one in repairs)
+
+
 def as_lines(repairs: Sequence[Mapping[str, str]]) -> str:
     """Return a line for each repair; a failed one has the reason."""
     return "\n".join(f"{r['sentence']}" + (f" (failed: {r['error']})" if r["error"] else "") for r in repairs)

@@ -208,8 +208,8 @@ def test_commands_on_the_host_speak_of_the_plugin(bare: Host, scene: Scene, mana
     bare.net("ip", "link", "set", bridge, "alias", "mine")
     with pytest.raises(CommandFailed) as drift:
         command(bare, "reconcile", "--dry-run")
-    assert drift.value.stdout.startswith(f"alias of link '{bridge}'")
-    assert command(bare, "reconcile").startswith(f"alias of link '{bridge}'")
+    assert drift.value.stdout.startswith(f"due: alias of link '{bridge}'")
+    assert command(bare, "reconcile").startswith(f"repaired: alias of link '{bridge}'")
 
     managed.stop()
     with pytest.raises(CommandFailed, match="there is no state in '/var/lib/pynet'"):

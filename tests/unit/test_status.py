@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cli.commands.reconcile import as_lines, repair_rows
+from cli.commands.reconcile import as_lines, as_outcomes, repair_rows
 from cli.commands.status import Answered, as_data, as_text, ask_cluster
 from plugin.engine.names import Known
 from plugin.errors import Failed
@@ -61,3 +61,13 @@ def test_repairs_have_names_and_the_engine_is_asked_for_them_only_if_there_are_a
     rows = repair_rows([repair], lambda: known)
     assert as_lines(rows) == "link of network 'blue' and container 'web' (failed: gone)"
     assert repair_rows([], never) == []
+
+
+def test_a_repair_that_was_made_is_told_from_one_that_is_due() -> None:
+    """The sentence says what is to be done, so a word in front says whether it was."""
+    made = {"kind": "X", "sentence": "link 'a' is down: set it up", "error": ""}
+
+    assert as_outcomes([made], due=False) == "repaired: link 'a' is down: set it up"
+    assert as_outcomes([made], due=True) == "due: link 'a' is down: set it up"
+    failed = {**made, "error": "denied"}
+    assert as_outcomes([failed], due=False) == "not repaired: link 'a' is down: set it up (failed: denied)"
