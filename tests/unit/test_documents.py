@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from cli.exit_codes import MEANINGS
 from cli.main import main
+from plugin.doctor.checks import CHECKS, GUIDE
 from plugin.modes.registry import network_options
 from tools.option_tables import REFERENCE, filled, tables
 
@@ -32,6 +33,13 @@ def test_the_help_has_every_exit_code() -> None:
 
     for code, meaning in MEANINGS.items():
         assert re.search(rf"^ +{code} +{re.escape(meaning[:20])}", shown, re.MULTILINE)
+
+
+def test_each_check_of_the_doctor_is_explained() -> None:
+    """A finding names a place in the page about troubleshooting: a heading for each check, in the same order."""
+    page = (ROOT / GUIDE).read_text().partition("## Checks of pynet doctor\n")[2].partition("\n## ")[0]
+
+    assert re.findall(r"^### (\S+)$", page, re.MULTILINE) == list(CHECKS)
 
 
 def test_the_examples_use_options_that_exist() -> None:
