@@ -33,9 +33,14 @@ class Entry:
         return "-".join(self.words)
 
 
-def entries(command: click.Command, words: tuple[str, ...] = ("pynet",)) -> Iterator[Entry]:
-    """Yield the command, and the commands below it in the order of their names."""
-    context = click.Context(command, info_name=" ".join(words))
+def entries(
+    command: click.Command, words: tuple[str, ...] = ("pynet",), above: click.Context | None = None
+) -> Iterator[Entry]:
+    """Yield the command, and the commands below it in the order of their names; ``above`` is the context of its group.
+
+    A command keeps the names of its help option, -h and --help, as the first context has them.
+    """
+    context = click.Context(command, above, info_name=words[-1], **command.context_settings)
     below = getattr(command, "commands", {})
     yield Entry(
         words,
@@ -48,7 +53,7 @@ def entries(command: click.Command, words: tuple[str, ...] = ("pynet",)) -> Iter
         see=tuple(getattr(command, "see", ())),
     )
     for name in sorted(below):
-        yield from entries(below[name], (*words, name))
+        yield from entries(below[name], (*words, name), context)
 
 
 def _paragraphs(command: click.Command) -> tuple[str, ...]:

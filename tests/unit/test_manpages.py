@@ -21,6 +21,13 @@ def test_every_command_has_a_page() -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
+def test_a_page_names_both_help_options(name: str) -> None:
+    """And the command still knows both: it keeps the names of the first context that asked for them."""
+    assert "\\-h, \\-\\-help\n" in PAGES[name]
+    assert CliRunner().invoke(main, [*name.split("-")[1:], "-h"]).exit_code == 0
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_a_page_has_whole_sentences(name: str) -> None:
     """Its description ends with a full stop, and nothing in it begins a line that roff would take for a request."""
     text = PAGES[name].split(".SH DESCRIPTION\n")[1].split("\n.SH")[0]
