@@ -1,6 +1,6 @@
 """The state that the records want of the kernel, and the state of the kernel: plain values that can be compared."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -105,10 +105,10 @@ class Actual:
     links: dict[str, Link] = field(default_factory=dict)
     addresses: dict[str, Collection[InterfaceAddress]] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
-    held: Collection[Held] = frozenset()
+    held: Container[Held] = frozenset()
 
 
-def read_actual(kernel: Kernel, desired: Sequence[Desired], held: Collection[Held]) -> Actual:
+def read_actual(kernel: Kernel, desired: Sequence[Desired], held: Container[Held]) -> Actual:
     """List all links and all addresses, and read the wanted settings; raises ``KernelError``."""
     addresses: dict[str, Collection[InterfaceAddress]] = {}
     links = {link.name: link for link in kernel.links()}

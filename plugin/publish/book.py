@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from netlink.port_sockets import PortSocket
 from plugin.protocol.messages import Address
@@ -64,10 +65,11 @@ class Book:
             for port in _ports(holds) if keep else ():
                 self._owners[port] = (*self._owners.get(port, ()), endpoint_id)
 
-    def held(self) -> frozenset[Key]:
-        """Return every port that is held."""
+    def __contains__(self, key: object) -> bool:
+        """Return whether a port is held now, on that address."""
+        proto, _, port = cast("Key", key)
         with self._lock:
-            return frozenset(key for holds in self._holds.values() for key in holds)
+            return any(key in self._holds[owner] for owner in self._owners.get((proto, port), ()))
 
     def clear(self) -> Sequence[Holds]:
         """Forget everything, and return the ports that were held."""

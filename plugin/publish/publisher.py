@@ -1,6 +1,6 @@
 """Publishes ports. A socket holds each port and an nftables map has an element for it: no process, no rule."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
 import structlog
 
@@ -114,9 +114,9 @@ class Publisher:
         else:
             self._firewall.forget(ports_owner(endpoint.id))
 
-    def held(self) -> frozenset[Key]:
-        """Return every port that is held."""
-        return self._book.held()
+    def held(self) -> Container[Key]:
+        """Return the ports that are held, as they are whenever one is asked for: a copy would cost 15,000 a network."""
+        return self._book
 
     def restore(self, endpoint: Endpoint) -> dict[Key, KernelError]:
         """Hold the ports of a known endpoint that are not held yet, and return those that were refused.

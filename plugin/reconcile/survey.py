@@ -5,7 +5,7 @@ link are checked again with requests about that one alone.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -109,7 +109,7 @@ class Survey:
         ends = [item.record for item in self._store.list(Endpoint, f"{network_id}/")]
         return self._desired(Records({network_id: known.record}, {network_id: ends}, ()))[0] if known else []
 
-    def look(self, held: Collection[Held], *, idle: bool, records: Records | None = None) -> Look:
+    def look(self, held: Container[Held], *, idle: bool, records: Records | None = None) -> Look:
         """Survey everything: settings of the host first, orphans last; ``held`` are the ports of sockets.
 
         With ``idle`` no request can be in flight, so that the first traces of a creation are leftovers too. Without

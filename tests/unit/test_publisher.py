@@ -48,6 +48,17 @@ def test_a_port_is_an_element_and_a_held_socket(world: World) -> None:
     assert world.sockets.relayed == {(6, "::", 8080): "10.9.0.2 80"}
 
 
+def test_held_ports_are_asked_for_and_not_copied(world: World) -> None:
+    """A round asks for each network, and 1,000 copies of 15,000 ports would cost seconds; the answer is that of now."""
+    held, place = world.publisher.held(), (6, ip_address("::"), 8080)
+    answers = [place in held]
+    joined(world).driver.program_external_connectivity(rq.program(8080))
+    answers.append(place in held)
+    world.driver.revoke_external_connectivity(rq.ENDPOINT)
+
+    assert [*answers, place in held] == [False, True, False]
+
+
 def test_a_container_with_ipv6_is_reached_by_it(world: World) -> None:
     """For a container with IPv6 both families are translated, except ::1, which is relayed."""
     joined(world, "10.9.0.1/24", "fd00:9::1/64", ipv6="fd00:9::2/64")
