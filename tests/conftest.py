@@ -1,14 +1,14 @@
-"""Rings that need root are left out without it, with the reason; as root nothing is left out here.
+"""Rings that need root are left out without it, with the reason; as root nothing is left out here."""
 
-With ``-n`` of pytest-xdist, the tests are shared out in groups: those on the host of an
-engine, and else those of one file. The longest groups come first, so that no worker waits long for the last one.
-"""
-
+import logging
 import os
 from collections import Counter
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
+import structlog
+
+from tests.sharing import ENGINES, Sharing
 
 NEEDS_ROOT = {
     "kernel": "network namespaces of its own",
@@ -16,13 +16,27 @@ NEEDS_ROOT = {
     "cluster": "servers and engines of its own",
 }
 LEFT_OUT = pytest.StashKey[Counter[str]]()
-ENGINES = pytest.StashKey[dict[str, str]]()  # what the run made of each engine, by its label
-LONGEST_FIRST = ("engine", "cluster", "kernel")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Share the tests out where there are workers."""
+    config.pluginmanager.register(Sharing())
+
+
+@pytest.fixture(autouse=True)
+def undisturbed() -> Iterator[None]:
+    """Logging is afterwards as it was: in another order of the tests, others would read what this one has set."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    structlog.contextvars.clear_contextvars()  # a request that another test served in this thread
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Take out the tests of rings that cannot run here."""
-    _share_out(config, items)
     left_out = config.stash.setdefault(LEFT_OUT, Counter())
     if os.geteuid() == 0 or config.option.collectonly:
         return
@@ -30,34 +44,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out.update(ring for ring in rings.values() if ring)
     config.hook.pytest_deselected(items=[item for item, ring in rings.items() if ring])
     items[:] = [item for item, ring in rings.items() if not ring]
-
-
-def _share_out(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the tests into groups for the workers; a run without workers keeps the order of the files."""
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: next((n for n, ring in enumerate(LONGEST_FIRST) if item.get_closest_marker(ring)), 9))
-
-
-def _group(item: pytest.Item) -> str:
-    """Return the name of the tests that share a dear fixture: an engine's host, or those of their file."""
-    if not isinstance(item, pytest.Function) or "host" not in item.fixturenames or not hasattr(item, "callspec"):
-        return item.path.stem
-    return f"engine {item.callspec.params['engine']}" if "engine" in item.callspec.params else item.path.stem
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Send what a worker knows of the engines to the process that prints it."""
-    if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["engines"] = session.config.stash.get(ENGINES, {})
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Take it over from a worker that ends."""
-    node.config.stash.setdefault(ENGINES, {}).update(getattr(node, "workeroutput", {}).get("engines", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -21,6 +21,6 @@ fi
 # Whole runs are shared out; a short one would only wait for the workers to start.
 share=()
 if [ $# -eq 0 ] && [ "$(id -u)" -eq 0 ]; then
-    share=(-n "$(($(nproc) < 4 ? $(nproc) : 4))" --dist loadgroup --no-loadscope-reorder)
+    share=(-n "$(($(nproc) < 4 ? $(nproc) : 4))" --no-loadscope-reorder)
 fi
 exec .venv/bin/python -m pytest "${share[@]}" "$@"

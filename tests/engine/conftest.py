@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ENGINES
 from tests.engine.lab import image, service
 from tests.engine.lab.cli import Docker
 from tests.engine.lab.engines import REQUIRED, Engine, obtain, wanted
@@ -19,6 +18,7 @@ from tests.engine.lab.process import wait_until
 from tests.engine.lab.scene import Scene
 from tests.engine.lab.snapshot import listening
 from tests.engine.lab.suites import Unavailable
+from tests.sharing import ENGINES
 
 ANCHOR = "anchor"
 SHOWN_LINES, SHOWN_COLUMNS = 25, 500  # of a log, with a failure

@@ -40,18 +40,13 @@ class Journal:
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Journal]:
-    """A journal, to which everything is logged; logging is afterwards as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    """A journal, to which everything is logged."""
     daemon = Journal(tmp_path / "socket")
     logs.configure("debug", "journal", daemon.path)
     yield daemon
     daemon.close()
-    for handler in root.handlers:
+    for handler in logging.getLogger().handlers:
         handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def test_a_line_has_a_priority_and_fields(daemon: Journal) -> None:

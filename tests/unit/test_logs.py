@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -12,18 +11,6 @@ from cli.server.first_line import FirstLine
 from cli.server.logs import configure, use_names
 from cli.server.worker import gunicorn_logger
 from plugin.engine.names import Known, Names
-
-
-@pytest.fixture(autouse=True)
-def undisturbed() -> Iterator[None]:
-    """Logging is afterwards as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    structlog.contextvars.clear_contextvars()  # a request that another test served in this thread
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def test_the_engine_gets_plain_lines_in_two_streams(capsys: pytest.CaptureFixture[str]) -> None:
