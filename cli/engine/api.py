@@ -83,7 +83,7 @@ class Engine:
     def names(self) -> Known | None:
         """Return the names of networks, and of containers that run; None when the engine does not answer."""
         try:
-            networks = {str(network["Id"]): str(network["Name"]) for network in self.get("/networks")}
+            networks = _names(self.get("/networks"))
             running = [
                 (end.get("EndpointID"), str(container["Names"][0]).removeprefix("/"))
                 for container in self.get("/containers/json")

@@ -10,8 +10,6 @@ from plugin.doctor.facts import Check, Facts, HostFinding, Severity, Subject
 OLDEST_ENGINE = (20, 10, 0)
 # Revoke unlocks a mutex that is not locked; mended in 29.0.3 (moby ed10b98506).
 CRASHING_ENGINES = ((29, 0, 0), (29, 0, 2))
-
-
 GUIDE = "docs/guide/troubleshooting.md"
 
 

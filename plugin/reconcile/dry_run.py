@@ -5,7 +5,6 @@ drift. Tables without an owner are no drift either: this process removes them a 
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from plugin.model.desired import Actual
 from plugin.model.findings import Finding, HostSettingChanged, OrphanLink, TableLeft
@@ -44,8 +43,7 @@ class DryRun:
         lasting: list[Finding] = []
         for network in dict.fromkeys(finding.network for finding in found if finding.network):
             with self._locks.hold(LockName.network(network)):
-                now = replace(actual, held=self._publisher.held())
-                lasting += self._survey.look_at(network, now)[1]
+                lasting += self._survey.look_at(network, actual)[1]
         return lasting
 
     def _orphans(self, found: Iterable[Finding]) -> list[Finding]:
