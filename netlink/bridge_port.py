@@ -8,9 +8,10 @@ itself drops frames to 01:80:c2:00:00:01.
 
 import struct
 from dataclasses import dataclass
+from functools import cache
 
 from netlink import request, uapi
-from netlink.wire import attribute, attributes
+from netlink.wire import attribute, attributes, chosen
 
 GROUPS = 0xFFFD  # every group address but :01, which the kernel refuses (BR_GROUPFWD_MACPAUSE, net/bridge/br_private.h)
 _SHORT = struct.Struct(f"{uapi.ORDER}H")
@@ -39,6 +40,11 @@ def port_requests(index: int, port: BridgePort) -> list[bytes]:
 
 def is_like(slave_data: bytes, port: BridgePort) -> bool:
     """Return whether IFLA_INFO_SLAVE_DATA, as the kernel lists it, has the flags of ``port``."""
-    found = dict(attributes(slave_data))
-    wanted = dict(attributes(port_flags(learning=port.learning)))
-    return all(found.get(kind) == value for kind, value in wanted.items())
+    wanted = _flags(learning=port.learning)
+    return chosen(slave_data, wanted) == wanted
+
+
+@cache
+def _flags(*, learning: bool) -> dict[int, bytes]:
+    """Return the attributes of ``port_flags``."""
+    return dict(attributes(port_flags(learning=learning)))

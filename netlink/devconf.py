@@ -7,10 +7,10 @@ Layout: IFLA_AF_SPEC with IFLA_INET_CONF (numbers of linux/ip.h, the array of a 
 
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from netlink import uapi
-from netlink.wire import attribute, attributes, word
+from netlink.wire import attribute, chosen, word
 
 ADDR_GEN_MODE = "addr_gen_mode"
 IPV4 = {
@@ -39,6 +39,10 @@ IPV6 = {
     "accept_dad": 27,
 }
 _NUMBER = struct.Struct(f"{uapi.ORDER}i")
+_PLACES = {("ipv4", name): (at - 1) * _NUMBER.size for name, at in IPV4.items()}  # byte in the array of a family
+_PLACES |= {("ipv6", name): at * _NUMBER.size for name, at in IPV6.items()}
+_FAMILIES = frozenset({socket.AF_INET, socket.AF_INET6})
+_ARRAYS = frozenset({uapi.IFLA_INET_CONF, uapi.IFLA_INET6_CONF, uapi.IFLA_INET6_ADDR_GEN_MODE})
 
 
 def ipv4_change(values: Mapping[str, str]) -> bytes:
@@ -47,27 +51,22 @@ def ipv4_change(values: Mapping[str, str]) -> bytes:
     return attribute(uapi.IFLA_AF_SPEC, attribute(socket.AF_INET, attribute(uapi.IFLA_INET_CONF, settings)))
 
 
-def read_settings(link: str, spec: bytes) -> dict[str, str]:
-    """Return the settings in the IFLA_AF_SPEC of a dumped link, by their path below /proc/sys.
+def read_settings(paths: Iterable[str], spec: bytes) -> dict[str, str]:
+    """Return the settings ``paths`` (net/ipv4/conf/LINK/NAME below /proc/sys) that the IFLA_AF_SPEC of LINK tells.
 
-    A link without IPv6, such as one with an MTU below 1280 bytes, has no IPv6 settings.
+    It tells those in ``IPV4``, ``IPV6`` and ``ADDR_GEN_MODE``, as far as the kernel has them: older kernels have
+    shorter arrays. A link without IPv6, such as one with an MTU below 1280 bytes, has no IPv6 settings.
     """
-    families = dict(attributes(spec))
-    own = dict(attributes(families.get(socket.AF_INET, b"")))
-    places = {name: at - 1 for name, at in IPV4.items()}
-    found = _values(own.get(uapi.IFLA_INET_CONF, b""), places, f"net/ipv4/conf/{link}")
-    own = dict(attributes(families.get(socket.AF_INET6, b"")))
-    found |= _values(own.get(uapi.IFLA_INET6_CONF, b""), IPV6, f"net/ipv6/conf/{link}")
-    if uapi.IFLA_INET6_ADDR_GEN_MODE in own:
-        found[f"net/ipv6/conf/{link}/{ADDR_GEN_MODE}"] = str(own[uapi.IFLA_INET6_ADDR_GEN_MODE][0])
+    families = chosen(spec, _FAMILIES)
+    ipv4 = chosen(families.get(socket.AF_INET, b""), _ARRAYS).get(uapi.IFLA_INET_CONF, b"")
+    ipv6 = chosen(families.get(socket.AF_INET6, b""), _ARRAYS)
+    arrays = {"ipv4": ipv4, "ipv6": ipv6.get(uapi.IFLA_INET6_CONF, b"")}
+    found = {}
+    for path in paths:
+        _, family, _, _, name = path.split("/")
+        at, array = _PLACES.get((family, name)), arrays[family]
+        if at is not None and at + _NUMBER.size <= len(array):
+            found[path] = str(_NUMBER.unpack_from(array, at)[0])
+        elif name == ADDR_GEN_MODE and uapi.IFLA_INET6_ADDR_GEN_MODE in ipv6:
+            found[path] = str(ipv6[uapi.IFLA_INET6_ADDR_GEN_MODE][0])
     return found
-
-
-def _values(array: bytes, names: Mapping[str, int], folder: str) -> dict[str, str]:
-    """Return the numbers of an array by path; older kernels have shorter arrays."""
-    size = _NUMBER.size
-    return {
-        f"{folder}/{name}": str(_NUMBER.unpack_from(array, at * size)[0])
-        for name, at in names.items()
-        if len(array) >= (at + 1) * size
-    }

@@ -15,9 +15,25 @@ from netlink.gso import gso_of, gso_sizes
 from netlink.own_changes import GONE, MADE, OwnChanges
 from netlink.request import Requests, link_index
 from netlink.sysctl import Sysctls
-from netlink.wire import attribute, attributes, check, message, number, text, word
+from netlink.wire import attribute, attributes, check, chosen, message, number, text, word
 
 T = TypeVar("T")
+_READ = frozenset(  # of some forty attributes of a link
+    {
+        uapi.IFLA_IFNAME,
+        uapi.IFLA_LINKINFO,
+        uapi.IFLA_ADDRESS,
+        uapi.IFLA_MTU,
+        uapi.IFLA_MASTER,
+        uapi.IFLA_IFALIAS,
+        uapi.IFLA_OPERSTATE,
+        uapi.IFLA_GROUP,
+        uapi.IFLA_GSO_MAX_SIZE,
+        uapi.IFLA_GSO_IPV4_MAX_SIZE,
+        uapi.IFLA_TSO_MAX_SIZE,
+        uapi.IFLA_AF_SPEC,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +105,7 @@ def doomed(group: int) -> int:
 def parse_link(body: bytes) -> Link:
     """Read the body of an RTM_NEWLINK message."""
     _, _, index, flags, _ = uapi.IFINFOMSG.unpack_from(body)
-    found = dict(attributes(body[uapi.IFINFOMSG.size :]))
+    found = chosen(body, _READ, uapi.IFINFOMSG.size)
     info = dict(attributes(found.get(uapi.IFLA_LINKINFO, b"")))
     up = bool(flags & uapi.IFF_UP)
     return Link(

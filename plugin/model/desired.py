@@ -1,5 +1,6 @@
 """The state that the records want of the kernel, and the state of the kernel: plain values that can be compared."""
 
+from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -138,8 +139,12 @@ def _settings(kernel: Kernel, links: Mapping[str, Link], desired: Iterable[Desir
     """Read the wanted settings of the host and of existing links, and the switches of these settings."""
     wanted = [each for part in desired for each in (*part.host, *part.settings) if not each.link or each.link in links]
     found: dict[str, str] = {}
-    for name in {setting.link for setting in wanted if setting.link}:
-        found |= read_settings(name, links[name].settings)
+    of_links = defaultdict[str, list[str]](list)
+    for setting in wanted:
+        if setting.link:
+            of_links[setting.link].append(setting.path)
+    for name, paths in of_links.items():
+        found |= read_settings(paths, links[name].settings)
     for path in {path for setting in wanted for path in (setting.path, setting.switch) if path} - found.keys():
         with suppress(KernelError):
             found[path] = kernel.read_setting(path)

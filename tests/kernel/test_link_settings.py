@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 import structlog.testing
 
-from netlink.devconf import IPV4, IPV6, read_settings
+from netlink.devconf import ADDR_GEN_MODE, IPV4, IPV6, read_settings
 from plugin.errors import Unsupported
 from plugin.host.link_settings import CLOSED_IPV4, CLOSED_IPV6
 from plugin.host.router_advertisements import deaf_links
@@ -26,6 +26,7 @@ BAD = [
 ]
 HARMLESS = {"arp_announce=1", "arp_announce=2", "arp_filter=1", "arp_ignore=1", "rp_filter=1", "rp_filter=2"}
 HARMLESS |= {"route_localnet=1", "dad_transmits=5"}
+TOLD = {"ipv4": IPV4, "ipv6": (*IPV6, ADDR_GEN_MODE)}
 MINE_BAD = "net.ipv4.conf.br-mine.proxy_arp=1 net.ipv4.conf.br-mine.rp_filter=1"
 MINE = {"com.docker.network.bridge.name": "br-mine"}
 
@@ -124,7 +125,8 @@ def test_the_kernel_tells_what_stands_in_its_files(pynet: Pynet) -> None:
 
 
 def _told(pynet: Pynet) -> dict[str, str]:
-    return read_settings("br", next(link for link in pynet.kernel.links() if link.name == "br").settings)
+    paths = [f"net/{family}/conf/br/{name}" for family, names in TOLD.items() for name in names]
+    return read_settings(paths, next(link for link in pynet.kernel.links() if link.name == "br").settings)
 
 
 def test_an_mtu_below_that_of_ipv6_is_a_network_without_it(pynet: Pynet) -> None:
