@@ -30,7 +30,7 @@ def network_ls(*, flags: "ListFlags") -> None:
     from cli.listing import listed
 
     with refusals():
-        click.echo(listed(_networks(), NETWORK_COLUMNS, flags))
+        click.echo(listed(_networks(settings=flags.machine), NETWORK_COLUMNS, flags))
 
 
 @network.command(
@@ -41,11 +41,14 @@ def network_ls(*, flags: "ListFlags") -> None:
 )
 @click.argument("networks", nargs=-1, required=True)
 def network_inspect(*, networks: Sequence[str]) -> None:
-    """Print everything about NETWORKS, which are names or ids, as one JSON document."""
+    """Print everything about NETWORKS, which are names or ids, as one JSON document.
+
+    Its "settings" have every option with its value and its origin: "default", "network option" or "network change".
+    """
     from cli.commands.networks import chosen
 
     with refusals():
-        click.echo(as_json(chosen(_networks(), networks, "name")))
+        click.echo(as_json(chosen(_networks(settings=True), networks, "name")))
 
 
 @click.group(cls=Commands)
@@ -66,7 +69,8 @@ def endpoint_ls(*, of: str, flags: "ListFlags") -> None:
     from cli.listing import listed
 
     with refusals():
-        found = chosen(_networks(), [of], "name") if of else _networks()
+        networks = _networks(settings=flags.machine)
+        found = chosen(networks, [of], "name") if of else networks
         rows = [end for network in found for end in network["endpoints"]]
         click.echo(listed(rows, ENDPOINT_COLUMNS, flags))
 
@@ -79,21 +83,29 @@ def endpoint_ls(*, of: str, flags: "ListFlags") -> None:
 )
 @click.argument("endpoints", nargs=-1, required=True)
 def endpoint_inspect(*, endpoints: Sequence[str]) -> None:
-    """Print everything about ENDPOINTS, which are names of containers or ids of endpoints, as one JSON document."""
+    """Print everything about ENDPOINTS, which are names of containers or ids of endpoints, as one JSON document.
+
+    Its "settings" have every option with its value and its origin, which may be the network's.
+    """
     from cli.commands.networks import chosen
 
     with refusals():
-        rows = [end for network in _networks() for end in network["endpoints"]]
+        rows = [end for network in _networks(settings=True) for end in network["endpoints"]]
         click.echo(as_json(chosen(rows, endpoints, "container")))
 
 
-def _networks() -> "list[Row]":
+def _networks(*, settings: bool) -> "list[Row]":
     from cli.client.serving import answer
     from cli.commands.networks import DockerNames, rows_of
     from cli.engine.api import all_names
 
     with progress("asking pynet and the engine for networks"):
-        return rows_of(answer("Networks"), DockerNames(*all_names()))
+        rows = rows_of(answer("Networks"), DockerNames(*all_names()))
+    if not settings:
+        return rows  # the modes, which have options of their own, take time to load
+    from cli.commands.origins import with_settings
+
+    return with_settings(rows)
 
 
 @click.group(cls=Commands)

@@ -101,7 +101,7 @@ class Driver:
             known = self._store.get(Network, network.id)
             self._touched.note(network.id)
             if known is not None:
-                asked = replace(known.record, owns_link=True, found=(), mac="", overlay=None, gso=0)
+                asked = replace(known.record, owns_link=True, found=(), mac="", overlay=None, gso=0, changes={})
                 refuse_difference("network", network.id, same=asked == network)
                 return
             undo.push(self._touched.forget, network.id)
@@ -133,7 +133,8 @@ class Driver:
             self._touched.note(endpoint.id)
             if known is not None:
                 endpoint = as_given_before(known.record, endpoint, wish)
-                refuse_difference("endpoint", endpoint.id, same=replace(known.record, published=()) == endpoint)
+                asked_before = replace(known.record, published=(), changes={})
+                refuse_difference("endpoint", endpoint.id, same=asked_before == endpoint)
             else:
                 undo.push(self._touched.forget, endpoint.id)
                 mode = self._lookup.mode(network)

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Network
-from plugin.options.network import EndpointSettings
 from plugin.protocol.own_messages import EndpointReport, NetworkReport, SubnetReport
 
 
@@ -22,12 +21,13 @@ def network_report(network: Network, endpoints: Iterable[Endpoint]) -> NetworkRe
         vni=overlay.vni if overlay else 0,
         subnets=[SubnetReport(one.pool, network.router(one.pool.version)) for one in network.subnets],
         options=network.options,
+        changes=network.changes,
         endpoints=[_endpoint_report(endpoint, guarded=settings.guard) for endpoint in endpoints],
     )
 
 
 def _endpoint_report(endpoint: Endpoint, *, guarded: bool) -> EndpointReport:
-    own = EndpointSettings.readable(endpoint.driver_opts).guard
+    own = endpoint.readable_settings.guard
     return EndpointReport(
         id=endpoint.id,
         network=endpoint.network_id,
@@ -38,4 +38,6 @@ def _endpoint_report(endpoint: Endpoint, *, guarded: bool) -> EndpointReport:
         sandbox=endpoint.sandbox,
         guarded=guarded if own is None else own,
         ports=len(endpoint.published),
+        options=endpoint.driver_opts,
+        changes=endpoint.changes,
     )

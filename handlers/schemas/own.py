@@ -61,6 +61,8 @@ class EndpointReportReply(Schema):
     sandbox = fields.String(data_key="Sandbox")
     guarded = fields.Boolean(data_key="Guarded")
     ports = fields.Integer(data_key="Ports")
+    options = fields.Dict(data_key="Options")
+    changes = fields.Dict(data_key="Changes")
 
 
 class SubnetReply(Schema):
@@ -83,6 +85,7 @@ class NetworkReply(Schema):
     vni = fields.Integer(data_key="VNI")
     subnets = fields.List(fields.Nested(SubnetReply), data_key="Subnets")
     options = fields.Dict(data_key="Options")
+    changes = fields.Dict(data_key="Changes")
     endpoints = fields.List(fields.Nested(EndpointReportReply), data_key="Endpoints")
 
 

@@ -68,8 +68,9 @@ class Network:
     ``owns_link`` says whether pynet made the link; pynet never deletes a link that it adopted, nor the gateway
     addresses ``found`` on it. ``mac`` is the link's MAC. ``overlay`` is the agreement of the hosts, in mode overlay.
     ``host_gateway`` says whether the host is the gateway of the containers, as the mode declares. ``gso`` is the
-    largest packet of its links in bytes, chosen when it was created; 0 leaves them the kernel's own 64 kB. What follows
-    from the fields is worked out once.
+    largest packet of its links in bytes, chosen when it was created; 0 leaves them the kernel's own 64 kB. ``options``
+    are Docker's; ``changes`` were set with ``pynet network set`` and go before them. What follows from the fields is
+    worked out once.
     """
 
     kind: ClassVar[str] = "network"
@@ -86,6 +87,7 @@ class Network:
     overlay: Overlay | None = None
     host_gateway: bool = True
     gso: int = 0
+    changes: Mapping[str, str] = field(default_factory=dict)
 
     def check(self) -> None:
         """Check a record from a file; raises ValueError."""
@@ -114,6 +116,11 @@ class Network:
         return None
 
     @cached_property
+    def in_force(self) -> Mapping[str, str]:
+        """The texts of the options that the user set, as they are after the changes."""
+        return {**self.options, **self.changes}
+
+    @cached_property
     def settings(self) -> NetworkSettings:
         """The options that the user set.
 
@@ -128,7 +135,7 @@ class Network:
     @cached_property
     def readable_settings(self) -> NetworkSettings:
         """The options of the user that this version can read; the others have their defaults."""
-        return NetworkSettings.readable(self.options)
+        return NetworkSettings.readable(self.in_force)
 
     @cached_property
     def mtu(self) -> int:
@@ -221,7 +228,8 @@ class Endpoint:
     """An endpoint, its addresses and the ports that it publishes now.
 
     ``sandbox`` is the sandbox of its container, known since it published ports or had ``ways``, see
-    ``plugin.network.ways``.
+    ``plugin.network.ways``. ``changes`` are the options that the user set with ``pynet endpoint set``; they go before
+    ``driver_opts``.
     """
 
     kind: ClassVar[str] = "endpoint"
@@ -235,6 +243,7 @@ class Endpoint:
     published: tuple[Published, ...] = ()
     sandbox: str = field(default="", compare=False)
     ways: tuple[Way, ...] = field(default=(), compare=False)
+    changes: Mapping[str, str] = field(default_factory=dict)
 
     def check(self) -> None:
         """Check a record from a file; raises ValueError."""
@@ -251,8 +260,18 @@ class Endpoint:
 
     @property
     def settings(self) -> EndpointSettings:
-        """The options that the user set with ``--driver-opt``; raises like ``Network.settings``."""
-        return EndpointSettings.read(self.driver_opts)
+        """The options that the user set; raises like ``Network.settings``."""
+        return EndpointSettings.read(self.in_force)
+
+    @property
+    def readable_settings(self) -> EndpointSettings:
+        """The options of the user that this version can read; the others have their defaults."""
+        return EndpointSettings.readable(self.in_force)
+
+    @property
+    def in_force(self) -> Mapping[str, str]:
+        """The texts of the options that the user set, as they are after the changes."""
+        return {**self.driver_opts, **self.changes} if self.changes else self.driver_opts
 
     def guard(self, network: Network) -> Guard:
         """Return the guard: the endpoint's option overrides its network's; senders that either allows are allowed."""

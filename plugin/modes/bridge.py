@@ -113,7 +113,7 @@ class BridgeMode(Mode):
         """Take the bridge that the user chose, if it exists, and choose the largest packet."""
         del undo
         network = self._with_bridge(network)
-        return replace(network, gso=largest_packet(self._kernel, network, BridgeSettings.read(network.options).gso))
+        return replace(network, gso=largest_packet(self._kernel, network, BridgeSettings.read(network.in_force).gso))
 
     def _with_bridge(self, network: Network) -> Network:
         """Return the record with the bridge that the user chose and its addresses, or with the one to be made."""

@@ -193,7 +193,7 @@ class OverlayMode(Mode):
 
     def _agreed(self, network: Network, undo: Undo) -> Network:
         """Return the network with the values that the hosts agreed on."""
-        settings = OverlaySettings.read(network.options)
+        settings = OverlaySettings.read(network.in_force)
         name = settings.network
         self._peers.reserve(name, network.id)
         wish = agreed_network(network, Overlay(name, settings.vni, settings.vxlan_port, settings.mtu))

@@ -70,7 +70,7 @@ def mode_of(modes: Mapping[str, Mode], network: Network) -> Mode:
     mode = modes.get(network.mode)
     if mode is None:
         raise Failed(f"it is of mode '{network.mode}', which this pynet does not have")
-    mode.settings.read(network.options)
+    mode.settings.read(network.in_force)
     return mode
 
 

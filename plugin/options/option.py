@@ -25,13 +25,17 @@ LONGEST_NAME = 15  # bytes, IFNAMSIZ - 1 (linux/if.h)
 
 @dataclass(frozen=True, slots=True)
 class Option(Generic[T]):
-    """A key that users may set; ``parse`` raises ValueError, ``legal`` completes "must be …"."""
+    """A key that users may set; ``parse`` raises ValueError, ``legal`` completes "must be …".
+
+    One that is ``live`` can be changed on a running network or container (``pynet network set``).
+    """
 
     key: str
     parse: Callable[[str], T]
     default: T
     legal: str
     help: str
+    live: bool = False
 
     @overload
     def __get__(self, settings: None, owner: type) -> "Option[T]": ...

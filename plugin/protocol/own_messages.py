@@ -48,7 +48,10 @@ class PublishedPort:
 
 @dataclass(frozen=True, slots=True)
 class EndpointReport:
-    """An endpoint: ``link`` is its host end, and ``sandbox`` the namespace of its container, "" before a Join."""
+    """An endpoint: ``link`` is its host end, and ``sandbox`` the namespace of its container, "" before a Join.
+
+    ``options`` are those of Docker, and ``changes`` those of pynet, which go before them.
+    """
 
     id: str
     network: str
@@ -59,6 +62,8 @@ class EndpointReport:
     sandbox: str
     guarded: bool
     ports: int
+    options: Mapping[str, str]
+    changes: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,10 @@ class SubnetReport:
 
 @dataclass(frozen=True, slots=True)
 class NetworkReport:
-    """A network: ``mtu`` in bytes; ``vni`` is 0 for a network of one host, whose ``shared_as`` is ""."""
+    """A network: ``mtu`` in bytes; ``vni`` is 0 for a network of one host, whose ``shared_as`` is "".
+
+    ``options`` are those of Docker, and ``changes`` those of pynet, which go before them.
+    """
 
     id: str
     mode: str
@@ -83,6 +91,7 @@ class NetworkReport:
     vni: int
     subnets: Sequence[SubnetReport]
     options: Mapping[str, str]
+    changes: Mapping[str, str]
     endpoints: Sequence[EndpointReport]
 
 
