@@ -14,6 +14,7 @@ from plugin.options.option import (
     source_of,
     toggle,
 )
+from plugin.options.policy import NOTHING, Entries, clients, destinations, group_names, sources
 from plugin.options.senders import NOBODY, senders
 from plugin.protocol.messages import Address
 
@@ -24,6 +25,8 @@ _GATEWAY_HELP = (
     "container can also be reached at the container's own address; `routed`: no translation, published ports can be "
     "reached at the container's own address; `isolated`: no gateway address at all, with `--internal` only"
 )
+
+_ENTRIES = "none, or entries such as tcp/443 @ 10.0.0.0/8, with commas between them"
 
 _NONE: tuple[str, ...] = ()
 
@@ -60,6 +63,37 @@ class NetworkSettings(OptionSet):
         "addresses, subnets or MACs, with commas between them",
         "from what else every container may send: `0.0.0.0/0` for a router or a VPN gateway, the MAC of a virtual "
         "machine, or a floating address",
+    )
+    allow_from: Option[Entries | None] = Option(
+        "pynet.from",
+        sources,
+        None,
+        _ENTRIES,
+        "who may open connections to a container, from its network or routed: addresses, subnets and groups; without "
+        "the option everybody who can reach it may",
+    )
+    egress = Option(
+        "pynet.egress",
+        choice("allow", "deny"),
+        "allow",
+        "allow or deny",
+        "with `deny`, a container opens connections only to what `pynet.allow_out` names",
+    )
+    allow_out: Option[Entries] = Option(
+        "pynet.allow_out",
+        destinations,
+        NOTHING,
+        _ENTRIES,
+        "with `pynet.egress=deny`: where a container may open connections to: addresses, subnets, groups, and names of "
+        "hosts such as `dns:github.com tcp/443`",
+    )
+    publish_from: Option[Entries | None] = Option(
+        "pynet.publish_from",
+        clients,
+        None,
+        _ENTRIES,
+        "which addresses and subnets may use published ports; protocols and ports are the container's; the host itself "
+        "always may",
     )
     forwarding = Option(
         "pynet.forwarding",
@@ -196,4 +230,40 @@ class EndpointSettings(OptionSet):
         NOBODY,
         NetworkSettings.guard_allow.legal,
         "from what else this container may send, besides what its network allows",
+    )
+    groups = Option(
+        "pynet.group",
+        group_names,
+        _NONE,
+        "none, or up to four names, with commas between them",
+        "groups of its network that this container is in, for entries of `pynet.from` and `pynet.allow_out`",
+    )
+    allow_from: Option[Entries | None] = Option(
+        NetworkSettings.allow_from.key,
+        sources,
+        None,
+        NetworkSettings.allow_from.legal,
+        "who may open connections to this container; by default as the option of its network says, as for the next "
+        "three",
+    )
+    egress: Option[str | None] = Option(
+        NetworkSettings.egress.key,
+        NetworkSettings.egress.parse,
+        None,
+        NetworkSettings.egress.legal,
+        "with `deny`, this container opens connections only to what `pynet.allow_out` names",
+    )
+    allow_out: Option[Entries | None] = Option(
+        NetworkSettings.allow_out.key,
+        destinations,
+        None,
+        NetworkSettings.allow_out.legal,
+        "where this container may open connections to",
+    )
+    publish_from: Option[Entries | None] = Option(
+        NetworkSettings.publish_from.key,
+        clients,
+        None,
+        NetworkSettings.publish_from.legal,
+        "which addresses and subnets may use published ports of this container",
     )

@@ -16,6 +16,7 @@ from typing import Any, Generic, Never, Self, TypeVar, overload
 
 from netlink.ip import Address
 from plugin.errors import InvalidRequest
+from plugin.options.policy import BadPolicy
 from plugin.options.unicast import is_unicast
 
 T = TypeVar("T")
@@ -106,8 +107,9 @@ def parse_options(kind: type[OptionSet], raw: Sequence[tuple[str, str]]) -> Any:
             name, option = known[key]
             try:
                 values[name] = option.parse(text)
-            except ValueError:
-                flaws.append(f"option '{key}' must be {option.legal}, not '{text}'")
+            except ValueError as error:
+                why = f": {error}" if isinstance(error, BadPolicy) else ""
+                flaws.append(f"option '{key}' must be {option.legal}, not '{text}'{why}")
         elif key.startswith(OWN_PREFIX):
             unknown.append(key)
     settings = kind()

@@ -1,0 +1,32 @@
+"""The policy of an endpoint: its own options, and its network's where it has none."""
+
+from dataclasses import dataclass
+
+from plugin.model.records import Endpoint, Network
+from plugin.options.policy import Entries
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who an endpoint may talk to; None allows everybody.
+
+    ``allow_from`` is about new connections to it, ``allow_out`` about those that it opens, ``publish_from`` about its
+    published ports.
+    """
+
+    groups: tuple[str, ...] = ()
+    allow_from: Entries | None = None
+    allow_out: Entries | None = None
+    publish_from: Entries | None = None
+
+
+def policy_of(network: Network, endpoint: Endpoint) -> Policy:
+    """Return the policy of ``endpoint``; raises as ``Network.settings``."""
+    given, own = network.settings, endpoint.settings
+    denied = (own.egress or given.egress) == "deny"
+    return Policy(
+        own.groups,
+        given.allow_from if own.allow_from is None else own.allow_from,
+        (given.allow_out if own.allow_out is None else own.allow_out) if denied else None,
+        given.publish_from if own.publish_from is None else own.publish_from,
+    )
