@@ -6,6 +6,7 @@ from netlink import uapi
 from netlink.dump import dump
 from netlink.errors import kernel_errors
 from netlink.nft_elements import FAMILIES
+from netlink.nft_listing import packets_of
 from netlink.wire import attributes, text
 
 
@@ -29,8 +30,5 @@ class Counters:
 def _elements(body: bytes) -> Iterator[tuple[str, int]]:
     for _, element in attributes(dict(attributes(body)).get(uapi.NFTA_SET_ELEM_LIST_ELEMENTS, b"")):
         found = dict(attributes(element))
-        expression = dict(attributes(found.get(uapi.NFTA_SET_ELEM_EXPR, b"")))
-        if expression.get(uapi.NFTA_EXPR_NAME) == b"counter\0":
-            link = dict(attributes(found[uapi.NFTA_SET_ELEM_KEY]))[uapi.NFTA_DATA_VALUE].rstrip(b"\0").decode()
-            counted = dict(attributes(expression[uapi.NFTA_EXPR_DATA]))
-            yield link, int.from_bytes(counted[uapi.NFTA_COUNTER_PACKETS], "big")
+        link = dict(attributes(found[uapi.NFTA_SET_ELEM_KEY]))[uapi.NFTA_DATA_VALUE].rstrip(b"\0").decode()
+        yield link, packets_of(found.get(uapi.NFTA_SET_ELEM_EXPR, b""))

@@ -49,7 +49,10 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class NamedSet:
-    """A set, or with a ``value`` a map; ``comment`` is what nft shows with it, at most 127 bytes."""
+    """A set, or with a ``value`` a map; ``comment`` is what nft shows with it, at most 127 bytes.
+
+    Elements of a ``counted`` one count the packets that find them; the kernel begins anew with each new element.
+    """
 
     family: str
     name: str
@@ -57,6 +60,7 @@ class NamedSet:
     key: tuple[Part, ...]
     value: tuple[Part, ...] = ()
     interval: bool = False
+    counted: bool = False
 
     @cached_property
     def key_size(self) -> int:
@@ -81,7 +85,7 @@ class NamedSet:
         # nft knows raw payload by an expression only, and an expression cannot be combined with a type.
         expressions = " . ".join(part.expression or part.type for part in self.key)
         kind = f"typeof {expressions};" if raw else f"type {self.form};"
-        flags = " flags interval;" if self.interval else ""
+        flags = " flags interval;" * self.interval + " counter;" * self.counted
         return f'{"map" if self.value else "set"} {self.name} {{ {kind}{flags} comment "{self.comment}"; }}'
 
     def element(self, *values: Any) -> "Element":

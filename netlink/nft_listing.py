@@ -5,7 +5,7 @@ for the static parts of pynet's two tables, 0.13 for its text, which grows with 
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -27,6 +27,16 @@ class Kind(NamedTuple):
     static: frozenset[int]
 
 
+_COUNTER = b"counter\0"
+_NUMBER = 12  # bytes of an attribute with a number of packets or bytes
+# What the kernel lists around the two numbers of an element's counter (nf_tables_fill_setelem, nft_counter_do_dump).
+_COUNTER_HEADS = (
+    uapi.NLATTR.pack(8 + 4 + len(_COUNTER) + 2 * _NUMBER, uapi.NFTA_SET_ELEM_EXPR)
+    + attribute(uapi.NFTA_EXPR_NAME, _COUNTER)
+    + uapi.NLATTR.pack(4 + 2 * _NUMBER, uapi.NFTA_EXPR_DATA)
+    + uapi.NLATTR.pack(_NUMBER, uapi.NFTA_COUNTER_BYTES),
+    uapi.NLATTR.pack(_NUMBER, uapi.NFTA_COUNTER_PACKETS),
+)
 _TABLE = Kind(uapi.NFT_MSG_GETTABLE, uapi.NFTA_TABLE_NAME, frozenset({uapi.NFTA_TABLE_NAME, uapi.NFTA_TABLE_FLAGS}))
 _CHAIN = Kind(
     uapi.NFT_MSG_GETCHAIN,
@@ -48,7 +58,7 @@ _SET = Kind(
     frozenset(
         {uapi.NFTA_SET_NAME, uapi.NFTA_SET_FLAGS, uapi.NFTA_SET_KEY_TYPE, uapi.NFTA_SET_KEY_LEN}
         | {uapi.NFTA_SET_DATA_TYPE, uapi.NFTA_SET_DATA_LEN, uapi.NFTA_SET_DESC}
-        | {uapi.NFTA_SET_TIMEOUT, uapi.NFTA_SET_USERDATA}
+        | {uapi.NFTA_SET_TIMEOUT, uapi.NFTA_SET_USERDATA, uapi.NFTA_SET_EXPR}
     ),
 )
 
@@ -71,9 +81,17 @@ def elements(table: str, of: NamedSet) -> list[bytes]:
         Missing: there is no such table or set.
         KernelError: the kernel refused.
     """
-    with kernel_errors(f"list elements of nftables set '{of.family} {table} {of.name}'"):
-        bodies = _element_lists(of.family, table, of.name)
-    return [element for body in bodies for element in read_elements(of, body)]
+    return [element for body in _bodies(table, of) for element in read_elements(of, body)]
+
+
+def counts(table: str, of: NamedSet) -> dict[bytes, int]:
+    """Return how many packets found each element of a counted set, by the element as it is packed.
+
+    Raises:
+        Missing: there is no such table or set.
+        KernelError: the kernel refused.
+    """
+    return {element: packets for body in _bodies(table, of) for element, packets in _read_counted(of, body)}
 
 
 def read_elements(of: NamedSet, body: bytes) -> list[bytes]:
@@ -82,12 +100,43 @@ def read_elements(of: NamedSet, body: bytes) -> list[bytes]:
     Elements with the usual attributes all have one length and are taken apart together. One with more, such as a
     timeout or a comment, is taken apart by its attributes.
     """
+    if columns := _columns(of, body):
+        return [b"".join(parts) for parts in zip(*columns[: -2 if of.counted else None], strict=True)]
+    return [_read_element(of, dict(attributes(element))) for _, element in attributes(body)]
+
+
+def _read_counted(of: NamedSet, body: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield each element with the packets that found it."""
+    if columns := _columns(of, body):
+        for *parts, _, packets in zip(*columns, strict=True):
+            yield b"".join(parts), int.from_bytes(packets, "big")
+        return
+    for _, element in attributes(body):
+        found = dict(attributes(element))
+        yield _read_element(of, found), packets_of(found.get(uapi.NFTA_SET_ELEM_EXPR, b""))
+
+
+def packets_of(expression: bytes) -> int:
+    """Return the packets of a counter, 0 of any other expression."""
+    found = dict(attributes(expression))
+    if found.get(uapi.NFTA_EXPR_NAME) != _COUNTER:
+        return 0
+    return int.from_bytes(dict(attributes(found[uapi.NFTA_EXPR_DATA]))[uapi.NFTA_COUNTER_PACKETS], "big")
+
+
+def _columns(of: NamedSet, body: bytes) -> list[tuple[bytes, ...]]:
+    """Return the values of all elements by their place, nothing if an element has other attributes than usual."""
     shape, heads = _shape(of)
-    if body and not len(body) % shape.size:
-        columns = list(zip(*shape.iter_unpack(body), strict=True))
-        if all(set(column) == {head} for column, head in zip(columns[::2], heads, strict=True)):
-            return [b"".join(parts) for parts in zip(*columns[1::2], strict=True)]
-    return [_read_element(of, element) for _, element in attributes(body)]
+    if not body or len(body) % shape.size:
+        return []
+    columns = list(zip(*shape.iter_unpack(body), strict=True))
+    usual = all(set(column) == {head} for column, head in zip(columns[::2], heads, strict=True))
+    return columns[1::2] if usual else []
+
+
+def _bodies(table: str, of: NamedSet) -> list[bytes]:
+    with kernel_errors(f"list elements of nftables set '{of.family} {table} {of.name}'"):
+        return _element_lists(of.family, table, of.name)
 
 
 def _of_family(family: str, table: str) -> Iterator[bytes]:
@@ -121,7 +170,7 @@ def _expressions(body: bytes) -> Iterator[bytes]:
     """Yield the expressions of a rule, of a counter its name only."""
     for _, expression in attributes(body):
         name = dict(attributes(expression))[uapi.NFTA_EXPR_NAME]
-        yield name if name == b"counter\0" else expression
+        yield name if name == _COUNTER else expression
 
 
 def _element_lists(family: str, table: str, name: str) -> list[bytes]:
@@ -144,13 +193,15 @@ def _shape(of: NamedSet) -> tuple[struct.Struct, list[bytes]]:
         for kind, room, length in values
     ]
     form = "".join(f"{4 * (not place) + 8}s{room}s" for place, (_, room, _) in enumerate(values))
+    if of.counted:
+        heads += _COUNTER_HEADS
+        form += "".join(f"{len(head)}s8s" for head in _COUNTER_HEADS)
     shape = struct.Struct(f"={form}")
     return shape, [uapi.NLATTR.pack(shape.size, uapi.NFTA_LIST_ELEM) + heads[0], *heads[1:]]
 
 
-def _read_element(of: NamedSet, element: bytes) -> bytes:
-    """Return an element as it is packed; one that matches everything has no key."""
-    found = dict(attributes(element))
+def _read_element(of: NamedSet, found: Mapping[int, bytes]) -> bytes:
+    """Return the element with these attributes as it is packed; one that matches everything has no key."""
     key, value = (_value(found.get(kind, b"")) for kind in (uapi.NFTA_SET_ELEM_KEY, uapi.NFTA_SET_ELEM_DATA))
     end = _value(found[uapi.NFTA_SET_ELEM_KEY_END]) if uapi.NFTA_SET_ELEM_KEY_END in found else key
     return key + (end if of.interval else b"") + value

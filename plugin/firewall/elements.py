@@ -156,17 +156,25 @@ def port_elements(network: Network, published: Sequence[Published]) -> Elements:
     return tuple(dict.fromkeys(element for port in published for element in _of_port(port, trusting=trusting)))
 
 
+def translation(port: Published) -> Element | None:
+    """Return the element that leads packets of the host to the container; None if none does, see ``port_elements``."""
+    host, version = port.host, port.target.version
+    if host is None or host.version != version:
+        return None
+    to = (port.proto, port.host_port, port.target, port.port)
+    return (
+        sets.PUBLISHED_ANY[version].element(*to) if host.is_unspecified else sets.PUBLISHED[version].element(host, *to)
+    )
+
+
 def _of_port(port: Published, *, trusting: bool) -> Iterator[Element]:
     version, own = port.target.version, (port.target, port.proto, port.port)
     host = port.host
     if host is None:
         yield sets.ROUTED_PORTS[version].element(*own)
         return
-    if host.version == version:
-        if host.is_unspecified:
-            yield sets.PUBLISHED_ANY[version].element(port.proto, port.host_port, port.target, port.port)
-        else:
-            yield sets.PUBLISHED[version].element(host, port.proto, port.host_port, port.target, port.port)
+    if element := translation(port):
+        yield element
         if trusting:
             yield sets.TRUSTED_PORTS[version].element(*own)
     if host.version == 6 and (version == 4 or host.is_unspecified):

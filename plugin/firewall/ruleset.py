@@ -45,10 +45,10 @@ INET_RULES = """\
   }
   chain publish {
     dnat ip to ip daddr . meta l4proto . th dport map @published_ports4
-    fib daddr type local dnat ip to meta l4proto . th dport map @published_ports_any4
+    meta nfproto ipv4 fib daddr type local dnat ip to meta l4proto . th dport map @published_ports_any4
     ip6 saddr fe80::/10 return
     dnat ip6 to ip6 daddr . meta l4proto . th dport map @published_ports6
-    fib daddr type local dnat ip6 to meta l4proto . th dport map @published_ports_any6
+    meta nfproto ipv6 fib daddr type local dnat ip6 to meta l4proto . th dport map @published_ports_any6
   }
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;

@@ -11,20 +11,32 @@ SETS: list[NamedSet] = []  # in the order in which the tables declare them
 
 
 def _one(
-    family: str, name: str, comment: str, *key: Part, value: tuple[Part, ...] = (), interval: bool = False
+    family: str,
+    name: str,
+    comment: str,
+    *key: Part,
+    value: tuple[Part, ...] = (),
+    interval: bool = False,
+    counted: bool = False,
 ) -> NamedSet:
-    SETS.append(NamedSet(family, name, comment, key, value, interval))
+    SETS.append(NamedSet(family, name, comment, key, value, interval, counted))
     return SETS[-1]
 
 
 def _two(
-    family: str, name: str, comment: str, *key: Part, value: tuple[Part, ...] = (), interval: bool = False
+    family: str,
+    name: str,
+    comment: str,
+    *key: Part,
+    value: tuple[Part, ...] = (),
+    interval: bool = False,
+    counted: bool = False,
 ) -> Mapping[int, NamedSet]:
     """Declare a set for IPv4, whose parts are given, and one for IPv6; return them by IP version."""
     key6, value6 = (tuple(IPV6 if part is IPV4 else part for part in parts) for parts in (key, value))
     return {
-        4: _one(family, f"{name}4", comment, *key, value=value, interval=interval),
-        6: _one(family, f"{name}6", comment, *key6, value=value6, interval=interval),
+        4: _one(family, f"{name}4", comment, *key, value=value, interval=interval, counted=counted),
+        6: _one(family, f"{name}6", comment, *key6, value=value6, interval=interval, counted=counted),
     }
 
 
@@ -55,6 +67,7 @@ PUBLISHED = _two(
     PROTOCOL,
     PORT,
     value=(IPV4, PORT),
+    counted=True,
 )
 PUBLISHED_ANY = _two(
     _I,
@@ -63,6 +76,7 @@ PUBLISHED_ANY = _two(
     PROTOCOL,
     PORT,
     value=(IPV4, PORT),
+    counted=True,
 )
 RELAYED_PORTS = _one(_I, "relayed_ports", "Published ports that a thread of pynet carries", PROTOCOL, PORT)
 # The host and its neighbours
