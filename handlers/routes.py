@@ -13,6 +13,7 @@ ROUTES = {
     "Pools": ("GET", "/v1/pools"),
     "Look": ("GET", "/v1/repairs"),
     "Log": ("GET", "/v1/log"),
+    "Traffic": ("GET", "/v1/traffic"),
     "ClusterStatus": ("GET", "/v1/cluster"),
     "Reconcile": ("POST", "/v1/reconcile"),
     "Backup": ("POST", "/v1/backup"),

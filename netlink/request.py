@@ -120,6 +120,18 @@ class Requests:
             check(error_number(body))
         return body
 
+    def ask_all(self, requests: Sequence[bytes]) -> list[bytes]:
+        """Send requests that have one message for an answer each; return their bodies, b"" for a refused request."""
+        bodies: list[bytes] = []
+        with self._socket() as sock:
+            sock.settimeout(remaining(PATIENCE))
+            for start in range(0, len(requests), TOGETHER):
+                sock.send(b"".join(requests[start : start + TOGETHER]))
+                while len(bodies) < min(start + TOGETHER, len(requests)):
+                    answers = messages(sock.recv(1 << 16))
+                    bodies += [b"" if kind == uapi.NLMSG_ERROR else body for kind, _, body in answers]
+        return bodies
+
     def send_all(self, requests: Sequence[bytes]) -> list[int]:
         """Send requests that ask for an acknowledgement; return one errno a request, 0 for done.
 

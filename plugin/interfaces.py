@@ -9,6 +9,7 @@ from netlink.errors import KernelError
 from netlink.links import Link, VethPair
 from netlink.nft_elements import Element, NamedSet
 from netlink.port_sockets import PortSocket, Target
+from netlink.statistics import LinkCounts
 from netlink.vxlan import Entry, VxlanLink
 from plugin.protocol.messages import Address, InterfaceAddress, Subnet
 
@@ -126,6 +127,16 @@ class Counters(Protocol):
 
     def packets(self, family: str, table: str, name: str) -> dict[str, int]:
         """Return the packets of a set by link; ``Missing`` without the set."""
+
+
+class Statistics(Protocol):
+    """Counters of links and of elements (``netlink.statistics.Statistics``). Verbs may raise ``KernelError``."""
+
+    def links(self, names: Iterable[str]) -> Mapping[str, LinkCounts]:
+        """Return the counts of links, without those that are gone."""
+
+    def counted(self, table: str, of: NamedSet) -> Mapping[bytes, int]:
+        """Return the packets that found each element of a counted set, packed; ``Missing`` without the set."""
 
 
 class Tunnels(Protocol):

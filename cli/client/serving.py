@@ -86,7 +86,7 @@ def _why(socket: Path, error: Exception, patience: float) -> PynetError:
 
 HOW_TO_BE_ALLOWED = "run it as root or join group docker"
 PLACES = frozenset({Settings.socket.key, Settings.admin_socket.key})  # where pynet is asked
-NEED_STATE = frozenset({"Ports", "Networks", "Pools", "Look", "Backup"})  # verbs
+NEED_STATE = frozenset({"Ports", "Networks", "Pools", "Look", "Backup", "Traffic"})  # verbs
 NEED_PROCESS = frozenset({"Reconcile", "Status", "Log"})  # verbs
 
 
@@ -199,9 +199,11 @@ def configured(environment: Mapping[str, str]) -> tuple[Settings, str]:
 
 
 def _from_files(nobody: NotServing, verb: str, body: Mapping[str, str]) -> Mapping[str, Any]:
-    from cli.server.answers import Answers, NobodyServes
+    from cli.server.answers import Answers, NobodyServes, Sources
     from handlers.service import SERVICE_VERBS
     from handlers.verbs import bind
+    from netlink.statistics import Statistics
+    from plugin.observe.counters import TrafficReader
     from plugin.store.sqlite.store import ReadOnlyStore
 
     settings, source = configured(os.environ)
@@ -209,8 +211,9 @@ def _from_files(nobody: NotServing, verb: str, body: Mapping[str, str]) -> Mappi
         _check_readable(settings, nobody)
     if verb not in NEED_PROCESS:
         click.echo(f"note: {nobody}; until then this is from '{settings.state_dir}', by {source}", err=True)
-    outside = NobodyServes(settings, nobody)
-    answers = Answers(settings, ReadOnlyStore(settings.database), outside, outside.look, outside.log)
+    outside, store = NobodyServes(settings, nobody), ReadOnlyStore(settings.database)
+    traffic = TrafficReader(store, Statistics(), settings.name).read
+    answers = Answers(settings, store, outside, Sources(outside.look, outside.log, traffic))
     served = bind("Pynet", SERVICE_VERBS, answers)[f"Pynet.{verb}"]
     reply: Mapping[str, Any] = served.serve(dict(body))
     return reply

@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from os import getpid
 from typing import Any, NoReturn, Protocol
@@ -15,6 +16,7 @@ from plugin.ipam.fill import fills
 from plugin.model.records import Endpoint, Lease, Network, Pool
 from plugin.protocol.messages import Repair, Status
 from plugin.protocol.own_messages import About, Fill, ForgottenHost, LogPart, NetworkReport, PublishedPort, StateCopy
+from plugin.protocol.traffic_messages import Traffic
 from plugin.store.base import R, Store
 from plugin.store.sqlite.backup import copy_state
 
@@ -31,22 +33,26 @@ class Repairing(Protocol):
         """See ``plugin.protocol.api.Service``."""
 
 
-class Answers:
-    """See ``plugin.protocol.api.Service``; ``look`` returns the repairs that are due, ``log`` the lines of the log."""
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Functions that answer from other things than records.
 
-    def __init__(
-        self,
-        settings: Settings,
-        store: Store,
-        repairing: Repairing,
-        look: Callable[[], Sequence[Repair]],
-        log: Callable[[str], LogPart],
-    ) -> None:
+    ``look`` returns the repairs that are due, ``log`` the lines of the log, ``traffic`` the kernel's counters.
+    """
+
+    look: Callable[[], Sequence[Repair]]
+    log: Callable[[str], LogPart]
+    traffic: Callable[[], Traffic]
+
+
+class Answers:
+    """See ``plugin.protocol.api.Service``."""
+
+    def __init__(self, settings: Settings, store: Store, repairing: Repairing, sources: Sources) -> None:
         self._settings = settings
         self._store = store
         self._repairing = repairing
-        self._look = look
-        self._log = log
+        self._sources = sources
         name, folder, managed = settings.name, str(settings.state_dir), settings.host_socket is not None
         # Made here, so that the answer waits for nothing later, not even for a disk.
         self._about = About(own_version(), getpid(), time.time(), name, folder, managed, in_force(settings))
@@ -58,13 +64,16 @@ class Answers:
         return self._repairing.reconcile()
 
     def look(self) -> Sequence[Repair]:
-        return self._look()
+        return self._sources.look()
 
     def status(self) -> Status:
         return self._repairing.status()
 
     def log(self, cursor: str) -> LogPart:
-        return self._log(cursor)
+        return self._sources.log(cursor)
+
+    def traffic(self) -> Traffic:
+        return self._sources.traffic()
 
     def ports(self) -> list[PublishedPort]:
         return [

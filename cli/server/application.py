@@ -10,7 +10,7 @@ import structlog
 from flask import Flask
 
 from cli.engine.api import Engine, endpoint_names, engine_socket
-from cli.server.answers import Answers, own_version
+from cli.server.answers import Answers, Sources, own_version
 from cli.server.cluster import JoinedCluster, open_cluster
 from cli.server.log_ring import keep_log
 from cli.server.logs import use_names
@@ -33,6 +33,7 @@ from netlink.own_changes import OwnChanges
 from netlink.port_sockets import PortSockets
 from netlink.relay import Relay
 from netlink.routes import HostNetworks
+from netlink.statistics import Statistics
 from netlink.vxlan import Vxlan
 from plugin.background.loop import Loop, trouble
 from plugin.engine.names import Names
@@ -44,6 +45,7 @@ from plugin.model.link_owner import Owner
 from plugin.model.names import is_own_bridge
 from plugin.model.records import Endpoint, Network
 from plugin.modes.registry import MODES, Kinds, in_its_mode, link_prefixes
+from plugin.observe.counters import TrafficReader
 from plugin.rebuild.networks import InItsMode, rebuilder
 from plugin.reconcile.survey import Records
 from plugin.reconcile.watcher import Watcher
@@ -91,8 +93,9 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
         _tell_of_the_start(settings, pynet, records)
 
     app = create_app(gate.before(pynet.driver), gate.before(router), WorkerPool(most=2 * settings.threads))
-    look, recent = gate.before(pynet.dry_run).look, keep_log().since
-    answers = Answers(settings, host.store, gate.before(pynet.reconciler), look, recent)
+    traffic = TrafficReader(host.store, Statistics(), settings.name)
+    sources = Sources(gate.before(pynet.dry_run).look, keep_log().since, traffic.read)
+    answers = Answers(settings, host.store, gate.before(pynet.reconciler), sources)
     _serve_commands(app, answers, settings.admin, lambda: trouble(threads) if gate.is_open else STARTING)
     app.extensions |= {FINISH: finish, TROUBLE: partial(trouble, threads)} | _endings(pynet, host.names)
     return app

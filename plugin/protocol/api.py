@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from plugin.protocol import messages as m
 from plugin.protocol.own_messages import About, Fill, ForgottenHost, LogPart, NetworkReport, PublishedPort, StateCopy
+from plugin.protocol.traffic_messages import Traffic
 
 
 class NetworkDriver(Protocol):
@@ -107,6 +108,9 @@ class Service(Protocol):
 
     def pools(self) -> Sequence[Fill]:
         """Return how full the subnets of networks are."""
+
+    def traffic(self) -> Traffic:
+        """Return the counters of all endpoints and published ports."""
 
     def backup(self) -> StateCopy:
         """Return a copy of the state."""

@@ -3,13 +3,15 @@
 import pytest
 from flask.testing import FlaskClient
 
-from cli.server.answers import Answers
+from cli.server.answers import Answers, Sources
 from cli.server.log_ring import LogRing
 from cli.settings import read_settings
 from handlers.admin import create_admin
 from handlers.app import create_app
 from handlers.routes import ROUTES
+from plugin.observe.counters import TrafficReader
 from plugin.request.execution import WorkerPool
+from tests.fake_statistics import FakeStatistics
 from tests.fakes import World
 
 WORKERS = WorkerPool()  # one set for all services, as their threads stay
@@ -22,8 +24,10 @@ class Service:
         self.world = World()
         settings = read_settings({"PYNET_STATE_DIR": "/nowhere", "PYNET_THREADS": "64"})
         self.log, self.trouble, self.user = LogRing(), "", 0
-        look, recent = self.world.dry_run.look, self.log.since
-        answers = Answers(settings, self.world.store, self.world.reconciler, look, recent)
+        self.statistics = FakeStatistics()
+        traffic = TrafficReader(self.world.store, self.statistics, "pynet", lambda: 5.0)
+        sources = Sources(self.world.dry_run.look, self.log.since, traffic.read)
+        answers = Answers(settings, self.world.store, self.world.reconciler, sources)
         admin = create_admin(answers, lambda: self.trouble, workers, lambda: self.user)
         self.client: FlaskClient = create_app(self.world.driver, self.world.ipam, workers).test_client()
         self.admin: FlaskClient = admin.test_client()

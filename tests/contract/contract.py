@@ -69,6 +69,13 @@ def document_validator(name: str) -> Draft202012Validator:
 
 
 @cache
+def service_validator(name: str) -> Draft202012Validator:
+    """Return the validator of a reply of pynet's own API, ``spec/service/NAME.reply.json``."""
+    schema = json.loads((SPEC / "service" / f"{name}.reply.json").read_text())
+    return Draft202012Validator(schema, registry=registry(), format_checker=FORMATS)
+
+
+@cache
 def error_validator() -> Draft202012Validator:
     """Return the validator of the body of every refusal."""
     schema = {"$ref": "https://pynet.invalid/spec/common.json#/$defs/error"}

@@ -3,15 +3,18 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from logging import INFO, LogRecord
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from handlers.routes import ROUTES
 from netlink.links import Link
+from netlink.statistics import LinkCounts
+from plugin.model.names import host_link_name
 from plugin.request.execution import WorkerPool
 from plugin.request.locks import LOOK
 from tests.contract.conftest import Service
+from tests.contract.contract import service_validator
 from tests.unit import requests as rq
 
 BRIDGE = "pn-a1a1a1a1a1a1"
@@ -49,6 +52,23 @@ def test_status_counts_repairs_and_names_what_fails(service: Service) -> None:
     assert (status, reply["Repairs"], reply["Looks"]) == (200, {"LinkDown": 1}, 2)
     assert isinstance(reply["Failing"], list)
     assert "give that one another name" in reply["Failing"][0]["Error"]
+
+
+def test_traffic_is_as_its_schema_says(service: Service) -> None:
+    """Networks with their endpoints and ports; counters of a link that is gone are null."""
+    service.world.driver.create_network(rq.network())
+    service.world.driver.create_endpoint(rq.endpoint())
+    service.world.driver.program_external_connectivity(rq.program(8080))
+    service_validator("Traffic").validate(service.ask("Traffic")[1])
+    link = host_link_name(rq.ENDPOINT_ID)
+    service.statistics.of_links[link] = LinkCounts(1, 2, 3, 4, 5, 6, 7, 8)
+    status, reply = service.ask("Traffic")
+
+    service_validator("Traffic").validate(reply)
+    end = cast("Any", reply)["Networks"][0]["Endpoints"][0]
+    assert (status, reply["Time"], end["Link"]) == (200, 5.0, link)
+    assert end["In"] == {"Bytes": 4, "Packets": 2, "Drops": 8, "Errors": 6}
+    assert [port["HostPort"] for port in end["Ports"]]
 
 
 @pytest.mark.parametrize("method", ["Pynet.Status", "Pynet", "pynet.Status", "Status"])

@@ -3,12 +3,14 @@
 from ipaddress import IPv4Interface, ip_address
 
 from cli.commands.ports import as_text, rows_of
-from cli.server.answers import Answers
+from cli.server.answers import Answers, Sources
 from cli.server.log_ring import LogRing
 from cli.settings import read_settings
 from handlers.schemas.own import PortsReply
 from plugin.model.records import Endpoint, Published
+from plugin.observe.counters import TrafficReader
 from plugin.store.base import Put
+from tests.fake_statistics import FakeStatistics
 from tests.fakes import World
 
 HOSTED = Published(6, 80, ip_address("10.9.0.2"), ip_address("::"), 8080)
@@ -22,7 +24,8 @@ def test_names_are_shown_where_the_engine_knows_them() -> None:
         "e" * 64, "a" * 64, "02:42:0a:09:00:02", IPv4Interface("10.9.0.2/24"), published=(HOSTED, ROUTED)
     )
     world.store.transact(Put(endpoint))
-    answers = Answers(read_settings({}), world.store, world.reconciler, world.dry_run.look, LogRing().since)
+    sources = Sources(world.dry_run.look, LogRing().since, TrafficReader(world.store, FakeStatistics(), "pynet").read)
+    answers = Answers(read_settings({}), world.store, world.reconciler, sources)
     rows = rows_of(PortsReply().dump(answers.ports()), {"e" * 64: ("web", "site")})
     lines = as_text(rows).splitlines()
 
