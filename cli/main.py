@@ -196,6 +196,27 @@ def logs(*, follow: bool, tail: int | None, since: str, level: str, machine: boo
 
 
 @main.command(
+    examples=["pynet metrics", "pynet metrics --textfile /var/lib/prometheus/node-exporter/pynet.prom"],
+    codes={0: "The metrics were printed or written.", 64: "The file's name does not end with .prom."},
+    see=["pynet status", "docs/guide/metrics.md"],
+)
+@click.option("--textfile", type=click.Path(path_type=Path), help="Write to a file for node_exporter instead.")
+def metrics(*, textfile: Path | None) -> None:
+    """Print the metrics of the running pynet in Prometheus' text format.
+
+    With --textfile the file is replaced as a whole; its name must end with .prom, or node_exporter does not read it.
+    """
+    from cli.commands.metrics import check_file, page, write_file
+
+    with refusals():
+        if textfile is None:
+            click.echo(page(), nl=False)
+        else:
+            check_file(textfile)
+            write_file(textfile, page())
+
+
+@main.command(
     examples=["pynet backup /root/pynet-backup.db"],
     codes={0: "The file was written.", 75: "There is a file of that name already."},
     see=["pynet restore"],

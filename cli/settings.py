@@ -133,6 +133,14 @@ class Settings(OptionSet):
         "a folder with the kernel's settings",
         "folder in which pynet changes settings below `net`; choose another one if the default is read-only",
     )
+    metrics_endpoints = Option(
+        "PYNET_METRICS_ENDPOINTS",
+        integer(0, 100_000),
+        1000,
+        "0 to 100000",
+        "number of endpoints that have series of their own in the metrics, six each; the others are in the totals of "
+        "their network alone",
+    )
     gateway_check = Option(
         "PYNET_GATEWAY_CHECK",
         toggle,

@@ -1,9 +1,11 @@
 """The Flask application on the admin socket: an HTTP API with JSON for pynet's own commands.
 
-It has paths of its own, so that metrics or a page may be added. An error is a JSON object with a sentence as ``Err``.
+An error is a JSON object with a sentence as ``Err``.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,26 @@ from structlog.contextvars import clear_contextvars
 from werkzeug.exceptions import HTTPException
 
 from handlers.app import Body, credentials, refuse, reply, serve_verb
-from handlers.routes import HEALTH, ROUTES
+from handlers.routes import HEALTH, METRICS, ROUTES
 from handlers.schemas.fields import describe
 from handlers.service import SERVICE_VERBS
 from handlers.verbs import Bound, bind
+from plugin.errors import PynetError
+from plugin.observe.page import MEDIA_TYPE
+from plugin.observe.request_times import RequestTimes
 from plugin.protocol.api import Service
 from plugin.request.execution import WorkerPool
 
 ROOT = 0
 Wsgi = Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What monitoring asks for: ``page`` returns the metrics as text, and ``times`` counts the requests."""
+
+    page: Callable[[], str] = str
+    times: RequestTimes = field(default_factory=RequestTimes)
 
 
 def calling_user() -> int:
@@ -33,16 +46,17 @@ def create_admin(
     trouble: Callable[[], str] = str,
     workers: WorkerPool | None = None,
     user: Callable[[], int] = calling_user,
+    watched: Watched | None = None,
 ) -> Flask:
     """Return the application that serves ``service`` to pynet's own command.
 
     ``trouble`` returns what is wrong with pynet, "" for nothing; ``user`` the id of the calling user. ``workers`` carry
-    out requests as those of the engine are, and are not the same ones.
+    out requests as those of the engine are, and are not the same ones. ``watched`` has the metrics.
     """
-    app = Flask(__name__, static_folder=None)
+    app, watched = Flask(__name__, static_folder=None), watched or Watched()
     for verb in bind("Pynet", SERVICE_VERBS, service).values():
         method, path = ROUTES[verb.name.removeprefix("Pynet.")]
-        view = _view(verb, workers, user if method == "POST" else None)
+        view = _view(verb, workers, user if method == "POST" else None, watched.times)
         app.add_url_rule(path, verb.name, view, methods=[method], provide_automatic_options=False)
 
     @app.get(HEALTH)
@@ -50,9 +64,12 @@ def create_admin(
         wrong = trouble()
         return refuse(503, wrong) if wrong else reply({"Healthy": True})
 
+    app.add_url_rule(METRICS, "metrics", partial(_metrics, watched.page), provide_automatic_options=False)
+
     @app.after_request
     def plain(response: Response) -> Response:
-        response.content_type = "application/json"
+        if response.content_type != MEDIA_TYPE:
+            response.content_type = "application/json"
         return response
 
     @app.errorhandler(HTTPException)
@@ -63,17 +80,26 @@ def create_admin(
     return app
 
 
-def _view(verb: Bound, workers: WorkerPool | None, user: Callable[[], int] | None) -> Callable[[], Response]:
+def _metrics(page: Callable[[], str]) -> Response:
+    try:
+        return Response(page(), content_type=MEDIA_TYPE)
+    except PynetError as error:
+        return refuse(503, str(error))
+
+
+def _view(
+    verb: Bound, workers: WorkerPool | None, user: Callable[[], int] | None, times: RequestTimes
+) -> Callable[[], Response]:
     """Return the view for a verb; with ``user``, of which other users than root are refused."""
 
     def view() -> Response:
         clear_contextvars()  # a thread serves many requests, one after the other
         if user is None:
-            return serve_verb(verb, workers, _query)
+            return serve_verb(verb, workers, _query, times)
         caller = user()
         if caller != ROOT:
             return refuse(403, f"only root may do this, and user {caller} asked; run it as root")
-        return serve_verb(verb, workers)
+        return serve_verb(verb, workers, times=times)
 
     return view
 

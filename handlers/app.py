@@ -28,6 +28,7 @@ from handlers.schemas.fields import describe, is_plain
 from handlers.verbs import Bound, bind
 from plugin.engine.identity import NOBODY, called_by
 from plugin.errors import Conflict, Exhausted, InvalidRequest, NotFound, PynetError, Unsupported
+from plugin.observe.request_times import FAILED, OK, REFUSED, RequestTimes
 from plugin.protocol.api import IpamDriver, NetworkDriver
 from plugin.request.execution import WorkerPool
 from plugin.request.timing import Spent, collect
@@ -48,10 +49,13 @@ Body = dict[str, Any] | None
 _UCRED = struct.Struct("iII")  # process, user and group
 
 
-def create_app(driver: NetworkDriver, ipam: IpamDriver, workers: WorkerPool | None = None) -> Flask:
+def create_app(
+    driver: NetworkDriver, ipam: IpamDriver, workers: WorkerPool | None = None, times: RequestTimes | None = None
+) -> Flask:
     """Return the application that serves ``driver`` and ``ipam`` to the engine.
 
     ``workers`` carry out the requests and answer each in time; without them the thread that serves a request does it.
+    ``times`` counts the requests.
     """
     app = Flask(__name__, static_folder=None)
     verbs = bind("NetworkDriver", NETWORK_VERBS, driver) | bind("IpamDriver", IPAM_VERBS, ipam)
@@ -61,7 +65,7 @@ def create_app(driver: NetworkDriver, ipam: IpamDriver, workers: WorkerPool | No
         clear_contextvars()  # a thread serves many requests, one after the other
         if method == ACTIVATE:
             return _activate()
-        return serve_verb(verbs[method], workers) if method in verbs else _not_implemented(method)
+        return serve_verb(verbs[method], workers, times=times) if method in verbs else _not_implemented(method)
 
     @app.errorhandler(HTTPException)
     def refuse_other(_: HTTPException) -> Response:
@@ -83,11 +87,17 @@ def _activate() -> Response:
     return reply(IMPLEMENTS)
 
 
-def serve_verb(verb: Bound, workers: WorkerPool | None, body: Callable[[Bound], Body] | None = None) -> Response:
-    """Serve a request and write its one log line, with the milliseconds that each layer took.
+def serve_verb(
+    verb: Bound,
+    workers: WorkerPool | None,
+    body: Callable[[Bound], Body] | None = None,
+    times: RequestTimes | None = None,
+) -> Response:
+    """Serve a request, count it in ``times``, and write its one log line, with the milliseconds that each layer took.
 
     ``body`` reads what the caller says, by default from the body of the request.
     """
+    times = times or RequestTimes()
     start = time.perf_counter()
     bind_contextvars(verb=verb.name)
     with collect() as spent:
@@ -96,12 +106,13 @@ def serve_verb(verb: Bound, workers: WorkerPool | None, body: Callable[[Bound], 
         except Exception as error:  # noqa: BLE001 - the boundary: the caller gets a sentence, the log gets the traceback
             status, text = _fault(error)
             details = {"status": status, "error": text, **_unexpected(error), **_took(start, spent)}
-            tell = log.warning if isinstance(error, OF_THE_USER) else log.error
-            tell("refused", **details)
+            of_the_user = isinstance(error, OF_THE_USER)
+            times.observe(verb.name, REFUSED if of_the_user else FAILED, time.perf_counter() - start, spent)
+            (log.warning if of_the_user else log.error)("refused", **details)
             return refuse(status, text)
-    response.call_on_close(
-        request_line(verb.event, _took(start, spent))
-    )  # after the engine has its answer: it takes 0.1 ms
+    # After the engine has its answer: a line takes 0.1 ms.
+    response.call_on_close(partial(times.observe, verb.name, OK, time.perf_counter() - start, spent))
+    response.call_on_close(request_line(verb.event, _took(start, spent)))
     return response
 
 

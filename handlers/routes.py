@@ -19,4 +19,4 @@ ROUTES = {
     "Backup": ("POST", "/v1/backup"),
     "ForgetHost": ("POST", "/v1/cluster/forget"),
 }
-HEALTH = "/healthz"
+HEALTH, METRICS = "/healthz", "/metrics"

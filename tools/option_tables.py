@@ -5,6 +5,7 @@ from pathlib import Path
 from cli.exit_codes import table as exit_codes
 from cli.settings import SETTINGS
 from plugin.modes.registry import network_options
+from plugin.observe.metrics import metrics_table
 from plugin.options.network import EndpointSettings
 from plugin.options.option import option_table
 
@@ -19,6 +20,7 @@ def tables() -> dict[str, dict[str, str]]:
             "endpoint options": option_table(EndpointSettings.options()),
         },
         "settings.md": {"settings": option_table(SETTINGS).replace("| option", "| setting")},
+        "metrics.md": {"metrics": metrics_table()},
         "exit-codes.md": {"exit codes": exit_codes()},
     }
 

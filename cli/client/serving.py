@@ -39,6 +39,15 @@ class NoAnswer(Unreachable):
     """A process listens and did not answer in time: it hangs, or it is still bringing the host in line."""
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request for ``path`` on the admin socket."""
+
+    method: str
+    path: str
+    body: str | None = None
+
+
 def ask(socket: Path, verb: str, patience: float = PATIENCE, body: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return the reply to a verb of ``handlers.routes``, which has ``patience`` seconds.
 
@@ -47,14 +56,26 @@ def ask(socket: Path, verb: str, patience: float = PATIENCE, body: Mapping[str, 
         Unprivileged: this user may not use the socket, or not for this verb.
         Failed: the reply is an error, or cannot be read.
     """
-    connection, (method, path) = UnixConnection(str(socket), patience), ROUTES[verb]
+    method, path = ROUTES[verb]
+    if method == "GET":
+        question = Question(method, f"{path}?{urlencode(body)}" if body else path)
+    else:
+        question = Question(method, path, json.dumps(body or {}))
     try:
-        if method == "GET":
-            connection.request(method, f"{path}?{urlencode(body)}" if body else path)
-        else:
-            connection.request(method, path, json.dumps(body or {}))
+        reply: dict[str, Any] = json.loads(fetch(socket, question, patience))
+    except ValueError as error:
+        raise _why(socket, error, patience) from error
+    return reply
+
+
+def fetch(socket: Path, question: Question, patience: float = PATIENCE) -> bytes:
+    """Return the body of the answer to a question; raises as ``ask`` does."""
+    connection = UnixConnection(str(socket), patience)
+    try:
+        connection.request(question.method, question.path, question.body)
         answer = connection.getresponse()
-        reply: dict[str, Any] = json.loads(answer.read())
+        body: bytes = answer.read()
+        sentence = "" if answer.status == http.client.OK else str(json.loads(body).get("Err", answer.reason))
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise _why(socket, error, patience) from error
     finally:
@@ -62,11 +83,11 @@ def ask(socket: Path, verb: str, patience: float = PATIENCE, body: Mapping[str, 
     if answer.status == http.client.NOT_FOUND:
         raise Failed(f"ask the pynet that serves '{socket}': it is older than this command; restart it")
     if answer.status == http.client.BAD_REQUEST:
-        raise InvalidRequest(str(reply.get("Err", answer.reason)))
+        raise InvalidRequest(sentence)
     if answer.status != http.client.OK:
         kind = Unprivileged if answer.status == http.client.FORBIDDEN else Failed
-        raise kind(f"ask the pynet that serves '{socket}': {reply.get('Err', answer.reason)}")
-    return reply
+        raise kind(f"ask the pynet that serves '{socket}': {sentence}")
+    return body
 
 
 def _why(socket: Path, error: Exception, patience: float) -> PynetError:

@@ -15,13 +15,14 @@ from cli.server.cluster import JoinedCluster, open_cluster
 from cli.server.log_ring import keep_log
 from cli.server.logs import use_names
 from cli.server.machine import machine_id
+from cli.server.metrics import scrape
 from cli.server.pauses import Exempted
 from cli.server.records import KINDS
 from cli.server.renewal import Renewal
 from cli.server.wiring import Host, Pynet
 from cli.server.worker import THREADS
 from cli.settings import Settings
-from handlers.admin import by_listener, create_admin
+from handlers.admin import Watched, by_listener, create_admin
 from handlers.app import create_app
 from netlink import kernel as linux
 from netlink.conntrack import Conntrack
@@ -46,6 +47,7 @@ from plugin.model.names import is_own_bridge
 from plugin.model.records import Endpoint, Network
 from plugin.modes.registry import MODES, Kinds, in_its_mode, link_prefixes
 from plugin.observe.counters import TrafficReader
+from plugin.observe.request_times import RequestTimes
 from plugin.rebuild.networks import InItsMode, rebuilder
 from plugin.reconcile.survey import Records
 from plugin.reconcile.watcher import Watcher
@@ -92,11 +94,13 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
         gate.open()
         _tell_of_the_start(settings, pynet, records)
 
-    app = create_app(gate.before(pynet.driver), gate.before(router), WorkerPool(most=2 * settings.threads))
+    times = RequestTimes()
+    app = create_app(gate.before(pynet.driver), gate.before(router), WorkerPool(most=2 * settings.threads), times)
     traffic = TrafficReader(host.store, Statistics(), settings.name)
     sources = Sources(gate.before(pynet.dry_run).look, keep_log().since, traffic.read)
     answers = Answers(settings, host.store, gate.before(pynet.reconciler), sources)
-    _serve_commands(app, answers, settings.admin, lambda: trouble(threads) if gate.is_open else STARTING)
+    watched = Watched(scrape(settings, host, pynet, times).text, times)
+    _serve_commands(app, answers, settings.admin, lambda: trouble(threads) if gate.is_open else STARTING, watched)
     app.extensions |= {FINISH: finish, TROUBLE: partial(trouble, threads)} | _endings(pynet, host.names)
     return app
 
@@ -112,9 +116,9 @@ def _monitor(pynet: Pynet, nft: Nftables, changes: OwnChanges) -> Monitor:
     )
 
 
-def _serve_commands(app: Flask, answers: Answers, path: Path, trouble: Callable[[], str]) -> None:
+def _serve_commands(app: Flask, answers: Answers, path: Path, trouble: Callable[[], str], watched: Watched) -> None:
     """Let ``app`` answer pynet's own commands on the socket at ``path``, by threads of their own."""
-    admin = create_admin(answers, trouble, WorkerPool(most=2 * THREADS))
+    admin = create_admin(answers, trouble, WorkerPool(most=2 * THREADS), watched=watched)
     app.wsgi_app = by_listener(app.wsgi_app, admin.wsgi_app, path)  # type: ignore[assignment,method-assign]
 
 

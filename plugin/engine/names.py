@@ -51,6 +51,11 @@ class Names:
         """Note that there may be new names."""
         self._new.set()
 
+    @property
+    def known(self) -> Known:
+        """The names that the engine told last."""
+        return self._known
+
     def network(self, identity: str) -> str:
         """Return the name of a network in quotes, or the first twelve digits of its id."""
         return f"'{self._named(self._known.networks, identity) or identity[:12]}'"

@@ -25,13 +25,14 @@ def fills(
     kept = list(pools)
     found = [_fill(names.get(pool.subnet, ""), pool.subnet, pool.sub_pool, by_pool[pool.id]) for pool in kept]
     ours = {pool.subnet for pool in kept}
-    ends = list(endpoints)
+    ends: dict[str, list[Endpoint]] = defaultdict(list)
+    for end in endpoints:
+        ends[end.network_id].append(end)
     for network in networks:
         for subnet in network.subnets:
             if subnet.pool not in ours:
-                own = [end for end in ends if end.network_id == network.id]
                 others = [subnet.gateway, *subnet.aux_addresses.values()]
-                taken = [*_addresses(own, subnet.pool), *(address.ip for address in others if address)]
+                taken = [*_addresses(ends[network.id], subnet.pool), *(address.ip for address in others if address)]
                 found.append(_fill(network.id, subnet.pool, None, taken))
     return tuple(found)
 

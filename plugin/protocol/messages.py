@@ -306,6 +306,7 @@ class Drop:
 class Status:
     """Counts of repairs since the start, the findings that the last survey could not repair, and the number of surveys.
 
+    The last survey ended at ``looked``, in seconds since 1970, 0 for none.
     ``drops`` are frames that the guard dropped. ``sockets`` are held for ports, at most ``most_sockets``.
     """
 
@@ -315,3 +316,4 @@ class Status:
     drops: tuple[Drop, ...] = ()
     sockets: int = 0
     most_sockets: int = 0
+    looked: float = 0.0

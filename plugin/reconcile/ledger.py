@@ -1,6 +1,7 @@
 """Counts repairs since the start, and remembers the findings that could not be repaired when they were last checked."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -26,6 +27,7 @@ class Ledger:
         self._counts: Counter[str] = Counter()
         self._failing: dict[str, dict[str, Repair]] = {}  # by place and sentence, of the last check of the place
         self._looks = 0
+        self._looked = 0.0
 
     def repaired(self, finding: Finding) -> Repair:
         """Count a repair and log it."""
@@ -55,6 +57,7 @@ class Ledger:
         """Count a survey of everything."""
         with self._guard:
             self._looks += 1
+            self._looked = time.time()
 
     def failing(self) -> list[str]:
         """Return the places where something could not be repaired."""
@@ -65,4 +68,4 @@ class Ledger:
         """Return the counts, the failing findings and the number of surveys."""
         with self._guard:
             failing = [repair for repairs in self._failing.values() for repair in repairs.values()]
-            return Status(dict(self._counts), tuple(failing), self._looks)
+            return Status(dict(self._counts), tuple(failing), self._looks, looked=self._looked)

@@ -19,14 +19,14 @@ class Unavailable(Exception):
     """A program cannot be had on this machine; the text says why."""
 
 
-def unpacked(suite: str, *packages: str) -> Path:
-    """Return the folder with these packages of a suite, downloading them on first use.
+def unpacked(suite: str, *packages: str, name: str = "") -> Path:
+    """Return the folder ``name``, by default ``suite``, with these packages of a suite, downloaded on first use.
 
     Raises:
         Unavailable: they are not to be had from the Debian archive.
     """
-    tree = cache_folder() / suite
-    with _locked(cache_folder() / f"{suite}.lock"):
+    tree = cache_folder() / (name or suite)
+    with _locked(tree.with_suffix(".lock")):
         if not tree.exists():
             _fetch(suite, packages, tree)
     return tree
