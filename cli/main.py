@@ -9,6 +9,7 @@ import click
 from cli.command_line import Commands, of_lists, refusals, with_json
 from cli.groups import cluster, endpoint, network
 from cli.progress import progress
+from cli.reachability import path
 from cli.tables import as_json
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ def main(context: click.Context) -> None:
         context.color = False
 
 
-for group in (network, endpoint, cluster):
-    main.add_command(group)
+for command in (network, endpoint, cluster, path):
+    main.add_command(command)
 
 
 @main.command(examples=["pynet version", "pynet version --json"])

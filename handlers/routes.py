@@ -11,6 +11,7 @@ ROUTES = {
     "Networks": ("GET", "/v1/networks"),
     "Ports": ("GET", "/v1/ports"),
     "Pools": ("GET", "/v1/pools"),
+    "Path": ("GET", "/v1/path"),
     "Look": ("GET", "/v1/repairs"),
     "Log": ("GET", "/v1/log"),
     "Traffic": ("GET", "/v1/traffic"),

@@ -3,7 +3,7 @@
 No engine calls them. A newer pynet may add fields to its replies.
 """
 
-from handlers.schemas import own, replies, traffic
+from handlers.schemas import own, path, replies, traffic
 from handlers.verbs import Verb
 from plugin.protocol.api import Service
 
@@ -18,6 +18,7 @@ SERVICE_VERBS = {
     "Networks": Verb(None, Service.networks, own.NetworksReply, most=4),
     "Pools": Verb(None, Service.pools, own.PoolsReply, most=4),
     "Traffic": Verb(None, Service.traffic, traffic.TrafficReply, quiet=True, most=4),
+    "Path": Verb(path.PathRequest, Service.path, path.PathReply, most=2),
     "Backup": Verb(None, Service.backup, own.BackupReply, most=1),
     "ClusterStatus": Verb(None, Service.cluster_status, own.ClusterStatusReply, most=2),
     "ForgetHost": Verb(own.ForgetHostRequest, Service.forget, own.ForgetHostReply, most=1),

@@ -41,9 +41,13 @@ class Base:
 
 
 class Ruleset:
-    """The rules that ``nft -j list ruleset`` printed."""
+    """The rules that ``nft -j list ruleset`` printed.
 
-    def __init__(self, listed: Iterable[Mapping[str, Any]]) -> None:
+    With ``wary`` a rule that may drop the packet makes the outcome unknown too.
+    """
+
+    def __init__(self, listed: Iterable[Mapping[str, Any]], *, wary: bool = False) -> None:
+        self._wary = wary
         self.bases: list[Base] = []
         self.rules: dict[ChainKey, list[Rule]] = defaultdict(list)
         self._elements: dict[tuple[str, str], dict[str, Sequence[Any]]] = defaultdict(dict)
@@ -71,7 +75,7 @@ class Ruleset:
             return End.UNKNOWN, chain
         for rule in self.rules[chain]:
             for end, where, certain in self._steps(chain, rule, packet, depth):
-                if not certain and end is not End.DROPPED:
+                if not certain and (self._wary or end is not End.DROPPED):
                     return End.UNKNOWN, chain
                 if certain:
                     return end, where

@@ -44,6 +44,7 @@ DOCUMENTS = {
     "reconcile --json": "reconcile",
     "reconcile --dry-run --json": "reconcile",
     "doctor --json": "doctor",
+    "path web 192.0.2.7 tcp/80 --json": "path",
     "settings --json": "settings",
     "options --json": "options",
     "logs --json -n 1": "log-line",

@@ -1,0 +1,60 @@
+"""``pynet path``: the steps of a packet as lines, and the ends of a path by their names."""
+
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
+from typing import Any
+
+from cli.engine.containers import container
+from plugin.engine.names import Known, with_names
+from plugin.errors import NotFound
+from plugin.protocol.path_messages import ENDPOINTS, EndKind, Fate
+
+CODES = {Fate.PASSES: 0, Fate.DROPPED: 1, Fate.REFUSED: 1, Fate.UNCLEAR: 2}
+_MARKS = {Fate.PASSES: "ok", Fate.DROPPED: "dropped", Fate.REFUSED: "refused", Fate.UNCLEAR: "unclear"}
+_WORDS = {
+    Fate.PASSES: "passes",
+    Fate.DROPPED: "is dropped, the sender is not told",
+    Fate.REFUSED: "is refused, and the sender is told at once",
+    Fate.UNCLEAR: "may be stopped by another firewall, whose rules pynet cannot follow",
+}
+
+
+def end_of(word: str) -> str:
+    """Return an end of a path as the verb Path reads it: ``word`` is host, outside, an address or a container.
+
+    Raises:
+        NotFound: there is no such container, or it has no network.
+        Failed: the engine does not answer.
+    """
+    if word in {EndKind.HOST, EndKind.OUTSIDE}:
+        return word
+    try:
+        return str(ip_address(word))
+    except ValueError:
+        found = container(word)
+    if not found.endpoints:
+        raise NotFound(f"container '{found.name}' is on no network, or does not run")
+    return ENDPOINTS + ",".join(sorted(found.endpoints))
+
+
+def as_data(reply: Mapping[str, Any], question: Sequence[str], known: Known) -> dict[str, Any]:
+    """Return the reply to the verb Path with the keys of commands, and with names in the place of ids."""
+    source, target, service = question
+    steps = [
+        {"by": one["By"], "fate": one["Fate"], "decides": one["Decides"], "text": with_names(one["Text"], known)}
+        for one in reply["Steps"]
+    ]
+    return {"from": source, "to": target, "service": service, "fate": reply["Fate"], "steps": steps}
+
+
+def as_text(data: Mapping[str, Any]) -> str:
+    """Return a line for each step, the deciding one marked by an arrow, and a last line with the outcome."""
+    steps = data["steps"]
+    width = max(len(step["by"]) for step in steps)
+    marks = max(len(_MARKS[Fate(step["fate"])]) for step in steps)
+    lines = [
+        f"{'->' if one['decides'] else '  '} {one['by']:{width}}  {_MARKS[Fate(one['fate'])]:{marks}}  {one['text']}"
+        for one in steps
+    ]
+    what = f"{data['service']} from {data['from']} to {data['to']}"
+    return "\n".join([*lines, f"{what} {_WORDS[Fate(data['fate'])]}"])
