@@ -14,7 +14,7 @@ from netlink.errors import kernel_errors
 from netlink.wire import attributes
 
 
-class Traffic(NamedTuple):
+class LinkTraffic(NamedTuple):
     """Counters of a link since it was made, as the link sees them.
 
     What a container receives, the host end of its link sends.
@@ -28,7 +28,7 @@ class Traffic(NamedTuple):
     sent_dropped: int = 0
 
 
-class LinkTraffic:
+class LinkCounters:
     """Reads the counters of links by their names; it belongs to one thread at a time.
 
     The kernel gives an index to one link only, so the index of a name is asked for once while there is such a link.
@@ -37,7 +37,7 @@ class LinkTraffic:
     def __init__(self) -> None:
         self._indices: dict[str, int] = {}
 
-    def read(self, names: Collection[str]) -> Mapping[str, Traffic]:
+    def read(self, names: Collection[str]) -> Mapping[str, LinkTraffic]:
         """Return the counters of those links that exist; raises ``KernelError``."""
         by_index = _by_index()
         self._indices = {name: index for name in names if (index := self._index(name, by_index)) in by_index}
@@ -51,7 +51,7 @@ class LinkTraffic:
         return index
 
 
-def _by_index() -> Mapping[int, Traffic]:
+def _by_index() -> Mapping[int, LinkTraffic]:
     asked = uapi.IF_STATS_MSG.pack(socket.AF_UNSPEC, 0, 1 << (uapi.IFLA_STATS_LINK_64 - 1))
     with kernel_errors("read statistics of links"):
         bodies = dump(uapi.RTM_GETSTATS, asked)
@@ -63,5 +63,5 @@ def _by_index() -> Mapping[int, Traffic]:
                 packets_in, packets_out, bytes_in, bytes_out, _, _, lost_in, lost_out = uapi.LINK_STATS64.unpack_from(
                     value
                 )
-                found[index] = Traffic(packets_in, packets_out, bytes_in, bytes_out, lost_in, lost_out)
+                found[index] = LinkTraffic(packets_in, packets_out, bytes_in, bytes_out, lost_in, lost_out)
     return found

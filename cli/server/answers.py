@@ -16,7 +16,7 @@ from plugin.ipam.fill import fills
 from plugin.model.records import Endpoint, Lease, Network, Pool
 from plugin.protocol.messages import Repair, Status
 from plugin.protocol.own_messages import About, Fill, ForgottenHost, LogPart, NetworkReport, PublishedPort, StateCopy
-from plugin.protocol.path_messages import Answer, Question
+from plugin.protocol.path_messages import Answer, PathQuestion
 from plugin.protocol.traffic_messages import Traffic
 from plugin.store.base import R, Store
 from plugin.store.sqlite.backup import copy_state
@@ -96,7 +96,7 @@ class Answers:
     def _records(self, kind: type[R]) -> list[R]:
         return [item.record for item in self._store.list(kind)]
 
-    def path(self, question: Question) -> Answer:
+    def path(self, question: PathQuestion) -> Answer:
         from cli.server.paths import answer_path  # most answers do not need other firewalls
 
         return answer_path(self._store, question)

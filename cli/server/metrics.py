@@ -6,7 +6,7 @@ from functools import partial
 from cli.server.answers import own_version
 from cli.server.wiring import Host, Pynet
 from cli.settings import Settings
-from netlink.link_traffic import LinkTraffic
+from netlink.link_traffic import LinkCounters
 from plugin.observe.network_series import NetworkSeries
 from plugin.observe.request_times import RequestTimes
 from plugin.observe.scrape import Scrape
@@ -15,7 +15,7 @@ from plugin.observe.service_series import Identity, write_conntrack, write_state
 
 def scrape(settings: Settings, host: Host, pynet: Pynet, times: RequestTimes) -> Scrape:
     """Return the scrape of this process."""
-    networks = NetworkSeries(host.store, host.names, LinkTraffic().read, settings.metrics_endpoints)
+    networks = NetworkSeries(host.store, host.names, LinkCounters().read, settings.metrics_endpoints)
     return Scrape(
         {
             "process": Identity(own_version(), settings.name, time.time()).write,

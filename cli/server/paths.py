@@ -18,13 +18,13 @@ from plugin.path.foreign import OWN
 from plugin.path.model import Surroundings
 from plugin.path.walk import path
 from plugin.protocol.messages import Address
-from plugin.protocol.path_messages import Answer, Question
+from plugin.protocol.path_messages import Answer, PathQuestion
 from plugin.store.base import Store
 
 LISTED = frozenset({"ip", "ip6", "inet"})  # families whose chains see packets between links
 
 
-def answer_path(store: Store, question: Question) -> Answer:
+def answer_path(store: Store, question: PathQuestion) -> Answer:
     """Return the steps of a packet, by the records in ``store`` and the state of this host.
 
     Raises:

@@ -7,7 +7,7 @@ from marshmallow import Schema, fields
 
 from handlers.schemas.fields import Text
 from handlers.schemas.objects import Message
-from plugin.protocol.path_messages import Answer, Question, question
+from plugin.protocol.path_messages import Answer, PathQuestion, question
 
 
 class PathRequest(Message):
@@ -18,7 +18,7 @@ class PathRequest(Message):
     service = Text(data_key="Service", required=True, nullable=False)
     version = Text(data_key="Version")
 
-    def build(self, data: Mapping[str, Any]) -> Question:
+    def build(self, data: Mapping[str, Any]) -> PathQuestion:
         return question(data["source"], data["target"], data["service"], data.get("version", ""))
 
 

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from netlink.link_traffic import Traffic
+from netlink.link_traffic import LinkTraffic
 from plugin.engine.names import Known, Names
 from plugin.ipam.fill import fills
 from plugin.model.names import host_link_name
@@ -14,7 +14,7 @@ from plugin.observe.totals import Totals
 from plugin.store.base import R, Store
 
 SHORT = 12  # digits of an id
-ReadTraffic = Callable[[Collection[str]], Mapping[str, Traffic]]  # of links, by their names
+ReadTraffic = Callable[[Collection[str]], Mapping[str, LinkTraffic]]  # of links, by their names
 # A container receives what the host end of its link sends.
 OF_ENDPOINTS = {
     m.RECEIVED: "sent_bytes",
@@ -118,7 +118,7 @@ class NetworkSeries:
         page: Page,
         names: Mapping[str, tuple[str, str]],
         endpoints: Iterable[Endpoint],
-        traffic: Mapping[str, Traffic],
+        traffic: Mapping[str, LinkTraffic],
     ) -> None:
         self._totals.add({host_link_name(end.id): end.network_id for end in endpoints}, traffic)
         self._totals.keep(names)

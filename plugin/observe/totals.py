@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from netlink.link_traffic import Traffic
+from netlink.link_traffic import LinkTraffic
 
-NOTHING = Traffic()
+NOTHING = LinkTraffic()
 
 
 class Totals:
@@ -15,10 +15,10 @@ class Totals:
     """
 
     def __init__(self) -> None:
-        self._last: Mapping[str, Traffic] | None = None  # by link
-        self._sums: dict[str, Traffic] = {}  # by network
+        self._last: Mapping[str, LinkTraffic] | None = None  # by link
+        self._sums: dict[str, LinkTraffic] = {}  # by network
 
-    def add(self, owners: Mapping[str, str], now: Mapping[str, Traffic]) -> None:
+    def add(self, owners: Mapping[str, str], now: Mapping[str, LinkTraffic]) -> None:
         """Add new traffic: ``owners`` has the network of each link, and ``now`` the counters of links that exist."""
         last = now if self._last is None else self._last
         sums = {network: self._sums.get(network, NOTHING) for network in owners.values()}
@@ -26,7 +26,7 @@ class Totals:
             more = _since(last.get(link, NOTHING), traffic)
             if any(more):
                 network = owners[link]
-                sums[network] = Traffic(*(before + new for before, new in zip(sums[network], more, strict=True)))
+                sums[network] = LinkTraffic(*(before + new for before, new in zip(sums[network], more, strict=True)))
         self._last = now
         self._sums |= sums
 
@@ -34,12 +34,12 @@ class Totals:
         """Forget all networks but these."""
         self._sums = {network: total for network, total in self._sums.items() if network in networks}
 
-    def of(self, network: str) -> Traffic:
+    def of(self, network: str) -> LinkTraffic:
         """Return the sum of a network."""
         return self._sums.get(network, NOTHING)
 
 
-def _since(before: Traffic, now: Traffic) -> tuple[int, ...]:
+def _since(before: LinkTraffic, now: LinkTraffic) -> tuple[int, ...]:
     """Return the difference; of a link that was made again, whose counters begin at 0, all that it has."""
     if any(new < old for old, new in zip(before, now, strict=True)):
         return now

@@ -9,7 +9,7 @@ from plugin.doctor.detours import OUTSIDE
 from plugin.errors import InvalidRequest, NotFound
 from plugin.model.records import Endpoint, Network, Published
 from plugin.protocol.messages import Address, InterfaceAddress
-from plugin.protocol.path_messages import EndKind, PathEnd, Question, Service
+from plugin.protocol.path_messages import EndKind, PathEnd, PathQuestion, Service
 
 SHORT = 12  # digits of an id in texts, in whose place the command puts a name
 NO_RULES: Sequence[Mapping[str, Any]] = ()
@@ -100,7 +100,7 @@ class Journey:
         return here is not None and here is there and self.published is None
 
 
-def journey(question: Question, facts: Surroundings) -> Journey:
+def journey(question: PathQuestion, facts: Surroundings) -> Journey:
     """Return the packet that a question is about.
 
     Raises:

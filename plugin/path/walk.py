@@ -12,12 +12,12 @@ from plugin.model.records import Endpoint, Network, Published
 from plugin.options.network import ROUTED, UNPROTECTED
 from plugin.path.foreign import foreign_chains
 from plugin.path.model import SHORT, Journey, Spot, Surroundings, journey, spot_of
-from plugin.protocol.path_messages import STOPS, Answer, EndKind, Fate, Question, Step
+from plugin.protocol.path_messages import STOPS, Answer, EndKind, Fate, PathQuestion, Step
 
 _FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 
 
-def path(question: Question, facts: Surroundings) -> Answer:
+def path(question: PathQuestion, facts: Surroundings) -> Answer:
     """Return the steps of the packet that ``question`` is about; raises as ``plugin.path.model.journey``."""
     steps: list[Step] = []
     for step in _steps(journey(question, facts), facts):

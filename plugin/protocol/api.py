@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from plugin.protocol import messages as m
 from plugin.protocol.own_messages import About, Fill, ForgottenHost, LogPart, NetworkReport, PublishedPort, StateCopy
-from plugin.protocol.path_messages import Answer, Question
+from plugin.protocol.path_messages import Answer, PathQuestion
 from plugin.protocol.traffic_messages import Traffic
 
 
@@ -113,7 +113,7 @@ class Service(Protocol):
     def traffic(self) -> Traffic:
         """Return the counters of all endpoints and published ports."""
 
-    def path(self, question: Question) -> Answer:
+    def path(self, question: PathQuestion) -> Answer:
         """Return the steps that the first packet of a connection takes, by the records alone."""
 
     def backup(self) -> StateCopy:

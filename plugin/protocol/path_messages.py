@@ -48,7 +48,7 @@ class PathEnd:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PathQuestion:
     """A question about one new connection; ``version`` is the IP version, None for the first that both ends have."""
 
     source: PathEnd
@@ -80,11 +80,11 @@ def end(text: str) -> PathEnd:
         raise InvalidRequest(f"'{text}' is no end of a path: name a container, an address, host or outside") from None
 
 
-def question(source: str, target: str, wanted: str, version: str = "") -> Question:
+def question(source: str, target: str, wanted: str, version: str = "") -> PathQuestion:
     """Read a question; raises ``InvalidRequest``."""
     if version not in {"", "4", "6"}:
         raise InvalidRequest(f"'{version}' is no IP version: it is 4 or 6")
-    return Question(end(source), end(target), service(wanted), int(version) if version else None)
+    return PathQuestion(end(source), end(target), service(wanted), int(version) if version else None)
 
 
 class Fate(StrEnum):

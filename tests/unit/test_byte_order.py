@@ -25,7 +25,7 @@ READ = {
     f"x = links.parse_link(b('{LINK}'))\nprint(x.index, x.name, x.mtu, x.master, x.group)": "7 ab 1500 9 258",
     f"print(*addresses.parse_address(b('{ADDRESS}')))": "7 10.9.0.1/24",
     f"for kind, flags, body in wire.messages(b('{REFUSAL}')): print(kind, flags, wire.error_number(body))": "2 16 17",
-    f"print(devconf.read_settings(['net/ipv4/conf/x/forwarding'], b('{SETTINGS}')))": "{'net/ipv4/conf/x/forwarding': '1'}",
+    f"print(*devconf.read_settings(['net/ipv4/conf/x/forwarding'], b('{SETTINGS}')).values())": "1",
     "print(listeners._address('7F000001'))": "127.0.0.1",  # as /proc/net/tcp has it there
     f"print(request.change(7, wire.word(4, 1500)) == b('{SENT}'))": "True",
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from netlink.errors import KernelError
-from netlink.link_traffic import Traffic
+from netlink.link_traffic import LinkTraffic
 from plugin.engine.names import Known, Names
 from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Network
@@ -38,7 +38,7 @@ class Shop:
     """A store with network "n" and ``count`` endpoints, and counters of their links that a test sets."""
 
     def __init__(self, count: int, most: int = 1000, known: Known | None = None) -> None:
-        self.store, self.counters = MemoryStore(), dict[str, Traffic]()
+        self.store, self.counters = MemoryStore(), dict[str, LinkTraffic]()
         self.asked = 0
         self.names = Names(lambda: known or Known())
         self.names.expect()
@@ -49,13 +49,13 @@ class Shop:
     def end(self, number: int) -> Endpoint:
         return Endpoint(f"e{number}", "n", "02:00:00:00:00:01")
 
-    def read(self, names: object) -> Mapping[str, Traffic]:
+    def read(self, names: object) -> Mapping[str, LinkTraffic]:
         self.asked += 1
         return dict(self.counters)
 
     def carried(self, number: int, octets: int) -> None:
         """Set how many bytes the host end of a link has sent."""
-        self.counters[host_link_name(f"e{number}")] = Traffic(sent_bytes=octets)
+        self.counters[host_link_name(f"e{number}")] = LinkTraffic(sent_bytes=octets)
 
     def page(self) -> dict[tuple[str, str], float]:
         page = Page()
@@ -158,10 +158,10 @@ def test_totals_of_networks_that_are_gone_are_forgotten() -> None:
     """Networks that come and go do not stay in memory."""
     totals = Totals()
     for octets in (1, 2):
-        totals.add({"link": "n"}, {"link": Traffic(sent_bytes=octets)})
+        totals.add({"link": "n"}, {"link": LinkTraffic(sent_bytes=octets)})
     totals.keep({})
 
-    assert totals.of("n") == Traffic()
+    assert totals.of("n") == LinkTraffic()
 
 
 def test_counters_are_read_once_a_scrape() -> None:
