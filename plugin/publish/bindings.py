@@ -49,10 +49,10 @@ class PortRequest:
 
 def sockets_for(host_bindings: Sequence[HostBinding]) -> list[tuple[HostBinding, bool]]:
     """Return the bindings that need a socket, and whether it serves both families, as "all addresses" does."""
-    everywhere = [at for at in host_bindings if at.host in EVERYWHERE]
+    everywhere = [at for at in host_bindings if not int(at.host)]  # 0.0.0.0 or ::, of all that is compared here
     if len(everywhere) < len(EVERYWHERE):
         return [(at, False) for at in host_bindings]
-    return [(at, at in everywhere) for at in host_bindings if at.host != EVERYWHERE[0]]
+    return [(at, not int(at.host)) for at in host_bindings if at.host.version == 6 or int(at.host)]
 
 
 def by_port(published: Sequence[Published]) -> dict[tuple[int, int, int], list[HostBinding]]:
