@@ -1,7 +1,7 @@
 """Groups of commands: networks, endpoints, and the cluster."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -51,9 +51,112 @@ def network_inspect(*, networks: Sequence[str]) -> None:
         click.echo(as_json(chosen(_networks(settings=True), networks, "name")))
 
 
+@network.command(
+    "set",
+    examples=["pynet network set blue mtu=1400", "pynet network set blue icc=off guard=on"],
+    see=["pynet reset network", "pynet network inspect", "pynet options"],
+)
+@click.argument("network")
+@click.argument("options", nargs=-1, required=True, metavar="OPTIONS...")
+@with_json
+def network_set(*, network: str, options: Sequence[str], machine: bool) -> None:
+    """Change OPTIONS, such as mtu=1400, of NETWORK, a name or an id, while its containers run.
+
+    The change goes before Docker's own option, for all containers of the network, and lasts as long as the network.
+    Options may be named without their beginning, such as guard or mtu.
+    """
+    from cli.commands.changes import options_of
+
+    with refusals():
+        _change_network(network, "SetOptions", {"Options": options_of(options)}, machine=machine)
+
+
+@click.group(cls=Commands)
+def reset() -> None:
+    """Take changes of running networks and containers back, so that Docker's own options hold again."""
+
+
+@reset.command(
+    "network", examples=["pynet reset network blue", "pynet reset network blue mtu"], see=["pynet network set"]
+)
+@click.argument("network")
+@click.argument("options", nargs=-1, metavar="[OPTIONS...]")
+@with_json
+def reset_network(*, network: str, options: Sequence[str], machine: bool) -> None:
+    """Take back the changes of OPTIONS, or all changes, of NETWORK."""
+    with refusals():
+        _change_network(network, "ResetOptions", {"Options": list(options)}, machine=machine)
+
+
+@reset.command(
+    "endpoint",
+    examples=["pynet reset endpoint web", "pynet reset endpoint web blue guard"],
+    see=["pynet endpoint set"],
+)
+@click.argument("container")
+@click.argument("words", nargs=-1, metavar="[NETWORK] [OPTIONS...]")
+@with_json
+def reset_endpoint(*, container: str, words: Sequence[str], machine: bool) -> None:
+    """Take back the changes of OPTIONS, or all changes, of CONTAINER in NETWORK.
+
+    NETWORK is needed if the container is in several networks of pynet.
+    """
+    from cli.commands.changes import is_option, split_network
+
+    with refusals():
+        of, options = split_network(words, is_option)
+        _change_endpoint(container, of, "ResetOptions", {"Options": list(options)}, machine=machine)
+
+
+def _change_network(word: str, verb: str, body: Mapping[str, Any], *, machine: bool) -> None:
+    from cli.client.serving import answer
+    from cli.commands.changes import as_text, change_ends, of_network, row_of
+    from netlink.container_end import change_container_end
+
+    with progress(f"changing network '{word}'"):
+        target, found = of_network(word)
+        reply = answer(verb, **target.ids, **body)
+        notes = list(change_ends(reply, found, change_container_end))
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    row = row_of(reply, target)
+    click.echo(as_json(row) if machine else as_text(row))
+
+
+def _change_endpoint(word: str, of: str, verb: str, body: Mapping[str, Any], *, machine: bool) -> None:
+    from cli.client.serving import answer
+    from cli.commands.changes import as_text, of_container, row_of
+
+    with progress(f"changing container '{word}'"):
+        target = of_container(word, of, answer)
+        row = row_of(answer(verb, **target.ids, **body), target)
+    click.echo(as_json(row) if machine else as_text(row))
+
+
 @click.group(cls=Commands)
 def endpoint() -> None:
     """List and inspect the endpoints of containers."""
+
+
+@endpoint.command(
+    "set",
+    examples=["pynet endpoint set web guard=off", "pynet endpoint set web blue guard_allow=10.0.0.9"],
+    see=["pynet reset endpoint", "pynet endpoint inspect", "pynet options"],
+)
+@click.argument("container")
+@click.argument("words", nargs=-1, required=True, metavar="[NETWORK] OPTIONS...")
+@with_json
+def endpoint_set(*, container: str, words: Sequence[str], machine: bool) -> None:
+    """Change OPTIONS, such as guard=off, of CONTAINER, a name or an id, in NETWORK while it runs.
+
+    The change goes before Docker's own option and before those of the network, and ends when the container stops or
+    leaves the network. NETWORK is needed if the container is in several networks of pynet.
+    """
+    from cli.commands.changes import options_of, split_network
+
+    with refusals():
+        of, options = split_network(words, lambda word: "=" in word)
+        _change_endpoint(container, of, "SetOptions", {"Options": options_of(options)}, machine=machine)
 
 
 @endpoint.command(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.command_line import Commands, of_lists, refusals, with_json
-from cli.groups import cluster, endpoint, network
+from cli.groups import cluster, endpoint, network, reset
 from cli.progress import progress
 from cli.reachability import path
 from cli.tables import as_json
@@ -31,7 +31,7 @@ def main(context: click.Context) -> None:
         context.color = False
 
 
-for command in (network, endpoint, cluster, path):
+for command in (network, endpoint, reset, cluster, path):
     main.add_command(command)
 
 

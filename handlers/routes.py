@@ -18,6 +18,8 @@ ROUTES = {
     "ClusterStatus": ("GET", "/v1/cluster"),
     "Reconcile": ("POST", "/v1/reconcile"),
     "Backup": ("POST", "/v1/backup"),
+    "SetOptions": ("POST", "/v1/options/set"),
+    "ResetOptions": ("POST", "/v1/options/reset"),
     "ForgetHost": ("POST", "/v1/cluster/forget"),
 }
 HEALTH, METRICS = "/healthz", "/metrics"

@@ -3,7 +3,7 @@
 No engine calls them. A newer pynet may add fields to its replies.
 """
 
-from handlers.schemas import own, path, replies, traffic
+from handlers.schemas import changes, own, path, replies, traffic
 from handlers.verbs import Verb
 from plugin.protocol.api import Service
 
@@ -21,5 +21,7 @@ SERVICE_VERBS = {
     "Path": Verb(path.PathRequest, Service.path, path.PathReply, most=2),
     "Backup": Verb(None, Service.backup, own.BackupReply, most=1),
     "ClusterStatus": Verb(None, Service.cluster_status, own.ClusterStatusReply, most=2),
+    "SetOptions": Verb(changes.SetOptionsRequest, Service.set_options, changes.ChangedReply, most=4),
+    "ResetOptions": Verb(changes.ResetOptionsRequest, Service.reset_options, changes.ChangedReply, most=4),
     "ForgetHost": Verb(own.ForgetHostRequest, Service.forget, own.ForgetHostReply, most=1),
 }

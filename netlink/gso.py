@@ -12,6 +12,7 @@ from netlink.request import Requests, link_index
 from netlink.wire import attributes, number, word
 
 # The kernel takes them in this order: a size for IPv6 up to 64 kB lowers the one for IPv4 (netif_set_gso_max_size).
+KERNELS_OWN = 65536  # bytes, of a link that was given no size (GSO_LEGACY_MAX_SIZE, linux/netdevice.h)
 _SIZES = (uapi.IFLA_GSO_MAX_SIZE, uapi.IFLA_GRO_MAX_SIZE, uapi.IFLA_GSO_IPV4_MAX_SIZE, uapi.IFLA_GRO_IPV4_MAX_SIZE)
 
 

@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
@@ -282,6 +282,15 @@ class Links:
         index = link_index(name, action)
         with kernel_errors(action):
             self._requests.send_each(*port_requests(index, port))
+
+    def forget_macs(self, name: str, macs: Collection[str]) -> None:
+        """``bridge fdb del MAC dev NAME master`` for each MAC; those that are not there are passed over."""
+        action = f"forget MACs behind port '{name}'"
+        index = link_index(name, action)
+        with kernel_errors(action):
+            for code in self._requests.send_all([request.unforward(index, mac) for mac in macs]):
+                if code != errno.ENOENT:
+                    check(code)
 
     def set_hairpin(self, name: str) -> None:
         """``bridge link set dev NAME hairpin on``: the bridge sends frames back out of the port they came in by."""

@@ -32,3 +32,27 @@ def scratch_namespace() -> Iterator[None]:
 def _check(result: int) -> None:
     if result != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+@contextmanager
+def namespace_of(process: int) -> Iterator[None]:
+    """Move this thread into the network namespace of a process while the block runs.
+
+    Raises:
+        KernelError: ``Missing`` if the process is gone, ``Denied`` without CAP_SYS_ADMIN.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    with kernel_errors(f"enter the network namespace of process {process}"):
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            there = os.open(f"/proc/{process}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                _check(libc.setns(there, uapi.CLONE_NEWNET))
+            finally:
+                os.close(there)
+            try:
+                yield
+            finally:
+                _check(libc.setns(home, uapi.CLONE_NEWNET))
+        finally:
+            os.close(home)

@@ -76,6 +76,12 @@ def forward(index: int, mac: str) -> bytes:
     return message(uapi.RTM_NEWNEIGH, flags, body + attribute(uapi.NDA_LLADDR, mac_bytes(mac)))
 
 
+def unforward(index: int, mac: str) -> bytes:
+    """RTM_DELNEIGH of an entry in the forwarding database."""
+    body = uapi.NDMSG.pack(uapi.AF_BRIDGE, index, 0, uapi.NTF_MASTER, 0)
+    return message(uapi.RTM_DELNEIGH, uapi.NLM_F_ACK, body + attribute(uapi.NDA_LLADDR, mac_bytes(mac)))
+
+
 def add_address(index: int, address: InterfaceAddress) -> bytes:
     """RTM_NEWADDR; IPv6 without duplicate address detection, as the bridge is alone on its link when it gets it."""
     body = _address(index, address) + attribute(uapi.IFA_ADDRESS, address.ip.packed)

@@ -66,6 +66,9 @@ class Links(Protocol):
     def set_port(self, name: str, port: BridgePort) -> None:
         """Give a port of a bridge its flags and its static forwarding entries."""
 
+    def forget_macs(self, name: str, macs: Collection[str]) -> None:
+        """Delete static forwarding entries of a port of a bridge."""
+
     def set_hairpin(self, name: str) -> None:
         """Let a bridge send frames back out of the port NAME."""
 

@@ -84,6 +84,10 @@ class FakeKernel:
         self.steps.take("set port flags")
         self.change(name, port=port_flags(learning=port.learning))
 
+    def forget_macs(self, name: str, macs: Collection[str]) -> None:
+        self.steps.take("forget MACs")
+        self._find(name)
+
     def set_hairpin(self, name: str) -> None:
         self._find(name)
 

@@ -48,7 +48,7 @@ class Question:
     body: str | None = None
 
 
-def ask(socket: Path, verb: str, patience: float = PATIENCE, body: Mapping[str, str] | None = None) -> dict[str, Any]:
+def ask(socket: Path, verb: str, patience: float = PATIENCE, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the reply to a verb of ``handlers.routes``, which has ``patience`` seconds.
 
     Raises:
@@ -108,7 +108,7 @@ def _why(socket: Path, error: Exception, patience: float) -> PynetError:
 HOW_TO_BE_ALLOWED = "run it as root or join group docker"
 PLACES = frozenset({Settings.socket.key, Settings.admin_socket.key})  # where pynet is asked
 NEED_STATE = frozenset({"Ports", "Networks", "Pools", "Look", "Path", "Backup", "Traffic"})  # verbs
-NEED_PROCESS = frozenset({"Reconcile", "Status", "Log"})  # verbs
+NEED_PROCESS = frozenset({"Reconcile", "Status", "Log", "SetOptions", "ResetOptions"})  # verbs
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ def _is_held(name: str) -> bool:
     return False
 
 
-def answer(verb: str, **body: str) -> Mapping[str, Any]:
+def answer(verb: str, **body: Any) -> Mapping[str, Any]:
     """Return the reply of the running pynet to a verb; while none runs, answer from its files and say so.
 
     Raises:
@@ -219,7 +219,7 @@ def configured(environment: Mapping[str, str]) -> tuple[Settings, str]:
     return read_settings({**unit, **environment}), source
 
 
-def _from_files(nobody: NotServing, verb: str, body: Mapping[str, str]) -> Mapping[str, Any]:
+def _from_files(nobody: NotServing, verb: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
     from cli.server.answers import Answers, NobodyServes, Sources
     from handlers.service import SERVICE_VERBS
     from handlers.verbs import bind
@@ -234,7 +234,7 @@ def _from_files(nobody: NotServing, verb: str, body: Mapping[str, str]) -> Mappi
         click.echo(f"note: {nobody}; until then this is from '{settings.state_dir}', by {source}", err=True)
     outside, store = NobodyServes(settings, nobody), ReadOnlyStore(settings.database)
     traffic = TrafficReader(store, Statistics(), settings.name).read
-    answers = Answers(settings, store, outside, Sources(outside.look, outside.log, traffic))
+    answers = Answers(settings, store, outside, Sources(outside.look, outside.log, traffic), outside)
     served = bind("Pynet", SERVICE_VERBS, answers)[f"Pynet.{verb}"]
     reply: Mapping[str, Any] = served.serve(dict(body))
     return reply

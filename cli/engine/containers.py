@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,11 +16,26 @@ Filters = Mapping[str, Sequence[str]]  # as of the Engine API
 
 @dataclass(frozen=True, slots=True)
 class EngineContainer:
-    """A container: its endpoints, and the ports that the engine itself publishes, by "80/tcp"."""
+    """A container: its endpoints, and the ports that the engine itself publishes, by "80/tcp".
+
+    ``networks`` has the ids of its networks and of its endpoints there, by the names of the networks; ``process`` is
+    its first process, 0 while it does not run.
+    """
 
     name: str
     endpoints: frozenset[str]
     ports: Mapping[str, Sequence[tuple[str, int]]]
+    networks: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    process: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineNetwork:
+    """A network, with the MACs of its running containers by their ids."""
+
+    id: str
+    name: str
+    macs: Mapping[str, str]
 
 
 def containers(filters: Filters, *, stopped: bool) -> list[dict[str, Any]]:
@@ -48,7 +63,18 @@ def container(name: str) -> EngineContainer:
     ports = (found.get("NetworkSettings") or {}).get("Ports") or {}
     published = {key: [(one["HostIp"], int(one["HostPort"])) for one in places or ()] for key, places in ports.items()}
     endpoints = frozenset(str(end["EndpointID"]) for end in networks.values() if end.get("EndpointID"))
-    return EngineContainer(str(found["Name"]).removeprefix("/"), endpoints, published)
+    joined = {name: (str(end.get("NetworkID", "")), str(end.get("EndpointID", ""))) for name, end in networks.items()}
+    process = int((found.get("State") or {}).get("Pid") or 0)
+    return EngineContainer(str(found["Name"]).removeprefix("/"), endpoints, published, joined, process)
+
+
+def network(name: str) -> EngineNetwork:
+    """Return a network by its name or the beginning of its id; raises as ``container``."""
+    found = _asked(f"/networks/{quote(name, safe='')}")
+    if found is None:
+        raise NotFound(f"network {name} not found")  # the words of the engine
+    containers = (found.get("Containers") or {}).items()
+    return EngineNetwork(str(found["Id"]), str(found["Name"]), {key: str(one["MacAddress"]) for key, one in containers})
 
 
 def _asked(path: str) -> Any:

@@ -14,6 +14,7 @@ from plugin.errors import PynetError
 from plugin.firewall.elements import PROTOCOLS
 from plugin.ipam.fill import fills
 from plugin.model.records import Endpoint, Lease, Network, Pool
+from plugin.protocol.change_messages import Changed, ResetOptions, SetOptions
 from plugin.protocol.messages import Repair, Status
 from plugin.protocol.own_messages import About, Fill, ForgottenHost, LogPart, NetworkReport, PublishedPort, StateCopy
 from plugin.protocol.path_messages import Answer, PathQuestion
@@ -46,14 +47,27 @@ class Sources:
     traffic: Callable[[], Traffic]
 
 
+class Changing(Protocol):
+    """Changes running networks and containers (``plugin.changes.LiveChanges``)."""
+
+    def set_options(self, request: SetOptions) -> Changed:
+        """See ``plugin.protocol.api.Service``."""
+
+    def reset_options(self, request: ResetOptions) -> Changed:
+        """See ``plugin.protocol.api.Service``."""
+
+
 class Answers:
     """See ``plugin.protocol.api.Service``."""
 
-    def __init__(self, settings: Settings, store: Store, repairing: Repairing, sources: Sources) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, repairing: Repairing, sources: Sources, changing: Changing
+    ) -> None:
         self._settings = settings
         self._store = store
         self._repairing = repairing
         self._sources = sources
+        self._changing = changing
         name, folder, managed = settings.name, str(settings.state_dir), settings.host_socket is not None
         # Made here, so that the answer waits for nothing later, not even for a disk.
         self._about = About(own_version(), getpid(), time.time(), name, folder, managed, in_force(settings))
@@ -75,6 +89,12 @@ class Answers:
 
     def traffic(self) -> Traffic:
         return self._sources.traffic()
+
+    def set_options(self, request: SetOptions) -> Changed:
+        return self._changing.set_options(request)
+
+    def reset_options(self, request: ResetOptions) -> Changed:
+        return self._changing.reset_options(request)
 
     def ports(self) -> list[PublishedPort]:
         return [
@@ -139,6 +159,16 @@ class NobodyServes:
     def log(self, cursor: str) -> NoReturn:
         """Refuse: only the process that serves keeps lines."""
         del cursor
+        raise self._nobody
+
+    def set_options(self, request: SetOptions) -> NoReturn:
+        """Refuse: only the process that serves may change something."""
+        del request
+        raise self._nobody
+
+    def reset_options(self, request: ResetOptions) -> NoReturn:
+        """Refuse: only the process that serves may change something."""
+        del request
         raise self._nobody
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
+from plugin.changes import LiveChanges
 from plugin.cluster.overlay.agreement import Agreement
 from plugin.cluster.overlay.presence import ClusterView, Presence
 from plugin.cluster.overlay.shared import Shared, Underlay
@@ -95,6 +96,9 @@ class Pynet:
         self.survey = Survey(store, kernel, self.settings, self.modes, owner)
         self.reconciler = Reconciler(self.runtime, self.survey, self.removal, host.drops)
         self.dry_run = DryRun(self.runtime, self.survey)
+
+        # Changes on running networks and containers.
+        self.live = LiveChanges(self.runtime, self.survey, self.removal)
 
 
 class Nowhere:

@@ -25,8 +25,9 @@ class WantedLink:
     ``endpoint`` is the id of the endpoint that the link belongs to: such a link cannot be made again, because its other
     end was in a container. ``port`` has its flags as a port of a bridge. ``adopted`` links are a user's: they must be
     up, and pynet changes nothing else about them, except for a MAC that must stay. ``gso`` is the largest packet in
-    bytes, and a link may have a larger one. ``peer``, the end of a veth pair that goes into a container, ``tunnel`` and
-    ``master_gso``, the largest packet of its bridge, are only used when the link is made.
+    bytes, and a link may have a larger one, unless it is the kernel's own size. ``peer``, the end of a veth pair that
+    goes into a container, ``tunnel`` and ``master_gso``, the largest packet of its bridge, are only used when the link
+    is made.
     """
 
     name: str

@@ -99,6 +99,15 @@ class Mode(Protocol):
     def owned(self, network: Network) -> Network:
         """Return the record of a network after pynet has made its link, also in the place of a user's link."""
 
+    def changed(self, before: Network, after: Network) -> Network:
+        """Return the record of a running network whose options change, with everything that follows from them.
+
+        Raises:
+            InvalidRequest: this network cannot have that change while it runs.
+        """
+        del before
+        return after
+
     def links_made(self, network: Network, undo: Undo) -> None:
         """Start the upkeep of links that were just made, beyond ``desired``."""
         del network, undo

@@ -17,8 +17,9 @@ from typing import cast
 
 from netlink.bridge_port import BridgePort
 from netlink.errors import Missing
+from netlink.gso import KERNELS_OWN
 from netlink.links import Link
-from plugin.errors import InvalidRequest
+from plugin.errors import InvalidRequest, Unsupported
 from plugin.firewall.elements import endpoint_elements, network_elements
 from plugin.host.docker_bridges import is_docker_name
 from plugin.host.link_settings import bridge_settings
@@ -38,7 +39,7 @@ from plugin.model.names import (
     local_mac,
     port_alias,
 )
-from plugin.model.records import Endpoint, Network, NetworkSubnet
+from plugin.model.records import LEAST_IPV6_MTU, Endpoint, Network, NetworkSubnet
 from plugin.modes.base import Capability, HostParts, LinkKind, Mode
 from plugin.options.network import ISOLATED, NetworkSettings
 from plugin.options.option import Option, choice
@@ -59,7 +60,11 @@ class BridgeSettings(NetworkSettings):
         "throughput between containers for half of the CPU, but halves it towards a link of the host that takes only "
         "64 kB; `auto` is on for networks without a way out, such as `--internal` ones, and if the host's links to the "
         "internet took such packets when the network was created",
+        live=True,
     )
+
+
+_GSO = BridgeSettings.gso
 
 
 class BridgeMode(Mode):
@@ -130,6 +135,26 @@ class BridgeMode(Mode):
     def owned(self, network: Network) -> Network:
         """Return the record with a MAC that stays the same, so that containers find a bridge that was made anew."""
         return replace(network, owns_link=True, found=(), mac=local_mac(network.id.encode()))
+
+    def changed(self, before: Network, after: Network) -> Network:
+        """Choose the largest packet again; refuse changes for which links would have to be made anew."""
+        if set(before.families) != set(after.families):
+            raise InvalidRequest(
+                f"option '{NetworkSettings.mtu.key}': IPv6 needs {LEAST_IPV6_MTU} bytes, and whether a network has it "
+                "is decided when it is created; remove the network and create it again"
+            )
+        if not before.owns_link and before.settings.icc != after.settings.icc:
+            raise Unsupported(
+                f"option '{NetworkSettings.icc.key}': pynet did not make bridge '{before.link}', whose MAC may change, "
+                "and rules must name it; remove the network and create it again"
+            )
+        if before.in_force.get(_GSO.key) == after.in_force.get(_GSO.key):
+            return after
+        wish = BridgeSettings.read(after.in_force).gso
+        size = largest_packet(self._kernel, after, wish)
+        if wish == "on" and not size:
+            raise Unsupported(f"option '{_GSO.key}': packets above 64 kB need Linux 6.3")
+        return replace(after, gso=size or KERNELS_OWN)
 
     def delete_network(self, network: Network) -> list[str]:
         """Take the addresses off at once, so that the subnet is free; the link and its rules go after the reply."""

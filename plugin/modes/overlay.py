@@ -127,6 +127,15 @@ class OverlayMode(Mode):
         """Return the record with the MAC that its bridges have on all hosts."""
         return replace(self._bridge.owned(network), mac=gateway_mac(_overlay(network)))
 
+    def changed(self, before: Network, after: Network) -> Network:
+        """As in bridge mode; the hosts have agreed on the MTU."""
+        if before.in_force.get(NetworkSettings.mtu.key) != after.in_force.get(NetworkSettings.mtu.key):
+            raise InvalidRequest(
+                f"option '{NetworkSettings.mtu.key}': all hosts have agreed on the MTU of an overlay network; remove "
+                "the network on all of them and create it again"
+            )
+        return self._bridge.changed(before, after)
+
     def links_made(self, network: Network, undo: Undo) -> None:
         """Fill the tables of the tunnel, and keep them up to date from now on."""
         link = self._link(network)

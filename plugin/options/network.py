@@ -55,6 +55,7 @@ class NetworkSettings(OptionSet):
         True,
         "on or off",
         "whether a container may send only from its own MAC and addresses",
+        live=True,
     )
     guard_allow = Option(
         "pynet.guard_allow",
@@ -63,6 +64,7 @@ class NetworkSettings(OptionSet):
         "addresses, subnets or MACs, with commas between them",
         "from what else every container may send: `0.0.0.0/0` for a router or a VPN gateway, the MAC of a virtual "
         "machine, or a floating address",
+        live=True,
     )
     allow_from: Option[Entries | None] = Option(
         "pynet.from",
@@ -146,6 +148,7 @@ class NetworkSettings(OptionSet):
         True,
         "true or false",
         "whether packets that leave the host get the host's address as their source",
+        live=True,
     )
     icc = Option(
         BRIDGE + "enable_icc",
@@ -153,6 +156,7 @@ class NetworkSettings(OptionSet):
         True,
         "true or false",
         "whether containers of the network can reach each other; published ports can be reached anyway",
+        live=True,
     )
     host_binding = Option(
         BRIDGE + "host_binding_ipv4",
@@ -196,6 +200,7 @@ class NetworkSettings(OptionSet):
         "a number of bytes from 0 to 65535",
         "largest packet, on the bridge and on both ends of every endpoint; with 0 it is 1500, and in mode `overlay` "
         "the largest that fits into the link to the other hosts",
+        live=True,
     )
     interface_prefix = Option(
         "com.docker.network.container_iface_prefix",
@@ -223,6 +228,7 @@ class EndpointSettings(OptionSet):
         None,
         NetworkSettings.guard.legal,
         "whether this container is guarded; by default as the option of its network says",
+        live=True,
     )
     guard_allow = Option(
         NetworkSettings.guard_allow.key,
@@ -230,6 +236,7 @@ class EndpointSettings(OptionSet):
         NOBODY,
         NetworkSettings.guard_allow.legal,
         "from what else this container may send, besides what its network allows",
+        live=True,
     )
     groups = Option(
         "pynet.group",

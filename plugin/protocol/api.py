@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from plugin.protocol import messages as m
+from plugin.protocol.change_messages import Changed, ResetOptions, SetOptions
 from plugin.protocol.own_messages import About, Fill, ForgottenHost, LogPart, NetworkReport, PublishedPort, StateCopy
 from plugin.protocol.path_messages import Answer, PathQuestion
 from plugin.protocol.traffic_messages import Traffic
@@ -127,3 +128,9 @@ class Service(Protocol):
 
     def log(self, cursor: str) -> LogPart:
         """Return the newest lines of the log, after ``cursor`` if it is not empty."""
+
+    def set_options(self, request: SetOptions) -> Changed:
+        """Set options of a running network or container."""
+
+    def reset_options(self, request: ResetOptions) -> Changed:
+        """Take changes of a running network or container back."""

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 from ipaddress import IPv6Interface
 
 from netlink.bridge_port import is_like
+from netlink.gso import KERNELS_OWN
 from netlink.links import Link
 from plugin.firewall.elements import PROTOCOLS, link_local
 from plugin.model import findings as f
@@ -101,7 +102,7 @@ def _attribute_findings(
                 yield f.LinkChanged(desired.network, wanted.name, what, is_, should)
         if wanted.mtu and not _mtu_fits(desired, wanted, found, actual):
             yield f.LinkChanged(desired.network, wanted.name, "MTU", str(found.mtu), str(wanted.mtu))
-        if 0 < found.gso < wanted.gso <= found.gso_limit:
+        if 0 < found.gso < wanted.gso <= found.gso_limit or found.gso > wanted.gso == KERNELS_OWN:
             yield f.LinkChanged(desired.network, wanted.name, "gso_max_size", str(found.gso), str(wanted.gso))
     if not found.up:
         yield f.LinkDown(desired.network, wanted.name)

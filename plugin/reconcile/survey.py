@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from netlink.links import Link
 from plugin.errors import PynetError
 from plugin.firewall.elements import port_elements, shut_elements
 from plugin.host.sysctls import HostSettings
@@ -138,11 +139,15 @@ class Survey:
         networks = {} if known is None else {network_id: known.record}
         desired, found = self._desired(Records(networks, {network_id: ends} if ends else {}, ()))
         part = desired[0] if desired else Desired(network_id)
+        return part, found + self.compare(part, actual)
+
+    def compare(self, part: Desired, actual: Actual) -> list[Finding]:
+        """Return the differences of the state that one network wants; its links are updated in ``actual``."""
         look_again(self._kernel, actual, part)
-        if _has_other_mtu(part, actual):
-            for link in self._kernel.links():  # whether a user attached a link to the bridge
+        for bridge in _of_other_mtu(part, actual):
+            for link in self._kernel.links(master=bridge.index):  # whether a user attached a link to the bridge
                 actual.links.setdefault(link.name, link)
-        return part, found + differences(part, actual, self._owner)
+        return differences(part, actual, self._owner)
 
     def is_orphan(self, orphan: OrphanLink) -> bool:
         """Return whether a link is still an orphan: it exists, waits for no deletion, and belongs to no network.
@@ -200,6 +205,6 @@ class Survey:
         return replace(part, elements={**part.elements, **elements}, ports=ports)
 
 
-def _has_other_mtu(part: Desired, actual: Actual) -> bool:
-    found = [(wanted, actual.links[wanted.name]) for wanted in part.links if wanted.name in actual.links]
-    return any(wanted.mtu not in {0, link.mtu} and wanted.kind == "bridge" for wanted, link in found)
+def _of_other_mtu(part: Desired, actual: Actual) -> list[Link]:
+    bridges = [wanted for wanted in part.links if wanted.kind == "bridge" and wanted.name in actual.links]
+    return [actual.links[one.name] for one in bridges if one.mtu not in {0, actual.links[one.name].mtu}]

@@ -27,7 +27,7 @@ class Service:
         self.statistics = FakeStatistics()
         traffic = TrafficReader(self.world.store, self.statistics, "pynet", lambda: 5.0)
         sources = Sources(self.world.dry_run.look, self.log.since, traffic.read)
-        answers = Answers(settings, self.world.store, self.world.reconciler, sources)
+        answers = Answers(settings, self.world.store, self.world.reconciler, sources, self.world.live)
         admin = create_admin(answers, lambda: self.trouble, workers, lambda: self.user)
         self.client: FlaskClient = create_app(self.world.driver, self.world.ipam, workers).test_client()
         self.admin: FlaskClient = admin.test_client()

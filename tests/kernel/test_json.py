@@ -21,14 +21,15 @@ from tests.kernel.served import Served
 NETWORK, ENDPOINT, CONTAINER = "a9" * 32, "e9" * 32, "c9" * 32
 IDS = {"NetworkID": NETWORK, "EndpointID": ENDPOINT}
 BINDING = {"Proto": 6, "Port": 80, "HostPort": 8080, "HostPortEnd": 8080, "IP": "", "HostIP": ""}
-IN_IT = {"Containers": {CONTAINER: {"EndpointID": ENDPOINT, "Name": "web"}}}
+IN_IT = {"Containers": {CONTAINER: {"EndpointID": ENDPOINT, "Name": "web", "MacAddress": "02:42:0a:09:00:02"}}}
 NETWORKS = [{"Name": "blue", "Id": NETWORK, "IPAM": {"Config": [{"Subnet": "10.9.0.0/24"}]}}]
-SETTINGS = {"Networks": {"blue": {"EndpointID": ENDPOINT}}, "Ports": {"81/tcp": [{"HostIp": "::", "HostPort": "81"}]}}
+SETTINGS = {"Networks": {"blue": IDS}, "Ports": {"81/tcp": [{"HostIp": "::", "HostPort": "81"}]}}
 LISTED = {"Id": CONTAINER, "Image": "i", "Command": "x", "Created": 0, "Status": "Up", "Names": ["/web"], "Ports": []}
 OTHERS = {
     "/containers/json": [{**LISTED, "NetworkSettings": SETTINGS}],
     "/containers/web/json": {"Name": "/web", "NetworkSettings": SETTINGS},
     f"/networks/{NETWORK}": {**NETWORKS[0], **IN_IT},
+    "/networks/blue": {**NETWORKS[0], **IN_IT},
 }
 DOCUMENTS = {
     "version --json": "version",
@@ -48,6 +49,10 @@ DOCUMENTS = {
     "settings --json": "settings",
     "options --json": "options",
     "logs --json -n 1": "log-line",
+    "network set blue guard=off --json": "changed",
+    "endpoint set web guard=on --json": "changed",
+    "reset endpoint web --json": "changed",
+    "reset network blue --json": "changed",
     "backup copy --json": "backup",
     "cluster status --json": "cluster-status",
     "cluster forget x --json": "cluster-forget",

@@ -1,0 +1,129 @@
+"""``pynet network set``, ``pynet endpoint set`` and ``pynet reset``: changes on running networks and containers."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cli.engine.containers import EngineContainer, EngineNetwork, container, network
+from cli.exit_codes import BadUsage
+from cli.listing import Row
+from netlink.errors import KernelError
+from plugin.errors import NotFound, PynetError
+from plugin.options.network import EndpointSettings
+
+Ask = Callable[..., Mapping[str, Any]]  # a verb and its body -> the reply
+ChangeEnd = Callable[..., None]  # netlink.container_end.change_container_end
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The network of a change, and the endpoint if it is about one container; ids and names."""
+
+    network: str
+    network_name: str
+    endpoint: str = ""
+    container: str = ""
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """The ids as the verbs of pynet have them."""
+        return {"NetworkID": self.network, **({"EndpointID": self.endpoint} if self.endpoint else {})}
+
+
+def of_network(word: str) -> tuple[Target, EngineNetwork]:
+    """Return the network that ``word`` names to the engine; raises ``NotFound`` and ``Failed``."""
+    found = network(word)
+    return Target(found.id, found.name), found
+
+
+def of_container(word: str, of: str, ask: Ask) -> Target:
+    """Return the endpoint of a running container, in the network ``of`` or in its only one of pynet.
+
+    Raises:
+        BadUsage: it is in several networks of pynet.
+        NotFound, Failed: it does not run or is not there, or the engine does not answer.
+    """
+    found = container(word)
+    name, ends = _place(found, of, ask)
+    if not ends[1]:
+        raise NotFound(f"container '{found.name}' does not run in network '{name}'")
+    return Target(ends[0], name, ends[1], found.name)
+
+
+def _place(found: EngineContainer, of: str, ask: Ask) -> tuple[str, tuple[str, str]]:
+    networks = dict(found.networks)
+    if of:
+        networks = {name: ids for name, ids in networks.items() if of == name or ids[0].startswith(of)}
+    elif len(networks) > 1:
+        own = {each["ID"] for each in ask("Networks")["Networks"]}
+        networks = {name: ids for name, ids in networks.items() if ids[0] in own}
+    where = f"network '{of}'" if of else "a network of pynet"
+    if not networks:
+        raise NotFound(f"container '{found.name}' is not in {where}")
+    if len(networks) > 1:
+        raise BadUsage(f"container '{found.name}' is in several networks of pynet, name one: {', '.join(networks)}")
+    return next(iter(networks.items()))
+
+
+def options_of(words: Sequence[str]) -> dict[str, str]:
+    """Return options from words like guard=off; raises ``BadUsage``."""
+    found: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not key or not equals:
+            raise BadUsage(f"'{word}' is no option with a value, such as guard=off")
+        if key in found:
+            raise BadUsage(f"option '{key}' is named twice")
+        found[key] = value
+    return found
+
+
+def split_network(words: Sequence[str], is_other: Callable[[str], bool]) -> tuple[str, Sequence[str]]:
+    """Return the network that a user named before words that satisfy ``is_other``, "" for none, and those words."""
+    if words and not is_other(words[0]):
+        return words[0], words[1:]
+    return "", words
+
+
+def is_option(word: str) -> bool:
+    """Return whether a word is a key or a short name of an option of containers."""
+    return any(word in {name, one.key, one.key.partition(".")[2]} for name, one in EndpointSettings.by_name().items())
+
+
+def row_of(reply: Mapping[str, Any], target: Target) -> Row:
+    """Return the reply to SetOptions or ResetOptions, for scripts."""
+    settings = [{key.lower(): text for key, text in each.items()} for each in reply["Settings"]]
+    names = {"network": target.network, "network_name": target.network_name}
+    names |= {"endpoint": target.endpoint, "container": target.container}
+    return {**names, "settings": settings, "endpoints": reply["Endpoints"]}
+
+
+def as_text(row: Row) -> str:
+    """Return what changed, for people."""
+    if not row["settings"]:
+        return "nothing changed"
+    return "\n".join(f"{one['key']} = {_shown(one['value'])} ({_origin(one)})" for one in row["settings"])
+
+
+def _origin(one: Mapping[str, str]) -> str:
+    return f"{one['origin']}, was {_shown(one['before'])}"
+
+
+def _shown(value: str) -> str:
+    return value or "empty"
+
+
+def change_ends(reply: Mapping[str, Any], found: EngineNetwork, change: ChangeEnd) -> Iterator[str]:
+    """Give the ends of links in containers the MTU and the largest packet of the network; yield what was not possible.
+
+    The serving process is not allowed to enter containers.
+    """
+    mtu, gso = reply["MTU"], reply["GSO"]
+    for key, mac in found.macs.items() if mtu or gso else ():
+        name = key[:12]
+        try:
+            inside = container(key)
+            name = inside.name
+            change(inside.process, mac, mtu=mtu, gso=gso)
+        except (KernelError, PynetError) as error:
+            yield f"container '{name}' keeps its end of the link as it was until it starts again: {error}"

@@ -1,0 +1,120 @@
+"""Changes on running networks and containers, over Docker's own options: ``pynet network set`` and its relatives.
+
+A change is in the record before the reply, and the kernel is brought in line with it as by a repair. If a step fails,
+record and kernel are as before. Changes go with the record of the network or of the endpoint.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import structlog
+
+from netlink.gso import KERNELS_OWN
+from plugin.errors import InvalidRequest, NotFound
+from plugin.model.records import Endpoint, Network
+from plugin.modes.base import Mode, desired_of
+from plugin.modes.registry import mode_of
+from plugin.options.live import changes_of, live_option
+from plugin.options.network import EndpointSettings
+from plugin.options.option import OptionSet
+from plugin.options.origin import Origin, network_layers, of_endpoint, of_network
+from plugin.protocol.change_messages import Changed, ResetOptions, SetOptions, SettingChange
+from plugin.reconcile.alignment import Alignment
+from plugin.reconcile.survey import Survey
+from plugin.removal.removal import Removal
+from plugin.request.locks import LockName, endpoint_locks
+from plugin.request.retries import Owed
+from plugin.request.work import Work
+from plugin.runtime import Runtime
+from plugin.store.base import Put
+
+log = structlog.get_logger()
+
+Texts = Mapping[str, str]
+Change = Callable[[type[OptionSet], str, Texts], Texts]  # declared options, "network" or "container", earlier changes
+
+
+class LiveChanges:
+    """Every verb may raise ``PynetError``; nothing is changed then."""
+
+    def __init__(self, runtime: Runtime, survey: Survey, removal: Removal) -> None:
+        self._store = runtime.store
+        self._modes = runtime.modes
+        self._names = runtime.names
+        self._retries = runtime.reaper.retries
+        self._work = Work(runtime.locks, runtime.reaper.retries)
+        self._alignment = Alignment(runtime, survey, removal)
+
+    def set_options(self, request: SetOptions) -> Changed:
+        """Set options of a network and all of its containers, or of one container in it."""
+        if not request.options:
+            raise InvalidRequest("name at least one option and its value, such as guard=off")
+
+        def change(kind: type[OptionSet], what: str, own: Texts) -> Texts:
+            return {**own, **changes_of(kind, what, request.options)}
+
+        return self._change(request.network, request.endpoint, change)
+
+    def reset_options(self, request: ResetOptions) -> Changed:
+        """Take changes back: those of some options, or all without words. Then Docker's own options hold again."""
+
+        def change(kind: type[OptionSet], what: str, own: Texts) -> Texts:
+            gone = {live_option(kind, what, word).key for word in request.words} or set(own)
+            return {key: text for key, text in own.items() if key not in gone}
+
+        return self._change(request.network, request.endpoint, change)
+
+    def _change(self, network_id: str, endpoint_id: str, change: Change) -> Changed:
+        done = self._endpoint(network_id, endpoint_id, change) if endpoint_id else self._network(network_id, change)
+        for each in done.settings:
+            details = {"network": network_id, **({"endpoint": endpoint_id} if endpoint_id else {})}
+            log.info("option changed", option=each.key, value=each.value, before=each.before, **details)
+        return done
+
+    def _network(self, network_id: str, change: Change) -> Changed:
+        with self._work.create(LockName.network(network_id)) as undo:
+            before, mode = self._found(network_id)
+            after = replace(before, changes=change(mode.settings, "network", before.changes))
+            mode_of(self._modes, after)
+            after = mode.changed(before, after)
+            ends = [item.record for item in self._store.list(Endpoint, f"{network_id}/")]
+            if after != before:
+                self._store.transact(Put(after))
+                undo.push(self._store.transact, Put(before))
+                was = before if after.gso == before.gso else replace(before, gso=before.gso or KERNELS_OWN)
+                self._alignment.change(desired_of(mode, was, ends), desired_of(mode, after, ends), undo)
+        were, are = (of_network(mode.settings.options(), each.options, each.changes) for each in (before, after))
+        mtu, gso = (0 if was == now else now for was, now in ((before.mtu, after.mtu), (before.gso, after.gso)))
+        return Changed(network_id, "", _differences(were, are), len(ends), mtu, gso)
+
+    def _endpoint(self, network_id: str, endpoint_id: str, change: Change) -> Changed:
+        with self._work.create(*endpoint_locks(network_id, endpoint_id)) as undo:
+            network, mode = self._found(network_id)
+            before = self._found_endpoint(network_id, endpoint_id)
+            after = replace(before, changes=change(EndpointSettings, "container", before.changes))
+            if after != before:
+                self._store.transact(Put(after))
+                undo.push(self._store.transact, Put(before))
+                self._alignment.change(desired_of(mode, network, [before]), desired_of(mode, network, [after]), undo)
+        layers = network_layers(network.options, network.changes)
+        were, are = (of_endpoint(layers, each.driver_opts, each.changes) for each in (before, after))
+        return Changed(network_id, endpoint_id, _differences(were, are), 1)
+
+    def _found(self, network_id: str) -> tuple[Network, Mode]:
+        known = self._store.get(Network, network_id)
+        name = self._names.network(network_id)
+        if known is None or self._retries.pending(Owed.network(network_id)):
+            raise NotFound(f"network {name} is {'not known to pynet' if known is None else 'being removed'}")
+        return known.record, mode_of(self._modes, known.record)
+
+    def _found_endpoint(self, network_id: str, endpoint_id: str) -> Endpoint:
+        known = self._store.get(Endpoint, f"{network_id}/{endpoint_id}")
+        if known is None or self._retries.pending(Owed.endpoint(network_id, endpoint_id)):
+            what = f"endpoint '{endpoint_id[:12]}' of network {self._names.network(network_id)}"
+            raise NotFound(f"{what} is {'not known to pynet' if known is None else 'being removed'}")
+        return known.record
+
+
+def _differences(were: Sequence[Origin], are: Sequence[Origin]) -> list[SettingChange]:
+    pairs = zip(were, are, strict=True)
+    return [SettingChange(now.key, now.value, now.origin, was.value) for was, now in pairs if was != now]

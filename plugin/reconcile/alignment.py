@@ -1,0 +1,68 @@
+"""Brings the kernel from one wanted state of a network to another, all of it or nothing.
+
+The repairs of the reconciler do the work. Differences that were there before are left to the reconciler: they are no
+reason to refuse a change.
+"""
+
+from collections.abc import Collection
+
+from plugin.model.desired import Actual, Desired, WantedLink
+from plugin.model.findings import Finding, PortChanged
+from plugin.reconcile.repairs import Repairs
+from plugin.reconcile.survey import Survey
+from plugin.removal.removal import Removal
+from plugin.request.undo import Undo
+from plugin.runtime import Runtime
+
+
+class Alignment:
+    """The caller holds the locks of the network and of the endpoints that are part of the state."""
+
+    def __init__(self, runtime: Runtime, survey: Survey, removal: Removal) -> None:
+        self._kernel = runtime.kernel
+        self._firewall = runtime.firewall
+        self._publisher = runtime.publisher
+        self._survey = survey
+        self._repairs = Repairs(runtime, removal)
+
+    def change(self, before: Desired, after: Desired, undo: Undo) -> None:
+        """Make ``after`` of ``before``, rules first; ``undo`` takes back each step.
+
+        Raises:
+            KernelError, PynetError: a step was not possible.
+        """
+        known = frozenset(self._look(before))
+        for owner, elements in after.elements.items():
+            if owner not in after.kept and elements != before.elements.get(owner):
+                undo.push(self._firewall.put, owner, before.elements.get(owner, ()))
+                self._firewall.put(owner, elements)
+        undo.push(self._mend, after, before, known)
+        self._mend(before, after, known)
+
+    def _mend(self, before: Desired, after: Desired, known: Collection[Finding]) -> None:
+        """Repair all differences from ``after`` but the ``known`` ones."""
+        found = [each for each in self._look(after) if each not in known]
+        found += [each for each in _other_macs(before, after) if each not in found]
+        for finding in found:
+            self._repairs.repair(finding, after)
+        for was, wanted in _ports(before, after):
+            gone = _macs(was) - _macs(wanted)  # they may be behind another port from now on
+            if gone:
+                self._kernel.forget_macs(wanted.name, sorted(gone))
+
+    def _look(self, part: Desired) -> list[Finding]:
+        return self._survey.compare(part, Actual(held=self._publisher.held()))
+
+
+def _other_macs(before: Desired, after: Desired) -> list[Finding]:
+    """Return findings for the ports whose MACs change: the kernel lists flags of a port, and no MACs."""
+    return [PortChanged(after.network, wanted.name) for was, wanted in _ports(before, after) if was.port != wanted.port]
+
+
+def _ports(before: Desired, after: Desired) -> list[tuple[WantedLink, WantedLink]]:
+    were = {link.name: link for link in before.links}
+    return [(were[link.name], link) for link in after.links if link.port and link.name in were]
+
+
+def _macs(link: WantedLink) -> set[str]:
+    return set(link.port.macs) if link.port else set()
