@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from netlink.bridge_port import BridgePort
 from netlink.conntrack import UdpPort
+from netlink.counters import Counted
 from netlink.errors import KernelError
 from netlink.links import Link, VethPair
 from netlink.nft_elements import Element, NamedSet
@@ -128,8 +129,8 @@ class Kernel(Links, Addresses, Gso, Sysctls, Protocol):
 class Counters(Protocol):
     """Counters that packets fill in sets of nftables (``netlink.counters.Counters``)."""
 
-    def packets(self, family: str, table: str, name: str) -> dict[str, int]:
-        """Return the packets of a set by link; ``Missing`` without the set."""
+    def counted(self, family: str, table: str, name: str) -> Sequence[Counted]:
+        """Return the elements of a set that count packets; ``Missing`` without the set."""
 
 
 class Statistics(Protocol):

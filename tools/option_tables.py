@@ -4,6 +4,7 @@ from pathlib import Path
 
 from cli.exit_codes import table as exit_codes
 from cli.settings import SETTINGS
+from plugin.firewall.reasons import reason_table
 from plugin.modes.registry import network_options
 from plugin.observe.metrics import metrics_table
 from plugin.options.network import EndpointSettings
@@ -22,6 +23,7 @@ def tables() -> dict[str, dict[str, str]]:
         "settings.md": {"settings": option_table(SETTINGS).replace("| option", "| setting")},
         "metrics.md": {"metrics": metrics_table()},
         "exit-codes.md": {"exit codes": exit_codes()},
+        "drop-reasons.md": {"reasons": reason_table()},
     }
 
 

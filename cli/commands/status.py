@@ -9,7 +9,7 @@ from cli.commands.reconcile import as_lines, repair_rows
 from cli.engine.api import known_names
 from cli.human import ago, count
 from plugin.errors import PynetError
-from plugin.firewall.bridge_rules import REASONS
+from plugin.firewall.reasons import BY_NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,15 @@ def as_text(data: Mapping[str, Any]) -> str:
         for pool in data["pools"]
     ]
     lines += [
-        f"dropped by the guard in network '{drop['name']}', {drop['reason']} ({REASONS[drop['reason']]}): "
-        f"{drop['frames']} frames"
+        f"dropped{_in(drop['name'])}, {drop['reason']} ({BY_NAME[drop['reason']].sentence}): "
+        f"{count(drop['frames'], 'packet')}"
         for drop in data["drops"]
     ]
     return "\n".join([*lines, *(f"not repaired: {as_lines([repair])}" for repair in data["failing"])])
+
+
+def _in(network: str) -> str:
+    return f" in network '{network}'" if network else ""
 
 
 def ask_cluster(about: Mapping[str, Any], ask: Callable[[str], Mapping[str, Any]]) -> Mapping[str, Any] | None:

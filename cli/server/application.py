@@ -38,7 +38,6 @@ from netlink.statistics import Statistics
 from netlink.vxlan import Vxlan
 from plugin.background.loop import Loop, trouble
 from plugin.engine.names import Names
-from plugin.firewall.drops import Drops
 from plugin.interfaces import Kernel, Nft
 from plugin.ipam.supernets import parse_supernets
 from plugin.ipam_router import IpamRouter
@@ -47,6 +46,7 @@ from plugin.model.names import is_own_bridge
 from plugin.model.records import Endpoint, Network
 from plugin.modes.registry import MODES, Kinds, in_its_mode, link_prefixes
 from plugin.observe.counters import TrafficReader
+from plugin.observe.drops import Drops
 from plugin.observe.request_times import RequestTimes
 from plugin.rebuild.networks import InItsMode, rebuilder
 from plugin.reconcile.survey import Records

@@ -41,7 +41,7 @@ CLOSED = "mode overlay needs a store that the hosts share, and PYNET_STORE names
 class Host:
     """The surroundings of pynet: kernel, state, engine and cluster of a host, real or of a test.
 
-    New pools come from ``supernets``; ``drops`` returns how many frames the guard dropped.
+    New pools come from ``supernets``; ``drops`` returns how many packets were dropped.
     """
 
     kernel: Kernel

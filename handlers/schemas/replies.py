@@ -94,7 +94,7 @@ class ReconcileReply(Schema):
 
 
 class DropReply(Schema):
-    """Frames that the guard dropped."""
+    """Packets that pynet's tables dropped."""
 
     network = fields.String(data_key="Network")
     reason = fields.String(data_key="Reason")

@@ -6,8 +6,8 @@
   isolated       without icc: drops frames to any MAC but the bridge's, before br_netfilter translates and changes them;
                  the addresses of these ports are in sets of their own, so that nothing is accepted before
   forward        without icc: drops broadcasts between two ports
-                 drops frames to all on other hosts beyond FLOOD a second from one port, and counts them
-  guard          from a port of a container: accepts a white list; counts all else by port and reason, and drops it
+                 drops frames to all on other hosts beyond FLOOD a second from one port
+  guard          from a port of a container: accepts a white list; drops all else (``plugin.firewall.reasons``)
   from_tunnel    from other hosts: the same; the MACs and addresses of the gateway and of this host's containers are
                  not accepted from there
   input          drops frames from other hosts to the host itself: every host has the gateway under the same address
@@ -24,24 +24,8 @@ From an address that its container has on another network (``plugin.network.ways
 the MAC of its gateway, as Linux does with the source address of the packet; it may not announce the address.
 """
 
-REASONS = {
-    "mac": "from a MAC that it was not given",
-    "address": "from an address that it was not given",
-    "protocol": "neither IPv4, ARP nor IPv6, or with a VLAN tag, or ICMPv6 of a type that containers do not need",
-    "neighbour": "neighbour discovery for an address that it was not given, or in fragments",
-    "router": "what only a router sends: advertisements, redirects, multicast queries",
-    "dhcp": "what only a DHCP server sends",
-    "unreadable": "with headers that cannot be followed",
-    "flood": "more frames to all than one port may send to other hosts",
-}
-COUNTED = "dropped_"  # beginning of the names of the sets that count drops, by reason
-FLOOD = 4000  # frames to all that one port may send to other hosts in a second; each costs a copy for each host
-REMEMBERED = "10m"  # how long a port is in such a set after its last drop
+from plugin.firewall.reasons import FLOOD, drop_rules
 
-_COUNTS = "".join(
-    f'  set {COUNTED}{reason} {{ type ifname; size 65535; flags dynamic,timeout; comment "Drops: {why}"; }}\n'
-    for reason, why in REASONS.items()
-)
 _RATE = f"limit rate over {FLOOD}/second burst {FLOOD} packets"
 _FLOODS = f"""\
   set flooding_ports {{
@@ -51,17 +35,11 @@ _FLOODS = f"""\
     update @flooding_ports {{ iifname timeout 10s {_RATE} }} goto drop_flood
   }}
 """
-_DROPS = "".join(
-    f"  chain drop_{reason} {{\n"
-    f"    update @{COUNTED}{reason} {{ iifname timeout {REMEMBERED} counter }}\n"
-    "    drop\n"
-    "  }\n"
-    for reason in REASONS
-)
 _FRAMES = """\
   chain prerouting {
     type filter hook prerouting priority -300; policy accept;
-    meta pkttype multicast ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname { "pnh*", "pnv*" } drop
+    meta pkttype multicast ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 \\
+      iifname { "pnh*", "pnv*" } goto drop_group
     ether type ip meta l4proto tcp iifname . ether saddr . ip saddr @port_addresses4 accept
     ether type ip udp dport != 68 iifname . ether saddr . ip saddr @port_addresses4 accept
     ether type ip6 meta l4proto tcp iifname . ether saddr . ip6 saddr @port_addresses6 accept
@@ -72,7 +50,11 @@ _FRAMES = """\
   }
   chain input {
     type filter hook input priority -200; policy accept;
-    iifname @tunnel_ports drop
+    iifname @tunnel_ports goto from_other_host
+  }
+  chain from_other_host {
+    meta pkttype host goto drop_other_host
+    drop
   }
   chain output {
     type filter hook output priority -200; policy accept;
@@ -87,7 +69,7 @@ _FRAMES = """\
   }
   chain isolated {
     ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 return
-    iifname . ether daddr != @gateway_macs drop
+    iifname . ether daddr != @gateway_macs goto drop_icc
     ether type ip meta l4proto tcp iifname . ether saddr . ip saddr @isolated_addresses4 accept
     ether type ip udp dport != 68 iifname . ether saddr . ip saddr @isolated_addresses4 accept
     ether type ip6 meta l4proto tcp iifname . ether saddr . ip6 saddr @isolated_addresses6 accept
@@ -214,4 +196,4 @@ _FRAMES = """\
     goto drop_neighbour
   }
 """
-BRIDGE_RULES = _COUNTS + _DROPS + _FLOODS + _FRAMES
+BRIDGE_RULES = drop_rules("bridge") + _FLOODS + _FRAMES

@@ -20,6 +20,7 @@ translates addresses; the table of family bridge sees frames between the ports o
                         sends traffic from an internal network to "internal_input"
                         drops traffic from elsewhere to the gateway of an internal network
     internal_input      accepts replies, neighbour discovery, and new flows to an address of the network's bridge
+                        drops greetings to all, which every container sends now and then, without counting them
     icmp_errors         drops errors of a container that is no router, about a flow without an address of its network
                         drops errors of Docker's containers into a network, about a port that was not published
     vxlan_check         drops VXLAN of a network of this host, to the host or through it to another member, that comes
@@ -27,6 +28,7 @@ translates addresses; the table of family bridge sees frames between the ports o
     to_containers       accepts published ports and what the gateway mode opens, drops the rest
     postrouting         masquerades traffic to a published port from its own network, or from the host's 127.0.0.0/8
                         gives traffic out of a network the user's source address, or masquerades it
+    drop_REASON         see ``plugin.firewall.reasons``
   bridge                see ``plugin.firewall.bridge_rules``
 """
 
@@ -34,14 +36,15 @@ from collections.abc import Iterable
 
 from netlink.nft_elements import NamedSet
 from plugin.firewall.bridge_rules import BRIDGE_RULES
+from plugin.firewall.reasons import drop_rules
 from plugin.firewall.sets import SEAL, SETS
 from plugin.model.elements import Elements
 
-INET_RULES = """\
+_INET = """\
   chain raw {
     type filter hook prerouting priority raw; policy accept;
-    ip daddr 127.0.0.0/8 iifname @bridges drop
-    ip saddr 127.0.0.0/8 iifname @bridges drop
+    ip daddr 127.0.0.0/8 iifname @bridges goto drop_loopback
+    ip saddr 127.0.0.0/8 iifname @bridges goto drop_loopback
   }
   chain publish {
     dnat ip to ip daddr . meta l4proto . th dport map @published_ports4
@@ -63,14 +66,14 @@ INET_RULES = """\
   chain forward {
     type filter hook forward priority filter - 1; policy accept;
     iifname . oifname @same_network accept
-    iifname "pnh*" drop
-    iifname "pnv*" drop
+    iifname "pnh*" goto drop_bridge_port
+    iifname "pnv*" goto drop_bridge_port
     meta l4proto udp jump vxlan_forward
-    iifname @internal_bridges drop
-    oifname @internal_bridges drop
+    iifname @internal_bridges goto drop_internal_out
+    oifname @internal_bridges goto drop_internal_in
     ct state vmap { established : goto established_flows, related : goto icmp_errors }
     oifname @bridges goto to_containers
-    iifname @bridges oifname @docker_bridges ct status & dnat != dnat drop
+    iifname @bridges oifname @docker_bridges ct status & dnat != dnat goto drop_docker_network
     iifname @bridges accept
     goto other_forwarding
   }
@@ -87,30 +90,31 @@ INET_RULES = """\
     iifname @docker_bridges accept
     oifname @docker_bridges ct state established,related accept
     oifname @docker_bridges ct status & dnat == dnat accept
-    drop
+    goto drop_forwarding
   }
   chain input {
     type filter hook input priority filter - 1; policy accept;
-    iifname "pnh*" drop
-    iifname "pnv*" drop
+    iifname "pnh*" goto drop_bridge_port
+    iifname "pnv*" goto drop_bridge_port
     udp dport . @th,96,24 @vxlan_networks jump vxlan_check
     ct state related iifname @bridges goto icmp_errors
     iifname @internal_bridges goto internal_input
-    ip daddr @internal_gateways4 iifname != "lo" drop
-    ip6 daddr @internal_gateways6 iifname != "lo" drop
+    ip daddr @internal_gateways4 iifname != "lo" goto drop_internal_gateway
+    ip6 daddr @internal_gateways6 iifname != "lo" goto drop_internal_gateway
   }
   chain internal_input {
     ct state established accept
-    meta l4proto . th dport @relayed_ports drop
+    meta l4proto . th dport @relayed_ports goto drop_internal_host
     iifname @adopted_bridges accept
     icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
-    ip6 saddr fe80::/10 drop
+    fib daddr type { multicast, broadcast } drop
+    ip6 saddr fe80::/10 goto drop_internal_host
     ct state new fib daddr . iif type local accept
-    drop
+    goto drop_internal_host
   }
   chain icmp_errors {
     iifname @bridges goto container_errors
-    iifname @docker_bridges oifname @bridges ct status & dnat != dnat drop
+    iifname @docker_bridges oifname @bridges ct status & dnat != dnat goto drop_icmp_error
     oifname @bridges accept
     goto other_forwarding
   }
@@ -121,19 +125,19 @@ INET_RULES = """\
     iifname . ct reply ip saddr @subnets4 accept
     iifname . ct original ip6 saddr @subnets6 accept
     iifname . ct reply ip6 saddr @subnets6 accept
-    drop
+    goto drop_icmp_error
   }
   chain vxlan_forward {
     ip daddr . udp dport . @th,96,24 @vxlan_members4 goto vxlan_check
     ip6 daddr . udp dport . @th,96,24 @vxlan_members6 goto vxlan_check
   }
   chain vxlan_check {
-    iifname @bridges counter drop
-    iifname @docker_bridges counter drop
-    meta iifkind { "bridge", "veth", "tun", "macvlan", "ipvlan" } fib saddr . iif oif missing counter drop
+    iifname @bridges goto drop_vxlan_container
+    iifname @docker_bridges goto drop_vxlan_container
+    meta iifkind { "bridge", "veth", "tun", "macvlan", "ipvlan" } fib saddr . iif oif missing goto drop_vxlan_stranger
     ip saddr . udp dport . @th,96,24 @vxlan_members4 return
     ip6 saddr . udp dport . @th,96,24 @vxlan_members6 return
-    counter drop
+    goto drop_vxlan_stranger
   }
   chain to_containers {
     ct status & dnat == dnat accept
@@ -143,7 +147,7 @@ INET_RULES = """\
     ip6 daddr . meta l4proto . th dport @routed_ports6 accept
     iifname . oifname @trusted_interfaces ip daddr . meta l4proto . th dport @trusted_ports4 accept
     iifname . oifname @trusted_interfaces ip6 daddr . meta l4proto . th dport @trusted_ports6 accept
-    drop
+    goto drop_isolation
   }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
@@ -156,6 +160,7 @@ INET_RULES = """\
     iifname . meta nfproto @masqueraded masquerade
   }
 """
+INET_RULES = drop_rules("inet") + _INET
 RULES = {"inet": INET_RULES, "bridge": BRIDGE_RULES}  # by family
 
 

@@ -295,7 +295,7 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """How many frames of the containers of a network the guard has dropped for one reason since the start."""
+    """How many packets pynet's tables have dropped for one reason, in a network or ("") in none, since the start."""
 
     network: str
     reason: str
@@ -307,7 +307,7 @@ class Status:
     """Counts of repairs since the start, the findings that the last survey could not repair, and the number of surveys.
 
     The last survey ended at ``looked``, in seconds since 1970, 0 for none.
-    ``drops`` are frames that the guard dropped. ``sockets`` are held for ports, at most ``most_sockets``.
+    ``drops`` are packets that pynet's tables dropped. ``sockets`` are held for ports, at most ``most_sockets``.
     """
 
     repairs: Mapping[str, int]

@@ -98,7 +98,7 @@ class Reconciler:
         return self._rounds.go_on()
 
     def status(self) -> Status:
-        """Return the counts of repairs, the findings that could not be repaired, the guard's drops, and held sockets.
+        """Return the counts of repairs, the findings that could not be repaired, dropped packets, and held sockets.
 
         Waits for no survey and no repair.
         """

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from netlink.counters import Counters
-from plugin.firewall.bridge_rules import FLOOD
-from plugin.firewall.drops import Drops
+from plugin.firewall.reasons import FLOOD
+from plugin.observe.drops import Drops
 from tests.kernel.container import Container, sh
 from tests.kernel.hosts import MakeHosts, OverlayHost, soon
 from tests.overlay_fakes import overlay

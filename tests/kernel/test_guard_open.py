@@ -4,7 +4,7 @@ import pytest
 
 from netlink.counters import Counters
 from netlink.errors import Missing
-from plugin.firewall.drops import Drops
+from plugin.observe.drops import Drops
 from plugin.protocol.messages import Drop
 from tests.kernel.container import Container, sh
 from tests.kernel.hosts import soon
@@ -99,6 +99,6 @@ def test_drops_are_counted_by_network_and_reason(pynet: Pynet, two: tuple[Contai
 
 def test_counters_of_no_table_are_missing() -> None:
     """Without the table the kernel reports missing counters, and pynet takes that for no drops."""
-    with pytest.raises(Missing, match="list counters of nftables set 'bridge pynet dropped_mac'"):
-        Counters().packets("bridge", "pynet", "dropped_mac")
+    with pytest.raises(Missing, match="list counters of nftables set 'bridge pynet drops'"):
+        Counters().counted("bridge", "pynet", "drops")
     assert "02:42:0a:09:00:03" not in sh("nft list ruleset")

@@ -1,0 +1,166 @@
+"""Why pynet's tables drop packets: a name that stays the same, a sentence for users, and the option that opens it.
+
+Each reason has a chain ``drop_NAME``, to which a rule goes in the place of ``drop``. The chain logs some packets by
+nfnetlink_log, which costs next to nothing while nobody listens, and counts all: packets that pass cost nothing.
+
+  drops     counts every packet by reason, link in and link out; the kernel forgets one REMEMBERED after its last packet
+  drops4/6  in the table of family inet, where sources may be anybody: by reason, link in, source and target, as far as
+            there is room; nft has no key that has room for the link out as well
+
+A rule marks the packet with the number of its reason, which is the first part of these keys. The packet is dropped by
+the next rule, so nobody else sees the mark. Numbers may change with every version, as the tables are then written anew.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+FLOOD = 4000  # frames to all that one port may send to other hosts in a second; each costs a copy for each host
+REMEMBERED = 600  # seconds that the kernel keeps a count after its last packet
+LOG_GROUP = 5679  # of nfnetlink_log; one process at a time can listen to it
+LOG_PREFIX = "pynet:"  # before the name of a reason
+SNAPLEN = 96  # bytes of a logged packet: both IP headers of an ICMP error about TCP over IPv6 do not fit, ports do
+_LOGGED = "limit rate 10/second burst 20 packets"  # of each reason
+_PAIRS = 8192  # counts by source and target; more are counted by link alone
+_GUARD = "-o pynet.guard_allow or pynet.guard, of the network or of the container, lets them pass"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A reason in the table of ``family``: ``sentence`` ends "packets that were dropped: …".
+
+    ``opens`` says how to let them pass, and is "" if nothing does. ``by_target`` says that the network in which the
+    packet was to go out decided, not the one from which it came. ``guard`` says that a container sent as somebody else.
+    """
+
+    name: str
+    family: str
+    sentence: str
+    opens: str = ""
+    by_target: bool = False
+    guard: bool = False
+
+
+_I, _B = "inet", "bridge"
+REASONS: Sequence[Reason] = (
+    Reason("mac", _B, "from a MAC that it was not given", _GUARD, guard=True),
+    Reason("address", _B, "from an address that it was not given", _GUARD, guard=True),
+    Reason(
+        "protocol",
+        _B,
+        "neither IPv4, ARP nor IPv6, or with a VLAN tag, or ICMPv6 of a type that containers do not need",
+        _GUARD,
+        guard=True,
+    ),
+    Reason(
+        "neighbour",
+        _B,
+        "neighbour discovery for an address that it was not given, or in fragments",
+        _GUARD,
+        guard=True,
+    ),
+    Reason("router", _B, "what only a router sends: advertisements, redirects, multicast queries", _GUARD, guard=True),
+    Reason("dhcp", _B, "what only a DHCP server sends", _GUARD, guard=True),
+    Reason("unreadable", _B, "with headers that cannot be followed", _GUARD, guard=True),
+    Reason(
+        "flood",
+        _B,
+        "more frames to all than one port may send to other hosts",
+        f"only the first {FLOOD} in a second pass; send less, or to single hosts",
+        guard=True,
+    ),
+    Reason("group", _B, "to the group addresses of bridges (IEEE 802.1D), as LLDP and spanning trees send them"),
+    Reason(
+        "icc",
+        _B,
+        "to a neighbour on a network whose containers do not reach each other",
+        "create the network without com.docker.network.bridge.enable_icc=false",
+    ),
+    Reason("other_host", _B, "from a container of another host to this host itself"),
+    Reason("loopback", _I, "from a container to or from the host's 127.0.0.0/8"),
+    Reason("bridge_port", _I, "from a port of a bridge past the bridge"),
+    Reason(
+        "internal_out",
+        _I,
+        "from an internal network to the outside or another network",
+        "create the network without --internal, or attach the container to a second network",
+    ),
+    Reason(
+        "internal_in",
+        _I,
+        "to an internal network from the outside or another network",
+        "create the network without --internal, or attach the container to a second network",
+        by_target=True,
+    ),
+    Reason(
+        "internal_host",
+        _I,
+        "from an internal network to the host, but not to a service at the gateway address of its bridge",
+        "ask for the gateway address of the network, or create it without --internal",
+    ),
+    Reason("internal_gateway", _I, "to the gateway address of an internal network, from elsewhere"),
+    Reason(
+        "docker_network",
+        _I,
+        "from a container to a network of Docker's own drivers, to a port that Docker did not publish",
+        "publish the port with docker run -p, and use an address of the host",
+    ),
+    Reason(
+        "isolation",
+        _I,
+        "from outside of its network to a port of a container that is not published",
+        "publish the port with docker run -p, put both containers on one network, or use another "
+        "com.docker.network.bridge.gateway_mode_ipv4 (gateway_mode_ipv6)",
+        by_target=True,
+    ),
+    Reason("icmp_error", _I, "an ICMP error about a flow in which no address of its network takes part", _GUARD),
+    Reason(
+        "forwarding",
+        _I,
+        "neither from nor to a container, on a host that forwards for containers alone",
+        "write 1 into net.ipv4.ip_forward (net.ipv6.conf.all.forwarding) if the host is to route for others",
+    ),
+    Reason("vxlan_container", _I, "VXLAN of a network of this host, from a container"),
+    Reason(
+        "vxlan_stranger",
+        _I,
+        "VXLAN of a network of this host, from nobody who is a member or not by the link that leads there",
+        "see 'pynet cluster status' for the addresses of the members",
+    ),
+)
+BY_NAME = {reason.name: reason for reason in REASONS}
+BY_NUMBER = dict(enumerate(REASONS, 1))
+
+
+def drop_rules(family: str) -> str:
+    """Return the sets and chains that count, log and drop in the table of ``family``."""
+    declared = [_set("drops", "ifname", 65535, "Dropped packets: reason, link in, link out")]
+    counted = [_update("drops", "oifname")]
+    if family == _I:
+        for name, ip, address in (("drops4", "ip", "ipv4_addr"), ("drops6", "ip6", "ipv6_addr")):
+            declared.append(_set(name, f"{address} . {address}", _PAIRS, "Dropped packets: reason, link in, addresses"))
+            counted.append(_update(name, f"{ip} saddr . {ip} daddr"))
+    lines = [*declared, "chain counted_drop {", *(f"  {line}" for line in (*counted, "drop")), "}"]
+    for number, reason in BY_NUMBER.items():
+        if reason.family == family:
+            log = f'log prefix "{LOG_PREFIX}{reason.name}" group {LOG_GROUP} snaplen {SNAPLEN}'
+            lines += [
+                f"chain drop_{reason.name} {{",
+                f"  {_LOGGED} {log}",
+                f"  meta mark set {number} goto counted_drop",
+            ]
+            lines.append("}")
+    return "".join(f"  {line}\n" for line in lines)
+
+
+def reason_table() -> str:
+    """Return the table of reasons in Markdown."""
+    rows = [f"| `{each.name}` | {each.sentence} | {each.opens or 'always closed'} |" for each in REASONS]
+    return "\n".join(["| reason | dropped packets | how they pass |", "|---|---|---|", *rows])
+
+
+def _set(name: str, rest: str, size: int, comment: str) -> str:
+    return f'set {name} {{ type mark . ifname . {rest}; size {size}; flags dynamic,timeout; comment "{comment}"; }}'
+
+
+def _update(name: str, rest: str) -> str:
+    return f"update @{name} {{ meta mark . iifname . {rest} timeout {REMEMBERED}s counter }}"

@@ -1,0 +1,152 @@
+"""Adds up the packets that pynet's tables dropped, by reason, sender and receiver, as far as these are known.
+
+The kernel forgets a count some minutes after its last packet, and all of them when the tables are written anew.
+"""
+
+import struct
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from netlink.counters import Counted
+from netlink.errors import Missing
+from plugin.firewall.reasons import BY_NUMBER, Reason
+from plugin.interfaces import Counters
+from plugin.model.names import host_link_name, vxlan_name
+from plugin.model.records import Endpoint, Network
+from plugin.protocol.messages import Address
+
+SETS = (("bridge", "drops"), ("inet", "drops"), ("inet", "drops4"), ("inet", "drops6"))
+MOST = 10_000  # tallies that are kept; parts go first, and those without packets for longest
+_HEAD = struct.Struct("=I16s")  # the mark in the order of the host, and the link by which the packet came
+Nobody = ("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """Who has which link and address: ``bridges`` leads to network ids, the others to ids of network and endpoint."""
+
+    bridges: Mapping[str, str]
+    ports: Mapping[str, tuple[str, str]]
+    addresses: Mapping[Address, tuple[str, str]]
+
+
+def owners(networks: Iterable[Network], endpoints: Iterable[Endpoint]) -> Owners:
+    """Return the owners; a tunnel belongs to a network and to no endpoint."""
+    ends, known = list(endpoints), list(networks)
+    tunnels = {vxlan_name(network.id): (network.id, "") for network in known}
+    addresses: dict[Address, tuple[str, str]] = {
+        own.ip: (end.network_id, end.id) for end in ends for own in (end.ipv4, end.ipv6) if own
+    }
+    ports = tunnels | {host_link_name(end.id): (end.network_id, end.id) for end in ends}
+    return Owners({network.link: network.id for network in known}, ports, addresses)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Packets dropped for one reason, ``since`` one second of 1970 and for the ``last`` time at another.
+
+    With addresses it is a part of what a tally without them counts. ``network`` is the one whose rules decided.
+    """
+
+    reason: Reason
+    link: str
+    out: str
+    source: Address | None
+    target: Address | None
+    since: float
+    last: float
+    packets: int = 0
+    network: str = ""
+    sender: str = ""  # endpoint ids
+    receiver: str = ""
+
+    @property
+    def is_part(self) -> bool:
+        """Whether another tally counts these packets too."""
+        return self.source is not None
+
+    def find(self, known: Owners) -> None:
+        """Fill in the owners of links and addresses, as far as they are known."""
+        came, went = (known.ports.get(link, (known.bridges.get(link, ""), "")) for link in (self.link, self.out))
+        if self.is_part:
+            came = known.addresses.get(self.source, came) if self.source else came
+            went = known.addresses.get(self.target, Nobody) if self.target else Nobody
+        first, second = (went, came) if self.reason.by_target else (came, went)
+        self.network = self.network or first[0] or second[0]
+        self.sender, self.receiver = self.sender or came[1], self.receiver or went[1]
+
+
+class Tallies:
+    """The caller ensures that one thread at a time uses it; ``clock`` returns seconds since 1970."""
+
+    def __init__(self, counters: Counters, table: str, clock: Callable[[], float] = time.time) -> None:
+        self._counters = counters
+        self._table = table
+        self._clock = clock
+        self._before: dict[tuple[str, str], Mapping[bytes, int]] = {}  # packets of the last reading, by set and key
+        self._found: dict[tuple[str, str, bytes], Tally] = {}
+
+    def read(self, known: Callable[[], Owners]) -> list[tuple[Tally, int]]:
+        """Add up the counts of the kernel, and return the tallies that grew, and by how many packets.
+
+        Raises:
+            KernelError: the counters cannot be read.
+        """
+        now = self._clock()
+        grown = [self._grown(place, each, new, now) for place in SETS for each, new in self._new(place)]
+        if grown:
+            have = known()
+            for tally, _ in grown:
+                tally.find(have)
+            self._forget_oldest()
+        return grown
+
+    def all(self) -> list[Tally]:
+        """Return all tallies."""
+        return list(self._found.values())
+
+    def keep(self, networks: Iterable[str]) -> None:
+        """Forget tallies of networks that are gone."""
+        here = {"", *networks}
+        self._found = {key: tally for key, tally in self._found.items() if tally.network in here}
+
+    def _new(self, place: tuple[str, str]) -> Iterator[tuple[Counted, int]]:
+        """Yield new packets of each element since the last reading; a count that shrank was started anew."""
+        counted: Sequence[Counted] = ()
+        with suppress(Missing):  # no network, so no tables
+            counted = self._counters.counted(place[0], self._table, place[1])
+        before, self._before[place] = self._before.get(place, {}), {each.key: each.packets for each in counted}
+        for each in counted:
+            known = before.get(each.key, 0)
+            if each.packets != known:
+                yield each, each.packets - known if each.packets > known else each.packets
+
+    def _grown(self, place: tuple[str, str], each: Counted, new: int, now: float) -> tuple[Tally, int]:
+        last = now - each.idle
+        tally = self._found.setdefault((*place, each.key), _tally(place[1], each.key, last))
+        tally.packets, tally.last = tally.packets + new, last
+        return tally, new
+
+    def _forget_oldest(self) -> None:
+        if len(self._found) > MOST:
+            oldest = sorted(self._found, key=lambda key: (not self._found[key].is_part, self._found[key].last))
+            for key in oldest[: len(oldest) - MOST // 2]:
+                del self._found[key]
+
+
+def _tally(name: str, key: bytes, now: float) -> Tally:
+    """Read the key of an element; in a concatenation each part is padded to four bytes."""
+    number, link = _HEAD.unpack_from(key)
+    rest = key[_HEAD.size :]
+    reason, came = BY_NUMBER[number], _text(link)
+    if name == "drops":
+        return Tally(reason, came, _text(rest[:16]), None, None, now, now)
+    half = len(rest) // 2
+    return Tally(reason, came, "", ip_address(rest[:half]), ip_address(rest[half:]), now, now)
+
+
+def _text(name: bytes) -> str:
+    return name.rstrip(b"\0").decode(errors="replace")
