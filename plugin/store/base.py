@@ -107,6 +107,16 @@ class Store(Protocol):
         """Release files and connections; watches end."""
 
 
+class LocalStore(Store, Protocol):
+    """A store of this host alone, which tells cheaply whether records have changed."""
+
+    def revision(self) -> int:
+        """Return the revision of the last change, also of a removal."""
+
+    def since(self, kind: type[R], revision: int) -> tuple[Sequence[str], Sequence[Versioned[R]]]:
+        """Return the keys of all records of ``kind``, and the records that were written after ``revision``."""
+
+
 class SharedStore(Store, Protocol):
     """A store that others write to as well. Records that cannot be read are left out of listings and watches.
 

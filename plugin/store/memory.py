@@ -38,6 +38,16 @@ class MemoryStore:
     def set_aside(self, kind: type[Record], prefix: str = "") -> Mapping[str, str]:
         return self._aside.keys(kind, prefix)
 
+    def revision(self) -> int:
+        """Return the revision of the last change."""
+        with self._guard:
+            return self._revision
+
+    def since(self, kind: type[R], revision: int) -> tuple[Sequence[str], Sequence[Versioned[R]]]:
+        """Return the keys of all records of ``kind``, and the records that were written after ``revision``."""
+        found = self.list(kind)
+        return [item.record.key for item in found], [item for item in found if item.revision > revision]
+
     def spoil(self, kind: type[Record], key: str, body: str) -> None:
         """Write ``body``, which need not be a record, as another program may into a shared store."""
         with self._guard:

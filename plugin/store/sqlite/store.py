@@ -76,6 +76,18 @@ class SqliteStore:
                 rows.append((revision, body))
         return [Versioned(decode(kind, body), revision) for revision, body in rows]
 
+    def revision(self) -> int:
+        with self._connections.reader() as connection:
+            return int(connection.execute("SELECT revision FROM counter").fetchone()[0])
+
+    def since(self, kind: type[R], revision: int) -> tuple[Sequence[str], Sequence[Versioned[R]]]:
+        with self._connections.reader() as connection:
+            keys = [key for (key,) in connection.execute("SELECT key FROM record WHERE kind = ?", (kind.kind,))]
+            rows = connection.execute(
+                "SELECT revision, body FROM record WHERE kind = ? AND revision > ?", (kind.kind, revision)
+            ).fetchall()
+        return keys, [Versioned(decode(kind, body), found) for found, body in rows]
+
     def transact(self, *changes: Change) -> None:
         job = _Job(prepare(changes))
         for write in job.writes if self._known else ():
@@ -200,6 +212,16 @@ class ReadOnlyStore:
             return []
         records = read_records(self._path, kind)
         return [Versioned(record, ABSENT) for record in records if record.key.startswith(prefix)]
+
+    def revision(self) -> int:
+        """Return ``ABSENT``: revisions are not read."""
+        return ABSENT
+
+    def since(self, kind: type[R], revision: int) -> tuple[Sequence[str], Sequence[Versioned[R]]]:
+        """Return the keys of all records of ``kind``, and all records."""
+        del revision
+        found = self.list(kind)
+        return [item.record.key for item in found], found
 
     def transact(self, *changes: Change) -> None:
         """Refuse."""
