@@ -9,6 +9,7 @@ ROUTES = {
     "Settings": ("GET", "/v1/settings"),
     "Status": ("GET", "/v1/status"),
     "Networks": ("GET", "/v1/networks"),
+    "Overview": ("GET", "/v1/overview"),
     "Ports": ("GET", "/v1/ports"),
     "Pools": ("GET", "/v1/pools"),
     "Path": ("GET", "/v1/path"),

@@ -14,6 +14,7 @@ SERVICE_VERBS = {
     "Reconcile": Verb(None, Service.reconcile, replies.ReconcileReply, most=1),
     "Look": Verb(None, Service.look, replies.ReconcileReply, most=1),
     "Status": Verb(None, Service.status, replies.StatusReply, quiet=True, most=4),
+    "Overview": Verb(own.OverviewRequest, Service.overview, own.OverviewReply, quiet=True, most=4),
     "Ports": Verb(None, Service.ports, own.PortsReply, most=4),
     "Networks": Verb(None, Service.networks, own.NetworksReply, most=4),
     "Pools": Verb(None, Service.pools, own.PoolsReply, most=4),

@@ -21,7 +21,7 @@ from plugin.model.link_owner import Owner
 from plugin.model.records import ChangedSetting, Endpoint, Network, Tombstone
 from plugin.protocol.messages import Subnet
 from plugin.request.locks import Locks
-from plugin.store.base import Change, Store
+from plugin.store.base import Change, LocalStore
 from plugin.store.memory import MemoryStore
 from tests.elements import SET, as_listed
 from tests.fake_sockets import FakeConntrack, FakeSockets, Steps
@@ -337,7 +337,7 @@ class World(Pynet):
         self.kernel = kernel or FakeKernel(self.steps)
         self.nft = nft or FakeNft(self.steps)
         self.failing_store = store or FailingStore(self.steps)
-        self.store: Store = self.failing_store
+        self.store: LocalStore = self.failing_store
         self.locks = locks or Locks(deadline=1)
         self.tunnels = FakeTunnels(self.kernel)
         self.sockets, self.conntrack = FakeSockets(self.steps), FakeConntrack()

@@ -108,7 +108,7 @@ def _why(socket: Path, error: Exception, patience: float) -> PynetError:
 HOW_TO_BE_ALLOWED = "run it as root or join group docker"
 PLACES = frozenset({Settings.socket.key, Settings.admin_socket.key})  # where pynet is asked
 NEED_STATE = frozenset({"Ports", "Networks", "Pools", "Look", "Path", "Backup", "Traffic"})  # verbs
-NEED_PROCESS = frozenset({"Reconcile", "Status", "Log", "SetOptions", "ResetOptions"})  # verbs
+NEED_PROCESS = frozenset({"Reconcile", "Status", "Log", "Overview", "SetOptions", "ResetOptions"})  # verbs
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,8 @@ def _from_files(nobody: NotServing, verb: str, body: Mapping[str, Any]) -> Mappi
         click.echo(f"note: {nobody}; until then this is from '{settings.state_dir}', by {source}", err=True)
     outside, store = NobodyServes(settings, nobody), ReadOnlyStore(settings.database)
     traffic = TrafficReader(store, Statistics(), settings.name).read
-    answers = Answers(settings, store, outside, Sources(outside.look, outside.log, traffic), outside)
+    sources = Sources(outside.look, outside.log, traffic, outside.overview)
+    answers = Answers(settings, store, outside, sources, outside)
     served = bind("Pynet", SERVICE_VERBS, answers)[f"Pynet.{verb}"]
     reply: Mapping[str, Any] = served.serve(dict(body))
     return reply

@@ -39,12 +39,14 @@ class Repairing(Protocol):
 class Sources:
     """Functions that answer from other things than records.
 
-    ``look`` returns the repairs that are due, ``log`` the lines of the log, ``traffic`` the kernel's counters.
+    ``look`` returns the repairs that are due, ``log`` the lines of the log, ``traffic`` the kernel's counters,
+    ``overview`` the document of a page.
     """
 
     look: Callable[[], Sequence[Repair]]
     log: Callable[[str], LogPart]
     traffic: Callable[[], Traffic]
+    overview: Callable[[str], Mapping[str, Any]]
 
 
 class Changing(Protocol):
@@ -95,6 +97,9 @@ class Answers:
 
     def reset_options(self, request: ResetOptions) -> Changed:
         return self._changing.reset_options(request)
+
+    def overview(self, cursor: str) -> Mapping[str, Any]:
+        return self._sources.overview(cursor)
 
     def ports(self) -> list[PublishedPort]:
         return [
@@ -169,6 +174,11 @@ class NobodyServes:
     def reset_options(self, request: ResetOptions) -> NoReturn:
         """Refuse: only the process that serves may change something."""
         del request
+        raise self._nobody
+
+    def overview(self, cursor: str) -> NoReturn:
+        """Refuse: a page shows the process that serves."""
+        del cursor
         raise self._nobody
 
 

@@ -16,6 +16,7 @@ from cli.server.log_ring import keep_log
 from cli.server.logs import use_names
 from cli.server.machine import machine_id
 from cli.server.metrics import scrape
+from cli.server.overview import Overview
 from cli.server.pauses import Exempted
 from cli.server.records import KINDS
 from cli.server.renewal import Renewal
@@ -55,7 +56,7 @@ from plugin.removal.garbage import GarbageCollector
 from plugin.request.execution import WorkerPool
 from plugin.request.gate import Gate
 from plugin.request.timing import Wrap, timed
-from plugin.store.base import Store
+from plugin.store.base import LocalStore
 from plugin.store.sqlite.opening import open_store
 
 log = structlog.get_logger()
@@ -97,7 +98,8 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
     times = RequestTimes()
     app = create_app(gate.before(pynet.driver), gate.before(router), WorkerPool(most=2 * settings.threads), times)
     traffic = TrafficReader(host.store, Statistics(), settings.name)
-    sources = Sources(gate.before(pynet.dry_run).look, keep_log().since, traffic.read)
+    overview = Overview(host.store, host.names)
+    sources = Sources(gate.before(pynet.dry_run).look, keep_log().since, traffic.read, overview.since)
     answers = Answers(settings, host.store, gate.before(pynet.reconciler), sources, gate.before(pynet.live))
     watched = Watched(scrape(settings, host, pynet, times).text, times)
     _serve_commands(app, answers, settings.admin, lambda: trouble(threads) if gate.is_open else STARTING, watched)
@@ -150,7 +152,7 @@ def _open(
     kernel: Kernel = wrap("netlink", linux.Kernel(group, changes, settings=settings.sysctl_dir))
     supernets = parse_supernets(settings.pools, machine_id(settings.state_dir))
     rebuild = rebuilder(kernel, nft, settings.name, supernets, in_its_mode)
-    store: Store = wrap("store", open_store(settings.database, KINDS, rebuild, soon=(Network, Endpoint)))
+    store: LocalStore = wrap("store", open_store(settings.database, KINDS, rebuild, soon=(Network, Endpoint)))
     cluster = open_cluster(settings, store, kernel, wrap)
     drops = Drops(Counters(), store, settings.name, endpoint_names)
     host = Host(

@@ -31,7 +31,7 @@ from plugin.reconcile.survey import Survey
 from plugin.removal.removal import Removal
 from plugin.request.locks import Locks
 from plugin.runtime import Runtime
-from plugin.store.base import Record, Store
+from plugin.store.base import LocalStore, Record
 from plugin.store.memory import MemoryStore
 
 CLOSED = "mode overlay needs a store that the hosts share, and PYNET_STORE names none"
@@ -50,7 +50,7 @@ class Host:
     sockets: PortSockets
     conntrack: Conntrack
     networks: HostNetworks
-    store: Store
+    store: LocalStore
     supernets: Sequence[Supernet] = ()
     names: Names = field(default_factory=Names)
     locks: Locks = field(default_factory=Locks)

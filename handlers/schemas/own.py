@@ -133,13 +133,27 @@ class ForgetHostReply(Schema):
     pool_uses = fields.Integer(data_key="PoolUses")
 
 
-class LogRequest(Message):
+class CursorRequest(Message):
     """The cursor of an earlier reply, or none."""
 
     cursor = Text(data_key="cursor")
 
     def build(self, data: Mapping[str, Any]) -> str:
         return str(data.get("cursor", ""))
+
+
+class LogRequest(CursorRequest):
+    """Asks for the lines after a cursor."""
+
+
+class OverviewRequest(CursorRequest):
+    """Asks for the changes after a cursor."""
+
+
+class OverviewReply(Schema):
+    """Networks, endpoints and ports; the page reads it as it is (spec/cli/overview.json)."""
+
+    overview = fields.Function(lambda overview: overview, data_key="Overview")
 
 
 class LogReply(Schema):

@@ -27,6 +27,15 @@ class Known:
     containers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ShortNames:
+    """Names of networks and containers by the first ``SHORT`` digits of ids; ``version`` grows when they change."""
+
+    version: int = 0
+    networks: Mapping[str, str] = field(default_factory=dict)
+    containers: Mapping[str, str] = field(default_factory=dict)
+
+
 class Names:
     """All methods but ``look`` answer at once. ``ask`` asks the engine, and returns None without an answer.
 
@@ -36,7 +45,7 @@ class Names:
     def __init__(self, ask: Callable[[], Known | None] = Known) -> None:
         self._ask = ask
         self._known = Known()
-        self._short: tuple[dict[str, str], dict[str, str]] = {}, {}  # names of networks and containers by short ids
+        self._short = ShortNames()
         self._listener: Callable[[], object] = lambda: None
         self.answers = False
         self._new = threading.Event()
@@ -67,13 +76,20 @@ class Names:
 
     def of_line(self, network: str, endpoint: str) -> dict[str, str]:
         """Return the names for ids, or their beginnings, as facts of a log line; nothing for unknown ones."""
-        networks, containers = self._short
-        found = {"network_name": networks.get(network[:SHORT], ""), "container": containers.get(endpoint[:SHORT], "")}
+        short = self._short
+        found = {
+            "network_name": short.networks.get(network[:SHORT], ""),
+            "container": short.containers.get(endpoint[:SHORT], ""),
+        }
         return {key: name for key, name in found.items() if name}
 
     def in_words(self, text: str) -> str:
         """Return a text with names in the place of the quoted beginnings of ids."""
-        return _in_words(text, *self._short)
+        return _in_words(text, self._short.networks, self._short.containers)
+
+    def shown(self) -> ShortNames:
+        """Return all known names."""
+        return self._short
 
     def listen(self, listener: Callable[[], object]) -> None:
         """Call ``listener`` whenever the engine was asked."""
@@ -97,8 +113,9 @@ class Names:
         if found is None:
             self._new.set()
         self.answers = found is not None
-        self._known = found or self._known
-        self._short = _short(self._known.networks), _short(self._known.containers)
+        if found is not None and found != self._known:
+            self._known = found
+            self._short = ShortNames(self._short.version + 1, _short(found.networks), _short(found.containers))
         self._listener()
         return True
 

@@ -102,6 +102,9 @@ class Service(Protocol):
     def status(self) -> m.Status:
         """Return the counts of repairs since the start."""
 
+    def overview(self, cursor: str) -> Mapping[str, Any]:
+        """Return networks, endpoints and ports, or what of them changed after ``cursor`` if it is not empty."""
+
     def ports(self) -> Sequence[PublishedPort]:
         """Return the published ports."""
 

@@ -5,6 +5,7 @@ from flask.testing import FlaskClient
 
 from cli.server.answers import Answers, Sources
 from cli.server.log_ring import LogRing
+from cli.server.overview import Overview
 from cli.settings import read_settings
 from handlers.admin import create_admin
 from handlers.app import create_app
@@ -26,7 +27,8 @@ class Service:
         self.log, self.trouble, self.user = LogRing(), "", 0
         self.statistics = FakeStatistics()
         traffic = TrafficReader(self.world.store, self.statistics, "pynet", lambda: 5.0)
-        sources = Sources(self.world.dry_run.look, self.log.since, traffic.read)
+        overview = Overview(self.world.store, self.world.names)
+        sources = Sources(self.world.dry_run.look, self.log.since, traffic.read, overview.since)
         answers = Answers(settings, self.world.store, self.world.reconciler, sources, self.world.live)
         admin = create_admin(answers, lambda: self.trouble, workers, lambda: self.user)
         self.client: FlaskClient = create_app(self.world.driver, self.world.ipam, workers).test_client()

@@ -12,7 +12,7 @@ from netlink.vxlan import Entry
 from plugin.cluster.overlay.presence import ClusterView
 from plugin.model.names import vxlan_name
 from plugin.protocol.messages import CreateNetwork, EndpointRef
-from plugin.store.base import Record, Remove, SharedStore, Store, StoreAway
+from plugin.store.base import LocalStore, Record, Remove, SharedStore, Store, StoreAway
 from plugin.store.memory import MemoryStore
 from tests.kernel.container import Container, sh
 from tests.kernel.namespaces import Elsewhere
@@ -57,7 +57,7 @@ class Cable:
 class OverlayPynet(Pynet):
     """pynet on the store ``cluster`` that hosts share and on ``store`` of this host."""
 
-    def __init__(self, cluster: ClusterView, store: Store) -> None:
+    def __init__(self, cluster: ClusterView, store: LocalStore) -> None:
         super().__init__(store, cluster=cluster)
         self.reconciler.recover()
         resume(self, store)

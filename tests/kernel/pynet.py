@@ -30,7 +30,7 @@ from plugin.protocol.messages import (
     ProgramExternalConnectivity,
 )
 from plugin.request.locks import Locks
-from plugin.store.base import Store
+from plugin.store.base import LocalStore
 from plugin.store.memory import MemoryStore
 from tests.kernel.container import Container, sh
 
@@ -40,7 +40,7 @@ class Pynet(wiring.Pynet):
 
     def __init__(
         self,
-        store: Store | None = None,
+        store: LocalStore | None = None,
         memory: dict[str, float] | None = None,
         requests: Requests | None = None,
         nft: Nftables | None = None,

@@ -5,6 +5,7 @@ from ipaddress import IPv4Interface, ip_address
 from cli.commands.ports import as_text, rows_of
 from cli.server.answers import Answers, Sources
 from cli.server.log_ring import LogRing
+from cli.server.overview import Overview
 from cli.settings import read_settings
 from handlers.schemas.own import PortsReply
 from plugin.model.records import Endpoint, Published
@@ -24,7 +25,8 @@ def test_names_are_shown_where_the_engine_knows_them() -> None:
         "e" * 64, "a" * 64, "02:42:0a:09:00:02", IPv4Interface("10.9.0.2/24"), published=(HOSTED, ROUTED)
     )
     world.store.transact(Put(endpoint))
-    sources = Sources(world.dry_run.look, LogRing().since, TrafficReader(world.store, FakeStatistics(), "pynet").read)
+    traffic, overview = TrafficReader(world.store, FakeStatistics(), "pynet"), Overview(world.store, world.names)
+    sources = Sources(world.dry_run.look, LogRing().since, traffic.read, overview.since)
     answers = Answers(read_settings({}), world.store, world.reconciler, sources, world.live)
     rows = rows_of(PortsReply().dump(answers.ports()), {"e" * 64: ("web", "site")})
     lines = as_text(rows).splitlines()
