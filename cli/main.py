@@ -218,6 +218,25 @@ def metrics(*, textfile: Path | None) -> None:
 
 
 @main.command(
+    examples=["pynet page", "pynet page --port 8321", "pynet page --open"],
+    codes={75: "Another process uses the port.", 130: "Ctrl-C ended it."},
+    see=["pynet status", "pynet network ls", "docs/guide/page.md"],
+)
+@click.option("--port", type=click.IntRange(1, 65535), default=None, help="Serve on this port, by default a free one.")
+@click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
+def page(*, port: int | None, show: bool) -> None:
+    """Serve a page for a browser that shows networks, containers and ports, live, until Ctrl-C.
+
+    It is on 127.0.0.1 only, and its address has a token that other users do not know. The page shows something and
+    changes nothing.
+    """
+    from cli.page.serving import serve as serve_page
+
+    with refusals():
+        serve_page(port or 0, show=show)
+
+
+@main.command(
     examples=["pynet backup /root/pynet-backup.db"],
     codes={0: "The file was written.", 75: "There is a file of that name already."},
     see=["pynet restore"],

@@ -1,0 +1,163 @@
+// The pane with everything about the selected network or container.
+
+let selected = ""; // "n:" or "e:" and a short id
+const ARROWS = { in: "Received", out: "Sent" };
+
+function pane() {
+  return document.getElementById("details");
+}
+
+function select(key) {
+  selected = key;
+  showDetails();
+  markSelected();
+}
+
+function markSelected() {
+  for (const line of document.querySelectorAll(".line[aria-current]")) line.removeAttribute("aria-current");
+  lineAt(selected)?.setAttribute("aria-current", "true");
+}
+
+function lineAt(key) {
+  return key ? document.querySelector(`[data-key="${CSS.escape(key)}"]`) : null;
+}
+
+function showDetails() {
+  const [kind, id] = [selected.slice(0, 1), selected.slice(2)];
+  const thing = kind === "n" ? model.networks.get(id) : model.ends.get(id);
+  document.body.classList.toggle("with-details", Boolean(thing));
+  pane().hidden = !thing;
+  if (!thing) {
+    selected = "";
+    return;
+  }
+  const parts = kind === "n" ? ofNetwork(thing) : ofEnd(thing);
+  const close = make("button", { class: "close", type: "button", "aria-label": "Close details" }, "×");
+  close.addEventListener("click", closeDetails);
+  const top = pane().scrollTop;
+  pane().replaceChildren(close, ...parts);
+  pane().scrollTop = top;
+}
+
+function closeDetails() {
+  const line = lineAt(selected);
+  select("");
+  line?.focus();
+}
+
+function ofNetwork(network) {
+  const facts = [
+    ["Mode", network.mode],
+    ["Bridge", network.link],
+    ...network.subnets.map((one) => ["Subnet", one.gateway ? `${one.subnet}, gateway ${one.gateway}` : one.subnet]),
+    ["MTU", `${network.mtu} bytes`],
+    ["Leads out", network.internal ? "no, it is internal" : "yes"],
+    ["Guard", network.guarded ? "on" : "off"],
+    ["Shared as", network.shared_as],
+    ["VNI", network.vni || ""],
+    ["Hosts", hostsOf(network).map((host) => (host.alive ? host.name : `${host.name} (away)`)).join(", ")],
+    ["Containers here", network.ends.size],
+    ["Id", network.id],
+  ];
+  return [
+    make("p", { class: "kicker" }, "Network"),
+    make("h2", {}, network.label),
+    factsOf(facts),
+    ...settingsOf(network.options, {}),
+    ...dropsOf(network),
+  ];
+}
+
+function ofEnd(end) {
+  const network = model.networks.get(end.parent);
+  const guarded = end.guarded === null ? network?.guarded : end.guarded;
+  const facts = [
+    ["Network", network?.label || end.parent],
+    ["IPv4", end.ipv4],
+    ["IPv6", end.ipv6],
+    ["MAC", end.mac_address],
+    ["Link on the host", end.link],
+    ["Guard", guarded ? "on" : "off"],
+    ["Endpoint", end.id],
+  ];
+  return [
+    make("p", { class: "kicker" }, "Container"),
+    make("h2", {}, end.label),
+    ...trafficOf(end),
+    factsOf(facts),
+    ...portsOf(end),
+    ...settingsOf(network?.options || {}, end.options),
+  ];
+}
+
+function factsOf(facts) {
+  const rows = facts.filter(([, value]) => value !== "" && value !== undefined);
+  return make("dl", { class: "facts" }, ...rows.map(([key, value]) => factOf(key, value)));
+}
+
+function factOf(key, value, note) {
+  const said = make("dd", {}, String(value), note ? make("small", {}, note) : "");
+  return make("div", {}, make("dt", {}, key), said);
+}
+
+function titled(title, ...parts) {
+  return [make("h3", {}, title), ...parts];
+}
+
+function portsOf(end) {
+  if (end.ports.length === 0) return [];
+  return titled("Ports", make("ul", { class: "plain" }, ...end.ports.map((port) => make("li", {}, fullPort(port)))));
+}
+
+function fullPort(port) {
+  const inner = `${withPort(port.container_ip, port.container_port)}/${port.proto}`;
+  return port.host_ip ? `${withPort(port.host_ip, port.host_port)} → ${inner}` : `${inner}, at the container's address`;
+}
+
+// Return limits, policy and other options; an endpoint's own ones go before those of its network.
+function settingsOf(ofItsNetwork, own) {
+  const all = { ...ofItsNetwork, ...own };
+  const rest = Object.entries(all).filter(([key]) => !LIMITS.test(key) && !POLICY.test(key));
+  const groups = [["Limits", chosen(all, LIMITS)], ["Policy", chosen(all, POLICY)], ["Other options", rest]];
+  return groups.flatMap(([title, options]) => (options.length ? titled(title, optionsOf(options, own)) : []));
+}
+
+function optionsOf(options, own) {
+  const origin = (key) => (selected.startsWith("n") ? "" : key in own ? "of the container" : "of the network");
+  return make("dl", { class: "facts" }, ...options.map(([key, value]) => factOf(key, value || "set", origin(key))));
+}
+
+function dropsOf(network) {
+  const drops = (model.status?.Drops || []).filter((drop) => short(drop.Network) === network.short);
+  if (drops.length === 0) return [];
+  const rows = drops.map((drop) => factOf(drop.Reason, counted(drop.Frames, "frame")));
+  return titled("Dropped by the guard", make("dl", { class: "facts" }, ...rows));
+}
+
+function trafficOf(end) {
+  if (!end.rate) return [];
+  const rows = [0, 1].map((way) => {
+    const total = end.total ? `${bytes(end.total[way])} in all` : "";
+    return factOf(way ? ARROWS.out : ARROWS.in, rate(end.rate[way]), total);
+  });
+  const dropped = end.total?.[2] ? [factOf("Dropped", counted(end.total[2], "packet"))] : [];
+  return [make("div", { class: "traffic" }, curvesOf(end.past), make("dl", { class: "facts" }, ...rows, ...dropped))];
+}
+
+// Draw the last rates as two curves; the larger one of all values is the height.
+function curvesOf(past) {
+  const svg = svgOf("svg", { viewBox: `0 0 ${KEPT} 20`, preserveAspectRatio: "none", role: "img" });
+  svg.setAttribute("aria-label", "Traffic of the last minutes");
+  const most = Math.max(1, ...past.flat());
+  for (const way of [0, 1]) {
+    const points = past.map((pair, index) => `${KEPT - past.length + index + 1},${(19 - (18 * pair[way]) / most).toFixed(1)}`);
+    svg.append(svgOf("polyline", { points: points.join(" "), class: way ? "out" : "in" }));
+  }
+  return svg;
+}
+
+function svgOf(tag, attributes) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+}
