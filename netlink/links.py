@@ -276,21 +276,17 @@ class Links:
         action = f"attach '{name}' to bridge '{bridge}'"
         self._repair(name, action, master=link_index(bridge, action))
 
-    def set_port(self, name: str, port: BridgePort) -> None:
-        """``bridge link set dev NAME learning …`` and ``bridge fdb replace MAC dev NAME master static``."""
+    def set_port(self, name: str, port: BridgePort, gone: Collection[str] = ()) -> None:
+        """``bridge link set dev NAME learning …`` and ``bridge fdb replace MAC dev NAME master static``.
+
+        MACs in ``gone`` are behind it no more (``bridge fdb del``); the kernel may have forgotten them already.
+        """
         action = f"set flags of port '{name}'"
         index = link_index(name, action)
         with kernel_errors(action):
             self._requests.send_each(*port_requests(index, port))
-
-    def forget_macs(self, name: str, macs: Collection[str]) -> None:
-        """``bridge fdb del MAC dev NAME master`` for each MAC; those that are not there are passed over."""
-        action = f"forget MACs behind port '{name}'"
-        index = link_index(name, action)
-        with kernel_errors(action):
-            for code in self._requests.send_all([request.unforward(index, mac) for mac in macs]):
-                if code != errno.ENOENT:
-                    check(code)
+            for code in self._requests.send_all([request.unforward(index, mac) for mac in gone]):
+                check(0 if code == errno.ENOENT else code)
 
     def set_hairpin(self, name: str) -> None:
         """``bridge link set dev NAME hairpin on``: the bridge sends frames back out of the port they came in by."""

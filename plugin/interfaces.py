@@ -64,11 +64,8 @@ class Links(Protocol):
     def set_master(self, name: str, bridge: str) -> None:
         """Put a link into a bridge, out of any other."""
 
-    def set_port(self, name: str, port: BridgePort) -> None:
-        """Give a port of a bridge its flags and its static forwarding entries."""
-
-    def forget_macs(self, name: str, macs: Collection[str]) -> None:
-        """Delete static forwarding entries of a port of a bridge."""
+    def set_port(self, name: str, port: BridgePort, gone: Collection[str] = ()) -> None:
+        """Give a port of a bridge its flags and its static forwarding entries, and delete those of MACs ``gone``."""
 
     def set_hairpin(self, name: str) -> None:
         """Let a bridge send frames back out of the port NAME."""

@@ -41,6 +41,7 @@ class FakeKernel:
         self._next_index = 1
         self.by_name: dict[str, Link] = {}
         self.peers: dict[str, str] = {}
+        self.macs: dict[str, set[str]] = {}  # behind ports of bridges
         self.assigned: set[tuple[str, InterfaceAddress]] = set()
         self.default_routes: list[tuple[str, bool]] = []
         self.ways_out: set[str] = set()
@@ -80,13 +81,10 @@ class FakeKernel:
         """Change a link, as others might."""
         self.by_name[name] = replace(self._find(name), **values)
 
-    def set_port(self, name: str, port: BridgePort) -> None:
+    def set_port(self, name: str, port: BridgePort, gone: Collection[str] = ()) -> None:
         self.steps.take("set port flags")
         self.change(name, port=port_flags(learning=port.learning))
-
-    def forget_macs(self, name: str, macs: Collection[str]) -> None:
-        self.steps.take("forget MACs")
-        self._find(name)
+        self.macs[name] = (self.macs.get(name, set()) - set(gone)) | set(port.macs)
 
     def set_hairpin(self, name: str) -> None:
         self._find(name)

@@ -6,8 +6,8 @@ reason to refuse a change.
 
 from collections.abc import Collection
 
-from plugin.model.desired import Actual, Desired, WantedLink
-from plugin.model.findings import Finding, PortChanged
+from plugin.model.desired import Actual, Desired
+from plugin.model.findings import Finding
 from plugin.reconcile.repairs import Repairs
 from plugin.reconcile.survey import Survey
 from plugin.removal.removal import Removal
@@ -41,28 +41,13 @@ class Alignment:
 
     def _mend(self, before: Desired, after: Desired, known: Collection[Finding]) -> None:
         """Repair all differences from ``after`` but the ``known`` ones."""
-        found = [each for each in self._look(after) if each not in known]
-        found += [each for each in _other_macs(before, after) if each not in found]
-        for finding in found:
+        for finding in [each for each in self._look(after) if each not in known]:
             self._repairs.repair(finding, after)
-        for was, wanted in _ports(before, after):
-            gone = _macs(was) - _macs(wanted)  # they may be behind another port from now on
-            if gone:
-                self._kernel.forget_macs(wanted.name, sorted(gone))
+        were = {link.name: link.port for link in before.links}
+        for wanted in after.links:
+            was = were.get(wanted.name)
+            if wanted.port and was and was != wanted.port:  # the kernel lists flags of a port, and no MACs
+                self._kernel.set_port(wanted.name, wanted.port, set(was.macs) - set(wanted.port.macs))
 
     def _look(self, part: Desired) -> list[Finding]:
         return self._survey.compare(part, Actual(held=self._publisher.held()))
-
-
-def _other_macs(before: Desired, after: Desired) -> list[Finding]:
-    """Return findings for the ports whose MACs change: the kernel lists flags of a port, and no MACs."""
-    return [PortChanged(after.network, wanted.name) for was, wanted in _ports(before, after) if was.port != wanted.port]
-
-
-def _ports(before: Desired, after: Desired) -> list[tuple[WantedLink, WantedLink]]:
-    were = {link.name: link for link in before.links}
-    return [(were[link.name], link) for link in after.links if link.port and link.name in were]
-
-
-def _macs(link: WantedLink) -> set[str]:
-    return set(link.port.macs) if link.port else set()

@@ -125,7 +125,7 @@ def whole(world: World) -> object:
     """Return everything that a change may change, with the flags of ports and the sizes of packets."""
     links = {name: (link.port, link.gso) for name, link in world.kernel.by_name.items() if link.kind == "bridge"}
     ports = {name: (link.port, link.gso) for name, link in world.kernel.by_name.items() if name.startswith("pnh")}
-    return world.snapshot(), links, ports
+    return world.snapshot(), links, ports, dict(world.kernel.macs)
 
 
 @pytest.mark.parametrize("words", LIVE.values(), ids=LIVE)
@@ -141,6 +141,7 @@ def test_a_changed_network_is_as_if_it_had_been_created_so(words: list[str], run
     for name in (host, bridge_name(rq.NETWORK_ID)):
         are, should = running.kernel.by_name[name], other.kernel.by_name[name]
         assert (are.mtu, are.gso, are.port, are.mac) == (should.mtu, should.gso, should.port, should.mac)
+    assert running.kernel.macs == other.kernel.macs
     assert running.nft.snapshot() == other.nft.snapshot()
     assert running.dry_run.look() == []
 
