@@ -13,10 +13,19 @@ _UNITS = (  # seconds below which a unit is used, and its length in seconds
     (math.inf, 365 * _DAY, "year"),
 )
 
+_PREFIXES = ("", "k", "M", "G", "T", "P")
+
 
 def count(number: int, noun: str) -> str:
     """Return "1 endpoint" or "2 endpoints"."""
     return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def amount(number: float) -> str:
+    """Return a number with a decimal prefix, such as "1.2 M", for a unit to follow: "950 ", "1.2 M", "12 k"."""
+    power = next((power for power in range(len(_PREFIXES)) if number < 999.5 * 1000**power), len(_PREFIXES) - 1)
+    value = number / 1000**power
+    return f"{value:.1f} {_PREFIXES[power]}" if power and value < 9.95 else f"{value:.0f} {_PREFIXES[power]}"
 
 
 def ago(seconds: float) -> str:

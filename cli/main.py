@@ -11,6 +11,7 @@ from cli.groups import cluster, endpoint, network, reset
 from cli.progress import progress
 from cli.reachability import path
 from cli.tables import as_json
+from cli.traffic import top
 
 if TYPE_CHECKING:
     from cli.listing import ListFlags
@@ -31,7 +32,7 @@ def main(context: click.Context) -> None:
         context.color = False
 
 
-for command in (network, endpoint, reset, cluster, path):
+for command in (network, endpoint, reset, cluster, path, top):
     main.add_command(command)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import click
@@ -26,6 +26,9 @@ from netlink.errors import reason
 from netlink.listeners import unix_user
 from plugin.errors import Failed, InvalidRequest, PynetError, Unprivileged
 from plugin.model.names import lock_address
+
+if TYPE_CHECKING:
+    from handlers.verbs import Bound
 
 PATIENCE = 30.0  # seconds; a repair may wait for a request that holds a network's lock
 QUICK = 5.0  # seconds for a verb that waits for nothing; while pynet starts it answers after its recovery
@@ -207,6 +210,21 @@ def reader(verb: str) -> Callable[[str], Mapping[str, Any]]:
     return lambda cursor: ask(socket, verb, body={"cursor": cursor})
 
 
+def asking(verb: str) -> Callable[[], Mapping[str, Any]]:
+    """Return a function that returns the reply to a verb each time it is called, as ``answer`` does once.
+
+    Raises:
+        KernelError, PynetError: nobody can answer.
+    """
+    try:
+        serving = find_serving(os.environ)
+    except NotServing as nobody:
+        served = _files(nobody, verb)
+        return lambda: served.serve({})
+    _note_unused(serving)
+    return lambda: ask(serving.socket, verb)
+
+
 def configured(environment: Mapping[str, str]) -> tuple[Settings, str]:
     """Return the settings that pynet would be started with, and words that say where they are from.
 
@@ -220,6 +238,12 @@ def configured(environment: Mapping[str, str]) -> tuple[Settings, str]:
 
 
 def _from_files(nobody: NotServing, verb: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    reply: Mapping[str, Any] = _files(nobody, verb).serve(dict(body))
+    return reply
+
+
+def _files(nobody: NotServing, verb: str) -> "Bound":
+    """Return a verb that the files answer."""
     from cli.server.answers import Answers, NobodyServes, Sources
     from handlers.service import SERVICE_VERBS
     from handlers.verbs import bind
@@ -236,9 +260,7 @@ def _from_files(nobody: NotServing, verb: str, body: Mapping[str, Any]) -> Mappi
     traffic = TrafficReader(store, Statistics(), settings.name).read
     sources = Sources(outside.look, outside.log, traffic, outside.overview)
     answers = Answers(settings, store, outside, sources, outside)
-    served = bind("Pynet", SERVICE_VERBS, answers)[f"Pynet.{verb}"]
-    reply: Mapping[str, Any] = served.serve(dict(body))
-    return reply
+    return bind("Pynet", SERVICE_VERBS, answers)[f"Pynet.{verb}"]
 
 
 def _check_readable(settings: Settings, nobody: NotServing) -> None:

@@ -42,6 +42,7 @@ DOCUMENTS = {
     "network inspect blue": "networks",
     "endpoint ls --json": "endpoints",
     "endpoint inspect web": "endpoints",
+    "top --json --interval 0.2": "top",
     "reconcile --json": "reconcile",
     "reconcile --dry-run --json": "reconcile",
     "doctor --json": "doctor",

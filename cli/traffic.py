@@ -1,0 +1,61 @@
+"""Commands that show traffic while it flows."""
+
+from collections.abc import Sequence
+
+import click
+
+from cli.command_line import Command, refusals, with_json
+from cli.tables import as_json
+
+SORTS = ("bytes", "packets", "drops", "connections", "name")
+
+
+@click.command(
+    cls=Command,
+    examples=["pynet top", "pynet top blue --sort connections", "pynet top web --once --json | jq '.endpoints[].in'"],
+    codes={0: "The table was printed.", 1: "Something that was named does not exist.", 130: "Ctrl-C ended it."},
+    see=["pynet flows", "pynet ports", "docker stats", "docs/guide/seeing.md"],
+)
+@click.argument("names", nargs=-1, metavar="[NETWORKS|CONTAINERS...]")
+@click.option(
+    "--interval",
+    type=click.FloatRange(0.2, 3600),
+    default=1.0,
+    metavar="SECONDS",
+    help="Time between two tables; by default 1.",
+)
+@click.option("--once", is_flag=True, help="Print one table and end, as without a terminal.")
+@click.option("--sort", type=click.Choice(SORTS), default="bytes", show_default=True, help="Order of the lines.")
+@with_json
+@click.pass_context
+def top(context: click.Context, *, names: Sequence[str], interval: float, once: bool, sort: str, machine: bool) -> None:
+    """Print the traffic of containers, drawn again each second until Ctrl-C.
+
+    Each line is a container in a network: bytes and packets a second to it and from it, packets that its link dropped,
+    and connections to its published ports, which have lines of their own below it. NETWORKS and CONTAINERS are names or
+    beginnings of ids, and choose lines.
+    """
+    import sys
+    import time
+
+    from cli.client.serving import asking
+    from cli.commands.selection import select
+    from cli.commands.top import CurrentNames, as_text, changes, draw, rates
+    from cli.engine.api import known_names
+    from cli.engine.containers import container
+    from cli.screen import Screen, coloured
+
+    with refusals():
+        read, known = asking("Traffic"), CurrentNames(known_names)
+        chosen = select(names, read()["Networks"], known.known, container)
+        documents = (
+            rates(before, after, known.about(after), chosen, sort)
+            for before, after in changes(read, lambda: time.sleep(interval))
+        )
+        if once or machine or not sys.stdout.isatty():
+            document = next(documents)
+            click.echo(as_json(document) if machine else as_text(document))
+            return
+        with Screen(sys.stdout) as screen:
+            for document in documents:
+                draw(screen, document, colour=coloured(context))

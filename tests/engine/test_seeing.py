@@ -1,0 +1,43 @@
+"""Commands that show traffic, on a real engine with real traffic."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.engine.lab.outside import HOST4, Outside
+from tests.engine.lab.scene import Container, Scene, seen_from
+from tests.engine.lab.service import command
+
+
+@pytest.fixture
+def web(pynet_scene: Scene) -> Container:
+    """A container with an echo that the outside reaches at port 8080."""
+    return pynet_scene.server(pynet_scene.network("--subnet", "10.47.0.0/24"), "-p", "8080:7777")
+
+
+@pytest.fixture
+def busy(web: Container, outside: Outside) -> Iterator[Container]:
+    """The same, which the host asks all the time; the outside opened three connections."""
+    for _ in range(3):
+        assert seen_from(outside.exec, HOST4, "tcp", 8080)
+    enter = ["nsenter", "-t", str(web.host.pid), "-n", "--"]
+    pings = ["ping", "-q", "-i", "0.02", "-s", "1000", "10.47.0.2"]
+    traffic = subprocess.Popen([*enter, *pings], stdout=subprocess.DEVNULL)
+    yield web
+    traffic.kill()
+    traffic.wait()
+
+
+def test_top_tells_rates_and_connections(busy: Container) -> None:
+    """Both directions carry the pings, and each connection counts once; the choice is by the container's id, too."""
+    identity = busy.inspect()["Id"]
+    one, other = (json.loads(command(busy.host, "top", "--json", word)) for word in (busy.name, identity[:12]))
+    row = one["endpoints"][0]
+
+    assert (row["container"], row["connections"], len(other["endpoints"])) == (busy.name, 3, 1)
+    assert row["in"]["bytes_per_second"] > 10_000
+    assert row["out"]["packets_per_second"] > 10
+    assert f"{busy.name} " in command(busy.host, "top", "--sort", "connections")
+    print(command(busy.host, "top"))
