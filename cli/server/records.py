@@ -7,12 +7,13 @@ from plugin.cluster.overlay.records import AddressClaim, ClusterNetwork, Member,
 from plugin.ipam.generation import PoolGeneration
 from plugin.ipam.sticky import NamedAddress
 from plugin.model.records import ChangedSetting, Endpoint, Lease, Network, Pool, Tombstone
+from plugin.policy.answers import ResolvedName
 from plugin.removal.garbage import KnownEngine
 from plugin.store.base import Record
 
 _OF_CLUSTERS = (HostIdentity, PoolUse, PoolGateway, ClusterLease, PendingWrite, QueuedRemoval)
 _OF_ADDRESSES = (Pool, Lease, PoolGeneration, NamedAddress)
-KINDS = (Network, Endpoint, Tombstone, *_OF_ADDRESSES, ChangedSetting, KnownEngine, *_OF_CLUSTERS)
+KINDS = (Network, Endpoint, Tombstone, *_OF_ADDRESSES, ChangedSetting, ResolvedName, KnownEngine, *_OF_CLUSTERS)
 # Kinds that are only in the store that hosts share, never in a host's own.
 SHARED_KINDS: tuple[type[Record], ...] = (
     ClusterHost,
