@@ -9,7 +9,7 @@ import click
 from cli.command_line import Commands, of_lists, refusals, with_json
 from cli.groups import cluster, endpoint, network, reset
 from cli.progress import progress
-from cli.reachability import path
+from cli.reachability import path, policy
 from cli.tables import as_json
 from cli.traffic import top
 
@@ -32,7 +32,7 @@ def main(context: click.Context) -> None:
         context.color = False
 
 
-for command in (network, endpoint, reset, cluster, path, top):
+for command in (network, endpoint, reset, cluster, path, policy, top):
     main.add_command(command)
 
 

@@ -1,8 +1,10 @@
 """Commands about who may reach whom."""
 
+from typing import Any
+
 import click
 
-from cli.command_line import Command, refusals, with_json
+from cli.command_line import Command, Commands, refusals, with_json
 from cli.progress import progress
 from cli.tables import as_json
 
@@ -34,14 +36,77 @@ def path(context: click.Context, *, source: str, target: str, service: str, ipv6
     FROM and TO are containers, addresses, host or outside; SERVICE is tcp/80, udp/53, sctp/9 or icmp. No packet is
     sent: the answer follows from the networks, the host's settings and the rules of firewalls.
     """
-    from cli.client.serving import answer
-    from cli.commands.path import CODES, as_data, as_text, end_of
-    from cli.engine.api import known_names
+    from cli.commands.path import CODES, as_text
     from plugin.protocol.path_messages import Fate
 
-    with refusals(), progress("following the packet"):
-        version = {"Version": "6"} if ipv6 else {}
-        reply = answer("Path", From=end_of(source), To=end_of(target), Service=service, **version)
-        data = as_data(reply, (source, target, service), known_names())
+    with refusals():
+        data = _asked(source, target, service, **({"Version": "6"} if ipv6 else {}))
     click.echo(as_json(data) if machine else as_text(data))
+    context.exit(CODES[Fate(data["fate"])])
+
+
+def _asked(source: str, target: str, service: str, **more: str) -> dict[str, Any]:
+    from cli.client.serving import answer
+    from cli.commands.path import as_data, end_of
+    from cli.engine.api import known_names
+
+    with progress("following the packet"):
+        reply = answer("Path", From=end_of(source), To=end_of(target), Service=service, **more)
+        return as_data(reply, (source, target, service), known_names())
+
+
+@click.group(cls=Commands)
+def policy() -> None:
+    """Show and test who may open connections to whom."""
+
+
+@policy.command(
+    "show",
+    examples=["pynet policy show", "pynet policy show web", "pynet policy show --json | jq .names"],
+    codes={0: "The policies were printed.", 1: "There is no such network or container."},
+    see=["pynet policy test", "docs/guide/policy.md"],
+)
+@click.argument("name", default="", metavar="[NETWORK|CONTAINER]")
+@with_json
+def policy_show(*, name: str, machine: bool) -> None:
+    """Print the policies of all networks and containers, or of one, and the addresses of the hosts that they name."""
+    from cli.client.serving import answer
+    from cli.commands.networks import DockerNames, rows_of
+    from cli.commands.policy import about, as_data, as_text
+    from cli.engine.api import all_names
+
+    with refusals(), progress("asking pynet and the engine for policies"):
+        names = DockerNames(*all_names())
+        data = as_data(answer("Policies"), names)
+        if name:
+            data = about(data, name, rows_of(answer("Networks"), names))
+    click.echo(as_json(data) if machine else as_text(data))
+
+
+@policy.command(
+    "test",
+    examples=["pynet policy test web db tcp/5432", "pynet policy test box 140.82.112.3 tcp/443"],
+    codes={
+        0: "The policies of both ends allow it.",
+        1: "One of them refuses it; or there is no such container.",
+    },
+    see=["pynet path", "pynet policy show"],
+)
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.argument("service")
+@with_json
+@click.pass_context
+def policy_test(context: click.Context, *, source: str, target: str, service: str, machine: bool) -> None:
+    """Print whether the policies of FROM and TO allow a new connection, and by which entry.
+
+    FROM and TO are containers, addresses, host or outside; SERVICE is tcp/80, udp/53, sctp/9 or icmp. Only policies are
+    asked: "pynet path" also knows networks, gateway modes and other firewalls.
+    """
+    from cli.commands.path import CODES, as_ruling
+    from plugin.protocol.path_messages import Fate
+
+    with refusals():
+        data = _asked(source, target, service, About="policy")
+    click.echo(as_json(data) if machine else as_ruling(data))
     context.exit(CODES[Fate(data["fate"])])

@@ -12,6 +12,7 @@ ROUTES = {
     "Overview": ("GET", "/v1/overview"),
     "Ports": ("GET", "/v1/ports"),
     "Pools": ("GET", "/v1/pools"),
+    "Policies": ("GET", "/v1/policies"),
     "Path": ("GET", "/v1/path"),
     "Look": ("GET", "/v1/repairs"),
     "Log": ("GET", "/v1/log"),

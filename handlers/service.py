@@ -3,7 +3,7 @@
 No engine calls them. A newer pynet may add fields to its replies.
 """
 
-from handlers.schemas import changes, own, path, replies, traffic
+from handlers.schemas import changes, own, path, policy, replies, traffic
 from handlers.verbs import Verb
 from plugin.protocol.api import Service
 
@@ -19,6 +19,7 @@ SERVICE_VERBS = {
     "Networks": Verb(None, Service.networks, own.NetworksReply, most=4),
     "Pools": Verb(None, Service.pools, own.PoolsReply, most=4),
     "Traffic": Verb(None, Service.traffic, traffic.TrafficReply, quiet=True, most=4),
+    "Policies": Verb(None, Service.policies, policy.PoliciesReply, most=2),
     "Path": Verb(path.PathRequest, Service.path, path.PathReply, most=2),
     "Backup": Verb(None, Service.backup, own.BackupReply, most=1),
     "ClusterStatus": Verb(None, Service.cluster_status, own.ClusterStatusReply, most=2),

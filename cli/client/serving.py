@@ -110,7 +110,7 @@ def _why(socket: Path, error: Exception, patience: float) -> PynetError:
 
 HOW_TO_BE_ALLOWED = "run it as root or join group docker"
 PLACES = frozenset({Settings.socket.key, Settings.admin_socket.key})  # where pynet is asked
-NEED_STATE = frozenset({"Ports", "Networks", "Pools", "Look", "Path", "Backup", "Traffic"})  # verbs
+NEED_STATE = frozenset({"Ports", "Networks", "Pools", "Look", "Path", "Policies", "Backup", "Traffic"})  # verbs
 NEED_PROCESS = frozenset({"Reconcile", "Status", "Log", "Overview", "SetOptions", "ResetOptions"})  # verbs
 
 

@@ -49,6 +49,19 @@ def as_data(reply: Mapping[str, Any], question: Sequence[str], known: Known) -> 
 
 def as_text(data: Mapping[str, Any]) -> str:
     """Return a line for each step, the deciding one marked by an arrow, and a last line with the outcome."""
+    return f"{_lines(data)}\n{_what(data)} {_WORDS[Fate(data['fate'])]}"
+
+
+def as_ruling(data: Mapping[str, Any]) -> str:
+    """Return a line for each policy that judges, and a last line that says whether all of them allow it."""
+    return f"{_lines(data)}\n{_what(data)} is {'allowed' if data['fate'] == Fate.PASSES else 'refused'}"
+
+
+def _what(data: Mapping[str, Any]) -> str:
+    return f"{data['service']} from {data['from']} to {data['to']}"
+
+
+def _lines(data: Mapping[str, Any]) -> str:
     steps = data["steps"]
     width = max(len(step["by"]) for step in steps)
     marks = max(len(_MARKS[Fate(step["fate"])]) for step in steps)
@@ -56,5 +69,4 @@ def as_text(data: Mapping[str, Any]) -> str:
         f"{'->' if one['decides'] else '  '} {one['by']:{width}}  {_MARKS[Fate(one['fate'])]:{marks}}  {one['text']}"
         for one in steps
     ]
-    what = f"{data['service']} from {data['from']} to {data['to']}"
-    return "\n".join([*lines, f"{what} {_WORDS[Fate(data['fate'])]}"])
+    return "\n".join(lines)

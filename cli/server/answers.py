@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from os import getpid
 from typing import Any, NoReturn, Protocol
 
+from cli.server.policies import policy_reports
 from cli.server.reports import network_report
 from cli.settings import Settings, in_force
 from plugin.errors import PynetError
@@ -18,6 +19,7 @@ from plugin.protocol.change_messages import Changed, ResetOptions, SetOptions
 from plugin.protocol.messages import Repair, Status
 from plugin.protocol.own_messages import About, Fill, ForgottenHost, LogPart, NetworkReport, PublishedPort, StateCopy
 from plugin.protocol.path_messages import Answer, PathQuestion
+from plugin.protocol.policy_messages import PolicyReports
 from plugin.protocol.traffic_messages import Traffic
 from plugin.store.base import R, Store
 from plugin.store.sqlite.backup import copy_state
@@ -120,6 +122,9 @@ class Answers:
 
     def _records(self, kind: type[R]) -> list[R]:
         return [item.record for item in self._store.list(kind)]
+
+    def policies(self) -> PolicyReports:
+        return policy_reports(self._store)
 
     def path(self, question: PathQuestion) -> Answer:
         from cli.server.paths import answer_path  # most answers do not need other firewalls

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
+from functools import partial
 from typing import Any
 
 from netlink.errors import KernelError, Missing
@@ -17,6 +18,7 @@ from plugin.model.records import Endpoint, Network
 from plugin.path.foreign import OWN
 from plugin.path.model import Surroundings
 from plugin.path.walk import path
+from plugin.policy.answers import container_resolvers, known_addresses
 from plugin.protocol.messages import Address
 from plugin.protocol.path_messages import Answer, PathQuestion
 from plugin.store.base import Store
@@ -42,6 +44,8 @@ def answer_path(store: Store, question: PathQuestion) -> Answer:
             legacy=[version for version in (4, 6) if drops_forwarded(version, f"{BRIDGE}+")],
             listed=_other_rules(nft),
             towards=_towards(lookup),
+            resolve=partial(known_addresses, store),
+            resolvers=container_resolvers(),
         )
         return path(question, facts)
 

@@ -1,6 +1,7 @@
 """Messages of the verb Path."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from marshmallow import Schema, fields
@@ -11,15 +12,17 @@ from plugin.protocol.path_messages import Answer, PathQuestion, question
 
 
 class PathRequest(Message):
-    """The two ends, the service, and the IP version, or none."""
+    """The two ends, the service, and the IP version or none; ``About`` is "policy" to ask for the policies alone."""
 
     source = Text(data_key="From", required=True, nullable=False)
     target = Text(data_key="To", required=True, nullable=False)
     service = Text(data_key="Service", required=True, nullable=False)
     version = Text(data_key="Version")
+    about = Text(data_key="About")
 
     def build(self, data: Mapping[str, Any]) -> PathQuestion:
-        return question(data["source"], data["target"], data["service"], data.get("version", ""))
+        asked = question(data["source"], data["target"], data["service"], data.get("version", ""))
+        return replace(asked, policy=data.get("about", "") == "policy")
 
 
 class StepReply(Schema):

@@ -22,7 +22,8 @@ class Surroundings:
     ``addresses`` are the host's, by link. ``forwards`` has the IP versions that the host forwards, ``bridged`` those
     whose bridged frames pass the FORWARD chains (br_netfilter), ``legacy`` those whose FORWARD chain of iptables-legacy
     drops. ``listed`` is the ruleset of nftables, None where it cannot be listed. ``towards`` returns the link by which
-    the host sends to an address, "" without a route.
+    the host sends to an address, "" without a route. ``resolve`` returns the known addresses of a name in a policy, and
+    ``resolvers`` are the servers that the engine asks for containers.
     """
 
     networks: Mapping[str, Network]
@@ -33,6 +34,8 @@ class Surroundings:
     legacy: Collection[int] = ()
     listed: Sequence[Mapping[str, Any]] | None = NO_RULES
     towards: Callable[[Address], str] = field(default=lambda _: "eth0")
+    resolve: Callable[[str], Collection[Address]] = field(default=lambda _: ())
+    resolvers: Collection[Address] = ()
 
     def uplink(self, version: int) -> str:
         """Return the link that leads outside, "" without one."""

@@ -12,6 +12,7 @@ from plugin.model.records import Endpoint, Network, Published
 from plugin.options.network import ROUTED, UNPROTECTED
 from plugin.path.foreign import foreign_chains
 from plugin.path.model import SHORT, Journey, Spot, Surroundings, journey, spot_of
+from plugin.path.policies import PARTS, egress, ingress
 from plugin.protocol.path_messages import STOPS, Answer, EndKind, Fate, PathQuestion, Step
 
 _FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
@@ -21,10 +22,12 @@ def path(question: PathQuestion, facts: Surroundings) -> Answer:
     """Return the steps of the packet that ``question`` is about; raises as ``plugin.path.model.journey``."""
     steps: list[Step] = []
     for step in _steps(journey(question, facts), facts):
+        if question.policy and step.by not in PARTS:
+            continue
         steps.append(step)
         if step.fate in STOPS:
             break
-    return Answer(steps)
+    return Answer(steps or [Step("policy", "neither end has a policy about it")])
 
 
 def _steps(way: Journey, facts: Surroundings) -> Iterator[Step]:
@@ -70,6 +73,8 @@ def _within(way: Journey, network: Network, facts: Surroundings) -> Iterator[Ste
         yield Step("icc", text, Fate.DROPPED)
     else:
         yield Step("icc", f"containers of {here} may reach each other")
+    yield from egress(way, facts, Fate.DROPPED)
+    yield from ingress(way, Fate.DROPPED)
     if way.target.endpoint is None and network.overlay is None:
         yield Step("delivery", f"no container of {here} has the address {way.target.address}", Fate.DROPPED)
     if way.version in facts.bridged:
@@ -134,22 +139,29 @@ def _to_published(way: Journey, facts: Surroundings, endpoint: Endpoint, port: P
     place = f"{way.service} of {way.target.words}"
     leads = f"leads to port {port.port} of endpoint '{endpoint.id[:SHORT]}' ({port.target})"
     if port.target.version != way.version:
-        yield from _relayed(way, facts, f"{place} is relayed by pynet, and {leads}")
+        yield from _relayed(way, facts)
+        if way.source.kind is not EndKind.HOST:
+            yield from ingress(_translated(way, port, facts), Fate.REFUSED)
+        yield Step("published", f"{place} is relayed by pynet, and {leads}")
         return
     yield Step("published", f"{place} {leads}")
-    target = spot_of(port.target, facts)
-    service = replace(way.service, port=port.port)
-    yield from _onwards(replace(way, target=target, service=service, published=port, host=way.target.address), facts)
+    yield from _onwards(_translated(way, port, facts), facts)
 
 
-def _relayed(way: Journey, facts: Surroundings, text: str) -> Iterator[Step]:
+def _translated(way: Journey, port: Published, facts: Surroundings) -> Journey:
+    """Return the packet with the address and the port of the container."""
+    service, target = replace(way.service, port=port.port), spot_of(port.target, facts)
+    return replace(way, target=target, service=service, published=port, host=way.target.address)
+
+
+def _relayed(way: Journey, facts: Surroundings) -> Iterator[Step]:
     """A process of the host carries the connection: it meets the input chains, and the host reaches its containers."""
+    yield from egress(way, facts, Fate.REFUSED)
     network = way.source.network
     if network is not None and network.internal and network.owns_link:
         yield Step("internal", f"{way.source.on} is internal, and reaches no published ports", Fate.DROPPED)
     elif way.source.kind is not EndKind.HOST:
         yield from foreign_chains(way, facts, "input", (_arrives_by(way, facts), ""))
-    yield Step("published", text)
 
 
 def _to_the_host(way: Journey, facts: Surroundings) -> Iterator[Step]:
@@ -165,6 +177,7 @@ def _to_the_host(way: Journey, facts: Surroundings) -> Iterator[Step]:
     if closed is not None and closed is not network and closed.owns_link and way.source.kind is not EndKind.HOST:
         text = f"{at} is the gateway of the internal network '{closed.id[:SHORT]}', and open to its containers alone"
         yield Step("internal", text, Fate.DROPPED)
+    yield from egress(way, facts, Fate.REFUSED)
     yield from foreign_chains(way, facts, "input", (_arrives_by(way, facts), ""))
     yield Step("delivery", f"{way.target.words} gets it, if a process there listens on {way.service}")
 
@@ -207,6 +220,7 @@ def _to_outside(way: Journey, network: Network, facts: Surroundings) -> Iterator
     if is_docker_name(link):
         text = f"{way.target.address} is on Docker's bridge '{link}', which is closed to networks of pynet"
         yield Step("isolation", text, Fate.DROPPED)
+    yield from egress(way, facts, Fate.REFUSED)
     yield from foreign_chains(way, facts, "forward", (network.link, link))
     settings = network.settings
     masked = settings.masquerade and settings.gateway_mode(way.version) != ROUTED
@@ -216,7 +230,11 @@ def _to_outside(way: Journey, network: Network, facts: Surroundings) -> Iterator
 
 
 def _into_a_network(way: Journey, network: Network, facts: Surroundings) -> Iterator[Step]:
-    if way.source.network is network and network.settings.icc:
+    detour = way.source.network is network and network.settings.icc
+    refusal = Fate.DROPPED if detour else Fate.REFUSED  # nft rejects nothing where such a packet is judged
+    yield from egress(way, facts, refusal, names=not detour)
+    yield from ingress(way, refusal)
+    if detour:
         yield Step("isolation", f"both are containers of {way.target.on}")
     else:
         why = _opened(way, network, facts)

@@ -13,6 +13,7 @@ from plugin.protocol import messages as m
 from plugin.protocol.change_messages import Changed, ResetOptions, SetOptions
 from plugin.protocol.own_messages import About, Fill, ForgottenHost, LogPart, NetworkReport, PublishedPort, StateCopy
 from plugin.protocol.path_messages import Answer, PathQuestion
+from plugin.protocol.policy_messages import PolicyReports
 from plugin.protocol.traffic_messages import Traffic
 
 
@@ -116,6 +117,9 @@ class Service(Protocol):
 
     def traffic(self) -> Traffic:
         """Return the counters of all endpoints and published ports."""
+
+    def policies(self) -> PolicyReports:
+        """Return the policies of networks and endpoints, and the addresses of the names of hosts in them."""
 
     def path(self, question: PathQuestion) -> Answer:
         """Return the steps that the first packet of a connection takes, by the records alone."""

@@ -49,12 +49,16 @@ class PathEnd:
 
 @dataclass(frozen=True, slots=True)
 class PathQuestion:
-    """A question about one new connection; ``version`` is the IP version, None for the first that both ends have."""
+    """A question about one new connection; ``version`` is the IP version, None for the first that both ends have.
+
+    With ``policy`` it is about the policies of the two ends alone.
+    """
 
     source: PathEnd
     target: PathEnd
     service: Service
     version: int | None = None
+    policy: bool = False
 
 
 def service(text: str) -> Service:

@@ -47,6 +47,8 @@ DOCUMENTS = {
     "reconcile --dry-run --json": "reconcile",
     "doctor --json": "doctor",
     "path web 192.0.2.7 tcp/80 --json": "path",
+    "policy test web 192.0.2.7 tcp/80 --json": "path",
+    "policy show --json": "policy",
     "settings --json": "settings",
     "options --json": "options",
     "logs --json -n 1": "log-line",

@@ -1,0 +1,76 @@
+"""``pynet policy``: the policies of networks and containers as rows, and the options by which they are set."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cli.commands.networks import DockerNames, chosen
+from cli.listing import Row
+from cli.tables import as_wrapped_table
+from plugin.errors import NotFound
+
+_KEYS = {"From": "from", "AllowOut": "allow_out", "PublishFrom": "publish_from"}
+
+
+def as_data(reply: Mapping[str, Any], names: DockerNames) -> dict[str, Any]:
+    """Return the reply to the verb Policies with the keys of commands and with names."""
+    rows = []
+    for policy in reply["Policies"]:
+        network, container = names.endpoints.get(policy["Endpoint"], (names.networks.get(policy["Network"], ""), ""))
+        row = {"network_name": network, "container": container, "network": policy["Network"]}
+        row |= {"endpoint": policy["Endpoint"], "groups": policy["Groups"]}
+        rows.append(row | {key: policy[wire] for wire, key in _KEYS.items()})
+    addresses = [{"name": name, "addresses": found} for name, found in reply["Names"].items()]
+    return {"policies": sorted(rows, key=_order), "names": addresses}
+
+
+def about(data: Mapping[str, Any], word: str, networks: Sequence[Row]) -> dict[str, Any]:
+    """Return the policies of the network or the container that ``word`` names, and the names of hosts in them.
+
+    ``networks`` are those of pynet, with their endpoints.
+
+    Raises:
+        NotFound: it names nothing that pynet has.
+    """
+    ids = _ids(word, networks)
+    rows = [row for row in data["policies"] if {row["network"], row["endpoint"]} & ids]
+    said = {word for row in rows for entry in row["allow_out"] or () for word in entry.split()}
+    return {"policies": rows, "names": [one for one in data["names"] if f"dns:{one['name']}" in said]}
+
+
+def as_text(data: Mapping[str, Any]) -> str:
+    """Return the policies for people, and the addresses of names of hosts below them."""
+    if not data["policies"]:
+        return "no policy: everybody may talk to everybody whom the networks let through"
+    lines = [["NETWORK", "CONTAINER", "GROUPS", "FROM", "OUT", "PUBLISHED FOR"]]
+    lines += [_line(row) for row in data["policies"]]
+    text = as_wrapped_table(lines)
+    if not data["names"]:
+        return text
+    shown = [[one["name"], ", ".join(one["addresses"]) or "no address known yet"] for one in data["names"]]
+    return f"{text}\n\n{as_wrapped_table([['NAME', 'ADDRESSES'], *shown])}"
+
+
+def _line(row: Row) -> list[str]:
+    network = row["network_name"] or row["network"][:12]
+    container = row["container"] or row["endpoint"][:12] or "(default)"
+    return [network, container, ", ".join(row["groups"]) or "-", *(_words(row[key]) for key in _KEYS.values())]
+
+
+def _words(entries: Sequence[str] | None) -> str:
+    return "everybody" if entries is None else ", ".join(entries) or "nobody"
+
+
+def _order(row: Row) -> tuple[str, str, str, str]:
+    return row["network_name"], row["network"], row["container"], row["endpoint"]
+
+
+def _ids(word: str, networks: Sequence[Row]) -> set[str]:
+    """Return the ids of the network and its endpoints, or of the endpoints of a container."""
+    own = {end["id"] for network in networks for end in network["endpoints"] if word == end["container"]}
+    if own:
+        return own
+    ends = [end for network in networks for end in network["endpoints"]]
+    try:
+        return {str(row["id"]) for row in chosen([*networks, *({**end, "name": ""} for end in ends)], [word], "name")}
+    except NotFound:
+        raise NotFound(f"'{word}' is no network of pynet's, and no container on one") from None
