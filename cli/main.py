@@ -11,6 +11,7 @@ from cli.groups import cluster, endpoint, network, reset
 from cli.progress import progress
 from cli.reachability import path, policy
 from cli.tables import as_json
+from cli.tracing import drops
 from cli.traffic import top
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def main(context: click.Context) -> None:
         context.color = False
 
 
-for command in (network, endpoint, reset, cluster, path, policy, top):
+for command in (network, endpoint, reset, cluster, path, policy, top, drops):
     main.add_command(command)
 
 

@@ -16,6 +16,7 @@ ROUTES = {
     "Path": ("GET", "/v1/path"),
     "Look": ("GET", "/v1/repairs"),
     "Log": ("GET", "/v1/log"),
+    "Drops": ("GET", "/v1/drops"),
     "Traffic": ("GET", "/v1/traffic"),
     "ClusterStatus": ("GET", "/v1/cluster"),
     "Reconcile": ("POST", "/v1/reconcile"),

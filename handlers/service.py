@@ -20,6 +20,7 @@ SERVICE_VERBS = {
     "Pools": Verb(None, Service.pools, own.PoolsReply, most=4),
     "Traffic": Verb(None, Service.traffic, traffic.TrafficReply, quiet=True, most=4),
     "Policies": Verb(None, Service.policies, policy.PoliciesReply, most=2),
+    "Drops": Verb(None, Service.drops, own.DropsReply, quiet=True, most=4),
     "Path": Verb(path.PathRequest, Service.path, path.PathReply, most=2),
     "Backup": Verb(None, Service.backup, own.BackupReply, most=1),
     "ClusterStatus": Verb(None, Service.cluster_status, own.ClusterStatusReply, most=2),

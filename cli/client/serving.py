@@ -111,7 +111,7 @@ def _why(socket: Path, error: Exception, patience: float) -> PynetError:
 HOW_TO_BE_ALLOWED = "run it as root or join group docker"
 PLACES = frozenset({Settings.socket.key, Settings.admin_socket.key})  # where pynet is asked
 NEED_STATE = frozenset({"Ports", "Networks", "Pools", "Look", "Path", "Policies", "Backup", "Traffic"})  # verbs
-NEED_PROCESS = frozenset({"Reconcile", "Status", "Log", "Overview", "SetOptions", "ResetOptions"})  # verbs
+NEED_PROCESS = frozenset({"Reconcile", "Status", "Log", "Drops", "Overview", "SetOptions", "ResetOptions"})  # verbs
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +258,7 @@ def _files(nobody: NotServing, verb: str) -> "Bound":
         click.echo(f"note: {nobody}; until then this is from '{settings.state_dir}', by {source}", err=True)
     outside, store = NobodyServes(settings, nobody), ReadOnlyStore(settings.database)
     traffic = TrafficReader(store, Statistics(), settings.name).read
-    sources = Sources(outside.look, outside.log, traffic, outside.overview)
+    sources = Sources(outside.look, outside.log, traffic, outside.overview, outside.drops)
     answers = Answers(settings, store, outside, sources, outside)
     return bind("Pynet", SERVICE_VERBS, answers)[f"Pynet.{verb}"]
 

@@ -16,6 +16,7 @@ from plugin.firewall.elements import PROTOCOLS
 from plugin.ipam.fill import fills
 from plugin.model.records import Endpoint, Lease, Network, Pool
 from plugin.protocol.change_messages import Changed, ResetOptions, SetOptions
+from plugin.protocol.drop_messages import DropReport
 from plugin.protocol.messages import Repair, Status
 from plugin.protocol.own_messages import About, Fill, ForgottenHost, LogPart, NetworkReport, PublishedPort, StateCopy
 from plugin.protocol.path_messages import Answer, PathQuestion
@@ -42,13 +43,14 @@ class Sources:
     """Functions that answer from other things than records.
 
     ``look`` returns the repairs that are due, ``log`` the lines of the log, ``traffic`` the kernel's counters,
-    ``overview`` the document of a page.
+    ``overview`` the document of a page, ``drops`` the packets that were dropped.
     """
 
     look: Callable[[], Sequence[Repair]]
     log: Callable[[str], LogPart]
     traffic: Callable[[], Traffic]
     overview: Callable[[str], Mapping[str, Any]]
+    drops: Callable[[], Sequence[DropReport]]
 
 
 class Changing(Protocol):
@@ -102,6 +104,9 @@ class Answers:
 
     def overview(self, cursor: str) -> Mapping[str, Any]:
         return self._sources.overview(cursor)
+
+    def drops(self) -> Sequence[DropReport]:
+        return self._sources.drops()
 
     def ports(self) -> list[PublishedPort]:
         return [
@@ -164,6 +169,10 @@ class NobodyServes:
 
     def status(self) -> NoReturn:
         """Refuse: only the process that serves counts."""
+        raise self._nobody
+
+    def drops(self) -> NoReturn:
+        """Refuse: only the process that serves adds up."""
         raise self._nobody
 
     def log(self, cursor: str) -> NoReturn:

@@ -99,7 +99,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
     app = create_app(gate.before(pynet.driver), gate.before(router), WorkerPool(most=2 * settings.threads), times)
     traffic = TrafficReader(host.store, Statistics(), settings.name)
     overview = Overview(host.store, host.names)
-    sources = Sources(gate.before(pynet.dry_run).look, keep_log().since, traffic.read, overview.since)
+    sources = Sources(gate.before(pynet.dry_run).look, keep_log().since, traffic.read, overview.since, drops.reports)
     answers = Answers(settings, host.store, gate.before(pynet.reconciler), sources, gate.before(pynet.live))
     watched = Watched(scrape(settings, host, pynet, times).text, times)
     _serve_commands(app, answers, settings.admin, lambda: trouble(threads) if gate.is_open else STARTING, watched)

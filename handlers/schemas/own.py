@@ -106,6 +106,30 @@ class PoolsReply(Schema):
     pools = fields.Function(lambda pools: FillReply(many=True).dump(pools), data_key="Pools")
 
 
+class DropEndReply(Schema):
+    """The sender or the receiver of dropped packets."""
+
+    endpoint = fields.String(data_key="Endpoint")
+    address = Shown(data_key="Address")
+    link = fields.String(data_key="Link")
+
+
+class DropReportReply(Schema):
+    """Packets that were dropped for one reason."""
+
+    network = fields.String(data_key="Network")
+    reason = fields.String(data_key="Reason")
+    sender = fields.Nested(DropEndReply, data_key="From")
+    receiver = fields.Nested(DropEndReply, data_key="To")
+    packets = fields.Integer(data_key="Packets")
+    since = fields.Float(data_key="Since")
+    last = fields.Float(data_key="Last")
+
+
+class DropsReply(Schema):
+    drops = fields.Function(lambda drops: DropReportReply(many=True).dump(drops), data_key="Drops")
+
+
 class BackupReply(Schema):
     database = fields.Function(lambda copy: b64encode(copy.database).decode(), data_key="Database")
     records = fields.Dict(data_key="Records")

@@ -15,8 +15,8 @@ from plugin.firewall.reasons import BY_NAME
 from plugin.interfaces import Counters
 from plugin.model.records import Endpoint, Network
 from plugin.observe.tallies import Owners, Tallies, Tally, owners
+from plugin.protocol.drop_messages import DropEnd, DroppedPackets, DropReport
 from plugin.protocol.messages import Drop
-from plugin.protocol.own_messages import DropEnd, DroppedPackets, DropReport
 from plugin.store.base import Store
 
 log = structlog.get_logger()

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from plugin.protocol import messages as m
 from plugin.protocol.change_messages import Changed, ResetOptions, SetOptions
+from plugin.protocol.drop_messages import DropReport
 from plugin.protocol.own_messages import About, Fill, ForgottenHost, LogPart, NetworkReport, PublishedPort, StateCopy
 from plugin.protocol.path_messages import Answer, PathQuestion
 from plugin.protocol.policy_messages import PolicyReports
@@ -120,6 +121,9 @@ class Service(Protocol):
 
     def policies(self) -> PolicyReports:
         """Return the policies of networks and endpoints, and the addresses of the names of hosts in them."""
+
+    def drops(self) -> Sequence[DropReport]:
+        """Return the packets that were dropped since the start, by reason, sender and receiver."""
 
     def path(self, question: PathQuestion) -> Answer:
         """Return the steps that the first packet of a connection takes, by the records alone."""

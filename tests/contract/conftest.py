@@ -11,6 +11,7 @@ from handlers.admin import create_admin
 from handlers.app import create_app
 from handlers.routes import ROUTES
 from plugin.observe.counters import TrafficReader
+from plugin.protocol.drop_messages import DropReport
 from plugin.request.execution import WorkerPool
 from tests.fake_statistics import FakeStatistics
 from tests.fakes import World
@@ -25,10 +26,10 @@ class Service:
         self.world = World()
         settings = read_settings({"PYNET_STATE_DIR": "/nowhere", "PYNET_THREADS": "64"})
         self.log, self.trouble, self.user = LogRing(), "", 0
-        self.statistics = FakeStatistics()
+        self.statistics, self.dropped = FakeStatistics(), list[DropReport]()
         traffic = TrafficReader(self.world.store, self.statistics, "pynet", lambda: 5.0)
         overview = Overview(self.world.store, self.world.names)
-        sources = Sources(self.world.dry_run.look, self.log.since, traffic.read, overview.since)
+        sources = Sources(self.world.dry_run.look, self.log.since, traffic.read, overview.since, lambda: self.dropped)
         answers = Answers(settings, self.world.store, self.world.reconciler, sources, self.world.live)
         admin = create_admin(answers, lambda: self.trouble, workers, lambda: self.user)
         self.client: FlaskClient = create_app(self.world.driver, self.world.ipam, workers).test_client()

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from ipaddress import ip_address
 from logging import INFO, LogRecord
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from handlers.routes import ROUTES
 from netlink.links import Link
 from netlink.statistics import LinkCounts
 from plugin.model.names import host_link_name
+from plugin.protocol.drop_messages import DropEnd, DropReport
 from plugin.request.execution import WorkerPool
 from plugin.request.locks import LOOK
 from tests.contract.conftest import Service
@@ -69,6 +71,22 @@ def test_traffic_is_as_its_schema_says(service: Service) -> None:
     assert (status, reply["Time"], end["Link"]) == (200, 5.0, link)
     assert end["In"] == {"Bytes": 4, "Packets": 2, "Drops": 8, "Errors": 6}
     assert [port["HostPort"] for port in end["Ports"]]
+
+
+def test_drops_are_as_their_schema_says(service: Service) -> None:
+    """Both ends have what is known of them, and the rest is empty."""
+    assert service.ask("Drops") == (200, {"Drops": []})
+    sender, receiver = DropEnd("e" * 64, ip_address("10.9.0.2"), BRIDGE), DropEnd("", None, "")
+    service.dropped.append(DropReport("a1" * 32, "internal_out", sender, receiver, 3, since=1.5, last=2.5))
+    status, reply = service.ask("Drops")
+
+    service_validator("Drops").validate(reply)
+    (drop,) = cast("Any", reply)["Drops"]
+    assert (status, drop["From"]["Address"], drop["To"]) == (
+        200,
+        "10.9.0.2",
+        {"Endpoint": "", "Address": "", "Link": ""},
+    )
 
 
 @pytest.mark.parametrize("method", ["Pynet.Status", "Pynet", "pynet.Status", "Status"])

@@ -6,11 +6,16 @@ from typing import NamedTuple
 import pytest
 
 from netlink.counters import Counters
+from netlink.errors import InUse
+from netlink.nflog import LISTENERS, PacketLog
+from plugin.firewall.reasons import LOG_GROUP, LOG_PREFIX, SNAPLEN
+from plugin.model.names import bridge_name, host_link_name
 from plugin.observe.drops import Drops
+from plugin.protocol.drop_messages import DropEnd
 from plugin.protocol.messages import EndpointRef
-from plugin.protocol.own_messages import DropEnd
 from tests.kernel.container import Container
 from tests.kernel.pynet import Pynet, connect
+from tests.kernel.wire.single import between, passes
 from tests.unit import requests as rq
 
 WEB, DB, CLOSED = "02" * 32, "03" * 32, "04" * 32  # endpoints; the last is on an internal network
@@ -137,3 +142,19 @@ def test_who_sends_from_many_addresses_is_still_refused_and_counted(place: Place
     assert place.outside.asks("10.9.0.2", 80) == ""
 
     assert sum(each.packets for each in Counters().counted("inet", "pynet", "drops")) > 0
+
+
+def test_dropped_packets_are_logged_while_somebody_listens(pynet: Pynet, two: tuple[Container, Container]) -> None:
+    """The listener hears the reason, the packet and the port; nobody else can listen, and nothing is left after it."""
+    pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64"))
+    for number, container in enumerate(two, 2):
+        pynet.attach(container, rq.NETWORK_ID, number)
+    with PacketLog(LOG_GROUP, SNAPLEN) as log:
+        with pytest.raises(InUse, match="the kernel lets only one program do so, and another one already does"):
+            PacketLog(LOG_GROUP, SNAPLEN)
+        assert not passes("IPv4 of a neighbour", between(3, 2), two[1], two[0])
+        (packet,) = [each for each in log.packets(0.5) if each.prefix == f"{LOG_PREFIX}address"]
+
+    assert (packet.port_in, packet.link_in) == (host_link_name("03" * 32), bridge_name(rq.NETWORK_ID))
+    assert packet.headers.protocol == "udp"
+    assert LISTENERS.read_text() == ""

@@ -46,6 +46,7 @@ DOCUMENTS = {
     "reconcile --json": "reconcile",
     "reconcile --dry-run --json": "reconcile",
     "doctor --json": "doctor",
+    "drops --json": "drops",
     "path web 192.0.2.7 tcp/80 --json": "path",
     "policy test web 192.0.2.7 tcp/80 --json": "path",
     "policy show --json": "policy",
@@ -96,6 +97,7 @@ def make_container(served: Served) -> None:
     served.call("NetworkDriver.CreateEndpoint", **IDS, Interface={"Address": "10.9.0.2/24"}, Options={})
     ports = {"com.docker.network.portmap": [BINDING]}
     assert not served.call("NetworkDriver.ProgramExternalConnectivity", **IDS, Options=ports)
+    sh(f'nft "add element inet pynet drops {{ 1 . eth0 . pn-{NETWORK[:12]} counter packets 3 bytes 9 timeout 10m }}"')
 
 
 def test_every_document_fits_its_schema(run: Any) -> None:

@@ -13,8 +13,8 @@ from plugin.firewall.reasons import REASONS
 from plugin.model.records import Endpoint, Network
 from plugin.observe import tallies
 from plugin.observe.drops import SILENCE, Drops
+from plugin.protocol.drop_messages import DropEnd, DroppedPackets, DropReport
 from plugin.protocol.messages import Drop
-from plugin.protocol.own_messages import DropEnd, DroppedPackets, DropReport
 from plugin.store.base import Put, Remove
 from plugin.store.memory import MemoryStore
 

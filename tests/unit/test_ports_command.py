@@ -26,7 +26,7 @@ def test_names_are_shown_where_the_engine_knows_them() -> None:
     )
     world.store.transact(Put(endpoint))
     traffic, overview = TrafficReader(world.store, FakeStatistics(), "pynet"), Overview(world.store, world.names)
-    sources = Sources(world.dry_run.look, LogRing().since, traffic.read, overview.since)
+    sources = Sources(world.dry_run.look, LogRing().since, traffic.read, overview.since, list)
     answers = Answers(read_settings({}), world.store, world.reconciler, sources, world.live)
     rows = rows_of(PortsReply().dump(answers.ports()), {"e" * 64: ("web", "site")})
     lines = as_text(rows).splitlines()

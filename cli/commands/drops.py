@@ -1,0 +1,143 @@
+"""``pynet drops``: packets that pynet's tables dropped, counted or one by one as they are dropped."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from cli.commands.address_book import AddressBook
+from cli.commands.ports import joined
+from cli.human import ago
+from cli.tables import as_table, wrapped
+from netlink.headers import Headers
+from netlink.nflog import LoggedPacket
+from plugin.firewall.reasons import BY_NAME, LOG_PREFIX
+
+Row = Mapping[str, Any]
+
+
+def rows_of(reply: Mapping[str, Any], known: AddressBook) -> list[Row]:
+    """Return a row for each reason, sender and receiver in the reply to the verb Drops, the newest last."""
+    return [
+        {
+            **_reason(drop["Reason"]),
+            "network": drop["Network"],
+            "network_name": known.network_name(drop["Network"]),
+            "from": _end(known, drop["From"]["Endpoint"], drop["From"]["Address"], drop["From"]["Link"]),
+            "to": _end(known, drop["To"]["Endpoint"], drop["To"]["Address"], drop["To"]["Link"]),
+            "packets": drop["Packets"],
+            "since": drop["Since"],
+            "last": drop["Last"],
+        }
+        for drop in reply["Drops"]
+    ]
+
+
+def packets_of(packets: Iterable[LoggedPacket], known: AddressBook) -> Iterator[Row]:
+    """Yield a row for each packet of the kernel's log that is pynet's."""
+    for packet in packets:
+        if packet.prefix.startswith(LOG_PREFIX):
+            yield _packet(packet, known)
+
+
+def of(rows: Iterable[Row], word: str) -> Iterator[Row]:
+    """Yield the rows about a container or a network, by its name or the beginning of its id."""
+    for row in rows:
+        names = {
+            row["network_name"],
+            *(row[end][key] for end in ("from", "to") for key in ("container", "network_name")),
+        }
+        ids = {row["network"], *(row[end][key] for end in ("from", "to") for key in ("endpoint", "network"))} - {""}
+        if not word or word in names or any(key.startswith(word) for key in ids):
+            yield row
+
+
+def as_text(rows: Sequence[Row], now: float) -> str:
+    """Return rows of ``rows_of`` for people, and behind them each of their reasons with the way to open it."""
+    if not rows:
+        return "no packet was dropped"
+    lines = [["FROM", "TO", "REASON", "PACKETS", "FIRST", "LAST"]]
+    for row in rows:
+        ends = (_name(row[end]) for end in ("from", "to"))
+        moments = (ago(now - row[key]) for key in ("since", "last"))
+        lines.append([*ends, row["reason"], str(row["packets"]), *moments])
+    reasons = {row["reason"]: row for row in rows}
+    told = [wrapped(f"{name}: {row['sentence']}{_opens(row)}", 2) for name, row in sorted(reasons.items())]
+    return "\n".join([as_table(lines), "", *told])
+
+
+def as_line(row: Row) -> str:
+    """Return a row of ``packets_of`` for people."""
+    moment = datetime.fromtimestamp(row["time"]).astimezone().isoformat(timespec="milliseconds")
+    ends = " -> ".join(_name(row[end]) for end in ("from", "to"))
+    return " ".join(filter(None, [moment, ends, row["protocol"], row["detail"], f"dropped: {row['reason']}"]))
+
+
+def as_json_line(row: Row) -> str:
+    """Return a row of ``packets_of`` for scripts (``spec/cli/drop-line.json``)."""
+    return json.dumps(row)
+
+
+def _packet(packet: LoggedPacket, known: AddressBook) -> Row:
+    headers, reason = packet.headers, packet.prefix.removeprefix(LOG_PREFIX)
+    sender = _end(known, "", str(headers.source or ""), packet.port_in or packet.link_in) | _port(headers.source_port)
+    receiver = _end(known, "", str(headers.target or ""), packet.port_out or packet.link_out)
+    receiver |= _port(headers.target_port)
+    by_target = reason in BY_NAME and BY_NAME[reason].by_target
+    first, second = (receiver, sender) if by_target else (sender, receiver)
+    network = first["network"] or second["network"]
+    return {
+        "time": packet.time,
+        **_reason(reason),
+        "network": network,
+        "network_name": known.network_name(network),
+        "from": sender,
+        "to": receiver,
+        **words_of(headers),
+    }
+
+
+def words_of(headers: Headers) -> Row:
+    """Return the protocol of a packet, and details such as flags."""
+    return {"protocol": headers.protocol, "detail": headers.detail}
+
+
+def _reason(name: str) -> Row:
+    known = BY_NAME.get(name)
+    return {"reason": name, "sentence": known.sentence if known else "", "opens": known.opens if known else ""}
+
+
+def _end(known: AddressBook, endpoint: str, address: str, link: str) -> dict[str, Any]:
+    owner = known.owner(endpoint, address, link)
+    return {
+        "container": owner.container,
+        "endpoint": owner.endpoint or endpoint,
+        "network": owner.network,
+        "network_name": owner.network_name,
+        "address": address,
+        "link": link,
+    }
+
+
+def _port(number: int) -> dict[str, int]:
+    return {"port": number}
+
+
+def _name(end: Row) -> str:
+    """Return "web (10.9.0.2:80)", or as much of that as is known."""
+    address, port = end["address"], end.get("port", 0)
+    place = joined(address, port) if address and port else address
+    who = end["container"] or end["endpoint"][:12]
+    if who:
+        return f"{who} ({place})" if place else who
+    return place or end["link"] or "-"
+
+
+def _opens(row: Row) -> str:
+    return f"; to let them pass: {row['opens']}" if row["opens"] else ""
+
+
+def now() -> float:
+    """Return the seconds since 1970."""
+    return time.time()
