@@ -98,7 +98,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
     times = RequestTimes()
     app = create_app(gate.before(pynet.driver), gate.before(router), WorkerPool(most=2 * settings.threads), times)
     traffic = TrafficReader(host.store, Statistics(), settings.name)
-    overview = Overview(host.store, host.names)
+    overview = Overview(host.store, host.names, Statistics())
     sources = Sources(gate.before(pynet.dry_run).look, keep_log().since, traffic.read, overview.since, drops.reports)
     answers = Answers(settings, host.store, gate.before(pynet.reconciler), sources, gate.before(pynet.live))
     watched = Watched(scrape(settings, host, pynet, times).text, times)

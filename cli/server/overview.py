@@ -14,16 +14,15 @@ from cli.server.reports import network_report
 from netlink.ip import Address
 from plugin.engine.names import SHORT, Names
 from plugin.firewall.elements import PROTOCOLS
-from plugin.model.names import host_link_name
+from plugin.interfaces import Statistics
+from plugin.model.names import HOST_END, host_link_name
 from plugin.model.records import Endpoint, Network, Published
-from plugin.options.network import EndpointSettings
 from plugin.protocol.messages import InterfaceAddress
 from plugin.store.base import LocalStore
 
 PAUSE = 2.0  # seconds between two questions of a page, at least
 SHARE = 0.01  # of one core that the answers may take, at most
 NEVER = -1  # before the first revision of a store, and before the first names
-Traffic = Callable[[], Mapping[str, Any] | None]  # reads the kernel's counters; None where nothing counts
 
 
 def pause_after(cost: float) -> float:
@@ -53,14 +52,18 @@ class Cursor:
 
 
 class Overview:
-    """Answers pages; ``traffic`` reads the kernel's counters. It remembers only endpoints without a name."""
+    """Answers pages; ``statistics`` has the kernel's counters, and ``clock`` seconds that never go back."""
 
-    def __init__(self, store: LocalStore, names: Names, traffic: Traffic = lambda: None) -> None:
+    def __init__(
+        self, store: LocalStore, names: Names, statistics: Statistics, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._store = store
         self._names = names
-        self._traffic = traffic
+        self._statistics = statistics
+        self._clock = clock
         self._run = secrets.token_hex(4)
-        self._nameless: Collection[str] = ()  # endpoints whose containers have no name yet
+        self._ends: Collection[str] = ()  # short ids of all endpoints, as of the last change
+        self._nameless: Collection[str] = ()  # those whose containers have no name yet
 
     def since(self, cursor: str) -> Mapping[str, Any]:
         """Return the changes since ``cursor``, or everything if it is empty (spec/cli/overview.json)."""
@@ -70,7 +73,7 @@ class Overview:
         found: dict[str, Any] = {"networks": [], "endpoints": [], "present": None, "names": None}
         if revision != known.revision:
             found |= self._changes(known.revision)
-            self._nameless = found["present"]["endpoints"]
+            self._ends = self._nameless = found["present"]["endpoints"]
         self._nameless = [end for end in self._nameless if end not in names.containers]
         if self._nameless:
             self._names.expect()
@@ -80,6 +83,15 @@ class Overview:
         whole, now = known.revision == NEVER, Cursor(self._run, revision, names.version)
         pause = PAUSE if whole else pause_after(time.thread_time() - begin)
         return {"cursor": str(now), "whole": whole, "pause": pause, **found}
+
+    def _traffic(self) -> dict[str, Any]:
+        """Return bytes to each container, bytes from it, and dropped packets; its link counts the other way round."""
+        counts = self._statistics.links(map(host_link_name, self._ends))
+        found = {
+            name.removeprefix(HOST_END): [one.tx_bytes, one.rx_bytes, one.tx_dropped + one.rx_dropped]
+            for name, one in counts.items()
+        }
+        return {"time": self._clock(), "endpoints": found}
 
     def _changes(self, revision: int) -> dict[str, Any]:
         ends, changed = self._store.since(Endpoint, revision)
@@ -106,6 +118,7 @@ def _network(network: Network) -> dict[str, Any]:
         "vni": report.vni,
         "subnets": subnets,
         "options": dict(report.options),
+        "changes": dict(report.changes),
     }
 
 
@@ -117,8 +130,9 @@ def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
         "mac_address": endpoint.mac,
         "ipv4": _text(endpoint.ipv4),
         "ipv6": _text(endpoint.ipv6),
-        "guarded": EndpointSettings.readable(endpoint.driver_opts).guard,
+        "guarded": endpoint.readable_settings.guard,
         "options": dict(endpoint.driver_opts),
+        "changes": dict(endpoint.changes),
         "ports": _ports(endpoint.published),
     }
 

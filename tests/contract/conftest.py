@@ -28,7 +28,7 @@ class Service:
         self.log, self.trouble, self.user = LogRing(), "", 0
         self.statistics, self.dropped = FakeStatistics(), list[DropReport]()
         traffic = TrafficReader(self.world.store, self.statistics, "pynet", lambda: 5.0)
-        overview = Overview(self.world.store, self.world.names)
+        overview = Overview(self.world.store, self.world.names, self.statistics)
         sources = Sources(self.world.dry_run.look, self.log.since, traffic.read, overview.since, lambda: self.dropped)
         answers = Answers(settings, self.world.store, self.world.reconciler, sources, self.world.live)
         admin = create_admin(answers, lambda: self.trouble, workers, lambda: self.user)

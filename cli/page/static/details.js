@@ -63,7 +63,7 @@ function ofNetwork(network) {
     make("p", { class: "kicker" }, "Network"),
     make("h2", {}, network.label),
     factsOf(facts),
-    ...settingsOf(network.options, {}),
+    ...settingsOf(layersOfNetwork(network)),
     ...dropsOf(network),
   ];
 }
@@ -86,7 +86,7 @@ function ofEnd(end) {
     ...trafficOf(end),
     factsOf(facts),
     ...portsOf(end),
-    ...settingsOf(network?.options || {}, end.options),
+    ...settingsOf(layersOfEnd(end, network)),
   ];
 }
 
@@ -114,17 +114,37 @@ function fullPort(port) {
   return port.host_ip ? `${withPort(port.host_ip, port.host_port)} → ${inner}` : `${inner}, at the container's address`;
 }
 
-// Return limits, policy and other options; an endpoint's own ones go before those of its network.
-function settingsOf(ofItsNetwork, own) {
-  const all = { ...ofItsNetwork, ...own };
-  const rest = Object.entries(all).filter(([key]) => !LIMITS.test(key) && !POLICY.test(key));
-  const groups = [["Limits", chosen(all, LIMITS)], ["Policy", chosen(all, POLICY)], ["Other options", rest]];
-  return groups.flatMap(([title, options]) => (options.length ? titled(title, optionsOf(options, own)) : []));
+// Return the settings in force with their origins, in groups; a later layer goes before an earlier one.
+function settingsOf(layers) {
+  const found = new Map();
+  for (const [origin, texts] of layers) {
+    for (const [key, text] of Object.entries(texts)) found.set(key, { text, origin });
+  }
+  return ["Limits", "Policy", "Other options"].flatMap((title) => {
+    const rows = [...found].filter(([key]) => groupOf(key) === title);
+    return rows.length ? titled(title, make("dl", { class: "facts" }, ...rows.map(settingOf))) : [];
+  });
 }
 
-function optionsOf(options, own) {
-  const origin = (key) => (selected.startsWith("n") ? "" : key in own ? "of the container" : "of the network");
-  return make("dl", { class: "facts" }, ...options.map(([key, value]) => factOf(key, value || "set", origin(key))));
+function groupOf(key) {
+  return LIMITS.test(key) ? "Limits" : POLICY.test(key) ? "Policy" : "Other options";
+}
+
+function settingOf([key, { text, origin }]) {
+  return factOf(key, text || "set", origin);
+}
+
+function layersOfNetwork(network) {
+  return [["network option", network.options], ["network change", network.changes]];
+}
+
+// Return the layers of an endpoint: of its network's only limits and policy, which it inherits.
+function layersOfEnd(end, network) {
+  const inherited = (network ? layersOfNetwork(network) : []).map(([origin, texts]) => [
+    origin,
+    Object.fromEntries(Object.entries(texts).filter(([key]) => groupOf(key) !== "Other options")),
+  ]);
+  return [...inherited, ["endpoint option", end.options], ["endpoint change", end.changes]];
 }
 
 function dropsOf(network) {

@@ -125,11 +125,6 @@ function addRate(end) {
   if (end.past.length > KEPT) end.past.shift();
 }
 
-// Return the options of an endpoint or a network that have keys like `pattern`.
-function chosen(options, pattern) {
-  return Object.entries(options).filter(([key]) => pattern.test(key));
-}
-
 function isBusy(end) {
   return Boolean(end.rate && end.rate[0] + end.rate[1] >= 1);
 }

@@ -1,5 +1,7 @@
 // Search and filters: each word must be found in a container, or in its network.
 
+const CODED = 4; // characters of a word that may be a part of an id, a MAC or the name of a link
+
 const wanted = { words: [], mode: "", only: "", order: "name" };
 
 const ONLY = {
@@ -18,25 +20,36 @@ const ORDERS = {
 
 function hasSetting(end, pattern) {
   const network = model.networks.get(end.parent);
-  return chosen({ ...network?.options, ...end.options }, pattern).length > 0;
+  const all = { ...network?.options, ...network?.changes, ...end.options, ...end.changes };
+  return Object.keys(all).some((key) => pattern.test(key));
 }
 
 function searchTextOfNetwork(network) {
   const subnets = network.subnets.map((one) => `${one.subnet} ${one.gateway}`);
-  return [network.label, network.id, network.link, network.mode, network.shared_as, ...subnets].join(" ").toLowerCase();
+  return {
+    words: [network.label, network.mode, network.shared_as, ...subnets].join(" ").toLowerCase(),
+    codes: `${network.id} ${network.link}`.toLowerCase(),
+  };
 }
 
 function searchTextOfEnd(end) {
   const ports = end.ports.map((port) => `${portText(port)} :${port.host_port || port.container_port}`);
-  return [end.label, end.id, end.link, end.mac_address, end.ipv4, end.ipv6, ...ports].join(" ").toLowerCase();
+  return {
+    words: [end.label, end.ipv4, end.ipv6, ...ports].join(" ").toLowerCase(),
+    codes: `${end.id} ${end.link} ${end.mac_address}`.toLowerCase(),
+  };
+}
+
+function matches({ words, codes }, word) {
+  return words.includes(word) || (word.length >= CODED && codes.includes(word));
 }
 
 // Return the endpoints of a network that are wanted, by name; null if the network itself is not.
 function wantedEnds(network) {
   if (wanted.mode && network.mode !== wanted.mode) return null;
-  const rest = wanted.words.filter((word) => !network.text.includes(word));
+  const rest = wanted.words.filter((word) => !matches(network.text, word));
   const fits = ONLY[wanted.only];
-  const found = [...network.ends.values()].filter((end) => fits(end) && rest.every((word) => end.text.includes(word)));
+  const found = [...network.ends.values()].filter((end) => fits(end) && rest.every((word) => matches(end.text, word)));
   if (found.length === 0 && (rest.length > 0 || wanted.only)) return null;
   return found.sort((one, other) => published(other).length - published(one).length || ORDERS.name(one, other));
 }

@@ -1,15 +1,18 @@
 """A host with many networks for tests of the page: real records and real overviews, and counters that grow."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 from typing import Any
 
 from cli.server.overview import Overview
+from netlink.statistics import LinkCounts
 from plugin.engine.names import SHORT, Known, Names
 from plugin.errors import PynetError
+from plugin.model.names import HOST_END
 from plugin.model.records import Endpoint, Network, NetworkSubnet, Overlay, Published
 from plugin.store.base import Put, R, Versioned
 from plugin.store.memory import MemoryStore
+from tests.fake_statistics import FakeStatistics
 
 TIERS = ("web", "api", "db", "cache", "queue", "worker", "mail", "search", "auth", "proxy")
 PROJECTS = ("shop", "blog", "wiki", "chat", "billing", "metrics", "ledger", "photos", "intranet", "staging")
@@ -32,6 +35,21 @@ class CountingStore(MemoryStore):
         return super().since(kind, revision)
 
 
+class GrowingStatistics(FakeStatistics):
+    """Every third endpoint has traffic: a kilobyte a look to the first, two to the second, and half of that back."""
+
+    looks = 0
+
+    def links(self, names: Iterable[str]) -> dict[str, LinkCounts]:
+        self.looks += 1
+        numbers = {name: int(name.removeprefix(HOST_END)[1:], 16) for name in names}
+        return {name: self._counts(0 if number % 3 else number * 1000) for name, number in numbers.items()}
+
+    def _counts(self, size: int) -> LinkCounts:
+        sent, received = size * self.looks, size * self.looks // 2
+        return LinkCounts(0, 0, received, sent, 0, 0, 0, self.looks if size else 0)
+
+
 class Crowd:
     """Asked like pynet; ``away`` is an error that every question gets, and ``asked`` the verbs of all questions."""
 
@@ -40,14 +58,15 @@ class Crowd:
         self.away: PynetError | None = None
         self.findings: list[dict[str, str]] = []
         self.started: dict[str, str] = {}  # names of further containers by endpoint id
-        self._networks, self._each, self._turn = networks, each, 0
+        self._networks, self._each = networks, each
         for number in range(networks):
             made = [endpoint(number, place) for place in range(each)]
             self.store.transact(Put(network(number)), *map(Put, made))
         self.names = Names(self.known)
         self.names.expect()
         self.names.look()
-        self.overview = Overview(self.store, self.names, self._traffic)
+        self.busy = GrowingStatistics()
+        self.overview = Overview(self.store, self.names, self.busy, lambda: 2.0 * self.busy.looks)
 
     def known(self) -> Known:
         """Return the names that the engine tells."""
@@ -67,17 +86,6 @@ class Crowd:
             "Look": lambda: {"Repairs": self.findings},
         }
         return answers[verb]()
-
-    def _traffic(self) -> Mapping[str, Any]:
-        """Return counters of every third endpoint that grow with each question."""
-        self._turn += 1
-        counted = range(0, self._networks * self._each, 3)
-        return {
-            "time": 2.0 * self._turn,
-            "endpoints": {
-                identity(2, n)[:SHORT]: [n * 40_000 * self._turn, n * 9_000 * self._turn, 0] for n in counted
-            },
-        }
 
 
 def network_name(number: int) -> str:
@@ -117,7 +125,7 @@ def endpoint(number: int, place: int) -> Endpoint:
     published += [Published(6, 443, IPv4Address(address), IPv4Address("127.0.0.1"), host + 1000)] if place == 0 else []
     options = {"pynet.rate_out": "10mbit", "pynet.group": "front"} if place == 1 else {}
     return Endpoint(
-        identity(2, number * 10 + place),
+        identity(2, number * 1000 + place),
         identity(1, number),
         f"02:42:ac:{number:02x}:00:{place % 256:02x}",
         IPv4Interface((address, 24)),

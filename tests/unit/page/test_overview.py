@@ -97,3 +97,14 @@ def test_a_pynet_that_is_away_is_a_sentence_for_the_page(page: Page) -> None:
 
     assert (status, body["Err"]) == (502, "ask the pynet that serves: it restarts")
     assert page.get("/api/overview")[0] == 200
+
+
+def test_counters_are_those_of_the_container() -> None:
+    """What the host's end of a link sends, the container receives; drops of both ways are one number."""
+    crowd = Crowd(2, 4)
+    since(crowd)
+    found = since(crowd)["traffic"]
+
+    assert found["time"] == 4.0
+    assert found["endpoints"][endpoint(1, 2).id[:12]] == [2_004_000, 1_002_000, 2]
+    assert found["endpoints"][endpoint(0, 1).id[:12]] == [0, 0, 0]
