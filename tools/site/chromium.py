@@ -44,14 +44,22 @@ class Browser:
         return result
 
     def show(self, page: Path, width: int, height: int, *, dark: bool) -> None:
-        """Load a page in a window of that size in CSS pixels, and wait until it is loaded."""
+        """Load a file in a window of that size in CSS pixels, and wait until it is loaded."""
+        self.resize(width, height, dark=dark)
+        self.visit(page.as_uri())
+        self.evaluate("new Promise(done => setTimeout(done, 500))")  # the theme moves things for a moment
+
+    def resize(self, width: int, height: int, *, dark: bool) -> None:
+        """Make the window that large, of a user who prefers light or ``dark`` and no motion."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         still = {"name": "prefers-reduced-motion", "value": "reduce"}
         self.call("Emulation.setEmulatedMedia", features=[scheme, still])
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
-        self.call("Page.navigate", url=page.as_uri())
+
+    def visit(self, address: str) -> None:
+        """Load an address, and wait until it is loaded."""
+        self.call("Page.navigate", url=address)
         self._next(lambda heard: heard.get("method") == "Page.loadEventFired")
-        self.evaluate("new Promise(done => setTimeout(done, 500))")  # the theme moves things for a moment
 
     def evaluate(self, script: str) -> Any:
         """Return the value of an expression in the page; a promise is waited for."""
