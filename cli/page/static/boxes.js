@@ -75,19 +75,17 @@ function fillBox(known, network, ends) {
   const title = `n-${network.short}`;
   element.className = `box mode-${network.mode}`;
   element.setAttribute("aria-labelledby", title);
-  element.replaceChildren(headOf(network, title, box), bridgeOf(network), endsOf(network, ends, box));
+  element.replaceChildren(headOf(network, title), bridgeOf(network, box), endsOf(network, ends, box));
   boxes.set(network.short, box);
   if (!known) watcher.observe(element);
   else if (onScreen.has(network.short)) showRates(box);
   return box;
 }
 
-function headOf(network, title, box) {
+function headOf(network, title) {
   const name = make("button", { class: "name line", id: title, type: "button", "data-key": `n:${network.short}` });
   name.append(network.label);
-  const sum = make("span", { class: "rate" });
-  box.sum = sum;
-  return make("header", {}, make("h2", {}, name), ...tagsOf(network), sum);
+  return make("header", {}, make("h2", {}, name), ...tagsOf(network));
 }
 
 function tagsOf(network) {
@@ -98,12 +96,13 @@ function tagsOf(network) {
   return tags.map((text, index) => make("span", { class: index ? "tag" : "tag kind" }, text));
 }
 
-function bridgeOf(network) {
+function bridgeOf(network, box) {
   const subnets = network.subnets.map((one) => make("span", { class: "subnet" }, one.subnet));
   const hosts = hostsOf(network).map((host) =>
     make("span", { class: host.alive ? "host" : "host dead" }, host.alive ? host.name : `${host.name} (away)`),
   );
-  return make("p", { class: "bridge" }, make("code", {}, network.link), ...subnets, ...hosts);
+  box.sum = make("span", { class: "rate" });
+  return make("p", { class: "bridge" }, make("code", {}, network.link), ...subnets, ...hosts, box.sum);
 }
 
 function endsOf(network, ends, box) {
@@ -138,21 +137,19 @@ function showRates(box) {
   if (!box) return;
   const network = model.networks.get(box.network);
   if (!network) return;
-  setText(box.sum, model.counts ? ratesText(network.rate) : "");
+  writeRates(box.sum, network.rate);
   for (const [id, element] of box.rates) {
     const end = model.ends.get(id);
-    setText(element, end && isBusy(end) ? briefRates(end.rate) : "");
+    writeRates(element, end?.rate);
     element.parentElement.classList.toggle("busy", Boolean(end && isBusy(end)));
   }
 }
 
-function ratesText([incoming, outgoing]) {
-  return `↓ ${rate(incoming)} ↑ ${rate(outgoing)}`;
-}
-
-// Return rates for a narrow column: the heading of the box has the unit.
-function briefRates([incoming, outgoing]) {
-  return `↓${briefBytes(incoming)} ↑${briefBytes(outgoing)}`;
+// Write rates without their unit, which the title of the element has; nothing while nothing moves.
+function writeRates(element, rates) {
+  const moving = rates && rates[0] + rates[1] >= 1;
+  setText(element, moving ? `↓${briefBytes(rates[0])} ↑${briefBytes(rates[1])}` : "");
+  element.title = moving ? `${rate(rates[0])} in, ${rate(rates[1])} out` : "";
 }
 
 function showAllRates() {

@@ -57,7 +57,7 @@ function ofNetwork(network) {
     ["VNI", network.vni || ""],
     ["Hosts", hostsOf(network).map((host) => (host.alive ? host.name : `${host.name} (away)`)).join(", ")],
     ["Containers here", network.ends.size],
-    ["Id", network.id],
+    ["Id", make("code", {}, network.id)],
   ];
   return [
     make("p", { class: "kicker" }, "Network"),
@@ -78,7 +78,7 @@ function ofEnd(end) {
     ["MAC", end.mac_address],
     ["Link on the host", end.link],
     ["Guard", guarded ? "on" : "off"],
-    ["Endpoint", end.id],
+    ["Endpoint", make("code", {}, end.id)],
   ];
   return [
     make("p", { class: "kicker" }, "Container"),
@@ -96,7 +96,7 @@ function factsOf(facts) {
 }
 
 function factOf(key, value, note) {
-  const said = make("dd", {}, String(value), note ? make("small", {}, note) : "");
+  const said = make("dd", {}, value instanceof Node ? value : String(value), note ? make("small", {}, note) : "");
   return make("div", {}, make("dt", {}, key), said);
 }
 

@@ -33,7 +33,7 @@ function showFigures() {
     ["Published ports", ports.toLocaleString("en")],
     ["In", model.counts ? rate(sum(0)) : "–"],
     ["Out", model.counts ? rate(sum(1)) : "–"],
-    ["Dropped by the guard", drops.toLocaleString("en")],
+    ["Dropped", drops.toLocaleString("en")],
     ["Findings", String(allFindings().length)],
   ];
   const place = document.getElementById("figures");
