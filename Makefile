@@ -48,6 +48,9 @@ docs-serve: setup  ## show the documents as a site while you write them
 docs-shots: docs  ## pictures of the site in narrow and wide, light and dark windows, in build/shots; needs Chromium
 	$(VENV)/bin/python -m tools.site.shots $(ARGS)
 
+page-shots: setup  ## pictures of pynet page in three widths, light and dark, in build/shots, and one for docs; needs Chromium
+	$(VENV)/bin/python -m tools.site.page_shots
+
 docs-recording: setup  ## play the README's commands on an engine, and keep what they print for docs/pictures; needs root
 	$(VENV)/bin/python -m tools.site.first_run
 	$(VENV)/bin/python -m tools.site.pictures
@@ -127,4 +130,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: docs docs-serve docs-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-scale test-cluster test-matrix wheel deb rpm release release-check trial
+.PHONY: docs docs-serve docs-shots page-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-scale test-cluster test-matrix wheel deb rpm release release-check trial

@@ -66,6 +66,10 @@ class Browser:
         answer = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         return answer["result"].get("value")
 
+    def window(self) -> bytes:
+        """Return all that the window shows as PNG."""
+        return base64.b64decode(self.call("Page.captureScreenshot")["data"])
+
     def picture(self, width: int, height: int) -> bytes:
         """Return the upper left part of the page as PNG."""
         clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}

@@ -141,7 +141,9 @@ function showRates(box) {
   for (const [id, element] of box.rates) {
     const end = model.ends.get(id);
     writeRates(element, end?.rate);
-    element.parentElement.classList.toggle("busy", Boolean(end && isBusy(end)));
+    const line = element.parentElement;
+    line.classList.toggle("busy", Boolean(end && isBusy(end)));
+    line.classList.toggle("broken", Boolean(end && isBroken(end)));
   }
 }
 

@@ -1,6 +1,7 @@
 // The pane with everything about the selected network or container.
 
 let selected = ""; // "n:" or "e:" and a short id
+const MOST_DROPS = 20; // rows
 const ARROWS = { in: "Received", out: "Sent" };
 
 function pane() {
@@ -64,7 +65,7 @@ function ofNetwork(network) {
     make("h2", {}, network.label),
     factsOf(facts),
     ...settingsOf(layersOfNetwork(network)),
-    ...dropsOf(network),
+    ...dropsOf(model.drops.filter((drop) => drop.network === network.short)),
   ];
 }
 
@@ -72,6 +73,7 @@ function ofEnd(end) {
   const network = model.networks.get(end.parent);
   const guarded = end.guarded === null ? network?.guarded : end.guarded;
   const facts = [
+    ["State", stateOf(end)],
     ["Network", network?.label || end.parent],
     ["IPv4", end.ipv4],
     ["IPv6", end.ipv6],
@@ -86,6 +88,7 @@ function ofEnd(end) {
     ...trafficOf(end),
     factsOf(facts),
     ...portsOf(end),
+    ...dropsOf(dropsOfEnd(end), otherEnd(end)),
     ...settingsOf(layersOfEnd(end, network)),
   ];
 }
@@ -147,11 +150,20 @@ function layersOfEnd(end, network) {
   return [...inherited, ["endpoint option", end.options], ["endpoint change", end.changes]];
 }
 
-function dropsOf(network) {
-  const drops = (model.status?.Drops || []).filter((drop) => short(drop.Network) === network.short);
-  if (drops.length === 0) return [];
-  const rows = drops.map((drop) => factOf(drop.Reason, counted(drop.Frames, "frame")));
-  return titled("Dropped by the guard", make("dl", { class: "facts" }, ...rows));
+// Return dropped packets by reason, largest first; `other` names the other end of a drop.
+function dropsOf(drops, other = () => "") {
+  const rows = [...drops].sort((one, two) => two.packets - one.packets).slice(0, MOST_DROPS);
+  if (rows.length === 0) return [];
+  const facts = rows.map((drop) => factOf(drop.reason, counted(drop.packets, "packet"), other(drop)));
+  return titled("Dropped", make("dl", { class: "facts" }, ...facts));
+}
+
+function otherEnd(end) {
+  return (drop) => {
+    const [word, id] = drop.from === end.short ? ["to", drop.to] : ["from", drop.from];
+    const label = model.ends.get(id)?.label;
+    return label ? `${word} ${label}` : word === "to" ? "sent" : "received";
+  };
 }
 
 function trafficOf(end) {

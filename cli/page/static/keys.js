@@ -77,5 +77,5 @@ function onClick(event) {
     return;
   }
   select(selected === line.dataset.key ? "" : line.dataset.key);
-  if (selected && event.detail === 0) pane().focus(); // by Enter
+  if (selected && event.detail === 0) pane().focus({ preventScroll: true }); // by Enter
 }

@@ -10,6 +10,7 @@ const model = {
   names: { networks: {}, containers: {} },
   counts: null, // counters of the last answer
   status: null,
+  drops: [], // { network, reason, from, to, packets }: short ids, from and to of endpoints
   cluster: null,
   findings: null, // of a full look; null before one was asked for
   cursor: "",
@@ -129,6 +130,18 @@ function isBusy(end) {
   return Boolean(end.rate && end.rate[0] + end.rate[1] >= 1);
 }
 
+// Return whether the link of an endpoint is gone: pynet makes it again within seconds.
+function isBroken(end) {
+  return Boolean(model.counts && !model.counts.endpoints[end.short]);
+}
+
+// Docker gives a container an endpoint only while it runs.
+function stateOf(end) {
+  if (isBroken(end)) return "its link on the host is missing";
+  if (!model.names.containers[end.short]) return "Docker has not told its name";
+  return isBusy(end) ? "running, with traffic" : "running";
+}
+
 function published(end) {
   return end.ports.filter((port) => port.host_ip);
 }
@@ -138,4 +151,19 @@ function hostsOf(network) {
   const shared = (model.cluster?.networks || []).find((one) => one.name === network.shared_as);
   const alive = new Map((model.cluster?.hosts || []).map((host) => [host.name, host.alive]));
   return (shared?.hosts || []).map((name) => ({ name, alive: alive.get(name) !== false }));
+}
+
+// Take over who dropped what; a pynet without that answer tells sums by network and reason in its status.
+function takeDrops(answer, status) {
+  model.drops = answer
+    ? answer.Drops.map((drop) => dropOf(drop, drop.Packets, short(drop.From.Endpoint), short(drop.To.Endpoint)))
+    : status.Drops.map((drop) => dropOf(drop, drop.Frames, "", ""));
+}
+
+function dropOf({ Network, Reason }, packets, from, to) {
+  return { network: short(Network), reason: Reason, packets, from, to };
+}
+
+function dropsOfEnd(end) {
+  return model.drops.filter((drop) => drop.from === end.short || drop.to === end.short);
 }

@@ -42,6 +42,7 @@ async function askSlowly() {
   if (!model.status || now - asked.status > SLOWLY) {
     asked.status = now;
     model.status = await ask("/api/status");
+    takeDrops(await ask("/api/drops").catch(() => null), model.status);
   }
   const shared = [...model.networks.values()].some((network) => network.shared_as);
   if (shared && (!model.cluster || now - asked.cluster > RARELY)) {

@@ -8,6 +8,7 @@ const ONLY = {
   "": () => true,
   ports: (end) => published(end).length > 0,
   busy: isBusy,
+  drops: (end) => dropsOfEnd(end).length > 0,
   limits: (end) => hasSetting(end, LIMITS),
   policy: (end) => hasSetting(end, POLICY),
 };

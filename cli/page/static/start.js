@@ -26,7 +26,7 @@ function showFigures() {
   const ends = [...model.ends.values()];
   const sum = (way) => ends.reduce((total, end) => total + (end.rate ? end.rate[way] : 0), 0);
   const ports = ends.reduce((total, end) => total + portTexts(published(end)).length, 0);
-  const drops = (model.status?.Drops || []).reduce((total, drop) => total + drop.Frames, 0);
+  const drops = model.drops.reduce((total, drop) => total + drop.packets, 0);
   const figures = [
     ["Networks", model.networks.size.toLocaleString("en")],
     ["Containers", ends.length.toLocaleString("en")],

@@ -16,7 +16,6 @@ from tests.fake_statistics import FakeStatistics
 
 TIERS = ("web", "api", "db", "cache", "queue", "worker", "mail", "search", "auth", "proxy")
 PROJECTS = ("shop", "blog", "wiki", "chat", "billing", "metrics", "ledger", "photos", "intranet", "staging")
-HOSTILE = "<img src=x onerror=alert(1)>"  # no name that Docker allows, but a shared store may have any text
 HOSTS = ("berlin-1", "berlin-2", "oslo-1")
 
 
@@ -38,15 +37,19 @@ class CountingStore(MemoryStore):
 class GrowingStatistics(FakeStatistics):
     """Every third endpoint has traffic: a kilobyte a look to the first, two to the second, and half of that back."""
 
-    looks = 0
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+        self.missing: set[str] = set()  # links that are gone
 
     def links(self, names: Iterable[str]) -> dict[str, LinkCounts]:
         self.looks += 1
-        numbers = {name: int(name.removeprefix(HOST_END)[1:], 16) for name in names}
+        numbers = {name: int(name.removeprefix(HOST_END)[1:], 16) for name in names if name not in self.missing}
         return {name: self._counts(0 if number % 3 else number * 1000) for name, number in numbers.items()}
 
     def _counts(self, size: int) -> LinkCounts:
-        sent, received = size * self.looks, size * self.looks // 2
+        sent = size * (10 * self.looks + self.looks**2 % 7) // 10  # rates differ from look to look
+        received = sent // 2
         return LinkCounts(0, 0, received, sent, 0, 0, 0, self.looks if size else 0)
 
 
@@ -74,6 +77,12 @@ class Crowd:
         places = ((number, place) for number in range(self._networks) for place in range(self._each))
         return Known(labels, {endpoint(*at).id: container_name(*at) for at in places} | self.started)
 
+    def rename(self, number: int, place: int, name: str) -> None:
+        """Let the engine tell another name of a container."""
+        self.started[endpoint(number, place).id] = name
+        self.names.expect()
+        self.names.look()
+
     def __call__(self, verb: str, cursor: str) -> Mapping[str, Any]:
         """Answer a question of the page."""
         self.asked.append(verb)
@@ -82,6 +91,7 @@ class Crowd:
         answers: Mapping[str, Callable[[], Mapping[str, Any]]] = {
             "Overview": lambda: {"Overview": self.overview.since(cursor)},
             "Status": lambda: {"Failing": [], "Drops": [{"Network": identity(1, 0), "Reason": "mac", "Frames": 12}]},
+            "Drops": lambda: {"Drops": [drop()]},
             "ClusterStatus": lambda: {"Cluster": cluster(self._networks)},
             "Look": lambda: {"Repairs": self.findings},
         }
@@ -94,9 +104,7 @@ def network_name(number: int) -> str:
 
 
 def container_name(number: int, place: int) -> str:
-    """Return a name as Compose makes it; one is hostile."""
-    if (number, place) == (1, 1):
-        return HOSTILE
+    """Return a name as Compose makes it."""
     return f"{network_name(number).removesuffix('_default')}-{TIERS[place % len(TIERS)]}-{place // len(TIERS) + 1}"
 
 
@@ -133,6 +141,12 @@ def endpoint(number: int, place: int) -> Endpoint:
         options,
         tuple(published),
     )
+
+
+def drop() -> Mapping[str, Any]:
+    """Return a drop as the verb Drops tells it, the same as that of Status."""
+    ends = [{"Endpoint": endpoint(0, place).id, "Address": "", "Link": ""} for place in (1, 2)]
+    return {"Network": identity(1, 0), "Reason": "mac", "From": ends[0], "To": ends[1], "Packets": 12}
 
 
 def cluster(networks: int) -> Mapping[str, Any]:

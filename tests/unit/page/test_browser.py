@@ -12,11 +12,12 @@ from plugin.errors import Failed
 from plugin.model.records import Endpoint, Network
 from plugin.store.base import Put, Remove
 from tests.unit.page.conftest import Page, served
-from tests.unit.page.crowd import HOSTILE, endpoint, network
+from tests.unit.page.crowd import endpoint, network
 from tools.site.chromium import Browser, browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 PATIENCE = 30.0  # seconds; a machine may be busy
+HOSTILE = "<img src=x onerror=alert(1)>"  # no name that Docker allows, but a shared store may have any text
 CUT = "one => one.scrollWidth > one.clientWidth + 1"  # whether an element is wider than its room
 WIDTHS = (390, 800, 1440)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt install chromium)")
@@ -88,6 +89,7 @@ def shown() -> Iterator[User]:
     assert CHROMIUM
     with served(200, 10) as page, browser(CHROMIUM) as started:
         started.call("Log.enable")
+        page.crowd.rename(1, 1, HOSTILE)
         user = User(started, page)
         user.opens()
         yield user
@@ -223,6 +225,23 @@ def test_rates_come_with_the_second_answer(user: User) -> None:
     assert re.fullmatch(r"↓\d.* ↑\d.*", user.sees("document.querySelector('.busy .rate').textContent"))
     assert user.sees("document.querySelectorAll('#details polyline').length") == 2
     assert user.sees("document.querySelectorAll('.figure .value')[3].textContent").endswith("B/s")
+
+
+def test_a_missing_link_is_seen(user: User) -> None:
+    """Its line has a red dot, and its details say so."""
+    user.crowd.busy.missing = {f"pnh{endpoint(4, 2).id[:12]}"}
+    user.polls()
+    user.sees(f"select('e:{endpoint(4, 2).id[:12]}')")
+    assert user.sees("document.querySelectorAll('.broken .label').length") == 1
+    assert "its link on the host is missing" in user.sees("document.getElementById('details').innerText")
+    user.crowd.busy.missing = set()
+
+
+def test_drops_are_told_by_reason(user: User) -> None:
+    """In the figures, and in the details of their network."""
+    assert user.sees("document.querySelectorAll('.figure .value')[5].textContent") == "12"
+    user.sees(f"select('n:{network(0).id[:12]}')")
+    assert "Dropped\nmac\n12 packets" in user.sees("document.getElementById('details').innerText")
 
 
 def test_a_lost_pynet_is_said_and_comes_back_by_itself(user: User) -> None:

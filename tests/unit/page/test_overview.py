@@ -106,5 +106,5 @@ def test_counters_are_those_of_the_container() -> None:
     found = since(crowd)["traffic"]
 
     assert found["time"] == 4.0
-    assert found["endpoints"][endpoint(1, 2).id[:12]] == [2_004_000, 1_002_000, 2]
+    assert found["endpoints"][endpoint(1, 2).id[:12]] == [2_404_800, 1_202_400, 2]
     assert found["endpoints"][endpoint(0, 1).id[:12]] == [0, 0, 0]
