@@ -12,7 +12,7 @@ from cli.progress import progress
 from cli.reachability import path, policy
 from cli.tables import as_json
 from cli.tracing import drops
-from cli.traffic import top
+from cli.traffic import flows, top
 
 if TYPE_CHECKING:
     from cli.listing import ListFlags
@@ -33,7 +33,7 @@ def main(context: click.Context) -> None:
         context.color = False
 
 
-for command in (network, endpoint, reset, cluster, path, policy, top, drops):
+for command in (network, endpoint, reset, cluster, path, policy, top, flows, drops):
     main.add_command(command)
 
 

@@ -19,7 +19,11 @@ def as_json(value: Any) -> str:
 
 def as_table(rows: Sequence[Sequence[str]]) -> str:
     """Return rows, the heads of the columns first, with columns as wide as their widest cell."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return padded(rows, [max(map(len, column)) for column in zip(*rows, strict=True)])
+
+
+def padded(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
+    """Return rows with columns of these ``widths``."""
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 

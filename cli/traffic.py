@@ -7,6 +7,7 @@ import click
 from cli.command_line import Command, refusals, with_json
 from cli.tables import as_json
 
+PROTOCOLS = ("tcp", "udp", "icmp", "icmpv6", "sctp")
 SORTS = ("bytes", "packets", "drops", "connections", "name")
 
 
@@ -59,3 +60,38 @@ def top(context: click.Context, *, names: Sequence[str], interval: float, once: 
         with Screen(sys.stdout) as screen:
             for document in documents:
                 draw(screen, document, colour=coloured(context))
+
+
+@click.command(
+    cls=Command,
+    examples=["pynet flows", "pynet flows web --proto tcp --port 80", "pynet flows blue -f"],
+    codes={
+        0: "The flows were printed, or there are none.",
+        1: "Something that was named does not exist.",
+        130: "Ctrl-C ended it.",
+    },
+    see=["pynet top", "pynet capture", "conntrack", "docs/guide/seeing.md"],
+)
+@click.argument("names", nargs=-1, metavar="[NETWORKS|CONTAINERS...]")
+@click.option("--proto", type=click.Choice(PROTOCOLS), help="Print those of one protocol only.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="Print those to a port only, of the container or a published one."
+)
+@click.option("-f", "--follow", is_flag=True, help="Print a line when one begins or ends, until Ctrl-C.")
+@click.option("--json", "machine", is_flag=True, help="Print one JSON document; with -f one JSON object a line.")
+def flows(*, names: Sequence[str], proto: str | None, port: int | None, follow: bool, machine: bool) -> None:
+    """Print the connections that the kernel tracks: from whom, to whom, by which published port, state and bytes.
+
+    NETWORKS and CONTAINERS are names or beginnings of ids, and choose connections from or to them. Needs root: the
+    command asks the kernel itself.
+    """
+    from cli.commands import flows as command
+    from netlink.nft_elements import PROTOCOLS as NUMBERS
+
+    with refusals():
+        books = command.books(names)
+        wanted = command.FlowFilter(NUMBERS.get(proto or "", 0), port or 0)
+        if follow:
+            command.follow(books, wanted, machine=machine)
+        else:
+            command.show(books(), wanted, machine=machine)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.engine.lab.outside import HOST4, Outside
+from tests.engine.lab.outside import HOST4, OUTSIDE4, Outside
 from tests.engine.lab.scene import Container, Scene, seen_from
 from tests.engine.lab.service import command
 
@@ -40,4 +40,14 @@ def test_top_tells_rates_and_connections(busy: Container) -> None:
     assert row["in"]["bytes_per_second"] > 10_000
     assert row["out"]["packets_per_second"] > 10
     assert f"{busy.name} " in command(busy.host, "top", "--sort", "connections")
-    print(command(busy.host, "top"))
+
+
+def test_flows_tell_who_talks_to_whom(busy: Container, outside: Outside) -> None:
+    """A published connection has the machine outside, the container and the port of the host."""
+    assert seen_from(outside.exec, HOST4, "tcp", 8080)
+    rows = json.loads(command(busy.host, "flows", busy.name, "--port", "8080", "--json"))
+
+    assert {row["from"]["address"] for row in rows} == {OUTSIDE4}
+    assert {row["to"]["container"] for row in rows} == {busy.name}
+    assert {(row["published"]["address"], row["proto"]) for row in rows} == {(HOST4, "tcp")}
+    assert ["icmp", "host", busy.name] in [line.split()[:3] for line in command(busy.host, "flows").splitlines()]

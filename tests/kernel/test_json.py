@@ -43,6 +43,7 @@ DOCUMENTS = {
     "endpoint ls --json": "endpoints",
     "endpoint inspect web": "endpoints",
     "top --json --interval 0.2": "top",
+    "flows --json": "flows",
     "reconcile --json": "reconcile",
     "reconcile --dry-run --json": "reconcile",
     "doctor --json": "doctor",
@@ -98,6 +99,7 @@ def make_container(served: Served) -> None:
     ports = {"com.docker.network.portmap": [BINDING]}
     assert not served.call("NetworkDriver.ProgramExternalConnectivity", **IDS, Options=ports)
     sh(f'nft "add element inet pynet drops {{ 1 . eth0 . pn-{NETWORK[:12]} counter packets 3 bytes 9 timeout 10m }}"')
+    sh("bash -c 'echo > /dev/udp/10.9.0.2/9'")  # a flow
 
 
 def test_every_document_fits_its_schema(run: Any) -> None:
