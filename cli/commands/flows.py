@@ -44,7 +44,7 @@ NOT_TRACKED = (
 EVENTS_LOST = "note: flows began and ended faster than they could be printed; some are missing"
 
 
-class Holder(NamedTuple):
+class FlowEnd(NamedTuple):
     """The owner of an address: a container, or the host, in a network."""
 
     name: str
@@ -52,10 +52,10 @@ class Holder(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class AddressBook:
+class FlowBook:
     """The owners of addresses, and the addresses of chosen endpoints, in network order."""
 
-    holders: Mapping[bytes, Holder] = field(default_factory=dict)
+    holders: Mapping[bytes, FlowEnd] = field(default_factory=dict)
     chosen: frozenset[bytes] = frozenset()
 
     def concerns(self, flow: Flow) -> bool:
@@ -68,22 +68,22 @@ class AddressBook:
         return flow.target.address in self.holders or flow.source.address in self.holders
 
 
-def book_of(networks: Sequence[Mapping[str, Any]], names: Known, selection: Selection) -> AddressBook:
+def book_of(networks: Sequence[Mapping[str, Any]], names: Known, selection: Selection) -> FlowBook:
     """Return the owners of addresses in ``networks``, as in the reply to the verb Networks."""
-    holders: dict[bytes, Holder] = {}
+    holders: dict[bytes, FlowEnd] = {}
     chosen: set[bytes] = set()
     for network in networks:
         label = names.networks.get(network["ID"], network["ID"][:12])
         for subnet in network["Subnets"]:
             if subnet["Gateway"]:
-                holders[ip_address(subnet["Gateway"]).packed] = Holder(HOST, label)
+                holders[ip_address(subnet["Gateway"]).packed] = FlowEnd(HOST, label)
         for end in network["Endpoints"]:
             name = names.containers.get(end["ID"], "")
             own = [ip_interface(end[key]).ip.packed for key in ("IPv4", "IPv6") if end[key]]
-            holders |= dict.fromkeys(own, Holder(name or end["ID"][:12], label))
+            holders |= dict.fromkeys(own, FlowEnd(name or end["ID"][:12], label))
             if selection.has(network["ID"], name, end["ID"]):
                 chosen.update(own)
-    return AddressBook(holders, frozenset(chosen))
+    return FlowBook(holders, frozenset(chosen))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class FlowFilter:
         return of_port and self.proto in {0, flow.proto}
 
 
-def flows_of(book: AddressBook, wanted: FlowFilter, read: Callable[[Match], Iterator[Flow]]) -> Iterator[Flow]:
+def flows_of(book: FlowBook, wanted: FlowFilter, read: Callable[[Match], Iterator[Flow]]) -> Iterator[Flow]:
     """Yield the wanted flows of the chosen addresses; the kernel selects those of a few IPv4 addresses itself."""
     ipv4 = sorted(address for address in book.chosen if len(address) == 4)
     some = [Match(wanted.proto, version=6)] * (len(book.chosen) > len(ipv4))
@@ -121,7 +121,7 @@ def _of(flow: Flow, address: bytes, wanted: FlowFilter) -> bool:
     return flow.source.address == address and wanted.has(flow)
 
 
-def row_of(flow: Flow, book: AddressBook, now: float) -> Row:
+def row_of(flow: Flow, book: FlowBook, now: float) -> Row:
     """Return a flow for scripts; ``now`` is in seconds since 1970."""
     translated = flow.destination != flow.target
     return {
@@ -137,8 +137,8 @@ def row_of(flow: Flow, book: AddressBook, now: float) -> Row:
     }
 
 
-def _side(side: Side, book: AddressBook) -> Row:
-    holder = book.holders.get(side.address, Holder("", ""))
+def _side(side: Side, book: FlowBook) -> Row:
+    holder = book.holders.get(side.address, FlowEnd("", ""))
     return {"address": _address(side), "port": side.port, "container": holder.name, "network": holder.network}
 
 
@@ -206,7 +206,7 @@ class Follower:
     """Turns events of the kernel into rows; ``books`` returns the owners of addresses as they are now."""
 
     def __init__(
-        self, books: Callable[[], AddressBook], wanted: FlowFilter, clock: Callable[[], float] = time.time
+        self, books: Callable[[], FlowBook], wanted: FlowFilter, clock: Callable[[], float] = time.time
     ) -> None:
         self._books = books
         self._wanted = wanted
@@ -244,7 +244,7 @@ def _setting(path: Path) -> str:
         return ""
 
 
-def books(words: Sequence[str]) -> Callable[[], AddressBook]:
+def books(words: Sequence[str]) -> Callable[[], FlowBook]:
     """Return a function that returns the owners of addresses as they are now; ``words`` choose endpoints.
 
     Raises:
@@ -255,7 +255,7 @@ def books(words: Sequence[str]) -> Callable[[], AddressBook]:
     return lambda: book_of(read()["Networks"], known_names(), chosen)
 
 
-def show(book: AddressBook, wanted: FlowFilter, *, machine: bool) -> None:
+def show(book: FlowBook, wanted: FlowFilter, *, machine: bool) -> None:
     """Print the wanted flows, and on standard error what the list lacks."""
     now = time.time()
     rows = (row_of(flow, book, now) for flow in flows_of(book, wanted, listed))
@@ -265,7 +265,7 @@ def show(book: AddressBook, wanted: FlowFilter, *, machine: bool) -> None:
         click.echo(note, err=True)
 
 
-def follow(owners: Callable[[], AddressBook], wanted: FlowFilter, *, machine: bool) -> None:
+def follow(owners: Callable[[], FlowBook], wanted: FlowFilter, *, machine: bool) -> None:
     """Print a line for each flow that begins or ends, until somebody interrupts it."""
     with needs_root("listen for flows"), closing(Events()) as events:
         for note in notes():

@@ -14,7 +14,7 @@ from cli.commands.flows import (
     NAMES_EVERY,
     NOT_COUNTED,
     NOT_TRACKED,
-    AddressBook,
+    FlowBook,
     FlowFilter,
     Follower,
     book_of,
@@ -118,7 +118,7 @@ def test_flows_are_selected_by_the_kernel_and_again(filters: bool, many: bool, w
     """Each flow is printed once, also one between two chosen containers, and those of nobody are not."""
     others = {ip_address(f"10.9.1.{last}").packed for last in range(20 if many else 0)}
     kernel = Kernel(filters=filters)
-    book = AddressBook(BOOK.holders, frozenset(BOOK.chosen | others))
+    book = FlowBook(BOOK.holders, frozenset(BOOK.chosen | others))
     found = list(flows_of(book, wanted, kernel))
 
     assert len(found) == len(set(found)) == number
@@ -155,7 +155,7 @@ def test_events_are_lines_with_names() -> None:
 
 def test_a_container_that_comes_later_is_followed() -> None:
     """The engine and pynet are asked again for an unknown address, but not for every flow of others."""
-    books, now = [AddressBook(), BOOK, BOOK], [0.0]
+    books, now = [FlowBook(), BOOK, BOOK], [0.0]
     follower = Follower(lambda: books.pop(0), FlowFilter(), lambda: now[0])
 
     assert list(follower.rows([(NEW, PUBLISHED)], lambda: None)) == []
