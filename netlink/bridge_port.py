@@ -19,10 +19,14 @@ _SHORT = struct.Struct(f"{uapi.ORDER}H")
 
 @dataclass(frozen=True, slots=True)
 class BridgePort:
-    """A port of a bridge; ``macs`` are always behind it, other MACs only if it is ``learning`` them from frames."""
+    """A port of a bridge; ``macs`` are always behind it, other MACs only if it is ``learning`` them from frames.
+
+    That of a container with a policy is ``ruled``: it is in a link group of its own (``netlink.links.ruled``).
+    """
 
     learning: bool = False
     macs: tuple[str, ...] = ()
+    ruled: bool = False
 
 
 def port_flags(*, learning: bool) -> bytes:

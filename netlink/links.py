@@ -102,6 +102,16 @@ def doomed(group: int) -> int:
     return group ^ 0x40000000
 
 
+def ruled(group: int) -> int:
+    """Return the link group of ports of containers with a policy, for a pynet whose links are born in ``group``."""
+    return group ^ 0x20000000
+
+
+def group_of(group: int, port: BridgePort) -> int:
+    """Return the link group of a port, for a pynet whose links are born in ``group``."""
+    return ruled(group) if port.ruled else group
+
+
 def parse_link(body: bytes) -> Link:
     """Read the body of an RTM_NEWLINK message."""
     _, _, index, flags, _ = uapi.IFINFOMSG.unpack_from(body)
@@ -163,7 +173,7 @@ def _veth(pair: VethPair, master: int, group: int) -> bytes:
     peer = attribute(uapi.VETH_INFO_PEER, request.NO_LINK + text(uapi.IFLA_IFNAME, pair.peer) + mac + both)
     kind = text(uapi.IFLA_INFO_KIND, "veth") + attribute(uapi.IFLA_INFO_DATA, peer)
     body = request.NO_LINK + text(uapi.IFLA_IFNAME, pair.host) + word(uapi.IFLA_MASTER, master) + both
-    body += word(uapi.IFLA_GROUP, group) + attribute(uapi.IFLA_LINKINFO, kind)
+    body += word(uapi.IFLA_GROUP, group_of(group, pair.port)) + attribute(uapi.IFLA_LINKINFO, kind)
     return message(uapi.RTM_NEWLINK, request.NEW, body)
 
 
@@ -283,8 +293,9 @@ class Links:
         """
         action = f"set flags of port '{name}'"
         index = link_index(name, action)
+        group = request.change(index, word(uapi.IFLA_GROUP, group_of(self._group, port)))
         with kernel_errors(action):
-            self._requests.send_each(*port_requests(index, port))
+            self._requests.send_each(group, *port_requests(index, port))
             for code in self._requests.send_all([request.unforward(index, mac) for mac in gone]):
                 check(0 if code == errno.ENOENT else code)
 

@@ -5,12 +5,13 @@ compared and sent as they are; nft's text and the values of the parts are made o
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network, summarize_address_range
 from socket import AF_INET, AF_INET6, inet_ntop
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from netlink import uapi
 
@@ -22,6 +23,7 @@ _IP_VERSIONS: dict[Any, bytes] = {
     for name in (version, f"ipv{version}")
 }
 _NAME = re.compile(r'[^\s"*\\\x00-\x1f\x7f]{1,15}')  # nft takes a star for any name, and a backslash for an escape
+ByteOrder = Literal["little", "big"]
 _LONGEST = 15  # bytes of a link name, IFNAMSIZ - 1 (linux/if.h)
 _MAC = re.compile(r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}")
 
@@ -124,13 +126,8 @@ class Element(NamedTuple):
 
     @property
     def values(self) -> tuple[Any, ...]:
-        """The values of its parts, of an interval as a subnet."""
-        return tuple(
-            part.unpack(first)
-            if first == last
-            else next(summarize_address_range(part.unpack(first), part.unpack(last)))
-            for part, first, last in self._parts()
-        )
+        """The values of its parts, of an interval as a subnet, or as its first and last value where it is none."""
+        return tuple(_value(part, first, last) for part, first, last in self._parts())
 
     @property
     def text(self) -> str:
@@ -152,11 +149,22 @@ class Element(NamedTuple):
             place = end
 
 
+def _value(part: Part, first: bytes, last: bytes) -> Any:
+    if first == last:
+        return part.unpack(first)
+    ends = part.unpack(first), part.unpack(last)
+    subnets = list(summarize_address_range(*ends)) if isinstance(ends[0], IPv4Address | IPv6Address) else []
+    return subnets[0] if len(subnets) == 1 else ends
+
+
 def _until(part: Part, first: bytes, last: bytes) -> str:
-    """Return the rest of an interval's word; nft takes no prefix of raw payload, but a range."""
-    if part.type.startswith("@"):
-        return f"-{part.word(last)}"
-    return f"/{8 * part.length - (int.from_bytes(first, 'big') ^ int.from_bytes(last, 'big')).bit_length()}"
+    """Return the rest of an interval's word; nft takes a prefix of an address, and a range of anything else."""
+    if part in (IPV4, IPV6):
+        low, high = int.from_bytes(first, "big"), int.from_bytes(last, "big")
+        bits = (low ^ high).bit_length()
+        if low == high >> bits << bits and high == low | (1 << bits) - 1:
+            return f"/{8 * part.length - bits}"
+    return f"-{part.word(last)}"
 
 
 def _ends(part: Part, value: Any) -> tuple[bytes, bytes]:
@@ -165,6 +173,8 @@ def _ends(part: Part, value: Any) -> tuple[bytes, bytes]:
         case {"prefix": {"addr": address, "len": length}}:
             return _ends(part, ip_network(f"{address}/{length}"))
         case {"range": [first, last]}:
+            return part.pack(first), part.pack(last)
+        case (first, last):
             return part.pack(first), part.pack(last)
         case IPv4Network() | IPv6Network():
             return part.pack(value.network_address), part.pack(value.broadcast_address)
@@ -229,6 +239,21 @@ def _number(of: str, length: int, names: Mapping[int, str] | None = None, expres
     return Part(of, length, pack, unpack, lambda raw: names[unpack(raw)] if names else str(unpack(raw)), expression)
 
 
+def _handle(of: str, order: ByteOrder) -> Part:
+    """Return a part of 32 bits that nft writes as two numbers of 16 bits, in hex."""
+
+    def pack(value: int | str) -> bytes:
+        if isinstance(value, str):
+            major, minor = value.split(":")
+            value = int(major, 16) << 16 | int(minor, 16)
+        return value.to_bytes(4, order)
+
+    def unpack(raw: bytes) -> int:
+        return int.from_bytes(raw, order)
+
+    return Part(of, 4, pack, unpack, lambda raw: f"{unpack(raw) >> 16:x}:{unpack(raw) & 0xFFFF:x}")
+
+
 def _name(raw: bytes) -> str:
     return raw.rstrip(b"\0").decode()
 
@@ -247,8 +272,13 @@ IPV4 = Part("ipv4_addr", 4, _pack_ipv4, IPv4Address, partial(inet_ntop, AF_INET)
 IPV6 = Part("ipv6_addr", 16, _pack_ipv6, IPv6Address, partial(inet_ntop, AF_INET6), "ip6 saddr")
 IP_VERSION = Part("nf_proto", 1, _IP_VERSIONS.__getitem__, _version, lambda raw: f"ipv{_version(raw)}")
 PROTOCOL = _number("inet_proto", 1, {number: name for name, number in PROTOCOLS.items()})
+ANY_PROTOCOL = _number("inet_proto", 1)
 PORT = _number("inet_service", 2, expression="udp dport")
 # nft 1.0.6 has no name for the target of a neighbour advertisement: the 16 bytes behind the ICMPv6 header's 8.
 TARGET = Part("@th,64,128", 16, _pack_raw_ipv6, IPv6Address, lambda raw: f"0x{raw.hex()}")
+# The priority of a packet: as the value of a map, and in the key of a set with intervals, which nft compares in another
+# byte order.
+HANDLE = _handle("classid", sys.byteorder)
+HANDLE_KEY = _handle("classid", "big")
 # Nor for the VNI: the 3 bytes behind the UDP header's 8 and the first 4 of VXLAN's (RFC 7348).
 VNI = _number("@th,96,24", 3)

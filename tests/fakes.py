@@ -10,7 +10,7 @@ from typing import Any
 from cli.server.wiring import Host, Pynet
 from netlink.bridge_port import BridgePort, port_flags
 from netlink.errors import Exists, KernelError, Missing
-from netlink.links import Link, VethPair
+from netlink.links import Link, VethPair, group_of
 from netlink.nft_elements import Element, NamedSet
 from plugin.cluster.overlay.presence import ClusterView
 from plugin.driver import Driver
@@ -83,7 +83,7 @@ class FakeKernel:
 
     def set_port(self, name: str, port: BridgePort, gone: Collection[str] = ()) -> None:
         self.steps.take("set port flags")
-        self.change(name, port=port_flags(learning=port.learning))
+        self.change(name, port=port_flags(learning=port.learning), group=group_of(GROUP, port))
         self.macs[name] = (self.macs.get(name, set()) - set(gone)) | set(port.macs)
 
     def set_hairpin(self, name: str) -> None:

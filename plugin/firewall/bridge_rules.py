@@ -24,6 +24,7 @@ From an address that its container has on another network (``plugin.network.ways
 the MAC of its gateway, as Linux does with the source address of the packet; it may not announce the address.
 """
 
+from plugin.firewall.policy_rules import BRIDGE_POLICY
 from plugin.firewall.reasons import FLOOD, drop_rules
 
 _RATE = f"limit rate over {FLOOD}/second burst {FLOOD} packets"
@@ -45,6 +46,7 @@ _FRAMES = """\
     ether type ip6 meta l4proto tcp iifname . ether saddr . ip6 saddr @port_addresses6 accept
     ether type ip6 udp dport != 546 iifname . ether saddr . ip6 saddr @port_addresses6 accept
     iifname @isolated_ports jump isolated
+    meta iifgroup RULED_GROUP jump egress_port
     iifname @tunnel_ports goto from_tunnel
     iifname @guarded_ports goto guard
   }
@@ -62,6 +64,8 @@ _FRAMES = """\
   }
   chain forward {
     type filter hook forward priority -200; policy accept;
+    meta iifgroup RULED_GROUP jump ruled
+    meta iifgroup != RULED_GROUP meta oifgroup RULED_GROUP jump ruled
     meta pkttype other accept
     iifname @isolated_ports oifname @isolated_ports ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 drop
     meta pkttype broadcast oifname @tunnel_ports goto flood
@@ -86,6 +90,7 @@ _FRAMES = """\
     meta l4proto != 255 iifname . ether saddr . ip saddr @isolated_addresses4 accept
     meta l4proto != 255 iifname . ether saddr . ip saddr @allowed_addresses4 accept
     meta l4proto != 255 iifname . ether saddr . ip saddr @multihomed_addresses4 accept
+    meta l4proto != 255 iifname . ether saddr . ip saddr @egress_addresses4 accept
     ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept
     meta l4proto != 255 goto drop_address
     goto drop_unreadable
@@ -99,6 +104,8 @@ _FRAMES = """\
     iifname . arp saddr ether . arp saddr ip @isolated_addresses4 accept
     iifname . arp saddr ether . arp saddr ip @allowed_addresses4 accept
     arp operation request iifname . arp saddr ether . arp saddr ip @multihomed_addresses4 accept
+    arp saddr ip 0.0.0.0 iifname . arp saddr ether . arp daddr ip @egress_addresses4 accept
+    iifname . arp saddr ether . arp saddr ip @egress_addresses4 accept
     goto drop_address
   }
   chain guard6 {
@@ -111,6 +118,7 @@ _FRAMES = """\
     iifname @tunnel_ports goto from_tunnel6_source
     meta l4proto != 255 iifname . ether saddr . ip6 saddr @allowed_addresses6 accept
     meta l4proto != 255 iifname . ether saddr . ip6 saddr @multihomed_addresses6 accept
+    meta l4proto != 255 iifname . ether saddr . ip6 saddr @egress_addresses6 accept
     meta l4proto != 255 goto drop_address
     goto drop_unreadable
   }
@@ -196,4 +204,4 @@ _FRAMES = """\
     goto drop_neighbour
   }
 """
-BRIDGE_RULES = drop_rules("bridge") + _FLOODS + _FRAMES
+BRIDGE_RULES = drop_rules("bridge") + _FLOODS + BRIDGE_POLICY + _FRAMES

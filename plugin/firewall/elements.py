@@ -5,8 +5,10 @@ from ipaddress import IPv6Address
 
 from netlink.nft_elements import Element, NamedSet
 from plugin.firewall import sets
+from plugin.firewall.policy_elements import policy_elements, relay_elements
 from plugin.model.elements import Elements
 from plugin.model.names import host_link_name, vxlan_name
+from plugin.model.policy import policy_of
 from plugin.model.records import Endpoint, Network, Overlay, Published
 from plugin.options.network import NAT, ROUTED, UNPROTECTED, NetworkSettings
 from plugin.protocol.messages import Address, Subnet
@@ -98,19 +100,23 @@ def endpoint_elements(network: Network, endpoint: Endpoint) -> Elements:
 
 
 def _of_endpoint(network: Network, endpoint: Endpoint) -> Iterator[Element]:
-    settings, guard = network.settings, endpoint.guard(network)
+    settings, guard, policy = network.settings, endpoint.guard(network), policy_of(network, endpoint)
     port = host_link_name(endpoint.id)
     addresses = _addresses(endpoint)
     if not settings.icc:
         yield sets.ISOLATED.element(port)
         yield sets.GATEWAY_MACS.element(port, network.mac)
     if guard.on:
-        macs = [endpoint.mac, *guard.allowed.macs]
-        yield from _own(port, macs, addresses, sets.PORT_ADDRESSES if settings.icc else sets.ISOLATED_ADDRESSES)
+        macs, pairs = (
+            [endpoint.mac, *guard.allowed.macs],
+            sets.PORT_ADDRESSES if settings.icc else sets.ISOLATED_ADDRESSES,
+        )
+        yield from _own(port, macs, addresses, pairs if policy.allow_out is None else sets.EGRESS_ADDRESSES)
         yield from _allowed(port, macs, guard.allowed.subnets)
     if not guard.on or guard.allowed.subnets:  # it may be a router, which reports errors about flows of others
         for address in addresses:
             yield sets.ROUTERS[address.version].element(address)
+    yield from policy_elements(network, endpoint, policy, _with_link_local(endpoint.mac, addresses))
     for way in endpoint.ways:
         for address in endpoint.direct_addresses(network):
             yield sets.MULTIHOMED[address.version].element(host_link_name(way.endpoint_id), way.mac, address)
@@ -125,8 +131,7 @@ def _own(
 ) -> Iterator[Element]:
     """Yield the MACs, with those behind the endpoint, and the addresses that it may send from: these in ``pairs``."""
     yield sets.GUARDED.element(port)
-    local = [link_local(mac) for mac in macs] if any(address.version == 6 for address in addresses) else []
-    every = [*local, *addresses]
+    every = [*dict.fromkeys(address for mac in macs for address in _with_link_local(mac, addresses))]
     for mac in macs:
         yield sets.PORT_MACS.element(port, mac)
         for address in every:
@@ -134,6 +139,10 @@ def _own(
     for address in every:
         if address.version == 6:
             yield sets.PORT_TARGETS.element(port, address)
+
+
+def _with_link_local(mac: str, addresses: Sequence[Address]) -> list[Address]:
+    return [*([link_local(mac)] if any(address.version == 6 for address in addresses) else []), *addresses]
 
 
 def _allowed(port: str, macs: Sequence[str], subnets: Sequence[Subnet]) -> Iterator[Element]:
@@ -150,10 +159,11 @@ def link_local(mac: str) -> IPv6Address:
     return IPv6Address(b"\xfe\x80" + bytes(6) + bytes([raw[0] ^ 2, *raw[1:3], 0xFF, 0xFE, *raw[3:]]))
 
 
-def port_elements(network: Network, published: Sequence[Published]) -> Elements:
+def port_elements(network: Network, endpoint: Endpoint, published: Sequence[Published]) -> Elements:
     """Return the elements that publish ports; nftables cannot publish a port of one family on the other."""
     trusting = bool(network.settings.trusted)
-    return tuple(dict.fromkeys(element for port in published for element in _of_port(port, trusting=trusting)))
+    found = dict.fromkeys(element for port in published for element in _of_port(port, trusting=trusting))
+    return (*found, *relay_elements(policy_of(network, endpoint), published))
 
 
 def translation(port: Published) -> Element | None:

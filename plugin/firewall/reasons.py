@@ -20,7 +20,10 @@ LOG_GROUP = 5679  # of nfnetlink_log; one process at a time can listen to it
 LOG_PREFIX = "pynet:"  # before the name of a reason
 SNAPLEN = 96  # bytes of a logged packet: both IP headers of an ICMP error about TCP over IPv6 do not fit, ports do
 _LOGGED = "limit rate 10/second burst 20 packets"  # of each reason
+_REJECTS = ("meta l4proto tcp reject with tcp reset", "reject with icmpx admin-prohibited")
 _PAIRS = 8192  # counts by source and target; more are counted by link alone
+_EGRESS = "name it in -o pynet.allow_out of the network or of the container"
+_FROM = "name the sender in -o pynet.from of the network or of the container"
 _GUARD = "-o pynet.guard_allow or pynet.guard, of the network or of the container, lets them pass"
 
 
@@ -30,6 +33,7 @@ class Reason:
 
     ``opens`` says how to let them pass, and is "" if nothing does. ``by_target`` says that the network in which the
     packet was to go out decided, not the one from which it came. ``guard`` says that a container sent as somebody else.
+    Where it ``refuses``, there is also a chain ``refuse_NAME``, which tells the sender.
     """
 
     name: str
@@ -38,6 +42,7 @@ class Reason:
     opens: str = ""
     by_target: bool = False
     guard: bool = False
+    refuses: bool = False
 
 
 _I, _B = "inet", "bridge"
@@ -126,6 +131,21 @@ REASONS: Sequence[Reason] = (
         "VXLAN of a network of this host, from nobody who is a member or not by the link that leads there",
         "see 'pynet cluster status' for the addresses of the members",
     ),
+    Reason("egress", _I, "from a container to what its pynet.allow_out does not name", _EGRESS, refuses=True),
+    Reason("egress_neighbour", _B, "from a container to a neighbour that its pynet.allow_out does not name", _EGRESS),
+    Reason("from", _I, "to a container from whom its pynet.from does not name", _FROM, by_target=True, refuses=True),
+    Reason(
+        "from_neighbour", _B, "to a container from a neighbour that its pynet.from does not name", _FROM, by_target=True
+    ),
+    Reason(
+        "publish_from",
+        _I,
+        "to a published port from whom its pynet.publish_from does not name",
+        "name the sender in -o pynet.publish_from of the network or of the container",
+        by_target=True,
+        refuses=True,
+    ),
+    Reason("ethertype", _B, "neither IP nor ARP, from or to a container with pynet.from or pynet.egress=deny"),
 )
 BY_NAME = {reason.name: reason for reason in REASONS}
 BY_NUMBER = dict(enumerate(REASONS, 1))
@@ -139,16 +159,14 @@ def drop_rules(family: str) -> str:
         for name, ip, address in (("drops4", "ip", "ipv4_addr"), ("drops6", "ip6", "ipv6_addr")):
             declared.append(_set(name, f"{address} . {address}", _PAIRS, "Dropped packets: reason, link in, addresses"))
             counted.append(_update(name, f"{ip} saddr . {ip} daddr"))
-    lines = [*declared, "chain counted_drop {", *(f"  {line}" for line in (*counted, "drop")), "}"]
+    lines = [*declared, *_chain("counted_drop", *counted, "drop")]
+    if family == _I:
+        lines += _chain("counted_refusal", *counted, *_REJECTS)
     for number, reason in BY_NUMBER.items():
         if reason.family == family:
             log = f'log prefix "{LOG_PREFIX}{reason.name}" group {LOG_GROUP} snaplen {SNAPLEN}'
-            lines += [
-                f"chain drop_{reason.name} {{",
-                f"  {_LOGGED} {log}",
-                f"  meta mark set {number} goto counted_drop",
-            ]
-            lines.append("}")
+            for chain, end in (("drop", "counted_drop"), ("refuse", "counted_refusal"))[: 1 + reason.refuses]:
+                lines += _chain(f"{chain}_{reason.name}", f"{_LOGGED} {log}", f"meta mark set {number} goto {end}")
     return "".join(f"  {line}\n" for line in lines)
 
 
@@ -156,6 +174,10 @@ def reason_table() -> str:
     """Return the table of reasons in Markdown."""
     rows = [f"| `{each.name}` | {each.sentence} | {each.opens or 'always closed'} |" for each in REASONS]
     return "\n".join(["| reason | dropped packets | how they pass |", "|---|---|---|", *rows])
+
+
+def _chain(name: str, *rules: str) -> list[str]:
+    return [f"chain {name} {{", *(f"  {rule}" for rule in rules), "}"]
 
 
 def _set(name: str, rest: str, size: int, comment: str) -> str:

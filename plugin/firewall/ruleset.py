@@ -36,9 +36,11 @@ from collections.abc import Iterable
 
 from netlink.nft_elements import NamedSet
 from plugin.firewall.bridge_rules import BRIDGE_RULES
+from plugin.firewall.policy_rules import INET_POLICY, RULED_GROUP
 from plugin.firewall.reasons import drop_rules
 from plugin.firewall.sets import SEAL, SETS
 from plugin.model.elements import Elements
+from plugin.model.link_owner import Owner
 
 _INET = """\
   chain raw {
@@ -71,7 +73,9 @@ _INET = """\
     meta l4proto udp jump vxlan_forward
     iifname @internal_bridges goto drop_internal_out
     oifname @internal_bridges goto drop_internal_in
-    ct state vmap { established : goto established_flows, related : goto icmp_errors }
+    ct state established goto established_flows
+    ct state related goto icmp_errors
+    meta iifkind "bridge" jump policy_out
     oifname @bridges goto to_containers
     iifname @bridges oifname @docker_bridges ct status & dnat != dnat goto drop_docker_network
     iifname @bridges accept
@@ -98,6 +102,9 @@ _INET = """\
     iifname "pnv*" goto drop_bridge_port
     udp dport . @th,96,24 @vxlan_networks jump vxlan_check
     ct state related iifname @bridges goto icmp_errors
+    meta iifkind "bridge" ct state & (established | related) == 0 jump policy_out
+    iifname != "lo" ct state & (established | related) == 0 \
+      ip6 daddr . meta l4proto . th dport @ruled_relays jump relay_clients
     iifname @internal_bridges goto internal_input
     ip daddr @internal_gateways4 iifname != "lo" goto drop_internal_gateway
     ip6 daddr @internal_gateways6 iifname != "lo" goto drop_internal_gateway
@@ -140,7 +147,9 @@ _INET = """\
     goto drop_vxlan_stranger
   }
   chain to_containers {
-    ct status & dnat == dnat accept
+    ct status & dnat == dnat goto published
+    ip daddr @from4 jump from4
+    ip6 daddr @from6 jump from6
     oifname . meta nfproto @unprotected accept
     oifname . meta nfproto . meta l4proto @routed_icmp accept
     ip daddr . meta l4proto . th dport @routed_ports4 accept
@@ -151,25 +160,32 @@ _INET = """\
   }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
-    ct status & dnat == dnat oifname . ip saddr @subnets4 masquerade
-    ct status & dnat == dnat oifname . ip6 saddr @subnets6 masquerade
-    oifname @bridges ip saddr 127.0.0.0/8 masquerade
-    oifname @bridges return
+    ct status & dnat == dnat oifname . ip saddr @subnets4 goto hairpin
+    ct status & dnat == dnat oifname . ip6 saddr @subnets6 goto hairpin
+    oifname @bridges goto into_networks
     snat ip to iifname map @sources4
     snat ip6 to iifname map @sources6
     iifname . meta nfproto @masqueraded masquerade
   }
+  chain hairpin {
+    jump detours
+    masquerade
+  }
+  chain into_networks {
+    ip saddr 127.0.0.0/8 masquerade
+    iifname . oifname @same_network goto detours
+  }
 """
-INET_RULES = drop_rules("inet") + _INET
+INET_RULES = drop_rules("inet") + INET_POLICY + _INET
 RULES = {"inet": INET_RULES, "bridge": BRIDGE_RULES}  # by family
 
 
 def tables_text(table: str, contents: Iterable[Elements]) -> str:
     """Return the transaction that replaces both tables whole by the static rules and ``contents``."""
-    lines = [remove_text(table)]
+    lines, ruled = [remove_text(table)], Owner(table).ruled_group
     for family, rules in RULES.items():
         declared = "".join(f"  {of.declaration}\n" for of in (*SETS, SEAL) if of.family == family)
-        lines.append(f"table {family} {table} {{\n{declared}{rules}}}\n")
+        lines.append(f"table {family} {table} {{\n{declared}{rules.replace(RULED_GROUP, str(ruled))}}}\n")
     return "".join([*lines, *(_add_text(table, elements) for elements in contents)])
 
 

@@ -5,7 +5,23 @@ A "bridge" is the bridge of a network; a "port", in the table of family bridge, 
 
 from collections.abc import Mapping
 
-from netlink.nft_elements import ETHER, IFNAME, IP_VERSION, IPV4, IPV6, PORT, PROTOCOL, TARGET, VNI, NamedSet, Part
+from netlink.nft_elements import (
+    ANY_PROTOCOL,
+    ETHER,
+    HANDLE,
+    HANDLE_KEY,
+    IFNAME,
+    IP_VERSION,
+    IPV4,
+    IPV6,
+    PORT,
+    PROTOCOL,
+    TARGET,
+    VNI,
+    NamedSet,
+    Part,
+)
+from plugin.options.policy import MOST_GROUPS
 
 SETS: list[NamedSet] = []  # in the order in which the tables declare them
 
@@ -85,6 +101,29 @@ PYNET_FORWARDING = _one(_I, "pynet_forwarding", "IP versions that only pynet for
 OTHER_BRIDGES = _one(_I, "other_bridges", "Bridges of others: frames between their ports pass", IFNAME, IFNAME)
 VXLAN_NETWORKS = _one(_I, "vxlan_networks", "UDP ports and VNIs of networks that span hosts", PORT, VNI)
 VXLAN_MEMBERS = _two(_I, "vxlan_members", "Hosts of networks that span hosts", IPV4, PORT, VNI)
+# Policies of containers, for routed packets and for the host
+_SERVICE = (ANY_PROTOCOL, PORT)
+EGRESS = _two(
+    _I, "egress", "Bridges and addresses of containers that open connections only to what is allowed", IFNAME, IPV4
+)
+ALLOW_OUT = _two(
+    _I, "allow_out", "Their addresses, and where they may connect to", IPV4, IPV4, *_SERVICE, interval=True
+)
+ALLOW_NAMES = _two(
+    _I, "allow_names", "The same for addresses of names in pynet.allow_out", IPV4, IPV4, *_SERVICE, interval=True
+)
+FROM = _two(_I, "from", "Addresses of containers that take connections only from who is allowed", IPV4)
+ALLOW_FROM = _two(
+    _I, "allow_from", "Their addresses, and who may connect to them", IPV4, IPV4, *_SERVICE, interval=True
+)
+PUBLISH_FROM = _two(_I, "publish_from", "Addresses of containers whose published ports are not for all", IPV4)
+ALLOW_PUBLISH = _two(
+    _I, "allow_publish", "Their addresses, and who may use their published ports", IPV4, IPV4, *_SERVICE, interval=True
+)
+RULED_RELAYS = _one(
+    _I, "ruled_relays", "Relayed ports of the host that are not for all", IPV6, *_SERVICE, interval=True
+)
+ALLOW_RELAYS = _one(_I, "allow_relays", "These, and who may use them", IPV6, IPV6, *_SERVICE, interval=True)
 # Frames
 ISOLATED = _one(_B, "isolated_ports", "Ports of networks whose containers do not reach each other", IFNAME)
 GATEWAY_MACS = _one(_B, "gateway_macs", "Isolated ports, and the only MAC that they reach", IFNAME, ETHER)
@@ -109,6 +148,24 @@ LOCAL_ADDRESSES = _two(
 )
 LOCAL_TARGETS = _one(
     _B, "local_targets", "Tunnels and addresses of this host, which nobody else may advertise", IFNAME, TARGET
+)
+# Policies of containers, for frames of their network
+EGRESS_PORTS = _one(_B, "egress_ports", "Ports that open connections only to what is allowed", IFNAME)
+EGRESS_ADDRESSES = _two(
+    _B, "egress_addresses", "These ports and the addresses that they were given", IFNAME, ETHER, IPV4
+)
+PORT_OUT = _two(_B, "port_out", "These ports, and where they may connect to", IFNAME, IPV4, *_SERVICE, interval=True)
+FROM_PORTS = _one(_B, "from_ports", "Ports that take connections only from who is allowed", IFNAME)
+PORT_FROM = _two(_B, "port_from", "These ports, and who may connect to them", IFNAME, IPV4, *_SERVICE, interval=True)
+GROUPS = tuple(
+    _one(_B, f"groups{number}", "Ports, and the numbers of their groups", IFNAME, value=(HANDLE,))
+    for number in range(1, MOST_GROUPS + 1)
+)
+OUT_GROUPS = _one(
+    _B, "out_groups", "Ports, and groups that they may connect to", IFNAME, HANDLE_KEY, *_SERVICE, interval=True
+)
+FROM_GROUPS = _one(
+    _B, "from_groups", "Ports, and groups that may connect to them", IFNAME, HANDLE_KEY, *_SERVICE, interval=True
 )
 # The tables themselves; nobody owns its element
 SEAL = NamedSet(_I, "seal", "Digest of these rules as pynet wrote them", (IPV6,))

@@ -84,9 +84,9 @@ class LinkDetached(Finding):
 
 @dataclass(frozen=True, slots=True)
 class PortChanged(Finding):
-    """A port of a bridge learns MACs that it should not, or keeps group frames from the rules."""
+    """A port learns MACs that it should not, keeps group frames from the rules, or is in another link group."""
 
-    text = "port '{link}' of network '{network}' has other bridge flags than pynet gave it: set them"
+    text = "port '{link}' of network '{network}' has other bridge flags or another group than pynet gave it: set them"
 
     link: str
 

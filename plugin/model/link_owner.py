@@ -3,7 +3,7 @@
 import zlib
 from dataclasses import dataclass
 
-from netlink.links import Link, doomed
+from netlink.links import Link, doomed, ruled
 from plugin.model.names import Alias
 
 
@@ -17,6 +17,11 @@ class Owner:
     def group(self) -> int:
         """Link group in which links are born, a number below 2^31 that follows from the name; others leave it at 0."""
         return zlib.crc32(f"pynet/{self.name}".encode()) & 0x7FFFFFFF
+
+    @property
+    def ruled_group(self) -> int:
+        """Link group of ports whose containers have a policy: rules recognise them by it without a look-up."""
+        return ruled(self.group)
 
     def made(self, link: Link) -> bool:
         """Return whether the alias of ``link`` is this pynet's."""
@@ -38,4 +43,4 @@ class Owner:
         return identity in ("", alias.id) if alias.pynet == self.name else self._is_in_group(link)
 
     def _is_in_group(self, link: Link) -> bool:
-        return link.group in (self.group, doomed(self.group))
+        return link.group in (self.group, self.ruled_group, doomed(self.group))

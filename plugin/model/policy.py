@@ -19,6 +19,11 @@ class Policy:
     allow_out: Entries | None = None
     publish_from: Entries | None = None
 
+    @property
+    def ruled(self) -> bool:
+        """Whether frames of its port are judged within the network."""
+        return self.allow_from is not None or self.allow_out is not None
+
 
 def policy_of(network: Network, endpoint: Endpoint) -> Policy:
     """Return the policy of ``endpoint``; raises as ``Network.settings``."""

@@ -16,7 +16,7 @@ from plugin.model.setting_paths import check_setting
 from plugin.options.network import ISOLATED, ROUTED, UNPROTECTED, EndpointSettings, NetworkSettings
 from plugin.options.option import is_link_name
 from plugin.options.pool import SharedPoolSettings
-from plugin.options.senders import Senders
+from plugin.options.senders import NOBODY, Senders
 from plugin.protocol.messages import Address, InterfaceAddress, Subnet
 
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}", re.ASCII)  # as handlers read it
@@ -274,8 +274,14 @@ class Endpoint:
         return {**self.driver_opts, **self.changes} if self.changes else self.driver_opts
 
     def guard(self, network: Network) -> Guard:
-        """Return the guard: the endpoint's option overrides its network's; senders that either allows are allowed."""
+        """Return the guard: the endpoint's option overrides its network's; senders that either allows are allowed.
+
+        With ``pynet.egress=deny`` the guard is on and nobody else is allowed: as somebody else, a container would get
+        anywhere.
+        """
         of_network, own = network.settings, self.settings
+        if (own.egress or of_network.egress) == "deny":
+            return Guard(True, NOBODY)
         on = of_network.guard if own.guard is None else own.guard
         return Guard(on, of_network.guard_allow | own.guard_allow)
 

@@ -39,6 +39,7 @@ from plugin.model.names import (
     local_mac,
     port_alias,
 )
+from plugin.model.policy import policy_of
 from plugin.model.records import LEAST_IPV6_MTU, Endpoint, Network, NetworkSubnet
 from plugin.modes.base import Capability, HostParts, LinkKind, Mode
 from plugin.options.network import ISOLATED, NetworkSettings
@@ -247,8 +248,9 @@ def port_settings(link: str) -> list[WantedSetting]:
 
 def _port(network: Network, endpoint: Endpoint) -> BridgePort:
     """Tell the bridge which MACs are behind the port; without the guard there may be any, and it learns them."""
-    guard = endpoint.guard(network)
-    return BridgePort(macs=(endpoint.mac, *guard.allowed.macs)) if guard.on else BridgePort(learning=True)
+    guard, ruled = endpoint.guard(network), policy_of(network, endpoint).ruled
+    macs = (endpoint.mac, *guard.allowed.macs) if guard.on else ()
+    return BridgePort(learning=not guard.on, macs=macs, ruled=ruled)
 
 
 def _given_addresses(network: Network) -> list[tuple[str, InterfaceAddress]]:

@@ -110,7 +110,7 @@ class Publisher:
     def translate(self, network: Network, endpoint: Endpoint, published: Sequence[Published]) -> None:
         """Write the rules of the endpoint for exactly these ``published`` ports."""
         if published:
-            self._firewall.put(ports_owner(endpoint.id), port_elements(network, published))
+            self._firewall.put(ports_owner(endpoint.id), port_elements(network, endpoint, published))
         else:
             self._firewall.forget(ports_owner(endpoint.id))
 

@@ -24,7 +24,7 @@ def differences(desired: Desired, actual: Actual, owner: Owner) -> list[f.Findin
     a link that ``owner`` did not make, as pynet changes nothing on it.
     """
     absent = {wanted.name for wanted in desired.links if not _is_there(wanted, actual, owner)}
-    found = [finding for wanted in desired.links for finding in _link_findings(desired, wanted, actual, absent)]
+    found = [finding for wanted in desired.links for finding in _link_findings(desired, wanted, actual, absent, owner)]
     lost = {wanted.endpoint for wanted in desired.links if wanted.endpoint and wanted.name in absent}
     found += _setting_findings(desired, actual, absent)
     addresses = [*desired.addresses]
@@ -73,7 +73,7 @@ def _is_there(wanted: WantedLink, actual: Actual, owner: Owner) -> bool:
 
 
 def _link_findings(
-    desired: Desired, wanted: WantedLink, actual: Actual, absent: Collection[str]
+    desired: Desired, wanted: WantedLink, actual: Actual, absent: Collection[str], owner: Owner
 ) -> Iterator[f.Finding]:
     found = actual.links.get(wanted.name)
     if wanted.name in absent and wanted.endpoint:
@@ -84,6 +84,8 @@ def _link_findings(
         yield f.LinkForeign(desired.network, wanted.name, found.kind, wanted.kind)
     else:
         yield from _attribute_findings(desired, wanted, found, actual, absent)
+        if wanted.port and wanted.port.ruled is not (found.group == owner.ruled_group):
+            yield f.PortChanged(desired.network, wanted.name)
 
 
 def _attribute_findings(

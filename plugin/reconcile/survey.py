@@ -196,7 +196,7 @@ class Survey:
     def _desired_by(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
         part = desired_of(mode_of(self._modes, network), network, endpoints)
         publishing = [endpoint for endpoint in endpoints if endpoint.published]
-        elements = {ports_owner(end.id): port_elements(network, end.published) for end in publishing}
+        elements = {ports_owner(end.id): port_elements(network, end, end.published) for end in publishing}
         ports = [
             WantedPort(end.id, (port.proto, place.host, port.host_port))
             for end in publishing

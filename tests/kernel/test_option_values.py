@@ -22,6 +22,11 @@ SUBNETS = tuple(NetworkSubnet(data.pool, data.gateway) for data in map(rq.ipam, 
 NAMES = st.text(string.ascii_letters + string.digits + string.punctuation, max_size=16) | st.text(max_size=16)
 ZONES = st.sampled_from(["", "", "%eth0", "%x }", "%\n", "%;flush ruleset", ":", "/24"])
 ADDRESSES = st.builds("{}{}".format, st.ip_addresses(), ZONES) | NAMES
+SERVICES = st.sampled_from(["", "any", "tcp", "icmp", "udp/53", "tcp/1-65535", "tcp/80-90", "tcp/85-100", "tcp/0"])
+PEERS = (
+    st.sampled_from(["", "app", "10.0.0.0/8", "10.9.0.0/16", "10.9.0.7", "fd00::/8", "::/0", "fe80::/10"]) | ADDRESSES
+)
+ENTRIES = st.lists(st.builds("{} {}".format, SERVICES, PEERS), min_size=1, max_size=6).map(",".join)
 VALUES = st.fixed_dictionaries(
     {},
     optional={
@@ -31,6 +36,10 @@ VALUES = st.fixed_dictionaries(
         NetworkSettings.host_ipv6.key: ADDRESSES,
         NetworkSettings.host_binding.key: ADDRESSES,
         NetworkSettings.guard_allow.key: st.lists(ADDRESSES, max_size=3).map(",".join),
+        NetworkSettings.egress.key: st.just("deny"),
+        NetworkSettings.allow_out.key: ENTRIES,
+        NetworkSettings.allow_from.key: ENTRIES,
+        NetworkSettings.publish_from.key: ENTRIES,
     },
 )
 
@@ -59,6 +68,10 @@ def test_what_is_accepted_can_be_written(nft: Nftables, raw: dict[str, str]) -> 
     host, target = options.host_binding, SUBNETS[0].pool[2]
     ports = [Published(6, 80, target, host, 8080)] if host else []
     endpoint = Endpoint("e", "n", "02:00:00:00:00:02", IPv4Interface("10.9.0.2/24"), IPv6Interface("fd00:9::2/64"))
-    contents = [network_elements(network), port_elements(network, ports), endpoint_elements(network, endpoint)]
+    contents = [
+        network_elements(network),
+        port_elements(network, endpoint, ports),
+        endpoint_elements(network, endpoint),
+    ]
     nft.apply(tables_text(TABLE, contents))
     nft.change(TABLE, [], [element for elements in contents for element in elements])

@@ -191,7 +191,7 @@ class Disorder(RuleBasedStateMachine):
     def _compare_firewall(self, nets: dict[str, Network], ends: list[Endpoint]) -> None:
         parts = [network_elements(net) for net in nets.values()] + list(self.world.settings.elements().values())
         parts += [endpoint_elements(nets[end.network_id], end) for end in ends]
-        parts += [port_elements(nets[end.network_id], end.published) for end in ends]
+        parts += [port_elements(nets[end.network_id], end, end.published) for end in ends]
         wanted = {(name, value) for part in parts for name, values in texts(part).items() for value in values}
         assert self.world.nft.elements == wanted
 

@@ -1,0 +1,165 @@
+"""Elements of the sets of policies (``plugin.firewall.policy_rules``)."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from itertools import pairwise
+from typing import Any
+
+from netlink.nft_elements import Element, NamedSet
+from plugin.firewall import sets
+from plugin.model.elements import Elements
+from plugin.model.names import host_link_name
+from plugin.model.policy import Policy
+from plugin.model.records import Endpoint, Network, Published
+from plugin.options.policy import ANY, ICMP, TCP, UDP, Entries, Entry, Group, Ports
+from plugin.protocol.messages import Address, Subnet
+
+_NUMBERS = {TCP: 6, UDP: 17}  # IANA's, as the next
+_ICMP = {4: 1, 6: 58}
+_ALL_PORTS = Ports(0, 65535)  # of a protocol without ports, nft reads other bytes there
+_EVERYTHING: Sequence["Service"] = (((0, 255), (0, 65535)),)
+_EVERYBODY: Mapping[int, Subnet] = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
+_ADDRESS: Mapping[int, type[Address]] = {4: IPv4Address, 6: IPv6Address}
+_LINK_LOCAL = 0xFE80 << 112, (0xFEC0 << 112) - 1  # fe80::/10
+_DNS = (Entry(UDP, Ports(53, 53)), Entry(TCP, Ports(53, 53)))
+
+Service = tuple[tuple[int, int], tuple[int, int]]  # first and last protocol, first and last port
+Range = tuple[Address, Address]
+
+
+def policy_elements(network: Network, endpoint: Endpoint, policy: Policy, own: Sequence[Address]) -> Iterator[Element]:
+    """Yield the elements of an endpoint with the addresses ``own``, without those of names."""
+    port = host_link_name(endpoint.id)
+    addresses = [address for address in own if not address.is_link_local]
+    for slot, name in zip(sets.GROUPS, policy.groups, strict=False):
+        yield slot.element(port, Group(name).number)
+    if policy.allow_out is not None:
+        yield sets.EGRESS_PORTS.element(port)
+        yield from (sets.EGRESS[address.version].element(network.link, address) for address in own)
+        yield from _of_port(port, policy.allow_out, sets.PORT_OUT, sets.OUT_GROUPS, own)
+        yield from _routed(sets.ALLOW_OUT, own, policy.allow_out)
+    if policy.allow_from is not None:
+        yield sets.FROM_PORTS.element(port)
+        yield from (sets.FROM[address.version].element(address) for address in addresses)
+        yield from _of_port(port, policy.allow_from, sets.PORT_FROM, sets.FROM_GROUPS, own)
+        yield from _routed(sets.ALLOW_FROM, addresses, policy.allow_from)
+    if policy.publish_from is not None:
+        yield from (sets.PUBLISH_FROM[address.version].element(address) for address in addresses)
+        yield from _routed(sets.ALLOW_PUBLISH, addresses, policy.publish_from)
+
+
+def name_elements(
+    endpoint: Endpoint, allowed: Entries, known: Mapping[str, Iterable[Address]], resolvers: Iterable[Address]
+) -> Elements:
+    """Return the elements that let ``endpoint`` connect to ``known`` addresses of names in ``allowed``.
+
+    With any name in ``allowed`` it may also ask ``resolvers``. The elements belong to an owner of their own, as
+    addresses of names come and go.
+    """
+    wanted = [(entry, address) for entry in allowed for address in known.get(getattr(entry.peer, "name", ""), ())]
+    if not allowed.host_names:
+        return ()
+    wanted += [(entry, server) for entry in _DNS for server in resolvers]
+    entries = [Entry(entry.protocol, entry.ports, _subnet(address)) for entry, address in wanted]
+    addresses = [own.ip for own in (endpoint.ipv4, endpoint.ipv6) if own]
+    return tuple(_routed(sets.ALLOW_NAMES, addresses, Entries(tuple(entries))))
+
+
+def relay_elements(policy: Policy, published: Iterable[Published]) -> Iterator[Element]:
+    """Yield the elements of the ports among ``published`` that pynet relays; clients on the host need none."""
+    if policy.publish_from is None:
+        return
+    names = {number: name for name, number in _NUMBERS.items()}
+    for port in published:
+        if port.host is None or port.host.version == 4 or not (port.target.version == 4 or port.host.is_unspecified):
+            continue
+        host: Any = _EVERYBODY[6] if port.host.is_unspecified else port.host
+        yield sets.RULED_RELAYS.element(host, port.proto, port.host_port)
+        entries = [e for e in policy.publish_from if e.matches(names.get(port.proto, ANY), port.port)]
+        for first, last, _ in _disjoint([Entry(peer=entry.peer) for entry in entries], 6):
+            yield sets.ALLOW_RELAYS.element(host, (first, last), port.proto, port.host_port)
+
+
+def _of_port(
+    port: str, allowed: Entries, subnets: Mapping[int, NamedSet], groups: NamedSet, own: Sequence[Address]
+) -> Iterator[Element]:
+    """Yield what a port of a bridge is allowed, in the versions of its addresses."""
+    for version in sorted({address.version for address in own}):
+        for first, last, service in _disjoint(allowed, version):
+            yield subnets[version].element(port, (first, last), *service)
+    of_group: dict[int, list[Entry]] = defaultdict(list)
+    for entry in allowed:
+        if isinstance(entry.peer, Group):
+            of_group[entry.peer.number].append(entry)
+    for number, entries in of_group.items():
+        for service in _services(entries, (4, 6)):
+            yield groups.element(port, number, *service)
+
+
+def _routed(of: Mapping[int, NamedSet], own: Sequence[Address], allowed: Entries) -> Iterator[Element]:
+    """Yield what addresses are allowed; a link-local one reaches only others of its kind."""
+    for version in sorted({address.version for address in own}):
+        boxes = list(_disjoint(allowed, version))
+        for address in own:
+            for first, last, service in boxes if address.version == version else ():
+                if not address.is_link_local or (int(first) <= _LINK_LOCAL[1] and int(last) >= _LINK_LOCAL[0]):
+                    yield of[version].element(address, (first, last), *service)
+
+
+def _disjoint(entries: Iterable[Entry], version: int) -> Iterator[tuple[Address, Address, Service]]:
+    """Yield what entries of addresses and of everybody allow, cut so that nothing overlaps.
+
+    The kernel refuses an element that overlaps another one (nft_pipapo_insert).
+    """
+    edges: dict[int, list[tuple[Entry, int]]] = defaultdict(list)
+    for entry in entries:
+        subnet = _EVERYBODY[version] if entry.peer is None else entry.peer
+        if isinstance(subnet, IPv4Network | IPv6Network) and subnet.version == version:
+            edges[int(subnet.network_address)].append((entry, 1))
+            edges[int(subnet.broadcast_address) + 1].append((entry, -1))
+    active: Counter[Entry] = Counter()
+    pieces: list[tuple[int, int, tuple[Service, ...]]] = []
+    for start, end in pairwise(sorted(edges)):
+        for entry, change in edges[start]:
+            active[entry] += change
+        services = tuple(_services(+active, (version,)))
+        joins = bool(pieces) and pieces[-1][1:] == (start, services)
+        pieces.append((pieces.pop()[0] if joins else start, end, services))
+    make = _ADDRESS[version]
+    for first, end, services in pieces:
+        for service in services:
+            yield make(first), make(end - 1), service
+
+
+def _services(entries: Iterable[Entry], versions: Sequence[int]) -> Iterator[Service]:
+    """Yield the protocols and ports of entries, so that nothing overlaps."""
+    ports: dict[int, list[Ports]] = defaultdict(list)
+    for entry in entries:
+        if entry.protocol == ANY:
+            yield from _EVERYTHING
+            return
+        numbers = [_ICMP[version] for version in versions] if entry.protocol == ICMP else [_NUMBERS[entry.protocol]]
+        for number in numbers:
+            ports[number].append(entry.ports or _ALL_PORTS)
+    for number in sorted(ports):
+        yield from (((number, number), span) for span in _joined(ports[number]))
+
+
+def _joined(ports: Iterable[Ports]) -> Iterator[tuple[int, int]]:
+    """Yield the same ports in ascending ranges that do not touch."""
+    first, last = None, 0
+    for span in sorted(ports, key=lambda span: span.first):
+        if first is None:
+            first, last = span.first, span.last
+        elif span.first <= last + 1:
+            last = max(last, span.last)
+        else:
+            yield first, last
+            first, last = span.first, span.last
+    if first is not None:
+        yield first, last
+
+
+def _subnet(address: Address) -> Subnet:
+    return IPv4Network(address) if isinstance(address, IPv4Address) else IPv6Network(address)

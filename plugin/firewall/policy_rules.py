@@ -1,0 +1,169 @@
+"""The rules of policies: who may open connections to whom (``plugin.model.policy``).
+
+Every entry of a policy is an element of a set, so any number of entries costs the same. Ports of containers with a
+policy are in a link group of their own, so frames of other containers within a network meet no further look-up.
+
+Between ports of a bridge few kernels track connections, and nft rejects nothing:
+  ruled             passes ARP, judges IPv4 and IPv6, drops the rest
+  ruled4, ruled6    pass TCP without SYN, later fragments, errors and answers of ICMP, neighbour discovery, membership
+                    of groups and DHCP; of everything else, both ends must allow it
+                    "flows4" and "flows6" have the ends of other packets that passed, so that answers to them pass
+  out4, in4, ...    look up the peer's address and, in a map for each group that a container can be in, its port; the
+                    priority of the packet carries the number of the group to the next look-up
+Packets that are routed or for the host are judged when they begin a flow:
+  policy_out        from containers, to anywhere
+  egress4, egress6  pass DHCP, neighbour discovery, membership, and destinations that are allowed; refuse the rest
+                    to a published port, its address on the host and that of the container both count, with the port of
+                    the container
+  from4, from6      to containers
+  published         to published ports; "relay_clients" to ports that pynet relays
+  detours           that leave by the bridge on which they came; they are seen where they leave the host, and dropped,
+                    as nft rejects nothing there
+"""
+
+from plugin.options.policy import MOST_GROUPS
+
+RULED_GROUP = "RULED_GROUP"  # in the place of the link group of ports with a policy (``plugin.model.link_owner``)
+
+_KEPT = "3m"  # how long answers to the last packet of a flow pass within a network
+_FLOWS = 65536  # of each family
+_MEMBERSHIP = "mld-listener-report, mld-listener-done, mld2-listener-report"
+_NEIGHBOURS = f"nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, {_MEMBERSHIP}"
+_GROUPS = range(1, MOST_GROUPS + 1)
+_INET_BY_VERSION = """\
+  chain egress{v} {{
+    {ip} saddr . {ip} daddr . meta l4proto . th dport @allow_out{v} return
+    {ip} saddr . {ip} daddr . meta l4proto . th dport @allow_names{v} return
+    ct status & dnat == dnat {ip} saddr . ct original {ip} daddr . meta l4proto . th dport @allow_out{v} return
+    {membership} return
+    udp sport {client} udp dport {server} return
+    goto refuse_egress
+  }}
+  chain from{v} {{
+    {ip} daddr . {ip} saddr . meta l4proto . th dport @allow_from{v} return
+    goto refuse_from
+  }}
+  chain published{v} {{
+    {ip} daddr . {ip} saddr . meta l4proto . th dport @allow_publish{v} return
+    goto refuse_publish_from
+  }}
+  chain detoured_egress{v} {{
+    {ip} saddr . {ip} daddr . meta l4proto . th dport @allow_out{v} return
+    ct status & dnat == dnat {ip} saddr . ct original {ip} daddr . meta l4proto . th dport @allow_out{v} return
+    goto drop_egress
+  }}
+"""
+_INET = """\
+  chain policy_out {
+    iifname . ip saddr @egress4 goto egress4
+    iifname . ip6 saddr @egress6 goto egress6
+  }
+  chain published {
+    ip daddr @publish_from4 jump published4
+    ip6 daddr @publish_from6 jump published6
+    accept
+  }
+  chain relay_clients {
+    ip6 daddr . ip6 saddr . meta l4proto . th dport @allow_relays return
+    goto refuse_publish_from
+  }
+  chain detours {
+    iifname . ip saddr @egress4 jump detoured_egress4
+    iifname . ip6 saddr @egress6 jump detoured_egress6
+    ct status & dnat == dnat goto detoured_published
+    ip daddr @from4 ip daddr . ip saddr . meta l4proto . th dport != @allow_from4 goto drop_from
+    ip6 daddr @from6 ip6 daddr . ip6 saddr . meta l4proto . th dport != @allow_from6 goto drop_from
+  }
+  chain detoured_published {
+    ip daddr @publish_from4 ip daddr . ip saddr . meta l4proto . th dport != @allow_publish4 goto drop_publish_from
+    ip6 daddr @publish_from6 ip6 daddr . ip6 saddr . meta l4proto . th dport != @allow_publish6 goto drop_publish_from
+  }
+"""
+_BRIDGE_BY_VERSION = """\
+  set flows{v} {{
+    type {address} . {address} . inet_proto . inet_service . inet_service; size {flows};
+    flags dynamic,timeout; timeout {kept}; comment "Answers that pass: source, target, protocol, ports";
+  }}
+  chain ruled{v} {{
+    tcp flags & (syn | ack) != syn return
+    {fragment} != 0 return
+    {answers} return
+    {membership} return
+    udp sport {client} udp dport {server} return
+    meta l4proto != tcp {ip} saddr . {ip} daddr . meta l4proto . th sport . th dport @flows{v} return
+    iifname @egress_ports jump out{v}
+    oifname @from_ports jump in{v}
+    meta l4proto {{ tcp, {icmp} }} return
+    update @flows{v} {{ {ip} daddr . {ip} saddr . meta l4proto . th dport . th sport }}
+  }}
+  chain out{v} {{
+    iifname . {ip} daddr . meta l4proto . th dport @port_out{v} return
+    goto out
+  }}
+  chain in{v} {{
+    oifname . {ip} saddr . meta l4proto . th dport @port_from{v} return
+    goto in
+  }}
+"""
+_SERVICE = "meta priority . meta l4proto . th dport"
+_OUT, _IN = (
+    "".join(f"    meta priority set {peer} map @groups{n} {own} . {_SERVICE} @{of} goto passed\n" for n in _GROUPS)
+    for peer, own, of in (("oifname", "iifname", "out_groups"), ("iifname", "oifname", "from_groups"))
+)
+_BRIDGE = f"""\
+  chain ruled {{
+    ether type vmap {{ arp : return, ip : goto ruled4, ip6 : goto ruled6 }}
+    goto drop_ethertype
+  }}
+  chain out {{
+{_OUT}    goto drop_egress_neighbour
+  }}
+  chain in {{
+{_IN}    goto drop_from_neighbour
+  }}
+  chain passed {{
+    meta priority set none
+  }}
+  chain egress_port {{
+    iifname != @egress_ports return
+    ether type ip meta l4proto tcp iifname . ether saddr . ip saddr @egress_addresses4 accept
+    ether type ip udp dport != 68 iifname . ether saddr . ip saddr @egress_addresses4 accept
+    ether type ip6 meta l4proto tcp iifname . ether saddr . ip6 saddr @egress_addresses6 accept
+    ether type ip6 udp dport != 546 iifname . ether saddr . ip6 saddr @egress_addresses6 accept
+    ether type ip iifname . ether saddr . ip saddr @multihomed_addresses4 goto drop_address
+    ether type ip6 iifname . ether saddr . ip6 saddr @multihomed_addresses6 goto drop_address
+  }}
+"""
+_OF = {
+    4: {
+        "v": 4,
+        "ip": "ip",
+        "address": "ipv4_addr",
+        "icmp": "icmp",
+        "fragment": "ip frag-off & 0x1fff",
+        "answers": "icmp type { echo-reply, destination-unreachable, time-exceeded, parameter-problem }",
+        "membership": "meta l4proto igmp",
+        "client": 68,
+        "server": 67,
+    },
+    6: {
+        "v": 6,
+        "ip": "ip6",
+        "address": "ipv6_addr",
+        "icmp": "icmpv6",
+        "fragment": "frag frag-off",
+        "answers": "icmpv6 type { echo-reply, destination-unreachable, packet-too-big, time-exceeded, "
+        "parameter-problem }",
+        "membership": f"icmpv6 type {{ {_NEIGHBOURS} }}",
+        "client": 546,
+        "server": 547,
+    },
+}
+
+
+def _by_version(template: str) -> str:
+    return "".join(template.format(**words, flows=_FLOWS, kept=_KEPT) for words in _OF.values())
+
+
+INET_POLICY = _by_version(_INET_BY_VERSION) + _INET
+BRIDGE_POLICY = _by_version(_BRIDGE_BY_VERSION) + _BRIDGE
