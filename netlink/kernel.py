@@ -8,13 +8,14 @@ from pathlib import Path
 
 from netlink.addresses import Addresses
 from netlink.gso import Gso
+from netlink.limits import RateLimits
 from netlink.links import Links
 from netlink.own_changes import OwnChanges
 from netlink.request import Requests
 from netlink.sysctl import FOLDER, Sysctls
 
 
-class Kernel(Links, Addresses, Sysctls, Gso):
+class Kernel(Links, Addresses, Sysctls, Gso, RateLimits):
     """Implements ``plugin.interfaces.Kernel``.
 
     ``changes`` remembers the changes made here, so that a monitor can tell them from changes of others. ``settings`` is
@@ -32,6 +33,7 @@ class Kernel(Links, Addresses, Sysctls, Gso):
         Sysctls.__init__(self, settings, changes)
         Addresses.__init__(self, requests, changes)
         Gso.__init__(self, requests)
+        RateLimits.__init__(self, requests, changes, group)
         Links.__init__(self, requests, changes, self, group)
 
     def close(self) -> None:

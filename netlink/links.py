@@ -24,6 +24,7 @@ _READ = frozenset(  # of some forty attributes of a link
         uapi.IFLA_LINKINFO,
         uapi.IFLA_ADDRESS,
         uapi.IFLA_MTU,
+        uapi.IFLA_QDISC,
         uapi.IFLA_MASTER,
         uapi.IFLA_IFALIAS,
         uapi.IFLA_OPERSTATE,
@@ -44,7 +45,8 @@ class Link:
     begun on the link. IFF_RUNNING alone is also set for the first moments of a link without a carrier. ``gso`` is the
     largest packet in bytes that the link is handed in one piece (``netlink.gso``), 0 from kernels that do not tell, and
     ``gso_limit`` the largest that it can be given. ``port`` has its flags as a port of a bridge
-    (``netlink.bridge_port.is_like``), ``settings`` its sysctls (``netlink.devconf.read_settings``).
+    (``netlink.bridge_port.is_like``), ``settings`` its sysctls (``netlink.devconf.read_settings``), and ``limited``
+    says whether somebody gave it a token bucket (``netlink.limits``).
     """
 
     index: int
@@ -61,6 +63,7 @@ class Link:
     gso_limit: int = 0
     port: bytes = b""
     settings: bytes = field(default=b"", compare=False, repr=False)
+    limited: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,7 @@ def parse_link(body: bytes) -> Link:
         gso_limit=number(found.get(uapi.IFLA_TSO_MAX_SIZE, b"")),
         port=info.get(uapi.IFLA_INFO_SLAVE_DATA, b""),
         settings=found.get(uapi.IFLA_AF_SPEC, b""),
+        limited=found.get(uapi.IFLA_QDISC) == b"tbf\0",
     )
 
 

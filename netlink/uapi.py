@@ -41,7 +41,11 @@ RTM_NEWROUTE, RTM_GETROUTE = 24, 26
 RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
 RTM_NEWNETCONF = 80
 RTM_GETSTATS = 94
-RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 0x1, 0x10, 0x100
+RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC = 36, 37, 38
+RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER = 44, 45, 46
+RTMGRP_LINK, RTMGRP_TC, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 0x1, 0x8, 0x10, 0x100
+TCMSG = struct.Struct(f"{ORDER}BxxxiIII")  # struct tcmsg: family, link, handle, parent, info
+TCA_KIND, TCA_OPTIONS = 1, 2
 RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE = 0x40, 0x400
 RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF = 24, 25
 RTA_DST, RTA_SRC, RTA_IIF, RTA_OIF = 1, 2, 3, 4
@@ -51,10 +55,10 @@ RTM_F_CLONED = 0x200  # an entry of the route cache
 RTEXT_FILTER_SKIP_STATS = 8
 
 # linux/if.h, linux/if_ether.h
-IFF_UP, IF_OPER_UP = 0x1, 6
+IFF_UP, IF_OPER_UP, ETH_P_ALL = 0x1, 6, 3
 
 # linux/if_link.h, linux/veth.h
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_PROTINFO = 1, 3, 4, 10, 12
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_QDISC, IFLA_MASTER, IFLA_PROTINFO = 1, 3, 4, 6, 10, 12
 IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_AF_SPEC, IFLA_GROUP, IFLA_EXT_MASK = 16, 18, 20, 26, 27, 29
 IFLA_GSO_MAX_SIZE, IFLA_GRO_MAX_SIZE, IFLA_TSO_MAX_SIZE = 41, 58, 59
 IFLA_GSO_IPV4_MAX_SIZE, IFLA_GRO_IPV4_MAX_SIZE = 63, 64
@@ -71,6 +75,24 @@ IF_STATS_MSG = struct.Struct(f"{ORDER}BxxxII")  # struct if_stats_msg: family, l
 IFLA_STATS_LINK_64, IFLA_STATS_FILTER_LINK_64 = 1, 1 << 0
 # struct rtnl_link_stats64: received and sent packets, bytes, errors and drops; the rest is about causes
 LINK_STATS = struct.Struct(f"{ORDER}8Q")
+# linux/pkt_sched.h
+TC_H_ROOT, TC_H_INGRESS, TC_H_INGRESS_FILTERS = 0xFFFFFFFF, 0xFFFFFFF1, 0xFFFFFFF2  # the last: TC_H_MIN_INGRESS
+# struct tc_ratespec: cell_log, linklayer, overhead, cell_align, mpu, rate
+TC_RATESPEC = struct.Struct(f"{ORDER}BBHhHI")
+TC_TBF_QOPT_TAIL = struct.Struct(f"{ORDER}III")  # the end of struct tc_tbf_qopt: limit, buffer, mtu
+TC_LINKLAYER_ETHERNET = 1
+TCA_TBF_PARMS, TCA_TBF_RATE64, TCA_TBF_BURST = 1, 4, 6
+PSCHED_SHIFT = 6  # a tick is 64 ns (net/pkt_sched.h)
+
+# linux/pkt_cls.h, linux/tc_act/tc_mirred.h
+TCA_U32_SEL, TCA_U32_ACT, TC_U32_TERMINAL = 5, 7, 1
+# struct tc_u32_sel: flags, offshift, nkeys, offmask, off, offoff, hoff, hmask
+TC_U32_SEL = struct.Struct(f"{ORDER}BBBxHHhhI")
+TC_U32_KEY = struct.Struct(f"{ORDER}IIii")  # struct tc_u32_key: mask, value, off, offmask
+TCA_ACT_KIND, TCA_ACT_OPTIONS, TCA_MIRRED_PARMS = 1, 2, 2
+# struct tc_mirred: index, capab, action, refcnt, bindcnt, eaction, link
+TC_MIRRED = struct.Struct(f"{ORDER}IIiiiiI")
+TC_ACT_STOLEN, TCA_EGRESS_REDIR = 4, 1
 
 # linux/if_addr.h
 IFADDRMSG = struct.Struct(f"{ORDER}BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope, link

@@ -11,12 +11,14 @@ NETLINK = Path(__file__).parents[2] / "netlink"
 BIG = """
 import sys
 sys.byteorder = "big"
-from netlink import addresses, devconf, links, listeners, request, wire
+from netlink import addresses, devconf, limits, links, listeners, request, wire
 b = bytes.fromhex
 """
 LINK = "00000001 00000007 00000001 00000000"  # struct ifinfomsg: index 7, up
 LINK += "0008 0003 61620000 0008 0004 000005dc 0008 000a 00000009 0008 001b 00000102"  # name, MTU, master, group
 ADDRESS = "02180000 00000007 0008 0002 0a090001"  # struct ifaddrmsg, IFA_LOCAL
+BUCKET = "00000000 00000007 706e0000 ffffffff 00000000 0008 0001 74626600 002c 0002 0028 0001"  # struct tcmsg, tbf
+BUCKET += "00010000 00000000 001312d0 00000000 00000000 00000000 00012000 00190000 00000000"  # struct tc_tbf_qopt
 REFUSAL = "00000014 0002 0010 00000001 00000000 ffffffef"  # struct nlmsghdr with NLM_F_DUMP_INTR, -EEXIST
 SETTINGS = "000c 0002 0008 0001 00000001"  # IFLA_INET_CONF, whose first number is forwarding
 SENT = "00000028 0013 0005 00000001 00000000 00000000 00000007 00000000 00000000 0008 0004 000005dc"  # RTM_SETLINK
@@ -27,6 +29,7 @@ READ = {
     f"for kind, flags, body in wire.messages(b('{REFUSAL}')): print(kind, flags, wire.error_number(body))": "2 16 17",
     f"print(*devconf.read_settings(['net/ipv4/conf/x/forwarding'], b('{SETTINGS}')).values())": "1",
     "print(listeners._address('7F000001'))": "127.0.0.1",  # as /proc/net/tcp has it there
+    f"print(limits._bucket(b('{BUCKET}')))": "Bucket(rate=1250000, burst=131072, queue=73728)",
     f"print(request.change(7, wire.word(4, 1500)) == b('{SENT}'))": "True",
 }
 
