@@ -1,7 +1,7 @@
 """Listens for changes that other processes make (rtnetlink(7), nftables' group of nfnetlink).
 
-A bridge appeared, disappeared or got a port; one of our links lost its bridge or an address; rules changed; the host
-began or stopped to forward.
+A bridge appeared, disappeared or got a port; one of our links lost its bridge, an address or its limit; rules changed;
+the host began or stopped to forward.
 """
 
 import errno
@@ -23,6 +23,7 @@ CONSEQUENCES = 1.0  # seconds in which the kernel tells each bridge's forwarding
 GATHER = 0.03  # seconds to let messages gather: a network with an endpoint makes 26, and reading each slows it down
 ROOM = 8 << 20  # bytes of messages that wait to be read
 MOST = 1000  # messages that are read at once, if they do not end
+_LIMITS = frozenset({uapi.RTM_NEWQDISC, uapi.RTM_DELQDISC, uapi.RTM_NEWTFILTER, uapi.RTM_DELTFILTER})
 _BRIDGE = b"bridge\0"  # IFLA_INFO_KIND of a bridge, IFLA_INFO_SLAVE_KIND of its ports
 
 
@@ -55,7 +56,8 @@ class Monitor:
         self._names = [name.encode() + b"\0" for name in names]
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         self._links = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
-        self._links.bind((0, uapi.RTMGRP_LINK | uapi.RTMGRP_IPV4_IFADDR | uapi.RTMGRP_IPV6_IFADDR))
+        groups = uapi.RTMGRP_LINK | uapi.RTMGRP_TC | uapi.RTMGRP_IPV4_IFADDR | uapi.RTMGRP_IPV6_IFADDR
+        self._links.bind((0, groups))
         # A socket of its own: if the host's forwarding changes, the kernel tells of every link, which may be too much.
         self._settings = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
         self._settings.bind((0, 0))
@@ -112,7 +114,15 @@ class Monitor:
         if kind == uapi.RTM_DELADDR:
             name = _name_of(uapi.IFADDRMSG.unpack_from(body)[4])
             return name if self._is_bridge(name) and not self._changes.is_recent(GONE, name) else ""
+        if kind in _LIMITS:
+            return self._limited(body)
         return self._switched(body) if kind == uapi.RTM_NEWNETCONF else ""
+
+    def _limited(self, body: bytes) -> str:
+        """Return the link of ours whose queue or filters others changed."""
+        name = _name_of(uapi.TCMSG.unpack_from(body)[1])
+        ours = any(self._changes.is_recent(what, name) for what in (SET, MADE, GONE))
+        return name if self._own_name.fullmatch(name.encode() + b"\0") and not ours else ""
 
     def _switched(self, body: bytes) -> str:
         """Return the bridge of ours whose forwarding others changed; that of the host changes each link's as well."""

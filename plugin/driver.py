@@ -11,7 +11,7 @@ from functools import partial
 
 from plugin.errors import PynetError
 from plugin.ipam.sticky import keep_names
-from plugin.model.names import host_link_name
+from plugin.model.names import host_link_name, limiter_name
 from plugin.model.records import Endpoint, Network
 from plugin.modes.base import Capability
 from plugin.modes.registry import read_settings
@@ -143,6 +143,7 @@ class Driver:
                 neighbour = self._owners.running_with_mac(endpoint, mode.in_container)
                 endpoint = with_free_mac(network, endpoint, wish, neighbour, self._names)
                 self._reaper.clear(host_link_name(endpoint.id))
+                self._reaper.clear(limiter_name(endpoint.id))
                 self._applier.create_endpoint(mode, network, endpoint, undo)
                 self._store.transact(Put(endpoint))
                 undo.push(self._store.transact, Remove(Endpoint, endpoint.key))

@@ -7,6 +7,7 @@ from netlink.bridge_port import BridgePort
 from netlink.conntrack import UdpPort
 from netlink.counters import Counted
 from netlink.errors import KernelError
+from netlink.limits import Bucket
 from netlink.links import Link, VethPair
 from netlink.nft_elements import Element, NamedSet
 from netlink.port_sockets import PortSocket, Target
@@ -109,6 +110,37 @@ class Gso(Protocol):
         """Give a link another largest packet, in bytes."""
 
 
+class RateLimits(Protocol):
+    """Limits of rates (``netlink.limits.RateLimits``). Every verb may raise ``KernelError``.
+
+    Those that make something raise ``NotSupported`` where the kernel lacks a part.
+    """
+
+    def buckets(self, names: Collection[str]) -> dict[str, Bucket]:
+        """Return pynet's token buckets of the links ``names``, by link."""
+
+    def set_bucket(self, name: str, bucket: Bucket) -> None:
+        """Limit the rate at which a link sends, or change its limit."""
+
+    def delete_bucket(self, name: str) -> None:
+        """End the limit of a link, if pynet set it."""
+
+    def redirections(self, names: Collection[str]) -> dict[str, str]:
+        """Return by link the links to which frames that come in by the links ``names`` are redirected."""
+
+    def redirect(self, name: str, to: str) -> None:
+        """Redirect all frames that come in by a link; ``Missing`` without one of the links."""
+
+    def end_redirect(self, name: str) -> None:
+        """End the redirection that pynet set."""
+
+    def add_ifb(self, name: str, gso: int = 0) -> None:
+        """Make a link for redirected frames that is down; ``Exists`` when the name is taken."""
+
+    def try_buckets(self) -> None:
+        """Raise ``NotSupported`` if links cannot have token buckets; nothing is changed."""
+
+
 class Sysctls(Protocol):
     """Sysctls, by their paths below /proc/sys (``netlink.sysctl.Sysctls``). Every verb may raise ``KernelError``."""
 
@@ -119,8 +151,8 @@ class Sysctls(Protocol):
         """Set a sysctl."""
 
 
-class Kernel(Links, Addresses, Gso, Sysctls, Protocol):
-    """Links, addresses, sizes of packets and sysctls together (``netlink.kernel.Kernel``)."""
+class Kernel(Links, Addresses, Gso, RateLimits, Sysctls, Protocol):
+    """Links, addresses, sizes of packets, limits and sysctls together (``netlink.kernel.Kernel``)."""
 
 
 class Counters(Protocol):

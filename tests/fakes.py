@@ -24,6 +24,7 @@ from plugin.request.locks import Locks
 from plugin.store.base import Change, LocalStore
 from plugin.store.memory import MemoryStore
 from tests.elements import SET, as_listed
+from tests.fake_limits import FakeLimits
 from tests.fake_sockets import FakeConntrack, FakeSockets, Steps
 from tests.fake_tunnels import FakeTunnels
 
@@ -33,10 +34,11 @@ GROUP = OWNER.group
 SMALL, LARGEST = 65536, 524280  # bytes, of a veth link
 
 
-class FakeKernel:
+class FakeKernel(FakeLimits):
     """Links, addresses and settings of one imaginary host."""
 
     def __init__(self, steps: Steps) -> None:
+        super().__init__()
         self.steps = steps
         self._next_index = 1
         self.by_name: dict[str, Link] = {}
@@ -119,6 +121,7 @@ class FakeKernel:
     def _drop(self, name: str) -> None:
         for gone in {name, self.peers.pop(name, name)}:
             self.by_name.pop(gone, None)
+            self.forget_limits(gone)
             self.peers.pop(gone, None)
             # In place and from copies: other threads add to both meanwhile.
             self.assigned -= {(link, address) for link, address in set(self.assigned) if link == gone}
@@ -132,7 +135,7 @@ class FakeKernel:
                 self._drop(self._by_index(link))
 
     def _by_index(self, wanted: Link) -> str:
-        for name, link in self.by_name.items():
+        for name, link in list(self.by_name.items()):
             if link.index == wanted.index:
                 return name
         raise Missing(wanted.name)
@@ -184,7 +187,10 @@ class FakeKernel:
 
     def snapshot(self) -> object:
         links = {name: (link.kind, link.mac, link.mtu, link.alias, link.up) for name, link in self.by_name.items()}
-        return links, frozenset(self.assigned), dict(self.settings)
+        return links, frozenset(self.assigned), dict(self.settings), dict(self.limits), dict(self.redirected)
+
+    def add_link(self, name: str, kind: str, gso: int) -> None:
+        self._add(name, kind=kind, mtu=1500, **self._sizes(gso or SMALL))
 
     def _add(self, name: str, **values: Any) -> None:
         if name in self.by_name:

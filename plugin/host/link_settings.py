@@ -55,8 +55,8 @@ def bridge_settings(network: Network) -> list[WantedSetting]:
     return [*on, *_settings(link, "net/ipv4/conf", values), *_own_ipv6(network)]
 
 
-def tunnel_settings(link: str) -> list[WantedSetting]:
-    """Return the settings of a tunnel, a port of a bridge that needs no IPv6 of its own."""
+def without_ipv6(link: str) -> list[WantedSetting]:
+    """Return the settings of a link that needs no IPv6 of its own, such as a tunnel, which is a port of a bridge."""
     return [_ipv6_off(link)]
 
 

@@ -8,6 +8,7 @@ import structlog
 
 from plugin.interfaces import Kernel
 from plugin.model.records import Network
+from plugin.options.rates import OFF
 
 log = structlog.get_logger()
 
@@ -31,8 +32,10 @@ def largest_packet(kernel: Kernel, network: Network, wish: str) -> int:
 def _pays(kernel: Kernel, network: Network) -> bool:
     """Return whether every link by which packets leave the network takes them whole, as far as these are known.
 
-    A user's bridge may have ports that lead out.
+    A user's bridge may have ports that lead out. At a limited rate, other packets would wait long for a large one.
     """
+    if (network.settings.rate_in, network.settings.rate_out) != (OFF, OFF):
+        return False
     if not network.leads_out:
         return network.owns_link
     uplinks = kernel.uplinks()

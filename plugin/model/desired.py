@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from netlink.bridge_port import BridgePort
 from netlink.devconf import read_settings
 from netlink.errors import KernelError, Missing
+from netlink.limits import Bucket
 from netlink.links import Link
 from netlink.vxlan import VxlanLink
 from plugin.interfaces import Kernel
@@ -78,6 +79,19 @@ class WantedPort:
 
 
 @dataclass(frozen=True, slots=True)
+class WantedLimit:
+    """A limit of the rate at which ``link`` sends, for an endpoint.
+
+    Frames that come in by the link ``source``, unless it is "", go out by ``link`` first (``netlink.limits``).
+    """
+
+    endpoint: str
+    link: str
+    bucket: Bucket
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Desired:
     """The state that one network wants of the kernel; ``elements`` has the elements of nftables sets, by owner.
 
@@ -94,6 +108,7 @@ class Desired:
     host: Sequence[WantedSetting] = ()
     elements: Mapping[str, Elements] = field(default_factory=dict)
     ports: Sequence[WantedPort] = ()
+    limits: Sequence[WantedLimit] = ()
     kept: Collection[str] = ()
 
 
@@ -101,6 +116,7 @@ class Desired:
 class Actual:
     """The state of the kernel: links by name, addresses by link, and the settings that can be read.
 
+    ``buckets`` and ``redirections`` are pynet's limits, by link; they are asked for where some are wanted or left.
     It belongs to one comparison, which brings it up to date piece by piece (``look_again``).
     """
 
@@ -108,6 +124,8 @@ class Actual:
     addresses: dict[str, Collection[InterfaceAddress]] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     held: Container[Held] = frozenset()
+    buckets: dict[str, Bucket] = field(default_factory=dict)
+    redirections: dict[str, str] = field(default_factory=dict)
 
 
 def read_actual(kernel: Kernel, desired: Sequence[Desired], held: Container[Held]) -> Actual:
@@ -116,7 +134,9 @@ def read_actual(kernel: Kernel, desired: Sequence[Desired], held: Container[Held
     links = {link.name: link for link in kernel.links()}
     for name, address in kernel.addresses(link_local=True):
         addresses[name] = (*addresses.get(name, ()), address)
-    return Actual(links, addresses, _settings(kernel, links, desired), held)
+    actual = Actual(links, addresses, _settings(kernel, links, desired), held)
+    _look_at_limits(kernel, actual, desired)
+    return actual
 
 
 def look_again(kernel: Kernel, actual: Actual, part: Desired) -> None:
@@ -134,6 +154,22 @@ def look_again(kernel: Kernel, actual: Actual, part: Desired) -> None:
     for setting in part.settings:
         actual.settings.pop(setting.path, None)
     actual.settings.update(_settings(kernel, actual.links, [part]))
+    _look_at_limits(kernel, actual, [part])
+
+
+def _look_at_limits(kernel: Kernel, actual: Actual, desired: Sequence[Desired]) -> None:
+    """Read the limits that are wanted, and those that links show; without any, the kernel is not asked."""
+    limits = [limit for part in desired for limit in part.limits]
+    ends = [wanted.name for part in desired for wanted in part.links if wanted.endpoint and wanted.name in actual.links]
+    asked = {limit.link for limit in limits} | {name for name in ends if actual.links[name].limited}
+    sources = {limit.source for limit in limits if limit.source}
+    for found in (actual.buckets, actual.redirections):
+        for name in asked | sources:
+            found.pop(name, None)
+    if asked:
+        actual.buckets.update(kernel.buckets(asked))
+    if sources:
+        actual.redirections.update(kernel.redirections(sources))
 
 
 def _settings(kernel: Kernel, links: Mapping[str, Link], desired: Iterable[Desired]) -> dict[str, str]:

@@ -113,6 +113,18 @@ class LinkChanged(Finding):
 
 
 @dataclass(frozen=True, slots=True)
+class LimitChanged(Finding):
+    """The limit of a link's rate is gone or another one, or frames go past it; ``wanted`` is "none" to end it."""
+
+    text = "limit of link '{link}' of network '{network}' is '{found}': set it to '{wanted}'"
+
+    endpoint: str
+    link: str
+    found: str
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True)
 class AddressMissing(Finding):
     """A gateway address is not on its link."""
 

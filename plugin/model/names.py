@@ -2,7 +2,7 @@
 
 Names and MACs are pure functions of Docker's ids, so that teardown works without a record. The alias of a
 bridge is ``PYNET/network/ID``, of a tunnel ``PYNET/network/ID/NAME/VNI/PORT``, and of a port ``PYNET/endpoint/ID`` or,
-on a bridge that pynet did not make and that therefore has no alias, ``PYNET/endpoint/ID/NETWORK``.
+on a bridge that pynet did not make and that therefore has no alias, ``PYNET/endpoint/ID/NETWORK``; so has a limiter.
 """
 
 import hashlib
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from plugin.model.records import Endpoint, Network, Overlay
 
-BRIDGE, HOST_END, CONTAINER_END, TUNNEL = "pn-", "pnh", "pnc", "pnv"  # beginnings of link names
+# Beginnings of link names.
+BRIDGE, HOST_END, CONTAINER_END, TUNNEL, LIMITER = "pn-", "pnh", "pnc", "pnv", "pni"
 BRIDGES = f"{BRIDGE}*"  # every bridge that pynet names, as nft matches it
 ID_LENGTH = 12  # of a link name's 15 characters (IFNAMSIZ - 1); 48 bits of a random id
 NETWORK, ENDPOINT = "network", "endpoint"
@@ -34,6 +35,11 @@ def container_link_name(endpoint_id: str) -> str:
 def vxlan_name(network_id: str) -> str:
     """Name of the link that leads a network's frames to other hosts."""
     return TUNNEL + network_id[:ID_LENGTH]
+
+
+def limiter_name(endpoint_id: str) -> str:
+    """Name of the link where frames that an endpoint's container sends wait for their turn."""
+    return LIMITER + endpoint_id[:ID_LENGTH]
 
 
 def local_mac(seed: bytes) -> str:
@@ -93,6 +99,11 @@ def tunnel_alias(pynet: str, network: Network, overlay: Overlay) -> str:
 def port_alias(pynet: str, network: Network, endpoint: Endpoint) -> str:
     """Return the alias of the host's end of an endpoint's veth pair."""
     return str(Alias(pynet, ENDPOINT, endpoint.id, () if network.owns_link else (network.id,)))
+
+
+def limiter_alias(pynet: str, endpoint: Endpoint) -> str:
+    """Return the alias of the link that limits what the container of an endpoint sends."""
+    return str(Alias(pynet, ENDPOINT, endpoint.id, (endpoint.network_id,)))
 
 
 def lock_address(name: str) -> bytes:

@@ -16,6 +16,7 @@ from plugin.model.desired import Desired, WantedLink
 from plugin.model.link_owner import Owner
 from plugin.model.records import Endpoint, Network
 from plugin.modes.base import HostParts, Mode
+from plugin.modes.limits import IFB, add_limiter, check_limits, set_limit
 from plugin.request.undo import Undo
 
 
@@ -31,6 +32,7 @@ class Applier:
 
     def create_network(self, mode: Mode, network: Network, undo: Undo) -> Network:
         """Make a network, and return its record with the agreed values and the adopted link."""
+        check_limits(self._kernel, self._links, network)
         network = mode.prepare(network, undo)
         check_families(network)
         part = mode.desired(network)
@@ -61,6 +63,14 @@ class Applier:
         mode.links_made(network, undo)
         return network
 
+    def make_limiter(self, wanted: WantedLink, part: Desired, undo: Undo) -> None:
+        """Make again the link ``wanted`` of ``part`` through which the frames of an endpoint go, with its limit."""
+        self._links.clear(wanted.name, wanted.endpoint)
+        self._make(wanted, part, undo)
+        for limit in part.limits:
+            if limit.link == wanted.name:
+                set_limit(self._kernel, limit)
+
     def _create(self, part: Desired, undo: Undo) -> None:
         """Free the names, as another's rules would go with them, then make rules and links."""
         for wanted in part.links:
@@ -72,6 +82,8 @@ class Applier:
                 undo.push(self._firewall.forget, owner)
         for wanted in part.links:
             self._make(wanted, part, undo)
+        for limit in part.limits:
+            set_limit(self._kernel, limit)
 
     def _make(self, wanted: WantedLink, part: Desired, undo: Undo) -> None:
         """Make a link, with its settings before it is up; one that is adopted is set up, and keeps the MAC it has."""
@@ -92,6 +104,8 @@ class Applier:
             return
         if wanted.tunnel:
             self._add_vxlan(wanted.tunnel)
+        elif wanted.kind == IFB:
+            add_limiter(self._kernel, wanted)
         else:
             self._kernel.add_bridge(name, wanted.mac, mtu)
         self._kernel.finish_link(name, alias, settings)

@@ -153,5 +153,6 @@ def desired_of(mode: Mode, network: Network, endpoints: Iterable[Endpoint]) -> D
         parts[0],
         links=[link for part in parts for link in part.links],
         settings=[setting for part in parts for setting in part.settings],
+        limits=[limit for part in parts for limit in part.limits],
         elements={owner: elements for part in parts for owner, elements in part.elements.items()},
     )

@@ -32,16 +32,19 @@ from plugin.model.names import (
     BRIDGE,
     ENDPOINT,
     HOST_END,
+    LIMITER,
     bridge_alias,
     bridge_name,
     container_link_name,
     host_link_name,
+    limiter_name,
     local_mac,
     port_alias,
 )
 from plugin.model.policy import policy_of
 from plugin.model.records import LEAST_IPV6_MTU, Endpoint, Network, NetworkSubnet
 from plugin.modes.base import Capability, HostParts, LinkKind, Mode
+from plugin.modes.limits import IFB, has_limiter, limited
 from plugin.options.network import ISOLATED, NetworkSettings
 from plugin.options.option import Option, choice
 from plugin.options.unicast import unusable
@@ -60,7 +63,7 @@ class BridgeSettings(NetworkSettings):
         "whether links of a `bridge` network take packets of up to 192 kB in one piece (BIG TCP), which doubles the "
         "throughput between containers for half of the CPU, but halves it towards a link of the host that takes only "
         "64 kB; `auto` is on for networks without a way out, such as `--internal` ones, and if the host's links to the "
-        "internet took such packets when the network was created",
+        "internet took such packets when the network was created, unless the network limits rates",
         live=True,
     )
 
@@ -75,7 +78,11 @@ class BridgeMode(Mode):
     summary = "a network of one host"
     settings = BridgeSettings
     does = frozenset({Capability.HOST_GATEWAY, Capability.PUBLISHES})
-    links: Sequence[LinkKind] = (LinkKind(BRIDGE, "bridge"), LinkKind(HOST_END, "veth", ENDPOINT, port=True))
+    links: Sequence[LinkKind] = (
+        LinkKind(BRIDGE, "bridge"),
+        LinkKind(HOST_END, "veth", ENDPOINT, port=True),
+        LinkKind(LIMITER, IFB, ENDPOINT, at_once=True),  # the redirection into it has ended, and may begin again
+    )
 
     def __init__(self, parts: HostParts) -> None:
         self._kernel = parts.kernel
@@ -169,8 +176,8 @@ class BridgeMode(Mode):
 
     def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
         """Leave the pair to the reaper: one end takes the other with it, wherever that is."""
-        del network
-        return [host_link_name(endpoint.id)]
+        limiters = [limiter_name(endpoint.id)] if has_limiter(network, endpoint) else []
+        return [host_link_name(endpoint.id), *limiters]
 
     def join(self, network: Network, endpoint: Endpoint) -> JoinReply:
         """Name the container's end, and the gateways if there is a way out through this network."""
@@ -203,7 +210,7 @@ class BridgeMode(Mode):
         )
 
     def desired_port(self, network: Network, endpoint: Endpoint) -> Desired:
-        """Return the veth pair, with its host end in the bridge, its settings, and the rules of the endpoint."""
+        """Return the veth pair, with its host end in the bridge, its settings, its limits, and the endpoint's rules."""
         port = WantedLink(
             host_link_name(endpoint.id),
             "veth",
@@ -218,7 +225,8 @@ class BridgeMode(Mode):
             peer_mac=endpoint.mac,
         )
         elements = {port.name: endpoint_elements(network, endpoint)}
-        return Desired(network.id, [port], settings=port_settings(port.name), elements=elements)
+        part = Desired(network.id, [port], settings=port_settings(port.name), elements=elements)
+        return limited(part, self._owner, network, endpoint)
 
     def in_container(self, endpoint: Endpoint) -> bool:
         """Look where the other end of the pair is; the engine puts it back when a container leaves."""

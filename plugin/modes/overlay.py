@@ -24,7 +24,7 @@ from netlink.vxlan import VxlanLink
 from plugin.cluster.overlay.presence import agreed_network
 from plugin.errors import Conflict, InvalidRequest, Unsupported
 from plugin.firewall.elements import local_elements, tunnel_elements
-from plugin.host.link_settings import tunnel_settings
+from plugin.host.link_settings import without_ipv6
 from plugin.host.own_links import OwnLinks
 from plugin.model.desired import Desired, WantedLink
 from plugin.model.elements import Elements
@@ -187,7 +187,7 @@ class OverlayMode(Mode):
         part = _also(self._bridge.desired(network), tunnel_elements(network, overlay))
         alias = tunnel_alias(self._owner, network, overlay)
         tunnel = WantedLink(link.name, _TUNNEL.kernel, alias, "", link.mtu, link.master, tunnel=link)
-        settings = [*part.settings, *tunnel_settings(tunnel.name)]
+        settings = [*part.settings, *without_ipv6(tunnel.name)]
         left = self._peers.left(network, link)
         elements = part.elements if left is None else {**part.elements, tunnel.name: left}
         return replace(part, links=[*part.links, tunnel], settings=settings, elements=elements, kept=(tunnel.name,))

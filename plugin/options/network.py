@@ -15,6 +15,7 @@ from plugin.options.option import (
     toggle,
 )
 from plugin.options.policy import NOTHING, Entries, clients, destinations, group_names, sources
+from plugin.options.rates import OFF, Rate, amount_option, rate_option
 from plugin.options.senders import NOBODY, senders
 from plugin.protocol.messages import Address
 
@@ -97,6 +98,14 @@ class NetworkSettings(OptionSet):
         "which addresses and subnets may use published ports; protocols and ports are the container's; the host itself "
         "always may",
     )
+    rate_in = rate_option("pynet.rate_in", OFF, "how much each container may receive a second, by this network")
+    rate_out = rate_option("pynet.rate_out", OFF, "how much each container may send a second, by this network")
+    burst_in = amount_option(
+        "pynet.burst_in",
+        "with `pynet.rate_in`: how much may come at once after a pause; by default, and at least, 128 KiB, 4 ms of the "
+        "rate, and one and a half of the largest packet",
+    )
+    burst_out = amount_option("pynet.burst_out", "the same for `pynet.rate_out`")
     forwarding = Option(
         "pynet.forwarding",
         toggle,
@@ -274,3 +283,13 @@ class EndpointSettings(OptionSet):
         NetworkSettings.publish_from.legal,
         "which addresses and subnets may use published ports of this container",
     )
+    rate_in: Option[Rate | None] = rate_option(
+        NetworkSettings.rate_in.key,
+        None,
+        "how much this container may receive a second; by default, as for the next three, as its network says",
+    )
+    rate_out: Option[Rate | None] = rate_option(
+        NetworkSettings.rate_out.key, None, "how much this container may send a second"
+    )
+    burst_in = amount_option(NetworkSettings.burst_in.key, "how much may come at once after a pause")
+    burst_out = amount_option(NetworkSettings.burst_out.key, "how much may go at once after a pause")

@@ -23,7 +23,7 @@ from plugin.firewall.listing import NAMES, listed_elements
 from plugin.firewall.ruleset import RULES
 from plugin.interfaces import Kernel, Nft
 from plugin.ipam.supernets import Supernet
-from plugin.model.names import ENDPOINT, Alias, bridge_name, host_link_name
+from plugin.model.names import ENDPOINT, LIMITER, Alias, bridge_name, host_link_name
 from plugin.model.names import NETWORK as NETWORK_ALIAS
 from plugin.model.records import DEFAULT_MTU, Endpoint, Network, NetworkSubnet, Published, Tombstone, Way
 from plugin.options.network import ISOLATED, ROUTED, UNPROTECTED, NetworkSettings
@@ -185,7 +185,7 @@ def _endpoints(
     by_bridge = {network.link: network for network in networks.values()}
     for link in links:
         alias = _alias(link, owner, ENDPOINT)
-        if not alias.id:
+        if not alias.id or link.name.startswith(LIMITER):
             continue
         network = networks.get(alias.network_id) or by_bridge.get(names.get(link.master, ""))
         if network is None:

@@ -12,6 +12,7 @@ from plugin.model.desired import Actual, Desired, WantedLink
 from plugin.model.link_owner import Owner
 from plugin.model.names import Alias
 from plugin.model.records import DEFAULT_MTU
+from plugin.modes.limits import describe
 from plugin.protocol.messages import InterfaceAddress
 
 OFF = "0"  # of a switch
@@ -24,9 +25,15 @@ def differences(desired: Desired, actual: Actual, owner: Owner) -> list[f.Findin
     a link that ``owner`` did not make, as pynet changes nothing on it.
     """
     absent = {wanted.name for wanted in desired.links if not _is_there(wanted, actual, owner)}
-    found = [finding for wanted in desired.links for finding in _link_findings(desired, wanted, actual, absent, owner)]
-    lost = {wanted.endpoint for wanted in desired.links if wanted.endpoint and wanted.name in absent}
+    lost = {wanted.endpoint for wanted in desired.links if wanted.peer and wanted.name in absent}
+    found = [
+        finding
+        for wanted in desired.links
+        if wanted.peer or wanted.endpoint not in lost
+        for finding in _link_findings(desired, wanted, actual, absent, owner)
+    ]
     found += _setting_findings(desired, actual, absent)
+    found += _limit_findings(desired, actual, absent)
     addresses = [*desired.addresses]
     addresses += [(w.name, _by_kernel(w)) for w in desired.links if w.name in desired.link_local]
     found += [
@@ -76,7 +83,7 @@ def _link_findings(
     desired: Desired, wanted: WantedLink, actual: Actual, absent: Collection[str], owner: Owner
 ) -> Iterator[f.Finding]:
     found = actual.links.get(wanted.name)
-    if wanted.name in absent and wanted.endpoint:
+    if wanted.name in absent and wanted.peer:
         yield f.EndpointLost(desired.network, wanted.endpoint, wanted.name)
     elif found is None:
         yield f.LinkMissing(desired.network, wanted.name)
@@ -134,6 +141,21 @@ def _has_address(actual: Actual, link: str, address: InterfaceAddress) -> bool:
     return not actual.links[link].running or any(
         other.is_link_local and other.version == address.version for other in found
     )
+
+
+def _limit_findings(desired: Desired, actual: Actual, absent: set[str]) -> Iterator[f.Finding]:
+    """Yield limits that are gone, differ or are not in use, and those that nobody wants any more."""
+    for limit in desired.limits:
+        found = actual.buckets.get(limit.link)
+        in_use = actual.redirections.get(limit.source, "") == (limit.link if limit.source else "")
+        if absent.isdisjoint({limit.link, limit.source}) and not (in_use and limit.bucket.is_like(found)):
+            is_ = "none" if found is None else describe(found) if in_use else "not in use"
+            yield f.LimitChanged(desired.network, limit.endpoint, limit.link, is_, describe(limit.bucket))
+    wanted = {limit.link for limit in desired.limits}
+    for link in desired.links:
+        if link.endpoint and link.name not in wanted | absent and link.name in actual.buckets:
+            found = actual.buckets[link.name]
+            yield f.LimitChanged(desired.network, link.endpoint, link.name, describe(found), "none")
 
 
 def _setting_findings(desired: Desired, actual: Actual, absent: Collection[str]) -> Iterator[f.Finding]:

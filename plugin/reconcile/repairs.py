@@ -4,16 +4,17 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from netlink.errors import Exists
+from netlink.errors import Exists, Missing
 from plugin.background.loop import alive
 from plugin.errors import Failed
 from plugin.firewall.elements import PROTOCOLS
 from plugin.host.link_addresses import give_address
 from plugin.model import findings as f
 from plugin.model.desired import Desired
-from plugin.model.names import Alias
+from plugin.model.names import LIMITER, Alias, host_link_name
 from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.modes.base import desired_of
+from plugin.modes.limits import IFB, set_limit
 from plugin.modes.registry import link_kinds
 from plugin.protocol.messages import EndpointRef
 from plugin.removal.removal import Removal
@@ -42,6 +43,7 @@ class Repairs:
             f.PortChanged: self._set_port,
             f.LinkDown: lambda finding, _: self._kernel.set_up(finding.link),
             f.LinkChanged: self._change,
+            f.LimitChanged: self._set_limit,
             f.AddressMissing: self._add_address,
             f.SettingChanged: self._set,
             f.HostSettingChanged: lambda finding, _: self._settings.turn_on(finding.path),
@@ -64,8 +66,13 @@ class Repairs:
         alive()
         return repair(finding, desired) is not False
 
-    def _make_link(self, finding: f.LinkMissing, _: Desired) -> None:
+    def _make_link(self, finding: f.LinkMissing, desired: Desired) -> None:
         """Make the link with its settings and addresses; its rules exist already."""
+        limiter = next((link for link in desired.links if link.name == finding.link and link.kind == IFB), None)
+        if limiter is not None:
+            with Undo() as undo:
+                self._applier.make_limiter(limiter, desired, undo)
+            return
         before = self._network(finding)
         mode = self._modes[before.mode]
         with Undo() as undo:
@@ -82,7 +89,13 @@ class Repairs:
         self._removal.endpoint(EndpointRef(finding.network, finding.endpoint))
 
     def _remove_orphan(self, finding: f.OrphanLink, _: Desired) -> None:
-        """Leave the link to the reaper, unless links of its kind must be deleted at once."""
+        """Leave the link to the reaper, unless links of its kind must be deleted at once.
+
+        Frames that are redirected into a link that goes would be lost, so the redirection ends first.
+        """
+        if finding.link.startswith(LIMITER):
+            with suppress(Missing):
+                self._kernel.end_redirect(host_link_name(Alias.read(finding.alias).id))
         self._reaper.bury([Tombstone(finding.link, Alias.read(finding.alias).id)])
         if any(kind.at_once and finding.link.startswith(kind.prefix) for kind in link_kinds(self._modes)):
             self._reaper.clear(finding.link)
@@ -110,6 +123,13 @@ class Repairs:
                 self._kernel.set_gso(finding.link, int(finding.wanted))
             case _:
                 self._kernel.set_mtu(finding.link, int(finding.wanted))
+
+    def _set_limit(self, finding: f.LimitChanged, desired: Desired) -> None:
+        wanted = next((limit for limit in desired.limits if limit.link == finding.link), None)
+        if wanted is None:
+            self._kernel.delete_bucket(finding.link)
+        else:
+            set_limit(self._kernel, wanted)
 
     def _add_address(self, finding: f.AddressMissing, _: Desired) -> None:
         with suppress(Exists):

@@ -62,15 +62,16 @@ class Rounds:
 
     def _round(self) -> Iterator[object]:
         """Look at the host and each network, then at links and rules that belong to none; yield after each step."""
-        known = {OWNER}
+        known, limiters = {OWNER}, set[str]()
         self._checks.host(bridges=True)
         for network in self._survey.networks():
             with self._locks.hold(LOOK):
                 part, _ = self._checks.network(network, Actual(), rules=True)
             known |= part.elements.keys() | set(part.kept)
+            limiters |= {limit.link for limit in part.limits}
             yield network
         with self._locks.hold(LOOK):
-            orphans = self._survey.without_rules(self._firewall.owns)
+            orphans = self._survey.without_rules(lambda name: name in limiters or self._firewall.owns(name))
             self._ledger.checked(ORPHANS, [each for orphan in orphans for each in self._checks.orphan(orphan)])
         yield ORPHANS
         mended: list[Repair] = []

@@ -77,6 +77,7 @@ class Survey:
     def networks_of(self, links: Collection[str]) -> list[str]:
         """Return the networks whose links, or links of whose endpoints, have these names."""
         records, kinds = self.records(), [kind for kind in link_kinds(self._modes) if kind.of == NETWORK]
+        end_kinds = [kind for kind in link_kinds(self._modes) if kind.of == ENDPOINT]
         found = [
             network.id
             for network in records.networks.values()
@@ -85,7 +86,7 @@ class Survey:
         found += [
             network_id
             for network_id, ends in records.endpoints.items()
-            if any(host_link_name(end.id) in links for end in ends)
+            if any(kind.name(end.id) in links for end in ends for kind in end_kinds)
         ]
         return list(dict.fromkeys(found))
 
@@ -122,7 +123,11 @@ class Survey:
         found += host_differences(desired, actual)
         for part in desired:
             found += differences(part, actual, self._owner)
-        known = records.links() | {link.name for part in desired for link in part.links}
+        known = (
+            records.links()
+            | {link.name for part in desired for link in part.links}
+            | self._of_unclear(desired, records)
+        )
         found += orphans(actual.links.values(), known, self._owner, unnamed=idle)
         if idle:
             left = self._settings.left_over(list(records.networks.values()))
@@ -158,10 +163,13 @@ class Survey:
         link = self._kernel.link(orphan.link)
         if link is None or link.alias != orphan.alias or self._store.get(Tombstone, orphan.link):
             return False
-        known = self._store.get(Network, Alias.read(orphan.alias).id)
-        parts = self._desired(Records({known.record.id: known.record}, {}, ()))[0] if known else []
+        alias = Alias.read(orphan.alias)
+        known = self._store.get(Network, alias.network_id or alias.id)
+        end = self._store.get(Endpoint, f"{alias.network_id}/{alias.id}") if alias.network_id else None
+        ends = {alias.network_id: [end.record]} if end else {}
+        parts = self._desired(Records({known.record.id: known.record}, ends, ()))[0] if known else []
         wanted = {each.name for part in parts for each in part.links}
-        return orphan.link not in wanted
+        return orphan.link not in wanted and all(part.links for part in parts)
 
     def _desired(self, records: Records) -> tuple[list[Desired], list[Finding]]:
         """Return the wanted states of networks, and the findings about the records themselves."""
@@ -192,6 +200,11 @@ class Survey:
         own = [kind.name(network.id) for kind in kinds if kind.of == NETWORK]
         ends = [kind.name(end.id) for end in endpoints for kind in kinds if kind.of == ENDPOINT]
         return Desired(network.id, elements={network.link: shut_elements([network.link], [*own, *ends])}, kept=own)
+
+    def _of_unclear(self, desired: Sequence[Desired], records: Records) -> set[str]:
+        """Return the names that links of endpoints in networks may have that cannot be understood."""
+        unclear = [end for part in desired if not part.links for end in records.endpoints.get(part.network, ())]
+        return {kind.name(end.id) for kind in link_kinds(self._modes) if kind.of == ENDPOINT for end in unclear}
 
     def _desired_by(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
         part = desired_of(mode_of(self._modes, network), network, endpoints)

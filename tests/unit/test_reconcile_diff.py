@@ -35,7 +35,7 @@ DESIRED = Desired(
     "a",
     links=(
         WantedLink("pn-a", "bridge", "pynet/network/a", MAC, 1400),
-        WantedLink("pnhe", "veth", "pynet/endpoint/e", mtu=1400, master="pn-a", endpoint="e"),
+        WantedLink("pnhe", "veth", "pynet/endpoint/e", mtu=1400, master="pn-a", endpoint="e", peer="pnce"),
     ),
     addresses=(("pn-a", GATEWAY), ("pn-a", LOCAL)),
     settings=(WantedSetting("conf/pn-a/accept_ra", "0", "pn-a"),),

@@ -144,7 +144,7 @@ def test_its_options_are_its_own() -> None:
     table = {option.key: option for option in network_options([*MODES, ToyMode])}
     assert table["pynet.mode"].legal == "bridge or overlay or toy"
     assert table["pynet.room"].default == 1500
-    assert link_prefixes(world.modes) == ("pn-", "pnh", "pnv", "pnt")
+    assert link_prefixes(world.modes) == ("pn-", "pnh", "pni", "pnv", "pnt")
 
 
 class LanMode(ToyMode):
