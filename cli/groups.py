@@ -1,7 +1,7 @@
 """Groups of commands: networks, endpoints, and the cluster."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -65,10 +65,13 @@ def network_set(*, network: str, options: Sequence[str], machine: bool) -> None:
     The change goes before Docker's own option, for all containers of the network, and lasts as long as the network.
     Options may be named without their beginning, such as guard or mtu.
     """
-    from cli.commands.changes import options_of
+    from cli.commands.changes import change_network, options_of
 
     with refusals():
-        _change_network(network, "SetOptions", {"Options": options_of(options)}, machine=machine)
+        wanted = options_of(options)
+        with progress(f"changing network '{network}'"):
+            row, text = change_network(network, "SetOptions", {"Options": wanted})
+    click.echo(as_json(row) if machine else text)
 
 
 @click.group(cls=Commands)
@@ -84,8 +87,11 @@ def reset() -> None:
 @with_json
 def reset_network(*, network: str, options: Sequence[str], machine: bool) -> None:
     """Take back the changes of OPTIONS, or all changes, of NETWORK."""
-    with refusals():
-        _change_network(network, "ResetOptions", {"Options": list(options)}, machine=machine)
+    from cli.commands.changes import change_network
+
+    with refusals(), progress(f"changing network '{network}'"):
+        row, text = change_network(network, "ResetOptions", {"Options": list(options)})
+    click.echo(as_json(row) if machine else text)
 
 
 @reset.command(
@@ -99,38 +105,15 @@ def reset_network(*, network: str, options: Sequence[str], machine: bool) -> Non
 def reset_endpoint(*, container: str, words: Sequence[str], machine: bool) -> None:
     """Take back the changes of OPTIONS, or all changes, of CONTAINER in NETWORK.
 
-    NETWORK is needed if the container is in several networks of pynet.
+    Among the options, "ports" means what pynet publish and pynet unpublish did. NETWORK is needed if the container is
+    in several networks of pynet.
     """
-    from cli.commands.changes import is_option, split_network
+    from cli.commands.changes import change_endpoint, is_option, split_network
 
-    with refusals():
+    with refusals(), progress(f"changing container '{container}'"):
         of, options = split_network(words, is_option)
-        _change_endpoint(container, of, "ResetOptions", {"Options": list(options)}, machine=machine)
-
-
-def _change_network(word: str, verb: str, body: Mapping[str, Any], *, machine: bool) -> None:
-    from cli.client.serving import answer
-    from cli.commands.changes import as_text, change_ends, of_network, row_of
-    from netlink.container_end import change_container_end
-
-    with progress(f"changing network '{word}'"):
-        target, found = of_network(word)
-        reply = answer(verb, **target.ids, **body)
-        notes = list(change_ends(reply, found, change_container_end))
-    for note in notes:
-        click.echo(f"note: {note}", err=True)
-    row = row_of(reply, target)
-    click.echo(as_json(row) if machine else as_text(row))
-
-
-def _change_endpoint(word: str, of: str, verb: str, body: Mapping[str, Any], *, machine: bool) -> None:
-    from cli.client.serving import answer
-    from cli.commands.changes import as_text, of_container, row_of
-
-    with progress(f"changing container '{word}'"):
-        target = of_container(word, of, answer)
-        row = row_of(answer(verb, **target.ids, **body), target)
-    click.echo(as_json(row) if machine else as_text(row))
+        row, text = change_endpoint(container, of, "ResetOptions", {"Options": list(options)})
+    click.echo(as_json(row) if machine else text)
 
 
 @click.group(cls=Commands)
@@ -152,11 +135,14 @@ def endpoint_set(*, container: str, words: Sequence[str], machine: bool) -> None
     The change goes before Docker's own option and before those of the network, and ends when the container stops or
     leaves the network. NETWORK is needed if the container is in several networks of pynet.
     """
-    from cli.commands.changes import options_of, split_network
+    from cli.commands.changes import change_endpoint, options_of, split_network
 
     with refusals():
         of, options = split_network(words, lambda word: "=" in word)
-        _change_endpoint(container, of, "SetOptions", {"Options": options_of(options)}, machine=machine)
+        wanted = options_of(options)
+        with progress(f"changing container '{container}'"):
+            row, text = change_endpoint(container, of, "SetOptions", {"Options": wanted})
+    click.echo(as_json(row) if machine else text)
 
 
 @endpoint.command(

@@ -120,6 +120,56 @@ def ps(*, stopped: bool, filters: Sequence[str], flags: "ListFlags") -> None:
 
 
 @main.command(
+    examples=["pynet publish web 8080:80", "pynet publish web blue 127.0.0.1:5353:53/udp", "pynet publish web 80"],
+    codes={0: "All of them are published.", 75: "A port is taken; nothing was changed."},
+    see=["pynet unpublish", "pynet ports"],
+)
+@click.argument("container")
+@click.argument("words", nargs=-1, required=True, metavar="[NETWORK] PORTS...")
+@with_json
+def publish(*, container: str, words: Sequence[str], machine: bool) -> None:
+    """Publish PORTS of CONTAINER, a name or an id, on the host while it runs, beside those of "docker run -p".
+
+    Ports have the form of "docker run -p": 8080:80, 127.0.0.1:8080:80/tcp, [::1]:53:53/udp, 8000-8010:80, or 80 for
+    any free port of the host. NETWORK is the container's gateway; it is needed if the container is in several networks
+    of pynet. The ports go when the container stops or leaves the network.
+    """
+    from cli.commands.changes import change_endpoint, split_network
+    from cli.commands.publish import bindings_of, is_port
+
+    with refusals():
+        of, ports = split_network(words, is_port)
+        bindings = bindings_of(ports)
+        with progress(f"publishing ports of '{container}'"):
+            row, text = change_endpoint(container, of, "PublishPorts", {"Ports": bindings})
+    click.echo(as_json(row) if machine else text)
+
+
+@main.command(
+    examples=["pynet unpublish web 8080", "pynet unpublish web blue 5353/udp"],
+    codes={0: "None of them is published any more.", 1: "One of them was not published; nothing was changed."},
+    see=["pynet publish", "pynet reset endpoint", "pynet ports"],
+)
+@click.argument("container")
+@click.argument("words", nargs=-1, required=True, metavar="[NETWORK] PORTS...")
+@with_json
+def unpublish(*, container: str, words: Sequence[str], machine: bool) -> None:
+    """Withdraw PORTS of the host, such as 8080 or 53/udp, from CONTAINER while it runs, also those of "docker run -p".
+
+    NETWORK is needed if the container is in several networks of pynet.
+    """
+    from cli.commands.changes import change_endpoint, split_network
+    from cli.commands.publish import is_port, places_of
+
+    with refusals():
+        of, ports = split_network(words, is_port)
+        places = places_of(ports)
+        with progress(f"withdrawing ports of '{container}'"):
+            row, text = change_endpoint(container, of, "UnpublishPorts", {"Ports": places})
+    click.echo(as_json(row) if machine else text)
+
+
+@main.command(
     examples=["pynet reconcile", "pynet reconcile --dry-run"],
     codes={0: "The kernel is as it should be.", 1: "A repair failed; with --dry-run: a repair is due."},
     see=["pynet status", "pynet doctor"],

@@ -23,6 +23,8 @@ ROUTES = {
     "Backup": ("POST", "/v1/backup"),
     "SetOptions": ("POST", "/v1/options/set"),
     "ResetOptions": ("POST", "/v1/options/reset"),
+    "PublishPorts": ("POST", "/v1/ports/publish"),
+    "UnpublishPorts": ("POST", "/v1/ports/unpublish"),
     "ForgetHost": ("POST", "/v1/cluster/forget"),
 }
 HEALTH, METRICS = "/healthz", "/metrics"

@@ -26,5 +26,7 @@ SERVICE_VERBS = {
     "ClusterStatus": Verb(None, Service.cluster_status, own.ClusterStatusReply, most=2),
     "SetOptions": Verb(changes.SetOptionsRequest, Service.set_options, changes.ChangedReply, most=4),
     "ResetOptions": Verb(changes.ResetOptionsRequest, Service.reset_options, changes.ChangedReply, most=4),
+    "PublishPorts": Verb(changes.PublishPortsRequest, Service.publish_ports, changes.ChangedReply, most=4),
+    "UnpublishPorts": Verb(changes.UnpublishPortsRequest, Service.unpublish_ports, changes.ChangedReply, most=4),
     "ForgetHost": Verb(own.ForgetHostRequest, Service.forget, own.ForgetHostReply, most=1),
 }

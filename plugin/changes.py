@@ -11,14 +11,25 @@ import structlog
 
 from netlink.gso import KERNELS_OWN
 from plugin.errors import InvalidRequest, NotFound
-from plugin.model.records import Endpoint, Network
+from plugin.firewall.elements import PROTOCOLS
+from plugin.model.records import Endpoint, Network, Published
 from plugin.modes.base import Mode, desired_of
 from plugin.modes.registry import mode_of
+from plugin.network.exposure import Exposure
+from plugin.network.port_changes import PortChanges
 from plugin.options.live import changes_of, live_option
 from plugin.options.network import EndpointSettings
 from plugin.options.option import OptionSet
 from plugin.options.origin import Origin, network_layers, of_endpoint, of_network
-from plugin.protocol.change_messages import Changed, ResetOptions, SetOptions, SettingChange
+from plugin.protocol.change_messages import (
+    Changed,
+    PublishPorts,
+    ResetOptions,
+    SetOptions,
+    SettingChange,
+    UnpublishPorts,
+)
+from plugin.protocol.own_messages import PublishedPort
 from plugin.reconcile.alignment import Alignment
 from plugin.reconcile.survey import Survey
 from plugin.removal.removal import Removal
@@ -29,6 +40,8 @@ from plugin.runtime import Runtime
 from plugin.store.base import Put
 
 log = structlog.get_logger()
+
+PORTS = "ports"  # names the ports of a container among its options
 
 Texts = Mapping[str, str]
 Change = Callable[[type[OptionSet], str, Texts], Texts]  # declared options, "network" or "container", earlier changes
@@ -44,6 +57,8 @@ class LiveChanges:
         self._retries = runtime.reaper.retries
         self._work = Work(runtime.locks, runtime.reaper.retries)
         self._alignment = Alignment(runtime, survey, removal)
+        exposure = Exposure(runtime, removal.sandboxes)
+        self._ports = PortChanges(runtime, removal.sandboxes, exposure)
 
     def set_options(self, request: SetOptions) -> Changed:
         """Set options of a network and all of its containers, or of one container in it."""
@@ -57,21 +72,34 @@ class LiveChanges:
 
     def reset_options(self, request: ResetOptions) -> Changed:
         """Take changes back: those of some options, or all without words. Then Docker's own options hold again."""
+        words = [word for word in request.words if word != PORTS or not request.endpoint]
 
         def change(kind: type[OptionSet], what: str, own: Texts) -> Texts:
-            gone = {live_option(kind, what, word).key for word in request.words} or set(own)
+            gone = {live_option(kind, what, word).key for word in words} if request.words else set(own)
             return {key: text for key, text in own.items() if key not in gone}
 
-        return self._change(request.network, request.endpoint, change)
+        return self._change(request.network, request.endpoint, change, ports=words != [*request.words] or not words)
 
-    def _change(self, network_id: str, endpoint_id: str, change: Change) -> Changed:
-        done = self._endpoint(network_id, endpoint_id, change) if endpoint_id else self._network(network_id, change)
-        for each in done.settings:
-            details = {"network": network_id, **({"endpoint": endpoint_id} if endpoint_id else {})}
-            log.info("option changed", option=each.key, value=each.value, before=each.before, **details)
-        return done
+    def publish_ports(self, request: PublishPorts) -> Changed:
+        """Publish ports of a running container beside those of Docker."""
+        with self._work.create(*endpoint_locks(request.network, request.endpoint)) as undo:
+            network, _ = self._found(request.network)
+            before = self._found_endpoint(request.network, request.endpoint)
+            after = self._ports.publish(network, before, request.bindings, undo)
+        return _told(before, after)
 
-    def _network(self, network_id: str, change: Change) -> Changed:
+    def unpublish_ports(self, request: UnpublishPorts) -> Changed:
+        """Withdraw ports of a running container, those of Docker too."""
+        places = [(each.proto, each.port) for each in request.ports]
+        with self._work.create(*endpoint_locks(request.network, request.endpoint)) as undo:
+            network, _ = self._found(request.network)
+            before = self._found_endpoint(request.network, request.endpoint)
+            after = self._ports.unpublish(network, before, places, undo)
+        return _told(before, after)
+
+    def _change(self, network_id: str, endpoint_id: str, change: Change, *, ports: bool = False) -> Changed:
+        if endpoint_id:
+            return self._endpoint(network_id, endpoint_id, change, ports=ports)
         with self._work.create(LockName.network(network_id)) as undo:
             before, mode = self._found(network_id)
             after = replace(before, changes=change(mode.settings, "network", before.changes))
@@ -85,9 +113,9 @@ class LiveChanges:
                 self._alignment.change(desired_of(mode, was, ends), desired_of(mode, after, ends), undo)
         were, are = (of_network(mode.settings.options(), each.options, each.changes) for each in (before, after))
         mtu, gso = (0 if was == now else now for was, now in ((before.mtu, after.mtu), (before.gso, after.gso)))
-        return Changed(network_id, "", _differences(were, are), len(ends), mtu, gso)
+        return Changed(network_id, "", len(ends), _differences(were, are, network_id), mtu, gso)
 
-    def _endpoint(self, network_id: str, endpoint_id: str, change: Change) -> Changed:
+    def _endpoint(self, network_id: str, endpoint_id: str, change: Change, *, ports: bool) -> Changed:
         with self._work.create(*endpoint_locks(network_id, endpoint_id)) as undo:
             network, mode = self._found(network_id)
             before = self._found_endpoint(network_id, endpoint_id)
@@ -96,9 +124,10 @@ class LiveChanges:
                 self._store.transact(Put(after))
                 undo.push(self._store.transact, Put(before))
                 self._alignment.change(desired_of(mode, network, [before]), desired_of(mode, network, [after]), undo)
+            after = self._ports.reset(network, after, undo) if ports else after
         layers = network_layers(network.options, network.changes)
         were, are = (of_endpoint(layers, each.driver_opts, each.changes) for each in (before, after))
-        return Changed(network_id, endpoint_id, _differences(were, are), 1)
+        return replace(_told(before, after), settings=_differences(were, are, network_id, endpoint_id))
 
     def _found(self, network_id: str) -> tuple[Network, Mode]:
         known = self._store.get(Network, network_id)
@@ -115,6 +144,26 @@ class LiveChanges:
         return known.record
 
 
-def _differences(were: Sequence[Origin], are: Sequence[Origin]) -> list[SettingChange]:
+def _differences(
+    were: Sequence[Origin], are: Sequence[Origin], network: str, endpoint: str = ""
+) -> list[SettingChange]:
     pairs = zip(were, are, strict=True)
-    return [SettingChange(now.key, now.value, now.origin, was.value) for was, now in pairs if was != now]
+    found = [SettingChange(now.key, now.value, now.origin, was.value) for was, now in pairs if was != now]
+    for each in found:
+        details = {"network": network, **({"endpoint": endpoint} if endpoint else {})}
+        log.info("option changed", option=each.key, value=each.value, before=each.before, **details)
+    return found
+
+
+def _told(before: Endpoint, after: Endpoint) -> Changed:
+    came = [port for port in after.published if port not in before.published]
+    went = [port for port in before.published if port not in after.published]
+    if came or went:
+        log.info("published ports changed", endpoint=after.id, network=after.network_id, came=len(came), went=len(went))
+    return Changed(after.network_id, after.id, 1, published=_ports(after, came), withdrawn=_ports(after, went))
+
+
+def _ports(end: Endpoint, ports: Sequence[Published]) -> list[PublishedPort]:
+    return [
+        PublishedPort(end.id, end.network_id, PROTOCOLS[p.proto], p.host, p.host_port, p.target, p.port) for p in ports
+    ]

@@ -133,7 +133,7 @@ class Driver:
             self._touched.note(endpoint.id)
             if known is not None:
                 endpoint = as_given_before(known.record, endpoint, wish)
-                asked_before = replace(known.record, published=(), changes={})
+                asked_before = replace(known.record, published=(), changes={}, added=(), withdrawn=())
                 refuse_difference("endpoint", endpoint.id, same=asked_before == endpoint)
             else:
                 undo.push(self._touched.forget, endpoint.id)

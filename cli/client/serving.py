@@ -111,7 +111,8 @@ def _why(socket: Path, error: Exception, patience: float) -> PynetError:
 HOW_TO_BE_ALLOWED = "run it as root or join group docker"
 PLACES = frozenset({Settings.socket.key, Settings.admin_socket.key})  # where pynet is asked
 NEED_STATE = frozenset({"Ports", "Networks", "Pools", "Look", "Path", "Policies", "Backup", "Traffic"})  # verbs
-NEED_PROCESS = frozenset({"Reconcile", "Status", "Log", "Drops", "Overview", "SetOptions", "ResetOptions"})  # verbs
+CHANGING = frozenset({"SetOptions", "ResetOptions", "PublishPorts", "UnpublishPorts"})  # verbs
+NEED_PROCESS = frozenset({"Reconcile", "Status", "Log", "Drops", "Overview"}) | CHANGING  # verbs
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +246,7 @@ def _from_files(nobody: NotServing, verb: str, body: Mapping[str, Any]) -> Mappi
 def _files(nobody: NotServing, verb: str) -> "Bound":
     """Return a verb that the files answer."""
     from cli.server.answers import Answers, NobodyServes, Sources
+    from cli.server.change_answers import NobodyChanges
     from handlers.service import SERVICE_VERBS
     from handlers.verbs import bind
     from netlink.statistics import Statistics
@@ -259,7 +261,7 @@ def _files(nobody: NotServing, verb: str) -> "Bound":
     outside, store = NobodyServes(settings, nobody), ReadOnlyStore(settings.database)
     traffic = TrafficReader(store, Statistics(), settings.name).read
     sources = Sources(outside.look, outside.log, traffic, outside.overview, outside.drops)
-    answers = Answers(settings, store, outside, sources, outside)
+    answers = Answers(settings, store, outside, sources, NobodyChanges(nobody))
     return bind("Pynet", SERVICE_VERBS, answers)[f"Pynet.{verb}"]
 
 

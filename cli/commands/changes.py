@@ -4,9 +4,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import click
+
+from cli.client.serving import answer
+from cli.commands.ports import joined, rows_of
 from cli.engine.containers import EngineContainer, EngineNetwork, container, network
 from cli.exit_codes import BadUsage
 from cli.listing import Row
+from netlink.container_end import change_container_end
 from netlink.errors import KernelError
 from plugin.errors import NotFound, PynetError
 from plugin.options.network import EndpointSettings
@@ -28,6 +33,23 @@ class Target:
     def ids(self) -> dict[str, str]:
         """The ids as the verbs of pynet have them."""
         return {"NetworkID": self.network, **({"EndpointID": self.endpoint} if self.endpoint else {})}
+
+
+def change_network(word: str, verb: str, body: Mapping[str, Any]) -> tuple[Row, str]:
+    """Ask the running pynet for a change of a network, and change the ends in containers; return data and text."""
+    target, found = of_network(word)
+    reply = answer(verb, **target.ids, **body)
+    for note in change_ends(reply, found, change_container_end):
+        click.echo(f"note: {note}", err=True)
+    row = row_of(reply, target)
+    return row, as_text(row)
+
+
+def change_endpoint(word: str, of: str, verb: str, body: Mapping[str, Any]) -> tuple[Row, str]:
+    """Ask the running pynet for a change of a container in the network ``of``; return data and text."""
+    target = of_container(word, of, answer)
+    row = row_of(answer(verb, **target.ids, **body), target)
+    return row, as_text(row)
 
 
 def of_network(word: str) -> tuple[Target, EngineNetwork]:
@@ -87,22 +109,32 @@ def split_network(words: Sequence[str], is_other: Callable[[str], bool]) -> tupl
 
 def is_option(word: str) -> bool:
     """Return whether a word is a key or a short name of an option of containers."""
-    return any(word in {name, one.key, one.key.partition(".")[2]} for name, one in EndpointSettings.by_name().items())
+    known = EndpointSettings.by_name().items()
+    return word == "ports" or any(word in {name, one.key, one.key.partition(".")[2]} for name, one in known)
 
 
 def row_of(reply: Mapping[str, Any], target: Target) -> Row:
     """Return the reply to SetOptions or ResetOptions, for scripts."""
     settings = [{key.lower(): text for key, text in each.items()} for each in reply["Settings"]]
-    names = {"network": target.network, "network_name": target.network_name}
+    names: dict[str, Any] = {"network": target.network, "network_name": target.network_name}
     names |= {"endpoint": target.endpoint, "container": target.container}
-    return {**names, "settings": settings, "endpoints": reply["Endpoints"]}
+    names |= {"settings": settings, "endpoints": reply["Endpoints"]}
+    named = {target.endpoint: (target.network_name, target.container)}
+    ports = {key: rows_of({"Ports": reply[key.capitalize()]}, named) for key in ("published", "withdrawn")}
+    return {**names, **ports}
 
 
 def as_text(row: Row) -> str:
     """Return what changed, for people."""
-    if not row["settings"]:
-        return "nothing changed"
-    return "\n".join(f"{one['key']} = {_shown(one['value'])} ({_origin(one)})" for one in row["settings"])
+    lines = [f"{one['key']} = {_shown(one['value'])} ({_origin(one)})" for one in row["settings"]]
+    for words in ("published", "withdrawn"):
+        lines += [f"{words}: {_port(port)}" for port in row[words]]
+    return "\n".join(lines) or "nothing changed"
+
+
+def _port(port: Row) -> str:
+    to = f"{joined(port['container_ip'], port['container_port'])}/{port['proto']}"
+    return f"{joined(port['host_ip'], port['host_port'])} -> {to}" if port["host_ip"] else to
 
 
 def _origin(one: Mapping[str, str]) -> str:

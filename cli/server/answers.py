@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from os import getpid
 from typing import Any, NoReturn, Protocol
 
+from cli.server.change_answers import ChangeAnswers, Changing
 from cli.server.policies import policy_reports
 from cli.server.reports import network_report
 from cli.settings import Settings, in_force
@@ -15,7 +16,6 @@ from plugin.errors import PynetError
 from plugin.firewall.elements import PROTOCOLS
 from plugin.ipam.fill import fills
 from plugin.model.records import Endpoint, Lease, Network, Pool
-from plugin.protocol.change_messages import Changed, ResetOptions, SetOptions
 from plugin.protocol.drop_messages import DropReport
 from plugin.protocol.messages import Repair, Status
 from plugin.protocol.own_messages import About, Fill, ForgottenHost, LogPart, NetworkReport, PublishedPort, StateCopy
@@ -53,17 +53,7 @@ class Sources:
     drops: Callable[[], Sequence[DropReport]]
 
 
-class Changing(Protocol):
-    """Changes running networks and containers (``plugin.changes.LiveChanges``)."""
-
-    def set_options(self, request: SetOptions) -> Changed:
-        """See ``plugin.protocol.api.Service``."""
-
-    def reset_options(self, request: ResetOptions) -> Changed:
-        """See ``plugin.protocol.api.Service``."""
-
-
-class Answers:
+class Answers(ChangeAnswers):
     """See ``plugin.protocol.api.Service``."""
 
     def __init__(
@@ -73,7 +63,7 @@ class Answers:
         self._store = store
         self._repairing = repairing
         self._sources = sources
-        self._changing = changing
+        super().__init__(changing)
         name, folder, managed = settings.name, str(settings.state_dir), settings.host_socket is not None
         # Made here, so that the answer waits for nothing later, not even for a disk.
         self._about = About(own_version(), getpid(), time.time(), name, folder, managed, in_force(settings))
@@ -95,12 +85,6 @@ class Answers:
 
     def traffic(self) -> Traffic:
         return self._sources.traffic()
-
-    def set_options(self, request: SetOptions) -> Changed:
-        return self._changing.set_options(request)
-
-    def reset_options(self, request: ResetOptions) -> Changed:
-        return self._changing.reset_options(request)
 
     def overview(self, cursor: str) -> Mapping[str, Any]:
         return self._sources.overview(cursor)
@@ -178,16 +162,6 @@ class NobodyServes:
     def log(self, cursor: str) -> NoReturn:
         """Refuse: only the process that serves keeps lines."""
         del cursor
-        raise self._nobody
-
-    def set_options(self, request: SetOptions) -> NoReturn:
-        """Refuse: only the process that serves may change something."""
-        del request
-        raise self._nobody
-
-    def reset_options(self, request: ResetOptions) -> NoReturn:
-        """Refuse: only the process that serves may change something."""
-        del request
         raise self._nobody
 
     def overview(self, cursor: str) -> NoReturn:

@@ -2,9 +2,12 @@
 
 from marshmallow import Schema, fields
 
+from handlers.schemas.common import BINDING_KEYS, PORT_KEYS
 from handlers.schemas.fields import FullText, Identifier
-from handlers.schemas.objects import ListOf, Message, TextMap
-from plugin.protocol.change_messages import ResetOptions, SetOptions
+from handlers.schemas.objects import ListOf, Message, PortList, TextMap
+from handlers.schemas.own import PortReply
+from plugin.protocol.change_messages import HostPort, PublishPorts, ResetOptions, SetOptions, UnpublishPorts
+from plugin.protocol.messages import PortBinding
 
 
 class SetOptionsRequest(Message):
@@ -25,6 +28,24 @@ class ResetOptionsRequest(Message):
     words = ListOf(FullText(required=True, nullable=False), data_key="Options")
 
 
+class PublishPortsRequest(Message):
+    """Ports to publish, each as in the engine's own requests."""
+
+    message = PublishPorts
+    network = Identifier(data_key="NetworkID", required=True, nullable=False)
+    endpoint = Identifier(data_key="EndpointID", required=True, nullable=False)
+    bindings = PortList(BINDING_KEYS, data_key="Ports", message=PortBinding)
+
+
+class UnpublishPortsRequest(Message):
+    """Ports of the host to withdraw."""
+
+    message = UnpublishPorts
+    network = Identifier(data_key="NetworkID", required=True, nullable=False)
+    endpoint = Identifier(data_key="EndpointID", required=True, nullable=False)
+    ports = PortList(PORT_KEYS, data_key="Ports", message=HostPort)
+
+
 class SettingChangeReply(Schema):
     """An option that changed."""
 
@@ -41,3 +62,5 @@ class ChangedReply(Schema):
     endpoints = fields.Integer(data_key="Endpoints")
     mtu = fields.Integer(data_key="MTU")
     gso = fields.Integer(data_key="GSO")
+    published = fields.List(fields.Nested(PortReply), data_key="Published")
+    withdrawn = fields.List(fields.Nested(PortReply), data_key="Withdrawn")

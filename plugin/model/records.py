@@ -7,17 +7,17 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 from typing import ClassVar
 
 from plugin.errors import InvalidRequest
 from plugin.model.flaws import text_flaw
 from plugin.model.setting_paths import check_setting
 from plugin.options.network import ISOLATED, ROUTED, UNPROTECTED, EndpointSettings, NetworkSettings
-from plugin.options.option import is_link_name
+from plugin.options.option import is_link_name, plain_address
 from plugin.options.pool import SharedPoolSettings
 from plugin.options.senders import NOBODY, Senders
-from plugin.protocol.messages import Address, InterfaceAddress, Subnet
+from plugin.protocol.messages import Address, InterfaceAddress, PortBinding, Subnet
 
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}", re.ASCII)  # as handlers read it
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
@@ -229,7 +229,8 @@ class Endpoint:
 
     ``sandbox`` is the sandbox of its container, known since it published ports or had ``ways``, see
     ``plugin.network.ways``. ``changes`` are the options that the user set with ``pynet endpoint set``; they go before
-    ``driver_opts``.
+    ``driver_opts``. The user ``added`` ports to Docker's, with the host ports that they got, and took others away
+    (``withdrawn``).
     """
 
     kind: ClassVar[str] = "endpoint"
@@ -244,11 +245,16 @@ class Endpoint:
     sandbox: str = field(default="", compare=False)
     ways: tuple[Way, ...] = field(default=(), compare=False)
     changes: Mapping[str, str] = field(default_factory=dict)
+    added: tuple[PortBinding, ...] = ()
+    withdrawn: tuple[Published, ...] = ()
 
     def check(self) -> None:
         """Check a record from a file; raises ValueError."""
         check_names(ids=[self.id, self.network_id], mac=self.mac)
-        for port in self.published:
+        for binding in self.added:
+            plain_address(binding.host_ip or "::")
+            Published(binding.proto, binding.port, IPv4Address(0), host_port=binding.host_port).check()
+        for port in (*self.published, *self.withdrawn):
             port.check()
         for way in self.ways:
             way.check()

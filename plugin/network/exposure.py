@@ -16,6 +16,7 @@ from netlink.errors import KernelError
 from plugin.errors import PynetError
 from plugin.model.records import Endpoint, Network, Published
 from plugin.modes.base import Capability
+from plugin.network.added_ports import is_added, merged
 from plugin.network.sandboxes import BOTH, Sandboxes
 from plugin.options.network import ROUTED
 from plugin.protocol.messages import EndpointOptions, EndpointRef, PortBinding
@@ -48,13 +49,14 @@ class Exposure:
 
         The engine calls ProgramExternalConnectivity only for the network that is the container's gateway.
         """
-        if not bindings or not self._may_publish(network) or self._publisher.publishes(endpoint.id):
+        if not bindings or not self.may_publish(network) or self._publisher.publishes(endpoint.id):
             return False
         return any(network.settings.gateway_mode(version) == ROUTED for version in BOTH)
 
     def publish(self, network: Network, endpoint: Endpoint, request: PortRequest) -> None:
         """Publish the ports of ``request`` instead of those that are published now, and store the result."""
-        request = request if self._may_publish(network) else PortRequest(())
+        bindings = merged(endpoint, request.bindings) if self.may_publish(network) else ()
+        request = PortRequest(bindings, request.families)
         self._publisher.publish(network, endpoint, request, partial(self._save, endpoint))
         self._names.expect()
 
@@ -81,7 +83,7 @@ class Exposure:
         if keep_routed and routed and network is not None:
             self._publisher.put(network, known, routed, partial(self._save, known))
         else:
-            self._publisher.withdraw(known)
+            self._publisher.withdraw(known, keep=bool(known.added))
             self._store.transact(Put(replace(known, published=())))
         return known
 
@@ -92,7 +94,7 @@ class Exposure:
             PynetError, KernelError: another endpoint could not give them up.
         """
         families = self._sandboxes.families(endpoint, options)
-        publishes = options.port_map and self._may_publish(network)
+        publishes = merged(endpoint, options.port_map) and self.may_publish(network)
         for other in self._sandboxes.others_publishing(endpoint) if publishes else ():
             kept = tuple(port for port in other.published if port.host is None or port.host.version not in families)
             if kept != other.published:
@@ -103,9 +105,9 @@ class Exposure:
     def pass_on(self, gone: Endpoint) -> None:
         """Let the other endpoints of the container publish the ports of ``gone`` on host addresses, as far as possible.
 
-        A port that nobody takes over is no failure of the withdrawal.
+        A port that nobody takes over is no failure of the withdrawal. Ports that the user added stay with ``gone``.
         """
-        left = [port for port in gone.published if port.host is not None]
+        left = [port for port in gone.published if port.host is not None and not is_added(gone, port)]
         for other in self._sandboxes.others_publishing(gone) if left else ():
             try:
                 gained = [port for had in left if (port := self._instead(other, had)) is not None]
@@ -116,7 +118,8 @@ class Exposure:
             else:
                 left = [port for port in left if not any(_meet(port, taken) for taken in gained)]
 
-    def _may_publish(self, network: Network) -> bool:
+    def may_publish(self, network: Network) -> bool:
+        """Return whether ports of containers can be published through a network."""
         mode = self._modes.get(network.mode)
         return not network.internal and (mode is None or Capability.PUBLISHES in mode.does)
 

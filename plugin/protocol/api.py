@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from plugin.protocol import messages as m
-from plugin.protocol.change_messages import Changed, ResetOptions, SetOptions
+from plugin.protocol.change_messages import Changed, PublishPorts, ResetOptions, SetOptions, UnpublishPorts
 from plugin.protocol.drop_messages import DropReport
 from plugin.protocol.own_messages import About, Fill, ForgottenHost, LogPart, NetworkReport, PublishedPort, StateCopy
 from plugin.protocol.path_messages import Answer, PathQuestion
@@ -145,3 +145,9 @@ class Service(Protocol):
 
     def reset_options(self, request: ResetOptions) -> Changed:
         """Take changes of a running network or container back."""
+
+    def publish_ports(self, request: PublishPorts) -> Changed:
+        """Publish ports of a running container beside those of Docker."""
+
+    def unpublish_ports(self, request: UnpublishPorts) -> Changed:
+        """Withdraw ports of a running container."""

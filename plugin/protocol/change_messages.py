@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from plugin.protocol.messages import PortBinding
+from plugin.protocol.own_messages import PublishedPort
+
 
 @dataclass(frozen=True, slots=True)
 class SetOptions:
@@ -15,11 +18,40 @@ class SetOptions:
 
 @dataclass(frozen=True, slots=True)
 class ResetOptions:
-    """Options whose changes are to be taken back, by key or short name; all of them without ``words``."""
+    """Options whose changes are to be taken back, by key or short name; all of them without ``words``.
+
+    The word "ports" means the ports that were published or withdrawn beside Docker's.
+    """
 
     network: str
     endpoint: str = ""
     words: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PublishPorts:
+    """Ports to publish beside those of a running container."""
+
+    network: str
+    endpoint: str
+    bindings: Sequence[PortBinding]
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """A port of the host, with its IP protocol number."""
+
+    proto: int
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnpublishPorts:
+    """Ports of a running container to withdraw."""
+
+    network: str
+    endpoint: str
+    ports: Sequence[HostPort]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +66,7 @@ class SettingChange:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What changed on a network with ``endpoints`` endpoints, or on one of them.
+    """Options and ports that changed on a network with ``endpoints`` endpoints, or on one of them.
 
     ``mtu`` and ``gso``, the largest packet in bytes, are those of the links from now on, 0 if they are as before: the
     ends of links in containers are to be changed as well, which the serving process cannot do.
@@ -42,7 +74,9 @@ class Changed:
 
     network: str
     endpoint: str
-    settings: Sequence[SettingChange]
     endpoints: int
+    settings: Sequence[SettingChange] = ()
     mtu: int = 0
     gso: int = 0
+    published: Sequence[PublishedPort] = ()
+    withdrawn: Sequence[PublishedPort] = ()

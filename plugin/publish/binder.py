@@ -2,12 +2,13 @@
 
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
 from netlink.errors import Exists, KernelError, Missing
 from netlink.port_sockets import PortSocket
-from plugin.errors import Conflict, Exhausted
+from plugin.errors import Conflict, Exhausted, InvalidRequest
 from plugin.firewall.firewall import Firewall
 from plugin.firewall.wants import PORTS_OF
 from plugin.interfaces import Links, PortSockets
@@ -57,6 +58,31 @@ class Binder:
                 details = {"port": binding.port, "host": binding.host_ip, "endpoint": endpoint.id[:12]}
                 log.warning("port published nowhere", **details)
         return tuple(found)
+
+    def bind_exactly(self, endpoint: Endpoint, published: Sequence[Published], before: Holds, after: Holds) -> None:
+        """Hold the ports of ``published``, which have host ports already."""
+        for (proto, port, host_port), host_bindings in b.by_port(published).items():
+            self.bind(endpoint, PortBinding(proto, port, host_port=host_port), host_bindings, before, after)
+
+    def bind_more(
+        self, endpoint: Endpoint, settings: NetworkSettings, request: b.PortRequest, after: Holds
+    ) -> tuple[list[Published], list[PortBinding]]:
+        """Hold more ports, none of which the endpoint has yet; return them, and the bindings with their host ports.
+
+        Raises:
+            InvalidRequest: a port would be published nowhere.
+        """
+        found, resolved = list[Published](), list[PortBinding]()
+        bare = replace(endpoint, published=())
+        for binding in request.bindings:
+            fresh = Holds()
+            new = self.bind_all(bare, settings, b.PortRequest((binding,), request.families), {}, fresh)
+            after |= fresh
+            if not new:
+                raise InvalidRequest(f"publish port {binding.port}: the container has no address for it")
+            found += new
+            resolved.append(replace(binding, host_port=new[0].host_port, host_port_end=new[0].host_port))
+        return found, resolved
 
     def bind(
         self,

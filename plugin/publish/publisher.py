@@ -24,6 +24,7 @@ log = structlog.get_logger()
 
 UDP = 17
 Save = Callable[[tuple[Published, ...]], None]  # makes published ports durable
+SaveAdded = Callable[[tuple[Published, ...], Sequence[PortBinding]], None]
 Bind = Callable[[Holds, Holds], tuple[Published, ...]]  # holds before and after
 BRIDGED_RULES = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables")
 
@@ -74,12 +75,26 @@ class Publisher:
         """Publish exactly ``published``; otherwise like ``publish``."""
 
         def bind(before: Holds, after: Holds) -> tuple[Published, ...]:
-            for (proto, port, host_port), host_bindings in by_port(published).items():
-                self._binder.bind(endpoint, PortBinding(proto, port, host_port=host_port), host_bindings, before, after)
+            self._binder.bind_exactly(endpoint, published, before, after)
             return published
 
-        families = sorted({port.host.version for port in published if port.host is not None})
-        self._replace(network, endpoint, families, bind, save)
+        self._replace(network, endpoint, sorted(_families(published)), bind, save)
+
+    def add(self, network: Network, endpoint: Endpoint, request: PortRequest, save: SaveAdded) -> None:
+        """Publish the ports of ``request`` beside the present ones; otherwise like ``publish``.
+
+        ``save`` also gets the bindings, each with the host port that it has now.
+        """
+        added: list[PortBinding] = []
+
+        def bind(before: Holds, after: Holds) -> tuple[Published, ...]:
+            self._binder.bind_exactly(endpoint, endpoint.published, before, after)
+            new, resolved = self._binder.bind_more(endpoint, network.settings, request, after)
+            added.extend(resolved)
+            return (*endpoint.published, *new)
+
+        families = sorted({*request.families, *_families(endpoint.published)})
+        self._replace(network, endpoint, families, bind, lambda published: save(published, added))
 
     def _replace(self, network: Network, endpoint: Endpoint, families: Sequence[int], bind: Bind, save: Save) -> None:
         before = self._leave_others(endpoint, families)
@@ -94,17 +109,20 @@ class Publisher:
             self._binder.release(after, unless=before)
             self._take_again(endpoint)
             raise
-        self._book.write(endpoint.id, after, keep=bool(published))
+        self._book.write(endpoint.id, after, keep=bool(published or endpoint.added))
         self._binder.release(before, unless=after)
         self._sockets.serve([hold for key, hold in after.items() if key not in before])
         self._set_hairpin(endpoint)
         self._forget_flows((*endpoint.published, *published))
 
-    def withdraw(self, endpoint: Endpoint) -> None:
-        """Withdraw all ports of the endpoint; those that are gone already are passed over."""
+    def withdraw(self, endpoint: Endpoint, *, keep: bool = False) -> None:
+        """Withdraw all ports of the endpoint; those that are gone already are passed over.
+
+        With ``keep`` it still counts as one that publishes ports: it has ports to publish when the engine asks again.
+        """
         self._firewall.forget(ports_owner(endpoint.id))
         self._binder.release(self._book.of(endpoint.id))
-        self._book.write(endpoint.id, {}, keep=False)
+        self._book.write(endpoint.id, {}, keep=keep)
         self._forget_flows(endpoint.published)
 
     def translate(self, network: Network, endpoint: Endpoint, published: Sequence[Published]) -> None:
@@ -152,7 +170,7 @@ class Publisher:
                     refused[key] = Exists(f"{what} on {self._binder.refusals.taken(WantedSocket(*key, dual=dual))}")
                 except KernelError as error:
                     refused[key] = error
-        self._book.write(endpoint.id, {**before, **fresh}, keep=bool(endpoint.published))
+        self._book.write(endpoint.id, {**before, **fresh}, keep=bool(endpoint.published or endpoint.added))
         return fresh, refused
 
     def reattached(self, endpoint: Endpoint) -> None:
@@ -209,6 +227,10 @@ class Publisher:
             self._conntrack.forget_udp(datagrams)
         except KernelError as error:
             log.warning("old UDP flows not forgotten", error=str(error))
+
+
+def _families(published: Sequence[Published]) -> set[int]:
+    return {port.host.version for port in published if port.host is not None}
 
 
 def to_hold(published: Sequence[Published]) -> Iterator[tuple[Published, HostBinding, bool]]:

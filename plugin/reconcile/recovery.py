@@ -93,7 +93,7 @@ class Recovery:
 
     def _hold_ports(self, records: Records) -> list[Finding]:
         """Hold the ports of all endpoints; return those that were refused."""
-        endpoints = [end for ends in records.endpoints.values() for end in ends if end.published]
+        endpoints = [end for ends in records.endpoints.values() for end in ends if end.published or end.added]
         refused = self._publisher.restore_all(endpoints)
         return [
             PortNotHeld(end.network_id, end.id, PROTOCOLS[proto], host, port)

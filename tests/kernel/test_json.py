@@ -56,6 +56,8 @@ DOCUMENTS = {
     "logs --json -n 1": "log-line",
     "network set blue guard=off --json": "changed",
     "endpoint set web guard=on --json": "changed",
+    "publish web 8090:90 --json": "changed",
+    "unpublish web 8080 --json": "changed",
     "reset endpoint web --json": "changed",
     "reset network blue --json": "changed",
     "backup copy --json": "backup",

@@ -1,0 +1,47 @@
+"""Answers the verbs that change running networks and containers."""
+
+from typing import NoReturn, Protocol
+
+from plugin.errors import PynetError
+from plugin.protocol.change_messages import Changed, PublishPorts, ResetOptions, SetOptions, UnpublishPorts
+
+
+class Changing(Protocol):
+    """Changes running networks and containers (``plugin.changes.LiveChanges``); see ``plugin.protocol.api.Service``."""
+
+    def set_options(self, request: SetOptions) -> Changed: ...
+    def reset_options(self, request: ResetOptions) -> Changed: ...
+    def publish_ports(self, request: PublishPorts) -> Changed: ...
+    def unpublish_ports(self, request: UnpublishPorts) -> Changed: ...
+
+
+class ChangeAnswers:
+    """Passes the verbs on; see ``plugin.protocol.api.Service``."""
+
+    def __init__(self, changing: Changing) -> None:
+        self._changing = changing
+
+    def set_options(self, request: SetOptions) -> Changed:
+        return self._changing.set_options(request)
+
+    def reset_options(self, request: ResetOptions) -> Changed:
+        return self._changing.reset_options(request)
+
+    def publish_ports(self, request: PublishPorts) -> Changed:
+        return self._changing.publish_ports(request)
+
+    def unpublish_ports(self, request: UnpublishPorts) -> Changed:
+        return self._changing.unpublish_ports(request)
+
+
+class NobodyChanges:
+    """Refuses the verbs while no pynet serves: only the process that serves may change something."""
+
+    def __init__(self, nobody: PynetError) -> None:
+        self._nobody = nobody
+
+    def _refuse(self, request: object) -> NoReturn:
+        del request
+        raise self._nobody
+
+    set_options = reset_options = publish_ports = unpublish_ports = _refuse
