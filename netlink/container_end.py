@@ -4,6 +4,8 @@ A message to the host's end cannot: veth has no rtnl_link_ops.changelink, and RT
 namespace moves the link there (do_setlink, net/core/rtnetlink.c).
 """
 
+from contextlib import closing
+
 from netlink import request, uapi
 from netlink.errors import Missing, kernel_errors
 from netlink.gso import gso_sizes
@@ -25,4 +27,5 @@ def change_container_end(process: int, mac: str, *, mtu: int, gso: int) -> None:
         if not links:
             raise Missing(f"{action}: there is none")
         sizes = (word(uapi.IFLA_MTU, mtu) if mtu else b"") + gso_sizes(gso)
-        Requests().send(request.change(links[0].index, sizes))
+        with closing(Requests()) as requests:
+            requests.send(request.change(links[0].index, sizes))
