@@ -1,12 +1,17 @@
 """Commands about who may reach whom."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.command_line import Command, Commands, refusals, with_json
 from cli.progress import progress
 from cli.tables import as_json
+
+if TYPE_CHECKING:
+    from cli.commands.changes import Target
+    from cli.listing import Row
 
 
 @click.command(
@@ -57,7 +62,7 @@ def _asked(source: str, target: str, service: str, **more: str) -> dict[str, Any
 
 @click.group(cls=Commands)
 def policy() -> None:
-    """Show and test who may open connections to whom."""
+    """Show, test and set who may open connections to whom."""
 
 
 @policy.command(
@@ -110,3 +115,72 @@ def policy_test(context: click.Context, *, source: str, target: str, service: st
         data = _asked(source, target, service, About="policy")
     click.echo(as_json(data) if machine else as_ruling(data))
     context.exit(CODES[Fate(data["fate"])])
+
+
+@policy.command(
+    "set",
+    examples=[
+        "pynet policy set db --group db --from 'app tcp/5432'",
+        "pynet policy set box --allow-out 'dns:github.com tcp/443, 10.0.0.0/8'",
+        "pynet policy set blue --publish-from 192.168.0.0/16",
+    ],
+    codes={0: "It is in force.", 1: "There is no such network or running container.", 78: "An entry is bad."},
+    see=["pynet policy show", "pynet policy reset", "pynet network set", "docs/guide/policy.md"],
+)
+@click.argument("name", metavar="NETWORK|CONTAINER")
+@click.option("--network", "of", default="", metavar="NETWORK", help="The network, if the container is on several.")
+@click.option("--group", metavar="NAMES", help="Groups that the container is in.")
+@click.option("--from", "allow_from", metavar="ENTRIES", help="Who may connect to it.")
+@click.option("--egress", metavar="allow|deny", help="Whether it may connect to everything.")
+@click.option("--allow-out", metavar="ENTRIES", help="Where it may connect to; everything else is denied.")
+@click.option("--publish-from", metavar="ENTRIES", help="Who may use its published ports.")
+@with_json
+def policy_set(*, name: str, of: str, machine: bool, **given: str | None) -> None:
+    """Set the policy of a running container, or the default of all containers of a network.
+
+    It goes before Docker's own options, as with "pynet endpoint set" and "pynet network set". Connections that it
+    forbids are ended. An entry is a protocol with ports and a peer, such as "tcp/443 @ 10.0.0.0/8"; entries are
+    separated by commas, and "none" is no entry.
+    """
+    from cli.commands.policy import OPTIONS, options_of
+
+    with refusals():
+        ordered = (given[key] for key in ("group", "allow_from", "egress", "allow_out", "publish_from"))
+        options = options_of(dict(zip(OPTIONS, ordered, strict=True)))
+        row = _changed(name, of, "SetOptions", lambda _: options)
+    _print_change(row, machine=machine)
+
+
+@policy.command(
+    "reset",
+    examples=["pynet policy reset db", "pynet policy reset blue"],
+    codes={0: "Docker's own options are in force.", 1: "There is no such network or running container."},
+    see=["pynet policy set", "pynet reset"],
+)
+@click.argument("name", metavar="NETWORK|CONTAINER")
+@click.option("--network", "of", default="", metavar="NETWORK", help="The network, if the container is on several.")
+@with_json
+def policy_reset(*, name: str, of: str, machine: bool) -> None:
+    """Take back what was set by "pynet policy set", so that Docker's own options hold again."""
+    from cli.commands.policy import options_to_reset
+
+    with refusals():
+        row = _changed(name, of, "ResetOptions", options_to_reset)
+    _print_change(row, machine=machine)
+
+
+def _changed(name: str, of: str, verb: str, options: "Callable[[Target], object]") -> "Row":
+    from cli.client.serving import answer
+    from cli.commands.changes import row_of
+    from cli.commands.policy import target_of
+    from cli.engine.api import known_names
+
+    with progress(f"changing the policy of '{name}'"):
+        target = target_of(name, of, answer, known_names().networks)
+        return row_of(answer(verb, **target.ids, Options=options(target)), target)
+
+
+def _print_change(row: "Row", *, machine: bool) -> None:
+    from cli.commands.changes import as_text
+
+    click.echo(as_json(row) if machine else as_text(row))

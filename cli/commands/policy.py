@@ -3,11 +3,24 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cli.commands.changes import Ask, Target, of_container
 from cli.commands.networks import DockerNames, chosen
+from cli.exit_codes import BadUsage
 from cli.listing import Row
 from cli.tables import as_wrapped_table
 from plugin.errors import NotFound
+from plugin.options.network import EndpointSettings
 
+OPTIONS = tuple(
+    option.key
+    for option in (
+        EndpointSettings.groups,
+        EndpointSettings.allow_from,
+        EndpointSettings.egress,
+        EndpointSettings.allow_out,
+        EndpointSettings.publish_from,
+    )
+)
 _KEYS = {"From": "from", "AllowOut": "allow_out", "PublishFrom": "publish_from"}
 
 
@@ -74,3 +87,44 @@ def _ids(word: str, networks: Sequence[Row]) -> set[str]:
         return {str(row["id"]) for row in chosen([*networks, *({**end, "name": ""} for end in ends)], [word], "name")}
     except NotFound:
         raise NotFound(f"'{word}' is no network of pynet's, and no container on one") from None
+
+
+def options_of(texts: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the options that were given, by key; raises ``BadUsage`` if there is none.
+
+    Without ``--egress``, ``--allow-out`` alone would change nothing, so it denies everything else.
+    """
+    given = {key: text for key, text in texts.items() if text is not None}
+    if not given:
+        raise BadUsage("name what to set: --from, --egress, --allow-out, --publish-from or --group")
+    if EndpointSettings.allow_out.key in given:
+        given.setdefault(EndpointSettings.egress.key, "deny")
+    return given
+
+
+def options_to_reset(target: Target) -> Sequence[str]:
+    """Return the options of a policy that ``target`` can have: a group is of a container."""
+    return OPTIONS if target.endpoint else [key for key in OPTIONS if key != EndpointSettings.groups.key]
+
+
+def target_of(word: str, of: str, ask: Ask, networks: Mapping[str, str]) -> Target:
+    """Return the network that ``word`` names, or the endpoint of the container, in the network ``of`` if it is given.
+
+    ``networks`` are the names that the engine knows, by id.
+
+    Raises:
+        BadUsage: there is a network and a container of that name.
+        NotFound, Failed: there is neither, or the engine does not answer.
+    """
+    ids = [one for one, name in networks.items() if word == name or (word and one.startswith(word))] if not of else []
+    try:
+        found = of_container(word, of, ask)
+    except NotFound:
+        if of:
+            raise
+        if len(ids) != 1:
+            raise NotFound(f"'{word}' is no running container on a network of pynet's, and no network") from None
+        return Target(ids[0], networks[ids[0]])
+    if ids:
+        raise BadUsage(f"'{word}' is a network and a container: name an id, or the container with --network NETWORK")
+    return found

@@ -74,6 +74,7 @@ class NetworkSettings(OptionSet):
         _ENTRIES,
         "who may open connections to a container, from its network or routed: addresses, subnets and groups; without "
         "the option everybody who can reach it may",
+        live=True,
     )
     egress = Option(
         "pynet.egress",
@@ -81,6 +82,7 @@ class NetworkSettings(OptionSet):
         "allow",
         "allow or deny",
         "with `deny`, a container opens connections only to what `pynet.allow_out` names",
+        live=True,
     )
     allow_out: Option[Entries] = Option(
         "pynet.allow_out",
@@ -89,6 +91,7 @@ class NetworkSettings(OptionSet):
         _ENTRIES,
         "with `pynet.egress=deny`: where a container may open connections to: addresses, subnets, groups, and names of "
         "hosts such as `dns:github.com tcp/443`",
+        live=True,
     )
     publish_from: Option[Entries | None] = Option(
         "pynet.publish_from",
@@ -97,6 +100,7 @@ class NetworkSettings(OptionSet):
         _ENTRIES,
         "which addresses and subnets may use published ports; protocols and ports are the container's; the host itself "
         "always may",
+        live=True,
     )
     rate_in = rate_option("pynet.rate_in", OFF, "how much each container may receive a second, by this network")
     rate_out = rate_option("pynet.rate_out", OFF, "how much each container may send a second, by this network")
@@ -253,6 +257,7 @@ class EndpointSettings(OptionSet):
         _NONE,
         "none, or up to four names, with commas between them",
         "groups of its network that this container is in, for entries of `pynet.from` and `pynet.allow_out`",
+        live=True,
     )
     allow_from: Option[Entries | None] = Option(
         NetworkSettings.allow_from.key,
@@ -261,6 +266,7 @@ class EndpointSettings(OptionSet):
         NetworkSettings.allow_from.legal,
         "who may open connections to this container; by default as the option of its network says, as for the next "
         "three",
+        live=True,
     )
     egress: Option[str | None] = Option(
         NetworkSettings.egress.key,
@@ -268,6 +274,7 @@ class EndpointSettings(OptionSet):
         None,
         NetworkSettings.egress.legal,
         "with `deny`, this container opens connections only to what `pynet.allow_out` names",
+        live=True,
     )
     allow_out: Option[Entries | None] = Option(
         NetworkSettings.allow_out.key,
@@ -275,6 +282,7 @@ class EndpointSettings(OptionSet):
         None,
         NetworkSettings.allow_out.legal,
         "where this container may open connections to",
+        live=True,
     )
     publish_from: Option[Entries | None] = Option(
         NetworkSettings.publish_from.key,
@@ -282,6 +290,7 @@ class EndpointSettings(OptionSet):
         None,
         NetworkSettings.publish_from.legal,
         "which addresses and subnets may use published ports of this container",
+        live=True,
     )
     rate_in: Option[Rate | None] = rate_option(
         NetworkSettings.rate_in.key,
