@@ -142,7 +142,8 @@ def policy_set(*, name: str, of: str, machine: bool, **given: str | None) -> Non
     forbids are ended. An entry is a protocol with ports and a peer, such as "tcp/443 @ 10.0.0.0/8"; entries are
     separated by commas, and "none" is no entry.
     """
-    from cli.commands.policy import OPTIONS, options_of
+    from cli.commands.policy import options_of
+    from plugin.policy.judge import OPTIONS
 
     with refusals():
         ordered = (given[key] for key in ("group", "allow_from", "egress", "allow_out", "publish_from"))

@@ -1,13 +1,15 @@
-"""Forgets tracked UDP flows: an old flow would go on to a container that is gone, whatever nftables translates now.
+"""Forgets tracked flows: an old flow would go on, whatever nftables translates or allows now.
 
-The kernel lists UDP alone where it can filter (CTA_FILTER, Linux 5.8). Older kernels list everything, so the protocol
-is checked again here.
+Flows of UDP may lead to a container that is gone. The kernel lists UDP alone where it can filter (CTA_FILTER, Linux
+5.8); older kernels list everything, so the protocol is checked again here. Flows of any protocol may be forbidden by a
+policy that has changed.
 """
 
 import errno
 import socket
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from netlink import uapi
 from netlink.deadline import remaining
@@ -34,6 +36,21 @@ class UdpPort:
     host_port: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class TrackedFlow:
+    """A flow: its protocol number, who sent its first packet to what address and port, and who answers.
+
+    The two differ where the destination was translated; ports of protocols without any are 0.
+    """
+
+    proto: int
+    source: Address
+    destination: Address
+    port: int
+    target: Address
+    target_port: int
+
+
 class Conntrack:
     """Connection tracking of the network namespace that this process lives in."""
 
@@ -53,6 +70,28 @@ class Conntrack:
             for family, orig in doomed:
                 _delete(sock, family, orig)
         return len(doomed)
+
+    def forget(self, doomed: Callable[[TrackedFlow], bool]) -> int:
+        """Forget every flow for which ``doomed`` returns true; return how many.
+
+        The next packet of a forgotten flow is judged as the first one is.
+
+        Raises:
+            KernelError: the kernel refused, or has no connection tracking.
+        """
+        with kernel_errors("forget tracked flows"), _open() as sock:
+            every = [(family, *flow) for family in FAMILIES for flow in _flows(sock, family, proto=None)]
+            found = [(family, orig) for family, orig, reply in every if doomed(_flow(orig, reply))]
+            for family, orig in found:
+                _delete(sock, family, orig)
+        return len(found)
+
+
+def _flow(orig: bytes, reply: bytes) -> TrackedFlow:
+    (source, _), (destination, port), (target, target_port) = _source(orig), _destination(orig), _source(reply)
+    return TrackedFlow(
+        _protocol(orig), ip_address(source), ip_address(destination), port, ip_address(target), target_port
+    )
 
 
 def _through(ports: Collection[UdpPort], is_local: Callable[[bytes], bool]) -> Matches:
@@ -76,11 +115,13 @@ def _open() -> socket.socket:
     return sock
 
 
-def _flows(sock: socket.socket, family: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the original and the reply tuple of each UDP flow."""
-    udp = nested(uapi.CTA_TUPLE_PROTO, attribute(uapi.CTA_PROTO_NUM, bytes([socket.IPPROTO_UDP])))
-    only = word(uapi.CTA_FILTER_ORIG_FLAGS, uapi.CTA_FILTER_F_CTA_PROTO_NUM)
-    asked = nested(uapi.CTA_TUPLE_ORIG, udp) + nested(uapi.CTA_FILTER, only)
+def _flows(sock: socket.socket, family: int, proto: int | None = socket.IPPROTO_UDP) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the original and the reply tuple of each flow of a protocol, or of all without one."""
+    asked = b""
+    if proto is not None:
+        of_it = nested(uapi.CTA_TUPLE_PROTO, attribute(uapi.CTA_PROTO_NUM, bytes([proto])))
+        only = word(uapi.CTA_FILTER_ORIG_FLAGS, uapi.CTA_FILTER_F_CTA_PROTO_NUM)
+        asked = nested(uapi.CTA_TUPLE_ORIG, of_it) + nested(uapi.CTA_FILTER, only)
     sock.send(message(uapi.IPCTNL_MSG_CT_GET, uapi.NLM_F_DUMP, _header(family) + asked))
     while True:
         for kind, _, body in messages(sock.recv(1 << 17)):
@@ -91,7 +132,7 @@ def _flows(sock: socket.socket, family: int) -> Iterator[tuple[bytes, bytes]]:
                 return
             found = dict(attributes(body[uapi.NFGENMSG :]))
             orig, reply = found.get(uapi.CTA_TUPLE_ORIG, b""), found.get(uapi.CTA_TUPLE_REPLY, b"")
-            if _protocol(orig) == socket.IPPROTO_UDP:
+            if proto in (None, _protocol(orig)):
                 yield orig, reply
 
 

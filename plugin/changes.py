@@ -21,6 +21,7 @@ from plugin.options.live import changes_of, live_option
 from plugin.options.network import EndpointSettings
 from plugin.options.option import OptionSet
 from plugin.options.origin import Origin, network_layers, of_endpoint, of_network
+from plugin.policy.judge import OPTIONS
 from plugin.protocol.change_messages import (
     Changed,
     PublishPorts,
@@ -50,7 +51,11 @@ Change = Callable[[type[OptionSet], str, Texts], Texts]  # declared options, "ne
 class LiveChanges:
     """Every verb may raise ``PynetError``; nothing is changed then."""
 
-    def __init__(self, runtime: Runtime, survey: Survey, removal: Removal) -> None:
+    def __init__(
+        self, runtime: Runtime, survey: Survey, removal: Removal, narrowed: Callable[[str, str], object]
+    ) -> None:
+        """``narrowed`` is called with the ids of a network and an endpoint, or "", whose policy has changed."""
+        self._narrowed = narrowed
         self._store = runtime.store
         self._modes = runtime.modes
         self._names = runtime.names
@@ -99,7 +104,14 @@ class LiveChanges:
 
     def _change(self, network_id: str, endpoint_id: str, change: Change, *, ports: bool = False) -> Changed:
         if endpoint_id:
-            return self._endpoint(network_id, endpoint_id, change, ports=ports)
+            done = self._endpoint(network_id, endpoint_id, change, ports=ports)
+        else:
+            done = self._network(network_id, change)
+        if any(each.key in OPTIONS for each in done.settings):
+            self._narrowed(network_id, endpoint_id)
+        return done
+
+    def _network(self, network_id: str, change: Change) -> Changed:
         with self._work.create(LockName.network(network_id)) as undo:
             before, mode = self._found(network_id)
             after = replace(before, changes=change(mode.settings, "network", before.changes))

@@ -1,10 +1,10 @@
 """Protocols of the things outside of the plugin; each has a real and an in-memory implementation."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from netlink.bridge_port import BridgePort
-from netlink.conntrack import UdpPort
+from netlink.conntrack import TrackedFlow, UdpPort
 from netlink.counters import Counted
 from netlink.errors import KernelError
 from netlink.limits import Bucket
@@ -226,6 +226,9 @@ class Conntrack(Protocol):
 
     def forget_udp(self, ports: Collection[UdpPort]) -> int:
         """Forget UDP flows that went, or would now go, through one of ``ports``; return how many."""
+
+    def forget(self, doomed: Callable[[TrackedFlow], bool]) -> int:
+        """Forget every flow for which ``doomed`` returns true; return how many."""
 
 
 class Nft(Protocol):

@@ -1,10 +1,10 @@
 """The counter of steps of all fakes, and the ports and flows of a fake host."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from ipaddress import ip_address
 from itertools import count
 
-from netlink.conntrack import UdpPort
+from netlink.conntrack import TrackedFlow, UdpPort
 from netlink.errors import Exists, KernelError, Missing
 from netlink.port_sockets import PortSocket
 from plugin.protocol.messages import Address
@@ -89,7 +89,16 @@ class FakeConntrack:
 
     def __init__(self) -> None:
         self.forgotten: list[set[UdpPort]] = []
+        self.flows: list[TrackedFlow] = []
+        self.error: KernelError | None = None
 
     def forget_udp(self, ports: Collection[UdpPort]) -> int:
         self.forgotten.append(set(ports))
         return 0
+
+    def forget(self, doomed: Callable[[TrackedFlow], bool]) -> int:
+        if self.error:
+            raise self.error
+        before = len(self.flows)
+        self.flows = [flow for flow in self.flows if not doomed(flow)]
+        return before - len(self.flows)

@@ -10,17 +10,8 @@ from cli.listing import Row
 from cli.tables import as_wrapped_table
 from plugin.errors import NotFound
 from plugin.options.network import EndpointSettings
+from plugin.policy.judge import OPTIONS
 
-OPTIONS = tuple(
-    option.key
-    for option in (
-        EndpointSettings.groups,
-        EndpointSettings.allow_from,
-        EndpointSettings.egress,
-        EndpointSettings.allow_out,
-        EndpointSettings.publish_from,
-    )
-)
 _KEYS = {"From": "from", "AllowOut": "allow_out", "PublishFrom": "publish_from"}
 
 

@@ -23,6 +23,8 @@ from plugin.model.link_owner import Owner
 from plugin.modes.applier import Applier
 from plugin.modes.base import HostParts
 from plugin.modes.registry import MODES, Kinds, modes_of
+from plugin.policy.answers import container_resolvers
+from plugin.policy.flows import FlowEnding
 from plugin.protocol.messages import Drop
 from plugin.publish.publisher import Publisher
 from plugin.reconcile.dry_run import DryRun
@@ -98,7 +100,8 @@ class Pynet:
         self.dry_run = DryRun(self.runtime, self.survey)
 
         # Changes on running networks and containers.
-        self.live = LiveChanges(self.runtime, self.survey, self.removal)
+        flows = FlowEnding(store, kernel, host.conntrack, container_resolvers)
+        self.live = LiveChanges(self.runtime, self.survey, self.removal, flows.end)
 
 
 class Nowhere:

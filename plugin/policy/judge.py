@@ -9,10 +9,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from plugin.model.policy import Policy
+from plugin.options.network import EndpointSettings
 from plugin.options.policy import ANY, ICMP, TCP, UDP, Entries, Entry, Group, HostName, Ports
 from plugin.protocol.messages import Address
 
 Resolve = Callable[[str], Collection[Address]]  # the addresses of a name
+OPTIONS = tuple(
+    option.key
+    for option in (
+        EndpointSettings.groups,
+        EndpointSettings.allow_from,
+        EndpointSettings.egress,
+        EndpointSettings.allow_out,
+        EndpointSettings.publish_from,
+    )
+)
 _DNS = (Entry(UDP, Ports(53, 53)), Entry(TCP, Ports(53, 53)))
 
 

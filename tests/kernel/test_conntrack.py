@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 
-from netlink.conntrack import Conntrack, UdpPort
+from netlink.conntrack import Conntrack, TrackedFlow, UdpPort
 from tests.kernel.container import sh
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
@@ -100,3 +100,20 @@ def test_a_containers_own_flows_are_kept() -> None:
         send("10.99.0.9", port, source=("10.99.0.1", 5353))
 
     assert forget(UdpPort(ip_address("10.99.0.1"), 5353, ANY, 53)) == 0
+
+
+@pytest.mark.usefixtures("flows")
+def test_flows_of_any_protocol_are_forgotten_by_judgement() -> None:
+    """The judge sees the ends of each flow, translated ones too, of both families; what it spares stays."""
+    sh(f"nft '{CARRIED}'")
+    send("10.99.0.1", 53, ("10.99.0.1", 5000))
+    seen: list[TrackedFlow] = []
+    assert Conntrack().forget(lambda flow: bool(seen.append(flow))) == 0  # type: ignore[func-returns-value]
+
+    assert any(flow.proto == 6 and (flow.port, flow.target) == (53, LOOPBACK) for flow in seen)
+    assert any(flow.destination.version == 6 for flow in seen)
+    assert [(flow.port, flow.target, flow.target_port) for flow in seen if flow.target != flow.destination] == [
+        (53, CONTAINER, 5353)
+    ]
+    assert Conntrack().forget(lambda flow: flow.proto == 17) == len([flow for flow in seen if flow.proto == 17])
+    assert Conntrack().forget(lambda flow: flow.proto == 17) == 0
