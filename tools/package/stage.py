@@ -94,7 +94,7 @@ def _add_programs(root: Path) -> None:
 
 def _add_units(root: Path) -> None:
     (root / UNITS).mkdir(parents=True)
-    for unit in sorted((REPOSITORY / "packaging/systemd").glob("pynet.*")):
+    for unit in sorted((REPOSITORY / "packaging/systemd").glob("pynet*")):
         shutil.copy(unit, root / UNITS)
     (root / "etc/default").mkdir(parents=True)
     shutil.copy(REPOSITORY / "packaging/debian/default", root / "etc/default/pynet")
