@@ -199,7 +199,7 @@ def reconcile(context: click.Context, *, dry_run: bool, machine: bool) -> None:
 
 @main.command(
     examples=["pynet status", "pynet status --json | jq .pools"],
-    codes={0: "All is well.", 1: "Something cannot be repaired, or the cluster has a problem."},
+    codes={0: "All is well.", 1: "A check of its health found something, or the cluster has a problem."},
     see=["pynet doctor", "pynet network ls"],
 )
 @with_json
@@ -207,15 +207,16 @@ def reconcile(context: click.Context, *, dry_run: bool, machine: bool) -> None:
 def status(context: click.Context, *, machine: bool) -> None:
     """Print the state of the running pynet: version, networks, pools, repairs, and what it cannot repair."""
     from cli.client.serving import answer
-    from cli.commands.status import Answered, as_data, as_text, ask_cluster
+    from cli.commands.status import Answered, as_data, as_text, ask_cluster, is_well
     from cli.engine.api import version_and_names
 
     with refusals(), progress("asking pynet for its status"):
-        reply, about = answer("Status"), answer("About")
+        reply, about, health = answer("Status"), answer("About"), answer("Health")
         networks, pools = answer("Networks")["Networks"], answer("Pools")["Pools"]
-        data = as_data(Answered(about, reply, networks, pools, *version_and_names(), ask_cluster(about, answer)))
+        cluster = ask_cluster(about, answer)
+        data = as_data(Answered(about, reply, networks, pools, *version_and_names(), cluster, health))
     click.echo(as_json(data) if machine else as_text(data))
-    context.exit(int(bool(data["failing"] or (data["cluster"] and data["cluster"]["problems"]))))
+    context.exit(int(not is_well(data)))
 
 
 @main.command(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cli.listen_place import parse_place
 from cli.systemd_unit import place_of
 from plugin.errors import InvalidRequest
 from plugin.ipam.supernets import parse_supernets
@@ -132,6 +133,13 @@ class Settings(OptionSet):
         Path("/proc/sys"),
         "a folder with the kernel's settings",
         "folder in which pynet changes settings below `net`; choose another one if the default is read-only",
+    )
+    metrics = Option(
+        "PYNET_METRICS",
+        lambda text: parse_place(text) if text else None,
+        None,
+        "a port, ADDRESS:PORT or [ADDRESS]:PORT",
+        "where Prometheus reads the metrics by TCP, by default nowhere; without an address on 127.0.0.1",
     )
     metrics_endpoints = Option(
         "PYNET_METRICS_ENDPOINTS",

@@ -3,7 +3,7 @@
 An error is a JSON object with a sentence as ``Err``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,11 +14,13 @@ from structlog.contextvars import clear_contextvars
 from werkzeug.exceptions import HTTPException
 
 from handlers.app import Body, credentials, refuse, reply, serve_verb
+from handlers.health import health_reply
 from handlers.routes import HEALTH, METRICS, ROUTES
 from handlers.schemas.fields import describe
 from handlers.service import SERVICE_VERBS
 from handlers.verbs import Bound, bind
 from plugin.errors import PynetError
+from plugin.observe.health import Verdict
 from plugin.observe.page import MEDIA_TYPE
 from plugin.observe.request_times import RequestTimes
 from plugin.protocol.api import Service
@@ -30,10 +32,14 @@ Wsgi = Callable[[Any, Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What monitoring asks for: ``page`` returns the metrics as text, and ``times`` counts the requests."""
+    """What monitoring asks for.
+
+    ``page`` returns the metrics as text, ``times`` counts the requests, and ``health`` returns the verdicts.
+    """
 
     page: Callable[[], str] = str
     times: RequestTimes = field(default_factory=RequestTimes)
+    health: Callable[[], Sequence[Verdict]] = tuple
 
 
 def calling_user() -> int:
@@ -43,28 +49,25 @@ def calling_user() -> int:
 
 def create_admin(
     service: Service,
-    trouble: Callable[[], str] = str,
+    watched: Watched,
     workers: WorkerPool | None = None,
     user: Callable[[], int] = calling_user,
-    watched: Watched | None = None,
 ) -> Flask:
     """Return the application that serves ``service`` to pynet's own command.
 
-    ``trouble`` returns what is wrong with pynet, "" for nothing; ``user`` the id of the calling user. ``workers`` carry
-    out requests as those of the engine are, and are not the same ones. ``watched`` has the metrics.
+    ``user`` returns the id of the calling user. ``workers`` carry out requests as those of the engine are, and are not
+    the same ones.
     """
-    app, watched = Flask(__name__, static_folder=None), watched or Watched()
+    app = Flask(__name__, static_folder=None)
     for verb in bind("Pynet", SERVICE_VERBS, service).values():
         method, path = ROUTES[verb.name.removeprefix("Pynet.")]
         view = _view(verb, workers, user if method == "POST" else None, watched.times)
         app.add_url_rule(path, verb.name, view, methods=[method], provide_automatic_options=False)
 
-    @app.get(HEALTH)
-    def health() -> Response:
-        wrong = trouble()
-        return refuse(503, wrong) if wrong else reply({"Healthy": True})
-
-    app.add_url_rule(METRICS, "metrics", partial(_metrics, watched.page), provide_automatic_options=False)
+    plain_paths = {METRICS: partial(_metrics, watched.page), HEALTH: partial(_health, watched.health)}
+    plain_paths[ROUTES["Health"][1]] = partial(_told_health, watched.health)
+    for path, answer in plain_paths.items():
+        app.add_url_rule(path, path, answer, methods=["GET"], provide_automatic_options=False)
 
     @app.after_request
     def plain(response: Response) -> Response:
@@ -85,6 +88,17 @@ def _metrics(page: Callable[[], str]) -> Response:
         return Response(page(), content_type=MEDIA_TYPE)
     except PynetError as error:
         return refuse(503, str(error))
+
+
+def _health(verdicts: Callable[[], Sequence[Verdict]]) -> Response:
+    """Answer a machine that reads the status alone."""
+    status, found = health_reply(verdicts)
+    return reply(found, status)
+
+
+def _told_health(verdicts: Callable[[], Sequence[Verdict]]) -> Response:
+    """Answer a command, to which only an error is an error."""
+    return reply(health_reply(verdicts)[1])
 
 
 def _view(

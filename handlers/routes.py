@@ -19,6 +19,7 @@ ROUTES = {
     "Drops": ("GET", "/v1/drops"),
     "Traffic": ("GET", "/v1/traffic"),
     "ClusterStatus": ("GET", "/v1/cluster"),
+    "Health": ("GET", "/v1/health"),
     "Reconcile": ("POST", "/v1/reconcile"),
     "Backup": ("POST", "/v1/backup"),
     "SetOptions": ("POST", "/v1/options/set"),

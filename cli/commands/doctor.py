@@ -11,7 +11,9 @@ from cli.client.serving import NoAnswer, ask
 from cli.client.whereabouts import settings_and_complaints, whereabouts
 from cli.commands.reconcile import repair_rows
 from cli.engine.api import engine_socket, known_names, version_and_subnets
+from cli.listen_place import parse_place
 from cli.server.machine import machine_id
+from cli.settings import Settings
 from cli.systemd_unit import FILE
 from cli.tables import wrapped
 from plugin.doctor.checks import CHECKS, Examination, examine, see
@@ -40,11 +42,22 @@ def ask_status(socket: Path, patience: float = PATIENCE) -> tuple[ServiceFacts, 
         reply = ask(socket, "Status", patience)
         failing = tuple((one["sentence"], one["error"]) for one in repair_rows(reply["Failing"], known_names))
         repairs = {str(kind): int(count) for kind, count in reply["Repairs"].items()}
-        return ServiceFacts(failing, repairs, int(reply.get("Sockets", 0)), int(reply.get("MostSockets", 0))), False
+        sockets, most = int(reply.get("Sockets", 0)), int(reply.get("MostSockets", 0))
+        return ServiceFacts(failing, repairs, sockets, most, *_metrics(socket, patience)), False
     except NoAnswer:
         return ServiceFacts(), True
     except (PynetError, ValueError, LookupError, TypeError, AttributeError):
         return ServiceFacts(), False  # nobody, another program, or an older pynet: the check of the socket says which
+
+
+def _metrics(socket: Path, patience: float) -> tuple[str, str]:
+    """Return where others may read the metrics, and why nobody can, "" for neither."""
+    settings = {each["Key"]: each["Value"] for each in ask(socket, "Settings", patience)["Settings"]}
+    text = settings.get(Settings.metrics.key, "")
+    place = parse_place(text) if text else None
+    verdicts = ask(socket, "Health", patience)["Checks"]
+    problem = next((str(each["Reason"]) for each in verdicts if each["Check"] == "metrics"), "")
+    return text if place and place.is_open else "", problem
 
 
 def as_data(found: Examination) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cli.commands.reconcile import as_lines, repair_rows
@@ -11,12 +11,14 @@ from cli.human import ago, count
 from plugin.errors import PynetError
 from plugin.firewall.reasons import BY_NAME
 
+OK = "ok"  # state of health
+
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     """The replies of the running pynet to its verbs, the version of the engine, and the names of its networks.
 
-    ``cluster`` is the status of the cluster, None for a host that shares nothing.
+    ``cluster`` is the status of the cluster, None for a host that shares nothing; ``health`` is what GET /healthz says.
     """
 
     about: Mapping[str, Any]
@@ -26,6 +28,7 @@ class Answered:
     engine: str
     names: Mapping[str, str]
     cluster: Mapping[str, Any] | None = None
+    health: Mapping[str, Any] = field(default_factory=lambda: {"State": OK, "Checks": ()})
 
     def name(self, network: str) -> str:
         """Return the name of a network, or the beginning of its id."""
@@ -43,6 +46,7 @@ def as_data(found: Answered) -> dict[str, Any]:
         "state_dir": found.about["StateDir"],
         "store": _setting(found.about, "PYNET_STORE"),
         "engine": found.engine,
+        "health": _health(found.health),
         "cluster": _cluster(found.cluster),
         "networks": len(found.networks),
         "endpoints": len(endpoints),
@@ -74,6 +78,7 @@ def as_text(data: Mapping[str, Any]) -> str:
         f"state:      {data['state_dir']}",
         f"store:      {data['store'] or 'this host alone'}",
         f"engine:     {data['engine'] or 'does not answer'}",
+        f"health:     {_in_words(data['health'])}",
         *_cluster_line(data["cluster"]),
         f"networks:   {data['networks']}, with {ends} and {count(data['ports'], 'published port')}",
         f"sockets:    {data['sockets']} of at most {data['most_sockets']} for published ports",
@@ -96,6 +101,11 @@ def _in(network: str) -> str:
     return f" in network '{network}'" if network else ""
 
 
+def is_well(data: Mapping[str, Any]) -> bool:
+    """Return whether all checks passed, as GET /healthz tells, and the cluster has no problem."""
+    return data["health"]["state"] == OK and not data["failing"] and not (data["cluster"] or {}).get("problems")
+
+
 def ask_cluster(about: Mapping[str, Any], ask: Callable[[str], Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """Return the status of the cluster; None if the running pynet, which told ``about`` itself, shares no store.
 
@@ -108,6 +118,16 @@ def ask_cluster(about: Mapping[str, Any], ask: Callable[[str], Mapping[str, Any]
     except PynetError as error:
         return {"hosts": [], "problems": [str(error)]}
     return status
+
+
+def _health(reply: Mapping[str, Any]) -> dict[str, Any]:
+    checks = [{"check": c["Check"], "state": c["State"], "reason": c["Reason"]} for c in reply["Checks"]]
+    return {"state": reply["State"], "checks": checks}
+
+
+def _in_words(health: Mapping[str, Any]) -> str:
+    wrong = [f"{each['check']}: {each['reason']}" for each in health["checks"] if each["state"] != OK]
+    return "; ".join([health["state"], *wrong])
 
 
 def _cluster(status: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from cli.server.cluster import JoinedCluster, open_cluster
 from cli.server.log_ring import keep_log
 from cli.server.logs import use_names
 from cli.server.machine import machine_id
-from cli.server.metrics import scrape
+from cli.server.metrics import Monitoring
 from cli.server.overview import Overview
 from cli.server.pauses import Exempted
 from cli.server.records import KINDS
@@ -48,7 +48,6 @@ from plugin.model.records import Endpoint, Network
 from plugin.modes.registry import MODES, Kinds, in_its_mode, link_prefixes
 from plugin.observe.counters import TrafficReader
 from plugin.observe.drops import Drops
-from plugin.observe.request_times import RequestTimes
 from plugin.rebuild.networks import InItsMode, rebuilder
 from plugin.reconcile.survey import Records
 from plugin.reconcile.watcher import Watcher
@@ -80,6 +79,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
     addresses = cluster.addresses(pynet, host) if cluster else None
     router, gate, threads = IpamRouter(pynet.ipam, addresses), Gate(), list[Loop[Any]]()
 
+    monitoring = Monitoring(settings, host, pynet, cluster, lambda: trouble(threads) if gate.is_open else STARTING)
     monitor = _monitor(pynet, nft, changes)  # before recovery, so that nothing is missed in between
 
     def finish() -> None:
@@ -95,14 +95,15 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
         gate.open()
         _tell_of_the_start(settings, pynet, records)
 
-    times = RequestTimes()
-    app = create_app(gate.before(pynet.driver), gate.before(router), WorkerPool(most=2 * settings.threads), times)
+    app = create_app(
+        gate.before(pynet.driver), gate.before(router), WorkerPool(most=2 * settings.threads), monitoring.watched.times
+    )
     traffic = TrafficReader(host.store, Statistics(), settings.name)
     overview = Overview(host.store, host.names, Statistics())
     sources = Sources(gate.before(pynet.dry_run).look, keep_log().since, traffic.read, overview.since, drops.reports)
     answers = Answers(settings, host.store, gate.before(pynet.reconciler), sources, gate.before(pynet.live))
-    watched = Watched(scrape(settings, host, pynet, times).text, times)
-    _serve_commands(app, answers, settings.admin, lambda: trouble(threads) if gate.is_open else STARTING, watched)
+    _serve_commands(app, answers, settings.admin, monitoring.watched)
+    threads.extend([monitoring.port.start()] if monitoring.port else [])
     app.extensions |= {FINISH: finish, TROUBLE: partial(trouble, threads)} | _endings(pynet, host.names)
     return app
 
@@ -118,9 +119,9 @@ def _monitor(pynet: Pynet, nft: Nftables, changes: OwnChanges) -> Monitor:
     )
 
 
-def _serve_commands(app: Flask, answers: Answers, path: Path, trouble: Callable[[], str], watched: Watched) -> None:
+def _serve_commands(app: Flask, answers: Answers, path: Path, watched: Watched) -> None:
     """Let ``app`` answer pynet's own commands on the socket at ``path``, by threads of their own."""
-    admin = create_admin(answers, trouble, WorkerPool(most=2 * THREADS), watched=watched)
+    admin = create_admin(answers, watched, WorkerPool(most=2 * THREADS))
     app.wsgi_app = by_listener(app.wsgi_app, admin.wsgi_app, path)  # type: ignore[assignment,method-assign]
 
 

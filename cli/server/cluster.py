@@ -3,7 +3,7 @@
 import socket
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -42,6 +42,7 @@ class JoinedCluster:
     stores: Stores
     me: ClusterHost
     outbox: Outbox
+    joined: list[Membership] = field(default_factory=list)  # one, after ``start``
 
     def seen_from_here(self) -> ClusterView:
         """Return the cluster as overlay networks use it."""
@@ -69,9 +70,16 @@ class JoinedCluster:
 
         peers = resume(pynet, host.store)
         upkeep = Upkeep(self.outbox, repair)
-        lease = Membership(self.stores.shared, self.me, upkeep.returned).start()
+        lease = Membership(self.stores.shared, self.me, upkeep.returned)
+        self.joined.append(lease)
         Responder(self.stores.shared, self.me.id).start()
-        return [peers, lease, upkeep.start()]
+        return [peers, lease.start(), upkeep.start()]
+
+    def trouble(self) -> str:
+        """Return "" if the cluster store answered the last renewal of this host."""
+        if any(lease.available for lease in self.joined):
+            return ""
+        return "the cluster store does not answer: networks on this host work, joins of shared networks fail"
 
 
 def open_cluster(settings: Settings, local: Store, kernel: Kernel, wrap: Wrap) -> JoinedCluster | None:

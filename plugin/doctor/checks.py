@@ -115,6 +115,7 @@ CHECKS: Mapping[str, Check] = {
     "socket": Check(service.listener, "pynet answers on its socket", _SERVING),
     "repairs": Check(service.not_repaired, "there is nothing that pynet cannot repair", _SERVING),
     "port-limit": Check(service.sockets, "pynet may hold enough published ports", _SERVING),
+    "metrics": Check(service.metrics, "the metrics are served where they should be, and to this host alone", _SERVING),
     "state": Check(service.state, "the state can be read and written, and its disk has room", _STATE),
     "engine": Check(engine, "Docker Engine answers, with a version that works", frozenset({Subject.ENGINE})),
     "forwarding": Check(networks.forwarding, "the host forwards for every network that needs it", _STATE),

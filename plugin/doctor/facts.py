@@ -67,13 +67,16 @@ class Detour:
 class ServiceFacts:
     """The answer of the running pynet: what it cannot repair, as sentences, and how often it made each repair.
 
-    ``sockets`` are held for published ports, at most ``most_sockets``; 0 if pynet does not tell.
+    ``sockets`` are held for published ports, at most ``most_sockets``; 0 if pynet does not tell. ``metrics`` is the
+    place where others may read its metrics, and ``metrics_problem`` the reason why nobody can, "" for neither.
     """
 
     failing: tuple[tuple[str, str], ...] = ()  # sentence, and why it cannot be repaired
     repairs: Mapping[str, int] = field(default_factory=dict)
     sockets: int = 0
     most_sockets: int = 0
+    metrics: str = ""
+    metrics_problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,18 @@ def sockets(facts: Facts) -> Iterator[HostFinding]:
     yield HostFinding(Severity.WARNING if held > most * FULL else Severity.NOTE, cause, cure, commands)
 
 
+def metrics(facts: Facts) -> Iterator[HostFinding]:
+    """Metrics by TCP are for this host alone, unless somebody opens them; a taken port does not stop pynet."""
+    if facts.serving.metrics_problem:
+        cause = f"nobody can read the metrics of pynet by TCP: {facts.serving.metrics_problem}"
+        cure = "end the program that has the port, or choose another PYNET_METRICS; pynet tries again twice a minute"
+        yield HostFinding(Severity.WARNING, cause, cure, ("ss -ltnp", "pynet settings"))
+    if facts.serving.metrics:
+        cause = f"everybody who reaches '{facts.serving.metrics}' can read the metrics of pynet, which name containers"
+        cure = "let a firewall admit your Prometheus alone, or choose a port of 127.0.0.1 as PYNET_METRICS"
+        yield HostFinding(Severity.NOTE, cause, cure, ("pynet settings",))
+
+
 def state(facts: Facts) -> Iterator[HostFinding]:
     """Without its state pynet does not know its networks."""
     folder = facts.state.folder

@@ -48,6 +48,12 @@ SCRAPE_ERRORS = Metric(
     "Parts of scrapes that could not be read; the log says why.",
     ("part",),
 )
+HEALTH = Metric(
+    "pynet_health_check_passed",
+    MetricType.GAUGE,
+    "Whether a check of pynet's health passed, 1 or 0; pynet status says why not.",
+    ("check",),
+)
 
 NETWORKS = Metric("pynet_networks", MetricType.GAUGE, "Networks by mode.", ("mode",))
 ENDPOINTS = Metric(
@@ -144,6 +150,15 @@ CONNTRACK = Metric(
     "pynet_conntrack_entries", MetricType.GAUGE, "Connections that the kernel tracks, of the whole host."
 )
 MOST_CONNTRACK = Metric("pynet_conntrack_entries_limit", MetricType.GAUGE, "Connections that the kernel can track.")
+CLUSTER_HOSTS = Metric(
+    "pynet_cluster_hosts",
+    MetricType.GAUGE,
+    "Hosts that share the cluster store; the state is alive or dead.",
+    ("state",),
+)
+CLUSTER_STORE = Metric(
+    "pynet_cluster_store_up", MetricType.GAUGE, "Whether the cluster store answered this host last, 1 or 0."
+)
 
 REPAIRS = Metric("pynet_repairs_total", MetricType.COUNTER, "Repairs of changes that others made, by kind.", ("kind",))
 FAILING = Metric(

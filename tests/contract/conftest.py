@@ -7,11 +7,14 @@ from cli.server.answers import Answers, Sources
 from cli.server.log_ring import LogRing
 from cli.server.overview import Overview
 from cli.settings import read_settings
-from handlers.admin import create_admin
+from handlers.admin import Watched, create_admin
 from handlers.app import create_app
 from handlers.routes import ROUTES
 from plugin.observe.counters import TrafficReader
 from plugin.protocol.drop_messages import DropReport
+from plugin.observe.health import HealthCheck, examine
+from plugin.observe.request_times import RequestTimes
+from plugin.observe.scrape import Scrape
 from plugin.request.execution import WorkerPool
 from tests.fake_statistics import FakeStatistics
 from tests.fakes import World
@@ -31,7 +34,10 @@ class Service:
         overview = Overview(self.world.store, self.world.names, self.statistics)
         sources = Sources(self.world.dry_run.look, self.log.since, traffic.read, overview.since, lambda: self.dropped)
         answers = Answers(settings, self.world.store, self.world.reconciler, sources, self.world.live)
-        admin = create_admin(answers, lambda: self.trouble, workers, lambda: self.user)
+        times = RequestTimes()
+        page = Scrape({"requests": times.write}).text
+        watched = Watched(page, times, lambda: examine({"serving": HealthCheck(lambda: self.trouble)}))
+        admin = create_admin(answers, watched, workers, lambda: self.user)
         self.client: FlaskClient = create_app(self.world.driver, self.world.ipam, workers).test_client()
         self.admin: FlaskClient = admin.test_client()
 

@@ -115,14 +115,29 @@ def test_what_is_not_known_is_a_sentence(service: Service) -> None:
         assert answer.get_json()["Err"] == f"{method} '{path}' is not known here"
 
 
-def test_health_is_the_state_of_the_threads(service: Service) -> None:
-    """It needs no body to be read: the status tells, and the sentence says why."""
+def test_health_has_a_reason(service: Service) -> None:
+    """A machine reads the status, a person the sentence; the command gets both with status 200."""
     sound = service.admin.get("/healthz")
     service.trouble = "thread 'watcher' has died"
-    ill = service.admin.get("/healthz")
+    ill, told = service.admin.get("/healthz"), service.ask("Health")
 
-    assert (sound.status_code, sound.get_json()) == (200, {"Healthy": True})
+    check = {"Check": "serving", "State": "ok", "Reason": ""}
+    assert (sound.status_code, sound.get_json()) == (200, {"Healthy": True, "State": "ok", "Checks": [check]})
     assert (ill.status_code, ill.get_json()["Err"]) == (503, "thread 'watcher' has died")
+    assert told == (200, ill.get_json())
+
+
+def test_metrics_are_text(service: Service) -> None:
+    """The admin socket has the page, with requests by verb and outcome."""
+    service.world.driver.create_network(rq.network())
+    service.ask("Status")
+    service.ask("ForgetHost", "{}")
+    page = service.admin.get("/metrics")
+
+    assert page.content_type == "text/plain; version=0.0.4; charset=utf-8"
+    for verb, outcome in (("Status", "ok"), ("ForgetHost", "refused")):
+        assert f'_seconds_count{{verb="Pynet.{verb}",outcome="{outcome}"}} 1\n' in page.text
+    assert service.admin.post("/metrics").status_code == 405
 
 
 def test_the_log_is_told_from_a_cursor_on(service: Service) -> None:

@@ -90,6 +90,13 @@ CASES = [
     (way("a route that drops", outwards=True), E, "outside, such as 10.200.1.9, meets a route that drops", "ip rule"),
     (fill(14), W, "14 of 14 addresses of 10.200.1.0/28 are taken, in network 'web': no container", "a greater subnet"),
     (fill(13), N, "13 of 14 addresses", "a greater subnet"),
+    (
+        replace(SOUND, serving=ServiceFacts(metrics="0.0.0.0:9717")),
+        N,
+        "everybody who reaches '0.0.0.0:9717'",
+        "firewall",
+    ),
+    (replace(SOUND, serving=ServiceFacts(metrics_problem="it is taken")), W, "by TCP: it is taken", "another PYNET_M"),
     (replace(SOUND, serving=ServiceFacts(repairs={"SettingChanged": 5})), W, "keeps changing settings", "the timer"),
     (
         replace(SOUND, serving=ServiceFacts(((FOREIGN, FOREIGN),) * 2)),
@@ -219,9 +226,9 @@ def test_every_check_was_put_to_the_test() -> None:
 def test_the_names_of_checks_are_anchors_that_stay() -> None:
     """Scripts and the page about troubleshooting use these names; a check that is renamed breaks both."""
     assert " ".join(CHECKS) == (
-        "privileges capabilities kernel nftables settings units socket repairs port-limit state engine forwarding "
-        "changed-settings router-advertisements routes addresses pools bridge-ports legacy-firewall firewall "
-        "bridged-traffic"
+        "privileges capabilities kernel nftables settings units socket repairs port-limit metrics state engine "
+        "forwarding changed-settings router-advertisements routes addresses pools bridge-ports legacy-firewall "
+        "firewall bridged-traffic"
     )
     assert all(re.fullmatch("[a-z]+(-[a-z]+)?", name) for name in CHECKS)
 

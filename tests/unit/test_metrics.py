@@ -14,8 +14,9 @@ from plugin.observe import metrics as m
 from plugin.observe.metrics import METRICS, Metric, MetricType
 from plugin.observe.network_series import NetworkSeries
 from plugin.observe.page import Page
+from plugin.observe.recent import SHORTEST, Recent
 from plugin.observe.request_times import OK, RequestTimes
-from plugin.observe.scrape import SHORTEST, Parts, Scrape
+from plugin.observe.scrape import Parts, Scrape
 from plugin.observe.totals import Totals
 from plugin.store.base import Put
 from plugin.store.memory import MemoryStore
@@ -193,9 +194,9 @@ def test_a_part_that_fails_leaves_the_others() -> None:
 def test_scrapes_too_soon_get_the_same_page() -> None:
     """Any number of scrapers cost one reading a second."""
     now, readings = [100.0], list[Page]()
-    scrape = Scrape({"a": readings.append}, lambda: now[0])
-    pages = {scrape.text() for _ in range(9)}
+    recent = Recent("metrics are", Scrape({"a": readings.append}).text, lambda: now[0])
+    pages = {recent.get() for _ in range(9)}
     now[0] += SHORTEST + 10
-    scrape.text()
+    recent.get()
 
     assert (len(pages), len(readings)) == (1, 2)

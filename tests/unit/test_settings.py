@@ -31,6 +31,21 @@ def test_the_name_is_the_sockets() -> None:
     [
         ("PYNET_LOG_LEVEL", "loud", "must be debug, info, warning or error, not 'loud'"),
         ("PYNET_THREADS", "2", "must be 16 to 256, not '2'"),
+        ("PYNET_METRICS_ENDPOINTS", "-1", "must be 0 to 100000, not '-1'"),
+        *(
+            ("PYNET_METRICS", bad, rf"must be a port, ADDRESS:PORT or \[ADDRESS\]:PORT, not '{re.escape(bad)}'")
+            for bad in (
+                "0",
+                "65536",
+                "x",
+                "localhost:80",
+                "::1:80",
+                "[127.0.0.1]:80",
+                "127.0.0.1:",
+                ":80",
+                "[fe80::1%2]:1",
+            )
+        ),
         ("PYNET_SOKET", "/x", "'PYNET_SOKET' is not known"),
     ],
 )
@@ -38,6 +53,19 @@ def test_bad_settings_are_refused(variable: str, value: str, rule: str) -> None:
     """The sentence names the variable, the value and what is legal."""
     with pytest.raises(InvalidRequest, match=rule):
         read_settings({variable: value})
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "is_open"),
+    [("9717", "127.0.0.1:9717", False), ("[::1]:80", "[::1]:80", False), ("0.0.0.0:80", "0.0.0.0:80", True)],
+)
+def test_metrics_are_for_this_host_unless_an_address_is_named(text: str, place: str, is_open: bool) -> None:
+    """A port alone is one of 127.0.0.1, and ``pynet settings`` prints the address."""
+    settings = read_settings({"PYNET_METRICS": text})
+
+    assert settings.metrics is not None
+    assert (str(settings.metrics), settings.metrics.is_open) == (place, is_open)
+    assert {one.key: one.value for one in in_force(settings)}["PYNET_METRICS"] == place
 
 
 def test_the_settings_in_force_say_where_they_are_from() -> None:
