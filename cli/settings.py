@@ -146,8 +146,8 @@ class Settings(OptionSet):
         integer(0, 100_000),
         1000,
         "0 to 100000",
-        "number of endpoints that have series of their own in the metrics, six each; the others are in the totals of "
-        "their network alone",
+        "number of endpoints, and of published ports, with series of their own in the metrics; the others are in the "
+        "totals of their network alone",
     )
     gateway_check = Option(
         "PYNET_GATEWAY_CHECK",

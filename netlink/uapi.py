@@ -16,12 +16,6 @@ AF_BRIDGE, SOL_NETLINK = 7, 270
 # linux/sched.h
 CLONE_NEWNET = 0x40000000
 
-# linux/if_link.h, statistics
-IF_STATS_MSG = struct.Struct(f"{ORDER}BxxxiI")  # struct if_stats_msg: family, index, mask of attributes
-IFLA_STATS_LINK_64 = 1
-LINK_STATS64 = struct.Struct(f"{ORDER}8Q")  # the first members of struct rtnl_link_stats64, receive before transmit:
-# packets of both ways, bytes, errors, dropped
-
 # linux/netlink.h
 NLMSGHDR = struct.Struct(f"{ORDER}IHHII")  # struct nlmsghdr: length, type, flags, sequence, port
 NLATTR = struct.Struct(f"{ORDER}HH")  # struct nlattr: length, type

@@ -35,7 +35,6 @@ from netlink.own_changes import OwnChanges
 from netlink.port_sockets import PortSockets
 from netlink.relay import Relay
 from netlink.routes import HostNetworks
-from netlink.statistics import Statistics
 from netlink.vxlan import Vxlan
 from plugin.background.loop import Loop, trouble
 from plugin.engine.names import Names
@@ -46,7 +45,6 @@ from plugin.model.link_owner import Owner
 from plugin.model.names import is_own_bridge
 from plugin.model.records import Endpoint, Network
 from plugin.modes.registry import MODES, Kinds, in_its_mode, link_prefixes
-from plugin.observe.counters import TrafficReader
 from plugin.observe.drops import Drops
 from plugin.rebuild.networks import InItsMode, rebuilder
 from plugin.reconcile.survey import Records
@@ -98,9 +96,9 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
     app = create_app(
         gate.before(pynet.driver), gate.before(router), WorkerPool(most=2 * settings.threads), monitoring.watched.times
     )
-    traffic = TrafficReader(host.store, Statistics(), settings.name)
     overview = Overview(host.store, host.names, Statistics())
-    sources = Sources(gate.before(pynet.dry_run).look, keep_log().since, traffic.read, overview.since, drops.reports)
+    traffic = monitoring.traffic.read
+    sources = Sources(gate.before(pynet.dry_run).look, keep_log().since, traffic, overview.since, drops.reports)
     answers = Answers(settings, host.store, gate.before(pynet.reconciler), sources, gate.before(pynet.live))
     _serve_commands(app, answers, settings.admin, monitoring.watched)
     threads.extend([monitoring.port.start()] if monitoring.port else [])

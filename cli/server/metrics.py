@@ -13,9 +13,10 @@ from cli.settings import Settings
 from handlers.admin import Watched
 from handlers.health import health_reply
 from handlers.routes import HEALTH, METRICS
-from netlink.link_traffic import LinkCounters
+from netlink.statistics import Statistics
 from plugin.errors import PynetError
 from plugin.observe.cluster_series import write_cluster
+from plugin.observe.counters import TrafficReader
 from plugin.observe.health import Condition, HealthCheck, Verdict, examine, write_health
 from plugin.observe.health_checks import kernel_refuses, not_repaired, rules_lack, store_refuses
 from plugin.observe.network_series import NetworkSeries
@@ -44,7 +45,7 @@ class Monitoring:
     ) -> None:
         self._settings, self._host, self._pynet, self._cluster = settings, host, pynet, cluster
         self._status = Recent("the status is", pynet.reconciler.status)
-        self._times = RequestTimes()
+        self._times, self.traffic = RequestTimes(), TrafficReader(host.store, Statistics(), settings.name)
         self._health = Recent("the health is", partial(examine, self._checks(trouble)))
         self._page = Recent("metrics are", Scrape(self._parts()).text)
         self.watched = Watched(self._page.get, self._times, self._health.get)
@@ -72,7 +73,7 @@ class Monitoring:
             "process": Identity(own_version(), self._settings.name, time.time()).write,
             "health": partial(write_health, self._health.get),
             "requests": self._times.write,
-            "networks": NetworkSeries(host.store, host.names, LinkCounters().read, most).write,
+            "networks": NetworkSeries(host.store, host.names, self.traffic.of, most).write,
             "repairs": partial(write_state, self._status.get, host.names),
             "conntrack": partial(write_conntrack, host.kernel.read_setting),
         }

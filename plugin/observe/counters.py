@@ -7,7 +7,7 @@ connections of a published port in the element that translates it.
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -71,7 +71,10 @@ class TrafficReader:
             KernelError: the kernel cannot be asked.
         """
         networks = [item.record for item in self._store.list(Network)]
-        endpoints = [item.record for item in self._store.list(Endpoint)]
+        return self.of(networks, [item.record for item in self._store.list(Endpoint)])
+
+    def of(self, networks: Iterable[Network], endpoints: Collection[Endpoint]) -> Traffic:
+        """Return the counters of these networks with all their endpoints; raises as ``read``."""
         links = self._statistics.links([host_link_name(endpoint.id) for endpoint in endpoints])
         totals = self._totals(endpoints)
         ends: dict[str, list[EndpointTraffic]] = defaultdict(list)

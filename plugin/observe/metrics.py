@@ -118,6 +118,23 @@ DROPS_SENT = Metric(
 )
 
 PORTS = Metric("pynet_published_ports", MetricType.GAUGE, "Published ports of the containers of a network.", _NETWORK)
+NETWORK_CONNECTIONS = Metric(
+    "pynet_network_published_connections_total",
+    MetricType.COUNTER,
+    "Connections from outside to published ports of a network since the first scrape.",
+    _NETWORK,
+)
+CONNECTIONS = Metric(
+    "pynet_published_connections_total",
+    MetricType.COUNTER,
+    "Connections from outside to a published port since it was published.",
+    (*_ENDPOINT, "protocol", "host_port", "port"),
+)
+PORTS_LEFT_OUT = Metric(
+    "pynet_published_ports_without_series",
+    MetricType.GAUGE,
+    "Published ports without series of their own; that of their network includes their connections.",
+)
 SOCKETS = Metric("pynet_port_sockets", MetricType.GAUGE, "Sockets that hold published ports.")
 MOST_SOCKETS = Metric("pynet_port_sockets_limit", MetricType.GAUGE, "Sockets that may hold published ports.")
 

@@ -1,35 +1,22 @@
-"""The series about networks and endpoints, from the records and from the counters of links."""
+"""The series about networks and endpoints, from the records and from the counters of the kernel."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from netlink.link_traffic import LinkTraffic
 from plugin.engine.names import Known, Names
 from plugin.ipam.fill import fills
-from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Lease, Network, Pool
 from plugin.observe import metrics as m
 from plugin.observe.page import Page, labels
 from plugin.observe.totals import Totals
+from plugin.protocol.traffic_messages import EndpointTraffic, Traffic
 from plugin.store.base import R, Store
 
 SHORT = 12  # digits of an id
-ReadTraffic = Callable[[Collection[str]], Mapping[str, LinkTraffic]]  # of links, by their names
-# A container receives what the host end of its link sends.
-OF_ENDPOINTS = {
-    m.RECEIVED: "sent_bytes",
-    m.SENT: "received_bytes",
-    m.PACKETS_RECEIVED: "sent_packets",
-    m.PACKETS_SENT: "received_packets",
-    m.DROPS_RECEIVED: "sent_dropped",
-    m.DROPS_SENT: "received_dropped",
-}
-OF_NETWORKS = {
-    m.NETWORK_RECEIVED: "sent_bytes",
-    m.NETWORK_SENT: "received_bytes",
-    m.NETWORK_PACKETS_RECEIVED: "sent_packets",
-    m.NETWORK_PACKETS_SENT: "received_packets",
-}
+ReadTraffic = Callable[[Iterable[Network], Collection[Endpoint]], Traffic]
+Port = tuple[str, str, int, int]  # endpoint, protocol, port of the host and of the container
+OF_ENDPOINTS = (m.RECEIVED, m.SENT, m.PACKETS_RECEIVED, m.PACKETS_SENT, m.DROPS_RECEIVED, m.DROPS_SENT)
+OF_NETWORKS = (m.NETWORK_RECEIVED, m.NETWORK_SENT, m.NETWORK_PACKETS_RECEIVED, m.NETWORK_PACKETS_SENT)
 
 
 def labels_of(known: Known, network: str) -> tuple[str, str]:
@@ -38,14 +25,14 @@ def labels_of(known: Known, network: str) -> tuple[str, str]:
 
 
 class NetworkSeries:
-    """``most`` endpoints have series of their own. It belongs to one thread at a time."""
+    """``most`` endpoints, and as many published ports, have series of their own. It belongs to one thread at a time."""
 
     def __init__(self, store: Store, names: Names, traffic: ReadTraffic, most: int) -> None:
         self._store = store
         self._names = names
         self._traffic = traffic
         self._most = most
-        self._totals = Totals()
+        self._totals, self._connections = Totals[str](len(OF_ENDPOINTS)), Totals[Port](1)
         self._shown: frozenset[str] = frozenset()  # ids of endpoints that had series of their own
 
     def write(self, page: Page) -> None:
@@ -56,18 +43,21 @@ class NetworkSeries:
         names = {network: labels_of(known, network) for network in networks}
         for mode, count in sorted(Counter(network.mode for network in networks.values()).items()):
             page.add(m.NETWORKS, count, mode)
-        self._write_counts(page, names, endpoints)
         self._write_addresses(page, names, list(networks.values()), endpoints)
-        traffic = self._traffic([host_link_name(end.id) for end in endpoints])
-        self._write_totals(page, names, endpoints, traffic)
-        shown = self._chosen(endpoints)
-        page.add(m.LEFT_OUT, len(endpoints) - len(shown))
-        for end in shown:
-            if (counted := traffic.get(host_link_name(end.id))) is not None:
-                container = known.containers.get(end.id) or end.id[:SHORT]
-                rendered = labels(m.RECEIVED.labels, (*names[end.network_id], container, end.id[:SHORT]))
-                for metric, member in OF_ENDPOINTS.items():
-                    page.add_rendered(metric, getattr(counted, member), rendered)
+        traffic = self._traffic(networks.values(), endpoints).networks
+        ends = {end.id: (network.id, end) for network in traffic for end in network.endpoints}
+        counted = {end: _connections(one) for end, (_, one) in ends.items()}
+        self._add_up(names, ends, counted)
+        for one in traffic:
+            page.add(m.ENDPOINTS, len(one.endpoints), *names[one.id])
+            page.add(m.PORTS, sum(len(end.ports) for end in one.endpoints), *names[one.id])
+            self._write_totals(page, one.id, names[one.id])
+        shown = self._chosen(list(ends))
+        page.add(m.LEFT_OUT, len(ends) - len(shown))
+        rendered = {end: (*names[ends[end][0]], known.containers.get(end) or end[:SHORT], end[:SHORT]) for end in shown}
+        for end, values in rendered.items():
+            _write_endpoint(page, ends[end][1], labels(m.RECEIVED.labels, values))
+        self._write_ports(page, rendered, counted)
 
     def _list(self, kind: type[R]) -> list[R]:
         return [item.record for item in self._store.list(kind)]
@@ -79,21 +69,43 @@ class NetworkSeries:
             self._names.expect()
         return known
 
-    def _chosen(self, endpoints: Sequence[Endpoint]) -> Sequence[Endpoint]:
+    def _chosen(self, endpoints: Sequence[str]) -> Sequence[str]:
         """Return the endpoints with series of their own: those that had them keep them."""
         if len(endpoints) > self._most:
-            endpoints = sorted(endpoints, key=lambda end: end.id not in self._shown)[: self._most]
-        self._shown = frozenset(end.id for end in endpoints)
+            endpoints = sorted(endpoints, key=lambda end: end not in self._shown)[: self._most]
+        self._shown = frozenset(endpoints)
         return endpoints
 
-    def _write_counts(self, page: Page, names: Mapping[str, tuple[str, str]], endpoints: Iterable[Endpoint]) -> None:
-        counts, ports = Counter[str](), Counter[str]()
-        for end in endpoints:
-            counts[end.network_id] += 1
-            ports[end.network_id] += len(end.published)
-        for network, named in names.items():
-            page.add(m.ENDPOINTS, counts[network], *named)
-            page.add(m.PORTS, ports[network], *named)
+    def _add_up(
+        self,
+        known: Mapping[str, object],
+        ends: Mapping[str, tuple[str, EndpointTraffic]],
+        counted: Mapping[str, Mapping[Port, int]],
+    ) -> None:
+        """Add up by network, for the networks that are ``known``."""
+        networks = {end: network for end, (network, _) in ends.items()}
+        self._totals.add(networks, {end: counts for end, (_, one) in ends.items() if (counts := _counts(one))})
+        ports = {port: (count,) for of_end in counted.values() for port, count in of_end.items()}
+        self._connections.add({port: networks[port[0]] for port in ports}, ports)
+        self._totals.keep(known)
+        self._connections.keep(known)
+
+    def _write_totals(self, page: Page, network: str, named: tuple[str, str]) -> None:
+        rendered = labels(m.NETWORK_RECEIVED.labels, named)
+        *carried, lost_in, lost_out = self._totals.of(network)
+        for metric, total in zip(OF_NETWORKS, carried, strict=True):
+            page.add_rendered(metric, total, rendered)
+        page.add_rendered(m.NETWORK_DROPS, lost_in + lost_out, rendered)
+        page.add_rendered(m.NETWORK_CONNECTIONS, self._connections.of(network)[0], rendered)
+
+    def _write_ports(
+        self, page: Page, rendered: Mapping[str, Sequence[str]], counted: Mapping[str, Mapping[Port, int]]
+    ) -> None:
+        ports = [port for end in rendered for port in counted[end]][: self._most]
+        page.add(m.PORTS_LEFT_OUT, sum(map(len, counted.values())) - len(ports))
+        for end, proto, host_port, number in ports:
+            count = counted[end][end, proto, host_port, number]
+            page.add(m.CONNECTIONS, count, *rendered[end], proto, str(host_port), str(number))
 
     def _write_addresses(
         self,
@@ -113,17 +125,24 @@ class NetworkSeries:
             page.add(m.ADDRESSES, used, *names[network], family, "taken")
             page.add(m.ADDRESSES, every - used, *names[network], family, "free")
 
-    def _write_totals(
-        self,
-        page: Page,
-        names: Mapping[str, tuple[str, str]],
-        endpoints: Iterable[Endpoint],
-        traffic: Mapping[str, LinkTraffic],
-    ) -> None:
-        self._totals.add({host_link_name(end.id): end.network_id for end in endpoints}, traffic)
-        self._totals.keep(names)
-        for network, named in names.items():
-            total, rendered = self._totals.of(network), labels(m.NETWORK_RECEIVED.labels, named)
-            for metric, member in OF_NETWORKS.items():
-                page.add_rendered(metric, getattr(total, member), rendered)
-            page.add_rendered(m.NETWORK_DROPS, total.sent_dropped + total.received_dropped, rendered)
+
+def _counts(end: EndpointTraffic) -> Sequence[int]:
+    """Return the counters in the order of ``OF_ENDPOINTS``, none without a link."""
+    got, sent = end.received, end.sent
+    if got is None or sent is None:
+        return ()
+    return got.bytes, sent.bytes, got.packets, sent.packets, got.drops, sent.drops
+
+
+def _connections(end: EndpointTraffic) -> Mapping[Port, int]:
+    """Return the connections of each port that is counted; one on several addresses of the host is one port."""
+    found: dict[Port, int] = defaultdict(int)
+    for port in end.ports:
+        if port.connections is not None:
+            found[end.id, port.proto, port.host_port, port.container_port] += port.connections
+    return found
+
+
+def _write_endpoint(page: Page, end: EndpointTraffic, rendered: str) -> None:
+    for metric, value in zip(OF_ENDPOINTS, _counts(end), strict=False):
+        page.add_rendered(metric, value, rendered)

@@ -11,10 +11,10 @@ from handlers.admin import Watched, create_admin
 from handlers.app import create_app
 from handlers.routes import ROUTES
 from plugin.observe.counters import TrafficReader
-from plugin.protocol.drop_messages import DropReport
 from plugin.observe.health import HealthCheck, examine
 from plugin.observe.request_times import RequestTimes
 from plugin.observe.scrape import Scrape
+from plugin.protocol.drop_messages import DropReport
 from plugin.request.execution import WorkerPool
 from tests.fake_statistics import FakeStatistics
 from tests.fakes import World

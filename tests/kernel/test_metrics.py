@@ -119,21 +119,3 @@ def test_a_file_for_node_exporter(served: Served, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert series(file.read_text())[m.NETWORKS.name, 'mode="bridge"'] == 1
     assert ([path.name for path in folder.iterdir()], file.stat().st_mode & 0o777) == (["pynet.prom"], 0o644)
-
-
-@pytest.mark.parametrize(
-    ("file", "code", "sentence"),
-    [
-        ("pynet.txt", 64, "node_exporter reads files whose names end with .prom"),
-        ("missing/pynet.prom", 74, "no such file or directory"),
-        ("folder.prom", 74, "is a directory"),
-    ],
-)
-def test_a_file_that_cannot_be_written(served: Served, tmp_path: Path, file: str, code: int, sentence: str) -> None:
-    """Each bad path is a sentence, and nothing is left beside it."""
-    (tmp_path / "folder.prom").mkdir()
-    before = sorted(tmp_path.iterdir())
-    done = command(served, "metrics", "--textfile", str(tmp_path / file))
-
-    assert (done.returncode, sentence in done.stderr, done.stderr.count("\n")) == (code, True, 1)
-    assert sorted(tmp_path.iterdir()) == before

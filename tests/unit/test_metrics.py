@@ -1,16 +1,20 @@
 """The metrics: their declarations, their text, and what a scrape costs and bears."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
 from netlink.errors import KernelError
-from netlink.link_traffic import LinkTraffic
+from netlink.statistics import LinkCounts
 from plugin.engine.names import Known, Names
+from plugin.firewall.elements import translation
 from plugin.model.names import host_link_name
-from plugin.model.records import Endpoint, Network
+from plugin.model.records import Endpoint, Network, Published
 from plugin.observe import metrics as m
+from plugin.observe.counters import TrafficReader
 from plugin.observe.metrics import METRICS, Metric, MetricType
 from plugin.observe.network_series import NetworkSeries
 from plugin.observe.page import Page
@@ -20,6 +24,7 @@ from plugin.observe.scrape import Parts, Scrape
 from plugin.observe.totals import Totals
 from plugin.store.base import Put
 from plugin.store.memory import MemoryStore
+from tests.fake_statistics import FakeStatistics
 
 BASE_UNITS = ("_seconds", "_bytes", "_info")
 FORBIDDEN = ("milliseconds", "_ms", "kilobytes", "_count_total", "address", "_ip")
@@ -39,24 +44,20 @@ class Shop:
     """A store with network "n" and ``count`` endpoints, and counters of their links that a test sets."""
 
     def __init__(self, count: int, most: int = 1000, known: Known | None = None) -> None:
-        self.store, self.counters = MemoryStore(), dict[str, LinkTraffic]()
-        self.asked = 0
+        self.store, self.kernel = MemoryStore(), FakeStatistics()
         self.names = Names(lambda: known or Known())
         self.names.expect()
         self.names.look()
-        self.series = NetworkSeries(self.store, self.names, self.read, most)
+        traffic = TrafficReader(self.store, self.kernel, "pynet")
+        self.series = NetworkSeries(self.store, self.names, traffic.of, most)
         self.store.transact(Put(Network("n", "bridge", "pn-n")), *map(Put, map(self.end, range(count))))
 
     def end(self, number: int) -> Endpoint:
         return Endpoint(f"e{number}", "n", "02:00:00:00:00:01")
 
-    def read(self, names: object) -> Mapping[str, LinkTraffic]:
-        self.asked += 1
-        return dict(self.counters)
-
     def carried(self, number: int, octets: int) -> None:
         """Set how many bytes the host end of a link has sent."""
-        self.counters[host_link_name(f"e{number}")] = LinkTraffic(sent_bytes=octets)
+        self.kernel.of_links[host_link_name(f"e{number}")] = LinkCounts(0, 0, 0, octets, 0, 0, 0, 0)
 
     def page(self) -> dict[tuple[str, str], float]:
         page = Page()
@@ -149,7 +150,7 @@ def test_a_total_never_shrinks() -> None:
     seen.append(shop.of_network())
     shop.carried(1, 5)  # made again
     seen.append(shop.of_network())
-    del shop.counters[host_link_name("e0")]
+    del shop.kernel.of_links[host_link_name("e0")]
     seen.append(shop.of_network())
 
     assert seen == [0, 30, 35, 35]
@@ -157,20 +158,36 @@ def test_a_total_never_shrinks() -> None:
 
 def test_totals_of_networks_that_are_gone_are_forgotten() -> None:
     """Networks that come and go do not stay in memory."""
-    totals = Totals()
-    for octets in (1, 2):
-        totals.add({"link": "n"}, {"link": LinkTraffic(sent_bytes=octets)})
+    totals = Totals[str](1)
+    for count in (1, 3):
+        totals.add({"link": "n"}, {"link": (count,)})
+    before = totals.of("n")
     totals.keep({})
 
-    assert totals.of("n") == LinkTraffic()
+    assert (before, totals.of("n")) == ([2], (0,))
 
 
-def test_counters_are_read_once_a_scrape() -> None:
-    """One listing has all endpoints, however many there are."""
-    shop = Shop(50)
-    shop.page()
+def published(shop: Shop, *ports: int) -> None:
+    """Publish ports of the first endpoint; each has had as many connections as its number says."""
+    target, host = ip_address("10.9.0.2"), ip_address("0.0.0.0")
+    every = tuple(Published(6, 80, target, host, port) for port in ports)
+    shop.store.transact(Put(replace(shop.end(0), published=every)))
+    shop.kernel.of_elements = {one: each.host_port for each in every if (one := translation(each))}
 
-    assert shop.asked == 1
+
+def test_connections_of_published_ports_are_counted() -> None:
+    """Each port has a series up to the setting, and the total of the network goes on when one is withdrawn."""
+    shop = Shop(1, 2)
+    published(shop, 81, 82, 83)
+    first = shop.page()
+    published(shop, 81, 84)
+    second = shop.page()
+
+    name, site = m.CONNECTIONS.name, 'network="n",network_id="n",container="e0",endpoint="e0"'
+    assert [count for (one, _), count in first.items() if one == name] == [81, 82]
+    assert second[name, f'{site},protocol="tcp",host_port="84",port="80"'] == 84
+    assert (first[m.PORTS_LEFT_OUT.name, ""], first[m.PORTS.name, 'network="n",network_id="n"']) == (1, 3)
+    assert [each[m.NETWORK_CONNECTIONS.name, 'network="n",network_id="n"'] for each in (first, second)] == [0, 84]
 
 
 def broken(error: Exception) -> Callable[[Page], None]:
