@@ -151,11 +151,11 @@ LAYERS = Metric(
     ("layer",),
 )
 
-GUARD_DROPS = Metric(
-    "pynet_guard_dropped_frames_total",
+DROPS = Metric(
+    "pynet_dropped_packets_total",
     MetricType.COUNTER,
-    "Frames of containers that the guard dropped, by reason.",
-    (*_NETWORK, "reason"),
+    "Packets that pynet's tables dropped or refused, by reason; the guard drops what is sent as somebody else.",
+    (*_NETWORK, "by", "reason"),
 )
 ADDRESSES = Metric(
     "pynet_pool_addresses",

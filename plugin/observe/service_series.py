@@ -9,11 +9,14 @@ from pathlib import Path
 
 from netlink.errors import Missing
 from plugin.engine.names import Names
+from plugin.firewall.reasons import BY_NAME
 from plugin.observe import metrics as m
 from plugin.observe.network_series import labels_of
 from plugin.observe.page import Page
 from plugin.protocol.messages import Status
 
+NO_NETWORK = ("none", "none")
+GUARD, RULES = "guard", "rules"
 MEMORY = Path("/proc/self/statm")
 CONNTRACK = {
     m.CONNTRACK: "net/netfilter/nf_conntrack_count",
@@ -38,7 +41,7 @@ class Identity:
 
 
 def write_state(status: Callable[[], Status], names: Names, page: Page) -> None:
-    """Add repairs, findings that cannot be repaired, the drops of the guard, and the sockets of ports."""
+    """Add repairs, findings that cannot be repaired, drops, and the sockets of ports."""
     now = status()
     for kind, count in sorted(now.repairs.items()):
         page.add(m.REPAIRS, count, kind)
@@ -49,7 +52,8 @@ def write_state(status: Callable[[], Status], names: Names, page: Page) -> None:
     page.add(m.SOCKETS, now.sockets)
     page.add(m.MOST_SOCKETS, now.most_sockets)
     for drop in now.drops:
-        page.add(m.GUARD_DROPS, drop.frames, *labels_of(names.known, drop.network), drop.reason)
+        of = labels_of(names.known, drop.network) if drop.network else NO_NETWORK
+        page.add(m.DROPS, drop.frames, *of, GUARD if BY_NAME[drop.reason].guard else RULES, drop.reason)
 
 
 def write_conntrack(read_setting: Callable[[str], str], page: Page) -> None:
