@@ -35,6 +35,7 @@ from netlink.own_changes import OwnChanges
 from netlink.port_sockets import PortSockets
 from netlink.relay import Relay
 from netlink.routes import HostNetworks
+from netlink.statistics import Statistics
 from netlink.vxlan import Vxlan
 from plugin.background.loop import Loop, trouble
 from plugin.engine.names import Names
