@@ -3,10 +3,11 @@
 The order is rules, links, settings, addresses: nothing flows before the rules are there.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 
 from netlink.bridge_port import BridgePort
-from netlink.errors import Exists, NotSupported
+from netlink.errors import Exists, Missing, NotSupported
 from netlink.links import VethPair
 from netlink.vxlan import VxlanLink
 from plugin.errors import Conflict, Unsupported
@@ -14,6 +15,7 @@ from plugin.host.link_addresses import check_families, give_addresses
 from plugin.host.own_links import OwnLinks
 from plugin.model.desired import Desired, WantedLink
 from plugin.model.link_owner import Owner
+from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Network
 from plugin.modes.base import HostParts, Mode
 from plugin.modes.limits import IFB, add_limiter, check_limits, set_limit
@@ -70,6 +72,12 @@ class Applier:
         for limit in part.limits:
             if limit.link == wanted.name:
                 set_limit(self._kernel, limit)
+
+    def drop_limiter(self, name: str, endpoint_id: str) -> None:
+        """Delete a limiter that is not wanted; before, end the redirection into it, or its frames would be lost."""
+        with suppress(Missing):
+            self._kernel.end_redirect(host_link_name(endpoint_id))
+        self._links.remove(name, endpoint_id)
 
     def _create(self, part: Desired, undo: Undo) -> None:
         """Free the names, as another's rules would go with them, then make rules and links."""

@@ -81,7 +81,7 @@ class BridgeMode(Mode):
     links: Sequence[LinkKind] = (
         LinkKind(BRIDGE, "bridge"),
         LinkKind(HOST_END, "veth", ENDPOINT, port=True),
-        LinkKind(LIMITER, IFB, ENDPOINT, at_once=True),  # the redirection into it has ended, and may begin again
+        LinkKind(LIMITER, IFB, ENDPOINT),
     )
 
     def __init__(self, parts: HostParts) -> None:

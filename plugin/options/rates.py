@@ -65,13 +65,13 @@ def amount(text: str) -> Amount:
 
 
 def rate_option(key: str, default: T, help: str) -> Option[Rate | T]:  # noqa: A002 - as the option calls it
-    """Return an option that is a rate."""
-    return Option(key, rate, default, RATE_LEGAL, help)
+    """Return an option that is a rate, and that can be changed while it is in force."""
+    return Option(key, rate, default, RATE_LEGAL, help, live=True)
 
 
 def amount_option(key: str, help: str) -> Option[Amount | None]:  # noqa: A002
-    """Return an option that is an amount, by default none."""
-    return Option(key, amount, None, AMOUNT_LEGAL, help)
+    """Return an option that is an amount, by default none, and that can be changed as well."""
+    return Option(key, amount, None, AMOUNT_LEGAL, help, live=True)
 
 
 def _bits(text: str) -> Fraction:

@@ -7,7 +7,7 @@ reason to refuse a change.
 from collections.abc import Collection
 
 from plugin.model.desired import Actual, Desired
-from plugin.model.findings import Finding
+from plugin.model.findings import Finding, OrphanLink
 from plugin.reconcile.repairs import Repairs
 from plugin.reconcile.survey import Survey
 from plugin.removal.removal import Removal
@@ -43,6 +43,10 @@ class Alignment:
         """Repair all differences from ``after`` but the ``known`` ones."""
         for finding in [each for each in self._look(after) if each not in known]:
             self._repairs.repair(finding, after)
+        lasting = {link.name for link in after.links}
+        for link in before.links:
+            if link.name not in lasting:
+                self._repairs.repair(OrphanLink("", link.name, link.alias), after)
         were = {link.name: link.port for link in before.links}
         for wanted in after.links:
             was = were.get(wanted.name)

@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from netlink.errors import Exists, Missing
+from netlink.errors import Exists
 from plugin.background.loop import alive
 from plugin.errors import Failed
 from plugin.firewall.elements import PROTOCOLS
 from plugin.host.link_addresses import give_address
 from plugin.model import findings as f
 from plugin.model.desired import Desired
-from plugin.model.names import LIMITER, Alias, host_link_name
+from plugin.model.names import LIMITER, Alias
 from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.modes.base import desired_of
 from plugin.modes.limits import IFB, set_limit
@@ -91,11 +91,11 @@ class Repairs:
     def _remove_orphan(self, finding: f.OrphanLink, _: Desired) -> None:
         """Leave the link to the reaper, unless links of its kind must be deleted at once.
 
-        Frames that are redirected into a link that goes would be lost, so the redirection ends first.
+        A limiter goes without a tombstone: its endpoint may be there, and get a new one of that name.
         """
         if finding.link.startswith(LIMITER):
-            with suppress(Missing):
-                self._kernel.end_redirect(host_link_name(Alias.read(finding.alias).id))
+            self._applier.drop_limiter(finding.link, Alias.read(finding.alias).id)
+            return
         self._reaper.bury([Tombstone(finding.link, Alias.read(finding.alias).id)])
         if any(kind.at_once and finding.link.startswith(kind.prefix) for kind in link_kinds(self._modes)):
             self._reaper.clear(finding.link)

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from netlink.errors import KernelError
 from netlink.limits import Bucket
 from plugin.errors import PynetError, Unsupported
 from plugin.host.packet_size import BIG
@@ -14,6 +16,7 @@ from plugin.model.records import Endpoint, Network
 from plugin.modes.bridge import BridgeMode
 from plugin.modes.limits import LEAST_BURST, PACKET, bucket
 from plugin.options.rates import amount, rate
+from plugin.protocol.change_messages import ResetOptions, SetOptions
 from plugin.store.base import Put
 from tests.fake_sockets import Steps
 from tests.fakes import FakeKernel, World
@@ -160,24 +163,42 @@ def test_a_limit_that_somebody_took_away_is_repaired(world: World, harm: str, wa
     assert found(world) == []
 
 
-@pytest.mark.parametrize(
-    ("own", "left"),
-    [
-        ({}, {PORT: IN, LIMITER: OUT}),
-        ({"pynet.rate_in": "off"}, {LIMITER: OUT}),
-        ({"pynet.rate_out": "off"}, {PORT: IN}),
-        ({"pynet.rate_in": "off", "pynet.rate_out": "off"}, {}),
-        ({"pynet.rate_in": "20mbit", "pynet.rate_out": "10mbit"}, {PORT: OUT, LIMITER: IN}),
-    ],
-)
-def test_a_survey_brings_limits_in_line_with_a_changed_record(
-    world: World, own: dict[str, str], left: dict[str, Bucket]
+OFF = {"rate_in": "off", "rate_out": "off"}
+LEFT: list[tuple[dict[str, str], dict[str, Bucket]]] = [
+    ({"rate_in": "off"}, {LIMITER: OUT}),
+    ({"rate_out": "off"}, {PORT: IN}),
+    (OFF, {}),
+    ({"rate_in": "20mbit", "rate_out": "10mbit"}, {PORT: OUT, LIMITER: IN}),
+]
+
+
+@pytest.mark.parametrize(("options", "left"), LEFT)
+@pytest.mark.parametrize("endpoint", ["", rq.ENDPOINT_ID])
+def test_limits_of_a_running_container_change(
+    world: World, options: dict[str, str], left: dict[str, Bucket], endpoint: str
 ) -> None:
-    """Limits that a record no longer wants end, with the redirection before the link to which it leads."""
+    """Limits that are no more wanted end at once, with the redirection before the link to which it leads."""
+    limited(world, BOTH)
+    before = world.kernel.snapshot()
+    world.live.set_options(SetOptions(rq.NETWORK_ID, endpoint, options))
+
+    assert world.kernel.limits == left
+    assert (LIMITER in world.kernel.by_name) == (LIMITER in left) == bool(world.kernel.redirected)
+    assert found(world) == []
+    world.live.reset_options(ResetOptions(rq.NETWORK_ID, endpoint, tuple(options)))
+    assert world.kernel.snapshot() == before
+
+
+@pytest.mark.parametrize(("options", "left"), LEFT)
+def test_a_survey_brings_limits_in_line_with_the_record(
+    world: World, options: dict[str, str], left: dict[str, Bucket]
+) -> None:
+    """As after a kill between the record of a change and its last step."""
     limited(world, BOTH)
     known = world.store.get(Endpoint, f"{rq.NETWORK_ID}/{rq.ENDPOINT_ID}")
     assert known is not None
-    world.store.transact(Put(Endpoint(**{**_fields(known.record), "driver_opts": own})))
+    changes = {f"pynet.{key}": value for key, value in options.items()}
+    world.store.transact(Put(replace(known.record, changes=changes)))
     world.reconciler.reconcile()
 
     assert world.kernel.limits == left
@@ -185,8 +206,32 @@ def test_a_survey_brings_limits_in_line_with_a_changed_record(
     assert found(world) == []
 
 
-def _fields(record: Endpoint) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in Endpoint.__dataclass_fields__ if name != "kind"}
+@pytest.mark.parametrize("step", range(1, 12))
+@pytest.mark.parametrize("options", [BOTH, OFF])
+def test_a_change_that_fails_changes_nothing(world: World, step: int, options: dict[str, str]) -> None:
+    """Whatever step fails, record and kernel are as before."""
+    limited(world, BOTH if options == OFF else {"pynet.rate_in": "1gbit"})
+    before = world.snapshot()
+    world.steps.count, world.steps.fail_at = 0, step
+    try:
+        world.live.set_options(SetOptions(rq.NETWORK_ID, "", options))
+    except (PynetError, KernelError):
+        world.steps.fail_at = 0
+        assert world.snapshot() == before
+    else:
+        assert step > 4
+
+
+@pytest.mark.parametrize("part", ["tbf", "ifb", "mirred"])
+def test_a_change_that_the_kernel_cannot_keep_is_refused(world: World, part: str) -> None:
+    """A running container keeps its link as it is, and the sentence names the option."""
+    limited(world, {})
+    before = world.snapshot()
+    world.kernel.without = {part}
+
+    with pytest.raises(Unsupported, match="needs a part that this kernel does not have"):
+        world.live.set_options(SetOptions(rq.NETWORK_ID, rq.ENDPOINT_ID, BOTH))
+    assert world.snapshot() == before
 
 
 class Watched:
