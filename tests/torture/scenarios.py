@@ -176,6 +176,19 @@ def _on_overlay(scenario: Scenario) -> Scenario:
     return replace(scenario, name=f"overlay: {scenario.name}", setup=UNDERLAY, shared=shared)
 
 
+LIMITED = _of_mode("bridge", network(), rate_in="10mbit", rate_out="20mbit")
+LIMITED_JOINED = (LIMITED, endpoint(), join())
+LIMITS = (
+    Scenario("CreateNetwork", (), LIMITED),
+    Scenario("CreateEndpoint", (LIMITED,), endpoint()),
+    Scenario("CreateEndpoint of an id just deleted", (LIMITED, endpoint(), DELETE), endpoint()),
+    Scenario("DeleteEndpoint", (*LIMITED_JOINED, LEAVE), DELETE),
+    Scenario("deferred deletion of a network", LIMITED_JOINED, REMOVE, where=REAPER),
+    Scenario("start", LIMITED_JOINED, where=START),
+    Scenario("start after a reboot", (LIMITED, endpoint()), where=START, reboot=True),
+)
+
+
 TOY = toy()
 TOY_JOINED = (TOY, endpoint(), join())
 TOYS = (
@@ -225,5 +238,6 @@ SCENARIOS = (
     Scenario("start on a bridge of the host's", (OWN, endpoint(), join()), where=START, setup=MAKE_BRIDGE),
     Scenario("start with deletions left", (*PUBLISHED, LEAVE, DELETE, REMOVE), where=START),
     *map(_on_overlay, OVERLAY),
+    *(replace(scenario, name=f"limits: {scenario.name}") for scenario in LIMITS),
     *(replace(scenario, name=f"toy: {scenario.name}", gateway="") for scenario in TOYS),
 )

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from plugin.model.names import host_link_name, vxlan_name
+from plugin.model.names import host_link_name, limiter_name, vxlan_name
 from tests.rules import without_drops
 from tests.torture.cluster import FILE
 
 OUTER_SETTINGS = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
 LINK_SETTINGS = ("ipv4/conf/{}/route_localnet", "ipv6/conf/{}/accept_ra", "ipv6/conf/{}/accept_dad")
-RANDOM_MAC = (host_link_name(""), vxlan_name(""))  # the kernel chooses these ends'
+RANDOM_MAC = (host_link_name(""), limiter_name(""), vxlan_name(""))  # the kernel chooses these ends'
 KEPT = {"turn", "host-identity", "cluster-host", "cluster-known-host"}  # records that stay, and count or are dated
 MULTICAST = re.compile(r"lladdr (33:33|01:00:5e)")  # the kernel's own
 TOKEN = re.compile(r"\b[0-9a-f]{8}\b")  # made up anew for each request to a cluster store
@@ -38,6 +38,7 @@ def look(state: Path) -> list[str]:
         lines += _link(link)
     for family in ("-4", "-6"):
         lines += [f"route {line.strip()}" for line in _plain(command("ip", family, "route", "show", "table", "all"))]
+    lines += _limits(names)
     rest = (*_settings(sorted(names)), *_listeners(), *_recorded(state))
     return [*sorted(lines), *sorted(_firewall()), *rest]
 
@@ -92,6 +93,15 @@ def _tables(link: str, bridge: str) -> Iterator[str]:
         for state in ("permanent", "noarp"):
             neighbours = command("ip", family, "neighbour", "show", "dev", bridge, "nud", state).splitlines()
             yield from (f"neighbour {bridge} {line.strip()}" for line in neighbours if not MULTICAST.search(line))
+
+
+def _limits(links: list[str]) -> Iterator[str]:
+    """Yield token buckets, without their handle, which a change may exchange, and redirections of frames."""
+    queues = command("tc", "qdisc", "show").splitlines()
+    yield from (re.sub(r"706[ef]:", "own", line.strip()) for line in queues if "noqueue" not in line)
+    for link in links if len(queues) > len(links) else ():
+        shown = command("tc", "filter", "show", "dev", link, "ingress")
+        yield from (f"redirection {link} {line.strip()}" for line in shown.splitlines() if "mirred" in line)
 
 
 def _plain(text: str) -> list[str]:
