@@ -57,6 +57,7 @@ docs-recording: setup  ## play the README's commands on an engine, and keep what
 
 lint: setup  ## mend what can be mended, the tables of options and settings, and the pictures
 	$(VENV)/bin/python -m tools.option_tables
+	$(VENV)/bin/python -m tools.dashboard
 	$(VENV)/bin/python -m tools.site.pictures
 	$(VENV)/bin/python -m tools.plugin.config
 	$(VENV)/bin/python -m tools.plugin.licences

@@ -15,7 +15,9 @@ from tests.engine.lab.service import Plugin
 from tests.engine.lab.shell import run
 from tests.engine.test_life import Pings
 
-UNITS = "/usr/lib/systemd/system/pynet.service", "/usr/lib/systemd/system/pynet.socket"
+UNITS = [
+    f"/usr/lib/systemd/system/pynet{unit}" for unit in (".service", ".socket", "-metrics.service", "-metrics.timer")
+]
 WANTED = "/etc/systemd/system/multi-user.target.wants/pynet.service"
 PLUGIN = "/usr/libexec/docker/cli-plugins/docker-pynet"
 HOOK = "/usr/share/python3/runtime.d/pynet.rtupdate"

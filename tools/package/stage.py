@@ -72,6 +72,8 @@ def _document(root: Path, site: Path, facts: Facts) -> None:
     shutil.copytree(REPOSITORY / "docs", folder / "docs")
     for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, folder)
+    for name in ("grafana", "prometheus"):
+        shutil.copytree(REPOSITORY / "packaging" / name, folder / name)
     (folder / "copyright").write_text(notices.text(site, facts.maintainer))
     run(".venv/bin/python", "-m", "tools.manpages", root / "usr/share/man/man1")
     run("tools/completions.sh", root / "usr/share")
