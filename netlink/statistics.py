@@ -30,7 +30,14 @@ class LinkCounts(NamedTuple):
 
 
 class Statistics:
-    """Statistics of the network namespace that this process lives in; nothing is kept between two calls."""
+    """Statistics of the network namespace that this process lives in.
+
+    Indices of links are kept until the next call, because finding them takes longer than the statistics. The kernel
+    gives the index of a deleted link to another one only after 2^31 others (dev_index_reserve, net/core/dev.c).
+    """
+
+    def __init__(self) -> None:
+        self._indices: dict[str, int] = {}  # of the links of the last call
 
     def links(self, names: Iterable[str]) -> dict[str, LinkCounts]:
         """Return the counts of links, without those that are gone.
@@ -38,10 +45,23 @@ class Statistics:
         Raises:
             KernelError: the kernel cannot be asked.
         """
+        wanted, before = list(names), self._indices
+        indices = {name: before[name] for name in wanted if name in before}
+        found = self._ask(indices)
+        new = self._looked_up(name for name in wanted if name not in found)
+        self._indices = indices | new
+        return found | self._ask(new)
+
+    @staticmethod
+    def _looked_up(names: Iterable[str]) -> dict[str, int]:
         indices: dict[str, int] = {}
         for name in names:
             with suppress(Missing):
                 indices[name] = link_index(name, "read statistics")
+        return indices
+
+    @staticmethod
+    def _ask(indices: Mapping[str, int]) -> dict[str, LinkCounts]:
         requests = Requests()
         try:
             with kernel_errors("read the statistics of links"):

@@ -21,7 +21,7 @@ from plugin.protocol.messages import InterfaceAddress
 from plugin.store.base import LocalStore
 
 PAUSE = 2.0  # seconds between two questions of a page, at least
-SHARE = 0.01  # of one core that the answers may take, at most
+SHARE = 0.007  # of one core that overviews may take; sending them, states and drops take a third more
 NEVER = -1  # before the first revision of a store, and before the first names
 
 
