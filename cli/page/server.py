@@ -1,6 +1,7 @@
 """Serves the page on loopback, from the process of ``pynet page``."""
 
 import json
+import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +18,7 @@ from plugin.errors import Conflict, Failed, PynetError, Unprivileged
 
 LOOPBACK = "127.0.0.1"
 PATIENCE = 30  # seconds for a request, and between two of a connection
+CONNECTIONS = 32  # at the same time; a browser has six
 HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -58,6 +60,11 @@ class PageServer(ThreadingHTTPServer):
     def address(self) -> str:
         """The address of the page, with its token."""
         return f"http://{LOOPBACK}:{self.server_port}/#{self.token}"
+
+    def verify_request(self, request: object, client_address: object) -> bool:
+        """Return whether there is room for another connection: every user of this machine can open some."""
+        del request, client_address
+        return threading.active_count() <= CONNECTIONS
 
     def service_actions(self) -> None:
         """End with the terminal, twice a second at the latest."""

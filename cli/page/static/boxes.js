@@ -163,5 +163,6 @@ function showCount(found) {
   const text = `${counted(found.length, "network")}, ${counted(ends, "container")}`;
   const all = found.length === model.networks.size && ends === model.ends.size;
   const none = model.networks.size ? "Nothing fits the search." : "There is no network of pynet on this host yet.";
-  setText(document.getElementById("count"), found.length ? `${text}${all ? "" : " found"}` : model.cursor ? none : "");
+  const sentence = found.length ? `${text}${all ? "" : " found"}` : none;
+  setText(document.getElementById("count"), model.cursor ? sentence : "");
 }

@@ -9,6 +9,7 @@ function pane() {
 }
 
 function select(key) {
+  if (key !== selected) getSelection().removeAllRanges();
   selected = key;
   showDetails();
   markSelected();
@@ -32,12 +33,15 @@ function showDetails() {
     selected = "";
     return;
   }
-  const parts = kind === "n" ? ofNetwork(thing) : ofEnd(thing);
-  const close = make("button", { class: "close", type: "button", "aria-label": "Close details" }, "×");
-  close.addEventListener("click", closeDetails);
+  if (isMarked()) return; // the user copies something
   const top = pane().scrollTop;
-  pane().replaceChildren(close, ...parts);
+  document.getElementById("about").replaceChildren(...(kind === "n" ? ofNetwork(thing) : ofEnd(thing)));
   pane().scrollTop = top;
+}
+
+function isMarked() {
+  const marked = getSelection();
+  return !marked.isCollapsed && pane().contains(marked.anchorNode);
 }
 
 function closeDetails() {
@@ -182,7 +186,8 @@ function curvesOf(past) {
   svg.setAttribute("aria-label", "Traffic of the last minutes");
   const most = Math.max(1, ...past.flat());
   for (const way of [0, 1]) {
-    const points = past.map((pair, index) => `${KEPT - past.length + index + 1},${(19 - (18 * pair[way]) / most).toFixed(1)}`);
+    const height = (pair) => (19 - (18 * pair[way]) / most).toFixed(1);
+    const points = past.map((pair, index) => `${KEPT - past.length + index + 1},${height(pair)}`);
     svg.append(svgOf("polyline", { points: points.join(" "), class: way ? "out" : "in" }));
   }
   return svg;

@@ -96,7 +96,8 @@ function takeNames(names, changed) {
   }
 }
 
-// Work out bytes a second from two readings of the kernel's counters: [in, out, dropped] by the short id of an endpoint.
+// Work out bytes a second from two readings of the kernel's counters.
+// They are [in, out, dropped] by the short id of an endpoint.
 function takeCounts(counts) {
   const before = model.counts;
   model.counts = counts;

@@ -4,9 +4,11 @@ const RETRY = 2; // seconds
 const SLOWLY = 10; // seconds between two questions for findings that cannot be repaired, and drops
 const RARELY = 60; // seconds between two questions for the hosts of a cluster
 
+const asked = { status: -Infinity, cluster: -Infinity }; // when, in seconds
+
 let token = "";
-let asked = { status: 0, cluster: 0 }; // when, in seconds
 let timer = 0;
+let last = Promise.resolve(); // one question at a time
 
 class Refused extends Error {}
 
@@ -17,8 +19,14 @@ async function ask(path) {
   return found;
 }
 
+// Ask as soon as the last question is answered.
+function poll() {
+  last = last.then(pollOnce);
+  return last;
+}
+
 // Ask once, and again after the pause that pynet wants: the answers may take one hundredth of a core.
-async function poll() {
+async function pollOnce() {
   clearTimeout(timer);
   if (document.hidden) return;
   let pause = RETRY;
@@ -27,9 +35,9 @@ async function poll() {
     pause = overview.pause;
     const changed = takeOverview(overview);
     takeCounts(overview.traffic);
+    refresh(changed, overview.whole);
     await askSlowly();
     setTrouble("");
-    refresh(changed, overview.whole);
   } catch (error) {
     setTrouble(sentenceOf(error));
   }
@@ -38,22 +46,31 @@ async function poll() {
 }
 
 async function askSlowly() {
-  const now = performance.now() / 1000;
-  if (!model.status || now - asked.status > SLOWLY) {
-    asked.status = now;
+  if (isDue("status", SLOWLY)) {
     model.status = await ask("/api/status");
     takeDrops(await ask("/api/drops").catch(() => null), model.status);
+    refresh(new Set(), false);
   }
-  const shared = [...model.networks.values()].some((network) => network.shared_as);
-  if (shared && (!model.cluster || now - asked.cluster > RARELY)) {
-    asked.cluster = now;
+  const shared = [...model.networks.values()].filter((network) => network.shared_as);
+  if (shared.length > 0 && isDue("cluster", RARELY)) {
     model.cluster = await ask("/api/cluster").then((found) => found.Cluster, () => null);
+    refresh(new Set(shared.map((network) => network.short)), false);
   }
+}
+
+function isDue(what, pause) {
+  const now = performance.now() / 1000;
+  if (now - asked[what] < pause) return false;
+  asked[what] = now;
+  return true;
 }
 
 function sentenceOf(error) {
   if (error instanceof Refused) return `${error.message}. The page tries again.`;
-  return "The command 'pynet page' does not answer: it has ended, or the way to it is cut. The page tries again; a new run has a new address.";
+  return (
+    "The command 'pynet page' does not answer: it has ended, or the way to it is cut. " +
+    "The page tries again; a new run has a new address."
+  );
 }
 
 function setTrouble(sentence) {

@@ -116,6 +116,7 @@ function start() {
   document.addEventListener("visibilitychange", poll);
   document.getElementById("search").addEventListener("input", onSearch);
   document.getElementById("theme").addEventListener("click", nextTheme);
+  document.getElementById("close").addEventListener("click", closeDetails);
   document.getElementById("help").addEventListener("click", KEYS["?"]);
   for (const id of ["mode", "only", "order"]) document.getElementById(id).addEventListener("change", onChoice);
   poll();

@@ -1,23 +1,32 @@
 """Nobody reads the page but who has its token, and it changes nothing."""
 
 import base64
+import configparser
 import hashlib
 import re
+import socket
+import threading
+import time
 from collections.abc import Mapping
+from contextlib import ExitStack
+from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from cli import page as page_folder
 from cli.main import main
 from cli.page.asking import VERBS, verb_of
 from cli.page.document import SCRIPTS, document
-from cli.page.server import LOOPBACK, PageServer
+from cli.page.server import CONNECTIONS, LOOPBACK, PageServer
 from cli.page.serving import welcome
 from handlers.routes import ROUTES
 from plugin.errors import Conflict
 from tests.unit.page.conftest import TOKEN, Page
 from tests.unit.page.crowd import Crowd
 
+STATIC = Path(page_folder.__file__).parent / "static"
 REFUSED: Mapping[str, tuple[str, str, dict[str, str | None], int]] = {  # method, path, headers, status
     "host of a web site": ("GET", "/", {"Host": "evil.example:80"}, 403),
     "host of a web site, for data": ("GET", "/api/overview", {"Host": "evil.example"}, 403),
@@ -98,6 +107,39 @@ def test_scripts_make_no_html_of_texts() -> None:
 
     assert [word for word in forbidden if word in html] == []
     assert html.count("// ") > len(SCRIPTS)
+
+
+@pytest.mark.parametrize("file", sorted(STATIC.iterdir()), ids=lambda path: path.name)
+def test_a_static_file_is_small_tidy_and_part_of_the_packages(file: Path) -> None:
+    """It says what it is for, in short lines; each of its functions is used and has at most 40 lines."""
+    text, every = file.read_text(), document().html.decode()
+    settings = configparser.ConfigParser()
+    settings.read(STATIC.parents[2] / "setup.cfg")
+    functions = re.findall(r"^(?:async )?function (\w+)\(.*?^}$", text, re.DOTALL | re.MULTILINE)
+
+    assert any(fnmatch(f"static/{file.name}", each) for each in settings["options.package_data"]["cli.page"].split())
+    assert file.suffix == ".html" or text.startswith(("// ", "/* "))
+    assert max(map(len, text.splitlines())) <= 120
+    assert text.count("\n") <= 400
+    assert not re.search(r"[ \t]$|\bvar \w|[^=!]==[^=]|!=[^=]", text, re.MULTILINE)
+    assert [name for name in functions if len(re.findall(rf"\b{name}\b", every)) < 2] == []
+    lengths = [
+        part.count("\n") + 1 for part in re.findall(r"^(?:async )?function .*?^}$", text, re.DOTALL | re.MULTILINE)
+    ]
+    assert max(lengths, default=0) <= 40
+
+
+def test_a_crowd_of_connections_is_refused_and_the_page_goes_on(page: Page) -> None:
+    """Other users of the machine can connect, and take no more than some threads."""
+    with ExitStack() as stack:
+        opened = [stack.enter_context(socket.create_connection((LOOPBACK, page.port))) for _ in range(CONNECTIONS + 5)]
+        opened[-1].settimeout(10)
+        assert opened[-1].recv(1) == b""
+    until = time.monotonic() + 10
+    while threading.active_count() > CONNECTIONS // 2:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert page.get("/")[0] == 200
 
 
 def test_only_reading_verbs_are_passed_on() -> None:
