@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import structlog
 from flask import Flask
@@ -37,7 +36,7 @@ from netlink.relay import Relay
 from netlink.routes import HostNetworks
 from netlink.statistics import Statistics
 from netlink.vxlan import Vxlan
-from plugin.background.loop import Loop, trouble
+from plugin.background.loop import Troubled, trouble
 from plugin.engine.names import Names
 from plugin.interfaces import Kernel, Nft
 from plugin.ipam.supernets import parse_supernets
@@ -47,6 +46,7 @@ from plugin.model.names import is_own_bridge
 from plugin.model.records import Endpoint, Network
 from plugin.modes.registry import MODES, Kinds, in_its_mode, link_prefixes
 from plugin.observe.drops import Drops
+from plugin.policy.upkeep import NamedRules
 from plugin.rebuild.networks import InItsMode, rebuilder
 from plugin.reconcile.survey import Records
 from plugin.reconcile.watcher import Watcher
@@ -76,7 +76,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
     host, cluster, drops = _open(settings, wrap, changes, wrap("nft", nft), partial(in_its_mode, kinds=kinds))
     pynet = Pynet(settings.name, host, gateway_check=settings.gateway_check, kinds=kinds)
     addresses = cluster.addresses(pynet, host) if cluster else None
-    router, gate, threads = IpamRouter(pynet.ipam, addresses), Gate(), list[Loop[Any]]()
+    router, gate, threads = IpamRouter(pynet.ipam, addresses), Gate(), list[Troubled]()
 
     monitoring = Monitoring(settings, host, pynet, cluster, lambda: trouble(threads) if gate.is_open else STARTING)
     monitor = _monitor(pynet, nft, changes)  # before recovery, so that nothing is missed in between
@@ -87,7 +87,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
         threading.Thread(target=pynet.driver.recall, name="recall", daemon=True).start()
         threads.extend([*pynet.reaper.start(), drops.start(), *Watcher(pynet.reconciler, monitor).start()])
         threads.extend(cluster.start(pynet, host, addresses) if cluster and addresses else [])
-        threads.extend([host.names.start(), Exempted().start()])
+        threads.extend([host.names.start(), Exempted().start(), pynet.named.start(NamedRules(pynet.runtime))])
         if settings.docker_socket:
             engine = Engine(settings.docker_socket)
             threads.append(GarbageCollector(engine, pynet.removal, router, host.store, settings.docker_grace).start())

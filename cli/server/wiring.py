@@ -1,6 +1,6 @@
 """Puts pynet together: one graph of objects for the process that serves, for the dry run, and for the tests."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
@@ -25,7 +25,9 @@ from plugin.modes.base import HostParts
 from plugin.modes.registry import MODES, Kinds, modes_of
 from plugin.policy.answers import container_resolvers
 from plugin.policy.flows import FlowEnding
-from plugin.protocol.messages import Drop
+from plugin.policy.lookup import Dns
+from plugin.policy.names import AskDns, ResolvedNames
+from plugin.protocol.messages import Address, Drop
 from plugin.publish.publisher import Publisher
 from plugin.reconcile.dry_run import DryRun
 from plugin.reconcile.reconciler import Reconciler
@@ -43,7 +45,8 @@ CLOSED = "mode overlay needs a store that the hosts share, and PYNET_STORE names
 class Host:
     """The surroundings of pynet: kernel, state, engine and cluster of a host, real or of a test.
 
-    New pools come from ``supernets``; ``drops`` returns how many packets were dropped.
+    New pools come from ``supernets``; ``drops`` returns how many packets were dropped,
+    ``resolvers`` the servers that the engine asks for containers.
     """
 
     kernel: Kernel
@@ -58,6 +61,8 @@ class Host:
     locks: Locks = field(default_factory=Locks)
     cluster: ClusterView | None = None
     drops: Callable[[], Sequence[Drop]] = tuple
+    ask_dns: AskDns = field(default_factory=Dns)
+    resolvers: Callable[[], Collection[Address]] = container_resolvers
 
 
 class Pynet:
@@ -82,7 +87,8 @@ class Pynet:
         shared = Shared(host.tunnels, agreement, self.peers, self.presence, underlay, closed)
 
         # Networks and ports.
-        self.parts = HostParts(kernel, self.firewall, self.settings, name, shared)
+        self.named = ResolvedNames(store, host.ask_dns)
+        self.parts = HostParts(kernel, self.firewall, self.settings, name, shared, self.named.addresses, host.resolvers)
         self.modes, applier = modes_of(self.parts, kinds), Applier(self.parts)
         self.publisher = Publisher(kernel, host.sockets, self.firewall, host.conntrack, names)
 
@@ -100,7 +106,7 @@ class Pynet:
         self.dry_run = DryRun(self.runtime, self.survey)
 
         # Changes on running networks and containers.
-        flows = FlowEnding(store, kernel, host.conntrack, container_resolvers)
+        flows = FlowEnding(store, kernel, host.conntrack, host.resolvers)
         self.live = LiveChanges(self.runtime, self.survey, self.removal, flows.end)
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
@@ -147,6 +147,14 @@ def every(seconds: float) -> Callable[[], float]:
     return wait
 
 
-def trouble(loops: Iterable[Loop[Any]]) -> str:
+class Troubled(Protocol):
+    """A thread, or something with a thread now and then."""
+
+    @property
+    def trouble(self) -> str:
+        """Its problem as a sentence, "" if it is well."""
+
+
+def trouble(loops: Iterable[Troubled]) -> str:
     """Return the problems of ``loops`` as a text, "" if all are well."""
     return "; ".join(filter(None, (loop.trouble for loop in loops)))

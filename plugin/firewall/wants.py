@@ -19,10 +19,16 @@ from plugin.model.elements import Elements
 from plugin.model.names import NETWORK, is_own_bridge
 from plugin.request.locks import LockName
 
+NAMES_OF = "names of "  # begins the name of an owner whose elements are for names in the policy of an endpoint
 PORTS_OF = "ports of "  # begins the name of an owner whose elements publish the ports of an endpoint
 _EVERYWHERE = {PUBLISHED_ANY[4]: "0.0.0.0", PUBLISHED_ANY[6]: "::"}  # noqa: S104 - no address to bind
 _DOCKER = "Docker's bridges"  # an owner
 Change = tuple[list[Element], list[Element]]  # to delete from the kernel, and to add
+
+
+def names_owner(endpoint_id: str) -> str:
+    """Return the name under which the firewall knows the elements for names in the policy of an endpoint."""
+    return NAMES_OF + endpoint_id
 
 
 class Shares:

@@ -1,6 +1,6 @@
 """The declarations and methods of a mode; each mode has one file, which reads from top to bottom."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
@@ -14,7 +14,7 @@ from plugin.model.desired import Desired
 from plugin.model.names import ID_LENGTH, NETWORK
 from plugin.model.records import Endpoint, Network
 from plugin.options.network import NetworkSettings
-from plugin.protocol.messages import CreateNetwork, JoinReply
+from plugin.protocol.messages import Address, CreateNetwork, JoinReply
 from plugin.request.undo import Undo
 
 
@@ -45,15 +45,26 @@ class LinkKind:
         return self.prefix + identity[:ID_LENGTH]
 
 
+def no_addresses(_name: str) -> Collection[Address]:
+    """Know no address of any name."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class HostParts:
-    """The parts of this host that modes work with; ``owner`` is the name of this pynet."""
+    """The parts of this host that modes work with; ``owner`` is the name of this pynet.
+
+    ``resolve`` returns the known addresses of a name in a policy, and ``resolvers`` the servers that the engine asks
+    for containers.
+    """
 
     kernel: Kernel
     firewall: Firewall
     settings: HostSettings
     owner: str
     shared: Shared
+    resolve: Callable[[str], Collection[Address]] = no_addresses
+    resolvers: Callable[[], Collection[Address]] = tuple
 
 
 class Mode(Protocol):

@@ -21,12 +21,15 @@ from netlink.gso import KERNELS_OWN
 from netlink.links import Link
 from plugin.errors import InvalidRequest, Unsupported
 from plugin.firewall.elements import endpoint_elements, network_elements
+from plugin.firewall.policy_elements import name_elements
+from plugin.firewall.wants import names_owner
 from plugin.host.docker_bridges import is_docker_name
 from plugin.host.link_settings import bridge_settings
 from plugin.host.own_links import OwnLinks
 from plugin.host.packet_size import BIG, largest_packet
 from plugin.host.sysctls import host_settings
 from plugin.model.desired import Desired, WantedLink, WantedSetting
+from plugin.model.elements import Elements
 from plugin.model.link_owner import Owner
 from plugin.model.names import (
     BRIDGE,
@@ -88,6 +91,7 @@ class BridgeMode(Mode):
         self._kernel = parts.kernel
         self._firewall = parts.firewall
         self._owner = parts.owner
+        self._resolve, self._resolvers = parts.resolve, parts.resolvers
         self._links = OwnLinks(parts.kernel, Owner(parts.owner))
 
     @staticmethod
@@ -176,6 +180,7 @@ class BridgeMode(Mode):
 
     def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
         """Leave the pair to the reaper: one end takes the other with it, wherever that is."""
+        self._firewall.forget(names_owner(endpoint.id))
         limiters = [limiter_name(endpoint.id)] if has_limiter(network, endpoint) else []
         return [host_link_name(endpoint.id), *limiters]
 
@@ -224,9 +229,17 @@ class BridgeMode(Mode):
             peer=container_link_name(endpoint.id),
             peer_mac=endpoint.mac,
         )
-        elements = {port.name: endpoint_elements(network, endpoint)}
+        elements = {port.name: endpoint_elements(network, endpoint), **self._names(network, endpoint)}
         part = Desired(network.id, [port], settings=port_settings(port.name), elements=elements)
         return limited(part, self._owner, network, endpoint)
+
+    def _names(self, network: Network, endpoint: Endpoint) -> dict[str, Elements]:
+        """Return the rules for names in the policy of the endpoint, which have an owner of their own, if it has any."""
+        allowed = policy_of(network, endpoint).allow_out
+        if allowed is None or not allowed.host_names:
+            return {}
+        known = {name: self._resolve(name) for name in allowed.host_names}
+        return {names_owner(endpoint.id): name_elements(endpoint, allowed, known, self._resolvers())}
 
     def in_container(self, endpoint: Endpoint) -> bool:
         """Look where the other end of the pair is; the engine puts it back when a container leaves."""

@@ -36,6 +36,10 @@ class Alignment:
             if owner not in after.kept and elements != before.elements.get(owner):
                 undo.push(self._firewall.put, owner, before.elements.get(owner, ()))
                 self._firewall.put(owner, elements)
+        for owner, elements in before.elements.items():
+            if owner not in before.kept and owner not in after.elements:
+                undo.push(self._firewall.put, owner, elements)
+                self._firewall.forget(owner)
         undo.push(self._mend, after, before, known)
         self._mend(before, after, known)
 

@@ -1,6 +1,6 @@
 """A driver on the kernel of a test, and the engine's use of its answers."""
 
-from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from typing import cast
 
 from cli.server import wiring
@@ -19,6 +19,8 @@ from plugin.model.link_owner import Owner
 from plugin.model.names import is_own_bridge
 from plugin.model.records import Network, Tombstone
 from plugin.modes.registry import link_prefixes
+from plugin.policy.lookup import Dns
+from plugin.policy.names import AskDns
 from plugin.protocol.messages import (
     CreateEndpoint,
     EndpointOptions,
@@ -34,6 +36,8 @@ from plugin.store.base import LocalStore
 from plugin.store.memory import MemoryStore
 from tests.kernel.container import Container, sh
 
+RESOLVER = ip_address("192.0.2.53")  # that the engine would ask for containers
+
 
 class Pynet(wiring.Pynet):
     """pynet on this test's kernel, and what the engine does with its answers."""
@@ -46,6 +50,8 @@ class Pynet(wiring.Pynet):
         nft: Nftables | None = None,
         name: str = "pynet",
         cluster: ClusterView | None = None,
+        *,
+        ask_dns: AskDns | None = None,
     ) -> None:
         self.name = name
         self.changes = OwnChanges(memory or dict.fromkeys((MADE, GONE, SET), 0.0))
@@ -62,6 +68,8 @@ class Pynet(wiring.Pynet):
             store=self.store,
             locks=self.locks,
             cluster=cluster,
+            ask_dns=ask_dns or Dns(),
+            resolvers=lambda: [RESOLVER],
         )
         super().__init__(name, host, linger=0)
 
