@@ -5,7 +5,9 @@ from itertools import product
 
 import pytest
 
-from plugin.protocol.path_messages import Fate, question
+from cli.server.paths import answer_path
+from plugin.protocol.path_messages import Fate, PathQuestion, question
+from tests.kernel import test_policy_matrix as policies
 from tests.kernel.container import Container, sh
 from tests.kernel.pynet import Pynet
 from tests.kernel.reach import BRIDGE, Net, Scene, refuse_users
@@ -23,6 +25,12 @@ NETS = {
 ENDS = ("nat", "silent", "closed", "routed", "open", "trusting")
 SOURCES = ("nat", "silent", "closed", "routed", "outside", "host")
 TARGETS = (*ENDS, "nat2", "silent2", "closed2", "outside", "host", "gateway of nat", "gateway of closed")
+FATES = {  # in words of the prober
+    "passed": (Fate.PASSES,),
+    "reset": (Fate.REFUSED,),
+    "prohibited": (Fate.REFUSED,),
+    "lost": (Fate.DROPPED,),
+}
 PUBLISHED = (("tcp/8080", "host"), ("tcp/8080", "gateway of nat"))
 
 
@@ -70,3 +78,22 @@ def test_a_rule_of_the_user_decides(scene: Scene) -> None:
     sh("iptables -I DOCKER-USER -m statistic --mode random --probability 0.5 -j DROP")
     assert scene.told("nat", "outside", "udp/7777", 4).fate is Fate.UNCLEAR
     assert question("outside", "host", "icmp").service.port == 0
+
+
+def test_policies_are_judged_as_the_kernel_does(pynet: Pynet, containers: list[Container]) -> None:
+    """For every pair of the matrix of policies, the model says what passes, what is refused and what is lost."""
+    scene = policies.Scene(pynet, containers, {})
+    try:
+        found = scene.fates(list(policies.PASSES))
+    finally:
+        scene.end()
+    told = {asked: answer_path(pynet.store, _question(*asked)) for asked in found}
+
+    assert [(asked, fate, told[asked]) for asked, fate in found.items() if told[asked].fate not in FATES[fate]] == []
+
+
+def _question(source: str, target: str, service: str, version: int) -> PathQuestion:
+    """Return a question of the matrix for the model, in which the published port is tcp/8081 of the host."""
+    sender = source if source == "host" else policies.ADDRESSES[source][version == 6]
+    wanted = "tcp/8081" if target == "published" else service
+    return question(sender, policies.ADDRESSES[target][version == 6], wanted, str(version))
