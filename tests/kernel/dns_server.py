@@ -1,6 +1,7 @@
-"""A DNS server on the loopback of a test's namespace, with the answers of the test."""
+"""A DNS server on the loopback of a test's namespace, with the answers of the test; or of NAME=ADDRESS … as words."""
 
 import socket
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -59,3 +60,10 @@ class DnsServer:
         if found:
             reply.answer.append(dns.rrset.from_text(asked.name, self.ttl, "IN", kind, *found))
         return reply
+
+
+if __name__ == "__main__":
+    server = DnsServer({name: [address] for name, _, address in (word.partition("=") for word in sys.argv[1:])})
+    print("ready", flush=True)
+    sys.stdin.read()
+    server.end()

@@ -10,6 +10,7 @@ from cli.exit_codes import MEANINGS
 from cli.main import main
 from plugin.doctor.checks import CHECKS, GUIDE
 from plugin.modes.registry import network_options
+from plugin.options.network import EndpointSettings
 from tools.option_tables import REFERENCE, filled, tables
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +47,7 @@ def test_the_examples_use_options_that_exist() -> None:
     """Every key of the Compose files is declared, and most of those declared are shown."""
     text = "".join(path.read_text() for path in EXAMPLES.glob("*.yaml"))
     used = set(re.findall(r"^ +((?:com\.docker|pynet)\.[\w.]+):", text, re.MULTILINE))
-    declared = {option.key for option in network_options()}
+    declared = {option.key for option in (*network_options(), *EndpointSettings.options())}
 
     assert used <= declared
     assert len(used) * 2 > len(declared)
