@@ -33,11 +33,12 @@ Outcome = tuple[End, ChainKey]  # how it ends, and the chain that decides
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A base chain, which the kernel calls."""
+    """A base chain, which the kernel calls; one that ``translates`` addresses stops nothing."""
 
     chain: ChainKey
     hook: str
     policy: str
+    translates: bool = False
 
 
 class Ruleset:
@@ -57,7 +58,9 @@ class Ruleset:
                 chain = (what["family"], what["table"], what["name"])
                 self.rules[chain] += []
                 if "hook" in what:
-                    self.bases.append(Base(chain, what["hook"], what.get("policy", "accept")))
+                    self.bases.append(
+                        Base(chain, what["hook"], what.get("policy", "accept"), what.get("type") == "nat")
+                    )
             elif kind == "rule":
                 self.rules[what["family"], what["table"], what["chain"]].append(what)
             elif kind in ("set", "map"):

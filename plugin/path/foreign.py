@@ -20,7 +20,7 @@ def foreign_chains(way: Journey, facts: Surroundings, hook: str, links: tuple[st
     if hook == "forward" and way.version in facts.legacy:
         yield Step("firewall", f"chain FORWARD of iptables-legacy drops IPv{way.version} by default", Fate.DROPPED)
     ruleset, packet = Ruleset(facts.listed, wary=True), _packet(way, links)
-    for base in ruleset.bases:
+    for base in (each for each in ruleset.bases if not each.translates):
         if base.hook == hook and base.chain[0] in FAMILIES[way.version] and not base.chain[1].startswith(OWN):
             yield from _judged(ruleset, base, packet)
 
