@@ -44,7 +44,18 @@ TROUBLES = {  # section of the page: what breaks the host, and what mends it
 }
 EVERYTHING = "docker ps -aq; docker network ls -q"
 TROUBLESHOOTING = GUIDE / "troubleshooting.md"
-SINGLE = ("start", "ports", "ipv6", "isolation", "many-networks", "from-bridge", "install", "metrics", "dropped")
+SINGLE = (
+    "start",
+    "ports",
+    "ipv6",
+    "isolation",
+    "limits",
+    "many-networks",
+    "from-bridge",
+    "install",
+    "metrics",
+    "dropped",
+)
 
 
 @pytest.fixture(autouse=True)
