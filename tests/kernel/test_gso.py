@@ -1,15 +1,11 @@
 """Packets above 64 kB on a real kernel: who takes them, what passes, and what is repaired."""
 
 import ctypes
-import os
 import select
 import socket
 import struct
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import TypeVar
 
 import pytest
 
@@ -19,12 +15,11 @@ from plugin.host.packet_size import BIG
 from plugin.model.findings import LinkChanged
 from plugin.model.records import Network
 from tests.kernel.container import Container, sh
-from tests.kernel.namespaces import enter_namespace
 from tests.kernel.pynet import Pynet, connect
+from tests.kernel.rates import inside
 from tests.kernel.test_publish import br_netfilter
 from tests.unit import requests as rq
 
-T = TypeVar("T")
 BRIDGE, PORT, SMALL = "pn-a1a1a1a1a1a1", "pnh020202020202", 65536
 GATEWAYS = ("10.9.0.1/24", "fd00:9::1/64")
 ETH_P_ALL, HEADERS = 3, 200  # bytes beside the payload of a frame, at most
@@ -32,19 +27,6 @@ LOAD = bytes(32 << 20)
 OP, FPROG = struct.Struct("=HBBI"), struct.Struct("@HP")  # struct sock_filter, struct sock_fprog (linux/filter.h)
 # Load the length; if it is greater than the limit, take one byte of the frame, else nothing.
 ABOVE = OP.pack(0x80, 0, 0, 0) + OP.pack(0x25, 0, 1, SMALL + HEADERS) + OP.pack(0x06, 0, 0, 1) + OP.pack(0x06, 0, 0, 0)
-
-
-def inside(container: Container, call: Callable[[], T]) -> T:
-    """Run ``call`` in the container's network namespace; a socket that it opens stays there."""
-
-    def there() -> T:
-        descriptor = os.open(f"/proc/{container.pid}/ns/net", os.O_RDONLY)
-        enter_namespace(descriptor)
-        os.close(descriptor)
-        return call()
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(there).result()
 
 
 def attached(pynet: Pynet, containers: list[Container], **options: str) -> list[Container]:

@@ -1,10 +1,5 @@
 """Limits of rates on a real kernel: what passes, what is repaired, and that no change stops a link."""
 
-import socket
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -18,49 +13,11 @@ from plugin.protocol.messages import EndpointRef, NetworkRef
 from plugin.store.base import Put
 from tests.kernel.container import Container, sh
 from tests.kernel.pynet import Pynet
-from tests.kernel.test_gso import inside
+from tests.kernel.rates import MBIT, rates, received, stream
 from tests.unit import requests as rq
 
 ONE, TWO = "10.9.0.2", "10.9.0.3"
 PORT, LIMITER = "pnh020202020202", "pni020202020202"
-MBIT = 125_000  # bytes a second
-CHUNK = bytes(1 << 18)
-
-
-@contextmanager
-def stream(sender: Container, receiver: Container, address: str) -> Iterator[socket.socket]:
-    """Send without end to ``address``; the block gets the receiving end of the connection."""
-    server = inside(receiver, lambda: socket.create_server((address, 7000)))
-    client = inside(sender, lambda: socket.create_connection((address, 7000), 5))
-
-    def pump() -> None:
-        with suppress(OSError):
-            while True:
-                client.sendall(CHUNK)
-
-    thread = threading.Thread(target=pump, daemon=True)
-    with server, client, server.accept()[0] as connection:
-        connection.settimeout(5)
-        thread.start()
-        try:
-            yield connection
-        finally:
-            client.shutdown(socket.SHUT_RDWR)
-            thread.join(5)
-
-
-def received(connection: socket.socket, seconds: float) -> int:
-    """Return how many bytes come in that time."""
-    end, count = time.monotonic() + seconds, 0
-    while time.monotonic() < end:
-        count += len(connection.recv(1 << 20))
-    return count
-
-
-def rates(connection: socket.socket, windows: int = 4, seconds: float = 0.5) -> list[float]:
-    """Return the bytes a second that come in each of some windows, after a pause for the burst to pass."""
-    received(connection, 0.3)
-    return [received(connection, seconds) / seconds for _ in range(windows)]
 
 
 def limited(pynet: Pynet, two: tuple[Container, Container], **options: str) -> None:
