@@ -85,6 +85,9 @@ bench-scale: setup  ## verbs, idle CPU, memory and healing with many networks, a
 bench-guard: setup  ## rules against another commit's and Docker's, in turns (BEFORE=HEAD~1 ROUNDS=40 NF=1)
 	$(VENV)/bin/python -m bench.guard
 
+bench-limits: setup  ## rates within 15 % in both directions, pings beside them, and what limits cost (ROUNDS=3)
+	$(VENV)/bin/python -m bench.limits
+
 torture: setup  ## kill pynet at every step, below twenty containers, and let 500 networks come and go (up to 18 minutes)
 	$(VENV)/bin/python -m tests.torture $(PARTS)
 
@@ -131,4 +134,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: docs docs-serve docs-shots page-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-scale test-cluster test-matrix wheel deb rpm release release-check trial
+.PHONY: docs docs-serve docs-shots page-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-limits bench-scale test-cluster test-matrix wheel deb rpm release release-check trial
