@@ -12,8 +12,10 @@ from plugin.model.records import Endpoint
 from plugin.protocol.messages import EndpointRef, NetworkRef
 from plugin.store.base import Put
 from tests.kernel.container import Container, sh
+from tests.kernel.hosts import MakeHosts, soon
 from tests.kernel.pynet import Pynet
 from tests.kernel.rates import MBIT, rates, received, stream
+from tests.overlay_fakes import overlay
 from tests.unit import requests as rq
 
 ONE, TWO = "10.9.0.2", "10.9.0.3"
@@ -216,6 +218,20 @@ def test_packets_above_64_kb_pass_a_limit(
     assert f"gso_max_size {BIG}" in sh(f"ip -d link show {PORT if direction == 'in' else LIMITER}")
     assert "dropped 0" in dropped or speed == "100mbit"
     assert findings(pynet) == []
+
+
+def test_limits_hold_between_hosts(make_hosts: MakeHosts) -> None:
+    """In an overlay network a container has the limits of its host's network, also towards another host."""
+    hosts = make_hosts(2)
+    for host in hosts:
+        host.create(overlay(rq.NETWORK_ID, rate_out="20mbit"))
+    one, other = (host.run(rq.NETWORK_ID, number) for number, host in enumerate(hosts, start=2))
+    assert soon(lambda: one.reaches(TWO))
+    with stream(one, other, TWO) as connection:
+        found = rates(connection, 2)
+    assert min(found) < 1.15 * 20 * MBIT
+    assert max(found) > 0.85 * 20 * MBIT
+    assert all("rate 20Mbit" in host.sh("tc qdisc show") for host in hosts)
 
 
 def test_a_reboot_leaves_nothing_of_limits(pynet: Pynet, two: tuple[Container, Container]) -> None:
