@@ -39,4 +39,6 @@ def _part(word: str) -> Any:
         return {"prefix": {"addr": address, "len": int(length)}}
     if re.fullmatch("0x[0-9a-f]+-0x[0-9a-f]+", word):
         return {"range": word.split("-")}
+    if "-" in word and not word.startswith('"'):
+        return {"range": [_part(end) for end in word.split("-")]}
     return int(word) if word.isascii() and word.isdigit() else PROTOCOLS.get(word, word.strip('"'))

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from plugin.errors import InvalidRequest
 from plugin.model.records import Endpoint, Network
+from plugin.options.network import NetworkSettings
 from plugin.options.policy import Entries
 
 
@@ -26,12 +28,28 @@ class Policy:
 
 
 def policy_of(network: Network, endpoint: Endpoint) -> Policy:
-    """Return the policy of ``endpoint``; raises as ``Network.settings``."""
+    """Return the policy of ``endpoint``; raises as ``Network.settings``, and as ``check_publisher``."""
     given, own = network.settings, endpoint.settings
     denied = (own.egress or given.egress) == "deny"
-    return Policy(
+    policy = Policy(
         own.groups,
         given.allow_from if own.allow_from is None else own.allow_from,
         (given.allow_out if own.allow_out is None else own.allow_out) if denied else None,
         given.publish_from if own.publish_from is None else own.publish_from,
     )
+    check_publisher(given, denied=denied, limited=policy.publish_from is not None)
+    return policy
+
+
+def check_publisher(settings: NetworkSettings, *, denied: bool, limited: bool) -> None:
+    """Refuse what does not hold where the engine connects containers to its own bridge.
+
+    Raises:
+        InvalidRequest: egress is ``denied`` or clients of published ports are ``limited`` there.
+    """
+    for wanted, option in ((denied, NetworkSettings.egress), (limited, NetworkSettings.publish_from)):
+        if wanted and settings.publish != "pynet":
+            raise InvalidRequest(
+                f"option '{option.key}' does not hold with '{NetworkSettings.publish.key}={settings.publish}', as "
+                "containers are then also on a bridge of the engine's own"
+            )

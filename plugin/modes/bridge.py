@@ -44,7 +44,7 @@ from plugin.model.names import (
     local_mac,
     port_alias,
 )
-from plugin.model.policy import policy_of
+from plugin.model.policy import check_publisher, policy_of
 from plugin.model.records import LEAST_IPV6_MTU, Endpoint, Network, NetworkSubnet
 from plugin.modes.base import Capability, HostParts, LinkKind, Mode
 from plugin.modes.limits import IFB, has_limiter, limited
@@ -113,6 +113,7 @@ class BridgeMode(Mode):
                 f"a network of mode {mode} needs an IPv4 or an IPv6 subnet, and the request has neither"
             )
         _check_modes(settings, internal=request.options.internal)
+        check_publisher(settings, denied=settings.egress == "deny", limited=settings.publish_from is not None)
         link = settings.bridge_name or bridge_name(request.network_id)
         self._check_link(link, settings)
         if not self._kernel.link_exists(link):

@@ -17,6 +17,7 @@ NOBODY_WORD = "none"
 MOST_GROUPS = 4  # of one container: each costs a map in the firewall
 _RESERVED = {*PROTOCOLS, NOBODY_WORD, "all", "dns", "everybody", "host", "icmpv6", "sctp"}
 _GROUP = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}", re.ASCII)
+_NUMBERED = re.compile(r"number-(?!0{8}|f{8})[0-9a-f]{8}", re.ASCII)
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*", re.ASCII)
 _SERVICE = re.compile(r"(tcp|udp)/([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
@@ -49,9 +50,16 @@ class Group:
     def __str__(self) -> str:
         return self.name
 
+    @classmethod
+    def numbered(cls, number: int) -> "Group":
+        """Return a group with that number, whose own name is not known any more."""
+        return cls(f"number-{number:08x}")
+
     @property
     def number(self) -> int:
         """The number by which the kernel knows the group, in 32 bits and never 0 or the highest."""
+        if _NUMBERED.fullmatch(self.name):
+            return int(self.name[-8:], 16)
         return int.from_bytes(sha256(self.name.encode()).digest()[:4], "big") % 0xFFFFFFFE + 1
 
 

@@ -28,6 +28,7 @@ from plugin.model.names import NETWORK as NETWORK_ALIAS
 from plugin.model.records import DEFAULT_MTU, Endpoint, Network, NetworkSubnet, Published, Tombstone, Way
 from plugin.options.network import ISOLATED, ROUTED, UNPROTECTED, NetworkSettings
 from plugin.protocol.messages import Address, InterfaceAddress, Subnet
+from plugin.rebuild.policies import policy_options
 from plugin.rebuild.pools import rebuild_pools
 from plugin.store.base import Record
 
@@ -203,7 +204,8 @@ def _endpoint(elements: Elements, link: str, identity: str, network: Network) ->
     ipv4 = next((address for address in own if isinstance(address, IPv4Interface)), None)
     ipv6 = next((address for address in own if isinstance(address, IPv6Interface)), None)
     published = tuple(_published(elements, {address.ip for address in own}))
-    return Endpoint(identity, network.id, mac, ipv4, ipv6, published=published)
+    options = policy_options(elements, link, [address.ip for address in own])
+    return Endpoint(identity, network.id, mac, ipv4, ipv6, options, published)
 
 
 def _with_ways(seen: KernelView, endpoints: Sequence[Endpoint]) -> list[Endpoint]:
@@ -220,8 +222,8 @@ def _with_ways(seen: KernelView, endpoints: Sequence[Endpoint]) -> list[Endpoint
 
 def _addresses_of_port(elements: Elements, link: str) -> list[Address]:
     """Return the addresses that the guard lets a port send from."""
-    pairs = [*_of_both(elements, sets.PORT_ADDRESSES), *_of_both(elements, sets.ISOLATED_ADDRESSES)]
-    return [address for port, _, address in pairs if port == link]
+    every = (sets.PORT_ADDRESSES, sets.ISOLATED_ADDRESSES, sets.EGRESS_ADDRESSES)
+    return [address for of in every for port, _, address in _of_both(elements, of) if port == link]
 
 
 def _of_both(elements: Elements, pair: Mapping[int, NamedSet]) -> Iterator[tuple[Any, ...]]:

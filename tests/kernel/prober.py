@@ -1,7 +1,8 @@
 """Answers on ports, or asks many answerers at once; runs in the namespace of a container.
 
 ``serve PORT…`` answers on TCP and UDP of both families, and prints a line when it is ready. ``ask`` reads lines of
-JSON, [protocol, source, address, port], and prints a line for each: passed, reset, prohibited or lost.
+JSON, [protocol, source, address, port], and prints a line for each: passed, reset, prohibited or lost. ``hammer
+SECONDS`` asks the same all the time, from other ports, and prints how many of how many passed.
 """
 
 import errno
@@ -104,8 +105,31 @@ def ask() -> None:
     print("\n".join(question.fate for question in questions))
 
 
+def hammer(seconds: float) -> None:
+    """Ask anew every 10 ms, and count."""
+    lines = [json.loads(line) for line in sys.stdin]
+    asked: list[list[Question]] = [[] for _ in lines]
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for line, of_line in zip(lines, asked, strict=True):
+            question = Question(*line)
+            question.send()
+            of_line.append(question)
+        time.sleep(0.01)
+    time.sleep(PATIENCE)
+    for question in (each for of_line in asked for each in of_line):
+        poll = select.poll()
+        poll.register(question.sock, select.POLLOUT if question.protocol == "tcp" else select.POLLIN)
+        if question.fate == "lost" and poll.poll(0):
+            question.look()
+    for of_line in asked:
+        print(sum(question.fate == "passed" for question in of_line), len(of_line))
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve([int(port) for port in sys.argv[2:]])
+    elif sys.argv[1] == "hammer":
+        hammer(float(sys.argv[2]))
     else:
         ask()

@@ -12,7 +12,7 @@ from tests.rules import without_drops
 from tests.unit import requests as rq
 
 BRIDGE, PORT, OTHER = "pn-a1a1a1a1a1a1", "pnh020202020202", "pnh030303030303"
-RULE = "$(nft -a list chain inet pynet forward | grep 'state vmap' | sed 's/.*handle //')"
+RULE = "$(nft -a list chain inet pynet forward | grep established_flows | sed 's/.*handle //')"
 HEARD = {
     "bridge deleted": (f"ip link del {BRIDGE}", OWN),
     "bridge down": (f"ip link set {BRIDGE} down", OWN),

@@ -9,6 +9,7 @@ from cli.server.paths import answer_path
 from plugin.protocol.path_messages import Fate, PathQuestion, question
 from tests.kernel import test_policy_matrix as policies
 from tests.kernel.container import Container, sh
+from tests.kernel.probing import answering
 from tests.kernel.pynet import Pynet
 from tests.kernel.reach import BRIDGE, Net, Scene, refuse_users
 
@@ -83,11 +84,9 @@ def test_a_rule_of_the_user_decides(scene: Scene) -> None:
 
 def test_policies_are_judged_as_the_kernel_does(pynet: Pynet, containers: list[Container]) -> None:
     """For every pair of the matrix of policies, the model says what passes, what is refused and what is lost."""
-    scene = policies.Scene(pynet, containers, {})
-    try:
+    scene = policies.Scene(pynet, containers)
+    with answering(None, *scene.boxes.values()):
         found = scene.fates(list(policies.PASSES))
-    finally:
-        scene.end()
     told = {asked: answer_path(pynet.store, _question(*asked)) for asked in found}
 
     assert [(asked, fate, told[asked]) for asked, fate in found.items() if told[asked].fate not in FATES[fate]] == []

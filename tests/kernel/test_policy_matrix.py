@@ -1,18 +1,14 @@
 """Who reaches whom under policies: groups, ports, protocols and families, in and between networks, outside and host."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.kernel.container import Container, sh
+from tests.kernel.probing import Asking, Question, answering
 from tests.kernel.pynet import Pynet, connect
 from tests.unit import requests as rq
 
-PROBER = str(Path(__file__).with_name("prober.py"))
 SERVICES = ("tcp/7777", "tcp/7778", "udp/7777", "icmp")
 INNER, OTHER = rq.NETWORK_ID, rq.OTHER_ID
 BOXES = {  # network, number and options of each container
@@ -101,11 +97,9 @@ Fates = dict[tuple[str, str, str, int], str]  # source, target, service, IP vers
 class Scene:
     """Containers by name, each answering on two ports, with the outside and the host."""
 
-    def __init__(self, pynet: Pynet, containers: list[Container], boxes: dict[str, Container]) -> None:
-        self._pynet, self.boxes = pynet, boxes
-        self._answering: list[subprocess.Popen[bytes]] = []
-        outside = boxes["outside"] = Container()
-        boxes |= {name: Container() for name in BOXES}
+    def __init__(self, pynet: Pynet, containers: list[Container]) -> None:
+        self.boxes = boxes = {name: Container() for name in ("outside", *BOXES)}
+        outside = boxes["outside"]
         containers += boxes.values()
         connect(outside)
         routed = {f"com.docker.network.bridge.gateway_mode_ipv{version}": "routed" for version in (4, 6)}
@@ -120,17 +114,6 @@ class Scene:
             pynet.publish(ends[name], "7777")
         outside.sh("ip addr add 192.0.2.10/24 dev in0; ip addr add 2001:db8::10/64 dev in0 nodad preferred_lft 0")
         outside.sh("ip route add 10.0.0.0/8 via 192.0.2.1; ip -6 route add fd00::/16 via 2001:db8::1")
-        self.ends = ends
-        for box in (None, *boxes.values()):
-            self._answer(box)
-
-    def _answer(self, box: Container | None) -> None:
-        enter = ["nsenter", "-n", "-t", str(box.pid), "--"] if box else []
-        command = [*enter, sys.executable, PROBER, "serve", "7777", "7778"]
-        answering = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert answering.stdout is not None
-        assert answering.stdout.readline() == b"ready\n"
-        self._answering.append(answering)
 
     def fates(self, pairs: list[tuple[str, str]], services: tuple[str, ...] = SERVICES) -> Fates:
         """Ask every service of each pair in both families, each source all at once."""
@@ -147,38 +130,25 @@ class Scene:
             ]
             asking[source] = questions, self._ask(source, questions)
         for questions, asked in asking.values():
-            answers, _ = asked.communicate(timeout=20)
-            found |= dict(zip(questions, answers.decode().split(), strict=True))
+            found |= dict(zip(questions, asked.fates(), strict=True))
         return found
 
-    def _ask(self, source: str, questions: list[tuple[str, str, str, int]]) -> "subprocess.Popen[bytes]":
-        lines = []
+    def _ask(self, source: str, questions: list[tuple[str, str, str, int]]) -> Asking:
+        lines: list[Question] = []
         for _, target, service, version in questions:
             protocol, _, port = service.partition("/")
             own = ADDRESSES[source][version == 6] if source == "stranger" else ""
             where = 8081 if target == "published" else int(port or 0)
-            lines.append(json.dumps([protocol, own, ADDRESSES[target][version == 6], where]))
-        box = self.boxes.get("outside" if source == "stranger" else source)
-        enter = ["nsenter", "-n", "-t", str(box.pid), "--"] if box else []
-        asked = subprocess.Popen([*enter, sys.executable, PROBER, "ask"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert asked.stdin is not None
-        asked.stdin.write("\n".join(lines).encode())
-        asked.stdin.close()
-        asked.stdin = None  # it asks at once, beside the others
-        return asked
-
-    def end(self) -> None:
-        """End the answering."""
-        for answering in self._answering:
-            answering.communicate()
+            lines.append((protocol, own, ADDRESSES[target][version == 6], where))
+        return Asking(self.boxes.get("outside" if source == "stranger" else source), lines)
 
 
 @pytest.fixture
 def scene(pynet: Pynet, containers: list[Container]) -> Iterator[Scene]:
     """Return the scene of the matrix."""
-    scene = Scene(pynet, containers, {})
-    yield scene
-    scene.end()
+    scene = Scene(pynet, containers)
+    with answering(None, *scene.boxes.values()):
+        yield scene
 
 
 def wrong(found: Fates) -> dict[tuple[str, str, str, int], str]:

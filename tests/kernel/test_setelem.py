@@ -19,6 +19,7 @@ WORDS = {
     "nf_proto": "ipv6",
     "inet_proto": "sctp",
     "inet_service": "8080",
+    "classid": "12ab:34cd",
     "ether_addr": "02:42:0a:00:00:02",
     "ipv4_addr": "10.9.0.2",
     "ipv6_addr": "fd00::2",
@@ -36,6 +37,8 @@ WANTED = written(
     | {
         "allowed_addresses4": ['"pnh1" . 02:42:0a:00:00:02 . 0.0.0.0/0', '"pnh2" . 02:42:0a:00:00:02 . 10.9.0.9'],
         "allowed_addresses6": ['"pnh1" . 02:42:0a:00:00:02 . 64:ff9b::/96'],
+        "allow_out4": ["10.9.0.2 . 10.0.0.3-10.0.0.17 . 0-255 . 0-65535", "10.9.0.3 . 10.0.0.0/8 . tcp . 80-90"],
+        "from_groups": ['"pnh1" . ffff:fffe . 0-255 . 0-65535', '"pnh2" . 1:2 . udp . 53'],
         "allowed_targets": [f'"pnh1" . 0x{0:032x}-0x{(1 << 128) - 1:032x}', f'"pnh2" . 0x{7:032x}'],
         "subnets4": ['"pn-0123456789ab" . 10.9.0.0/24', '"pn-9876543210ab" . 0.0.0.0/0'],
         "subnets6": ['"pn-0123456789ab" . fd00::/64', '"pn-9876543210ab" . ::/0'],

@@ -10,6 +10,8 @@ from plugin.model.records import Endpoint, Network
 from plugin.options.network import EndpointSettings, NetworkSettings
 from plugin.options.option import OptionSet
 from plugin.options.policy import NOTHING, Entries, Entry, Group, HostName, Ports, destinations, group_names
+from tests.fakes import World
+from tests.unit import requests as rq
 
 ENTRIES = {
     "any": Entry(),
@@ -94,6 +96,19 @@ def test_another_text_is_refused_with_the_reason(kind: type[OptionSet], key: str
         kind.read({key: text})
 
     assert why in str(refusal.value)
+
+
+@pytest.mark.parametrize("option", [{"pynet.egress": "deny"}, {"pynet.publish_from": "10.0.0.0/8"}])
+def test_a_policy_that_would_not_hold_is_refused(world: World, option: dict[str, str]) -> None:
+    """Where the engine connects containers to its own bridge, pynet promises neither egress nor clients."""
+    with pytest.raises(InvalidRequest, match=f"{next(iter(option))}' does not hold with 'pynet.publish=engine'"):
+        world.driver.create_network(rq.network(options={"pynet.publish": "engine", **option}))
+    world.driver.create_network(rq.network(options={"pynet.publish": "engine"}))
+    before = world.snapshot()
+
+    with pytest.raises(InvalidRequest, match="containers are then also on a bridge of the engine's own"):
+        world.driver.create_endpoint(rq.endpoint(driver_opts=option))
+    assert world.snapshot() == before
 
 
 def test_an_endpoint_follows_its_network_option_by_option() -> None:
