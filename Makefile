@@ -79,6 +79,9 @@ bench-overlay: setup  ## a network over hosts and swarm's: throughput, CPU, roun
 	@tools/setup.sh cluster
 	$(VENV)/bin/python -m bench.overlay
 
+bench-policy: setup  ## no policy, five entries and five thousand in turns: connections a second, time until open (ROUNDS=10)
+	$(VENV)/bin/python -m bench.policy
+
 bench-scale: setup  ## verbs, idle CPU, memory and healing with many networks, at most 10 minutes (SIZES="0 100" SECONDS=60)
 	$(VENV)/bin/python -m bench.scale
 

@@ -25,7 +25,10 @@ _LINK_LOCAL = 0xFE80 << 112, (0xFEC0 << 112) - 1  # fe80::/10
 _DNS = (Entry(UDP, Ports(53, 53)), Entry(TCP, Ports(53, 53)))
 
 Service = tuple[tuple[int, int], tuple[int, int]]  # first and last protocol, first and last port
-Range = tuple[Address, Address]
+Box = tuple[Address, Address, Service]
+Lists = Mapping[int, Sequence[NamedSet]]
+_NAMED: Lists = {version: (of,) for version, of in sets.ALLOW_NAMES.items()}
+FEW = 32  # what one container is allowed in one direction; more is a long list (``plugin.firewall.sets``)
 
 
 def policy_elements(network: Network, endpoint: Endpoint, policy: Policy, own: Sequence[Address]) -> Iterator[Element]:
@@ -63,7 +66,7 @@ def name_elements(
     wanted += [(entry, server) for entry in _DNS for server in resolvers]
     entries = [Entry(entry.protocol, entry.ports, _subnet(address)) for entry, address in wanted]
     addresses = [own.ip for own in (endpoint.ipv4, endpoint.ipv6) if own]
-    return tuple(_routed(sets.ALLOW_NAMES, addresses, Entries(tuple(entries))))
+    return tuple(_routed(_NAMED, addresses, Entries(tuple(entries))))
 
 
 def relay_elements(policy: Policy, published: Iterable[Published]) -> Iterator[Element]:
@@ -81,13 +84,10 @@ def relay_elements(policy: Policy, published: Iterable[Published]) -> Iterator[E
             yield sets.ALLOW_RELAYS.element(host, (first, last), port.proto, port.host_port)
 
 
-def _of_port(
-    port: str, allowed: Entries, subnets: Mapping[int, NamedSet], groups: NamedSet, own: Sequence[Address]
-) -> Iterator[Element]:
+def _of_port(port: str, allowed: Entries, lists: Lists, groups: NamedSet, own: Sequence[Address]) -> Iterator[Element]:
     """Yield what a port of a bridge is allowed, in the versions of its addresses."""
     for version in sorted({address.version for address in own}):
-        for first, last, service in _disjoint(allowed, version):
-            yield subnets[version].element(port, (first, last), *service)
+        yield from _listed(lists, version, port, list(_disjoint(allowed, version)))
     of_group: dict[int, list[Entry]] = defaultdict(list)
     for entry in allowed:
         if isinstance(entry.peer, Group):
@@ -97,17 +97,24 @@ def _of_port(
             yield groups.element(port, number, *service)
 
 
-def _routed(of: Mapping[int, NamedSet], own: Sequence[Address], allowed: Entries) -> Iterator[Element]:
+def _routed(lists: Lists, own: Sequence[Address], allowed: Entries) -> Iterator[Element]:
     """Yield what addresses are allowed; a link-local one reaches only others of its kind."""
     for version in sorted({address.version for address in own}):
         boxes = list(_disjoint(allowed, version))
+        local = [box for box in boxes if int(box[0]) <= _LINK_LOCAL[1] and int(box[1]) >= _LINK_LOCAL[0]]
         for address in own:
-            for first, last, service in boxes if address.version == version else ():
-                if not address.is_link_local or (int(first) <= _LINK_LOCAL[1] and int(last) >= _LINK_LOCAL[0]):
-                    yield of[version].element(address, (first, last), *service)
+            if address.version == version:
+                yield from _listed(lists, version, address, local if address.is_link_local else boxes)
 
 
-def _disjoint(entries: Iterable[Entry], version: int) -> Iterator[tuple[Address, Address, Service]]:
+def _listed(lists: Lists, version: int, own: object, boxes: Sequence[Box]) -> Iterator[Element]:
+    few, *many = lists[version]
+    for first, last, service in boxes:
+        peer = (first, last)
+        yield many[0].element(peer, own, *service) if many and len(boxes) > FEW else few.element(own, peer, *service)
+
+
+def _disjoint(entries: Iterable[Entry], version: int) -> Iterator[Box]:
     """Yield what entries of addresses and of everybody allow, cut so that nothing overlaps.
 
     The kernel refuses an element that overlaps another one (nft_pipapo_insert).

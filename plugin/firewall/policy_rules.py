@@ -30,28 +30,41 @@ _FLOWS = 65536  # of each family
 _MEMBERSHIP = "mld-listener-report, mld-listener-done, mld2-listener-report"
 _NEIGHBOURS = f"nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, {_MEMBERSHIP}"
 _GROUPS = range(1, MOST_GROUPS + 1)
-_INET_BY_VERSION = """\
-  chain egress{v} {{
-    {ip} saddr . {ip} daddr . meta l4proto . th dport @allow_out{v} return
-    {ip} saddr . {ip} daddr . meta l4proto . th dport @allow_names{v} return
-    ct status & dnat == dnat {ip} saddr . ct original {ip} daddr . meta l4proto . th dport @allow_out{v} return
-    {membership} return
-    udp sport {client} udp dport {server} return
+_SERVICE = "meta l4proto . th dport"
+
+
+def _allowed(name: str, own: str, peer: str, before: str = "") -> str:
+    """Return the rules that return for what is in a set, or in that of long lists."""
+    few, many = f"{own} . {peer} . {_SERVICE} @{name}{{v}}", f"{peer} . {own} . {_SERVICE} @{name}_many{{v}}"
+    return f"    {before}{few} return\n    {before}{many} return\n"
+
+
+_OUT = _allowed("allow_out", "{ip} saddr", "{ip} daddr")
+_TRANSLATED = _allowed("allow_out", "{ip} saddr", "ct original {ip} daddr", "ct status & dnat == dnat ")
+_FROM = _allowed("allow_from", "{ip} daddr", "{ip} saddr")
+_PUBLISH = _allowed("allow_publish", "{ip} daddr", "{ip} saddr")
+_INET_BY_VERSION = f"""\
+  chain egress{{v}} {{{{
+{_OUT}{_TRANSLATED}    {{ip}} saddr . {{ip}} daddr . {_SERVICE} @allow_names{{v}} return
+    {{membership}} return
+    udp sport {{client}} udp dport {{server}} return
     goto refuse_egress
-  }}
-  chain from{v} {{
-    {ip} daddr . {ip} saddr . meta l4proto . th dport @allow_from{v} return
-    goto refuse_from
-  }}
-  chain published{v} {{
-    {ip} daddr . {ip} saddr . meta l4proto . th dport @allow_publish{v} return
-    goto refuse_publish_from
-  }}
-  chain detoured_egress{v} {{
-    {ip} saddr . {ip} daddr . meta l4proto . th dport @allow_out{v} return
-    ct status & dnat == dnat {ip} saddr . ct original {ip} daddr . meta l4proto . th dport @allow_out{v} return
-    goto drop_egress
-  }}
+  }}}}
+  chain from{{v}} {{{{
+{_FROM}    goto refuse_from
+  }}}}
+  chain published{{v}} {{{{
+{_PUBLISH}    goto refuse_publish_from
+  }}}}
+  chain detoured_egress{{v}} {{{{
+{_OUT}{_TRANSLATED}    goto drop_egress
+  }}}}
+  chain detoured_from{{v}} {{{{
+{_FROM}    goto drop_from
+  }}}}
+  chain detoured_published{{v}} {{{{
+{_PUBLISH}    goto drop_publish_from
+  }}}}
 """
 _INET = """\
   chain policy_out {
@@ -71,15 +84,18 @@ _INET = """\
     iifname . ip saddr @egress4 jump detoured_egress4
     iifname . ip6 saddr @egress6 jump detoured_egress6
     ct status & dnat == dnat goto detoured_published
-    ip daddr @from4 ip daddr . ip saddr . meta l4proto . th dport != @allow_from4 goto drop_from
-    ip6 daddr @from6 ip6 daddr . ip6 saddr . meta l4proto . th dport != @allow_from6 goto drop_from
+    ip daddr @from4 goto detoured_from4
+    ip6 daddr @from6 goto detoured_from6
   }
   chain detoured_published {
-    ip daddr @publish_from4 ip daddr . ip saddr . meta l4proto . th dport != @allow_publish4 goto drop_publish_from
-    ip6 daddr @publish_from6 ip6 daddr . ip6 saddr . meta l4proto . th dport != @allow_publish6 goto drop_publish_from
+    ip daddr @publish_from4 goto detoured_published4
+    ip6 daddr @publish_from6 goto detoured_published6
   }
 """
-_BRIDGE_BY_VERSION = """\
+_PORT_OUT = _allowed("port_out", "iifname", "{ip} daddr")
+_PORT_FROM = _allowed("port_from", "oifname", "{ip} saddr")
+_BRIDGE_BY_VERSION = (
+    """\
   set flows{v} {{
     type {address} . {address} . inet_proto . inet_service . inet_service; size {flows};
     flags dynamic,timeout; timeout {kept}; comment "Answers that pass: source, target, protocol, ports";
@@ -96,18 +112,21 @@ _BRIDGE_BY_VERSION = """\
     meta l4proto {{ tcp, {icmp} }} return
     update @flows{v} {{ {ip} daddr . {ip} saddr . meta l4proto . th dport . th sport }}
   }}
-  chain out{v} {{
-    iifname . {ip} daddr . meta l4proto . th dport @port_out{v} return
-    goto out
-  }}
-  chain in{v} {{
-    oifname . {ip} saddr . meta l4proto . th dport @port_from{v} return
-    goto in
-  }}
 """
-_SERVICE = "meta priority . meta l4proto . th dport"
-_OUT, _IN = (
-    "".join(f"    meta priority set {peer} map @groups{n} {own} . {_SERVICE} @{of} goto passed\n" for n in _GROUPS)
+    f"""\
+  chain out{{v}} {{{{
+{_PORT_OUT}    goto out
+  }}}}
+  chain in{{v}} {{{{
+{_PORT_FROM}    goto in
+  }}}}
+"""
+)
+_BY_OUT, _BY_IN = (
+    "".join(
+        f"    meta priority set {peer} map @groups{n} {own} . meta priority . {_SERVICE} @{of} goto passed\n"
+        for n in _GROUPS
+    )
     for peer, own, of in (("oifname", "iifname", "out_groups"), ("iifname", "oifname", "from_groups"))
 )
 _BRIDGE = f"""\
@@ -116,10 +135,10 @@ _BRIDGE = f"""\
     goto drop_ethertype
   }}
   chain out {{
-{_OUT}    goto drop_egress_neighbour
+{_BY_OUT}    goto drop_egress_neighbour
   }}
   chain in {{
-{_IN}    goto drop_from_neighbour
+{_BY_IN}    goto drop_from_neighbour
   }}
   chain passed {{
     meta priority set none

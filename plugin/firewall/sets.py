@@ -56,6 +56,18 @@ def _two(
     }
 
 
+def _lists(family: str, name: str, comment: str, own: Part) -> Mapping[int, tuple[NamedSet, NamedSet]]:
+    """Declare sets of what containers are allowed, and of long lists of that; return both by IP version.
+
+    The kernel looks at one part of a key after the other, and keeps each element that fits so far (nft_pipapo_lookup).
+    So what tells most elements apart is first: the container, or for a long list of one container the peer.
+    """
+    few = _two(family, name, comment, own, IPV4, *_SERVICE, interval=True)
+    many = _two(family, f"{name}_many", f"{comment}: long lists", IPV4, own, *_SERVICE, interval=True)
+    return {version: (few[version], many[version]) for version in few}
+
+
+_SERVICE = (ANY_PROTOCOL, PORT)
 _I, _B = "inet", "bridge"
 # Networks
 BRIDGES = _one(_I, "bridges", "Bridges of all networks", IFNAME)
@@ -102,24 +114,17 @@ OTHER_BRIDGES = _one(_I, "other_bridges", "Bridges of others: frames between the
 VXLAN_NETWORKS = _one(_I, "vxlan_networks", "UDP ports and VNIs of networks that span hosts", PORT, VNI)
 VXLAN_MEMBERS = _two(_I, "vxlan_members", "Hosts of networks that span hosts", IPV4, PORT, VNI)
 # Policies of containers, for routed packets and for the host
-_SERVICE = (ANY_PROTOCOL, PORT)
 EGRESS = _two(
     _I, "egress", "Bridges and addresses of containers that open connections only to what is allowed", IFNAME, IPV4
 )
-ALLOW_OUT = _two(
-    _I, "allow_out", "Their addresses, and where they may connect to", IPV4, IPV4, *_SERVICE, interval=True
-)
+ALLOW_OUT = _lists(_I, "allow_out", "Their addresses, and where they may connect to", IPV4)
 ALLOW_NAMES = _two(
     _I, "allow_names", "The same for addresses of names in pynet.allow_out", IPV4, IPV4, *_SERVICE, interval=True
 )
 FROM = _two(_I, "from", "Addresses of containers that take connections only from who is allowed", IPV4)
-ALLOW_FROM = _two(
-    _I, "allow_from", "Their addresses, and who may connect to them", IPV4, IPV4, *_SERVICE, interval=True
-)
+ALLOW_FROM = _lists(_I, "allow_from", "Their addresses, and who may connect to them", IPV4)
 PUBLISH_FROM = _two(_I, "publish_from", "Addresses of containers whose published ports are not for all", IPV4)
-ALLOW_PUBLISH = _two(
-    _I, "allow_publish", "Their addresses, and who may use their published ports", IPV4, IPV4, *_SERVICE, interval=True
-)
+ALLOW_PUBLISH = _lists(_I, "allow_publish", "Their addresses, and who may use their published ports", IPV4)
 RULED_RELAYS = _one(
     _I, "ruled_relays", "Relayed ports of the host that are not for all", IPV6, *_SERVICE, interval=True
 )
@@ -154,9 +159,9 @@ EGRESS_PORTS = _one(_B, "egress_ports", "Ports that open connections only to wha
 EGRESS_ADDRESSES = _two(
     _B, "egress_addresses", "These ports and the addresses that they were given", IFNAME, ETHER, IPV4
 )
-PORT_OUT = _two(_B, "port_out", "These ports, and where they may connect to", IFNAME, IPV4, *_SERVICE, interval=True)
+PORT_OUT = _lists(_B, "port_out", "These ports, and where they may connect to", IFNAME)
 FROM_PORTS = _one(_B, "from_ports", "Ports that take connections only from who is allowed", IFNAME)
-PORT_FROM = _two(_B, "port_from", "These ports, and who may connect to them", IFNAME, IPV4, *_SERVICE, interval=True)
+PORT_FROM = _lists(_B, "port_from", "These ports, and who may connect to them", IFNAME)
 GROUPS = tuple(
     _one(_B, f"groups{number}", "Ports, and the numbers of their groups", IFNAME, value=(HANDLE,))
     for number in range(1, MOST_GROUPS + 1)

@@ -29,17 +29,22 @@ def policy_options(elements: Elements, port: str, own: Sequence[Address]) -> dic
         found[EndpointSettings.groups.key] = ",".join(groups)
     if (port,) in elements.get(sets.EGRESS_PORTS, ()):
         found[EndpointSettings.egress.key] = "deny"
-        found[EndpointSettings.allow_out.key] = _text(elements, (*sets.PORT_OUT.values(), sets.OUT_GROUPS), [port])
+        found[EndpointSettings.allow_out.key] = _text(elements, [*sets.PORT_OUT.values(), (sets.OUT_GROUPS,)], [port])
     if (port,) in elements.get(sets.FROM_PORTS, ()):
-        found[EndpointSettings.allow_from.key] = _text(elements, (*sets.PORT_FROM.values(), sets.FROM_GROUPS), [port])
+        found[EndpointSettings.allow_from.key] = _text(
+            elements, [*sets.PORT_FROM.values(), (sets.FROM_GROUPS,)], [port]
+        )
     if any((address,) in elements.get(of, ()) for address in own for of in sets.PUBLISH_FROM.values()):
-        found[EndpointSettings.publish_from.key] = _text(elements, tuple(sets.ALLOW_PUBLISH.values()), own)
+        found[EndpointSettings.publish_from.key] = _text(elements, list(sets.ALLOW_PUBLISH.values()), own)
     return found
 
 
-def _text(elements: Elements, of: Sequence[NamedSet], keys: Sequence[object]) -> str:
-    shown = (values for each in of for values in elements.get(each, ()) if values[0] in keys)
-    return str(Entries(tuple(dict.fromkeys(entry for values in shown for entry in _entries(*values[1:])))))
+def _text(elements: Elements, lists: Sequence[Sequence[NamedSet]], keys: Sequence[object]) -> str:
+    """Return the entries of ``keys``; in a set of long lists the peer is before them."""
+    shown = [values for few, *_ in lists for values in elements.get(few, ())]
+    shown += [(own, peer, *rest) for _, *many in lists for of in many for peer, own, *rest in elements.get(of, ())]
+    entries = (entry for values in shown if values[0] in keys for entry in _entries(*values[1:]))
+    return str(Entries(tuple(dict.fromkeys(entries))))
 
 
 def _entries(peer: Any, protocol: Any, ports: Any) -> Iterator[Entry]:

@@ -91,7 +91,7 @@ def test_a_policy_is_rebuilt_from_the_kernel(pynet: Pynet, pair: tuple[Container
         "group": "db,app",
         "egress": "deny",
         "allow_out": "tcp/443 @ 192.0.2.0/24, 10.0.0.0/8, icmp app, udp/53, 2001:db8::7 tcp/1-1024",
-        "from": "app tcp/80, tcp/81 @ 10.9.0.9, icmp",
+        "from": ", ".join(["app tcp/80, tcp/81 @ 10.9.0.9, icmp", *(f"10.{number}.0.0/24" for number in range(40))]),
         "publish_from": "192.0.2.9, tcp @ 2001:db8::/32",
     }
     reference = pynet.attach(pair[1], NET, 3, SERVER, **options)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from netlink.nft_elements import Element
 from plugin.firewall import sets
 from plugin.firewall.elements import endpoint_elements, port_elements
-from plugin.firewall.policy_elements import name_elements, policy_elements
+from plugin.firewall.policy_elements import FEW, name_elements, policy_elements
 from plugin.model.policy import Policy
 from plugin.model.records import Endpoint, Network, Published
 from plugin.options.policy import Entries, Entry, Group, Ports, destinations
@@ -50,7 +50,7 @@ def as_ends(value: Any) -> tuple[int, int]:
 def test_elements_allow_what_entries_allow_and_never_overlap(entries: list[Entry], data: st.DataObject) -> None:
     """Any packet is in an element if an entry allows it; no two elements overlap, as the kernel refuses that."""
     policy = Policy(allow_out=Entries(tuple(entries)))
-    found = found_in(list(policy_elements(NETWORK, END, policy, [OWN])), sets.PORT_OUT[4])
+    found = found_in(list(policy_elements(NETWORK, END, policy, [OWN])), sets.PORT_OUT[4][0])
     boxes = [[as_ends(part) for part in values[1:]] for values in found]
     name = data.draw(st.sampled_from(list(NUMBERS)))
     target, port = IPv4Address(data.draw(st.integers(0, 255))), data.draw(st.integers(1, 21))
@@ -107,8 +107,8 @@ def test_a_link_local_address_reaches_only_its_own_kind() -> None:
     policy = Policy(allow_out=destinations("tcp/80 @ fd00::/8, udp/53"))
     found = list(policy_elements(NETWORK, END, policy, [local, OWN6]))
 
-    assert {values[0] for values in found_in(found, sets.ALLOW_OUT[6]) if values[2] == 6} == {OWN6}
-    assert {values[0] for values in found_in(found, sets.ALLOW_OUT[6]) if values[2] == 17} == {local, OWN6}
+    assert {values[0] for values in found_in(found, sets.ALLOW_OUT[6][0]) if values[2] == 6} == {OWN6}
+    assert {values[0] for values in found_in(found, sets.ALLOW_OUT[6][0]) if values[2] == 17} == {local, OWN6}
     assert found_in(found, sets.EGRESS[6]) == [("pn-n", local), ("pn-n", OWN6)]
 
 
@@ -136,3 +136,13 @@ def test_names_are_addresses_and_questions_to_resolvers() -> None:
     ]
     assert found_in(found, sets.ALLOW_NAMES[6]) == [(OWN6, known["a.org"][1], 6, 443)]
     assert name_elements(END, destinations("any"), known, [ip_address("192.0.2.53")]) == ()
+
+
+def test_a_long_list_is_the_other_way_round() -> None:
+    """More than FEW elements of a container begin with the peer, so that the kernel finds one of them fast."""
+    allowed = destinations(", ".join(f"10.{number}.0.0/24" for number in range(FEW + 1)))
+    found = list(policy_elements(NETWORK, END, Policy(allow_out=allowed), [OWN]))
+
+    assert found_in(found, sets.PORT_OUT[4][0]) == []
+    assert [values[1] for values in found_in(found, sets.PORT_OUT[4][1])] == [PORT] * (FEW + 1)
+    assert [values[1] for values in found_in(found, sets.ALLOW_OUT[4][1])] == [OWN] * (FEW + 1)
