@@ -189,6 +189,16 @@ LIMITS = (
 )
 
 
+OPENED = {"from": "tcp/80 @ 10.9.0.0/24", "egress": "deny", "allow_out": "dns:files.example tcp/443, 10.0.0.0/8"}
+RULED = _of_mode("bridge", network(), **OPENED)
+RULED_JOINED = (RULED, endpoint(), join())
+POLICIES = (
+    Scenario("CreateEndpoint with a policy", (RULED,), endpoint()),
+    Scenario("DeleteEndpoint with a policy", (*RULED_JOINED, LEAVE), DELETE),
+    Scenario("start with a policy after a reboot", (RULED, endpoint()), where=START, reboot=True),
+)
+
+
 TOY = toy()
 TOY_JOINED = (TOY, endpoint(), join())
 TOYS = (
@@ -239,5 +249,6 @@ SCENARIOS = (
     Scenario("start with deletions left", (*PUBLISHED, LEAVE, DELETE, REMOVE), where=START),
     *map(_on_overlay, OVERLAY),
     *(replace(scenario, name=f"limits: {scenario.name}") for scenario in LIMITS),
+    *POLICIES,
     *(replace(scenario, name=f"toy: {scenario.name}", gateway="") for scenario in TOYS),
 )
