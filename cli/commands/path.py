@@ -48,13 +48,13 @@ def as_data(reply: Mapping[str, Any], question: Sequence[str], known: Known) -> 
 
 
 def as_text(data: Mapping[str, Any]) -> str:
-    """Return a line for each step, the deciding one marked by an arrow, and a last line with the outcome."""
-    return f"{_lines(data)}\n{_what(data)} {_WORDS[Fate(data['fate'])]}"
+    """Return the question, a line for each step, the deciding one marked by an arrow, and the outcome."""
+    return f"{_what(data)}\n{_lines(data)}\nit {_WORDS[Fate(data['fate'])]}"
 
 
 def as_ruling(data: Mapping[str, Any]) -> str:
-    """Return a line for each policy that judges, and a last line that says whether all of them allow it."""
-    return f"{_lines(data)}\n{_what(data)} is {'allowed' if data['fate'] == Fate.PASSES else 'refused'}"
+    """Return the question, a line for each policy that judges, and whether all of them allow it."""
+    return f"{_what(data)}\n{_lines(data)}\nit is {'allowed' if data['fate'] == Fate.PASSES else 'refused'}"
 
 
 def _what(data: Mapping[str, Any]) -> str:

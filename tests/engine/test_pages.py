@@ -26,11 +26,16 @@ SMALL = "docker network create --driver pynet --subnet 10.7.0.0/30 small; docker
 DEAF = "docker run -d --name app --net web -p 8080:80 busybox httpd -f -p 127.0.0.1:80"
 HOLE = "nft add rule inet mine forward oifname out0 meta length '>' 1400 drop"
 FIRST = "docker network create --driver pynet --subnet 10.50.0.0/16 first"
+PAIR = "".join(
+    f"docker network create -d pynet {net}; docker run -d --name {name} --net {net} busybox; "
+    for net, name in (("blue", "web"), ("green", "db"))
+)
 TROUBLES = {  # section of the page: what breaks the host, and what mends it
     "port-is-already-allocated": (WEB + SITE + SERVER, f"kill $(cat /run/server); docker rm -f site; {NO_WEB}"),
     "no-address-for-a-container": (SMALL, "docker rm -f full; docker network rm small"),
     "no-subnet-for-a-network": (ELSEWHERE.format("add"), ELSEWHERE.format("del")),
     "a-subnet-overlaps": (FIRST, "docker network rm first"),
+    "a-connection-does-not-pass": (PAIR, "docker rm -f web db; docker network rm blue green"),
     "a-container-cannot-reach-the-outside": (WEB + WALL.format("forward", "drop"), NO_WALL + NO_WEB),
     "a-firewall-of-the-host": (WEB + WALL.format("forward", "drop"), NO_WALL + NO_WEB),
     "a-published-port-cannot-be-reached": (WEB + DEAF, f"docker rm -f app; {NO_WEB}"),

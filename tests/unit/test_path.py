@@ -53,9 +53,10 @@ def test_each_step_is_a_line_and_the_deciding_one_has_an_arrow() -> None:
     lines = as_text(as_data(PathReply().dump(answer), ("web", "192.0.2.9", "tcp/443"), names)).splitlines()
 
     assert lines == [
+        "tcp/443 from web to 192.0.2.9",
         "   guard  ok       container 'web' (10.9.0.5) sends from the MAC and the address that it was given",
         "-> route  dropped  network 'blue' leads nowhere else: it is internal",
-        "tcp/443 from web to 192.0.2.9 is dropped, the sender is not told",
+        "it is dropped, the sender is not told",
     ]
 
 
