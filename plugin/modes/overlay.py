@@ -230,8 +230,9 @@ def gateway_mac(overlay: Overlay) -> str:
 
 
 def _also(part: Desired, more: Elements) -> Desired:
-    """Return ``part`` with ``more`` elements of its one owner."""
-    return replace(part, elements={owner: (*elements, *more) for owner, elements in part.elements.items()})
+    """Return ``part`` with ``more`` elements of its first owner, which is a link."""
+    link, elements = next(iter(part.elements.items()))
+    return replace(part, elements={**part.elements, link: (*elements, *more)})
 
 
 def _overlay(network: Network) -> Overlay:

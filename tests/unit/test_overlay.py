@@ -1,13 +1,19 @@
 """Overlay mode on fake hosts that share a store in memory."""
 
+from ipaddress import ip_address
+
 import pytest
 
 from netlink.links import Link
 from netlink.vxlan import EVERYBODY, Forward, Neighbour, Remote
 from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
 from plugin.errors import InvalidRequest, PynetError, Unsupported
+from plugin.firewall.sets import ALLOW_NAMES
+from plugin.firewall.wants import names_owner
 from plugin.model.records import Overlay
+from plugin.policy.answers import ResolvedName, SeenAddress
 from plugin.protocol.messages import CreateEndpoint, CreateNetwork, NetworkRef
+from plugin.store.base import Put
 from tests.fakes import World
 from tests.overlay_fakes import OverlayWorld, overlay
 from tests.unit import requests as rq
@@ -222,3 +228,16 @@ def test_without_a_store_there_is_no_overlay(world: OverlayWorld) -> None:
     alone.driver.delete_network(rq.NETWORK)
     alone.bury()
     assert [link.name for link in world.kernel.links()] == ["ul0"]
+
+
+def test_names_in_a_policy_have_rules_of_their_own(world: OverlayWorld) -> None:
+    """In an overlay too, the elements for names are apart from those of the link, and go with the endpoint."""
+    world.driver.create_network(overlay())
+    policy = {"pynet.egress": "deny", "pynet.allow_out": "dns:github.com tcp/443"}
+    world.store.transact(Put(ResolvedName("github.com", (SeenAddress(ip_address("192.0.2.7"), 0),))))
+    world.driver.create_endpoint(rq.endpoint(driver_opts=policy))
+    owner = names_owner(rq.ENDPOINT_ID)
+
+    assert {element.of for element in world.firewall.owners(owner)[owner].elements} == {ALLOW_NAMES[4]}
+    world.driver.delete_endpoint(rq.ENDPOINT)
+    assert world.firewall.owners(owner) == {}
