@@ -12,7 +12,7 @@ from cli.progress import progress
 from cli.reachability import path, policy
 from cli.tables import as_json
 from cli.tracing import drops
-from cli.traffic import flows, top
+from cli.traffic import capture, flows, top
 
 if TYPE_CHECKING:
     from cli.listing import ListFlags
@@ -33,7 +33,7 @@ def main(context: click.Context) -> None:
         context.color = False
 
 
-for command in (network, endpoint, reset, cluster, path, policy, top, flows, drops):
+for command in (network, endpoint, reset, cluster, path, policy, top, flows, capture, drops):
     main.add_command(command)
 
 

@@ -95,3 +95,38 @@ def flows(*, names: Sequence[str], proto: str | None, port: int | None, follow: 
             command.follow(books, wanted, machine=machine)
         else:
             command.show(books(), wanted, machine=machine)
+
+
+@click.command(
+    cls=Command,
+    examples=[
+        "pynet capture web",
+        "pynet capture web blue tcp port 80 -c 10",
+        "pynet capture web -w web.pcap --seconds 30",
+        "pynet capture web -w - | wireshark -k -i -",
+    ],
+    codes={
+        0: "It captured as much as was asked for, or the container was stopped.",
+        1: "There is no such container.",
+        64: "The filter cannot be understood, or the container is in several networks.",
+        74: "The file cannot be written, or a filter needs tcpdump.",
+        130: "Ctrl-C ended it.",
+    },
+    see=["pynet flows", "tcpdump", "pcap-filter", "docs/guide/seeing.md"],
+)
+@click.argument("words", nargs=-1, required=True, metavar="CONTAINER [NETWORK] [FILTER]")
+@click.option("-w", "--write", "file", default="", metavar="FILE", help="Write packets to a pcap file; - is a pipe.")
+@click.option("-c", "--count", "most", type=click.IntRange(1), default=None, help="End after a number of packets.")
+@click.option("--seconds", type=click.FloatRange(0.1, 86400), default=None, metavar="SECONDS", help="End after a time.")
+@click.option("--json", "machine", is_flag=True, help="Print one JSON object a line.")
+def capture(*, words: Sequence[str], file: str, most: int | None, seconds: float | None, machine: bool) -> None:
+    """Print or write the packets of CONTAINER, a name or an id, as its link carries them.
+
+    NETWORK chooses one of its networks. FILTER has the language of tcpdump, such as "tcp port 80 and host 10.9.0.2",
+    and tcpdump must be installed for it. The container is not entered, and nothing is left when the command ends. Needs
+    root.
+    """
+    from cli.commands.capture import CaptureLimits, run
+
+    with refusals():
+        run(words, CaptureLimits(most or 0, seconds or 0.0), file=file, machine=machine)

@@ -11,7 +11,8 @@ ORDER = {"little": "<", "big": ">"}[sys.byteorder]  # begins the format of every
 # asm-generic/socket.h, linux/socket.h
 SO_ATTACH_FILTER = 26
 SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33  # past net.core.wmem_max and rmem_max
-AF_BRIDGE, SOL_NETLINK = 7, 270
+SO_TIMESTAMPNS = 35  # SO_TIMESTAMPNS_OLD, whose message has a struct timespec of the host
+AF_BRIDGE, SOL_PACKET, SOL_NETLINK = 7, 263, 270
 
 # linux/sched.h
 CLONE_NEWNET = 0x40000000
@@ -50,6 +51,16 @@ RTEXT_FILTER_SKIP_STATS = 8
 
 # linux/if.h, linux/if_ether.h
 IFF_UP, IF_OPER_UP, ETH_P_ALL = 0x1, 6, 3
+
+# linux/if_ether.h, linux/if_packet.h
+ETH_P_ALL, PACKET_OUTGOING = 3, 4
+PACKET_STATISTICS, PACKET_AUXDATA = 6, 8
+TPACKET_STATS = struct.Struct(f"{ORDER}II")  # struct tpacket_stats: packets, drops
+TPACKET_AUXDATA = struct.Struct(f"{ORDER}IIIHHHH")  # status, length, captured length, offsets, VLAN tag and its type
+TP_STATUS_VLAN_VALID = 1 << 4
+
+# linux/filter.h
+SOCK_FILTER = struct.Struct(f"{ORDER}HBBI")  # struct sock_filter: code, jumps, constant
 
 # linux/if_link.h, linux/veth.h
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_QDISC, IFLA_MASTER, IFLA_PROTINFO = 1, 3, 4, 6, 10, 12

@@ -51,6 +51,22 @@ def select(
     return Selection(frozenset(ids), frozenset(containers), frozenset(ends))
 
 
+def endpoints_named(
+    word: str, networks: Sequence[Mapping[str, Any]], names: Known, ask: Callable[[str], EngineContainer]
+) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Return the endpoints of the container that ``word`` names, each with its network.
+
+    Raises:
+        NotFound: it names none, or a container without an endpoint of pynet.
+    """
+    pairs = [(network, end) for network in networks for end in network["Endpoints"]]
+    found = [pair for pair in pairs if word == names.containers.get(pair[1]["ID"]) or _begins(pair[1]["ID"], word)]
+    if found:
+        return found
+    own = _endpoints_of(ask(word), {end["ID"] for _, end in pairs})
+    return [pair for pair in pairs if pair[1]["ID"] in own]
+
+
 def _begins(identity: str, word: str) -> bool:
     return len(word) >= FEWEST and identity.startswith(word)
 

@@ -51,3 +51,15 @@ def test_flows_tell_who_talks_to_whom(busy: Container, outside: Outside) -> None
     assert {row["to"]["container"] for row in rows} == {busy.name}
     assert {(row["published"]["address"], row["proto"]) for row in rows} == {(HOST4, "tcp")}
     assert ["icmp", "host", busy.name] in [line.split()[:3] for line in command(busy.host, "flows").splitlines()]
+
+
+def test_capture_shows_packets_without_entering(busy: Container) -> None:
+    """A line a packet with the direction of the container, and a file that tcpdump reads."""
+    lines = command(busy.host, "capture", busy.name, "icmp", "-c", "4", "--seconds", "60").splitlines()
+    command(busy.host, "capture", busy.name, "-w", "/tmp/seen.pcap", "-c", "4", "--seconds", "60")
+
+    assert {line.split(" ", 1)[1] for line in lines} == {
+        "in  icmp 10.47.0.1 > 10.47.0.2 echo request length 1042",
+        "out icmp 10.47.0.2 > 10.47.0.1 echo reply length 1042",
+    }
+    assert len(busy.host.exec("tcpdump", "-nn", "-r", "/tmp/seen.pcap").splitlines()) == 4
