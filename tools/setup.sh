@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 rings=" ${*:-unit contract kernel engine} "
 
 # package:command pairs; a package is installed when its command is not there
-of_kernel=(iptables:iptables nftables:nft iproute2:ip iputils-ping:ping procps:ps util-linux:nsenter)
+of_kernel=(iptables:iptables nftables:nft iproute2:ip tcpdump:tcpdump iputils-ping:ping procps:ps util-linux:nsenter)
 of_engine=(docker.io:dockerd busybox-static:busybox curl:curl ca-certificates:update-ca-certificates)
 of_cluster=(etcd-server:etcd openssl:openssl)
 
@@ -25,7 +25,7 @@ lacking() {  # of package:command pairs
 missing_packages() {
     if for_ring kernel || for_ring engine || for_ring cluster; then
         lacking "${of_kernel[@]}"
-        PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null | grep -q 'libnftables\.so\.1' || printf 'libnftables1\n'
+        PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null | grep 'libnftables\.so\.1' >/dev/null || printf 'libnftables1\n'
     fi
     if for_ring engine; then lacking "${of_engine[@]}"; fi
     find_python >/dev/null || printf 'python3\npython3-venv\n'
