@@ -11,7 +11,7 @@ from cli.groups import cluster, endpoint, network, reset
 from cli.progress import progress
 from cli.reachability import path, policy
 from cli.tables import as_json
-from cli.tracing import drops
+from cli.tracing import drops, trace
 from cli.traffic import capture, flows, top
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def main(context: click.Context) -> None:
         context.color = False
 
 
-for command in (network, endpoint, reset, cluster, path, policy, top, flows, capture, drops):
+for command in (network, endpoint, reset, cluster, path, policy, top, flows, capture, drops, trace):
     main.add_command(command)
 
 

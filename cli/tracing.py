@@ -8,7 +8,10 @@ from cli.command_line import Command, refusals
 from cli.tables import as_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cli.commands.address_book import AddressBook
+    from cli.commands.trace import Row, TraceWish
 
 
 @click.command(
@@ -84,3 +87,62 @@ def _address_book(which: str) -> "AddressBook":
     if which:
         known.check(which)
     return known
+
+
+@click.command(
+    cls=Command,
+    examples=["pynet trace web db tcp/5432", "pynet trace outside web tcp/80 --for 1m"],
+    codes={
+        0: "Packets were seen.",
+        1: "None was seen; or there is no such container.",
+        77: "This user is not root.",
+    },
+    see=["pynet path", "pynet drops", "docs/guide/dropped.md"],
+)
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.argument("service", default="any")
+@click.option(
+    "--for", "span", default="10s", show_default=True, metavar="TIME", help="End after a time such as 10s or 2m."
+)
+@click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="End after so many packets.")
+@click.option("--json", "machine", is_flag=True, help="Print one JSON object a packet, each on a line.")
+def trace(*, source: str, target: str, service: str, span: str, count: int, machine: bool) -> None:
+    """Print the nftables rules that real packets between FROM and TO meet, in both directions.
+
+    FROM and TO are containers, addresses, host or outside; SERVICE is tcp/80, udp/53, sctp/9, tcp, icmp or any. The
+    rules of all programs are shown, except those of iptables-legacy. Nothing is sent: let the container try meanwhile.
+    The kernel removes what marks the packets when the command ends, also when it is killed.
+    """
+    from cli.commands.root import need_root
+    from cli.commands.trace import TraceWish, as_json_line, as_text, seconds_of
+
+    with refusals():
+        wish = TraceWish(source, target, service, seconds_of(span), count)
+        need_root("trace packets")
+        seen = 0
+        for row in _traced(wish):
+            seen += 1
+            click.echo(as_json_line(row) if machine else as_text(row))
+    if not seen:
+        click.echo(f"no packet of this flow was seen within {span}", err=True)
+    raise click.exceptions.Exit(0 if seen else 1)
+
+
+def _traced(wish: "TraceWish") -> "Iterator[Row]":
+    from cli.client.serving import answer
+    from cli.commands import trace as command
+    from netlink.nftables import Nftables, open_library
+    from netlink.nftrace import TraceEvents
+    from plugin.observe.tracing import trace_text
+
+    if legacy := command.legacy_tables():
+        click.echo(f"note: rules of iptables-legacy (tables {', '.join(legacy)}) are not visible in a trace", err=True)
+    known, table, nft = _address_book(""), command.table_name(), Nftables(open_library())
+    flow = command.flow_of(wish, answer("Networks"), answer("Ports"), known)
+    rules, own = command.RuleTexts(nft.rules), answer("About")["Name"]
+    with TraceEvents() as events:
+        nft.apply(trace_text(table, flow))
+        click.echo(f"tracing for {wish.seconds:g} seconds or {wish.count} packets; Ctrl-C ends it", err=True)
+        for packet in command.traced(events, wish, table):
+            yield command.row_of(packet, rules, known, own)

@@ -24,6 +24,7 @@ from netlink.setelem import SetElements
 LIBRARY = "libnftables.so.1"
 _OUTPUT_HANDLE, _OUTPUT_JSON = 1 << 3, 1 << 4  # libnftables(3)
 _OUTPUT_NUMERIC_PROTO = 1 << 7  # names of protocols come from /etc/protocols, which may be missing or change
+_OUTPUT_STATELESS, _OUTPUT_TERSE = 1 << 2, 1 << 11  # without values of counters, and without elements of sets
 DEADLINE = 15.0  # seconds for one nft process, and to wait for the transaction of another thread
 
 
@@ -32,6 +33,7 @@ class Form(Enum):
 
     TEXT = (0, ())
     JSON = (_OUTPUT_JSON | _OUTPUT_HANDLE | _OUTPUT_NUMERIC_PROTO, ("-a", "-j", "-p"))
+    RULES = (_OUTPUT_HANDLE | _OUTPUT_TERSE | _OUTPUT_STATELESS, ("-a", "-t", "-s"))
     CHECK = (0, ("-c",))  # nothing is printed, and nothing changed
 
     def __init__(self, flags: int, arguments: tuple[str, ...]) -> None:
@@ -102,6 +104,18 @@ def open_runner() -> Runner:
         return CommandRunner()
 
 
+def open_library() -> Runner:
+    """Return the library, whose tables with the flag ``owner`` live as long as this process.
+
+    Raises:
+        NotSupported: it cannot be loaded.
+    """
+    try:
+        return LibraryRunner()
+    except OSError as error:
+        raise NotSupported(f"load the library '{LIBRARY}': it is not installed") from error
+
+
 class Nftables:
     """Transactions and listings; the kernel's words tell kinds of errors apart."""
 
@@ -164,6 +178,10 @@ class Nftables:
         output = self._run(f"list {what}\n", Form.JSON)
         objects: list[dict[str, Any]] = json.loads(output)["nftables"] if output else []
         return objects
+
+    def rules(self) -> str:
+        """Return all rules of the host as nft prints them, with handles, without counts and elements of sets."""
+        return self._run("list ruleset\n", Form.RULES)
 
     def static_parts(self, table: str) -> Sequence[bytes]:
         """Return the rules and sets of both tables called ``table``, without elements; raises ``Missing``."""

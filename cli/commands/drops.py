@@ -24,8 +24,8 @@ def rows_of(reply: Mapping[str, Any], known: AddressBook) -> list[Row]:
             **_reason(drop["Reason"]),
             "network": drop["Network"],
             "network_name": known.network_name(drop["Network"]),
-            "from": _end(known, drop["From"]["Endpoint"], drop["From"]["Address"], drop["From"]["Link"]),
-            "to": _end(known, drop["To"]["Endpoint"], drop["To"]["Address"], drop["To"]["Link"]),
+            "from": end_of(known, drop["From"]["Endpoint"], drop["From"]["Address"], drop["From"]["Link"]),
+            "to": end_of(known, drop["To"]["Endpoint"], drop["To"]["Address"], drop["To"]["Link"]),
             "packets": drop["Packets"],
             "since": drop["Since"],
             "last": drop["Last"],
@@ -59,7 +59,7 @@ def as_text(rows: Sequence[Row], now: float) -> str:
         return "no packet was dropped"
     lines = [["FROM", "TO", "REASON", "PACKETS", "FIRST", "LAST"]]
     for row in rows:
-        ends = (_name(row[end]) for end in ("from", "to"))
+        ends = (name_of(row[end]) for end in ("from", "to"))
         moments = (ago(now - row[key]) for key in ("since", "last"))
         lines.append([*ends, row["reason"], str(row["packets"]), *moments])
     reasons = {row["reason"]: row for row in rows}
@@ -70,7 +70,7 @@ def as_text(rows: Sequence[Row], now: float) -> str:
 def as_line(row: Row) -> str:
     """Return a row of ``packets_of`` for people."""
     moment = datetime.fromtimestamp(row["time"]).astimezone().isoformat(timespec="milliseconds")
-    ends = " -> ".join(_name(row[end]) for end in ("from", "to"))
+    ends = " -> ".join(name_of(row[end]) for end in ("from", "to"))
     return " ".join(filter(None, [moment, ends, row["protocol"], row["detail"], f"dropped: {row['reason']}"]))
 
 
@@ -81,8 +81,8 @@ def as_json_line(row: Row) -> str:
 
 def _packet(packet: LoggedPacket, known: AddressBook) -> Row:
     headers, reason = packet.headers, packet.prefix.removeprefix(LOG_PREFIX)
-    sender = _end(known, "", str(headers.source or ""), packet.port_in or packet.link_in) | _port(headers.source_port)
-    receiver = _end(known, "", str(headers.target or ""), packet.port_out or packet.link_out)
+    sender = end_of(known, "", str(headers.source or ""), packet.port_in or packet.link_in) | _port(headers.source_port)
+    receiver = end_of(known, "", str(headers.target or ""), packet.port_out or packet.link_out)
     receiver |= _port(headers.target_port)
     by_target = reason in BY_NAME and BY_NAME[reason].by_target
     first, second = (receiver, sender) if by_target else (sender, receiver)
@@ -108,7 +108,8 @@ def _reason(name: str) -> Row:
     return {"reason": name, "sentence": known.sentence if known else "", "opens": known.opens if known else ""}
 
 
-def _end(known: AddressBook, endpoint: str, address: str, link: str) -> dict[str, Any]:
+def end_of(known: AddressBook, endpoint: str, address: str, link: str) -> dict[str, Any]:
+    """Return the sender or the receiver of packets, with the names of its container and network."""
     owner = known.owner(endpoint, address, link)
     return {
         "container": owner.container,
@@ -124,7 +125,7 @@ def _port(number: int) -> dict[str, int]:
     return {"port": number}
 
 
-def _name(end: Row) -> str:
+def name_of(end: Row) -> str:
     """Return "web (10.9.0.2:80)", or as much of that as is known."""
     address, port = end["address"], end.get("port", 0)
     place = joined(address, port) if address and port else address

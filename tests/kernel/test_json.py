@@ -49,6 +49,7 @@ DOCUMENTS = {
     "reconcile --dry-run --json": "reconcile",
     "doctor --json": "doctor",
     "drops --json": "drops",
+    "trace web": "trace-line",
     "path web 192.0.2.7 tcp/80 --json": "path",
     "policy test web 192.0.2.7 tcp/80 --json": "path",
     "policy set web --from any --json": "changed",
@@ -69,7 +70,7 @@ DOCUMENTS = {
     "restore copy --json": "restore",
 }
 OF_A_CLUSTER = {"cluster-status", "cluster-forget"}  # tests/cluster/test_command.py, on a real store
-ELSEWHERE = OF_A_CLUSTER | {"packet"}  # tests/kernel/test_capture.py, with packets
+ELSEWHERE = OF_A_CLUSTER | {"packet", "trace-line"}  # tests/kernel/test_capture.py and test_trace.py, with packets
 
 
 @pytest.fixture

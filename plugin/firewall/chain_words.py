@@ -1,0 +1,50 @@
+"""The chains of pynet's tables in words, for people who see one in a trace."""
+
+from collections.abc import Mapping
+
+from plugin.firewall.reasons import BY_NAME
+
+_DROP, _REFUSE = "drop_", "refuse_"
+_GUARD = ("guard", "from_tunnel", "neighbour_", "dhcp", "icmp6_", "arp_", "igmp")
+WORDS: Mapping[tuple[str, str], str] = {
+    ("inet", "raw"): "loopback addresses of containers",
+    ("inet", "prerouting"): "published ports",
+    ("inet", "output"): "published ports",
+    ("inet", "publish"): "published ports",
+    ("inet", "forward"): "who reaches whom",
+    ("inet", "established_flows"): "replies",
+    ("inet", "other_forwarding"): "traffic of others",
+    ("inet", "input"): "who reaches the host",
+    ("inet", "internal_input"): "who of an internal network reaches the host",
+    ("inet", "icmp_errors"): "ICMP errors",
+    ("inet", "container_errors"): "ICMP errors of containers",
+    ("inet", "vxlan_forward"): "VXLAN through the host",
+    ("inet", "vxlan_check"): "VXLAN of members",
+    ("inet", "to_containers"): "ports that are open",
+    ("inet", "postrouting"): "the source address on the way out",
+    ("bridge", "prerouting"): "the sender's own address",
+    ("bridge", "isolated"): "neighbours without icc",
+    ("bridge", "guard"): "the guard",
+    ("bridge", "forward"): "from port to port",
+    ("bridge", "flood"): "frames to all on other hosts",
+    ("bridge", "from_other_host"): "from other hosts to the host",
+    ("bridge", "input"): "from the bridge to the host",
+    ("bridge", "output"): "from the host to the bridge",
+}
+
+
+def chain_words(family: str, chain: str) -> str:
+    """Return what a chain is about, "" if it has no words of its own."""
+    if reason := reason_of(chain):
+        return BY_NAME[reason].sentence
+    if words := WORDS.get((family, chain)):
+        return words
+    if family == "bridge" and chain.startswith(_GUARD):
+        return WORDS["bridge", "guard"]
+    return ""
+
+
+def reason_of(chain: str) -> str:
+    """Return the reason for which a chain drops, "" if it does not."""
+    name = chain.removeprefix(_DROP if chain.startswith(_DROP) else _REFUSE)
+    return name if name != chain and name in BY_NAME else ""
