@@ -60,7 +60,7 @@ def received(connection: socket.socket, seconds: float) -> int:
     return count
 
 
-def rates(connection: socket.socket, windows: int = 4, seconds: float = 0.5) -> list[float]:
+def rates(connection: socket.socket, windows: int = 3, seconds: float = 0.4) -> list[float]:
     """Return the bytes a second that come in each of some windows, after a pause for the burst to pass."""
     received(connection, 0.3)
     return [received(connection, seconds) / seconds for _ in range(windows)]

@@ -104,12 +104,12 @@ def test_a_smaller_bucket_does_not_stop_a_link(pynet: Pynet, two: tuple[Containe
 
 @pytest.mark.parametrize("direction", ["in", "out"])
 def test_a_rate_changes_while_it_is_used(pynet: Pynet, two: tuple[Container, Container], direction: str) -> None:
-    """Down, up, away and back: the connection goes on at the new rate each time."""
+    """Down, away and back: the connection goes on at the new rate each time."""
     key = f"rate_{direction}"
     limited(pynet, two, **{key: "200mbit"})
     one, other = two if direction == "out" else two[::-1]
     with stream(one, other, TWO if direction == "out" else ONE) as connection:
-        for speed in (20, 100, 0, 20):
+        for speed in (20, 0, 30):
             change(pynet, **({key: f"{speed}mbit"} if speed else {}))
             found = rates(connection, 2)
             assert max(found) > (0.85 * speed or 120) * MBIT
@@ -201,8 +201,7 @@ def test_the_guard_judges_frames_behind_a_limit(pynet: Pynet, two: tuple[Contain
     assert not two[0].reaches(TWO)
 
 
-@pytest.mark.parametrize("speed", ["100mbit", "10gbit"])
-@pytest.mark.parametrize("direction", ["in", "out"])
+@pytest.mark.parametrize(("direction", "speed"), [("in", "10gbit"), ("out", "10gbit"), ("out", "100mbit")])
 def test_packets_above_64_kb_pass_a_limit(
     pynet: Pynet, two: tuple[Container, Container], direction: str, speed: str
 ) -> None:
