@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from netlink.errors import Missing
+from netlink.limits import Bucket
 from netlink.links import Link
 from netlink.nft_elements import NamedSet
 from plugin.firewall import sets
@@ -23,10 +24,11 @@ from plugin.firewall.listing import NAMES, listed_elements
 from plugin.firewall.ruleset import RULES
 from plugin.interfaces import Kernel, Nft
 from plugin.ipam.supernets import Supernet
-from plugin.model.names import ENDPOINT, LIMITER, Alias, bridge_name, host_link_name
+from plugin.model.names import ENDPOINT, LIMITER, Alias, bridge_name, host_link_name, limiter_name
 from plugin.model.names import NETWORK as NETWORK_ALIAS
 from plugin.model.records import DEFAULT_MTU, Endpoint, Network, NetworkSubnet, Published, Tombstone, Way
-from plugin.options.network import ISOLATED, ROUTED, UNPROTECTED, NetworkSettings
+from plugin.options.network import ISOLATED, ROUTED, UNPROTECTED, EndpointSettings, NetworkSettings
+from plugin.options.rates import Rate
 from plugin.protocol.messages import Address, InterfaceAddress, Subnet
 from plugin.rebuild.policies import policy_options
 from plugin.rebuild.pools import rebuild_pools
@@ -81,11 +83,12 @@ Elements = Mapping[NamedSet, Sequence[tuple[Any, ...]]]  # set or map -> the val
 
 @dataclass(frozen=True, slots=True)
 class KernelView:
-    """The state that the kernel shows. ``elements`` is empty if the tables were flushed."""
+    """The state that the kernel shows. ``elements`` is empty if the tables were flushed; ``buckets`` limit links."""
 
     links: Sequence[Link] = ()
     addresses: Sequence[tuple[str, InterfaceAddress]] = ()
     elements: Elements = field(default_factory=dict)
+    buckets: Mapping[str, Bucket] = field(default_factory=dict)
 
 
 def rebuilder(
@@ -110,7 +113,8 @@ def look(kernel: Kernel, nft: Nft, table: str) -> KernelView:
                     log.warning("element of another program not rebuilt", error=element.flaw)
                 else:
                     found[element.of].append(element.values)
-    return KernelView(kernel.links(), kernel.addresses(), found)
+    links = kernel.links()
+    return KernelView(links, kernel.addresses(), found, kernel.buckets([link.name for link in links if link.limited]))
 
 
 def rebuild(seen: KernelView, owner: str, known: Sequence[Record], in_its_mode: InItsMode) -> list[Record]:
@@ -192,7 +196,14 @@ def _endpoints(
         if network is None:
             log.error("endpoint not rebuilt: no known network has its link", endpoint=alias.id[:12], link=link.name)
         else:
-            yield _endpoint(seen.elements, link.name, alias.id, network)
+            yield replace(_endpoint(seen.elements, link.name, alias.id, network), driver_opts=_rates(seen, alias.id))
+
+
+def _rates(seen: KernelView, identity: str) -> dict[str, str]:
+    """Return the options that limit the rates of an endpoint, also where they were its network's."""
+    links = {EndpointSettings.rate_in: host_link_name(identity), EndpointSettings.rate_out: limiter_name(identity)}
+    shown = {option.key: seen.buckets[link] for option, link in links.items() if link in seen.buckets}
+    return {key: str(Rate(bucket.rate * 8)) for key, bucket in shown.items()}
 
 
 def _endpoint(elements: Elements, link: str, identity: str, network: Network) -> Endpoint:

@@ -83,6 +83,16 @@ def test_records_come_back_from_the_tables_of_an_earlier_version(
     assert [alike(record) for record in seen(pynet)] == [alike(record) for record in stored(pynet)]
 
 
+def test_limits_come_back_as_those_of_their_containers(pynet: Pynet, two: tuple[Container, Container]) -> None:
+    """The kernel does not tell whether a rate was the network's; the limits of running containers stay as they are."""
+    pynet.driver.create_network(rq.network(options={"pynet.rate_out": "20mbit"}))
+    pynet.attach(two[0], rq.NETWORK_ID, 2, rate_in="1.5gbit")
+    pynet.attach(two[1], rq.NETWORK_ID, 3, rate_out="off")
+    found = {record.key[-2:]: record.driver_opts for record in seen(pynet) if isinstance(record, Endpoint)}
+
+    assert found == {"02": {"pynet.rate_in": "1.5gbit", "pynet.rate_out": "20mbit"}, "03": {}}
+
+
 def test_what_is_known_is_not_made_again(pynet: Pynet, two: tuple[Container, Container]) -> None:
     """With the network salvaged only the lost endpoint comes back; a link that was being deleted does not."""
     pynet.driver.create_network(rq.network())
