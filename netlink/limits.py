@@ -142,16 +142,21 @@ class RateLimits:
     def add_ifb(self, name: str, gso: int = 0) -> None:
         """``ip link add NAME type ifb``, down; ``gso`` is its largest packet in bytes, 0 for the kernel's own.
 
+        Where such links cannot have larger packets, the kernel cuts those in software.
+
         Raises:
             Exists: the name is taken.
             NotSupported: the kernel has no such links.
         """
         action = f"add link '{name}'"
-        body = request.NO_LINK + text(uapi.IFLA_IFNAME, name) + word(uapi.IFLA_GROUP, self._group) + gso_sizes(gso)
+        body = request.NO_LINK + text(uapi.IFLA_IFNAME, name) + word(uapi.IFLA_GROUP, self._group)
         body += attribute(uapi.IFLA_LINKINFO, text(uapi.IFLA_INFO_KIND, "ifb"))
         with kernel_errors(action):
             self._changes.record(MADE, name)
-            self._requests.send(message(uapi.RTM_NEWLINK, request.NEW, body))
+            [code] = self._requests.send_all([message(uapi.RTM_NEWLINK, request.NEW, body + gso_sizes(gso))])
+            if code == errno.EINVAL and gso:
+                [code] = self._requests.send_all([message(uapi.RTM_NEWLINK, request.NEW, body)])
+            check(code)
 
     def try_buckets(self) -> None:
         """Raise ``NotSupported`` if the kernel has no token buckets.

@@ -1,12 +1,18 @@
 """The packed messages of token buckets and redirections, as pyroute2 reads them."""
 
+import errno
 import socket
+from collections.abc import Sequence
 
 import pytest
 from pyroute2.netlink.rtnl.tcmsg import tcmsg
 
 from netlink import limits, uapi
+from netlink.gso import gso_sizes
 from netlink.limits import HANDLES, PREFERENCE, Bucket
+from netlink.own_changes import OwnChanges
+from netlink.request import Requests
+from plugin.host.packet_size import BIG
 
 
 def read(message: bytes) -> tcmsg:
@@ -47,6 +53,27 @@ def test_filters_and_queues_of_others_are_passed_over() -> None:
 
     assert list(limits._targets(other)) == []
     assert limits._bucket(limits._ingress(7)[uapi.NLMSGHDR.size :]) is None
+
+
+class OldKernel(Requests):
+    """A kernel whose ifb links have no packets above 64 kB."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: list[bytes] = []
+
+    def send_all(self, requests: Sequence[bytes]) -> list[int]:
+        large = [gso_sizes(BIG) in sent for sent in requests]
+        self.made += [sent for sent, refused in zip(requests, large, strict=True) if not refused]
+        return [errno.EINVAL if refused else 0 for refused in large]
+
+
+def test_a_limiter_that_cannot_have_large_packets_is_made_without() -> None:
+    """An older kernel refuses the sizes, and the link is made with its own."""
+    kernel = OldKernel()
+    limits.RateLimits(kernel, OwnChanges(), 7).add_ifb("pni0", BIG)
+
+    assert len(kernel.made) == 1
 
 
 def test_the_kernel_keeps_a_burst_as_a_time() -> None:

@@ -164,6 +164,21 @@ def test_a_limit_that_somebody_took_away_is_repaired(world: World, harm: str, wa
 
 
 OFF = {"rate_in": "off", "rate_out": "off"}
+
+
+def test_a_dry_run_tells_of_a_limit_and_changes_nothing(world: World) -> None:
+    """The sentence names the link, what it has and what it is to have."""
+    limited(world, BOTH)
+    world.kernel.delete_bucket(PORT)
+    before = world.snapshot()
+
+    [told] = world.dry_run.look()
+    assert told.sentence.startswith(
+        f"limit of link '{PORT}' of network 'a1a1a1a1a1a1' is 'none': set it to '10mbit, burst"
+    )
+    assert world.snapshot() == before
+
+
 LEFT: list[tuple[dict[str, str], dict[str, Bucket]]] = [
     ({"rate_in": "off"}, {LIMITER: OUT}),
     ({"rate_out": "off"}, {PORT: IN}),
