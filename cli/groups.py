@@ -74,6 +74,47 @@ def network_set(*, network: str, options: Sequence[str], machine: bool) -> None:
     click.echo(as_json(row) if machine else text)
 
 
+@network.command(
+    "reserve",
+    examples=["pynet network reserve blue web 10.9.0.50"],
+    codes={75: "The address is in use, or the name has another one; nothing was changed."},
+    see=["pynet network unreserve", "pynet network inspect"],
+)
+@click.argument("network")
+@click.argument("name")
+@click.argument("address")
+@with_json
+def network_reserve(*, network: str, name: str, address: str, machine: bool) -> None:
+    """Reserve ADDRESS of NETWORK for the container called NAME, whenever it is created.
+
+    The network needs "--ipam-driver pynet". Engine 29.0 and later send the names of containers; with an older one the
+    container must ask for the address with "--ip". The reservation lasts as long as the network.
+    """
+    from cli.commands.changes import reserve
+
+    with refusals(), progress(f"changing network '{network}'"):
+        row, text = reserve(network, name, address)
+    click.echo(as_json(row) if machine else text)
+
+
+@network.command(
+    "unreserve",
+    examples=["pynet network unreserve blue web"],
+    codes={1: "There is no such network, or no address of it is reserved for NAME."},
+    see=["pynet network reserve"],
+)
+@click.argument("network")
+@click.argument("name")
+@with_json
+def network_unreserve(*, network: str, name: str, machine: bool) -> None:
+    """End the reservation of addresses of NETWORK for NAME; a container that has one keeps it."""
+    from cli.commands.changes import reserve
+
+    with refusals(), progress(f"changing network '{network}'"):
+        row, text = reserve(network, name)
+    click.echo(as_json(row) if machine else text)
+
+
 @click.group(cls=Commands)
 def reset() -> None:
     """Take changes of running networks and containers back, so that Docker's own options hold again."""

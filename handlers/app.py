@@ -35,6 +35,8 @@ from plugin.request.timing import Spent, collect
 
 log = structlog.get_logger()
 
+KIND = "Error-Kind"  # header with the kind of an error (``plugin.errors``), for pynet's own command
+
 LOGGED_IDS = {"NetworkID": "network", "EndpointID": "endpoint", "PoolID": "pool"}
 LAYERS = {  # in words for users
     "netlink": "the kernel",
@@ -109,7 +111,9 @@ def serve_verb(
             of_the_user = isinstance(error, OF_THE_USER)
             times.observe(verb.name, REFUSED if of_the_user else FAILED, time.perf_counter() - start, spent)
             (log.warning if of_the_user else log.error)("refused", **details)
-            return refuse(status, text)
+            refusal = refuse(status, text)
+            refusal.headers[KIND] = type(error).__name__
+            return refusal
     # After the engine has its answer: a line takes 0.1 ms.
     response.call_on_close(partial(times.observe, verb.name, OK, time.perf_counter() - start, spent))
     response.call_on_close(request_line(verb.event, _took(start, spent)))

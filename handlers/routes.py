@@ -26,6 +26,8 @@ ROUTES = {
     "ResetOptions": ("POST", "/v1/options/reset"),
     "PublishPorts": ("POST", "/v1/ports/publish"),
     "UnpublishPorts": ("POST", "/v1/ports/unpublish"),
+    "ReserveAddress": ("POST", "/v1/addresses/reserve"),
+    "UnreserveAddress": ("POST", "/v1/addresses/unreserve"),
     "ForgetHost": ("POST", "/v1/cluster/forget"),
 }
 HEALTH, METRICS = "/healthz", "/metrics"

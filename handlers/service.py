@@ -5,7 +5,7 @@ No engine calls them. A newer pynet may add fields to its replies.
 
 from handlers.schemas import changes, own, path, policy, replies, traffic
 from handlers.verbs import Verb
-from plugin.protocol.api import Service
+from plugin.protocol.api import ChangeService, Service
 
 SERVICE_VERBS = {
     "About": Verb(None, Service.about, own.AboutReply, quiet=True),
@@ -24,9 +24,15 @@ SERVICE_VERBS = {
     "Path": Verb(path.PathRequest, Service.path, path.PathReply, most=2),
     "Backup": Verb(None, Service.backup, own.BackupReply, most=1),
     "ClusterStatus": Verb(None, Service.cluster_status, own.ClusterStatusReply, most=2),
-    "SetOptions": Verb(changes.SetOptionsRequest, Service.set_options, changes.ChangedReply, most=4),
-    "ResetOptions": Verb(changes.ResetOptionsRequest, Service.reset_options, changes.ChangedReply, most=4),
-    "PublishPorts": Verb(changes.PublishPortsRequest, Service.publish_ports, changes.ChangedReply, most=4),
-    "UnpublishPorts": Verb(changes.UnpublishPortsRequest, Service.unpublish_ports, changes.ChangedReply, most=4),
+    "SetOptions": Verb(changes.SetOptionsRequest, ChangeService.set_options, changes.ChangedReply, most=4),
+    "ResetOptions": Verb(changes.ResetOptionsRequest, ChangeService.reset_options, changes.ChangedReply, most=4),
+    "PublishPorts": Verb(changes.PublishPortsRequest, ChangeService.publish_ports, changes.ChangedReply, most=4),
+    "UnpublishPorts": Verb(changes.UnpublishPortsRequest, ChangeService.unpublish_ports, changes.ChangedReply, most=4),
+    "ReserveAddress": Verb(
+        changes.ReserveAddressRequest, ChangeService.reserve_address, changes.ReservationReply, most=4
+    ),
+    "UnreserveAddress": Verb(
+        changes.UnreserveRequest, ChangeService.unreserve_address, changes.ReservationReply, most=4
+    ),
     "ForgetHost": Verb(own.ForgetHostRequest, Service.forget, own.ForgetHostReply, most=1),
 }

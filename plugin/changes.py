@@ -12,10 +12,12 @@ import structlog
 from netlink.gso import KERNELS_OWN
 from plugin.errors import InvalidRequest, NotFound
 from plugin.firewall.elements import PROTOCOLS
+from plugin.ipam.driver import Ipam
 from plugin.model.records import Endpoint, Network, Published
 from plugin.modes.base import Mode, desired_of
 from plugin.modes.registry import mode_of
 from plugin.network.exposure import Exposure
+from plugin.network.fixed_addresses import FixedAddresses
 from plugin.network.port_changes import PortChanges
 from plugin.options.live import changes_of, live_option
 from plugin.options.network import EndpointSettings
@@ -25,6 +27,8 @@ from plugin.policy.judge import OPTIONS
 from plugin.protocol.change_messages import (
     Changed,
     PublishPorts,
+    Reservation,
+    ReserveAddress,
     ResetOptions,
     SetOptions,
     SettingChange,
@@ -52,7 +56,12 @@ class LiveChanges:
     """Every verb may raise ``PynetError``; nothing is changed then."""
 
     def __init__(
-        self, runtime: Runtime, survey: Survey, removal: Removal, narrowed: Callable[[str, str], object]
+        self,
+        runtime: Runtime,
+        survey: Survey,
+        removal: Removal,
+        ipam: Ipam,
+        narrowed: Callable[[str, str], object],
     ) -> None:
         """``narrowed`` is called with the ids of a network and an endpoint, or "", whose policy has changed."""
         self._narrowed = narrowed
@@ -62,6 +71,7 @@ class LiveChanges:
         self._retries = runtime.reaper.retries
         self._work = Work(runtime.locks, runtime.reaper.retries)
         self._alignment = Alignment(runtime, survey, removal)
+        self._addresses = FixedAddresses(runtime.store, ipam, runtime.names)
         exposure = Exposure(runtime, removal.sandboxes)
         self._ports = PortChanges(runtime, removal.sandboxes, exposure)
 
@@ -101,6 +111,18 @@ class LiveChanges:
             before = self._found_endpoint(request.network, request.endpoint)
             after = self._ports.unpublish(network, before, places, undo)
         return _told(before, after)
+
+    def reserve_address(self, request: ReserveAddress) -> Reservation:
+        """Reserve an address of a network for the container of a name; the same request again changes nothing."""
+        with self._work.hold(LockName.network(request.network)):
+            network, _ = self._found(request.network)
+            return self._addresses.reserve(network, request)
+
+    def unreserve_address(self, request: ReserveAddress) -> Reservation:
+        """End a reservation; a container that has the address keeps it."""
+        with self._work.hold(LockName.network(request.network)):
+            network, _ = self._found(request.network)
+            return self._addresses.unreserve(network, request)
 
     def _change(self, network_id: str, endpoint_id: str, change: Change, *, ports: bool = False) -> Changed:
         if endpoint_id:

@@ -24,13 +24,15 @@ from cli.systemd_unit import FILE, how_to_start, unit_settings
 from handlers.routes import ROUTES
 from netlink.errors import reason
 from netlink.listeners import unix_user
-from plugin.errors import Failed, InvalidRequest, PynetError, Unprivileged
+from plugin.errors import Conflict, Failed, InvalidRequest, NotFound, PynetError, Unprivileged
 from plugin.model.names import lock_address
 
 if TYPE_CHECKING:
     from handlers.verbs import Bound
 
 PATIENCE = 30.0  # seconds; a repair may wait for a request that holds a network's lock
+KIND = "Error-Kind"  # as handlers.app sends it
+KINDS: Mapping[str, type[PynetError]] = {kind.__name__: kind for kind in (NotFound, Conflict)}
 QUICK = 5.0  # seconds for a verb that waits for nothing; while pynet starts it answers after its recovery
 
 
@@ -57,7 +59,8 @@ def ask(socket: Path, verb: str, patience: float = PATIENCE, body: Mapping[str, 
     Raises:
         NotServing, NoAnswer: see these classes.
         Unprivileged: this user may not use the socket, or not for this verb.
-        Failed: the reply is an error, or cannot be read.
+        NotFound, Conflict: the thing that was named is not there, or somebody else has it.
+        Failed: the reply is another error, or cannot be read.
     """
     method, path = ROUTES[verb]
     if method == "GET":
@@ -87,6 +90,8 @@ def fetch(socket: Path, question: Question, patience: float = PATIENCE) -> bytes
         raise Failed(f"ask the pynet that serves '{socket}': it is older than this command; restart it")
     if answer.status == http.client.BAD_REQUEST:
         raise InvalidRequest(sentence)
+    if (named := answer.getheader(KIND, "")) in KINDS:
+        raise KINDS[named](sentence)
     if answer.status != http.client.OK:
         kind = Unprivileged if answer.status == http.client.FORBIDDEN else Failed
         raise kind(f"ask the pynet that serves '{socket}': {sentence}")
@@ -111,7 +116,9 @@ def _why(socket: Path, error: Exception, patience: float) -> PynetError:
 HOW_TO_BE_ALLOWED = "run it as root or join group docker"
 PLACES = frozenset({Settings.socket.key, Settings.admin_socket.key})  # where pynet is asked
 NEED_STATE = frozenset({"Ports", "Networks", "Pools", "Look", "Path", "Policies", "Backup", "Traffic"})  # verbs
-CHANGING = frozenset({"SetOptions", "ResetOptions", "PublishPorts", "UnpublishPorts"})  # verbs
+CHANGING = frozenset(  # verbs
+    {"SetOptions", "ResetOptions", "PublishPorts", "UnpublishPorts", "ReserveAddress", "UnreserveAddress"}
+)
 NEED_PROCESS = frozenset({"Reconcile", "Status", "Log", "Drops", "Overview"}) | CHANGING  # verbs
 
 

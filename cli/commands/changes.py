@@ -45,6 +45,16 @@ def change_network(word: str, verb: str, body: Mapping[str, Any]) -> tuple[Row, 
     return row, as_text(row)
 
 
+def reserve(word: str, name: str, address: str = "") -> tuple[Row, str]:
+    """Ask the running pynet to reserve an address for a name, or without one to end that; return data and text."""
+    target, _ = of_network(word)
+    verb, body = ("ReserveAddress", {"Address": address}) if address else ("UnreserveAddress", {})
+    reply = answer(verb, **target.ids, Name=name, **body)
+    addresses = reply["Addresses"]
+    text = f"{', '.join(addresses)} {'is' if address else 'is no longer'} reserved for {name} in {target.network_name}"
+    return {"network": target.network, "network_name": target.network_name, "name": name, "addresses": addresses}, text
+
+
 def change_endpoint(word: str, of: str, verb: str, body: Mapping[str, Any]) -> tuple[Row, str]:
     """Ask the running pynet for a change of a container in the network ``of``; return data and text."""
     target = of_container(word, of, answer)

@@ -8,14 +8,16 @@ from importlib.metadata import PackageNotFoundError, version
 from os import getpid
 from typing import Any, NoReturn, Protocol
 
-from cli.server.change_answers import ChangeAnswers, Changing
+from cli.server.change_answers import ChangeAnswers
 from cli.server.policies import policy_reports
-from cli.server.reports import network_report
+from cli.server.reports import network_report, reserved_by_subnet
 from cli.settings import Settings, in_force
 from plugin.errors import PynetError
 from plugin.firewall.elements import PROTOCOLS
 from plugin.ipam.fill import fills
+from plugin.ipam.sticky import NamedAddress
 from plugin.model.records import Endpoint, Lease, Network, Pool
+from plugin.protocol.api import ChangeService
 from plugin.protocol.drop_messages import DropReport
 from plugin.protocol.messages import Repair, Status
 from plugin.protocol.own_messages import About, Fill, ForgottenHost, LogPart, NetworkReport, PublishedPort, StateCopy
@@ -57,7 +59,7 @@ class Answers(ChangeAnswers):
     """See ``plugin.protocol.api.Service``."""
 
     def __init__(
-        self, settings: Settings, store: Store, repairing: Repairing, sources: Sources, changing: Changing
+        self, settings: Settings, store: Store, repairing: Repairing, sources: Sources, changing: ChangeService
     ) -> None:
         self._settings = settings
         self._store = store
@@ -103,7 +105,8 @@ class Answers(ChangeAnswers):
         ends: dict[str, list[Endpoint]] = defaultdict(list)
         for endpoint in self._records(Endpoint):
             ends[endpoint.network_id].append(endpoint)
-        return [network_report(network, ends[network.id]) for network in self._records(Network)]
+        reserved = reserved_by_subnet(self._records(NamedAddress))
+        return [network_report(network, ends[network.id], reserved) for network in self._records(Network)]
 
     def pools(self) -> Sequence[Fill]:
         networks, endpoints = self._records(Network), self._records(Endpoint)

@@ -1,24 +1,24 @@
 """Answers the verbs that change running networks and containers."""
 
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 from plugin.errors import PynetError
-from plugin.protocol.change_messages import Changed, PublishPorts, ResetOptions, SetOptions, UnpublishPorts
-
-
-class Changing(Protocol):
-    """Changes running networks and containers (``plugin.changes.LiveChanges``); see ``plugin.protocol.api.Service``."""
-
-    def set_options(self, request: SetOptions) -> Changed: ...
-    def reset_options(self, request: ResetOptions) -> Changed: ...
-    def publish_ports(self, request: PublishPorts) -> Changed: ...
-    def unpublish_ports(self, request: UnpublishPorts) -> Changed: ...
+from plugin.protocol.api import ChangeService
+from plugin.protocol.change_messages import (
+    Changed,
+    PublishPorts,
+    Reservation,
+    ReserveAddress,
+    ResetOptions,
+    SetOptions,
+    UnpublishPorts,
+)
 
 
 class ChangeAnswers:
     """Passes the verbs on; see ``plugin.protocol.api.Service``."""
 
-    def __init__(self, changing: Changing) -> None:
+    def __init__(self, changing: ChangeService) -> None:
         self._changing = changing
 
     def set_options(self, request: SetOptions) -> Changed:
@@ -33,6 +33,12 @@ class ChangeAnswers:
     def unpublish_ports(self, request: UnpublishPorts) -> Changed:
         return self._changing.unpublish_ports(request)
 
+    def reserve_address(self, request: ReserveAddress) -> Reservation:
+        return self._changing.reserve_address(request)
+
+    def unreserve_address(self, request: ReserveAddress) -> Reservation:
+        return self._changing.unreserve_address(request)
+
 
 class NobodyChanges:
     """Refuses the verbs while no pynet serves: only the process that serves may change something."""
@@ -44,4 +50,4 @@ class NobodyChanges:
         del request
         raise self._nobody
 
-    set_options = reset_options = publish_ports = unpublish_ports = _refuse
+    set_options = reset_options = publish_ports = unpublish_ports = reserve_address = unreserve_address = _refuse

@@ -1,13 +1,28 @@
 """Reports on networks and endpoints for ``pynet network`` and ``pynet endpoint``, from the records."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
+from plugin.ipam.sticky import NamedAddress
 from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Network
-from plugin.protocol.own_messages import EndpointReport, NetworkReport, SubnetReport
+from plugin.protocol.own_messages import EndpointReport, NetworkReport, ReservedAddress, SubnetReport
+
+_NONE: Mapping[str, Sequence[ReservedAddress]] = {}
 
 
-def network_report(network: Network, endpoints: Iterable[Endpoint]) -> NetworkReport:
+def reserved_by_subnet(names: Iterable[NamedAddress]) -> Mapping[str, Sequence[ReservedAddress]]:
+    """Return reserved addresses by address space and subnet, with which the ids of their pools begin."""
+    found: dict[str, list[ReservedAddress]] = defaultdict(list)
+    for each in names:
+        if each.reserved:
+            found["/".join(each.pool_id.split("/")[:3])].append(ReservedAddress(each.name, each.address))
+    return found
+
+
+def network_report(
+    network: Network, endpoints: Iterable[Endpoint], reserved: Mapping[str, Sequence[ReservedAddress]] = _NONE
+) -> NetworkReport:
     """Return the report on a network; an option that this version cannot read counts as its default."""
     settings, overlay = network.readable_settings, network.overlay
     return NetworkReport(
@@ -20,6 +35,7 @@ def network_report(network: Network, endpoints: Iterable[Endpoint]) -> NetworkRe
         shared_as=overlay.network if overlay else "",
         vni=overlay.vni if overlay else 0,
         subnets=[SubnetReport(one.pool, network.router(one.pool.version)) for one in network.subnets],
+        reserved=[each for one in network.subnets for each in reserved.get(f"{one.space}/{one.pool}", ())],
         options=network.options,
         changes=network.changes,
         endpoints=[_endpoint_report(endpoint, guarded=settings.guard) for endpoint in endpoints],

@@ -107,7 +107,7 @@ class Pynet:
 
         # Changes on running networks and containers.
         flows = FlowEnding(store, kernel, host.conntrack, host.resolvers)
-        self.live = LiveChanges(self.runtime, self.survey, self.removal, flows.end)
+        self.live = LiveChanges(self.runtime, self.survey, self.removal, self.ipam, flows.end)
 
 
 class Nowhere:

@@ -3,10 +3,18 @@
 from marshmallow import Schema, fields
 
 from handlers.schemas.common import BINDING_KEYS, PORT_KEYS
-from handlers.schemas.fields import FullText, Identifier
+from handlers.schemas.fields import AddressText, FullText, Identifier
 from handlers.schemas.objects import ListOf, Message, PortList, TextMap
 from handlers.schemas.own import PortReply
-from plugin.protocol.change_messages import HostPort, PublishPorts, ResetOptions, SetOptions, UnpublishPorts
+from handlers.schemas.replies import Shown
+from plugin.protocol.change_messages import (
+    HostPort,
+    PublishPorts,
+    ReserveAddress,
+    ResetOptions,
+    SetOptions,
+    UnpublishPorts,
+)
 from plugin.protocol.messages import PortBinding
 
 
@@ -44,6 +52,26 @@ class UnpublishPortsRequest(Message):
     network = Identifier(data_key="NetworkID", required=True, nullable=False)
     endpoint = Identifier(data_key="EndpointID", required=True, nullable=False)
     ports = PortList(PORT_KEYS, data_key="Ports", message=HostPort)
+
+
+class UnreserveRequest(Message):
+    """The name for which an address is reserved."""
+
+    message = ReserveAddress
+    network = Identifier(data_key="NetworkID", required=True, nullable=False)
+    name = FullText(data_key="Name", required=True, nullable=False)
+
+
+class ReserveAddressRequest(UnreserveRequest):
+    """A name and the address to reserve for it."""
+
+    address = AddressText(data_key="Address", required=True, nullable=False)
+
+
+class ReservationReply(Schema):
+    network = fields.String(data_key="NetworkID")
+    name = fields.String(data_key="Name")
+    addresses = fields.List(Shown(), data_key="Addresses")
 
 
 class SettingChangeReply(Schema):

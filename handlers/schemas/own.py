@@ -72,6 +72,13 @@ class SubnetReply(Schema):
     gateway = Shown(data_key="Gateway")
 
 
+class ReservedAddressReply(Schema):
+    """An address that is reserved for a name."""
+
+    name = fields.String(data_key="Name")
+    address = Shown(data_key="Address")
+
+
 class NetworkReply(Schema):
     """A network."""
 
@@ -84,6 +91,7 @@ class NetworkReply(Schema):
     shared_as = fields.String(data_key="SharedAs")
     vni = fields.Integer(data_key="VNI")
     subnets = fields.List(fields.Nested(SubnetReply), data_key="Subnets")
+    reserved = fields.List(fields.Nested(ReservedAddressReply), data_key="Reserved")
     options = fields.Dict(data_key="Options")
     changes = fields.Dict(data_key="Changes")
     endpoints = fields.List(fields.Nested(EndpointReportReply), data_key="Endpoints")

@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from plugin.errors import Busy, Conflict, Exhausted, PynetError
 from plugin.ipam.leases import Leased, LeaseTable
-from plugin.ipam.sticky import Sticky
+from plugin.ipam.sticky import FOREVER, Sticky, taken_text
 from plugin.model.records import Lease, Pool
 from plugin.protocol.messages import Address
 from plugin.store.base import ABSENT, Change, Put, Remove, Store, StoreConflict, Versioned
@@ -52,7 +53,7 @@ class LocalAddresses:
         raise Busy(f"request an address of pool '{pool.subnet}': other hosts keep taking the one that was chosen")
 
     def lease_one(self, lease: Lease, pool: Pool) -> Address:
-        """Lease the address that the user named; one that is only kept for another container is free for that.
+        """Lease the address that the user named; one that is kept for another container and not reserved is free.
 
         Raises:
             Conflict: the address is taken.
@@ -64,9 +65,11 @@ class LocalAddresses:
                 self._store.transact(Put(lease, expect), *self._sticky.note(pool, lease.name, lease.address))
             except StoreConflict:
                 holder = self._store.get(Lease, lease.key)
-                if holder is not None and not holder.record.kept_until:
-                    raise Conflict(_describe_taken(holder.record, pool)) from None
+                if holder is not None and not _may_take(holder.record, lease.name):
+                    raise Conflict(taken_text(holder.record, pool)) from None
                 expect = ABSENT if holder is None else holder.revision
+                if holder is not None and holder.record.kept_until == FOREVER:
+                    lease = replace(lease, name=holder.record.name)
             else:
                 self._table(pool).settle(lease.address)
                 return lease.address
@@ -100,6 +103,35 @@ class LocalAddresses:
         if table is not None:
             table.free(address)
 
+    def reserve(self, pool: Pool, name: str, address: Address) -> bool:
+        """Reserve an address for a name, also one that the name holds now; raises as ``Sticky.reserve``.
+
+        Returns:
+            Whether it was not reserved already.
+        """
+        for _ in range(ATTEMPTS):
+            changes = self._sticky.reserve(pool, name, address)
+            try:
+                self._store.transact(*changes)
+            except StoreConflict:
+                continue
+            self._table(pool).settle(address)
+            return bool(changes)
+        raise Busy(f"reserve address '{address}': it keeps being taken and given back")
+
+    def unreserve(self, pool: Pool, name: str) -> Address:
+        """End the reservation for a name and return its address, which a holder keeps; raises ``NotFound``."""
+        for _ in range(ATTEMPTS):
+            address, changes = self._sticky.unreserve(pool, name)
+            try:
+                self._store.transact(*changes)
+            except StoreConflict:
+                continue
+            if self.find(pool.id, address) is None:
+                self._table(pool).free(address)
+            return address
+        raise Busy(f"unreserve the address of '{name}': it keeps being taken and given back")
+
     def removals(self, pool_id: str) -> Sequence[Change]:
         """Return the changes that remove every lease of a pool."""
         leases = [Remove(Lease, stored.record.key) for stored in self._store.list(Lease, f"{pool_id}#")]
@@ -129,6 +161,6 @@ class LocalAddresses:
         return [(lease.record.address, lease.revision) for lease in self._store.list(Lease, f"{pool_id}#")]
 
 
-def _describe_taken(lease: Lease, pool: Pool) -> str:
-    by = " by the gateway" if lease.purpose == "gateway" else f" by '{lease.name}'" if lease.name else ""
-    return f"address '{lease.address}' is already in use in pool '{pool.subnet}'{by}"
+def _may_take(lease: Lease, name: str) -> bool:
+    """Return whether a container may have an address that has a lease; an engine before 29.0 sends no names."""
+    return bool(lease.kept_until) and (lease.kept_until < FOREVER or name in {"", lease.name})

@@ -17,6 +17,7 @@ from plugin.ipam.supernets import Supernet
 from plugin.model.records import Lease, Pool
 from plugin.options.pool import PoolSettings, keep_seconds
 from plugin.protocol import messages as m
+from plugin.protocol.messages import Address
 from plugin.request.execution import commit
 from plugin.request.retries import Owed, RetryQueue
 from plugin.request.undo import Undo
@@ -119,6 +120,25 @@ class Ipam:
                     Owed("lease", held.record.key), lambda: self._addresses.release(pool_id, address, owed)
                 )
             raise
+
+    def reserve(self, pool: Pool, name: str, address: Address) -> None:
+        """Reserve an address for the container of a name; the same request again changes nothing.
+
+        Raises:
+            InvalidRequest: the address is not in the pool or has a meaning of its own there.
+            Conflict: it is taken, or the name has another one.
+            NotFound: the pool is gone.
+        """
+        check_usable(pool.subnet, address)
+        with Undo() as undo:
+            if self._addresses.reserve(pool, name, address):
+                undo.push(self._addresses.unreserve, pool, name)
+            self._pools.find(pool.id)  # it may have been released meanwhile
+            commit()
+
+    def unreserve(self, pool: Pool, name: str) -> Address:
+        """Let others have the address that is reserved for a name, and return it; raises ``NotFound`` without one."""
+        return self._addresses.unreserve(pool, name)
 
     def forget(self, record: Pool | Lease, revision: int) -> bool:
         """Release a pool or an address that is at ``revision``; return whether there was one."""

@@ -350,6 +350,7 @@ class Pool:
     """A pool of addresses; dynamic addresses come from ``sub_pool`` where there is one.
 
     ``keep`` is the number of seconds for which an address that was given back is kept for the name that had it.
+    ``reserved`` says whether addresses of it may be reserved for names; then requests look for that.
     """
 
     kind: ClassVar[str] = "pool"
@@ -358,6 +359,7 @@ class Pool:
     subnet: Subnet
     sub_pool: Subnet | None = None
     keep: int = 0
+    reserved: bool = False
 
     @property
     def key(self) -> str:
@@ -374,7 +376,8 @@ class Pool:
 class Lease:
     """An address of a pool that somebody holds; ``purpose`` is gateway, endpoint or auxiliary.
 
-    ``kept_until`` (seconds since 1970) is 0 while it is held; otherwise it was given back and is kept for ``name``.
+    ``kept_until`` (seconds since 1970) is 0 while it is held; otherwise it was given back and is kept for ``name``,
+    without an end if it is reserved (``plugin.ipam.sticky.FOREVER``).
     """
 
     kind: ClassVar[str] = "lease"

@@ -10,7 +10,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from plugin.protocol import messages as m
-from plugin.protocol.change_messages import Changed, PublishPorts, ResetOptions, SetOptions, UnpublishPorts
+from plugin.protocol.change_messages import (
+    Changed,
+    PublishPorts,
+    Reservation,
+    ReserveAddress,
+    ResetOptions,
+    SetOptions,
+    UnpublishPorts,
+)
 from plugin.protocol.drop_messages import DropReport
 from plugin.protocol.own_messages import About, Fill, ForgottenHost, LogPart, NetworkReport, PublishedPort, StateCopy
 from plugin.protocol.path_messages import Answer, PathQuestion
@@ -89,7 +97,29 @@ class IpamDriver(Protocol):
         """Give an address back."""
 
 
-class Service(Protocol):
+class ChangeService(Protocol):
+    """The verbs of the ``pynet`` command that change running networks (``plugin.changes.LiveChanges``)."""
+
+    def set_options(self, request: SetOptions) -> Changed:
+        """Set options of a running network or container."""
+
+    def reset_options(self, request: ResetOptions) -> Changed:
+        """Take changes of a running network or container back."""
+
+    def publish_ports(self, request: PublishPorts) -> Changed:
+        """Publish ports of a running container beside those of Docker."""
+
+    def unpublish_ports(self, request: UnpublishPorts) -> Changed:
+        """Withdraw ports of a running container."""
+
+    def reserve_address(self, request: ReserveAddress) -> Reservation:
+        """Reserve an address of a network for the container of a name."""
+
+    def unreserve_address(self, request: ReserveAddress) -> Reservation:
+        """End the reservation of an address."""
+
+
+class Service(ChangeService, Protocol):
     """The verbs of the ``pynet`` command, which the serving process answers (``cli.server.answers.Answers``)."""
 
     def about(self) -> About:
@@ -139,15 +169,3 @@ class Service(Protocol):
 
     def log(self, cursor: str) -> LogPart:
         """Return the newest lines of the log, after ``cursor`` if it is not empty."""
-
-    def set_options(self, request: SetOptions) -> Changed:
-        """Set options of a running network or container."""
-
-    def reset_options(self, request: ResetOptions) -> Changed:
-        """Take changes of a running network or container back."""
-
-    def publish_ports(self, request: PublishPorts) -> Changed:
-        """Publish ports of a running container beside those of Docker."""
-
-    def unpublish_ports(self, request: UnpublishPorts) -> Changed:
-        """Withdraw ports of a running container."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from netlink.ip import Address
 from plugin.protocol.messages import PortBinding
 from plugin.protocol.own_messages import PublishedPort
 
@@ -52,6 +53,24 @@ class UnpublishPorts:
     network: str
     endpoint: str
     ports: Sequence[HostPort]
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveAddress:
+    """An address of a network to reserve for the container of a name; None means to end the reservation."""
+
+    network: str
+    name: str
+    address: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Addresses that are reserved for the container of a name, or were."""
+
+    network: str
+    name: str
+    addresses: Sequence[Address]
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,14 @@ class SubnetReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ReservedAddress:
+    """An address that is reserved for the container of a name."""
+
+    name: str
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkReport:
     """A network: ``mtu`` in bytes; ``vni`` is 0 for a network of one host, whose ``shared_as`` is "".
 
@@ -90,6 +98,7 @@ class NetworkReport:
     shared_as: str
     vni: int
     subnets: Sequence[SubnetReport]
+    reserved: Sequence[ReservedAddress]
     options: Mapping[str, str]
     changes: Mapping[str, str]
     endpoints: Sequence[EndpointReport]

@@ -60,6 +60,8 @@ DOCUMENTS = {
     "logs --json -n 1": "log-line",
     "network set blue guard=off --json": "changed",
     "endpoint set web guard=on --json": "changed",
+    "network reserve blue db 10.9.0.50 --json": "reservation",
+    "network unreserve blue db --json": "reservation",
     "publish web 8090:90 --json": "changed",
     "unpublish web 8080 --json": "changed",
     "reset endpoint web --json": "changed",
@@ -100,7 +102,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def make_container(served: Served) -> None:
     """Make a network, and a container with a published port, as the engine does."""
-    subnet = {"Pool": "10.9.0.0/24", "Gateway": "10.9.0.1/24"}
+    subnet = {"AddressSpace": "pynet-local", "Pool": "10.9.0.0/24", "Gateway": "10.9.0.1/24"}
+    served.call("IpamDriver.RequestPool", AddressSpace=subnet["AddressSpace"], Pool=subnet["Pool"])
     served.call("NetworkDriver.CreateNetwork", NetworkID=NETWORK, IPv4Data=[subnet])
     served.call("NetworkDriver.CreateEndpoint", **IDS, Interface={"Address": "10.9.0.2/24"}, Options={})
     ports = {"com.docker.network.portmap": [BINDING]}
