@@ -55,6 +55,7 @@ SINGLE = (
     "ipv6",
     "isolation",
     "limits",
+    "policy",
     "many-networks",
     "from-bridge",
     "install",
