@@ -41,17 +41,17 @@ def about(data: Mapping[str, Any], word: str, networks: Sequence[Row]) -> dict[s
     return {"policies": rows, "names": [one for one in data["names"] if f"dns:{one['name']}" in said]}
 
 
-def as_text(data: Mapping[str, Any]) -> str:
-    """Return the policies for people, and the addresses of names of hosts below them."""
+def as_text(data: Mapping[str, Any], width: int | None = None) -> str:
+    """Return the policies for people, and the addresses of names of hosts below them, as wide as the terminal."""
     if not data["policies"]:
         return "no policy: everybody may talk to everybody whom the networks let through"
     lines = [["NETWORK", "CONTAINER", "GROUPS", "FROM", "OUT", "PUBLISHED FOR"]]
     lines += [_line(row) for row in data["policies"]]
-    text = as_wrapped_table(lines)
+    text = as_wrapped_table(lines, width)
     if not data["names"]:
         return text
     shown = [[one["name"], ", ".join(one["addresses"]) or "no address known yet"] for one in data["names"]]
-    return f"{text}\n\n{as_wrapped_table([['NAME', 'ADDRESSES'], *shown])}"
+    return f"{text}\n\n{as_wrapped_table([['NAME', 'ADDRESSES'], *shown], width)}"
 
 
 def _line(row: Row) -> list[str]:

@@ -61,6 +61,7 @@ SINGLE = (
     "install",
     "metrics",
     "dropped",
+    "policy",
 )
 
 

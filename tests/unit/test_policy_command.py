@@ -50,7 +50,7 @@ def data(world: World) -> Mapping[str, Any]:
 
 def test_a_policy_is_a_row_and_a_name_has_its_addresses(world: World) -> None:
     """The default of the network comes first; a name without an answer yet says so."""
-    lines = as_text(data(world)).splitlines()
+    lines = as_text(data(world), 200).splitlines()
 
     assert lines[0].split()[:2] == ["NETWORK", "CONTAINER"]
     assert lines[1].split() == ["shop", "(default)", "-", "nobody", "everybody", "everybody"]
