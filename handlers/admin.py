@@ -37,7 +37,7 @@ class Watched:
     ``page`` returns the metrics as text, ``times`` counts the requests, and ``health`` returns the verdicts.
     """
 
-    page: Callable[[], str] = str
+    page: Callable[[], bytes] = bytes
     times: RequestTimes = field(default_factory=RequestTimes)
     health: Callable[[], Sequence[Verdict]] = tuple
 
@@ -83,7 +83,7 @@ def create_admin(
     return app
 
 
-def _metrics(page: Callable[[], str]) -> Response:
+def _metrics(page: Callable[[], bytes]) -> Response:
     try:
         return Response(page(), content_type=MEDIA_TYPE)
     except PynetError as error:

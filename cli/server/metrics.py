@@ -47,7 +47,7 @@ class Monitoring:
         self._status = Recent("the status is", pynet.reconciler.status)
         self._times, self.traffic = RequestTimes(), TrafficReader(host.store, Statistics(), settings.name)
         self._health = Recent("the health is", partial(examine, self._checks(trouble)))
-        self._page = Recent("metrics are", Scrape(self._parts()).text)
+        self._page = Recent("metrics are", Scrape(self._parts()).page)
         self.watched = Watched(self._page.get, self._times, self._health.get)
         pages = {METRICS: partial(_metrics, self._page.get), HEALTH: partial(_health, self._health.get)}
         self.port = MetricsPort(settings.metrics, pages) if settings.metrics else None
@@ -82,13 +82,13 @@ class Monitoring:
         return parts
 
 
-def _metrics(page: Callable[[], str]) -> ServedText:
+def _metrics(page: Callable[[], bytes]) -> ServedText:
     try:
         return ServedText(200, page(), MEDIA_TYPE)
     except PynetError as error:
-        return ServedText(503, f"{error}\n")
+        return ServedText(503, f"{error}\n".encode())
 
 
 def _health(verdicts: Verdicts) -> ServedText:
     status, reply = health_reply(verdicts)
-    return ServedText(status, f"{json.dumps(reply)}\n", "application/json")
+    return ServedText(status, f"{json.dumps(reply)}\n".encode(), "application/json")

@@ -1,7 +1,7 @@
 """Serves a few pages by TCP, to Prometheus: one thread of its own, and nothing of the admin API.
 
 The thread waits in the kernel while nobody connects. It never waits for a scraper: each has ``PATIENCE`` seconds for
-everything, and the oldest makes room for a new one.
+everything, and one that stands still makes room for others, which wait in the socket meanwhile.
 """
 
 import selectors
@@ -19,6 +19,8 @@ from plugin.background.loop import Loop
 log = structlog.get_logger()
 
 CLIENTS = 16  # connections at the same time
+BACKLOG = 128  # connections that wait in the socket
+STALLED = 1.0  # seconds without a byte after which a connection makes room
 PATIENCE = 10.0  # seconds for a request and its answer
 LARGEST = 8192  # bytes of a head
 PIECE = 1 << 16  # bytes
@@ -39,15 +41,18 @@ class ServedText:
     """A page, or why there is none."""
 
     status: int
-    body: str
+    body: bytes
     media_type: str = PLAIN
 
     def as_bytes(self) -> bytes:
         """Return the whole answer."""
-        body = self.body.encode()
         head = f"HTTP/1.1 {self.status} {_REASONS[self.status]}\r\nContent-Type: {self.media_type}\r\n"
         allow = "Allow: GET\r\n" if self.status == 405 else ""
-        return f"{head}{allow}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+        return f"{head}{allow}Content-Length: {len(self.body)}\r\nConnection: close\r\n\r\n".encode() + self.body
+
+
+def _refusal(status: int, sentence: str) -> ServedText:
+    return ServedText(status, f"{sentence}\n".encode())
 
 
 @dataclass(slots=True, eq=False)
@@ -56,6 +61,7 @@ class _Client:
 
     sock: socket.socket
     until: float  # by the monotonic clock
+    moved: float  # when the last byte came or went
     request: bytearray = field(default_factory=bytearray)
     answer: memoryview = field(default_factory=lambda: memoryview(b""))
 
@@ -74,7 +80,8 @@ class MetricsPort:
         self._again = again
         self._listener: socket.socket | None = None
         self._selector = selectors.DefaultSelector()
-        self._clients: list[_Client] = []  # the oldest first; touched by the thread alone
+        self._clients: list[_Client] = []  # touched by the thread alone
+        self._full = False  # whether nobody is accepted for now
         self.problem = ""
 
     def start(self) -> Loop[Ready]:
@@ -91,7 +98,7 @@ class MetricsPort:
             if self._place.family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listener.bind((str(self._place.address), self._place.port))
-            listener.listen(CLIENTS)
+            listener.listen(BACKLOG)
             listener.setblocking(False)
         except OSError as error:
             listener.close()
@@ -107,11 +114,14 @@ class MetricsPort:
     def _wait(self) -> Ready:
         """Wait for connections and data, or until a client has to go or the port is tried again."""
         due = [client.until - time.monotonic() for client in self._clients]
-        due += [self._again] if self._listener is None else []
+        due += [self._again] if self._listener is None else [STALLED] if self._full else []
         ready = self._selector.select(max(0.0, min(due)) if due else None)
         return [key.data for key, _ in ready]
 
     def _work(self, ready: Ready) -> None:
+        if self._full and self._listener is not None:
+            self._full = False
+            self._selector.register(self._listener, selectors.EVENT_READ)
         for client in ready:
             if client is not None:
                 self._attempt(client, self._send if client.answer else self._receive)
@@ -123,22 +133,34 @@ class MetricsPort:
             self._listen()
 
     def _accept(self, listener: socket.socket) -> None:
+        if len(self._clients) >= CLIENTS and not self._make_room():
+            self._full = True
+            self._selector.unregister(listener)
+            return
         try:
             sock, _ = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return  # it hung up
         sock.setblocking(False)
-        if len(self._clients) >= CLIENTS:
-            self._drop(self._clients[0])
-        client = _Client(sock, time.monotonic() + self._patience)
+        now = time.monotonic()
+        client = _Client(sock, now + self._patience, now)
         self._clients.append(client)
         self._selector.register(sock, selectors.EVENT_READ, client)
+
+    def _make_room(self) -> bool:
+        """Drop the connection that has stood still for longest; return whether one stood still for long enough."""
+        slowest = min(self._clients, key=lambda client: client.moved)
+        if time.monotonic() - slowest.moved < STALLED:
+            return False
+        self._drop(slowest)
+        return True
 
     def _attempt(self, client: _Client, step: Callable[[_Client], None]) -> None:
         if client not in self._clients:
             return  # it made room for another in the same turn
         try:
             step(client)
+            client.moved = time.monotonic()
         except BlockingIOError:
             return
         except OSError:
@@ -148,7 +170,7 @@ class MetricsPort:
         piece = client.sock.recv(PIECE)
         client.request += piece
         if len(client.request) > LARGEST:
-            answer = ServedText(431, f"the head of the request is larger than {LARGEST} bytes\n")
+            answer = _refusal(431, f"the head of the request is larger than {LARGEST} bytes")
         elif b"\r\n\r\n" in client.request:
             answer = self._answer(bytes(client.request).split(b"\r\n", 1)[0])
         elif piece:
@@ -162,11 +184,11 @@ class MetricsPort:
     def _answer(self, line: bytes) -> ServedText:
         words = line.decode("latin-1").split(" ")
         if len(words) != 3 or not words[2].startswith("HTTP/1."):
-            return ServedText(400, "the request is not HTTP/1.1\n")
+            return _refusal(400, "the request is not HTTP/1.1")
         page = self._pages.get(words[1].partition("?")[0])
         if page is None:
-            return ServedText(404, f"there is nothing here but {' and '.join(self._pages)}\n")
-        return page() if words[0] == "GET" else ServedText(405, "only GET is understood here\n")
+            return _refusal(404, f"there is nothing here but {' and '.join(self._pages)}")
+        return page() if words[0] == "GET" else _refusal(405, "only GET is understood here")
 
     def _send(self, client: _Client) -> None:
         client.answer = client.answer[client.sock.send(client.answer[:PIECE]) :]

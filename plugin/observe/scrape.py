@@ -16,14 +16,14 @@ Parts = Mapping[str, Callable[[Page], object]]  # each adds its series; the name
 
 
 class Scrape:
-    """``text`` belongs to one thread at a time. A part that fails leaves the others as they are, and is counted."""
+    """``page`` belongs to one thread at a time. A part that fails leaves the others as they are, and is counted."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._steady, self._errors = Steady(), Counter[str]()
 
-    def text(self) -> str:
-        """Return the page."""
+    def page(self) -> bytes:
+        """Return the page, in the form in which many scrapers may get it."""
         begin, page = time.thread_time(), Page()
         for name, part in self._parts.items():
             if not self._steady.attempt(f"reading metrics of {name}", partial(part, page)):
@@ -31,4 +31,4 @@ class Scrape:
         for name in self._parts:
             page.add(m.SCRAPE_ERRORS, self._errors[name], name)
         page.add(m.SCRAPE, time.thread_time() - begin)
-        return page.text()
+        return page.text().encode()

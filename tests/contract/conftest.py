@@ -35,7 +35,7 @@ class Service:
         sources = Sources(self.world.dry_run.look, self.log.since, traffic.read, overview.since, lambda: self.dropped)
         answers = Answers(settings, self.world.store, self.world.reconciler, sources, self.world.live)
         times = RequestTimes()
-        page = Scrape({"requests": times.write}).text
+        page = Scrape({"requests": times.write}).page
         watched = Watched(page, times, lambda: examine({"serving": HealthCheck(lambda: self.trouble)}))
         admin = create_admin(answers, watched, workers, lambda: self.user)
         self.client: FlaskClient = create_app(self.world.driver, self.world.ipam, workers).test_client()

@@ -3,7 +3,9 @@
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 
 import pytest
 
@@ -11,7 +13,7 @@ from cli.listen_place import parse_place
 from cli.server.metrics_port import CLIENTS, LARGEST, MetricsPort, ServedText
 
 PLACE = "127.0.0.1:9717"
-LONG = "x" * (8 << 20)  # more than the buffers of a connection
+PAGE, LONG = "x" * (1 << 20), "x" * (8 << 20)  # the second is more than the buffers of a connection
 Start = Callable[..., MetricsPort]
 
 
@@ -20,7 +22,8 @@ def start() -> Start:
     """Return what starts a port with three pages; the thread goes with the test's process."""
 
     def begin(place: str = PLACE, patience: float = 5.0) -> MetricsPort:
-        pages = {"/metrics": lambda: ServedText(200, "a 1\n"), "/long": lambda: ServedText(200, LONG)}
+        texts = {"/metrics": "a 1\n", "/page": PAGE, "/long": LONG}
+        pages = {path: partial(ServedText, 200, text.encode()) for path, text in texts.items()}
         port = MetricsPort(parse_place(place), pages, patience, again=0.1)
         port.start()
         return port
@@ -31,7 +34,7 @@ def start() -> Start:
 def dial(place: str = PLACE) -> socket.socket:
     """Connect."""
     where = parse_place(place)
-    return socket.create_connection((str(where.address), where.port), 5)
+    return socket.create_connection((str(where.address), where.port), 30)
 
 
 def asked(request: bytes, place: str = PLACE) -> str:
@@ -86,9 +89,18 @@ def test_silent_and_slow_scrapers_keep_nobody_waiting(start: Start) -> None:
     assert asked(b"GET /long HTTP/1.1\r\n\r\n").endswith(LONG)
 
 
-def test_the_oldest_makes_room(start: Start) -> None:
+def test_many_at_once_get_whole_pages(start: Start) -> None:
+    """More scrapers than there is room for wait for their turn, and nobody's page is cut."""
+    start(patience=30.0)
+    with ThreadPoolExecutor(3 * CLIENTS) as pool:
+        answers = list(pool.map(asked, [b"GET /page HTTP/1.1\r\n\r\n"] * 3 * CLIENTS))
+
+    assert [len(answer.partition("\r\n\r\n")[2]) for answer in answers] == [len(PAGE)] * 3 * CLIENTS
+
+
+def test_who_stands_still_makes_room(start: Start) -> None:
     """However many connect and say nothing, the next one is served."""
-    start()
+    start(patience=30.0)
     silent = [dial() for _ in range(2 * CLIENTS)]
 
     assert "a 1" in asked(b"GET /metrics HTTP/1.1\r\n\r\n")

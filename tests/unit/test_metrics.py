@@ -202,7 +202,7 @@ def broken(error: Exception) -> Callable[[Page], None]:
 def test_a_part_that_fails_leaves_the_others() -> None:
     """Whatever cannot be read is missing and counted, and the page has the rest."""
     parts: Parts = {"a": broken(KernelError("no")), "b": lambda page: page.add(m.LOOKS, 3)}
-    found = series(Scrape(parts).text())
+    found = series(Scrape(parts).page().decode())
 
     assert found[m.LOOKS.name, ""] == 3
     assert (found[m.SCRAPE_ERRORS.name, 'part="a"'], found[m.SCRAPE_ERRORS.name, 'part="b"']) == (1, 0)
@@ -211,7 +211,7 @@ def test_a_part_that_fails_leaves_the_others() -> None:
 def test_scrapes_too_soon_get_the_same_page() -> None:
     """Any number of scrapers cost one reading a second."""
     now, readings = [100.0], list[Page]()
-    recent = Recent("metrics are", Scrape({"a": readings.append}).text, lambda: now[0])
+    recent = Recent("metrics are", Scrape({"a": readings.append}).page, lambda: now[0])
     pages = {recent.get() for _ in range(9)}
     now[0] += SHORTEST + 10
     recent.get()
