@@ -2,6 +2,7 @@
 
 const CODED = 4; // characters of a word that may be a part of an id, a MAC or the name of a link
 
+const collator = new Intl.Collator("en", { numeric: true }); // made once: localeCompare makes one a call
 const wanted = { words: [], mode: "", only: "", order: "name" };
 
 const ONLY = {
@@ -14,7 +15,7 @@ const ONLY = {
 };
 
 const ORDERS = {
-  name: (one, other) => one.label.localeCompare(other.label, "en", { numeric: true }),
+  name: (one, other) => collator.compare(one.label, other.label),
   traffic: (one, other) => other.rate[0] + other.rate[1] - one.rate[0] - one.rate[1],
   size: (one, other) => other.ends.size - one.ends.size,
 };
@@ -52,7 +53,8 @@ function wantedEnds(network) {
   const fits = ONLY[wanted.only];
   const found = [...network.ends.values()].filter((end) => fits(end) && rest.every((word) => matches(end.text, word)));
   if (found.length === 0 && (rest.length > 0 || wanted.only)) return null;
-  return found.sort((one, other) => published(other).length - published(one).length || ORDERS.name(one, other));
+  const isOpen = (end) => Number(published(end).length > 0); // first, as users look for them
+  return found.sort((one, other) => isOpen(other) - isOpen(one) || ORDERS.name(one, other));
 }
 
 // Return the wanted networks in order, each with its wanted endpoints.

@@ -109,6 +109,8 @@ def test_the_page_shows_everything_without_an_error_of_the_browser(user: User) -
     assert user.sees("document.querySelector('.port').textContent") == "8004 → 80/tcp"
     assert user.sees("document.querySelector('.mode-overlay .host').textContent") == "berlin-1"
     assert user.sees("[location.hash, document.scripts.length]") == ["", 1]
+    user.polls()
+    assert user.sees("document.getElementById('trouble').textContent") == ""
     assert user.sees("performance.getEntriesByType('resource').every(one => one.name.startsWith(location.origin))")
     assert user.sees("document.querySelectorAll('.figure .value')[1].textContent") == "2,000"
 
