@@ -36,8 +36,16 @@ class PortChanges:
         self._exposure = exposure
 
     def publish(self, network: Network, endpoint: Endpoint, bindings: Sequence[PortBinding], undo: Undo) -> Endpoint:
-        """Publish more ports; raises ``Conflict`` where one is taken, and ``InvalidRequest`` where none can be."""
+        """Publish more ports; those that were added before in the same words are published already.
+
+        Raises:
+            Conflict: a port is taken.
+            InvalidRequest: none can be published, or not there.
+        """
         self._check(network)
+        bindings = [each for each in bindings if not (each.host_port and each in endpoint.added)]
+        if not bindings:
+            return endpoint
         families = self._sandboxes.families(endpoint, EndpointOptions())
         after: list[Endpoint] = []
 

@@ -56,6 +56,7 @@ SINGLE = (
     "isolation",
     "limits",
     "policy",
+    "changes",
     "many-networks",
     "from-bridge",
     "install",

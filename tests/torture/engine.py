@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cli.settings import admin_place
+from handlers.routes import ROUTES
 from tests.engine.lab.api import UnixConnection
 from tests.torture.snapshot import command
 
@@ -18,6 +20,7 @@ CLONE_NEWNET = 0x40000000  # linux/sched.h
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 LIBC = ctypes.CDLL(None, use_errno=True)
 DRIVER, IPAM = "NetworkDriver.", "IpamDriver."
+COMMAND = "Pynet."  # verbs of pynet's own command, on its own socket (handlers.routes)
 THE_POOL = "*"  # a pool id that is that of the pool which the engine was given
 PATIENCE = 20.0  # seconds for pynet to serve, to answer, to end
 
@@ -110,9 +113,12 @@ class Engine:
             Broken: no answer came.
             Refused: the answer is an error.
         """
-        connection = UnixConnection(self._socket, PATIENCE)
+        socket, path = self._socket, f"/{method}"
+        if method.startswith(COMMAND):
+            socket, path = admin_place(socket), ROUTES[method.removeprefix(COMMAND)][1]
+        connection = UnixConnection(socket, PATIENCE)
         try:
-            connection.request("POST", f"/{method}", b"" if body is None else json.dumps(body).encode())
+            connection.request("POST", path, b"" if body is None else json.dumps(body).encode())
             response = connection.getresponse()
             answer = json.loads(response.read())
         except (OSError, http.client.HTTPException) as error:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.torture.cluster import NAME, UNDERLAY
-from tests.torture.engine import DRIVER, IPAM, THE_POOL, Call
+from tests.torture.engine import COMMAND, DRIVER, IPAM, THE_POOL, Call
 
 NET, OTHER, NEW = "a1" * 32, "b2" * 32, "c3" * 32
 END, SECOND, FRESH = "e0" * 32, "e1" * 32, "e2" * 32
@@ -130,6 +130,11 @@ def release(held: str, of_pool: str = POOL) -> Call:
     return Call(f"{IPAM}ReleaseAddress", {"PoolID": of_pool, "Address": held})
 
 
+def own(verb: str, **body: Any) -> Call:
+    """Return a verb of pynet's own command about the network."""
+    return Call(f"{COMMAND}{verb}", {"NetworkID": NET, **body})
+
+
 REVOKE, LEAVE, DELETE = of("RevokeExternalConnectivity"), of("Leave"), of("DeleteEndpoint")
 REMOVE = Call(f"{DRIVER}DeleteNetwork", {"NetworkID": NET})
 DUAL = network(ipv6=True)
@@ -141,6 +146,16 @@ JOINED = (DUAL, DUAL_END, join())
 PUBLISHED = (*JOINED, program(8080))
 RELEASE = release("10.40.0.9")
 POOLED = (pool("10.40.0.0/24"), address(gateway=True))
+CHANGE = own("SetOptions", Options={"icc": "off", "mtu": "1400", "guard": "off"})
+CHANGE_END = own("SetOptions", EndpointID=END, Options={"guard_allow": "10.9.0.77,02:00:00:00:00:77"})
+RESET, RESET_END = own("ResetOptions"), own("ResetOptions", EndpointID=END)
+MORE_PORTS = [{"Proto": 6, "Port": 81, "HostPort": 8081, "HostPortEnd": 8081}]
+PUBLISH = own("PublishPorts", EndpointID=END, Ports=MORE_PORTS)
+UNPUBLISH = own("UnpublishPorts", EndpointID=END, Ports=[{"Proto": proto, "Port": 8080} for proto in (6, 17)])
+RESERVE = own("ReserveAddress", Name="web", Address="10.9.0.50")
+UNRESERVE = own("UnreserveAddress", Name="web")
+OWN_POOL = {**_data("10.9.0.0/24", GATEWAY), "AddressSpace": "pynet-local"}
+FIXED = (pool("10.9.0.0/24"), replace(network(), body={**network().body, "IPv4Data": [OWN_POOL]}))
 BLUE = overlay()
 BLUE_JOINED = (BLUE, endpoint(), join())
 BLUE_PUBLISHED = (*BLUE_JOINED, program(8080))
@@ -240,6 +255,13 @@ SCENARIOS = (
     Scenario("RequestAddress, given", POOLED, address("10.40.0.9")),
     Scenario("ReleaseAddress", (*POOLED, address("10.40.0.9")), RELEASE),
     Scenario("ReleasePool", (*POOLED, address("10.40.0.9")), Call(f"{IPAM}ReleasePool", {"PoolID": POOL})),
+    Scenario("SetOptions of a network", PUBLISHED, CHANGE, (RESET,)),
+    Scenario("SetOptions of an endpoint", PUBLISHED, CHANGE_END, (RESET_END,)),
+    Scenario("ResetOptions", (*PUBLISHED, CHANGE, CHANGE_END), RESET, (RESET,)),
+    Scenario("PublishPorts", PUBLISHED, PUBLISH, (RESET_END,)),
+    Scenario("UnpublishPorts", PUBLISHED, UNPUBLISH, (RESET_END,)),
+    Scenario("ResetOptions with ports", (*PUBLISHED, PUBLISH, UNPUBLISH), RESET_END, (RESET_END,)),
+    Scenario("ReserveAddress", FIXED, RESERVE, (RESERVE, UNRESERVE)),
     Scenario("deferred deletion of an endpoint", (*JOINED, LEAVE), DELETE, where=REAPER),
     Scenario("deferred deletion of a network", PUBLISHED, REMOVE, where=REAPER),
     Scenario("the tables after the last network", (DUAL,), REMOVE, where=RULES),

@@ -24,10 +24,11 @@ import cli.server.application  # noqa: F401 - loaded once, for all the processes
 from tests.torture.beside import Players, Reference
 from tests.torture.case import GIVEN_UP, REPEATED, Case, Outcome, play
 from tests.torture.crowd import NETWORKS
-from tests.torture.engine import IPAM
+from tests.torture.engine import COMMAND, IPAM
 from tests.torture.scenarios import REQUEST, RULES, SCENARIOS, Scenario
 
 WITHOUT_STEPS = {"Join", "overlay: Join"}  # only reads
+ONCE = (f"{IPAM}Request", f"{COMMAND}Unpublish")  # beginnings of verbs that are not repeated
 MOST = 40  # steps of a scenario beside a crowd
 AT_ONCE = 64  # cases; most of the time each waits for something
 Play = Callable[[Iterable[Case], Reference], Iterator[tuple[Case, Outcome]]]
@@ -54,10 +55,11 @@ def behaviours(scenario: Scenario) -> tuple[str, ...]:
     """Return the possible reactions of the engine to a broken call; background work breaks none.
 
     A request for a pool or an address is not repeated with its body once it was read, and must not give the same twice.
+    A port that is not published cannot be withdrawn.
     """
     if scenario.where != REQUEST or scenario.verb is None:
         return (REPEATED,)
-    return (GIVEN_UP,) if scenario.verb.method.startswith(f"{IPAM}Request") else (REPEATED, GIVEN_UP)
+    return (GIVEN_UP,) if scenario.verb.method.startswith(ONCE) else (REPEATED, GIVEN_UP)
 
 
 def sweep(every: int = 1, name: str = "", until: float = math.inf) -> Report:
