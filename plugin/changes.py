@@ -46,6 +46,7 @@ from plugin.store.base import Put
 
 log = structlog.get_logger()
 
+NO_PORT = "name at least one port"
 PORTS = "ports"  # names the ports of a container among its options
 
 Texts = Mapping[str, str]
@@ -97,6 +98,8 @@ class LiveChanges:
 
     def publish_ports(self, request: PublishPorts) -> Changed:
         """Publish ports of a running container beside those of Docker."""
+        if not request.bindings:
+            raise InvalidRequest(NO_PORT)
         with self._work.create(*endpoint_locks(request.network, request.endpoint)) as undo:
             network, _ = self._found(request.network)
             before = self._found_endpoint(request.network, request.endpoint)
@@ -105,6 +108,8 @@ class LiveChanges:
 
     def unpublish_ports(self, request: UnpublishPorts) -> Changed:
         """Withdraw ports of a running container, those of Docker too."""
+        if not request.ports:
+            raise InvalidRequest(NO_PORT)
         places = [(each.proto, each.port) for each in request.ports]
         with self._work.create(*endpoint_locks(request.network, request.endpoint)) as undo:
             network, _ = self._found(request.network)

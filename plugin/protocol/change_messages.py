@@ -35,7 +35,7 @@ class PublishPorts:
 
     network: str
     endpoint: str
-    bindings: Sequence[PortBinding]
+    bindings: Sequence[PortBinding] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class UnpublishPorts:
 
     network: str
     endpoint: str
-    ports: Sequence[HostPort]
+    ports: Sequence[HostPort] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """pynet's own verbs, on the admin socket."""
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from ipaddress import ip_address
@@ -222,3 +223,43 @@ def test_a_cluster_that_is_none_is_a_sentence(service: Service) -> None:
         status, reply = service.ask(verb, body)
         assert (status, "PYNET_STORE names no store that hosts share" in str(reply["Err"])) == (400, True)
     assert "field 'Host'" in str(service.ask("ForgetHost", "{}")[1]["Err"])
+
+
+def test_a_change_that_is_refused_tells_its_kind() -> None:
+    """The command exits with the code of a thing that is missing; a change is for root alone."""
+    service, body = Service(), json.dumps({"NetworkID": "a1" * 32, "Options": {"guard": "off"}})
+    method, path = ROUTES["SetOptions"]
+    with service.admin.open(path, method=method, data=body) as answer:
+        assert (answer.status_code, answer.headers["Error-Kind"]) == (500, "NotFound")
+
+    service.user = 1000
+    assert service.ask("SetOptions", body)[0] == 403
+
+
+OF_END = {"NetworkID": "a1", "EndpointID": "e1"}
+BAD_CHANGES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "no options": ("SetOptions", {"NetworkID": "a1"}, "field 'Options' is missing; it has to be an object of texts"),
+    "number": (
+        "SetOptions",
+        {"NetworkID": "a1", "Options": {"mtu": 1}},
+        "field 'Options.mtu' is 1; it has to be a text",
+    ),
+    "empty word": ("ResetOptions", {**OF_END, "Options": [""]}, "field 'Options[0]' is ''; it has to be a text"),
+    "no ports": ("PublishPorts", OF_END, "name at least one port"),
+    "null": ("UnpublishPorts", {**OF_END, "Ports": None}, "name at least one port"),
+    "port": ("PublishPorts", {**OF_END, "Ports": [{"Proto": 6, "Port": 65536}]}, "it has to be a port number"),
+    "no endpoint": ("UnpublishPorts", {"NetworkID": "a1"}, "field 'EndpointID' is missing"),
+    "address": ("ReserveAddress", {"NetworkID": "a1", "Name": "web", "Address": "x"}, "it has to be an IP address"),
+    "no name": ("UnreserveAddress", {"NetworkID": "a1"}, "field 'Name' is missing"),
+}
+
+
+@pytest.mark.parametrize(("verb", "body", "why"), BAD_CHANGES.values(), ids=BAD_CHANGES)
+def test_a_bad_change_is_refused_with_a_sentence(verb: str, body: dict[str, Any], why: str) -> None:
+    """The sentence names the field, and nothing is changed."""
+    service = Service()
+    before = service.world.snapshot()
+    status, reply = service.ask(verb, json.dumps(body))
+
+    assert (status, service.world.snapshot()) == (400, before)
+    assert why in str(reply["Err"])
