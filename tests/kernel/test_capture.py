@@ -49,16 +49,20 @@ def taken(source: PacketSocket, number: int) -> list[str]:
     return [f"{'in' if one.outgoing else 'out'} {as_words(summary(one.data))} {one.length}" for one in found]
 
 
-@pytest.mark.usefixtures("attached")
-def test_both_directions_are_seen_through_a_filter() -> None:
-    """The filter of tcpdump decides in the kernel; directions are those of the container."""
+@pytest.mark.parametrize("limits", [{}, {"rate_in": "10mbit", "rate_out": "10mbit"}])
+def test_both_directions_are_seen_through_a_filter(
+    pynet: Pynet, two: tuple[Container, Container], limits: dict[str, str]
+) -> None:
+    """The filter of tcpdump decides in the kernel; each packet is seen once, also where limits send it around."""
+    pynet.driver.create_network(rq.network())
+    pynet.attach(two[0], rq.NETWORK_ID, 2, **limits)
     with closing(PacketSocket(LINK, compiled(["icmp", "and", "host", "10.9.0.2"]))) as source:
         sh("ping -c 1 -s 100 10.9.0.2")
         assert taken(source, 2) == [
             "in icmp 10.9.0.1 > 10.9.0.2 echo request 142",
             "out icmp 10.9.0.2 > 10.9.0.1 echo reply 142",
         ]
-        assert source.lost() == 0
+        assert (source.read(0.1), source.lost()) == (None, 0)
 
 
 @pytest.mark.usefixtures("attached")
@@ -178,3 +182,22 @@ def test_a_capture_is_written_and_printed(
     for line in said[1][0].splitlines():
         document_validator("packet").validate(json.loads(line))
     assert len(sh("tcpdump -nn -r x.pcap udp").splitlines()) == 2
+
+
+REFUSALS = {
+    "capture nobody": (74, "ask the engine at"),
+    "capture e9e9e9 -w /nowhere/x.pcap": (74, "write '/nowhere/x.pcap': no such file or directory"),
+    "capture e9e9e9 tcp prt 80": (64, "filter 'tcp prt 80': can't parse filter expression: syntax error"),
+    "top nobody": (74, "ask the engine at"),
+    "flows nobody": (74, "ask the engine at"),
+}
+
+
+def test_refusals_are_sentences(typed: Callable[..., "subprocess.Popen[str]"]) -> None:
+    """An unknown name is asked of the engine, which does not answer here; a bad file and a bad filter are named."""
+    for command, (code, sentence) in [(typed(*words.split()), wanted) for words, wanted in REFUSALS.items()]:
+        printed, said = command.communicate(timeout=60)
+
+        assert (command.returncode, printed) == (code, ""), said
+        assert sentence in said
+        assert "Traceback" not in said
