@@ -28,6 +28,7 @@ Priority: optional
 Installed-Size: {size}
 Depends: python3, python3 (>= 3.11) | python3.11, libnftables1
 Recommends: docker.io | docker-ce
+Suggests: tcpdump
 Description: {summary}
  A network of "docker network create --driver pynet" behaves like the one of
  Docker's own bridge driver, and costs a fraction of its time.
