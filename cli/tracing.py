@@ -1,6 +1,6 @@
 """Commands about packets that do not arrive."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -8,7 +8,7 @@ from cli.command_line import Command, refusals
 from cli.tables import as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from cli.commands.address_book import AddressBook
     from cli.commands.trace import Row, TraceWish
@@ -81,9 +81,14 @@ def _address_book(which: str) -> "AddressBook":
     from cli.client.serving import answer
     from cli.commands.address_book import AddressBook
     from cli.commands.networks import DockerNames
-    from cli.engine.api import all_names
+    from cli.engine.api import known_names
 
-    known = AddressBook(lambda: (answer("Networks"), DockerNames(*all_names())), time.monotonic)
+    def load() -> "tuple[Mapping[str, Any], DockerNames]":
+        names = known_names()
+        containers = {endpoint: ("", container) for endpoint, container in names.containers.items()}
+        return answer("Networks"), DockerNames(names.networks, containers)
+
+    known = AddressBook(load, time.monotonic)
     if which:
         known.check(which)
     return known

@@ -1,6 +1,6 @@
 """Who has which address and link: the answer of pynet, with the names that Docker gave."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ from cli.commands.networks import DockerNames
 from plugin.errors import NotFound
 
 Load = Callable[[], tuple[Mapping[str, Any], DockerNames]]  # the reply to the verb Networks, and names
-PATIENCE = 2.0  # seconds before somebody unknown is looked up again
+PATIENCE = 1.0  # seconds before somebody unknown is looked up again
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,15 @@ class AddressBook:
         self._read()
 
     def owner(self, *keys: str) -> Holder:
-        """Return the owner of the first of some addresses, links and endpoint ids that has one."""
-        known = filter(None, keys)
-        found = next((self._owners[key] for key in known if key in self._owners), None)
-        if found is None and self._clock() - self._read_at > PATIENCE:
+        """Return the owner of the first of some addresses, links and endpoint ids that has one.
+
+        Somebody who is no container may be a new one, so the answers are asked for again, at most once a second.
+        """
+        found = self._found(keys)
+        if not found.endpoint and any(keys) and self._clock() - self._read_at > PATIENCE:
             self._read()
-            found = next((self._owners[key] for key in keys if key in self._owners), None)
-        return found or NOBODY
+            found = self._found(keys)
+        return found
 
     def network_name(self, network: str) -> str:
         """Return the name of a network, "" if Docker does not tell."""
@@ -68,6 +70,9 @@ class AddressBook:
     def links(self, container: str) -> list[str]:
         """Return the host's ends of the links of a container."""
         return [key for key, owner in self._owners.items() if not _is_address(key) and _is(container, owner)]
+
+    def _found(self, keys: Sequence[str]) -> Holder:
+        return next((self._owners[key] for key in keys if key in self._owners), NOBODY)
 
     def _read(self) -> None:
         reply, names = self._load()

@@ -24,8 +24,8 @@ def rows_of(reply: Mapping[str, Any], known: AddressBook) -> list[Row]:
             **_reason(drop["Reason"]),
             "network": drop["Network"],
             "network_name": known.network_name(drop["Network"]),
-            "from": end_of(known, drop["From"]["Endpoint"], drop["From"]["Address"], drop["From"]["Link"]),
-            "to": end_of(known, drop["To"]["Endpoint"], drop["To"]["Address"], drop["To"]["Link"]),
+            "from": _counted_end(known, drop["From"]),
+            "to": _counted_end(known, drop["To"]),
             "packets": drop["Packets"],
             "since": drop["Since"],
             "last": drop["Last"],
@@ -106,6 +106,11 @@ def words_of(headers: Headers) -> Row:
 def _reason(name: str) -> Row:
     known = BY_NAME.get(name)
     return {"reason": name, "sentence": known.sentence if known else "", "opens": known.opens if known else ""}
+
+
+def _counted_end(known: AddressBook, end: Mapping[str, Any]) -> Row:
+    """Return the sender or the receiver of earlier packets: somebody else may have its address by now."""
+    return end_of(known, end["Endpoint"], "", "") | {"address": end["Address"], "link": end["Link"]}
 
 
 def end_of(known: AddressBook, endpoint: str, address: str, link: str) -> dict[str, Any]:

@@ -14,23 +14,32 @@ from netlink.counters import Counted
 from netlink.errors import Missing
 from plugin.firewall.reasons import BY_NUMBER, Reason
 from plugin.interfaces import Counters
-from plugin.model.names import host_link_name, vxlan_name
+from plugin.model.names import BRIDGE, HOST_END, TUNNEL, host_link_name, vxlan_name
 from plugin.model.records import Endpoint, Network
-from plugin.protocol.messages import Address
+from plugin.protocol.messages import Address, Subnet
 
 SETS = (("bridge", "drops"), ("inet", "drops"), ("inet", "drops4"), ("inet", "drops6"))
 MOST = 10_000  # tallies that are kept; parts go first, and those without packets for longest
 _HEAD = struct.Struct("=I16s")  # the mark in the order of the host, and the link by which the packet came
+OURS = (BRIDGE, HOST_END, TUNNEL)  # beginnings of links that only networks have
 Nobody = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Who has which link and address: ``bridges`` leads to network ids, the others to ids of network and endpoint."""
+    """Who has which link and address: ``bridges`` leads to networks, ``ports`` to networks and endpoints, by ids."""
 
     bridges: Mapping[str, str]
     ports: Mapping[str, tuple[str, str]]
     addresses: Mapping[Address, tuple[str, str]]
+    subnets: Sequence[tuple[Subnet, str]] = ()
+
+    def of_address(self, address: Address) -> tuple[str, str]:
+        """Return the owner of an address, without an endpoint if no container has it."""
+        found = self.addresses.get(address)
+        if found is None:
+            found = next((network for subnet, network in self.subnets if address in subnet), ""), ""
+        return found
 
 
 def owners(networks: Iterable[Network], endpoints: Iterable[Endpoint]) -> Owners:
@@ -41,7 +50,8 @@ def owners(networks: Iterable[Network], endpoints: Iterable[Endpoint]) -> Owners
         own.ip: (end.network_id, end.id) for end in ends for own in (end.ipv4, end.ipv6) if own
     }
     ports = tunnels | {host_link_name(end.id): (end.network_id, end.id) for end in ends}
-    return Owners({network.link: network.id for network in known}, ports, addresses)
+    subnets = [(subnet.pool, network.id) for network in known for subnet in network.subnets]
+    return Owners({network.link: network.id for network in known}, ports, addresses, subnets)
 
 
 @dataclass(slots=True)
@@ -68,15 +78,19 @@ class Tally:
         """Whether another tally counts these packets too."""
         return self.source is not None
 
+    @property
+    def owners(self) -> tuple[str, str, str]:
+        """The network and both endpoints."""
+        return self.network, self.sender, self.receiver
+
     def find(self, known: Owners) -> None:
         """Fill in the owners of links and addresses, as far as they are known."""
         came, went = (known.ports.get(link, (known.bridges.get(link, ""), "")) for link in (self.link, self.out))
         if self.is_part:
             came = known.addresses.get(self.source, came) if self.source else came
-            went = known.addresses.get(self.target, Nobody) if self.target else Nobody
+            went = known.of_address(self.target) if self.target else Nobody
         first, second = (went, came) if self.reason.by_target else (came, went)
-        self.network = self.network or first[0] or second[0]
-        self.sender, self.receiver = self.sender or came[1], self.receiver or went[1]
+        self.network, self.sender, self.receiver = first[0] or second[0], came[1], went[1]
 
 
 class Tallies:
@@ -87,7 +101,8 @@ class Tallies:
         self._table = table
         self._clock = clock
         self._before: dict[tuple[str, str], Mapping[bytes, int]] = {}  # packets of the last reading, by set and key
-        self._found: dict[tuple[str, str, bytes], Tally] = {}
+        self._found: list[Tally] = []
+        self._latest: dict[tuple[str, str, bytes], Tally] = {}  # of each key: addresses get other owners
 
     def read(self, known: Callable[[], Owners]) -> list[tuple[Tally, int]]:
         """Add up the counts of the kernel, and return the tallies that grew, and by how many packets.
@@ -95,23 +110,25 @@ class Tallies:
         Raises:
             KernelError: the counters cannot be read.
         """
-        now = self._clock()
-        grown = [self._grown(place, each, new, now) for place in SETS for each, new in self._new(place)]
-        if grown:
-            have = known()
-            for tally, _ in grown:
-                tally.find(have)
-            self._forget_oldest()
+        now, grown = self._clock(), list[tuple[Tally, int]]()
+        new = [((*place, each.key), each, packets) for place in SETS for each, packets in self._new(place)]
+        have = known() if new else Owners({}, {}, {})
+        for key, each, packets in new:
+            tally = self._tally(key, have, now - each.idle)
+            if tally is not None:
+                tally.packets, tally.last = tally.packets + packets, now - each.idle
+                grown.append((tally, packets))
+        self._forget_oldest()
         return grown
 
     def all(self) -> list[Tally]:
         """Return all tallies."""
-        return list(self._found.values())
+        return list(self._found)
 
     def keep(self, networks: Iterable[str]) -> None:
         """Forget tallies of networks that are gone."""
         here = {"", *networks}
-        self._found = {key: tally for key, tally in self._found.items() if tally.network in here}
+        self._leave([tally for tally in self._found if tally.network in here])
 
     def _new(self, place: tuple[str, str]) -> Iterator[tuple[Counted, int]]:
         """Yield new packets of each element since the last reading; a count that shrank was started anew."""
@@ -124,17 +141,32 @@ class Tallies:
             if each.packets != known:
                 yield each, each.packets - known if each.packets > known else each.packets
 
-    def _grown(self, place: tuple[str, str], each: Counted, new: int, now: float) -> tuple[Tally, int]:
-        last = now - each.idle
-        tally = self._found.setdefault((*place, each.key), _tally(place[1], each.key, last))
-        tally.packets, tally.last = tally.packets + new, last
-        return tally, new
+    def _tally(self, key: tuple[str, str, bytes], have: Owners, last: float) -> Tally | None:
+        """Return the tally of a key and its owners, a new one if others have its addresses by now.
+
+        While nobody has them it is the tally of the last owners. Without such a tally, packets by a link or to an
+        address of a network that is gone belong to nobody.
+        """
+        fresh, before = _tally(key[1], key[2], last), self._latest.get(key)
+        fresh.find(have)
+        if before is not None and (not fresh.network or fresh.owners == before.owners):
+            return before
+        ours = fresh.link.startswith(OURS) or fresh.out.startswith(OURS) or (fresh.is_part and fresh.reason.by_target)
+        if not fresh.network and ours:
+            return None
+        self._latest[key] = fresh
+        self._found.append(fresh)
+        return fresh
 
     def _forget_oldest(self) -> None:
         if len(self._found) > MOST:
-            oldest = sorted(self._found, key=lambda key: (not self._found[key].is_part, self._found[key].last))
-            for key in oldest[: len(oldest) - MOST // 2]:
-                del self._found[key]
+            self._leave(sorted(self._found, key=lambda tally: (not tally.is_part, tally.last))[-MOST // 2 :])
+
+    def _leave(self, tallies: list[Tally]) -> None:
+        if len(tallies) < len(self._found):
+            left = {id(tally) for tally in tallies}
+            self._found = tallies
+            self._latest = {key: tally for key, tally in self._latest.items() if id(tally) in left}
 
 
 def _tally(name: str, key: bytes, now: float) -> Tally:

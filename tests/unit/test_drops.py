@@ -127,6 +127,21 @@ def test_what_was_refused_is_forgotten_with_its_network(world: World) -> None:
     assert world.drops.reports() == []
 
 
+def test_an_address_that_another_container_gets_has_another_count(world: World) -> None:
+    """Packets of a container are not told of the next one with its address, nor of the network after a removed one."""
+    world.kernel.drop_between("loopback", 2, "pn-n", "10.9.0.2", "127.0.0.1")
+    world.drops.reports()
+    again = Endpoint("e1", "n", "02:00:00:00:00:02", IPv4Interface("10.9.0.2/24"))
+    world.store.transact(Remove(Endpoint, "e0"), Put(again))
+    world.kernel.drop_between("loopback", 7, "pn-n", "10.9.0.2", "127.0.0.1")
+    world.kernel.drop_between("internal_out", 3, "pn-removed", "10.7.0.2", "192.0.2.9")
+    world.kernel.drop_between("isolation", 3, "eth0", "192.0.2.9", "10.7.0.2")
+    world.kernel.drop("mac", 3, "pnhremoved")
+
+    assert [(each.sender.endpoint, each.packets) for each in world.drops.reports()] == [("e0", 2), ("e1", 5)]
+    assert world.drops.by_network() == []
+
+
 def test_the_oldest_are_forgotten_when_there_are_many(world: World) -> None:
     """Somebody who sends from many addresses fills no memory: the oldest counts by address go, and the sum stays."""
     for number in range(tallies.MOST + 1):

@@ -80,6 +80,7 @@ def test_somebody_new_is_looked_up_again() -> None:
     """A container that came later gets its name, and a stranger does not make the address book read all the time."""
     host = Host()
     known = host.book()
+    host.now += PATIENCE / 2
     host.networks = [{**NETWORK, "Endpoints": [END, {**END, "ID": "e1", "Link": "pnhe1", "IPv4": "10.9.0.3/24"}]}]
     assert known.owner("10.9.0.3").endpoint == ""
     host.now += 2 * PATIENCE
