@@ -8,7 +8,7 @@ from netlink.kernel import Kernel
 from netlink.links import VethPair
 from netlink.namespace import scratch_namespace
 from netlink.nftables import Nftables, open_runner
-from plugin.firewall.ruleset import tables_text
+from plugin.firewall.writing import Writing
 from plugin.model.records import DEFAULT_MTU
 
 PROBE = "pynet-probe"
@@ -42,7 +42,7 @@ def _try_features(kernel: Kernel, nft: Nftables) -> dict[str, str]:
     for feature, rules in RULES.items():
         found[feature] = _why(lambda rules=rules: nft.apply(f"flush ruleset\n{TABLE}{rules}"))  # type: ignore[misc]
     if not any(found.values()):
-        found["room for pynet's own rules (nf_tables)"] = _why(lambda: nft.apply(tables_text(PROBE, [])))
+        found["room for pynet's own rules (nf_tables)"] = _why(lambda: Writing(nft, PROBE).write({}, {}))
     return found
 
 

@@ -19,7 +19,7 @@ from plugin.firewall.elements import docker_elements
 from plugin.firewall.foreign_chains import Accepts
 from plugin.firewall.listing import Listing
 from plugin.firewall.looks import Looks
-from plugin.firewall.ruleset import remove_text, tables_text
+from plugin.firewall.ruleset import remove_text
 from plugin.firewall.wants import Owned, Wants, unfit
 from plugin.firewall.writing import Writing
 from plugin.interfaces import Nft
@@ -245,5 +245,5 @@ class Firewall:
 
 def static_parts(nft: Nft, table: str) -> Sequence[bytes]:
     """Write the tables without elements and return how their parts are listed: in a namespace made for it."""
-    nft.apply(tables_text(table, []))
+    Writing(nft, table).write({}, {})
     return nft.static_parts(table)

@@ -170,6 +170,11 @@ def drop_rules(family: str) -> str:
     return "".join(f"  {line}\n" for line in lines)
 
 
+def without_log(rules: str) -> str:
+    """Return rules without those that log packets, for a kernel without nfnetlink_log."""
+    return "".join(line for line in rules.splitlines(keepends=True) if f'log prefix "{LOG_PREFIX}' not in line)
+
+
 def reason_table() -> str:
     """Return the table of reasons in Markdown."""
     rows = [f"| `{each.name}` | {each.sentence} | {each.opens or 'always closed'} |" for each in REASONS]

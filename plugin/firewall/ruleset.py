@@ -37,7 +37,7 @@ from collections.abc import Iterable
 from netlink.nft_elements import NamedSet
 from plugin.firewall.bridge_rules import BRIDGE_RULES
 from plugin.firewall.policy_rules import INET_POLICY, RULED_GROUP
-from plugin.firewall.reasons import drop_rules
+from plugin.firewall.reasons import drop_rules, without_log
 from plugin.firewall.sets import SEAL, SETS
 from plugin.model.elements import Elements
 from plugin.model.link_owner import Owner
@@ -180,12 +180,16 @@ INET_RULES = drop_rules("inet") + INET_POLICY + _INET
 RULES = {"inet": INET_RULES, "bridge": BRIDGE_RULES}  # by family
 
 
-def tables_text(table: str, contents: Iterable[Elements]) -> str:
-    """Return the transaction that replaces both tables whole by the static rules and ``contents``."""
+def tables_text(table: str, contents: Iterable[Elements], *, logged: bool = True) -> str:
+    """Return the transaction that replaces both tables whole by the static rules and ``contents``.
+
+    Without ``logged`` the rules that log packets are left out.
+    """
     lines, ruled = [remove_text(table)], Owner(table).ruled_group
     for family, rules in RULES.items():
+        kept = rules if logged else without_log(rules)
         declared = "".join(f"  {of.declaration}\n" for of in (*SETS, SEAL) if of.family == family)
-        lines.append(f"table {family} {table} {{\n{declared}{rules.replace(RULED_GROUP, str(ruled))}}}\n")
+        lines.append(f"table {family} {table} {{\n{declared}{kept.replace(RULED_GROUP, str(ruled))}}}\n")
     return "".join([*lines, *(_add_text(table, elements) for elements in contents)])
 
 

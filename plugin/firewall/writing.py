@@ -10,6 +10,7 @@ with 50,000 elements: 0.25 against 1.0.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -31,6 +32,7 @@ class Writing:
     def __init__(self, nft: Nft, table: str) -> None:
         self._nft = nft
         self._table = table
+        self._logged = True  # whether this kernel can log packets, as far as is known
 
     def write(self, wanted: Mapping[str, Elements], refused: Mapping[str, str]) -> Mapping[str, str]:
         """Replace both tables by the elements of each owner; return the owners that were closed instead, and why.
@@ -45,6 +47,8 @@ class Writing:
         try:
             self._nft.apply(self._text(wanted, refused))
         except KernelError:
+            if self._logged and self._takes_no_log():
+                return self.write(wanted, refused)
             culprits = self._culprits(wanted, refused)
             if not culprits:
                 raise
@@ -58,7 +62,7 @@ class Writing:
             return False
         contents = [closed(own) if owner in refused else own for owner, own in wanted.items()]
         try:
-            self._nft.apply(tables_text(self._table, []))
+            self._nft.apply(tables_text(self._table, [], logged=self._logged))
             self._nft.change(self._table, [], [element for own in contents for element in own])
         except KernelError as error:
             log.info("elements not written as packed messages, so as text", table=self._table, error=str(error))
@@ -67,7 +71,19 @@ class Writing:
         return True
 
     def _text(self, wanted: Mapping[str, Elements], refused: Mapping[str, str]) -> str:
-        return tables_text(self._table, [closed(e) if owner in refused else e for owner, e in wanted.items()])
+        contents = [closed(e) if owner in refused else e for owner, e in wanted.items()]
+        return tables_text(self._table, contents, logged=self._logged)
+
+    def _takes_no_log(self) -> bool:
+        """Return whether the kernel refuses the rules only because they log packets; then they are left out."""
+        try:
+            self._nft.check(tables_text(self._table, []))
+        except KernelError as error:
+            with suppress(KernelError):
+                self._nft.check(tables_text(self._table, [], logged=False))
+                self._logged = False
+                log.warning("kernel cannot log packets, so 'pynet drops -f' shows none", error=str(error))
+        return not self._logged
 
     def _culprits(self, wanted: Mapping[str, Elements], refused: Mapping[str, str]) -> dict[str, str]:
         """Return the owners whose elements are refused, alone or beside those of others, and why; change nothing."""

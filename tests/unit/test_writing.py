@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 import pytest
+from structlog.testing import capture_logs
 
 from netlink.errors import KernelError, Missing
 from netlink.nft_elements import Element, NamedSet
 from plugin.firewall import sets
 from plugin.firewall.firewall import Firewall
 from plugin.firewall.looks import TRIES
-from plugin.firewall.writing import MANY
+from plugin.firewall.writing import MANY, Writing
 from plugin.model.findings import RulesRefused
 from tests.fake_sockets import Steps
 from tests.fakes import FakeNft
@@ -157,3 +158,16 @@ def test_a_listing_for_which_requests_waited_is_not_taken_again() -> None:
     host.add(30)
 
     assert host.look(sound)[0]["sets listed"] == 0
+
+
+@pytest.mark.parametrize("count", [1, MANY])
+def test_a_kernel_that_cannot_log_gets_the_same_rules_without_the_log(steps: Steps, count: int) -> None:
+    """Networks work on a kernel without nfnetlink_log; a warning says what does not."""
+    nft = FakeNft(steps)
+    nft.unwritable = {"log prefix"}
+    with capture_logs() as lines:
+        refused = Writing(nft, "pynet").write(dict(list(WANTED.items())[:count]), {})
+
+    assert (refused, nft.table, len(nft.elements)) == ({}, True, count)
+    warnings = [line["event"] for line in lines if line["log_level"] == "warning"]
+    assert warnings == ["kernel cannot log packets, so 'pynet drops -f' shows none"]
