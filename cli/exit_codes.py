@@ -26,7 +26,8 @@ MEANINGS: Mapping[int, str] = {
     KERNEL: "The kernel refused.",
     FAILED: "It could not be done: a file cannot be read or written, or the engine, the cluster store or the running "
     "pynet refuses. The sentence says why.",
-    TAKEN: "Another process has it: a second pynet with the same socket or state, or a pynet that has to be stopped.",
+    TAKEN: "Another has it: a second pynet with the same socket or state, a pynet that has to be stopped, or a "
+    "container or program with the port or address that was asked for.",
     PRIVILEGES: "Not permitted: this user may not do it, or a capability is missing.",
     SETTINGS: "A setting is bad, unknown or missing.",
     INTERRUPTED: "Interrupted by Ctrl-C.",
