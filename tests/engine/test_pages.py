@@ -62,7 +62,6 @@ SINGLE = (
     "install",
     "metrics",
     "dropped",
-    "policy",
 )
 
 
