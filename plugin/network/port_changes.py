@@ -58,6 +58,7 @@ class PortChanges:
 
         undo.push(self._take_back, network, after, endpoint)
         self._publisher.add(network, endpoint, PortRequest(tuple(bindings), families), save)
+        self._names.expect()
         return after[0]
 
     def unpublish(self, network: Network, endpoint: Endpoint, places: Sequence[Place], undo: Undo) -> Endpoint:

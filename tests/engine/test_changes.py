@@ -53,7 +53,7 @@ def test_ports_are_published_and_withdrawn_while_the_container_runs(pynet_scene:
         "81/tcp -> [::]:8091",
         "81/tcp -> 127.0.0.1:8092",
     ]
-    with pytest.raises(CommandFailed, match=rf"8091/tcp on .*already allocated, to .*{web.name}"):
+    with pytest.raises(CommandFailed, match=r"8091/tcp on .*already allocated, to "):
         command(host, "publish", web.name, "8091:80")
     command(host, "reset", "endpoint", web.name)
     assert command(host, "ports", web.name).splitlines() == ["80/tcp -> 0.0.0.0:8090", "80/tcp -> [::]:8090"]
