@@ -34,6 +34,10 @@ class Owners:
     addresses: Mapping[Address, tuple[str, str]]
     subnets: Sequence[tuple[Subnet, str]] = ()
 
+    def is_past(self, link: str) -> bool:
+        """Return whether a link was one of a network or an endpoint that is gone."""
+        return link.startswith(OURS) and link not in self.bridges and link not in self.ports
+
     def of_address(self, address: Address) -> tuple[str, str]:
         """Return the owner of an address, without an endpoint if no container has it."""
         found = self.addresses.get(address)
@@ -149,10 +153,10 @@ class Tallies:
         """
         fresh, before = _tally(key[1], key[2], last), self._latest.get(key)
         fresh.find(have)
-        if before is not None and (not fresh.network or fresh.owners == before.owners):
+        past = have.is_past(fresh.out if fresh.reason.by_target and not fresh.is_part else fresh.link)
+        if before is not None and (past or not fresh.network or fresh.owners == before.owners):
             return before
-        ours = fresh.link.startswith(OURS) or fresh.out.startswith(OURS) or (fresh.is_part and fresh.reason.by_target)
-        if not fresh.network and ours:
+        if past or (not fresh.network and fresh.is_part and fresh.reason.by_target):
             return None
         self._latest[key] = fresh
         self._found.append(fresh)

@@ -136,10 +136,13 @@ def test_an_address_that_another_container_gets_has_another_count(world: World) 
     world.kernel.drop_between("loopback", 7, "pn-n", "10.9.0.2", "127.0.0.1")
     world.kernel.drop_between("internal_out", 3, "pn-removed", "10.7.0.2", "192.0.2.9")
     world.kernel.drop_between("isolation", 3, "eth0", "192.0.2.9", "10.7.0.2")
+    world.kernel.drop_between("isolation", 3, "pn-removed", "10.7.0.2", "10.9.0.2")
     world.kernel.drop("mac", 3, "pnhremoved")
 
     assert [(each.sender.endpoint, each.packets) for each in world.drops.reports()] == [("e0", 2), ("e1", 5)]
     assert world.drops.by_network() == []
+    world.kernel.drop("isolation", 3, "pn-of-another-pynet", "pn-n")
+    assert world.drops.by_network() == [Drop("n", "isolation", 3)]
 
 
 def test_the_oldest_are_forgotten_when_there_are_many(world: World) -> None:
