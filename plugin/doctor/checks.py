@@ -125,6 +125,8 @@ CHECKS: Mapping[str, Check] = {
     "addresses": Check(networks.full_pools, "every subnet has addresses left", _STATE),
     "pools": Check(networks.pools, "there are pools for new networks"),
     "bridge-ports": Check(networks.bridges, "every bridge has ports left"),
+    "limits": Check(networks.limits, "the kernel can limit the rates of containers", frozenset({Subject.KERNEL})),
+    "host-names": Check(networks.host_names, "every name of a host in a policy has an address", _STATE),
     "legacy-firewall": Check(firewalls.legacy_firewall, "iptables-legacy drops nothing of networks"),
     "firewall": Check(firewalls.other_firewalls, "no other firewall drops traffic that networks need", _RULES),
     "bridged-traffic": Check(firewalls.bridged_traffic, "bridged traffic passes the host's chains"),

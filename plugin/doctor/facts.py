@@ -118,7 +118,9 @@ class Facts:
     ``untried`` is the reason why none could be tried. ``legacy_drop`` has the IP versions whose iptables-legacy FORWARD
     chain has the policy DROP. ``unseen`` names the subjects that this user may not look at. ``settings`` are values
     below /proc/sys, "" for a missing one. ``ports`` counts the ports of each bridge. ``deaf`` are links that lose their
-    advertised IPv6 default route while the host forwards IPv6 (``plugin.host.router_advertisements``).
+    advertised IPv6 default route while the host forwards IPv6 (``plugin.host.router_advertisements``). ``unlimited`` is
+    the reason why the kernel cannot limit rates, and ``limited`` has the networks where one is wanted. ``unresolved``
+    are names of hosts in policies of which no address is known.
     """
 
     features: Mapping[str, str] = field(default_factory=dict)
@@ -138,6 +140,9 @@ class Facts:
     own_pools: frozenset[Subnet] = frozenset()  # of networks that pynet serves: they do not overlap themselves
     ports: Mapping[str, int] = field(default_factory=dict)
     deaf: tuple[str, ...] = ()
+    unlimited: str = ""
+    limited: tuple[str, ...] = ()
+    unresolved: tuple[str, ...] = ()
     unseen: tuple[Subject, ...] = ()
     detours: tuple[Detour, ...] = ()
     fills: tuple[Fill, ...] = ()

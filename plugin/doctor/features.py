@@ -8,10 +8,15 @@ from netlink.kernel import Kernel
 from netlink.links import VethPair
 from netlink.namespace import scratch_namespace
 from netlink.nftables import Nftables, open_runner
+from plugin.errors import PynetError
 from plugin.firewall.writing import Writing
+from plugin.model.desired import WantedLimit
 from plugin.model.records import DEFAULT_MTU
+from plugin.modes.limits import bucket, set_limit
+from plugin.options.rates import Rate
 
 PROBE = "pynet-probe"
+TRIED = Rate(10_000_000)  # bits a second
 RULES = {
     "nftables for IP (nf_tables)": "",
     "nftables for bridges (nf_tables_bridge)": "add table bridge t\nadd chain bridge t c "
@@ -33,6 +38,20 @@ def try_features() -> tuple[dict[str, str], str]:
         return {}, str(error)
 
 
+def try_limits() -> str:
+    """Return why the rates of containers cannot be limited, "" if they can, or if that could not be tried."""
+    try:
+        with scratch_namespace(), closing(Kernel()) as kernel:
+            return _why(lambda: _limit(kernel))
+    except KernelError:
+        return ""
+
+
+def _limit(kernel: Kernel) -> None:
+    kernel.add_ifb(PROBE)
+    set_limit(kernel, WantedLimit("", PROBE, bucket(TRIED, None, 0), PROBE))
+
+
 def _try_features(kernel: Kernel, nft: Nftables) -> dict[str, str]:
     pair = VethPair("pynet-probe0", "pynet-probe1", "02:00:00:00:00:01", PROBE, DEFAULT_MTU)
     found = {
@@ -49,6 +68,6 @@ def _try_features(kernel: Kernel, nft: Nftables) -> dict[str, str]:
 def _why(attempt: Callable[[], object]) -> str:
     try:
         attempt()
-    except (KernelError, OSError) as error:
+    except (KernelError, PynetError, OSError) as error:
         return str(error)
     return ""

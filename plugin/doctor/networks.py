@@ -108,6 +108,26 @@ def bridges(facts: Facts) -> Iterator[HostFinding]:
             yield HostFinding(Severity.ERROR if full else Severity.WARNING, cause, cure)
 
 
+def limits(facts: Facts) -> Iterator[HostFinding]:
+    """A record may come from another kernel, as after a reboot."""
+    if not facts.unlimited:
+        return
+    cause = f"the kernel cannot limit the rates of containers: {facts.unlimited}"
+    cure = "load the modules, or use a kernel that has them"
+    commands = ("modprobe -a sch_tbf ifb sch_ingress cls_u32 act_mirred",)
+    if facts.limited:
+        cause = f"{cause}; networks want that, such as '{facts.limited[0][:12]}'"
+    yield HostFinding(Severity.WARNING if facts.limited else Severity.NOTE, cause, cure, commands)
+
+
+def host_names(facts: Facts) -> Iterator[HostFinding]:
+    """Until an address is known, connections to a name that a policy allows are refused."""
+    for name in facts.unresolved:
+        cause = f"a policy allows '{name}', of which no address is known: containers do not reach it"
+        cure = "mend the name or the resolvers of the host, or name addresses in pynet.allow_out"
+        yield HostFinding(Severity.WARNING, cause, cure, (f"getent ahosts {name}", "pynet policy show"))
+
+
 def _of(fill: Fill, facts: Facts) -> str:
     return f"in {_which(fill.network, fill.subnet, facts)}"
 

@@ -25,7 +25,7 @@ from netlink.routes import HostNetworks, RouteLookup
 from netlink.sysctl import FORWARDING
 from plugin.doctor.detours import HostRoutes, detours, uplink
 from plugin.doctor.facts import Detour, EngineFacts, Facts, Listener, ServiceFacts, State, Subject
-from plugin.doctor.features import try_features
+from plugin.doctor.features import try_features, try_limits
 from plugin.doctor.firewalls import BRIDGED
 from plugin.doctor.folder import look_at_state
 from plugin.doctor.walls import walls
@@ -34,7 +34,10 @@ from plugin.host.router_advertisements import deaf_links
 from plugin.ipam.fill import fills
 from plugin.ipam.supernets import Supernet
 from plugin.model.names import BRIDGE
+from plugin.model.policy import policy_of
 from plugin.model.records import Endpoint, Lease, Network, Pool
+from plugin.options.rates import OFF
+from plugin.policy.answers import ResolvedName
 from plugin.store.sqlite.store import read_records
 
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_BIND_SERVICE": 10}  # linux/capability.h
@@ -73,6 +76,25 @@ class StoredRecords:
     endpoints: Sequence[Endpoint] = ()
     pools: Sequence[Pool] = ()
     leases: Sequence[Lease] = ()
+    names: Sequence[ResolvedName] = ()
+
+    def limited(self) -> tuple[str, ...]:
+        """Return the networks that limit the rate of a container, or of all."""
+        wanted = [(own.id, own.readable_settings.rate_in, own.readable_settings.rate_out) for own in self.networks]
+        found = [(end.network_id, end.readable_settings) for end in self.endpoints]
+        every = [*wanted, *((network, own.rate_in, own.rate_out) for network, own in found)]
+        return tuple(dict.fromkeys(network for network, *rates in every if {*rates} - {OFF, None}))
+
+    def unresolved(self) -> tuple[str, ...]:
+        """Return the names of hosts in policies of containers that have no known address."""
+        known = {each.name for each in self.names if each.addresses}
+        networks = {network.id: network for network in self.networks}
+        wanted: list[str] = []
+        for end in self.endpoints:
+            with suppress(PynetError, KeyError):
+                allowed = policy_of(networks[end.network_id], end).allow_out
+                wanted += allowed.host_names if allowed else ()
+        return tuple(name for name in dict.fromkeys(wanted) if name not in known)
 
 
 def gather(places: Places, told: Told, *, root: bool | None = None) -> Facts:
@@ -101,6 +123,8 @@ def gather(places: Places, told: Told, *, root: bool | None = None) -> Facts:
         deaf=tuple(_or(lambda: deaf_links(Kernel()), [])),
         fills=fills(records.networks, records.endpoints, records.pools, records.leases),
         detours=_or(lambda: _detours(records), ()),
+        limited=records.limited(),
+        unresolved=records.unresolved(),
         systemd=has_systemd(),
         failed_units=failed_units() if has_systemd() else {},
     )
@@ -145,6 +169,7 @@ def _with_what_needs_root(facts: Facts, places: Places, records: StoredRecords, 
         facts,
         features=features,
         untried=untried,
+        unlimited=try_limits(),
         state=state,
         walls=walls(listed or (), records.networks, records.endpoints, uplinks),
         unseen=tuple(unseen),
@@ -156,7 +181,7 @@ def _records(database: Path) -> StoredRecords:
     try:
         if not database.exists():
             return StoredRecords()
-        kinds: tuple[type[Any], ...] = (Network, Endpoint, Pool, Lease)
+        kinds: tuple[type[Any], ...] = (Network, Endpoint, Pool, Lease, ResolvedName)
         return StoredRecords(*(read_records(database, kind) for kind in kinds))
     except (PynetError, OSError):
         return StoredRecords()

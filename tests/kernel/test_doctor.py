@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from ipaddress import ip_network
+from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,8 @@ import pytest
 from plugin.doctor.facts import Crossing, EngineFacts, Facts, Listener, Wall
 from plugin.doctor.probe import Places, Told, gather
 from plugin.ipam.supernets import parse_supernets
-from plugin.model.records import Network, NetworkSubnet
+from plugin.model.records import Endpoint, Network, NetworkSubnet
+from plugin.policy.answers import ResolvedName, SeenAddress
 from plugin.store.base import Put
 from plugin.store.sqlite.store import SqliteStore
 from tests.kernel.container import sh
@@ -34,9 +35,22 @@ def test_this_kernel_has_what_pynet_needs(look: Look) -> None:
     facts = look()
     assert len(facts.features) >= 8
     assert not any(facts.features.values())
-    assert (facts.missing_capabilities, facts.listener) == ((), Listener.NOTHING)
+    assert (facts.missing_capabilities, facts.unlimited, facts.listener) == ((), "", Listener.NOTHING)
     assert [link for link in sh("ip -o link").splitlines() if "lo:" not in link] == []
     assert sh("nft list ruleset").strip() == ""
+
+
+def test_limits_and_names_of_hosts_are_found_in_records(look: Look, tmp_path: Path) -> None:
+    """A network with a limit is named, and a name in a policy until it has an address."""
+    limited = Network("a1" * 32, "bridge", "pn-a1a1a1a1a1a1", options={"pynet.rate_in": "10mbit"})
+    opts = {"pynet.egress": "deny", "pynet.allow_out": "dns:x.example tcp/443"}
+    store = SqliteStore(tmp_path / "pynet.db")
+    store.transact(Put(limited), Put(Endpoint("e0" * 32, limited.id, "02:00:00:00:00:01", driver_opts=opts)))
+    before = look()
+    store.transact(Put(ResolvedName("x.example", (SeenAddress(IPv4Address("192.0.2.1"), 1),))))
+
+    assert (before.limited, before.unresolved, look().unresolved) == ((limited.id,), ("x.example",), ())
+    store.close()
 
 
 def test_the_ports_of_a_bridge_are_counted(look: Look) -> None:
