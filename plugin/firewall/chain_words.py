@@ -30,6 +30,25 @@ WORDS: Mapping[tuple[str, str], str] = {
     ("bridge", "from_other_host"): "from other hosts to the host",
     ("bridge", "input"): "from the bridge to the host",
     ("bridge", "output"): "from the host to the bridge",
+    ("inet", "policy_out"): "policies of senders",
+    ("inet", "egress"): "the sender's pynet.allow_out",
+    ("inet", "from"): "the receiver's pynet.from",
+    ("inet", "published"): "clients of published ports",
+    ("inet", "relay_clients"): "clients of relayed ports",
+    ("inet", "detours"): "policies of packets that leave as they came",
+    ("inet", "detoured_egress"): "the sender's pynet.allow_out",
+    ("inet", "detoured_published"): "clients of published ports",
+    ("inet", "detoured_from"): "the receiver's pynet.from",
+    ("inet", "hairpin"): "a container and its own published port",
+    ("inet", "into_networks"): "the source address on the way into a network",
+    ("inet", "counted_drop"): "dropped packets are counted",
+    ("inet", "counted_refusal"): "refused packets are counted",
+    ("bridge", "counted_drop"): "dropped packets are counted",
+    ("bridge", "ruled"): "policies within a network",
+    ("bridge", "out"): "the sender's pynet.allow_out",
+    ("bridge", "in"): "the receiver's pynet.from",
+    ("bridge", "passed"): "policies within a network",
+    ("bridge", "egress_port"): "the sender's own address",
 }
 
 
@@ -37,7 +56,7 @@ def chain_words(family: str, chain: str) -> str:
     """Return what a chain is about, "" if it has no words of its own."""
     if reason := reason_of(chain):
         return BY_NAME[reason].sentence
-    if words := WORDS.get((family, chain)):
+    if words := WORDS.get((family, chain)) or WORDS.get((family, chain.rstrip("46"))):
         return words
     if family == "bridge" and chain.startswith(_GUARD):
         return WORDS["bridge", "guard"]

@@ -107,10 +107,8 @@ def _of_endpoint(network: Network, endpoint: Endpoint) -> Iterator[Element]:
         yield sets.ISOLATED.element(port)
         yield sets.GATEWAY_MACS.element(port, network.mac)
     if guard.on:
-        macs, pairs = (
-            [endpoint.mac, *guard.allowed.macs],
-            sets.PORT_ADDRESSES if settings.icc else sets.ISOLATED_ADDRESSES,
-        )
+        macs = [endpoint.mac, *guard.allowed.macs]
+        pairs = sets.PORT_ADDRESSES if settings.icc else sets.ISOLATED_ADDRESSES
         yield from _own(port, macs, addresses, pairs if policy.allow_out is None else sets.EGRESS_ADDRESSES)
         yield from _allowed(port, macs, guard.allowed.subnets)
     if not guard.on or guard.allowed.subnets:  # it may be a router, which reports errors about flows of others
