@@ -154,7 +154,7 @@ PUBLISH = own("PublishPorts", EndpointID=END, Ports=MORE_PORTS)
 UNPUBLISH = own("UnpublishPorts", EndpointID=END, Ports=[{"Proto": proto, "Port": 8080} for proto in (6, 17)])
 RESERVE = own("ReserveAddress", Name="web", Address="10.9.0.50")
 UNRESERVE = own("UnreserveAddress", Name="web")
-OWN_POOL = {**_data("10.9.0.0/24", GATEWAY), "AddressSpace": "pynet-local"}
+OWN_POOL = {**_data("10.9.0.0/24", f"{GATEWAY}/24"), "AddressSpace": "pynet-local"}
 FIXED = (pool("10.9.0.0/24"), replace(network(), body={**network().body, "IPv4Data": [OWN_POOL]}))
 BLUE = overlay()
 BLUE_JOINED = (BLUE, endpoint(), join())
@@ -191,6 +191,8 @@ def _on_overlay(scenario: Scenario) -> Scenario:
     return replace(scenario, name=f"overlay: {scenario.name}", setup=UNDERLAY, shared=shared)
 
 
+LIMIT = own("SetOptions", EndpointID=END, Options={"rate_in": "off", "rate_out": "5mbit"})
+LIMIT_ALL = own("SetOptions", Options={"rate_in": "10mbit", "rate_out": "20mbit"})
 LIMITED = _of_mode("bridge", network(), rate_in="10mbit", rate_out="20mbit")
 LIMITED_JOINED = (LIMITED, endpoint(), join())
 LIMITS = (
@@ -201,16 +203,22 @@ LIMITS = (
     Scenario("deferred deletion of a network", LIMITED_JOINED, REMOVE, where=REAPER),
     Scenario("start", LIMITED_JOINED, where=START),
     Scenario("start after a reboot", (LIMITED, endpoint()), where=START, reboot=True),
+    Scenario("SetOptions of an endpoint", LIMITED_JOINED, LIMIT, (RESET_END,)),
+    Scenario("SetOptions of a network, the first limit", JOINED, LIMIT_ALL, (RESET,)),
+    Scenario("ResetOptions", (*JOINED, LIMIT_ALL), RESET, (RESET,)),
 )
 
 
 OPENED = {"from": "tcp/80 @ 10.9.0.0/24", "egress": "deny", "allow_out": "dns:files.example tcp/443, 10.0.0.0/8"}
+NARROW = own("SetOptions", EndpointID=END, Options={"from": "none", "allow_out": "any @ 10.9.0.1"})
 RULED = _of_mode("bridge", network(), **OPENED)
 RULED_JOINED = (RULED, endpoint(), join())
 POLICIES = (
     Scenario("CreateEndpoint with a policy", (RULED,), endpoint()),
     Scenario("DeleteEndpoint with a policy", (*RULED_JOINED, LEAVE), DELETE),
     Scenario("start with a policy after a reboot", (RULED, endpoint()), where=START, reboot=True),
+    Scenario("SetOptions with a policy", RULED_JOINED, NARROW, (RESET_END,)),
+    Scenario("ResetOptions with a policy", (*RULED_JOINED, NARROW), RESET_END, (RESET_END,)),
 )
 
 
