@@ -1,10 +1,11 @@
 """The policy of an endpoint: its own options, and its network's where it has none."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from plugin.errors import InvalidRequest
 from plugin.model.records import Endpoint, Network
-from plugin.options.network import NetworkSettings
+from plugin.options.network import EndpointSettings, NetworkSettings
 from plugin.options.policy import Entries
 
 
@@ -29,7 +30,11 @@ class Policy:
 
 def policy_of(network: Network, endpoint: Endpoint) -> Policy:
     """Return the policy of ``endpoint``; raises as ``Network.settings``, and as ``check_publisher``."""
-    given, own = network.settings, endpoint.settings
+    return _policy(network.settings, endpoint.settings)
+
+
+@lru_cache(maxsize=256)  # settings are shared by all records with the same options
+def _policy(given: NetworkSettings, own: EndpointSettings) -> Policy:
     denied = (own.egress or given.egress) == "deny"
     policy = Policy(
         own.groups,
