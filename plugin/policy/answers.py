@@ -42,7 +42,7 @@ class SeenAddress:
 class ResolvedName:
     """A name of a host, and its addresses."""
 
-    kind: ClassVar[str] = "name"
+    kind: ClassVar[str] = "host name"
 
     name: str
     addresses: tuple[SeenAddress, ...] = ()

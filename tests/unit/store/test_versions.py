@@ -89,6 +89,13 @@ def test_every_kind_of_record_is_checked_at_start() -> None:
     assert kinds == set(KINDS) | set(SHARED_KINDS)
 
 
+def test_every_kind_of_record_has_a_name_of_its_own() -> None:
+    """Records of two kinds with one name would be read as each other, and the store be called damaged."""
+    names = [kind.kind for kind in (*KINDS, *SHARED_KINDS)]
+
+    assert sorted(names) == sorted(set(names))
+
+
 def main() -> None:
     """Print a database of the present version as SQL."""
     with TemporaryDirectory() as folder:
