@@ -2,7 +2,7 @@
 
 import re
 
-_FILLED = re.compile(r"(set (?:drops[46]?|flooding_ports) {[^{}]*?)\s*elements = {[^}]*}")
+_FILLED = re.compile(r"(set (?:drops[46]?|flows[46]|flooding_ports) {[^{}]*?)\s*elements = {[^}]*}")
 
 
 def without_drops(listed: str) -> str:
