@@ -91,7 +91,8 @@ def test_every_kind_of_record_is_checked_at_start() -> None:
 
 def test_every_kind_of_record_has_a_name_of_its_own() -> None:
     """Records of two kinds with one name would be read as each other, and the store be called damaged."""
-    names = [kind.kind for kind in (*KINDS, *SHARED_KINDS)]
+    every: tuple[type[Record], ...] = (*KINDS, *SHARED_KINDS)
+    names = [kind.kind for kind in every]
 
     assert sorted(names) == sorted(set(names))
 
