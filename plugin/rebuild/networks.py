@@ -196,7 +196,8 @@ def _endpoints(
         if network is None:
             log.error("endpoint not rebuilt: no known network has its link", endpoint=alias.id[:12], link=link.name)
         else:
-            yield replace(_endpoint(seen.elements, link.name, alias.id, network), driver_opts=_rates(seen, alias.id))
+            endpoint = _endpoint(seen.elements, link.name, alias.id, network)
+            yield replace(endpoint, driver_opts={**endpoint.driver_opts, **_rates(seen, alias.id)})
 
 
 def _rates(seen: KernelView, identity: str) -> dict[str, str]:

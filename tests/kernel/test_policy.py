@@ -93,6 +93,7 @@ def test_a_policy_is_rebuilt_from_the_kernel(pynet: Pynet, pair: tuple[Container
         "allow_out": "tcp/443 @ 192.0.2.0/24, 10.0.0.0/8, icmp app, udp/53, 2001:db8::7 tcp/1-1024",
         "from": ", ".join(["app tcp/80, tcp/81 @ 10.9.0.9, icmp", *(f"10.{number}.0.0/24" for number in range(40))]),
         "publish_from": "192.0.2.9, tcp @ 2001:db8::/32",
+        "rate_in": "10mbit",
     }
     reference = pynet.attach(pair[1], NET, 3, SERVER, **options)
     pynet.publish(reference, "0.0.0.0:8081")
@@ -106,6 +107,7 @@ def test_a_policy_is_rebuilt_from_the_kernel(pynet: Pynet, pair: tuple[Container
     assert isinstance(endpoint, Endpoint)
     before = pynet.firewall.owners(host_link_name(SERVER))[host_link_name(SERVER)].elements
     assert set(endpoint_elements(network, endpoint)) == set(before)
+    assert endpoint.driver_opts["pynet.rate_in"] == "10mbit"
 
 
 @pytest.mark.parametrize(
