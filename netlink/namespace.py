@@ -2,7 +2,7 @@
 
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from netlink import uapi
@@ -16,17 +16,23 @@ def scratch_namespace() -> Iterator[None]:
     Raises:
         KernelError: ``Denied`` without CAP_SYS_ADMIN.
     """
+    with kernel_errors("make a network namespace"), _away(lambda libc: libc.unshare(uapi.CLONE_NEWNET)):
+        yield
+
+
+@contextmanager
+def _away(leave: Callable[[ctypes.CDLL], int]) -> Iterator[None]:
+    """Let ``leave`` move this thread into another network namespace, and bring it back after the block."""
     libc = ctypes.CDLL(None, use_errno=True)
-    with kernel_errors("make a network namespace"):
-        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _check(leave(libc))
         try:
-            _check(libc.unshare(uapi.CLONE_NEWNET))
-            try:
-                yield
-            finally:
-                _check(libc.setns(home, uapi.CLONE_NEWNET))
+            yield
         finally:
-            os.close(home)
+            _check(libc.setns(home, uapi.CLONE_NEWNET))
+    finally:
+        os.close(home)
 
 
 def _check(result: int) -> None:
@@ -41,18 +47,10 @@ def namespace_of(process: int) -> Iterator[None]:
     Raises:
         KernelError: ``Missing`` if the process is gone, ``Denied`` without CAP_SYS_ADMIN.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
     with kernel_errors(f"enter the network namespace of process {process}"):
-        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        there = os.open(f"/proc/{process}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            there = os.open(f"/proc/{process}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                _check(libc.setns(there, uapi.CLONE_NEWNET))
-            finally:
-                os.close(there)
-            try:
+            with _away(lambda libc: libc.setns(there, uapi.CLONE_NEWNET)):
                 yield
-            finally:
-                _check(libc.setns(home, uapi.CLONE_NEWNET))
         finally:
-            os.close(home)
+            os.close(there)
