@@ -11,9 +11,8 @@ import structlog
 
 from netlink.gso import KERNELS_OWN
 from plugin.errors import InvalidRequest, NotFound
-from plugin.firewall.elements import PROTOCOLS
 from plugin.ipam.driver import Ipam
-from plugin.model.records import Endpoint, Network, Published
+from plugin.model.records import Endpoint, Network
 from plugin.modes.base import Mode, desired_of
 from plugin.modes.registry import mode_of
 from plugin.network.exposure import Exposure
@@ -34,7 +33,7 @@ from plugin.protocol.change_messages import (
     SettingChange,
     UnpublishPorts,
 )
-from plugin.protocol.own_messages import PublishedPort
+from plugin.publish.bindings import reported
 from plugin.reconcile.alignment import Alignment
 from plugin.reconcile.survey import Survey
 from plugin.removal.removal import Removal
@@ -199,10 +198,4 @@ def _told(before: Endpoint, after: Endpoint) -> Changed:
     went = [port for port in before.published if port not in after.published]
     if came or went:
         log.info("published ports changed", endpoint=after.id, network=after.network_id, came=len(came), went=len(went))
-    return Changed(after.network_id, after.id, 1, published=_ports(after, came), withdrawn=_ports(after, went))
-
-
-def _ports(end: Endpoint, ports: Sequence[Published]) -> list[PublishedPort]:
-    return [
-        PublishedPort(end.id, end.network_id, PROTOCOLS[p.proto], p.host, p.host_port, p.target, p.port) for p in ports
-    ]
+    return Changed(after.network_id, after.id, 1, published=reported(after, came), withdrawn=reported(after, went))

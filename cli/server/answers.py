@@ -13,7 +13,6 @@ from cli.server.policies import policy_reports
 from cli.server.reports import network_report, reserved_by_subnet
 from cli.settings import Settings, in_force
 from plugin.errors import PynetError
-from plugin.firewall.elements import PROTOCOLS
 from plugin.ipam.fill import fills
 from plugin.ipam.sticky import NamedAddress
 from plugin.model.records import Endpoint, Lease, Network, Pool
@@ -24,6 +23,7 @@ from plugin.protocol.own_messages import About, Fill, ForgottenHost, LogPart, Ne
 from plugin.protocol.path_messages import Answer, PathQuestion
 from plugin.protocol.policy_messages import PolicyReports
 from plugin.protocol.traffic_messages import Traffic
+from plugin.publish.bindings import reported
 from plugin.store.base import R, Store
 from plugin.store.sqlite.backup import copy_state
 
@@ -95,11 +95,7 @@ class Answers(ChangeAnswers):
         return self._sources.drops()
 
     def ports(self) -> list[PublishedPort]:
-        return [
-            PublishedPort(end.id, end.network_id, PROTOCOLS[p.proto], p.host, p.host_port, p.target, p.port)
-            for end in (item.record for item in self._store.list(Endpoint))
-            for p in end.published
-        ]
+        return [port for end in self._records(Endpoint) for port in reported(end, end.published)]
 
     def networks(self) -> list[NetworkReport]:
         ends: dict[str, list[Endpoint]] = defaultdict(list)

@@ -1,7 +1,7 @@
 """Where a port is published: addresses of the host, and the container address that each leads to."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -11,6 +11,7 @@ from plugin.model.records import Endpoint, Published
 from plugin.options.network import NAT, ROUTED, UNPROTECTED, NetworkSettings
 from plugin.options.unicast import is_unicast
 from plugin.protocol.messages import Address, PortBinding
+from plugin.protocol.own_messages import PublishedPort
 
 EVERYWHERE = (IPv4Address(0), IPv6Address(0))
 EPHEMERAL_TRIES = 10  # a port that is free for one family may be taken for the other
@@ -45,6 +46,14 @@ class PortRequest:
 
     bindings: tuple[PortBinding, ...]
     families: tuple[int, ...] = (4, 6)
+
+
+def reported(endpoint: Endpoint, ports: Iterable[Published]) -> list[PublishedPort]:
+    """Return ports of an endpoint as pynet's own commands are told of them."""
+    return [
+        PublishedPort(endpoint.id, endpoint.network_id, PROTOCOLS[p.proto], p.host, p.host_port, p.target, p.port)
+        for p in ports
+    ]
 
 
 def sockets_for(host_bindings: Sequence[HostBinding]) -> list[tuple[HostBinding, bool]]:
