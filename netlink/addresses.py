@@ -1,6 +1,5 @@
 """Addresses of links: reading them, and verbs named like iproute2's."""
 
-import socket
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_interface
 
@@ -9,7 +8,7 @@ from netlink.dump import dump
 from netlink.errors import kernel_errors
 from netlink.ip import FAMILIES, InterfaceAddress
 from netlink.own_changes import GONE, OwnChanges
-from netlink.request import Requests, link_index
+from netlink.request import Requests, link_index, link_name
 from netlink.routes import ipv6_default_routes, uplinks
 from netlink.wire import attributes
 
@@ -34,14 +33,6 @@ def parse_address(body: bytes) -> tuple[int, InterfaceAddress]:
     _, length, _, _, index = uapi.IFADDRMSG.unpack_from(body)
     found = dict(attributes(body[uapi.IFADDRMSG.size :]))
     return index, ip_interface((ip_address(found.get(uapi.IFA_LOCAL) or found[uapi.IFA_ADDRESS]), length))
-
-
-def _name(index: int) -> str:
-    """Return the name of a link, "" if it is gone; ``if_nameindex`` lists all links, also those without an address."""
-    try:
-        return socket.if_indextoname(index)
-    except OSError:
-        return ""
 
 
 class Addresses:
@@ -70,7 +61,7 @@ class Addresses:
         """Return (link, address) of every address, link-local ones only when asked for."""
         with kernel_errors("list addresses"):
             dumped = dump_addresses()
-            names = {index: _name(index) for index in {index for index, _ in dumped}}
+            names = {index: link_name(index) for index in {index for index, _ in dumped}}
             found = [(names[index], address) for index, address in dumped]
         return [(name, address) for name, address in found if name and (link_local or not address.is_link_local)]
 

@@ -20,7 +20,7 @@ from netlink.dump import dump
 from netlink.errors import NotSupported, kernel_errors
 from netlink.gso import gso_sizes
 from netlink.own_changes import MADE, SET, OwnChanges
-from netlink.request import Requests, link_index
+from netlink.request import Requests, link_index, link_name
 from netlink.wire import attribute, attributes, check, message, number, text, word
 
 HANDLES = (0x706E0000, 0x706F0000)  # 706e: and 706f:, by which pynet knows its own; two, to put one in another's place
@@ -107,7 +107,7 @@ class RateLimits:
             with kernel_errors(f"list filters of '{name}'"):
                 for body in dump(uapi.RTM_GETTFILTER, _head(index, 0, uapi.TC_H_INGRESS_FILTERS)):
                     for target in _targets(body):
-                        found[name] = _name_of(target)
+                        found[name] = link_name(target)
         return found
 
     def redirect(self, name: str, to: str) -> None:
@@ -190,13 +190,6 @@ def _indexes(names: Collection[str]) -> dict[int, str]:
         except OSError:
             continue
     return found
-
-
-def _name_of(index: int) -> str:
-    try:
-        return socket.if_indextoname(index)
-    except OSError:
-        return ""
 
 
 def _refuse(code: int, action: str, part: str) -> None:

@@ -15,6 +15,7 @@ from types import TracebackType
 from netlink import uapi
 from netlink.links import parse_link
 from netlink.own_changes import GONE, MADE, SET, OwnChanges
+from netlink.request import link_name
 from netlink.wire import attributes, messages, number
 
 LINKS, RULES, OWN, SWITCH, LOST = "links", "rules", "own", "switch", "lost"
@@ -112,7 +113,7 @@ class Monitor:
         if kind in {uapi.RTM_NEWLINK, uapi.RTM_DELLINK}:
             return self._losing(kind, body)
         if kind == uapi.RTM_DELADDR:
-            name = _name_of(uapi.IFADDRMSG.unpack_from(body)[4])
+            name = link_name(uapi.IFADDRMSG.unpack_from(body)[4])
             return name if self._is_bridge(name) and not self._changes.is_recent(GONE, name) else ""
         if kind in _LIMITS:
             return self._limited(body)
@@ -120,7 +121,7 @@ class Monitor:
 
     def _limited(self, body: bytes) -> str:
         """Return the link of ours whose queue or filters others changed."""
-        name = _name_of(uapi.TCMSG.unpack_from(body)[1])
+        name = link_name(uapi.TCMSG.unpack_from(body)[1])
         ours = any(self._changes.is_recent(what, name) for what in (SET, MADE, GONE))
         return name if self._own_name.fullmatch(name.encode() + b"\0") and not ours else ""
 
@@ -128,7 +129,7 @@ class Monitor:
         """Return the bridge of ours whose forwarding others changed; that of the host changes each link's as well."""
         if time.monotonic() - self._switched_at < CONSEQUENCES:
             return ""
-        name = _name_of(number(_setting_of(body)))
+        name = link_name(number(_setting_of(body)))
         own = [f"net/ipv{version}/conf/{name}/forwarding" for version in (4, 6)]
         ours = self._changes.is_recent(MADE, name) or any(self._changes.is_recent(SET, path) for path in own)
         return name if self._is_bridge(name) and not ours else ""
@@ -170,13 +171,6 @@ def _lost(kind: int, body: bytes) -> bool:
 def _setting_of(body: bytes) -> bytes:
     """Return the index of the link that RTM_NEWNETCONF is about."""
     return dict(attributes(body[uapi.NETCONFMSG :])).get(uapi.NETCONFA_IFINDEX, b"")
-
-
-def _name_of(index: int) -> str:
-    try:
-        return socket.if_indextoname(index)
-    except OSError:
-        return ""  # the link went with its addresses, which another message tells
 
 
 def _make_room(sock: socket.socket) -> None:

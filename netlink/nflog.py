@@ -4,8 +4,6 @@ The kernel has an instance for a group only while a socket is bound to it, and c
 with the socket, so also if the process is killed.
 """
 
-import errno
-import select
 import socket
 import struct
 import time
@@ -18,12 +16,20 @@ from types import TracebackType
 from netlink import uapi
 from netlink.errors import InUse, kernel_errors
 from netlink.headers import Headers, read_headers
+from netlink.listening import heard
+from netlink.request import link_name
 from netlink.wire import attribute, attributes, check, error_number, message, messages
 
 LISTENERS = Path("/proc/thread-self/net/netfilter/nfnetlink_log")  # a line for each group
 ROOM = 1 << 20  # bytes of messages that wait to be read
 _MODE = struct.Struct("!IBx")  # struct nfulnl_msg_config_mode: bytes of a packet, and how much of it is copied
 _TIME = struct.Struct("!QQ")  # struct nfulnl_msg_packet_timestamp: seconds, microseconds
+_LINKS = (  # in the order of the fields of LoggedPacket
+    uapi.NFULA_IFINDEX_INDEV,
+    uapi.NFULA_IFINDEX_OUTDEV,
+    uapi.NFULA_IFINDEX_PHYSINDEV,
+    uapi.NFULA_IFINDEX_PHYSOUTDEV,
+)
 _AT_ONCE = 1  # packets that the kernel gathers before it sends them
 
 
@@ -66,16 +72,9 @@ class PacketLog:
 
     def packets(self, seconds: float | None = None) -> Iterator[LoggedPacket]:
         """Yield packets as they come, for ever or until ``seconds`` have passed without one."""
-        while select.select([self._socket], [], [], seconds)[0]:
-            try:
-                data = self._socket.recv(1 << 16)
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:  # some were lost, as the log may always do
-                    raise
-                continue
-            for kind, _, body in messages(data):
-                if kind == uapi.NFULNL_MSG_PACKET:
-                    yield _packet(dict(attributes(body[uapi.NFGENMSG :])))
+        for kind, _, body in heard(self._socket, seconds):
+            if kind == uapi.NFULNL_MSG_PACKET:
+                yield _packet(dict(attributes(body[uapi.NFGENMSG :])))
 
     def close(self) -> None:
         """Stop listening."""
@@ -113,13 +112,5 @@ def _packet(found: dict[int, bytes]) -> LoggedPacket:
         seconds + micro / 1e6 if seconds else time.time(),
         found.get(uapi.NFULA_PREFIX, b"").rstrip(b"\0").decode(errors="replace"),
         read_headers(ether_type, found.get(uapi.NFULA_PAYLOAD, b"")),
-        *(_link(found.get(kind, b"")) for kind in (uapi.NFULA_IFINDEX_INDEV, uapi.NFULA_IFINDEX_OUTDEV)),
-        *(_link(found.get(kind, b"")) for kind in (uapi.NFULA_IFINDEX_PHYSINDEV, uapi.NFULA_IFINDEX_PHYSOUTDEV)),
+        *(link_name(int.from_bytes(found.get(kind, b""), "big")) for kind in _LINKS),
     )
-
-
-def _link(index: bytes) -> str:
-    try:
-        return socket.if_indextoname(int.from_bytes(index, "big")) if index else ""
-    except OSError:
-        return ""  # the link is gone

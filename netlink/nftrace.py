@@ -3,8 +3,6 @@
 The kernel sends a message for each rule that applies to such a packet, and none while nobody listens.
 """
 
-import errno
-import select
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +11,9 @@ from types import TracebackType
 from netlink import uapi
 from netlink.errors import kernel_errors
 from netlink.headers import ETHER_ARP, ETHER_IPV4, ETHER_IPV6, Headers, read_headers
-from netlink.wire import attributes, messages
+from netlink.listening import heard
+from netlink.request import link_name
+from netlink.wire import attributes
 
 ROOM = 1 << 22  # bytes of messages that wait to be read
 ACCEPT, DROP = "accept", "drop"
@@ -72,16 +72,9 @@ class TraceEvents:
 
     def events(self, seconds: float) -> Iterator[TraceEvent]:
         """Yield events, until ``seconds`` have passed without one."""
-        while select.select([self._socket], [], [], max(0.0, seconds))[0]:
-            try:
-                data = self._socket.recv(1 << 16)
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:  # some were lost, as more packets were traced than are read
-                    raise
-                continue
-            for kind, _, body in messages(data):
-                if kind == uapi.NFT_MSG_TRACE:
-                    yield _event(dict(attributes(body[uapi.NFGENMSG :])))
+        for kind, _, body in heard(self._socket, max(0.0, seconds)):
+            if kind == uapi.NFT_MSG_TRACE:
+                yield _event(dict(attributes(body[uapi.NFGENMSG :])))
 
     def close(self) -> None:
         """Stop listening."""
@@ -112,8 +105,8 @@ def _event(found: dict[int, bytes]) -> TraceEvent:
         _text(verdict.get(uapi.NFTA_VERDICT_CHAIN, b"")),
         by_policy,
         _headers(protocol, found),
-        _link(number.get(uapi.NFTA_TRACE_IIF, 0)),
-        _link(number.get(uapi.NFTA_TRACE_OIF, 0)),
+        link_name(number.get(uapi.NFTA_TRACE_IIF, 0)),
+        link_name(number.get(uapi.NFTA_TRACE_OIF, 0)),
     )
 
 
@@ -129,10 +122,3 @@ def _headers(protocol: int, found: dict[int, bytes]) -> Headers | None:
 
 def _text(value: bytes) -> str:
     return value.rstrip(b"\0").decode(errors="replace")
-
-
-def _link(index: int) -> str:
-    try:
-        return socket.if_indextoname(index) if index else ""
-    except OSError:
-        return ""  # the link is gone, or in another namespace

@@ -22,6 +22,17 @@ NEW = uapi.NLM_F_ACK | uapi.NLM_F_CREATE | uapi.NLM_F_EXCL
 NO_LINK = uapi.IFINFOMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
 
 
+def link_name(index: int) -> str:
+    """Return the name of the link with an index, "" if it is gone, in another namespace, or the index is 0.
+
+    ``if_nameindex`` would list all links.
+    """
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return ""
+
+
 def link_index(name: str, action: str) -> int:
     """Return the index of a link; raises ``Missing`` without it."""
     try:
