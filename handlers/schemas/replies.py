@@ -48,6 +48,14 @@ class OperInfoReply(Schema):
     value = fields.Dict(data_key="Value")
 
 
+class StaticRouteReply(Schema):
+    """A route; type 0 has a next hop, type 1 is on the link (moby daemon/libnetwork/types, NEXTHOP and CONNECTED)."""
+
+    destination = Shown(data_key="Destination")
+    route_type = fields.Function(lambda route: 0 if route.next_hop else 1, data_key="RouteType")
+    next_hop = Shown(data_key="NextHop")
+
+
 class JoinReplySchema(Schema):
     """Join; the gateways are addresses without a prefix length."""
 
@@ -56,7 +64,7 @@ class JoinReplySchema(Schema):
     )
     gateway = Shown(data_key="Gateway")
     gateway_ipv6 = Shown(data_key="GatewayIPv6")
-    static_routes = fields.Function(lambda _: [], data_key="StaticRoutes")  # a container needs none but its gateway's
+    static_routes = fields.List(fields.Nested(StaticRouteReply), data_key="StaticRoutes")
     disable_gateway_service = fields.Boolean(data_key="DisableGatewayService")
 
 

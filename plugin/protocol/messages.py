@@ -183,6 +183,14 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
+class StaticRoute:
+    """A route of a container; without ``next_hop`` the destination is on the link itself."""
+
+    destination: Subnet
+    next_hop: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JoinReply:
     """The link to move (``src_name``, ≤ 15 characters, in the engine's namespace) and its routing."""
 
@@ -191,6 +199,7 @@ class JoinReply:
     gateway: IPv4Address | None = None
     gateway_ipv6: IPv6Address | None = None
     disable_gateway_service: bool = False
+    static_routes: tuple[StaticRoute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
