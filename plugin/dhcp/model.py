@@ -10,7 +10,7 @@ from plugin.errors import Exhausted, Failed
 FOREVER = 0xFFFFFFFF  # seconds, of a lease without an end (RFC 2131 section 3.3)
 
 
-class NoAnswer(Failed):
+class NoServer(Failed):
     """No server answered in time."""
 
 
@@ -19,7 +19,7 @@ class NoAddress(Exhausted):
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class ClientIdentity:
     """The texts by which a server knows a client.
 
     ``client_id`` is option 61 with its type in the first byte, without one the server goes by ``mac``. ``host_name``
@@ -73,7 +73,7 @@ class Dhcp4(Protocol):
     """
 
     def acquire(
-        self, link: str, identity: Identity, wish: IPv4Address | None, known: Lease4 | None, timeout: float
+        self, link: str, identity: ClientIdentity, wish: IPv4Address | None, known: Lease4 | None, timeout: float
     ) -> Lease4:
         """Get a lease within ``timeout`` seconds, of the address ``wish`` if a server will give it.
 
@@ -81,13 +81,18 @@ class Dhcp4(Protocol):
         that answer an ARP probe are declined.
 
         Raises:
-            NoAnswer: no server answered.
+            NoServer: no server answered.
             NoAddress: a server answered, and there is no address to be had.
             KernelError: the link is gone, or cannot be used.
         """
 
     def keep(
-        self, link: str, identity: Identity, lease: Lease4, changed: Callable[[Lease4 | None], None], hear: str = ""
+        self,
+        link: str,
+        identity: ClientIdentity,
+        lease: Lease4,
+        changed: Callable[[Lease4 | None], None],
+        hear: str = "",
     ) -> None:
         """Renew ``lease`` until ``drop``, and call ``changed`` with each new lease, or with None without one.
 
@@ -95,5 +100,10 @@ class Dhcp4(Protocol):
         the client's own MAC arrive on ``hear``, or on ``link`` without it.
         """
 
-    def drop(self, link: str, identity: Identity, *, release: Lease4 | None) -> None:
+    def drop(self, link: str, identity: ClientIdentity, *, release: Lease4 | None) -> None:
         """Stop keeping a lease, if one is kept, and give ``release`` back to its server; it waits for no answer."""
+
+
+def no_client() -> Dhcp4:
+    """Stand in for the maker of a client on a host that has none; raises ``Failed``."""
+    raise Failed("this pynet has no client of DHCP")
