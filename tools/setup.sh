@@ -9,7 +9,9 @@ cd "$(dirname "$0")/.."
 rings=" ${*:-unit contract kernel engine} "
 
 # package:command pairs; a package is installed when its command is not there
-of_kernel=(iptables:iptables nftables:nft iproute2:ip tcpdump:tcpdump iputils-ping:ping procps:ps util-linux:nsenter)
+of_kernel=(busybox-static:busybox dnsmasq-base:dnsmasq iptables:iptables nftables:nft iproute2:ip tcpdump:tcpdump
+    iputils-ping:ping procps:ps util-linux:nsenter)
+of_lan=(isc-dhcp-server:dhcpd)  # a server that Debian would start
 of_engine=(docker.io:dockerd busybox-static:busybox curl:curl ca-certificates:update-ca-certificates)
 of_cluster=(etcd-server:etcd openssl:openssl)
 
@@ -32,6 +34,7 @@ missing_packages() {
 }
 
 missing_servers() {
+    if for_ring kernel; then lacking "${of_lan[@]}"; fi
     for_ring cluster || return 0
     lacking "${of_cluster[@]}"
     [ -e /usr/share/java/zookeeper.jar ] || printf 'zookeeper\n'
@@ -73,11 +76,14 @@ timed() {  # TEXT COMMAND...: says what begins, and how long it took where that 
 # shellcheck disable=SC2034 # read through a name
 {
 declare -A of_fedora=([docker.io]=moby-engine [libnftables1]=nftables [iproute2]=iproute [iputils-ping]=iputils
-    [iptables]=iptables-nft [procps]=procps-ng [busybox-static]=busybox [python3-venv]=- [etcd-server]=etcd)
+    [iptables]=iptables-nft [procps]=procps-ng [busybox-static]=busybox [python3-venv]=- [etcd-server]=etcd
+    [dnsmasq-base]=dnsmasq [isc-dhcp-server]=dhcp-server)
 declare -A of_alpine=([docker.io]=docker [libnftables1]=nftables [iputils-ping]=iputils [procps]=procps-ng
-    [util-linux]=util-linux-misc [python3-venv]=- [etcd-server]=etcd)
+    [util-linux]=util-linux-misc [python3-venv]=- [etcd-server]=etcd
+    [dnsmasq-base]=dnsmasq [isc-dhcp-server]=dhcp)
 declare -A of_arch=([docker.io]=docker [libnftables1]=nftables [iputils-ping]=iputils [iptables]=iptables-nft
-    [procps]=procps-ng [busybox-static]=busybox [python3]=python [python3-venv]=- [etcd-server]=etcd)
+    [procps]=procps-ng [busybox-static]=busybox [python3]=python [python3-venv]=- [etcd-server]=etcd
+    [dnsmasq-base]=dnsmasq [isc-dhcp-server]=dhcp)
 }
 
 elsewhere() {  # the command that installs packages of Debian in another distribution; empty where it is not known
@@ -163,9 +169,9 @@ install_servers() {  # without starting them, now or at boot
         chmod 755 "$policy"
     fi
     install "${missing[@]}"
-    if [ -d /run/systemd/system ] && [[ " ${missing[*]} " == *" etcd-server "* ]]; then
-        systemctl disable --quiet etcd || true
-    fi
+    [ -d /run/systemd/system ] || return 0
+    if [[ " ${missing[*]} " == *" etcd-server "* ]]; then systemctl disable --quiet etcd || true; fi
+    if [[ " ${missing[*]} " == *" isc-dhcp-server "* ]]; then systemctl disable --quiet isc-dhcp-server || true; fi
 }
 
 fill_venv() {

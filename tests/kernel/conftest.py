@@ -9,6 +9,7 @@ import pytest
 from plugin.store.memory import MemoryStore
 from tests.kernel.container import Container, sh
 from tests.kernel.hosts import MakeHosts, OverlayHost
+from tests.kernel.lan_site import LanSite
 from tests.kernel.namespaces import CLONE_NEWNS, enter_fresh_namespace, enter_namespace, switch
 from tests.kernel.pynet import Pynet
 
@@ -58,6 +59,14 @@ def two(containers: list[Container]) -> tuple[Container, Container]:
     """Return two containers that are attached to nothing."""
     containers += [Container(), Container()]
     return containers[0], containers[1]
+
+
+@pytest.fixture
+def lan(tmp_path: Path) -> Iterator[LanSite]:
+    """Return a LAN into which the host of the test is plugged with its link eth0."""
+    site = LanSite(tmp_path)
+    yield site
+    site.end()
 
 
 @pytest.fixture
