@@ -8,6 +8,7 @@ from pathlib import Path
 
 from netlink.addresses import Addresses
 from netlink.gso import Gso
+from netlink.host_routes import NeighbourRoutes
 from netlink.limits import RateLimits
 from netlink.links import Links
 from netlink.own_changes import OwnChanges
@@ -15,7 +16,7 @@ from netlink.request import Requests
 from netlink.sysctl import FOLDER, Sysctls
 
 
-class Kernel(Links, Addresses, Sysctls, Gso, RateLimits):
+class Kernel(Links, Addresses, Sysctls, Gso, RateLimits, NeighbourRoutes):
     """Implements ``plugin.interfaces.Kernel``.
 
     ``changes`` remembers the changes made here, so that a monitor can tell them from changes of others. ``settings`` is
@@ -34,6 +35,7 @@ class Kernel(Links, Addresses, Sysctls, Gso, RateLimits):
         Addresses.__init__(self, requests, changes)
         Gso.__init__(self, requests)
         RateLimits.__init__(self, requests, changes, group)
+        NeighbourRoutes.__init__(self, requests, changes)
         Links.__init__(self, requests, changes, self, group)
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ IFINFOMSG = struct.Struct(f"{ORDER}BxHiII")  # struct ifinfomsg: family, type, i
 RTMSG = struct.Struct(f"{ORDER}BBBBBBBBI")  # struct rtmsg: family, lengths, tos, table, protocol, scope, type, flags
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
-RTM_NEWROUTE, RTM_GETROUTE = 24, 26
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
 RTM_NEWNETCONF = 80
 RTM_GETSTATS = 94
@@ -43,7 +43,8 @@ TCMSG = struct.Struct(f"{ORDER}BxxxiIII")  # struct tcmsg: family, link, handle,
 TCA_KIND, TCA_OPTIONS = 1, 2
 RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE = 0x40, 0x400
 RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF = 24, 25
-RTA_DST, RTA_SRC, RTA_IIF, RTA_OIF = 1, 2, 3, 4
+RTA_DST, RTA_SRC, RTA_IIF, RTA_OIF, RTA_PREFSRC = 1, 2, 3, 4, 7
+RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RT_TABLE_MAIN = 0, 253, 254
 RTN_UNICAST, RTN_LOCAL, RTN_MULTICAST = 1, 2, 5
 RTPROT_RA = 9
 RTM_F_CLONED = 0x200  # an entry of the route cache
@@ -102,12 +103,12 @@ TC_ACT_STOLEN, TCA_EGRESS_REDIR = 4, 1
 # linux/if_addr.h
 IFADDRMSG = struct.Struct(f"{ORDER}BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope, link
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
-IFA_F_NODAD = 0x02
+IFA_F_TEMPORARY, IFA_F_NODAD, IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_TENTATIVE = 0x01, 0x02, 0x08, 0x20, 0x40
 
 # linux/neighbour.h
 NDMSG = struct.Struct(f"{ORDER}BxxxiHBB")  # struct ndmsg: family, link, state, flags, type
 NDA_DST, NDA_LLADDR, NDA_IFINDEX, NDA_MASTER = 1, 2, 8, 9
-NTF_SELF, NTF_MASTER = 0x02, 0x04
+NTF_SELF, NTF_MASTER, NTF_PROXY = 0x02, 0x04, 0x08
 NUD_REACHABLE, NUD_NOARP, NUD_PERMANENT = 0x02, 0x40, 0x80
 
 # linux/netconf.h
