@@ -1,5 +1,6 @@
 """The options that pynet reads: of networks (``docker network create -o``) and of endpoints (``--driver-opt``)."""
 
+from plugin.options.dhcp_texts import VENDOR_CLASS, client_id, host_name, vendor_class
 from plugin.options.option import (
     Option,
     OptionSet,
@@ -302,3 +303,33 @@ class EndpointSettings(OptionSet):
     )
     burst_in = amount_option(NetworkSettings.burst_in.key, "how much may come at once after a pause")
     burst_out = amount_option(NetworkSettings.burst_out.key, "how much may go at once after a pause")
+    host_name = Option(
+        "pynet.hostname",
+        host_name,
+        "",
+        "a name of letters, digits and hyphens, with dots between its parts",
+        "with `pynet.dhcp=on`: the name that the server is told (option 12); MAC and client id follow from it, so a "
+        "container that is created again gets the same address",
+    )
+    client_id: Option[bytes | None] = Option(
+        "pynet.client_id",
+        client_id,
+        None,
+        "a text of up to 254 characters of ASCII, or two bytes or more such as 01:02:42:0a:09:00:02",
+        "with `pynet.dhcp=on`: the client id (option 61) instead of the one that follows from the name; a text gets "
+        "type 0",
+    )
+    vendor_class: Option[str | None] = Option(
+        "pynet.vendor_class",
+        vendor_class,
+        None,
+        VENDOR_CLASS,
+        "with `pynet.dhcp=on`: the vendor class of this container (option 60); by default as its network says",
+    )
+    address = Option(
+        "pynet.address",
+        source_of(4),
+        None,
+        "an IPv4 address, unicast",
+        "with `pynet.dhcp=on`: the address that the server is asked for (option 50); another one is refused",
+    )
