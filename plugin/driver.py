@@ -17,6 +17,7 @@ from plugin.modes.base import Capability
 from plugin.modes.registry import read_settings
 from plugin.network.endpoint import as_given_before, endpoint_of, with_free_mac
 from plugin.network.exposure import Exposure
+from plugin.network.leased_addresses import LeasedAddresses
 from plugin.network.lookup import Lookup
 from plugin.network.ways import Ways
 from plugin.options.network import ISOLATED
@@ -34,7 +35,9 @@ from plugin.store.base import Put, Remove
 class Driver:
     """Serves the NetworkDriver protocol (``plugin.protocol.api.NetworkDriver``) for the networks of all modes."""
 
-    def __init__(self, runtime: Runtime, removal: Removal, *, gateway_check: bool = True) -> None:
+    def __init__(
+        self, runtime: Runtime, removal: Removal, leased: LeasedAddresses, *, gateway_check: bool = True
+    ) -> None:
         self._store = runtime.store
         self._modes = runtime.modes
         self._applier = runtime.applier
@@ -49,6 +52,7 @@ class Driver:
         self._sandboxes = removal.sandboxes
         self._exposure = Exposure(runtime, self._sandboxes)
         self._ways = Ways(runtime, self._sandboxes)
+        self._leased = leased
         self._work = Work(runtime.locks, runtime.reaper.retries)
 
     def recall(self) -> None:
@@ -123,33 +127,44 @@ class Driver:
     # --- endpoints -----------------------------------------------------------------------------
 
     def create_endpoint(self, request: m.CreateEndpoint) -> m.CreateEndpointReply:
-        """Make an endpoint; the reply has its MAC only if the request had none."""
+        """Make an endpoint, with a lease that is taken before the locks; reply only what the request left open."""
         endpoint, wish = endpoint_of(request), request.interface.mac_address
-        with self._work.create(*_locks_of(request)) as undo:
+        with as_failed(), self._work.resume(Owed.lease(endpoint.network_id, endpoint.id)) as give_back:
             network = self._lookup.network(request.network_id)
             if self._retries.pending(Owed.endpoint(endpoint.network_id, endpoint.id)):
-                self._removal.endpoint(m.EndpointRef(endpoint.network_id, endpoint.id))
-            known = self._store.get(Endpoint, endpoint.key)
-            self._touched.note(endpoint.id)
-            if known is not None:
-                endpoint = as_given_before(known.record, endpoint, wish)
-                asked_before = replace(known.record, published=(), changes={}, added=(), withdrawn=())
-                refuse_difference("endpoint", endpoint.id, same=asked_before == endpoint)
-            else:
-                undo.push(self._touched.forget, endpoint.id)
-                mode = self._lookup.mode(network)
-                for dead in self._owners.others_with_addresses_of(endpoint):
-                    self._removal.superseded_endpoint(dead, endpoint, mode)
-                neighbour = self._owners.running_with_mac(endpoint, mode.in_container)
-                endpoint = with_free_mac(network, endpoint, wish, neighbour, self._names)
-                self._reaper.clear(host_link_name(endpoint.id))
-                self._reaper.clear(limiter_name(endpoint.id))
-                self._applier.create_endpoint(mode, network, endpoint, undo)
-                self._store.transact(Put(endpoint))
-                undo.push(self._store.transact, Remove(Endpoint, endpoint.key))
-                self._owners.add(endpoint)
-                undo.push(self._owners.remove, endpoint)
-        return m.CreateEndpointReply(m.Interface(mac_address=None if wish else endpoint.mac))
+                with self._work.hold(*_locks_of(request)):
+                    self._removal.endpoint(m.EndpointRef(endpoint.network_id, endpoint.id))
+            endpoint = self._leased.lease(self._lookup.mode(network), network, endpoint, wish, give_back)
+            with self._work.create(*_locks_of(request)) as undo:
+                endpoint = self._make_endpoint(endpoint, wish, undo)
+                self._leased.keep(endpoint)
+        new = None if request.interface.address else endpoint.ipv4
+        return m.CreateEndpointReply(m.Interface(new, mac_address=None if wish else endpoint.mac))
+
+    def _make_endpoint(self, endpoint: Endpoint, wish: str | None, undo: Undo) -> Endpoint:
+        """Make an endpoint, or find that it was made; ``wish`` is the MAC that the user chose."""
+        network = self._lookup.network(endpoint.network_id)
+        known = self._store.get(Endpoint, endpoint.key)
+        self._touched.note(endpoint.id)
+        if known is not None:
+            endpoint = as_given_before(known.record, endpoint, wish)
+            asked_before = replace(known.record, published=(), changes={}, added=(), withdrawn=())
+            refuse_difference("endpoint", endpoint.id, same=asked_before == endpoint)
+            return endpoint
+        undo.push(self._touched.forget, endpoint.id)
+        mode = self._lookup.mode(network)
+        for dead in self._owners.others_with_addresses_of(endpoint):
+            self._removal.superseded_endpoint(dead, endpoint, mode)
+        neighbour = self._owners.running_with_mac(endpoint, mode.in_container)
+        endpoint = with_free_mac(network, endpoint, wish, neighbour, self._names)
+        self._reaper.clear(host_link_name(endpoint.id))
+        self._reaper.clear(limiter_name(endpoint.id))
+        self._applier.create_endpoint(mode, network, endpoint, undo)
+        self._store.transact(Put(endpoint))
+        undo.push(self._store.transact, Remove(Endpoint, endpoint.key))
+        self._owners.add(endpoint)
+        undo.push(self._owners.remove, endpoint)
+        return endpoint
 
     def delete_endpoint(self, request: m.EndpointRef) -> None:
         """Remove an endpoint; an unknown one is gone already."""
@@ -167,7 +182,7 @@ class Driver:
             network = self._lookup.network(request.network_id)
             endpoint = self._lookup.endpoint(request.network_id, request.endpoint_id)
             self._sandboxes.enter(endpoint, request.sandbox_key)
-            reply = self._lookup.mode(network).join(network, endpoint)
+            reply = self._leased.routed(network, endpoint, self._lookup.mode(network).join(network, endpoint))
         with as_failed(), Undo() as close:
             self._ways.open(endpoint, close)
             if self._exposure.needs_no_gateway(network, endpoint, request.options.port_map):

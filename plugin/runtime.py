@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from plugin.dhcp.leases import Leases
 from plugin.engine.names import Names
 from plugin.firewall.firewall import Firewall
 from plugin.host.reaper import Reaper
@@ -28,4 +29,5 @@ class Runtime:
     modes: Mapping[str, Mode]
     applier: Applier
     locks: Locks
+    leases: Leases
     names: Names = field(default_factory=Names)

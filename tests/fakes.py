@@ -13,6 +13,7 @@ from netlink.errors import Exists, KernelError, Missing
 from netlink.links import Link, VethPair, group_of
 from netlink.nft_elements import Element, NamedSet
 from plugin.cluster.overlay.presence import ClusterView
+from plugin.dhcp.record import DhcpLease
 from plugin.driver import Driver
 from plugin.engine.names import Known, Names
 from plugin.firewall.sets import SEAL
@@ -24,6 +25,7 @@ from plugin.request.locks import Locks
 from plugin.store.base import Change, LocalStore
 from plugin.store.memory import MemoryStore
 from tests.elements import SET, as_listed
+from tests.fake_dhcp import FakeDhcp
 from tests.fake_limits import FakeLimits
 from tests.fake_sockets import FakeConntrack, FakeSockets, Steps
 from tests.fake_tunnels import FakeTunnels
@@ -345,6 +347,7 @@ class World(Pynet):
         self.locks = locks or Locks(deadline=1)
         self.tunnels = FakeTunnels(self.kernel)
         self.sockets, self.conntrack = FakeSockets(self.steps), FakeConntrack()
+        self.dhcp = FakeDhcp(self.steps)
         self.known = Known()  # what the engine would say
         self.names = Names(lambda: self.known)
         host = Host(
@@ -359,15 +362,17 @@ class World(Pynet):
             names=self.names,
             locks=self.locks,
             cluster=cluster,
+            dhcp=lambda: self.dhcp,
         )
         super().__init__("pynet", host, linger=0)
 
     def snapshot(self) -> object:
         """Everything that a verb may change, in a comparable form."""
-        return self.kernel.snapshot(), self.nft.snapshot(), frozenset(self.sockets.taken), self._records()
+        held = frozenset(self.sockets.taken)
+        return self.kernel.snapshot(), self.nft.snapshot(), held, self.dhcp.snapshot(), self._records()
 
     def _records(self) -> object:
-        kinds = (Network, Endpoint, Tombstone, ChangedSetting)
+        kinds = (Network, Endpoint, DhcpLease, Tombstone, ChangedSetting)
         return [[item.record for item in self.failing_store.real.list(kind)] for kind in kinds]
 
     def bury(self) -> None:

@@ -85,4 +85,4 @@ class ToyMode(Mode):
 
 
 def _mtu(network: Network) -> int:
-    return ToySettings.read(network.options).room
+    return ToySettings.readable(network.options).room

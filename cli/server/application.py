@@ -84,6 +84,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
     def finish() -> None:
         """Bring the kernel in line with the state, start the threads, and let requests pass."""
         records = pynet.reconciler.recover()
+        threads.append(pynet.leased.recall(records.endpoints))
         threading.Thread(target=pynet.driver.recall, name="recall", daemon=True).start()
         threads.extend([*pynet.reaper.start(), drops.start(), *Watcher(pynet.reconciler, monitor).start()])
         threads.extend(cluster.start(pynet, host, addresses) if cluster and addresses else [])
@@ -94,9 +95,8 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
         gate.open()
         _tell_of_the_start(settings, pynet, records)
 
-    app = create_app(
-        gate.before(pynet.driver), gate.before(router), WorkerPool(most=2 * settings.threads), monitoring.watched.times
-    )
+    workers = WorkerPool(most=2 * settings.threads)
+    app = create_app(gate.before(pynet.driver), gate.before(router), workers, monitoring.watched.times)
     overview = Overview(host.store, host.names, Statistics())
     traffic = monitoring.traffic.read
     sources = Sources(gate.before(pynet.dry_run).look, keep_log().since, traffic, overview.since, drops.reports)

@@ -4,6 +4,7 @@ from plugin.cluster.addresses.records import ClusterLease, PendingWrite, PoolGat
 from plugin.cluster.hosts.ping import Ping, Pong
 from plugin.cluster.hosts.records import ClusterHost, HostIdentity, KnownHost
 from plugin.cluster.overlay.records import AddressClaim, ClusterNetwork, Member, Peer, VniClaim
+from plugin.dhcp.record import DhcpLease
 from plugin.ipam.generation import PoolGeneration
 from plugin.ipam.sticky import NamedAddress
 from plugin.model.records import ChangedSetting, Endpoint, Lease, Network, Pool, Tombstone
@@ -13,7 +14,17 @@ from plugin.store.base import Record
 
 _OF_CLUSTERS = (HostIdentity, PoolUse, PoolGateway, ClusterLease, PendingWrite, QueuedRemoval)
 _OF_ADDRESSES = (Pool, Lease, PoolGeneration, NamedAddress)
-KINDS = (Network, Endpoint, Tombstone, *_OF_ADDRESSES, ChangedSetting, ResolvedName, KnownEngine, *_OF_CLUSTERS)
+KINDS = (
+    Network,
+    Endpoint,
+    Tombstone,
+    *_OF_ADDRESSES,
+    DhcpLease,
+    ChangedSetting,
+    ResolvedName,
+    KnownEngine,
+    *_OF_CLUSTERS,
+)
 # Kinds that are only in the store that hosts share, never in a host's own.
 SHARED_KINDS: tuple[type[Record], ...] = (
     ClusterHost,

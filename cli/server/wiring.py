@@ -9,6 +9,8 @@ from plugin.cluster.overlay.agreement import Agreement
 from plugin.cluster.overlay.presence import ClusterView, Presence
 from plugin.cluster.overlay.shared import Shared, Underlay
 from plugin.cluster.overlay.table_sync import TableSync
+from plugin.dhcp.leases import Leases
+from plugin.dhcp.model import Dhcp4, no_client
 from plugin.driver import Driver
 from plugin.engine.names import Names
 from plugin.firewall.firewall import LINGER, Firewall
@@ -23,6 +25,7 @@ from plugin.model.link_owner import Owner
 from plugin.modes.applier import Applier
 from plugin.modes.base import HostParts
 from plugin.modes.registry import MODES, Kinds, modes_of
+from plugin.network.leased_addresses import LeasedAddresses
 from plugin.policy.answers import container_resolvers
 from plugin.policy.flows import FlowEnding
 from plugin.policy.lookup import Dns
@@ -46,7 +49,8 @@ class Host:
     """The surroundings of pynet: kernel, state, engine and cluster of a host, real or of a test.
 
     New pools come from ``supernets``; ``drops`` returns how many packets were dropped,
-    ``resolvers`` the servers that the engine asks for containers.
+    ``resolvers`` the servers that the engine asks for containers, and ``dhcp`` makes the client of DHCP when a network
+    needs it.
     """
 
     kernel: Kernel
@@ -63,6 +67,7 @@ class Host:
     drops: Callable[[], Sequence[Drop]] = tuple
     ask_dns: AskDns = field(default_factory=Dns)
     resolvers: Callable[[], Collection[Address]] = container_resolvers
+    dhcp: Callable[[], Dhcp4] = no_client
 
 
 class Pynet:
@@ -93,11 +98,11 @@ class Pynet:
         self.publisher = Publisher(kernel, host.sockets, self.firewall, host.conntrack, names)
 
         # The verbs of both protocols.
-        self.runtime = Runtime(
-            kernel, store, self.firewall, self.settings, self.publisher, self.reaper, self.modes, applier, locks, names
-        )
+        own = kernel, store, self.firewall, self.settings, self.publisher, self.reaper, self.modes
+        self.runtime = Runtime(*own, applier, locks, Leases(store, host.dhcp), names)
         self.removal = Removal(self.runtime)
-        self.driver = Driver(self.runtime, self.removal, gateway_check=gateway_check)
+        self.leased = LeasedAddresses(self.runtime, self.removal.owners)
+        self.driver = Driver(self.runtime, self.removal, self.leased, gateway_check=gateway_check)
         self.ipam = Ipam(store, host.networks, host.supernets, self.reaper.retries)
 
         # Repairs.

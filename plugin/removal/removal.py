@@ -47,6 +47,7 @@ class Removal:
         self._settings = runtime.settings
         self._locks = runtime.locks
         self._retries = runtime.reaper.retries
+        self._leases = runtime.leases
         self.reservations = NetworkReservations(runtime.store, runtime.names, runtime.modes)
         self.owners = AddressOwners(runtime.store)
         self.sandboxes = Sandboxes(runtime.store)
@@ -62,13 +63,15 @@ class Removal:
            endpoint that can be removed again; after it the next start finds the tombstones.
         4. Leave the links to the reaper, because the kernel takes 17 ms for a veth pair and the engine waits for the
            reply. Their rules go after them, so nothing passes unfiltered.
-        5. Note that its addresses have no owner any more, that it left its sandbox, and that nobody names it.
-        6. Drop the removals of it that are to be tried again: nothing is left for them.
+        5. Give its lease back to the DHCP server, if it has one: nobody has the address any more.
+        6. Note that its addresses have no owner any more, that it left its sandbox, and that nobody names it.
+        7. Drop the removals of it that are to be tried again: nothing is left for them.
         """
         known, tombstones = self._taken_apart(request)
         if known:
             self._reaper.bury(tombstones, *(Remove(Endpoint, endpoint.key) for endpoint in known))
             self._note_gone(known)
+        self._leases.give_back(f"{request.network_id}/{request.endpoint_id}")
         self.touched.forget(request.endpoint_id)
         names = request.network_id, request.endpoint_id
         self._retries.drop(Owed.endpoint(*names), Owed.ports(*names))
@@ -105,10 +108,11 @@ class Removal:
            that the host has no route into a subnet that may be given out again.
         3. Remove all records and write all tombstones, in one transaction: half of a network is never stored.
         4. Leave the links to the reaper, as in ``endpoint``; a bridge takes the kernel 37 ms.
-        5. Note that addresses, subnets and the name of the link have no owner any more, and forget when the engine
+        5. Give the leases of the endpoints back to the DHCP server.
+        6. Note that addresses, subnets and the name of the link have no owner any more, and forget when the engine
            named the network and its endpoints.
-        6. Put back the settings of the host that no other network needs.
-        7. Drop the removal that is to be tried again.
+        7. Put back the settings of the host that no other network needs.
+        8. Drop the removal that is to be tried again.
         """
         known = self._store.get(Network, network_id)
         if known is not None:
@@ -120,6 +124,7 @@ class Removal:
             self._reaper.bury(tombstones, *records)
             self.sandboxes.forget(*endpoints)
             self.touched.forget(*(endpoint.id for endpoint in endpoints))
+        self._leases.give_back_all(f"{network_id}/")
         self.owners.forget(network_id)
         self.touched.forget(network_id)
         self.reservations.release(network_id)

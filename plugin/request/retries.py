@@ -47,6 +47,11 @@ class Owed(NamedTuple):
         return cls("ports of", f"{network_id}/{endpoint_id}")
 
     @classmethod
+    def lease(cls, network_id: str, endpoint_id: str) -> "Owed":
+        """Name the return of a lease that a failed request took."""
+        return cls.leftovers(f"the lease of endpoint {network_id}/{endpoint_id}")
+
+    @classmethod
     def leftovers(cls, about: object) -> "Owed":
         """Name the undo that a failed request ``about`` something could not finish."""
         return cls("what a failed request left of", str(about))

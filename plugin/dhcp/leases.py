@@ -1,0 +1,218 @@
+"""The leases of endpoints: stored before they are used, kept as long as the endpoint exists, and given back with it.
+
+A record is written before a server is asked, and again with the answer before anybody uses the address. So a crash at
+any moment leaves a record, and the next start finds those without an endpoint. They are not given back at once: after
+a reboot the engine starts its containers again, and one with the same identity goes on with the lease (INIT-REBOOT).
+"""
+
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from functools import partial
+from ipaddress import IPv4Address
+
+import structlog
+
+from netlink.errors import KernelError
+from plugin.dhcp.later import Later
+from plugin.dhcp.model import Dhcp4, Lease4
+from plugin.dhcp.record import DhcpLease
+from plugin.errors import Conflict, PynetError
+from plugin.request.undo import Undo
+from plugin.store.base import Change, Put, Remove, Store, StoreConflict
+
+log = structlog.get_logger()
+
+GRACE = 300.0  # seconds after a start in which the engine may start the container of a lease again
+PATIENCE = 15.0  # seconds to ask a server for a lease that was never stored, so that it can be given back
+
+InUse = Callable[[str], bool]  # whether a container runs with the endpoint of that key
+
+
+class Leases:
+    """Takes, keeps and gives back leases. ``client`` makes the client of DHCP when it is first needed.
+
+    Every verb may raise ``Failed`` and ``Busy`` of the store.
+    """
+
+    def __init__(self, store: Store, client: Callable[[], Dhcp4]) -> None:
+        self._store = store
+        self._make = client
+        self._client: Dhcp4 | None = None
+        self._guard = threading.Lock()  # guards the three below, and _client
+        self._held: dict[str, DhcpLease] = {}  # leases with an endpoint, or that get one, by key
+        self._clients: dict[tuple[str, str], str] = {}  # keys of all records, by client
+        self._taking: set[str] = set()  # keys of leases that are being taken
+        self.later = Later("leases")
+
+    def take(self, wanted: DhcpLease, wish: IPv4Address | None, timeout: float, in_use: InUse, undo: Undo) -> Lease4:
+        """Return the lease for ``wanted``, which is stored; a repeated request gets the same.
+
+        Raises:
+            Conflict: another container has the identity, or the server gives another address than ``wish``.
+            NoServer, NoAddress, KernelError: there is none, see ``Dhcp4.acquire``.
+        """
+        before = self._reserve(wanted, in_use)
+        try:
+            held = self._held.get(wanted.key)
+            if held is not None and held.lease is not None and held.identity == wanted.identity:
+                return held.lease
+            stored = self._store.get(DhcpLease, before)
+            lease = self._acquire(wanted, stored.record if stored else None, wish, timeout, undo)
+        finally:
+            with self._guard:
+                self._taking.discard(wanted.key)
+        if wish is not None and lease.address.ip != wish:
+            raise Conflict(f"address '{wish}' was asked for, and server {lease.server} gives '{lease.address.ip}' only")
+        return lease
+
+    def keep(self, key: str, hear: str) -> None:
+        """Renew a lease from now on, with answers heard on ``hear``; raises ``KernelError``."""
+        held = self._held.get(key)
+        if held is not None and held.lease is not None:
+            self._dhcp().keep(held.link, held.identity, held.lease, partial(self._note, key), hear)
+
+    def give_back(self, key: str) -> None:
+        """Give a lease back to its server, and forget it; nothing happens without one."""
+        held = self._held.get(key)
+        if held is None:
+            return
+        self._drop(held, held.lease)
+        self._store.transact(Remove(DhcpLease, key))
+        with self._guard:
+            self._forget(held)
+
+    def give_back_all(self, prefix: str) -> None:
+        """Give back the leases whose keys begin with ``prefix``."""
+        for key in [key for key in list(self._held) if key.startswith(prefix)]:
+            self.give_back(key)
+
+    def of(self, key: str) -> DhcpLease | None:
+        """Return the lease of an endpoint."""
+        return self._held.get(key)
+
+    def recall(self, endpoints: Collection[str], hear: Callable[[str], str]) -> None:
+        """Go on after a start: keep the leases of ``endpoints`` (keys), and give the others back after a grace."""
+        for record in [item.record for item in self._store.list(DhcpLease)]:
+            with self._guard:
+                self._clients[record.client] = record.key
+            if record.key not in endpoints:
+                self.later.call(partial(self._give_up, record.key), GRACE if record.lease else 0.0)
+                continue
+            self._held[record.key] = record
+            try:
+                self.keep(record.key, hear(record.key))
+            except KernelError as error:
+                log.warning("lease not renewed", **_facts(record), error=str(error))
+
+    def _dhcp(self) -> Dhcp4:
+        with self._guard:
+            if self._client is None:
+                self._client = self._make()
+            return self._client
+
+    def _reserve(self, wanted: DhcpLease, in_use: InUse) -> str:
+        """Note that a lease is being taken; return the key of the one that the same client has or had.
+
+        Raises:
+            Conflict: a container runs with it, or it is being taken or given back right now.
+        """
+        other = self._clients.get(wanted.client, wanted.key)
+        running = other != wanted.key and other in self._held and in_use(other)
+        with self._guard:
+            if running or self._taking & {other, wanted.key}:
+                raise Conflict(
+                    f"another container on '{wanted.link}' asks for an address with the same MAC address, host name or "
+                    "client id"
+                )
+            self._taking.add(wanted.key)
+        return other
+
+    def _acquire(
+        self, wanted: DhcpLease, before: DhcpLease | None, wish: IPv4Address | None, timeout: float, undo: Undo
+    ) -> Lease4:
+        known = before.lease if before is not None else None
+        stale: list[Change] = []
+        if before is not None and before.key != wanted.key:
+            self._drop(before, None)
+            stale = [Remove(DhcpLease, before.key)]
+        self._store.transact(Put(replace(wanted, lease=known)), *stale)
+        self._hold(replace(wanted, lease=known), before)
+        undo.push(self.give_back, wanted.key)
+        lease = self._dhcp().acquire(wanted.link, wanted.identity, wish, known, timeout)
+        self._hold(replace(wanted, lease=lease))
+        self._store.transact(Put(self._held[wanted.key]))
+        return lease
+
+    def _hold(self, record: DhcpLease, instead_of: DhcpLease | None = None) -> None:
+        with self._guard:
+            if instead_of is not None:
+                self._held.pop(instead_of.key, None)
+            self._held[record.key] = record
+            self._clients[record.client] = record.key
+
+    def _drop(self, held: DhcpLease, release: Lease4 | None) -> None:
+        """Stop keeping a lease; one that cannot be given back ends by itself."""
+        try:
+            self._dhcp().drop(held.link, held.identity, release=release)
+        except KernelError as error:
+            log.warning("lease not given back", **_facts(held), error=str(error))
+
+    def _note(self, key: str, lease: Lease4 | None) -> None:
+        """Store a change that the client heard of, in a thread that may wait for the store."""
+        self.later.call(partial(self._changed, key, lease))
+
+    def _changed(self, key: str, lease: Lease4 | None) -> None:
+        stored = self._store.get(DhcpLease, key)
+        if stored is None or key not in self._held:
+            return
+        before, now = stored.record, replace(stored.record, lease=lease or stored.record.lease, lost=lease is None)
+        try:
+            self._store.transact(Put(now, stored.revision))
+        except StoreConflict:
+            return  # it was given back meanwhile
+        self._hold(now)
+        was = before.lease.address if before.lease else None
+        if lease is None:
+            log.warning("lease lost", **_facts(now))
+        elif lease.address != was:
+            log.warning("lease moved", **_facts(now), before=str(was))
+        elif before.lost:
+            log.info("lease taken up again", **_facts(now))
+
+    def _give_up(self, key: str) -> None:
+        """Give back a lease that nobody took up after a start, or that a killed request may have got."""
+        stored = self._store.get(DhcpLease, key)
+        with self._guard:
+            if stored is None or key in self._held or key in self._taking:
+                return
+            self._taking.add(key)
+        try:
+            record = self._asked_again(stored.record)
+            self._drop(record, record.lease)
+            self._store.transact(Remove(DhcpLease, key, stored.revision))
+            log.info("lease given back late", **_facts(record))
+        finally:
+            with self._guard:
+                self._taking.discard(key)
+                self._forget(stored.record)
+
+    def _asked_again(self, record: DhcpLease) -> DhcpLease:
+        """Return the record with the lease that its server has for the client, if the answer was never stored."""
+        if record.lease is not None:
+            return record
+        try:
+            return replace(record, lease=self._dhcp().acquire(record.link, record.identity, None, None, PATIENCE))
+        except (PynetError, KernelError) as error:
+            log.info("no lease to give back", **_facts(record), error=str(error))
+            return record
+
+    def _forget(self, record: DhcpLease) -> None:
+        self._held.pop(record.key, None)
+        if self._clients.get(record.client) == record.key:
+            del self._clients[record.client]
+
+
+def _facts(record: DhcpLease) -> dict[str, str]:
+    address = {"address": str(record.lease.address)} if record.lease else {}
+    return {"network": record.network_id, "endpoint": record.endpoint_id, "link": record.link, **address}
