@@ -15,11 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import click
-
 from cli.exit_codes import DEFECT, FOR_A_PERSON, exit_code
 from cli.server.admin_socket import AdminSocket, admin_socket
 from cli.server.first_line import FirstLine
+from cli.server.later import load_later
 from cli.server.privileges import check_capabilities, drop_privileges
 from cli.server.socket import bound_sockets
 from cli.server.supervisor import Supervisor, answers, handed_socket, spare_socket
@@ -52,6 +51,7 @@ def run(build: "Build | None" = None) -> None:
     ``build`` makes the application in the worker, by default ``cli.server.application.build``.
     """
     gc.disable()  # until the fork: nearly all that is loaded stays
+    load_later()
     signal.signal(signal.SIGTERM, _end)  # without a handler, process 1 of a container ignores it
     code, parent = mmap.mmap(-1, 1), os.getpid()  # shared with the worker, which opens the state
     waiting = spare_socket(os.environ)
@@ -91,7 +91,7 @@ def _tell(error: PynetError | KernelError, waiting: socket.socket | None) -> Non
 
     Where the service manager will try again, answer for a while, so that it does not restart pynet all the time.
     """
-    click.echo(f"Error: {error}", err=True)
+    sys.stderr.write(f"Error: {error}\n")
     if waiting is not None:
         from cli.server.refusing import refuse_calls
 

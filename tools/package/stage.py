@@ -83,7 +83,7 @@ def _add_programs(root: Path) -> None:
     programs, packaging = root / HOME / "bin", REPOSITORY / "packaging/common"
     programs.mkdir()
     start = (packaging / "start").read_text()
-    for name, module in (("pynet", "cli.main"), ("docker-pynet", "cli.docker_plugin")):
+    for name, module in (("pynet", "cli.start"), ("docker-pynet", "cli.docker_plugin")):
         (programs / name).write_text(start.replace("MODULE", module))
     for name in ("compile", "warn-of-networks"):
         shutil.copy(packaging / name, programs)

@@ -38,8 +38,8 @@ LOCK, WHEELS = REPOSITORY / "requirements.lock", REPOSITORY / "build/wheels"
 START = f"""#!/usr/bin/python3 -ISOO
 import sys
 sys.path.insert(0, "/{SITE}")
-from cli.main import main
-main(prog_name="pynet")
+from cli.start import main
+main()
 """
 MERGED = ("bin", "sbin", "lib", "lib64")  # folders that are one with those of /usr
 EMPTY = ("dev", "etc", "host", "proc", "run/docker/plugins", "sys", "tmp", "var/lib/pynet")
