@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from time import localtime, strftime
 from typing import Any
 
 from cli.listing import Column, Row, short_id
@@ -12,7 +13,7 @@ NETWORK_COLUMNS = (
     Column("NAME", "Name", lambda row: row["name"] or "-"),
     Column("MODE", "Mode", lambda row: str(row["mode"])),
     Column("LINK", "Link", lambda row: str(row["link"])),
-    Column("SUBNETS", "Subnets", lambda row: ", ".join(one["subnet"] for one in row["subnets"])),
+    Column("SUBNETS", "Subnets", lambda row: ", ".join(_subnets(row))),
     Column("ENDPOINTS", "Endpoints", lambda row: str(len(row["endpoints"]))),
     Column("INTERNAL", "Internal", lambda row: _yes_or_no(row["internal"]), shown=False),
     Column("GUARD", "Guard", lambda row: _yes_or_no(row["guarded"]), shown=False),
@@ -28,6 +29,7 @@ ENDPOINT_COLUMNS = (
     Column("ADDRESSES", "Addresses", lambda row: ", ".join(row[key] for key in ("ipv4", "ipv6") if row[key])),
     Column("PORTS", "Ports", lambda row: str(row["ports"])),
     Column("GUARD", "Guard", lambda row: _yes_or_no(row["guarded"]), shown=False),
+    Column("LEASE", "Lease", lambda row: _lease(row["lease"]), shown=False),
 )
 _KEYS = {"MacAddress": "mac_address", "SharedAs": "shared_as", "IPv4": "ipv4", "IPv6": "ipv6"}
 
@@ -71,12 +73,26 @@ def _chosen(rows: Sequence[Row], word: str, keys: Sequence[str]) -> Row:
 
 def _endpoint(endpoint: Mapping[str, Any], network: str, names: DockerNames) -> Row:
     _, container = names.endpoints.get(endpoint["ID"], ("", ""))
-    return {"container": container, "network_name": network, **_snake(endpoint)}
+    lease = _snake(endpoint["Lease"]) if endpoint["Lease"] else None
+    return {"container": container, "network_name": network, **_snake(endpoint), "lease": lease}
 
 
 def _snake(message: Mapping[str, Any]) -> dict[str, Any]:
     """Return a message with the keys of commands."""
     return {_KEYS.get(key, key.lower()): value for key, value in message.items()}
+
+
+def _subnets(network: Row) -> list[str]:
+    return [*(one["subnet"] for one in network["subnets"]), *(["by DHCP"] if network["dhcp"] else [])]
+
+
+def _lease(lease: Mapping[str, Any] | None) -> str:
+    """Return the end of a lease, and what is wrong with it."""
+    if lease is None:
+        return "-"
+    ends = f"until {strftime('%Y-%m-%d %H:%M:%S', localtime(lease['ends']))}" if lease["ends"] else "without an end"
+    wrong = "ended" if lease["lost"] else f"moved to {lease['address']}" if lease["moved"] else ""
+    return f"{wrong or ends}, by {lease['server']}"
 
 
 def _yes_or_no(value: object) -> str:

@@ -26,4 +26,9 @@ def as_outcomes(repairs: Sequence[Mapping[str, str]], *, due: bool) -> str:
 
 def as_lines(repairs: Sequence[Mapping[str, str]]) -> str:
     """Return a line for each repair; a failed one has the reason."""
-    return "\n".join(f"{r['sentence']}" + (f" (failed: {r['error']})" if r["error"] else "") for r in repairs)
+    return "\n".join(f"{r['sentence']}" + (f" (failed: {r['error']})" if _adds(r) else "") for r in repairs)
+
+
+def _adds(repair: Mapping[str, str]) -> bool:
+    """Return whether the error says more than the sentence."""
+    return repair["error"] not in {"", repair["sentence"]}

@@ -13,6 +13,7 @@ from cli.server.change_answers import ChangeAnswers
 from cli.server.policies import policy_reports
 from cli.server.reports import network_report, reserved_by_subnet
 from cli.settings import Settings, in_force
+from plugin.dhcp.record import DhcpLease
 from plugin.errors import PynetError
 from plugin.ipam.fill import fills
 from plugin.ipam.sticky import NamedAddress
@@ -103,7 +104,8 @@ class Answers(ChangeAnswers):
         for endpoint in self._records(Endpoint):
             ends[endpoint.network_id].append(endpoint)
         reserved = reserved_by_subnet(self._records(NamedAddress))
-        return [network_report(network, ends[network.id], reserved) for network in self._records(Network)]
+        leases = {lease.key: lease for lease in self._records(DhcpLease)}
+        return [network_report(network, ends[network.id], reserved, leases) for network in self._records(Network)]
 
     def pools(self) -> Sequence[Fill]:
         networks, endpoints = self._records(Network), self._records(Endpoint)

@@ -49,6 +49,17 @@ class PortsReply(Schema):
     ports = fields.Function(lambda ports: PortReply(many=True).dump(ports), data_key="Ports")
 
 
+class LeaseReply(Schema):
+    """The lease of an endpoint."""
+
+    address = Shown(data_key="Address")
+    server = Shown(data_key="Server")
+    router = Shown(data_key="Router")
+    ends = fields.Integer(data_key="Ends")
+    moved = fields.Boolean(data_key="Moved")
+    lost = fields.Boolean(data_key="Lost")
+
+
 class EndpointReportReply(Schema):
     """An endpoint of a network."""
 
@@ -63,6 +74,7 @@ class EndpointReportReply(Schema):
     ports = fields.Integer(data_key="Ports")
     options = fields.Dict(data_key="Options")
     changes = fields.Dict(data_key="Changes")
+    lease = fields.Nested(LeaseReply, data_key="Lease", allow_none=True)
 
 
 class SubnetReply(Schema):
@@ -95,6 +107,7 @@ class NetworkReply(Schema):
     options = fields.Dict(data_key="Options")
     changes = fields.Dict(data_key="Changes")
     endpoints = fields.List(fields.Nested(EndpointReportReply), data_key="Endpoints")
+    dhcp = fields.Boolean(data_key="DHCP")
 
 
 class NetworksReply(Schema):

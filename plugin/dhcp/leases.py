@@ -6,7 +6,8 @@ a reboot the engine starts its containers again, and one with the same identity 
 """
 
 import threading
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from ipaddress import IPv4Address
@@ -15,15 +16,18 @@ import structlog
 
 from netlink.errors import KernelError
 from plugin.dhcp.later import Later
-from plugin.dhcp.model import Dhcp4, Lease4
+from plugin.dhcp.model import Dhcp4, Lease4, NoAddress, NoServer
 from plugin.dhcp.record import DhcpLease
+from plugin.dhcp.trouble import flaws, refusal
 from plugin.errors import Conflict, PynetError
+from plugin.protocol.messages import Repair
 from plugin.request.undo import Undo
 from plugin.store.base import Change, Put, Remove, Store, StoreConflict
 
 log = structlog.get_logger()
 
 GRACE = 300.0  # seconds after a start in which the engine may start the container of a lease again
+REMEMBERED = 900.0  # seconds for which it is told that a container got no address
 PATIENCE = 15.0  # seconds to ask a server for a lease that was never stored, so that it can be given back
 
 InUse = Callable[[str], bool]  # whether a container runs with the endpoint of that key
@@ -35,14 +39,16 @@ class Leases:
     Every verb may raise ``Failed`` and ``Busy`` of the store.
     """
 
-    def __init__(self, store: Store, client: Callable[[], Dhcp4]) -> None:
+    def __init__(self, store: Store, client: Callable[[], Dhcp4], clock: Callable[[], float] = time.time) -> None:
         self._store = store
+        self._clock = clock
         self._make = client
         self._client: Dhcp4 | None = None
-        self._guard = threading.Lock()  # guards the three below, and _client
+        self._guard = threading.Lock()  # guards the four below, and _client
         self._held: dict[str, DhcpLease] = {}  # leases with an endpoint, or that get one, by key
         self._clients: dict[tuple[str, str], str] = {}  # keys of all records, by client
         self._taking: set[str] = set()  # keys of leases that are being taken
+        self._refused: dict[str, tuple[Repair, float]] = {}  # by network: the last answer, if it was none, and its time
         self.later = Later("leases")
 
     def take(self, wanted: DhcpLease, wish: IPv4Address | None, timeout: float, in_use: InUse, undo: Undo) -> Lease4:
@@ -59,6 +65,10 @@ class Leases:
                 return held.lease
             stored = self._store.get(DhcpLease, before)
             lease = self._acquire(wanted, stored.record if stored else None, wish, timeout, undo)
+            self._refused.pop(wanted.network_id, None)
+        except (NoServer, NoAddress) as error:
+            self._refused[wanted.network_id] = refusal(wanted, str(error)), self._clock()
+            raise
         finally:
             with self._guard:
                 self._taking.discard(wanted.key)
@@ -90,6 +100,14 @@ class Leases:
     def of(self, key: str) -> DhcpLease | None:
         """Return the lease of an endpoint."""
         return self._held.get(key)
+
+    def failing(self) -> Sequence[Repair]:
+        """Return what is wrong with the leases of running containers, and why new containers got no address."""
+        now = self._clock()
+        with self._guard:
+            refused = dict(self._refused)
+            held = list(self._held.values())
+        return [*flaws(held, now), *(repair for repair, since in refused.values() if now < since + REMEMBERED)]
 
     def recall(self, endpoints: Collection[str], hear: Callable[[str], str]) -> None:
         """Go on after a start: keep the leases of ``endpoints`` (keys), and give the others back after a grace."""
@@ -140,7 +158,7 @@ class Leases:
         self._hold(replace(wanted, lease=known), before)
         undo.push(self.give_back, wanted.key)
         lease = self._dhcp().acquire(wanted.link, wanted.identity, wish, known, timeout)
-        self._hold(replace(wanted, lease=lease))
+        self._hold(replace(wanted, lease=lease, address=lease.address))
         self._store.transact(Put(self._held[wanted.key]))
         return lease
 

@@ -1,6 +1,7 @@
 """The stored lease of an endpoint, written before a server is asked and again before the address is used."""
 
 from dataclasses import dataclass
+from ipaddress import IPv4Interface
 from typing import ClassVar
 
 from plugin.dhcp.model import ClientIdentity, Lease4
@@ -11,8 +12,9 @@ from plugin.model.records import check_names
 class DhcpLease:
     """The lease of an endpoint, asked for on ``link`` by the identity in the next four fields.
 
-    ``client_id`` is in hex. ``lease`` is None until a server has given one. ``lost`` says that it ended, or was
-    refused, while a container used its address. A lease whose endpoint has no record is to be given back.
+    ``client_id`` is in hex. ``lease`` is None until a server has given one, and ``address`` is the one that the
+    container was given. ``lost`` says that the lease ended, or was refused, while a container used its address. A lease
+    whose endpoint has no record is to be given back.
     """
 
     kind: ClassVar[str] = "dhcp lease"
@@ -25,12 +27,18 @@ class DhcpLease:
     host_name: str = ""
     vendor_class: str = ""
     lease: Lease4 | None = None
+    address: IPv4Interface | None = None
     lost: bool = False
 
     def check(self) -> None:
         """Check a record from a file; raises ValueError."""
         check_names(ids=[self.network_id, self.endpoint_id], links=[self.link], mac=self.mac)
         bytes.fromhex(self.client_id)
+
+    @property
+    def moved(self) -> bool:
+        """Whether the server gives another address than the one that the container has."""
+        return self.lease is not None and self.address not in {None, self.lease.address}
 
     @property
     def key(self) -> str:

@@ -47,6 +47,22 @@ class PublishedPort:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseReport:
+    """The lease of an endpoint: its address now, the server, and until when it lasts, in seconds since 1970.
+
+    ``ends`` is 0 for a lease without an end. ``moved`` says that the container has another address than the lease, and
+    ``lost`` that the lease has ended or was refused.
+    """
+
+    address: InterfaceAddress
+    server: Address
+    router: Address | None
+    ends: int
+    moved: bool
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointReport:
     """An endpoint: ``link`` is its host end, and ``sandbox`` the namespace of its container, "" before a Join.
 
@@ -64,6 +80,7 @@ class EndpointReport:
     ports: int
     options: Mapping[str, str]
     changes: Mapping[str, str]
+    lease: LeaseReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +103,8 @@ class ReservedAddress:
 class NetworkReport:
     """A network: ``mtu`` in bytes; ``vni`` is 0 for a network of one host, whose ``shared_as`` is "".
 
-    ``options`` are those of Docker, and ``changes`` those of pynet, which go before them.
+    ``options`` are those of Docker, and ``changes`` those of pynet, which go before them. ``dhcp`` says whether the
+    LAN's server gives the addresses.
     """
 
     id: str
@@ -102,6 +120,7 @@ class NetworkReport:
     options: Mapping[str, str]
     changes: Mapping[str, str]
     endpoints: Sequence[EndpointReport]
+    dhcp: bool = False
 
 
 @dataclass(frozen=True, slots=True)

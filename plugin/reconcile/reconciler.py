@@ -41,6 +41,7 @@ class Reconciler:
         self._firewall = runtime.firewall
         self._settings = runtime.settings
         self._publisher = runtime.publisher
+        self._leases = runtime.leases
         self._locks = runtime.locks
         self._ledger = Ledger()
         self._checks = Checks(runtime, survey, removal, self._ledger)
@@ -103,7 +104,9 @@ class Reconciler:
         Waits for no survey and no repair.
         """
         sockets, most = self._publisher.sockets()
-        return replace(self._ledger.status(), drops=tuple(self._drops()), sockets=sockets, most_sockets=most)
+        known = self._ledger.status()
+        failing = (*known.failing, *self._leases.failing())
+        return replace(known, failing=failing, drops=tuple(self._drops()), sockets=sockets, most_sockets=most)
 
     def _look_and_repair(self) -> list[Repair]:
         look = self._survey.look(self._publisher.held(), idle=False)

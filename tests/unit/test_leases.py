@@ -7,11 +7,16 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 import pytest
 from structlog.testing import capture_logs
 
+from cli.commands.networks import ENDPOINT_COLUMNS, NETWORK_COLUMNS, DockerNames, rows_of
+from cli.listing import ListFlags, listed
+from cli.server.reports import network_report
+from handlers.schemas.own import NetworksReply
 from netlink.errors import KernelError
-from plugin.dhcp.model import NoAddress, NoServer, Route
+from plugin.dhcp.model import FOREVER, NoAddress, NoServer, Route
 from plugin.dhcp.record import DhcpLease
+from plugin.dhcp.trouble import flaws
 from plugin.errors import Conflict, InvalidRequest, PynetError
-from plugin.model.records import Endpoint
+from plugin.model.records import Endpoint, Network
 from plugin.modes.registry import modes_of
 from plugin.network.leased_addresses import routes_of
 from plugin.protocol.messages import StaticRoute
@@ -24,6 +29,7 @@ from tests.unit import requests as rq
 FIRST, SECOND = POOL[:2]
 LINK = f"pnt{rq.NETWORK_ID[:12]}"
 KEY = f"{rq.NETWORK_ID}/{rq.ENDPOINT_ID}"
+USES = "endpoint 'e0e0e0e0e0e0' of network 'a1a1a1a1a1a1' uses address '192.168.50.100'"
 ANYWHERE = IPv4Network("0.0.0.0/0")
 
 
@@ -197,6 +203,8 @@ def test_the_user_is_told_why_there_is_no_address(
     with pytest.raises(kind, match=f"get an address by DHCP on '{LINK}' {text}"):
         world.driver.create_endpoint(asking())
     assert world.snapshot() == before
+    (told,) = world.reconciler.status().failing
+    assert text.partition(": ")[2] in told.sentence
 
 
 def test_two_containers_cannot_have_one_name(world: World) -> None:
@@ -260,6 +268,28 @@ def test_a_lease_that_was_never_stored_is_given_back_after_a_kill(world: World) 
     settle(lambda: not again.store.list(DhcpLease))
 
 
+def test_a_lease_that_no_server_renews_is_said_before_it_ends() -> None:
+    """From the time on at which any server is asked (T2), and as lost when it is over."""
+    held = DhcpLease("a1", "e0", "eth0", "02:00:00:00:00:09", lease=lease(), address=FIRST)
+
+    told = {now: [each.kind for each in flaws([held], 1000 + now)] for now in (3149, 3150, 3600)}
+
+    assert told == {3149: [], 3150: ["LeaseNotRenewed"], 3600: ["LeaseLost"]}
+
+
+def test_commands_show_the_lease(world: World) -> None:
+    """A network is listed as one with addresses by DHCP, and an endpoint with the end of its lease."""
+    world.driver.create_endpoint(asking())
+    (network,), (end,) = (item.record for item in world.store.list(Network)), world.store.list(Endpoint)
+    leases = {item.record.key: item.record for item in world.store.list(DhcpLease)}
+    (row,) = rows_of(NetworksReply().dump([network_report(network, [end.record], {}, leases)]), DockerNames({}, {}))
+
+    assert listed([row], NETWORK_COLUMNS, ListFlags(form="{{.Subnets}}")) == "by DHCP"
+    shown = listed(row["endpoints"], ENDPOINT_COLUMNS, ListFlags(form="{{.Addresses}} {{.Lease}}"))
+    assert shown.startswith("192.168.50.100/24 until 1970-01-01 ")
+    assert shown.endswith(", by 192.168.50.1")
+
+
 def test_a_renewed_lease_is_stored(world: World) -> None:
     """A start after it goes on with its times."""
     world.driver.create_endpoint(asking())
@@ -272,13 +302,22 @@ def test_a_lease_that_moves_or_is_lost_is_said(world: World) -> None:
     """The container goes on with its address, as its record says."""
     world.driver.create_endpoint(asking())
     with capture_logs() as lines:
-        world.dhcp.change(lease(SECOND))
+        world.dhcp.change(lease(SECOND, lasts=FOREVER))
+        settle(lambda: lines)
+        moved = world.reconciler.status().failing
         world.dhcp.change(None)
-        settle(lambda: len(lines) == 2)
+        settle(lambda: lines[1:])
 
     assert [(line["event"], line["address"]) for line in lines] == [
         ("lease moved", str(SECOND)),
         ("lease lost", str(SECOND)),
+    ]
+    assert [(each.kind, each.sentence) for each in (*moved, *world.reconciler.status().failing)] == [
+        ("LeaseMoved", f"{USES}, and server '192.168.50.1' gives it '192.168.50.101' now: start the container again"),
+        (
+            "LeaseLost",
+            f"{USES}, whose lease has ended: look for the DHCP server on '{LINK}', or start the container again",
+        ),
     ]
     assert world.store.get(Endpoint, KEY).record.ipv4 == FIRST  # type: ignore[union-attr]
 
