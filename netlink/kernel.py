@@ -9,6 +9,7 @@ from pathlib import Path
 from netlink.addresses import Addresses
 from netlink.gso import Gso
 from netlink.host_routes import NeighbourRoutes
+from netlink.lan_links import LanLinks
 from netlink.limits import RateLimits
 from netlink.links import Links
 from netlink.own_changes import OwnChanges
@@ -16,7 +17,7 @@ from netlink.request import Requests
 from netlink.sysctl import FOLDER, Sysctls
 
 
-class Kernel(Links, Addresses, Sysctls, Gso, RateLimits, NeighbourRoutes):
+class Kernel(Links, Addresses, Sysctls, Gso, RateLimits, NeighbourRoutes, LanLinks):
     """Implements ``plugin.interfaces.Kernel``.
 
     ``changes`` remembers the changes made here, so that a monitor can tell them from changes of others. ``settings`` is
@@ -36,6 +37,7 @@ class Kernel(Links, Addresses, Sysctls, Gso, RateLimits, NeighbourRoutes):
         Gso.__init__(self, requests)
         RateLimits.__init__(self, requests, changes, group)
         NeighbourRoutes.__init__(self, requests, changes)
+        LanLinks.__init__(self, requests, changes, group)
         Links.__init__(self, requests, changes, self, group)
 
     def close(self) -> None:

@@ -64,6 +64,18 @@ def look(name: str) -> bytes:
     return message(uapi.RTM_GETLINK, 0, NO_LINK + asked)
 
 
+def look_at(index: int) -> bytes:
+    """RTM_GETLINK of the link with ``index``, without statistics."""
+    info = uapi.IFINFOMSG.pack(socket.AF_UNSPEC, 0, index, 0, 0)
+    return message(uapi.RTM_GETLINK, 0, info + word(uapi.IFLA_EXT_MASK, uapi.RTEXT_FILTER_SKIP_STATS))
+
+
+def without_address(index: int) -> bytes:
+    """RTM_SETLINK of a link that gets no IPv6 address by itself."""
+    mode = attribute(uapi.IFLA_INET6_ADDR_GEN_MODE, bytes([uapi.IN6_ADDR_GEN_MODE_NONE]))
+    return change(index, attribute(uapi.IFLA_AF_SPEC, attribute(socket.AF_INET6, mode)))
+
+
 def delete(index: int) -> bytes:
     """RTM_DELLINK of the link with ``index``."""
     return message(uapi.RTM_DELLINK, uapi.NLM_F_ACK, uapi.IFINFOMSG.pack(socket.AF_UNSPEC, 0, index, 0, 0))

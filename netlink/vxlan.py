@@ -101,7 +101,8 @@ class Vxlan:
             self._requests.send(_new_link(link, master, self._group))
             index = socket.if_nametoindex(link.name)
             self._requests.send(_quiet_port(index))
-            self._requests.send_all([_without_address(index)])  # fails harmlessly on kernels without IPv6
+            # The kernel would announce the address to all hosts; this fails harmlessly on kernels without IPv6.
+            self._requests.send_all([request.without_address(index)])
 
     def change(
         self, bridge: str, link: str, add: Collection[Entry], delete: Collection[Entry] = ()
@@ -158,12 +159,6 @@ def _new_link(link: VxlanLink, master: int, group: int) -> bytes:
     body = request.NO_LINK + text(uapi.IFLA_IFNAME, link.name) + word(uapi.IFLA_MTU, link.mtu)
     body += word(uapi.IFLA_GROUP, group) + word(uapi.IFLA_MASTER, master)
     return message(uapi.RTM_NEWLINK, request.NEW, body + info)
-
-
-def _without_address(index: int) -> bytes:
-    """RTM_SETLINK of a link that gets no IPv6 address by itself: the kernel would announce it to all hosts."""
-    mode = attribute(uapi.IFLA_INET6_ADDR_GEN_MODE, bytes([uapi.IN6_ADDR_GEN_MODE_NONE]))
-    return request.change(index, attribute(uapi.IFLA_AF_SPEC, attribute(socket.AF_INET6, mode)))
 
 
 def _quiet_port(index: int) -> bytes:

@@ -7,6 +7,7 @@ from netlink.bridge_port import BridgePort
 from netlink.conntrack import TrackedFlow, UdpPort
 from netlink.counters import Counted
 from netlink.errors import KernelError
+from netlink.lan_links import ChildLink
 from netlink.limits import Bucket
 from netlink.links import Link, VethPair
 from netlink.nft_elements import Element, NamedSet
@@ -141,6 +142,28 @@ class RateLimits(Protocol):
         """Raise ``NotSupported`` if links cannot have token buckets; nothing is changed."""
 
 
+class LanLinks(Protocol):
+    """Children and VLANs of links of the host (``netlink.lan_links.LanLinks``). Every verb may raise ``KernelError``.
+
+    Those that make something raise ``NotSupported`` where the kernel lacks the kind.
+    """
+
+    def add_child(self, child: ChildLink) -> None:
+        """Make a child that is down; ``Exists`` when the name is taken, ``InUse`` when the parent has another use."""
+
+    def add_vlan(self, name: str, parent: str, vlan_id: int) -> None:
+        """Make a VLAN of a link that is down; ``Exists`` when the name or the VLAN is taken."""
+
+    def link_at(self, index: int) -> Link | None:
+        """Return the link that has that index, None without one."""
+
+    def try_child(self, name: str) -> None:
+        """Set a child that nobody uses up and down again; ``Exists`` when another link of the parent has its MAC."""
+
+    def is_wireless(self, name: str) -> bool:
+        """Return whether a link is a station of a wireless LAN."""
+
+
 class Sysctls(Protocol):
     """Sysctls, by their paths below /proc/sys (``netlink.sysctl.Sysctls``). Every verb may raise ``KernelError``."""
 
@@ -151,8 +174,8 @@ class Sysctls(Protocol):
         """Set a sysctl."""
 
 
-class Kernel(Links, Addresses, Gso, RateLimits, Sysctls, Protocol):
-    """Links, addresses, sizes of packets, limits and sysctls together (``netlink.kernel.Kernel``)."""
+class Kernel(Links, Addresses, Gso, RateLimits, LanLinks, Sysctls, Protocol):
+    """Links, addresses, sizes of packets, limits, children and sysctls together (``netlink.kernel.Kernel``)."""
 
 
 class Counters(Protocol):

@@ -26,6 +26,7 @@ from plugin.store.base import Change, LocalStore
 from plugin.store.memory import MemoryStore
 from tests.elements import SET, as_listed
 from tests.fake_dhcp import FakeDhcp
+from tests.fake_lan_links import FakeLanLinks
 from tests.fake_limits import FakeLimits
 from tests.fake_sockets import FakeConntrack, FakeSockets, Steps
 from tests.fake_tunnels import FakeTunnels
@@ -36,11 +37,12 @@ GROUP = OWNER.group
 SMALL, LARGEST = 65536, 524280  # bytes, of a veth link
 
 
-class FakeKernel(FakeLimits):
+class FakeKernel(FakeLimits, FakeLanLinks):
     """Links, addresses and settings of one imaginary host."""
 
     def __init__(self, steps: Steps) -> None:
-        super().__init__()
+        FakeLimits.__init__(self)
+        FakeLanLinks.__init__(self)
         self.steps = steps
         self._next_index = 1
         self.by_name: dict[str, Link] = {}
@@ -124,6 +126,7 @@ class FakeKernel(FakeLimits):
         for gone in {name, self.peers.pop(name, name)}:
             self.by_name.pop(gone, None)
             self.forget_limits(gone)
+            self.forget_children(gone)
             self.peers.pop(gone, None)
             # In place and from copies: other threads add to both meanwhile.
             self.assigned -= {(link, address) for link, address in set(self.assigned) if link == gone}
