@@ -13,14 +13,14 @@ from plugin.errors import PynetError
 from plugin.ipam.sticky import keep_names
 from plugin.model.names import host_link_name, limiter_name
 from plugin.model.records import Endpoint, Network
-from plugin.modes.base import Capability
-from plugin.modes.registry import read_settings
+from plugin.modes.base import Capability, Mode
+from plugin.modes.registry import read_settings, refuse_options
 from plugin.network.endpoint import as_given_before, endpoint_of, with_free_mac
 from plugin.network.exposure import Exposure
 from plugin.network.leased_addresses import LeasedAddresses
 from plugin.network.lookup import Lookup
 from plugin.network.ways import Ways
-from plugin.options.network import ISOLATED
+from plugin.options.network import ISOLATED, NetworkSettings
 from plugin.protocol import messages as m
 from plugin.publish.bindings import PortRequest
 from plugin.removal.removal import Removal
@@ -72,12 +72,8 @@ class Driver:
         return m.Capabilities(scope="local", connectivity_scope="local", gw_alloc_checker=self._gateway_check)
 
     def gw_alloc_check(self, request: m.GwAllocCheck) -> m.GwAllocReply:
-        """Refuse bad options before an address is taken; only isolated families need no gateway address."""
-        _, settings = read_settings(self._modes, request.options.generic)
-        unrouted = settings.inhibit_ipv4 and request.options.internal
-        return m.GwAllocReply(
-            skip_ipv4=unrouted or settings.gateway_mode(4) == ISOLATED, skip_ipv6=settings.gateway_mode(6) == ISOLATED
-        )
+        """Refuse bad options before an address is taken; families without the host as gateway need no address."""
+        return _without_gateway(*read_settings(self._modes, request.options.generic), internal=request.options.internal)
 
     def allocate_network(self, request: m.AllocateNetwork) -> m.AllocateReply:
         """Echo the options: an option that is not echoed is lost to the nodes of a swarm."""
@@ -105,7 +101,9 @@ class Driver:
             known = self._store.get(Network, network.id)
             self._touched.note(network.id)
             if known is not None:
-                asked = replace(known.record, owns_link=True, found=(), mac="", overlay=None, gso=0, changes={})
+                asked = replace(
+                    known.record, owns_link=True, found=(), mac="", overlay=None, gso=0, changes={}, parent=None
+                )
                 refuse_difference("network", network.id, same=asked == network)
                 return
             undo.push(self._touched.forget, network.id)
@@ -153,13 +151,15 @@ class Driver:
             return endpoint
         undo.push(self._touched.forget, endpoint.id)
         mode = self._lookup.mode(network)
+        refuse_options(mode, endpoint.driver_opts)
+        network = mode.followed(network)
         for dead in self._owners.others_with_addresses_of(endpoint):
             self._removal.superseded_endpoint(dead, endpoint, mode)
-        neighbour = self._owners.running_with_mac(endpoint, mode.in_container)
+        neighbour = self._owners.running_with_mac(endpoint, mode.in_container, mode.beside(network))
         endpoint = with_free_mac(network, endpoint, wish, neighbour, self._names)
         self._reaper.clear(host_link_name(endpoint.id))
         self._reaper.clear(limiter_name(endpoint.id))
-        self._applier.create_endpoint(mode, network, endpoint, undo)
+        endpoint = self._applier.create_endpoint(mode, network, endpoint, undo)
         self._store.transact(Put(endpoint))
         undo.push(self._store.transact, Remove(Endpoint, endpoint.key))
         self._owners.add(endpoint)
@@ -231,6 +231,13 @@ class Driver:
             gone = self._work.remove(owed, withdraw, *_locks_of(request))
             if gone is not None:
                 self._exposure.pass_on(gone)
+
+
+def _without_gateway(mode: Mode, settings: NetworkSettings, *, internal: bool) -> m.GwAllocReply:
+    elsewhere = Capability.HOST_GATEWAY not in mode.does
+    unrouted = elsewhere or (settings.inhibit_ipv4 and internal)
+    isolated4, isolated6 = (settings.gateway_mode(version) == ISOLATED for version in (4, 6))
+    return m.GwAllocReply(skip_ipv4=unrouted or isolated4, skip_ipv6=elsewhere or isolated6)
 
 
 def _locks_of(

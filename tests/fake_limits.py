@@ -14,6 +14,7 @@ class FakeLimits:
     steps: Steps
 
     def __init__(self) -> None:
+        super().__init__()
         self.limits: dict[str, Bucket] = {}
         self.redirected: dict[str, str] = {}
         self.without: set[str] = set()  # parts that the kernel lacks: "tbf", "ifb", "mirred"

@@ -41,8 +41,7 @@ class FakeKernel(FakeLimits, FakeLanLinks):
     """Links, addresses and settings of one imaginary host."""
 
     def __init__(self, steps: Steps) -> None:
-        FakeLimits.__init__(self)
-        FakeLanLinks.__init__(self)
+        super().__init__()
         self.steps = steps
         self._next_index = 1
         self.by_name: dict[str, Link] = {}

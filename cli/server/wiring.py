@@ -16,6 +16,7 @@ from plugin.engine.names import Names
 from plugin.firewall.firewall import LINGER, Firewall
 from plugin.host.forwarding import Forwarding
 from plugin.host.own_links import OwnLinks
+from plugin.host.parents import Parents
 from plugin.host.reaper import Reaper
 from plugin.host.sysctls import HostSettings
 from plugin.interfaces import Conntrack, HostNetworks, Kernel, Nft, PortSockets, Tunnels
@@ -88,12 +89,12 @@ class Pynet:
         self.peers = TableSync(cluster.store, store, host.tunnels, self.firewall, cluster.host)
         self.presence = Presence(store, cluster, self.peers, locks)
         agreement, underlay = Agreement(cluster.store, cluster.removals), Underlay(kernel, cluster.address)
-        closed = "" if host.cluster else CLOSED
-        shared = Shared(host.tunnels, agreement, self.peers, self.presence, underlay, closed)
+        shared = Shared(host.tunnels, agreement, self.peers, self.presence, underlay, "" if host.cluster else CLOSED)
 
         # Networks and ports.
         self.named = ResolvedNames(store, host.ask_dns)
-        self.parts = HostParts(kernel, self.firewall, self.settings, name, shared, self.named.addresses, host.resolvers)
+        parents, known = Parents(kernel, store, owner), self.named.addresses
+        self.parts = HostParts(kernel, self.firewall, self.settings, name, shared, parents, known, host.resolvers)
         self.modes, applier = modes_of(self.parts, kinds), Applier(self.parts)
         self.publisher = Publisher(kernel, host.sockets, self.firewall, host.conntrack, names)
 

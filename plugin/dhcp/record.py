@@ -5,7 +5,7 @@ from ipaddress import IPv4Interface
 from typing import ClassVar
 
 from plugin.dhcp.model import ClientIdentity, Lease4
-from plugin.model.records import check_names
+from plugin.model.words import check_names
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,8 +207,12 @@ def host_settings(network: Network) -> list[WantedSetting]:
 
 
 def _noted_settings(network: Network) -> list[WantedSetting]:
-    """Return the settings that must be put back; those of a bridge that pynet made disappear with it."""
-    return host_settings(network) + ([] if network.owns_link else bridge_settings(network))
+    """Return the settings that must be put back; those of a bridge that pynet made disappear with it.
+
+    Nothing is set for a network of which the host is no gateway: its link is a user's, and leads to the LAN.
+    """
+    adopted = network.host_gateway and not network.owns_link
+    return host_settings(network) + (bridge_settings(network) if adopted else [])
 
 
 def _needed_paths(network: Network) -> Collection[str]:

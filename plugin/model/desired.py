@@ -28,7 +28,8 @@ class WantedLink:
     up, and pynet changes nothing else about them, except for a MAC that must stay. ``gso`` is the largest packet in
     bytes, and a link may have a larger one, unless it is the kernel's own size. ``peer``, the end of a veth pair that
     goes into a container, ``tunnel`` and ``master_gso``, the largest packet of its bridge, are only used when the link
-    is made.
+    is made. So is everything about a link that ``moves``, which goes into a container itself: it is not compared, and
+    not missed. It is a child of the link ``parent``, and ``variety`` and ``flag`` are the kernel's words for its mode.
     """
 
     name: str
@@ -45,6 +46,22 @@ class WantedLink:
     peer: str = ""
     peer_mac: str = ""
     tunnel: VxlanLink | None = None
+    parent: str = ""
+    variety: str = ""
+    flag: str = ""
+    moves: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WantedParent:
+    """The link of the host upon which the links of containers are; ``index`` is 0 if it was last seen in another boot.
+
+    Pynet ``made`` it, as a VLAN, and sets such a link up; it changes nothing about a user's link.
+    """
+
+    name: str
+    index: int
+    made: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +114,8 @@ class Desired:
 
     The links in ``link_local`` need the IPv6 address that the kernel gives to running links by itself. ``host`` has the
     settings that networks share, ``settings`` the settings of its own links. The mode itself keeps the elements of the
-    owners in ``kept`` up to date.
+    owners in ``kept`` up to date. The endpoints in ``lost`` have lost their links in an earlier boot, and those in
+    ``cut`` since, because the parent of their links went.
     """
 
     network: str
@@ -110,6 +128,9 @@ class Desired:
     ports: Sequence[WantedPort] = ()
     limits: Sequence[WantedLimit] = ()
     kept: Collection[str] = ()
+    parent: WantedParent | None = None
+    lost: Collection[str] = ()
+    cut: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +162,13 @@ def read_actual(kernel: Kernel, desired: Sequence[Desired], held: Container[Held
 
 def look_again(kernel: Kernel, actual: Actual, part: Desired) -> None:
     """Read again the part of ``actual`` that one network wants: a request per link, no dump; raises ``KernelError``."""
-    for wanted in part.links:
-        found = kernel.link(wanted.name)
+    names = [wanted.name for wanted in part.links if not wanted.moves]
+    for name in [*names, *([part.parent.name] if part.parent else [])]:
+        found = kernel.link(name)
         if found is None:
-            actual.links.pop(wanted.name, None)
+            actual.links.pop(name, None)
         else:
-            actual.links[wanted.name] = found
+            actual.links[name] = found
     for name in {name for name, _ in part.addresses}:
         actual.addresses.pop(name, None)
         with suppress(Missing):

@@ -73,6 +73,28 @@ class EndpointLost(Finding):
 
 
 @dataclass(frozen=True, slots=True)
+class ParentAstray(Finding):
+    """The link of the host upon which the links of containers are is gone, has another name, or is another link."""
+
+    text = "link '{link}', the parent of network '{network}', is not there or is another one: find it or make it again"
+
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointCut(Finding):
+    """The link of a container went with its parent; only the engine can make a container a new one."""
+
+    text = (
+        "endpoint '{endpoint}' of network '{network}' has lost its link, which went with its parent '{link}': restart "
+        "its container once '{link}' is there"
+    )
+
+    endpoint: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
 class LinkDetached(Finding):
     """A port is not in the bridge of its network."""
 

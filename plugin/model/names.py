@@ -2,7 +2,8 @@
 
 Names and MACs are pure functions of Docker's ids, so that teardown works without a record. The alias of a
 bridge is ``PYNET/network/ID``, of a tunnel ``PYNET/network/ID/NAME/VNI/PORT``, and of a port ``PYNET/endpoint/ID`` or,
-on a bridge that pynet did not make and that therefore has no alias, ``PYNET/endpoint/ID/NETWORK``; so has a limiter.
+on a bridge that pynet did not make and that therefore has no alias, ``PYNET/endpoint/ID/NETWORK``; so have a limiter
+and a link that goes into a container itself. That of a VLAN that networks share is ``PYNET/parent/NAME``.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from plugin.model.records import Endpoint, Network, Overlay
 BRIDGE, HOST_END, CONTAINER_END, TUNNEL, LIMITER = "pn-", "pnh", "pnc", "pnv", "pni"
 BRIDGES = f"{BRIDGE}*"  # every bridge that pynet names, as nft matches it
 ID_LENGTH = 12  # of a link name's 15 characters (IFNAMSIZ - 1); 48 bits of a random id
-NETWORK, ENDPOINT = "network", "endpoint"
+NETWORK, ENDPOINT, PARENT = "network", "endpoint", "parent"
 
 
 def bridge_name(network_id: str) -> str:
@@ -101,8 +102,8 @@ def port_alias(pynet: str, network: Network, endpoint: Endpoint) -> str:
     return str(Alias(pynet, ENDPOINT, endpoint.id, () if network.owns_link else (network.id,)))
 
 
-def limiter_alias(pynet: str, endpoint: Endpoint) -> str:
-    """Return the alias of the link that limits what the container of an endpoint sends."""
+def endpoint_alias(pynet: str, endpoint: Endpoint) -> str:
+    """Return the alias of a link of an endpoint that is no port of its network's bridge: it names the network."""
     return str(Alias(pynet, ENDPOINT, endpoint.id, (endpoint.network_id,)))
 
 

@@ -3,8 +3,7 @@
 Links, addresses and rules in the kernel can be made again from the records alone.
 """
 
-import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
@@ -12,30 +11,18 @@ from typing import ClassVar
 
 from plugin.errors import InvalidRequest
 from plugin.model.flaws import text_flaw
+from plugin.model.parent import Parent
 from plugin.model.setting_paths import check_setting
+from plugin.model.words import check_names
 from plugin.options.network import ISOLATED, ROUTED, UNPROTECTED, EndpointSettings, NetworkSettings
-from plugin.options.option import is_link_name, plain_address
+from plugin.options.option import plain_address
 from plugin.options.pool import SharedPoolSettings
 from plugin.options.senders import NOBODY, Senders
 from plugin.protocol.messages import Address, InterfaceAddress, PortBinding, Subnet
 
-_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}", re.ASCII)  # as handlers read it
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
 _PROTOCOLS, _LARGEST_PORT = (6, 17, 132), 65535
 LEAST_IPV6_MTU = 1280  # bytes (RFC 8200 section 5); the kernel takes IPv6 off a link below it
 DEFAULT_MTU = 1500  # bytes, of an Ethernet-like link and of a bridge without ports (br_mtu_min, net/bridge/br_if.c)
-
-
-def check_names(*, ids: Iterable[str] = (), links: Iterable[str] = (), mac: str = "") -> None:
-    """Check ids, link names and a MAC that become part of names, rules and paths of the kernel; raises ValueError.
-
-    Requests are read strictly, but a record may come from a file that somebody else wrote.
-    """
-    bad = [text for text in ids if not _ID.fullmatch(text)] + [text for text in links if not is_link_name(text)]
-    if mac and not _MAC.fullmatch(mac):
-        bad.append(mac)
-    if bad:
-        raise ValueError(f"{bad[0]!a} is no id, name of a link or MAC address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +56,9 @@ class Network:
     addresses ``found`` on it. ``mac`` is the link's MAC. ``overlay`` is the agreement of the hosts, in mode overlay.
     ``host_gateway`` says whether the host is the gateway of the containers, as the mode declares. ``gso`` is the
     largest packet of its links in bytes, chosen when it was created; 0 leaves them the kernel's own 64 kB. ``options``
-    are Docker's; ``changes`` were set with ``pynet network set`` and go before them. What follows from the fields is
-    worked out once.
+    are Docker's; ``changes`` were set with ``pynet network set`` and go before them. ``parent`` is the identity of a
+    link of the host that is the parent of the containers' links, and ``link`` its present name. What follows from the
+    fields is worked out once.
     """
 
     kind: ClassVar[str] = "network"
@@ -88,10 +76,13 @@ class Network:
     host_gateway: bool = True
     gso: int = 0
     changes: Mapping[str, str] = field(default_factory=dict)
+    parent: Parent | None = None
 
     def check(self) -> None:
         """Check a record from a file; raises ValueError."""
         check_names(ids=[self.id], links=[self.link], mac=self.mac)
+        if self.parent is not None:
+            check_names(mac=self.parent.mac)
 
     @property
     def key(self) -> str:
@@ -230,7 +221,7 @@ class Endpoint:
     ``sandbox`` is the sandbox of its container, known since it published ports or had ``ways``, see
     ``plugin.network.ways``. ``changes`` are the options that the user set with ``pynet endpoint set``; they go before
     ``driver_opts``. The user ``added`` ports to Docker's, with the host ports that they got, and took others away
-    (``withdrawn``).
+    (``withdrawn``). ``parent`` is the link upon which its own link was made, in a mode with such links.
     """
 
     kind: ClassVar[str] = "endpoint"
@@ -247,6 +238,7 @@ class Endpoint:
     changes: Mapping[str, str] = field(default_factory=dict)
     added: tuple[PortBinding, ...] = ()
     withdrawn: tuple[Published, ...] = ()
+    parent: Parent | None = field(default=None, compare=False)
 
     def check(self) -> None:
         """Check a record from a file; raises ValueError."""

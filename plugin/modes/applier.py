@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 from netlink.bridge_port import BridgePort
-from netlink.errors import Exists, Missing, NotSupported
+from netlink.errors import Exists, InUse, Missing, NotSupported
+from netlink.lan_links import ChildLink
 from netlink.links import VethPair
 from netlink.vxlan import VxlanLink
 from plugin.errors import Conflict, Unsupported
@@ -44,10 +45,12 @@ class Applier:
         mode.links_made(network, undo)
         return network
 
-    def create_endpoint(self, mode: Mode, network: Network, endpoint: Endpoint, undo: Undo) -> None:
-        """Make an endpoint; raises ``Conflict`` where another link has its name."""
+    def create_endpoint(self, mode: Mode, network: Network, endpoint: Endpoint, undo: Undo) -> Endpoint:
+        """Make an endpoint, and return its full record; raises ``Conflict`` where another link has its name."""
+        endpoint = mode.prepare_endpoint(network, endpoint, undo)
         mode.announce(network, endpoint, undo)
         self._create(mode.desired_port(network, endpoint), undo)
+        return endpoint
 
     def make_again(self, mode: Mode, network: Network, link: str, undo: Undo) -> Network:
         """Make a link of a network that the kernel has no more, and return the record as it is then.
@@ -101,6 +104,9 @@ class Applier:
                 self._kernel.set_mac(wanted.name, wanted.mac)
             return
         name, alias, mtu = wanted.name, wanted.alias, wanted.mtu
+        if wanted.moves:
+            self._add_child(wanted, undo)
+            return
         undo.push(self._links.remove, name, wanted.endpoint or part.network)  # before: the kernel's answer may be lost
         settings = {each.path: each.value for each in part.settings if each.link == name}
         if wanted.peer:
@@ -117,6 +123,32 @@ class Applier:
         else:
             self._kernel.add_bridge(name, wanted.mac, mtu)
         self._kernel.finish_link(name, alias, settings)
+
+    def _add_child(self, wanted: WantedLink, undo: Undo) -> None:
+        """Make a link that the engine moves into a container; it stays down until then.
+
+        Whether its MAC is free is asked of the kernel, which knows the links in other namespaces too.
+        """
+        undo.push(self._links.remove, wanted.name, wanted.endpoint)  # before: the kernel's answer may be lost
+        child = ChildLink(
+            wanted.name, wanted.kind, wanted.parent, wanted.variety, wanted.flag, wanted.mac, wanted.mtu, wanted.alias
+        )
+        try:
+            self._kernel.add_child(child)
+        except InUse as error:
+            raise Conflict(
+                f"'{wanted.parent}' cannot have links of kind '{wanted.kind}' now: it has children of another kind, or "
+                f"is part of a bridge ({error})"
+            ) from error
+        except NotSupported as error:
+            raise Unsupported(f"{error}") from error
+        try:
+            self._kernel.try_child(wanted.name)
+        except Exists as error:
+            raise Conflict(
+                f"MAC address '{wanted.mac}' is already in use on '{wanted.parent}', by the link itself or by a "
+                f"container ({error})"
+            ) from error
 
     def _add_vxlan(self, link: VxlanLink) -> None:
         try:

@@ -1,6 +1,6 @@
 """The declarations and methods of a mode; each mode has one file, which reads from top to bottom."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
@@ -8,6 +8,7 @@ from typing import Protocol
 from netlink.links import Link
 from plugin.cluster.overlay.shared import Shared
 from plugin.firewall.firewall import Firewall
+from plugin.host.parents import Parents
 from plugin.host.sysctls import HostSettings
 from plugin.interfaces import Kernel
 from plugin.model.desired import Desired
@@ -31,7 +32,8 @@ class LinkKind:
     """Links that a mode makes: ``prefix`` begins their names, and ``kernel`` is the kernel's name of their type.
 
     Their names end with the id of a network or an endpoint, as ``of`` says. Frames enter a network by a ``port``. Links
-    are deleted together after a pause, except those of a kind that must go ``at_once``.
+    are deleted together after a pause, except those of a kind that must go ``at_once``. One that ``moves`` goes into a
+    container itself.
     """
 
     prefix: str
@@ -39,6 +41,7 @@ class LinkKind:
     of: str = NETWORK
     port: bool = False
     at_once: bool = False
+    moves: bool = False
 
     def name(self, identity: str) -> str:
         """Return the name of the link that is made for a network or an endpoint."""
@@ -63,6 +66,7 @@ class HostParts:
     settings: HostSettings
     owner: str
     shared: Shared
+    parents: Parents
     resolve: Callable[[str], Collection[Address]] = no_addresses
     resolvers: Callable[[], Collection[Address]] = tuple
 
@@ -74,7 +78,8 @@ class Mode(Protocol):
     nothing in a mode that does not need them. Removing verbs go on past failures, count a missing link or address as
     removed, and name links for the reaper instead of waiting for the kernel to delete them.
 
-    ``settings`` declares the options of its networks: those of every mode, and its own in a subclass. ``summary``
+    ``settings`` declares the options of its networks: those of every mode, and its own in a subclass. ``refuses`` has
+    the keys of options of networks and endpoints that it cannot honour, with the reason and the way out. ``summary``
     describes its networks for the table of options.
     """
 
@@ -83,6 +88,7 @@ class Mode(Protocol):
     settings: type[NetworkSettings]
     does: frozenset[Capability]
     links: Sequence[LinkKind]
+    refuses: Mapping[str, str] = {}
 
     def __init__(self, parts: HostParts) -> None:
         """Take the parts of the host."""
@@ -106,6 +112,19 @@ class Mode(Protocol):
         Raises:
             KernelError, PynetError: a step failed; ``undo`` takes back the steps before it.
         """
+
+    def followed(self, network: Network) -> Network:
+        """Return the record after a look for the user's link that the network is on, by whatever name; store a change.
+
+        Raises:
+            Failed: the link is gone; the text says what to do.
+        """
+        return network
+
+    def holds(self, link: str) -> bool:
+        """Return whether networks share ``link``, which has an alias of none of them, or one is being made on it."""
+        del link
+        return False
 
     def owned(self, network: Network) -> Network:
         """Return the record of a network after pynet has made its link, also in the place of a user's link."""
@@ -133,6 +152,20 @@ class Mode(Protocol):
 
     def delete_network(self, network: Network) -> list[str]:
         """Take the network out of use and return the links left to delete."""
+
+    def prepare_endpoint(self, network: Network, endpoint: Endpoint, undo: Undo) -> Endpoint:
+        """Return the full record of an endpoint that is made next, with values that the request leaves open.
+
+        Raises:
+            KernelError, PynetError: the network cannot have the endpoint.
+        """
+        del network, undo
+        return endpoint
+
+    def beside(self, network: Network) -> Collection[str]:
+        """Return the ids of other networks whose containers share a wire with those of ``network``, and its MACs."""
+        del network
+        return ()
 
     def announce(self, network: Network, endpoint: Endpoint, undo: Undo) -> None:
         """Tell others of an endpoint whose link is made next."""
@@ -166,4 +199,6 @@ def desired_of(mode: Mode, network: Network, endpoints: Iterable[Endpoint]) -> D
         settings=[setting for part in parts for setting in part.settings],
         limits=[limit for part in parts for limit in part.limits],
         elements={owner: elements for part in parts for owner, elements in part.elements.items()},
+        lost=[endpoint for part in parts for endpoint in part.lost],
+        cut=[endpoint for part in parts for endpoint in part.cut],
     )

@@ -13,7 +13,7 @@ from plugin.host.link_settings import without_ipv6
 from plugin.host.own_links import OwnLinks
 from plugin.interfaces import Kernel
 from plugin.model.desired import Desired, WantedLimit, WantedLink
-from plugin.model.names import limiter_alias, limiter_name
+from plugin.model.names import endpoint_alias, limiter_name
 from plugin.model.records import Endpoint, Network
 from plugin.options.network import EndpointSettings, NetworkSettings
 from plugin.options.option import Option
@@ -69,7 +69,7 @@ def limited(part: Desired, owner: str, network: Network, endpoint: Endpoint) -> 
         wanted.append(WantedLimit(endpoint.id, end, bucket(rates.rate_in, rates.burst_in, network.gso)))
     if rates.rate_out != OFF:
         limiter = limiter_name(endpoint.id)
-        links.append(WantedLink(limiter, IFB, limiter_alias(owner, endpoint), endpoint=endpoint.id, gso=network.gso))
+        links.append(WantedLink(limiter, IFB, endpoint_alias(owner, endpoint), endpoint=endpoint.id, gso=network.gso))
         settings += without_ipv6(limiter)
         wanted.append(WantedLimit(endpoint.id, limiter, bucket(rates.rate_out, rates.burst_out, network.gso), end))
     return replace(part, links=links, settings=settings, limits=wanted)

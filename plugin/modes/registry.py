@@ -9,13 +9,14 @@ from plugin.errors import Failed, InvalidRequest
 from plugin.model.records import Network
 from plugin.modes.base import HostParts, LinkKind, Mode
 from plugin.modes.bridge import BridgeMode
+from plugin.modes.macvlan import MacvlanMode
 from plugin.modes.overlay import OverlayMode
 from plugin.options.network import NetworkSettings
 from plugin.options.option import Option
 
 MODE = NetworkSettings.mode
 Kinds = Iterable[type[Mode]]
-MODES: Kinds = (BridgeMode, OverlayMode)
+MODES: Kinds = (BridgeMode, OverlayMode, MacvlanMode)
 
 
 def modes_of(parts: HostParts, kinds: Kinds = MODES) -> dict[str, Mode]:
@@ -56,6 +57,7 @@ def read_settings(modes: Mapping[str, Mode], raw: Mapping[str, str]) -> tuple[Mo
         InvalidRequest: an option is unknown, of another mode, or has a bad value.
     """
     mode = chosen(modes, NetworkSettings.readable(raw).mode)
+    refuse_options(mode, raw)
     _refuse_options_of_others(mode, modes, raw)
     return mode, mode.settings.read(raw)
 
@@ -81,14 +83,22 @@ def chosen(modes: Mapping[str, Mode], name: str) -> Mode:
     return modes[name]
 
 
+def refuse_options(mode: Mode, raw: Iterable[str]) -> None:
+    """Refuse options of a network or an endpoint that ``mode`` cannot honour; raises ``InvalidRequest``."""
+    for key in raw:
+        if key in mode.refuses:
+            raise InvalidRequest(f"option '{key}' has no effect in mode {mode.name}: {mode.refuses[key]}")
+
+
 def _refuse_options_of_others(mode: Mode, modes: Mapping[str, Mode], raw: Mapping[str, str]) -> None:
-    known = mode.settings.options()
-    for other in modes.values():
-        for option in own_options(other):
-            if option.key in raw and option not in known:
-                raise InvalidRequest(
-                    f"option '{option.key}' is for mode {other.name} only: add -o {MODE.key}={other.name}"
-                )
+    known = {option.key for option in mode.settings.options()}
+    foreign = {option.key for other in modes.values() for option in own_options(other)} - known
+    for key in raw:
+        if key in foreign:
+            having = [each.name for each in modes.values() if key in {option.key for option in own_options(each)}]
+            raise InvalidRequest(
+                f"option '{key}' is for mode {' or '.join(having)} only: add -o {MODE.key}={having[0]}"
+            )
 
 
 def link_kinds(modes: Mapping[str, Mode]) -> list[LinkKind]:
@@ -97,5 +107,5 @@ def link_kinds(modes: Mapping[str, Mode]) -> list[LinkKind]:
 
 
 def link_prefixes(modes: Mapping[str, Mode]) -> tuple[str, ...]:
-    """Return the prefixes of the names of links that ``modes`` make."""
-    return tuple(kind.prefix for kind in link_kinds(modes))
+    """Return the prefixes of the names of links that ``modes`` make, and that stay on the host."""
+    return tuple(kind.prefix for kind in link_kinds(modes) if not kind.moves)

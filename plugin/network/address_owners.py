@@ -7,7 +7,7 @@ because an address manager gives nothing to two at once. An endpoint that a cont
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from plugin.model.records import Endpoint
 from plugin.protocol.messages import Address
@@ -31,14 +31,16 @@ class AddressOwners:
             found = [holders.get(address) for address in _addresses(endpoint)]
         return list({other.id: other for other in found if other is not None and other.id != endpoint.id}.values())
 
-    def running_with_mac(self, endpoint: Endpoint, in_container: Callable[[Endpoint], bool]) -> Endpoint | None:
-        """Return the endpoint that has the MAC of ``endpoint`` in its network, if a container has its link.
+    def running_with_mac(
+        self, endpoint: Endpoint, in_container: Callable[[Endpoint], bool], beside: Collection[str] = ()
+    ) -> Endpoint | None:
+        """Return the endpoint that has the MAC of ``endpoint`` in its network, or in one ``beside`` it, by their ids.
 
-        One that no container has may be one that the engine gave up.
+        One whose link no container has does not count: the engine may have given it up.
         """
         with self._lock:
-            owner = self._of(endpoint.network_id).get(endpoint.mac)
-        return owner if owner is not None and in_container(owner) else None
+            owners = [self._of(network).get(endpoint.mac) for network in (endpoint.network_id, *beside)]
+        return next((owner for owner in owners if owner is not None and in_container(owner)), None)
 
     def add(self, endpoint: Endpoint) -> None:
         """Note the addresses and the MAC of a new endpoint."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from netlink.routes import RESOLVERS, nameservers
-from plugin.model.records import check_names
+from plugin.model.words import check_names
 from plugin.options.unicast import is_unicast
 from plugin.protocol.messages import Address
 from plugin.store.base import Store

@@ -10,7 +10,7 @@ from plugin.firewall.elements import PROTOCOLS, link_local
 from plugin.model import findings as f
 from plugin.model.desired import Actual, Desired, WantedLink
 from plugin.model.link_owner import Owner
-from plugin.model.names import Alias
+from plugin.model.names import Alias, container_link_name
 from plugin.model.records import DEFAULT_MTU
 from plugin.modes.limits import describe
 from plugin.protocol.messages import InterfaceAddress
@@ -24,11 +24,13 @@ def differences(desired: Desired, actual: Actual, owner: Owner) -> list[f.Findin
     A missing link is made with its addresses and settings, so these are no findings of their own. Neither are those of
     a link that ``owner`` did not make, as pynet changes nothing on it.
     """
-    absent = {wanted.name for wanted in desired.links if not _is_there(wanted, actual, owner)}
-    lost = {wanted.endpoint for wanted in desired.links if wanted.peer and wanted.name in absent}
-    found = [
+    links = [wanted for wanted in desired.links if not wanted.moves]
+    absent = {wanted.name for wanted in links if not _is_there(wanted, actual, owner)}
+    lost = {wanted.endpoint for wanted in links if wanted.peer and wanted.name in absent}
+    found = [*_parent_findings(desired, actual)]
+    found += [
         finding
-        for wanted in desired.links
+        for wanted in links
         if wanted.peer or wanted.endpoint not in lost
         for finding in _link_findings(desired, wanted, actual, absent, owner)
     ]
@@ -47,6 +49,21 @@ def differences(desired: Desired, actual: Actual, owner: Owner) -> list[f.Findin
         if port.endpoint not in lost and port.place not in actual.held
     ]
     return found
+
+
+def _parent_findings(desired: Desired, actual: Actual) -> Iterator[f.Finding]:
+    """Yield a parent that is gone, has another name or is another link, and endpoints whose links went with it."""
+    for endpoint in desired.lost:
+        yield f.EndpointLost(desired.network, endpoint, container_link_name(endpoint))
+    for endpoint in desired.cut:
+        yield f.EndpointCut(desired.network, endpoint, desired.parent.name if desired.parent else "")
+    if desired.parent is None:
+        return
+    found = actual.links.get(desired.parent.name)
+    if found is None or found.index != desired.parent.index:
+        yield f.ParentAstray(desired.network, desired.parent.name)
+    elif desired.parent.made and not found.up:
+        yield f.LinkDown(desired.network, desired.parent.name)
 
 
 def host_differences(desired: Iterable[Desired], actual: Actual) -> list[f.Finding]:

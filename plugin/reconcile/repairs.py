@@ -38,6 +38,7 @@ class Repairs:
         self._removal = removal
         self._by_kind: Mapping[type[f.Finding], Callable[[Any, Desired], bool | None]] = {
             f.LinkMissing: self._make_link,
+            f.ParentAstray: self._follow,
             f.EndpointLost: self._forget,
             f.LinkDetached: self._attach,
             f.PortChanged: self._set_port,
@@ -83,6 +84,11 @@ class Repairs:
             ends = [item.record for item in self._store.list(Endpoint, f"{network.id}/")]
             for owner, elements in desired_of(mode, network, ends).elements.items():
                 self._firewall.put(owner, elements)
+
+    def _follow(self, finding: f.ParentAstray, _: Desired) -> None:
+        """Find the user's link again that a network is on."""
+        network = self._network(finding)
+        self._modes[network.mode].followed(network)
 
     def _forget(self, finding: f.EndpointLost, _: Desired) -> None:
         """Remove the endpoint as DeleteEndpoint does, so that other hosts are told too."""

@@ -164,6 +164,8 @@ class Survey:
         if link is None or link.alias != orphan.alias or self._store.get(Tombstone, orphan.link):
             return False
         alias = Alias.read(orphan.alias)
+        if any(mode.holds(orphan.link) for mode in self._modes.values()):
+            return False
         known = self._store.get(Network, alias.network_id or alias.id)
         end = self._store.get(Endpoint, f"{alias.network_id}/{alias.id}") if alias.network_id else None
         ends = {alias.network_id: [end.record]} if end else {}
@@ -199,7 +201,8 @@ class Survey:
         kinds = [kind for kind in link_kinds(self._modes) if kind.port]
         own = [kind.name(network.id) for kind in kinds if kind.of == NETWORK]
         ends = [kind.name(end.id) for end in endpoints for kind in kinds if kind.of == ENDPOINT]
-        return Desired(network.id, elements={network.link: shut_elements([network.link], [*own, *ends])}, kept=own)
+        bridges = [network.link] if network.host_gateway else []  # else it is a user's link, and leads to the LAN
+        return Desired(network.id, elements={network.link: shut_elements(bridges, [*own, *ends])}, kept=own)
 
     def _of_unclear(self, desired: Sequence[Desired], records: Records) -> set[str]:
         """Return the names that links of endpoints in networks may have that cannot be understood."""

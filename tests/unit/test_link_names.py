@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from plugin.firewall.ruleset import tables_text
-from plugin.model.names import LIMITER, Alias, bridge_alias, limiter_alias, port_alias, tunnel_alias
+from plugin.model.names import LIMITER, Alias, bridge_alias, endpoint_alias, port_alias, tunnel_alias
 from plugin.model.records import Endpoint, Network, Overlay
 from plugin.modes.registry import MODES
 from tests.unit import requests as rq
@@ -23,7 +23,7 @@ def test_an_alias_is_read_as_it_was_written() -> None:
         tunnel_alias("pynet", NETWORK, OVERLAY),
         port_alias("pynet", NETWORK, ENDPOINT),
         port_alias("pynet", replace(NETWORK, owns_link=True), ENDPOINT),
-        limiter_alias("pynet", ENDPOINT),
+        endpoint_alias("pynet", ENDPOINT),
     ]
     net, end = f"pynet/network/{NETWORK.id}", f"pynet/endpoint/{ENDPOINT.id}"
     assert written == [net, f"{net}/front/4097/4789", f"{end}/{NETWORK.id}", end, f"{end}/{NETWORK.id}"]
@@ -39,10 +39,10 @@ def test_an_alias_of_somebody_else_has_no_id(text: str) -> None:
 
 
 def test_the_rules_match_links_by_known_prefixes_only() -> None:
-    """The prefixes in the nft text of the rules are those of the names of links, but for limiters.
+    """The prefixes in the nft text of the rules are those of the names of links, but for limiters and moved links.
 
-    Rules see the frames of a limiter as frames of the port that they came in by.
+    Rules see the frames of a limiter as frames of the port that they came in by, and none of a link in a container.
     """
-    prefixes = {kind.prefix for mode in MODES for kind in mode.links} - {LIMITER}
+    prefixes = {kind.prefix for mode in MODES for kind in mode.links if not kind.moves} - {LIMITER}
 
     assert {text[1:-2] for text in re.findall(r'"pn[^"]*\*"', tables_text("pynet", []))} == prefixes

@@ -142,7 +142,8 @@ def test_its_options_are_its_own() -> None:
     with pytest.raises(InvalidRequest, match=r"option 'pynet\.room' is for mode toy only: add -o pynet\.mode=toy"):
         world.driver.create_network(rq.network(options={"pynet.room": "1300"}))
     table = {option.key: option for option in network_options([*MODES, ToyMode])}
-    assert table["pynet.mode"].legal == "bridge or overlay or toy"
+    assert table["pynet.mode"].legal.startswith("bridge or overlay or ")
+    assert table["pynet.mode"].legal.endswith(" or toy")
     assert table["pynet.room"].default == 1500
     assert link_prefixes(world.modes) == ("pn-", "pnh", "pni", "pnv", "pnt")
 

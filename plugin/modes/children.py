@@ -1,0 +1,220 @@
+"""Networks whose containers have links upon a link of the host, their parent, and are on its LAN: macvlan, ipvlan.
+
+The endpoint's link is a child of the parent. It is made in CreateEndpoint, so that the user of ``docker run`` reads
+what is wrong; the engine moves it into the container, gives it its addresses and sets it up. The kernel deletes it with
+the namespace of the container, or with the parent. No frame of it passes a hook of the host's netfilter that could tell
+the container, so there is no guard, no policy and no published port; and the host is not the gateway.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, NamedTuple, cast
+
+from netlink.links import Link
+from plugin.errors import InvalidRequest
+from plugin.host.own_links import OwnLinks
+from plugin.model.desired import Desired, WantedLink, WantedParent
+from plugin.model.link_owner import Owner
+from plugin.model.names import CONTAINER_END, ENDPOINT, container_link_name, endpoint_alias
+from plugin.model.records import Endpoint, Network, NetworkSubnet
+from plugin.modes.base import Capability, HostParts, LinkKind, Mode
+from plugin.options.network import EndpointSettings, NetworkSettings
+from plugin.options.option import Option
+from plugin.options.parent import ParentSettings
+from plugin.options.unicast import unusable
+from plugin.protocol.messages import Address, CreateNetwork, InterfaceAddress, IpamData, JoinReply
+from plugin.request.undo import Undo
+
+_S, _E = NetworkSettings, EndpointSettings
+_NO_RULES = (
+    "frames of its containers pass no rules of this host; -o pynet.mode=lan puts containers on the LAN with rules"
+)
+_NO_GATEWAY = "this host is not the gateway of its containers; -o pynet.mode=bridge makes it the gateway"
+_NO_PORTS = "ports of its containers are open at their own addresses on the LAN, and published nowhere"
+_NEEDS: Mapping[str, Sequence[Option[Any]]] = {
+    _NO_RULES: (
+        *(_S.guard, _S.guard_allow, _S.icc, _S.allow_from, _S.egress, _S.allow_out, _E.groups),
+        *(_S.rate_in, _S.rate_out, _S.burst_in, _S.burst_out),
+    ),
+    _NO_GATEWAY: (
+        *(_S.gateway_mode_ipv4, _S.gateway_mode_ipv6, _S.masquerade, _S.inhibit_ipv4, _S.forwarding),
+        *(_S.host_ipv4, _S.host_ipv6, _S.trusted),
+    ),
+    _NO_PORTS: (_S.host_binding, _S.publish, _S.publish_from),
+    f"its containers are upon the link that option '{ParentSettings.parent.key}' names": (_S.bridge_name,),
+}
+REFUSES = {option.key: why for why, options in _NEEDS.items() for option in options}
+
+
+class Variety(NamedTuple):
+    """The kernel's words for the mode of a child, and for its flag."""
+
+    mode: str
+    flag: str = ""
+
+
+class ChildMode(Mode):
+    """A mode names the ``kernel`` kind of its links, and says how they work and who may be beside them."""
+
+    kernel: str
+    does: frozenset[Capability] = frozenset({Capability.SHARES_LINK})
+    links: Sequence[LinkKind] = (LinkKind(CONTAINER_END, "child", ENDPOINT, at_once=True, moves=True),)
+    refuses = REFUSES
+
+    def __init__(self, parts: HostParts) -> None:
+        self._kernel = parts.kernel
+        self._owner = parts.owner
+        self._parents = parts.parents
+        self._links = OwnLinks(parts.kernel, Owner(parts.owner))
+
+    @staticmethod
+    def rebuilt(network: Network, links: Sequence[Link]) -> Network:
+        """Return the network as it is: no link that stays on the host shows a network of such a mode."""
+        del links
+        return network
+
+    def variety(self, network: Network) -> Variety:
+        """Return how the links of a network's containers work."""
+        raise NotImplementedError
+
+    def conflict(self, network: Network, other: Network) -> str:
+        """Return why ``network`` cannot be on one parent with ``other``, "" if it can."""
+        raise NotImplementedError
+
+    def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
+        """Return the network of ``request``.
+
+        Raises:
+            InvalidRequest: subnets that no LAN can have, or a link that cannot be the parent.
+        """
+        subnets = (*_subnets(request.ipv4_data, self.name), *_subnets(request.ipv6_data, self.name))
+        if not subnets:
+            raise InvalidRequest(
+                f"a network of mode {self.name} needs an IPv4 or an IPv6 subnet, and the request has neither"
+            )
+        del settings  # those of every mode are for others
+        parent = ParentSettings.readable(request.options.generic).parent
+        if not parent:
+            raise InvalidRequest(
+                f"a network of mode {self.name} needs the link of this host that leads to its LAN: -o "
+                f"{ParentSettings.parent.key}=LINK"
+            )
+        self._parents.check(parent, self.kernel)
+        return Network(
+            id=request.network_id,
+            mode=self.name,
+            link=parent,
+            internal=request.options.internal,
+            subnets=subnets,
+            options=dict(request.options.generic),
+        )
+
+    def prepare(self, network: Network, undo: Undo) -> Network:
+        """Take the parent, which is made if it is a VLAN that is not there."""
+        return self._parents.take(network, lambda other: self.conflict(network, other), undo)
+
+    def owned(self, network: Network) -> Network:
+        """Return the record as it is: pynet makes no link in the place of a user's."""
+        return network
+
+    def followed(self, network: Network) -> Network:
+        """Return the record with the parent that the kernel has now; raises ``Failed`` without it."""
+        return self._parents.follow(network)
+
+    def holds(self, link: str) -> bool:
+        """Return whether a network has ``link`` as its parent, or is being made upon it."""
+        return self._parents.has_users(link)
+
+    def changed(self, before: Network, after: Network) -> Network:
+        """Refuse another MTU: the links are in containers."""
+        if before.settings.mtu != after.settings.mtu:
+            raise InvalidRequest(
+                f"option '{NetworkSettings.mtu.key}': links of mode {self.name} are in their containers; remove the "
+                "network and create it again"
+            )
+        return after
+
+    def delete_network(self, network: Network) -> list[str]:
+        """Delete the parent at once if pynet made it and no other network has it: its VLAN may be wanted again."""
+        self._parents.release(network)
+        return []
+
+    def prepare_endpoint(self, network: Network, endpoint: Endpoint, undo: Undo) -> Endpoint:
+        """Note the parent upon which the link is made."""
+        del undo
+        return replace(endpoint, parent=network.parent)
+
+    def beside(self, network: Network) -> Collection[str]:
+        """Return the other networks of the parent: no two links of it can have one MAC."""
+        return self._parents.others(network)
+
+    def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
+        """Delete the link if the engine put it back, at once, as the next container may want its MAC."""
+        del network
+        self._links.remove(container_link_name(endpoint.id), endpoint.id)
+        return []
+
+    def join(self, network: Network, endpoint: Endpoint) -> JoinReply:
+        """Name the link, and the gateways that the user gave; the engine's own gateway network stays away."""
+        return JoinReply(
+            src_name=container_link_name(endpoint.id),
+            dst_prefix=network.settings.interface_prefix,
+            gateway=cast("IPv4Address | None", _gateway(network, endpoint.ipv4)),
+            gateway_ipv6=cast("IPv6Address | None", _gateway(network, endpoint.ipv6)),
+            disable_gateway_service=True,
+        )
+
+    def desired(self, network: Network) -> Desired:
+        """Return the parent: everything else is in containers."""
+        parent = WantedParent(network.link, self._parents.index_now(network), network.owns_link)
+        return Desired(network.id, parent=parent)
+
+    def desired_port(self, network: Network, endpoint: Endpoint) -> Desired:
+        """Return the link that goes into the container, unless it is known to be gone."""
+        if self._parents.is_of_earlier_boot(endpoint):
+            return Desired(network.id, lost=(endpoint.id,))
+        if endpoint.parent and network.parent and endpoint.parent.index != network.parent.index:
+            return Desired(network.id, cut=(endpoint.id,))
+        mode, flag = self.variety(network)
+        link = WantedLink(
+            container_link_name(endpoint.id),
+            self.kernel,
+            endpoint_alias(self._owner, endpoint),
+            endpoint.mac,
+            network.settings.mtu,
+            endpoint=endpoint.id,
+            parent=network.link,
+            variety=mode,
+            flag=flag,
+            moves=True,
+        )
+        return Desired(network.id, [link])
+
+    def in_container(self, endpoint: Endpoint) -> bool:
+        """Return whether the link left the host, and its parent is still there: else it is gone."""
+        return not self._kernel.link_exists(container_link_name(endpoint.id)) and self._parents.is_there(
+            endpoint.parent
+        )
+
+
+def _gateway(network: Network, address: InterfaceAddress | None) -> Address | None:
+    """Return the gateway of the subnet of ``address``, None where the user gave none or the network is internal."""
+    if address is None or network.internal:
+        return None
+    for subnet in network.subnets:
+        if subnet.pool.version == address.version and address.ip in subnet.pool and subnet.gateway is not None:
+            return subnet.gateway.ip
+    return None
+
+
+def _subnets(data: Sequence[IpamData], mode: str) -> list[NetworkSubnet]:
+    """Return the subnets of a family, of which there may be several."""
+    for item in data:
+        if item.pool.prefixlen == 0:
+            raise InvalidRequest(
+                f"a network of mode {mode} needs an address manager that gives subnets, not one that gives {item.pool}"
+            )
+        if what := unusable(item.pool):
+            raise InvalidRequest(f"subnet '{item.pool}' holds {what}, which no container can use")
+    return [NetworkSubnet(item.pool, item.gateway, dict(item.aux_addresses), item.address_space) for item in data]

@@ -1,0 +1,66 @@
+"""Macvlan mode: containers are on the LAN of a link of the host, with MAC addresses of their own.
+
+    container                 host
+    ┌────────────┐           ┌─────────────────────────────┐
+    │ eth0  ◄────┼─ macvlan ─┼── eth0, the parent ─────────┼──► LAN, and its router
+    └────────────┘           └─────────────────────────────┘
+
+Containers reach each other and the LAN, but not the host by its parent (drivers/net/macvlan.c). What its networks have
+in common with those of mode ipvlan is in ``plugin.modes.children``.
+"""
+
+from plugin.model.records import Network
+from plugin.modes.children import ChildMode, Variety
+from plugin.options.option import Option
+from plugin.options.parent import ParentSettings
+
+_MODES = ("bridge", "private", "vepa", "passthru")
+
+
+def _mode(text: str) -> str:
+    """Read a mode; the empty text is the default, as for the built-in driver."""
+    if text not in ("", *_MODES):
+        raise ValueError(text)
+    return text or _MODES[0]
+
+
+class MacvlanSettings(ParentSettings):
+    """Settings of a network of this mode; the key is that of the built-in driver (moby drivers/macvlan)."""
+
+    macvlan_mode = Option(
+        "macvlan_mode",
+        _mode,
+        "bridge",
+        "bridge, private, vepa or passthru",
+        "`bridge`: containers of one link reach each other; `private`: they do not; `vepa`: they do by a switch that "
+        "sends frames back; `passthru`: one container has the link for itself, with its MAC address",
+    )
+
+
+class MacvlanMode(ChildMode):
+    """See the module's description."""
+
+    name = kernel = "macvlan"
+    summary = "on the LAN of a link of the host, by macvlan"
+    settings = MacvlanSettings
+
+    def variety(self, network: Network) -> Variety:
+        """Return the mode that the user chose."""
+        return Variety(MacvlanSettings.read(network.in_force).macvlan_mode)
+
+    def conflict(self, network: Network, other: Network) -> str:
+        """Refuse a passthru network beside others, in the words of the built-in driver, and links of another kind."""
+        if other.mode != self.name:
+            return (
+                f"'{network.link}' is the parent of network '{other.id[:12]}' of mode {other.mode} already, and a link "
+                f"cannot have both kinds of links upon it: use another link, or mode {other.mode}"
+            )
+        mine, theirs = self.variety(network).mode, self.variety(other).mode
+        if mine == "passthru":
+            return (
+                f"cannot use mode passthru, macvlan network {other.id[:12]} is already using parent interface "
+                f"{network.link}"
+            )
+        if theirs == "passthru":
+            return f"macvlan network {other.id[:12]} is already using parent interface {network.link} in mode passthru"
+        return ""

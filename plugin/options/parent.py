@@ -1,0 +1,17 @@
+"""The options of networks whose containers are on a link of the host, and through it on the LAN."""
+
+from plugin.options.network import NetworkSettings
+from plugin.options.option import Option, link_name
+
+
+class ParentSettings(NetworkSettings):
+    """Settings of a network on a link of the host; the key is that of the built-in drivers (moby drivers/macvlan)."""
+
+    parent = Option(
+        "parent",
+        link_name,
+        "",
+        "a name of up to 15 bytes without spaces, quotes or any of / : * % \\",
+        "link of the host upon which the containers are; `eth0.50`, if it is not there, is made as VLAN 50 of `eth0`, "
+        "and removed with its last network",
+    )
