@@ -6,6 +6,7 @@ record and kernel are as before. Changes go with the record of the network or of
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import structlog
 
@@ -49,6 +50,7 @@ NO_PORT = "name at least one port"
 PORTS = "ports"  # names the ports of a container among its options
 
 Texts = Mapping[str, str]
+Changing = TypeVar("Changing", Network, Endpoint)
 Change = Callable[[type[OptionSet], str, Texts], Texts]  # declared options, "network" or "container", earlier changes
 
 
@@ -140,7 +142,7 @@ class LiveChanges:
     def _network(self, network_id: str, change: Change) -> Changed:
         with self._work.create(LockName.network(network_id)) as undo:
             before, mode = self._found(network_id)
-            after = replace(before, changes=change(mode.settings, "network", before.changes))
+            after = _marked(before, change(mode.settings, "network", before.changes))
             mode_of(self._modes, after)
             after = mode.changed(before, after)
             ends = [item.record for item in self._store.list(Endpoint, f"{network_id}/")]
@@ -157,7 +159,7 @@ class LiveChanges:
         with self._work.create(*endpoint_locks(network_id, endpoint_id)) as undo:
             network, mode = self._found(network_id)
             before = self._found_endpoint(network_id, endpoint_id)
-            after = replace(before, changes=change(EndpointSettings, "container", before.changes))
+            after = _marked(before, change(EndpointSettings, "container", before.changes))
             if after != before:
                 self._store.transact(Put(after))
                 undo.push(self._store.transact, Put(before))
@@ -180,6 +182,12 @@ class LiveChanges:
             what = f"endpoint '{endpoint_id[:12]}' of network {self._names.network(network_id)}"
             raise NotFound(f"{what} is {'not known to pynet' if known is None else 'being removed'}")
         return known.record
+
+
+def _marked(before: Changing, changes: Texts) -> Changing:
+    """Return a record with ``changes``, and with a mark if its policy is another one then."""
+    new = any(before.changes.get(key) != changes.get(key) for key in OPTIONS)
+    return replace(before, changes=changes, policy_changed=before.policy_changed or new)
 
 
 def _differences(

@@ -14,6 +14,7 @@ from plugin.dhcp.model import Dhcp4, no_client
 from plugin.driver import Driver
 from plugin.engine.names import Names
 from plugin.firewall.firewall import LINGER, Firewall
+from plugin.firewall.open_flows import OpenFlows
 from plugin.host.forwarding import Forwarding
 from plugin.host.own_links import OwnLinks
 from plugin.host.parents import Parents
@@ -112,7 +113,7 @@ class Pynet:
         self.dry_run = DryRun(self.runtime, self.survey)
 
         # Changes on running networks and containers.
-        flows = FlowEnding(store, kernel, host.conntrack, host.resolvers)
+        flows = FlowEnding(store, kernel, host.conntrack, OpenFlows(host.nft, name), host.resolvers)
         self.live = LiveChanges(self.runtime, self.survey, self.removal, self.ipam, flows.end)
 
 

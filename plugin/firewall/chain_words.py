@@ -48,6 +48,12 @@ WORDS: Mapping[tuple[str, str], str] = {
     ("bridge", "out"): "the sender's pynet.allow_out",
     ("bridge", "in"): "the receiver's pynet.from",
     ("bridge", "passed"): "policies within a network",
+    ("bridge", "begin"): "policies within a network",
+    ("bridge", "open"): "open connections under a policy that has changed",
+    ("bridge", "known"): "open connections under a policy that has changed",
+    ("bridge", "answer"): "answers under a policy that has changed",
+    ("bridge", "answer_in"): "answers under a policy that has changed",
+    ("bridge", "unanswered"): "answers under a policy that has changed",
     ("bridge", "egress_port"): "the sender's own address",
 }
 

@@ -37,6 +37,8 @@ def policy_elements(network: Network, endpoint: Endpoint, policy: Policy, own: S
     addresses = [address for address in own if not address.is_link_local]
     for slot, name in zip(sets.GROUPS, policy.groups, strict=False):
         yield slot.element(port, Group(name).number)
+    if network.policy_changed or endpoint.policy_changed:
+        yield sets.CHANGED_PORTS.element(port)
     if policy.allow_out is not None:
         yield sets.EGRESS_PORTS.element(port)
         yield from (sets.EGRESS[address.version].element(network.link, address) for address in own)

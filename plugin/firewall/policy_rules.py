@@ -8,6 +8,11 @@ Between ports of a bridge few kernels track connections, and nft rejects nothing
   ruled4, ruled6    pass TCP without SYN, later fragments, errors and answers of ICMP, neighbour discovery, membership
                     of groups and DHCP; of everything else, both ends must allow it
                     "flows4" and "flows6" have the ends of other packets that passed, so that answers to them pass
+  open4, open6      judge TCP without SYN of ports whose policy has changed, which ends open connections that it forbids
+                    A packet does not show which end opened its connection. It is the one whose port is in the range
+                    from which Linux takes the ports of clients; if both or none are, either end may have opened it.
+                    "flows4" has the new connections to a port in that range.
+  answer4, answer6  pass packets of connections that the receiver may have opened to the sender
   out4, in4, ...    look up the peer's address and, in a map for each group that a container can be in, its port; the
                     priority of the packet carries the number of the group to the next look-up
 Packets that are routed or for the host are judged when they begin a flow:
@@ -30,13 +35,22 @@ _FLOWS = 65536  # of each family
 _MEMBERSHIP = "mld-listener-report, mld-listener-done, mld2-listener-report"
 _NEIGHBOURS = f"nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, {_MEMBERSHIP}"
 _GROUPS = range(1, MOST_GROUPS + 1)
-_SERVICE = "meta l4proto . th dport"
+_SERVICE, _ANSWERED = "meta l4proto . th dport", "meta l4proto . th sport"
+_CLIENTS = "32768-60999"  # net.ipv4.ip_local_port_range, as Linux has it from the start (net/ipv4/af_inet.c)
 
 
-def _allowed(name: str, own: str, peer: str, before: str = "") -> str:
-    """Return the rules that return for what is in a set, or in that of long lists."""
-    few, many = f"{own} . {peer} . {_SERVICE} @{name}{{v}}", f"{peer} . {own} . {_SERVICE} @{name}_many{{v}}"
-    return f"    {before}{few} return\n    {before}{many} return\n"
+def _allowed(name: str, own: str, peer: str, before: str = "", service: str = _SERVICE, verdict: str = "return") -> str:
+    """Return the rules that return, or give another verdict, for what is in a set, or in that of long lists."""
+    few, many = f"{own} . {peer} . {service} @{name}{{v}}", f"{peer} . {own} . {service} @{name}_many{{v}}"
+    return f"    {before}{few} {verdict}\n    {before}{many} {verdict}\n"
+
+
+def _by_group(own: str, peer: str, of: str, service: str = _SERVICE, verdict: str = "goto passed") -> str:
+    """Return the rules that give a verdict where a group of the port ``peer`` is among those of the port ``own``."""
+    return "".join(
+        f"    meta priority set {peer} map @groups{n} {own} . meta priority . {service} @{of} {verdict}\n"
+        for n in _GROUPS
+    )
 
 
 _OUT = _allowed("allow_out", "{ip} saddr", "{ip} daddr")
@@ -94,41 +108,68 @@ _INET = """\
 """
 _PORT_OUT = _allowed("port_out", "iifname", "{ip} daddr")
 _PORT_FROM = _allowed("port_from", "oifname", "{ip} saddr")
-_BRIDGE_BY_VERSION = (
-    """\
+_ANSWER_OUT = _allowed("port_out", "oifname", "{ip} saddr", service=_ANSWERED, verdict="goto answer_in{v}") + _by_group(
+    "oifname", "iifname", "out_groups", _ANSWERED, "goto answer_in{v}"
+)
+_ANSWER_IN = _allowed("port_from", "iifname", "{ip} daddr", service=_ANSWERED, verdict="goto passed") + _by_group(
+    "iifname", "oifname", "from_groups", _ANSWERED
+)
+_RULED_BY_VERSION = """\
   set flows{v} {{
     type {address} . {address} . inet_proto . inet_service . inet_service; size {flows};
     flags dynamic,timeout; timeout {kept}; comment "Answers that pass: source, target, protocol, ports";
   }}
   chain ruled{v} {{
-    tcp flags & (syn | ack) != syn return
+    tcp flags & (syn | ack) != syn iifname != @changed_ports oifname != @changed_ports return
+    tcp flags & (syn | ack) != syn goto open{v}
     {fragment} != 0 return
     {answers} return
     {membership} return
     udp sport {client} udp dport {server} return
     meta l4proto != tcp {ip} saddr . {ip} daddr . meta l4proto . th sport . th dport @flows{v} return
+    goto begin{v}
+  }}
+  chain begin{v} {{
     iifname @egress_ports jump out{v}
     oifname @from_ports jump in{v}
-    meta l4proto {{ tcp, {icmp} }} return
+    meta l4proto {icmp} return
+    tcp dport != {clients} return
+    tcp sport {clients} return
+    update @flows{v} {{ {ip} daddr . {ip} saddr . meta l4proto . th dport . th sport }}
+  }}
+  chain open{v} {{
+    {ip} saddr . {ip} daddr . meta l4proto . th sport . th dport @flows{v} return
+    {ip} daddr . {ip} saddr . meta l4proto . th dport . th sport @flows{v} goto known{v}
+    tcp sport {clients} tcp dport != {clients} goto begin{v}
+    goto answer{v}
+  }}
+  chain known{v} {{
     update @flows{v} {{ {ip} daddr . {ip} saddr . meta l4proto . th dport . th sport }}
   }}
 """
-    f"""\
+_BRIDGE_BY_VERSION = f"""\
   chain out{{v}} {{{{
 {_PORT_OUT}    goto out
   }}}}
   chain in{{v}} {{{{
 {_PORT_FROM}    goto in
   }}}}
+  chain answer{{v}} {{{{
+    oifname != @egress_ports goto answer_in{{v}}
+{_ANSWER_OUT}    goto unanswered{{v}}
+  }}}}
+  chain answer_in{{v}} {{{{
+    iifname != @from_ports goto passed
+{_ANSWER_IN}    goto unanswered{{v}}
+  }}}}
+  chain unanswered{{v}} {{{{
+    tcp sport != {{clients}} tcp dport {{clients}} goto drop_ended
+    meta priority set none
+    goto begin{{v}}
+  }}}}
 """
-)
-_BY_OUT, _BY_IN = (
-    "".join(
-        f"    meta priority set {peer} map @groups{n} {own} . meta priority . {_SERVICE} @{of} goto passed\n"
-        for n in _GROUPS
-    )
-    for peer, own, of in (("oifname", "iifname", "out_groups"), ("iifname", "oifname", "from_groups"))
-)
+_BY_OUT = _by_group("iifname", "oifname", "out_groups")
+_BY_IN = _by_group("oifname", "iifname", "from_groups")
 _BRIDGE = f"""\
   chain ruled {{
     ether type vmap {{ arp : return, ip : goto ruled4, ip6 : goto ruled6 }}
@@ -181,8 +222,8 @@ _OF = {
 
 
 def _by_version(template: str) -> str:
-    return "".join(template.format(**words, flows=_FLOWS, kept=_KEPT) for words in _OF.values())
+    return "".join(template.format(**words, flows=_FLOWS, kept=_KEPT, clients=_CLIENTS) for words in _OF.values())
 
 
 INET_POLICY = _by_version(_INET_BY_VERSION) + _INET
-BRIDGE_POLICY = _by_version(_BRIDGE_BY_VERSION) + _BRIDGE
+BRIDGE_POLICY = _by_version(_RULED_BY_VERSION + _BRIDGE_BY_VERSION) + _BRIDGE

@@ -138,6 +138,12 @@ REASONS: Sequence[Reason] = (
         "from_neighbour", _B, "to a container from a neighbour that its pynet.from does not name", _FROM, by_target=True
     ),
     Reason(
+        "ended",
+        _B,
+        "an answer between neighbours, in a connection that a changed policy forbids",
+        "name the client in -o pynet.from of the server, and the server in -o pynet.allow_out of the client",
+    ),
+    Reason(
         "publish_from",
         _I,
         "to a published port from whom its pynet.publish_from does not name",

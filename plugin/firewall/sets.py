@@ -161,6 +161,9 @@ EGRESS_ADDRESSES = _two(
 )
 PORT_OUT = _lists(_B, "port_out", "These ports, and where they may connect to", IFNAME)
 FROM_PORTS = _one(_B, "from_ports", "Ports that take connections only from who is allowed", IFNAME)
+CHANGED_PORTS = _one(
+    _B, "changed_ports", "Ports whose policy has changed: packets of open connections are judged too", IFNAME
+)
 PORT_FROM = _lists(_B, "port_from", "These ports, and who may connect to them", IFNAME)
 GROUPS = tuple(
     _one(_B, f"groups{number}", "Ports, and the numbers of their groups", IFNAME, value=(HANDLE,))
@@ -172,5 +175,10 @@ OUT_GROUPS = _one(
 FROM_GROUPS = _one(
     _B, "from_groups", "Ports, and groups that may connect to them", IFNAME, HANDLE_KEY, *_SERVICE, interval=True
 )
+# Answers to packets without connections that passed; rules add and forget them (``plugin.firewall.policy_rules``)
+FLOWS = {
+    version: NamedSet(_B, f"flows{version}", "", (address, address, ANY_PROTOCOL, PORT, PORT))
+    for version, address in ((4, IPV4), (6, IPV6))
+}
 # The tables themselves; nobody owns its element
 SEAL = NamedSet(_I, "seal", "Digest of these rules as pynet wrote them", (IPV6,))

@@ -57,8 +57,8 @@ class Network:
     ``host_gateway`` says whether the host is the gateway of the containers, as the mode declares. ``gso`` is the
     largest packet of its links in bytes, chosen when it was created; 0 leaves them the kernel's own 64 kB. ``options``
     are Docker's; ``changes`` were set with ``pynet network set`` and go before them. ``parent`` is the identity of a
-    link of the host that is the parent of the containers' links, and ``link`` its present name. What follows from the
-    fields is worked out once.
+    link of the host that is the parent of the containers' links, and ``link`` its present name. ``policy_changed`` says
+    that options of policy were ever among the changes. What follows from the fields is worked out once.
     """
 
     kind: ClassVar[str] = "network"
@@ -77,6 +77,7 @@ class Network:
     gso: int = 0
     changes: Mapping[str, str] = field(default_factory=dict)
     parent: Parent | None = None
+    policy_changed: bool = False
 
     def check(self) -> None:
         """Check a record from a file; raises ValueError."""
@@ -222,6 +223,8 @@ class Endpoint:
     ``plugin.network.ways``. ``changes`` are the options that the user set with ``pynet endpoint set``; they go before
     ``driver_opts``. The user ``added`` ports to Docker's, with the host ports that they got, and took others away
     (``withdrawn``). ``parent`` is the link upon which its own link was made, in a mode with such links.
+    ``policy_changed`` says that its policy is not the one with which it began, so that connections may be open that it
+    forbids.
     """
 
     kind: ClassVar[str] = "endpoint"
@@ -239,6 +242,7 @@ class Endpoint:
     added: tuple[PortBinding, ...] = ()
     withdrawn: tuple[Published, ...] = ()
     parent: Parent | None = field(default=None, compare=False)
+    policy_changed: bool = False
 
     def check(self) -> None:
         """Check a record from a file; raises ValueError."""

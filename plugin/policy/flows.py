@@ -1,7 +1,7 @@
 """Ends flows that a changed policy forbids: the kernel judges only the first packet of what it tracks.
 
-A forgotten flow is judged anew at its next packet, and refused. Within a network, where few kernels track flows on a
-bridge, packets of an open TCP connection are not judged at all: it goes on until one of its ends closes it.
+A forgotten flow is judged anew at its next packet, and refused. Within a network, where few kernels track flows, rules
+judge each packet of TCP connections of a container whose policy has changed; answers of other protocols are ended here.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -13,6 +13,7 @@ import structlog
 from netlink.conntrack import TrackedFlow
 from netlink.errors import KernelError
 from plugin.errors import PynetError
+from plugin.firewall.open_flows import OpenFlows
 from plugin.interfaces import Conntrack, Kernel
 from plugin.model.policy import Policy, policy_of
 from plugin.model.records import Endpoint, Network, Published
@@ -65,11 +66,17 @@ class FlowEnding:
     """Judges the flows of endpoints whose policy has changed."""
 
     def __init__(
-        self, store: Store, kernel: Kernel, conntrack: Conntrack, resolvers: Callable[[], Collection[Address]]
+        self,
+        store: Store,
+        kernel: Kernel,
+        conntrack: Conntrack,
+        within: OpenFlows,
+        resolvers: Callable[[], Collection[Address]],
     ) -> None:
         self._store = store
         self._kernel = kernel
         self._conntrack = conntrack
+        self._within = within
         self._resolvers = resolvers
 
     def end(self, network_id: str, endpoint_id: str = "") -> None:
@@ -78,16 +85,19 @@ class FlowEnding:
         The rules are in force already, so a flow that begins meanwhile is judged by them.
         """
         try:
-            judgement = self._judgement(network_id, endpoint_id)
-            ended = self._conntrack.forget(judgement.forbids) if judgement else 0
+            ended = 0
+            if judgement := self._judgement(network_id, endpoint_id):
+                ended += self._conntrack.forget(judgement.forbids)
+            if judgement := self._judgement(network_id):  # a neighbour's policy may name a group that it has left
+                ended += self._within.forget(judgement.forbids)
         except (KernelError, PynetError) as error:
             log.warning("flows that a policy forbids not ended", network=network_id, error=str(error))
         else:
             if ended:
                 log.info("flows ended by a policy", network=network_id, flows=ended)
 
-    def _judgement(self, network_id: str, endpoint_id: str) -> Judgement | None:
-        """Return what judges the flows, None if no policy forbids anything."""
+    def _judgement(self, network_id: str, endpoint_id: str = "") -> Judgement | None:
+        """Return what judges by the policy of one endpoint, or of all; None if it forbids nothing."""
         network = self._store.get(Network, network_id)
         if network is None:
             return None

@@ -217,7 +217,8 @@ def _endpoint(elements: Elements, link: str, identity: str, network: Network) ->
     ipv6 = next((address for address in own if isinstance(address, IPv6Interface)), None)
     published = tuple(_published(elements, {address.ip for address in own}))
     options = policy_options(elements, link, [address.ip for address in own])
-    return Endpoint(identity, network.id, mac, ipv4, ipv6, options, published)
+    changed = (link,) in elements.get(sets.CHANGED_PORTS, ())
+    return Endpoint(identity, network.id, mac, ipv4, ipv6, options, published, policy_changed=changed)
 
 
 def _with_ways(seen: KernelView, endpoints: Sequence[Endpoint]) -> list[Endpoint]:

@@ -12,6 +12,7 @@ from plugin.model import findings as f
 from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Network
 from plugin.modes.registry import in_its_mode
+from plugin.protocol.change_messages import SetOptions
 from plugin.rebuild.networks import rebuilder
 from tests.kernel.container import Container, sh
 from tests.kernel.probing import Asking, Question, answering
@@ -97,6 +98,7 @@ def test_a_policy_is_rebuilt_from_the_kernel(pynet: Pynet, pair: tuple[Container
     }
     reference = pynet.attach(pair[1], NET, 3, SERVER, **options)
     pynet.publish(reference, "0.0.0.0:8081")
+    pynet.live.set_options(SetOptions(NET, SERVER, {"group": "db,app,web"}))
     nft = Nftables(open_runner())
     rebuild = rebuilder(pynet.kernel, nft, "pynet", parse_supernets("", "0123456789abcdef"), in_its_mode)
     found = {record.key: record for record in rebuild([])}
@@ -105,6 +107,7 @@ def test_a_policy_is_rebuilt_from_the_kernel(pynet: Pynet, pair: tuple[Container
     network, endpoint = found[NET], found[f"{NET}/{SERVER}"]
     assert isinstance(network, Network)
     assert isinstance(endpoint, Endpoint)
+    assert endpoint.policy_changed
     before = pynet.firewall.owners(host_link_name(SERVER))[host_link_name(SERVER)].elements
     assert set(endpoint_elements(network, endpoint)) == set(before)
     assert endpoint.driver_opts["pynet.rate_in"] == "10mbit"
