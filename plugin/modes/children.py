@@ -19,6 +19,7 @@ from plugin.model.link_owner import Owner
 from plugin.model.names import CONTAINER_END, ENDPOINT, container_link_name, endpoint_alias
 from plugin.model.records import Endpoint, Network, NetworkSubnet
 from plugin.modes.base import Capability, HostParts, LinkKind, Mode
+from plugin.modes.leased_pools import given_pools
 from plugin.options.network import EndpointSettings, NetworkSettings
 from plugin.options.option import Option
 from plugin.options.parent import ParentSettings
@@ -88,13 +89,14 @@ class ChildMode(Mode):
         Raises:
             InvalidRequest: subnets that no LAN can have, or a link that cannot be the parent.
         """
-        subnets = (*_subnets(request.ipv4_data, self.name), *_subnets(request.ipv6_data, self.name))
-        if not subnets:
+        own = cast("ParentSettings", settings)
+        given = given_pools((*request.ipv4_data, *request.ipv6_data), own)
+        subnets = tuple(_subnets(given))
+        if not subnets and not own.dhcp:
             raise InvalidRequest(
                 f"a network of mode {self.name} needs an IPv4 or an IPv6 subnet, and the request has neither"
             )
-        del settings  # those of every mode are for others
-        parent = ParentSettings.readable(request.options.generic).parent
+        parent = own.parent
         if not parent:
             raise InvalidRequest(
                 f"a network of mode {self.name} needs the link of this host that leads to its LAN: -o "
@@ -208,13 +210,9 @@ def _gateway(network: Network, address: InterfaceAddress | None) -> Address | No
     return None
 
 
-def _subnets(data: Sequence[IpamData], mode: str) -> list[NetworkSubnet]:
-    """Return the subnets of a family, of which there may be several."""
+def _subnets(data: Sequence[IpamData]) -> list[NetworkSubnet]:
+    """Return the subnets of a network, of which there may be several a family."""
     for item in data:
-        if item.pool.prefixlen == 0:
-            raise InvalidRequest(
-                f"a network of mode {mode} needs an address manager that gives subnets, not one that gives {item.pool}"
-            )
         if what := unusable(item.pool):
             raise InvalidRequest(f"subnet '{item.pool}' holds {what}, which no container can use")
     return [NetworkSubnet(item.pool, item.gateway, dict(item.aux_addresses), item.address_space) for item in data]

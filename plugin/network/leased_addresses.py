@@ -57,6 +57,7 @@ class LeasedAddresses:
         if not by_dhcp(network):
             self._refuse_options(endpoint)
             return endpoint
+        network = mode.followed(network)
         endpoint = self._with_mac(mode, network, endpoint, wish)
         settings = DhcpSettings.readable(network.in_force)
         timeout = min(settings.dhcp_timeout, remaining(DEADLINE) - REST)
@@ -116,7 +117,7 @@ class LeasedAddresses:
         name = endpoint.settings.host_name
         if name and not wish:
             endpoint = replace(endpoint, mac=local_mac(f"{network.id}/{name}".encode()))
-        neighbour = self._owners.running_with_mac(endpoint, mode.in_container)
+        neighbour = self._owners.running_with_mac(endpoint, mode.in_container, mode.beside(network))
         return with_free_mac(network, endpoint, wish or name, neighbour, self._names)
 
 

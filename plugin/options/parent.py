@@ -1,10 +1,10 @@
 """The options of networks whose containers are on a link of the host, and through it on the LAN."""
 
-from plugin.options.network import NetworkSettings
+from plugin.options.dhcp import DhcpSettings
 from plugin.options.option import Option, link_name
 
 
-class ParentSettings(NetworkSettings):
+class ParentSettings(DhcpSettings):
     """Settings of a network on a link of the host; the key is that of the built-in drivers (moby drivers/macvlan)."""
 
     parent = Option(
