@@ -43,6 +43,7 @@ LAYERS = {  # in words for users
     "nft": "nftables",
     "store": "the store",
     "cluster": "the cluster store",
+    "dhcp": "the DHCP server",
 }
 SHORT_ID, SHORT_POOL = 12, 64  # characters
 SLOW = 2000.0  # milliseconds after which a line says that a request was slow

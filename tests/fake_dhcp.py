@@ -25,6 +25,7 @@ class FakeDhcp:
     steps: Steps
     pool: tuple[IPv4Interface, ...] = POOL
     silent: bool = False
+    trouble: str = ""
     given: dict[str, IPv4Interface] = field(default_factory=dict)  # by the server's name of the client
     kept: dict[str, tuple[Lease4, Changed, str]] = field(default_factory=dict)
     heard: list[tuple[str, ClientIdentity, IPv4Address | None, Lease4 | None]] = field(default_factory=list)

@@ -7,7 +7,7 @@ a reboot the engine starts its containers again, and one with the same identity 
 
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from ipaddress import IPv4Address
@@ -15,6 +15,7 @@ from ipaddress import IPv4Address
 import structlog
 
 from netlink.errors import KernelError
+from plugin.background.loop import trouble
 from plugin.dhcp.later import Later
 from plugin.dhcp.model import Dhcp4, Lease4, NoAddress, NoServer
 from plugin.dhcp.record import DhcpLease
@@ -49,7 +50,12 @@ class Leases:
         self._clients: dict[tuple[str, str], str] = {}  # keys of all records, by client
         self._taking: set[str] = set()  # keys of leases that are being taken
         self._refused: dict[str, tuple[Repair, float]] = {}  # by network: the last answer, if it was none, and its time
-        self.later = Later("leases")
+        self._later = Later("leases")
+
+    @property
+    def trouble(self) -> str:
+        """The problems of the threads as a text, "" if all are well."""
+        return trouble([self._later, *([self._client] if self._client else [])])
 
     def take(self, wanted: DhcpLease, wish: IPv4Address | None, timeout: float, in_use: InUse, undo: Undo) -> Lease4:
         """Return the lease for ``wanted``, which is stored; a repeated request gets the same.
@@ -109,15 +115,15 @@ class Leases:
             held = list(self._held.values())
         return [*flaws(held, now), *(repair for repair, since in refused.values() if now < since + REMEMBERED)]
 
-    def recall(self, endpoints: Collection[str], hear: Callable[[str], str]) -> None:
-        """Go on after a start: keep the leases of ``endpoints`` (keys), and give the others back after a grace."""
+    def recall(self, links: Mapping[str, str], hear: Callable[[str], str]) -> None:
+        """Go on after a start: keep leases on ``links``, by key, and give those without one back after a grace."""
         for record in [item.record for item in self._store.list(DhcpLease)]:
             with self._guard:
                 self._clients[record.client] = record.key
-            if record.key not in endpoints:
-                self.later.call(partial(self._give_up, record.key), GRACE if record.lease else 0.0)
+            if record.key not in links:
+                self._later.call(partial(self._give_up, record.key), GRACE if record.lease else 0.0)
                 continue
-            self._held[record.key] = record
+            self._held[record.key] = replace(record, link=links[record.key])
             try:
                 self.keep(record.key, hear(record.key))
             except KernelError as error:
@@ -178,7 +184,7 @@ class Leases:
 
     def _note(self, key: str, lease: Lease4 | None) -> None:
         """Store a change that the client heard of, in a thread that may wait for the store."""
-        self.later.call(partial(self._changed, key, lease))
+        self._later.call(partial(self._changed, key, lease))
 
     def _changed(self, key: str, lease: Lease4 | None) -> None:
         stored = self._store.get(DhcpLease, key)
@@ -206,7 +212,7 @@ class Leases:
                 return
             self._taking.add(key)
         try:
-            record = self._asked_again(stored.record)
+            record = _asked_again(self._dhcp(), stored.record)
             self._drop(record, record.lease)
             self._store.transact(Remove(DhcpLease, key, stored.revision))
             log.info("lease given back late", **_facts(record))
@@ -215,20 +221,21 @@ class Leases:
                 self._taking.discard(key)
                 self._forget(stored.record)
 
-    def _asked_again(self, record: DhcpLease) -> DhcpLease:
-        """Return the record with the lease that its server has for the client, if the answer was never stored."""
-        if record.lease is not None:
-            return record
-        try:
-            return replace(record, lease=self._dhcp().acquire(record.link, record.identity, None, None, PATIENCE))
-        except (PynetError, KernelError) as error:
-            log.info("no lease to give back", **_facts(record), error=str(error))
-            return record
-
     def _forget(self, record: DhcpLease) -> None:
         self._held.pop(record.key, None)
         if self._clients.get(record.client) == record.key:
             del self._clients[record.client]
+
+
+def _asked_again(client: Dhcp4, record: DhcpLease) -> DhcpLease:
+    """Return the record with the lease that its server has for the client, if the answer was never stored."""
+    if record.lease is not None:
+        return record
+    try:
+        return replace(record, lease=client.acquire(record.link, record.identity, None, None, PATIENCE))
+    except (PynetError, KernelError) as error:
+        log.info("no lease to give back", **_facts(record), error=str(error))
+        return record
 
 
 def _facts(record: DhcpLease) -> dict[str, str]:

@@ -72,6 +72,10 @@ class Dhcp4(Protocol):
     ``link`` is the link on which it sends, which need not have the MAC or the address of the client.
     """
 
+    @property
+    def trouble(self) -> str:
+        """The problem of its thread as a sentence, "" if that is well or not there."""
+
     def acquire(
         self, link: str, identity: ClientIdentity, wish: IPv4Address | None, known: Lease4 | None, timeout: float
     ) -> Lease4:

@@ -70,15 +70,16 @@ class LeasedAddresses:
             raise kind(f"get an address by DHCP on '{network.link}' for network {name}: {error}") from error
         return replace(endpoint, ipv4=lease.address)
 
-    def recall(self, endpoints: Mapping[str, Sequence[Endpoint]]) -> Troubled:
-        """Go on with the leases of ``endpoints`` (by network) after a start, and give those of others back later.
+    def recall(self, networks: Mapping[str, Network], endpoints: Mapping[str, Sequence[Endpoint]]) -> Troubled:
+        """Go on with the leases of all endpoints after a start, and give those of others back later.
 
         Returns:
-            The thread that does so.
+            Something that tells of the threads that do so.
         """
-        keys = {endpoint.key for some in endpoints.values() for endpoint in some}
-        self._leases.recall(keys, lambda key: self.hearing(key.partition("/")[2]))
-        return self._leases.later
+        ends = [(record, end) for id_, record in networks.items() for end in endpoints.get(id_, ())]
+        links = {end.key: record.link for record, end in ends if by_dhcp(record)}
+        self._leases.recall(links, lambda key: self.hearing(key.partition("/")[2]))
+        return self._leases
 
     def keep(self, endpoint: Endpoint) -> None:
         """Renew the lease of an endpoint that has been made; raises ``KernelError``."""

@@ -59,7 +59,7 @@ def restarted(world: World) -> World:
     again.dhcp = world.dhcp
     again.dhcp.kept.clear()
     records = again.reconciler.recover()
-    again.leased.recall(records.endpoints)
+    again.leased.recall(records.networks, records.endpoints)
     return again
 
 
