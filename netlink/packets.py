@@ -49,9 +49,7 @@ class PacketSocket:
 
     def _prepare(self, program: Sequence[Instruction]) -> None:
         if program:
-            code = ctypes.create_string_buffer(b"".join(uapi.SOCK_FILTER.pack(*one) for one in program))
-            whole = struct.pack("@HP", len(program), ctypes.addressof(code))  # struct sock_fprog
-            self._socket.setsockopt(socket.SOL_SOCKET, uapi.SO_ATTACH_FILTER, whole)
+            attach_filter(self._socket, program)
         self._socket.setsockopt(socket.SOL_SOCKET, uapi.SO_RCVBUFFORCE, _ROOM)
         self._socket.setsockopt(socket.SOL_SOCKET, uapi.SO_TIMESTAMPNS, 1)
         self._socket.setsockopt(uapi.SOL_PACKET, uapi.PACKET_AUXDATA, 1)
@@ -89,6 +87,13 @@ class PacketSocket:
     def close(self) -> None:
         """Stop."""
         self._socket.close()
+
+
+def attach_filter(sock: socket.socket, program: Sequence[Instruction]) -> None:
+    """Let the kernel throw away the packets for which ``program`` returns 0; raises ``OSError``."""
+    code = ctypes.create_string_buffer(b"".join(uapi.SOCK_FILTER.pack(*one) for one in program))
+    whole = struct.pack("@HP", len(program), ctypes.addressof(code))  # struct sock_fprog
+    sock.setsockopt(socket.SOL_SOCKET, uapi.SO_ATTACH_FILTER, whole)
 
 
 def is_link_gone(error: BaseException) -> bool:

@@ -62,6 +62,7 @@ TP_STATUS_VLAN_VALID = 1 << 4
 
 # linux/filter.h
 SOCK_FILTER = struct.Struct(f"{ORDER}HBBI")  # struct sock_filter: code, jumps, constant
+SKF_AD_PKTTYPE, SKF_AD_VLAN_TAG_PRESENT = (0xFFFFF000 + offset for offset in (4, 48))  # SKF_AD_OFF is -0x1000
 
 # linux/if_link.h, linux/veth.h
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC = 1, 3, 4, 5, 6
