@@ -7,10 +7,10 @@ itself drops frames to 01:80:c2:00:00:01.
 """
 
 import struct
-from dataclasses import dataclass
 from functools import cache
 
 from netlink import request, uapi
+from netlink.values import dataclass
 from netlink.wire import attribute, attributes, chosen
 
 GROUPS = 0xFFFD  # every group address but :01, which the kernel refuses (BR_GROUPFWD_MACPAUSE, net/bridge/br_private.h)

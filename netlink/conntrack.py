@@ -8,7 +8,6 @@ policy that has changed.
 import errno
 import socket
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from ipaddress import ip_address
 
 from netlink import uapi
@@ -17,6 +16,7 @@ from netlink.errors import kernel_errors
 from netlink.ip import FAMILIES, Address
 from netlink.request import PATIENCE
 from netlink.routes import RouteLookup
+from netlink.values import dataclass
 from netlink.wire import attribute, attributes, check, error_number, message, messages, nested, word
 
 Matches = Callable[[bytes, bytes], bool]  # of the original and the reply tuple of a flow

@@ -12,7 +12,6 @@ import errno
 import socket
 import sys
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 from netlink import request, uapi
@@ -21,6 +20,7 @@ from netlink.errors import NotSupported, kernel_errors
 from netlink.gso import gso_sizes
 from netlink.own_changes import MADE, SET, OwnChanges
 from netlink.request import Requests, link_index, link_name
+from netlink.values import dataclass
 from netlink.wire import attribute, attributes, check, message, number, text, word
 
 HANDLES = (0x706E0000, 0x706F0000)  # 706e: and 706f:, by which pynet knows its own; two, to put one in another's place

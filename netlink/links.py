@@ -4,7 +4,7 @@ import errno
 import socket
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, TypeVar
 
 from netlink import request, uapi
@@ -15,6 +15,7 @@ from netlink.gso import gso_of, gso_sizes
 from netlink.own_changes import GONE, MADE, OwnChanges
 from netlink.request import Requests, link_index
 from netlink.sysctl import Sysctls
+from netlink.values import dataclass
 from netlink.wire import attribute, attributes, check, chosen, message, number, text, word
 
 T = TypeVar("T")

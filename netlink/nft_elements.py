@@ -7,13 +7,13 @@ compared and sent as they are; nft's text and the values of the parts are made o
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network, summarize_address_range
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Any, Literal, NamedTuple
 
 from netlink import uapi
+from netlink.values import dataclass
 
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58, "sctp": 132}  # names that nft knows without /etc/protocols
 FAMILIES = {"inet": uapi.NFPROTO_INET, "bridge": uapi.NFPROTO_BRIDGE}

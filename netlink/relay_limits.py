@@ -4,7 +4,7 @@ A client is an address. Unless its guard was opened, a container has two of them
 one), so it can use up neither a port nor the relay. A client outside that has a whole /64 can.
 """
 
-from dataclasses import dataclass
+from netlink.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

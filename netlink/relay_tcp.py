@@ -11,13 +11,14 @@ import struct
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 import structlog
 
 from netlink.ip import SocketAddress
 from netlink.relay_limits import Limits
+from netlink.values import dataclass
 
 log = structlog.get_logger()
 

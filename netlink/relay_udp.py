@@ -9,11 +9,12 @@ import socket
 from collections import OrderedDict
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from netlink.ip import SocketAddress
 from netlink.relay_limits import Limits
+from netlink.values import dataclass
 
 LARGEST = 1 << 16  # bytes of a datagram
 Flows = OrderedDict["_Flow", None]  # the one that has been idle for longest first

@@ -10,7 +10,6 @@ packed by 64 they take 11 to 51 ms, 7 of computing (two busy cores, four runs).
 
 import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 
 from netlink import request, uapi
@@ -20,6 +19,7 @@ from netlink.errors import KernelError, Missing, kernel_error, kernel_errors
 from netlink.ip import FAMILIES, FAMILY, Address
 from netlink.links import dump_link_bodies
 from netlink.request import link_index, mac_bytes
+from netlink.values import dataclass
 from netlink.wire import attribute, attributes, message, text, word
 
 EVERYBODY = "00:00:00:00:00:00"  # the link's entries for broadcast, multicast and MACs without an entry

@@ -3,10 +3,11 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv4Address
 
 from netlink.errors import KernelError
+from netlink.values import dataclass
 from plugin.cluster.addresses.pools import network_of
 from plugin.cluster.addresses.records import ClusterLease, PoolUse
 from plugin.cluster.hosts.membership import HostState, host_states

@@ -1,10 +1,10 @@
 """Values of DHCP: who asks, the lease that a server gave, and the client that the wire offers to the rest of pynet."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Protocol
 
+from netlink.values import dataclass
 from plugin.errors import Exhausted, Failed
 
 FOREVER = 0xFFFFFFFF  # seconds, of a lease without an end (RFC 2131 section 3.3)

@@ -9,8 +9,9 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from netlink.values import dataclass
 from plugin.background.loop import Loop
 
 MOMENT = 1.0  # seconds before the engine is asked for a new name: more may come, and the engine must have finished

@@ -8,10 +8,10 @@ owner that wants to lead it elsewhere is refused.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from netlink.errors import KernelError
 from netlink.nft_elements import Element, NamedSet
+from netlink.values import dataclass
 from plugin.errors import Conflict
 from plugin.firewall.elements import closed
 from plugin.firewall.sets import BRIDGES, PUBLISHED_ANY

@@ -2,10 +2,10 @@
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from netlink.ip import Subnet
+from netlink.values import dataclass
 from plugin.errors import Exhausted, InvalidRequest
 from plugin.ipam.intervals import Intervals, free_block
 

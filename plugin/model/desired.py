@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from netlink.bridge_port import BridgePort
 from netlink.devconf import read_settings
 from netlink.errors import KernelError, Missing
 from netlink.limits import Bucket
 from netlink.links import Link
+from netlink.values import dataclass
 from netlink.vxlan import VxlanLink
 from plugin.interfaces import Kernel
 from plugin.model.elements import Elements

@@ -3,9 +3,10 @@
 The sentence names the difference and its repair; it is the log line of the repair and the line of a dry run.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import ClassVar
 
+from netlink.values import dataclass
 from plugin.protocol.messages import Address, InterfaceAddress
 
 

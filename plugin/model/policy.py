@@ -1,8 +1,8 @@
 """The policy of an endpoint: its own options, and its network's where it has none."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 
+from netlink.values import dataclass
 from plugin.errors import InvalidRequest
 from plugin.model.records import Endpoint, Network
 from plugin.options.network import EndpointSettings, NetworkSettings

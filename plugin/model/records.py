@@ -4,11 +4,12 @@ Links, addresses and rules in the kernel can be made again from the records alon
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 from typing import ClassVar
 
+from netlink.values import dataclass
 from plugin.errors import InvalidRequest
 from plugin.model.flaws import text_flaw
 from plugin.model.parent import Parent

@@ -1,11 +1,12 @@
 """The declarations and methods of a mode; each mode has one file, which reads from top to bottom."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Protocol
 
 from netlink.links import Link
+from netlink.values import dataclass
 from plugin.cluster.overlay.shared import Shared
 from plugin.firewall.firewall import Firewall
 from plugin.host.parents import Parents

@@ -5,11 +5,11 @@ something is worse than it should be, and that nothing is won by ending pynet.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from netlink.deadline import deadline
 from netlink.errors import KernelError, reason
+from netlink.values import dataclass
 from plugin.errors import Busy, PynetError
 from plugin.observe import metrics as m
 from plugin.observe.page import Page

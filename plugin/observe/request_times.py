@@ -3,8 +3,9 @@
 import threading
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from netlink.values import dataclass
 from plugin.observe.metrics import LAYERS, REQUESTS
 from plugin.observe.page import Page
 

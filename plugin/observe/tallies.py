@@ -7,11 +7,11 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import ip_address
 
 from netlink.counters import Counted
 from netlink.errors import Missing
+from netlink.values import dataclass
 from plugin.firewall.reasons import BY_NUMBER, Reason
 from plugin.interfaces import Counters
 from plugin.model.names import BRIDGE, HOST_END, TUNNEL, host_link_name, vxlan_name

@@ -5,8 +5,8 @@ mark at most a few packets a second, so that a busy flow does not fill the liste
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from netlink.values import dataclass
 from plugin.errors import InvalidRequest
 from plugin.protocol.messages import Address, Subnet
 from plugin.protocol.path_messages import EndKind, Service

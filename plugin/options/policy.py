@@ -6,11 +6,11 @@ An entry has a protocol with ports and a peer, in any order: ``tcp/5432 app``, `
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import ip_network
 
 from netlink.ip import Subnet
+from netlink.values import dataclass
 
 ANY, ICMP, TCP, UDP = PROTOCOLS = ("any", "icmp", "tcp", "udp")
 NOBODY_WORD = "none"

@@ -1,10 +1,10 @@
 """Rates and amounts of data, as users write them: a number and a unit."""
 
 import re
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeVar
 
+from netlink.values import dataclass
 from plugin.options.option import Option
 
 T = TypeVar("T")

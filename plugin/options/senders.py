@@ -1,9 +1,9 @@
 """Senders: addresses and MACs beside its own from which the guard lets a container send."""
 
 import re
-from dataclasses import dataclass
 from ipaddress import collapse_addresses, ip_network
 
+from netlink.values import dataclass
 from plugin.options.unicast import is_machines_mac
 from plugin.protocol.messages import Subnet
 

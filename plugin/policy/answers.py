@@ -5,12 +5,12 @@ few of them at a time, and programs keep an answer for a while. Without a good a
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import ClassVar
 
 from netlink.routes import RESOLVERS, nameservers
+from netlink.values import dataclass
 from plugin.model.words import check_names
 from plugin.options.unicast import is_unicast
 from plugin.protocol.messages import Address

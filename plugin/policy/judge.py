@@ -5,9 +5,9 @@ alone: a group is of one network. Names count where the container opens a connec
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from enum import StrEnum
 
+from netlink.values import dataclass
 from plugin.model.policy import Policy
 from plugin.options.network import EndpointSettings
 from plugin.options.policy import ANY, ICMP, TCP, UDP, Entries, Entry, Group, HostName, Ports

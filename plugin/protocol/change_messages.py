@@ -1,9 +1,10 @@
 """Messages of the verbs that change running networks and containers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from netlink.ip import Address
+from netlink.values import dataclass
 from plugin.protocol.messages import PortBinding
 from plugin.protocol.own_messages import PublishedPort
 

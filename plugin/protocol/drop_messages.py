@@ -1,8 +1,7 @@
 """Packets that pynet's tables dropped, as the serving process reports them."""
 
-from dataclasses import dataclass
-
 from netlink.ip import Address
+from netlink.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ address is a string. Field names follow moby ``daemon/libnetwork/drivers/remote/
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from netlink import ip
+from netlink.values import dataclass
 
 Address = ip.Address
 InterfaceAddress = ip.InterfaceAddress

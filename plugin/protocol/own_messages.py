@@ -1,10 +1,10 @@
 """Answers of the serving process to pynet's own command."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from netlink.ip import Address
+from netlink.values import dataclass
 from plugin.protocol.messages import InterfaceAddress, Subnet
 
 

@@ -1,10 +1,10 @@
 """Questions to ``pynet path`` (who wants to reach whom, by which protocol and port), and the steps of the answer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
 
+from netlink.values import dataclass
 from plugin.errors import InvalidRequest
 from plugin.protocol.messages import Address
 

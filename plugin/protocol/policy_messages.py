@@ -1,8 +1,8 @@
 """Reports on policies for ``pynet policy show``."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from netlink.values import dataclass
 from plugin.protocol.messages import Address
 
 

@@ -1,9 +1,9 @@
 """The answer of the serving process to the verb Traffic: the kernel's counters of endpoints and published ports."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from netlink.ip import Address
+from netlink.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from netlink.values import dataclass
 from plugin.errors import InvalidRequest
 from plugin.firewall.elements import PROTOCOLS
 from plugin.model.records import Endpoint, Published

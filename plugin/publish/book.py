@@ -2,10 +2,10 @@
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from netlink.port_sockets import PortSocket
+from netlink.values import dataclass
 from plugin.protocol.messages import Address
 from plugin.publish.bindings import EVERYWHERE
 

@@ -12,13 +12,13 @@ one, or a new one with an empty folder.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Protocol
 
 import structlog
 
 from netlink.deadline import deadline
+from netlink.values import dataclass
 from plugin.background.loop import Loop, Steady, alive, every
 from plugin.cluster.addresses.records import ClusterLease, PoolUse, Reserved
 from plugin.model.records import Endpoint, Lease, Network, Pool

@@ -7,9 +7,9 @@ whole transaction when one of those records has changed since.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
 
+from netlink.values import dataclass
 from plugin.errors import Failed, PynetError
 
 

@@ -10,7 +10,6 @@ that concludes from a listing that something does not exist must also ask ``keys
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from ipaddress import (
     IPv4Address,
@@ -30,6 +29,7 @@ import structlog
 from cattrs import Converter
 from cattrs.errors import BaseValidationError, CattrsError
 
+from netlink.values import dataclass
 from plugin.errors import Failed
 from plugin.store.base import ABSENT, Change, Put, R, Record, StoreConflict, Unreadable, Versioned
 

@@ -1,9 +1,9 @@
 """Records of the addresses that hosts share; some of them are in a host's own store as well."""
 
-from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import ClassVar
 
+from netlink.values import dataclass
 from plugin.model.flaws import first, name_flaw, text_flaw
 from plugin.model.records import Lease, Pool
 from plugin.protocol.messages import Address, Subnet

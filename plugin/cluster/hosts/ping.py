@@ -4,11 +4,11 @@ import secrets
 import threading
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 import structlog
 
+from netlink.values import dataclass
 from plugin.background.loop import Steady
 from plugin.errors import PynetError
 from plugin.model.flaws import text_flaw

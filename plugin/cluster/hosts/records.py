@@ -1,8 +1,8 @@
 """Records of the hosts of a cluster: this host's identity in its own store, the others in the cluster store."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from netlink.values import dataclass
 from plugin.model.flaws import record_flaw
 from plugin.protocol.messages import Address
 

@@ -7,8 +7,8 @@ entries are noted, and ``changes`` compares them with the present ones.
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from netlink.values import dataclass
 from netlink.vxlan import EVERYBODY, Entry, Forward, Neighbour, Remote
 from plugin.cluster.overlay.forwarding import LocalView, doubt_about_host, doubt_about_peer, text_of
 from plugin.cluster.overlay.records import Member, Peer

@@ -2,9 +2,9 @@
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from netlink.values import dataclass
 from netlink.vxlan import Entry
 from plugin.cluster.overlay.directory import Directory
 from plugin.cluster.overlay.forwarding import LocalView

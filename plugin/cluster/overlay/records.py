@@ -1,9 +1,9 @@
 """Records of overlay networks in the cluster store."""
 
-from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import ClassVar
 
+from netlink.values import dataclass
 from plugin.model.flaws import first, mac_flaw, number_flaw, record_flaw
 from plugin.model.records import NetworkSubnet
 from plugin.protocol.messages import Address

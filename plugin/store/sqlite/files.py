@@ -9,11 +9,11 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from netlink.errors import reason
+from netlink.values import dataclass
 from plugin.errors import Failed
 from plugin.store.sqlite.schema import migrate, sqlite_errors
 
