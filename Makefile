@@ -27,6 +27,10 @@ test-cluster: setup  ## the faults of half a minute, on three hosts with real en
 	@tools/setup.sh cluster
 	$(VENV)/bin/python -m pytest -s -o "python_files=test_*.py long_*.py" tests/cluster/overlay $(ARGS)
 
+test-vm: setup  ## what needs another kernel, in a virtual machine: the long tests too, up to 30 minutes
+	@$(VENV)/bin/python -m tests.vm.packages
+	PYNET_VM_LIMIT=1800 $(VENV)/bin/python -m pytest -o "python_files=test_*.py long_*.py" tests/vm $(ARGS)
+
 test-matrix: setup  ## the engine ring on every engine, with pynet in every form; writes docs/engines.md
 	@tools/plugin.sh fetch
 	@$(VENV)/bin/python -m tools.matrix $(ARGS)
@@ -137,4 +141,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: docs docs-serve docs-shots page-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-limits bench-scale test-cluster test-matrix wheel deb rpm release release-check trial
+.PHONY: docs docs-serve docs-shots page-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-limits bench-scale test-cluster test-matrix test-vm wheel deb rpm release release-check trial

@@ -14,6 +14,7 @@ NEEDS_ROOT = {
     "kernel": "network namespaces of its own",
     "engine": "Docker Engines of its own",
     "cluster": "servers and engines of its own",
+    "vm": "commands and packages of its guest",
 }
 LEFT_OUT = pytest.StashKey[Counter[str]]()
 

@@ -9,7 +9,7 @@ from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 
-RINGS = ("kernel", "engine", "cluster")
+RINGS = ("kernel", "engine", "cluster", "vm")
 
 
 class Collector:

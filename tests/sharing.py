@@ -1,8 +1,8 @@
 """Shares the tests of a run out to workers (``-n`` of pytest-xdist).
 
-Tests stay together that share what is dear to start: the host of an engine, or the fixtures and folders of a file. The
-longest groups come first, so that no worker waits long for the last one. pytest-xdist's own groups, which are marks,
-do not work with pytest 9.2.
+Tests stay together that share what is dear to start: the host of an engine, a virtual machine, or the fixtures and
+folders of a file. The longest groups come first, so that no worker waits long for the last one. pytest-xdist's own
+groups, which are marks, do not work with pytest 9.2.
 """
 
 import re
@@ -13,7 +13,8 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 ENGINES = pytest.StashKey[dict[str, str]]()  # what the run made of each engine, by its label
-LONGEST_FIRST = ("engine", "cluster", "kernel")
+VM = "vm"  # one guest runs all its tests
+LONGEST_FIRST = ("engine", "cluster", VM, "kernel")
 MANAGED = "test_managed.py"  # builds the plugin in a folder of the repository, for whichever engine
 _LABEL = re.compile(r"\[(?:.*-)?(\d\d\.\d+)(?=[-\]])")
 
@@ -51,8 +52,10 @@ class Groups(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def group(test: str) -> str:
-    """Return the name of the group of a test: an engine that all files share, else its file."""
+    """Return the name of the group of a test: an engine or a guest that all files share, else its file."""
     path = PurePath(test.partition("::")[0])
+    if VM in path.parts:
+        return VM
     label = _LABEL.search(test)
     return label[1] if label and "engine" in path.parts and path.name != MANAGED else str(path)
 

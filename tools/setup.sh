@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs the system packages that are missing and makes .venv; a second run does nothing.
-# tools/setup.sh [RING]... : only what those rings of tests need: unit, contract, kernel, engine, cluster. Without words
+# tools/setup.sh [RING]... : only what those rings of tests need: unit, contract, kernel, engine, cluster, vm. Without words
 # all but cluster, whose servers nothing else needs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -25,7 +25,7 @@ lacking() {  # of package:command pairs
 }
 
 missing_packages() {
-    if for_ring kernel || for_ring engine || for_ring cluster; then
+    if for_ring kernel || for_ring engine || for_ring cluster || for_ring vm; then
         lacking "${of_kernel[@]}"
         PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null | grep 'libnftables\.so\.1' >/dev/null || printf 'libnftables1\n'
     fi

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 tools/setup.sh unit
 if [ "$(id -u)" -ne 0 ]; then
-    echo 'test: not root: the kernel, engine and cluster rings need namespaces, engines and servers, and are skipped'
+    echo 'test: not root: the kernel, engine, cluster and vm rings need namespaces, engines, servers and guests, and are skipped'
 else
     rings=$(.venv/bin/python -m tests.rings "$@")
     # shellcheck disable=SC2086 # words
@@ -13,6 +13,9 @@ else
     if [[ " $rings " == *" engine "* ]]; then
         .venv/bin/python -m tests.engine.lab.engines
         tools/plugin.sh fetch
+    fi
+    if [[ " $rings " == *" vm "* ]]; then
+        .venv/bin/python -m tests.vm.packages
     fi
     if [[ " $rings " == *" cluster "* ]]; then
         .venv/bin/python -m tests.cluster.consul

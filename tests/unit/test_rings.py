@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
     [
         ("tests/contract/test_spec.py", "unit"),
         ("tests/cluster/overlay tests/kernel/test_hostnet.py -m cluster", "engine cluster"),
-        ("tests/nowhere.py", "kernel engine cluster"),
+        ("tests/vm", "vm"),
+        ("tests/nowhere.py", "kernel engine cluster vm"),
     ],
 )
 def test_only_what_is_to_run_is_prepared(arguments: str, rings: str) -> None:

@@ -1,0 +1,90 @@
+"""A virtual machine that runs tests and then ends."""
+
+import json
+import os
+import select
+import subprocess
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.vm.inside import MARK
+from tests.vm.packages import Machinery
+
+MEGABYTES = 768
+APPEND = "console=ttyS0 quiet panic=-1 reboot=t mitigations=off"
+TAIL = 60  # lines of the guest that a failure shows
+
+
+class Lost(Exception):
+    """The guest ended, hung or could not read the tests; the text has its last lines."""
+
+
+def command(machinery: Machinery, image: Path) -> list[str]:
+    """Return the command of a guest with one processor, and no device but a serial line, which is its output.
+
+    Of the emulated machines "pc" is chosen: a "microvm" finds no clock while other programs keep the host busy.
+    """
+    machine = ["-M", "pc", "-accel", "tcg", "-cpu", "max", "-m", str(MEGABYTES)]
+    bare = ["-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-serial", "stdio"]
+    start = ["-kernel", str(machinery.kernel), "-initrd", str(image), "-append", APPEND]
+    return [*machinery.qemu, *machine, *bare, *start]
+
+
+class Guest:
+    """A running virtual machine, which does not outlive the thread that started it."""
+
+    def __init__(self, command: Sequence[str], environment: dict[str, str], limit: float) -> None:
+        self._log: deque[str] = deque(maxlen=TAIL)
+        self._rest, self._end = b"", time.monotonic() + limit
+        self._process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", *command],
+            env=os.environ | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def messages(self) -> Iterator[dict[str, Any]]:
+        """Yield what it says to the host, as it says it, until it has nothing left to do.
+
+        Raises:
+            Lost: its time is over, it ended too early, or it could not read its tests.
+        """
+        while True:
+            before, mark, text = self._line().partition(MARK)
+            if before:
+                self._log.append(before)
+            if not mark:
+                continue
+            message = json.loads(text)
+            if "broken" in message:
+                raise Lost(f"the guest could not read its tests:\n{message['broken']}")
+            if "end" in message:
+                return
+            yield message
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        while b"\n" not in self._rest:
+            left = self._end - time.monotonic()
+            if left <= 0 or not select.select([self._process.stdout], [], [], left)[0]:
+                raise self._lost("the time of the guest is over")
+            piece = os.read(self._process.stdout.fileno(), 1 << 16)
+            if not piece:
+                raise self._lost("the guest ended before its tests")
+            self._rest += piece
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line.decode(errors="replace").rstrip("\r")
+
+    def _lost(self, why: str) -> Lost:
+        return Lost("\n".join([f"{why}; its last lines:", *self._log, self._rest.decode(errors="replace")]))
+
+    def end(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()

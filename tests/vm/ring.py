@@ -1,0 +1,51 @@
+"""The guest of a run of the tests, and what it has said so far."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.vm import image
+from tests.vm.guest import Guest, Lost, command
+from tests.vm.packages import obtain
+
+
+class Ring:
+    """Starts a guest that runs all tests of the run, and hands out their reports."""
+
+    def __init__(self, tests: Sequence[str], limit: float) -> None:
+        machinery = obtain()
+        # On a disk: the image has 150 MB.
+        self._folder = TemporaryDirectory(prefix="pynet-vm-", dir="/var/tmp")
+        file = Path(self._folder.name, "image")
+        image.build(machinery, file, tests)
+        self._guest = Guest(command(machinery, file), machinery.environment, limit)
+        self._messages = self._guest.messages()
+        self._lost = ""
+
+    def reports(self, item: pytest.Item) -> Iterator[pytest.TestReport]:
+        """Yield the reports of a test, as they come; a failed one if the guest is lost."""
+        try:
+            yield from self._told(item)
+        except Lost as why:
+            self._lost = str(why)
+            yield pytest.TestReport(item.nodeid, item.location, {}, "failed", self._lost, "call")
+
+    def _told(self, item: pytest.Item) -> Iterator[pytest.TestReport]:
+        if self._lost:
+            raise Lost(self._lost)
+        for message in self._messages:
+            if isinstance(message["longrepr"], list):  # of a skip; JSON has no tuples
+                message["longrepr"] = tuple(message["longrepr"])
+            report = item.config.hook.pytest_report_from_serializable(config=item.config, data=message)
+            if report.nodeid == item.nodeid:
+                yield report
+                if report.when == "teardown":
+                    return
+        raise Lost(f"the guest did not run {item.nodeid}")
+
+    def end(self) -> None:
+        """End the guest."""
+        self._guest.end()
+        self._folder.cleanup()
