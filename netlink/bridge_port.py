@@ -21,34 +21,36 @@ _SHORT = struct.Struct(f"{uapi.ORDER}H")
 class BridgePort:
     """A port of a bridge; ``macs`` are always behind it, other MACs only if it is ``learning`` them from frames.
 
-    That of a container with a policy is ``ruled``: it is in a link group of its own (``netlink.links.ruled``).
+    That of a container with a policy is ``ruled``: it is in a link group of its own (``netlink.links.ruled``). The
+    bridge passes no frame between two ``isolated`` ports, whoever made them.
     """
 
     learning: bool = False
     macs: tuple[str, ...] = ()
     ruled: bool = False
+    isolated: bool = False
 
 
-def port_flags(*, learning: bool) -> bytes:
+def port_flags(*, learning: bool, isolated: bool = False) -> bytes:
     """Return the IFLA_BRPORT_* attributes of a port whose group frames meet the rules."""
-    return attribute(uapi.IFLA_BRPORT_LEARNING, bytes([learning])) + attribute(
-        uapi.IFLA_BRPORT_GROUP_FWD_MASK, _SHORT.pack(GROUPS)
-    )
+    flags = attribute(uapi.IFLA_BRPORT_LEARNING, bytes([learning]))
+    flags += attribute(uapi.IFLA_BRPORT_ISOLATED, bytes([isolated]))
+    return flags + attribute(uapi.IFLA_BRPORT_GROUP_FWD_MASK, _SHORT.pack(GROUPS))
 
 
 def port_requests(index: int, port: BridgePort) -> list[bytes]:
     """Return the requests that give the link with ``index`` the flags and MACs of ``port``."""
-    flags = request.port(index, port_flags(learning=port.learning))
+    flags = request.port(index, port_flags(learning=port.learning, isolated=port.isolated))
     return [flags, *(request.forward(index, mac) for mac in port.macs)]
 
 
 def is_like(slave_data: bytes, port: BridgePort) -> bool:
     """Return whether IFLA_INFO_SLAVE_DATA, as the kernel lists it, has the flags of ``port``."""
-    wanted = _flags(learning=port.learning)
+    wanted = _flags(learning=port.learning, isolated=port.isolated)
     return chosen(slave_data, wanted) == wanted
 
 
 @cache
-def _flags(*, learning: bool) -> dict[int, bytes]:
+def _flags(*, learning: bool, isolated: bool) -> dict[int, bytes]:
     """Return the attributes of ``port_flags``."""
-    return dict(attributes(port_flags(learning=learning)))
+    return dict(attributes(port_flags(learning=learning, isolated=isolated)))

@@ -16,6 +16,7 @@ from netlink.own_changes import GONE, MADE, OwnChanges
 from netlink.request import Requests, link_index
 from netlink.sysctl import Sysctls
 from netlink.values import dataclass
+from netlink.veth import VethPair, new_pair
 from netlink.wire import attribute, attributes, check, chosen, message, number, text, word
 
 T = TypeVar("T")
@@ -65,26 +66,6 @@ class Link:
     port: bytes = b""
     settings: bytes = field(default=b"", compare=False, repr=False)
     limited: bool = field(default=False, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class VethPair:
-    """Both ends of a veth pair: ``host`` stays and joins ``master``, ``peer`` goes into a container.
-
-    ``alias`` and the sysctls ``settings`` are those of ``host``; the sysctls are set before it is up. ``gso`` is the
-    largest packet of both ends, ``master_gso`` that of the bridge, in bytes, 0 for the kernel's own (``netlink.gso``).
-    """
-
-    host: str
-    peer: str
-    peer_mac: str
-    master: str
-    mtu: int
-    alias: str = ""
-    port: BridgePort = field(default_factory=BridgePort)
-    settings: Mapping[str, str] = field(default_factory=dict)
-    gso: int = 0
-    master_gso: int = 0
 
 
 def _each(verb: Callable[[T], None], things: Iterable[T]) -> None:
@@ -171,17 +152,6 @@ def _bridge(name: str, mac: str, mtu: int, group: int) -> bytes:
     return message(uapi.RTM_NEWLINK, request.NEW, body + _kind("bridge"))
 
 
-def _veth(pair: VethPair, master: int, group: int) -> bytes:
-    """RTM_NEWLINK of a pair whose host end is in the bridge with index ``master``; both ends are down."""
-    both = word(uapi.IFLA_MTU, pair.mtu) + gso_sizes(pair.gso)
-    mac = attribute(uapi.IFLA_ADDRESS, request.mac_bytes(pair.peer_mac))
-    peer = attribute(uapi.VETH_INFO_PEER, request.NO_LINK + text(uapi.IFLA_IFNAME, pair.peer) + mac + both)
-    kind = text(uapi.IFLA_INFO_KIND, "veth") + attribute(uapi.IFLA_INFO_DATA, peer)
-    body = request.NO_LINK + text(uapi.IFLA_IFNAME, pair.host) + word(uapi.IFLA_MASTER, master) + both
-    body += word(uapi.IFLA_GROUP, group_of(group, pair.port)) + attribute(uapi.IFLA_LINKINFO, kind)
-    return message(uapi.RTM_NEWLINK, request.NEW, body)
-
-
 def _text(value: bytes | None) -> str:
     return (value or b"").rstrip(b"\0").decode(errors="replace")
 
@@ -239,10 +209,11 @@ class Links:
     def add_veth(self, pair: VethPair) -> None:
         """Make both ends with the host end in its bridge, which is set up last: no frame meets it half made."""
         action = f"add veth '{pair.host}' with peer '{pair.peer}' to bridge '{pair.master}'"
-        master = link_index(pair.master, action)
+        master, bridge = link_index(pair.master, action), None if pair.mtu else self.link(pair.master)
+        mtu = bridge.mtu if bridge else pair.mtu
         with kernel_errors(action):
             self._changes.record(MADE, pair.host)
-            self._requests.send(_veth(pair, master, self._group))
+            self._requests.send(new_pair(pair, master, mtu, group_of(self._group, pair.port)))
         self._settings.write_settings(pair.settings)
         index = link_index(pair.host, action)
         wanted = [*port_requests(index, pair.port), request.finished(index, pair.alias, {})]

@@ -9,10 +9,11 @@ from netlink.counters import Counted
 from netlink.errors import KernelError
 from netlink.lan_links import ChildLink
 from netlink.limits import Bucket
-from netlink.links import Link, VethPair
+from netlink.links import Link
 from netlink.nft_elements import Element, NamedSet
 from netlink.port_sockets import PortSocket, Target
 from netlink.statistics import LinkCounts
+from netlink.veth import VethPair
 from netlink.vxlan import Entry, VxlanLink
 from plugin.protocol.messages import Address, InterfaceAddress, Subnet
 

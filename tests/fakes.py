@@ -10,8 +10,9 @@ from typing import Any
 from cli.server.wiring import Host, Pynet
 from netlink.bridge_port import BridgePort, port_flags
 from netlink.errors import Exists, KernelError, Missing
-from netlink.links import Link, VethPair, group_of
+from netlink.links import Link, group_of
 from netlink.nft_elements import Element, NamedSet
+from netlink.veth import VethPair
 from plugin.cluster.overlay.presence import ClusterView
 from plugin.dhcp.record import DhcpLease
 from plugin.driver import Driver
@@ -88,7 +89,7 @@ class FakeKernel(FakeLimits, FakeLanLinks):
 
     def set_port(self, name: str, port: BridgePort, gone: Collection[str] = ()) -> None:
         self.steps.take("set port flags")
-        self.change(name, port=port_flags(learning=port.learning), group=group_of(GROUP, port))
+        self.change(name, port=port_flags(learning=port.learning, isolated=port.isolated), group=group_of(GROUP, port))
         self.macs[name] = (self.macs.get(name, set()) - set(gone)) | set(port.macs)
 
     def set_hairpin(self, name: str) -> None:
@@ -106,11 +107,12 @@ class FakeKernel(FakeLimits, FakeLanLinks):
         if pair.peer in self.by_name:
             raise Exists(pair.peer)
         sizes = self._sizes(pair.gso or SMALL)
-        self._add(pair.host, kind="veth", mtu=pair.mtu, master=master, up=True, alias=pair.alias, **sizes)
+        mtu, peer_mtu = pair.mtus(self._find(pair.master).mtu)
+        self._add(pair.host, kind="veth", mtu=mtu, mac=pair.mac, master=master, up=True, alias=pair.alias, **sizes)
         self.change(pair.master, **self._sizes(pair.master_gso or self._find(pair.master).gso))
         self.set_port(pair.host, pair.port)
         self.settings |= pair.settings
-        self._add(pair.peer, kind="veth", mtu=pair.mtu, mac=pair.peer_mac, group=0, **sizes)
+        self._add(pair.peer, kind="veth", mtu=peer_mtu, mac=pair.peer_mac, group=0, **sizes)
         self.peers |= {pair.host: pair.peer, pair.peer: pair.host}
 
     def set_alias(self, name: str, alias: str) -> None:

@@ -5,9 +5,9 @@ from contextlib import closing
 
 from netlink.errors import KernelError
 from netlink.kernel import Kernel
-from netlink.links import VethPair
 from netlink.namespace import scratch_namespace
 from netlink.nftables import Nftables, open_runner
+from netlink.veth import VethPair
 from plugin.errors import PynetError
 from plugin.firewall.writing import Writing
 from plugin.model.desired import WantedLimit

@@ -28,9 +28,10 @@ class WantedLink:
     end was in a container. ``port`` has its flags as a port of a bridge. ``adopted`` links are a user's: they must be
     up, and pynet changes nothing else about them, except for a MAC that must stay. ``gso`` is the largest packet in
     bytes, and a link may have a larger one, unless it is the kernel's own size. ``peer``, the end of a veth pair that
-    goes into a container, ``tunnel`` and ``master_gso``, the largest packet of its bridge, are only used when the link
-    is made. So is everything about a link that ``moves``, which goes into a container itself: it is not compared, and
-    not missed. It is a child of the link ``parent``, and ``variety`` and ``flag`` are the kernel's words for its mode.
+    goes into a container, and its ``peer_mtu`` (``netlink.veth.VethPair``), ``tunnel`` and ``master_gso``, the largest
+    packet of its bridge, are only used when the link is made. So is everything about a link that ``moves``, which goes
+    into a container itself: it is not compared, and not missed. It is a child of the link ``parent``, and ``variety``
+    and ``flag`` are the kernel's words for its mode.
     """
 
     name: str
@@ -46,6 +47,7 @@ class WantedLink:
     master_gso: int = 0
     peer: str = ""
     peer_mac: str = ""
+    peer_mtu: int = 0
     tunnel: VxlanLink | None = None
     parent: str = ""
     variety: str = ""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from netlink.bridge_port import BridgePort
 from netlink.errors import Exists, InUse, Missing, NotSupported
 from netlink.lan_links import ChildLink
-from netlink.links import VethPair
+from netlink.veth import VethPair
 from netlink.vxlan import VxlanLink
 from plugin.errors import Conflict, Unsupported
 from plugin.host.link_addresses import check_families, give_addresses
@@ -112,6 +112,7 @@ class Applier:
         if wanted.peer:
             port = wanted.port or BridgePort()
             pair = VethPair(name, wanted.peer, wanted.peer_mac, wanted.master, mtu, alias, port, settings)
+            pair = replace(pair, mac=wanted.mac, peer_mtu=wanted.peer_mtu)
             if wanted.gso and self._kernel.takes_gso():
                 pair = replace(pair, gso=wanted.gso, master_gso=wanted.master_gso)
             self._kernel.add_veth(pair)

@@ -10,10 +10,11 @@ import pytest
 
 from netlink.errors import Exists, KernelError, Missing
 from netlink.kernel import Kernel
-from netlink.links import Link, VethPair
+from netlink.links import Link
 from netlink.monitor import LINKS, RULES, Monitor
 from netlink.own_changes import OwnChanges
 from netlink.request import Requests
+from netlink.veth import VethPair
 from tests.kernel.container import sh
 
 

@@ -6,7 +6,8 @@ from contextlib import suppress
 import pytest
 
 from netlink.errors import KernelError
-from netlink.links import Link, VethPair
+from netlink.links import Link
+from netlink.veth import VethPair
 from plugin.model.desired import Desired
 from plugin.model.findings import HostSettingChanged, OrphanLink
 from plugin.model.records import Endpoint, Tombstone
