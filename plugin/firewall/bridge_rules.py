@@ -11,7 +11,10 @@
   from_tunnel    from other hosts: the same; the MACs and addresses of the gateway and of this host's containers are
                  not accepted from there
   input          drops frames from other hosts to the host itself: every host has the gateway under the same address
+                 on a user's LAN, judges frames to the host and through it by the policy of their port, which is the
+                 only place where the addresses that containers give themselves there make no difference
   output         drops broadcasts of the host itself to other hosts: nobody there may hear of this gateway
+                 on a user's LAN, judges frames of the host and through it
 
 The white list has the EtherTypes IPv4, ARP and IPv6 without a VLAN tag (``ether type`` is that of the frame, ``meta
 protocol`` that of the packet in a tag), each from the MAC and an address that the port may use. A packet whose headers
@@ -53,6 +56,7 @@ _FRAMES = """\
   chain input {
     type filter hook input priority -200; policy accept;
     iifname @tunnel_ports goto from_other_host
+    meta iifgroup RULED_GROUP iifname @lan_ports jump ruled
   }
   chain from_other_host {
     meta pkttype host goto drop_other_host
@@ -61,6 +65,7 @@ _FRAMES = """\
   chain output {
     type filter hook output priority -200; policy accept;
     oifname @tunnel_ports ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 drop
+    meta oifgroup RULED_GROUP oifname @lan_ports jump ruled
   }
   chain forward {
     type filter hook forward priority -200; policy accept;

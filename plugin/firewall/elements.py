@@ -9,7 +9,7 @@ from plugin.firewall.policy_elements import policy_elements, relay_elements
 from plugin.model.elements import Elements
 from plugin.model.names import host_link_name, vxlan_name
 from plugin.model.policy import policy_of
-from plugin.model.records import Endpoint, Network, Overlay, Published
+from plugin.model.records import Endpoint, Guard, Network, Overlay, Published
 from plugin.options.network import NAT, ROUTED, UNPROTECTED, NetworkSettings
 from plugin.protocol.messages import Address, Subnet
 
@@ -106,15 +106,12 @@ def _of_endpoint(network: Network, endpoint: Endpoint) -> Iterator[Element]:
     if not settings.icc:
         yield sets.ISOLATED.element(port)
         yield sets.GATEWAY_MACS.element(port, network.mac)
-    if guard.on:
-        macs = [endpoint.mac, *guard.allowed.macs]
-        pairs = sets.PORT_ADDRESSES if settings.icc else sets.ISOLATED_ADDRESSES
-        yield from _own(port, macs, addresses, pairs if policy.allow_out is None else sets.EGRESS_ADDRESSES)
-        yield from _allowed(port, macs, guard.allowed.subnets)
+    pairs = sets.PORT_ADDRESSES if settings.icc else sets.ISOLATED_ADDRESSES
+    yield from guard_elements(endpoint, guard, pairs if policy.allow_out is None else sets.EGRESS_ADDRESSES)
     if not guard.on or guard.allowed.subnets:  # it may be a router, which reports errors about flows of others
         for address in addresses:
             yield sets.ROUTERS[address.version].element(address)
-    yield from policy_elements(network, endpoint, policy, _with_link_local(endpoint.mac, addresses))
+    yield from policy_elements(network, endpoint, policy, _own(endpoint.mac, addresses))
     for way in endpoint.ways:
         for address in endpoint.direct_addresses(network):
             yield sets.MULTIHOMED[address.version].element(host_link_name(way.endpoint_id), way.mac, address)
@@ -124,12 +121,19 @@ def _addresses(endpoint: Endpoint) -> list[Address]:
     return [own.ip for own in (endpoint.ipv4, endpoint.ipv6) if own]
 
 
-def _own(
-    port: str, macs: Sequence[str], addresses: Sequence[Address], pairs: Mapping[int, NamedSet]
+def guard_elements(
+    endpoint: Endpoint, guard: Guard, pairs: Mapping[int, NamedSet], *, on_lan: bool = False
 ) -> Iterator[Element]:
-    """Yield the MACs, with those behind the endpoint, and the addresses that it may send from: these in ``pairs``."""
+    """Yield what the port of an endpoint may send from; the MACs and addresses are in ``pairs``.
+
+    ``on_lan`` it may have IPv6 without an address that pynet knows.
+    """
+    if not guard.on:
+        return
+    port, macs = host_link_name(endpoint.id), [endpoint.mac, *guard.allowed.macs]
     yield sets.GUARDED.element(port)
-    every = [*dict.fromkeys(address for mac in macs for address in _with_link_local(mac, addresses))]
+    addresses = [address for mac in macs for address in _own(mac, _addresses(endpoint), on_lan=on_lan)]
+    every = [*dict.fromkeys(addresses)]
     for mac in macs:
         yield sets.PORT_MACS.element(port, mac)
         for address in every:
@@ -137,10 +141,13 @@ def _own(
     for address in every:
         if address.version == 6:
             yield sets.PORT_TARGETS.element(port, address)
+    yield from _allowed(port, macs, guard.allowed.subnets)
 
 
-def _with_link_local(mac: str, addresses: Sequence[Address]) -> list[Address]:
-    return [*([link_local(mac)] if any(address.version == 6 for address in addresses) else []), *addresses]
+def _own(mac: str, addresses: Sequence[Address], *, on_lan: bool = False) -> list[Address]:
+    """Return the addresses of a MAC, with the link-local one of those that have IPv6."""
+    has_ipv6 = on_lan or any(address.version == 6 for address in addresses)
+    return [*([link_local(mac)] if has_ipv6 else []), *addresses]
 
 
 def _allowed(port: str, macs: Sequence[str], subnets: Sequence[Subnet]) -> Iterator[Element]:

@@ -70,7 +70,7 @@ class Firewall:
             self._wants.load(wanted)
             if self._wants and self._listing.take_over(self._wants.picture().contents):
                 self._tables = Tables.WRITTEN
-                self._accepts.add(self._wants.names())
+                self._accepts.add(self._wants.named())
             else:
                 self._write(self._wants.refused)
 
@@ -101,7 +101,7 @@ class Firewall:
                 if owner in self._wants.refused:
                     raise KernelError(self._wants.refused[owner])
                 if named or not self._accepts.seen:
-                    self._accepts.add(self._wants.names())
+                    self._accepts.add(self._wants.named())
 
     def forget(self, *owners: str) -> None:
         """Remove the elements of ``owners`` in one transaction; unknown owners are ignored."""
@@ -110,12 +110,12 @@ class Firewall:
         with self._locks.hold(FIREWALL):
             known = [owner for owner in owners if owner in self._wants]
             with self._wants.attempt(*known):
-                named = self._wants.names(*known) if known else set()
+                named = self._wants.names(*known)
                 gone = self._wants.drop(*known)
                 if not self.missing:
                     self._change(*gone)
                     if named:
-                        self._accepts.add(self._wants.names())
+                        self._accepts.add(self._wants.named())
             self._gone_at = time.monotonic() + self._linger
 
     def owns(self, owner: str) -> bool:
@@ -149,7 +149,7 @@ class Firewall:
                 if look.tables and not self._listing.restored(look.tables, look.number):
                     self._write()
                 elif look.found:
-                    self._accepts.add(self._wants.names())
+                    self._accepts.add(self._wants.named())
             if elements and self._wants.refused:
                 with self._locks.hold(FIREWALL):
                     self._try_again()
@@ -235,7 +235,7 @@ class Firewall:
                 self._wants.settle(refused)
             self._tables = Tables.WRITTEN
             self._listing.keep(number)
-            self._accepts.add(self._wants.names())
+            self._accepts.add(self._wants.named())
         else:
             self._nft.apply(remove_text(self._table))
             self._accepts.withdraw()

@@ -6,12 +6,15 @@ first and drops what must not pass, so two rules suffice in each of these chains
 ACCEPT``: behind DOCKER-USER, so that the user's rules are honoured, or else at the head. They are native expressions of
 nft that every iptables-nft can list (its own ``-i`` and ``-o`` compile to the same). A bridge that the user named has
 two accepts of its own. In firewalld's INPUT chain containers may reach the host, as in Docker's zone.
+
+A bridge that is a user's LAN has one accept, ``-i br0 -o br0``: with br_netfilter, frames from port to port meet these
+chains too. What the host routes into the LAN or out of it is none of pynet's business.
 """
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -43,6 +46,17 @@ CHAINS = (
 )
 
 
+class Named(NamedTuple):
+    """Bridges whose names pynet did not choose: those of ``networks``, and ``lans``, where it is a guest."""
+
+    networks: Collection[str] = ()
+    lans: Collection[str] = ()
+
+
+NOBODY = Named()
+Conditions = tuple[tuple[str, str], ...]  # the sides of a packet, with the link of each
+
+
 class Accepts:
     """The accepts of one pynet; every method may raise ``KernelError``."""
 
@@ -51,16 +65,16 @@ class Accepts:
         self._owner = owner
         self.seen = False  # whether the chains have been brought in line since the last withdrawal
 
-    def add(self, names: Collection[str]) -> None:
-        """Add missing accepts to every chain, and delete accepts for links that are not in ``names``."""
-        for chain, text in self._wrong(names):
+    def add(self, named: Named) -> None:
+        """Add missing accepts to every chain, and delete accepts for links that are not ``named``."""
+        for chain, text in self._wrong(named):
             self._nft.apply(text)
             log.debug("accept rules changed beside another firewall's", chain=str(chain))
         self.seen = True
 
-    def wrong(self, names: Collection[str]) -> list[str]:
-        """Return the chains that lack accepts, or have accepts for links that are not in ``names``."""
-        return [str(chain) for chain, _ in self._wrong(names)]
+    def wrong(self, named: Named) -> list[str]:
+        """Return the chains that lack accepts, or have accepts for links that are not ``named``."""
+        return [str(chain) for chain, _ in self._wrong(named)]
 
     def withdraw(self) -> None:
         """Delete all accepts."""
@@ -71,48 +85,61 @@ class Accepts:
                 if text:
                     self._nft.apply(text)
 
-    def _wrong(self, names: Collection[str]) -> Iterator[tuple[Chain, str]]:
+    def _wrong(self, named: Named) -> Iterator[tuple[Chain, str]]:
         """Yield each chain that must change, and the text that changes it."""
-        wanted = sorted(names)
         for chain in CHAINS:
             try:
                 listed = self._nft.list(f"chain {chain}")
             except Missing:
                 continue  # no such firewall on this host, so nobody drops there
-            text = accepts_to_add(chain, listed, self._owner, wanted)
-            text += accepts_to_delete(chain, listed, self._owner, (BRIDGES, *wanted))
+            text = accepts_to_add(chain, listed, self._owner, named)
+            text += accepts_to_delete(chain, listed, self._owner, named)
             if text:
                 yield chain, text
 
 
-def accepts_to_add(chain: Chain, listed: Sequence[dict[str, Any]], owner: str, names: Sequence[str] = ()) -> str:
+def accepts_to_add(chain: Chain, listed: Sequence[dict[str, Any]], owner: str, named: Named = NOBODY) -> str:
     """Return the nft text that adds the accepts of ``owner`` missing from ``chain``, or "" if none is missing.
 
     The comment names the owner of a rule: two pynets may run side by side, and each changes only its own rules.
     """
     rules = [item["rule"] for item in listed if "rule" in item]
-    wanted = [(side, name) for name in (BRIDGES, *names) for side in chain.sides]
-    missing = [key for key in wanted if not any(_is_accept(rule, owner, *key) for rule in rules)]
+    there = {_conditions(rule) for rule in rules if _is_accept(rule, owner)}
     behind = next((rule["handle"] for rule in rules if _jumps_to(rule, "DOCKER-USER")), None)
     where = f"add rule {chain} position {behind}" if behind else f"insert rule {chain}"
-    return "".join(f'{where} {side} "{name}" counter accept comment "{owner}"\n' for side, name in missing)
+    missing = [conditions for conditions in _wanted(chain, named) if conditions not in there]
+    words = [" ".join(f'{side} "{name}"' for side, name in conditions) for conditions in missing]
+    return "".join(f'{where} {text} counter accept comment "{owner}"\n' for text in words)
 
 
-def accepts_to_delete(chain: Chain, listed: Sequence[dict[str, Any]], owner: str, keep: Sequence[str] = ()) -> str:
-    """Return the nft text that deletes the accepts of ``owner``, except those for the links ``keep``, or ""."""
+def accepts_to_delete(chain: Chain, listed: Sequence[dict[str, Any]], owner: str, keep: Named | None = None) -> str:
+    """Return the nft text that deletes the accepts of ``owner``, with ``keep`` those of other links alone, or ""."""
     rules = [item["rule"] for item in listed if "rule" in item]
-    stale = [rule for rule in rules if rule.get("comment") == owner and not _is_for(chain, rule, owner, keep)]
+    kept = () if keep is None else _wanted(chain, keep)
+    stale = [
+        rule
+        for rule in rules
+        if rule.get("comment") == owner and not (_is_accept(rule, owner) and _conditions(rule) in kept)
+    ]
     return "".join(f"delete rule {chain} handle {rule['handle']}\n" for rule in stale)
 
 
-def _is_for(chain: Chain, rule: dict[str, Any], owner: str, names: Sequence[str]) -> bool:
-    return any(_is_accept(rule, owner, side, name) for side in chain.sides for name in names)
+def _wanted(chain: Chain, named: Named) -> list[Conditions]:
+    """Return the conditions of the accepts that belong into ``chain``."""
+    found: list[Conditions] = [((side, name),) for name in (BRIDGES, *sorted(named.networks)) for side in chain.sides]
+    if len(chain.sides) > 1:
+        found += [tuple((side, name) for side in chain.sides) for name in sorted(named.lans)]
+    return found
 
 
-def _is_accept(rule: dict[str, Any], owner: str, side: str, name: str) -> bool:
-    expressions = rule.get("expr", [])
-    match = {"match": {"op": "==", "left": {"meta": {"key": side}}, "right": name}}
-    return rule.get("comment") == owner and match in expressions and {"accept": None} in expressions
+def _conditions(rule: dict[str, Any]) -> Conditions:
+    """Return the links that a rule names, by the sides of a packet; other conditions count as links of no name."""
+    matches = [part["match"] for part in rule.get("expr", []) if "match" in part]
+    return tuple((match["left"].get("meta", {}).get("key", ""), str(match["right"])) for match in matches)
+
+
+def _is_accept(rule: dict[str, Any], owner: str) -> bool:
+    return rule.get("comment") == owner and {"accept": None} in rule.get("expr", [])
 
 
 def _jumps_to(rule: dict[str, Any], chain: str) -> bool:

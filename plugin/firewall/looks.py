@@ -85,5 +85,5 @@ class Looks:
         tables = self._listing.difference(seen.contents if elements else None)
         found: list[Finding] = [TableChanged("", self._listing.table, tables.words)] if tables else []
         return RulesLook(
-            [*found, *(AcceptsChanged("", chain) for chain in self._accepts.wrong(seen.names))], tables, number
+            [*found, *(AcceptsChanged("", chain) for chain in self._accepts.wrong(seen.named))], tables, number
         )

@@ -33,25 +33,34 @@ FEW = 32  # what one container is allowed in one direction; more is a long list 
 
 def policy_elements(network: Network, endpoint: Endpoint, policy: Policy, own: Sequence[Address]) -> Iterator[Element]:
     """Yield the elements of an endpoint with the addresses ``own``, without those of names."""
-    port = host_link_name(endpoint.id)
     addresses = [address for address in own if not address.is_link_local]
+    yield from frame_elements(network, endpoint, policy, {address.version for address in own})
+    if policy.allow_out is not None:
+        yield from (sets.EGRESS[address.version].element(network.link, address) for address in own)
+        yield from _routed(sets.ALLOW_OUT, own, policy.allow_out)
+    if policy.allow_from is not None:
+        yield from (sets.FROM[address.version].element(address) for address in addresses)
+        yield from _routed(sets.ALLOW_FROM, addresses, policy.allow_from)
+    if policy.publish_from is not None:
+        yield from (sets.PUBLISH_FROM[address.version].element(address) for address in addresses)
+        yield from _routed(sets.ALLOW_PUBLISH, addresses, policy.publish_from)
+
+
+def frame_elements(
+    network: Network, endpoint: Endpoint, policy: Policy, versions: Iterable[int]
+) -> Iterator[Element]:
+    """Yield the elements that judge frames at the port of an endpoint, in these IP versions."""
+    port, known = host_link_name(endpoint.id), sorted(versions)
     for slot, name in zip(sets.GROUPS, policy.groups, strict=False):
         yield slot.element(port, Group(name).number)
     if network.policy_changed or endpoint.policy_changed:
         yield sets.CHANGED_PORTS.element(port)
     if policy.allow_out is not None:
         yield sets.EGRESS_PORTS.element(port)
-        yield from (sets.EGRESS[address.version].element(network.link, address) for address in own)
-        yield from _of_port(port, policy.allow_out, sets.PORT_OUT, sets.OUT_GROUPS, own)
-        yield from _routed(sets.ALLOW_OUT, own, policy.allow_out)
+        yield from _of_port(port, policy.allow_out, sets.PORT_OUT, sets.OUT_GROUPS, known)
     if policy.allow_from is not None:
         yield sets.FROM_PORTS.element(port)
-        yield from (sets.FROM[address.version].element(address) for address in addresses)
-        yield from _of_port(port, policy.allow_from, sets.PORT_FROM, sets.FROM_GROUPS, own)
-        yield from _routed(sets.ALLOW_FROM, addresses, policy.allow_from)
-    if policy.publish_from is not None:
-        yield from (sets.PUBLISH_FROM[address.version].element(address) for address in addresses)
-        yield from _routed(sets.ALLOW_PUBLISH, addresses, policy.publish_from)
+        yield from _of_port(port, policy.allow_from, sets.PORT_FROM, sets.FROM_GROUPS, known)
 
 
 def name_elements(
@@ -86,9 +95,9 @@ def relay_elements(policy: Policy, published: Iterable[Published]) -> Iterator[E
             yield sets.ALLOW_RELAYS.element(host, (first, last), port.proto, port.host_port)
 
 
-def _of_port(port: str, allowed: Entries, lists: Lists, groups: NamedSet, own: Sequence[Address]) -> Iterator[Element]:
-    """Yield what a port of a bridge is allowed, in the versions of its addresses."""
-    for version in sorted({address.version for address in own}):
+def _of_port(port: str, allowed: Entries, lists: Lists, groups: NamedSet, versions: Iterable[int]) -> Iterator[Element]:
+    """Yield what a port of a bridge is allowed, in these IP versions."""
+    for version in versions:
         yield from _listed(lists, version, port, list(_disjoint(allowed, version)))
     of_group: dict[int, list[Entry]] = defaultdict(list)
     for entry in allowed:

@@ -126,6 +126,7 @@ _RULED_BY_VERSION = """\
     {answers} return
     {membership} return
     udp sport {client} udp dport {server} return
+    udp sport {server} udp dport {client} return
     meta l4proto != tcp {ip} saddr . {ip} daddr . meta l4proto . th sport . th dport @flows{v} return
     goto begin{v}
   }}

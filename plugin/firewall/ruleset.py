@@ -91,6 +91,7 @@ _INET = """\
     iifname "pn-*" accept
     oifname "pn-*" accept
     iifname . oifname @other_bridges accept
+    iifname . oifname @lan_bridges accept
     iifname @docker_bridges accept
     oifname @docker_bridges ct state established,related accept
     oifname @docker_bridges ct status & dnat == dnat accept

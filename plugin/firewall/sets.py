@@ -110,6 +110,9 @@ RELAYED_PORTS = _one(_I, "relayed_ports", "Published ports that a thread of pyne
 # The host and its neighbours
 DOCKER_BRIDGES = _one(_I, "docker_bridges", "Bridges of Docker's own drivers", IFNAME)
 PYNET_FORWARDING = _one(_I, "pynet_forwarding", "IP versions that only pynet forwards: closed to others", IP_VERSION)
+LANS = _one(
+    _I, "lan_bridges", "Bridges of users that containers are on: frames between their ports pass", IFNAME, IFNAME
+)
 OTHER_BRIDGES = _one(_I, "other_bridges", "Bridges of others: frames between their ports pass", IFNAME, IFNAME)
 VXLAN_NETWORKS = _one(_I, "vxlan_networks", "UDP ports and VNIs of networks that span hosts", PORT, VNI)
 VXLAN_MEMBERS = _two(_I, "vxlan_members", "Hosts of networks that span hosts", IPV4, PORT, VNI)
@@ -159,6 +162,7 @@ EGRESS_PORTS = _one(_B, "egress_ports", "Ports that open connections only to wha
 EGRESS_ADDRESSES = _two(
     _B, "egress_addresses", "These ports and the addresses that they were given", IFNAME, ETHER, IPV4
 )
+LAN_PORTS = _one(_B, "lan_ports", "Ports on a user's LAN with a policy, for which the host is a neighbour", IFNAME)
 PORT_OUT = _lists(_B, "port_out", "These ports, and where they may connect to", IFNAME)
 FROM_PORTS = _one(_B, "from_ports", "Ports that take connections only from who is allowed", IFNAME)
 CHANGED_PORTS = _one(

@@ -6,7 +6,7 @@ its address have the same elements too. A key of a map leads to one value: the o
 owner that wants to lead it elsewhere is refused.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from netlink.errors import KernelError
@@ -14,7 +14,8 @@ from netlink.nft_elements import Element, NamedSet
 from netlink.values import dataclass
 from plugin.errors import Conflict
 from plugin.firewall.elements import closed
-from plugin.firewall.sets import BRIDGES, PUBLISHED_ANY
+from plugin.firewall.foreign_chains import Named
+from plugin.firewall.sets import BRIDGES, LANS, PUBLISHED_ANY
 from plugin.model.elements import Elements
 from plugin.model.names import NETWORK, is_own_bridge
 from plugin.request.locks import LockName
@@ -41,7 +42,7 @@ class Shares:
         self._has: dict[str, Elements] = {}  # by owner
         self._owners: dict[Element, int] = {}  # how many have it
         self._keys: dict[NamedSet, dict[bytes, Element]] = {}  # map -> key -> element
-        self.names: set[str] = set()  # of bridges, those that pynet did not choose
+        self.named: Mapping[NamedSet, set[str]] = {BRIDGES: set(), LANS: set()}  # bridges that pynet did not name
         for owner, elements in (contents or {}).items():
             self.give(owner, elements)
 
@@ -80,7 +81,7 @@ class Shares:
                 del self._owners[element]
                 if element.of.value:
                     del self._keys[element.of][element.key]
-                self.names.difference_update(_named(element))
+                self._note(element, set.discard)
                 yield element
         if not self._owners:
             self._owners, self._keys = {}, {}  # a dict never gives back the room for its entries
@@ -92,8 +93,13 @@ class Shares:
             if known == 1:
                 if element.of.value:
                     self._keys.setdefault(element.of, {})[element.key] = element
-                self.names.update(_named(element))
+                self._note(element, set.add)
                 yield element
+
+    def _note(self, element: Element, change: Callable[[set[str], str], None]) -> None:
+        """Add or discard the bridge that ``element`` names, if pynet did not choose its name."""
+        for of, name in _named(element):
+            change(self.named[of], name)
 
     def _holder(self, element: Element, but: str) -> str:
         return next(owner for owner, has in self._has.items() if owner != but and element in has)
@@ -114,11 +120,11 @@ class Owned:
 class Picture:
     """The elements that should be in the kernel at a moment, owner by owner.
 
-    ``names`` are the links of networks whose names pynet did not choose; ``changes`` counts the changes so far.
+    ``named`` are the links of networks whose names pynet did not choose; ``changes`` counts the changes so far.
     """
 
     contents: Sequence[Elements]
-    names: Collection[str]
+    named: Named
     changes: int
 
 
@@ -168,13 +174,15 @@ class Wants:
 
     def picture(self) -> Picture:
         """Return the elements that should be in the kernel now."""
-        return Picture(self._shares.contents(), self.names(), self.changes)
+        return Picture(self._shares.contents(), self.named(), self.changes)
 
-    def names(self, *owners: str) -> set[str]:
-        """Return the links of networks, of ``owners`` or of all, whose names pynet did not choose."""
-        if not owners:
-            return set(self._shares.names)
-        return {name for owner in owners for element in self._shares.of(owner) for name in _named(element)}
+    def named(self) -> Named:
+        """Return the links of all networks whose names pynet did not choose."""
+        return Named(*(frozenset(names) for names in self._shares.named.values()))
+
+    def names(self, *owners: str) -> bool:
+        """Return whether ``owners`` have such links."""
+        return any(_named(element) for owner in owners for element in self._shares.of(owner))
 
     def put(self, owner: str, elements: Elements, locks: Sequence[LockName]) -> Change:
         """Replace the elements of ``owner``; ``locks`` name its network, otherwise its earlier one is kept."""
@@ -248,9 +256,11 @@ def misfit(elements: Elements) -> str:
     return next((element.flaw for element in elements if element.flaw), "")
 
 
-def _named(element: Element) -> tuple[str, ...]:
-    """Return the bridge that ``element`` names, if pynet did not choose its name."""
-    return element.values[:1] if element.of is BRIDGES and not is_own_bridge(element.values[0]) else ()
+def _named(element: Element) -> Sequence[tuple[NamedSet, str]]:
+    """Return the set and the bridge that ``element`` names, if pynet did not choose its name."""
+    if element.of not in {BRIDGES, LANS} or is_own_bridge(element.values[0]):
+        return ()
+    return [(element.of, element.values[0])]
 
 
 def _only_in(some: Elements, others: Elements) -> Iterable[Element]:

@@ -9,7 +9,7 @@ from netlink.errors import KernelError
 from netlink.links import Link
 from plugin.firewall.elements import network_elements
 from plugin.firewall.firewall import Firewall
-from plugin.firewall.foreign_chains import CHAINS, accepts_to_add, accepts_to_delete
+from plugin.firewall.foreign_chains import CHAINS, Named, accepts_to_add, accepts_to_delete
 from plugin.host.docker_bridges import docker_bridges, other_bridges
 from plugin.model.records import Network, NetworkSubnet
 from tests.elements import texts, written
@@ -145,10 +145,10 @@ def test_a_refused_network_is_forgotten(world: World) -> None:
 
 def test_a_bridge_of_the_users_has_accepts_while_its_network_lives() -> None:
     """A user's bridge gets accepts by name while its network exists; only stale ones are deleted."""
-    added = accepts_to_add(CHAINS[0], [JUMP, accept("iifname", 8), accept("oifname", 9)], "pynet", ["br-mine"])
+    added = accepts_to_add(CHAINS[0], [JUMP, accept("iifname", 8), accept("oifname", 9)], "pynet", Named(["br-mine"]))
     assert [line.split('"')[1] for line in added.splitlines()] == ["br-mine", "br-mine"]
     stale = accept("iifname", 10)
     stale["rule"]["expr"][0]["match"]["right"] = "br-mine"
 
     listed = [JUMP, accept("iifname", 8), stale]
-    assert accepts_to_delete(CHAINS[0], listed, "pynet", ["pn-*"]) == "delete rule ip filter FORWARD handle 10\n"
+    assert accepts_to_delete(CHAINS[0], listed, "pynet", Named()) == "delete rule ip filter FORWARD handle 10\n"
