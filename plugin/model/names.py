@@ -4,6 +4,7 @@ Names and MACs are pure functions of Docker's ids, so that teardown works withou
 bridge is ``PYNET/network/ID``, of a tunnel ``PYNET/network/ID/NAME/VNI/PORT``, and of a port ``PYNET/endpoint/ID`` or,
 on a bridge that pynet did not make and that therefore has no alias, ``PYNET/endpoint/ID/NETWORK``; so have a limiter
 and a link that goes into a container itself. That of a VLAN that networks share is ``PYNET/parent/NAME``.
+That of a port on a user's LAN ends in ``/lan``.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from plugin.model.records import Endpoint, Network, Overlay
 BRIDGE, HOST_END, CONTAINER_END, TUNNEL, LIMITER = "pn-", "pnh", "pnc", "pnv", "pni"
 BRIDGES = f"{BRIDGE}*"  # every bridge that pynet names, as nft matches it
 ID_LENGTH = 12  # of a link name's 15 characters (IFNAMSIZ - 1); 48 bits of a random id
-NETWORK, ENDPOINT, PARENT = "network", "endpoint", "parent"
+NETWORK, ENDPOINT, PARENT, LAN = "network", "endpoint", "parent", "lan"
 
 
 def bridge_name(network_id: str) -> str:
@@ -46,6 +47,14 @@ def limiter_name(endpoint_id: str) -> str:
 def local_mac(seed: bytes) -> str:
     """Return a locally administered MAC, the same for the same ``seed``."""
     return "02:" + hashlib.sha256(seed).digest()[:5].hex(":")
+
+
+def high_mac(seed: bytes) -> str:
+    """Return a locally administered MAC above those of hardware, the same for the same ``seed``.
+
+    A bridge to which nobody gave a MAC takes the lowest of its ports (br_stp_recalculate_bridge_id).
+    """
+    return "fe:" + hashlib.sha256(seed).digest()[:5].hex(":")
 
 
 def is_own_bridge(name: str) -> bool:
@@ -100,6 +109,11 @@ def tunnel_alias(pynet: str, network: Network, overlay: Overlay) -> str:
 def port_alias(pynet: str, network: Network, endpoint: Endpoint) -> str:
     """Return the alias of the host's end of an endpoint's veth pair."""
     return str(Alias(pynet, ENDPOINT, endpoint.id, () if network.owns_link else (network.id,)))
+
+
+def lan_alias(pynet: str, network: Network, endpoint: Endpoint) -> str:
+    """Return the alias of the host's end of a pair in a bridge that is a user's LAN."""
+    return str(Alias(pynet, ENDPOINT, endpoint.id, (network.id, LAN)))
 
 
 def endpoint_alias(pynet: str, endpoint: Endpoint) -> str:

@@ -48,6 +48,14 @@ class NetworkSubnet:
     aux_addresses: Mapping[str, InterfaceAddress] = field(default_factory=dict)
     space: str = field(default="", compare=False)
 
+    @property
+    def router(self) -> InterfaceAddress | None:
+        """The containers' default route: the gateway, unless an auxiliary address says that it is another machine.
+
+        Such an address is called DefaultGatewayIPv4 or DefaultGatewayIPv6 (moby drivers/bridge/bridge_linux.go).
+        """
+        return self.aux_addresses.get(f"DefaultGatewayIPv{self.pool.version}") or self.gateway
+
 
 @dataclass(frozen=True)
 class Network:
@@ -97,16 +105,9 @@ class Network:
         return self.host_gateway and not (self.internal and SharedPoolSettings.network.key in self.options)
 
     def router(self, version: int) -> Address | None:
-        """Address of the containers' default route for IP ``version`` (4 or 6), if there is one.
-
-        An auxiliary address called DefaultGatewayIPv4 or DefaultGatewayIPv6 is a router other than the host (moby
-        drivers/bridge/bridge_linux.go).
-        """
-        for subnet in self.subnets:
-            if subnet.pool.version == version:
-                router = subnet.aux_addresses.get(f"DefaultGatewayIPv{version}") or subnet.gateway
-                return router.ip if router else None
-        return None
+        """Address of the containers' default route for IP ``version`` (4 or 6), if there is one."""
+        router = next((subnet.router for subnet in self.subnets if subnet.pool.version == version), None)
+        return router.ip if router else None
 
     @cached_property
     def in_force(self) -> Mapping[str, str]:

@@ -217,6 +217,10 @@ class BridgeMode(Mode):
 
     def desired_port(self, network: Network, endpoint: Endpoint) -> Desired:
         """Return the veth pair, with its host end in the bridge, its settings, its limits, and the endpoint's rules."""
+        return self.plugged(network, endpoint, endpoint_elements(network, endpoint))
+
+    def plugged(self, network: Network, endpoint: Endpoint, elements: Elements) -> Desired:
+        """Return the same with the rules ``elements`` of the port; the host's end of the pair is the first link."""
         port = WantedLink(
             host_link_name(endpoint.id),
             "veth",
@@ -230,8 +234,8 @@ class BridgeMode(Mode):
             peer=container_link_name(endpoint.id),
             peer_mac=endpoint.mac,
         )
-        elements = {port.name: endpoint_elements(network, endpoint), **self._names(network, endpoint)}
-        part = Desired(network.id, [port], settings=port_settings(port.name), elements=elements)
+        owned = {port.name: elements, **self._names(network, endpoint)}
+        part = Desired(network.id, [port], settings=port_settings(port.name), elements=owned)
         return limited(part, self._owner, network, endpoint)
 
     def _names(self, network: Network, endpoint: Endpoint) -> dict[str, Elements]:

@@ -9,6 +9,7 @@ from plugin.errors import Failed, InvalidRequest
 from plugin.model.records import Network
 from plugin.modes.base import HostParts, LinkKind, Mode
 from plugin.modes.bridge import BridgeMode
+from plugin.modes.lan import LanMode
 from plugin.modes.macvlan import MacvlanMode
 from plugin.modes.overlay import OverlayMode
 from plugin.options.network import NetworkSettings
@@ -16,7 +17,7 @@ from plugin.options.option import Option
 
 MODE = NetworkSettings.mode
 Kinds = Iterable[type[Mode]]
-MODES: Kinds = (BridgeMode, OverlayMode, MacvlanMode)
+MODES: Kinds = (BridgeMode, OverlayMode, MacvlanMode, LanMode)
 
 
 def modes_of(parts: HostParts, kinds: Kinds = MODES) -> dict[str, Mode]:

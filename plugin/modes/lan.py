@@ -1,0 +1,234 @@
+"""Mode lan: a veth pair for each endpoint in a bridge of the user's, which is a LAN, or leads to one.
+
+    container                     host
+    ┌────────────┐               ┌───────────────────────────────┐
+    │ eth0  ◄────┼── veth pair ──┼──► pnh…  ── bridge br0 ── eth0 ┼──► LAN
+    └────────────┘               └───────────────────────────────┘
+
+Containers are machines of the LAN, with addresses that it knows and a gateway that it has: the host is a neighbour like
+any other. Frames pass the ports of containers, so guard, limits, policies and counters are those of bridge mode.
+
+Nothing of the bridge is changed. Its own MAC and MTU follow those of its ports, unless the user gave it some: so a port
+has a MAC above those of hardware, and the MTU of the bridge; that of the container may be lower.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
+from typing import cast
+
+import structlog
+
+from netlink.links import Link
+from plugin.errors import InvalidRequest
+from plugin.firewall.lan_elements import lan_elements, lan_port_elements
+from plugin.host.docker_bridges import is_docker_name
+from plugin.host.packet_size import largest_packet
+from plugin.model.desired import Desired
+from plugin.model.names import ENDPOINT, HOST_END, LIMITER, NETWORK, Alias, high_mac, is_own_bridge, lan_alias
+from plugin.model.records import Endpoint, Network, NetworkSubnet
+from plugin.modes.base import Capability, HostParts, LinkKind, Mode
+from plugin.modes.bridge import BridgeMode, BridgeSettings
+from plugin.modes.limits import IFB
+from plugin.options.network import NetworkSettings
+from plugin.options.option import Option, link_name
+from plugin.options.unicast import unusable
+from plugin.protocol.messages import Address, CreateNetwork, InterfaceAddress, IpamData, JoinReply
+from plugin.request.undo import Undo
+
+log = structlog.get_logger()
+
+
+class LanSettings(BridgeSettings):
+    """Settings of a network on a user's bridge."""
+
+    parent = Option(
+        "parent",
+        link_name,
+        "",
+        "the name of a link",
+        "the bridge of yours that the containers' links are put into",
+    )
+
+
+_NO_GATEWAY = "the host is no gateway of its containers, and translates nothing; for that use pynet.mode=bridge"
+_NOT_PUBLISHED = "its containers publish no ports: the LAN reaches every port of theirs at their own addresses"
+
+
+class LanMode(Mode):
+    """Networks on bridges that pynet did not make; several may be on one of them."""
+
+    name = "lan"
+    summary = "containers on a bridge of yours, as machines of your LAN"
+    settings = LanSettings
+    does = frozenset({Capability.SHARES_LINK})
+    links: Sequence[LinkKind] = (LinkKind(HOST_END, "veth", ENDPOINT, port=True), LinkKind(LIMITER, IFB, ENDPOINT))
+    refuses: Mapping[str, str] = {
+        **dict.fromkeys(
+            (
+                NetworkSettings.forwarding.key,
+                NetworkSettings.gateway_mode_ipv4.key,
+                NetworkSettings.gateway_mode_ipv6.key,
+                NetworkSettings.masquerade.key,
+                NetworkSettings.inhibit_ipv4.key,
+                NetworkSettings.host_ipv4.key,
+                NetworkSettings.host_ipv6.key,
+                NetworkSettings.trusted.key,
+            ),
+            _NO_GATEWAY,
+        ),
+        NetworkSettings.publish.key: _NOT_PUBLISHED,
+        NetworkSettings.host_binding.key: _NOT_PUBLISHED,
+        NetworkSettings.publish_from.key: f"{_NOT_PUBLISHED}; {NetworkSettings.allow_from.key} names who may",
+    }
+
+    def __init__(self, parts: HostParts) -> None:
+        self._kernel = parts.kernel
+        self._firewall = parts.firewall
+        self._owner = parts.owner
+        self._bridge = BridgeMode(parts)
+
+    @staticmethod
+    def rebuilt(network: Network, links: Sequence[Link]) -> Network:
+        """Return the network as it is; ``plugin.rebuild.networks`` finds those of this mode by their ports."""
+        del links
+        return network
+
+    def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
+        """Return the network of ``request``.
+
+        Raises:
+            InvalidRequest: no bridge, or one that is not the user's; no subnet, or one that no container can use.
+        """
+        subnets = (*_subnets(request.ipv4_data), *_subnets(request.ipv6_data))
+        if not subnets:
+            raise InvalidRequest(f"a network of mode {self.name} needs a subnet: --subnet with that of your LAN")
+        bridge = self._bridge_of(settings)
+        if settings.mtu > bridge.mtu:
+            raise InvalidRequest(
+                f"option '{NetworkSettings.mtu.key}' is {settings.mtu}, and packets of bridge '{bridge.name}' have at "
+                f"most {bridge.mtu} bytes"
+            )
+        return Network(
+            id=request.network_id,
+            mode=self.name,
+            link=bridge.name,
+            internal=request.options.internal,
+            subnets=subnets,
+            options=dict(request.options.generic),
+        )
+
+    def prepare(self, network: Network, undo: Undo) -> Network:
+        """Note that the bridge is the user's, and choose the largest packet."""
+        del undo
+        bridge = self._kernel.link(network.link)
+        if bridge is not None and not self._kernel.links(master=bridge.index):
+            log.warning(
+                "the bridge has no ports, so its MAC will be that of a container's port unless you give it one",
+                bridge=network.link,
+                command=f"ip link set {network.link} address {bridge.mac}",
+            )
+        network = self.owned(network)
+        return replace(network, gso=largest_packet(self._kernel, network, LanSettings.read(network.in_force).gso))
+
+    def owned(self, network: Network) -> Network:
+        """Return the record of a bridge that stays the user's; pynet never makes one in its place."""
+        return replace(network, owns_link=False)
+
+    def changed(self, before: Network, after: Network) -> Network:
+        """Choose the largest packet again; refuse what bridge mode refuses, but icc, which is a flag of ports here."""
+        icc = NetworkSettings.icc.key
+        same = {key: value for key, value in after.changes.items() if key != icc}
+        if icc in before.changes:
+            same[icc] = before.changes[icc]
+        return replace(self._bridge.changed(before, replace(after, changes=same)), changes=after.changes)
+
+    def delete_network(self, network: Network) -> list[str]:
+        """Forget the rules; the bridge stays as it is."""
+        self._firewall.forget(_owner(network))
+        return []
+
+    def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
+        """Leave the pair to the reaper, as in bridge mode."""
+        return self._bridge.delete_endpoint(network, endpoint)
+
+    def join(self, network: Network, endpoint: Endpoint) -> JoinReply:
+        """Name the container's end, and the gateways that the user gave, without a bridge of the engine's beside."""
+        reply = replace(self._bridge.join(network, endpoint), disable_gateway_service=True)
+        return replace(
+            reply,
+            gateway=cast("IPv4Address | None", _gateway(network, endpoint.ipv4)),
+            gateway_ipv6=cast("IPv6Address | None", _gateway(network, endpoint.ipv6)),
+        )
+
+    def desired(self, network: Network) -> Desired:
+        """Return the rules of the network; everything else belongs to its ports."""
+        return Desired(network.id, elements={_owner(network): lan_elements(network)})
+
+    def desired_port(self, network: Network, endpoint: Endpoint) -> Desired:
+        """Return the veth pair as in bridge mode, as a guest in the bridge, with rules that judge at the port alone."""
+        part = self._bridge.plugged(network, endpoint, lan_port_elements(network, endpoint))
+        pair, *others = part.links
+        guest = replace(
+            pair,
+            alias=lan_alias(self._owner, network, endpoint),
+            mac=high_mac(endpoint.id.encode()),
+            mtu=0,
+            peer_mtu=network.settings.mtu,
+            port=replace(pair.port, isolated=not network.settings.icc) if pair.port else None,
+        )
+        return replace(part, links=[guest, *others])
+
+    def in_container(self, endpoint: Endpoint) -> bool:
+        """Look where the other end of the pair is."""
+        return self._bridge.in_container(endpoint)
+
+    def _bridge_of(self, settings: NetworkSettings) -> Link:
+        """Return the bridge that the user chose.
+
+        Raises:
+            InvalidRequest: there is none, or it is not the user's.
+        """
+        parent, bridge_name = LanSettings.parent, NetworkSettings.bridge_name
+        chosen = {cast("LanSettings", settings).parent, settings.bridge_name} - {""}
+        if len(chosen) != 1:
+            both = f", not both {' and '.join(sorted(chosen))}" if chosen else ""
+            raise InvalidRequest(
+                f"a network of mode {self.name} needs one bridge of yours: -o {parent.key}=br0, or -o "
+                f"{bridge_name.key}=br0{both}"
+            )
+        name = chosen.pop()
+        link = self._kernel.link(name)
+        if link is None:
+            raise InvalidRequest(f"there is no bridge '{name}' on this host: make it first, with your uplink as a port")
+        if link.kind != "bridge":
+            raise InvalidRequest(f"'{name}' is no bridge: for a plain link use -o pynet.mode=macvlan")
+        if is_docker_name(name) or is_own_bridge(name) or Alias.read(link.alias).what == NETWORK:
+            raise InvalidRequest(f"bridge '{name}' belongs to a network of Docker, and is no LAN of yours")
+        return link
+
+
+def _owner(network: Network) -> str:
+    """Return the owner of the elements of a network; its bridge may carry several networks."""
+    return f"lan {network.id}"
+
+
+def _gateway(network: Network, address: InterfaceAddress | None) -> Address | None:
+    """Return the gateway of the subnet of ``address``, if the user gave one and the network leads out."""
+    if address is None or network.internal:
+        return None
+    subnet = next((own for own in network.subnets if address.ip in own.pool), None)
+    router = subnet.router if subnet else None
+    return router.ip if router else None
+
+
+def _subnets(data: Sequence[IpamData]) -> tuple[NetworkSubnet, ...]:
+    for item in data:
+        if item.pool.prefixlen == 0:
+            raise InvalidRequest(
+                f"a network of mode {LanMode.name} needs an address manager that gives subnets, not one that gives "
+                f"{item.pool}"
+            )
+        if what := unusable(item.pool):
+            raise InvalidRequest(f"subnet '{item.pool}' holds {what}, which no container can use")
+    return tuple(NetworkSubnet(item.pool, item.gateway, dict(item.aux_addresses), item.address_space) for item in data)
