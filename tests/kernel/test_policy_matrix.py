@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.kernel.container import Container, sh
-from tests.kernel.probing import Asking, Question, answering
+from tests.kernel.matrix import ALL, Matrix, wrong
+from tests.kernel.probing import answering
 from tests.kernel.pynet import Pynet, connect
 from tests.unit import requests as rq
 
-SERVICES = ("tcp/7777", "tcp/7778", "udp/7777", "icmp")
 INNER, OTHER = rq.NETWORK_ID, rq.OTHER_ID
 BOXES = {  # network, number and options of each container
     "web": (INNER, 2, {"group": "web", "publish_from": "192.0.2.9, 2001:db8::9, tcp @ 10.8.0.0/24, fd00:8::/64"}),
@@ -44,7 +44,6 @@ ADDRESSES = {
     "host": ("10.9.0.1", "fd00:9::1"),
     "published": ("192.0.2.1", "2001:db8::1"),  # port 8081 of the host, which is tcp/7777 of "web"
 }
-ALL = " ".join(SERVICES)
 PASSES = {  # who reaches whom with which of SERVICES; every other pair here reaches nothing
     ("web", "app"): "tcp/7777 icmp",
     ("web", "db"): "tcp/7778",
@@ -91,14 +90,14 @@ PASSES = {  # who reaches whom with which of SERVICES; every other pair here rea
     ("host", "published"): "tcp/7777",
 }
 ROUTED = [("box", "outside"), ("box", "host"), ("web", "peer"), ("stranger", "published")]
-Fates = dict[tuple[str, str, str, int], str]  # source, target, service, IP version
 
 
-class Scene:
+class Scene(Matrix):
     """Containers by name, each answering on two ports, with the outside and the host."""
 
     def __init__(self, pynet: Pynet, containers: list[Container]) -> None:
-        self.boxes = boxes = {name: Container() for name in ("outside", *BOXES)}
+        boxes = {name: Container() for name in ("outside", *BOXES)}
+        super().__init__(boxes, ADDRESSES, {"stranger": "outside"})
         outside = boxes["outside"]
         containers += boxes.values()
         connect(outside)
@@ -115,33 +114,6 @@ class Scene:
         outside.sh("ip addr add 192.0.2.10/24 dev in0; ip addr add 2001:db8::10/64 dev in0 nodad preferred_lft 0")
         outside.sh("ip route add 10.0.0.0/8 via 192.0.2.1; ip -6 route add fd00::/16 via 2001:db8::1")
 
-    def fates(self, pairs: list[tuple[str, str]], services: tuple[str, ...] = SERVICES) -> Fates:
-        """Ask every service of each pair in both families, each source all at once."""
-        found: Fates = {}
-        asking = {}
-        for source in dict.fromkeys(source for source, _ in pairs):
-            questions = [
-                (source, target, service, version)
-                for asker, target in pairs
-                if asker == source
-                for service in services
-                if target != "published" or service == "tcp/7777"
-                for version in (4, 6)
-            ]
-            asking[source] = questions, self._ask(source, questions)
-        for questions, asked in asking.values():
-            found |= dict(zip(questions, asked.fates(), strict=True))
-        return found
-
-    def _ask(self, source: str, questions: list[tuple[str, str, str, int]]) -> Asking:
-        lines: list[Question] = []
-        for _, target, service, version in questions:
-            protocol, _, port = service.partition("/")
-            own = ADDRESSES[source][version == 6] if source == "stranger" else ""
-            where = 8081 if target == "published" else int(port or 0)
-            lines.append((protocol, own, ADDRESSES[target][version == 6], where))
-        return Asking(self.boxes.get("outside" if source == "stranger" else source), lines)
-
 
 @pytest.fixture
 def scene(pynet: Pynet, containers: list[Container]) -> Iterator[Scene]:
@@ -151,22 +123,13 @@ def scene(pynet: Pynet, containers: list[Container]) -> Iterator[Scene]:
         yield scene
 
 
-def wrong(found: Fates) -> dict[tuple[str, str, str, int], str]:
-    """Return what passed and should not, and the other way round."""
-    return {
-        question: fate
-        for question, fate in found.items()
-        if (fate == "passed") is not (question[2] in PASSES[question[:2]].split())
-    }
-
-
 def test_policies_let_pass_what_they_allow_and_nothing_else(scene: Scene) -> None:
     """Every pair of PASSES reaches the services that it names, in both families, and no others."""
     found = scene.fates(list(PASSES))
-    assert not wrong(found)
+    assert not wrong(found, PASSES)
 
     sh("sysctl -qw net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1")
-    assert not wrong(scene.fates(list(PASSES)))
+    assert not wrong(scene.fates(list(PASSES)), PASSES)
 
     # What the host refuses is told apart from what is lost.
     refused = {question: fate for question, fate in found.items() if question[:2] in ROUTED and fate != "passed"}
