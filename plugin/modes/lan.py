@@ -29,7 +29,9 @@ from plugin.model.names import ENDPOINT, HOST_END, LIMITER, NETWORK, Alias, high
 from plugin.model.records import Endpoint, Network, NetworkSubnet
 from plugin.modes.base import Capability, HostParts, LinkKind, Mode
 from plugin.modes.bridge import BridgeMode, BridgeSettings
+from plugin.modes.leased_pools import given_pools
 from plugin.modes.limits import IFB
+from plugin.options.dhcp import DhcpSettings
 from plugin.options.network import NetworkSettings
 from plugin.options.option import Option, link_name
 from plugin.options.unicast import unusable
@@ -39,7 +41,7 @@ from plugin.request.undo import Undo
 log = structlog.get_logger()
 
 
-class LanSettings(BridgeSettings):
+class LanSettings(BridgeSettings, DhcpSettings):
     """Settings of a network on a user's bridge."""
 
     parent = Option(
@@ -100,8 +102,8 @@ class LanMode(Mode):
         Raises:
             InvalidRequest: no bridge, or one that is not the user's; no subnet, or one that no container can use.
         """
-        subnets = (*_subnets(request.ipv4_data), *_subnets(request.ipv6_data))
-        if not subnets:
+        subnets = _subnets(given_pools((*request.ipv4_data, *request.ipv6_data), settings))
+        if not subnets and not cast("LanSettings", settings).dhcp:
             raise InvalidRequest(f"a network of mode {self.name} needs a subnet: --subnet with that of your LAN")
         bridge = self._bridge_of(settings)
         if settings.mtu > bridge.mtu:
@@ -224,11 +226,6 @@ def _gateway(network: Network, address: InterfaceAddress | None) -> Address | No
 
 def _subnets(data: Sequence[IpamData]) -> tuple[NetworkSubnet, ...]:
     for item in data:
-        if item.pool.prefixlen == 0:
-            raise InvalidRequest(
-                f"a network of mode {LanMode.name} needs an address manager that gives subnets, not one that gives "
-                f"{item.pool}"
-            )
         if what := unusable(item.pool):
             raise InvalidRequest(f"subnet '{item.pool}' holds {what}, which no container can use")
     return tuple(NetworkSubnet(item.pool, item.gateway, dict(item.aux_addresses), item.address_space) for item in data)

@@ -5,7 +5,7 @@ network never waits for another.
 """
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -41,6 +41,7 @@ class NetworkReservations:
         self._pending: set[str] = set()  # ids of networks that are being created
         self._subnets = SubnetIndex()
         self._links: dict[str, str] = {}  # id of the network, by the link that it alone may have
+        self._guests: dict[str, set[str]] = defaultdict(set)  # ids of the networks that share a link, by the link
 
     @contextmanager
     def reserve(self, network: Network) -> Iterator[None]:
@@ -105,7 +106,7 @@ class NetworkReservations:
     def _meeting(self, network: Network) -> list[Network]:
         """Return the other networks that have the link of ``network``, or a subnet that overlaps one of its own."""
         self._read_records()
-        ids = [self._links.get(self._own_link(network), "")]
+        ids = [self._links.get(network.link, ""), *(self._guests.get(self._own_link(network), ()))]
         ids += [other for pool in _pools(network) for other in self._subnets.overlapping(pool)]
         return [self._networks[other] for other in dict.fromkeys(ids) if other not in ("", network.id)]
 
@@ -121,6 +122,8 @@ class NetworkReservations:
             self._subnets.add(pool, network.id)
         if link := self._own_link(network):
             self._links[link] = network.id
+        else:
+            self._guests[network.link].add(network.id)
 
     def _drop(self, network_id: str) -> None:
         network = self._networks.pop(network_id, None)
@@ -131,6 +134,9 @@ class NetworkReservations:
             self._subnets.remove(pool, network_id)
         if self._links.get(link := self._own_link(network)) == network_id:
             del self._links[link]
+        self._guests[network.link].discard(network_id)
+        if not self._guests[network.link]:
+            del self._guests[network.link]
 
     def _own_link(self, network: Network) -> str:
         """Return the link of ``network``, "" where several networks may be on one."""
@@ -139,7 +145,7 @@ class NetworkReservations:
 
     def _refuse(self, new: Network, other: Network, whose: str = "") -> None:
         name = self._names.network(other.id)
-        if self._own_link(new) and self._own_link(new) == self._own_link(other):
+        if new.link == other.link and (self._own_link(new) or self._own_link(other)):
             raise Conflict(f"link '{new.link}' belongs to network {name} already{whose}")
         for mine in _pools(new):
             for theirs in _pools(other):

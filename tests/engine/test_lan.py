@@ -1,0 +1,82 @@
+"""Containers on a bridge of the user's, by real engines: reached, restarted, and the bridge as it was."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.engine.lab.host import Host
+from tests.engine.lab.scene import Scene
+from tests.engine.lab.service import Plugin, command
+from tests.kernel.container import Container as Machine
+
+BRIDGE, HOST, NEIGHBOUR, HOST6, NEIGHBOUR6 = "br0", "192.168.50.5", "192.168.50.9", "fd00:50::5", "fd00:50::9"
+SUBNETS = ("--subnet", "192.168.50.0/24", "--gateway", NEIGHBOUR, "--ipv6", "--subnet", "fd00:50::/64")
+LAN = ("-o", "pynet.mode=lan", "-o", f"parent={BRIDGE}", *SUBNETS, "--gateway", NEIGHBOUR6)
+
+
+@pytest.fixture
+def neighbour(host: Host) -> Iterator[Machine]:
+    """A machine on the LAN that the host's bridge br0 leads to."""
+    machine = Machine()
+    host.net("ip", "link", "add", "lan0", "type", "veth", "peer", "name", "eth0", "netns", str(machine.pid))
+    for words in (
+        f"link add {BRIDGE} type bridge",
+        f"link set lan0 master {BRIDGE} up",
+        f"address add {HOST}/24 dev {BRIDGE}",
+        f"address add {HOST6}/64 dev {BRIDGE} nodad",
+        f"link set {BRIDGE} up",
+    ):
+        host.net("ip", *words.split())
+    machine.sh(f"ip addr add {NEIGHBOUR}/24 dev eth0; ip addr add {NEIGHBOUR6}/64 dev eth0 nodad; ip link set eth0 up")
+    yield machine
+    for link in ("lan0", BRIDGE):
+        host.net("ip", "link", "del", link)
+    machine.end()
+
+
+def own_view(host: Host) -> str:
+    """Return what the host's tools tell of the bridge itself."""
+    shown = host.net("ip", "-o", "link", "show", BRIDGE) + host.net("ip", "-o", "address", "show", BRIDGE)
+    return shown.replace(" tentative", "") + host.net("sysctl", "-a", "--pattern", rf"conf\.{BRIDGE}\.")
+
+
+@pytest.fixture
+def lan(pynet_scene: Scene, neighbour: Machine) -> Scene:
+    """The scene, with a LAN."""
+    del neighbour
+    return pynet_scene
+
+
+def test_containers_reach_the_lan_and_each_other(lan: Scene, neighbour: Machine) -> None:
+    """By address and by name, in both families, from both sides; nothing of the bridge changes."""
+    before = own_view(lan.host)
+    net = lan.network(*LAN)
+    one, two = lan.containers(net, 2)
+
+    assert all(one.reaches(place) for place in (NEIGHBOUR, NEIGHBOUR6, HOST, two.name, two.ip6(net)))
+    assert all(neighbour.reaches(place) for place in (one.ip(net), one.ip6(net)))
+    assert f"default via {NEIGHBOUR} dev eth0" in one.exec("ip", "route")
+    assert "docker_gwbridge" not in lan.host.net("ip", "-o", "link")
+    assert own_view(lan.host) == before
+
+
+def test_they_outlive_restarts(lan: Scene, neighbour: Machine, pynet: Plugin) -> None:
+    """Of the container, of pynet, which containers do not notice, and of the engine."""
+    net = lan.network(*LAN)
+    one, two = lan.containers(net, 2, "--restart", "always")
+    lan.host.docker("restart", "-t", "0", one.name)
+    assert one.reaches(two.name)
+
+    pynet.restart()
+    assert neighbour.reaches(two.ip(net))
+    assert command(lan.host, "status").count("failing") == 0
+    lan.host.stop_engine()
+    lan.host.start_engine()
+    assert one.reaches(NEIGHBOUR)
+    assert two.reaches(one.name)
+
+
+def test_what_it_cannot_do_is_refused(lan: Scene) -> None:
+    """With a sentence that docker shows."""
+    assert "needs one bridge of yours: -o parent=br0" in lan.refused("-o", "pynet.mode=lan", *SUBNETS)
+    assert "there is no bridge 'br9' on this host" in lan.refused("-o", "pynet.mode=lan", "-o", "parent=br9", *SUBNETS)

@@ -1,0 +1,129 @@
+"""Mode lan: what it refuses, what it wants, and what it leaves alone."""
+
+from dataclasses import replace
+
+import pytest
+
+from plugin.errors import Conflict, InvalidRequest, PynetError
+from plugin.firewall import sets
+from plugin.model.names import host_link_name
+from plugin.model.records import Network
+from plugin.protocol.messages import CreateNetwork, NetworkRef
+from tests.fakes import World
+from tests.unit import requests as rq
+
+BRIDGE, MAC = "br0", "52:54:00:00:00:05"
+PORT = host_link_name(rq.ENDPOINT_ID)
+KEY = "com.docker.network.bridge."
+
+
+@pytest.fixture
+def world() -> World:
+    """A host with a bridge br0, a bridge of Docker's, and a plain link."""
+    world = World()
+    for name in (BRIDGE, "docker0", "pn-0123456789ab"):
+        world.kernel.add_bridge(name, MAC, 1500)
+        world.kernel.change(name, group=0)
+    world.kernel.add_link("eth0", "", 0)
+    return world
+
+
+def lan(*gateways: str, **options: str) -> CreateNetwork:
+    """Return a request for a network on br0; the keys of ``options`` have no beginning."""
+    own = {"parent": BRIDGE, "pynet.mode": "lan"}
+    own |= {key.replace("__", "."): value for key, value in options.items()}
+    return rq.network(rq.NETWORK_ID, *gateways, options={key: value for key, value in own.items() if value})
+
+
+REFUSED = {  # what a user may get wrong, and a part of the sentence that tells it
+    "no bridge": ({"parent": ""}, "needs one bridge of yours: -o parent=br0"),
+    "two bridges": ({f"{KEY}name": "br1"}, "not both br0 and br1"),
+    "a missing bridge": ({"parent": "br7"}, "there is no bridge 'br7' on this host"),
+    "no bridge at all": ({"parent": "eth0"}, "'eth0' is no bridge: for a plain link use -o pynet.mode=macvlan"),
+    "a bridge of Docker": ({"parent": "docker0"}, "'docker0' belongs to a network of Docker"),
+    "a bridge of pynet": ({"parent": "pn-0123456789ab"}, "'pn-0123456789ab' belongs to a network of Docker"),
+    "a bad name": ({"parent": "a/b"}, "option 'parent' must be"),
+    "too large packets": ({"com.docker.network.driver.mtu": "9000"}, "packets of bridge 'br0' have at most 1500"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_input_is_refused_with_a_sentence(world: World, case: str) -> None:
+    """Nothing is made, stored or changed, and the text names the option or the link."""
+    options, sentence = REFUSED[case]
+    before = world.snapshot()
+    request = lan()
+    wrong = replace(request, options=replace(request.options, generic={**request.options.generic, **options}))
+
+    with pytest.raises(InvalidRequest) as refused:
+        world.driver.create_network(wrong)
+    assert sentence in str(refused.value)
+    assert world.snapshot() == before
+
+
+def test_a_container_is_a_guest_in_the_bridge(world: World) -> None:
+    """Its port has a MAC above those of hardware and the MTU of the bridge; the bridge stays as it was."""
+    before = world.kernel.by_name[BRIDGE]
+    world.driver.create_network(lan("192.168.1.1/24"))
+    world.driver.create_endpoint(rq.endpoint("192.168.1.20/24"))
+
+    port = world.kernel.by_name[PORT]
+    assert (port.mac[:3], port.mtu, port.master) == ("fe:", 1500, before.index)
+    assert world.kernel.by_name[BRIDGE] == before
+    assert world.kernel.assigned == set()
+    assert world.kernel.settings["net/ipv4/ip_forward"] == "0"
+
+
+def test_the_container_gets_the_gateway_that_the_user_gave(world: World) -> None:
+    """Join names it and keeps the engine's own bridge away; an internal network has none."""
+    world.driver.create_network(lan("192.168.1.1/24", "192.168.2.1/24"))
+    world.driver.create_endpoint(rq.endpoint("192.168.2.20/24"))
+    reply = world.driver.join(rq.join())
+
+    assert (str(reply.gateway), reply.gateway_ipv6, reply.disable_gateway_service) == ("192.168.2.1", None, True)
+    world.driver.delete_network(NetworkRef(rq.NETWORK_ID))
+    world.driver.create_network(replace(lan("192.168.1.1/24"), options=replace(lan().options, internal=True)))
+    world.driver.create_endpoint(rq.endpoint("192.168.1.20/24"))
+    assert world.driver.join(rq.join()).gateway is None
+
+
+def test_removal_takes_the_rules_and_leaves_the_bridge(world: World) -> None:
+    """After the network, nothing of it is in the tables or among the links."""
+    before = world.snapshot()
+    world.driver.create_network(lan("192.168.1.1/24"))
+    world.driver.create_endpoint(rq.endpoint("192.168.1.20/24"))
+    assert (sets.LANS.name, f'"{BRIDGE}" . "{BRIDGE}"') in world.nft.elements
+    world.driver.delete_network(NetworkRef(rq.NETWORK_ID))
+    world.bury()
+
+    assert world.snapshot() == before
+
+
+@pytest.mark.parametrize("first", ["lan", "bridge"])
+def test_a_bridge_is_no_lan_and_network_of_its_own_at_once(world: World, first: str) -> None:
+    """Bridge mode, which makes the host its gateway, and mode lan do not share a bridge."""
+    own = rq.network(rq.OTHER_ID, options={f"{KEY}name": BRIDGE})
+    requests = [lan("192.168.1.1/24"), own] if first == "lan" else [own, lan("192.168.1.1/24")]
+    world.driver.create_network(requests[0])
+
+    with pytest.raises(Conflict, match=f"link '{BRIDGE}' belongs to network"):
+        world.driver.create_network(requests[1])
+
+
+def test_whatever_step_fails_nothing_is_left(world: World) -> None:
+    """Of a network, and of an endpoint."""
+    for step in range(1, 40):
+        before = world.snapshot()
+        try:
+            driver = world.failing_at(step)
+            driver.create_network(lan("192.168.1.1/24"))
+            driver.create_endpoint(rq.endpoint("192.168.1.20/24"))
+        except PynetError:
+            world.healed()
+            if world.store.get(Network, rq.NETWORK_ID):
+                world.driver.delete_network(NetworkRef(rq.NETWORK_ID))
+            world.bury()
+            assert world.snapshot() == before
+        else:
+            return
+    raise AssertionError("no attempt got through")
