@@ -46,9 +46,7 @@ def policy_elements(network: Network, endpoint: Endpoint, policy: Policy, own: S
         yield from _routed(sets.ALLOW_PUBLISH, addresses, policy.publish_from)
 
 
-def frame_elements(
-    network: Network, endpoint: Endpoint, policy: Policy, versions: Iterable[int]
-) -> Iterator[Element]:
+def frame_elements(network: Network, endpoint: Endpoint, policy: Policy, versions: Iterable[int]) -> Iterator[Element]:
     """Yield the elements that judge frames at the port of an endpoint, in these IP versions."""
     port, known = host_link_name(endpoint.id), sorted(versions)
     for slot, name in zip(sets.GROUPS, policy.groups, strict=False):

@@ -114,20 +114,23 @@ class Parents:
             if known.owns_link:
                 self._remove_unused(known.link)
 
-    def follow(self, network: Network) -> Network:
+    def follow(self, network: Network, kind: str = "") -> Network:
         """Return the record of a network with the present name and identity of its parent, and store it if it is new.
 
         A parent that was renamed is known by its index, and after a reboot by its MAC; one that went and came back by
-        its name. A VLAN that pynet made is made again. The caller holds the network's lock.
+        its name. With a ``kind`` no link of another is taken for it, as a bridge has the MAC of a port. A VLAN that
+        pynet made is made again. The caller holds the network's lock.
 
         Raises:
             Failed: the parent is gone; the text says what to do.
         """
         found = self._kernel.link(network.link)
+        if found is not None and kind not in ("", found.kind):
+            found = None
         if found is not None and network.parent == self._identity(found):
             return network
         with self._lock:
-            link = self._find(network, found) or self._again(network)
+            link = self._find(network, found, kind) or self._again(network)
             after = replace(network, link=link.name, parent=self._identity(link))
             if after == network:
                 return network
@@ -193,7 +196,7 @@ class Parents:
         if not self._users.has(name):
             self._links.remove(name, "")
 
-    def _find(self, network: Network, found: Link | None) -> Link | None:
+    def _find(self, network: Network, found: Link | None, kind: str) -> Link | None:
         """Return the parent of ``network`` by its identity; ``found`` has its name."""
         parent = network.parent
         if parent is None:
@@ -202,7 +205,8 @@ class Parents:
             return self._kernel.link_at(parent.index) or found
         if found is not None and found.mac == parent.mac:
             return found
-        same = [link for link in self._kernel.links() if link.mac == parent.mac and link.kind not in _ABOVE]
+        listed = self._kernel.links(kind=kind)
+        same = [link for link in listed if link.mac == parent.mac and link.kind not in _ABOVE]
         return same[0] if len(same) == 1 else found
 
     def _again(self, network: Network) -> Link:

@@ -161,6 +161,10 @@ class BridgeMode(Mode):
                 f"option '{NetworkSettings.icc.key}': pynet did not make bridge '{before.link}', whose MAC may change, "
                 "and rules must name it; remove the network and create it again"
             )
+        return self.resized(before, after)
+
+    def resized(self, before: Network, after: Network) -> Network:
+        """Choose the largest packet again if the user changed the option; raises ``Unsupported``."""
         if before.in_force.get(_GSO.key) == after.in_force.get(_GSO.key):
             return after
         wish = BridgeSettings.read(after.in_force).gso

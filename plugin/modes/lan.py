@@ -12,7 +12,7 @@ Nothing of the bridge is changed. Its own MAC and MTU follow those of its ports,
 has a MAC above those of hardware, and the MTU of the bridge; that of the container may be lower.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import cast
@@ -20,37 +20,30 @@ from typing import cast
 import structlog
 
 from netlink.links import Link
-from plugin.errors import InvalidRequest
+from plugin.errors import Failed, InvalidRequest
 from plugin.firewall.lan_elements import lan_elements, lan_port_elements
 from plugin.host.docker_bridges import is_docker_name
 from plugin.host.packet_size import largest_packet
-from plugin.model.desired import Desired
+from plugin.model.desired import Desired, WantedParent
 from plugin.model.names import ENDPOINT, HOST_END, LIMITER, NETWORK, Alias, high_mac, is_own_bridge, lan_alias
 from plugin.model.records import Endpoint, Network, NetworkSubnet
 from plugin.modes.base import Capability, HostParts, LinkKind, Mode
 from plugin.modes.bridge import BridgeMode, BridgeSettings
 from plugin.modes.leased_pools import given_pools
 from plugin.modes.limits import IFB
-from plugin.options.dhcp import DhcpSettings
 from plugin.options.network import NetworkSettings
-from plugin.options.option import Option, link_name
+from plugin.options.parent import ParentSettings
 from plugin.options.unicast import unusable
 from plugin.protocol.messages import Address, CreateNetwork, InterfaceAddress, IpamData, JoinReply
 from plugin.request.undo import Undo
 
 log = structlog.get_logger()
 
+BRIDGE_KIND = "bridge"  # as the kernel calls it
 
-class LanSettings(BridgeSettings, DhcpSettings):
+
+class LanSettings(BridgeSettings, ParentSettings):
     """Settings of a network on a user's bridge."""
-
-    parent = Option(
-        "parent",
-        link_name,
-        "",
-        "the name of a link",
-        "the bridge of yours that the containers' links are put into",
-    )
 
 
 _NO_GATEWAY = "the host is no gateway of its containers, and translates nothing; for that use pynet.mode=bridge"
@@ -88,6 +81,7 @@ class LanMode(Mode):
         self._kernel = parts.kernel
         self._firewall = parts.firewall
         self._owner = parts.owner
+        self._parents = parts.parents
         self._bridge = BridgeMode(parts)
 
     @staticmethod
@@ -106,11 +100,6 @@ class LanMode(Mode):
         if not subnets and not cast("LanSettings", settings).dhcp:
             raise InvalidRequest(f"a network of mode {self.name} needs a subnet: --subnet with that of your LAN")
         bridge = self._bridge_of(settings)
-        if settings.mtu > bridge.mtu:
-            raise InvalidRequest(
-                f"option '{NetworkSettings.mtu.key}' is {settings.mtu}, and packets of bridge '{bridge.name}' have at "
-                f"most {bridge.mtu} bytes"
-            )
         return Network(
             id=request.network_id,
             mode=self.name,
@@ -121,8 +110,8 @@ class LanMode(Mode):
         )
 
     def prepare(self, network: Network, undo: Undo) -> Network:
-        """Note that the bridge is the user's, and choose the largest packet."""
-        del undo
+        """Take the bridge as it is, and choose the largest packet."""
+        network = self._parents.take(network, lambda _: "", undo)
         bridge = self._kernel.link(network.link)
         if bridge is not None and not self._kernel.links(master=bridge.index):
             log.warning(
@@ -130,25 +119,51 @@ class LanMode(Mode):
                 bridge=network.link,
                 command=f"ip link set {network.link} address {bridge.mac}",
             )
-        network = self.owned(network)
         return replace(network, gso=largest_packet(self._kernel, network, LanSettings.read(network.in_force).gso))
 
     def owned(self, network: Network) -> Network:
-        """Return the record of a bridge that stays the user's; pynet never makes one in its place."""
-        return replace(network, owns_link=False)
+        """Return the record as it is: pynet never makes a bridge in the place of the user's."""
+        return network
+
+    def followed(self, network: Network) -> Network:
+        """Return the record with the bridge that the kernel has now, by whatever name; frames pass on that one then.
+
+        Raises:
+            Failed: there is no such bridge; ports of containers go back into it once there is.
+        """
+        try:
+            after = self._parents.follow(network, BRIDGE_KIND)
+        except Failed as error:
+            raise Failed(
+                f"bridge '{network.link}' of the network is gone: make it again, and pynet puts the links of the "
+                "containers back into it"
+            ) from error
+        if after.link != network.link:
+            self._firewall.put(_owner(after), lan_elements(after))
+        return after
+
+    def holds(self, link: str) -> bool:
+        """Return whether a network has the bridge ``link``."""
+        return self._parents.has_users(link)
 
     def changed(self, before: Network, after: Network) -> Network:
-        """Choose the largest packet again; refuse what bridge mode refuses, but icc, which is a flag of ports here."""
-        icc = NetworkSettings.icc.key
-        same = {key: value for key, value in after.changes.items() if key != icc}
-        if icc in before.changes:
-            same[icc] = before.changes[icc]
-        return replace(self._bridge.changed(before, replace(after, changes=same)), changes=after.changes)
+        """Choose the largest packet again; refuse another MTU, as the links are in their containers."""
+        if before.settings.mtu != after.settings.mtu:
+            raise InvalidRequest(
+                f"option '{NetworkSettings.mtu.key}': links of mode {self.name} are in their containers; remove the "
+                "network and create it again"
+            )
+        return self._bridge.resized(before, after)
 
     def delete_network(self, network: Network) -> list[str]:
         """Forget the rules; the bridge stays as it is."""
         self._firewall.forget(_owner(network))
+        self._parents.release(network)
         return []
+
+    def beside(self, network: Network) -> Collection[str]:
+        """Return the other networks of the bridge: a MAC is behind one port alone."""
+        return self._parents.others(network)
 
     def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
         """Leave the pair to the reaper, as in bridge mode."""
@@ -164,8 +179,9 @@ class LanMode(Mode):
         )
 
     def desired(self, network: Network) -> Desired:
-        """Return the rules of the network; everything else belongs to its ports."""
-        return Desired(network.id, elements={_owner(network): lan_elements(network)})
+        """Return the bridge, which is only looked for, and the rules; everything else belongs to ports."""
+        parent = WantedParent(network.link, self._parents.index_now(network))
+        return Desired(network.id, parent=parent, elements={_owner(network): lan_elements(network)})
 
     def desired_port(self, network: Network, endpoint: Endpoint) -> Desired:
         """Return the veth pair as in bridge mode, as a guest in the bridge, with rules that judge at the port alone."""
@@ -203,7 +219,7 @@ class LanMode(Mode):
         link = self._kernel.link(name)
         if link is None:
             raise InvalidRequest(f"there is no bridge '{name}' on this host: make it first, with your uplink as a port")
-        if link.kind != "bridge":
+        if link.kind != BRIDGE_KIND:
             raise InvalidRequest(f"'{name}' is no bridge: for a plain link use -o pynet.mode=macvlan")
         if is_docker_name(name) or is_own_bridge(name) or Alias.read(link.alias).what == NETWORK:
             raise InvalidRequest(f"bridge '{name}' belongs to a network of Docker, and is no LAN of yours")

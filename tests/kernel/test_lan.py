@@ -5,6 +5,10 @@ from itertools import permutations
 
 import pytest
 
+from plugin.errors import Failed
+from plugin.firewall import sets
+from plugin.model.names import host_link_name
+from plugin.model.records import Network
 from plugin.protocol.messages import EndpointRef, NetworkRef
 from tests.kernel.container import Container, sh
 from tests.kernel.lan_bridge import BRIDGE, HOST, HOST6, lan_network, make_bridge
@@ -135,3 +139,49 @@ def test_frames_pass_beside_a_firewall_that_drops(
     assert lan.neighbour.reaches("fd00:50::2")
     rules = [line for line in sh("iptables -S FORWARD").splitlines() if BRIDGE in line]
     assert rules == [f"-A FORWARD -i {BRIDGE} -o {BRIDGE} -m comment --comment pynet -j ACCEPT"]
+
+
+def test_a_bridge_that_comes_back_gets_its_ports(pynet: Pynet, lan: LanSite, pair: tuple[Container, Container]) -> None:
+    """A bridge that vanished is missed, and not made; once the user has made it again, the containers are in it."""
+    sh(f"ip link set {UPLINK} nomaster; ip link del {BRIDGE}")
+    pynet.reconciler.reconcile()
+    assert not pynet.kernel.link_exists(BRIDGE)
+    [astray, *_] = pynet.reconciler.status().failing
+    assert (astray.kind, f"bridge '{BRIDGE}' of the network is gone" in astray.error) == ("ParentAstray", True)
+    with pytest.raises(Failed, match="is gone: make it again"):
+        pynet.driver.create_endpoint(rq.endpoint("192.168.50.7/24"))
+
+    make_bridge()
+    pynet.reconciler.look_at_links([BRIDGE])
+    assert pair[0].reaches(NEIGHBOUR)
+    assert lan.neighbour.reaches("fd00:50::3")
+    assert pynet.reconciler.reconcile() == []
+    assert pynet.reconciler.status().failing == ()
+
+
+def test_a_renamed_bridge_is_followed(pynet: Pynet, pair: tuple[Container, Container]) -> None:
+    """New containers go into it by its new name, and frames pass there."""
+    sh(f"ip link set {BRIDGE} down; ip link set {BRIDGE} name lan7; ip link set lan7 up")
+    pynet.reconciler.reconcile()
+    network = pynet.store.get(Network, rq.NETWORK_ID)
+    assert network is not None
+    assert network.record.link == "lan7"
+    assert (sets.LANS.element("lan7", "lan7"),) == pynet.firewall.owners()[f"lan {rq.NETWORK_ID}"].elements
+
+    pynet.driver.create_endpoint(rq.endpoint("192.168.50.7/24"))
+    assert host_link_name(rq.ENDPOINT_ID) in sh("ip -br link show master lan7")
+    assert pynet.reconciler.reconcile() == []
+    assert pair[0].reaches(NEIGHBOUR)
+
+
+@pytest.mark.parametrize(
+    "damage", ["nomaster", "down", "address fe:00:00:00:00:01", "alias x", "type bridge_slave learning on"]
+)
+def test_a_port_that_others_changed_is_repaired(pynet: Pynet, pair: tuple[Container, Container], damage: str) -> None:
+    """Taken out of the bridge, set down, with other flags or another MAC, it is put right; the bridge stays."""
+    before = own_view()
+    sh(f"ip link set {host_link_name(ONE)} {damage}")
+    assert pynet.reconciler.reconcile() != []
+    assert pynet.reconciler.reconcile() == []
+    assert pair[0].reaches(NEIGHBOUR)
+    assert own_view() == before

@@ -43,7 +43,7 @@ REFUSED = {  # what a user may get wrong, and a part of the sentence that tells 
     "a bridge of Docker": ({"parent": "docker0"}, "'docker0' belongs to a network of Docker"),
     "a bridge of pynet": ({"parent": "pn-0123456789ab"}, "'pn-0123456789ab' belongs to a network of Docker"),
     "a bad name": ({"parent": "a/b"}, "option 'parent' must be"),
-    "too large packets": ({"com.docker.network.driver.mtu": "9000"}, "packets of bridge 'br0' have at most 1500"),
+    "too large packets": ({"com.docker.network.driver.mtu": "9000"}, "9000 bytes are more than the 1500 of 'br0'"),
 }
 
 

@@ -77,7 +77,7 @@ def test_auto_is_on_if_all_uplinks_take_it(world: World, sizes: list[int], optio
 def test_mode_overlay_refuses_the_option(world: World) -> None:
     """A tunnel takes 64 kB, so the option is none of an overlay network's."""
     options = {"pynet.mode": "overlay", "pynet.network": "shop", "pynet.gso": "on"}
-    with pytest.raises(InvalidRequest, match=r"option 'pynet.gso' is for mode bridge only"):
+    with pytest.raises(InvalidRequest, match=r"option 'pynet.gso' is for mode bridge or lan only"):
         world.driver.create_network(rq.network(options=options))
     with pytest.raises(InvalidRequest, match=r"option 'pynet.gso' must be auto, on or off, not 'big'"):
         chosen(world, gso="big")
