@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from ipaddress import IPv4Interface, IPv6Interface
 from typing import Any
 
 from cli.server.wiring import Host, Pynet
@@ -21,7 +20,7 @@ from plugin.firewall.sets import SEAL
 from plugin.ipam.supernets import parse_supernets
 from plugin.model.link_owner import Owner
 from plugin.model.records import ChangedSetting, Endpoint, Network, Tombstone
-from plugin.protocol.messages import Subnet
+from plugin.protocol.messages import InterfaceAddress, Subnet
 from plugin.request.locks import Locks
 from plugin.store.base import Change, LocalStore
 from plugin.store.memory import MemoryStore
@@ -32,7 +31,6 @@ from tests.fake_limits import FakeLimits
 from tests.fake_sockets import FakeConntrack, FakeSockets, Steps
 from tests.fake_tunnels import FakeTunnels
 
-InterfaceAddress = IPv4Interface | IPv6Interface
 OWNER = Owner("pynet")
 GROUP = OWNER.group
 SMALL, LARGEST = 65536, 524280  # bytes, of a veth link
