@@ -37,6 +37,7 @@ from netlink.routes import HostNetworks
 from netlink.statistics import Statistics
 from netlink.vxlan import Vxlan
 from plugin.background.loop import Troubled, trouble
+from plugin.dhcp.model import Dhcp4
 from plugin.engine.names import Names
 from plugin.interfaces import Kernel, Nft
 from plugin.ipam.supernets import parse_supernets
@@ -84,7 +85,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
     def finish() -> None:
         """Bring the kernel in line with the state, start the threads, and let requests pass."""
         records = pynet.reconciler.recover()
-        threads.append(pynet.leased.recall(records.endpoints))
+        threads.append(pynet.leased.recall(records.networks, records.endpoints))
         threading.Thread(target=pynet.driver.recall, name="recall", daemon=True).start()
         threads.extend([*pynet.reaper.start(), drops.start(), *Watcher(pynet.reconciler, monitor).start()])
         threads.extend(cluster.start(pynet, host, addresses) if cluster and addresses else [])
@@ -150,7 +151,8 @@ def _open(
 ) -> tuple[Host, JoinedCluster | None, Drops]:
     group = Owner(settings.name).group
     kernel: Kernel = wrap("netlink", linux.Kernel(group, changes, settings=settings.sysctl_dir))
-    supernets = parse_supernets(settings.pools, machine_id(settings.state_dir))
+    machine = machine_id(settings.state_dir)
+    supernets = parse_supernets(settings.pools, machine)
     rebuild = rebuilder(kernel, nft, settings.name, supernets, in_its_mode)
     store: LocalStore = wrap("store", open_store(settings.database, KINDS, rebuild, soon=(Network, Endpoint)))
     cluster = open_cluster(settings, store, kernel, wrap)
@@ -167,9 +169,20 @@ def _open(
         names=Names(Engine(settings.docker_socket or engine_socket()).names),
         cluster=cluster.seen_from_here() if cluster else None,
         drops=drops.known,
+        machine=machine,
+        dhcp=lambda: wrap("dhcp", _dhcp_client()),
     )
     use_names(host.names)
     return host, cluster, drops
+
+
+def _dhcp_client() -> Dhcp4:
+    """Return a client of DHCP; most hosts need none, so nothing of it is loaded before."""
+    from netlink.arp_probe import ArpLink
+    from netlink.dhcp_link import DhcpLink
+    from plugin.dhcp.runner import DhcpClient
+
+    return DhcpClient(DhcpLink, ArpLink)
 
 
 def _tidy(pynet: Pynet, names: Names) -> None:

@@ -52,7 +52,7 @@ class Host:
 
     New pools come from ``supernets``; ``drops`` returns how many packets were dropped,
     ``resolvers`` the servers that the engine asks for containers, and ``dhcp`` makes the client of DHCP when a network
-    needs it.
+    needs it. ``machine`` is the id of the machine.
     """
 
     kernel: Kernel
@@ -70,6 +70,7 @@ class Host:
     ask_dns: AskDns = field(default_factory=Dns)
     resolvers: Callable[[], Collection[Address]] = container_resolvers
     dhcp: Callable[[], Dhcp4] = no_client
+    machine: str = ""
 
 
 class Pynet:
@@ -103,7 +104,7 @@ class Pynet:
         own = kernel, store, self.firewall, self.settings, self.publisher, self.reaper, self.modes
         self.runtime = Runtime(*own, applier, locks, Leases(store, host.dhcp), names)
         self.removal = Removal(self.runtime)
-        self.leased = LeasedAddresses(self.runtime, self.removal.owners)
+        self.leased = LeasedAddresses(self.runtime, self.removal.owners, f"{host.machine}/{name}")
         self.driver = Driver(self.runtime, self.removal, self.leased, gateway_check=gateway_check)
         self.ipam = Ipam(store, host.networks, host.supernets, self.reaper.retries)
 

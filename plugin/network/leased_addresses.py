@@ -6,6 +6,7 @@ The address and its routes are known before the engine gets its replies, so ``do
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network
 
 from netlink.deadline import remaining
@@ -28,6 +29,7 @@ from plugin.runtime import Runtime
 from plugin.store.base import Store
 
 DEADLINE, REST = 18.0, 2.0  # seconds for a request, and for its steps after the lease
+PLACE = 12  # digits in a client id for host and link
 OPTIONS = (
     EndpointSettings.host_name,
     EndpointSettings.client_id,
@@ -40,7 +42,9 @@ EVERYWHERE = IPv4Network("0.0.0.0/0")
 class LeasedAddresses:
     """Leases addresses for endpoints of networks with DHCP. Other networks cost it nothing."""
 
-    def __init__(self, runtime: Runtime, owners: AddressOwners) -> None:
+    def __init__(self, runtime: Runtime, owners: AddressOwners, host: str) -> None:
+        """``host`` is a text that no other pynet on the LAN has, and that stays the same."""
+        self._host = host
         self._store: Store = runtime.store
         self._kernel = runtime.kernel
         self._names = runtime.names
@@ -61,7 +65,7 @@ class LeasedAddresses:
         endpoint = self._with_mac(mode, network, endpoint, wish)
         settings = DhcpSettings.readable(network.in_force)
         timeout = min(settings.dhcp_timeout, remaining(DEADLINE) - REST)
-        wanted, address = _wanted(network, endpoint, settings), endpoint.settings.address
+        wanted, address = self._wanted(network, endpoint, settings), endpoint.settings.address
         try:
             lease = self._leases.take(wanted, _ipv4(address), timeout, partial(_runs, self._store, mode), undo)
         except (NoServer, NoAddress, Conflict, KernelError) as error:
@@ -104,6 +108,18 @@ class LeasedAddresses:
             disable_gateway_service=True,
         )
 
+    def _wanted(self, network: Network, endpoint: Endpoint, settings: DhcpSettings) -> DhcpLease:
+        """Return the lease to ask for; a client id follows from the host, the link and the name of the container.
+
+        It survives the network, which Compose creates again, and differs from that of the same name on another host.
+        """
+        own, client = endpoint.settings, endpoint.settings.client_id or b""
+        if own.host_name and not client:
+            place = sha256(f"{self._host}/{network.link}".encode()).hexdigest()[:PLACE]
+            client = f"\0pynet:{place}:{own.host_name}".encode()
+        vendor = settings.vendor_class if own.vendor_class is None else own.vendor_class
+        return DhcpLease(network.id, endpoint.id, network.link, endpoint.mac, client.hex(), own.host_name, vendor)
+
     def _refuse_options(self, endpoint: Endpoint) -> None:
         used = next((option.key for option in OPTIONS if option.key in endpoint.driver_opts), "")
         if used:
@@ -117,7 +133,7 @@ class LeasedAddresses:
         """Give the endpoint the MAC that follows from its name, so that its server knows it again."""
         name = endpoint.settings.host_name
         if name and not wish:
-            endpoint = replace(endpoint, mac=local_mac(f"{network.id}/{name}".encode()))
+            endpoint = replace(endpoint, mac=local_mac(f"{self._host}/{network.link}/{name}".encode()))
         neighbour = self._owners.running_with_mac(endpoint, mode.in_container, mode.beside(network))
         return with_free_mac(network, endpoint, wish or name, neighbour, self._names)
 
@@ -147,13 +163,6 @@ def routes_of(lease: Lease4) -> tuple[IPv4Address | None, Sequence[StaticRoute]]
     routes += [StaticRoute(EVERYWHERE)] if on_link else []
     routes += [StaticRoute(where, None if hop.is_unspecified else hop) for where, hop in named.items()]
     return (None if on_link else default), routes
-
-
-def _wanted(network: Network, endpoint: Endpoint, settings: DhcpSettings) -> DhcpLease:
-    own = endpoint.settings
-    client = own.client_id or (f"\0pynet:{network.id[:12]}:{own.host_name}".encode() if own.host_name else b"")
-    vendor = settings.vendor_class if own.vendor_class is None else own.vendor_class
-    return DhcpLease(network.id, endpoint.id, network.link, endpoint.mac, client.hex(), own.host_name, vendor)
 
 
 def _ipv4(address: object) -> IPv4Address | None:

@@ -1,8 +1,10 @@
 """Addresses by DHCP in the life of an endpoint, on an imaginary host with an imaginary server."""
 
+import re
 import time
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from dataclasses import replace
+from ipaddress import IPv4Interface, IPv4Network
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,14 +14,15 @@ from cli.listing import ListFlags, listed
 from cli.server.reports import network_report
 from handlers.schemas.own import NetworksReply
 from netlink.errors import KernelError
-from plugin.dhcp.model import FOREVER, NoAddress, NoServer, Route
+from plugin.dhcp.model import FOREVER, ClientIdentity, NoAddress, NoServer
 from plugin.dhcp.record import DhcpLease
 from plugin.dhcp.trouble import flaws
-from plugin.errors import Conflict, InvalidRequest, PynetError
+from plugin.errors import Conflict, Failed, PynetError
 from plugin.model.records import Endpoint, Network
 from plugin.modes.registry import modes_of
-from plugin.network.leased_addresses import routes_of
-from plugin.protocol.messages import StaticRoute
+from plugin.network.endpoint import endpoint_of
+from plugin.network.leased_addresses import LeasedAddresses
+from plugin.request.undo import Undo
 from plugin.store.base import Put
 from tests.fake_dhcp import POOL, SERVER, lease
 from tests.fakes import World
@@ -134,7 +137,7 @@ def test_a_repeated_request_gets_the_same_address(world: World) -> None:
 
 
 def test_a_named_container_is_known_again(world: World) -> None:
-    """MAC and client id follow from the network and the name, whatever the id of the endpoint."""
+    """MAC and client id follow from host, link and name, whatever the id of the endpoint."""
     world.driver.create_endpoint(asking(hostname="web"))
     world.driver.delete_endpoint(rq.ENDPOINT)
     world.bury()
@@ -142,7 +145,28 @@ def test_a_named_container_is_known_again(world: World) -> None:
 
     (_, one, _, _), (_, other, _, _) = world.dhcp.heard
     assert one == other
-    assert (one.client_id, one.host_name) == (f"\0pynet:{rq.NETWORK_ID[:12]}:web".encode(), "web")
+    assert re.fullmatch(rb"\0pynet:[0-9a-f]{12}:web", one.client_id)
+    assert one.host_name == "web"
+
+
+def test_a_name_means_another_client_on_another_host_or_link() -> None:
+    """So services of the same name on two hosts of a LAN do not take each other's address."""
+    wanted = [_client(host, link) for host, link in (("a", "eth0"), ("b", "eth0"), ("a", "eth1"), ("a", "eth0"))]
+
+    assert len(set(wanted)) == 3
+    assert wanted[0] == wanted[3]
+
+
+def _client(host: str, link: str) -> ClientIdentity:
+    world = a_world()
+    (network,) = [item.record for item in world.store.list(Network)]
+    leased = LeasedAddresses(world.runtime, world.removal.owners, host)
+    endpoint = endpoint_of(asking(hostname="web"))
+    with pytest.raises(Failed), Undo() as undo:
+        mode = world.modes["leased"]
+        leased.lease(mode, replace(network, link=link), endpoint, None, undo)
+        raise Failed("enough")
+    return world.dhcp.heard[-1][1]
 
 
 def test_a_container_without_a_name_is_known_by_its_mac(world: World) -> None:
@@ -320,78 +344,3 @@ def test_a_lease_that_moves_or_is_lost_is_said(world: World) -> None:
         ),
     ]
     assert world.store.get(Endpoint, KEY).record.ipv4 == FIRST  # type: ignore[union-attr]
-
-
-@pytest.mark.parametrize(
-    ("options", "text"),
-    [
-        ({"pools": ["10.0.0.0/24"]}, r"'10\.0\.0\.0/24' comes from another manager; create it with --ipam-driver null"),
-        ({"pools": []}, "it has none for IPv4"),
-        ({"dhcp": ""}, "the network has no addresses for containers with --ipam-driver null; add -o pynet.dhcp=on"),
-        ({"dhcp": "maybe"}, r"option 'pynet\.dhcp' must be on or off, not 'maybe'"),
-        ({"dhcp_timeout": "16"}, r"option 'pynet\.dhcp_timeout' must be a number of seconds from 1 to 15, not '16'"),
-        ({"vendor_class": "Ä"}, r"option 'pynet\.vendor_class' must be up to 255 characters of ASCII"),
-    ],
-)
-def test_a_network_with_bad_options_is_refused(options: dict[str, str], text: str) -> None:
-    """Nothing is made."""
-    world = World()
-    world.modes |= modes_of(world.parts, [LeasedMode])
-    before = world.snapshot()
-
-    with pytest.raises(InvalidRequest, match=text):
-        world.driver.create_network(leased(**options))
-    assert world.snapshot() == before
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "legal"),
-    [
-        ("hostname", "-web", "a name of letters, digits and hyphens"),
-        ("hostname", "a" * 64, "a name of letters, digits and hyphens"),
-        ("hostname", "web..lan", "a name of letters, digits and hyphens"),
-        ("client_id", "döör", "a text of up to 254 characters"),
-        ("client_id", "x" * 255, "a text of up to 254 characters"),
-        ("vendor_class", "x" * 256, "up to 255 characters"),
-        ("address", "192.168.50", "an IPv4 address, unicast"),
-        ("address", "fd00::1", "an IPv4 address, unicast"),
-        ("address", "224.0.0.1", "an IPv4 address, unicast"),
-    ],
-)
-def test_an_endpoint_with_bad_options_is_refused(world: World, option: str, value: str, legal: str) -> None:
-    """No server is asked."""
-    with pytest.raises(InvalidRequest, match=rf"option 'pynet\.{option}' must be {legal}"):
-        world.driver.create_endpoint(asking(**{option: value}))
-    assert (world.dhcp.heard, world.store.list(DhcpLease)) == ([], [])
-
-
-@pytest.mark.parametrize("option", ["hostname", "client_id", "vendor_class", "address"])
-def test_options_of_dhcp_are_refused_without_it(option: str) -> None:
-    """They would do nothing."""
-    world = World()
-    world.driver.create_network(rq.network())
-
-    with pytest.raises(InvalidRequest, match=rf"option 'pynet\.{option}' is for containers with an address by DHCP"):
-        world.driver.create_endpoint(rq.endpoint(driver_opts={f"pynet.{option}": "192.0.2.5"}))
-
-
-FAR, NEAR, NOWHERE = IPv4Address("10.1.1.1"), IPv4Address("192.168.50.7"), IPv4Address("0.0.0.0")
-TEN = IPv4Network("10.0.0.0/8")
-
-
-@pytest.mark.parametrize(
-    ("router", "routes", "gateway", "static"),
-    [
-        (SERVER, (), SERVER, []),
-        (None, (), None, []),
-        (SERVER, (Route(TEN, NEAR),), None, [StaticRoute(TEN, NEAR)]),
-        (None, (Route(ANYWHERE, NEAR), Route(TEN, NOWHERE)), NEAR, [StaticRoute(TEN)]),
-        (FAR, (), FAR, [StaticRoute(IPv4Network("10.1.1.1/32"))]),
-        (None, (Route(ANYWHERE, NOWHERE),), None, [StaticRoute(ANYWHERE)]),
-    ],
-)
-def test_routes_of_a_lease_become_those_of_the_container(
-    router: IPv4Address | None, routes: tuple[Route, ...], gateway: IPv4Address | None, static: list[StaticRoute]
-) -> None:
-    """Routes go before the router (RFC 3442), and a next hop elsewhere is made reachable first."""
-    assert routes_of(lease(router=router, routes=routes)) == (gateway, static)

@@ -1,0 +1,137 @@
+"""Addresses by DHCP on a real kernel: a served pynet, containers upon eth0, and a real server on their LAN."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kernel.container import Container, sh
+from tests.kernel.lan_site import NEIGHBOUR, ROUTER, LanSite, until
+from tests.kernel.served import Served
+from tests.unit import requests as rq
+
+pytestmark = pytest.mark.kernel
+NULL = {"AddressSpace": "null", "Pool": "0.0.0.0/0", "Gateway": "0.0.0.0/0"}
+
+
+class Leaser(Served):
+    """A served pynet with a network with DHCP, and the engine's use of its answers."""
+
+    def create(self, **options: str) -> None:
+        """Make the network upon eth0."""
+        generic = {"pynet.mode": "macvlan", "parent": "eth0", "pynet.dhcp": "on", **options}
+        body = {"Options": {"com.docker.network.generic": generic}, "IPv4Data": [NULL], "IPv6Data": []}
+        self.right("NetworkDriver.CreateNetwork", NetworkID=rq.NETWORK_ID, **body)
+
+    def right(self, method: str, **body: Any) -> dict[str, Any]:
+        """Send a request that must succeed."""
+        reply = self.call(method, **body)
+        assert not reply.get("Err"), reply
+        return reply
+
+    def run(self, container: Container | None, number: int = 1, **options: str) -> str:
+        """Attach a container; return its address, which the engine got from pynet."""
+        endpoint = f"{number:064x}"[::-1]
+        ids = {"NetworkID": rq.NETWORK_ID, "EndpointID": endpoint}
+        generic = {f"pynet.{key}": value for key, value in options.items()}
+        reply = self.right("NetworkDriver.CreateEndpoint", **ids, Interface={}, Options=generic)
+        address = str(reply["Interface"]["Address"])
+        joined = self.right("NetworkDriver.Join", **ids, SandboxKey=f"/run/netns/{number}", Options={})
+        routes = [f"ip route add default via {joined['Gateway']}"] if joined["Gateway"] else []
+        if container is not None:
+            container.take(joined["InterfaceName"]["SrcName"], f"ip addr add {address} dev eth0", *routes)
+        return address
+
+    def remove(self, number: int = 1, container: Container | None = None) -> None:
+        """Let the container leave, as the engine does; its link goes with its namespace."""
+        if container is not None:
+            container.sh("ip link delete eth0")
+        for verb in ("Leave", "DeleteEndpoint"):
+            self.right(f"NetworkDriver.{verb}", NetworkID=rq.NETWORK_ID, EndpointID=f"{number:064x}"[::-1])
+
+
+@pytest.fixture
+def pynet(tmp_path: Path, lan: LanSite) -> Iterator[Leaser]:
+    """Return a served pynet on the LAN; it ends with the test."""
+    del lan
+    served = Leaser(tmp_path)
+    served.start()
+    yield served
+    served.kill()
+
+
+@pytest.fixture
+def container() -> Iterator[Container]:
+    """Return a container without a link."""
+    made = Container()
+    yield made
+    made.end()
+
+
+def test_a_container_has_an_address_of_the_lan(pynet: Leaser, lan: LanSite, container: Container) -> None:
+    """The server knows it by name, and it reaches the LAN and beyond by the router that came with the lease."""
+    server = lan.dnsmasq()
+    pynet.create()
+    address = pynet.run(container, hostname="web")
+
+    assert {given.name for given in server.leases().values()} == {"web"}
+    assert address in {f"{known}/24" for known in server.leases()}
+    assert container.reaches(NEIGHBOUR)
+    assert container.reaches("192.168.60.9")
+    assert f"default via {ROUTER}" in container.sh("ip route")
+
+    pynet.remove(1, container)
+    until(lambda: not server.leases())
+    assert pynet.run(None, 2, hostname="web") == address
+
+
+def test_a_lease_outlives_kills_of_pynet(pynet: Leaser, lan: LanSite, container: Container) -> None:
+    """It is renewed by the process that comes after, and given back by it with the endpoint."""
+    server = lan.udhcpd(seconds=10)
+    pynet.create()
+    address = pynet.run(container)
+    for _ in range(2):
+        pynet.kill()
+        pynet.start()
+    lasts = _ends(pynet)
+    until(lambda: _ends(pynet) > lasts)
+
+    assert container.reaches(NEIGHBOUR)
+    assert pynet.ask("Networks")["Networks"][0]["Endpoints"][0]["IPv4"] == address
+    pynet.remove()
+    assert server
+
+
+def _ends(pynet: Leaser) -> int:
+    (end,) = pynet.ask("Networks")["Networks"][0]["Endpoints"]
+    return int(end["Lease"]["Ends"])
+
+
+def test_twenty_containers_at_once_have_an_address_each(pynet: Leaser, lan: LanSite) -> None:
+    """No two get one address, and after all are gone the server has none left."""
+    server = lan.dnsmasq()
+    pynet.create()
+    with ThreadPoolExecutor(20) as pool:
+        addresses = list(pool.map(lambda number: pynet.run(None, number), range(1, 21)))
+        assert len(set(addresses)) == len(server.leases()) == 20
+        list(pool.map(pynet.remove, range(1, 21)))
+
+    until(lambda: not server.leases())
+    assert "pnc" not in sh("ip link")
+
+
+def test_no_server_is_a_sentence(pynet: Leaser, lan: LanSite) -> None:
+    """The user reads where no server answered; nothing is left, and status tells it too."""
+    del lan
+    pynet.create(**{"pynet.dhcp_timeout": "2"})
+    body = {"NetworkID": rq.NETWORK_ID, "EndpointID": "e1" * 32, "Interface": {}, "Options": {}}
+
+    reply = pynet.call("NetworkDriver.CreateEndpoint", **body)
+
+    assert reply["Err"].startswith(f"get an address by DHCP on 'eth0' for network '{rq.NETWORK_ID[:12]}': ")
+    assert pynet.ask("Networks")["Networks"][0]["Endpoints"] == []
+    (failing,) = pynet.ask("Status")["Failing"]
+    assert failing["Sentence"].endswith("look for the server, and for free addresses in its pool")
+    assert "pnc" not in sh("ip link")
