@@ -160,9 +160,11 @@ class Parents:
 
     def is_there(self, parent: Parent | None) -> bool:
         """Return whether the kernel still has a parent, by whatever name."""
-        if parent is None or parent.boot != self.boot:
-            return False
-        return self._kernel.link_at(parent.index) is not None
+        return self.link_of(parent) is not None
+
+    def link_of(self, parent: Parent | None) -> Link | None:
+        """Return the link that the kernel has for a parent, by whatever name."""
+        return self._kernel.link_at(parent.index) if parent is not None and parent.boot == self.boot else None
 
     def _identity(self, link: Link) -> Parent:
         return Parent(link.index, link.mac, self.boot)

@@ -9,7 +9,10 @@ Containers reach each other and the LAN, but not the host by its parent (drivers
 in common with those of mode ipvlan is in ``plugin.modes.children``.
 """
 
-from plugin.model.records import Network
+from netlink.errors import KernelError
+from netlink.lan_links import ChildLink
+from plugin.model.names import container_link_name, endpoint_alias
+from plugin.model.records import Endpoint, Network
 from plugin.modes.children import ChildMode, Variety
 from plugin.options.option import Option
 from plugin.options.parent import ParentSettings
@@ -64,3 +67,21 @@ class MacvlanMode(ChildMode):
         if theirs == "passthru":
             return f"macvlan network {other.id[:12]} is already using parent interface {network.link} in mode passthru"
         return ""
+
+    def in_container(self, endpoint: Endpoint) -> bool:
+        """Ask the kernel whether the MAC is in use: an engine that was killed forgets containers without a word.
+
+        A link with a MAC that another one has in whatever namespace cannot be set up (macvlan_open).
+        """
+        parent = self._parents.link_of(endpoint.parent) if super().in_container(endpoint) else None
+        if parent is None:
+            return False
+        name, alias = container_link_name(endpoint.id), endpoint_alias(self._owner, endpoint)
+        try:
+            self._kernel.add_child(ChildLink(name, self.kernel, parent.name, "bridge", mac=endpoint.mac, alias=alias))
+            self._kernel.try_child(name)
+        except KernelError:
+            return True
+        finally:
+            self._links.remove(name, endpoint.id)
+        return False
