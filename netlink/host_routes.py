@@ -19,7 +19,7 @@ from netlink.dump import dump
 from netlink.errors import kernel_errors
 from netlink.ip import FAMILIES, FAMILY, Address, InterfaceAddress
 from netlink.own_changes import GONE, OwnChanges
-from netlink.request import NEW, Requests, link_index, mac_bytes
+from netlink.request import NEW, Requests, link_index, look, mac_bytes
 from netlink.wire import attribute, attributes, check, message, number, word
 
 PROTOCOL = 0x50  # tells our routes from others (RTM_NEWROUTE, rtm_protocol); /etc/iproute2/rt_protos has no such number
@@ -59,11 +59,11 @@ class NeighbourRoutes:
         action = f"add route to {route.to} by '{link}'"
         index = link_index(link, action)
         with kernel_errors(action):
-            self._changes.record(GONE, _gone(route.to))
-            gone, *codes = self._requests.send_all(
+            self._changes.record(GONE, gone(route.to.packed))
+            first, *codes = self._requests.send_all(
                 [_delete_route(index, route.to), *_neighbours(index, route), _new_route(index, route)]
             )
-            check(0 if gone in _GONE else gone)
+            check(0 if first in _GONE else first)
             for code in codes:
                 check(code)
 
@@ -76,7 +76,7 @@ class NeighbourRoutes:
         action = f"delete route to {to} by '{link}'"
         index = link_index(link, action)
         with kernel_errors(action):
-            self._changes.record(GONE, _gone(to))
+            self._changes.record(GONE, gone(to.packed))
             codes = self._requests.send_all([_delete_route(index, to), _delete_neighbour(index, to)])
             for code in codes:
                 check(0 if code in _GONE else code)
@@ -104,15 +104,15 @@ class NeighbourRoutes:
                 check(0 if code in _GONE else code)
 
     def source_addresses(self, link: str) -> list[InterfaceAddress]:
-        """Return the addresses of a link that packets may have as their source, best first; none without the link.
+        """Return the addresses of a link that packets may have as their source, best first; none unless it is up.
 
         Addresses that are checked for duplicates, are duplicates or run out are left out, and temporary ones
         (RFC 8981), which change every day.
         """
         with kernel_errors(f"list addresses of '{link}'"):
-            try:
-                index = socket.if_nametoindex(link)
-            except OSError:
+            body = self._requests.ask_all([look(link)])[0]
+            index, flags = uapi.IFINFOMSG.unpack_from(body)[2:4] if body else (0, 0)
+            if not flags & uapi.IFF_UP:
                 return []
             asked = uapi.IFADDRMSG.pack(0, 0, 0, 0, index)
             found = [_usable(body, index) for body in dump(uapi.RTM_GETADDR, asked, strict=True)]
@@ -130,9 +130,9 @@ def _usable(body: bytes, link: int) -> InterfaceAddress | None:
     return None if flags & _UNUSABLE else ip_interface((ip_address(value), length))
 
 
-def _gone(to: Address) -> str:
-    """Name the deletion of a route among our own changes."""
-    return f"route {to}"
+def gone(to: bytes) -> str:
+    """Return the name of the deletion of a route to an address (packed) among our own changes."""
+    return f"route {to.hex()}"
 
 
 def _new_route(link: int, route: HostRoute) -> bytes:

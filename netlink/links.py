@@ -27,6 +27,7 @@ _READ = frozenset(  # of some forty attributes of a link
         uapi.IFLA_ADDRESS,
         uapi.IFLA_MTU,
         uapi.IFLA_QDISC,
+        uapi.IFLA_LINK,
         uapi.IFLA_MASTER,
         uapi.IFLA_IFALIAS,
         uapi.IFLA_OPERSTATE,
@@ -42,6 +43,8 @@ _READ = frozenset(  # of some forty attributes of a link
 @dataclass(frozen=True, slots=True)
 class Link:
     """A link as the kernel lists it; ``kind`` is "" for hardware, ``master`` 0 without a bridge.
+
+    ``below`` is the index of the link of which it is a child or a VLAN, and of the other end of a pair.
 
     ``running`` is set when the kernel has noticed the carrier, as a bridge has one from a port that runs: IPv6 has
     begun on the link. IFF_RUNNING alone is also set for the first moments of a link without a carrier. ``gso`` is the
@@ -66,6 +69,7 @@ class Link:
     port: bytes = b""
     settings: bytes = field(default=b"", compare=False, repr=False)
     limited: bool = field(default=False, compare=False)
+    below: int = field(default=0, compare=False)
 
 
 def _each(verb: Callable[[T], None], things: Iterable[T]) -> None:
@@ -119,6 +123,7 @@ def parse_link(body: bytes) -> Link:
         port=info.get(uapi.IFLA_INFO_SLAVE_DATA, b""),
         settings=found.get(uapi.IFLA_AF_SPEC, b""),
         limited=found.get(uapi.IFLA_QDISC) == b"tbf\0",
+        below=number(found.get(uapi.IFLA_LINK, b"")),
     )
 
 

@@ -9,13 +9,14 @@ import re
 import select
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 
 from netlink import uapi
 from netlink.links import parse_link
 from netlink.own_changes import GONE, MADE, SET, OwnChanges
 from netlink.request import link_name
+from netlink.route_monitor import RouteMonitor
 from netlink.wire import attributes, messages, number
 
 LINKS, RULES, OWN, SWITCH, LOST = "links", "rules", "own", "switch", "lost"
@@ -29,7 +30,7 @@ _BRIDGE = b"bridge\0"  # IFLA_INFO_KIND of a bridge, IFLA_INFO_SLAVE_KIND of its
 
 
 class Monitor:
-    """Three sockets that hear changes: of links, of their settings, and of rules.
+    """Sockets that hear changes: of links, of their settings, of rules and, if there are shims, of routes.
 
     Messages are searched for names before they are decoded: 6 µs a message, 12 when each link is decoded, and 85 with
     pyroute2 (two cores, 1,000 messages of creations).
@@ -37,7 +38,8 @@ class Monitor:
     ``names`` are the tables and chains whose changes matter: a name matches every one that ends with it. ``is_own``
     tells by the netlink port of its sender whether this process changed a rule, ``changes`` whether it changed a link
     or a setting. Names of our links begin with one of ``prefixes`` and end with twelve hexadecimal digits;
-    ``is_bridge`` tells by its name whether a bridge is a network's, even if a user chose the name.
+    ``is_bridge`` tells by its name whether a bridge is a network's, even if a user chose the name. ``routes`` knows the
+    links by which the host reaches containers on its LAN, if a mode makes such links.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class Monitor:
         changes: OwnChanges,
         prefixes: Sequence[str],
         is_bridge: Callable[[str], bool],
+        routes: RouteMonitor | None = None,
     ) -> None:
+        self._routes = routes
         self._switched_at = -CONSEQUENCES  # when the kernel last told of the forwarding of the host
         self._is_own = is_own
         self._changes = changes
@@ -79,12 +83,15 @@ class Monitor:
         end = time.monotonic() + seconds
         heard: set[str] = set()
         while not heard and (rest := end - time.monotonic()) > 0:
-            if not any(select.select([self._links, self._settings, self._rules], [], [], rest)):
+            of_routes = self._routes.listening() if self._routes else None
+            sockets = [self._links, self._settings, self._rules, *([of_routes] if of_routes else [])]
+            if not any(select.select(sockets, [], [], rest)):
                 break
             time.sleep(GATHER)
             heard |= _heard(self._links, self._of_links, lost={LINKS, OWN, LOST})
             heard |= _heard(self._settings, self._of_links, lost={SWITCH})
             heard |= _heard(self._rules, self._of_rules, lost={RULES})
+            heard |= _heard(of_routes, self._of_routes, lost=self._shims()) if of_routes else set()
         return frozenset(heard)
 
     def _of_links(self, data: bytes) -> set[str]:
@@ -92,10 +99,16 @@ class Monitor:
         for kind, _, body in messages(data):
             if kind == uapi.RTM_NEWNETCONF and _setting_of(body) == uapi.NETCONFA_IFINDEX_ALL:
                 self._switched_at = time.monotonic()
-                heard.add(SWITCH)
+                heard |= {SWITCH, *self._shims()}  # the kernel writes their setting too
             elif name := self._drifted(kind, body):
                 heard |= {OWN, NAMED + name}
         return heard | ({LINKS} if self._is_of_another_bridge(data) else set())
+
+    def _of_routes(self, data: bytes) -> set[str]:
+        return _named(self._routes.of_routes(data)) if self._routes else set()
+
+    def _shims(self) -> set[str]:
+        return _named(self._routes.links) if self._routes else set()
 
     def _is_of_another_bridge(self, data: bytes) -> bool:
         """Return whether a bridge or a port of one changed that is not our own; ours would ring at every creation."""
@@ -111,13 +124,21 @@ class Monitor:
         Carrier changes caused by containers starting and stopping do not count; "" means no such link.
         """
         if kind in {uapi.RTM_NEWLINK, uapi.RTM_DELLINK}:
+            if self._routes:
+                self._routes.note(kind, body)
             return self._losing(kind, body)
-        if kind == uapi.RTM_DELADDR:
-            name = link_name(uapi.IFADDRMSG.unpack_from(body)[4])
-            return name if self._is_bridge(name) and not self._changes.is_recent(GONE, name) else ""
+        if kind in {uapi.RTM_NEWADDR, uapi.RTM_DELADDR}:
+            return self._readdressed(kind, link_name(uapi.IFADDRMSG.unpack_from(body)[4]))
         if kind in _LIMITS:
             return self._limited(body)
         return self._switched(body) if kind == uapi.RTM_NEWNETCONF else ""
+
+    def _readdressed(self, kind: int, name: str) -> str:
+        """Return the link if it is a bridge of ours that lost an address, or has a shim, whose routes have its own."""
+        if self._routes and self._routes.has_shim(name):
+            return name
+        lost = kind == uapi.RTM_DELADDR and self._is_bridge(name)
+        return name if lost and not self._changes.is_recent(GONE, name) else ""
 
     def _limited(self, body: bytes) -> str:
         """Return the link of ours whose queue or filters others changed."""
@@ -153,12 +174,18 @@ class Monitor:
         """Close the sockets."""
         for sock in (self._links, self._settings, self._rules):
             sock.close()
+        if self._routes:
+            self._routes.close()
 
     def __enter__(self) -> "Monitor":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+
+def _named(links: Iterable[str]) -> set[str]:
+    return {word for name in links for word in (OWN, NAMED + name)}
 
 
 def _lost(kind: int, body: bytes) -> bool:

@@ -7,6 +7,7 @@ from netlink.bridge_port import BridgePort
 from netlink.conntrack import TrackedFlow, UdpPort
 from netlink.counters import Counted
 from netlink.errors import KernelError
+from netlink.host_routes import HostRoute
 from netlink.lan_links import ChildLink
 from netlink.limits import Bucket
 from netlink.links import Link
@@ -165,6 +166,25 @@ class LanLinks(Protocol):
         """Return whether a link is a station of a wireless LAN."""
 
 
+class NeighbourRoutes(Protocol):
+    """Routes of the host to single addresses (``netlink.host_routes``). Every verb may raise ``KernelError``."""
+
+    def set_host_route(self, link: str, route: HostRoute) -> None:
+        """Set a route by a link, in the place of pynet's own; ``Exists`` when somebody else has one there."""
+
+    def delete_host_route(self, link: str, to: Address) -> None:
+        """Delete a route; what is gone is passed over; ``Missing`` without the link."""
+
+    def host_routes(self, link: str) -> list[HostRoute]:
+        """Return pynet's routes by a link; ``Missing`` without the link."""
+
+    def end_answers(self, link: str) -> None:
+        """Stop answering for addresses that are the source of no route by a link; ``Missing`` without it."""
+
+    def source_addresses(self, link: str) -> list[InterfaceAddress]:
+        """Return the addresses that routes can have as their source, best first; none without the link."""
+
+
 class Sysctls(Protocol):
     """Sysctls, by their paths below /proc/sys (``netlink.sysctl.Sysctls``). Every verb may raise ``KernelError``."""
 
@@ -175,8 +195,8 @@ class Sysctls(Protocol):
         """Set a sysctl."""
 
 
-class Kernel(Links, Addresses, Gso, RateLimits, LanLinks, Sysctls, Protocol):
-    """Links, addresses, sizes of packets, limits, children and sysctls together (``netlink.kernel.Kernel``)."""
+class Kernel(Links, Addresses, Gso, RateLimits, LanLinks, NeighbourRoutes, Sysctls, Protocol):
+    """Links, addresses, sizes of packets, limits, children, routes and sysctls (``netlink.kernel.Kernel``)."""
 
 
 class Counters(Protocol):

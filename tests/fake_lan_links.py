@@ -5,18 +5,20 @@ from typing import Any
 from netlink.errors import Exists, InUse, KernelError, Missing, NotSupported
 from netlink.lan_links import ChildLink
 from netlink.links import Link
+from tests.fake_host_routes import FakeHostRoutes
 from tests.fake_sockets import Steps
 
 LAN_MAC = "52:54:00:00:00:01"
 
 
-class FakeLanLinks:
+class FakeLanLinks(FakeHostRoutes):
     """Links as ``netlink.lan_links.LanLinks`` makes them; the kernel deletes them with the link below."""
 
     steps: Steps
     by_name: dict[str, Link]
 
     def __init__(self) -> None:
+        super().__init__()
         self.children: dict[str, ChildLink] = {}  # by name, in whatever namespace
         self.below: dict[str, str] = {}  # the link below, by the name of a VLAN
         self.vlans: dict[tuple[str, int], str] = {}
@@ -49,7 +51,9 @@ class FakeLanLinks:
         if child.mtu > parent.mtu:
             raise KernelError(f"add {child.kind} '{child.name}': invalid argument")
         mac = parent.mac if child.variety == "passthru" or child.kind == "ipvlan" else child.mac
-        self._add(child.name, kind=child.kind, mac=mac, mtu=child.mtu or parent.mtu, alias=child.alias)
+        self._add(
+            child.name, kind=child.kind, mac=mac, mtu=child.mtu or parent.mtu, alias=child.alias, below=parent.index
+        )
         self.children[child.name] = child
 
     def try_child(self, name: str) -> None:
@@ -84,7 +88,8 @@ class FakeLanLinks:
         self.by_name[to] = Link(**{**{each: getattr(link, each) for each in Link.__slots__}, "name": to})
 
     def forget_children(self, name: str) -> None:
-        """Forget a link that goes, with those upon it."""
+        """Forget a link that goes, with those upon it and its routes."""
+        self.forget_routes(name)
         self.children.pop(name, None)
         self.below.pop(name, None)
         self.vlans = {key: vlan for key, vlan in self.vlans.items() if vlan != name}

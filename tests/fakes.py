@@ -191,7 +191,7 @@ class FakeKernel(FakeLimits, FakeLanLinks):
 
     def snapshot(self) -> object:
         links = {name: (link.kind, link.mac, link.mtu, link.alias, link.up) for name, link in self.by_name.items()}
-        return links, frozenset(self.assigned), dict(self.settings), dict(self.limits), dict(self.redirected)
+        return links, {*self.assigned}, {**self.settings}, {**self.limits}, {**self.redirected}, {**self.routes}
 
     def add_link(self, name: str, kind: str, gso: int) -> None:
         self._add(name, kind=kind, mtu=1500, **self._sizes(gso or SMALL))

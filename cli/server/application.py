@@ -33,6 +33,7 @@ from netlink.nftables import Nftables, open_runner
 from netlink.own_changes import OwnChanges
 from netlink.port_sockets import PortSockets
 from netlink.relay import Relay
+from netlink.route_monitor import RouteMonitor
 from netlink.routes import HostNetworks
 from netlink.statistics import Statistics
 from netlink.vxlan import Vxlan
@@ -43,7 +44,7 @@ from plugin.interfaces import Kernel, Nft
 from plugin.ipam.supernets import parse_supernets
 from plugin.ipam_router import IpamRouter
 from plugin.model.link_owner import Owner
-from plugin.model.names import is_own_bridge
+from plugin.model.names import SHIM, is_own_bridge, shim_name
 from plugin.model.records import Endpoint, Network
 from plugin.modes.registry import MODES, Kinds, in_its_mode, link_prefixes
 from plugin.observe.drops import Drops
@@ -116,6 +117,7 @@ def _monitor(pynet: Pynet, nft: Nftables, changes: OwnChanges) -> Monitor:
         changes=changes,
         prefixes=link_prefixes(pynet.modes),
         is_bridge=lambda name: is_own_bridge(name) or pynet.firewall.owns(name),
+        routes=RouteMonitor(SHIM, partial(shim_name, pynet.parts.owner), changes),
     )
 
 

@@ -19,6 +19,7 @@ from plugin.host.forwarding import Forwarding
 from plugin.host.own_links import OwnLinks
 from plugin.host.parents import Parents
 from plugin.host.reaper import Reaper
+from plugin.host.shim import Shims
 from plugin.host.sysctls import HostSettings
 from plugin.interfaces import Conntrack, HostNetworks, Kernel, Nft, PortSockets, Tunnels
 from plugin.ipam.driver import Ipam
@@ -95,8 +96,8 @@ class Pynet:
 
         # Networks and ports.
         self.named = ResolvedNames(store, host.ask_dns)
-        parents, known = Parents(kernel, store, owner), self.named.addresses
-        self.parts = HostParts(kernel, self.firewall, self.settings, name, shared, parents, known, host.resolvers)
+        lan, known = (Parents(kernel, store, owner), Shims(kernel, name, locks)), self.named.addresses
+        self.parts = HostParts(kernel, self.firewall, self.settings, name, shared, *lan, known, host.resolvers)
         self.modes, applier = modes_of(self.parts, kinds), Applier(self.parts)
         self.publisher = Publisher(kernel, host.sockets, self.firewall, host.conntrack, names)
 

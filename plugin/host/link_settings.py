@@ -55,6 +55,26 @@ def bridge_settings(network: Network) -> list[WantedSetting]:
     return [*on, *_settings(link, "net/ipv4/conf", values), *_own_ipv6(network)]
 
 
+def shim_settings(link: str) -> list[WantedSetting]:
+    """Return the settings of a link by which the host reaches containers on its LAN (``plugin.host.shim``).
+
+    It answers only for whom the host has a route by it, so that no machine of the LAN takes its MAC for the host's. In
+    IPv6 it has no address and takes none, and answers as a proxy, which the kernel allows to a link that could forward;
+    whether the host forwards is decided for all links together (ip6_forward, net/ipv6/ip6_output.c).
+    """
+    values4 = {**CLOSED_IPV4, "arp_filter": ("1",), "arp_ignore": ("0",)}
+    values6 = {
+        **CLOSED_IPV6,
+        "addr_gen_mode": ("1",),
+        "disable_ipv6": ("0",),
+        "forwarding": ("1",),
+        "proxy_ndp": ("1",),
+    }
+    delay = WantedSetting(f"net/ipv6/neigh/{link}/proxy_delay", "0", link, optional=True)
+    ipv6 = _settings(link, "net/ipv6/conf", values6, optional=True)
+    return [*_settings(link, "net/ipv4/conf", values4), *ipv6, delay]
+
+
 def without_ipv6(link: str) -> list[WantedSetting]:
     """Return the settings of a link that needs no IPv6 of its own, such as a tunnel, which is a port of a bridge."""
     return [_ipv6_off(link)]

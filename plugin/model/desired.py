@@ -8,6 +8,7 @@ from dataclasses import field
 from netlink.bridge_port import BridgePort
 from netlink.devconf import read_settings
 from netlink.errors import KernelError, Missing
+from netlink.host_routes import HostRoute
 from netlink.limits import Bucket
 from netlink.links import Link
 from netlink.values import dataclass
@@ -68,6 +69,21 @@ class WantedParent:
 
 
 @dataclass(frozen=True, slots=True)
+class WantedRoute:
+    """A route of the host by ``link`` to ``destination``, an address of an endpoint, with the MAC behind the link.
+
+    Its packets have an address of the link ``source``; without one the route is not wanted (``source_for``). With
+    ``mac`` "" the kernel asks for it.
+    """
+
+    endpoint: str
+    destination: Address
+    link: str
+    source: str
+    mac: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WantedSetting:
     """A sysctl below /proc/sys, of ``link`` or, with "", of the host.
 
@@ -112,6 +128,14 @@ class WantedLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedLink:
+    """A link that networks share, with its settings: made for the first endpoint that wants it."""
+
+    link: WantedLink
+    settings: tuple[WantedSetting, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Desired:
     """The state that one network wants of the kernel; ``elements`` has the elements of nftables sets, by owner.
 
@@ -134,6 +158,8 @@ class Desired:
     parent: WantedParent | None = None
     lost: Collection[str] = ()
     cut: Collection[str] = ()
+    shared: Sequence[SharedLink] = ()
+    routes: Sequence[WantedRoute] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +167,8 @@ class Actual:
     """The state of the kernel: links by name, addresses by link, and the settings that can be read.
 
     ``buckets`` and ``redirections`` are pynet's limits, by link; they are asked for where some are wanted or left.
+    ``routes`` are pynet's routes by link, and ``sources`` the addresses that links have for them, where routes are
+    wanted.
     It belongs to one comparison, which brings it up to date piece by piece (``look_again``).
     """
 
@@ -150,6 +178,8 @@ class Actual:
     held: Container[Held] = frozenset()
     buckets: dict[str, Bucket] = field(default_factory=dict)
     redirections: dict[str, str] = field(default_factory=dict)
+    routes: dict[str, Sequence[HostRoute]] = field(default_factory=dict)
+    sources: dict[str, Sequence[InterfaceAddress]] = field(default_factory=dict)
 
 
 def read_actual(kernel: Kernel, desired: Sequence[Desired], held: Container[Held]) -> Actual:
@@ -160,6 +190,7 @@ def read_actual(kernel: Kernel, desired: Sequence[Desired], held: Container[Held
         addresses[name] = (*addresses.get(name, ()), address)
     actual = Actual(links, addresses, _settings(kernel, links, desired), held)
     _look_at_limits(kernel, actual, desired)
+    _look_at_routes(kernel, actual, desired)
     return actual
 
 
@@ -180,6 +211,7 @@ def look_again(kernel: Kernel, actual: Actual, part: Desired) -> None:
         actual.settings.pop(setting.path, None)
     actual.settings.update(_settings(kernel, actual.links, [part]))
     _look_at_limits(kernel, actual, [part])
+    _look_at_routes(kernel, actual, [part])
 
 
 def _look_at_limits(kernel: Kernel, actual: Actual, desired: Sequence[Desired]) -> None:
@@ -195,6 +227,24 @@ def _look_at_limits(kernel: Kernel, actual: Actual, desired: Sequence[Desired]) 
         actual.buckets.update(kernel.buckets(asked))
     if sources:
         actual.redirections.update(kernel.redirections(sources))
+
+
+def _look_at_routes(kernel: Kernel, actual: Actual, desired: Sequence[Desired]) -> None:
+    """Read the routes by each link by which some are wanted, and the addresses that may be their sources."""
+    wanted = [route for part in desired for route in part.routes]
+    for link in {route.link for route in wanted}:
+        actual.routes.pop(link, None)
+        with suppress(Missing):
+            actual.routes[link] = kernel.host_routes(link)
+    for link in {route.source for route in wanted}:
+        actual.sources[link] = kernel.source_addresses(link)
+
+
+def source_for(addresses: Iterable[InterfaceAddress], destination: Address) -> Address | None:
+    """Return the source of packets to ``destination``: best of the same subnet, else of the same family."""
+    found = [address for address in addresses if address.version == destination.version and not address.is_link_local]
+    near = [address for address in found if destination in address.network]
+    return next((address.ip for address in [*near, *found]), None)
 
 
 def _settings(kernel: Kernel, links: Mapping[str, Link], desired: Iterable[Desired]) -> dict[str, str]:

@@ -158,6 +158,31 @@ class AddressMissing(Finding):
 
 
 @dataclass(frozen=True, slots=True)
+class RouteMissing(Finding):
+    """The host's route to a container is gone, or has another source or MAC."""
+
+    text = (
+        "route from {source} to {destination} by link '{link}', to endpoint '{endpoint}' of network '{network}', is "
+        "missing or another one: set it"
+    )
+
+    endpoint: str
+    link: str
+    destination: Address
+    source: Address
+
+
+@dataclass(frozen=True, slots=True)
+class RouteLeft(Finding):
+    """The host has a route to a container that is gone, or to one that it cannot reach without an address there."""
+
+    text = "route to {destination} by link '{link}' leads nowhere: delete it"
+
+    link: str
+    destination: Address
+
+
+@dataclass(frozen=True, slots=True)
 class SettingChanged(Finding):
     """A sysctl of a network's link has another value."""
 

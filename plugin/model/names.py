@@ -3,8 +3,8 @@
 Names and MACs are pure functions of Docker's ids, so that teardown works without a record. The alias of a
 bridge is ``PYNET/network/ID``, of a tunnel ``PYNET/network/ID/NAME/VNI/PORT``, and of a port ``PYNET/endpoint/ID`` or,
 on a bridge that pynet did not make and that therefore has no alias, ``PYNET/endpoint/ID/NETWORK``; so have a limiter
-and a link that goes into a container itself. That of a VLAN that networks share is ``PYNET/parent/NAME``.
-That of a port on a user's LAN ends in ``/lan``.
+and a link that goes into a container itself. That of a VLAN that networks share is ``PYNET/parent/NAME``, and that of a
+shim ``PYNET/parent/NAME/shim``. That of a port on a user's LAN ends in ``/lan``.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from plugin.model.records import Endpoint, Network, Overlay
 
 # Beginnings of link names.
-BRIDGE, HOST_END, CONTAINER_END, TUNNEL, LIMITER = "pn-", "pnh", "pnc", "pnv", "pni"
+BRIDGE, HOST_END, CONTAINER_END, TUNNEL, LIMITER, SHIM = "pn-", "pnh", "pnc", "pnv", "pni", "pns"
 BRIDGES = f"{BRIDGE}*"  # every bridge that pynet names, as nft matches it
 ID_LENGTH = 12  # of a link name's 15 characters (IFNAMSIZ - 1); 48 bits of a random id
 NETWORK, ENDPOINT, PARENT, LAN = "network", "endpoint", "parent", "lan"
@@ -42,6 +42,11 @@ def vxlan_name(network_id: str) -> str:
 def limiter_name(endpoint_id: str) -> str:
     """Name of the link where frames that an endpoint's container sends wait for their turn."""
     return LIMITER + endpoint_id[:ID_LENGTH]
+
+
+def shim_name(pynet: str, parent: str) -> str:
+    """Name of the link by which the host reaches containers on its link ``parent``."""
+    return SHIM + hashlib.sha256(f"{pynet}/{parent}".encode()).hexdigest()[:ID_LENGTH]
 
 
 def local_mac(seed: bytes) -> str:
@@ -119,6 +124,11 @@ def lan_alias(pynet: str, network: Network, endpoint: Endpoint) -> str:
 def endpoint_alias(pynet: str, endpoint: Endpoint) -> str:
     """Return the alias of a link of an endpoint that is no port of its network's bridge: it names the network."""
     return str(Alias(pynet, ENDPOINT, endpoint.id, (endpoint.network_id,)))
+
+
+def shim_alias(pynet: str, parent: str) -> str:
+    """Return the alias of the link by which the host reaches containers on its link ``parent``."""
+    return str(Alias(pynet, PARENT, parent, ("shim",)))
 
 
 def lock_address(name: str) -> bytes:

@@ -31,6 +31,7 @@ class Applier:
         self._tunnels = parts.shared.tunnels
         self._firewall = parts.firewall
         self._settings = parts.settings
+        self.shims = parts.shims
         self._links = OwnLinks(parts.kernel, Owner(parts.owner))
 
     def create_network(self, mode: Mode, network: Network, undo: Undo) -> Network:
@@ -49,7 +50,9 @@ class Applier:
         """Make an endpoint, and return its full record; raises ``Conflict`` where another link has its name."""
         endpoint = mode.prepare_endpoint(network, endpoint, undo)
         mode.announce(network, endpoint, undo)
-        self._create(mode.desired_port(network, endpoint), undo)
+        part = mode.desired_port(network, endpoint)
+        self._create(part, undo)
+        self.shims.make(part, undo)
         return endpoint
 
     def make_again(self, mode: Mode, network: Network, link: str, undo: Undo) -> Network:

@@ -10,6 +10,7 @@ from netlink.values import dataclass
 from plugin.cluster.overlay.shared import Shared
 from plugin.firewall.firewall import Firewall
 from plugin.host.parents import Parents
+from plugin.host.shim import Shims
 from plugin.host.sysctls import HostSettings
 from plugin.interfaces import Kernel
 from plugin.model.desired import Desired
@@ -68,6 +69,7 @@ class HostParts:
     owner: str
     shared: Shared
     parents: Parents
+    shims: Shims
     resolve: Callable[[str], Collection[Address]] = no_addresses
     resolvers: Callable[[], Collection[Address]] = tuple
 
@@ -194,12 +196,18 @@ class Mode(Protocol):
 def desired_of(mode: Mode, network: Network, endpoints: Iterable[Endpoint]) -> Desired:
     """Describe ``network`` with ``endpoints``."""
     parts = [mode.desired(network), *(mode.desired_port(network, endpoint) for endpoint in endpoints)]
+    shared = list(dict.fromkeys(each for part in parts for each in part.shared))
     return replace(
         parts[0],
-        links=[link for part in parts for link in part.links],
-        settings=[setting for part in parts for setting in part.settings],
+        links=[*(link for part in parts for link in part.links), *(each.link for each in shared)],
+        settings=[
+            *(each for part in parts for each in part.settings),
+            *(each for one in shared for each in one.settings),
+        ],
         limits=[limit for part in parts for limit in part.limits],
         elements={owner: elements for part in parts for owner, elements in part.elements.items()},
         lost=[endpoint for part in parts for endpoint in part.lost],
         cut=[endpoint for part in parts for endpoint in part.cut],
+        shared=shared,
+        routes=[route for part in parts for route in part.routes],
     )

@@ -16,10 +16,11 @@ from plugin.errors import InvalidRequest
 from plugin.host.own_links import OwnLinks
 from plugin.model.desired import Desired, WantedLink, WantedParent
 from plugin.model.link_owner import Owner
-from plugin.model.names import CONTAINER_END, ENDPOINT, container_link_name, endpoint_alias
+from plugin.model.names import CONTAINER_END, ENDPOINT, PARENT, SHIM, container_link_name, endpoint_alias
 from plugin.model.records import Endpoint, Network, NetworkSubnet
 from plugin.modes.base import Capability, HostParts, LinkKind, Mode
 from plugin.modes.leased_pools import given_pools
+from plugin.options.host_access import HostAccessSettings
 from plugin.options.network import EndpointSettings, NetworkSettings
 from plugin.options.option import Option
 from plugin.options.parent import ParentSettings
@@ -45,6 +46,7 @@ _NEEDS: Mapping[str, Sequence[Option[Any]]] = {
     _NO_PORTS: (_S.host_binding, _S.publish, _S.publish_from),
     f"its containers are upon the link that option '{ParentSettings.parent.key}' names": (_S.bridge_name,),
 }
+APART = {"private", "vepa", "passthru"}  # whose links do not reach each other without a switch that sends frames back
 REFUSES = {option.key: why for why, options in _NEEDS.items() for option in options}
 
 
@@ -60,13 +62,17 @@ class ChildMode(Mode):
 
     kernel: str
     does: frozenset[Capability] = frozenset({Capability.SHARES_LINK})
-    links: Sequence[LinkKind] = (LinkKind(CONTAINER_END, "child", ENDPOINT, at_once=True, moves=True),)
+    links: Sequence[LinkKind] = (
+        LinkKind(CONTAINER_END, "child", ENDPOINT, at_once=True, moves=True),
+        LinkKind(SHIM, "child", PARENT, at_once=True),
+    )
     refuses = REFUSES
 
     def __init__(self, parts: HostParts) -> None:
         self._kernel = parts.kernel
         self._owner = parts.owner
         self._parents = parts.parents
+        self._shims = parts.shims
         self._links = OwnLinks(parts.kernel, Owner(parts.owner))
 
     @staticmethod
@@ -103,7 +109,7 @@ class ChildMode(Mode):
                 f"{ParentSettings.parent.key}=LINK"
             )
         self._parents.check(parent, self.kernel)
-        return Network(
+        network = Network(
             id=request.network_id,
             mode=self.name,
             link=parent,
@@ -111,6 +117,8 @@ class ChildMode(Mode):
             subnets=subnets,
             options=dict(request.options.generic),
         )
+        self._check_host_access(network)
+        return network
 
     def prepare(self, network: Network, undo: Undo) -> Network:
         """Take the parent, which is made if it is a VLAN that is not there."""
@@ -126,7 +134,7 @@ class ChildMode(Mode):
 
     def holds(self, link: str) -> bool:
         """Return whether a network has ``link`` as its parent, or is being made upon it."""
-        return self._parents.has_users(link)
+        return self._parents.has_users(link) or self._shims.holds(link)
 
     def changed(self, before: Network, after: Network) -> Network:
         """Refuse another MTU: the links are in containers."""
@@ -135,6 +143,7 @@ class ChildMode(Mode):
                 f"option '{NetworkSettings.mtu.key}': links of mode {self.name} are in their containers; remove the "
                 "network and create it again"
             )
+        self._check_host_access(after)
         return after
 
     def delete_network(self, network: Network) -> list[str]:
@@ -153,7 +162,8 @@ class ChildMode(Mode):
 
     def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
         """Delete the link if the engine put it back, at once, as the next container may want its MAC."""
-        del network
+        if _host_access(network):
+            self._shims.release(self.desired_port(network, endpoint).routes)
         self._links.remove(container_link_name(endpoint.id), endpoint.id)
         return []
 
@@ -191,13 +201,27 @@ class ChildMode(Mode):
             flag=flag,
             moves=True,
         )
-        return Desired(network.id, [link])
+        part = Desired(network.id, [link])
+        return self._shims.reached(part, network, endpoint) if _host_access(network) else part
+
+    def _check_host_access(self, network: Network) -> None:
+        """Refuse a way from the host to containers that do not even reach each other."""
+        apart = [word for word in self.variety(network) if word in APART]
+        if apart and _host_access(network):
+            raise InvalidRequest(
+                f"option '{HostAccessSettings.host_access.key}': containers of a {apart[0]} network do not reach other "
+                f"links upon '{network.link}', so the host has no way to them: leave out '{apart[0]}' or this option"
+            )
 
     def in_container(self, endpoint: Endpoint) -> bool:
         """Return whether the link left the host, and its parent is still there: else it is gone."""
         return not self._kernel.link_exists(container_link_name(endpoint.id)) and self._parents.is_there(
             endpoint.parent
         )
+
+
+def _host_access(network: Network) -> bool:
+    return HostAccessSettings.readable(network.in_force).host_access
 
 
 def _gateway(network: Network, address: InterfaceAddress | None) -> Address | None:

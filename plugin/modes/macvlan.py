@@ -14,8 +14,8 @@ from netlink.lan_links import ChildLink
 from plugin.model.names import container_link_name, endpoint_alias
 from plugin.model.records import Endpoint, Network
 from plugin.modes.children import ChildMode, Variety
+from plugin.options.host_access import HostAccessSettings
 from plugin.options.option import Option
-from plugin.options.parent import ParentSettings
 
 _MODES = ("bridge", "private", "vepa", "passthru")
 
@@ -27,7 +27,7 @@ def _mode(text: str) -> str:
     return text or _MODES[0]
 
 
-class MacvlanSettings(ParentSettings):
+class MacvlanSettings(HostAccessSettings):
     """Settings of a network of this mode; the key is that of the built-in driver (moby drivers/macvlan)."""
 
     macvlan_mode = Option(

@@ -23,6 +23,7 @@ class Alignment:
         self._firewall = runtime.firewall
         self._publisher = runtime.publisher
         self._survey = survey
+        self._shims = runtime.applier.shims
         self._repairs = Repairs(runtime, removal)
 
     def change(self, before: Desired, after: Desired, undo: Undo) -> None:
@@ -47,7 +48,8 @@ class Alignment:
         """Repair all differences from ``after`` but the ``known`` ones."""
         for finding in [each for each in self._look(after) if each not in known]:
             self._repairs.repair(finding, after)
-        lasting = {link.name for link in after.links}
+        self._shims.release(route for route in before.routes if route not in after.routes)
+        lasting = {link.name for link in (*after.links, *(shared.link for shared in before.shared))}
         for link in before.links:
             if link.name not in lasting:
                 self._repairs.repair(OrphanLink("", link.name, link.alias), after)

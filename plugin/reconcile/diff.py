@@ -5,10 +5,11 @@ from ipaddress import IPv6Interface
 
 from netlink.bridge_port import is_like
 from netlink.gso import KERNELS_OWN
+from netlink.host_routes import HostRoute
 from netlink.links import Link
 from plugin.firewall.elements import PROTOCOLS, link_local
 from plugin.model import findings as f
-from plugin.model.desired import Actual, Desired, WantedLink
+from plugin.model.desired import Actual, Desired, WantedLink, source_for
 from plugin.model.link_owner import Owner
 from plugin.model.names import Alias, container_link_name
 from plugin.model.records import DEFAULT_MTU
@@ -36,6 +37,7 @@ def differences(desired: Desired, actual: Actual, owner: Owner) -> list[f.Findin
     ]
     found += _setting_findings(desired, actual, absent)
     found += _limit_findings(desired, actual, absent)
+    found += _route_findings(desired, actual, absent)
     addresses = [*desired.addresses]
     addresses += [(w.name, _by_kernel(w)) for w in desired.links if w.name in desired.link_local]
     found += [
@@ -93,6 +95,9 @@ def _is_there(wanted: WantedLink, actual: Actual, owner: Owner) -> bool:
     found = actual.links.get(wanted.name)
     if found is None or found.kind != wanted.kind:
         return False
+    below = actual.links.get(wanted.parent)
+    if below is not None and found.below != below.index:
+        return False
     return wanted.adopted or owner.made_for(found, Alias.read(wanted.alias).id)
 
 
@@ -100,9 +105,11 @@ def _link_findings(
     desired: Desired, wanted: WantedLink, actual: Actual, absent: Collection[str], owner: Owner
 ) -> Iterator[f.Finding]:
     found = actual.links.get(wanted.name)
+    if wanted.parent and wanted.parent not in actual.links:
+        return  # the parent is a finding of its own
     if wanted.name in absent and wanted.peer:
         yield f.EndpointLost(desired.network, wanted.endpoint, wanted.name)
-    elif found is None:
+    elif found is None or (wanted.parent and wanted.name in absent and owner.made(found)):
         yield f.LinkMissing(desired.network, wanted.name)
     elif wanted.name in absent:
         yield f.LinkForeign(desired.network, wanted.name, found.kind, wanted.kind)
@@ -173,6 +180,25 @@ def _limit_findings(desired: Desired, actual: Actual, absent: set[str]) -> Itera
         if link.endpoint and link.name not in wanted | absent and link.name in actual.buckets:
             found = actual.buckets[link.name]
             yield f.LimitChanged(desired.network, link.endpoint, link.name, describe(found), "none")
+
+
+def _route_findings(desired: Desired, actual: Actual, absent: Collection[str]) -> Iterator[f.Finding]:
+    """Yield routes that are not as they should be, and those to which the host has lost its address."""
+    routes = {(link, route.to): route for link, found in actual.routes.items() for route in found}
+    for wanted in desired.routes:
+        found = routes.get((wanted.link, wanted.destination))
+        source = source_for(actual.sources.get(wanted.source, ()), wanted.destination)
+        if source is None and found is not None:
+            yield f.RouteLeft(desired.network, wanted.link, wanted.destination)
+        elif wanted.link not in absent and source and found != HostRoute(wanted.destination, source, wanted.mac):
+            yield f.RouteMissing(desired.network, wanted.endpoint, wanted.link, wanted.destination, source)
+
+
+def strays(desired: Iterable[Desired], actual: Actual) -> list[f.Finding]:
+    """Return the routes of pynet's that no endpoint wants."""
+    wanted = {(route.link, route.destination) for part in desired for route in part.routes}
+    found = [(link, route.to) for link, routes in actual.routes.items() for route in routes]
+    return [f.RouteLeft("", link, to) for link, to in found if (link, to) not in wanted]
 
 
 def _setting_findings(desired: Desired, actual: Actual, absent: Collection[str]) -> Iterator[f.Finding]:

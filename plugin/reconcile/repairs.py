@@ -11,7 +11,7 @@ from plugin.firewall.elements import PROTOCOLS
 from plugin.host.link_addresses import give_address
 from plugin.model import findings as f
 from plugin.model.desired import Desired
-from plugin.model.names import LIMITER, Alias
+from plugin.model.names import LIMITER, SHIM, Alias
 from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.modes.base import desired_of
 from plugin.modes.limits import IFB, set_limit
@@ -46,6 +46,8 @@ class Repairs:
             f.LinkChanged: self._change,
             f.LimitChanged: self._set_limit,
             f.AddressMissing: self._add_address,
+            f.RouteMissing: self._set_route,
+            f.RouteLeft: self._delete_route,
             f.SettingChanged: self._set,
             f.HostSettingChanged: lambda finding, _: self._settings.turn_on(finding.path),
             f.PortNotHeld: self._hold,
@@ -74,6 +76,10 @@ class Repairs:
             with Undo() as undo:
                 self._applier.make_limiter(limiter, desired, undo)
             return
+        if any(shared.link.name == finding.link for shared in desired.shared):
+            with Undo() as undo:
+                self._applier.shims.make(desired, undo)
+            return
         before = self._network(finding)
         mode = self._modes[before.mode]
         with Undo() as undo:
@@ -101,6 +107,9 @@ class Repairs:
         """
         if finding.link.startswith(LIMITER):
             self._applier.drop_limiter(finding.link, Alias.read(finding.alias).id)
+            return
+        if finding.link.startswith(SHIM):
+            self._applier.shims.delete(finding.link)
             return
         self._reaper.bury([Tombstone(finding.link, Alias.read(finding.alias).id)])
         if any(kind.at_once and finding.link.startswith(kind.prefix) for kind in link_kinds(self._modes)):
@@ -140,6 +149,14 @@ class Repairs:
     def _add_address(self, finding: f.AddressMissing, _: Desired) -> None:
         with suppress(Exists):
             give_address(self._kernel, finding.link, finding.address)
+
+    def _set_route(self, finding: f.RouteMissing, desired: Desired) -> None:
+        for route in desired.routes:
+            if (route.link, route.destination) == (finding.link, finding.destination):
+                self._applier.shims.set(route)
+
+    def _delete_route(self, finding: f.RouteLeft, _: Desired) -> None:
+        self._applier.shims.unset(finding.link, finding.destination)
 
     def _set(self, finding: f.SettingChanged, desired: Desired) -> None:
         wanted = next(setting for setting in desired.settings if setting.path == finding.path)

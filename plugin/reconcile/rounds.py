@@ -62,16 +62,16 @@ class Rounds:
 
     def _round(self) -> Iterator[object]:
         """Look at the host and each network, then at links and rules that belong to none; yield after each step."""
-        known, limiters = {OWNER}, set[str]()
+        known, ruleless = {OWNER}, set[str]()
         self._checks.host(bridges=True)
         for network in self._survey.networks():
             with self._locks.hold(LOOK):
                 part, _ = self._checks.network(network, Actual(), rules=True)
             known |= part.elements.keys() | set(part.kept)
-            limiters |= {limit.link for limit in part.limits}
+            ruleless |= {limit.link for limit in part.limits} | {shared.link.name for shared in part.shared}
             yield network
         with self._locks.hold(LOOK):
-            orphans = self._survey.without_rules(lambda name: name in limiters or self._firewall.owns(name))
+            orphans = self._survey.without_rules(lambda name: name in ruleless or self._firewall.owns(name))
             self._ledger.checked(ORPHANS, [each for orphan in orphans for each in self._checks.orphan(orphan)])
         yield ORPHANS
         mended: list[Repair] = []

@@ -18,13 +18,13 @@ from plugin.model.desired import Actual, Desired, Held, WantedPort, look_again, 
 from plugin.model.elements import Elements
 from plugin.model.findings import EndpointLost, Finding, NetworkUnclear, OrphanLink, OrphanSetting
 from plugin.model.link_owner import Owner
-from plugin.model.names import ENDPOINT, NETWORK, Alias, host_link_name
+from plugin.model.names import ENDPOINT, NETWORK, Alias, host_link_name, shim_name
 from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.modes.base import Mode, desired_of
 from plugin.modes.registry import link_kinds, mode_of
 from plugin.publish.binder import ports_owner
 from plugin.publish.publisher import to_hold
-from plugin.reconcile.diff import differences, host_differences, orphans
+from plugin.reconcile.diff import differences, host_differences, orphans, strays
 from plugin.store.base import Store
 
 
@@ -81,7 +81,9 @@ class Survey:
         found = [
             network.id
             for network in records.networks.values()
-            if network.link in links or any(kind.name(network.id) in links for kind in kinds)
+            if network.link in links
+            or shim_name(self._owner.name, network.link) in links
+            or any(kind.name(network.id) in links for kind in kinds)
         ]
         found += [
             network_id
@@ -132,6 +134,7 @@ class Survey:
         if idle:
             left = self._settings.left_over(list(records.networks.values()))
             found += [OrphanSetting("", setting.path, setting.before) for setting in left]
+            found += strays(desired, actual)
         return Look({part.network: part for part in desired}, found, actual)
 
     def look_at(self, network_id: str, actual: Actual) -> tuple[Desired, list[Finding]]:

@@ -1,16 +1,16 @@
 """Locks by name, taken in one order, never for longer than the deadline of the request.
 
-    look at links  →  look at rules  →  network X  →  endpoint Y  →  link Z  →  host settings  →  firewall
+    look at links  →  look at rules  →  network X  →  endpoint Y  →  link Z  →  parent P  →  host settings  →  firewall
 
 A thread that holds one takes only locks to its right, with one exception: a creation takes the lock of a second network
 or endpoint under its own, to remove one that the engine has given up. ``plugin.removal.removal`` says why that cannot
 end in a deadlock.
 
 The first two locks let one look at everything, and one at the rules, run at a time. No request of the engine takes
-them, so nothing waits for them but another such look. Requests meet at the next three when they are about the same
-network, endpoint or link. All meet at the last two: a change of the host's settings, and one transaction of nftables,
-which the kernel makes one after the other anyway. A look at the rules takes the last for its writing, and not while it
-lists. Other locks of this program guard a few lines that never wait.
+them, so nothing waits for them but another such look. Requests meet at the next four when they are about the same
+network, endpoint, link or parent of links. All meet at the last two: a change of the host's settings, and one
+transaction of nftables, which the kernel makes one after the other anyway. A look at the rules takes the last for its
+writing, and not while it lists. Other locks of this program guard a few lines that never wait.
 """
 
 import threading
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from netlink.deadline import remaining
 from plugin.errors import Busy
-from plugin.model.names import ENDPOINT, NETWORK, Alias
+from plugin.model.names import ENDPOINT, NETWORK, PARENT, Alias
 from plugin.request.execution import Execution, current
 
 DEADLINE = 20.0  # seconds for a thread without a deadline
@@ -56,7 +56,7 @@ class LockName(NamedTuple):
 
 LOOK, LOOK_AT_RULES = LockName("look at links"), LockName("look at rules")
 HOST_SETTINGS, FIREWALL = LockName("host settings"), LockName("firewall")
-ORDER = (LOOK.kind, LOOK_AT_RULES.kind, NETWORK, ENDPOINT, LINK, HOST_SETTINGS.kind, FIREWALL.kind)
+ORDER = (LOOK.kind, LOOK_AT_RULES.kind, NETWORK, ENDPOINT, LINK, PARENT, HOST_SETTINGS.kind, FIREWALL.kind)
 
 
 def endpoint_locks(network_id: str, endpoint_id: str) -> tuple[LockName, LockName]:

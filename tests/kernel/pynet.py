@@ -1,5 +1,6 @@
 """A driver on the kernel of a test, and the engine's use of its answers."""
 
+from functools import partial
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from typing import cast
 
@@ -12,11 +13,12 @@ from netlink.own_changes import GONE, MADE, SET, OwnChanges
 from netlink.port_sockets import PortSockets
 from netlink.relay import Relay
 from netlink.request import Requests
+from netlink.route_monitor import RouteMonitor
 from netlink.routes import HostNetworks
 from netlink.vxlan import Vxlan
 from plugin.cluster.overlay.presence import ClusterView
 from plugin.model.link_owner import Owner
-from plugin.model.names import is_own_bridge
+from plugin.model.names import SHIM, is_own_bridge, shim_name
 from plugin.model.records import Network, Tombstone
 from plugin.modes.registry import link_prefixes
 from plugin.policy.lookup import Dns
@@ -106,6 +108,7 @@ class Pynet(wiring.Pynet):
             changes=self.changes,
             prefixes=link_prefixes(self.modes),
             is_bridge=lambda name: is_own_bridge(name) or self.firewall.owns(name),
+            routes=RouteMonitor(SHIM, partial(shim_name, self.name), self.changes),
         )
 
     def close(self) -> None:
