@@ -31,6 +31,9 @@ test-vm: setup  ## what needs another kernel, in a virtual machine: the long tes
 	@$(VENV)/bin/python -m tests.vm.packages
 	PYNET_VM_LIMIT=1800 $(VENV)/bin/python -m pytest -o "python_files=test_*.py long_*.py" tests/vm $(ARGS)
 
+test-dhcp: setup  ## leases of real servers over ten lease times and longer, and how long, how much CPU and memory they take
+	$(VENV)/bin/python -m pytest -s tests/kernel/long_dhcp.py $(ARGS)
+
 test-matrix: setup  ## the engine ring on every engine, with pynet in every form; writes docs/engines.md
 	@tools/plugin.sh fetch
 	@$(VENV)/bin/python -m tools.matrix $(ARGS)
@@ -141,4 +144,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: docs docs-serve docs-shots page-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-limits bench-scale test-cluster test-matrix test-vm wheel deb rpm release release-check trial
+.PHONY: docs docs-serve docs-shots page-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-limits bench-scale test-cluster test-matrix test-vm wheel deb rpm release release-check trial test-dhcp
