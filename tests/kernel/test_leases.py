@@ -19,9 +19,12 @@ NULL = {"AddressSpace": "null", "Pool": "0.0.0.0/0", "Gateway": "0.0.0.0/0"}
 class Leaser(Served):
     """A served pynet with a network with DHCP, and the engine's use of its answers."""
 
-    def create(self, **options: str) -> None:
-        """Make the network upon eth0."""
-        generic = {"pynet.mode": "macvlan", "parent": "eth0", "pynet.dhcp": "on", **options}
+    def create(self, mode: str = "macvlan", **options: str) -> None:
+        """Make the network upon eth0, or in a bridge of the host that has eth0 as a port."""
+        parent = {"macvlan": "eth0", "lan": "br0"}[mode]
+        if mode == "lan":
+            sh("ip link add br0 type bridge mcast_snooping 0; ip link set eth0 master br0; ip link set br0 up")
+        generic = {"pynet.mode": mode, "parent": parent, "pynet.dhcp": "on", **options}
         body = {"Options": {"com.docker.network.generic": generic}, "IPv4Data": [NULL], "IPv6Data": []}
         self.right("NetworkDriver.CreateNetwork", NetworkID=rq.NETWORK_ID, **body)
 
@@ -70,10 +73,14 @@ def container() -> Iterator[Container]:
     made.end()
 
 
-def test_a_container_has_an_address_of_the_lan(pynet: Leaser, lan: LanSite, container: Container) -> None:
+MODES = pytest.mark.parametrize("mode", ["macvlan", "lan"])
+
+
+@MODES
+def test_a_container_has_an_address_of_the_lan(pynet: Leaser, lan: LanSite, container: Container, mode: str) -> None:
     """The server knows it by name, and it reaches the LAN and beyond by the router that came with the lease."""
     server = lan.dnsmasq()
-    pynet.create()
+    pynet.create(mode)
     address = pynet.run(container, hostname="web")
 
     assert {given.name for given in server.leases().values()} == {"web"}
@@ -87,10 +94,11 @@ def test_a_container_has_an_address_of_the_lan(pynet: Leaser, lan: LanSite, cont
     assert pynet.run(None, 2, hostname="web") == address
 
 
-def test_a_lease_outlives_kills_of_pynet(pynet: Leaser, lan: LanSite, container: Container) -> None:
+@MODES
+def test_a_lease_outlives_kills_of_pynet(pynet: Leaser, lan: LanSite, container: Container, mode: str) -> None:
     """It is renewed by the process that comes after, and given back by it with the endpoint."""
-    server = lan.udhcpd(seconds=10)
-    pynet.create()
+    server = lan.dhcpd(seconds=10)
+    pynet.create(mode)
     address = pynet.run(container)
     for _ in range(2):
         pynet.kill()
@@ -100,8 +108,8 @@ def test_a_lease_outlives_kills_of_pynet(pynet: Leaser, lan: LanSite, container:
 
     assert container.reaches(NEIGHBOUR)
     assert pynet.ask("Networks")["Networks"][0]["Endpoints"][0]["IPv4"] == address
-    pynet.remove()
-    assert server
+    pynet.remove(1, container)
+    until(lambda: not server.leases())
 
 
 def _ends(pynet: Leaser) -> int:
