@@ -17,6 +17,7 @@ import structlog
 from netlink.errors import KernelError
 from plugin.background.loop import trouble
 from plugin.dhcp.later import Later
+from plugin.dhcp.lease_book import InUse, LeaseBook
 from plugin.dhcp.model import Dhcp4, Lease4, NoAddress, NoServer
 from plugin.dhcp.record import DhcpLease
 from plugin.dhcp.trouble import flaws, refusal
@@ -31,8 +32,6 @@ GRACE = 300.0  # seconds after a start in which the engine may start the contain
 REMEMBERED = 900.0  # seconds for which it is told that a container got no address
 PATIENCE = 15.0  # seconds to ask a server for a lease that was never stored, so that it can be given back
 
-InUse = Callable[[str], bool]  # whether a container runs with the endpoint of that key
-
 
 class Leases:
     """Takes, keeps and gives back leases. ``client`` makes the client of DHCP when it is first needed.
@@ -45,10 +44,8 @@ class Leases:
         self._clock = clock
         self._make = client
         self._client: Dhcp4 | None = None
-        self._guard = threading.Lock()  # guards the four below, and _client
-        self._held: dict[str, DhcpLease] = {}  # leases with an endpoint, or that get one, by key
-        self._clients: dict[tuple[str, str], str] = {}  # keys of all records, by client
-        self._taking: set[str] = set()  # keys of leases that are being taken
+        self._guard = threading.Lock()  # guards _client
+        self._known = LeaseBook()
         self._refused: dict[str, tuple[Repair, float]] = {}  # by network: the last answer, if it was none, and its time
         self._later = Later("leases")
 
@@ -64,66 +61,60 @@ class Leases:
             Conflict: another container has the identity, or the server gives another address than ``wish``.
             NoServer, NoAddress, KernelError: there is none, see ``Dhcp4.acquire``.
         """
-        before = self._reserve(wanted, in_use)
-        try:
-            held = self._held.get(wanted.key)
+        with self._known.taking(wanted, in_use, timeout) as before:
+            held = self._known.get(wanted.key)
             if held is not None and held.lease is not None and held.identity == wanted.identity:
                 return held.lease
             stored = self._store.get(DhcpLease, before)
-            lease = self._acquire(wanted, stored.record if stored else None, wish, timeout, undo)
+            try:
+                lease = self._acquire(wanted, stored.record if stored else None, wish, timeout, undo)
+            except (NoServer, NoAddress) as error:
+                self._refused[wanted.network_id] = refusal(wanted, str(error)), self._clock()
+                raise
             self._refused.pop(wanted.network_id, None)
-        except (NoServer, NoAddress) as error:
-            self._refused[wanted.network_id] = refusal(wanted, str(error)), self._clock()
-            raise
-        finally:
-            with self._guard:
-                self._taking.discard(wanted.key)
         if wish is not None and lease.address.ip != wish:
             raise Conflict(f"address '{wish}' was asked for, and server {lease.server} gives '{lease.address.ip}' only")
         return lease
 
     def keep(self, key: str, hear: str) -> None:
         """Renew a lease from now on, with answers heard on ``hear``; raises ``KernelError``."""
-        held = self._held.get(key)
+        held = self._known.get(key)
         if held is not None and held.lease is not None:
             self._dhcp().keep(held.link, held.identity, held.lease, partial(self._note, key), hear)
 
     def give_back(self, key: str) -> None:
         """Give a lease back to its server, and forget it; nothing happens without one."""
-        held = self._held.get(key)
+        held = self._known.get(key)
         if held is None:
+            if self._known.left(key) is not None:
+                self._later.call(partial(self._give_up, key))
             return
         self._drop(held, held.lease)
         self._store.transact(Remove(DhcpLease, key))
-        with self._guard:
-            self._forget(held)
+        self._known.forget(held)
 
     def give_back_all(self, prefix: str) -> None:
         """Give back the leases whose keys begin with ``prefix``."""
-        for key in [key for key in list(self._held) if key.startswith(prefix)]:
-            self.give_back(key)
+        for held in self._known.held(prefix):
+            self.give_back(held.key)
 
     def of(self, key: str) -> DhcpLease | None:
         """Return the lease of an endpoint."""
-        return self._held.get(key)
+        return self._known.get(key)
 
     def failing(self) -> Sequence[Repair]:
         """Return what is wrong with the leases of running containers, and why new containers got no address."""
-        now = self._clock()
-        with self._guard:
-            refused = dict(self._refused)
-            held = list(self._held.values())
-        return [*flaws(held, now), *(repair for repair, since in refused.values() if now < since + REMEMBERED)]
+        now, refused = self._clock(), list(self._refused.values())
+        return [*flaws(self._known.held(), now), *(repair for repair, since in refused if now < since + REMEMBERED)]
 
     def recall(self, links: Mapping[str, str], hear: Callable[[str], str]) -> None:
         """Go on after a start: keep leases on ``links``, by key, and give those without one back after a grace."""
         for record in [item.record for item in self._store.list(DhcpLease)]:
-            with self._guard:
-                self._clients[record.client] = record.key
             if record.key not in links:
+                self._known.leave(record)
                 self._later.call(partial(self._give_up, record.key), GRACE if record.lease else 0.0)
                 continue
-            self._held[record.key] = replace(record, link=links[record.key])
+            self._known.hold(replace(record, link=links[record.key]))
             try:
                 self.keep(record.key, hear(record.key))
             except KernelError as error:
@@ -135,23 +126,6 @@ class Leases:
                 self._client = self._make()
             return self._client
 
-    def _reserve(self, wanted: DhcpLease, in_use: InUse) -> str:
-        """Note that a lease is being taken; return the key of the one that the same client has or had.
-
-        Raises:
-            Conflict: a container runs with it, or it is being taken or given back right now.
-        """
-        other = self._clients.get(wanted.client, wanted.key)
-        running = other != wanted.key and other in self._held and in_use(other)
-        with self._guard:
-            if running or self._taking & {other, wanted.key}:
-                raise Conflict(
-                    f"another container on '{wanted.link}' asks for an address with the same MAC address, host name or "
-                    "client id"
-                )
-            self._taking.add(wanted.key)
-        return other
-
     def _acquire(
         self, wanted: DhcpLease, before: DhcpLease | None, wish: IPv4Address | None, timeout: float, undo: Undo
     ) -> Lease4:
@@ -161,19 +135,13 @@ class Leases:
             self._drop(before, None)
             stale = [Remove(DhcpLease, before.key)]
         self._store.transact(Put(replace(wanted, lease=known)), *stale)
-        self._hold(replace(wanted, lease=known), before)
+        self._known.hold(replace(wanted, lease=known))
         undo.push(self.give_back, wanted.key)
         lease = self._dhcp().acquire(wanted.link, wanted.identity, wish, known, timeout)
-        self._hold(replace(wanted, lease=lease, address=lease.address))
-        self._store.transact(Put(self._held[wanted.key]))
+        taken = replace(wanted, lease=lease, address=lease.address)
+        self._known.hold(taken)
+        self._store.transact(Put(taken))
         return lease
-
-    def _hold(self, record: DhcpLease, instead_of: DhcpLease | None = None) -> None:
-        with self._guard:
-            if instead_of is not None:
-                self._held.pop(instead_of.key, None)
-            self._held[record.key] = record
-            self._clients[record.client] = record.key
 
     def _drop(self, held: DhcpLease, release: Lease4 | None) -> None:
         """Stop keeping a lease; one that cannot be given back ends by itself."""
@@ -188,14 +156,14 @@ class Leases:
 
     def _changed(self, key: str, lease: Lease4 | None) -> None:
         stored = self._store.get(DhcpLease, key)
-        if stored is None or key not in self._held:
+        if stored is None or self._known.get(key) is None:
             return
         before, now = stored.record, replace(stored.record, lease=lease or stored.record.lease, lost=lease is None)
         try:
             self._store.transact(Put(now, stored.revision))
         except StoreConflict:
             return  # it was given back meanwhile
-        self._hold(now)
+        self._known.hold(now)
         was = before.lease.address if before.lease else None
         if lease is None:
             log.warning("lease lost", **_facts(now))
@@ -206,25 +174,13 @@ class Leases:
 
     def _give_up(self, key: str) -> None:
         """Give back a lease that nobody took up after a start, or that a killed request may have got."""
-        stored = self._store.get(DhcpLease, key)
-        with self._guard:
-            if stored is None or key in self._held or key in self._taking:
-                return
-            self._taking.add(key)
-        try:
-            record = _asked_again(self._dhcp(), stored.record)
-            self._drop(record, record.lease)
-            self._store.transact(Remove(DhcpLease, key, stored.revision))
-            log.info("lease given back late", **_facts(record))
-        finally:
-            with self._guard:
-                self._taking.discard(key)
-                self._forget(stored.record)
-
-    def _forget(self, record: DhcpLease) -> None:
-        self._held.pop(record.key, None)
-        if self._clients.get(record.client) == record.key:
-            del self._clients[record.client]
+        with self._known.giving_back(key) as left:
+            if left is not None:
+                record = _asked_again(self._dhcp(), left)
+                self._drop(record, record.lease)
+                self._store.transact(Remove(DhcpLease, key))
+                self._known.forget(record)
+                log.info("lease given back late", **_facts(record))
 
 
 def _asked_again(client: Dhcp4, record: DhcpLease) -> DhcpLease:

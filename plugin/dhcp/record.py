@@ -17,7 +17,7 @@ class DhcpLease:
     whose endpoint has no record is to be given back.
     """
 
-    kind: ClassVar[str] = "dhcp lease"
+    kind: ClassVar[str] = "dhcp-lease"
 
     network_id: str
     endpoint_id: str

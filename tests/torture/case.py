@@ -274,6 +274,7 @@ class Run:
         if fresh:
             engine.make(replace(self.scenario.net, body={**self.scenario.net.body, "NetworkID": net}))
         address = "10.9.0.3/24" if sc.END in engine.endpoints else "10.9.0.2/24"
+        address = "" if self.scenario.leases else address
         engine.make(sc.endpoint(sc.FRESH, address, net=net))
         engine.make(sc.join(sc.FRESH, net))
         engine.make(sc.program(9000 if sc.END in engine.endpoints else 8080, identity=sc.FRESH, net=net))

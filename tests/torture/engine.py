@@ -171,7 +171,9 @@ class Engine:
             for key in [k for k, c in self.endpoints.items() if c.body["NetworkID"] == call.body["NetworkID"]]:
                 self._drop(key)
         elif verb == "CreateEndpoint":
-            self.endpoints[call.body["EndpointID"]] = call
+            asked, given = call.body["Interface"], reply.get("Interface", {}).get("Address", "")
+            interface = {**asked, "Address": asked["Address"] or given}
+            self.endpoints[call.body["EndpointID"]] = replace(call, body={**call.body, "Interface": interface})
         elif verb == "DeleteEndpoint":
             self._drop(call.body["EndpointID"])
         elif verb == "Join":

@@ -14,8 +14,8 @@ def removal(engine: Engine, kind: str, key: str, body: Mapping[str, Any]) -> Cal
         return _of_cluster(engine, kind, body)
     if kind == "network" and key not in engine.networks:
         return Call(f"{DRIVER}DeleteNetwork", {"NetworkID": key})
-    if kind == "endpoint" and body["id"] not in engine.endpoints:
-        return sc.of("DeleteEndpoint", body["id"], body["network_id"])
+    if kind in {"endpoint", "dhcp-lease"} and key.partition("/")[2] not in engine.endpoints:
+        return sc.of("DeleteEndpoint", key.partition("/")[2], body["network_id"])
     if kind == "pool" and key not in engine.pools:
         return Call(f"{IPAM}ReleasePool", {"PoolID": key})
     if kind == "lease" and (body["pool_id"], body["address"]) not in engine.leases:

@@ -19,7 +19,10 @@ from typing import Any, TypeVar, cast
 from cli.server.application import build
 from cli.server.serve import run
 from plugin.modes.registry import MODES
+from tests.leased_mode import LeasedMode
+from tests.torture import dhcp_server
 from tests.torture.cluster import FILE, FileCluster
+from tests.torture.dhcp_server import FileDhcp
 from tests.toy_mode import ToyMode
 
 T = TypeVar("T")
@@ -128,16 +131,18 @@ def wrapped(folder: Path) -> Any:
     def wrap(name: str, collaborator: T) -> T:
         if name == "cluster":
             collaborator = cast("T", FileCluster(folder / FILE))
+        if name == "dhcp":
+            collaborator = cast("T", FileDhcp(folder / dhcp_server.FILE))
         return cast("T", _Counted(name, collaborator, steps))
 
     return wrap
 
 
 def serve(folder: Path) -> None:
-    """Serve as the leader of a process group; networks may be of the toy mode too."""
+    """Serve as the leader of a process group; networks may be of the modes of tests too."""
     if os.getpgid(0) != os.getpid():
         os.setsid()
-    run(lambda settings: build(settings, wrapped(folder), [*MODES, ToyMode]))
+    run(lambda settings: build(settings, wrapped(folder), [*MODES, ToyMode, LeasedMode]))
 
 
 if __name__ == "__main__":

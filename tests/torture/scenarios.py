@@ -1,5 +1,6 @@
 """Every verb of every mode, and background work: the calls before it, and the engine's calls after it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ NET, OTHER, NEW = "a1" * 32, "b2" * 32, "c3" * 32
 END, SECOND, FRESH = "e0" * 32, "e1" * 32, "e2" * 32
 ADOPTED, GATEWAY = "br-own", "10.9.0.1"
 POOL = "pynet-local/10.40.0.0/24"
+_NONE: Mapping[str, str] = {}
 REQUEST, START, REAPER, RULES = "request", "start", "reaper", "rules"
 ALONE, WITH_ANOTHER = "alone", "with another host"
 
@@ -39,6 +41,11 @@ class Scenario:
         made = [call for call in (*self.before, self.verb) if call and call.body.get("NetworkID") == NET]
         return next((call for call in made if call.method == f"{DRIVER}CreateNetwork"), network())
 
+    @property
+    def leases(self) -> bool:
+        """Whether containers have addresses by DHCP."""
+        return self.net is LEASED
+
 
 def network(identity: str = NET, third: int = 9, *, ipv6: bool = False, internal: bool = False, own: str = "") -> Call:
     """CreateNetwork with the subnet 10.THIRD.0.0/24, and fd00:THIRD::/64 if asked for; ``own`` is a bridge option."""
@@ -60,12 +67,18 @@ def _data(pool: str, gateway: str) -> dict[str, Any]:
     return {"AddressSpace": "LocalDefault", "Pool": pool, "Gateway": gateway, "AuxAddresses": {}}
 
 
-def endpoint(identity: str = END, address: str = "10.9.0.2/24", address6: str = "", net: str = NET) -> Call:
-    """CreateEndpoint."""
+def endpoint(
+    identity: str = END,
+    address: str = "10.9.0.2/24",
+    address6: str = "",
+    net: str = NET,
+    options: Mapping[str, str] = _NONE,
+) -> Call:
+    """CreateEndpoint; without an address one is leased."""
     interface = {"Address": address, "AddressIPv6": address6, "MacAddress": ""}
     return Call(
         f"{DRIVER}CreateEndpoint",
-        {"NetworkID": net, "EndpointID": identity, "Interface": interface, "Options": {}},
+        {"NetworkID": net, "EndpointID": identity, "Interface": interface, "Options": dict(options)},
     )
 
 
@@ -105,6 +118,12 @@ def overlay(identity: str = NET) -> Call:
 def toy() -> Call:
     """CreateNetwork of the mode that has no gateway."""
     return _of_mode("toy", network())
+
+
+def _leased() -> Call:
+    """CreateNetwork of the mode with addresses by DHCP."""
+    call = _of_mode("leased", network(), dhcp="on")
+    return replace(call, body={**call.body, "IPv4Data": [_data("0.0.0.0/0", "0.0.0.0/0")]})
 
 
 def _of_mode(mode: str, call: Call, **options: str) -> Call:
@@ -235,6 +254,19 @@ TOYS = (
 )
 
 
+LEASED = _leased()
+WEB = endpoint(address="", options={"pynet.hostname": "web"})
+LEASED_JOINED = (LEASED, WEB, join())
+LEASES = (
+    Scenario("CreateEndpoint", (LEASED,), WEB),
+    Scenario("CreateEndpoint without a name", (LEASED,), endpoint(address="")),
+    Scenario("DeleteEndpoint", (*LEASED_JOINED, LEAVE), DELETE),
+    Scenario("DeleteNetwork with an endpoint", LEASED_JOINED, REMOVE),
+    Scenario("start", LEASED_JOINED, where=START),
+    Scenario("start after a reboot", (LEASED, WEB), where=START, reboot=True),
+)
+
+
 SCENARIOS = (
     Scenario("CreateNetwork, the first", (), DUAL),
     Scenario("CreateNetwork, another", (network(OTHER, 8),), DUAL),
@@ -281,4 +313,5 @@ SCENARIOS = (
     *(replace(scenario, name=f"limits: {scenario.name}") for scenario in LIMITS),
     *POLICIES,
     *(replace(scenario, name=f"toy: {scenario.name}", gateway="") for scenario in TOYS),
+    *(replace(scenario, name=f"leased: {scenario.name}", gateway="") for scenario in LEASES),
 )

@@ -12,6 +12,8 @@ from pathlib import Path
 from plugin.model.names import host_link_name, limiter_name, vxlan_name
 from tests.rules import without_drops
 from tests.torture.cluster import FILE
+from tests.torture.dhcp_server import FILE as LEASES
+from tests.torture.dhcp_server import given
 
 OUTER_SETTINGS = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
 LINK_SETTINGS = ("ipv4/conf/{}/route_localnet", "ipv6/conf/{}/accept_ra", "ipv6/conf/{}/accept_dad")
@@ -30,7 +32,7 @@ def command(*argv: str) -> str:
 
 
 def look(state: Path) -> list[str]:
-    """Return links, addresses, routes, rules, settings, listeners of this namespace, and the records of ``state``."""
+    """Return links, addresses, routes, rules, settings and listeners of this namespace, records and leases."""
     names: list[str] = []
     lines: list[str] = []
     for link in json.loads(command("ip", "-j", "-d", "address")):
@@ -39,7 +41,8 @@ def look(state: Path) -> list[str]:
     for family in ("-4", "-6"):
         lines += [f"route {line.strip()}" for line in _plain(command("ip", family, "route", "show", "table", "all"))]
     lines += _limits(names)
-    rest = (*_settings(sorted(names)), *_listeners(), *_recorded(state))
+    leased = (f"given {client} {address}" for client, address in sorted(given(state.parent / LEASES).items()))
+    rest = (*_settings(sorted(names)), *_listeners(), *_recorded(state), *leased)
     return [*sorted(lines), *sorted(_firewall()), *rest]
 
 
