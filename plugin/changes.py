@@ -164,6 +164,7 @@ class LiveChanges:
                 self._store.transact(Put(after))
                 undo.push(self._store.transact, Put(before))
                 self._alignment.change(desired_of(mode, network, [before]), desired_of(mode, network, [after]), undo)
+                mode.announce_again(network, before, after, undo)
             after = self._ports.reset(network, after, undo) if ports else after
         layers = network_layers(network.options, network.changes)
         were, are = (of_endpoint(layers, each.driver_opts, each.changes) for each in (before, after))

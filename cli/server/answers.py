@@ -18,6 +18,7 @@ from plugin.errors import PynetError
 from plugin.ipam.fill import fills
 from plugin.ipam.sticky import NamedAddress
 from plugin.model.records import Endpoint, Lease, Network, Pool
+from plugin.policy.judge import FarGroups, nobody_far
 from plugin.protocol.api import ChangeService
 from plugin.protocol.drop_messages import DropReport
 from plugin.protocol.messages import Repair, Status
@@ -47,7 +48,8 @@ class Sources:
     """Functions that answer from other things than records.
 
     ``look`` returns the repairs that are due, ``log`` the lines of the log, ``traffic`` the kernel's counters,
-    ``overview`` the document of a page, ``drops`` the packets that were dropped.
+    ``overview`` the document of a page, ``drops`` the packets that were dropped. ``far_groups`` returns the groups of
+    containers of other hosts by address, in an overlay network as hosts know it.
     """
 
     look: Callable[[], Sequence[Repair]]
@@ -55,6 +57,7 @@ class Sources:
     traffic: Callable[[], Traffic]
     overview: Callable[[str], Mapping[str, Any]]
     drops: Callable[[], Sequence[DropReport]]
+    far_groups: FarGroups = nobody_far
 
 
 class Answers(ChangeAnswers):
@@ -120,7 +123,7 @@ class Answers(ChangeAnswers):
     def path(self, question: PathQuestion) -> Answer:
         from cli.server.paths import answer_path  # most answers do not need other firewalls
 
-        return answer_path(self._store, question)
+        return answer_path(self._store, question, self._sources.far_groups)
 
     def backup(self) -> StateCopy:
         return copy_state(self._settings.database)

@@ -100,8 +100,8 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
     workers = WorkerPool(most=2 * settings.threads)
     app = create_app(gate.before(pynet.driver), gate.before(router), workers, monitoring.watched.times)
     overview = Overview(host.store, host.names, Statistics())
-    traffic = monitoring.traffic.read
-    sources = Sources(gate.before(pynet.dry_run).look, keep_log().since, traffic, overview.since, drops.reports)
+    traffic, far = monitoring.traffic.read, pynet.peers.far_groups
+    sources = Sources(gate.before(pynet.dry_run).look, keep_log().since, traffic, overview.since, drops.reports, far)
     answers = Answers(settings, host.store, gate.before(pynet.reconciler), sources, gate.before(pynet.live))
     _serve_commands(app, answers, settings.admin, monitoring.watched)
     threads.extend([monitoring.port.start()] if monitoring.port else [])

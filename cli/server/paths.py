@@ -19,6 +19,7 @@ from plugin.path.foreign import OWN
 from plugin.path.model import Surroundings
 from plugin.path.walk import path
 from plugin.policy.answers import container_resolvers, known_addresses
+from plugin.policy.judge import FarGroups, nobody_far
 from plugin.protocol.messages import Address
 from plugin.protocol.path_messages import Answer, PathQuestion
 from plugin.store.base import Store
@@ -26,7 +27,7 @@ from plugin.store.base import Store
 LISTED = frozenset({"ip", "ip6", "inet"})  # families whose chains see packets between links
 
 
-def answer_path(store: Store, question: PathQuestion) -> Answer:
+def answer_path(store: Store, question: PathQuestion, far_groups: FarGroups = nobody_far) -> Answer:
     """Return the steps of a packet, by the records in ``store`` and the state of this host.
 
     Raises:
@@ -46,6 +47,7 @@ def answer_path(store: Store, question: PathQuestion) -> Answer:
             towards=_towards(lookup),
             resolve=partial(known_addresses, store),
             resolvers=container_resolvers(),
+            far_groups=far_groups,
         )
         return path(question, facts)
 

@@ -30,7 +30,7 @@ from plugin.modes.base import HostParts
 from plugin.modes.registry import MODES, Kinds, modes_of
 from plugin.network.leased_addresses import LeasedAddresses
 from plugin.policy.answers import container_resolvers
-from plugin.policy.flows import FlowEnding
+from plugin.policy.flows import FlowEnding, Flows
 from plugin.policy.lookup import Dns
 from plugin.policy.names import AskDns, ResolvedNames
 from plugin.protocol.messages import Address, Drop
@@ -102,21 +102,20 @@ class Pynet:
         self.publisher = Publisher(kernel, host.sockets, self.firewall, host.conntrack, names)
 
         # The verbs of both protocols.
-        own = kernel, store, self.firewall, self.settings, self.publisher, self.reaper, self.modes
-        self.runtime = Runtime(*own, applier, locks, Leases(store, host.dhcp), names)
+        own = kernel, store, self.firewall, self.settings, self.publisher, self.reaper, self.modes, applier, locks
+        self.runtime = Runtime(*own, Leases(store, host.dhcp), names)
         self.removal = Removal(self.runtime)
         self.leased = LeasedAddresses(self.runtime, self.removal.owners, f"{host.machine}/{name}")
         self.driver = Driver(self.runtime, self.removal, self.leased, gateway_check=gateway_check)
         self.ipam = Ipam(store, host.networks, host.supernets, self.reaper.retries)
 
-        # Repairs.
+        # Repairs, and changes on running networks and containers.
         self.survey = Survey(store, kernel, self.settings, self.modes, owner)
         self.reconciler = Reconciler(self.runtime, self.survey, self.removal, host.drops)
         self.dry_run = DryRun(self.runtime, self.survey)
-
-        # Changes on running networks and containers.
-        flows = FlowEnding(store, kernel, host.conntrack, OpenFlows(host.nft, name), host.resolvers)
-        self.live = LiveChanges(self.runtime, self.survey, self.removal, self.ipam, flows.end)
+        flows = Flows(host.conntrack, OpenFlows(host.nft, name))
+        ending = FlowEnding(store, kernel, flows, host.resolvers, self.peers.far_groups)
+        self.live = LiveChanges(self.runtime, self.survey, self.removal, self.ipam, ending.end)
 
 
 class Nowhere:

@@ -51,7 +51,7 @@ def frame_elements(network: Network, endpoint: Endpoint, policy: Policy, version
     port, known = host_link_name(endpoint.id), sorted(versions)
     for slot, name in zip(sets.GROUPS, policy.groups, strict=False):
         yield slot.element(port, Group(name).number)
-    if network.policy_changed or endpoint.policy_changed:
+    if network.policy_changed or endpoint.policy_changed or (network.overlay and _names_groups(policy)):
         yield sets.CHANGED_PORTS.element(port)
     if policy.allow_out is not None:
         yield sets.EGRESS_PORTS.element(port)
@@ -59,6 +59,15 @@ def frame_elements(network: Network, endpoint: Endpoint, policy: Policy, version
     if policy.allow_from is not None:
         yield sets.FROM_PORTS.element(port)
         yield from _of_port(port, policy.allow_from, sets.PORT_FROM, sets.FROM_GROUPS, known)
+
+
+def far_group_elements(tunnel: str, groups: Mapping[Address, Sequence[str]]) -> Elements:
+    """Return the elements for containers of other hosts behind ``tunnel``: their addresses and groups."""
+    return tuple(
+        slots[address.version].element(tunnel, address, Group(name).number)
+        for address, names in groups.items()
+        for slots, name in zip(sets.FAR_GROUPS, names, strict=False)
+    )
 
 
 def name_elements(
@@ -175,6 +184,11 @@ def _joined(ports: Iterable[Ports]) -> Iterator[tuple[int, int]]:
             first, last = span.first, span.last
     if first is not None:
         yield first, last
+
+
+def _names_groups(policy: Policy) -> bool:
+    """Return whether a container of another host may leave a group that a policy names."""
+    return any(isinstance(entry.peer, Group) for each in (policy.allow_from, policy.allow_out) for entry in each or ())
 
 
 def _subnet(address: Address) -> Subnet:

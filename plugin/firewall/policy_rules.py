@@ -15,6 +15,7 @@ Between ports of a bridge few kernels track connections, and nft rejects nothing
   answer4, answer6  pass packets of connections that the receiver may have opened to the sender
   out4, in4, ...    look up the peer's address and, in a map for each group that a container can be in, its port; the
                     priority of the packet carries the number of the group to the next look-up
+  far_out4, ...     look up the address of a container of another host in the place of its port
 Packets that are routed or for the host are judged when they begin a flow:
   policy_out        from containers, to anywhere
   egress4, egress6  pass DHCP, neighbour discovery, membership, and destinations that are allowed; refuse the rest
@@ -46,9 +47,13 @@ def _allowed(name: str, own: str, peer: str, before: str = "", service: str = _S
 
 
 def _by_group(own: str, peer: str, of: str, service: str = _SERVICE, verdict: str = "goto passed") -> str:
-    """Return the rules that give a verdict where a group of the port ``peer`` is among those of the port ``own``."""
+    """Return the rules that give a verdict where a group of the port ``peer`` is among those of the port ``own``.
+
+    If ``peer`` also names an address, it is that of a container behind the port of a tunnel.
+    """
+    groups = "far_groups{n}_{{v}}" if " . " in peer else "groups{n}"
     return "".join(
-        f"    meta priority set {peer} map @groups{n} {own} . meta priority . {service} @{of} {verdict}\n"
+        f"    meta priority set {peer} map @{groups.format(n=n)} {own} . meta priority . {service} @{of} {verdict}\n"
         for n in _GROUPS
     )
 
@@ -111,6 +116,10 @@ _PORT_FROM = _allowed("port_from", "oifname", "{ip} saddr")
 _ANSWER_OUT = _allowed("port_out", "oifname", "{ip} saddr", service=_ANSWERED, verdict="goto answer_in{v}") + _by_group(
     "oifname", "iifname", "out_groups", _ANSWERED, "goto answer_in{v}"
 )
+_FAR_OUT = _by_group("iifname", "oifname . {ip} daddr", "out_groups")
+_FAR_IN = _by_group("oifname", "iifname . {ip} saddr", "from_groups")
+_FAR_ANSWER_OUT = _by_group("oifname", "iifname . {ip} saddr", "out_groups", _ANSWERED, "goto answer_in{v}")
+_FAR_ANSWER_IN = _by_group("iifname", "oifname . {ip} daddr", "from_groups", _ANSWERED)
 _ANSWER_IN = _allowed("port_from", "iifname", "{ip} daddr", service=_ANSWERED, verdict="goto passed") + _by_group(
     "iifname", "oifname", "from_groups", _ANSWERED
 )
@@ -150,18 +159,34 @@ _RULED_BY_VERSION = """\
 """
 _BRIDGE_BY_VERSION = f"""\
   chain out{{v}} {{{{
-{_PORT_OUT}    goto out
+{_PORT_OUT}    oifname @tunnel_ports goto far_out{{v}}
+    goto out
   }}}}
   chain in{{v}} {{{{
-{_PORT_FROM}    goto in
+{_PORT_FROM}    iifname @tunnel_ports goto far_in{{v}}
+    goto in
   }}}}
   chain answer{{v}} {{{{
     oifname != @egress_ports goto answer_in{{v}}
-{_ANSWER_OUT}    goto unanswered{{v}}
+{_ANSWER_OUT}    iifname @tunnel_ports goto far_answer{{v}}
+    goto unanswered{{v}}
   }}}}
   chain answer_in{{v}} {{{{
     iifname != @from_ports goto passed
-{_ANSWER_IN}    goto unanswered{{v}}
+{_ANSWER_IN}    oifname @tunnel_ports goto far_answer_in{{v}}
+    goto unanswered{{v}}
+  }}}}
+  chain far_out{{v}} {{{{
+{_FAR_OUT}    goto drop_egress_neighbour
+  }}}}
+  chain far_in{{v}} {{{{
+{_FAR_IN}    goto drop_from_neighbour
+  }}}}
+  chain far_answer{{v}} {{{{
+{_FAR_ANSWER_OUT}    goto unanswered{{v}}
+  }}}}
+  chain far_answer_in{{v}} {{{{
+{_FAR_ANSWER_IN}    goto unanswered{{v}}
   }}}}
   chain unanswered{{v}} {{{{
     tcp sport != {{clients}} tcp dport {{clients}} goto drop_ended

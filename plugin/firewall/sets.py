@@ -173,6 +173,17 @@ GROUPS = tuple(
     _one(_B, f"groups{number}", "Ports, and the numbers of their groups", IFNAME, value=(HANDLE,))
     for number in range(1, MOST_GROUPS + 1)
 )
+FAR_GROUPS = tuple(
+    _two(
+        _B,
+        f"far_groups{number}_",
+        "Tunnels, addresses of containers of other hosts, and the numbers of their groups",
+        IFNAME,
+        IPV4,
+        value=(HANDLE,),
+    )
+    for number in range(1, MOST_GROUPS + 1)
+)
 OUT_GROUPS = _one(
     _B, "out_groups", "Ports, and groups that they may connect to", IFNAME, HANDLE_KEY, *_SERVICE, interval=True
 )

@@ -174,6 +174,10 @@ class Mode(Protocol):
         """Tell others of an endpoint whose link is made next."""
         del network, endpoint, undo
 
+    def announce_again(self, network: Network, before: Endpoint, after: Endpoint, undo: Undo) -> None:
+        """Tell others of an endpoint whose options have changed; ``undo`` tells them of ``before``."""
+        del network, before, after, undo
+
     def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
         """Take the endpoint out of use and return the links left to delete."""
 

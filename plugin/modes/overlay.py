@@ -168,6 +168,13 @@ class OverlayMode(Mode):
         undo.push(self._own.withdraw, overlay, endpoint)
         self._own.announce(overlay, endpoint)
 
+    def announce_again(self, network: Network, before: Endpoint, after: Endpoint, undo: Undo) -> None:
+        """Tell the other hosts of another group."""
+        if before.readable_settings.groups != after.readable_settings.groups:
+            overlay = _overlay(network)
+            undo.push(self._own.announce, overlay, before)
+            self._own.announce(overlay, after)
+
     def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
         """Withdraw it from the other hosts, and leave the pair to the reaper."""
         self._own.withdraw(_overlay(network), endpoint)

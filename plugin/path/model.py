@@ -8,6 +8,7 @@ from typing import Any
 from plugin.doctor.detours import OUTSIDE
 from plugin.errors import InvalidRequest, NotFound
 from plugin.model.records import Endpoint, Network, Published
+from plugin.policy.judge import FarGroups, nobody_far
 from plugin.protocol.messages import Address, InterfaceAddress
 from plugin.protocol.path_messages import EndKind, PathEnd, PathQuestion, Service
 
@@ -23,7 +24,8 @@ class Surroundings:
     whose bridged frames pass the FORWARD chains (br_netfilter), ``legacy`` those whose FORWARD chain of iptables-legacy
     drops. ``listed`` is the ruleset of nftables, None where it cannot be listed. ``towards`` returns the link by which
     the host sends to an address, "" without a route. ``resolve`` returns the known addresses of a name in a policy, and
-    ``resolvers`` are the servers that the engine asks for containers.
+    ``resolvers`` are the servers that the engine asks for containers. ``far_groups`` returns the groups of
+    containers of other hosts.
     """
 
     networks: Mapping[str, Network]
@@ -36,6 +38,7 @@ class Surroundings:
     towards: Callable[[Address], str] = field(default=lambda _: "eth0")
     resolve: Callable[[str], Collection[Address]] = field(default=lambda _: ())
     resolvers: Collection[Address] = ()
+    far_groups: FarGroups = nobody_far
 
     def uplink(self, version: int) -> str:
         """Return the link that leads outside, "" without one."""

@@ -1,6 +1,6 @@
 """The steps of a packet at which the policies of its ends judge it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from plugin.model.policy import Policy, policy_of
 from plugin.path.model import Journey, Spot, Surroundings
@@ -19,15 +19,15 @@ _OPTION = {
 
 def egress(way: Journey, facts: Surroundings, refusal: Fate, *, names: bool = True) -> Iterator[Step]:
     """Yield what the policy of the sender says; ``names`` is whether names of hosts count."""
-    meeting = _meeting(way, way.target, _groups(way.target) if way.on_link else (), also=way.host)
+    meeting = _meeting(way, way.target, _groups(way.target, facts) if way.on_link else (), also=way.host)
     resolve = facts.resolve if names and not way.on_link else _nothing
     resolvers = facts.resolvers if names and not way.on_link else ()
     yield from _step(way, way.source, leaving(_policy(way.source), meeting, resolve, resolvers), refusal)
 
 
-def ingress(way: Journey, refusal: Fate) -> Iterator[Step]:
+def ingress(way: Journey, facts: Surroundings, refusal: Fate) -> Iterator[Step]:
     """Yield what the policy of the receiver says: of its published port, or of everything else."""
-    groups = _groups(way.source) if way.on_link else ()
+    groups = _groups(way.source, facts) if way.on_link else ()
     judge: Callable[[Policy, Meeting], Ruling | None] = using_port if way.published else entering
     yield from _step(way, way.target, judge(_policy(way.target), _meeting(way, way.source, groups)), refusal)
 
@@ -44,7 +44,7 @@ def _step(way: Journey, whose: Spot, ruling: Ruling | None, refusal: Fate) -> It
         yield Step(ruling.part, text, refusal)
 
 
-def _meeting(way: Journey, other: Spot, groups: tuple[str, ...], also: Address | None = None) -> Meeting:
+def _meeting(way: Journey, other: Spot, groups: Collection[str], also: Address | None = None) -> Meeting:
     return Meeting(other.address, way.service.proto, way.service.port, groups, also)
 
 
@@ -54,7 +54,9 @@ def _policy(spot: Spot) -> Policy:
     return policy_of(spot.network, spot.endpoint)
 
 
-def _groups(spot: Spot) -> tuple[str, ...]:
+def _groups(spot: Spot, facts: Surroundings) -> Collection[str]:
+    if spot.endpoint is None and spot.network is not None and spot.network.overlay is not None and spot.address:
+        return facts.far_groups(spot.network.overlay.network).get(spot.address, ())
     return _policy(spot).groups
 
 

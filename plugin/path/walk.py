@@ -74,7 +74,7 @@ def _within(way: Journey, network: Network, facts: Surroundings) -> Iterator[Ste
     else:
         yield Step("icc", f"containers of {here} may reach each other")
     yield from egress(way, facts, Fate.DROPPED)
-    yield from ingress(way, Fate.DROPPED)
+    yield from ingress(way, facts, Fate.DROPPED)
     if way.target.endpoint is None and network.overlay is None:
         yield Step("delivery", f"no container of {here} has the address {way.target.address}", Fate.DROPPED)
     if way.version in facts.bridged:
@@ -141,7 +141,7 @@ def _to_published(way: Journey, facts: Surroundings, endpoint: Endpoint, port: P
     if port.target.version != way.version:
         yield from _relayed(way, facts)
         if way.source.kind is not EndKind.HOST:
-            yield from ingress(_translated(way, port, facts), Fate.REFUSED)
+            yield from ingress(_translated(way, port, facts), facts, Fate.REFUSED)
         yield Step("published", f"{place} is relayed by pynet, and {leads}")
         return
     yield Step("published", f"{place} {leads}")
@@ -233,7 +233,7 @@ def _into_a_network(way: Journey, network: Network, facts: Surroundings) -> Iter
     detour = way.source.network is network and network.settings.icc
     refusal = Fate.DROPPED if detour else Fate.REFUSED  # nft rejects nothing where such a packet is judged
     yield from egress(way, facts, refusal, names=not detour)
-    yield from ingress(way, refusal)
+    yield from ingress(way, facts, refusal)
     if detour:
         yield Step("isolation", f"both are containers of {way.target.on}")
     else:

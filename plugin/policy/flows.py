@@ -19,7 +19,7 @@ from plugin.model.policy import Policy, policy_of
 from plugin.model.records import Endpoint, Network, Published
 from plugin.options.policy import ANY, ICMP, TCP, UDP
 from plugin.policy.answers import known_addresses
-from plugin.policy.judge import Meeting, Resolve, Ruling, entering, leaving, using_port
+from plugin.policy.judge import FarGroups, Meeting, Resolve, Ruling, entering, leaving, nobody_far, using_port
 from plugin.protocol.messages import Address
 from plugin.store.base import Store
 
@@ -62,6 +62,14 @@ class Judgement:
         return [out, into, *(using_port(policy, _to(port, client)) for port, policy in self.relayed if _is(port, flow))]
 
 
+@dataclass(frozen=True, slots=True)
+class Flows:
+    """The flows that the kernel tracks, and those between the ports of a bridge whose answers pass."""
+
+    tracked: Conntrack
+    within: OpenFlows
+
+
 class FlowEnding:
     """Judges the flows of endpoints whose policy has changed."""
 
@@ -69,15 +77,15 @@ class FlowEnding:
         self,
         store: Store,
         kernel: Kernel,
-        conntrack: Conntrack,
-        within: OpenFlows,
+        flows: Flows,
         resolvers: Callable[[], Collection[Address]],
+        far_groups: FarGroups = nobody_far,
     ) -> None:
         self._store = store
         self._kernel = kernel
-        self._conntrack = conntrack
-        self._within = within
+        self._flows = flows
         self._resolvers = resolvers
+        self._far_groups = far_groups
 
     def end(self, network_id: str, endpoint_id: str = "") -> None:
         """End the forbidden flows of one endpoint, or of all of a network; a failure is logged.
@@ -87,9 +95,9 @@ class FlowEnding:
         try:
             ended = 0
             if judgement := self._judgement(network_id, endpoint_id):
-                ended += self._conntrack.forget(judgement.forbids)
+                ended += self._flows.tracked.forget(judgement.forbids)
             if judgement := self._judgement(network_id):  # a neighbour's policy may name a group that it has left
-                ended += self._within.forget(judgement.forbids)
+                ended += self._flows.within.forget(judgement.forbids)
         except (KernelError, PynetError) as error:
             log.warning("flows that a policy forbids not ended", network=network_id, error=str(error))
         else:
@@ -106,9 +114,10 @@ class FlowEnding:
         changed = [end for end in ends if endpoint_id in ("", end.id) and every[end.id] != Policy(every[end.id].groups)]
         if not changed:
             return None
+        far = self._far_groups(network.record.overlay.network) if network.record.overlay else {}
         return Judgement(
             policies={address: every[end.id] for end in changed for address in _addresses(end)},
-            groups={address: every[end.id].groups for end in ends for address in _addresses(end)},
+            groups={**far, **{address: every[end.id].groups for end in ends for address in _addresses(end)}},
             relayed=[(port, every[end.id]) for end in changed for port in end.published if _relays(port)],
             host={address.ip for _, address in self._kernel.addresses(link_local=True)},
             resolve=partial(known_addresses, self._store),

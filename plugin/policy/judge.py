@@ -4,7 +4,7 @@ Within a network an entry's peer is an address, a subnet or a group. What is rou
 alone: a group is of one network. Names count where the container opens a connection.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 
 from netlink.values import dataclass
@@ -14,6 +14,8 @@ from plugin.options.policy import ANY, ICMP, TCP, UDP, Entries, Entry, Group, Ho
 from plugin.protocol.messages import Address
 
 Resolve = Callable[[str], Collection[Address]]  # the addresses of a name
+Groups = Mapping[Address, Collection[str]]  # of containers by address
+FarGroups = Callable[[str], Groups]  # of containers of other hosts, in an overlay network as hosts know it
 OPTIONS = tuple(
     option.key
     for option in (
@@ -25,6 +27,11 @@ OPTIONS = tuple(
     )
 )
 _DNS = (Entry(UDP, Ports(53, 53)), Entry(TCP, Ports(53, 53)))
+
+
+def nobody_far(_network: str) -> Groups:
+    """Know no container of another host."""
+    return {}
 
 
 class PolicyPart(StrEnum):

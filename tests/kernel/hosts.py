@@ -114,11 +114,11 @@ class OverlayHost:
         """Start pynet on what it knew."""
         self.pynet = self.do(lambda: OverlayPynet(self._cluster, self._store))
 
-    def run(self, network_id: str, number: int, endpoint: str = "") -> Container:
+    def run(self, network_id: str, number: int, endpoint: str = "", **driver_opts: str) -> Container:
         """Start a container with the address .NUMBER (and ::NUMBER) and the id ``endpoint``, or NUMBER again."""
         container = Container()
         self.containers.append(container)
-        self.do(lambda: self.pynet.attach(container, network_id, number, endpoint))
+        self.do(lambda: self.pynet.attach(container, network_id, number, endpoint, **driver_opts))
         return container
 
     def publish(self, network_id: str, number: int, port: str) -> None:

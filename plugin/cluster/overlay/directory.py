@@ -27,6 +27,7 @@ class _Place:
     revision: int
     host: str
     owned: tuple[Owned, ...]
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,8 @@ class Directory:
         self._taken: Counter[Owned] = Counter()  # their MACs and addresses
         self._before: dict[Owned | _Flood, Collection[Entry]] = {}  # entries before the changes since ``changes``
         self._members: dict[str, Versioned[Member]] = {}
+        self._grouped: dict[str, _Place] = {}  # endpoints with groups, by key
+        self._groups: Mapping[Address, Sequence[str]] | None = {}  # None after a change that may concern them
         self.own: dict[str, Peer] = {}  # this host's records in the cluster store
 
     @property
@@ -118,8 +121,12 @@ class Directory:
         self._note(self._places.around(owned))
         self._note(_Flood(self._hosts[place.host]) for place in places if place.host in self._hosts)
         self._places.remove(key)
+        if self._grouped.pop(key, None):
+            self._groups = None
         if new:
             self._places.put(new)
+            if new.groups:
+                self._grouped[key], self._groups = new, None
 
     def list_peers(self, items: Iterable[Versioned[Peer]]) -> None:
         """Replace all endpoints by a listing."""
@@ -187,6 +194,17 @@ class Directory:
         new = {entry for owned in before for entry in self._entries(owned)}
         return new - old, old - new
 
+    def groups(self) -> Mapping[Address, Sequence[str]]:
+        """Return the groups of endpoints of other hosts, by each address that leads to them."""
+        if self._groups is None:
+            found = ((owned, place) for place in self._grouped.values() for owned in place.owned)
+            self._groups = {
+                owned: place.groups
+                for owned, place in found
+                if not isinstance(owned, str) and self._places.winner(owned) is place and self._leads_to(place)
+            }
+        return self._groups
+
     def entries(self) -> set[Entry]:
         """Return all entries."""
         wanted = [*self._places.by_owned, *map(_Flood, self.hosts)]
@@ -211,11 +229,14 @@ class Directory:
         why = doubt_about_peer(peer, self._view)
         if why:
             self._unfit[key] = why
-        return _Place(key, item.revision, sys.intern(peer.host), () if why else (peer.mac.lower(), *peer.addresses))
+        owned = () if why else (peer.mac.lower(), *peer.addresses)
+        return _Place(key, item.revision, sys.intern(peer.host), owned, peer.groups)
 
     def _note(self, changing: Iterable[Owned | _Flood]) -> None:
         """Note the entries of MACs, addresses and hosts that may change, unless they were noted before."""
         for owned in changing:
+            if self._grouped:
+                self._groups = None
             if owned not in self._before:
                 self._before[owned] = self._entries(owned)
 
@@ -224,12 +245,16 @@ class Directory:
         taken = [owned for owned in place.owned if self._taken[owned] and self._places.winner(owned) is place]
         return f"{text_of(taken[0])} is that of an endpoint of this host" if taken else ""
 
+    def _leads_to(self, place: _Place) -> bool:
+        """Return whether entries lead to an endpoint."""
+        return place.host != self._view.host and place.host in self._hosts and not self._clash(place)
+
     def _entries(self, owned: Owned | _Flood) -> Collection[Entry]:
         if isinstance(owned, _Flood):
             crowded = any(self._places.count[host] for host, address in self._hosts.items() if address == owned.address)
             return [Remote(EVERYBODY, owned.address)] if crowded else []
         place = self._places.winner(owned)
-        if place is None or place.host == self._view.host or place.host not in self._hosts or self._clash(place):
+        if place is None or not self._leads_to(place):
             return []
         if isinstance(owned, str):
             return [Forward(owned), Remote(owned, self._hosts[place.host])]

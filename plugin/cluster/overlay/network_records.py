@@ -26,13 +26,14 @@ class Own:
 class Difference:
     """Entries to add and to delete since the last one, the ``hosts`` to accept frames from, and refused records.
 
-    ``wanted`` are all entries, if they were asked for.
+    ``groups`` are those of endpoints of other hosts, by address. ``wanted`` are all entries, if they were asked for.
     """
 
     coming: set[Entry]
     going: set[Entry]
     hosts: frozenset[Address]
     refused: Mapping[str, str]
+    groups: Mapping[Address, Sequence[str]]
     wanted: set[Entry] | None
 
 
@@ -80,6 +81,11 @@ class NetworkRecords:
         with self._guard:
             return self._directory.claimants(addresses)
 
+    def groups(self) -> Mapping[Address, Sequence[str]]:
+        """Return the groups of endpoints of other hosts, by address."""
+        with self._guard:
+            return self._directory.groups()
+
     def own(self) -> Own:
         """Return this host's records in the cluster store."""
         with self._guard:
@@ -91,4 +97,5 @@ class NetworkRecords:
         with self._guard:
             coming, going = self._directory.changes()
             wanted = self._directory.entries() if everything else None
-            return Difference(coming, going, self._directory.hosts, self._directory.refused(), wanted)
+            known = self._directory
+            return Difference(coming, going, known.hosts, known.refused(), known.groups(), wanted)

@@ -1,15 +1,16 @@
 """The kernel tables of one overlay network, and the hosts from which the firewall accepts its frames."""
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
 from netlink.vxlan import EVERYBODY, Entry, Remote, VxlanLink
 from plugin.cluster.overlay.forwarding import LocalView, doubt_about_host, local_view
-from plugin.cluster.overlay.network_records import NetworkRecords
+from plugin.cluster.overlay.network_records import Difference, NetworkRecords
 from plugin.firewall.elements import member_elements
 from plugin.firewall.firewall import Firewall
+from plugin.firewall.policy_elements import far_group_elements
 from plugin.interfaces import Tunnels
 from plugin.model.elements import Elements
 from plugin.model.records import Network
@@ -32,6 +33,7 @@ class NetworkTables:
         self._guard = threading.Lock()  # guards everything below, and the order of writes
         self._known = False  # whether the kernel's tables are as this object wrote them
         self._accepted: frozenset[Address] | None = None  # hosts in the firewall
+        self._groups: Mapping[Address, Sequence[str]] = {}  # of endpoints of other hosts, in the firewall
         self._stubborn: dict[Entry, str] = {}  # entries that the kernel refused to add or delete, and why
         self._said: Mapping[str, str] = {}
         self._ended = False
@@ -49,10 +51,10 @@ class NetworkTables:
                 return
             known, self._known = self._known, False  # should it fail
             new = self.records.difference(everything=check or not known)
-            if check or new.hosts != self._accepted:
+            if check or new.hosts != self._accepted or new.groups != self._groups:
                 self._accepted = None
-                self._firewall.put(self.link.name, self._elements(new.hosts))  # first, as the hosts may send at once
-                self._accepted = new.hosts
+                self._firewall.put(self.link.name, self._elements(new))  # first, as the hosts may send at once
+                self._accepted, self._groups = new.hosts, new.groups
             if new.wanted is None:
                 self._change(new.coming, new.going)
             else:
@@ -72,8 +74,9 @@ class NetworkTables:
             self._ended = True
             self._firewall.forget(self.link.name)
 
-    def _elements(self, hosts: Iterable[Address]) -> Elements:
-        return member_elements(self.link.port, self.link.vni, sorted(hosts, key=int))
+    def _elements(self, new: Difference) -> Elements:
+        members = member_elements(self.link.port, self.link.vni, sorted(new.hosts, key=int))
+        return (*members, *far_group_elements(self.link.name, new.groups))
 
     def _compare(self, wanted: set[Entry], before: set[Entry] | None) -> tuple[set[Entry], set[Entry]]:
         """Return the entries that the kernel lacks, and those that it should not have; warn if it lost some."""

@@ -170,7 +170,8 @@ class Presence:
                 yield self._peer(network.overlay, item.record)
 
     def _peer(self, overlay: Overlay, endpoint: Endpoint) -> Peer:
-        return Peer(overlay.network, endpoint.id, self._cluster.host, endpoint.mac, endpoint.ipv4, endpoint.ipv6)
+        own, groups = (endpoint.mac, endpoint.ipv4, endpoint.ipv6), endpoint.readable_settings.groups
+        return Peer(overlay.network, endpoint.id, self._cluster.host, *own, groups)
 
 
 def agreed_network(network: Network, overlay: Overlay) -> ClusterNetwork:

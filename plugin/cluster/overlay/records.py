@@ -6,6 +6,7 @@ from typing import ClassVar
 from netlink.values import dataclass
 from plugin.model.flaws import first, mac_flaw, number_flaw, record_flaw
 from plugin.model.records import NetworkSubnet
+from plugin.options.policy import MOST_GROUPS
 from plugin.protocol.messages import Address
 
 LAST_VNI = (1 << 24) - 1
@@ -86,7 +87,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """An endpoint of an overlay network and its host; of two with the same address the later one counts."""
+    """An endpoint of an overlay network and its host; of two with the same address the later one counts.
+
+    ``groups`` are those of its policy; hosts with an earlier pynet announce none.
+    """
 
     kind: ClassVar[str] = "cluster-peer"
 
@@ -96,6 +100,7 @@ class Peer:
     mac: str
     ipv4: IPv4Interface | None = None
     ipv6: IPv6Interface | None = None
+    groups: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -109,7 +114,8 @@ class Peer:
 
     @property
     def flaw(self) -> str:
-        return first(record_flaw(self, "network", "endpoint", "host"), mac_flaw(self.mac))
+        many = number_flaw("groups", len(self.groups), 0, MOST_GROUPS)
+        return first(record_flaw(self, "network", "endpoint", "host"), mac_flaw(self.mac), many)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ listed again, the kernel's tables are read. While the store is away the tables s
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -152,6 +152,11 @@ class TableSync:
         """Return the keys of the endpoints of other hosts that have one of ``addresses``."""
         records = self.watching.of(network)
         return records.claimants(addresses) if records else set()
+
+    def far_groups(self, network: str) -> Mapping[Address, Collection[str]]:
+        """Return the groups of containers of other hosts, by address."""
+        records = self.watching.of(network)
+        return records.groups() if records else {}
 
     def own(self, network: str) -> Own | None:
         """Return this host's records of a network in the cluster store; None as long as they are not known."""

@@ -1,0 +1,103 @@
+"""Policies between containers of one overlay network that are on different hosts."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+
+from cli.server.paths import answer_path
+from plugin.cluster.overlay.records import Peer
+from plugin.protocol.change_messages import SetOptions
+from plugin.protocol.path_messages import STOPS, question
+from plugin.store.base import Put
+from plugin.store.memory import MemoryStore
+from tests.kernel.container import Container
+from tests.kernel.hosts import MakeHosts, OverlayHost, soon
+from tests.kernel.probing import Asking, Question, answering
+from tests.overlay_fakes import overlay
+from tests.unit import requests as rq
+
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
+NET = rq.NETWORK_ID
+AT_FIRST, AFTERWARDS = ["lost", "passed", "passed"], ["passed", "lost", "passed"]
+WEB, APP = f"{2:02x}" * 32, f"{3:02x}" * 32
+
+
+class Site:
+    """A web server on one host, and an application on another one that takes connections of a group."""
+
+    def __init__(self, hosts: list[OverlayHost]) -> None:
+        self.hosts = hosts
+        for host in hosts:
+            host.create(overlay(NET, "10.9.0.1/24", "fd00:9::1/64"))
+        self.web = hosts[0].run(NET, 2, WEB, group="web", egress="deny", allow_out="app")
+        self.app = hosts[1].run(NET, 3, APP, group="app", **{"from": "web tcp/7777, web udp/7777, web icmp"})
+
+    def change(self, number: int, endpoint: str, **options: str) -> None:
+        """Change options of an endpoint of the host with that number."""
+        host = self.hosts[number]
+        host.do(lambda: host.pynet.live.set_options(SetOptions(NET, endpoint, options)))
+
+    def fate(self, source: Container, number: int, port: int = 7777) -> str:
+        """Return the fate of a port of the container with that number, in both protocols and IP versions."""
+        asked: list[Question] = [
+            (protocol, "", address.format(number), port)
+            for protocol in ("tcp", "udp")
+            for address in ("10.9.0.{}", "fd00:9::{}")
+        ]
+        return " ".join(sorted(set(Asking(source, asked).fates())))
+
+
+@pytest.fixture
+def site(make_hosts: MakeHosts) -> Iterator[Site]:
+    """Both containers answer on two ports."""
+    site = Site(make_hosts(2))
+    with ExitStack() as stack:
+        stack.enter_context(answering(site.web, site.app))
+        assert soon(lambda: site.fate(site.web, 3) == "passed")
+        yield site
+
+
+def test_a_group_counts_on_all_hosts(site: Site) -> None:
+    """What its members may is the same from host to host, in both directions and IP versions."""
+    assert [site.fate(site.web, 3, 7778), site.fate(site.app, 2, 7777), site.fate(site.app, 2, 7778)] == AT_FIRST
+    site.change(0, WEB, **{"from": "app tcp/7778, app udp/7778"})
+    assert [site.fate(site.web, 3), site.fate(site.app, 2), site.fate(site.app, 2, 7778)] == AFTERWARDS
+
+    app = site.hosts[1].pynet
+    told = [question("10.9.0.2", "10.9.0.3", service) for service in ("tcp/7777", "tcp/7778")]
+    answers = site.hosts[1].do(lambda: [answer_path(app.store, asked, app.peers.far_groups) for asked in told])
+    assert [answer.fate in STOPS for answer in answers] == [False, True]
+
+
+@pytest.mark.parametrize(("number", "endpoint"), [(0, WEB), (1, APP)])
+def test_a_container_that_leaves_its_group_is_no_member_elsewhere(site: Site, number: int, endpoint: str) -> None:
+    """The other host follows, and the way back is as short."""
+    site.change(number, endpoint, group="other")
+    assert soon(lambda: site.fate(site.web, 3) == "lost")
+    site.change(number, endpoint, group="web,app")
+    assert soon(lambda: site.fate(site.web, 3) == "passed")
+
+
+def test_a_container_that_is_gone_is_no_member(site: Site) -> None:
+    """Whoever gets its address has the groups of its own."""
+    site.hosts[0].stop(NET, 2)
+    stranger = site.hosts[0].run(NET, 2, f"{5:02x}" * 32)
+    assert soon(lambda: site.fate(stranger, 3) == "lost")
+
+
+def test_a_host_without_groups_in_its_records_has_no_members(site: Site, shared: MemoryStore) -> None:
+    """As one with an earlier pynet: its containers are neighbours like any others."""
+    known = next(item.record for item in shared.list(Peer) if item.record.endpoint == WEB)
+    shared.transact(Put(replace(known, groups=())))
+    assert soon(lambda: site.fate(site.web, 3) == "lost")
+
+
+def test_a_group_that_cannot_be_announced_is_not_changed(site: Site) -> None:
+    """While the cluster store is away the change is refused, and everything is as before."""
+    site.hosts[0].cable.cut = True
+    with pytest.raises(Exception, match="no server answered"):
+        site.change(0, WEB, group="other")
+    site.hosts[0].cable.cut = False
+    assert site.fate(site.web, 3) == "passed"
