@@ -167,6 +167,7 @@ RELEASE = release("10.40.0.9")
 POOLED = (pool("10.40.0.0/24"), address(gateway=True))
 CHANGE = own("SetOptions", Options={"icc": "off", "mtu": "1400", "guard": "off"})
 CHANGE_END = own("SetOptions", EndpointID=END, Options={"guard_allow": "10.9.0.77,02:00:00:00:00:77"})
+GROUP = own("SetOptions", EndpointID=END, Options={"group": "app", "from": "app tcp/80"})
 RESET, RESET_END = own("ResetOptions"), own("ResetOptions", EndpointID=END)
 MORE_PORTS = [{"Proto": 6, "Port": 81, "HostPort": 8081, "HostPortEnd": 8081}]
 PUBLISH = own("PublishPorts", EndpointID=END, Ports=MORE_PORTS)
@@ -192,6 +193,7 @@ OVERLAY = (
     Scenario("Program", BLUE_JOINED, program(8080), (LEAVE, LEAVE, DELETE)),
     Scenario("Leave with ports", BLUE_PUBLISHED, LEAVE, (DELETE,)),
     Scenario("DeleteEndpoint", (*BLUE_JOINED, LEAVE), DELETE),
+    Scenario("SetOptions of a group", BLUE_JOINED, GROUP, (GROUP, RESET_END)),
     Scenario("DeleteNetwork, the last host", (BLUE,), REMOVE, shared=ALONE),
     Scenario("DeleteNetwork with endpoints and ports", BLUE_PUBLISHED, REMOVE),
     Scenario("RequestPool", (), SHARED, shared=ALONE),
@@ -236,7 +238,7 @@ POLICIES = (
     Scenario("CreateEndpoint with a policy", (RULED,), endpoint()),
     Scenario("DeleteEndpoint with a policy", (*RULED_JOINED, LEAVE), DELETE),
     Scenario("start with a policy after a reboot", (RULED, endpoint()), where=START, reboot=True),
-    Scenario("SetOptions with a policy", RULED_JOINED, NARROW, (RESET_END,)),
+    Scenario("SetOptions with a policy", RULED_JOINED, NARROW, (NARROW, RESET_END)),
     Scenario("ResetOptions with a policy", (*RULED_JOINED, NARROW), RESET_END, (RESET_END,)),
 )
 
