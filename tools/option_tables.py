@@ -17,8 +17,8 @@ def tables() -> dict[str, dict[str, str]]:
     """Return the tables of each page, by the names of their markers."""
     return {
         "options.md": {
-            "options": option_table(network_options()),
-            "endpoint options": option_table(EndpointSettings.options()),
+            "options": option_table(network_options(), live=True),
+            "endpoint options": option_table(EndpointSettings.options(), live=True),
         },
         "settings.md": {"settings": option_table(SETTINGS).replace("| option", "| setting")},
         "metrics.md": {"metrics": metrics_table()},

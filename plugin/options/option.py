@@ -231,10 +231,12 @@ def link_prefix(text: str) -> str:
     return text
 
 
-def option_table(declared: Sequence[Option[Any]]) -> str:
-    """Return the Markdown table that documents ``declared``."""
-    rows = [f"| `{o.key}` | {o.legal} | {_default(o.default)} | {o.help} |" for o in declared]
-    return "\n".join(["| option | value | default | meaning |", "|---|---|---|---|", *rows])
+def option_table(declared: Sequence[Option[Any]], *, live: bool = False) -> str:
+    """Return the Markdown table that documents ``declared``; with ``live``, which of them can be changed."""
+    kinds = {True: "| live ", False: "| - "} if live else {True: "", False: ""}
+    rows = [f"| `{o.key}` | {o.legal} | {_default(o.default)} {kinds[o.live]}| {o.help} |" for o in declared]
+    columns = ("option", "value", "default", *["change"] * live, "meaning")
+    return "\n".join([f"| {' | '.join(columns)} |", "|---" * len(columns) + "|", *rows])
 
 
 def default_text(value: object) -> str:

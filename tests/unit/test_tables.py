@@ -1,9 +1,13 @@
 """Tables of the ``pynet`` command fit the terminal."""
 
+import re
+
 import pytest
 
 from cli.commands import about, options
 from cli.tables import as_wrapped_table
+from plugin.options.live import live_names
+from plugin.options.network import EndpointSettings
 from tests.contract.conftest import Service
 
 ROWS = [["KEY", "VALUE", "MEANING"], ["a", "1", "some words that are long"], ["longer", "2", "short"]]
@@ -40,3 +44,13 @@ def test_settings_and_options_fit_and_have_no_marks(monkeypatch: pytest.MonkeyPa
     for line in "\n".join(texts).splitlines():
         assert len(line) <= width or " " not in line.strip()
         assert not {"`", "|"} & set(line)
+
+
+def test_the_list_of_options_tells_which_can_be_changed() -> None:
+    """Those that "pynet network set" takes are live, for people and for scripts."""
+    rows = options.option_rows()
+    live = {row["key"] for row in rows if row["scope"] == "endpoint" and row["live"]}
+
+    assert live == {EndpointSettings.by_name()[name].key for name in live_names(EndpointSettings)}
+    assert re.search(r"^pynet.rate_in +- +live ", options.as_text(rows), re.MULTILINE)
+    assert re.search(r"^pynet.mode +bridge +- ", options.as_text(rows), re.MULTILINE)
