@@ -17,7 +17,7 @@ from netlink.request import Requests, link_index
 from netlink.sysctl import Sysctls
 from netlink.values import dataclass
 from netlink.veth import VethPair, new_pair
-from netlink.wire import attribute, attributes, check, chosen, message, number, text, word
+from netlink.wire import Chooser, attribute, attributes, check, chosen, message, number, text, word
 
 T = TypeVar("T")
 _READ = frozenset(  # of some forty attributes of a link
@@ -101,10 +101,14 @@ def group_of(group: int, port: BridgePort) -> int:
     return ruled(group) if port.ruled else group
 
 
-def parse_link(body: bytes) -> Link:
-    """Read the body of an RTM_NEWLINK message."""
+def _chosen_of(body: bytes) -> dict[int, bytes]:
+    return chosen(body, _READ, uapi.IFINFOMSG.size)
+
+
+def parse_link(body: bytes, read: Callable[[bytes], dict[int, bytes]] = _chosen_of) -> Link:
+    """Read the body of an RTM_NEWLINK message, its attributes with ``read``."""
     _, _, index, flags, _ = uapi.IFINFOMSG.unpack_from(body)
-    found = chosen(body, _READ, uapi.IFINFOMSG.size)
+    found = read(body)
     info = dict(attributes(found.get(uapi.IFLA_LINKINFO, b"")))
     up = bool(flags & uapi.IFF_UP)
     return Link(
@@ -129,7 +133,8 @@ def parse_link(body: bytes) -> Link:
 
 def read_links(bodies: Iterable[bytes]) -> list[Link]:
     """Read RTM_NEWLINK bodies, the newest last: a link that was removed meanwhile gives its name to the next one."""
-    return list({link.name: link for link in map(parse_link, bodies)}.values())
+    read = Chooser(_READ, uapi.IFINFOMSG.size).read
+    return list({link.name: link for link in (parse_link(body, read) for body in bodies)}.values())
 
 
 def dump_link_bodies(condition: bytes = b"") -> list[bytes]:

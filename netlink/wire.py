@@ -7,6 +7,7 @@ import os
 import struct
 import sys
 from collections.abc import Container, Iterator
+from typing import NamedTuple
 
 from netlink import uapi
 
@@ -63,6 +64,49 @@ def chosen(data: bytes, kinds: Container[int], start: int = 0) -> dict[int, byte
             found[kind & mask] = data[offset + head : offset + length]
         offset += (length + 3) & ~3
     return found
+
+
+class Chooser:
+    """Does what ``chosen`` does in half the time, for many messages of which most have their attributes alike.
+
+    It remembers where the values of an earlier message of the same length were, and compares all heads at once.
+    """
+
+    def __init__(self, kinds: Container[int], start: int) -> None:
+        self._kinds = kinds
+        self._start = start
+        self._seen: dict[int, _Layout] = {}  # by the length of the message
+
+    def read(self, data: bytes) -> dict[int, bytes]:
+        """Return the values of the chosen attributes, by their kind."""
+        seen = self._seen.get(len(data))
+        if seen is None or seen.heads.unpack_from(data, self._start) != seen.found:
+            seen = self._seen[len(data)] = self._look(data)
+        return {kind: data[place] for kind, place in seen.places}
+
+    def _look(self, data: bytes) -> "_Layout":
+        head, form, places = uapi.NLATTR.size, uapi.ORDER, list[tuple[int, slice]]()
+        offset, last = self._start, len(data) - head
+        while offset <= last:
+            length, kind = uapi.NLATTR.unpack_from(data, offset)
+            form += "HH"
+            if length < head:
+                break
+            if kind & uapi.NLA_TYPE_MASK in self._kinds:
+                places.append((kind & uapi.NLA_TYPE_MASK, slice(offset + head, offset + length)))
+            step = (length + 3) & ~3
+            form += f"{min(step, len(data) - offset) - head}x"
+            offset += step
+        heads = struct.Struct(form)
+        return _Layout(heads, heads.unpack_from(data, self._start), places)
+
+
+class _Layout(NamedTuple):
+    """The heads of all attributes of a message, and the places of the values that are chosen."""
+
+    heads: struct.Struct
+    found: tuple[int, ...]
+    places: list[tuple[int, slice]]
 
 
 def message(kind: int, flags: int, body: bytes) -> bytes:

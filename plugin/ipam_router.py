@@ -1,12 +1,16 @@
 """The address manager that the engine sees: one manager serves pools of this host, another the shared ones."""
 
-from plugin.cluster.addresses.driver import SPACE, ClusterAddresses
-from plugin.cluster.addresses.records import Reserved
+from typing import TYPE_CHECKING
+
+from plugin.cluster.addresses.records import SPACE, Reserved
 from plugin.errors import NotFound, Unsupported
 from plugin.ipam.driver import Ipam
 from plugin.model.records import Lease, Pool
 from plugin.options.pool import SharedPoolSettings
 from plugin.protocol import messages as m
+
+if TYPE_CHECKING:
+    from plugin.cluster.addresses.driver import ClusterAddresses
 
 NETWORK = SharedPoolSettings.network
 
@@ -14,7 +18,7 @@ NETWORK = SharedPoolSettings.network
 class IpamRouter:
     """Implements ``api.IpamDriver``. With ``pynet.network`` the pool is shared; later requests name its id."""
 
-    def __init__(self, local: Ipam, shared: ClusterAddresses | None) -> None:
+    def __init__(self, local: Ipam, shared: "ClusterAddresses | None") -> None:
         self._local = local
         self._shared = shared
 

@@ -4,13 +4,13 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from flask import Flask
 
 from cli.engine.api import Engine, endpoint_names, engine_socket
 from cli.server.answers import Answers, Sources, own_version
-from cli.server.cluster import JoinedCluster, open_cluster
 from cli.server.log_ring import keep_log
 from cli.server.logs import use_names
 from cli.server.machine import machine_id
@@ -58,6 +58,9 @@ from plugin.request.gate import Gate
 from plugin.request.timing import Wrap, timed
 from plugin.store.base import LocalStore
 from plugin.store.sqlite.opening import open_store
+
+if TYPE_CHECKING:
+    from cli.server.cluster import JoinedCluster
 
 log = structlog.get_logger()
 
@@ -150,14 +153,14 @@ def _tell_of_the_start(settings: Settings, pynet: Pynet, records: Records) -> No
 
 def _open(
     settings: Settings, wrap: Wrap, changes: OwnChanges, nft: Nft, in_its_mode: InItsMode
-) -> tuple[Host, JoinedCluster | None, Drops]:
+) -> "tuple[Host, JoinedCluster | None, Drops]":
     group = Owner(settings.name).group
     kernel: Kernel = wrap("netlink", linux.Kernel(group, changes, settings=settings.sysctl_dir))
     machine = machine_id(settings.state_dir)
     supernets = parse_supernets(settings.pools, machine)
     rebuild = rebuilder(kernel, nft, settings.name, supernets, in_its_mode)
     store: LocalStore = wrap("store", open_store(settings.database, KINDS, rebuild, soon=(Network, Endpoint)))
-    cluster = open_cluster(settings, store, kernel, wrap)
+    cluster = _open_cluster(settings, store, kernel, wrap)
     drops = Drops(Counters(), store, settings.name, endpoint_names)
     host = Host(
         kernel=kernel,
@@ -185,6 +188,15 @@ def _dhcp_client() -> Dhcp4:
     from plugin.dhcp.runner import DhcpClient
 
     return DhcpClient(DhcpLink, ArpLink)
+
+
+def _open_cluster(settings: Settings, store: LocalStore, kernel: Kernel, wrap: Wrap) -> "JoinedCluster | None":
+    """Join the cluster that ``settings`` name; its modules are not loaded without one."""
+    if settings.store is None:
+        return None
+    from cli.server.cluster import open_cluster
+
+    return open_cluster(settings, store, kernel, wrap)
 
 
 def _tidy(pynet: Pynet, names: Names) -> None:

@@ -4,9 +4,9 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from cli.server.answers import own_version
-from cli.server.cluster import JoinedCluster
 from cli.server.metrics_port import MetricsPort, ServedText
 from cli.server.wiring import Host, Pynet
 from cli.settings import Settings
@@ -15,7 +15,6 @@ from handlers.health import health_reply
 from handlers.routes import HEALTH, METRICS
 from netlink.statistics import Statistics
 from plugin.errors import PynetError
-from plugin.observe.cluster_series import write_cluster
 from plugin.observe.counters import TrafficReader
 from plugin.observe.health import Condition, HealthCheck, Verdict, examine, write_health
 from plugin.observe.health_checks import kernel_refuses, not_repaired, rules_lack, store_refuses
@@ -25,6 +24,9 @@ from plugin.observe.recent import Recent
 from plugin.observe.request_times import RequestTimes
 from plugin.observe.scrape import Parts, Scrape
 from plugin.observe.service_series import Identity, write_conntrack, write_state
+
+if TYPE_CHECKING:
+    from cli.server.cluster import JoinedCluster
 
 Verdicts = Callable[[], Sequence[Verdict]]
 
@@ -40,7 +42,7 @@ class Monitoring:
         settings: Settings,
         host: Host,
         pynet: Pynet,
-        cluster: JoinedCluster | None,
+        cluster: "JoinedCluster | None",
         trouble: Callable[[], str],
     ) -> None:
         self._settings, self._host, self._pynet, self._cluster = settings, host, pynet, cluster
@@ -78,6 +80,8 @@ class Monitoring:
             "conntrack": partial(write_conntrack, host.kernel.read_setting),
         }
         if self._cluster is not None:
+            from plugin.observe.cluster_series import write_cluster
+
             parts["cluster"] = partial(write_cluster, self._cluster.stores.shared, self._cluster.trouble)
         return parts
 

@@ -20,7 +20,7 @@ from plugin.firewall.foreign_chains import Accepts
 from plugin.firewall.listing import Listing
 from plugin.firewall.looks import Looks
 from plugin.firewall.ruleset import remove_text
-from plugin.firewall.wants import Owned, Wants, unfit
+from plugin.firewall.wants import Owned, Wants
 from plugin.firewall.writing import Writing
 from plugin.interfaces import Nft
 from plugin.model.elements import Elements
@@ -221,7 +221,7 @@ class Firewall:
         if self._wants:
             try:
                 number, wanted = self._nft.generation(), self._wants.everything()
-                refused = self._writing.write(wanted, unfit(wanted) if settled is None else settled)
+                refused = self._writing.write(wanted, self._wants.unfit() if settled is None else settled)
             except KernelError as error:
                 if not self._listing.exists(unknown=not self.missing):
                     self._tables = Tables.MISSING
@@ -231,8 +231,7 @@ class Firewall:
                 if self.missing:
                     self._tables = Tables.DOUBTFUL
                 raise
-            if refused != settled:
-                self._wants.settle(refused)
+            self._wants.settle(refused)
             self._tables = Tables.WRITTEN
             self._listing.keep(number)
             self._accepts.add(self._wants.named())

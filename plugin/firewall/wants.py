@@ -158,16 +158,22 @@ class Wants:
     def load(self, wanted: Mapping[str, Elements]) -> None:
         """Replace the elements of all owners by ``wanted``, which is in the kernel."""
         self._owned = {owner: Owned(elements) for owner, elements in wanted.items()}
-        self.refused = unfit(wanted)
-        self.settle(self.refused)
+        self._shares, self.refused = judged(self.everything())
+        self.changes += 1
 
     def everything(self) -> dict[str, Elements]:
         """Return all elements to write, by owner, with those of Docker's bridges."""
         return {owner: owned.elements for owner, owned in self._owned.items()} | {_DOCKER: self.docker}
 
+    def unfit(self) -> Mapping[str, str]:
+        """Return the owners whose elements cannot be written, and why; none can have become so since it was put."""
+        return judged(self.everything())[1] if self.refused else {}
+
     def settle(self, refused: Mapping[str, str]) -> None:
         """Record that everything was written, and that the owners in ``refused`` were closed instead."""
         self.changes += 1
+        if refused == self.refused:
+            return
         self.refused = dict(refused)
         wanted = self.everything().items()
         self._shares = Shares({owner: closed(own) if owner in refused else own for owner, own in wanted})
@@ -239,16 +245,17 @@ class Wants:
             raise
 
 
-def unfit(wanted: Mapping[str, Elements]) -> dict[str, str]:
-    """Return owners with an element that does not fit its set or with a port of an earlier owner, and why."""
-    refused: dict[str, str] = {}
-    maps = Shares()
+def judged(wanted: Mapping[str, Elements]) -> tuple[Shares, dict[str, str]]:
+    """Return the elements that can be written, and the owners that are closed instead, and why.
+
+    An element of theirs does not fit its set, or is a port of an earlier owner.
+    """
+    shares, refused = Shares(), dict[str, str]()
     for owner, elements in wanted.items():
-        if why := misfit(elements) or maps.claimed(owner, elements):
+        if why := misfit(elements) or shares.claimed(owner, elements):
             refused[owner] = why
-        else:
-            maps.give(owner, [element for element in elements if element.of.value])
-    return refused
+        shares.give(owner, closed(elements) if why else elements)
+    return shares, refused
 
 
 def misfit(elements: Elements) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from plugin.cluster.addresses.driver import SPACE
+from plugin.cluster.addresses.records import SPACE
 from tests.torture import scenarios as sc
 from tests.torture.engine import DRIVER, IPAM, THE_POOL, Call, Engine
 

@@ -17,7 +17,7 @@ from plugin.cluster.addresses.lease_tables import LeaseTables
 from plugin.cluster.addresses.leasing import Leasing
 from plugin.cluster.addresses.outbox import Outbox
 from plugin.cluster.addresses.pools import PoolRequest, SharedPools, check_clear, shared_pool_id
-from plugin.cluster.addresses.records import ClusterLease, PendingWrite, PoolGateway, PoolUse
+from plugin.cluster.addresses.records import SPACE, ClusterLease, PendingWrite, PoolGateway, PoolUse
 from plugin.cluster.addresses.releases import Releases
 from plugin.cluster.addresses.repair import AddressRepair, Stores
 from plugin.errors import Conflict, Failed, NotFound, PynetError
@@ -33,7 +33,6 @@ from plugin.request.undo import Undo
 from plugin.store.base import Put, Remove
 from plugin.store.remote.patience import REQUEST
 
-SPACE = "pynet-cluster"  # begins the ids of pools that the cluster shares
 SETTLE = 2.0  # seconds for the kernel to delete a bridge
 
 

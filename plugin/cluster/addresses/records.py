@@ -8,6 +8,8 @@ from plugin.model.flaws import first, name_flaw, text_flaw
 from plugin.model.records import Lease, Pool
 from plugin.protocol.messages import Address, Subnet
 
+SPACE = "pynet-cluster"  # begins the ids of pools that the cluster shares
+
 
 def pool_flaw(pool_id: str, address: Address) -> str:
     """Return why a pool id is not "NETWORK/SUBNET" with ``address`` in the subnet, or ""."""
