@@ -59,13 +59,13 @@ class NeighbourRoutes:
         action = f"add route to {route.to} by '{link}'"
         index = link_index(link, action)
         with kernel_errors(action):
-            self._changes.record(GONE, gone(route.to.packed))
-            first, *codes = self._requests.send_all(
-                [_delete_route(index, route.to), *_neighbours(index, route), _new_route(index, route)]
-            )
-            check(0 if first in _GONE else first)
-            for code in codes:
-                check(code)
+            self._requests.send_each(*_neighbours(index, route))
+            [code] = self._requests.send_all([_new_route(index, route)])
+            if code == errno.EEXIST:
+                self._changes.record(GONE, gone(route.to.packed))
+                first, code = self._requests.send_all([_delete_route(index, route.to), _new_route(index, route)])
+                check(0 if first in _GONE else first)
+            check(code)
 
     def delete_host_route(self, link: str, to: Address) -> None:
         """Delete the route of ``set_host_route`` and the MAC; what is gone already is passed over.

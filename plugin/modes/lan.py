@@ -31,6 +31,7 @@ from plugin.modes.base import Capability, HostParts, LinkKind, Mode
 from plugin.modes.bridge import BridgeMode, BridgeSettings
 from plugin.modes.leased_pools import given_pools
 from plugin.modes.limits import IFB
+from plugin.options.host_access import HostAccessSettings
 from plugin.options.network import NetworkSettings
 from plugin.options.parent import ParentSettings
 from plugin.options.unicast import unusable
@@ -47,6 +48,10 @@ class LanSettings(BridgeSettings, ParentSettings):
 
 
 _NO_GATEWAY = "the host is no gateway of its containers, and translates nothing; for that use pynet.mode=bridge"
+_HOST_IS_THERE = (
+    "the host reaches its containers if the bridge has an address of the LAN, and else as the LAN's routers lead it; "
+    f"{NetworkSettings.allow_from.key} says who else may"
+)
 _NOT_PUBLISHED = "its containers publish no ports: the LAN reaches every port of theirs at their own addresses"
 
 
@@ -72,6 +77,7 @@ class LanMode(Mode):
             ),
             _NO_GATEWAY,
         ),
+        HostAccessSettings.host_access.key: _HOST_IS_THERE,
         NetworkSettings.publish.key: _NOT_PUBLISHED,
         NetworkSettings.host_binding.key: _NOT_PUBLISHED,
         NetworkSettings.publish_from.key: f"{_NOT_PUBLISHED}; {NetworkSettings.allow_from.key} names who may",
