@@ -21,7 +21,8 @@ UNITS = [
 WANTED = "/etc/systemd/system/multi-user.target.wants/pynet.service"
 PLUGIN = "/usr/libexec/docker/cli-plugins/docker-pynet"
 HOOK = "/usr/share/python3/runtime.d/pynet.rtupdate"
-OURS = "/usr/bin/pynet", PLUGIN, HOOK, "/usr/lib/pynet", "/etc/default/pynet", *UNITS
+NETWORKS = "/usr/lib/systemd/network/10-pynet.network", "/usr/lib/NetworkManager/conf.d/10-pynet.conf"
+OURS = "/usr/bin/pynet", PLUGIN, HOOK, "/usr/lib/pynet", "/etc/default/pynet", *UNITS, *NETWORKS
 BUILD = (REPOSITORY / ".venv/bin/python", "-m", "tools.package.deb")
 
 

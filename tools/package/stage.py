@@ -11,6 +11,7 @@ HOME = "usr/lib/pynet"
 SITE = f"{HOME}/python"
 DOCUMENTS = "usr/share/doc/pynet"
 UNITS = "usr/lib/systemd/system"
+NETWORKS = {"10-pynet.network": "usr/lib/systemd/network", "10-pynet.conf": "usr/lib/NetworkManager/conf.d"}
 CLI_PLUGINS = "usr/libexec/docker/cli-plugins"
 # What builds packages, what only an installer reads, and what the interpreter does not need at run time.
 UNUSED = ("setuptools*", "_distutils_hack", "distutils-precedence.pth", "pkg_resources", "bin")
@@ -98,5 +99,8 @@ def _add_units(root: Path) -> None:
     (root / UNITS).mkdir(parents=True)
     for unit in sorted((REPOSITORY / "packaging/systemd").glob("pynet*")):
         shutil.copy(unit, root / UNITS)
+    for name, folder in NETWORKS.items():
+        (root / folder).mkdir(parents=True)
+        shutil.copy(REPOSITORY / "packaging/network" / name, root / folder)
     (root / "etc/default").mkdir(parents=True)
     shutil.copy(REPOSITORY / "packaging/debian/default", root / "etc/default/pynet")
