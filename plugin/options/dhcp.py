@@ -14,7 +14,7 @@ class DhcpSettings(NetworkSettings):
         "pynet.dhcp",
         toggle,
         False,
-        "on or off",
+        "on or off (for IPv4; IPv6 addresses come from the LAN's router, see docs/guide/lan.md)",
         "whether the LAN's DHCP server gives each container its address; needs `--ipam-driver null`",
     )
     dhcp_timeout = Option(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.lab.outside import LINK, OUTSIDE4, Outside
+from tests.engine.lab.outside import LINK, OUTSIDE4, OUTSIDE6, Outside
 from tests.engine.lab.process import wait_until
 from tests.engine.lab.scene import Scene
 from tests.engine.lab.service import Plugin, command
@@ -14,6 +14,7 @@ from tests.engine.lab.shell import CommandFailed
 from tests.engine.test_recovery import reboot
 
 DHCP = ("--ipam-driver", "null", "-o", "pynet.mode=macvlan", "-o", f"parent={LINK}", "-o", "pynet.dhcp=on")
+ON = "net.ipv6.conf.{}.disable_ipv6=0"
 RANGE = "198.51.100.100,198.51.100.140,255.255.255.0,120"
 
 
@@ -23,7 +24,9 @@ def given(outside: Outside, tmp_path: Path) -> Iterator[Callable[[], dict[str, s
     leases = tmp_path / "leases"
     leases.touch()
     own = "-k", "-C", "/dev/null", "-p", "0", "--user=root", "--pid-file=", "--log-facility=/dev/null", "--no-ping"
-    words = f"--dhcp-range={RANGE}", f"--dhcp-option=3,{OUTSIDE4}", f"--dhcp-leasefile={leases}", "-i", "eth0"
+    outside.exec("ip", "address", "add", "fe80::2/64", "dev", "eth0", "nodad")  # a router advertises from such a one
+    routes = "--enable-ra", "--dhcp-range=2001:db8:99::,ra-only", "--ra-param=eth0,4,60"
+    words = *routes, f"--dhcp-range={RANGE}", f"--dhcp-option=3,{OUTSIDE4}", f"--dhcp-leasefile={leases}", "-i", "eth0"
     server = subprocess.Popen(outside.enter("dnsmasq", *own, "--dhcp-authoritative", *words))
     wait_until(lambda: ":67 " in outside.exec("ss", "-Huln"), "the server to listen", 10)
     yield lambda: {line.split()[2]: line.split()[3] for line in leases.read_text().splitlines()}
@@ -58,6 +61,19 @@ def test_docker_shows_the_leased_address(pynet_scene: Scene, given: Callable[[],
     pynet_scene.clear()
     wait_until(lambda: not given(), "the lease to be given back", 10)
     assert pynet_scene.container(named(net, "web")).ip(net) == address
+
+
+def test_a_container_makes_its_ipv6_address_itself(pynet_scene: Scene, given: Callable[[], dict[str, str]]) -> None:
+    """The LAN's router advertises a prefix; the engine has to be told to leave IPv6 on."""
+    net = pynet_scene.network(*DHCP)
+    if pynet_scene.host.engine.at_least_28:
+        box = pynet_scene.container(f"name={net},driver-opt=com.docker.network.endpoint.sysctls={ON.format('IFNAME')}")
+    else:
+        box = pynet_scene.container(net, "--sysctl", ON.format("eth0"))
+
+    wait_until(lambda: "inet6 2001:db8:99:" in box.net("ip", "-6", "address", "show", "dev", "eth0"), "an address", 15)
+    wait_until(lambda: box.reaches(OUTSIDE6), "the outside to be reached by IPv6", 10)
+    assert len(given()) == 1
 
 
 def test_a_lease_outlives_pynet_the_engine_and_a_reboot(

@@ -24,7 +24,7 @@ ANYWHERE = IPv4Network("0.0.0.0/0")
         ({"pools": ["10.0.0.0/24"]}, r"'10\.0\.0\.0/24' comes from another manager; create it with --ipam-driver null"),
         ({"pools": []}, "it has none for IPv4"),
         ({"dhcp": ""}, "the network has no addresses for containers with --ipam-driver null; add -o pynet.dhcp=on"),
-        ({"dhcp": "maybe"}, r"option 'pynet\.dhcp' must be on or off, not 'maybe'"),
+        ({"dhcp": "v6"}, r"option 'pynet\.dhcp' must be on or off \(for IPv4; IPv6 addresses come from .*, not 'v6'"),
         ({"dhcp_timeout": "16"}, r"option 'pynet\.dhcp_timeout' must be a number of seconds from 1 to 15, not '16'"),
         ({"vendor_class": "Ä"}, r"option 'pynet\.vendor_class' must be up to 255 characters of ASCII"),
     ],
