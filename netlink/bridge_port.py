@@ -10,6 +10,7 @@ import struct
 from functools import cache
 
 from netlink import request, uapi
+from netlink.bridge_vlan import Vlans, vlan_requests, vlans
 from netlink.values import dataclass
 from netlink.wire import attribute, attributes, chosen
 
@@ -22,13 +23,21 @@ class BridgePort:
     """A port of a bridge; ``macs`` are always behind it, other MACs only if it is ``learning`` them from frames.
 
     That of a container with a policy is ``ruled``: it is in a link group of its own (``netlink.links.ruled``). The
-    bridge passes no frame between two ``isolated`` ports, whoever made them.
+    bridge passes no frame between two ``isolated`` ports, whoever made them. Frames without a tag are of the VLAN
+    ``vlan``, and frames of ``vlans`` have one; without both the bridge decides (``netlink.bridge_vlan``).
     """
 
     learning: bool = False
     macs: tuple[str, ...] = ()
     ruled: bool = False
     isolated: bool = False
+    vlan: int = 0
+    vlans: tuple[int, ...] = ()
+
+    @property
+    def tags(self) -> Vlans:
+        """The VLANs that the port is in, and no other; none if the bridge decides."""
+        return vlans(self.vlan, self.vlans)
 
 
 def port_flags(*, learning: bool, isolated: bool = False) -> bytes:
@@ -39,9 +48,12 @@ def port_flags(*, learning: bool, isolated: bool = False) -> bytes:
 
 
 def port_requests(index: int, port: BridgePort) -> list[bytes]:
-    """Return the requests that give the link with ``index`` the flags and MACs of ``port``."""
+    """Return the requests that give the link with ``index`` the VLANs, flags and MACs of ``port``.
+
+    The kernel enters a MAC into the VLANs that the port is in at that moment.
+    """
     flags = request.port(index, port_flags(learning=port.learning, isolated=port.isolated))
-    return [flags, *(request.forward(index, mac) for mac in port.macs)]
+    return [*vlan_requests(index, port.tags), flags, *(request.forward(index, mac) for mac in port.macs)]
 
 
 def is_like(slave_data: bytes, port: BridgePort) -> bool:

@@ -7,6 +7,7 @@ of them runs (``netlink.links``).
 from pathlib import Path
 
 from netlink.addresses import Addresses
+from netlink.bridge_vlan import BridgeVlans
 from netlink.gso import Gso
 from netlink.host_routes import NeighbourRoutes
 from netlink.lan_links import LanLinks
@@ -17,7 +18,7 @@ from netlink.request import Requests
 from netlink.sysctl import FOLDER, Sysctls
 
 
-class Kernel(Links, Addresses, Sysctls, Gso, RateLimits, NeighbourRoutes, LanLinks):
+class Kernel(Links, Addresses, Sysctls, Gso, RateLimits, NeighbourRoutes, LanLinks, BridgeVlans):
     """Implements ``plugin.interfaces.Kernel``.
 
     ``changes`` remembers the changes made here, so that a monitor can tell them from changes of others. ``settings`` is
@@ -38,6 +39,7 @@ class Kernel(Links, Addresses, Sysctls, Gso, RateLimits, NeighbourRoutes, LanLin
         RateLimits.__init__(self, requests, changes, group)
         NeighbourRoutes.__init__(self, requests, changes)
         LanLinks.__init__(self, requests, changes, group)
+        BridgeVlans.__init__(self, requests)
         Links.__init__(self, requests, changes, self, group)
 
     def close(self) -> None:

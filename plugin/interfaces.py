@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from netlink.bridge_port import BridgePort
+from netlink.bridge_vlan import Vlans
 from netlink.conntrack import TrackedFlow, UdpPort
 from netlink.counters import Counted
 from netlink.errors import KernelError
@@ -166,6 +167,19 @@ class LanLinks(Protocol):
         """Return whether a link is a station of a wireless LAN."""
 
 
+class BridgeVlans(Protocol):
+    """VLANs of bridges (``netlink.bridge_vlan.BridgeVlans``), whose ports get theirs with ``Links.set_port``.
+
+    Every verb may raise ``KernelError``, and ``NotSupported`` where the kernel has none.
+    """
+
+    def tells_vlans(self, bridge: str) -> bool:
+        """Return whether a bridge tells VLANs apart."""
+
+    def vlans_of(self, port: str) -> Vlans:
+        """Return the VLANs that a port is in."""
+
+
 class NeighbourRoutes(Protocol):
     """Routes of the host to single addresses (``netlink.host_routes``). Every verb may raise ``KernelError``."""
 
@@ -195,7 +209,7 @@ class Sysctls(Protocol):
         """Set a sysctl."""
 
 
-class Kernel(Links, Addresses, Gso, RateLimits, LanLinks, NeighbourRoutes, Sysctls, Protocol):
+class Kernel(Links, Addresses, Gso, RateLimits, LanLinks, BridgeVlans, NeighbourRoutes, Sysctls, Protocol):
     """Links, addresses, sizes of packets, limits, children, routes and sysctls (``netlink.kernel.Kernel``)."""
 
 

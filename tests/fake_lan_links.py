@@ -1,7 +1,8 @@
-"""Children and VLANs of links of an imaginary kernel, which may lack kinds."""
+"""Children and VLANs of links, and VLANs of bridges, of an imaginary kernel, which may lack kinds."""
 
 from typing import Any
 
+from netlink.bridge_vlan import Vlans
 from netlink.errors import Exists, InUse, KernelError, Missing, NotSupported
 from netlink.lan_links import ChildLink
 from netlink.links import Link
@@ -24,6 +25,8 @@ class FakeLanLinks(FakeHostRoutes):
         self.vlans: dict[tuple[str, int], str] = {}
         self.kinds_it_lacks: set[str] = set()  # kinds that the kernel does not have
         self.wireless: set[str] = set()
+        self.tags: dict[str, Vlans] = {}  # of ports of bridges, by name
+        self.telling: set[str] = set()  # bridges that tell VLANs apart
 
     def _add(self, name: str, **values: Any) -> None:
         raise NotImplementedError
@@ -37,6 +40,14 @@ class FakeLanLinks(FakeHostRoutes):
         """Move a child into another namespace, as the engine does."""
         del self.by_name[name]
         return self.children[name]
+
+    def tells_vlans(self, bridge: str) -> bool:
+        if "vlan_filtering" in self.kinds_it_lacks:
+            raise NotSupported(f"look at the VLANs of bridge '{bridge}'")
+        return bridge in self.telling
+
+    def vlans_of(self, port: str) -> Vlans:
+        return self.tags.get(port, {})
 
     def add_child(self, child: ChildLink) -> None:
         self.steps.take("add child")

@@ -22,13 +22,13 @@ from plugin.model.link_owner import Owner
 from plugin.model.records import ChangedSetting, Endpoint, Network, Tombstone
 from plugin.protocol.messages import InterfaceAddress, Subnet
 from plugin.request.locks import Locks
-from plugin.store.base import Change, LocalStore
-from plugin.store.memory import MemoryStore
+from plugin.store.base import LocalStore
 from tests.elements import SET, as_listed
 from tests.fake_dhcp import FakeDhcp
 from tests.fake_lan_links import FakeLanLinks
 from tests.fake_limits import FakeLimits
 from tests.fake_sockets import FakeConntrack, FakeSockets, Steps
+from tests.fake_store import FailingStore
 from tests.fake_tunnels import FakeTunnels
 
 OWNER = Owner("pynet")
@@ -88,6 +88,7 @@ class FakeKernel(FakeLimits, FakeLanLinks):
     def set_port(self, name: str, port: BridgePort, gone: Collection[str] = ()) -> None:
         self.steps.take("set port flags")
         self.change(name, port=port_flags(learning=port.learning, isolated=port.isolated), group=group_of(GROUP, port))
+        self.tags[name] = port.tags
         self.macs[name] = (self.macs.get(name, set()) - set(gone)) | set(port.macs)
 
     def set_hairpin(self, name: str) -> None:
@@ -303,21 +304,6 @@ def _check_keys(elements: set[tuple[str, str]]) -> None:
     mapped = [(name, value.partition(" : ")[0]) for name, value in elements if " : " in value]
     if len(mapped) > len(set(mapped)):
         raise Exists("change elements: file exists")
-
-
-class FailingStore:
-    """A memory store whose writes are steps too."""
-
-    def __init__(self, steps: Steps) -> None:
-        self.real = MemoryStore()
-        self._steps = steps
-
-    def transact(self, *changes: Change) -> None:
-        self._steps.take("write the store")
-        self.real.transact(*changes)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.real, name)
 
 
 class NoNetworks:

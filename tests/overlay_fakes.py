@@ -12,7 +12,8 @@ from plugin.store.base import Change, Record, Remove, Store
 from plugin.store.base import SharedStore as SharedStoreProtocol
 from plugin.store.memory import MemoryStore
 from tests.fake_sockets import Steps
-from tests.fakes import FailingStore, FakeKernel, World
+from tests.fake_store import FailingStore
+from tests.fakes import FakeKernel, World
 from tests.unit import requests as rq
 
 SHARED_KINDS = (ClusterNetwork, VniClaim, Member, Peer, AddressClaim)

@@ -33,8 +33,9 @@ RULED_GROUP = "RULED_GROUP"  # in the place of the link group of ports with a po
 
 _KEPT = "3m"  # how long answers to the last packet of a flow pass within a network
 _FLOWS = 65536  # of each family
-_MEMBERSHIP = "mld-listener-report, mld-listener-done, mld2-listener-report"
-_NEIGHBOURS = f"nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, {_MEMBERSHIP}"
+# Types of ICMPv6 that have no effect beyond the link: router solicitations, neighbour discovery, reports of listeners.
+_NEIGHBOURS = "131, 132, 133, 135, 136, 143"
+_ICMP_ANSWERS = {4: "0, 3, 11, 12", 6: "129, 1, 2, 3, 4"}  # echo replies and errors
 _GROUPS = range(1, MOST_GROUPS + 1)
 _SERVICE, _ANSWERED = "meta l4proto . th dport", "meta l4proto . th sport"
 _CLIENTS = "32768-60999"  # net.ipv4.ip_local_port_range, as Linux has it from the start (net/ipv4/af_inet.c)
@@ -198,7 +199,7 @@ _BY_OUT = _by_group("iifname", "oifname", "out_groups")
 _BY_IN = _by_group("oifname", "iifname", "from_groups")
 _BRIDGE = f"""\
   chain ruled {{
-    ether type vmap {{ arp : return, ip : goto ruled4, ip6 : goto ruled6 }}
+    meta protocol vmap {{ arp : return, ip : goto ruled4, ip6 : goto ruled6 }}
     goto drop_ethertype
   }}
   chain out {{
@@ -220,6 +221,16 @@ _BRIDGE = f"""\
     ether type ip6 iifname . ether saddr . ip6 saddr @multihomed_addresses6 goto drop_address
   }}
 """
+
+
+def _icmp(protocol: str, types: str) -> str:
+    """Return a comparison of the type of ICMP, as raw payload: nft would ask for the EtherType of the frame before.
+
+    That is the tag's where a bridge hands a frame out with a VLAN tag.
+    """
+    return f"meta l4proto {protocol} @th,0,8 {{ {types} }}"
+
+
 _OF = {
     4: {
         "v": 4,
@@ -227,7 +238,7 @@ _OF = {
         "address": "ipv4_addr",
         "icmp": "icmp",
         "fragment": "ip frag-off & 0x1fff",
-        "answers": "icmp type { echo-reply, destination-unreachable, time-exceeded, parameter-problem }",
+        "answers": _icmp("icmp", _ICMP_ANSWERS[4]),
         "membership": "meta l4proto igmp",
         "client": 68,
         "server": 67,
@@ -238,9 +249,8 @@ _OF = {
         "address": "ipv6_addr",
         "icmp": "icmpv6",
         "fragment": "frag frag-off",
-        "answers": "icmpv6 type { echo-reply, destination-unreachable, packet-too-big, time-exceeded, "
-        "parameter-problem }",
-        "membership": f"icmpv6 type {{ {_NEIGHBOURS} }}",
+        "answers": _icmp("icmpv6", _ICMP_ANSWERS[6]),
+        "membership": _icmp("icmpv6", _NEIGHBOURS),
         "client": 546,
         "server": 547,
     },

@@ -6,8 +6,9 @@ from contextlib import suppress
 from dataclasses import field
 
 from netlink.bridge_port import BridgePort
+from netlink.bridge_vlan import Vlans
 from netlink.devconf import read_settings
-from netlink.errors import KernelError, Missing
+from netlink.errors import KernelError, Missing, NotSupported
 from netlink.host_routes import HostRoute
 from netlink.limits import Bucket
 from netlink.links import Link
@@ -169,7 +170,8 @@ class Actual:
     ``buckets`` and ``redirections`` are pynet's limits, by link; they are asked for where some are wanted or left.
     ``routes`` are pynet's routes by link, and ``sources`` the addresses that links have for them, where routes are
     wanted.
-    It belongs to one comparison, which brings it up to date piece by piece (``look_again``).
+    ``vlans`` are those of ports that are to be in some, ``mixed`` their bridges that mix all VLANs. It belongs to one
+    comparison, which brings it up to date piece by piece (``look_again``).
     """
 
     links: dict[str, Link] = field(default_factory=dict)
@@ -180,6 +182,8 @@ class Actual:
     redirections: dict[str, str] = field(default_factory=dict)
     routes: dict[str, Sequence[HostRoute]] = field(default_factory=dict)
     sources: dict[str, Sequence[InterfaceAddress]] = field(default_factory=dict)
+    vlans: dict[str, Vlans] = field(default_factory=dict)
+    mixed: set[str] = field(default_factory=set)
 
 
 def read_actual(kernel: Kernel, desired: Sequence[Desired], held: Container[Held]) -> Actual:
@@ -191,6 +195,7 @@ def read_actual(kernel: Kernel, desired: Sequence[Desired], held: Container[Held
     actual = Actual(links, addresses, _settings(kernel, links, desired), held)
     _look_at_limits(kernel, actual, desired)
     _look_at_routes(kernel, actual, desired)
+    _look_at_vlans(kernel, actual, desired)
     return actual
 
 
@@ -212,6 +217,7 @@ def look_again(kernel: Kernel, actual: Actual, part: Desired) -> None:
     actual.settings.update(_settings(kernel, actual.links, [part]))
     _look_at_limits(kernel, actual, [part])
     _look_at_routes(kernel, actual, [part])
+    _look_at_vlans(kernel, actual, [part])
 
 
 def _look_at_limits(kernel: Kernel, actual: Actual, desired: Sequence[Desired]) -> None:
@@ -227,6 +233,20 @@ def _look_at_limits(kernel: Kernel, actual: Actual, desired: Sequence[Desired]) 
         actual.buckets.update(kernel.buckets(asked))
     if sources:
         actual.redirections.update(kernel.redirections(sources))
+
+
+def _look_at_vlans(kernel: Kernel, actual: Actual, desired: Sequence[Desired]) -> None:
+    """Read the VLANs of ports that are to be in some, and ask about their bridges; without any nothing is asked."""
+    ports = [link for part in desired for link in part.links if link.port and link.port.tags]
+    for link in ports:
+        actual.vlans.pop(link.name, None)
+        with suppress(Missing, NotSupported):  # before Linux 5.6 nobody can list those of one port
+            actual.vlans[link.name] = kernel.vlans_of(link.name)
+    for bridge in {link.master for link in ports}:
+        actual.mixed.discard(bridge)
+        with suppress(Missing, NotSupported):
+            if not kernel.tells_vlans(bridge):
+                actual.mixed.add(bridge)
 
 
 def _look_at_routes(kernel: Kernel, actual: Actual, desired: Sequence[Desired]) -> None:

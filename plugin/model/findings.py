@@ -107,9 +107,21 @@ class LinkDetached(Finding):
 
 @dataclass(frozen=True, slots=True)
 class PortChanged(Finding):
-    """A port learns MACs that it should not, keeps group frames from the rules, or is in another link group."""
+    """A port learns MACs that it should not, keeps group frames from the rules, or is in another group or VLAN."""
 
-    text = "port '{link}' of network '{network}' has other bridge flags or another group than pynet gave it: set them"
+    text = "port '{link}' of network '{network}' has other flags, VLANs or another group than pynet gave it: set them"
+
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class VlansMixed(Finding):
+    """A user's bridge does not keep VLANs apart any more, which only its user may change."""
+
+    text = (
+        "bridge '{link}' mixes the VLAN of network '{network}' with all others: turn vlan_filtering on again (ip link "
+        "set {link} type bridge vlan_filtering 1)"
+    )
 
     link: str
 

@@ -19,11 +19,15 @@ from typing import cast
 
 import structlog
 
+from netlink.bridge_port import BridgePort
+from netlink.bridge_vlan import LAST
+from netlink.errors import NotSupported
 from netlink.links import Link
-from plugin.errors import Failed, InvalidRequest
+from plugin.errors import Failed, InvalidRequest, Unsupported
 from plugin.firewall.lan_elements import lan_elements, lan_port_elements
 from plugin.host.docker_bridges import is_docker_name
 from plugin.host.packet_size import largest_packet
+from plugin.interfaces import Kernel
 from plugin.model.desired import Desired, WantedParent
 from plugin.model.names import ENDPOINT, HOST_END, LIMITER, NETWORK, Alias, high_mac, is_own_bridge, lan_alias
 from plugin.model.records import Endpoint, Network, NetworkSubnet
@@ -33,6 +37,7 @@ from plugin.modes.leased_pools import given_pools
 from plugin.modes.limits import IFB
 from plugin.options.host_access import HostAccessSettings
 from plugin.options.network import NetworkSettings
+from plugin.options.option import Option, integer
 from plugin.options.parent import ParentSettings
 from plugin.options.unicast import unusable
 from plugin.protocol.messages import Address, CreateNetwork, InterfaceAddress, IpamData, JoinReply
@@ -43,8 +48,35 @@ log = structlog.get_logger()
 BRIDGE_KIND = "bridge"  # as the kernel calls it
 
 
+def _vlan_ids(text: str) -> tuple[int, ...]:
+    """Read numbers of VLANs with commas between them."""
+    found = tuple(_VLAN(word.strip()) for word in text.split(",")) if text else ()
+    if len(set(found)) < len(found):
+        raise ValueError(text)
+    return tuple(sorted(found))
+
+
+_VLAN = integer(1, LAST)
+
+
 class LanSettings(BridgeSettings, ParentSettings):
     """Settings of a network on a user's bridge."""
+
+    vlan = Option(
+        "pynet.vlan",
+        _VLAN,
+        0,
+        f"a number from 1 to {LAST}",
+        "on a bridge with `vlan_filtering`: the VLAN of containers, which send and receive without a tag; by default "
+        "the bridge's own",
+    )
+    vlans: Option[tuple[int, ...]] = Option(
+        "pynet.vlans",
+        _vlan_ids,
+        (),
+        f"different numbers from 1 to {LAST}, with commas between them",
+        "on such a bridge: VLANs whose frames containers send and receive with a tag; needs `pynet.guard=off`",
+    )
 
 
 _NO_GATEWAY = "the host is no gateway of its containers, and translates nothing; for that use pynet.mode=bridge"
@@ -106,6 +138,7 @@ class LanMode(Mode):
         if not subnets and not cast("LanSettings", settings).dhcp:
             raise InvalidRequest(f"a network of mode {self.name} needs a subnet: --subnet with that of your LAN")
         bridge = self._bridge_of(settings)
+        _check_vlans(self._kernel, bridge.name, cast("LanSettings", settings))
         return Network(
             id=request.network_id,
             mode=self.name,
@@ -199,7 +232,7 @@ class LanMode(Mode):
             mac=high_mac(endpoint.id.encode()),
             mtu=0,
             peer_mtu=network.settings.mtu,
-            port=replace(pair.port, isolated=not network.settings.icc) if pair.port else None,
+            port=_port(network, pair.port) if pair.port else None,
         )
         return replace(part, links=[guest, *others])
 
@@ -230,6 +263,36 @@ class LanMode(Mode):
         if is_docker_name(name) or is_own_bridge(name) or Alias.read(link.alias).what == NETWORK:
             raise InvalidRequest(f"bridge '{name}' belongs to a network of Docker, and is no LAN of yours")
         return link
+
+
+def _check_vlans(kernel: Kernel, bridge: str, settings: LanSettings) -> None:
+    """Refuse VLANs that the bridge would not keep, or the guard not let pass.
+
+    Raises:
+        InvalidRequest: the options contradict each other, or the user's bridge mixes all VLANs.
+        Unsupported: the kernel has no VLANs of bridges.
+    """
+    if not settings.vlan and not settings.vlans:
+        return
+    what = f"option '{(LanSettings.vlans if settings.vlans else LanSettings.vlan).key}'"
+    if settings.vlan in settings.vlans:
+        raise InvalidRequest(f"{what}: frames of VLAN {settings.vlan} cannot have a tag and none")
+    if settings.vlans and settings.guard:
+        raise InvalidRequest(f"{what}: the guard lets no frame with a tag pass; add -o {LanSettings.guard.key}=off")
+    try:
+        if not kernel.tells_vlans(bridge):
+            raise InvalidRequest(
+                f"{what}: bridge '{bridge}' mixes all VLANs, and pynet changes nothing of it; give its other ports "
+                f"their VLANs, then: ip link set {bridge} type bridge vlan_filtering 1"
+            )
+    except NotSupported as error:
+        raise Unsupported(f"{what}: {error}") from error
+
+
+def _port(network: Network, port: BridgePort) -> BridgePort:
+    """Return a port of bridge mode as this network wants it: isolated by the bridge itself, and in its VLANs."""
+    own = LanSettings.read(network.in_force)
+    return replace(port, isolated=not own.icc, vlan=own.vlan, vlans=own.vlans)
 
 
 def _owner(network: Network) -> str:

@@ -29,6 +29,7 @@ def differences(desired: Desired, actual: Actual, owner: Owner) -> list[f.Findin
     absent = {wanted.name for wanted in links if not _is_there(wanted, actual, owner)}
     lost = {wanted.endpoint for wanted in links if wanted.peer and wanted.name in absent}
     found = [*_parent_findings(desired, actual)]
+    found += [f.VlansMixed(desired.network, name) for name in sorted({each.master for each in links} & actual.mixed)]
     found += [
         finding
         for wanted in links
@@ -127,7 +128,7 @@ def _attribute_findings(
         pass  # another's bridge, and no place for a container's port
     elif wanted.master and (master is None or found.master != master.index):
         yield f.LinkDetached(desired.network, wanted.name, wanted.master)
-    elif wanted.port and not is_like(found.port, wanted.port):
+    elif wanted.port and not (is_like(found.port, wanted.port) and _has_vlans(actual, wanted)):
         yield f.PortChanged(desired.network, wanted.name)
     if not wanted.adopted:
         for what, is_, should in (("alias", found.alias, wanted.alias), ("MAC", found.mac, wanted.mac)):
@@ -139,6 +140,12 @@ def _attribute_findings(
             yield f.LinkChanged(desired.network, wanted.name, "gso_max_size", str(found.gso), str(wanted.gso))
     if not found.up:
         yield f.LinkDown(desired.network, wanted.name)
+
+
+def _has_vlans(actual: Actual, wanted: WantedLink) -> bool:
+    """Return whether a port is in its VLANs, as far as the kernel tells them."""
+    tags = wanted.port.tags if wanted.port else {}
+    return not tags or actual.vlans.get(wanted.name, tags) == tags
 
 
 def _mtu_fits(desired: Desired, wanted: WantedLink, found: Link, actual: Actual) -> bool:

@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from plugin.errors import Failed
+from plugin.errors import Failed, InvalidRequest, Unsupported
 from plugin.firewall import sets
 from plugin.model.names import host_link_name
 from plugin.model.records import Network
@@ -185,3 +185,14 @@ def test_a_port_that_others_changed_is_repaired(pynet: Pynet, pair: tuple[Contai
     assert pynet.reconciler.reconcile() == []
     assert pair[0].reaches(NEIGHBOUR)
     assert own_view() == before
+
+
+def test_vlans_are_refused_on_a_bridge_that_mixes_them(pynet: Pynet) -> None:
+    """With the command that turns them on, or where this kernel has none, with the feature that it lacks."""
+    make_bridge()
+    before = own_view()
+    with pytest.raises((InvalidRequest, Unsupported), match=r"vlan_filtering"):
+        pynet.driver.create_network(lan_network(vlan="50"))
+
+    assert own_view() == before
+    assert pynet.store.get(Network, rq.NETWORK_ID) is None

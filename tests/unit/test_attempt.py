@@ -16,7 +16,8 @@ from plugin.request.execution import Overdue, WorkerPool, commit
 from plugin.request.retries import Owed
 from plugin.store.base import Change
 from tests.fake_sockets import Steps
-from tests.fakes import FailingStore, FakeKernel, FakeNft, World
+from tests.fake_store import FailingStore
+from tests.fakes import FakeKernel, FakeNft, World
 from tests.unit import requests as rq
 from tests.unit.ipam.parts import MeddlingStore, address, manager, pool
 

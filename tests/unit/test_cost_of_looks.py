@@ -20,7 +20,8 @@ from plugin.reconcile.rounds import SHARE, SHORTEST
 from plugin.reconcile.watcher import Watcher
 from plugin.request.locks import FIREWALL
 from tests.fake_sockets import Steps
-from tests.fakes import FailingStore, FakeKernel, FakeNft, World
+from tests.fake_store import FailingStore
+from tests.fakes import FakeKernel, FakeNft, World
 from tests.unit import requests as rq
 
 FORWARDING = "net/ipv4/ip_forward"

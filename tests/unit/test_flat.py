@@ -12,7 +12,8 @@ import pytest
 
 from plugin.protocol import messages as m
 from tests.fake_sockets import Steps
-from tests.fakes import FailingStore, FakeKernel, FakeNft, World
+from tests.fake_store import FailingStore
+from tests.fakes import FakeKernel, FakeNft, World
 from tests.unit.ipam.counting import lines_run
 
 FEW, MANY = 4, 40  # networks

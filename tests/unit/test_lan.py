@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from plugin.errors import Conflict, InvalidRequest, PynetError
+from plugin.errors import Conflict, InvalidRequest, PynetError, Unsupported
 from plugin.firewall import sets
 from plugin.model.names import host_link_name
 from plugin.model.records import Network
@@ -43,6 +43,12 @@ REFUSED = {  # what a user may get wrong, and a part of the sentence that tells 
     "a bridge of Docker": ({"parent": "docker0"}, "'docker0' belongs to a network of Docker"),
     "a bridge of pynet": ({"parent": "pn-0123456789ab"}, "'pn-0123456789ab' belongs to a network of Docker"),
     "a bad name": ({"parent": "a/b"}, "option 'parent' must be"),
+    "VLANs on a bridge without": ({"pynet.vlan": "50"}, "ip link set br0 type bridge vlan_filtering 1"),
+    "tags and the guard": ({"pynet.vlans": "50,60"}, "the guard lets no frame with a tag pass; add -o pynet.guard=off"),
+    "a VLAN twice": ({"pynet.vlan": "50", "pynet.vlans": "50"}, "frames of VLAN 50 cannot have a tag and none"),
+    "no VLAN": ({"pynet.vlan": "4095"}, "option 'pynet.vlan' must be a number from 1 to 4094, not '4095'"),
+    "no VLANs": ({"pynet.vlans": "50,,60"}, "option 'pynet.vlans' must be different numbers from 1 to 4094"),
+    "one VLAN two times": ({"pynet.vlans": "50,50"}, "option 'pynet.vlans' must be different numbers from 1 to 4094"),
     "too large packets": ({"com.docker.network.driver.mtu": "9000"}, "9000 bytes are more than the 1500 of 'br0'"),
 }
 
@@ -97,6 +103,31 @@ def test_removal_takes_the_rules_and_leaves_the_bridge(world: World) -> None:
     world.bury()
 
     assert world.snapshot() == before
+
+
+def test_vlans_are_refused_where_the_kernel_has_none(world: World) -> None:
+    """The text names the feature."""
+    world.kernel.kinds_it_lacks.add("vlan_filtering")
+
+    with pytest.raises(Unsupported, match=r"option 'pynet\.vlan': look at the VLANs of bridge 'br0'"):
+        world.driver.create_network(lan("192.168.1.1/24", **{"pynet.vlan": "50"}))
+
+
+def test_ports_are_in_their_vlans_and_no_others(world: World) -> None:
+    """A changed VLAN is repaired; a bridge that its user made mix all of them is told, and not touched."""
+    world.kernel.telling.add(BRIDGE)
+    options = {"pynet.vlan": "50", "pynet.vlans": "70,60", "pynet.guard": "off"}
+    world.driver.create_network(lan("192.168.1.1/24", **options))
+    world.driver.create_endpoint(rq.endpoint("192.168.1.20/24"))
+    assert world.kernel.tags[PORT] == {50: 6, 60: 0, 70: 0}
+
+    world.kernel.tags[PORT] = {1: 6}
+    assert [repair.kind for repair in world.reconciler.reconcile()] == ["PortChanged"]
+    assert world.kernel.tags[PORT] == {50: 6, 60: 0, 70: 0}
+    world.kernel.telling.clear()
+    world.reconciler.reconcile()
+    [mixed] = world.reconciler.status().failing
+    assert "ip link set br0 type bridge vlan_filtering 1" in mixed.error
 
 
 @pytest.mark.parametrize("first", ["lan", "bridge"])
