@@ -64,6 +64,19 @@ class Detour:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreached:
+    """A network whose containers the host should reach by its ``link``, and does not in an IP ``version``.
+
+    ``silent`` is the setting that keeps the host from answering; without it the link has no address.
+    """
+
+    network: str
+    link: str
+    version: int
+    silent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceFacts:
     """The answer of the running pynet: what it cannot repair, as sentences, and how often it made each repair.
 
@@ -120,7 +133,7 @@ class Facts:
     below /proc/sys, "" for a missing one. ``ports`` counts the ports of each bridge. ``deaf`` are links that lose their
     advertised IPv6 default route while the host forwards IPv6 (``plugin.host.router_advertisements``). ``unlimited`` is
     the reason why the kernel cannot limit rates, and ``limited`` has the networks where one is wanted. ``unresolved``
-    are names of hosts in policies of which no address is known.
+    are names of hosts in policies of which no address is known. ``unreached`` are networks that the host should reach.
     """
 
     features: Mapping[str, str] = field(default_factory=dict)
@@ -143,6 +156,7 @@ class Facts:
     unlimited: str = ""
     limited: tuple[str, ...] = ()
     unresolved: tuple[str, ...] = ()
+    unreached: tuple[Unreached, ...] = ()
     unseen: tuple[Subject, ...] = ()
     detours: tuple[Detour, ...] = ()
     fills: tuple[Fill, ...] = ()

@@ -28,6 +28,7 @@ from plugin.doctor.facts import Detour, EngineFacts, Facts, Listener, ServiceFac
 from plugin.doctor.features import try_features, try_limits
 from plugin.doctor.firewalls import BRIDGED
 from plugin.doctor.folder import look_at_state
+from plugin.doctor.host_access import unreached
 from plugin.doctor.walls import walls
 from plugin.errors import PynetError
 from plugin.host.router_advertisements import deaf_links
@@ -125,6 +126,7 @@ def gather(places: Places, told: Told, *, root: bool | None = None) -> Facts:
         detours=_or(lambda: _detours(records), ()),
         limited=records.limited(),
         unresolved=records.unresolved(),
+        unreached=_or(lambda: tuple(unreached(Kernel(), records.networks)), ()),
         systemd=has_systemd(),
         failed_units=failed_units() if has_systemd() else {},
     )

@@ -3,8 +3,10 @@
 import pytest
 
 from netlink.monitor import NAMED, OWN
+from plugin.doctor.host_access import unreached
 from plugin.errors import Conflict
 from plugin.model.names import shim_name
+from plugin.model.records import Network
 from plugin.protocol.change_messages import SetOptions
 from plugin.protocol.messages import EndpointRef, NetworkRef
 from tests.kernel.container import Container, sh
@@ -197,3 +199,18 @@ def test_a_start_finds_the_way_or_makes_it_again(pynet: Pynet, two: Two, lost: s
     assert "192.0.2.99" not in sh("ip route")
     assert again.reconciler.reconcile() == []
     again.close()
+
+
+@pytest.mark.usefixtures("lan")
+def test_the_doctor_says_why_the_host_does_not_reach_them(pynet: Pynet, two: Two) -> None:
+    """A link without an address of a family, and a setting by which the host keeps its MAC to itself."""
+    begun(pynet, two[0])
+    network = pynet.store.get(Network, rq.NETWORK_ID)
+    assert network is not None
+    sound = list(unreached(pynet.kernel, [network.record]))
+    sh(f"ip -6 addr flush dev {LAN}; sysctl -qw net.ipv4.conf.all.arp_ignore=1")
+
+    assert sound == []
+    assert [(each.version, each.silent) for each in unreached(pynet.kernel, [network.record])] == [(6, ""), (4, "1")]
+    two[0].sh("ip neigh flush all")
+    assert meet(two[0], ((HOST, FIRST),)) == [False, False]

@@ -243,6 +243,22 @@ POLICIES = (
 )
 
 
+MAKE_LAN = (
+    "ip link add lan0 address 02:00:00:00:00:12 type veth peer name lan1 address 02:00:00:00:00:13; "
+    "ip link set lan1 up; ip link set lan0 up; ip addr add 10.9.0.200/24 dev lan0"
+)
+REACHED = _of_mode("macvlan", network(), host_access="on")
+REACHED.body["Options"]["com.docker.network.generic"]["parent"] = "lan0"
+REACHED_JOINED = (REACHED, endpoint(), join())
+NO_ACCESS = own("SetOptions", Options={"host_access": "off"})
+HOST_ACCESS = (  # containers reach the host by its own address
+    Scenario("CreateEndpoint", (REACHED,), endpoint()),
+    Scenario("DeleteEndpoint", (*REACHED_JOINED, LEAVE), DELETE),
+    Scenario("SetOptions", (*REACHED_JOINED, NO_ACCESS), RESET, (RESET,)),
+    Scenario("start", REACHED_JOINED, where=START),
+)
+
+
 TOY = toy()
 TOY_JOINED = (TOY, endpoint(), join())
 TOYS = (
@@ -314,6 +330,10 @@ SCENARIOS = (
     *map(_on_overlay, OVERLAY),
     *(replace(scenario, name=f"limits: {scenario.name}") for scenario in LIMITS),
     *POLICIES,
+    *(
+        replace(scenario, name=f"host access: {scenario.name}", setup=MAKE_LAN, gateway="10.9.0.200")
+        for scenario in HOST_ACCESS
+    ),
     *(replace(scenario, name=f"toy: {scenario.name}", gateway="") for scenario in TOYS),
     *(replace(scenario, name=f"leased: {scenario.name}", gateway="") for scenario in LEASES),
 )

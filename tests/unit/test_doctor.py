@@ -22,6 +22,7 @@ from plugin.doctor.facts import (
     Severity,
     State,
     Subject,
+    Unreached,
     Wall,
 )
 from plugin.doctor.probe import find_listener
@@ -75,6 +76,8 @@ CASES = [
     ),
     (replace(SOUND, unlimited="no ifb"), N, "cannot limit the rates of containers: no ifb", "modprobe -a sch_tbf ifb"),
     (replace(SOUND, unlimited="no ifb", limited=("a1" * 32,)), W, "networks want that, such as 'a1a1", "modprobe -a"),
+    (replace(SOUND, unreached=(Unreached("a1" * 32, "eth0", 6),)), W, "'eth0' has no IPv6 address", "ip addr show dev"),
+    (replace(SOUND, unreached=(Unreached("a1" * 32, "eth0", 4, "1"),)), W, "arp_ignore' is 1", "sysctl -w net.ipv4"),
     (replace(SOUND, unresolved=("x.example",)), W, "allows 'x.example', of which", "getent ahosts x.example"),
     (replace(SOUND, deaf=("eth0",)), W, "makes the host lose the default route", "net.ipv6.conf.eth0.accept_ra=2"),
     (
@@ -231,7 +234,7 @@ def test_the_names_of_checks_are_anchors_that_stay() -> None:
     assert " ".join(CHECKS) == (
         "privileges capabilities kernel nftables settings units socket repairs port-limit metrics state engine "
         "forwarding changed-settings router-advertisements routes addresses pools bridge-ports limits host-names "
-        "legacy-firewall firewall bridged-traffic"
+        "host-access legacy-firewall firewall bridged-traffic"
     )
     assert all(re.fullmatch("[a-z]+(-[a-z]+)?", name) for name in CHECKS)
 
@@ -240,7 +243,7 @@ def test_a_check_that_could_not_look_is_not_called_sound() -> None:
     """A user who may not read the state learns that nothing is known about it, not that it is sound."""
     found = examine(replace(SOUND, unseen=(Subject.STATE,)))
 
-    assert found.unknown == ["state", "forwarding", "routes", "addresses", "host-names", "firewall"]
+    assert found.unknown == ["state", "forwarding", "routes", "addresses", "host-names", "host-access", "firewall"]
     assert not {"privileges", *found.unknown} & {*found.sound}
     assert "unknown: whether every subnet has addresses left (addresses)" in as_text(found, every=True).splitlines()
 
