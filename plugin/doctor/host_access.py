@@ -36,8 +36,6 @@ def host_access(facts: Facts) -> Iterator[HostFinding]:
             commands = ("sysctl -w net.ipv4.conf.all.arp_ignore=0", "grep -r arp_ignore /etc/sysctl.conf /etc/sysctl.d")
             yield HostFinding(Severity.WARNING, cause, cure, commands)
             continue
-        cause = (
-            f"'{each.link}' has no IPv{each.version} address or is down: no way leads to containers of {network}"
-        )
+        cause = f"'{each.link}' has no IPv{each.version} address or is down: no way leads to containers of {network}"
         cure = f"give '{each.link}' an address of the LAN; pynet then sets the routes by itself"
         yield HostFinding(Severity.WARNING, cause, cure, (f"ip addr show dev {each.link}",))
