@@ -187,6 +187,27 @@ def endpoint_set(*, container: str, words: Sequence[str], machine: bool) -> None
 
 
 @endpoint.command(
+    "renew",
+    examples=["pynet endpoint renew web"],
+    see=["pynet endpoint inspect", "pynet doctor"],
+)
+@click.argument("container")
+@click.argument("network", default="")
+@with_json
+def endpoint_renew(*, container: str, network: str, machine: bool) -> None:
+    """Give CONTAINER, a name or an id, the address that its DHCP server gives it now, without a restart.
+
+    Connections of the old address end. Docker goes on showing the old address until the container is started again.
+    NETWORK is needed if the container is in several networks of pynet.
+    """
+    from cli.commands.changes import renew
+
+    with refusals(), progress(f"changing container '{container}'"):
+        row, text = renew(container, network)
+    click.echo(as_json(row) if machine else text)
+
+
+@endpoint.command(
     "ls",
     examples=["pynet endpoint ls --network blue", "pynet endpoint ls --format '{{.Container}} {{.Link}}'"],
     see=["pynet endpoint inspect", "pynet ps"],

@@ -28,6 +28,7 @@ ROUTES = {
     "UnpublishPorts": ("POST", "/v1/ports/unpublish"),
     "ReserveAddress": ("POST", "/v1/addresses/reserve"),
     "UnreserveAddress": ("POST", "/v1/addresses/unreserve"),
+    "TakeLease": ("POST", "/v1/leases/take"),
     "ForgetHost": ("POST", "/v1/cluster/forget"),
 }
 HEALTH, METRICS = "/healthz", "/metrics"

@@ -34,5 +34,6 @@ SERVICE_VERBS = {
     "UnreserveAddress": Verb(
         changes.UnreserveRequest, ChangeService.unreserve_address, changes.ReservationReply, most=4
     ),
+    "TakeLease": Verb(changes.TakeLeaseRequest, ChangeService.take_lease, changes.TakenLeaseReply, most=4),
     "ForgetHost": Verb(own.ForgetHostRequest, Service.forget, own.ForgetHostReply, most=1),
 }

@@ -18,6 +18,7 @@ from plugin.modes.base import Mode, desired_of
 from plugin.modes.registry import mode_of
 from plugin.network.exposure import Exposure
 from plugin.network.fixed_addresses import FixedAddresses
+from plugin.network.leased_addresses import routes_of
 from plugin.network.port_changes import PortChanges
 from plugin.options.live import changes_of, live_option
 from plugin.options.network import EndpointSettings
@@ -32,6 +33,8 @@ from plugin.protocol.change_messages import (
     ResetOptions,
     SetOptions,
     SettingChange,
+    TakeLease,
+    TakenLease,
     UnpublishPorts,
 )
 from plugin.publish.bindings import reported
@@ -73,6 +76,7 @@ class LiveChanges:
         self._retries = runtime.reaper.retries
         self._work = Work(runtime.locks, runtime.reaper.retries)
         self._alignment = Alignment(runtime, survey, removal)
+        self._leases, self._owners = runtime.leases, removal.owners
         self._addresses = FixedAddresses(runtime.store, ipam, runtime.names)
         exposure = Exposure(runtime, removal.sandboxes)
         self._ports = PortChanges(runtime, removal.sandboxes, exposure)
@@ -129,6 +133,24 @@ class LiveChanges:
         with self._work.hold(LockName.network(request.network)):
             network, _ = self._found(request.network)
             return self._addresses.unreserve(network, request)
+
+    def take_lease(self, request: TakeLease) -> TakenLease:
+        """Let a container have the address of its lease: in the records, the rules and the tables of the host."""
+        with self._work.create(*endpoint_locks(request.network, request.endpoint)) as undo:
+            network, mode = self._found(request.network)
+            before = self._found_endpoint(request.network, request.endpoint)
+            lease = self._leases.in_force(before.key)
+            after = replace(before, ipv4=lease.address)
+            if after != before:
+                self._store.transact(Put(after))
+                undo.push(self._store.transact, Put(before))
+                self._alignment.change(desired_of(mode, network, [before]), desired_of(mode, network, [after]), undo)
+                self._leases.taken_over(before.key)
+                self._owners.remove(before)
+                self._owners.add(after)
+        gateway, routes = (None, ()) if network.internal else routes_of(lease)
+        was = before.ipv4 or lease.address
+        return TakenLease(network.id, after.id, after.mac, was, lease.address, gateway, tuple(routes))
 
     def _change(self, network_id: str, endpoint_id: str, change: Change, *, ports: bool = False) -> Changed:
         if endpoint_id:

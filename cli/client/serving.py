@@ -117,7 +117,7 @@ HOW_TO_BE_ALLOWED = "run it as root or join group docker"
 PLACES = frozenset({Settings.socket.key, Settings.admin_socket.key})  # where pynet is asked
 NEED_STATE = frozenset({"Ports", "Networks", "Pools", "Look", "Path", "Policies", "Backup", "Traffic"})  # verbs
 CHANGING = frozenset(  # verbs
-    {"SetOptions", "ResetOptions", "PublishPorts", "UnpublishPorts", "ReserveAddress", "UnreserveAddress"}
+    {"SetOptions", "ResetOptions", "PublishPorts", "UnpublishPorts", "ReserveAddress", "UnreserveAddress", "TakeLease"}
 )
 NEED_PROCESS = frozenset({"Reconcile", "Status", "Log", "Drops", "Overview"}) | CHANGING  # verbs
 

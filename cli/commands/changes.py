@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ from cli.commands.ports import joined, rows_of
 from cli.engine.containers import EngineContainer, EngineNetwork, container, network
 from cli.exit_codes import BadUsage
 from cli.listing import Row
-from netlink.container_end import change_container_end
+from netlink.container_end import change_container_address, change_container_end
 from netlink.errors import KernelError
 from plugin.errors import NotFound, PynetError
 from plugin.options.network import EndpointSettings
@@ -60,6 +61,20 @@ def change_endpoint(word: str, of: str, verb: str, body: Mapping[str, Any]) -> t
     target = of_container(word, of, answer)
     row = row_of(answer(verb, **target.ids, **body), target)
     return row, as_text(row)
+
+
+def renew(word: str, of: str) -> tuple[Row, str]:
+    """Let a running container have the address that its DHCP server gives it now; return data and text."""
+    target = of_container(word, of, answer)
+    found = answer("TakeLease", **target.ids)
+    hops = [(ip_network(each["Destination"]), each["NextHop"]) for each in found["Routes"]]
+    routes = [(to, ip_address(hop) if hop else None) for to, hop in hops]
+    gateway = ip_address(found["Gateway"]) if found["Gateway"] else None
+    address = ip_interface(found["Address"])
+    change_container_address(container(word).process, found["MacAddress"], address, gateway, routes)
+    row = {"network": target.network, "network_name": target.network_name, "container": target.container}
+    text = f"container '{target.container}' has address {found['Address']} in network '{target.network_name}'"
+    return {**row, "address": found["Address"], "before": found["Before"]}, text
 
 
 def of_network(word: str) -> tuple[Target, EngineNetwork]:

@@ -11,6 +11,8 @@ from plugin.protocol.change_messages import (
     ReserveAddress,
     ResetOptions,
     SetOptions,
+    TakeLease,
+    TakenLease,
     UnpublishPorts,
 )
 
@@ -39,6 +41,9 @@ class ChangeAnswers:
     def unreserve_address(self, request: ReserveAddress) -> Reservation:
         return self._changing.unreserve_address(request)
 
+    def take_lease(self, request: TakeLease) -> TakenLease:
+        return self._changing.take_lease(request)
+
 
 class NobodyChanges:
     """Refuses the verbs while no pynet serves: only the process that serves may change something."""
@@ -51,3 +56,4 @@ class NobodyChanges:
         raise self._nobody
 
     set_options = reset_options = publish_ports = unpublish_ports = reserve_address = unreserve_address = _refuse
+    take_lease = _refuse

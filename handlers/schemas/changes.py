@@ -6,13 +6,14 @@ from handlers.schemas.common import BINDING_KEYS, PORT_KEYS
 from handlers.schemas.fields import AddressText, FullText, Identifier
 from handlers.schemas.objects import ListOf, Message, PortList, TextMap
 from handlers.schemas.own import PortReply
-from handlers.schemas.replies import Shown
+from handlers.schemas.replies import Shown, StaticRouteReply
 from plugin.protocol.change_messages import (
     HostPort,
     PublishPorts,
     ReserveAddress,
     ResetOptions,
     SetOptions,
+    TakeLease,
     UnpublishPorts,
 )
 from plugin.protocol.messages import PortBinding
@@ -66,6 +67,26 @@ class ReserveAddressRequest(UnreserveRequest):
     """A name and the address to reserve for it."""
 
     address = AddressText(data_key="Address", required=True, nullable=False)
+
+
+class TakeLeaseRequest(Message):
+    """A container whose address moved."""
+
+    message = TakeLease
+    network = Identifier(data_key="NetworkID", required=True, nullable=False)
+    endpoint = Identifier(data_key="EndpointID", required=True, nullable=False)
+
+
+class TakenLeaseReply(Schema):
+    """Addresses with their prefix lengths, and routes as Join has them."""
+
+    network = fields.String(data_key="NetworkID")
+    endpoint = fields.String(data_key="EndpointID")
+    mac = fields.String(data_key="MacAddress")
+    before = Shown(data_key="Before")
+    address = Shown(data_key="Address")
+    gateway = Shown(data_key="Gateway")
+    routes = fields.List(fields.Nested(StaticRouteReply), data_key="Routes")
 
 
 class ReservationReply(Schema):

@@ -21,7 +21,7 @@ from plugin.dhcp.lease_book import InUse, LeaseBook
 from plugin.dhcp.model import Dhcp4, Lease4, NoAddress, NoServer
 from plugin.dhcp.record import DhcpLease
 from plugin.dhcp.trouble import flaws, refusal
-from plugin.errors import Conflict, PynetError
+from plugin.errors import Conflict, InvalidRequest, PynetError
 from plugin.protocol.messages import Repair
 from plugin.request.undo import Undo
 from plugin.store.base import Change, Put, Remove, Store, StoreConflict
@@ -101,6 +101,29 @@ class Leases:
     def of(self, key: str) -> DhcpLease | None:
         """Return the lease of an endpoint."""
         return self._known.get(key)
+
+    def in_force(self, key: str) -> Lease4:
+        """Return the lease of an endpoint.
+
+        Raises:
+            InvalidRequest: its address did not come by DHCP, or its lease has ended.
+        """
+        held = self._known.get(key)
+        if held is None or held.lease is None:
+            raise InvalidRequest("the container has no address by DHCP")
+        if held.lost:
+            raise InvalidRequest(
+                f"its lease of '{held.lease.address.ip}' has ended, and no server gives it another one"
+            )
+        return held.lease
+
+    def taken_over(self, key: str) -> None:
+        """Note that the container has the address of its lease."""
+        held = self._known.get(key)
+        if held is not None and held.lease is not None:
+            now = replace(held, address=held.lease.address)
+            self._store.transact(Put(now))
+            self._known.hold(now)
 
     def failing(self) -> Sequence[Repair]:
         """Return what is wrong with the leases of running containers, and why new containers got no address."""

@@ -20,7 +20,7 @@ def flaws(leases: Iterable[DhcpLease], now: float) -> Iterator[Repair]:
             cure = f"look for the DHCP server on '{each.link}', or start the container again"
             yield _flaw("LeaseLost", f"{what} '{(each.address or lease.address).ip}', whose lease has ended: {cure}")
         elif each.moved and each.address:
-            cure = "start the container again"
+            cure = "run pynet endpoint renew for the container, or start it again"
             given = f"server '{lease.server}' gives it '{lease.address.ip}' now"
             yield _flaw("LeaseMoved", f"{what} '{each.address.ip}', and {given}: {cure}")
         elif lease.lasts != FOREVER and now >= lease.taken + lease.t2:

@@ -17,6 +17,8 @@ from plugin.protocol.change_messages import (
     ReserveAddress,
     ResetOptions,
     SetOptions,
+    TakeLease,
+    TakenLease,
     UnpublishPorts,
 )
 from plugin.protocol.drop_messages import DropReport
@@ -117,6 +119,9 @@ class ChangeService(Protocol):
 
     def unreserve_address(self, request: ReserveAddress) -> Reservation:
         """End the reservation of an address."""
+
+    def take_lease(self, request: TakeLease) -> TakenLease:
+        """Let a running container have the address that its DHCP server gives it now."""
 
 
 class Service(ChangeService, Protocol):

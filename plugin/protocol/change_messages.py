@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 
-from netlink.ip import Address
+from netlink.ip import Address, InterfaceAddress
 from netlink.values import dataclass
-from plugin.protocol.messages import PortBinding
+from plugin.protocol.messages import PortBinding, StaticRoute
 from plugin.protocol.own_messages import PublishedPort
 
 
@@ -72,6 +72,30 @@ class Reservation:
     network: str
     name: str
     addresses: Sequence[Address]
+
+
+@dataclass(frozen=True, slots=True)
+class TakeLease:
+    """A running container that is to have the address of its lease, after the server gave it another one."""
+
+    network: str
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakenLease:
+    """The address of a container from now on, the one before, and its routes by DHCP.
+
+    The link in the container, which has ``mac``, is to be changed as well, which the serving process cannot do.
+    """
+
+    network: str
+    endpoint: str
+    mac: str
+    before: InterfaceAddress
+    address: InterfaceAddress
+    gateway: Address | None
+    routes: Sequence[StaticRoute] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,6 +250,7 @@ BAD_CHANGES: dict[str, tuple[str, dict[str, Any], str]] = {
     "port": ("PublishPorts", {**OF_END, "Ports": [{"Proto": 6, "Port": 65536}]}, "it has to be a port number"),
     "no endpoint": ("UnpublishPorts", {"NetworkID": "a1"}, "field 'EndpointID' is missing"),
     "address": ("ReserveAddress", {"NetworkID": "a1", "Name": "web", "Address": "x"}, "it has to be an IP address"),
+    "no container": ("TakeLease", {"NetworkID": "a1"}, "field 'EndpointID' is missing"),
     "no name": ("UnreserveAddress", {"NetworkID": "a1"}, "field 'Name' is missing"),
 }
 

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address, ip_address, ip_interface
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli.client.serving import ask
+from cli.settings import admin_place
+from netlink.container_end import change_container_address
 from tests.kernel.container import Container, sh
 from tests.kernel.lan_site import NEIGHBOUR, ROUTER, LanSite, until
 from tests.kernel.served import Served
@@ -112,9 +116,13 @@ def test_a_lease_outlives_kills_of_pynet(pynet: Leaser, lan: LanSite, container:
     until(lambda: not server.leases())
 
 
-def _ends(pynet: Leaser) -> int:
+def _lease(pynet: Leaser) -> dict[str, Any]:
     (end,) = pynet.ask("Networks")["Networks"][0]["Endpoints"]
-    return int(end["Lease"]["Ends"])
+    return dict(end["Lease"])
+
+
+def _ends(pynet: Leaser) -> int:
+    return int(_lease(pynet)["Ends"])
 
 
 def test_twenty_containers_at_once_have_an_address_each(pynet: Leaser, lan: LanSite) -> None:
@@ -143,3 +151,25 @@ def test_no_server_is_a_sentence(pynet: Leaser, lan: LanSite) -> None:
     (failing,) = pynet.ask("Status")["Failing"]
     assert failing["Sentence"].endswith("look for the server, and for free addresses in its pool")
     assert "pnc" not in sh("ip link")
+
+
+def test_a_lease_that_moves_is_carried_out(pynet: Leaser, lan: LanSite, container: Container) -> None:
+    """The server comes back with another pool: the container gets the new address and routes while it runs."""
+    server = lan.dhcpd(seconds=10)
+    pynet.create("lan")
+    before = pynet.run(container)
+    server.stop()
+    lan.dhcpd(pool=("192.168.50.200", "192.168.50.210"), seconds=10)
+    until(lambda: _lease(pynet)["Moved"])
+
+    ids = {"NetworkID": rq.NETWORK_ID, "EndpointID": f"{1:064x}"[::-1]}
+    taken = ask(admin_place(pynet.socket), "TakeLease", 10, ids)
+    new = ip_interface(taken["Address"])
+    change_container_address(container.pid, taken["MacAddress"], new, ip_address(taken["Gateway"]), ())
+
+    assert (taken["Before"], new.ip in {IPv4Address(f"192.168.50.{last}") for last in range(200, 211)}) == (
+        before,
+        True,
+    )
+    assert container.sh("ip -4 -br address show dev eth0").split()[2:] == [str(new)]
+    assert container.reaches("192.168.60.9")

@@ -17,11 +17,12 @@ from netlink.errors import KernelError
 from plugin.dhcp.model import FOREVER, ClientIdentity, NoAddress, NoServer
 from plugin.dhcp.record import DhcpLease
 from plugin.dhcp.trouble import flaws
-from plugin.errors import Conflict, Failed, PynetError
+from plugin.errors import Conflict, Failed, InvalidRequest, PynetError
 from plugin.model.records import Endpoint, Network
 from plugin.modes.registry import modes_of
 from plugin.network.endpoint import endpoint_of
 from plugin.network.leased_addresses import LeasedAddresses
+from plugin.protocol.change_messages import TakeLease
 from plugin.request.undo import Undo
 from plugin.store.base import Put
 from tests.fake_dhcp import POOL, SERVER, lease
@@ -32,6 +33,7 @@ from tests.unit import requests as rq
 FIRST, SECOND = POOL[:2]
 LINK = f"pnt{rq.NETWORK_ID[:12]}"
 KEY = f"{rq.NETWORK_ID}/{rq.ENDPOINT_ID}"
+CURE = "run pynet endpoint renew for the container, or start it again"
 USES = "endpoint 'e0e0e0e0e0e0' of network 'a1a1a1a1a1a1' uses address '192.168.50.100'"
 ANYWHERE = IPv4Network("0.0.0.0/0")
 
@@ -292,6 +294,36 @@ def test_a_lease_that_was_never_stored_is_given_back_after_a_kill(world: World) 
     settle(lambda: not again.store.list(DhcpLease))
 
 
+def test_a_container_takes_the_address_that_its_lease_has_now(world: World) -> None:
+    """Its guard lets the new address pass, and nothing is wrong any more; without a change nothing happens."""
+    world.driver.create_endpoint(asking())
+    ask = TakeLease(rq.NETWORK_ID, rq.ENDPOINT_ID)
+    assert world.live.take_lease(ask).before == FIRST
+    world.dhcp.change(lease(SECOND, lasts=FOREVER))
+    settle(lambda: world.runtime.leases.in_force(KEY).address == SECOND)
+
+    taken = world.live.take_lease(ask)
+
+    assert (taken.before, taken.address, taken.gateway) == (FIRST, SECOND, SERVER)
+    assert world.store.get(Endpoint, KEY).record.ipv4 == SECOND  # type: ignore[union-attr]
+    guarded = " ".join(text for _, text in world.nft.elements)
+    assert (str(SECOND.ip) in guarded, str(FIRST.ip) in guarded) == (True, False)
+    assert not world.reconciler.status().failing
+
+
+def test_only_a_lease_in_force_can_be_taken(world: World) -> None:
+    """Otherwise nothing is changed, and a sentence says why."""
+    world.driver.create_endpoint(asking())
+    world.dhcp.change(None)
+    settle(lambda: [item for item in world.store.list(DhcpLease) if item.record.lost])
+    settle(lambda: world.runtime.leases.of(KEY).lost)  # type: ignore[union-attr]
+
+    with pytest.raises(InvalidRequest, match=r"its lease of '192\.168\.50\.100' has ended"):
+        world.live.take_lease(TakeLease(rq.NETWORK_ID, rq.ENDPOINT_ID))
+    with pytest.raises(InvalidRequest, match="the container has no address by DHCP"):
+        world.runtime.leases.in_force("nobody")
+
+
 def test_a_lease_that_no_server_renews_is_said_before_it_ends() -> None:
     """From the time on at which any server is asked (T2), and as lost when it is over."""
     held = DhcpLease("a1", "e0", "eth0", "02:00:00:00:00:09", lease=lease(), address=FIRST)
@@ -337,7 +369,7 @@ def test_a_lease_that_moves_or_is_lost_is_said(world: World) -> None:
         ("lease lost", str(SECOND)),
     ]
     assert [(each.kind, each.sentence) for each in (*moved, *world.reconciler.status().failing)] == [
-        ("LeaseMoved", f"{USES}, and server '192.168.50.1' gives it '192.168.50.101' now: start the container again"),
+        ("LeaseMoved", f"{USES}, and server '192.168.50.1' gives it '192.168.50.101' now: {CURE}"),
         (
             "LeaseLost",
             f"{USES}, whose lease has ended: look for the DHCP server on '{LINK}', or start the container again",
