@@ -48,7 +48,7 @@ def detours(
         OSError: the kernel does not answer.
     """
     found = []
-    for network in networks:
+    for network in (each for each in networks if each.host_gateway):
         own = [end for end in endpoints if end.network_id == network.id]
         for pool in (subnet.pool for subnet in network.subnets):
             if any(link == network.link and address.network == pool for link, address in host.addresses):

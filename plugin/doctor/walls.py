@@ -77,6 +77,8 @@ def _is_passed_over(base: Base) -> bool:
 
 
 def _passages(network: Network, endpoints: Iterable[Endpoint], uplinks: Mapping[int, str]) -> Iterator[Passage]:
+    if not network.host_gateway:
+        return  # no packet of its containers is routed by this host
     own = [end for end in endpoints if end.network_id == network.id]
     for version in network.families or ([4] if network is EXAMPLE else []):
         uplink, inside = uplinks.get(version, ""), _from(network, own, version)

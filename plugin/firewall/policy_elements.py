@@ -1,7 +1,7 @@
 """Elements of the sets of policies (``plugin.firewall.policy_rules``)."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from itertools import pairwise
 from typing import Any
@@ -28,6 +28,7 @@ Service = tuple[tuple[int, int], tuple[int, int]]  # first and last protocol, fi
 Box = tuple[Address, Address, Service]
 Lists = Mapping[int, Sequence[NamedSet]]
 _NAMED: Lists = {version: (of,) for version, of in sets.ALLOW_NAMES.items()}
+NameElements = Callable[[Endpoint, Entries, Mapping[str, Iterable[Address]], Iterable[Address]], Elements]
 FEW = 32  # what one container is allowed in one direction; more is a long list (``plugin.firewall.sets``)
 
 
@@ -78,13 +79,31 @@ def name_elements(
     With any name in ``allowed`` it may also ask ``resolvers``. The elements belong to an owner of their own, as
     addresses of names come and go.
     """
-    wanted = [(entry, address) for entry in allowed for address in known.get(getattr(entry.peer, "name", ""), ())]
-    if not allowed.host_names:
-        return ()
-    wanted += [(entry, server) for entry in _DNS for server in resolvers]
-    entries = [Entry(entry.protocol, entry.ports, _subnet(address)) for entry, address in wanted]
+    entries = _named_entries(allowed, known, resolvers)
     addresses = [own.ip for own in (endpoint.ipv4, endpoint.ipv6) if own]
     return tuple(_routed(_NAMED, addresses, Entries(tuple(entries))))
+
+
+def port_name_elements(
+    endpoint: Endpoint, allowed: Entries, known: Mapping[str, Iterable[Address]], resolvers: Iterable[Address]
+) -> Elements:
+    """Return the same for the port of ``endpoint``, where a user's LAN is behind the bridge."""
+    entries, port = Entries(tuple(_named_entries(allowed, known, resolvers))), host_link_name(endpoint.id)
+    return tuple(
+        of.element(port, (first, last), *service)
+        for version, of in sets.PORT_NAMES.items()
+        for first, last, service in _disjoint(entries, version)
+    )
+
+
+def _named_entries(
+    allowed: Entries, known: Mapping[str, Iterable[Address]], resolvers: Iterable[Address]
+) -> Iterator[Entry]:
+    """Yield entries with addresses in the place of names, and for DNS; none if there are no names."""
+    wanted = [(entry, address) for entry in allowed for address in known.get(getattr(entry.peer, "name", ""), ())]
+    if allowed.host_names:
+        wanted += [(entry, server) for entry in _DNS for server in resolvers]
+        yield from (Entry(entry.protocol, entry.ports, _subnet(address)) for entry, address in wanted)
 
 
 def relay_elements(policy: Policy, published: Iterable[Published]) -> Iterator[Element]:

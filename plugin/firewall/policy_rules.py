@@ -112,10 +112,15 @@ _INET = """\
     ip6 daddr @publish_from6 goto detoured_published6
   }
 """
-_PORT_OUT = _allowed("port_out", "iifname", "{ip} daddr")
+_NAMED = "    {side} . {{ip}} {peer} . {service} @port_names{{v}} {verdict}\n"
+_PORT_OUT = _allowed("port_out", "iifname", "{ip} daddr") + _NAMED.format(
+    side="iifname", peer="daddr", service=_SERVICE, verdict="return"
+)
 _PORT_FROM = _allowed("port_from", "oifname", "{ip} saddr")
-_ANSWER_OUT = _allowed("port_out", "oifname", "{ip} saddr", service=_ANSWERED, verdict="goto answer_in{v}") + _by_group(
-    "oifname", "iifname", "out_groups", _ANSWERED, "goto answer_in{v}"
+_ANSWER_OUT = (
+    _allowed("port_out", "oifname", "{ip} saddr", service=_ANSWERED, verdict="goto answer_in{v}")
+    + _NAMED.format(side="oifname", peer="saddr", service=_ANSWERED, verdict="goto answer_in{v}")
+    + _by_group("oifname", "iifname", "out_groups", _ANSWERED, "goto answer_in{v}")
 )
 _FAR_OUT = _by_group("iifname", "oifname . {ip} daddr", "out_groups")
 _FAR_IN = _by_group("oifname", "iifname . {ip} saddr", "from_groups")

@@ -164,6 +164,9 @@ EGRESS_ADDRESSES = _two(
 )
 LAN_PORTS = _one(_B, "lan_ports", "Ports on a user's LAN with a policy, for which the host is a neighbour", IFNAME)
 PORT_OUT = _lists(_B, "port_out", "These ports, and where they may connect to", IFNAME)
+PORT_NAMES = _two(
+    _B, "port_names", "Ports on a user's LAN, and names in pynet.allow_out", IFNAME, IPV4, *_SERVICE, interval=True
+)
 FROM_PORTS = _one(_B, "from_ports", "Ports that take connections only from who is allowed", IFNAME)
 CHANGED_PORTS = _one(
     _B, "changed_ports", "Ports whose policy has changed: packets of open connections are judged too", IFNAME

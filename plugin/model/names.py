@@ -4,11 +4,12 @@ Names and MACs are pure functions of Docker's ids, so that teardown works withou
 bridge is ``PYNET/network/ID``, of a tunnel ``PYNET/network/ID/NAME/VNI/PORT``, and of a port ``PYNET/endpoint/ID`` or,
 on a bridge that pynet did not make and that therefore has no alias, ``PYNET/endpoint/ID/NETWORK``; so have a limiter
 and a link that goes into a container itself. That of a VLAN that networks share is ``PYNET/parent/NAME``, and that of a
-shim ``PYNET/parent/NAME/shim``. That of a port on a user's LAN ends in ``/lan``.
+shim ``PYNET/parent/NAME/shim``. That of a port on a user's LAN goes on with ``/lan`` and words about its network.
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from plugin.model.records import Endpoint, Network, Overlay
 
@@ -16,6 +17,7 @@ from plugin.model.records import Endpoint, Network, Overlay
 BRIDGE, HOST_END, CONTAINER_END, TUNNEL, LIMITER, SHIM = "pn-", "pnh", "pnc", "pnv", "pni", "pns"
 BRIDGES = f"{BRIDGE}*"  # every bridge that pynet names, as nft matches it
 ID_LENGTH = 12  # of a link name's 15 characters (IFNAMSIZ - 1); 48 bits of a random id
+LONGEST_ALIAS = 255  # bytes, IFALIASZ - 1 (linux/if.h)
 NETWORK, ENDPOINT, PARENT, LAN = "network", "endpoint", "parent", "lan"
 
 
@@ -116,9 +118,16 @@ def port_alias(pynet: str, network: Network, endpoint: Endpoint) -> str:
     return str(Alias(pynet, ENDPOINT, endpoint.id, () if network.owns_link else (network.id,)))
 
 
-def lan_alias(pynet: str, network: Network, endpoint: Endpoint) -> str:
-    """Return the alias of the host's end of a pair in a bridge that is a user's LAN."""
-    return str(Alias(pynet, ENDPOINT, endpoint.id, (network.id, LAN)))
+def lan_alias(pynet: str, network: Network, endpoint: Endpoint, words: Iterable[str]) -> str:
+    """Return the alias of the host's end of a pair in a bridge that is a user's LAN.
+
+    The kernel shows nothing else of such a network: ``words`` are for ``plugin.rebuild``, as far as there is room.
+    """
+    alias = Alias(pynet, ENDPOINT, endpoint.id, (network.id, LAN))
+    for word in words:
+        longer = replace(alias, more=(*alias.more, word))
+        alias = longer if len(str(longer).encode()) <= LONGEST_ALIAS else alias
+    return str(alias)
 
 
 def endpoint_alias(pynet: str, endpoint: Endpoint) -> str:

@@ -21,7 +21,7 @@ from netlink.gso import KERNELS_OWN
 from netlink.links import Link
 from plugin.errors import InvalidRequest, Unsupported
 from plugin.firewall.elements import endpoint_elements, network_elements
-from plugin.firewall.policy_elements import name_elements
+from plugin.firewall.policy_elements import NameElements, name_elements
 from plugin.firewall.wants import names_owner
 from plugin.host.docker_bridges import is_docker_name
 from plugin.host.link_settings import bridge_settings
@@ -223,8 +223,13 @@ class BridgeMode(Mode):
         """Return the veth pair, with its host end in the bridge, its settings, its limits, and the endpoint's rules."""
         return self.plugged(network, endpoint, endpoint_elements(network, endpoint))
 
-    def plugged(self, network: Network, endpoint: Endpoint, elements: Elements) -> Desired:
-        """Return the same with the rules ``elements`` of the port; the host's end of the pair is the first link."""
+    def plugged(
+        self, network: Network, endpoint: Endpoint, elements: Elements, named: NameElements = name_elements
+    ) -> Desired:
+        """Return the same with the rules ``elements`` of the port; the host's end of the pair is the first link.
+
+        ``named`` makes the rules for names in its policy.
+        """
         port = WantedLink(
             host_link_name(endpoint.id),
             "veth",
@@ -238,17 +243,17 @@ class BridgeMode(Mode):
             peer=container_link_name(endpoint.id),
             peer_mac=endpoint.mac,
         )
-        owned = {port.name: elements, **self._names(network, endpoint)}
+        owned = {port.name: elements, **self._names(network, endpoint, named)}
         part = Desired(network.id, [port], settings=port_settings(port.name), elements=owned)
         return limited(part, self._owner, network, endpoint)
 
-    def _names(self, network: Network, endpoint: Endpoint) -> dict[str, Elements]:
+    def _names(self, network: Network, endpoint: Endpoint, named: NameElements) -> dict[str, Elements]:
         """Return the rules for names in the policy of the endpoint, which have an owner of their own, if it has any."""
         allowed = policy_of(network, endpoint).allow_out
         if allowed is None or not allowed.host_names:
             return {}
         known = {name: self._resolve(name) for name in allowed.host_names}
-        return {names_owner(endpoint.id): name_elements(endpoint, allowed, known, self._resolvers())}
+        return {names_owner(endpoint.id): named(endpoint, allowed, known, self._resolvers())}
 
     def in_container(self, endpoint: Endpoint) -> bool:
         """Look where the other end of the pair is; the engine puts it back when a container leaves."""

@@ -14,7 +14,7 @@ has a MAC above those of hardware, and the MTU of the bridge; that of the contai
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_interface
 from typing import cast
 
 import structlog
@@ -25,11 +25,22 @@ from netlink.errors import NotSupported
 from netlink.links import Link
 from plugin.errors import Failed, InvalidRequest, Unsupported
 from plugin.firewall.lan_elements import lan_elements, lan_port_elements
+from plugin.firewall.policy_elements import port_name_elements
 from plugin.host.docker_bridges import is_docker_name
 from plugin.host.packet_size import largest_packet
 from plugin.interfaces import Kernel
 from plugin.model.desired import Desired, WantedParent
-from plugin.model.names import ENDPOINT, HOST_END, LIMITER, NETWORK, Alias, high_mac, is_own_bridge, lan_alias
+from plugin.model.names import (
+    ENDPOINT,
+    HOST_END,
+    LAN,
+    LIMITER,
+    NETWORK,
+    Alias,
+    high_mac,
+    is_own_bridge,
+    lan_alias,
+)
 from plugin.model.records import Endpoint, Network, NetworkSubnet
 from plugin.modes.base import Capability, HostParts, LinkKind, Mode
 from plugin.modes.bridge import BridgeMode, BridgeSettings
@@ -110,6 +121,7 @@ class LanMode(Mode):
             _NO_GATEWAY,
         ),
         HostAccessSettings.host_access.key: _HOST_IS_THERE,
+        HostAccessSettings.host_access.key: "the host and its containers reach each other by the bridge anyway",
         NetworkSettings.publish.key: _NOT_PUBLISHED,
         NetworkSettings.host_binding.key: _NOT_PUBLISHED,
         NetworkSettings.publish_from.key: f"{_NOT_PUBLISHED}; {NetworkSettings.allow_from.key} names who may",
@@ -124,8 +136,10 @@ class LanMode(Mode):
 
     @staticmethod
     def rebuilt(network: Network, links: Sequence[Link]) -> Network:
-        """Return the network as it is; ``plugin.rebuild.networks`` finds those of this mode by their ports."""
-        del links
+        """Return the network with what the alias of one of its ports tells, if that is of this mode."""
+        for alias in (Alias.read(link.alias) for link in links):
+            if alias.what == ENDPOINT and alias.more[1:2] == (LAN,):
+                return _rebuilt(network, alias.more[2:])
         return network
 
     def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
@@ -224,11 +238,11 @@ class LanMode(Mode):
 
     def desired_port(self, network: Network, endpoint: Endpoint) -> Desired:
         """Return the veth pair as in bridge mode, as a guest in the bridge, with rules that judge at the port alone."""
-        part = self._bridge.plugged(network, endpoint, lan_port_elements(network, endpoint))
+        part = self._bridge.plugged(network, endpoint, lan_port_elements(network, endpoint), port_name_elements)
         pair, *others = part.links
         guest = replace(
             pair,
-            alias=lan_alias(self._owner, network, endpoint),
+            alias=lan_alias(self._owner, network, endpoint, _words(network, endpoint)),
             mac=high_mac(endpoint.id.encode()),
             mtu=0,
             peer_mtu=network.settings.mtu,
@@ -298,6 +312,35 @@ def _port(network: Network, port: BridgePort) -> BridgePort:
 def _owner(network: Network) -> str:
     """Return the owner of the elements of a network; its bridge may carry several networks."""
     return f"lan {network.id}"
+
+
+def _words(network: Network, endpoint: Endpoint) -> list[str]:
+    """Return the subnets of an endpoint, with their gateways, and the VLANs of its network as words of an alias."""
+    own = LanSettings.read(network.in_force)
+    places = [address.ip for address in (endpoint.ipv4, endpoint.ipv6) if address]
+    subnets = [subnet for subnet in network.subnets if any(place in subnet.pool for place in places)]
+    ends = [(one.router.ip if one.router else one.pool.network_address, one.pool.prefixlen) for one in subnets]
+    vlans = [f"v{own.vlan}"] if own.vlan else []
+    return [*(f"{address}-{length}" for address, length in ends), *vlans, *(f"t{vlan}" for vlan in own.vlans)]
+
+
+def _rebuilt(network: Network, words: Sequence[str]) -> Network:
+    """Return a network with the subnets and VLANs in the words of an alias."""
+    ends = [ip_interface(word.replace("-", "/")) for word in words if "-" in word]
+    subnets = [NetworkSubnet(end.network, None if end.ip == end.network.network_address else end) for end in ends]
+    options = {NetworkSettings.mode.key: LanMode.name, LanSettings.parent.key: network.link}
+    for letter, option in (("v", LanSettings.vlan), ("t", LanSettings.vlans)):
+        if found := [word[1:] for word in words if word.startswith(letter)]:
+            options[option.key] = ",".join(found)
+    return Network(
+        network.id,
+        LanMode.name,
+        network.link,
+        owns_link=False,
+        subnets=tuple(subnets),
+        options=options,
+        host_gateway=False,
+    )
 
 
 def _gateway(network: Network, address: InterfaceAddress | None) -> Address | None:

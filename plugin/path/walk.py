@@ -11,6 +11,7 @@ from plugin.host.docker_bridges import is_docker_name
 from plugin.model.records import Endpoint, Network, Published
 from plugin.options.network import ROUTED, UNPROTECTED
 from plugin.path.foreign import foreign_chains
+from plugin.path.guests import guest_steps, is_guest
 from plugin.path.model import SHORT, Journey, Spot, Surroundings, journey, spot_of
 from plugin.path.policies import PARTS, egress, ingress
 from plugin.protocol.path_messages import STOPS, Answer, EndKind, Fate, PathQuestion, Step
@@ -38,7 +39,9 @@ def _steps(way: Journey, facts: Surroundings) -> Iterator[Step]:
         yield Step("delivery", text)
     else:
         yield from _guard(way.source)
-        if way.on_link and way.source.network is not None:
+        if is_guest(way.source) or is_guest(way.target):
+            yield from guest_steps(way, facts)
+        elif way.on_link and way.source.network is not None:
             yield from _within(way, way.source.network, facts)
         else:
             yield from _through_the_host(way, facts)

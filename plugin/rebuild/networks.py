@@ -126,7 +126,7 @@ def rebuild(seen: KernelView, owner: str, known: Sequence[Record], in_its_mode: 
     doomed = {record.link for record in known if isinstance(record, Tombstone)}
     links = [link for link in seen.links if link.name not in doomed]
     have = {record.id: record for record in known if isinstance(record, Network)}
-    shown = [*_adopted(seen, links, owner), *_networks(seen, links, owner, in_its_mode)]
+    shown = [*_adopted(seen, links, owner, in_its_mode), *_networks(seen, links, owner, in_its_mode)]
     networks = {network.id: network for network in shown if network.id not in have}
     everything = {**have, **networks}
     has = {record.id for record in known if isinstance(record, Endpoint)}
@@ -155,7 +155,7 @@ def _networks(seen: KernelView, links: Sequence[Link], owner: str, in_its_mode: 
             yield in_its_mode(network, own[identity])
 
 
-def _adopted(seen: KernelView, links: Sequence[Link], owner: str) -> Iterator[Network]:
+def _adopted(seen: KernelView, links: Sequence[Link], owner: str, in_its_mode: InItsMode) -> Iterator[Network]:
     """Yield networks on bridges that pynet did not make: their endpoints' aliases name them (``modes.bridge``)."""
     masters = {link.index: link for link in seen.links}
     for link in links:
@@ -167,7 +167,8 @@ def _adopted(seen: KernelView, links: Sequence[Link], owner: str) -> Iterator[Ne
             subnets = tuple(NetworkSubnet(address.network, address) for address in there)
             options = {NetworkSettings.bridge_name.key: bridge.name}
             # What was there before pynet came is not known; so nothing is taken off when the network goes.
-            yield Network(network_id, MODE, bridge.name, False, False, subnets, options, tuple(there), bridge.mac)
+            network = Network(network_id, MODE, bridge.name, False, False, subnets, options, tuple(there), bridge.mac)
+            yield in_its_mode(network, [link])
 
 
 def _addresses(seen: KernelView, link: str) -> list[InterfaceAddress]:

@@ -122,3 +122,18 @@ def test_names_follow_a_change_and_go_with_the_container(
     pynet.driver.delete_endpoint(reference)
     assert pynet.firewall.owners(f"names of {BOX}") == {}
     pynet.close()
+
+
+def test_a_named_host_of_the_lan_is_reached(
+    store: MemoryStore, server: DnsServer, box: Container, tmp_path: Path
+) -> None:
+    """On a bridge of the user's nothing is routed, and names count at the port."""
+    sh("ip link add br0 type bridge; ip link set out0 master br0; ip link set br0 up; ip addr flush dev out0")
+    pynet = started(store, server, tmp_path)
+    options = {"pynet.mode": "lan", "parent": "br0"}
+    pynet.driver.create_network(rq.network(rq.NETWORK_ID, "192.0.2.1/24", options=options))
+    pynet.attach(box, rq.NETWORK_ID, 2, BOX, egress="deny", allow_out=ALLOWED)
+
+    assert soon(lambda: box.asks(OLD, 7777) == "192.0.2.2")
+    assert box.asks(NEW, 7777) == ""
+    pynet.close()

@@ -120,6 +120,13 @@ def toy() -> Call:
     return _of_mode("toy", network())
 
 
+def guests() -> Call:
+    """CreateNetwork of the mode whose containers are in a bridge of the host's."""
+    call = network()
+    generic = {"pynet.mode": "lan", "parent": ADOPTED, "pynet.rate_out": "10mbit"}
+    return replace(call, body={**call.body, "Options": {"com.docker.network.generic": generic}})
+
+
 def _leased() -> Call:
     """CreateNetwork of the mode with addresses by DHCP."""
     call = _of_mode("leased", network(), dhcp="on")
@@ -272,6 +279,18 @@ TOYS = (
 )
 
 
+GUESTS = guests()
+GUESTS_JOINED = (GUESTS, endpoint(), join())
+LANS = (
+    Scenario("CreateNetwork", (), GUESTS),
+    Scenario("CreateEndpoint", (GUESTS,), endpoint()),
+    Scenario("DeleteEndpoint", (*GUESTS_JOINED, LEAVE), DELETE),
+    Scenario("DeleteNetwork with an endpoint", GUESTS_JOINED, REMOVE),
+    Scenario("start", GUESTS_JOINED, where=START),
+    Scenario("start after a reboot", (GUESTS, endpoint()), where=START, reboot=True),
+)
+
+
 LEASED = _leased()
 WEB = endpoint(address="", options={"pynet.hostname": "web"})
 LEASED_JOINED = (LEASED, WEB, join())
@@ -336,4 +355,5 @@ SCENARIOS = (
     ),
     *(replace(scenario, name=f"toy: {scenario.name}", gateway="") for scenario in TOYS),
     *(replace(scenario, name=f"leased: {scenario.name}", gateway="") for scenario in LEASES),
+    *(replace(scenario, name=f"lan: {scenario.name}", setup=MAKE_BRIDGE) for scenario in LANS),
 )
