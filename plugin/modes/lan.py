@@ -12,7 +12,8 @@ Nothing of the bridge is changed. Its own MAC and MTU follow those of its ports,
 has a MAC above those of hardware, and the MTU of the bridge; that of the container may be lower.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 from typing import cast
@@ -326,7 +327,7 @@ def _words(network: Network, endpoint: Endpoint) -> list[str]:
 
 def _rebuilt(network: Network, words: Sequence[str]) -> Network:
     """Return a network with the subnets and VLANs in the words of an alias."""
-    ends = [ip_interface(word.replace("-", "/")) for word in words if "-" in word]
+    ends = list(_interfaces(words))
     subnets = [NetworkSubnet(end.network, None if end.ip == end.network.network_address else end) for end in ends]
     options = {NetworkSettings.mode.key: LanMode.name, LanSettings.parent.key: network.link}
     for letter, option in (("v", LanSettings.vlan), ("t", LanSettings.vlans)):
@@ -341,6 +342,13 @@ def _rebuilt(network: Network, words: Sequence[str]) -> Network:
         options=options,
         host_gateway=False,
     )
+
+
+def _interfaces(words: Iterable[str]) -> Iterator[InterfaceAddress]:
+    """Yield the gateways, or addresses of subnets, among words of an alias, which anybody may have changed."""
+    for word in words:
+        with suppress(ValueError):
+            yield from [ip_interface(word.replace("-", "/"))] if "-" in word else []
 
 
 def _gateway(network: Network, address: InterfaceAddress | None) -> Address | None:

@@ -290,6 +290,7 @@ def _finished(seen: KernelView, network: Network, endpoints: Sequence[Endpoint])
     options = {**network.options}
     if (link,) in elements.get(sets.BRIDGES, ()):
         options |= _firewall_options(elements, link, internal=internal)
+    if {(link,), (link, link)} & {*elements.get(sets.BRIDGES, ()), *elements.get(sets.LANS, ())}:
         options |= {} if not mine or any(endpoint.mac for endpoint in mine) else {NetworkSettings.guard.key: "off"}
     for version in sorted({subnet.version for subnet in missing} | unseen):
         if internal:
