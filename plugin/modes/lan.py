@@ -292,6 +292,11 @@ def _check_vlans(kernel: Kernel, bridge: str, settings: LanSettings) -> None:
     what = f"option '{(LanSettings.vlans if settings.vlans else LanSettings.vlan).key}'"
     if settings.vlan in settings.vlans:
         raise InvalidRequest(f"{what}: frames of VLAN {settings.vlan} cannot have a tag and none")
+    if settings.dhcp:
+        raise InvalidRequest(
+            f"{what}: addresses by DHCP are asked for in the bridge's own VLAN; for those of another VLAN use -o "
+            f"pynet.mode=macvlan -o {ParentSettings.parent.key}={bridge}.{settings.vlan or 50}"
+        )
     if settings.vlans and settings.guard:
         raise InvalidRequest(f"{what}: the guard lets no frame with a tag pass; add -o {LanSettings.guard.key}=off")
     try:

@@ -114,11 +114,17 @@ class LeasedAddresses:
         It survives the network, which Compose creates again, and differs from that of the same name on another host.
         """
         own, client = endpoint.settings, endpoint.settings.client_id or b""
-        if own.host_name and not client:
+        name = own.host_name or ("" if self._has_own_mac(network, endpoint) else endpoint.id[:PLACE])
+        if name and not client:
             place = sha256(f"{self._host}/{network.link}".encode()).hexdigest()[:PLACE]
-            client = f"\0pynet:{place}:{own.host_name}".encode()
+            client = f"\0pynet:{place}:{name}".encode()
         vendor = settings.vendor_class if own.vendor_class is None else own.vendor_class
         return DhcpLease(network.id, endpoint.id, network.link, endpoint.mac, client.hex(), own.host_name, vendor)
+
+    def _has_own_mac(self, network: Network, endpoint: Endpoint) -> bool:
+        """Return whether the MAC tells the container from others: in some modes all have that of the network's link."""
+        link = self._kernel.link(network.link)
+        return link is None or link.mac != endpoint.mac
 
     def _refuse_options(self, endpoint: Endpoint) -> None:
         used = next((option.key for option in OPTIONS if option.key in endpoint.driver_opts), "")

@@ -9,7 +9,7 @@ from plugin.dhcp.record import DhcpLease
 from plugin.errors import InvalidRequest
 from plugin.modes.registry import modes_of
 from plugin.network.leased_addresses import routes_of
-from plugin.protocol.messages import StaticRoute
+from plugin.protocol.messages import CreateNetwork, IpamData, NetworkOptions, StaticRoute
 from tests.fake_dhcp import SERVER, lease
 from tests.fakes import World
 from tests.leased_mode import LeasedMode, asking, leased
@@ -72,6 +72,17 @@ def test_options_of_dhcp_are_refused_without_it(option: str) -> None:
 
     with pytest.raises(InvalidRequest, match=rf"option 'pynet\.{option}' is for containers with an address by DHCP"):
         world.driver.create_endpoint(rq.endpoint(driver_opts={f"pynet.{option}": "192.0.2.5"}))
+
+
+def test_a_vlan_of_a_bridge_is_refused_with_the_way_out() -> None:
+    """A server would be asked in the bridge's own VLAN, and give an address of the wrong LAN."""
+    world = World()
+    world.kernel.add_parent("br0", kind="bridge")
+    null = IpamData(ANYWHERE)
+    generic = {"pynet.mode": "lan", "parent": "br0", "pynet.dhcp": "on", "pynet.vlan": "60"}
+
+    with pytest.raises(InvalidRequest, match=r"use -o pynet\.mode=macvlan -o parent=br0\.60"):
+        world.driver.create_network(CreateNetwork(rq.NETWORK_ID, NetworkOptions(generic), (null,)))
 
 
 FAR, NEAR, NOWHERE = IPv4Address("10.1.1.1"), IPv4Address("192.168.50.7"), IPv4Address("0.0.0.0")

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network
 
@@ -179,6 +180,18 @@ def test_a_container_without_a_name_is_known_by_its_mac(world: World) -> None:
     clients = [identity for _, identity, _, _ in world.dhcp.heard]
     assert [client.client_id for client in clients] == [b"", b""]
     assert clients[1].mac == "02:00:00:00:00:05" != clients[0].mac
+
+
+def test_containers_with_the_mac_of_their_link_are_told_apart(world: World) -> None:
+    """Each has a client id of its own, as in mode ipvlan, where all have the MAC of the parent."""
+    world.kernel.change(LINK, mac="02:00:00:00:00:05")
+    for endpoint_id in ("f1" * 32, "f2" * 32):
+        with suppress(PynetError):  # the mode of this test gives each container a MAC of its own
+            world.driver.create_endpoint(asking(endpoint_id, mac="02:00:00:00:00:05"))
+
+    one, other = (identity.client_id for _, identity, _, _ in world.dhcp.heard)
+    assert re.fullmatch(rb"\0pynet:[0-9a-f]{12}:f1f1f1f1f1f1", one)
+    assert one != other
 
 
 def test_the_server_is_told_what_the_options_say() -> None:
