@@ -207,11 +207,11 @@ def reconcile(context: click.Context, *, dry_run: bool, machine: bool) -> None:
 def status(context: click.Context, *, machine: bool) -> None:
     """Print the state of the running pynet: version, networks, pools, repairs, and what it cannot repair."""
     from cli.client.serving import answer
-    from cli.commands.status import Answered, as_data, as_text, ask_cluster, is_well
+    from cli.commands.status import Answered, as_data, as_text, ask_cluster, ask_health, is_well
     from cli.engine.api import version_and_names
 
     with refusals(), progress("asking pynet for its status"):
-        reply, about, health = answer("Status"), answer("About"), answer("Health")
+        reply, about, health = answer("Status"), answer("About"), ask_health(answer)
         networks, pools = answer("Networks")["Networks"], answer("Pools")["Pools"]
         cluster = ask_cluster(about, answer)
         data = as_data(Answered(about, reply, networks, pools, *version_and_names(), cluster, health))

@@ -44,6 +44,10 @@ class NoAnswer(Unreachable):
     """A process listens and did not answer in time: it hangs, or it is still bringing the host in line."""
 
 
+class Older(Failed):
+    """The running pynet does not know the verb: it is older than this command."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A request for ``path`` on the admin socket."""
@@ -60,6 +64,7 @@ def ask(socket: Path, verb: str, patience: float = PATIENCE, body: Mapping[str, 
         NotServing, NoAnswer: see these classes.
         Unprivileged: this user may not use the socket, or not for this verb.
         NotFound, Conflict: the thing that was named is not there, or somebody else has it.
+        Older: see this class.
         Failed: the reply is another error, or cannot be read.
     """
     method, path = ROUTES[verb]
@@ -87,7 +92,7 @@ def fetch(socket: Path, question: Question, patience: float = PATIENCE) -> bytes
     finally:
         connection.close()
     if answer.status == http.client.NOT_FOUND:
-        raise Failed(f"ask the pynet that serves '{socket}': it is older than this command; restart it")
+        raise Older(f"ask the pynet that serves '{socket}': it is older than this command; restart it")
     if answer.status == http.client.BAD_REQUEST:
         raise InvalidRequest(sentence)
     if (named := answer.getheader(KIND, "")) in KINDS:

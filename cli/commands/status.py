@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cli.client.serving import Older
 from cli.commands.reconcile import as_lines, repair_rows
 from cli.engine.api import known_names
 from cli.human import ago, count
 from plugin.errors import PynetError
 from plugin.firewall.reasons import BY_NAME
 
-OK = "ok"  # state of health
+OK, UNKNOWN = "ok", "unknown"  # states of health; an older pynet tells of none
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,16 @@ def _in(network: str) -> str:
 
 def is_well(data: Mapping[str, Any]) -> bool:
     """Return whether all checks passed, as GET /healthz tells, and the cluster has no problem."""
-    return data["health"]["state"] == OK and not data["failing"] and not (data["cluster"] or {}).get("problems")
+    healthy = data["health"]["state"] in {OK, UNKNOWN}
+    return healthy and not data["failing"] and not (data["cluster"] or {}).get("problems")
+
+
+def ask_health(ask: Callable[[str], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return what GET /healthz says; an older pynet knows no such verb, and is asked for the rest all the same."""
+    try:
+        return ask("Health")
+    except Older:
+        return {"State": UNKNOWN, "Checks": ()}
 
 
 def ask_cluster(about: Mapping[str, Any], ask: Callable[[str], Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -127,7 +137,8 @@ def _health(reply: Mapping[str, Any]) -> dict[str, Any]:
 
 def _in_words(health: Mapping[str, Any]) -> str:
     wrong = [f"{each['check']}: {each['reason']}" for each in health["checks"] if each["state"] != OK]
-    return "; ".join([health["state"], *wrong])
+    older = ["the running pynet is older than this command; restart it"] if health["state"] == UNKNOWN else []
+    return "; ".join([health["state"], *older, *wrong])
 
 
 def _cluster(status: Mapping[str, Any] | None) -> dict[str, Any] | None:

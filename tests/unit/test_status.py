@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cli.client.serving import Older
 from cli.commands.reconcile import as_lines, as_outcomes, repair_rows
-from cli.commands.status import Answered, as_data, as_text, ask_cluster
+from cli.commands.status import Answered, as_data, as_text, ask_cluster, ask_health, is_well
 from plugin.engine.names import Known
 from plugin.errors import Failed
 from tests.contract.conftest import Service
@@ -71,3 +72,17 @@ def test_a_repair_that_was_made_is_told_from_one_that_is_due() -> None:
     assert as_outcomes([made], due=True) == "due: link 'a' is down: set it up"
     failed = {**made, "error": "denied"}
     assert as_outcomes([failed], due=False) == "not repaired: link 'a' is down: set it up (failed: denied)"
+
+
+def test_a_pynet_that_is_older_than_the_command_has_a_status_without_health() -> None:
+    """Everything else is told, with the reason, and is no failure; another error is one."""
+
+    def older(_verb: str) -> Mapping[str, Any]:
+        raise Older("ask the pynet that serves 'x': it is older than this command; restart it")
+
+    status: dict[str, Any] = dict(Service().ask("Status")[1])
+    data = as_data(Answered(about(), status, [], [], "28.5.2", {}, None, ask_health(older)))
+    document_validator("status").validate(data)
+
+    assert is_well(data)
+    assert "health:     unknown; the running pynet is older than this command; restart it" in as_text(data).splitlines()
