@@ -40,9 +40,9 @@ def change_network(word: str, verb: str, body: Mapping[str, Any]) -> tuple[Row, 
     """Ask the running pynet for a change of a network, and change the ends in containers; return data and text."""
     target, found = of_network(word)
     reply = answer(verb, **target.ids, **body)
-    for note in change_ends(reply, found, change_container_end):
-        click.echo(f"note: {note}", err=True)
     row = row_of(reply, target)
+    for note in [*change_ends(reply, found, change_container_end), *elsewhere(row, found)]:
+        click.echo(f"note: {note}", err=True)
     return row, as_text(row)
 
 
@@ -168,6 +168,15 @@ def _origin(one: Mapping[str, str]) -> str:
 
 def _shown(value: str) -> str:
     return value or "empty"
+
+
+def elsewhere(row: Row, found: EngineNetwork) -> Sequence[str]:
+    """Return what a change of a network that spans hosts does not do."""
+    if not found.shared_as or not row["settings"]:
+        return ()
+    return [
+        f"network '{found.shared_as}' spans hosts, and this is changed on this host alone; change it on each of them"
+    ]
 
 
 def change_ends(reply: Mapping[str, Any], found: EngineNetwork, change: ChangeEnd) -> Iterator[str]:

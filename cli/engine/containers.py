@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 from cli.engine.api import UNREADABLE, Engine, engine_socket
 from netlink.errors import reason
 from plugin.errors import Failed, NotFound
+from plugin.options.pool import SharedPoolSettings
 
 Filters = Mapping[str, Sequence[str]]  # as of the Engine API
 
@@ -31,11 +32,12 @@ class EngineContainer:
 
 @dataclass(frozen=True, slots=True)
 class EngineNetwork:
-    """A network, with the MACs of its running containers by their ids."""
+    """A network, with the MACs of its running containers by their ids, and the name that hosts share it by, or ""."""
 
     id: str
     name: str
     macs: Mapping[str, str]
+    shared_as: str = ""
 
 
 def containers(filters: Filters, *, stopped: bool) -> list[dict[str, Any]]:
@@ -74,7 +76,9 @@ def network(name: str) -> EngineNetwork:
     if found is None:
         raise NotFound(f"network {name} not found")  # the words of the engine
     containers = (found.get("Containers") or {}).items()
-    return EngineNetwork(str(found["Id"]), str(found["Name"]), {key: str(one["MacAddress"]) for key, one in containers})
+    macs = {key: str(one["MacAddress"]) for key, one in containers}
+    shared_as = str((found.get("Options") or {}).get(SharedPoolSettings.network.key, ""))
+    return EngineNetwork(str(found["Id"]), str(found["Name"]), macs, shared_as)
 
 
 def _asked(path: str) -> Any:
