@@ -4,10 +4,12 @@ No such engine is in the archives that the other rings take theirs from; every r
 """
 
 import json
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
+from plugin.protocol.change_messages import ReserveAddress
 from tests.contract.conftest import Service
 from tests.contract.contract import validator
 
@@ -185,3 +187,21 @@ def test_names_of_another_address_manager_cannot_be_kept(engine: Engine) -> None
     options = {"com.docker.network.generic": {"pynet.sticky": "name"}}
     status, reply = engine.tell("NetworkDriver.CreateNetwork", NetworkID=NETWORK, Options=options, IPv4Data=[four])
     assert (status, "add --ipam-driver pynet" in reply["Err"]) == (400, True)
+
+
+def test_a_reserved_address_is_for_the_container_of_its_name(engine: Engine) -> None:
+    """Engine 29 names the container in its request, which gets the reserved address; others get another one or none."""
+    given = pool(engine)
+    four = {"AddressSpace": "pynet-local", "Pool": "10.9.0.0/24", "Gateway": "10.9.0.1/24"}
+    engine.ask("NetworkDriver.CreateNetwork", NetworkID=NETWORK, Options={}, IPv4Data=[four], IPv6Data=[])
+    engine.service.world.live.reserve_address(ReserveAddress(NETWORK, "web", ip_address("10.9.0.2")))
+
+    def request(name: str, address: str = "") -> dict[str, Any]:
+        return engine.tell("IpamDriver.RequestAddress", PoolID=given, Address=address, Options={NAME: name})[1]
+
+    assert "reserved" in request("db", "10.9.0.2")["Error"]
+    assert request("db")["Address"] != "10.9.0.2/24"
+    assert request("web")["Address"] == "10.9.0.2/24"
+    engine.ask("IpamDriver.ReleaseAddress", PoolID=given, Address="10.9.0.2")
+    assert request("app")["Address"] != "10.9.0.2/24"
+    assert request("web", "10.9.0.2")["Address"] == "10.9.0.2/24"
