@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -125,9 +126,8 @@ def typed(tmp_path: Path, two: tuple[Container, Container]) -> Iterator[Callable
     started: list[subprocess.Popen[str]] = []
     env = os.environ | {"PYNET_SOCKET": str(served.socket), "DOCKER_HOST": "unix:///nowhere"}
 
-    def start(*words: str) -> "subprocess.Popen[str]":
-        pipe = subprocess.PIPE
-        started.append(subprocess.Popen([PYNET, *words], env=env, stdout=pipe, stderr=pipe, text=True))
+    def start(*words: str, out: int = subprocess.PIPE) -> "subprocess.Popen[str]":
+        started.append(subprocess.Popen([PYNET, *words], env=env, stdout=out, stderr=subprocess.PIPE, text=True))
         return started[-1]
 
     served.start()
@@ -163,6 +163,22 @@ def test_a_killed_command_leaves_nothing(typed: Callable[..., "subprocess.Popen[
     assert state() != before
     command.kill()
     command.wait()
+
+    assert state() == before
+
+
+def test_a_killed_top_leaves_nothing(typed: Callable[..., "subprocess.Popen[str]"]) -> None:
+    """It is killed while it draws on a terminal, for the second time at least."""
+    before = state()
+    screen, terminal = pty.openpty()
+    command = typed("top", "--interval", "0.2", out=terminal)
+    os.close(terminal)
+    drawn = ""
+    while drawn.count("e9e9") < 2:
+        drawn += os.read(screen, 4096).decode(errors="replace")
+    command.kill()
+    command.wait()
+    os.close(screen)
 
     assert state() == before
 
