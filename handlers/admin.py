@@ -60,12 +60,12 @@ def create_admin(
     """
     app = Flask(__name__, static_folder=None)
     for verb in bind("Pynet", SERVICE_VERBS, service).values():
-        method, path = ROUTES[verb.name.removeprefix("Pynet.")]
+        method, path, _ = ROUTES[verb.name.removeprefix("Pynet.")]
         view = _view(verb, workers, user if method == "POST" else None, watched.times)
         app.add_url_rule(path, verb.name, view, methods=[method], provide_automatic_options=False)
 
     plain_paths = {METRICS: partial(_metrics, watched.page), HEALTH: partial(_health, watched.health)}
-    plain_paths[ROUTES["Health"][1]] = partial(_told_health, watched.health)
+    plain_paths[ROUTES["Health"].path] = partial(_told_health, watched.health)
     for path, answer in plain_paths.items():
         app.add_url_rule(path, path, answer, methods=["GET"], provide_automatic_options=False)
 

@@ -4,31 +4,51 @@ GET is for every user who may open the admin socket, POST for root alone. A late
 first part of its paths, and serves this one as well.
 """
 
+from enum import Enum, auto
+from typing import NamedTuple
+
+
+class Needs(Enum):
+    """The source of an answer, beside the settings; the command itself answers from files while no pynet serves."""
+
+    NOTHING = auto()
+    STATE = auto()  # the files of the state folder
+    PROCESS = auto()  # the process that serves
+
+
+class VerbRoute(NamedTuple):
+    """The place of a verb in the API."""
+
+    method: str
+    path: str
+    needs: Needs = Needs.NOTHING
+
+
 ROUTES = {
-    "About": ("GET", "/v1/about"),
-    "Settings": ("GET", "/v1/settings"),
-    "Status": ("GET", "/v1/status"),
-    "Networks": ("GET", "/v1/networks"),
-    "Overview": ("GET", "/v1/overview"),
-    "Ports": ("GET", "/v1/ports"),
-    "Pools": ("GET", "/v1/pools"),
-    "Policies": ("GET", "/v1/policies"),
-    "Path": ("GET", "/v1/path"),
-    "Look": ("GET", "/v1/repairs"),
-    "Log": ("GET", "/v1/log"),
-    "Drops": ("GET", "/v1/drops"),
-    "Traffic": ("GET", "/v1/traffic"),
-    "ClusterStatus": ("GET", "/v1/cluster"),
-    "Health": ("GET", "/v1/health"),
-    "Reconcile": ("POST", "/v1/reconcile"),
-    "Backup": ("POST", "/v1/backup"),
-    "SetOptions": ("POST", "/v1/options/set"),
-    "ResetOptions": ("POST", "/v1/options/reset"),
-    "PublishPorts": ("POST", "/v1/ports/publish"),
-    "UnpublishPorts": ("POST", "/v1/ports/unpublish"),
-    "ReserveAddress": ("POST", "/v1/addresses/reserve"),
-    "UnreserveAddress": ("POST", "/v1/addresses/unreserve"),
-    "TakeLease": ("POST", "/v1/leases/take"),
-    "ForgetHost": ("POST", "/v1/cluster/forget"),
+    "About": VerbRoute("GET", "/v1/about"),
+    "Settings": VerbRoute("GET", "/v1/settings"),
+    "Status": VerbRoute("GET", "/v1/status", Needs.PROCESS),
+    "Networks": VerbRoute("GET", "/v1/networks", Needs.STATE),
+    "Overview": VerbRoute("GET", "/v1/overview", Needs.PROCESS),
+    "Ports": VerbRoute("GET", "/v1/ports", Needs.STATE),
+    "Pools": VerbRoute("GET", "/v1/pools", Needs.STATE),
+    "Policies": VerbRoute("GET", "/v1/policies", Needs.STATE),
+    "Path": VerbRoute("GET", "/v1/path", Needs.STATE),
+    "Look": VerbRoute("GET", "/v1/repairs", Needs.STATE),
+    "Log": VerbRoute("GET", "/v1/log", Needs.PROCESS),
+    "Drops": VerbRoute("GET", "/v1/drops", Needs.PROCESS),
+    "Traffic": VerbRoute("GET", "/v1/traffic", Needs.STATE),
+    "ClusterStatus": VerbRoute("GET", "/v1/cluster"),
+    "Health": VerbRoute("GET", "/v1/health", Needs.PROCESS),
+    "Reconcile": VerbRoute("POST", "/v1/reconcile", Needs.PROCESS),
+    "Backup": VerbRoute("POST", "/v1/backup", Needs.STATE),
+    "SetOptions": VerbRoute("POST", "/v1/options/set", Needs.PROCESS),
+    "ResetOptions": VerbRoute("POST", "/v1/options/reset", Needs.PROCESS),
+    "PublishPorts": VerbRoute("POST", "/v1/ports/publish", Needs.PROCESS),
+    "UnpublishPorts": VerbRoute("POST", "/v1/ports/unpublish", Needs.PROCESS),
+    "ReserveAddress": VerbRoute("POST", "/v1/addresses/reserve", Needs.PROCESS),
+    "UnreserveAddress": VerbRoute("POST", "/v1/addresses/unreserve", Needs.PROCESS),
+    "TakeLease": VerbRoute("POST", "/v1/leases/take", Needs.PROCESS),
+    "ForgetHost": VerbRoute("POST", "/v1/cluster/forget"),
 }
 HEALTH, METRICS = "/healthz", "/metrics"

@@ -21,7 +21,7 @@ from cli.engine.unix_http import UnixConnection
 from cli.exit_codes import Unreachable
 from cli.settings import MOUNTED, PLUGINS, Settings, admin_place, in_force, read_settings
 from cli.systemd_unit import FILE, how_to_start, unit_settings
-from handlers.routes import ROUTES
+from handlers.routes import ROUTES, Needs
 from netlink.errors import reason
 from netlink.listeners import unix_user
 from plugin.errors import Conflict, Failed, InvalidRequest, NotFound, PynetError, Unprivileged
@@ -67,7 +67,7 @@ def ask(socket: Path, verb: str, patience: float = PATIENCE, body: Mapping[str, 
         Older: see this class.
         Failed: the reply is another error, or cannot be read.
     """
-    method, path = ROUTES[verb]
+    method, path, _ = ROUTES[verb]
     if method == "GET":
         question = Question(method, f"{path}?{urlencode(body)}" if body else path)
     else:
@@ -120,11 +120,6 @@ def _why(socket: Path, error: Exception, patience: float) -> PynetError:
 
 HOW_TO_BE_ALLOWED = "run it as root or join group docker"
 PLACES = frozenset({Settings.socket.key, Settings.admin_socket.key})  # where pynet is asked
-NEED_STATE = frozenset({"Ports", "Networks", "Pools", "Look", "Path", "Policies", "Backup", "Traffic"})  # verbs
-CHANGING = frozenset(  # verbs
-    {"SetOptions", "ResetOptions", "PublishPorts", "UnpublishPorts", "ReserveAddress", "UnreserveAddress", "TakeLease"}
-)
-NEED_PROCESS = frozenset({"Reconcile", "Status", "Log", "Drops", "Overview"}) | CHANGING  # verbs
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,9 +261,9 @@ def _files(nobody: NotServing, verb: str) -> "Bound":
     from plugin.store.sqlite.store import ReadOnlyStore
 
     settings, source = configured(os.environ)
-    if verb in NEED_STATE:
+    if ROUTES[verb].needs is Needs.STATE:
         _check_readable(settings, nobody)
-    if verb not in NEED_PROCESS:
+    if ROUTES[verb].needs is not Needs.PROCESS:
         click.echo(f"note: {nobody}; until then this is from '{settings.state_dir}', by {source}", err=True)
     outside, store = NobodyServes(settings, nobody), ReadOnlyStore(settings.database)
     traffic = TrafficReader(store, Statistics(), settings.name).read

@@ -24,7 +24,7 @@ CURSOR = "cursor"  # the only part of a query that is passed on
 def verb_of(path: str) -> str | None:
     """Return the verb behind a path of the page; None for every other path, and for a verb that changes something."""
     verb = VERBS.get(path)
-    return verb if verb and ROUTES.get(verb, ("",))[0] == "GET" else None
+    return verb if verb in ROUTES and ROUTES[verb].method == "GET" else None
 
 
 class Asking:

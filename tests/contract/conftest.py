@@ -50,7 +50,7 @@ class Service:
 
     def ask(self, verb: str, body: str = "", **query: str) -> tuple[int, dict[str, object]]:
         """Send one of pynet's own verbs as the command does; return status and reply."""
-        method, path = ROUTES[verb]
+        method, path, _ = ROUTES[verb]
         with self.admin.open(path, method=method, data=body, query_string=query) as answer:
             reply = answer.get_json()
         assert isinstance(reply, dict)

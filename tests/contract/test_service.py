@@ -228,7 +228,7 @@ def test_a_cluster_that_is_none_is_a_sentence(service: Service) -> None:
 def test_a_change_that_is_refused_tells_its_kind() -> None:
     """The command exits with the code of a thing that is missing; a change is for root alone."""
     service, body = Service(), json.dumps({"NetworkID": "a1" * 32, "Options": {"guard": "off"}})
-    method, path = ROUTES["SetOptions"]
+    method, path, _ = ROUTES["SetOptions"]
     with service.admin.open(path, method=method, data=body) as answer:
         assert (answer.status_code, answer.headers["Error-Kind"]) == (500, "NotFound")
 
