@@ -69,7 +69,9 @@ def _address(message: DhcpMessage, server: IPv4Address) -> IPv4Interface:
 
 
 def _is_neighbour(router: IPv4Address, address: IPv4Interface) -> bool:
-    return is_host(router) and router in address.network and router != address.ip
+    """Return whether a container with ``address`` reaches the router: in its subnet, or on the link from a /32."""
+    alone = address.network.prefixlen == 32
+    return is_host(router) and (alone or router in address.network) and router != address.ip
 
 
 def _times(message: DhcpMessage, lasts: int) -> tuple[int, int]:

@@ -74,6 +74,7 @@ def test_offers_that_lie(given_address: str, options: dict[str, bytes], reason: 
         ({"ROUTER": packed("10.0.0.1")}, "router", None),
         ({"ROUTER": packed("10.0.0.1") + packed("192.168.1.9")}, "router", IPv4Address("192.168.1.9")),
         ({"ROUTER": b"\1\2\3"}, "router", None),
+        ({"ROUTER": packed("10.0.0.1"), "MASK": packed("255.255.255.255")}, "router", IPv4Address("10.0.0.1")),
         ({"ROUTES": b"\0" + packed("10.0.0.1")}, "routes", ()),
         ({"ROUTES": b"\0" + packed("0.0.0.0")}, "routes", (Route(IPv4Network("0.0.0.0/0"), IPv4Address(0)),)),
         ({"MTU": b"\0\x44"}, "mtu", 0),
@@ -101,4 +102,5 @@ def test_any_options_give_a_lease_that_makes_sense_or_none(options: dict[int, by
     assert is_host(found.address.ip)
     assert is_host(found.server)
     assert 0 < found.t1 <= found.t2 <= found.lasts
-    assert found.router is None or found.router in found.address.network
+    alone = found.address.network.prefixlen == 32
+    assert found.router is None or alone or found.router in found.address.network
