@@ -256,6 +256,7 @@ def _files(nobody: NotServing, verb: str) -> "Bound":
     from cli.server.change_answers import NobodyChanges
     from handlers.service import SERVICE_VERBS
     from handlers.verbs import bind
+    from netlink.far_addresses import far_addresses
     from netlink.statistics import Statistics
     from plugin.observe.counters import TrafficReader
     from plugin.store.sqlite.store import ReadOnlyStore
@@ -267,7 +268,7 @@ def _files(nobody: NotServing, verb: str) -> "Bound":
         click.echo(f"note: {nobody}; until then this is from '{settings.state_dir}', by {source}", err=True)
     outside, store = NobodyServes(settings, nobody), ReadOnlyStore(settings.database)
     traffic = TrafficReader(store, Statistics(), settings.name).read
-    sources = Sources(outside.look, outside.log, traffic, outside.overview, outside.drops)
+    sources = Sources(outside.look, outside.log, traffic, outside.overview, outside.drops, made=far_addresses)
     answers = Answers(settings, store, outside, sources, NobodyChanges(nobody))
     return bind("Pynet", SERVICE_VERBS, answers)[f"Pynet.{verb}"]
 

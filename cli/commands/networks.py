@@ -26,7 +26,7 @@ ENDPOINT_COLUMNS = (
     Column("NETWORK", "Network", lambda row: row["network_name"] or short_id(row["network"])),
     Column("LINK", "Link", lambda row: str(row["link"])),
     Column("MAC ADDRESS", "MacAddress", lambda row: str(row["mac_address"])),
-    Column("ADDRESSES", "Addresses", lambda row: ", ".join(row[key] for key in ("ipv4", "ipv6") if row[key])),
+    Column("ADDRESSES", "Addresses", lambda row: ", ".join(filter(None, (row["ipv4"], row["ipv6"], *row["made"])))),
     Column("PORTS", "Ports", lambda row: str(row["ports"])),
     Column("GUARD", "Guard", lambda row: _yes_or_no(row["guarded"]), shown=False),
     Column("LEASE", "Lease", lambda row: _lease(row["lease"]), shown=False),

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Protocol
 
 from cli.server.change_answers import ChangeAnswers
 from cli.server.policies import policy_reports
-from cli.server.reports import network_report, reserved_by_subnet
+from cli.server.reports import Look, made_addresses, network_report, nothing_made, reserved_by_subnet
 from cli.settings import Settings, in_force
 from plugin.dhcp.record import DhcpLease
 from plugin.errors import PynetError
@@ -49,7 +49,8 @@ class Sources:
 
     ``look`` returns the repairs that are due, ``log`` the lines of the log, ``traffic`` the kernel's counters,
     ``overview`` the document of a page, ``drops`` the packets that were dropped. ``far_groups`` returns the groups of
-    containers of other hosts by address, in an overlay network as hosts know it.
+    containers of other hosts by address, in an overlay network as hosts know it, and ``made`` the addresses of links
+    inside of containers by MAC.
     """
 
     look: Callable[[], Sequence[Repair]]
@@ -58,6 +59,7 @@ class Sources:
     overview: Callable[[str], Mapping[str, Any]]
     drops: Callable[[], Sequence[DropReport]]
     far_groups: FarGroups = nobody_far
+    made: Look = nothing_made
 
 
 class Answers(ChangeAnswers):
@@ -104,11 +106,13 @@ class Answers(ChangeAnswers):
 
     def networks(self) -> list[NetworkReport]:
         ends: dict[str, list[Endpoint]] = defaultdict(list)
-        for endpoint in self._records(Endpoint):
+        networks, endpoints = self._records(Network), self._records(Endpoint)
+        for endpoint in endpoints:
             ends[endpoint.network_id].append(endpoint)
         reserved = reserved_by_subnet(self._records(NamedAddress))
         leases = {lease.key: lease for lease in self._records(DhcpLease)}
-        return [network_report(network, ends[network.id], reserved, leases) for network in self._records(Network)]
+        made = made_addresses(networks, endpoints, self._sources.made)
+        return [network_report(network, ends[network.id], reserved, leases, made) for network in networks]
 
     def pools(self) -> Sequence[Fill]:
         networks, endpoints = self._records(Network), self._records(Endpoint)

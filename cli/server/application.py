@@ -28,6 +28,7 @@ from netlink import kernel as linux
 from netlink.conntrack import Conntrack
 from netlink.counters import Counters
 from netlink.errors import KernelError
+from netlink.far_addresses import far_addresses
 from netlink.monitor import Monitor
 from netlink.nftables import Nftables, open_runner
 from netlink.own_changes import OwnChanges
@@ -103,8 +104,9 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
     workers = WorkerPool(most=2 * settings.threads)
     app = create_app(gate.before(pynet.driver), gate.before(router), workers, monitoring.watched.times)
     overview = Overview(host.store, host.names, Statistics())
-    traffic, far = monitoring.traffic.read, pynet.peers.far_groups
-    sources = Sources(gate.before(pynet.dry_run).look, keep_log().since, traffic, overview.since, drops.reports, far)
+    traffic, groups = monitoring.traffic.read, pynet.peers.far_groups
+    look, since = gate.before(pynet.dry_run).look, keep_log().since
+    sources = Sources(look, since, traffic, overview.since, drops.reports, groups, far_addresses)
     answers = Answers(settings, host.store, gate.before(pynet.reconciler), sources, gate.before(pynet.live))
     _serve_commands(app, answers, settings.admin, monitoring.watched)
     threads.extend([monitoring.port.start()] if monitoring.port else [])

@@ -1,7 +1,7 @@
 """Reports on networks and endpoints for ``pynet network`` and ``pynet endpoint``, from the records."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from plugin.dhcp.model import FOREVER, Lease4
 from plugin.dhcp.record import DhcpLease
@@ -9,9 +9,14 @@ from plugin.ipam.sticky import NamedAddress
 from plugin.model.names import host_link_name
 from plugin.model.records import Endpoint, Network
 from plugin.network.leased_addresses import by_dhcp
+from plugin.protocol.messages import InterfaceAddress
 from plugin.protocol.own_messages import EndpointReport, LeaseReport, NetworkReport, ReservedAddress, SubnetReport
 
+Made = Mapping[str, Sequence[InterfaceAddress]]  # addresses by the key of an endpoint
+
 _NO_LEASES: Mapping[str, DhcpLease] = {}
+_NONE_MADE: Made = {}
+Look = Callable[[Collection[str]], Iterable[tuple[str, Sequence[InterfaceAddress]]]]  # netlink.far_addresses
 _NONE: Mapping[str, Sequence[ReservedAddress]] = {}
 
 
@@ -24,11 +29,35 @@ def reserved_by_subnet(names: Iterable[NamedAddress]) -> Mapping[str, Sequence[R
     return found
 
 
+def nothing_made(macs: Collection[str]) -> Iterable[tuple[str, Sequence[InterfaceAddress]]]:
+    """Stand in for ``netlink.far_addresses`` where nobody looks into containers."""
+    del macs
+    return ()
+
+
+def made_addresses(networks: Iterable[Network], endpoints: Iterable[Endpoint], look: Look) -> Made:
+    """Return the addresses that containers of the LAN have beside the given ones; without such, ask nobody.
+
+    Containers of ipvlan have one MAC, so the given addresses tell them apart.
+    """
+    beyond = {network.id for network in networks if not network.host_gateway}
+    wanted = [endpoint for endpoint in endpoints if endpoint.network_id in beyond]
+    found = look({endpoint.mac for endpoint in wanted}) if wanted else ()
+    made: dict[str, Sequence[InterfaceAddress]] = {}
+    for endpoint in wanted:
+        given = {address.ip for address in (endpoint.ipv4, endpoint.ipv6) if address is not None}
+        for mac, addresses in found:
+            if mac == endpoint.mac and given <= {address.ip for address in addresses}:
+                made[endpoint.key] = [address for address in addresses if address.ip not in given]
+    return made
+
+
 def network_report(
     network: Network,
     endpoints: Iterable[Endpoint],
     reserved: Mapping[str, Sequence[ReservedAddress]] = _NONE,
     leases: Mapping[str, DhcpLease] = _NO_LEASES,
+    made: Made = _NONE_MADE,
 ) -> NetworkReport:
     """Return the report on a network, with ``leases`` by the keys of endpoints.
 
@@ -48,12 +77,17 @@ def network_report(
         reserved=[each for one in network.subnets for each in reserved.get(f"{one.space}/{one.pool}", ())],
         options=network.options,
         changes=network.changes,
-        endpoints=[_endpoint_report(each, leases.get(each.key), guarded=settings.guard) for each in endpoints],
+        endpoints=[
+            _endpoint_report(each, leases.get(each.key), made.get(each.key, ()), guarded=settings.guard)
+            for each in endpoints
+        ],
         dhcp=by_dhcp(network),
     )
 
 
-def _endpoint_report(endpoint: Endpoint, held: DhcpLease | None, *, guarded: bool) -> EndpointReport:
+def _endpoint_report(
+    endpoint: Endpoint, held: DhcpLease | None, made: Sequence[InterfaceAddress], *, guarded: bool
+) -> EndpointReport:
     own = endpoint.readable_settings.guard
     return EndpointReport(
         id=endpoint.id,
@@ -68,6 +102,7 @@ def _endpoint_report(endpoint: Endpoint, held: DhcpLease | None, *, guarded: boo
         options=endpoint.driver_opts,
         changes=endpoint.changes,
         lease=_lease_report(held, held.lease) if held and held.lease else None,
+        made=made,
     )
 
 

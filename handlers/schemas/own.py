@@ -75,6 +75,7 @@ class EndpointReportReply(Schema):
     options = fields.Dict(data_key="Options")
     changes = fields.Dict(data_key="Changes")
     lease = fields.Nested(LeaseReply, data_key="Lease", allow_none=True)
+    made = fields.List(Shown(), data_key="Made")
 
 
 class SubnetReply(Schema):

@@ -66,7 +66,8 @@ class LeaseReport:
 class EndpointReport:
     """An endpoint: ``link`` is its host end, and ``sandbox`` the namespace of its container, "" before a Join.
 
-    ``options`` are those of Docker, and ``changes`` those of pynet, which go before them.
+    ``options`` are those of Docker, and ``changes`` those of pynet, which go before them. ``made`` are addresses that a
+    container of the LAN made itself, as the LAN's router advertises (SLAAC).
     """
 
     id: str
@@ -81,6 +82,7 @@ class EndpointReport:
     options: Mapping[str, str]
     changes: Mapping[str, str]
     lease: LeaseReport | None = None
+    made: Sequence[InterfaceAddress] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """Lists of the ``pynet`` command: Docker's columns, flags and templates."""
 
 import json
-from typing import Any
+from collections.abc import Collection
+from ipaddress import IPv4Interface, IPv6Interface
+from typing import Any, NoReturn
 
 import pytest
 
-from cli.commands.networks import DockerNames, chosen, rows_of
+from cli.commands.networks import ENDPOINT_COLUMNS, DockerNames, chosen, rows_of
 from cli.commands.ports import as_docker_port, of_container
 from cli.commands.ps import COLUMNS, filters_of
 from cli.commands.ps import rows_of as containers_of
@@ -13,9 +15,11 @@ from cli.docker_plugin import metadata, words
 from cli.engine.containers import EngineContainer
 from cli.human import ago
 from cli.listing import Column, ListFlags, ellipsis, listed, short_id
-from cli.server.reports import network_report
+from cli.server.reports import made_addresses, network_report
+from handlers.schemas.own import NetworksReply
 from plugin.errors import InvalidRequest, NotFound
 from plugin.model.records import Endpoint, Network
+from plugin.protocol.messages import InterfaceAddress
 from tests.contract.conftest import Service
 from tests.unit import requests as rq
 
@@ -132,6 +136,30 @@ def test_networks_are_found_by_name_and_by_the_beginning_of_an_id() -> None:
     for word, sentence in (("red", "nothing here"), ("a", "2 things here")):
         with pytest.raises(NotFound, match=f"'{word}' is the name or id of {sentence}"):
             chosen(rows, [word], "name")
+
+
+def test_addresses_that_containers_made_are_told() -> None:
+    """Addresses beside the given ones are told for containers of the LAN, also if two of them share a MAC."""
+    mac, lan = "02:42:0a:09:00:02", Network("a" * 64, "ipvlan", "eth0", host_gateway=False)
+    given = [IPv4Interface(f"10.9.0.{number}/24") for number in (1, 2)]
+    made = [IPv6Interface(f"fd00::{number}/64") for number in (1, 2)]
+    one, two = (Endpoint(str(number) * 64, "a" * 64, mac, given[number]) for number in (0, 1))
+    other = Endpoint("3" * 64, "b" * 64, mac, given[0])
+    found: list[tuple[str, list[InterfaceAddress]]] = [(mac, [given[number], made[number]]) for number in (0, 1)]
+
+    assert made_addresses([lan], [one, two, other], lambda _: found) == {one.key: [made[0]], two.key: [made[1]]}
+    (row,) = rows_of(NetworksReply().dump([network_report(lan, [one], made={one.key: [made[0]]})]), DockerNames({}, {}))
+    assert "10.9.0.1/24, fd00::1/64" in listed(row["endpoints"], ENDPOINT_COLUMNS, ListFlags())
+
+
+def test_nobody_is_asked_for_addresses_without_a_network_on_the_lan() -> None:
+    """A host with bridges only asks no namespace."""
+
+    def refuse(macs: Collection[str]) -> NoReturn:
+        raise AssertionError(macs)
+
+    other = Endpoint("3" * 64, "b" * 64, "02:42:0a:09:00:02")
+    assert made_addresses([Network("b" * 64, "bridge", "pn-b")], [other], refuse) == {}
 
 
 def test_docker_learns_the_plugin_and_its_words() -> None:
