@@ -9,12 +9,16 @@ from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from ipaddress import IPv4Address
+from typing import TypeVar
 
 from plugin.background.loop import Loop
 from plugin.dhcp.client import Changed, Client
 from plugin.dhcp.clients import Clients, ServerMacs
 from plugin.dhcp.model import ClientIdentity, Lease4, NoServer
 from plugin.dhcp.sockets import LinkSockets, OpenMessages, OpenProbes, Place
+from plugin.errors import Failed
+
+T = TypeVar("T")
 
 LONGEST_WAIT = 300.0  # seconds; a wait does not count the time in which the machine sleeps, the clock does
 ANSWER = 10.0  # seconds in which the thread takes a call
@@ -54,7 +58,7 @@ class DhcpClient:
             return answer.result(timeout)
         if not self._call(lambda clients: clients.give_up(client, timeout)):
             raise NoServer(f"pynet shuts down, and no DHCP server has answered on link '{link}'")
-        return answer.result(ANSWER)
+        return _prompt(answer)
 
     def keep(self, link: str, identity: ClientIdentity, lease: Lease4, changed: Changed, hear: str = "") -> None:
         """Renew a lease until ``drop``; ``changed`` must not wait. See ``Dhcp4.keep``."""
@@ -73,7 +77,7 @@ class DhcpClient:
                 done.set_exception(error)
 
         if self._call(drop):
-            done.result(ANSWER)
+            _prompt(done)
 
     def stop(self) -> None:
         """End the thread; leases stay as they are."""
@@ -103,6 +107,14 @@ class DhcpClient:
                 return False
             self._thread = None
             return True
+
+
+def _prompt(answer: "Future[T]") -> T:
+    """Return an answer that the thread gives as soon as it has its turn; raises ``Failed`` if it never does."""
+    try:
+        return answer.result(ANSWER)
+    except TimeoutError:
+        raise Failed(f"the thread of DHCP has not answered within {ANSWER:.0f} s") from None
 
 
 class _Thread:

@@ -67,7 +67,7 @@ class Machine(Container):
     @property
     def mac(self) -> str:
         """The MAC of its link."""
-        return self.sh("cat /sys/class/net/eth0/address").strip()
+        return self.sh("ip -o link show eth0").partition("link/ether ")[2].split()[0]
 
     def start(self, *command: str) -> "subprocess.Popen[bytes]":
         """Start a program in the namespace of the machine."""
@@ -181,6 +181,14 @@ class LanSite:
         own = f"--dhcp-leasefile={leases}", f"--dhcp-range={pool[0]},{pool[1]},255.255.255.0,{seconds}"
         manner = "--no-ping", "--bind-interfaces", "--dhcp-authoritative", "-i", "eth0"
         return self._serve(machine, (*DNSMASQ, *manner, *own, *more), leases)
+
+    def on_vlan(self, number: int) -> Machine:
+        """Return a new machine whose eth0 is in a VLAN of the LAN, with 192.168.50.1 there."""
+        machine = self.machine()
+        machine.sh("ip link set eth0 down; ip link set eth0 name trunk; ip link set trunk up")
+        machine.sh(f"ip link add link trunk name eth0 type vlan id {number}; ip addr add {ROUTER}/24 dev eth0")
+        machine.sh("ip link set eth0 up")
+        return machine
 
     def udhcpd(self, pool: tuple[str, str] = POOL, seconds: int = 10) -> DhcpServer:
         """Start busybox's udhcpd on the router; ``leases`` cannot read its file."""

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.engine.lab.suites import Unavailable
-from tests.kernel.conftest import containers, host, pynet, two
+from tests.kernel.conftest import containers, host, lan, pynet, two
 from tests.vm.inside import TESTS
 from tests.vm.ring import Ring
 
-__all__ = ["containers", "host", "pynet", "two"]
+__all__ = ["containers", "host", "lan", "pynet", "two"]
 
 HERE = Path(__file__).parent
 LIMIT = float(os.environ.get("PYNET_VM_LIMIT", "270"))  # seconds for a guest and all its tests

@@ -21,7 +21,21 @@ from tests.vm.packages import Machinery
 
 TREE = Path(__file__).parents[2]
 PARTS = ("cli", "handlers", "netlink", "plugin", "spec", "tests")
-COMMANDS = ("bridge", "ip", "nft", "nsenter", "ping", "setpriv", "sh", "sysctl", "tc", "tcpdump", "unshare")
+COMMANDS = (
+    "bridge",
+    "dnsmasq",
+    "ip",
+    "nft",
+    "nsenter",
+    "ping",
+    "setpriv",
+    "sh",
+    "ss",
+    "sysctl",
+    "tc",
+    "tcpdump",
+    "unshare",
+)
 FILES = ("group", "hosts", "nsswitch.conf", "passwd", "protocols", "services")  # of /etc
 MODULES = ("arch", "block", "crypto", "drivers/net", "drivers/virtio", "lib", "net")
 # Large, and of no use to a test.
