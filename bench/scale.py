@@ -7,12 +7,14 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,9 @@ from bench.load import FIRST_PORT, Load, rows, until
 from bench.report import memory
 from bench.slow import WATCHED, SlowCalls
 from cli.server.worker import TRIMMED
+from netlink.errors import Missing
+from netlink.nft_listing import elements
+from plugin.firewall.sets import PUBLISHED_ANY
 from tests.kernel.namespaces import enter_fresh_namespace
 from tests.kernel.served import Served
 
@@ -31,6 +36,7 @@ SETTLE = 5.0  # seconds for the work after the last reply
 QUICK, QUICK_CHANGES = 0.1, 10  # seconds for a change while nobody holds the kernel's locks, and how many
 PATIENCE = 120.0  # seconds for one answer
 TICKS = os.sysconf("SC_CLK_TCK")
+ANY_TARGET = IPv4Address(1)  # the key of an element does not depend on it
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")  # of the namespace of the thread that opens it
 
 
@@ -105,11 +111,16 @@ def healed(breakage: Callable[[], object], whole: Callable[[], bool]) -> float:
 
 def flushed() -> float:
     """Return the seconds until the first published port leads to its container again after a flush of all rules."""
-    element = f"{{ tcp . {FIRST_PORT} }}"
-    return healed(
-        lambda: command("nft", "flush", "ruleset"),
-        lambda: command("nft", "get", "element", "inet", "pynet", "published_ports_any4", element),
-    )
+    return healed(lambda: command("nft", "flush", "ruleset"), _leads_to_container)
+
+
+def _leads_to_container() -> bool:
+    """Ask the kernel itself: ``nft get element`` reads all sets first, which takes 0.4 s of CPU with 1,000 networks."""
+    ports = PUBLISHED_ANY[4]
+    first = ports.element(socket.IPPROTO_TCP, FIRST_PORT, ANY_TARGET, 1).key
+    with suppress(Missing):
+        return any(packed.startswith(first) for packed in elements("pynet", ports))
+    return False
 
 
 def forwarding_off() -> float:
