@@ -78,7 +78,7 @@ class PortSockets:
 
         With ``dual`` one socket takes the port of ``::`` and of IPv4; on a kernel without IPv6, of IPv4 alone.
         """
-        where = f"[{address}]" if address.version == 6 else str(address)
+        where = f"[{_text(address)}]" if address.version == 6 else _text(address)
         with kernel_errors(f"hold port {port} of {where}"):
             if dual and not _has_ipv6():
                 address, relay_to = IPv4Address(0), None

@@ -66,11 +66,13 @@ def sockets_for(host_bindings: Sequence[HostBinding]) -> list[tuple[HostBinding,
 
 def by_port(published: Sequence[Published]) -> dict[tuple[int, int, int], list[HostBinding]]:
     """Group host bindings by (protocol, container port, host port); ports of routed mode have none."""
-    found: dict[tuple[int, int, int], dict[HostBinding, None]] = defaultdict(dict)
+    found: dict[tuple[int, int, int], list[HostBinding]] = defaultdict(list)
     for port in published:
         if port.host is not None:
-            found[port.proto, port.port, port.host_port][HostBinding(port.host, port.target)] = None
-    return {port: list(host_bindings) for port, host_bindings in found.items()}
+            there, at = found[port.proto, port.port, port.host_port], HostBinding(port.host, port.target)
+            if at not in there:  # they are few, and it takes longer to hash an address than to compare it
+                there.append(at)
+    return dict(found)
 
 
 def reachability(
