@@ -57,7 +57,7 @@ class _Connection:
     sock: socket.socket
     listener: _Listener
     client: _Client
-    task: asyncio.Task[None] | None = None
+    task: "asyncio.Task[None] | None" = None  # quoted, as asyncio is loaded with the first relayed port
 
 
 class Streams:
@@ -100,7 +100,7 @@ class Streams:
             self._epoll.close()
             self._epoll = None
 
-    def _end(self, listener: _Listener) -> Iterable[asyncio.Task[None]]:
+    def _end(self, listener: _Listener) -> "Iterable[asyncio.Task[None]]":
         for connection in list(listener.connections or ()):
             if connection.task is None:
                 connection.client.waiting.remove(connection)
@@ -182,7 +182,7 @@ class Streams:
         connection.task = asyncio.get_running_loop().create_task(work)
         connection.task.add_done_callback(partial(self._ended, connection))
 
-    def _ended(self, connection: _Connection, task: asyncio.Task[None]) -> None:
+    def _ended(self, connection: _Connection, task: "asyncio.Task[None]") -> None:
         self._close(connection)
         client = connection.client
         client.served -= 1
@@ -230,7 +230,9 @@ async def carry(client: socket.socket, target: SocketAddress, limits: Limits) ->
 class _Passage:
     """Both directions of a connection, and the time that it may be idle."""
 
-    def __init__(self, client: socket.socket, server: socket.socket, patience: asyncio.Timeout, limits: Limits) -> None:
+    def __init__(
+        self, client: socket.socket, server: socket.socket, patience: "asyncio.Timeout", limits: Limits
+    ) -> None:
         self._directions = [_Direction(client, server, self._moved), _Direction(server, client, self._moved)]
         self._patience = patience
         self._limits = limits

@@ -20,7 +20,18 @@ for names in (parent, set(sys.modules)):
     print(*(name for name in names if sys.modules[name] and "_Later" not in str(type(sys.modules[name]))))
 """
 COMMANDS = {"click", "cli.main", "cli.command_line", "flask", "plugin.driver"}
-NOBODYS = {"argparse", "difflib", "html", "importlib.metadata", "kazoo", "logging.handlers", "pyroute2", "rich", "dns"}
+NOBODYS = {
+    "argparse",
+    "asyncio",
+    "difflib",
+    "html",
+    "importlib.metadata",
+    "kazoo",
+    "logging.handlers",
+    "pyroute2",
+    "rich",
+    "dns",
+}
 
 
 def test_a_serving_process_loads_no_module_that_it_does_not_use() -> None:
