@@ -17,6 +17,8 @@ else:
         """Return a decorator that does what ``dataclasses.dataclass`` does with these arguments."""
 
         def make(kind):
+            # Without a text, as with python -OO, it would be made of the signature, which takes longer than the rest.
+            kind.__doc__ = kind.__doc__ or kind.__qualname__
             kind = dataclasses.dataclass(repr=False, eq=False, slots=slots, kw_only=kw_only)(kind)
             compared = [each.name for each in dataclasses.fields(kind) if each.compare]
             kind.__compared__ = attrgetter(*compared) if compared else type
