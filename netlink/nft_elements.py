@@ -254,6 +254,15 @@ def _handle(of: str, order: ByteOrder) -> Part:
     return Part(of, 4, pack, unpack, lambda raw: f"{unpack(raw) >> 16:x}:{unpack(raw) & 0xFFFF:x}")
 
 
+def _identifier(place: str) -> Part:
+    """Return a part of 64 bits that nft knows as raw payload alone, and writes in hex."""
+
+    def pack(value: int | str) -> bytes:
+        return int(str(value), 0).to_bytes(8, "big")
+
+    return Part(place, 8, pack, lambda raw: int.from_bytes(raw, "big"), lambda raw: f"0x{raw.hex()}")
+
+
 def _name(raw: bytes) -> str:
     return raw.rstrip(b"\0").decode()
 
@@ -276,6 +285,8 @@ ANY_PROTOCOL = _number("inet_proto", 1)
 PORT = _number("inet_service", 2, expression="udp dport")
 # nft 1.0.6 has no name for the target of a neighbour advertisement: the 16 bytes behind the ICMPv6 header's 8.
 TARGET = Part("@th,64,128", 16, _pack_raw_ipv6, IPv6Address, lambda raw: f"0x{raw.hex()}")
+# The last 64 bits of the source of an IPv6 packet, and of such a target: identifiers of interfaces.
+SOURCE_ID, TARGET_ID = (_identifier(place) for place in ("@nh,128,64", "@th,128,64"))
 # The priority of a packet: as the value of a map, and in the key of a set with intervals, which nft compares in another
 # byte order.
 HANDLE = _handle("classid", sys.byteorder)

@@ -23,6 +23,9 @@ So does one with the missing rest of an ARP message or a neighbour advertisement
 Neighbour discovery passes in whole packets only (RFC 6980): a first fragment is dropped, and later ones alone are
 harmless. DHCP servers are recognised by the port that they send to, whatever port they send from.
 
+On a user's LAN a router may give prefixes of which pynet does not know (SLAAC, RFC 4862). A port may send from any
+address whose last 64 bits follow from its MAC, which is nobody else's, unless it has pynet.egress=deny.
+
 From an address that its container has on another network (``plugin.network.ways``) a port may send packets, and ask for
 the MAC of its gateway, as Linux does with the source address of the packet; it may not announce the address.
 """
@@ -124,6 +127,7 @@ _FRAMES = """\
     meta l4proto != 255 iifname . ether saddr . ip6 saddr @allowed_addresses6 accept
     meta l4proto != 255 iifname . ether saddr . ip6 saddr @multihomed_addresses6 accept
     meta l4proto != 255 iifname . ether saddr . ip6 saddr @egress_addresses6 accept
+    meta l4proto != 255 iifname . @nh,128,64 @port_identifiers accept
     meta l4proto != 255 goto drop_address
     goto drop_unreadable
   }
@@ -199,12 +203,14 @@ _FRAMES = """\
     ip6 saddr != :: goto guard6_source
     iifname . @th,64,128 @port_targets accept
     iifname . @th,64,128 @allowed_targets accept
+    iifname . @th,128,64 @target_identifiers accept
     iifname @tunnel_ports iifname . @th,64,128 != @local_targets accept
     goto drop_neighbour
   }
   chain neighbour_advert {
     iifname . @th,64,128 @port_targets goto guard6_source
     iifname . @th,64,128 @allowed_targets goto guard6_source
+    iifname . @th,128,64 @target_identifiers goto guard6_source
     iifname @tunnel_ports iifname . @th,64,128 != @local_targets goto guard6_source
     goto drop_neighbour
   }

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 
 from netlink.nft_elements import Element
 from plugin.firewall import sets
-from plugin.firewall.elements import guard_elements
+from plugin.firewall.elements import guard_elements, link_local
 from plugin.firewall.policy_elements import frame_elements
 from plugin.model.elements import Elements
 from plugin.model.names import host_link_name
 from plugin.model.policy import policy_of
 from plugin.model.records import Endpoint, Network
+
+_LAST_64 = (1 << 64) - 1  # bits of an IPv6 address: the identifier of the interface (RFC 4291)
 
 
 def lan_elements(network: Network) -> Elements:
@@ -30,6 +32,11 @@ def _of_port(network: Network, endpoint: Endpoint) -> Iterator[Element]:
     policy = policy_of(network, endpoint)
     if policy.ruled:
         yield sets.LAN_PORTS.element(host_link_name(endpoint.id))
+    guard = endpoint.guard(network)
     pairs = sets.PORT_ADDRESSES if policy.allow_out is None else sets.EGRESS_ADDRESSES
-    yield from guard_elements(endpoint, endpoint.guard(network), pairs, on_lan=True)
+    yield from guard_elements(endpoint, guard, pairs, on_lan=True)
+    for mac in [endpoint.mac, *guard.allowed.macs] if guard.on and policy.allow_out is None else ():
+        identifier = int(link_local(mac)) & _LAST_64
+        yield sets.PORT_IDS.element(host_link_name(endpoint.id), identifier)
+        yield sets.TARGET_IDS.element(host_link_name(endpoint.id), identifier)
     yield from frame_elements(network, endpoint, policy, (4, 6))

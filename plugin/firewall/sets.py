@@ -16,7 +16,9 @@ from netlink.nft_elements import (
     IPV6,
     PORT,
     PROTOCOL,
+    SOURCE_ID,
     TARGET,
+    TARGET_ID,
     VNI,
     NamedSet,
     Part,
@@ -142,6 +144,14 @@ ISOLATED_ADDRESSES = _two(
     _B, "isolated_addresses", "Isolated ports and the addresses that they were given", IFNAME, ETHER, IPV4
 )
 PORT_TARGETS = _one(_B, "port_targets", "Ports and the addresses that they may advertise", IFNAME, TARGET)
+PORT_IDS = _one(
+    _B,
+    "port_identifiers",
+    "Ports on a user's LAN, and ends of IPv6 addresses that are their own",
+    IFNAME,
+    SOURCE_ID,
+)
+TARGET_IDS = _one(_B, "target_identifiers", "The same, for what they may advertise", IFNAME, TARGET_ID)
 ALLOWED = _two(_B, "allowed_addresses", "Ports and pynet.guard_allow", IFNAME, ETHER, IPV4, interval=True)
 ALLOWED_TARGETS = _one(
     _B, "allowed_targets", "Ports and what pynet.guard_allow lets them advertise", IFNAME, TARGET, interval=True

@@ -7,10 +7,12 @@ import pytest
 
 from plugin.errors import Failed, InvalidRequest, Unsupported
 from plugin.firewall import sets
+from plugin.firewall.elements import link_local
 from plugin.model.names import host_link_name
-from plugin.model.records import Network
+from plugin.model.records import Endpoint, Network
 from plugin.protocol.messages import EndpointRef, NetworkRef
 from tests.kernel.container import Container, sh
+from tests.kernel.hosts import soon
 from tests.kernel.lan_bridge import BRIDGE, HOST, HOST6, lan_network, make_bridge
 from tests.kernel.lan_site import NEIGHBOUR, REMOTE, UPLINK, LanSite
 from tests.kernel.pynet import Pynet
@@ -18,7 +20,7 @@ from tests.unit import requests as rq
 
 pytestmark = pytest.mark.usefixtures("lan")
 ONE, TWO = "02" * 32, "03" * 32  # endpoints with the addresses .2 and .3
-_COUNTS = re.compile(r"gc_timer +\S+|hello_timer +\S+|topology_change_timer +\S+|valid_lft \S+|preferred_lft \S+")
+_COUNTS = re.compile(r"tentative |gc_timer +\S+|hello_timer +\S+|topology_change_timer +\S+|valid_lft \S+|preferred_lft \S+")
 
 
 def own_view(bridge: str = BRIDGE) -> str:
@@ -196,3 +198,20 @@ def test_vlans_are_refused_on_a_bridge_that_mixes_them(pynet: Pynet) -> None:
 
     assert own_view() == before
     assert pynet.store.get(Network, rq.NETWORK_ID) is None
+
+
+def test_an_address_that_the_router_gives_passes_the_guard(
+    lan: LanSite, pair: tuple[Container, Container], pynet: Pynet
+) -> None:
+    """A container makes an address of an advertised prefix and its MAC (SLAAC); no other end of an address passes."""
+    lan.router.sh("ip addr add fd00:51::1/64 dev eth0 nodad")
+    lan.neighbour.sh("ip addr add fd00:51::9/64 dev eth0 nodad")
+    own = f"fd00:51::{str(link_local(pynet.store.list(Endpoint)[0].record.mac)).removeprefix('fe80::')}"
+    number = pynet.store.list(Endpoint)[0].record.id
+    box = pair[0] if number == ONE else pair[1]
+    box.sh(f"ip addr add {own}/64 dev eth0; ip addr add fd00:51::77/64 dev eth0 nodad preferred_lft 0")
+
+    assert soon(lambda: lan.neighbour.reaches(own))
+    box.sh(f"ping -c 1 -W 2 -I {own} fd00:51::9")
+    assert pynet.firewall.differences() == []
+    assert not lan.neighbour.reaches("fd00:51::77")
