@@ -95,6 +95,9 @@ bench-scale: setup  ## verbs, idle CPU, memory and healing with many networks, a
 bench-guard: setup  ## rules against another commit's and Docker's, in turns (BEFORE=HEAD~1 ROUNDS=40 NF=1)
 	$(VENV)/bin/python -m bench.guard
 
+bench-lan: setup  ## mode lan beside mode bridge, with gso and without, in turns (ROUNDS=12)
+	$(VENV)/bin/python -m bench.lan
+
 bench-limits: setup  ## rates within 15 % in both directions, pings beside them, and what limits cost (ROUNDS=3)
 	$(VENV)/bin/python -m bench.limits
 
@@ -144,4 +147,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: docs docs-serve docs-shots page-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-limits bench-scale test-cluster test-matrix test-vm wheel deb rpm release release-check trial test-dhcp
+.PHONY: docs docs-serve docs-shots page-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-lan bench-limits bench-scale test-cluster test-matrix test-vm wheel deb rpm release release-check trial test-dhcp

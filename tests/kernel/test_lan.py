@@ -20,7 +20,7 @@ from tests.unit import requests as rq
 
 pytestmark = pytest.mark.usefixtures("lan")
 ONE, TWO = "02" * 32, "03" * 32  # endpoints with the addresses .2 and .3
-_COUNTS = re.compile(r"tentative |gc_timer +\S+|hello_timer +\S+|topology_change_timer +\S+|valid_lft \S+|preferred_lft \S+")
+_COUNTS = re.compile(r"tentative |(gc|hello|topology_change)_timer +\S+|(valid|preferred)_lft \S+")
 
 
 def own_view(bridge: str = BRIDGE) -> str:
