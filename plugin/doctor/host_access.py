@@ -20,7 +20,7 @@ def unreached(kernel: Kernel, networks: Iterable[Network]) -> Iterator[Unreached
         silent = kernel.read_setting(SILENT) if wanted else silent
     for network in wanted:
         there = {address.version for address in kernel.source_addresses(network.link)}
-        for version in sorted(set(network.families) - there):
+        for version in sorted((set(network.families) or {4}) - there):  # by DHCP a network has IPv4 and no subnet
             yield Unreached(network.id, network.link, version)
         if silent != "0":
             yield Unreached(network.id, network.link, 4, silent)

@@ -202,6 +202,18 @@ def test_a_start_finds_the_way_or_makes_it_again(pynet: Pynet, two: Two, lost: s
 
 
 @pytest.mark.usefixtures("lan")
+def test_a_start_without_the_state_leaves_no_shim(pynet: Pynet, two: Two) -> None:
+    """Nothing on the host names the networks of containers on the LAN, so their way cannot be kept."""
+    before = traces()
+    begun(pynet, two[0])
+    again = Pynet()
+    again.reconciler.recover()
+    again.close()
+
+    assert traces() == before
+
+
+@pytest.mark.usefixtures("lan")
 def test_the_doctor_says_why_the_host_does_not_reach_them(pynet: Pynet, two: Two) -> None:
     """A link without an address of a family, and a setting by which the host keeps its MAC to itself."""
     begun(pynet, two[0])
