@@ -96,7 +96,7 @@ class Pynet:
 
         # Networks and ports.
         self.named = ResolvedNames(store, host.ask_dns)
-        lan, known = (Parents(kernel, store, owner), Shims(kernel, name, locks)), self.named.addresses
+        lan, known = (Parents(kernel, store, owner), Shims(kernel, self.firewall, name, locks)), self.named.addresses
         self.parts = HostParts(kernel, self.firewall, self.settings, name, shared, *lan, known, host.resolvers)
         self.modes, applier = modes_of(self.parts, kinds), Applier(self.parts)
         self.publisher = Publisher(kernel, host.sockets, self.firewall, host.conntrack, names)

@@ -8,6 +8,7 @@ _DROP, _REFUSE = "drop_", "refuse_"
 _GUARD = ("guard", "from_tunnel", "neighbour_", "dhcp", "icmp6_", "arp_", "igmp")
 WORDS: Mapping[tuple[str, str], str] = {
     ("inet", "raw"): "loopback addresses of containers",
+    ("inet", "shim"): "who uses the host's way to containers on its LAN",
     ("inet", "prerouting"): "published ports",
     ("inet", "output"): "published ports",
     ("inet", "publish"): "published ports",

@@ -201,6 +201,11 @@ def docker_elements(names: Iterable[str]) -> Elements:
     return tuple(sets.DOCKER_BRIDGES.element(name) for name in sorted(names))
 
 
+def shim_elements(link: str) -> Elements:
+    """Return the elements of a link by which the host reaches containers on its LAN."""
+    return (sets.SHIMS.element(link),)
+
+
 def closed(elements: Elements) -> Elements:
     """Return the elements that close an owner, in the place of its own: see ``shut_elements``."""
     fit = [element for element in elements if not element.flaw]

@@ -5,6 +5,8 @@ translates addresses; the table of family bridge sees frames between the ports o
 
   inet
     raw                 drops packets of containers to or from the host's 127.0.0.0/8 (route_localnet would let them in)
+    shim                drops what others than the containers send to a link that leads to containers on the LAN: with
+                        its MAC, machines of the LAN would pass rules of the host that name its uplink
     publish             translates address, protocol and port of the host to address and port of a container
     forward             runs before iptables' own filter chain: a drop here is final, whatever others accept
       accepts traffic between containers of one network, first: with br_netfilter each of its frames comes here
@@ -47,6 +49,11 @@ _INET = """\
     type filter hook prerouting priority raw; policy accept;
     ip daddr 127.0.0.0/8 iifname @bridges goto drop_loopback
     ip saddr 127.0.0.0/8 iifname @bridges goto drop_loopback
+    iifname @shims jump shim
+  }
+  chain shim {
+    icmpv6 type nd-neighbor-solicit ip6 saddr fe80::/10 return
+    fib saddr . iif oif missing drop
   }
   chain publish {
     dnat ip to ip daddr . meta l4proto . th dport map @published_ports4

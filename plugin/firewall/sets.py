@@ -116,6 +116,7 @@ LANS = _one(
     _I, "lan_bridges", "Bridges of users that containers are on: frames between their ports pass", IFNAME, IFNAME
 )
 OTHER_BRIDGES = _one(_I, "other_bridges", "Bridges of others: frames between their ports pass", IFNAME, IFNAME)
+SHIMS = _one(_I, "shims", "Links by which the host reaches containers on its LAN, and they the host", IFNAME)
 VXLAN_NETWORKS = _one(_I, "vxlan_networks", "UDP ports and VNIs of networks that span hosts", PORT, VNI)
 VXLAN_MEMBERS = _two(_I, "vxlan_members", "Hosts of networks that span hosts", IPV4, PORT, VNI)
 # Policies of containers, for routed packets and for the host

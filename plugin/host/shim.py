@@ -22,6 +22,8 @@ from netlink.host_routes import HostRoute
 from netlink.lan_links import ChildLink
 from netlink.links import Link
 from plugin.errors import Conflict
+from plugin.firewall.elements import shim_elements
+from plugin.firewall.firewall import Firewall
 from plugin.host.link_settings import shim_settings
 from plugin.host.own_links import OwnLinks
 from plugin.interfaces import Kernel
@@ -42,8 +44,9 @@ class Shims:
     Every verb may raise ``KernelError``, and takes the lock of the parent.
     """
 
-    def __init__(self, kernel: Kernel, owner: str, locks: Locks) -> None:
+    def __init__(self, kernel: Kernel, firewall: Firewall, owner: str, locks: Locks) -> None:
         self._kernel = kernel
+        self._firewall = firewall
         self._owner = owner
         self._locks = locks
         self._links = OwnLinks(kernel, Owner(owner))
@@ -59,7 +62,10 @@ class Shims:
         alias = shim_alias(self._owner, network.link)
         shim = WantedLink(name, child.kind, alias, own, parent=network.link, variety=child.variety, flag=child.flag)
         routes = [WantedRoute(endpoint.id, address.ip, name, network.link, mac) for address in addresses]
-        return replace(part, shared=(SharedLink(shim, tuple(shim_settings(name))),), routes=routes)
+        elements, kept = {**part.elements, name: shim_elements(name)}, (*part.kept, name)
+        return replace(
+            part, elements=elements, kept=kept, shared=(SharedLink(shim, tuple(shim_settings(name))),), routes=routes
+        )
 
     def make(self, part: Desired, undo: Undo) -> None:
         """Make the shims that ``part`` wants, as far as they are not there, and its routes.
@@ -91,15 +97,19 @@ class Shims:
     def delete(self, name: str) -> None:
         """Delete a shim that no endpoint wants; the caller holds the lock of its parent."""
         self._links.remove(name, "")
+        self._firewall.forget(name)
 
     def release(self, routes: Iterable[WantedRoute]) -> None:
         """Delete routes, and each shim that has none left; what is gone already is passed over."""
         for route in routes:
-            with self._of(route.source), suppress(Missing):
-                self._kernel.delete_host_route(route.link, route.destination)
-                self._kernel.end_answers(route.link)
-                if not self._kernel.host_routes(route.link):
-                    self._links.remove(route.link, route.source)
+            with self._of(route.source):
+                with suppress(Missing):
+                    self._kernel.delete_host_route(route.link, route.destination)
+                    self._kernel.end_answers(route.link)
+                    if not self._kernel.host_routes(route.link):
+                        self._links.remove(route.link, route.source)
+                if not self._kernel.link_exists(route.link):
+                    self._firewall.forget(route.link)
 
     def holds(self, name: str) -> bool:
         """Return whether a link is a shim with routes: they come before the record of their endpoint."""
@@ -118,6 +128,7 @@ class Shims:
         if parent is None:
             raise Missing(f"add '{wanted.name}': there is no link '{wanted.parent}'")
         found = self._links.expect(wanted.name, wanted.parent)
+        self._firewall.put(wanted.name, shim_elements(wanted.name))
         if found is not None and found.below == parent.index:
             return
         for old in [found] if found else self._of_earlier_name(wanted.kind, parent):

@@ -212,6 +212,7 @@ def desired_of(mode: Mode, network: Network, endpoints: Iterable[Endpoint]) -> D
         elements={owner: elements for part in parts for owner, elements in part.elements.items()},
         lost=[endpoint for part in parts for endpoint in part.lost],
         cut=[endpoint for part in parts for endpoint in part.cut],
+        kept=[owner for part in parts for owner in part.kept],
         shared=shared,
         routes=[route for part in parts for route in part.routes],
     )

@@ -16,7 +16,7 @@ from plugin.host.forwarding import OWNER
 from plugin.model.desired import Desired
 from plugin.model.elements import Elements
 from plugin.model.findings import RulesAstray
-from plugin.model.names import Alias
+from plugin.model.names import SHIM, Alias
 from plugin.model.records import Tombstone
 from plugin.modes.registry import link_prefixes
 from plugin.reconcile.survey import Survey
@@ -33,8 +33,8 @@ class Rules:
     """Compares without locks first, then again under the lock of each network where something differs.
 
     A request in flight holds that lock while rules and records differ. Other modules look after the tunnel of a known
-    network (``plugin.cluster.overlay.table_sync``), the host (``plugin.host.forwarding``), and a link that waits to be
-    deleted: its rules are removed after it (``plugin.host.reaper``).
+    network (``plugin.cluster.overlay.table_sync``), the host (``plugin.host.forwarding``), links that networks share
+    (``plugin.host.shim``), and a link that waits to be deleted: its rules go after it (``plugin.host.reaper``).
     """
 
     def __init__(self, runtime: Runtime, survey: Survey) -> None:
@@ -113,7 +113,7 @@ class Rules:
         known |= {owner for part in desired for owner in part.elements}
         for owner, owned in owners.items():
             place = owned.network
-            if owner in known or network not in (None, place) or place in unclear:
+            if owner in known or owner.startswith(SHIM) or network not in (None, place) or place in unclear:
                 continue
             if place or not self._link(owner):  # a link of an unknown network may be one in the making
                 yield RulesAstray(place, owner, UNKNOWN), None

@@ -82,6 +82,21 @@ def test_the_lan_keeps_the_mac_of_the_host(pynet: Pynet, two: Two, lan: Containe
     assert macs == {sh(f"ip -br link show {LAN}").split()[2]}
 
 
+def test_the_lan_cannot_use_the_shim(pynet: Pynet, two: Two, lan: Container) -> None:
+    """A machine that sends to its MAC, past the firewall of the host's uplink, reaches nothing; containers do."""
+    begun(pynet, two[0])
+    mac = sh(f"ip -br link show {SHIM}").split()[2]
+    assert all(lan.reaches(address) for address in (HOST, HOST6))
+    sh(f"sysctl -qw net.ipv4.conf.{SHIM}.rp_filter=0 net.ipv4.conf.all.rp_filter=0")
+    lan.sh(f"ip neigh replace {HOST} lladdr {mac} dev in0 nud permanent")
+    lan.sh(f"ip neigh replace {HOST6} lladdr {mac} dev in0 nud permanent")
+    passed = [lan.reaches(address) for address in (HOST, HOST6)]
+    sh("nft flush chain inet pynet shim")
+
+    assert passed == [False, False]
+    assert [lan.reaches(address) for address in (HOST, HOST6)] == [True, True]
+
+
 @pytest.mark.usefixtures("lan")
 def test_networks_of_one_parent_share_the_shim(pynet: Pynet, two: Two) -> None:
     """It is made with the first container and goes with the last, whichever network they are on."""

@@ -52,6 +52,7 @@ def test_the_way_comes_with_the_endpoint_and_goes_with_it() -> None:
     assert world.kernel.routes == WAY
     assert world.reconciler.reconcile() == []
     world.driver.delete_endpoint(rq.ENDPOINT)
+    world.bury()
     assert world.snapshot() == before
 
 
