@@ -56,6 +56,9 @@ def test_docker_shows_the_leased_address(pynet_scene: Scene, given: Callable[[],
     assert given() == {address: "web"}
     assert f"default via {OUTSIDE4} dev eth0" in box.exec("ip", "route")
     assert box.reaches(OUTSIDE4)
+    said = command(box.host, "endpoint", "renew", box.name)
+    assert said.strip() == f"container '{box.name}' has address {address}/24 in network '{net}'"
+    assert box.reaches(OUTSIDE4)
     box.host.docker("restart", box.name)
     assert (box.ip(net), box.reaches(OUTSIDE4)) == (address, True)
     pynet_scene.clear()
