@@ -155,11 +155,11 @@ def test_no_server_is_a_sentence(pynet: Leaser, lan: LanSite) -> None:
 
 def test_a_lease_that_moves_is_carried_out(pynet: Leaser, lan: LanSite, container: Container) -> None:
     """The server comes back with another pool: the container gets the new address and routes while it runs."""
-    server = lan.dhcpd(seconds=10)
+    server = lan.dhcpd(seconds=6)
     pynet.create("lan")
     before = pynet.run(container)
     server.stop()
-    lan.dhcpd(pool=("192.168.50.200", "192.168.50.210"), seconds=10)
+    lan.dhcpd(pool=("192.168.50.200", "192.168.50.210"), seconds=6)
     until(lambda: _lease(pynet)["Moved"])
 
     ids = {"NetworkID": rq.NETWORK_ID, "EndpointID": f"{1:064x}"[::-1]}
