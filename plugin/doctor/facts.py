@@ -67,13 +67,14 @@ class Detour:
 class Unreached:
     """A network whose containers the host should reach by its ``link``, and does not in an IP ``version``.
 
-    ``silent`` is the setting that keeps the host from answering; without it the link has no address.
+    ``setting`` is the path of a setting that is in the way, with its ``value``; without one the link has no address.
     """
 
     network: str
     link: str
     version: int
-    silent: str = ""
+    setting: str = ""
+    value: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,6 +238,6 @@ def test_the_doctor_says_why_the_host_does_not_reach_them(pynet: Pynet, two: Two
     sh(f"ip -6 addr flush dev {LAN}; sysctl -qw net.ipv4.conf.all.arp_ignore=1")
 
     assert sound == []
-    assert [(each.version, each.silent) for each in unreached(pynet.kernel, [network.record])] == [(6, ""), (4, "1")]
+    assert [(each.version, each.value) for each in unreached(pynet.kernel, [network.record])] == [(6, ""), (4, "1")]
     two[0].sh("ip neigh flush all")
     assert meet(two[0], ((HOST, FIRST),)) == [False, False]

@@ -30,6 +30,7 @@ from plugin.ipam.supernets import parse_supernets
 from plugin.protocol.own_messages import Fill
 
 SUPERNETS = parse_supernets("10.200.0.0/22:24,fd00:1::/62:64", "machine")
+SILENT, STRICT = "net/ipv4/conf/all/arp_ignore", "net/ipv4/conf/eth0/rp_filter"
 SOUND = Facts(engine=EngineFacts("28.5.2"), supernets=SUPERNETS)
 VPN = (ip_network("10.0.0.0/8"),)
 SMALL = ip_network("10.200.1.0/28")
@@ -77,7 +78,13 @@ CASES = [
     (replace(SOUND, unlimited="no ifb"), N, "cannot limit the rates of containers: no ifb", "modprobe -a sch_tbf ifb"),
     (replace(SOUND, unlimited="no ifb", limited=("a1" * 32,)), W, "networks want that, such as 'a1a1", "modprobe -a"),
     (replace(SOUND, unreached=(Unreached("a1" * 32, "eth0", 6),)), W, "'eth0' has no IPv6 address", "ip addr show dev"),
-    (replace(SOUND, unreached=(Unreached("a1" * 32, "eth0", 4, "1"),)), W, "arp_ignore' is 1", "sysctl -w net.ipv4"),
+    (
+        replace(SOUND, unreached=(Unreached("a1" * 32, "eth0", 4, SILENT, "1"),)),
+        W,
+        "arp_ignore' is 1",
+        "sysctl -w net.ipv4",
+    ),
+    (replace(SOUND, unreached=(Unreached("a1" * 32, "eth0", 4, STRICT, "1"),)), W, "rp_filter' is 1", "rp_filter=2"),
     (replace(SOUND, unresolved=("x.example",)), W, "allows 'x.example', of which", "getent ahosts x.example"),
     (replace(SOUND, deaf=("eth0",)), W, "makes the host lose the default route", "net.ipv6.conf.eth0.accept_ra=2"),
     (
