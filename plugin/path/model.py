@@ -180,6 +180,10 @@ def _host_from(source: Spot, target: Spot, facts: Surroundings, version: int) ->
         gateways = [gateway.ip for gateway in source.network.gateway_addresses if gateway.version == version]
         if gateways:
             return Spot(EndKind.HOST, gateways[0])
+        on_lan = [ip for ip, link in facts.own.items() if link == source.network.link and ip.version == version]
+        near = [ip for ip in on_lan if not ip.is_link_local and not source.network.host_gateway]
+        if near:
+            return Spot(EndKind.HOST, near[0])
     bridges = {network.link for network in facts.networks.values()}
     others = [
         ip

@@ -5,11 +5,13 @@ from itertools import permutations
 
 import pytest
 
+from netlink.counters import Counters
 from plugin.errors import Failed, InvalidRequest, Unsupported
 from plugin.firewall import sets
 from plugin.firewall.elements import link_local
-from plugin.model.names import host_link_name
+from plugin.model.names import host_link_name, limiter_name
 from plugin.model.records import Endpoint, Network
+from plugin.observe.drops import Drops
 from plugin.protocol.messages import EndpointRef, NetworkRef
 from tests.kernel.container import Container, sh
 from tests.kernel.hosts import soon
@@ -185,7 +187,7 @@ def test_a_port_that_others_changed_is_repaired(pynet: Pynet, pair: tuple[Contai
     sh(f"ip link set {host_link_name(ONE)} {damage}")
     assert pynet.reconciler.reconcile() != []
     assert pynet.reconciler.reconcile() == []
-    assert pair[0].reaches(NEIGHBOUR)
+    assert soon(lambda: pair[0].reaches(NEIGHBOUR))
     assert own_view() == before
 
 
@@ -215,3 +217,19 @@ def test_an_address_that_the_router_gives_passes_the_guard(
     box.sh(f"ping -c 1 -W 2 -I {own} fd00:51::9")
     assert pynet.firewall.differences() == []
     assert not lan.neighbour.reaches("fd00:51::77")
+
+
+def test_limits_and_drops_are_those_of_the_port(pynet: Pynet, two: tuple[Container, Container]) -> None:
+    """Rates hold in both directions, and a refused frame is put down to its network and its container."""
+    make_bridge()
+    pynet.driver.create_network(lan_network(rate_in="10mbit"))
+    pynet.attach(two[0], rq.NETWORK_ID, 2, ONE, rate_out="20mbit", egress="deny", allow_out="10.0.0.0/8")
+    drops = Drops(Counters(), pynet.store, "pynet", dict)
+    drops.reports()
+    assert not two[0].reaches(NEIGHBOUR)
+    [drop] = drops.reports()
+
+    buckets = pynet.kernel.buckets([host_link_name(ONE), limiter_name(ONE)])
+    assert [bucket.rate * 8 for bucket in buckets.values()] == [10_000_000, 20_000_000]
+    assert pynet.kernel.redirections([host_link_name(ONE)]) == {host_link_name(ONE): limiter_name(ONE)}
+    assert (drop.reason, drop.network, drop.sender.endpoint) == ("egress_neighbour", rq.NETWORK_ID, ONE)

@@ -1,17 +1,22 @@
 """Mode lan: what it refuses, what it wants, and what it leaves alone."""
 
 from dataclasses import replace
+from ipaddress import IPv4Interface, ip_interface, ip_network
 
 import pytest
 
 from plugin.errors import Conflict, InvalidRequest, PynetError, Unsupported
 from plugin.firewall import sets
 from plugin.model.names import host_link_name
-from plugin.model.records import Network
+from plugin.model.records import Endpoint, Network, NetworkSubnet
+from plugin.path.model import Surroundings
+from plugin.path.walk import path
 from plugin.protocol.messages import CreateNetwork, NetworkRef
+from plugin.protocol.path_messages import question
 from tests.fakes import World
 from tests.unit import requests as rq
 
+ICMP_ALONE = {"pynet.egress": "deny", "pynet.allow_out": "icmp"}
 BRIDGE, MAC = "br0", "52:54:00:00:00:05"
 PORT = host_link_name(rq.ENDPOINT_ID)
 KEY = "com.docker.network.bridge."
@@ -158,3 +163,31 @@ def test_whatever_step_fails_nothing_is_left(world: World) -> None:
         else:
             return
     raise AssertionError("no attempt got through")
+
+
+FRIEND, GUEST = "e" * 64, "f" * 64
+WAYS = {  # the ends and the service of a packet, the step that decides, and a part of its text
+    "a neighbour": ((GUEST, FRIEND, "tcp/22"), "delivery", "bridge 'br0' delivers it to endpoint"),
+    "the host": ((GUEST, "host", "tcp/22"), "delivery", "bridge 'br0' delivers it to the host (192.168.1.5)"),
+    "a machine of the LAN": ((GUEST, "192.168.1.9", "tcp/22"), "delivery", "the LAN of bridge 'br0' delivers it"),
+    "a machine elsewhere": ((GUEST, "192.0.2.9", "tcp/22"), "route", "it goes to 192.168.1.1, a router of the LAN"),
+    "a policy of the sender": ((FRIEND, "192.168.1.9", "tcp/22"), "egress", "no entry of pynet.allow_out"),
+    "an allowed neighbour": ((FRIEND, GUEST, "icmp"), "delivery", "bridge 'br0' delivers it to endpoint"),
+}
+
+
+@pytest.mark.parametrize("case", WAYS)
+def test_a_path_leads_over_the_bridge(case: str) -> None:
+    """Rules judge at the ports, the bridge and the LAN do the rest, and the host routes nothing."""
+    (start, end, service), decides, text = WAYS[case]
+    subnet = NetworkSubnet(ip_network("192.168.1.0/24"), ip_interface("192.168.1.1/24"))
+    network = Network("a" * 64, "lan", BRIDGE, owns_link=False, subnets=(subnet,), host_gateway=False)
+    ends = [
+        Endpoint(GUEST, network.id, "02:00:00:00:00:01", IPv4Interface("192.168.1.20/24")),
+        Endpoint(FRIEND, network.id, "02:00:00:00:00:02", IPv4Interface("192.168.1.21/24"), driver_opts=ICMP_ALONE),
+    ]
+    facts = Surroundings({network.id: network}, ends, [(BRIDGE, ip_interface("192.168.1.5/24"))])
+    names = [f"endpoints:{each}" if len(each) == len(GUEST) else each for each in (start, end)]
+
+    answer = path(question(names[0], names[1], service), facts)
+    assert (answer.deciding.by, text in answer.deciding.text) == (decides, True), answer
