@@ -24,7 +24,8 @@ def given(outside: Outside, tmp_path: Path) -> Iterator[Callable[[], dict[str, s
     leases = tmp_path / "leases"
     leases.touch()
     own = "-k", "-C", "/dev/null", "-p", "0", "--user=root", "--pid-file=", "--log-facility=/dev/null", "--no-ping"
-    outside.exec("ip", "address", "add", "fe80::2/64", "dev", "eth0", "nodad")  # a router advertises from such a one
+    # A router advertises from such an address. The outside is that of the session, and may have it already.
+    outside.exec("ip", "address", "replace", "fe80::2/64", "dev", "eth0", "nodad")
     routes = "--enable-ra", "--dhcp-range=2001:db8:99::,ra-only", "--ra-param=eth0,4,60"
     words = *routes, f"--dhcp-range={RANGE}", f"--dhcp-option=3,{OUTSIDE4}", f"--dhcp-leasefile={leases}", "-i", "eth0"
     server = subprocess.Popen(outside.enter("dnsmasq", *own, "--dhcp-authoritative", *words))
@@ -67,7 +68,7 @@ def test_docker_shows_the_leased_address(pynet_scene: Scene, given: Callable[[],
 
 
 def test_a_container_makes_its_ipv6_address_itself(pynet_scene: Scene, given: Callable[[], dict[str, str]]) -> None:
-    """The LAN's router advertises a prefix; the engine has to be told to leave IPv6 on."""
+    """The LAN's router advertises a prefix; the engine has to be told to leave IPv6 on, and pynet shows the address."""
     net = pynet_scene.network(*DHCP)
     if pynet_scene.host.engine.at_least_28:
         box = pynet_scene.container(f"name={net},driver-opt=com.docker.network.endpoint.sysctls={ON.format('IFNAME')}")
@@ -77,6 +78,8 @@ def test_a_container_makes_its_ipv6_address_itself(pynet_scene: Scene, given: Ca
     wait_until(lambda: "inet6 2001:db8:99:" in box.net("ip", "-6", "address", "show", "dev", "eth0"), "an address", 15)
     wait_until(lambda: box.reaches(OUTSIDE6), "the outside to be reached by IPv6", 10)
     assert len(given()) == 1
+    shown = command(pynet_scene.host, "endpoint", "ls", "--format", "{{.Addresses}}")
+    assert (box.ip(net) in shown, "2001:db8:99:" in shown) == (True, True), shown
 
 
 def test_a_lease_outlives_pynet_the_engine_and_a_reboot(
