@@ -26,7 +26,7 @@ engine() {  # the process of the engine that make run started
 
 services() { noted service | while read -r name; do ! systemctl -q is-active "$name" || echo "$name"; done; }
 tables() { ! there nft || nft list tables | grep -E '^table (inet|bridge) pynet$' || true; }
-links() { ! there ip || ip -o link show | awk '/alias pynet\/(network|endpoint)\// { sub(/[@:].*/, "", $2); print $2 }'; }
+links() { ! there ip || ip -o link show | awk '/alias pynet\/(network|endpoint|parent)\// { sub(/[@:].*/, "", $2); print $2 }'; }
 
 commands() {  # links that lead into this clone, or to the copy that came with the plugin
     local path

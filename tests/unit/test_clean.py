@@ -1,5 +1,6 @@
 """``tools/clean.sh``, which takes everything away, and its refusals; a stand-in for ``docker`` says what is in use."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -44,3 +45,30 @@ def test_nothing_is_taken_away_while_networks_may_be_in_use(tmp_path: Path, stat
 
     assert (done.returncode, done.stdout) == (1, "")
     assert f"clean-host: {words}" in done.stderr
+
+
+LINKS = """#!/bin/bash
+echo '4: pn-a1a1a1a1a1a1: <UP> mtu 1500 \\    alias pynet/network/a1a1'
+echo '5: pnse0e0e0e0e0e0@eth0: <UP> mtu 1500 \\    alias pynet/parent/eth0/shim'
+echo '6: eth0.50@eth0: <UP> mtu 1500 \\    alias pynet/parent/eth0.50'
+echo '7: eth1: <UP> mtu 1500 \\    alias pynets/network/b2b2'
+"""
+
+
+def test_links_of_every_kind_are_taken_away(tmp_path: Path) -> None:
+    """By their aliases: those of networks and endpoints, and those that networks share; others stay."""
+    silent = ("docker", "nft", "apt-get", "apt-mark", "systemctl")
+    texts = {"ip": LINKS, "id": "#!/bin/bash\necho 0\n", **dict.fromkeys(silent, "#!/bin/bash\n")}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    command = ["bash", CLEAN]
+    done = subprocess.run(
+        command, env={"PATH": path}, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    [line] = [line for line in done.stdout.splitlines() if "pn-a1a1a1a1a1a1" in line]
+
+    assert all(name in line for name in ("pnse0e0e0e0e0e0", "eth0.50"))
+    assert "eth1" not in line
+    assert "nothing is removed" in done.stderr
