@@ -81,6 +81,25 @@ class LanLinks:
                 raise NotSupported(f"{action}: this kernel has no VLANs (8021q)")
             check(code)
 
+    def add_stub(self, name: str, mtu: int) -> None:
+        """``ip link add NAME mtu MTU type dummy``, or of type ifb where the kernel has no dummy; the link is down.
+
+        An ifb link drops all frames that were not redirected to it (ifb_xmit, drivers/net/ifb.c), so it is as silent.
+
+        Raises:
+            Exists: the name is taken.
+            NotSupported: the kernel has neither kind.
+        """
+        action = f"add '{name}', a link without a wire"
+        with kernel_errors(action):
+            self._changes.record(MADE, name)
+            for kind in ("dummy", "ifb"):
+                [code] = self._requests.send_all([_new_stub(name, kind, mtu, self._group)])
+                if code != errno.EOPNOTSUPP:
+                    check(code)
+                    return
+        raise NotSupported(f"{action}: this kernel has no links of kind 'dummy' or 'ifb'")
+
     def link_at(self, index: int) -> Link | None:
         """Return the link with an index, None without one."""
         with kernel_errors(f"look at link {index}"):
@@ -124,6 +143,11 @@ def _new_child(child: ChildLink, parent: int, group: int) -> bytes:
 
 def _new_vlan(name: str, parent: int, vlan_id: int, group: int) -> bytes:
     return _new_link(name, parent, group, _info("vlan", _short(uapi.IFLA_VLAN_ID, vlan_id)))
+
+
+def _new_stub(name: str, kind: str, mtu: int, group: int) -> bytes:
+    body = request.NO_LINK + text(uapi.IFLA_IFNAME, name) + word(uapi.IFLA_MTU, mtu) + word(uapi.IFLA_GROUP, group)
+    return message(uapi.RTM_NEWLINK, request.NEW, body + _info(kind, b""))
 
 
 def _new_link(name: str, parent: int, group: int, more: bytes) -> bytes:

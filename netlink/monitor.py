@@ -39,7 +39,7 @@ class Monitor:
     tells by the netlink port of its sender whether this process changed a rule, ``changes`` whether it changed a link
     or a setting. Names of our links begin with one of ``prefixes`` and end with twelve hexadecimal digits;
     ``is_bridge`` tells by its name whether a bridge is a network's, even if a user chose the name. ``routes`` knows the
-    links by which the host reaches containers on its LAN, if a mode makes such links.
+    links of the host that lead to containers on its LAN, if a mode has such links.
     """
 
     def __init__(
@@ -158,6 +158,8 @@ class Monitor:
     def _losing(self, kind: int, body: bytes) -> str:
         """Return the link of ours that lost something; names come first, as most messages tell of our own changes."""
         found = self._own_name.search(body)
+        if found is None and self._routes and (parent := self._routes.astray(kind, body)):
+            return parent if not self._did(kind, parent) else ""
         if found is not None:
             name = found.group().rstrip(b"\0").decode()
         elif _BRIDGE in body and body[0] == socket.AF_UNSPEC and self._is_bridge(parsed := parse_link(body).name):

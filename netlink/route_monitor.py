@@ -2,11 +2,12 @@
 
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from netlink import uapi
 from netlink.host_routes import PROTOCOL, gone
 from netlink.ip import FAMILIES
+from netlink.links import parse_link
 from netlink.own_changes import GONE, OwnChanges
 from netlink.request import link_name
 from netlink.wire import attributes, messages, number
@@ -16,10 +17,18 @@ class RouteMonitor:
     """A socket that is open while there are such links, the shims, as some hosts change many routes.
 
     Names of shims begin with ``prefix`` and end with twelve hexadecimal digits; ``shim_of`` returns the name for a link
-    of the host, whether that has one or not.
+    of the host, whether that has one or not. ``parents`` returns the links of the host upon which containers have
+    links, with their indices by name.
     """
 
-    def __init__(self, prefix: str, shim_of: Callable[[str], str], changes: OwnChanges) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        shim_of: Callable[[str], str],
+        changes: OwnChanges,
+        parents: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
+        self._parents = parents
         self._shim_of = shim_of
         self._name = re.compile(prefix.encode() + rb"[0-9a-f]{12}(?=\0)")
         self._changes = changes
@@ -31,6 +40,17 @@ class RouteMonitor:
         if body[0] == socket.AF_UNSPEC and (found := self._name.search(body)):
             name = found.group().decode()
             (self.links.discard if kind == uapi.RTM_DELLINK else self.links.add)(name)
+
+    def astray(self, kind: int, body: bytes) -> str:
+        """Return the parent that a message is about if it went, came back, is down or has another name, else ""."""
+        parents = self._parents()
+        if not parents or body[0] != socket.AF_UNSPEC:
+            return ""
+        link = parse_link(body)
+        before = next((name for name, index in parents.items() if index == link.index), "")
+        if before:
+            return before if kind == uapi.RTM_DELLINK or link.name != before or not link.up else ""
+        return link.name if link.name in parents else ""
 
     def listening(self) -> socket.socket | None:
         """Return the socket, opened or closed as there are shims now."""

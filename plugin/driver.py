@@ -15,7 +15,7 @@ from plugin.model.names import host_link_name, limiter_name
 from plugin.model.records import Endpoint, Network
 from plugin.modes.base import Capability, Mode
 from plugin.modes.registry import read_settings, refuse_options
-from plugin.network.endpoint import as_given_before, endpoint_of, with_free_mac
+from plugin.network.endpoint import as_given_before, endpoint_of
 from plugin.network.exposure import Exposure
 from plugin.network.leased_addresses import LeasedAddresses
 from plugin.network.lookup import Lookup
@@ -137,7 +137,8 @@ class Driver:
                 endpoint = self._make_endpoint(endpoint, wish, undo)
                 self._leased.keep(endpoint)
         new = None if request.interface.address else endpoint.ipv4
-        return m.CreateEndpointReply(m.Interface(new, mac_address=None if wish else endpoint.mac))
+        given = wish or self._lookup.mode(network).shared_mac(network)
+        return m.CreateEndpointReply(m.Interface(new, mac_address=None if given else endpoint.mac))
 
     def _make_endpoint(self, endpoint: Endpoint, wish: str | None, undo: Undo) -> Endpoint:
         """Make an endpoint, or find that it was made; ``wish`` is the MAC that the user chose."""
@@ -155,8 +156,7 @@ class Driver:
         network = mode.followed(network)
         for dead in self._owners.others_with_addresses_of(endpoint):
             self._removal.superseded_endpoint(dead, endpoint, mode)
-        neighbour = self._owners.running_with_mac(endpoint, mode.in_container, mode.beside(network))
-        endpoint = with_free_mac(network, endpoint, wish, neighbour, self._names)
+        endpoint = self._owners.with_mac(mode, network, endpoint, wish, self._names)
         self._reaper.clear(host_link_name(endpoint.id))
         self._reaper.clear(limiter_name(endpoint.id))
         endpoint = self._applier.create_endpoint(mode, network, endpoint, undo)

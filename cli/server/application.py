@@ -122,7 +122,7 @@ def _monitor(pynet: Pynet, nft: Nftables, changes: OwnChanges) -> Monitor:
         changes=changes,
         prefixes=link_prefixes(pynet.modes),
         is_bridge=lambda name: is_own_bridge(name) or pynet.firewall.owns(name),
-        routes=RouteMonitor(SHIM, partial(shim_name, pynet.parts.owner), changes),
+        routes=RouteMonitor(SHIM, partial(shim_name, pynet.parts.owner), changes, pynet.parts.parents.known),
     )
 
 

@@ -6,7 +6,7 @@ namespace they are, so a parent that comes back needs containers to be started a
 """
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import cached_property
 
@@ -19,7 +19,7 @@ from plugin.host.own_links import OwnLinks
 from plugin.host.parent_users import ParentUsers
 from plugin.interfaces import Kernel
 from plugin.model.link_owner import Owner
-from plugin.model.names import PARENT, Alias
+from plugin.model.names import PARENT, Alias, stub_name
 from plugin.model.parent import Parent
 from plugin.model.records import Endpoint, Network
 from plugin.options.parent import ParentSettings
@@ -94,7 +94,7 @@ class Parents:
             made = any(other.owns_link for other in others)
             if link is None:
                 undo.push(self._remove_unused, network.link)
-                link, made = self._make_vlan(network.link), True
+                link, made = self._make(network), True
             elif not others:
                 made = self._owner.made(link)  # left from a request that was killed
             if network.settings.mtu > link.mtu:
@@ -149,6 +149,10 @@ class Parents:
         """Return whether a network has the parent ``name``, or is being made upon it."""
         return self._users.has(name)
 
+    def known(self) -> Mapping[str, int]:
+        """Return the indices of all parents when they were last seen, by name; nothing if the store cannot be read."""
+        return self._users.indices()
+
     def index_now(self, network: Network) -> int:
         """Return the index of a network's parent, 0 if it was last seen in another boot."""
         parent = network.parent
@@ -178,21 +182,30 @@ class Parents:
             f"{also}"
         )
 
-    def _make_vlan(self, name: str) -> Link:
+    def _make(self, network: Network) -> Link:
+        """Make the VLAN that a user named, or the link that stands in for a parent."""
+        name, settings = network.link, {}
+        if name == stub_name(network.id):
+            self._kernel.add_stub(name, network.mtu)
+            settings = {f"net/ipv6/conf/{name}/disable_ipv6": "1"}
+        else:
+            self._add_vlan(name)
+        self._kernel.finish_link(name, str(Alias(self._owner.name, PARENT, name)), settings)
+        link = self._kernel.link(name)
+        if link is None:
+            raise Missing(f"add link '{name}': it went at once")
+        return link
+
+    def _add_vlan(self, name: str) -> None:
         base, vlan_id = _vlan_of(name)
         try:
             self._kernel.add_vlan(name, base, vlan_id)
-            self._kernel.finish_link(name, str(Alias(self._owner.name, PARENT, name)), {})
         except NotSupported as error:
             raise Unsupported(f"option '{KEY}': '{name}' cannot be made ({error})") from error
         except Exists as error:
             raise Conflict(
                 f"option '{KEY}': another link of '{base}' has VLAN {vlan_id} already: give its name ({error})"
             ) from error
-        link = self._kernel.link(name)
-        if link is None:
-            raise Missing(f"add VLAN '{name}': it went at once")
-        return link
 
     def _remove_unused(self, name: str) -> None:
         if not self._users.has(name):
@@ -221,7 +234,7 @@ class Parents:
         if not network.owns_link:
             raise Failed(f"{gone}, and the links of its containers with it: bring it back, then restart the containers")
         try:
-            return self._make_vlan(network.link)
+            return self._make(network)
         except (KernelError, InvalidRequest, Conflict, Unsupported) as error:
             raise Failed(f"{gone} and cannot be made again ({error}); afterwards restart its containers") from error
 

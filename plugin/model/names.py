@@ -3,7 +3,7 @@
 Names and MACs are pure functions of Docker's ids, so that teardown works without a record. The alias of a
 bridge is ``PYNET/network/ID``, of a tunnel ``PYNET/network/ID/NAME/VNI/PORT``, and of a port ``PYNET/endpoint/ID`` or,
 on a bridge that pynet did not make and that therefore has no alias, ``PYNET/endpoint/ID/NETWORK``; so have a limiter
-and a link that goes into a container itself. That of a VLAN that networks share is ``PYNET/parent/NAME``, and that of a
+and a link that goes into a container itself. That of a parent that pynet made is ``PYNET/parent/NAME``, and that of a
 shim ``PYNET/parent/NAME/shim``. That of a port on a user's LAN goes on with ``/lan`` and words about its network.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from plugin.model.records import Endpoint, Network, Overlay
 
 # Beginnings of link names.
-BRIDGE, HOST_END, CONTAINER_END, TUNNEL, LIMITER, SHIM = "pn-", "pnh", "pnc", "pnv", "pni", "pns"
+BRIDGE, HOST_END, CONTAINER_END, TUNNEL, LIMITER, SHIM, STUB = "pn-", "pnh", "pnc", "pnv", "pni", "pns", "pnd"
 BRIDGES = f"{BRIDGE}*"  # every bridge that pynet names, as nft matches it
 ID_LENGTH = 12  # of a link name's 15 characters (IFNAMSIZ - 1); 48 bits of a random id
 LONGEST_ALIAS = 255  # bytes, IFALIASZ - 1 (linux/if.h)
@@ -49,6 +49,16 @@ def limiter_name(endpoint_id: str) -> str:
 def shim_name(pynet: str, parent: str) -> str:
     """Name of the link by which the host reaches containers on its link ``parent``."""
     return SHIM + hashlib.sha256(f"{pynet}/{parent}".encode()).hexdigest()[:ID_LENGTH]
+
+
+def stub_name(network_id: str) -> str:
+    """Name of the link that stands in for the parent of a network that has none."""
+    return STUB + network_id[:ID_LENGTH]
+
+
+def host_end(endpoint: Endpoint) -> str:
+    """Name of the end of an endpoint's link that stays on the host, "" if all of it goes into the container."""
+    return "" if endpoint.parent is not None else host_link_name(endpoint.id)
 
 
 def local_mac(seed: bytes) -> str:

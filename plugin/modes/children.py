@@ -16,7 +16,7 @@ from plugin.errors import InvalidRequest
 from plugin.host.own_links import OwnLinks
 from plugin.model.desired import Desired, WantedLink, WantedParent
 from plugin.model.link_owner import Owner
-from plugin.model.names import CONTAINER_END, ENDPOINT, PARENT, SHIM, container_link_name, endpoint_alias
+from plugin.model.names import CONTAINER_END, ENDPOINT, PARENT, SHIM, container_link_name, endpoint_alias, stub_name
 from plugin.model.records import Endpoint, Network, NetworkSubnet
 from plugin.modes.base import Capability, HostParts, LinkKind, Mode
 from plugin.modes.leased_pools import given_pools
@@ -90,30 +90,25 @@ class ChildMode(Mode):
         raise NotImplementedError
 
     def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
-        """Return the network of ``request``.
+        """Return the network of ``request``; one without a parent leads nowhere.
 
         Raises:
             InvalidRequest: subnets that no LAN can have, or a link that cannot be the parent.
         """
         own = cast("ParentSettings", settings)
-        given = given_pools((*request.ipv4_data, *request.ipv6_data), own)
-        subnets = tuple(_subnets(given))
+        subnets = tuple(_subnet(item) for item in given_pools((*request.ipv4_data, *request.ipv6_data), own))
         if not subnets and not own.dhcp:
             raise InvalidRequest(
                 f"a network of mode {self.name} needs an IPv4 or an IPv6 subnet, and the request has neither"
             )
         parent = own.parent
-        if not parent:
-            raise InvalidRequest(
-                f"a network of mode {self.name} needs the link of this host that leads to its LAN: -o "
-                f"{ParentSettings.parent.key}=LINK"
-            )
-        self._parents.check(parent, self.kernel)
+        if parent:
+            self._parents.check(parent, self.kernel)
         network = Network(
             id=request.network_id,
             mode=self.name,
-            link=parent,
-            internal=request.options.internal,
+            link=parent or stub_name(request.network_id),
+            internal=request.options.internal or not parent,
             subnets=subnets,
             options=dict(request.options.generic),
         )
@@ -234,9 +229,8 @@ def _gateway(network: Network, address: InterfaceAddress | None) -> Address | No
     return None
 
 
-def _subnets(data: Sequence[IpamData]) -> list[NetworkSubnet]:
-    """Return the subnets of a network, of which there may be several a family."""
-    for item in data:
-        if what := unusable(item.pool):
-            raise InvalidRequest(f"subnet '{item.pool}' holds {what}, which no container can use")
-    return [NetworkSubnet(item.pool, item.gateway, dict(item.aux_addresses), item.address_space) for item in data]
+def _subnet(item: IpamData) -> NetworkSubnet:
+    """Return a subnet, of which a network may have several of a family."""
+    if what := unusable(item.pool):
+        raise InvalidRequest(f"subnet '{item.pool}' holds {what}, which no container can use")
+    return NetworkSubnet(item.pool, item.gateway, dict(item.aux_addresses), item.address_space)

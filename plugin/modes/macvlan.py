@@ -51,6 +51,11 @@ class MacvlanMode(ChildMode):
         """Return the mode that the user chose."""
         return Variety(MacvlanSettings.read(network.in_force).macvlan_mode)
 
+    def shared_mac(self, network: Network) -> str:
+        """Return the parent's MAC in mode passthru: another one would be given to the parent too."""
+        passthru = self.variety(network).mode == "passthru"
+        return network.parent.mac if passthru and network.parent else ""
+
     def conflict(self, network: Network, other: Network) -> str:
         """Refuse a passthru network beside others, in the words of the built-in driver, and links of another kind."""
         if other.mode != self.name:

@@ -8,8 +8,13 @@ because an address manager gives nothing to two at once. An endpoint that a cont
 
 import threading
 from collections.abc import Callable, Collection
+from dataclasses import replace
 
-from plugin.model.records import Endpoint
+from plugin.engine.names import Names
+from plugin.errors import InvalidRequest
+from plugin.model.records import Endpoint, Network
+from plugin.modes.base import Mode
+from plugin.network.endpoint import with_free_mac
 from plugin.protocol.messages import Address
 from plugin.store.base import Store
 
@@ -31,15 +36,33 @@ class AddressOwners:
             found = [holders.get(address) for address in _addresses(endpoint)]
         return list({other.id: other for other in found if other is not None and other.id != endpoint.id}.values())
 
-    def running_with_mac(
-        self, endpoint: Endpoint, in_container: Callable[[Endpoint], bool], beside: Collection[str] = ()
+    def with_mac(self, mode: Mode, network: Network, endpoint: Endpoint, wish: str | None, names: Names) -> Endpoint:
+        """Return ``endpoint`` with the MAC that all containers of its network have, or else with a free one.
+
+        Raises:
+            Conflict: somebody else has the MAC that the user wished.
+            InvalidRequest: the user wished one, and the network's containers have no MACs of their own.
+        """
+        shared = mode.shared_mac(network)
+        if shared and wish not in {None, shared}:
+            raise InvalidRequest(
+                f"MAC address '{wish}' is not possible: containers of network {names.network(network.id)} have that of "
+                f"'{network.link}', {shared}"
+            )
+        if shared:
+            return replace(endpoint, mac=shared)
+        neighbour = self._running_with_mac(endpoint, mode.in_container, mode.beside(network))
+        return with_free_mac(network, endpoint, wish, neighbour, names)
+
+    def _running_with_mac(
+        self, endpoint: Endpoint, in_container: Callable[[Endpoint], bool], beside: Collection[str]
     ) -> Endpoint | None:
         """Return the endpoint that has the MAC of ``endpoint`` in its network, or in one ``beside`` it, by their ids.
 
         One whose link no container has does not count: the engine may have given it up.
         """
         with self._lock:
-            owners = [self._of(network).get(endpoint.mac) for network in (endpoint.network_id, *beside)]
+            owners = [self._of(each).get(endpoint.mac) for each in (endpoint.network_id, *beside)]
         return next((owner for owner in owners if owner is not None and in_container(owner)), None)
 
     def add(self, endpoint: Endpoint) -> None:

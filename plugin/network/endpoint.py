@@ -81,8 +81,7 @@ def with_free_mac(
 
 def as_given_before(known: Endpoint, endpoint: Endpoint, wish: str | None) -> Endpoint:
     """Return ``endpoint`` as a repeated request means it: at the first one its MAC may have given way to another."""
-    other = _with_other_mac(endpoint)
-    return other if not wish and known.mac == other.mac else endpoint
+    return endpoint if wish else replace(endpoint, mac=known.mac)
 
 
 def _with_other_mac(endpoint: Endpoint) -> Endpoint:

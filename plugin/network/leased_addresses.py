@@ -20,7 +20,6 @@ from plugin.model.names import host_link_name, local_mac
 from plugin.model.records import Endpoint, Network
 from plugin.modes.base import Mode
 from plugin.network.address_owners import AddressOwners
-from plugin.network.endpoint import with_free_mac
 from plugin.options.dhcp import DhcpSettings
 from plugin.options.network import EndpointSettings
 from plugin.protocol.messages import JoinReply, StaticRoute
@@ -138,10 +137,10 @@ class LeasedAddresses:
     def _with_mac(self, mode: Mode, network: Network, endpoint: Endpoint, wish: str | None) -> Endpoint:
         """Give the endpoint the MAC that follows from its name, so that its server knows it again."""
         name = endpoint.settings.host_name
-        if name and not wish:
+        fixed = bool(name) and not wish and not mode.shared_mac(network)
+        if fixed:
             endpoint = replace(endpoint, mac=local_mac(f"{self._host}/{network.link}/{name}".encode()))
-        neighbour = self._owners.running_with_mac(endpoint, mode.in_container, mode.beside(network))
-        return with_free_mac(network, endpoint, wish or name, neighbour, self._names)
+        return self._owners.with_mac(mode, network, endpoint, endpoint.mac if fixed else wish, self._names)
 
 
 def _runs(store: Store, mode: Mode, key: str) -> bool:

@@ -13,5 +13,6 @@ class ParentSettings(DhcpSettings):
         "",
         "a name of up to 15 bytes without spaces, quotes or any of / : * % \\",
         "link of the host upon which the containers are, in mode `lan` a bridge of yours; for the others `eth0.50`, if "
-        "it is not there, is made as VLAN 50 of `eth0`, and removed with its last network",
+        "it is not there, is made as VLAN 50 of `eth0`, and removed with its last network; without the option their "
+        "networks lead nowhere",
     )

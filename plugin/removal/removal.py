@@ -16,7 +16,7 @@ import structlog
 from netlink.errors import KernelError
 from plugin.engine.touched import Touched
 from plugin.errors import Failed, PynetError
-from plugin.model.names import host_link_name
+from plugin.model.names import container_link_name, host_end
 from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.modes.base import Mode
 from plugin.network.address_owners import AddressOwners
@@ -204,7 +204,7 @@ class Removal:
         """Return the links left to delete; without a known network and mode, the link that the id names."""
         mode = self._modes.get(network.mode) if network else None
         if network is None or mode is None:
-            return [host_link_name(endpoint.id)]
+            return [host_end(endpoint) or container_link_name(endpoint.id)]
         return mode.delete_endpoint(network, endpoint)
 
     def _all_out_of_use(self, network: Network, endpoints: Sequence[Endpoint]) -> list[Tombstone]:
@@ -218,7 +218,8 @@ class Removal:
         except PynetError as error:
             log.warning("network taken apart by its names alone", network=network.id[:12], error=str(error))
             own = [Tombstone(network.link, network.id)] if network.owns_link else []
-            return [*(Tombstone(host_link_name(end.id), end.id) for end in endpoints), *own]
+            ends = [(host_end(end) or container_link_name(end.id), end.id) for end in endpoints]
+            return [*(Tombstone(*end) for end in ends), *own]
 
     def _endpoints(self, network_id: str) -> list[Endpoint]:
         return [item.record for item in self._store.list(Endpoint, f"{network_id}/")]

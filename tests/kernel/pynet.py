@@ -108,7 +108,7 @@ class Pynet(wiring.Pynet):
             changes=self.changes,
             prefixes=link_prefixes(self.modes),
             is_bridge=lambda name: is_own_bridge(name) or self.firewall.owns(name),
-            routes=RouteMonitor(SHIM, partial(shim_name, self.name), self.changes),
+            routes=RouteMonitor(SHIM, partial(shim_name, self.name), self.changes, self.parts.parents.known),
         )
 
     def close(self) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from plugin.errors import Conflict
+from plugin.errors import Conflict, Failed
+from plugin.model.records import Network
 from plugin.protocol.messages import CreateNetwork
 from tests.kernel.container import Container, sh
 from tests.kernel.pynet import Pynet, connect
@@ -52,3 +53,84 @@ def test_two_containers_cannot_have_one_mac(pynet: Pynet, two: tuple[Container, 
             pynet.driver.create_endpoint(rq.endpoint("192.0.2.2/24", mac=mac))
 
     assert "pnc" not in sh("ip link")
+
+
+def hears(pynet: Pynet, command: str) -> frozenset[str]:
+    """Run a command and return what the monitor hears of it."""
+    with pynet.monitor() as monitor:
+        sh(command)
+        return monitor.wait(2.0)
+
+
+def test_a_parent_is_followed_when_it_is_renamed(
+    pynet: Pynet, two: tuple[Container, Container], lan: Container
+) -> None:
+    """The monitor hears of the new name; the next container is made by it, and the running one goes on."""
+    pynet.driver.create_network(on_lan())
+    pynet.attach(two[0], rq.NETWORK_ID, 2)
+
+    heard = hears(pynet, f"ip link set {LAN} name uplink")
+    pynet.reconciler.look_at_links({LAN})
+
+    assert "link out0" in heard
+    assert [item.record.link for item in pynet.store.list(Network)] == ["uplink"]
+    pynet.attach(two[1], rq.NETWORK_ID, 3)
+    assert two[0].reaches("192.0.2.3")
+    assert lan.reaches("192.0.2.2")
+    assert pynet.reconciler.reconcile() == []
+
+
+def test_a_vanished_parent_is_told_and_found_again(
+    pynet: Pynet, two: tuple[Container, Container], lan: Container, containers: list[Container]
+) -> None:
+    """Its containers have no link any more: that is said until they are started again upon the new one."""
+    pynet.driver.create_network(on_lan())
+    first = pynet.attach(two[0], rq.NETWORK_ID, 2)
+
+    heard = hears(pynet, f"ip link del {LAN}")
+    gone = pynet.reconciler.reconcile()
+    with pytest.raises(Failed, match="'out0', the parent of the network, is gone, and the links of its containers"):
+        pynet.attach(two[1], rq.NETWORK_ID, 3)
+    connect(lan)
+    back = pynet.reconciler.reconcile()
+
+    assert "link out0" in heard
+    assert [(each.kind, "bring it back" in each.error) for each in gone] == [("ParentAstray", True)]
+    assert [each.kind for each in back if not each.error] == ["ParentAstray"]
+    assert [each.kind for each in pynet.reconciler.reconcile()] == ["EndpointCut"]
+    pynet.driver.delete_endpoint(first)
+    assert pynet.reconciler.reconcile() == []
+    containers.append(Container())
+    pynet.attach(containers[-1], rq.NETWORK_ID, 4)
+    assert lan.reaches("192.0.2.4")
+
+
+def test_containers_without_a_parent_reach_each_other(pynet: Pynet, two: tuple[Container, Container]) -> None:
+    """They are on a link without a wire, which goes with the network; it is made again when somebody deletes it."""
+    before = sh("ip -br link")
+    pynet.driver.create_network(on_lan(parent=""))
+    ends = [pynet.attach(container, rq.NETWORK_ID, number) for number, container in enumerate(two, 2)]
+    assert two[0].reaches("192.0.2.3")
+    assert two[0].reaches("2001:db8::3")
+    assert two[0].sh("ip route show default") == ""
+
+    sh(f"ip link del pnd{rq.NETWORK_ID[:12]}")
+    assert [each.kind for each in pynet.reconciler.reconcile()] == ["ParentAstray"]
+    assert sh(f"ip link show pnd{rq.NETWORK_ID[:12]}")
+    for end in ends:
+        pynet.driver.delete_endpoint(end)
+    pynet.end()
+    assert sh("ip -br link") == before
+
+
+def test_passthru_leaves_the_mac_of_the_parent(pynet: Pynet, two: tuple[Container, Container], lan: Container) -> None:
+    """The one container has the parent's MAC, so that the engine gives the parent no other one."""
+    mac = sh(f"ip -br link show {LAN}").split()[2]
+    pynet.driver.create_network(on_lan(macvlan_mode="passthru"))
+    pynet.attach(two[0], rq.NETWORK_ID, 2)
+
+    assert two[0].sh("ip -br link show eth0").split()[2] == mac
+    assert lan.reaches("192.0.2.2")
+    assert sh(f"ip -br link show {LAN}").split()[2] == mac
+    with pytest.raises(Conflict, match="passthru"):
+        pynet.driver.create_network(on_lan(rq.OTHER_ID))
