@@ -183,6 +183,7 @@ class Driver:
             endpoint = self._lookup.endpoint(request.network_id, request.endpoint_id)
             self._sandboxes.enter(endpoint, request.sandbox_key)
             reply = self._leased.routed(network, endpoint, self._lookup.mode(network).join(network, endpoint))
+            self._exposure.note_unpublished(network, endpoint, request.options.port_map)
         with as_failed(), Undo() as close:
             self._ways.open(endpoint, close)
             if self._exposure.needs_no_gateway(network, endpoint, request.options.port_map):

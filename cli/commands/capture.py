@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, BinaryIO
 
@@ -39,10 +39,14 @@ Write = Callable[[SeenPacket], object]
 
 @dataclass(frozen=True, slots=True)
 class CaptureSubject:
-    """The link of a container in a network, and the words of the filter."""
+    """The link of a container in a network, and the words of the filter.
+
+    With a ``mac`` the link is a parent, which carries frames of others too: those of the container have this MAC.
+    """
 
     link: str
     filter: tuple[str, ...]
+    mac: str = ""
 
 
 def subject(
@@ -54,16 +58,40 @@ def subject(
         NotFound: there is no such container, or it is in no network of pynet.
         BadUsage: it is in several networks, and none of them is named.
     """
-    ends = {network["ID"]: end["Link"] for network, end in endpoints_named(words[0], networks, names, ask)}
+    ends = {network["ID"]: _link_of(network, end) for network, end in endpoints_named(words[0], networks, names, ask)}
     rest = tuple(words[1:])
     if rest:
-        for network, link in ends.items():
+        for network, place in ends.items():
             if rest[0] == names.networks.get(network) or (len(rest[0]) >= 12 and network.startswith(rest[0])):
-                return CaptureSubject(link, rest[1:])
+                return replace(place, filter=rest[1:])
     if len(ends) > 1:
         known = ", ".join(sorted(f"'{names.networks.get(network, network[:12])}'" for network in ends))
         raise BadUsage(f"container '{words[0]}' is in the networks {known}: name one of them behind the container")
-    return CaptureSubject(next(iter(ends.values())), rest)
+    return replace(next(iter(ends.values())), filter=rest)
+
+
+def _link_of(network: Mapping[str, Any], end: Mapping[str, Any]) -> CaptureSubject:
+    """Return where the packets of an endpoint are seen: at its own end on the host, or at the parent of its link."""
+    own = end["Link"] != network["Link"]
+    return CaptureSubject(end["Link"], (), "" if own else end["MacAddress"])
+
+
+def program_of(found: CaptureSubject, places: str = PLACES) -> list[Instruction]:
+    """Return the program that passes the packets of a container; raises as ``compiled``."""
+    if not found.mac:
+        return compiled(found.filter, places)
+    if not found.filter:
+        return of_mac(found.mac)
+    return compiled(("ether", "host", found.mac, "and", "(", *found.filter, ")"), places)
+
+
+def of_mac(mac: str) -> list[Instruction]:
+    """Return the program of the filter "ether host MAC", as tcpdump translates it."""
+    high, low = int(mac.replace(":", "")[:4], 16), int(mac.replace(":", "")[4:], 16)
+    word, half, equal, done = 0x20, 0x28, 0x15, 0x06  # BPF_LD of four and two bytes, BPF_JMP | BPF_JEQ, BPF_RET
+    source = [(word, 0, 0, 8), (equal, 0, 2, low), (half, 0, 0, 6), (equal, 4, 0, high)]
+    target = [(word, 0, 0, 2), (equal, 0, 3, low), (half, 0, 0, 0), (equal, 0, 1, high)]
+    return [*source, *target, (done, 0, 0, LARGEST), (done, 0, 0, 0)]
 
 
 def compiled(words: Sequence[str], places: str = PLACES) -> list[Instruction]:
@@ -114,14 +142,18 @@ class PcapFile:
 
 
 class Lines:
-    """Writes a line for each packet, for people or as JSON; ``in`` is to the container."""
+    """Writes a line for each packet, for people or as JSON; ``in`` is to the container.
 
-    def __init__(self, *, machine: bool) -> None:
+    A link of the host sends to the container, a ``parent`` sends what comes from it.
+    """
+
+    def __init__(self, *, machine: bool, parent: bool = False) -> None:
         self._machine = machine
+        self._parent = parent
 
     def write(self, packet: SeenPacket) -> None:
         """Write a packet."""
-        way, found = "in" if packet.outgoing else "out", summary(packet.data)
+        way, found = "in" if packet.outgoing is not self._parent else "out", summary(packet.data)
         if self._machine:
             row = {"time": packet.time / 1e9, "direction": way, "length": packet.length, **as_data(found)}
             sys.stdout.write(f"{json.dumps(row)}\n")
@@ -173,10 +205,10 @@ def run(words: Sequence[str], limits: CaptureLimits, *, file: str, machine: bool
     if file and machine:
         raise BadUsage("--json and -w: choose one of them")
     found = subject(words, answer("Networks")["Networks"], known_names(), container)
-    program = compiled(found.filter)
+    program = program_of(found)
     with needs_root(f"capture packets of '{words[0]}'"), closing(PacketSocket(found.link, program)) as source:
         if not file:
-            _copy(source, Lines(machine=machine), limits)
+            _copy(source, Lines(machine=machine, parent=bool(found.mac)), limits)
             return
         try:
             with sys.stdout.buffer if file == STANDARD else open(file, "wb") as out:  # noqa: PTH123 - may be a device

@@ -7,6 +7,7 @@ from cli.engine.containers import EngineContainer
 from cli.tables import as_table
 from plugin.errors import NotFound
 
+NOT_PUBLISHED = "not published"  # by the mode; the address leads to it
 Row = Mapping[str, Any]
 EndpointNames = Mapping[str, tuple[str, str]]  # endpoint id -> name of its network, name of its container
 
@@ -28,6 +29,7 @@ def rows_of(reply: Mapping[str, Any], names: EndpointNames) -> list[Row]:
             "host_port": port["HostPort"],
             "container_ip": port["ContainerIP"],
             "container_port": port["ContainerPort"],
+            "published": port.get("Published", True),
         }
         rows.append(row)
     return sorted(rows, key=lambda row: (row["host_port"], row["proto"], row["host_ip"]))
@@ -37,7 +39,8 @@ def as_text(rows: Sequence[Row]) -> str:
     """Return the rows for people; an endpoint without a known name is shown by its id."""
     lines = [["CONTAINER", "NETWORK", "PROTO", "HOST", "ADDRESS"]]
     for row in rows:
-        host = joined(row["host_ip"], row["host_port"]) if row["host_ip"] else "-"
+        nowhere = "-" if row["published"] else NOT_PUBLISHED
+        host = joined(row["host_ip"], row["host_port"]) if row["host_ip"] else nowhere
         to = joined(row["container_ip"], row["container_port"])
         names = (row["container"] or row["endpoint"][:12], row["network_name"] or row["network"][:12])
         lines.append([*names, row["proto"], host, to])

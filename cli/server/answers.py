@@ -102,7 +102,9 @@ class Answers(ChangeAnswers):
         return self._sources.drops()
 
     def ports(self) -> list[PublishedPort]:
-        return [port for end in self._records(Endpoint) for port in reported(end, end.published)]
+        ends = self._records(Endpoint)
+        found = [port for end in ends for port in reported(end, end.published)]
+        return found + [port for end in ends for port in reported(end, end.unpublished, published=False)]
 
     def networks(self) -> list[NetworkReport]:
         ends: dict[str, list[Endpoint]] = defaultdict(list)

@@ -15,7 +15,7 @@ from netlink.ip import Address
 from plugin.engine.names import SHORT, Names
 from plugin.firewall.elements import PROTOCOLS
 from plugin.interfaces import Statistics
-from plugin.model.names import HOST_END, host_link_name
+from plugin.model.names import HOST_END, host_end, host_link_name
 from plugin.model.records import Endpoint, Network, Published
 from plugin.protocol.messages import InterfaceAddress
 from plugin.store.base import LocalStore
@@ -126,7 +126,7 @@ def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
     return {
         "id": endpoint.id,
         "network": endpoint.network_id,
-        "link": host_link_name(endpoint.id),
+        "link": host_end(endpoint),
         "mac_address": endpoint.mac,
         "ipv4": _text(endpoint.ipv4),
         "ipv6": _text(endpoint.ipv6),

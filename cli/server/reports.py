@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from plugin.dhcp.model import FOREVER, Lease4
 from plugin.dhcp.record import DhcpLease
 from plugin.ipam.sticky import NamedAddress
-from plugin.model.names import host_link_name
+from plugin.model.names import host_end
 from plugin.model.records import Endpoint, Network
+from plugin.modes.registry import has_rules
 from plugin.network.leased_addresses import by_dhcp
 from plugin.protocol.messages import InterfaceAddress
 from plugin.protocol.own_messages import EndpointReport, LeaseReport, NetworkReport, ReservedAddress, SubnetReport
@@ -70,34 +71,31 @@ def network_report(
         link=network.link,
         internal=network.internal,
         mtu=network.mtu,
-        guarded=settings.guard,
+        guarded=settings.guard and has_rules(network.mode),
         shared_as=overlay.network if overlay else "",
         vni=overlay.vni if overlay else 0,
         subnets=[SubnetReport(one.pool, network.router(one.pool.version)) for one in network.subnets],
         reserved=[each for one in network.subnets for each in reserved.get(f"{one.space}/{one.pool}", ())],
         options=network.options,
         changes=network.changes,
-        endpoints=[
-            _endpoint_report(each, leases.get(each.key), made.get(each.key, ()), guarded=settings.guard)
-            for each in endpoints
-        ],
+        endpoints=[_endpoint_report(network, each, leases.get(each.key), made.get(each.key, ())) for each in endpoints],
         dhcp=by_dhcp(network),
     )
 
 
 def _endpoint_report(
-    endpoint: Endpoint, held: DhcpLease | None, made: Sequence[InterfaceAddress], *, guarded: bool
+    network: Network, endpoint: Endpoint, held: DhcpLease | None, made: Sequence[InterfaceAddress]
 ) -> EndpointReport:
-    own = endpoint.readable_settings.guard
+    own, of_network = endpoint.readable_settings.guard, network.readable_settings.guard
     return EndpointReport(
         id=endpoint.id,
         network=endpoint.network_id,
-        link=host_link_name(endpoint.id),
+        link=host_end(endpoint) or network.link,
         mac=endpoint.mac,
         ipv4=endpoint.ipv4,
         ipv6=endpoint.ipv6,
         sandbox=endpoint.sandbox,
-        guarded=guarded if own is None else own,
+        guarded=(of_network if own is None else own) and has_rules(network.mode),
         ports=len(endpoint.published),
         options=endpoint.driver_opts,
         changes=endpoint.changes,

@@ -43,6 +43,7 @@ class PortReply(Schema):
     host_port = fields.Integer(data_key="HostPort")
     container_ip = Shown(data_key="ContainerIP")
     container_port = fields.Integer(data_key="ContainerPort")
+    published = fields.Boolean(data_key="Published")
 
 
 class PortsReply(Schema):

@@ -171,7 +171,7 @@ class Parents:
         return self._kernel.link_at(parent.index) if parent is not None and parent.boot == self.boot else None
 
     def _identity(self, link: Link) -> Parent:
-        return Parent(link.index, link.mac, self.boot)
+        return Parent(link.index, link.mac, self.boot, link.mtu)
 
     def _refuse_enslaved(self, link: Link) -> None:
         master = self._kernel.link_at(link.master)

@@ -136,7 +136,7 @@ class Network:
         """MTU of the network's links in bytes; an option that cannot be read counts as ``DEFAULT_MTU``."""
         if self.overlay is not None:
             return self.overlay.mtu
-        return self.readable_settings.mtu or DEFAULT_MTU
+        return self.readable_settings.mtu or (self.parent.mtu if self.parent else 0) or DEFAULT_MTU
 
     @cached_property
     def families(self) -> Collection[int]:
@@ -224,7 +224,8 @@ class Endpoint:
     ``sandbox`` is the sandbox of its container, known since it published ports or had ``ways``, see
     ``plugin.network.ways``. ``changes`` are the options that the user set with ``pynet endpoint set``; they go before
     ``driver_opts``. The user ``added`` ports to Docker's, with the host ports that they got, and took others away
-    (``withdrawn``). ``parent`` is the link upon which its own link was made, in a mode with such links.
+    (``withdrawn``). In a mode that publishes nothing, Docker's ports are ``unpublished``: they are open at the address
+    of the container. ``parent`` is the link upon which its own link was made, in a mode with such links.
     ``policy_changed`` says that its policy is not the one with which it began, so that connections may be open that it
     forbids.
     """
@@ -243,6 +244,7 @@ class Endpoint:
     changes: Mapping[str, str] = field(default_factory=dict)
     added: tuple[PortBinding, ...] = ()
     withdrawn: tuple[Published, ...] = ()
+    unpublished: tuple[Published, ...] = field(default=(), compare=False)
     parent: Parent | None = field(default=None, compare=False)
     policy_changed: bool = False
 
@@ -252,7 +254,7 @@ class Endpoint:
         for binding in self.added:
             plain_address(binding.host_ip or "::")
             Published(binding.proto, binding.port, IPv4Address(0), host_port=binding.host_port).check()
-        for port in (*self.published, *self.withdrawn):
+        for port in (*self.published, *self.withdrawn, *self.unpublished):
             port.check()
         for way in self.ways:
             way.check()

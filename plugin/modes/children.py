@@ -81,6 +81,11 @@ class ChildMode(Mode):
         del links
         return network
 
+    @staticmethod
+    def among(network: Network) -> str:
+        """Return the kernel's word for how containers of one parent see each other: bridge, private or vepa."""
+        raise NotImplementedError
+
     def variety(self, network: Network) -> Variety:
         """Return how the links of a network's containers work."""
         raise NotImplementedError

@@ -47,8 +47,13 @@ class MacvlanMode(ChildMode):
     summary = "on the LAN of a link of the host, by macvlan"
     settings = MacvlanSettings
 
-    def variety(self, network: Network) -> Variety:
+    @staticmethod
+    def among(network: Network) -> str:
         """Return the mode that the user chose."""
+        return MacvlanSettings.readable(network.in_force).macvlan_mode
+
+    def variety(self, network: Network) -> Variety:
+        """Return the mode that the user chose; raises as ``Network.settings``."""
         return Variety(MacvlanSettings.read(network.in_force).macvlan_mode)
 
     def shared_mac(self, network: Network) -> str:

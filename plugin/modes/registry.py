@@ -9,6 +9,7 @@ from plugin.errors import Failed, InvalidRequest
 from plugin.model.records import Network
 from plugin.modes.base import HostParts, LinkKind, Mode
 from plugin.modes.bridge import BridgeMode
+from plugin.modes.children import ChildMode
 from plugin.modes.lan import LanMode
 from plugin.modes.macvlan import MacvlanMode
 from plugin.modes.overlay import OverlayMode
@@ -100,6 +101,17 @@ def _refuse_options_of_others(mode: Mode, modes: Mapping[str, Mode], raw: Mappin
             raise InvalidRequest(
                 f"option '{key}' is for mode {' or '.join(having)} only: add -o {MODE.key}={having[0]}"
             )
+
+
+def among_siblings(network: Network, kinds: Kinds = MODES) -> str:
+    """Return the kernel's word for how containers of one parent see each other, "" in modes without parents."""
+    kind = next((kind for kind in kinds if kind.name == network.mode), None)
+    return kind.among(network) if kind is not None and issubclass(kind, ChildMode) else ""
+
+
+def has_rules(name: str, kinds: Kinds = MODES) -> bool:
+    """Return whether frames of containers in networks of a mode pass rules of this host."""
+    return not any(kind.name == name and NetworkSettings.guard.key in kind.refuses for kind in kinds)
 
 
 def link_kinds(modes: Mapping[str, Mode]) -> list[LinkKind]:

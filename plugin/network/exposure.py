@@ -14,6 +14,7 @@ import structlog
 
 from netlink.errors import KernelError
 from plugin.errors import PynetError
+from plugin.firewall.elements import PROTOCOLS
 from plugin.model.records import Endpoint, Network, Published
 from plugin.modes.base import Capability
 from plugin.network.added_ports import is_added, merged
@@ -52,6 +53,20 @@ class Exposure:
         if not bindings or not self.may_publish(network) or self._publisher.publishes(endpoint.id):
             return False
         return any(network.settings.gateway_mode(version) == ROUTED for version in BOTH)
+
+    def note_unpublished(self, network: Network, endpoint: Endpoint, bindings: Sequence[PortBinding]) -> None:
+        """Store and log ports of a container that is on the LAN itself: the host publishes none of them.
+
+        Its server is reached at the container's own address, which whoever typed ``-p`` may not know.
+        """
+        own = [address.ip for address in (endpoint.ipv4, endpoint.ipv6) if address is not None]
+        ports = {(binding.proto, binding.port): None for binding in bindings}
+        found = tuple(Published(proto, port, address) for proto, port in ports for address in own)
+        if network.host_gateway or found == endpoint.unpublished:
+            return
+        self._store.transact(Put(replace(endpoint, unpublished=found)))
+        at = ", ".join(f"{port.target} {PROTOCOLS[port.proto]}/{port.port}" for port in found)
+        log.warning("ports not published", endpoint=endpoint.id[:12], mode=network.mode, reached_at=at)
 
     def publish(self, network: Network, endpoint: Endpoint, request: PortRequest) -> None:
         """Publish the ports of ``request`` instead of those that are published now, and store the result."""

@@ -16,7 +16,7 @@ from netlink.nft_elements import Element
 from netlink.statistics import LinkCounts
 from plugin.firewall.elements import PROTOCOLS, translation
 from plugin.interfaces import Statistics
-from plugin.model.names import host_link_name
+from plugin.model.names import host_end
 from plugin.model.records import Endpoint, Network, Published
 from plugin.protocol.traffic_messages import Counts, EndpointTraffic, NetworkTraffic, PortTraffic, Traffic
 from plugin.store.base import Store
@@ -75,7 +75,7 @@ class TrafficReader:
 
     def of(self, networks: Iterable[Network], endpoints: Collection[Endpoint]) -> Traffic:
         """Return the counters of these networks with all their endpoints; raises as ``read``."""
-        links = self._statistics.links([host_link_name(endpoint.id) for endpoint in endpoints])
+        links = self._statistics.links([link for endpoint in endpoints if (link := host_end(endpoint))])
         totals = self._totals(endpoints)
         ends: dict[str, list[EndpointTraffic]] = defaultdict(list)
         for endpoint in endpoints:
@@ -95,7 +95,7 @@ class TrafficReader:
 def _endpoint(
     endpoint: Endpoint, links: Mapping[str, LinkCounts], totals: Mapping[tuple[str, Element], int]
 ) -> EndpointTraffic:
-    link = host_link_name(endpoint.id)
+    link = host_end(endpoint)
     counts, ports = links.get(link), [_port(endpoint.id, port, totals) for port in endpoint.published]
     if counts is None:
         return EndpointTraffic(endpoint.id, link, None, None, ports)

@@ -14,8 +14,9 @@ from netlink.errors import Missing
 from netlink.values import dataclass
 from plugin.firewall.reasons import BY_NUMBER, Reason
 from plugin.interfaces import Counters
-from plugin.model.names import BRIDGE, HOST_END, TUNNEL, host_link_name, vxlan_name
+from plugin.model.names import BRIDGE, HOST_END, TUNNEL, host_end, vxlan_name
 from plugin.model.records import Endpoint, Network
+from plugin.modes.registry import has_rules
 from plugin.protocol.messages import Address, Subnet
 
 SETS = (("bridge", "drops"), ("inet", "drops"), ("inet", "drops4"), ("inet", "drops6"))
@@ -53,9 +54,11 @@ def owners(networks: Iterable[Network], endpoints: Iterable[Endpoint]) -> Owners
     addresses: dict[Address, tuple[str, str]] = {
         own.ip: (end.network_id, end.id) for end in ends for own in (end.ipv4, end.ipv6) if own
     }
-    ports = tunnels | {host_link_name(end.id): (end.network_id, end.id) for end in ends}
-    subnets = [(subnet.pool, network.id) for network in known for subnet in network.subnets]
-    return Owners({network.link: network.id for network in known}, ports, addresses, subnets)
+    ports = tunnels | {host_end(end): (end.network_id, end.id) for end in ends if host_end(end)}
+    ruled = [network for network in known if has_rules(network.mode)]  # other links and subnets are the LAN's
+    subnets = [(subnet.pool, network.id) for network in ruled for subnet in network.subnets]
+    links = {network.link: network.id for network in ruled}
+    return Owners(links, ports, addresses, subnets)
 
 
 @dataclass(slots=True)

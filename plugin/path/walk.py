@@ -12,6 +12,7 @@ from plugin.model.records import Endpoint, Network, Published
 from plugin.options.network import ROUTED, UNPROTECTED
 from plugin.path.foreign import foreign_chains
 from plugin.path.guests import guest_steps, is_guest
+from plugin.path.lan import is_on_lan, lan_steps
 from plugin.path.model import SHORT, Journey, Spot, Surroundings, journey, spot_of
 from plugin.path.policies import PARTS, egress, ingress
 from plugin.protocol.path_messages import STOPS, Answer, EndKind, Fate, PathQuestion, Step
@@ -37,6 +38,8 @@ def _steps(way: Journey, facts: Surroundings) -> Iterator[Step]:
     elif way.source.endpoint is None and way.target.network is None and not _meets_rules(way, facts):
         text = f"neither {way.source.words} nor {way.target.words} is a container of pynet's, so pynet judges nothing"
         yield Step("delivery", text)
+    elif is_on_lan(way.source) or is_on_lan(way.target):
+        yield from lan_steps(way)
     else:
         yield from _guard(way.source)
         if is_guest(way.source) or is_guest(way.target):

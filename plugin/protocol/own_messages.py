@@ -35,7 +35,10 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class PublishedPort:
-    """A port of a container; without ``host_ip`` it is open at the container's own address."""
+    """A port of a container; without ``host_ip`` it is open at the container's own address.
+
+    One that is not ``published`` is open to the LAN there, and the host has nothing to do with it.
+    """
 
     endpoint: str
     network: str
@@ -44,6 +47,7 @@ class PublishedPort:
     host_port: int
     container_ip: Address
     container_port: int
+    published: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,11 @@ class LeaseReport:
 
 @dataclass(frozen=True, slots=True)
 class EndpointReport:
-    """An endpoint: ``link`` is its host end, and ``sandbox`` the namespace of its container, "" before a Join.
+    """An endpoint: ``link`` is its host end, or the link of its network if all of its own is in the container.
 
-    ``options`` are those of Docker, and ``changes`` those of pynet, which go before them. ``made`` are addresses that a
-    container of the LAN made itself, as the LAN's router advertises (SLAAC).
+    ``sandbox`` is the namespace of its container, "" before a Join. ``options`` are those of Docker, and ``changes``
+    those of pynet, which go before them. ``made`` are addresses that a container of the LAN made itself, as the LAN's
+    router advertises (SLAAC).
     """
 
     id: str

@@ -48,12 +48,10 @@ class PortRequest:
     families: tuple[int, ...] = (4, 6)
 
 
-def reported(endpoint: Endpoint, ports: Iterable[Published]) -> list[PublishedPort]:
+def reported(endpoint: Endpoint, ports: Iterable[Published], *, published: bool = True) -> list[PublishedPort]:
     """Return ports of an endpoint as pynet's own commands are told of them."""
-    return [
-        PublishedPort(endpoint.id, endpoint.network_id, PROTOCOLS[p.proto], p.host, p.host_port, p.target, p.port)
-        for p in ports
-    ]
+    names = endpoint.id, endpoint.network_id
+    return [PublishedPort(*names, PROTOCOLS[p.proto], p.host, p.host_port, p.target, p.port, published) for p in ports]
 
 
 def sockets_for(host_bindings: Sequence[HostBinding]) -> list[tuple[HostBinding, bool]]:
