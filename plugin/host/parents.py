@@ -162,10 +162,6 @@ class Parents:
         """Return whether the link of an endpoint went with an earlier boot."""
         return endpoint.parent is not None and endpoint.parent.boot != self.boot
 
-    def is_there(self, parent: Parent | None) -> bool:
-        """Return whether the kernel still has a parent, by whatever name."""
-        return self.link_of(parent) is not None
-
     def link_of(self, parent: Parent | None) -> Link | None:
         """Return the link that the kernel has for a parent, by whatever name."""
         return self._kernel.link_at(parent.index) if parent is not None and parent.boot == self.boot else None

@@ -215,9 +215,8 @@ class ChildMode(Mode):
 
     def in_container(self, endpoint: Endpoint) -> bool:
         """Return whether the link left the host, and its parent is still there: else it is gone."""
-        return not self._kernel.link_exists(container_link_name(endpoint.id)) and self._parents.is_there(
-            endpoint.parent
-        )
+        left = not self._kernel.link_exists(container_link_name(endpoint.id))
+        return left and self._parents.link_of(endpoint.parent) is not None
 
 
 def _host_access(network: Network) -> bool:
