@@ -39,7 +39,9 @@ class FakeLanLinks(FakeHostRoutes):
     def into_container(self, name: str) -> ChildLink:
         """Move a child into another namespace, as the engine does."""
         del self.by_name[name]
-        return self.children[name]
+        child = self.children.pop(name)
+        self.children[f"{name} in a container"] = child
+        return child
 
     def tells_vlans(self, bridge: str) -> bool:
         if "vlan_filtering" in self.kinds_it_lacks:
@@ -72,7 +74,7 @@ class FakeLanLinks(FakeHostRoutes):
         child = self.children[name]
         if child.kind == "ipvlan" or child.variety == "passthru":
             return
-        others = [other.mac for other in self.children.values() if other != child and other.parent == child.parent]
+        others = [other.mac for other in self.children.values() if other is not child and other.parent == child.parent]
         if child.mac in {self._parent(child.parent).mac, *others}:
             raise Exists(f"try link '{name}': address already in use")
 
@@ -108,7 +110,7 @@ class FakeLanLinks(FakeHostRoutes):
         self.children.pop(name, None)
         self.below.pop(name, None)
         self.vlans = {key: vlan for key, vlan in self.vlans.items() if vlan != name}
-        above = [child.name for child in self.children.values() if child.parent == name]
+        above = [key for key, child in self.children.items() if child.parent == name]
         for other in [*above, *(vlan for vlan, below in list(self.below.items()) if below == name)]:
             self.by_name.pop(other, None)
             self.forget_children(other)
