@@ -5,12 +5,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.engine.lab.host import Host
-from tests.engine.lab.outside import HOST4, LINK, OUTSIDE4
-from tests.engine.lab.scene import Scene
+from tests.engine.lab.outside import HOST4, LINK, OUTSIDE4, OUTSIDE6
+from tests.engine.lab.process import wait_until
+from tests.engine.lab.scene import Container, Scene
+from tests.engine.lab.service import Plugin, command
 
 pytestmark = pytest.mark.usefixtures("outside")
 
-SUBNET = "198.51.100.0/24"
+SUBNET, SUBNET6 = "198.51.100.0/24", "2001:db8:99::/64"
 MODE = ("-o", "pynet.mode=macvlan")
 
 
@@ -49,3 +51,89 @@ def test_containers_are_on_the_lan(lan: Lan) -> None:
     lan.clear()
     again = lan.container(net)
     assert again.reaches(OUTSIDE4)
+
+
+def facts(container: Container, net: str) -> dict[str, object]:
+    """Return what a container and `docker inspect` show of its network, without what is chosen at random."""
+    seen = container.endpoint(net)
+    addresses = [line.split()[2:4] for line in container.net("ip", "-o", "addr", "show", "dev", "eth0").splitlines()]
+    return {
+        "addresses": sorted(each for each in addresses if not each[1].startswith("fe80")),
+        "routes": [container.net("ip", family, "route", "show").split("\n") for family in ("-4", "-6")],
+        "mtu": container.net("cat", "/sys/class/net/eth0/mtu"),
+        "kind": "macvlan mode" in container.net("ip", "-d", "link", "show", "dev", "eth0"),
+        "inspected": {key: seen[key] for key in ("IPAddress", "IPPrefixLen", "Gateway", "GlobalIPv6Address")},
+        "internal": container.host.docker.inspect("network", net)["Internal"],
+        "IPAM": sorted(map(str, container.host.docker.inspect("network", net)["IPAM"]["Config"])),
+    }
+
+
+V4 = ("--subnet", SUBNET, "--gateway", OUTSIDE4)
+V6 = ("--ipv6", "--subnet", SUBNET6, "--gateway", OUTSIDE6)
+AUX = ("--ip-range", "198.51.100.64/30", "--aux-address", "a=198.51.100.64", "--aux-address", "b=198.51.100.65")
+SAME: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "both families, a port and a MAC": (
+        (*V4, *V6),
+        ("--ip", "198.51.100.70", "--ip6", "2001:db8:99::70", "-p", "8080:80", "--mac-address", "02:00:00:00:00:70"),
+    ),
+    "two subnets": ((*V4, "--subnet", "203.0.113.0/24", "--gateway", "203.0.113.1"), ("--ip", "203.0.113.70")),
+    "auxiliary addresses, private": ((*V4, *AUX, "-o", "macvlan_mode=private"), ()),
+    "internal": ((*V4, "--internal"), ("--ip", "198.51.100.70")),
+}
+
+
+@pytest.mark.parametrize(("network", "container"), SAME.values(), ids=SAME)
+def test_the_same_options_give_the_same(
+    host: Host, pynet: Plugin, network: tuple[str, ...], container: tuple[str, ...]
+) -> None:
+    """Addresses, routes, MTU and the answers of Docker are those of the built-in driver."""
+    found = []
+    for name in ("macvlan", pynet.name):
+        lan = Lan(host, name)
+        try:
+            net = lan.on(*network)
+            found.append(facts(lan.container(net, *container), net))
+        finally:
+            lan.close()
+    assert found[0] == found[1]
+
+
+REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
+    "no such link": (("-o", "parent=eth7"), "invalid subinterface vlan name eth7, example formatting is eth0.10"),
+    "no link for a VLAN": (("-o", "parent=eth7.10"), "-o parent interface was not found on the host: eth7"),
+    "loopback": (("-o", "parent=lo"), "loopback interface is not a valid macvlan parent link"),
+    "VLAN 5000": (("-o", f"parent={LINK}.5000"), "vlan id must be between 1-4094, received: 5000"),
+}
+
+
+@pytest.mark.parametrize(("options", "complaint"), REFUSED.values(), ids=REFUSED)
+def test_both_refuse_the_same_in_the_same_words(lan: Lan, options: tuple[str, ...], complaint: str) -> None:
+    """What the built-in driver refuses, pynet refuses too."""
+    mode = () if lan.driver == "macvlan" else MODE
+    assert complaint in lan.refused(*mode, *options, "--subnet", SUBNET)
+
+
+def test_a_container_starts_again(lan: Lan) -> None:
+    """It reaches the LAN after restarts, of the container and of the engine."""
+    net = lan.on(*V4, "--ip-range", "198.51.100.64/26")
+    box = lan.container(net, "--restart", "always")
+    lan.host.docker("restart", "-t", "0", box.name)
+    assert box.reaches(OUTSIDE4)
+    lan.host.stop_engine()
+    lan.host.start_engine()
+    wait_until(lambda: box.inspect()["State"]["Running"], "the container to run again", 20)
+    assert box.reaches(OUTSIDE4)
+
+
+def test_a_container_goes_on_without_pynet(host: Host, pynet: Plugin) -> None:
+    """It has its link while pynet is away, and starts again with pynet back; pynet then finds nothing to repair."""
+    lan = Lan(host, pynet.name)
+    try:
+        box = lan.container(lan.on(*V4, "--ip-range", "198.51.100.64/26"))
+        pynet.restart()
+        assert box.reaches(OUTSIDE4)
+        host.docker("restart", "-t", "0", box.name)
+        assert box.reaches(OUTSIDE4)
+        assert "failing" not in command(host, "status")
+    finally:
+        lan.close()
