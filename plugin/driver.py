@@ -14,7 +14,7 @@ from plugin.ipam.sticky import keep_names
 from plugin.model.names import host_link_name, limiter_name
 from plugin.model.records import Endpoint, Network
 from plugin.modes.base import Capability, Mode
-from plugin.modes.registry import read_settings, refuse_options
+from plugin.modes.registry import read_settings, refuse_options, shared_mac
 from plugin.network.endpoint import as_given_before, endpoint_of
 from plugin.network.exposure import Exposure
 from plugin.network.leased_addresses import LeasedAddresses
@@ -137,7 +137,7 @@ class Driver:
                 endpoint = self._make_endpoint(endpoint, wish, undo)
                 self._leased.keep(endpoint)
         new = None if request.interface.address else endpoint.ipv4
-        given = wish or self._lookup.mode(network).shared_mac(network)
+        given = wish or shared_mac(self._lookup.mode(network), network)
         return m.CreateEndpointReply(m.Interface(new, mac_address=None if given else endpoint.mac))
 
     def _make_endpoint(self, endpoint: Endpoint, wish: str | None, undo: Undo) -> Endpoint:

@@ -170,11 +170,6 @@ class Mode(Protocol):
         del network
         return ()
 
-    def shared_mac(self, network: Network) -> str:
-        """Return the MAC that all containers of a network have, "" if each has its own."""
-        del network
-        return ""
-
     def announce(self, network: Network, endpoint: Endpoint, undo: Undo) -> None:
         """Tell others of an endpoint whose link is made next."""
         del network, endpoint, undo

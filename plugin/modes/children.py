@@ -56,6 +56,11 @@ class Variety(NamedTuple):
     mode: str
     flag: str = ""
 
+    @property
+    def among(self) -> str:
+        """How children of one parent see each other: bridge, private or vepa."""
+        return self.flag or self.mode
+
 
 class ChildMode(Mode):
     """A mode names the ``kernel`` kind of its links, and says how they work and who may be beside them."""
@@ -82,13 +87,14 @@ class ChildMode(Mode):
         return network
 
     @staticmethod
-    def among(network: Network) -> str:
-        """Return the kernel's word for how containers of one parent see each other: bridge, private or vepa."""
-        raise NotImplementedError
-
-    def variety(self, network: Network) -> Variety:
+    def variety(network: Network) -> Variety:
         """Return how the links of a network's containers work."""
         raise NotImplementedError
+
+    def shared_mac(self, network: Network) -> str:
+        """Return the MAC that all containers of a network have, "" if each has its own."""
+        del network
+        return ""
 
     def conflict(self, network: Network, other: Network) -> str:
         """Return why ``network`` cannot be on one parent with ``other``, "" if it can."""

@@ -48,13 +48,9 @@ class MacvlanMode(ChildMode):
     settings = MacvlanSettings
 
     @staticmethod
-    def among(network: Network) -> str:
+    def variety(network: Network) -> Variety:
         """Return the mode that the user chose."""
-        return MacvlanSettings.readable(network.in_force).macvlan_mode
-
-    def variety(self, network: Network) -> Variety:
-        """Return the mode that the user chose; raises as ``Network.settings``."""
-        return Variety(MacvlanSettings.read(network.in_force).macvlan_mode)
+        return Variety(MacvlanSettings.readable(network.in_force).macvlan_mode)
 
     def shared_mac(self, network: Network) -> str:
         """Return the parent's MAC in mode passthru: another one would be given to the parent too."""

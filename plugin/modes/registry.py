@@ -106,7 +106,12 @@ def _refuse_options_of_others(mode: Mode, modes: Mapping[str, Mode], raw: Mappin
 def among_siblings(network: Network, kinds: Kinds = MODES) -> str:
     """Return the kernel's word for how containers of one parent see each other, "" in modes without parents."""
     kind = next((kind for kind in kinds if kind.name == network.mode), None)
-    return kind.among(network) if kind is not None and issubclass(kind, ChildMode) else ""
+    return kind.variety(network).among if kind is not None and issubclass(kind, ChildMode) else ""
+
+
+def shared_mac(mode: Mode, network: Network) -> str:
+    """Return the MAC that all containers of a network have, "" if each has its own."""
+    return mode.shared_mac(network) if isinstance(mode, ChildMode) else ""
 
 
 def has_rules(name: str, kinds: Kinds = MODES) -> bool:

@@ -14,6 +14,7 @@ from plugin.engine.names import Names
 from plugin.errors import InvalidRequest
 from plugin.model.records import Endpoint, Network
 from plugin.modes.base import Mode
+from plugin.modes.registry import shared_mac
 from plugin.network.endpoint import with_free_mac
 from plugin.protocol.messages import Address
 from plugin.store.base import Store
@@ -43,7 +44,7 @@ class AddressOwners:
             Conflict: somebody else has the MAC that the user wished.
             InvalidRequest: the user wished one, and the network's containers have no MACs of their own.
         """
-        shared = mode.shared_mac(network)
+        shared = shared_mac(mode, network)
         if shared and wish not in {None, shared}:
             raise InvalidRequest(
                 f"MAC address '{wish}' is not possible: containers of network {names.network(network.id)} have that of "

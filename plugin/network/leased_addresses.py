@@ -19,6 +19,7 @@ from plugin.errors import Conflict, Failed, InvalidRequest
 from plugin.model.names import host_link_name, local_mac
 from plugin.model.records import Endpoint, Network
 from plugin.modes.base import Mode
+from plugin.modes.registry import shared_mac
 from plugin.network.address_owners import AddressOwners
 from plugin.options.dhcp import DhcpSettings
 from plugin.options.network import EndpointSettings
@@ -137,7 +138,7 @@ class LeasedAddresses:
     def _with_mac(self, mode: Mode, network: Network, endpoint: Endpoint, wish: str | None) -> Endpoint:
         """Give the endpoint the MAC that follows from its name, so that its server knows it again."""
         name = endpoint.settings.host_name
-        fixed = bool(name) and not wish and not mode.shared_mac(network)
+        fixed = bool(name) and not wish and not shared_mac(mode, network)
         if fixed:
             endpoint = replace(endpoint, mac=local_mac(f"{self._host}/{network.link}/{name}".encode()))
         return self._owners.with_mac(mode, network, endpoint, endpoint.mac if fixed else wish, self._names)

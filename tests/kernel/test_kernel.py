@@ -210,8 +210,9 @@ def test_the_kernel_lists_bridges_alone_and_the_ports_of_one(kernel: Kernel) -> 
 
 def test_the_monitor_hears_bridges_and_their_ports_only() -> None:
     """A new bridge rings, a veth pair of its own does not; a change of nftables rings too."""
-    changes = OwnChanges()
-    with Monitor("pynet", is_own=bool, changes=changes, prefixes=["pn-"], is_bridge=lambda _: False) as monitor:
+    with Monitor(
+        "pynet", changes=OwnChanges(), prefixes=["pn-"], is_own=lambda _: False, is_bridge=lambda _: False
+    ) as monitor:
         sh("ip link add v0 type veth peer name w0")
         heard_veth = monitor.wait(0.2)
         while monitor.wait(0.1):
