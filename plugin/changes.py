@@ -15,7 +15,7 @@ from plugin.errors import InvalidRequest, NotFound
 from plugin.ipam.driver import Ipam
 from plugin.model.records import Endpoint, Network
 from plugin.modes.base import Mode, desired_of
-from plugin.modes.registry import mode_of
+from plugin.modes.registry import mode_of, refuse_options
 from plugin.network.exposure import Exposure
 from plugin.network.fixed_addresses import FixedAddresses
 from plugin.network.leased_addresses import routes_of
@@ -165,7 +165,7 @@ class LiveChanges:
         with self._work.create(LockName.network(network_id)) as undo:
             before, mode = self._found(network_id)
             after = _marked(before, change(mode.settings, "network", before.changes))
-            mode_of(self._modes, after)
+            refuse_options(mode_of(self._modes, after), after.changes)
             after = mode.changed(before, after)
             ends = [item.record for item in self._store.list(Endpoint, f"{network_id}/")]
             if after != before:
@@ -182,6 +182,7 @@ class LiveChanges:
             network, mode = self._found(network_id)
             before = self._found_endpoint(network_id, endpoint_id)
             after = _marked(before, change(EndpointSettings, "container", before.changes))
+            refuse_options(mode, after.changes)
             if after != before:
                 self._store.transact(Put(after))
                 undo.push(self._store.transact, Put(before))

@@ -146,7 +146,7 @@ class Driver:
         known = self._store.get(Endpoint, endpoint.key)
         self._touched.note(endpoint.id)
         if known is not None:
-            endpoint = as_given_before(known.record, endpoint, wish)
+            endpoint = as_given_before(known.record, endpoint, wish, shared_mac(self._lookup.mode(network), network))
             asked_before = replace(known.record, published=(), changes={}, added=(), withdrawn=())
             refuse_difference("endpoint", endpoint.id, same=asked_before == endpoint)
             return endpoint

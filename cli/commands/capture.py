@@ -72,7 +72,7 @@ def subject(
 
 def _link_of(network: Mapping[str, Any], end: Mapping[str, Any]) -> CaptureSubject:
     """Return where the packets of an endpoint are seen: at its own end on the host, or at the parent of its link."""
-    own = end["Link"] != network["Link"]
+    own = end["Link"] != network.get("Link")
     return CaptureSubject(end["Link"], (), "" if own else end["MacAddress"])
 
 

@@ -1,12 +1,10 @@
 """The settings of networks and endpoints with their origins, for JSON. Lists for people do without and start faster."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Container, Sequence
 
 from cli.listing import Row
 from plugin.modes.registry import MODES
 from plugin.options.network import NetworkSettings
-from plugin.options.option import Option
 from plugin.options.origin import Origin, network_layers, of_endpoint, of_network
 
 
@@ -18,18 +16,18 @@ def with_settings(networks: Sequence[Row]) -> list[Row]:
 def _network(network: Row) -> Row:
     options, changes = network["options"], network["changes"]
     layers = network_layers(options, changes)
+    mode = next((each for each in MODES if each.name == network["mode"]), None)
+    refused = mode.refuses if mode else ()
     ends = [
-        {**end, "settings": _as_data(of_endpoint(layers, end["options"], end["changes"]))}
+        {**end, "settings": _as_data(of_endpoint(layers, end["options"], end["changes"]), refused)}
         for end in network["endpoints"]
     ]
-    settings = _as_data(of_network(_declared(network["mode"]), options, changes))
+    declared = (mode.settings if mode else NetworkSettings).options()
+    settings = _as_data(of_network(declared, options, changes), refused)
     return {**network, "settings": settings, "endpoints": ends}
 
 
-def _declared(mode: str) -> Sequence[Option[Any]]:
-    """Return the options of networks of a mode, also of one that only another version has."""
-    return next((each.settings for each in MODES if each.name == mode), NetworkSettings).options()
-
-
-def _as_data(settings: Sequence[Origin]) -> list[dict[str, str]]:
-    return [{"key": one.key, "value": one.value, "origin": one.origin} for one in settings]
+def _as_data(settings: Sequence[Origin], refused: Container[str]) -> list[dict[str, str]]:
+    """Return the options as JSON, without those that the mode cannot honour."""
+    shown = [one for one in settings if one.key not in refused]
+    return [{"key": one.key, "value": one.value, "origin": one.origin} for one in shown]

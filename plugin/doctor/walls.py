@@ -82,7 +82,7 @@ def _passages(network: Network, endpoints: Iterable[Endpoint], uplinks: Mapping[
     own = [end for end in endpoints if end.network_id == network.id]
     for version in network.families or ([4] if network is EXAMPLE else []):
         uplink, inside = uplinks.get(version, ""), _from(network, own, version)
-        if not network.internal:
+        if not network.internal and network.host_gateway:
             known = _named("oif", uplink) | inside | _of(version, "tcp", HTTPS)
             yield Passage(Crossing.OUT, "forward", version, Packet(known))
         if network.on_host and version == 6:

@@ -159,6 +159,12 @@ class Desired:
     parent: WantedParent | None = None
     lost: Collection[str] = ()
     cut: Collection[str] = ()
+
+    @property
+    def clear(self) -> bool:
+        """Whether the network could be understood: then it has a link, or a parent."""
+        return bool(self.links) or self.parent is not None
+
     shared: Sequence[SharedLink] = ()
     routes: Sequence[WantedRoute] = ()
 

@@ -79,9 +79,13 @@ def with_free_mac(
     raise Conflict(f"{what} by {owner}")
 
 
-def as_given_before(known: Endpoint, endpoint: Endpoint, wish: str | None) -> Endpoint:
-    """Return ``endpoint`` as a repeated request means it: at the first one its MAC may have given way to another."""
-    return endpoint if wish else replace(endpoint, mac=known.mac)
+def as_given_before(known: Endpoint, endpoint: Endpoint, wish: str | None, shared: str) -> Endpoint:
+    """Return ``endpoint`` as a repeated request means it.
+
+    At the first one its MAC may have given way to another, or to the ``shared`` one of its network, if that is not "".
+    """
+    given = not wish and known.mac in (shared, _with_other_mac(endpoint).mac)
+    return replace(endpoint, mac=known.mac) if given else endpoint
 
 
 def _with_other_mac(endpoint: Endpoint) -> Endpoint:

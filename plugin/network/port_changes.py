@@ -108,6 +108,11 @@ class PortChanges:
         name = self._names.network(network.id)
         if network.settings.publish != "pynet":
             raise InvalidRequest(f"pynet publishes no ports of network {name}, because of pynet.publish=engine")
+        if not network.host_gateway and not network.internal:
+            raise InvalidRequest(
+                f"containers of network {name} are on the LAN: their ports are open at their own addresses, and "
+                "the host publishes none of them"
+            )
         if not self._exposure.may_publish(network):
             raise InvalidRequest(f"network {name} is internal or leads nowhere, so no port can be published")
 

@@ -174,7 +174,7 @@ class Survey:
         ends = {alias.network_id: [end.record]} if end else {}
         parts = self._desired(Records({known.record.id: known.record}, ends, ()))[0] if known else []
         wanted = {each.name for part in parts for each in part.links}
-        return orphan.link not in wanted and all(part.links for part in parts)
+        return orphan.link not in wanted and all(part.clear for part in parts)
 
     def _desired(self, records: Records) -> tuple[list[Desired], list[Finding]]:
         """Return the wanted states of networks, and the findings about the records themselves."""
@@ -209,7 +209,7 @@ class Survey:
 
     def _of_unclear(self, desired: Sequence[Desired], records: Records) -> set[str]:
         """Return the names that links of endpoints in networks may have that cannot be understood."""
-        unclear = [end for part in desired if not part.links for end in records.endpoints.get(part.network, ())]
+        unclear = [end for part in desired if not part.clear for end in records.endpoints.get(part.network, ())]
         return {kind.name(end.id) for kind in link_kinds(self._modes) if kind.of == ENDPOINT for end in unclear}
 
     def _desired_by(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:

@@ -127,6 +127,13 @@ def guests() -> Call:
     return replace(call, body={**call.body, "Options": {"com.docker.network.generic": generic}})
 
 
+def macvlan(parent: str = "") -> Call:
+    """CreateNetwork of mode macvlan, upon a link of the host or upon one that pynet makes."""
+    call = network()
+    generic = {"pynet.mode": "macvlan", "parent": parent}
+    return replace(call, body={**call.body, "Options": {"com.docker.network.generic": generic}})
+
+
 def _leased() -> Call:
     """CreateNetwork of the mode with addresses by DHCP."""
     call = _of_mode("leased", network(), dhcp="on")
@@ -291,6 +298,24 @@ LANS = (
 )
 
 
+PARENT = "lan0"
+MAKE_PARENT = (
+    f"ip link add {PARENT} address 02:00:00:00:00:12 type veth peer name lan1 address 02:00:00:00:00:13; "
+    f"ip link set {PARENT} up; ip link set lan1 up"
+)
+UPON, WITHOUT = macvlan(PARENT), macvlan()
+UPON_JOINED = (UPON, endpoint(), join())
+MACVLANS = (
+    Scenario("CreateNetwork", (), UPON),
+    Scenario("CreateNetwork without a parent", (), WITHOUT),
+    Scenario("CreateEndpoint", (UPON,), endpoint()),
+    Scenario("DeleteEndpoint", (*UPON_JOINED, LEAVE), DELETE),
+    Scenario("DeleteNetwork without a parent", (WITHOUT, endpoint()), REMOVE),
+    Scenario("DeleteNetwork with an endpoint", (UPON, endpoint()), REMOVE),
+    Scenario("start", UPON_JOINED, where=START),
+)
+
+
 LEASED = _leased()
 WEB = endpoint(address="", options={"pynet.hostname": "web"})
 LEASED_JOINED = (LEASED, WEB, join())
@@ -354,6 +379,7 @@ SCENARIOS = (
         for scenario in HOST_ACCESS
     ),
     *(replace(scenario, name=f"toy: {scenario.name}", gateway="") for scenario in TOYS),
+    *(replace(each, name=f"macvlan: {each.name}", gateway="", setup=MAKE_PARENT) for each in MACVLANS),
     *(replace(scenario, name=f"leased: {scenario.name}", gateway="") for scenario in LEASES),
     *(replace(scenario, name=f"lan: {scenario.name}", setup=MAKE_BRIDGE) for scenario in LANS),
 )
