@@ -81,20 +81,22 @@ class LanLinks:
                 raise NotSupported(f"{action}: this kernel has no VLANs (8021q)")
             check(code)
 
-    def add_stub(self, name: str, mtu: int) -> None:
-        """``ip link add NAME mtu MTU type dummy``, or of type ifb where the kernel has no dummy; the link is down.
+    def add_stub(self, name: str, mac: str, mtu: int) -> None:
+        """``ip link add NAME address MAC mtu MTU type dummy``; the link is down.
 
-        An ifb link drops all frames that were not redirected to it (ifb_xmit, drivers/net/ifb.c), so it is as silent.
+        Where the kernel has no dummy it is of type ifb. An ifb link drops all frames that were not redirected to it (ifb_xmit, drivers/net/ifb.c), so it is as silent.
 
         Raises:
             Exists: the name is taken.
             NotSupported: the kernel has neither kind.
         """
         action = f"add '{name}', a link without a wire"
+        stub = text(uapi.IFLA_IFNAME, name) + attribute(uapi.IFLA_ADDRESS, request.mac_bytes(mac))
+        stub += word(uapi.IFLA_MTU, mtu) + word(uapi.IFLA_GROUP, self._group)
         with kernel_errors(action):
             self._changes.record(MADE, name)
             for kind in ("dummy", "ifb"):
-                [code] = self._requests.send_all([_new_stub(name, kind, mtu, self._group)])
+                [code] = self._requests.send_all([_new_stub(stub, kind)])
                 if code != errno.EOPNOTSUPP:
                     check(code)
                     return
@@ -145,9 +147,8 @@ def _new_vlan(name: str, parent: int, vlan_id: int, group: int) -> bytes:
     return _new_link(name, parent, group, _info("vlan", _short(uapi.IFLA_VLAN_ID, vlan_id)))
 
 
-def _new_stub(name: str, kind: str, mtu: int, group: int) -> bytes:
-    body = request.NO_LINK + text(uapi.IFLA_IFNAME, name) + word(uapi.IFLA_MTU, mtu) + word(uapi.IFLA_GROUP, group)
-    return message(uapi.RTM_NEWLINK, request.NEW, body + _info(kind, b""))
+def _new_stub(stub: bytes, kind: str) -> bytes:
+    return message(uapi.RTM_NEWLINK, request.NEW, request.NO_LINK + stub + _info(kind, b""))
 
 
 def _new_link(name: str, parent: int, group: int, more: bytes) -> bytes:

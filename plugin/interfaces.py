@@ -157,7 +157,7 @@ class LanLinks(Protocol):
     def add_vlan(self, name: str, parent: str, vlan_id: int) -> None:
         """Make a VLAN of a link that is down; ``Exists`` when the name or the VLAN is taken."""
 
-    def add_stub(self, name: str, mtu: int) -> None:
+    def add_stub(self, name: str, mac: str, mtu: int) -> None:
         """Make a link without a wire that is down, with an MTU in bytes; ``Exists`` when the name is taken."""
 
     def link_at(self, index: int) -> Link | None:

@@ -89,9 +89,9 @@ class FakeLanLinks(FakeHostRoutes):
         self.vlans[parent, vlan_id] = name
         self.below[name] = parent
 
-    def add_stub(self, name: str, mtu: int) -> None:
+    def add_stub(self, name: str, mac: str, mtu: int) -> None:
         self.steps.take("add stub")
-        self._add(name, kind="dummy", mac="02:00:00:00:0d:00", mtu=mtu)
+        self._add(name, kind="dummy", mac=mac, mtu=mtu)
 
     def link_at(self, index: int) -> Link | None:
         return next((link for link in list(self.by_name.values()) if link.index == index), None)

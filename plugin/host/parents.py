@@ -19,7 +19,7 @@ from plugin.host.own_links import OwnLinks
 from plugin.host.parent_users import ParentUsers
 from plugin.interfaces import Kernel
 from plugin.model.link_owner import Owner
-from plugin.model.names import PARENT, Alias, stub_name
+from plugin.model.names import PARENT, Alias, local_mac, stub_name
 from plugin.model.parent import Parent
 from plugin.model.records import Endpoint, Network
 from plugin.options.parent import ParentSettings
@@ -182,7 +182,7 @@ class Parents:
         """Make the VLAN that a user named, or the link that stands in for a parent."""
         name, settings = network.link, {}
         if name == stub_name(network.id):
-            self._kernel.add_stub(name, network.mtu)
+            self._kernel.add_stub(name, local_mac(name.encode()), network.mtu)
             settings = {f"net/ipv6/conf/{name}/disable_ipv6": "1"}
         else:
             self._add_vlan(name)
