@@ -84,7 +84,8 @@ class LanLinks:
     def add_stub(self, name: str, mac: str, mtu: int) -> None:
         """``ip link add NAME address MAC mtu MTU type dummy``; the link is down.
 
-        Where the kernel has no dummy it is of type ifb. An ifb link drops all frames that were not redirected to it (ifb_xmit, drivers/net/ifb.c), so it is as silent.
+        Where the kernel has no dummy it is of type ifb: that drops all frames that were not redirected to it, so it is
+        as silent (ifb_xmit, drivers/net/ifb.c).
 
         Raises:
             Exists: the name is taken.

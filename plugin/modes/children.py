@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 
 from netlink.links import Link
 from plugin.errors import InvalidRequest
+from plugin.host.carried import carries_links
 from plugin.host.own_links import OwnLinks
 from plugin.model.desired import Desired, WantedLink, WantedParent
 from plugin.model.link_owner import Owner
@@ -139,8 +140,9 @@ class ChildMode(Mode):
         return self._parents.follow(network)
 
     def holds(self, link: str) -> bool:
-        """Return whether a network has ``link`` as its parent, or is being made upon it."""
-        return self._parents.has_users(link) or self._shims.holds(link)
+        """Return whether a network has ``link`` as its parent, or is being made upon it, or a container is upon it."""
+        known = self._parents.has_users(link) or self._shims.holds(link)
+        return known or carries_links(self._kernel, self._links, link)
 
     def changed(self, before: Network, after: Network) -> Network:
         """Refuse another MTU: the links are in containers."""

@@ -22,7 +22,7 @@ KEPT = {"turn", "host-identity", "cluster-host", "cluster-known-host"}  # record
 MULTICAST = re.compile(r"lladdr (33:33|01:00:5e)")  # the kernel's own
 TOKEN = re.compile(r"\b[0-9a-f]{8}\b")  # made up anew for each request to a cluster store
 # Join writes no record: a pynet that is killed before the ports are published does not know the sandbox any more.
-INDEX = re.compile(r'"index":\d+')  # of a link that may have been made anew
+INDEX, NO_INDEX = re.compile(r'"index":\d+'), '"index":0'  # of a link that may have been made anew
 SANDBOX = re.compile(r',"sandbox":"[^"]*"')
 SHOWN = 40  # lines of a difference
 
@@ -72,7 +72,9 @@ def _records(database: Path) -> list[str]:
     finally:
         connection.close()
     return [
-        f"record {kind} {key} {INDEX.sub('', SANDBOX.sub('', body))}" for kind, key, body in rows if kind not in KEPT
+        f"record {kind} {key} {INDEX.sub(NO_INDEX, SANDBOX.sub('', body))}"
+        for kind, key, body in rows
+        if kind not in KEPT
     ]
 
 

@@ -11,7 +11,7 @@ from plugin.driver import Driver
 from plugin.errors import Conflict, InvalidRequest, PynetError, Unsupported
 from plugin.model.records import Endpoint, Network
 from plugin.protocol.messages import CreateNetwork, EndpointOptions, GwAllocCheck, NetworkRef, PortBinding
-from plugin.store.base import Put
+from plugin.store.base import Put, Remove
 from tests.fakes import World
 from tests.unit import requests as rq
 
@@ -324,3 +324,19 @@ def test_a_creation_that_fails_leaves_nothing(name: str, step: int) -> None:
     world.bury()
     assert world.snapshot() == before
     CREATING[name](world.driver)
+
+
+def test_a_vlan_without_a_record_stays_as_long_as_it_carries_links() -> None:
+    """After the store is lost, containers go on; what no container is upon goes."""
+    world = with_container(parent="lan0.50")
+    for kind, key in ((Network, rq.NETWORK_ID), (Endpoint, f"{rq.NETWORK_ID}/{rq.ENDPOINT_ID}")):
+        world.store.transact(Remove(kind, key))
+    again = World(world.kernel, world.nft, world.failing_store)
+    again.reconciler.reconcile()
+    again.bury()
+    assert world.kernel.link_exists("lan0.50")
+
+    world.kernel.children.clear()
+    again.reconciler.reconcile()
+    again.bury()
+    assert not world.kernel.link_exists("lan0.50")
