@@ -100,7 +100,7 @@ def test_the_same_options_give_the_same(
 
 REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "no such link": (("-o", "parent=eth7"), "invalid subinterface vlan name eth7, example formatting is eth0.10"),
-    "no link for a VLAN": (("-o", "parent=eth7.10"), "-o parent interface was not found on the host: eth7"),
+    "no link for a VLAN": (("-o", "parent=eth7.10"), "was not found on the host: eth7"),
     "loopback": (("-o", "parent=lo"), "loopback interface is not a valid macvlan parent link"),
     "VLAN 5000": (("-o", f"parent={LINK}.5000"), "vlan id must be between 1-4094, received: 5000"),
 }
