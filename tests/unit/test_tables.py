@@ -53,4 +53,4 @@ def test_the_list_of_options_tells_which_can_be_changed() -> None:
 
     assert live == {EndpointSettings.by_name()[name].key for name in live_names(EndpointSettings)}
     assert re.search(r"^pynet.rate_in +- +live ", options.as_text(rows), re.MULTILINE)
-    assert re.search(r"^pynet.mode +bridge +- ", options.as_text(rows), re.MULTILINE)
+    assert re.search(r"^pynet.sticky +off +- ", options.as_text(rows), re.MULTILINE)
