@@ -63,7 +63,7 @@ def test_links_of_every_kind_are_taken_away(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
-    command = ["bash", CLEAN]
+    command = ["bash", str(CLEAN)]
     done = subprocess.run(
         command, env={"PATH": path}, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
