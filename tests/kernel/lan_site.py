@@ -190,7 +190,7 @@ class LanSite:
         machine.sh("ip link set eth0 up")
         return machine
 
-    def udhcpd(self, pool: tuple[str, str] = POOL, seconds: int = 10) -> DhcpServer:
+    def udhcpd(self, pool: tuple[str, str] = POOL, seconds: int = 120) -> DhcpServer:
         """Start busybox's udhcpd on the router; ``leases`` cannot read its file."""
         leases, config = self._folder / "udhcpd.leases", self._folder / "udhcpd.conf"
         leases.touch()
@@ -199,7 +199,7 @@ class LanSite:
         return self._serve(self.router, ("busybox", "udhcpd", "-f", str(config)), leases)
 
     def dhcpd(
-        self, machine: Machine | None = None, pool: tuple[str, str] = POOL, seconds: int = 10, *, ping: bool = False
+        self, machine: Machine | None = None, pool: tuple[str, str] = POOL, seconds: int = 120, *, ping: bool = False
     ) -> DhcpServer:
         """Start ISC's dhcpd on ``machine`` (the router); with ``ping`` it offers an address only after a second."""
         machine = machine or self.router
