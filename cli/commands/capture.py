@@ -41,12 +41,19 @@ Write = Callable[[SeenPacket], object]
 class CaptureSubject:
     """The link of a container in a network, and the words of the filter.
 
-    With a ``mac`` the link is a parent, which carries frames of others too: those of the container have this MAC.
+    The link may be a parent, which carries frames of others too. Those of the container have its ``mac`` then or, if
+    it has none of its own, its ``addresses``.
     """
 
     link: str
     filter: tuple[str, ...]
     mac: str = ""
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def is_parent(self) -> bool:
+        """Whether the link carries frames of others."""
+        return bool(self.mac or self.addresses)
 
 
 def subject(
@@ -72,17 +79,21 @@ def subject(
 
 def _link_of(network: Mapping[str, Any], end: Mapping[str, Any]) -> CaptureSubject:
     """Return where the packets of an endpoint are seen: at its own end on the host, or at the parent of its link."""
-    own = end["Link"] != network.get("Link")
-    return CaptureSubject(end["Link"], (), "" if own else end["MacAddress"])
+    if end["Link"] != network.get("Link"):
+        return CaptureSubject(end["Link"], ())
+    addresses = tuple(end[key].partition("/")[0] for key in ("IPv4", "IPv6") if end[key])
+    return CaptureSubject(end["Link"], (), end["MacAddress"], () if end["MacAddress"] else addresses)
 
 
 def program_of(found: CaptureSubject, places: str = PLACES) -> list[Instruction]:
     """Return the program that passes the packets of a container; raises as ``compiled``."""
-    if not found.mac:
+    if not found.is_parent:
         return compiled(found.filter, places)
-    if not found.filter:
+    if found.mac and not found.filter:
         return of_mac(found.mac)
-    return compiled(("ether", "host", found.mac, "and", "(", *found.filter, ")"), places)
+    own = f"ether host {found.mac}" if found.mac else " or ".join(f"host {address}" for address in found.addresses)
+    also = ("and", "(", *found.filter, ")") if found.filter else ()
+    return compiled(("(", own, ")", *also), places)
 
 
 def of_mac(mac: str) -> list[Instruction]:
@@ -208,7 +219,7 @@ def run(words: Sequence[str], limits: CaptureLimits, *, file: str, machine: bool
     program = program_of(found)
     with needs_root(f"capture packets of '{words[0]}'"), closing(PacketSocket(found.link, program)) as source:
         if not file:
-            _copy(source, Lines(machine=machine, parent=bool(found.mac)), limits)
+            _copy(source, Lines(machine=machine, parent=found.is_parent), limits)
             return
         try:
             with sys.stdout.buffer if file == STANDARD else open(file, "wb") as out:  # noqa: PTH123 - may be a device

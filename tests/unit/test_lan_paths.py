@@ -5,7 +5,7 @@ from ipaddress import ip_interface, ip_network
 
 import pytest
 
-from cli.commands.capture import compiled, of_mac, program_of, subject
+from cli.commands.capture import CaptureSubject, compiled, of_mac, program_of, subject
 from cli.engine.containers import EngineContainer
 from plugin.engine.names import Known
 from plugin.errors import NotFound
@@ -70,7 +70,7 @@ def test_without_a_gateway_it_leads_nowhere() -> None:
 
 def test_packets_are_captured_at_the_parent_by_their_mac() -> None:
     """The filter is what tcpdump makes of the MAC, and the user's filter comes beside it."""
-    end = {"ID": WEB.id, "Link": "eth0", "MacAddress": WEB.mac}
+    end = {"ID": WEB.id, "Link": "eth0", "MacAddress": WEB.mac, "IPv4": "192.0.2.5/24", "IPv6": ""}
 
     def unknown(word: str) -> EngineContainer:
         raise NotFound(word)
@@ -82,3 +82,5 @@ def test_packets_are_captured_at_the_parent_by_their_mac() -> None:
     assert (found.link, found.filter, found.mac) == ("eth0", ("icmp",), WEB.mac)
     assert of_mac(WEB.mac) == compiled(["ether", "host", WEB.mac])
     assert program_of(found) == compiled([f"ether host {WEB.mac} and icmp"])
+    shared = CaptureSubject("eth0", (), addresses=("192.0.2.5", "fd00::5"))
+    assert program_of(shared) == compiled(["host 192.0.2.5 or host fd00::5"])
