@@ -11,7 +11,7 @@ from typing import TypeVar
 import structlog
 
 from netlink.gso import KERNELS_OWN
-from plugin.errors import InvalidRequest, NotFound
+from plugin.errors import InvalidRequest
 from plugin.ipam.driver import Ipam
 from plugin.model.records import Endpoint, Network
 from plugin.modes.base import Mode, desired_of
@@ -19,6 +19,7 @@ from plugin.modes.registry import mode_of, refuse_options
 from plugin.network.exposure import Exposure
 from plugin.network.fixed_addresses import FixedAddresses
 from plugin.network.leased_addresses import routes_of
+from plugin.network.lookup import Lookup
 from plugin.network.port_changes import PortChanges
 from plugin.options.live import changes_of, live_option
 from plugin.options.network import EndpointSettings
@@ -42,7 +43,6 @@ from plugin.reconcile.alignment import Alignment
 from plugin.reconcile.survey import Survey
 from plugin.removal.removal import Removal
 from plugin.request.locks import LockName, endpoint_locks
-from plugin.request.retries import Owed
 from plugin.request.work import Work
 from plugin.runtime import Runtime
 from plugin.store.base import Put
@@ -72,8 +72,7 @@ class LiveChanges:
         self._narrowed = narrowed
         self._store = runtime.store
         self._modes = runtime.modes
-        self._names = runtime.names
-        self._retries = runtime.reaper.retries
+        self._lookup = Lookup(runtime)
         self._work = Work(runtime.locks, runtime.reaper.retries)
         self._alignment = Alignment(runtime, survey, removal)
         self._leases, self._owners = runtime.leases, removal.owners
@@ -106,8 +105,8 @@ class LiveChanges:
         if not request.bindings:
             raise InvalidRequest(NO_PORT)
         with self._work.create(*endpoint_locks(request.network, request.endpoint)) as undo:
-            network, _ = self._found(request.network)
-            before = self._found_endpoint(request.network, request.endpoint)
+            network, _ = self._usable(request.network)
+            before = self._lookup.endpoint(request.network, request.endpoint)
             after = self._ports.publish(network, before, request.bindings, undo)
         return _told(before, after)
 
@@ -117,28 +116,28 @@ class LiveChanges:
             raise InvalidRequest(NO_PORT)
         places = [(each.proto, each.port) for each in request.ports]
         with self._work.create(*endpoint_locks(request.network, request.endpoint)) as undo:
-            network, _ = self._found(request.network)
-            before = self._found_endpoint(request.network, request.endpoint)
+            network, _ = self._usable(request.network)
+            before = self._lookup.endpoint(request.network, request.endpoint)
             after = self._ports.unpublish(network, before, places, undo)
         return _told(before, after)
 
     def reserve_address(self, request: ReserveAddress) -> Reservation:
         """Reserve an address of a network for the container of a name; the same request again changes nothing."""
         with self._work.hold(LockName.network(request.network)):
-            network, _ = self._found(request.network)
+            network, _ = self._usable(request.network)
             return self._addresses.reserve(network, request)
 
     def unreserve_address(self, request: ReserveAddress) -> Reservation:
         """End a reservation; a container that has the address keeps it."""
         with self._work.hold(LockName.network(request.network)):
-            network, _ = self._found(request.network)
+            network, _ = self._usable(request.network)
             return self._addresses.unreserve(network, request)
 
     def take_lease(self, request: TakeLease) -> TakenLease:
         """Let a container have the address of its lease: in the records, the rules and the tables of the host."""
         with self._work.create(*endpoint_locks(request.network, request.endpoint)) as undo:
-            network, mode = self._found(request.network)
-            before = self._found_endpoint(request.network, request.endpoint)
+            network, mode = self._usable(request.network)
+            before = self._lookup.endpoint(request.network, request.endpoint)
             lease = self._leases.in_force(before.key)
             after = replace(before, ipv4=lease.address)
             if after != before:
@@ -163,7 +162,7 @@ class LiveChanges:
 
     def _network(self, network_id: str, change: Change) -> Changed:
         with self._work.create(LockName.network(network_id)) as undo:
-            before, mode = self._found(network_id)
+            before, mode = self._usable(network_id)
             after = _marked(before, change(mode.settings, "network", before.changes))
             refuse_options(mode_of(self._modes, after), after.changes)
             after = mode.changed(before, after)
@@ -179,8 +178,8 @@ class LiveChanges:
 
     def _endpoint(self, network_id: str, endpoint_id: str, change: Change, *, ports: bool) -> Changed:
         with self._work.create(*endpoint_locks(network_id, endpoint_id)) as undo:
-            network, mode = self._found(network_id)
-            before = self._found_endpoint(network_id, endpoint_id)
+            network, mode = self._usable(network_id)
+            before = self._lookup.endpoint(network_id, endpoint_id)
             after = _marked(before, change(EndpointSettings, "container", before.changes))
             refuse_options(mode, after.changes)
             if after != before:
@@ -193,19 +192,10 @@ class LiveChanges:
         were, are = (of_endpoint(layers, each.driver_opts, each.changes) for each in (before, after))
         return replace(_told(before, after), settings=_differences(were, are, network_id, endpoint_id))
 
-    def _found(self, network_id: str) -> tuple[Network, Mode]:
-        known = self._store.get(Network, network_id)
-        name = self._names.network(network_id)
-        if known is None or self._retries.pending(Owed.network(network_id)):
-            raise NotFound(f"network {name} is {'not known to pynet' if known is None else 'being removed'}")
-        return known.record, mode_of(self._modes, known.record)
-
-    def _found_endpoint(self, network_id: str, endpoint_id: str) -> Endpoint:
-        known = self._store.get(Endpoint, f"{network_id}/{endpoint_id}")
-        if known is None or self._retries.pending(Owed.endpoint(network_id, endpoint_id)):
-            what = f"endpoint '{endpoint_id[:12]}' of network {self._names.network(network_id)}"
-            raise NotFound(f"{what} is {'not known to pynet' if known is None else 'being removed'}")
-        return known.record
+    def _usable(self, network_id: str) -> tuple[Network, Mode]:
+        """Return a network and its mode; raises ``NotFound``, and ``Failed`` if this version cannot use it."""
+        network = self._lookup.network(network_id)
+        return network, self._lookup.mode(network)
 
 
 def _marked(before: Changing, changes: Texts) -> Changing:

@@ -18,7 +18,7 @@ from plugin.modes.registry import read_settings, refuse_options, shared_mac
 from plugin.network.endpoint import as_given_before, endpoint_of
 from plugin.network.exposure import Exposure
 from plugin.network.leased_addresses import LeasedAddresses
-from plugin.network.lookup import Lookup
+from plugin.network.lookup import EngineLookup
 from plugin.network.ways import Ways
 from plugin.options.network import ISOLATED, NetworkSettings
 from plugin.protocol import messages as m
@@ -48,7 +48,7 @@ class Driver:
         self._gateway_check = gateway_check
         self._removal = removal
         self._reservations, self._owners, self._touched = removal.reservations, removal.owners, removal.touched
-        self._lookup = Lookup(runtime, removal.reservations, removal.touched)
+        self._lookup = EngineLookup(runtime, removal.reservations, removal.touched)
         self._sandboxes = removal.sandboxes
         self._exposure = Exposure(runtime, self._sandboxes)
         self._ways = Ways(runtime, self._sandboxes)

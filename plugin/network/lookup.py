@@ -11,25 +11,24 @@ from plugin.runtime import Runtime
 
 
 class Lookup:
-    """Finds records, and notes that the engine has just named them."""
+    """Finds records of objects that are not being removed; ``advice`` ends the sentence about an unknown network."""
 
-    def __init__(self, runtime: Runtime, reservations: NetworkReservations, touched: Touched) -> None:
+    advice = ""
+
+    def __init__(self, runtime: Runtime) -> None:
         self._store = runtime.store
         self._modes = runtime.modes
         self._retries = runtime.reaper.retries
         self._names = runtime.names
-        self._reservations = reservations
-        self._touched = touched
 
     def network(self, network_id: str) -> Network:
-        """Return a network, which belongs to the engine that names it; raises ``NotFound``."""
+        """Return a network; raises ``NotFound``."""
         known = self._store.get(Network, network_id)
         if self._retries.pending(Owed.network(network_id)):
             raise NotFound(f"network {self._names.network(network_id)} is being removed")
         if known is None:
             name = self._names.network(network_id)
-            raise NotFound(f"network {name} is not known to pynet; remove it and create it again")
-        self._reservations.note_caller(network_id)
+            raise NotFound(f"network {name} is not known to pynet{self.advice}")
         return known.record
 
     def endpoint(self, network_id: str, endpoint_id: str) -> Endpoint:
@@ -39,7 +38,6 @@ class Lookup:
         if known is None or owed:
             what = f"endpoint '{endpoint_id[:12]}' of network {self._names.network(network_id)}"
             raise NotFound(f"{what} is being removed" if owed else f"{what} is not known to pynet")
-        self._touched.note(endpoint_id)
         return known.record
 
     def mode(self, network: Network) -> Mode:
@@ -48,3 +46,26 @@ class Lookup:
             return mode_of(self._modes, network)
         except Failed as error:
             raise Failed(f"network {self._names.network(network.id)} cannot be used: {error}") from error
+
+
+class EngineLookup(Lookup):
+    """Finds records, and notes that the engine has just named them, which takes unknown networks for pynet's."""
+
+    advice = "; remove it and create it again"
+
+    def __init__(self, runtime: Runtime, reservations: NetworkReservations, touched: Touched) -> None:
+        super().__init__(runtime)
+        self._reservations = reservations
+        self._touched = touched
+
+    def network(self, network_id: str) -> Network:
+        """Return a network, which belongs to the engine that names it; raises ``NotFound``."""
+        found = super().network(network_id)
+        self._reservations.note_caller(network_id)
+        return found
+
+    def endpoint(self, network_id: str, endpoint_id: str) -> Endpoint:
+        """Return an endpoint; raises ``NotFound``."""
+        found = super().endpoint(network_id, endpoint_id)
+        self._touched.note(endpoint_id)
+        return found
