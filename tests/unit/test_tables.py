@@ -46,8 +46,9 @@ def test_settings_and_options_fit_and_have_no_marks(monkeypatch: pytest.MonkeyPa
         assert not {"`", "|"} & set(line)
 
 
-def test_the_list_of_options_tells_which_can_be_changed() -> None:
+def test_the_list_of_options_tells_which_can_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that "pynet network set" takes are live, for people and for scripts."""
+    monkeypatch.setenv("COLUMNS", "200")
     rows = options.option_rows()
     live = {row["key"] for row in rows if row["scope"] == "endpoint" and row["live"]}
 
