@@ -55,9 +55,9 @@ def owners(networks: Iterable[Network], endpoints: Iterable[Endpoint]) -> Owners
         own.ip: (end.network_id, end.id) for end in ends for own in (end.ipv4, end.ipv6) if own
     }
     ports = tunnels | {host_end(end): (end.network_id, end.id) for end in ends if host_end(end)}
-    ruled = [network for network in known if has_rules(network.mode)]  # other links and subnets are the LAN's
-    subnets = [(subnet.pool, network.id) for network in ruled for subnet in network.subnets]
-    links = {network.link: network.id for network in ruled}
+    own = [network for network in known if has_rules(network.mode) and (network.host_gateway or network.owns_link)]
+    subnets = [(subnet.pool, network.id) for network in own for subnet in network.subnets]
+    links = {network.link: network.id for network in own}  # other links and subnets are the LAN's
     return Owners(links, ports, addresses, subnets)
 
 
