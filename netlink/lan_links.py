@@ -128,6 +128,16 @@ class LanLinks:
                 request.change(index, flags=uapi.IFF_UP, mask=uapi.IFF_UP), request.change(index, mask=uapi.IFF_UP)
             )
 
+    def has_kind(self, kind: str) -> bool:
+        """Return whether the kernel has links of ``kind``, macvlan, ipvlan or vlan; it loads a module that it has.
+
+        Such a link cannot be made without a parent, so nothing is made.
+        """
+        with kernel_errors(f"ask for links of kind '{kind}'"):
+            body = request.NO_LINK + attribute(uapi.IFLA_LINKINFO, text(uapi.IFLA_INFO_KIND, kind))
+            [code] = self._requests.send_all([message(uapi.RTM_NEWLINK, request.NEW, body)])
+            return code != errno.EOPNOTSUPP
+
     def is_wireless(self, name: str) -> bool:
         """Return whether a link is a station of a wireless LAN (cfg80211 adds these entries)."""
         return any((SYS / name / entry).exists() for entry in ("phy80211", "wireless"))

@@ -166,6 +166,9 @@ class LanLinks(Protocol):
     def try_child(self, name: str) -> None:
         """Set a child that nobody uses up and down again; ``Exists`` when another link of the parent has its MAC."""
 
+    def has_kind(self, kind: str) -> bool:
+        """Return whether the kernel can make children of ``kind``; nothing is made."""
+
     def is_wireless(self, name: str) -> bool:
         """Return whether a link is a station of a wireless LAN."""
 

@@ -96,6 +96,9 @@ class FakeLanLinks(FakeHostRoutes):
     def link_at(self, index: int) -> Link | None:
         return next((link for link in list(self.by_name.values()) if link.index == index), None)
 
+    def has_kind(self, kind: str) -> bool:
+        return kind not in self.kinds_it_lacks
+
     def is_wireless(self, name: str) -> bool:
         return name in self.wireless
 
