@@ -231,6 +231,14 @@ def _host_access(network: Network) -> bool:
     return HostAccessSettings.readable(network.in_force).host_access
 
 
+def other_kind(network: Network, other: Network) -> str:
+    """Return why two networks of different modes cannot be on one parent."""
+    return (
+        f"'{network.link}' is the parent of network '{other.id[:12]}' of mode {other.mode} already, and a link "
+        f"cannot have both kinds of links upon it: use another link, or mode {other.mode}"
+    )
+
+
 def _gateway(network: Network, address: InterfaceAddress | None) -> Address | None:
     """Return the gateway of the subnet of ``address``, None where the user gave none or the network is internal."""
     if address is None or network.internal:

@@ -13,18 +13,10 @@ from netlink.errors import KernelError
 from netlink.lan_links import ChildLink
 from plugin.model.names import container_link_name, endpoint_alias
 from plugin.model.records import Endpoint, Network
-from plugin.modes.children import ChildMode, Variety
+from plugin.modes.children import ChildMode, Variety, other_kind
 from plugin.options.host_access import HostAccessSettings
 from plugin.options.option import Option
-
-_MODES = ("bridge", "private", "vepa", "passthru")
-
-
-def _mode(text: str) -> str:
-    """Read a mode; the empty text is the default, as for the built-in driver."""
-    if text not in ("", *_MODES):
-        raise ValueError(text)
-    return text or _MODES[0]
+from plugin.options.parent import word_or_first
 
 
 class MacvlanSettings(HostAccessSettings):
@@ -32,7 +24,7 @@ class MacvlanSettings(HostAccessSettings):
 
     macvlan_mode = Option(
         "macvlan_mode",
-        _mode,
+        word_or_first("bridge", "private", "vepa", "passthru"),
         "bridge",
         "bridge, private, vepa or passthru",
         "`bridge`: containers of one link reach each other; `private`: they do not; `vepa`: they do by a switch that "
@@ -60,10 +52,7 @@ class MacvlanMode(ChildMode):
     def conflict(self, network: Network, other: Network) -> str:
         """Refuse a passthru network beside others, in the words of the built-in driver, and links of another kind."""
         if other.mode != self.name:
-            return (
-                f"'{network.link}' is the parent of network '{other.id[:12]}' of mode {other.mode} already, and a link "
-                f"cannot have both kinds of links upon it: use another link, or mode {other.mode}"
-            )
+            return other_kind(network, other)
         mine, theirs = self.variety(network).mode, self.variety(other).mode
         if mine == "passthru":
             return (

@@ -10,6 +10,7 @@ from plugin.model.records import Network
 from plugin.modes.base import HostParts, LinkKind, Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.modes.children import ChildMode
+from plugin.modes.ipvlan import IpvlanMode
 from plugin.modes.lan import LanMode
 from plugin.modes.macvlan import MacvlanMode
 from plugin.modes.overlay import OverlayMode
@@ -18,7 +19,7 @@ from plugin.options.option import Option
 
 MODE = NetworkSettings.mode
 Kinds = Iterable[type[Mode]]
-MODES: Kinds = (BridgeMode, OverlayMode, MacvlanMode, LanMode)
+MODES: Kinds = (BridgeMode, OverlayMode, MacvlanMode, IpvlanMode, LanMode)
 
 
 def modes_of(parts: HostParts, kinds: Kinds = MODES) -> dict[str, Mode]:

@@ -1,7 +1,20 @@
 """The options of networks whose containers are on a link of the host, and through it on the LAN."""
 
+from collections.abc import Callable
+
 from plugin.options.dhcp import DhcpSettings
 from plugin.options.option import Option, link_name
+
+
+def word_or_first(*legal: str) -> Callable[[str], str]:
+    """Parse one of ``legal``; the empty text is the first, as for the built-in drivers."""
+
+    def parse(text: str) -> str:
+        if text not in ("", *legal):
+            raise ValueError(text)
+        return text or legal[0]
+
+    return parse
 
 
 class ParentSettings(DhcpSettings):

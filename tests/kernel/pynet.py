@@ -96,6 +96,11 @@ class Pynet(wiring.Pynet):
             for router in (reply.gateway, reply.gateway_ipv6)
             if router
         ]
+        routes += [
+            f"ip -{route.destination.version} route add {route.destination} dev eth0"
+            for route in reply.static_routes
+            if route.next_hop is None
+        ]
         container.take(reply.src_name, *(f"ip addr add {address} dev eth0 nodad" for address in addresses), *routes)
         return reference
 

@@ -5,12 +5,15 @@ files are run by the same pytest, with the fixtures of the kernel ring.
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.engine.lab.suites import Unavailable
 from tests.kernel.conftest import containers, host, lan, pynet, two
+from tests.kernel.container import Container
+from tests.kernel.pynet import connect
 from tests.vm.inside import TESTS
 from tests.vm.ring import Ring
 
@@ -24,6 +27,15 @@ RING = pytest.StashKey[Ring | str]()  # or why there is none
 def in_guest() -> bool:
     """Return whether this is the guest."""
     return TESTS.exists()
+
+
+@pytest.fixture
+def router() -> Iterator[Container]:
+    """A machine on the LAN of the host's ``out0``."""
+    machine = Container()
+    connect(machine)
+    yield machine
+    machine.end()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
