@@ -37,6 +37,8 @@ from plugin.request.undo import Undo
 
 log = structlog.get_logger()
 
+WITHOUT_NEIGHBOURS = frozenset({"l3", "l3s"})  # modes of ipvlan, in which nobody is asked for a MAC
+
 
 class Shims:
     """Makes shims and their routes, and counts their users by the routes in the kernel.
@@ -57,8 +59,10 @@ class Shims:
         addresses = [address for address in (endpoint.ipv4, endpoint.ipv6) if address is not None]
         if child is None or not addresses:
             return part
-        name, mac = shim_name(self._owner, network.link), endpoint.mac if child.kind == "macvlan" else ""
-        own = local_mac(f"{network.parent.mac}/{self._owner}".encode()) if network.parent and mac else ""
+        name = shim_name(self._owner, network.link)
+        mac = "" if child.variety in WITHOUT_NEIGHBOURS else endpoint.mac
+        parent = network.parent if child.kind == "macvlan" else None
+        own = local_mac(f"{parent.mac}/{self._owner}".encode()) if parent else ""
         alias = shim_alias(self._owner, network.link)
         shim = WantedLink(name, child.kind, alias, own, parent=network.link, variety=child.variety, flag=child.flag)
         routes = [WantedRoute(endpoint.id, address.ip, name, network.link, mac) for address in addresses]

@@ -1,11 +1,14 @@
 """Networks of mode ipvlan on an imaginary host."""
 
 from dataclasses import replace
+from ipaddress import IPv4Interface
 
 import pytest
 
 from plugin.errors import Conflict, InvalidRequest, Unsupported
+from plugin.model.names import shim_name
 from plugin.protocol.messages import CreateNetwork
+from tests.fake_lan_links import LAN_MAC
 from tests.unit import requests as rq
 from tests.unit.test_macvlan import macvlan, on_lan
 
@@ -135,3 +138,16 @@ def test_containers_of_one_mac_are_no_conflict() -> None:
 
     assert replies[0] == replies[1]
     assert len(world.kernel.children) == 2
+
+
+@pytest.mark.parametrize(("mode", "mac"), [("l2", LAN_MAC), ("l3", "")])
+def test_the_host_reaches_containers_by_the_parents_mac(mode: str, mac: str) -> None:
+    """In l2 the answer to a question for the MAC would come by the parent, where nobody asked; l3 has no MACs."""
+    world = on_lan()
+    world.kernel.add_address("lan0", IPv4Interface("10.9.0.200/24"))
+    world.driver.create_network(ipvlan(f"ipvlan_mode={mode}", "pynet.host_access=on"))
+    world.driver.create_endpoint(rq.endpoint())
+
+    [route] = world.kernel.host_routes(shim_name("pynet", "lan0"))
+    assert route.mac == mac
+    assert world.kernel.children[shim_name("pynet", "lan0")].mac == ""
