@@ -220,6 +220,7 @@ TOOL_VARIABLES = frozenset(
         "PYNET_STORM_REQUESTS",
         "PYNET_STORM_SECONDS",
         "PYNET_STORM_SEED",
+        "PYNET_VM_LIMIT",
     }
 )
 

@@ -232,7 +232,9 @@ def _host_access(network: Network) -> bool:
 
 
 def other_kind(network: Network, other: Network) -> str:
-    """Return why two networks of different modes cannot be on one parent."""
+    """Return why two networks of different modes cannot be on one parent, "" if only one has its links upon it."""
+    if other.mode not in {kind.name for kind in ChildMode.__subclasses__()}:
+        return ""  # as the bridge of a network of mode lan, in which containers have ports
     return (
         f"'{network.link}' is the parent of network '{other.id[:12]}' of mode {other.mode} already, and a link "
         f"cannot have both kinds of links upon it: use another link, or mode {other.mode}"

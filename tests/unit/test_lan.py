@@ -146,6 +146,15 @@ def test_a_bridge_is_no_lan_and_network_of_its_own_at_once(world: World, first: 
         world.driver.create_network(requests[1])
 
 
+def test_links_of_macvlan_may_be_upon_the_bridge(world: World) -> None:
+    """A bridge is a parent like any other link, and its ports do not care."""
+    world.driver.create_network(lan("192.168.1.1/24"))
+    beside = {"pynet.mode": "macvlan", "parent": BRIDGE}
+    world.driver.create_network(rq.network(rq.OTHER_ID, "192.168.1.1/24", options=beside))
+
+    assert world.store.get(Network, rq.OTHER_ID) is not None
+
+
 def test_whatever_step_fails_nothing_is_left(world: World) -> None:
     """Of a network, and of an endpoint."""
     for step in range(1, 40):
