@@ -86,6 +86,7 @@ def _engines(found: EngineContainer) -> Iterator[Row]:
                 "host_ip": address,
                 "host_port": place,
                 "container_port": int(port),
+                "published": True,
             }
 
 

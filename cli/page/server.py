@@ -41,6 +41,7 @@ class PageServer(ThreadingHTTPServer):
 
     def __init__(self, port: int, document: Document, token: str, ask: Ask) -> None:
         self.document, self.token, self.ask = document, token, ask
+        self.connections, self._counting = 0, threading.Lock()
         self.opened: Callable[[], object] = lambda: None
         self.orphaned: Callable[[], bool] = lambda: False
         try:
@@ -61,10 +62,24 @@ class PageServer(ThreadingHTTPServer):
         """The address of the page, with its token."""
         return f"http://{LOOPBACK}:{self.server_port}/#{self.token}"
 
-    def verify_request(self, request: object, client_address: object) -> bool:
+    def verify_request(self, request: Any, client_address: Any) -> bool:
         """Return whether there is room for another connection: every user of this machine can open some."""
         del request, client_address
-        return threading.active_count() <= CONNECTIONS
+        return self.connections < CONNECTIONS
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Count a connection, and serve it in a thread of its own."""
+        with self._counting:
+            self.connections += 1
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection to its end."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._counting:
+                self.connections -= 1
 
     def service_actions(self) -> None:
         """End with the terminal, twice a second at the latest."""

@@ -93,10 +93,11 @@ class Leases:
         self._store.transact(Remove(DhcpLease, key))
         self._known.forget(held)
 
-    def give_back_all(self, prefix: str) -> None:
-        """Give back the leases whose keys begin with ``prefix``."""
-        for held in self._known.held(prefix):
+    def give_back_all(self, network_id: str) -> None:
+        """Give back the leases of a network that is removed."""
+        for held in self._known.held(f"{network_id}/"):
             self.give_back(held.key)
+        self._refused.pop(network_id, None)
 
     def of(self, key: str) -> DhcpLease | None:
         """Return the lease of an endpoint."""

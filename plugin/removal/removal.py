@@ -124,7 +124,7 @@ class Removal:
             self._reaper.bury(tombstones, *records)
             self.sandboxes.forget(*endpoints)
             self.touched.forget(*(endpoint.id for endpoint in endpoints))
-        self._leases.give_back_all(f"{network_id}/")
+        self._leases.give_back_all(network_id)
         self.owners.forget(network_id)
         self.touched.forget(network_id)
         self.reservations.release(network_id)

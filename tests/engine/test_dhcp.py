@@ -1,11 +1,14 @@
 """Addresses by DHCP on a real engine: a server of Debian's beyond the host, and containers upon the link to it."""
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.contract.contract import document_validator
+from tests.engine.lab.host import Host
 from tests.engine.lab.outside import LINK, OUTSIDE4, OUTSIDE6, Outside
 from tests.engine.lab.process import wait_until
 from tests.engine.lab.scene import Scene
@@ -14,18 +17,21 @@ from tests.engine.lab.shell import CommandFailed
 from tests.engine.test_recovery import reboot
 
 DHCP = ("--ipam-driver", "null", "-o", "pynet.mode=macvlan", "-o", f"parent={LINK}", "-o", "pynet.dhcp=on")
+ACCEPT = "net.ipv6.conf.{}.accept_ra"
 ON = "net.ipv6.conf.{}.disable_ipv6=0"
 RANGE = "198.51.100.100,198.51.100.140,255.255.255.0,120"
 
 
 @pytest.fixture
-def given(outside: Outside, tmp_path: Path) -> Iterator[Callable[[], dict[str, str]]]:
+def given(host: Host, outside: Outside, tmp_path: Path) -> Iterator[Callable[[], dict[str, str]]]:
     """Run dnsmasq outside; return a function that reads its leases, the names of clients by address."""
     leases = tmp_path / "leases"
     leases.touch()
     own = "-k", "-C", "/dev/null", "-p", "0", "--user=root", "--pid-file=", "--log-facility=/dev/null", "--no-ping"
     # A router advertises from such an address. The outside is that of the session, and may have it already.
     outside.exec("ip", "address", "replace", "fe80::2/64", "dev", "eth0", "nodad")
+    taken = host.net("sysctl", "-n", ACCEPT.format(LINK)).strip()
+    host.net("sysctl", "-qw", f"{ACCEPT.format(LINK)}=0")  # other tests want the addresses that it has
     routes = "--enable-ra", "--dhcp-range=2001:db8:99::,ra-only", "--ra-param=eth0,4,60"
     words = *routes, f"--dhcp-range={RANGE}", f"--dhcp-option=3,{OUTSIDE4}", f"--dhcp-leasefile={leases}", "-i", "eth0"
     server = subprocess.Popen(outside.enter("dnsmasq", *own, "--dhcp-authoritative", *words))
@@ -33,6 +39,7 @@ def given(outside: Outside, tmp_path: Path) -> Iterator[Callable[[], dict[str, s
     yield lambda: {line.split()[2]: line.split()[3] for line in leases.read_text().splitlines()}
     server.kill()
     server.wait()
+    host.net("sysctl", "-qw", f"{ACCEPT.format(LINK)}={taken}")
 
 
 @pytest.fixture
@@ -57,8 +64,9 @@ def test_docker_shows_the_leased_address(pynet_scene: Scene, given: Callable[[],
     assert given() == {address: "web"}
     assert f"default via {OUTSIDE4} dev eth0" in box.exec("ip", "route")
     assert box.reaches(OUTSIDE4)
-    said = command(box.host, "endpoint", "renew", box.name)
-    assert said.strip() == f"container '{box.name}' has address {address}/24 in network '{net}'"
+    renewed = json.loads(command(box.host, "endpoint", "renew", box.name, "--json"))
+    document_validator("renewed").validate(renewed)
+    assert (renewed["container"], renewed["address"]) == (box.name, f"{address}/24")
     assert box.reaches(OUTSIDE4)
     box.host.docker("restart", box.name)
     assert (box.ip(net), box.reaches(OUTSIDE4)) == (address, True)

@@ -16,6 +16,7 @@ from tests.engine.test_life import Pings
 EARLIER = "58e3dc3"  # the last commit before plugin/ and cli/ got their rooms
 PLACE = "/opt/pynet-earlier"
 NAME = "pynet-upgraded"
+SERVE = str(REPOSITORY / ".venv/bin/python"), "-P", "-m", "cli.main", "serve"  # its own modules alone
 TALK = 'exec 3<>"/dev/tcp/$1/$2"; while read -r word; do echo "$word" >&3; read -r word <&3; echo "$word"; done'
 
 
@@ -28,7 +29,7 @@ def versions(host: Host) -> Iterator[tuple[Plugin, Plugin]]:
     place = host.path(PLACE)
     place.mkdir(parents=True, exist_ok=True)
     subprocess.run(["tar", "-x", "-C", str(place)], input=archive.stdout, check=True)
-    plugins = second(host, NAME, PYTHONPATH=PLACE), second(host, NAME)
+    plugins = second(host, NAME, SERVE, PYTHONPATH=PLACE), second(host, NAME)
     plugins[0].start()
     yield plugins
     for plugin in plugins:

@@ -66,13 +66,15 @@ DOCUMENTS = {
     "unpublish web 8080 --json": "changed",
     "reset endpoint web --json": "changed",
     "reset network blue --json": "changed",
+    "endpoint renew web --json": "renewed",
     "backup copy --json": "backup",
     "cluster status --json": "cluster-status",
     "cluster forget x --json": "cluster-forget",
     "restore copy --json": "restore",
 }
 OF_A_CLUSTER = {"cluster-status", "cluster-forget"}  # tests/cluster/test_command.py, on a real store
-ELSEWHERE = OF_A_CLUSTER | {"packet", "trace-line"}  # tests/kernel/test_capture.py and test_trace.py, with packets
+# Packets: tests/kernel/test_capture.py and test_trace.py; a lease: tests/engine/test_dhcp.py.
+ELSEWHERE = OF_A_CLUSTER | {"packet", "trace-line", "renewed"}
 
 
 @pytest.fixture

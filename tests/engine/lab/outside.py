@@ -49,6 +49,7 @@ class Outside(AbstractContextManager["Outside"]):
         self.exec("ip", "link", "set", "lo", "up")
         for family, address in (("-4", own4), ("-6", own6)):
             self.exec("ip", family, "address", "add", address + _LENGTH[family], "dev", "eth0", *_nodad(family))
+        self.exec("sysctl", "-qw", "net.ipv6.conf.eth0.accept_ra=0")  # it may be a router itself
         self.exec("ip", "link", "set", "eth0", "addrgenmode", "none", "up")
 
     def exec(self, *argv: str) -> str:

@@ -89,10 +89,10 @@ def pynet(host: Host, **env: str) -> Pynet:
     return Plugin(host, "pynet", command, env)
 
 
-def second(host: Host, name: str, **env: str) -> Plugin:
-    """Return a pynet beside the first one, with a socket and a state folder of its own."""
+def second(host: Host, name: str, argv: tuple[str, ...] = PYNET, **env: str) -> Plugin:
+    """Return a pynet beside the first one, with a socket and a state folder of its own; ``argv`` starts it."""
     places = {"PYNET_SOCKET": f"{PLUGINS}/{name}.sock", "PYNET_STATE_DIR": f"/run/{name}"}
-    return Plugin(host, name, PYNET, places | env)
+    return Plugin(host, name, argv, places | env)
 
 
 def published_by_pynet(host: Host) -> list[dict[str, Any]]:

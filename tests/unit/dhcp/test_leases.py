@@ -244,6 +244,8 @@ def test_the_user_is_told_why_there_is_no_address(
     assert world.snapshot() == before
     (told,) = world.reconciler.status().failing
     assert text.partition(": ")[2] in told.sentence
+    world.driver.delete_network(rq.NETWORK)
+    assert not world.reconciler.status().failing
 
 
 def test_two_containers_cannot_have_one_name(world: World) -> None:
