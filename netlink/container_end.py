@@ -38,10 +38,7 @@ def change_container_address(
     """
     action = f"give the link of process {process} that has MAC {mac} address {address}"
     with namespace_of(process), kernel_errors(action):
-        links = [link for link in read_links(dump_link_bodies()) if link.mac == mac]
-        if not links:
-            raise Missing(f"{action}: there is none")
-        index = links[0].index
+        index = _index_of(mac, action)
         old = [own for _, own in dump_addresses(index) if own.version == 4 and own != address]
         wanted = [*routes, *([(DEFAULT, gateway)] if gateway else [])]
         with closing(Requests()) as requests:
@@ -70,9 +67,15 @@ def change_container_end(process: int, mac: str, *, mtu: int, gso: int) -> None:
     """
     action = f"change the link of process {process} that has MAC {mac}"
     with namespace_of(process), kernel_errors(action):
-        links = [link for link in read_links(dump_link_bodies()) if link.mac == mac]
-        if not links:
-            raise Missing(f"{action}: there is none")
+        index = _index_of(mac, action)
         sizes = (word(uapi.IFLA_MTU, mtu) if mtu else b"") + gso_sizes(gso)
         with closing(Requests()) as requests:
-            requests.send(request.change(links[0].index, sizes))
+            requests.send(request.change(index, sizes))
+
+
+def _index_of(mac: str, action: str) -> int:
+    """Return the index of the link with ``mac`` in this thread's namespace; raises ``Missing`` without one."""
+    links = [link for link in read_links(dump_link_bodies()) if link.mac == mac]
+    if not links:
+        raise Missing(f"{action}: there is none")
+    return links[0].index

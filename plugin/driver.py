@@ -132,26 +132,26 @@ class Driver:
             if self._retries.pending(Owed.endpoint(endpoint.network_id, endpoint.id)):
                 with self._work.hold(*_locks_of(request)):
                     self._removal.endpoint(m.EndpointRef(endpoint.network_id, endpoint.id))
-            endpoint = self._leased.lease(self._lookup.mode(network), network, endpoint, wish, give_back)
+            mode = self._lookup.mode(network)
+            endpoint = self._leased.lease(mode, network, endpoint, wish, give_back)
             with self._work.create(*_locks_of(request)) as undo:
-                endpoint = self._make_endpoint(endpoint, wish, undo)
+                endpoint = self._make_endpoint(mode, endpoint, wish, undo)
                 self._leased.keep(endpoint)
         new = None if request.interface.address else endpoint.ipv4
-        given = wish or shared_mac(self._lookup.mode(network), network)
+        given = wish or shared_mac(mode, network)
         return m.CreateEndpointReply(m.Interface(new, mac_address=None if given else endpoint.mac))
 
-    def _make_endpoint(self, endpoint: Endpoint, wish: str | None, undo: Undo) -> Endpoint:
+    def _make_endpoint(self, mode: Mode, endpoint: Endpoint, wish: str | None, undo: Undo) -> Endpoint:
         """Make an endpoint, or find that it was made; ``wish`` is the MAC that the user chose."""
         network = self._lookup.network(endpoint.network_id)
         known = self._store.get(Endpoint, endpoint.key)
         self._touched.note(endpoint.id)
         if known is not None:
-            endpoint = as_given_before(known.record, endpoint, wish, shared_mac(self._lookup.mode(network), network))
+            endpoint = as_given_before(known.record, endpoint, wish, shared_mac(mode, network))
             asked_before = replace(known.record, published=(), changes={}, added=(), withdrawn=())
             refuse_difference("endpoint", endpoint.id, same=asked_before == endpoint)
             return endpoint
         undo.push(self._touched.forget, endpoint.id)
-        mode = self._lookup.mode(network)
         refuse_options(mode, endpoint.driver_opts)
         network = mode.followed(network)
         for dead in self._owners.others_with_addresses_of(endpoint):

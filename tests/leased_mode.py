@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network
 
-from plugin.model.records import Network, NetworkSubnet
-from plugin.modes.leased_pools import given_pools
+from plugin.model.records import Network
+from plugin.modes.subnets import given_subnets
 from plugin.options.dhcp import DhcpSettings
 from plugin.options.network import NetworkSettings
 from plugin.protocol.messages import CreateEndpoint, CreateNetwork, EndpointOptions, Interface, IpamData, NetworkOptions
@@ -24,9 +24,9 @@ class LeasedMode(ToyMode):
     settings = LeasedSettings
 
     def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
-        given = given_pools((*request.ipv4_data, *request.ipv6_data), settings)
+        subnets = given_subnets((*request.ipv4_data, *request.ipv6_data), settings)
         network = super().plan(replace(request, ipv4_data=(), ipv6_data=()), settings)
-        return replace(network, subnets=tuple(NetworkSubnet(data.pool, data.gateway) for data in given))
+        return replace(network, subnets=subnets)
 
 
 def leased(network_id: str = rq.NETWORK_ID, pools: Sequence[str] = ("0.0.0.0/0",), **options: str) -> CreateNetwork:

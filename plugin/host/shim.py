@@ -19,7 +19,6 @@ import structlog
 
 from netlink.errors import Exists, Missing
 from netlink.host_routes import HostRoute
-from netlink.lan_links import ChildLink
 from netlink.links import Link
 from plugin.errors import Conflict
 from plugin.firewall.elements import shim_elements
@@ -137,10 +136,7 @@ class Shims:
             return
         for old in [found] if found else self._of_earlier_name(wanted.kind, parent):
             self._kernel.delete_link(old)
-        child = ChildLink(
-            wanted.name, wanted.kind, wanted.parent, wanted.variety, wanted.flag, wanted.mac, alias=wanted.alias
-        )
-        self._kernel.add_child(child)
+        self._kernel.add_child(wanted.child)
         self._kernel.finish_link(wanted.name, wanted.alias, {each.path: each.value for each in shared.settings})
 
     def _of_earlier_name(self, kind: str, parent: Link) -> Sequence[Link]:

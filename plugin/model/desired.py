@@ -10,6 +10,7 @@ from netlink.bridge_vlan import Vlans
 from netlink.devconf import read_settings
 from netlink.errors import KernelError, Missing, NotSupported
 from netlink.host_routes import HostRoute
+from netlink.lan_links import ChildLink
 from netlink.limits import Bucket
 from netlink.links import Link
 from netlink.values import dataclass
@@ -55,6 +56,11 @@ class WantedLink:
     variety: str = ""
     flag: str = ""
     moves: bool = False
+
+    @property
+    def child(self) -> ChildLink:
+        """The child of ``parent`` to make."""
+        return ChildLink(self.name, self.kind, self.parent, self.variety, self.flag, self.mac, self.mtu, self.alias)
 
 
 @dataclass(frozen=True, slots=True)

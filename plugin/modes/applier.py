@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from netlink.bridge_port import BridgePort
 from netlink.errors import Exists, InUse, Missing, NotSupported
-from netlink.lan_links import ChildLink
 from netlink.veth import VethPair
 from netlink.vxlan import VxlanLink
 from plugin.errors import Conflict, Unsupported
@@ -134,11 +133,8 @@ class Applier:
         Whether its MAC is free is asked of the kernel, which knows the links in other namespaces too.
         """
         undo.push(self._links.remove, wanted.name, wanted.endpoint)  # before: the kernel's answer may be lost
-        child = ChildLink(
-            wanted.name, wanted.kind, wanted.parent, wanted.variety, wanted.flag, wanted.mac, wanted.mtu, wanted.alias
-        )
         try:
-            self._kernel.add_child(child)
+            self._kernel.add_child(wanted.child)
         except InUse as error:
             raise Conflict(
                 f"'{wanted.parent}' cannot have links of kind '{wanted.kind}' now: it has children of another kind, or "

@@ -48,9 +48,9 @@ from plugin.model.policy import check_publisher, policy_of
 from plugin.model.records import LEAST_IPV6_MTU, Endpoint, Network, NetworkSubnet
 from plugin.modes.base import Capability, HostParts, LinkKind, Mode
 from plugin.modes.limits import IFB, has_limiter, limited
+from plugin.modes.subnets import subnet_of
 from plugin.options.network import ISOLATED, NetworkSettings
 from plugin.options.option import Option, choice
-from plugin.options.unicast import unusable
 from plugin.protocol.messages import CreateNetwork, InterfaceAddress, IpamData, JoinReply
 from plugin.request.undo import Undo
 
@@ -324,6 +324,4 @@ def _subnets(data: tuple[IpamData, ...], mode: str, version: int) -> tuple[Netwo
             raise InvalidRequest(
                 f"a network of mode {mode} needs an address manager that gives subnets, not one that gives {item.pool}"
             )
-        if what := unusable(item.pool):
-            raise InvalidRequest(f"subnet '{item.pool}' holds {what}, which no container can use")
-    return tuple(NetworkSubnet(item.pool, item.gateway, dict(item.aux_addresses), item.address_space) for item in data)
+    return tuple(map(subnet_of, data))

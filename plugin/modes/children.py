@@ -8,7 +8,7 @@ the container, so there is no guard, no policy and no published port; and the ho
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address
+from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
 from netlink.links import Link
@@ -18,15 +18,15 @@ from plugin.host.own_links import OwnLinks
 from plugin.model.desired import Desired, WantedLink, WantedParent
 from plugin.model.link_owner import Owner
 from plugin.model.names import CONTAINER_END, ENDPOINT, PARENT, SHIM, container_link_name, endpoint_alias, stub_name
-from plugin.model.records import Endpoint, Network, NetworkSubnet
+from plugin.model.records import Endpoint, Network
 from plugin.modes.base import Capability, HostParts, LinkKind, Mode
-from plugin.modes.leased_pools import given_pools
+from plugin.modes.on_lan import OF_GATEWAYS, refuse_other_mtu, with_gateways
+from plugin.modes.subnets import given_subnets
 from plugin.options.host_access import HostAccessSettings
 from plugin.options.network import EndpointSettings, NetworkSettings
 from plugin.options.option import Option
 from plugin.options.parent import ParentSettings
-from plugin.options.unicast import unusable
-from plugin.protocol.messages import Address, CreateNetwork, InterfaceAddress, IpamData, JoinReply
+from plugin.protocol.messages import CreateNetwork, JoinReply
 from plugin.request.undo import Undo
 
 _S, _E = NetworkSettings, EndpointSettings
@@ -40,10 +40,7 @@ _NEEDS: Mapping[str, Sequence[Option[Any]]] = {
         *(_S.guard, _S.guard_allow, _S.icc, _S.allow_from, _S.egress, _S.allow_out, _E.groups),
         *(_S.rate_in, _S.rate_out, _S.burst_in, _S.burst_out),
     ),
-    _NO_GATEWAY: (
-        *(_S.gateway_mode_ipv4, _S.gateway_mode_ipv6, _S.masquerade, _S.inhibit_ipv4, _S.forwarding),
-        *(_S.host_ipv4, _S.host_ipv6, _S.trusted),
-    ),
+    _NO_GATEWAY: OF_GATEWAYS,
     _NO_PORTS: (_S.host_binding, _S.publish, _S.publish_from),
     f"its containers are upon the link that option '{ParentSettings.parent.key}' names": (_S.bridge_name,),
 }
@@ -108,7 +105,7 @@ class ChildMode(Mode):
             InvalidRequest: subnets that no LAN can have, or a link that cannot be the parent.
         """
         own = cast("ParentSettings", settings)
-        subnets = tuple(_subnet(item) for item in given_pools((*request.ipv4_data, *request.ipv6_data), own))
+        subnets = given_subnets((*request.ipv4_data, *request.ipv6_data), own)
         if not subnets and not own.dhcp:
             raise InvalidRequest(
                 f"a network of mode {self.name} needs an IPv4 or an IPv6 subnet, and the request has neither"
@@ -146,11 +143,7 @@ class ChildMode(Mode):
 
     def changed(self, before: Network, after: Network) -> Network:
         """Refuse another MTU: the links are in containers."""
-        if before.settings.mtu != after.settings.mtu:
-            raise InvalidRequest(
-                f"option '{NetworkSettings.mtu.key}': links of mode {self.name} are in their containers; remove the "
-                "network and create it again"
-            )
+        refuse_other_mtu(before, after)
         self._check_host_access(after)
         return after
 
@@ -177,13 +170,8 @@ class ChildMode(Mode):
 
     def join(self, network: Network, endpoint: Endpoint) -> JoinReply:
         """Name the link, and the gateways that the user gave; the engine's own gateway network stays away."""
-        return JoinReply(
-            src_name=container_link_name(endpoint.id),
-            dst_prefix=network.settings.interface_prefix,
-            gateway=cast("IPv4Address | None", _gateway(network, endpoint.ipv4)),
-            gateway_ipv6=cast("IPv6Address | None", _gateway(network, endpoint.ipv6)),
-            disable_gateway_service=True,
-        )
+        reply = JoinReply(container_link_name(endpoint.id), network.settings.interface_prefix)
+        return with_gateways(reply, network, endpoint, attrgetter("gateway"))
 
     def desired(self, network: Network) -> Desired:
         """Return the parent: everything else is in containers."""
@@ -239,20 +227,3 @@ def other_kind(network: Network, other: Network) -> str:
         f"'{network.link}' is the parent of network '{other.id[:12]}' of mode {other.mode} already, and a link "
         f"cannot have both kinds of links upon it: use another link, or mode {other.mode}"
     )
-
-
-def _gateway(network: Network, address: InterfaceAddress | None) -> Address | None:
-    """Return the gateway of the subnet of ``address``, None where the user gave none or the network is internal."""
-    if address is None or network.internal:
-        return None
-    for subnet in network.subnets:
-        if subnet.pool.version == address.version and address.ip in subnet.pool and subnet.gateway is not None:
-            return subnet.gateway.ip
-    return None
-
-
-def _subnet(item: IpamData) -> NetworkSubnet:
-    """Return a subnet, of which a network may have several of a family."""
-    if what := unusable(item.pool):
-        raise InvalidRequest(f"subnet '{item.pool}' holds {what}, which no container can use")
-    return NetworkSubnet(item.pool, item.gateway, dict(item.aux_addresses), item.address_space)

@@ -15,7 +15,8 @@ has a MAC above those of hardware, and the MTU of the bridge; that of the contai
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address, ip_interface
+from ipaddress import ip_interface
+from operator import attrgetter
 from typing import cast
 
 import structlog
@@ -45,14 +46,14 @@ from plugin.model.names import (
 from plugin.model.records import Endpoint, Network, NetworkSubnet
 from plugin.modes.base import Capability, HostParts, LinkKind, Mode
 from plugin.modes.bridge import BridgeMode, BridgeSettings
-from plugin.modes.leased_pools import given_pools
 from plugin.modes.limits import IFB
+from plugin.modes.on_lan import OF_GATEWAYS, refuse_other_mtu, with_gateways
+from plugin.modes.subnets import given_subnets
 from plugin.options.host_access import HostAccessSettings
 from plugin.options.network import NetworkSettings
 from plugin.options.option import Option, integer
 from plugin.options.parent import ParentSettings
-from plugin.options.unicast import unusable
-from plugin.protocol.messages import Address, CreateNetwork, InterfaceAddress, IpamData, JoinReply
+from plugin.protocol.messages import CreateNetwork, InterfaceAddress, JoinReply
 from plugin.request.undo import Undo
 
 log = structlog.get_logger()
@@ -92,10 +93,6 @@ class LanSettings(BridgeSettings, ParentSettings):
 
 
 _NO_GATEWAY = "the host is no gateway of its containers, and translates nothing; for that use pynet.mode=bridge"
-_HOST_IS_THERE = (
-    "the host reaches its containers if the bridge has an address of the LAN, and else as the LAN's routers lead it; "
-    f"{NetworkSettings.allow_from.key} says who else may"
-)
 _NOT_PUBLISHED = "its containers publish no ports: the LAN reaches every port of theirs at their own addresses"
 
 
@@ -108,20 +105,7 @@ class LanMode(Mode):
     does = frozenset({Capability.SHARES_LINK})
     links: Sequence[LinkKind] = (LinkKind(HOST_END, "veth", ENDPOINT, port=True), LinkKind(LIMITER, IFB, ENDPOINT))
     refuses: Mapping[str, str] = {
-        **dict.fromkeys(
-            (
-                NetworkSettings.forwarding.key,
-                NetworkSettings.gateway_mode_ipv4.key,
-                NetworkSettings.gateway_mode_ipv6.key,
-                NetworkSettings.masquerade.key,
-                NetworkSettings.inhibit_ipv4.key,
-                NetworkSettings.host_ipv4.key,
-                NetworkSettings.host_ipv6.key,
-                NetworkSettings.trusted.key,
-            ),
-            _NO_GATEWAY,
-        ),
-        HostAccessSettings.host_access.key: _HOST_IS_THERE,
+        **dict.fromkeys((option.key for option in OF_GATEWAYS), _NO_GATEWAY),
         HostAccessSettings.host_access.key: "the host and its containers reach each other by the bridge anyway",
         NetworkSettings.publish.key: _NOT_PUBLISHED,
         NetworkSettings.host_binding.key: _NOT_PUBLISHED,
@@ -149,7 +133,7 @@ class LanMode(Mode):
         Raises:
             InvalidRequest: no bridge, or one that is not the user's; no subnet, or one that no container can use.
         """
-        subnets = _subnets(given_pools((*request.ipv4_data, *request.ipv6_data), settings))
+        subnets = given_subnets((*request.ipv4_data, *request.ipv6_data), settings)
         if not subnets and not cast("LanSettings", settings).dhcp:
             raise InvalidRequest(f"a network of mode {self.name} needs a subnet: --subnet with that of your LAN")
         bridge = self._bridge_of(settings)
@@ -202,11 +186,7 @@ class LanMode(Mode):
 
     def changed(self, before: Network, after: Network) -> Network:
         """Choose the largest packet again; refuse another MTU, as the links are in their containers."""
-        if before.settings.mtu != after.settings.mtu:
-            raise InvalidRequest(
-                f"option '{NetworkSettings.mtu.key}': links of mode {self.name} are in their containers; remove the "
-                "network and create it again"
-            )
+        refuse_other_mtu(before, after)
         return self._bridge.resized(before, after)
 
     def delete_network(self, network: Network) -> list[str]:
@@ -225,12 +205,7 @@ class LanMode(Mode):
 
     def join(self, network: Network, endpoint: Endpoint) -> JoinReply:
         """Name the container's end, and the gateways that the user gave, without a bridge of the engine's beside."""
-        reply = replace(self._bridge.join(network, endpoint), disable_gateway_service=True)
-        return replace(
-            reply,
-            gateway=cast("IPv4Address | None", _gateway(network, endpoint.ipv4)),
-            gateway_ipv6=cast("IPv6Address | None", _gateway(network, endpoint.ipv6)),
-        )
+        return with_gateways(self._bridge.join(network, endpoint), network, endpoint, attrgetter("router"))
 
     def desired(self, network: Network) -> Desired:
         """Return the bridge, which is only looked for, and the rules; everything else belongs to ports."""
@@ -354,19 +329,3 @@ def _interfaces(words: Iterable[str]) -> Iterator[InterfaceAddress]:
     for word in words:
         with suppress(ValueError):
             yield from [ip_interface(word.replace("-", "/"))] if "-" in word else []
-
-
-def _gateway(network: Network, address: InterfaceAddress | None) -> Address | None:
-    """Return the gateway of the subnet of ``address``, if the user gave one and the network leads out."""
-    if address is None or network.internal:
-        return None
-    subnet = next((own for own in network.subnets if address.ip in own.pool), None)
-    router = subnet.router if subnet else None
-    return router.ip if router else None
-
-
-def _subnets(data: Sequence[IpamData]) -> tuple[NetworkSubnet, ...]:
-    for item in data:
-        if what := unusable(item.pool):
-            raise InvalidRequest(f"subnet '{item.pool}' holds {what}, which no container can use")
-    return tuple(NetworkSubnet(item.pool, item.gateway, dict(item.aux_addresses), item.address_space) for item in data)
