@@ -5,11 +5,11 @@ from contextlib import suppress
 
 import pytest
 
-from netlink.errors import KernelError
 from plugin.driver import Driver
 from plugin.errors import PynetError
 from tests.fakes import World
 from tests.unit import requests as rq
+from tests.unit.failing import fails_and_leaves_nothing
 
 Call = Callable[[Driver], object]
 DUAL = rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64")
@@ -66,15 +66,8 @@ def test_a_creation_that_fails_leaves_nothing(world: World, name: str, step: int
     """Kernel, firewall and store are as before, and the same call then succeeds."""
     prepare, call = CREATING[name]
     prepare(world.driver)
-    before = world.snapshot()
 
-    with pytest.raises((KernelError, PynetError), match="simulated failure"):
-        call(world.failing_at(step))
-
-    world.healed()
-    world.bury()
-    assert world.snapshot() == before
-    call(world.driver)
+    fails_and_leaves_nothing(world, call, step)
 
 
 def test_the_sweep_covers_every_step() -> None:

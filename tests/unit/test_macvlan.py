@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from netlink.errors import KernelError
 from plugin.driver import Driver
-from plugin.errors import Conflict, InvalidRequest, PynetError, Unsupported
+from plugin.errors import Conflict, InvalidRequest, Unsupported
 from plugin.model.records import Endpoint, Network
 from plugin.protocol.messages import CreateNetwork, EndpointOptions, GwAllocCheck, NetworkRef, PortBinding
 from plugin.store.base import Put, Remove
 from tests.fakes import World
 from tests.unit import requests as rq
+from tests.unit.failing import fails_and_leaves_nothing
 
 LINK = f"pnc{rq.ENDPOINT_ID[:12]}"
 STUB = f"pnd{rq.NETWORK_ID[:12]}"
@@ -316,14 +316,8 @@ CASES = [(name, step) for name, call in CREATING.items() for step in range(1, re
 def test_a_creation_that_fails_leaves_nothing(name: str, step: int) -> None:
     """Whatever step breaks, the imaginary host is as it was before, and the same call then succeeds."""
     world = ready_for(name)
-    before = world.snapshot()
 
-    with pytest.raises((KernelError, PynetError), match="simulated failure"):
-        CREATING[name](world.failing_at(step))
-    world.healed()
-    world.bury()
-    assert world.snapshot() == before
-    CREATING[name](world.driver)
+    fails_and_leaves_nothing(world, CREATING[name], step)
 
 
 def test_a_vlan_without_a_record_stays_as_long_as_it_carries_links() -> None:

@@ -4,12 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from netlink.errors import KernelError
 from plugin.driver import Driver
-from plugin.errors import PynetError
 from plugin.protocol.messages import CreateEndpoint
 from tests.overlay_fakes import OverlayWorld, overlay
 from tests.unit import requests as rq
+from tests.unit.failing import fails_and_leaves_nothing
 
 Call = Callable[[Driver], object]
 DUAL = overlay(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64")
@@ -51,15 +50,8 @@ def test_a_creation_that_fails_leaves_nothing(name: str, step: int) -> None:
     """Kernel, firewall and both stores are as before, and the same call then succeeds."""
     make, call = CASES[name]
     world = make()
-    before = world.snapshot()
 
-    with pytest.raises((KernelError, PynetError), match="simulated failure"):
-        call(world.failing_at(step))
-
-    world.healed()
-    world.bury()
-    assert world.snapshot() == before
-    call(world.driver)
+    fails_and_leaves_nothing(world, call, step)
 
 
 def test_the_sweep_covers_every_step() -> None:

@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from netlink.errors import KernelError
 from plugin.driver import Driver
-from plugin.errors import Conflict, InvalidRequest, PynetError
+from plugin.errors import Conflict, InvalidRequest
 from plugin.model.desired import Desired
 from plugin.model.records import Endpoint, Network
 from plugin.modes.base import Capability, Mode
@@ -20,6 +19,7 @@ from plugin.store.base import Remove
 from tests.fakes import World
 from tests.toy_mode import ToyMode
 from tests.unit import requests as rq
+from tests.unit.failing import fails_and_leaves_nothing
 
 BRIDGE, PORT = f"pnt{rq.NETWORK_ID[:12]}", f"pnh{rq.ENDPOINT_ID[:12]}"
 FORWARDING = "net/ipv4/ip_forward"
@@ -113,14 +113,8 @@ CASES = [(name, step) for name, call in CREATING.items() for step in range(1, re
 def test_a_creation_that_fails_leaves_nothing(name: str, step: int) -> None:
     """Whatever step breaks, the imaginary host is as it was before, and the same call then succeeds."""
     world = ready_for(name)
-    before = world.snapshot()
 
-    with pytest.raises((KernelError, PynetError), match="simulated failure"):
-        CREATING[name](world.failing_at(step))
-    world.healed()
-    world.bury()
-    assert world.snapshot() == before
-    CREATING[name](world.driver)
+    fails_and_leaves_nothing(world, CREATING[name], step)
 
 
 def test_what_is_left_of_it_is_deleted_at_once() -> None:
