@@ -1,0 +1,113 @@
+"""Tells ``plugin.engine.endpoint_names`` what the Docker Engine reports: its stream of events, and single containers.
+
+Docker's API: GET /events, with filters by type and action; the connection stays open and brings one JSON object a line.
+"""
+
+import http.client
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from cli.engine.api import PATIENCE, UNREADABLE, Engine
+from cli.engine.unix_http import UnixConnection
+from plugin.engine.endpoint_names import EndpointName, EngineEvent, EngineSilent
+
+ACTIONS = ("connect", "disconnect", "start", "die", "rename", "create", "destroy")
+FILTERS = {"type": ["container", "network"], "event": ACTIONS}
+SHORT = 12  # digits of the id that the engine gives a container as an alias
+
+
+class EventfulEngine:
+    """A ``NamingEngine``: two connections to the engine's socket, one of them for the events."""
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = str(path)
+        self._engine = Engine(path)
+
+    def follow(self) -> Iterator[EngineEvent]:
+        """Connect, and return the events from now on."""
+        connection = UnixConnection(self._path, PATIENCE)
+        try:
+            connection.request("GET", f"/events?{urlencode({'filters': json.dumps(FILTERS)})}")
+            response = connection.getresponse()
+            if response.status != http.client.OK:
+                raise ValueError(f"GET /events: status {response.status}")
+            connection.sock.settimeout(None)  # the next event may be hours away
+        except UNREADABLE as error:
+            connection.close()
+            raise EngineSilent from error
+        return _events(connection, response)
+
+    def networks(self) -> Mapping[str, str]:
+        """List the networks."""
+        return {str(one["Id"]): str(one["Name"]) for one in self._get("/networks") or ()}
+
+    def running(self) -> Mapping[str, Sequence[str]]:
+        """List the containers that run."""
+        return {str(one["Id"]): _networks(one) for one in self._get("/containers/json") or ()}
+
+    def runs(self, container: str) -> bool:
+        """Ask the list, which the engine gives without the lock of a container that starts."""
+        return bool(self._get(f"/containers/json?{urlencode({'filters': json.dumps({'id': [container]})})}"))
+
+    def container(self, container: str) -> Sequence[EndpointName]:
+        """Inspect a container; the engine answers when it has started."""
+        found = self._get(f"/containers/{quote(container, safe='')}/json")
+        if found is None:
+            return ()
+        try:
+            return endpoint_names(found)
+        except UNREADABLE as error:
+            raise EngineSilent from error
+
+    def _get(self, path: str) -> Any:
+        try:
+            return self._engine.get(path)
+        except UNREADABLE as error:
+            self._engine.close()
+            raise EngineSilent from error
+
+
+def endpoint_names(container: Mapping[str, Any]) -> Sequence[EndpointName]:
+    """Return the endpoints of a container as the engine describes it.
+
+    The engine resolves what ``Aliases`` lists up to 25, and ``DNSNames`` since 26 (moby api/types/network).
+    """
+    identity, own = str(container["Id"]), str(container["Name"]).removeprefix("/")
+    told = []
+    for end in ((container.get("NetworkSettings") or {}).get("Networks") or {}).values():
+        if end.get("EndpointID"):
+            others = [*(end.get("DNSNames") or ()), *(end.get("Aliases") or ()), identity[:SHORT]]
+            names = dict.fromkeys(str(name).lower() for name in (own, *others) if name)
+            where = str(end["NetworkID"]), str(end["EndpointID"])
+            addresses = tuple(ip_address(end[key]) for key in ("IPAddress", "GlobalIPv6Address") if end.get(key))
+            told.append(EndpointName(identity, *where, tuple(names), addresses))
+    return told
+
+
+def _events(connection: UnixConnection, response: http.client.HTTPResponse) -> Iterator[EngineEvent]:
+    """Yield events until the engine closes the connection."""
+    try:
+        while line := response.readline():
+            if event := _event(json.loads(line)):
+                yield event
+    except UNREADABLE as error:
+        raise EngineSilent from error
+    finally:
+        connection.close()
+
+
+def _event(told: Mapping[str, Any]) -> EngineEvent | None:
+    actor, action = told.get("Actor") or {}, str(told.get("Action"))
+    if told.get("Type") == "network":
+        facts = actor.get("Attributes") or {}
+        return EngineEvent(action, str(facts.get("container", "")), str(actor.get("ID")), str(facts.get("name", "")))
+    return EngineEvent(action, str(actor.get("ID"))) if action not in {"create", "destroy"} else None
+
+
+def _networks(container: Mapping[str, Any]) -> Sequence[str]:
+    ends = ((container.get("NetworkSettings") or {}).get("Networks") or {}).values()
+    return [str(end.get("NetworkID", "")) for end in ends]
