@@ -10,6 +10,7 @@ import structlog
 from flask import Flask
 
 from cli.engine.api import Engine, endpoint_names, engine_socket
+from cli.engine.events import EventfulEngine
 from cli.server.answers import Answers, Sources, own_version
 from cli.server.log_ring import keep_log
 from cli.server.logs import use_names
@@ -40,6 +41,7 @@ from netlink.statistics import Statistics
 from netlink.vxlan import Vxlan
 from plugin.background.loop import Troubled, trouble
 from plugin.dhcp.model import Dhcp4
+from plugin.engine.endpoint_names import EndpointNames
 from plugin.engine.names import Names
 from plugin.interfaces import Kernel, Nft
 from plugin.ipam.supernets import parse_supernets
@@ -94,7 +96,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
         threading.Thread(target=pynet.driver.recall, name="recall", daemon=True).start()
         threads.extend([*pynet.reaper.start(), drops.start(), *Watcher(pynet.reconciler, monitor).start()])
         threads.extend(cluster.start(pynet, host, addresses) if cluster and addresses else [])
-        threads.extend([host.names.start(), Exempted().start(), pynet.named.start(NamedRules(pynet.runtime))])
+        threads.extend([*_start_names(host, pynet), Exempted().start()])
         if settings.docker_socket:
             engine = Engine(settings.docker_socket)
             threads.append(GarbageCollector(engine, pynet.removal, router, host.store, settings.docker_grace).start())
@@ -124,6 +126,10 @@ def _monitor(pynet: Pynet, nft: Nftables, changes: OwnChanges) -> Monitor:
         is_bridge=lambda name: is_own_bridge(name) or pynet.firewall.owns(name),
         routes=RouteMonitor(SHIM, partial(shim_name, pynet.parts.owner), changes, pynet.parts.parents.known),
     )
+
+
+def _start_names(host: Host, pynet: Pynet) -> list[Troubled]:
+    return [host.names.start(), host.told.start(), pynet.named.start(NamedRules(pynet.runtime))]
 
 
 def _serve_commands(app: Flask, answers: Answers, path: Path, watched: Watched) -> None:
@@ -174,6 +180,10 @@ def _open(
         store=store,
         supernets=supernets,
         names=Names(Engine(settings.docker_socket or engine_socket()).names),
+        told=EndpointNames(
+            EventfulEngine(settings.docker_socket or engine_socket()),
+            lambda network: store.get(Network, network) is not None,
+        ),
         cluster=cluster.seen_from_here() if cluster else None,
         drops=drops.known,
         machine=machine,

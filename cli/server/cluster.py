@@ -21,6 +21,7 @@ from plugin.cluster.hosts.identity import advertised_address, host_identity
 from plugin.cluster.hosts.membership import Membership
 from plugin.cluster.hosts.ping import Responder
 from plugin.cluster.hosts.records import ClusterHost, KnownHost
+from plugin.cluster.names.announcing import NameAnnouncer
 from plugin.cluster.overlay.agreement import drop_unused_networks
 from plugin.cluster.overlay.presence import ClusterView
 from plugin.errors import PynetError
@@ -73,7 +74,14 @@ class JoinedCluster:
         lease = Membership(self.stores.shared, self.me, upkeep.returned)
         self.joined.append(lease)
         Responder(self.stores.shared, self.me.id).start()
-        return [peers, lease.start(), upkeep.start()]
+        return [peers, lease.start(), upkeep.start(), self._announce_names(pynet, host).start()]
+
+    def _announce_names(self, pynet: Pynet, host: Host) -> NameAnnouncer:
+        watching = pynet.peers.watching
+        stores, where = (host.store, self.stores.shared), watching.network_id
+        names = NameAnnouncer(stores, watching.names, host.told.of, where, self.me.id)
+        host.told.listen(names.renamed)
+        return names
 
     def trouble(self) -> str:
         """Return "" if the cluster store answered the last renewal of this host."""

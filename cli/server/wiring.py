@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from plugin.changes import LiveChanges
+from plugin.cluster.names.zone import NetworkZone, OtherHosts
 from plugin.cluster.overlay.agreement import Agreement
 from plugin.cluster.overlay.presence import ClusterView, Presence
 from plugin.cluster.overlay.shared import Shared, Underlay
@@ -12,6 +13,7 @@ from plugin.cluster.overlay.table_sync import TableSync
 from plugin.dhcp.leases import Leases
 from plugin.dhcp.model import Dhcp4, no_client
 from plugin.driver import Driver
+from plugin.engine.endpoint_names import EndpointNames
 from plugin.engine.names import Names
 from plugin.firewall.firewall import LINGER, Firewall
 from plugin.firewall.open_flows import OpenFlows
@@ -65,6 +67,7 @@ class Host:
     store: LocalStore
     supernets: Sequence[Supernet] = ()
     names: Names = field(default_factory=Names)
+    told: EndpointNames = field(default_factory=EndpointNames)
     locks: Locks = field(default_factory=Locks)
     cluster: ClusterView | None = None
     drops: Callable[[], Sequence[Drop]] = tuple
@@ -91,6 +94,7 @@ class Pynet:
         cluster = host.cluster or _no_cluster()
         self.peers = TableSync(cluster.store, store, host.tunnels, self.firewall, cluster.host)
         self.presence = Presence(store, cluster, self.peers, locks)
+        self.zone = NetworkZone(store, host.told, OtherHosts(self.peers.watching.names, here=cluster.host))
         agreement, underlay = Agreement(cluster.store, cluster.removals), Underlay(kernel, cluster.address)
         shared = Shared(host.tunnels, agreement, self.peers, self.presence, underlay, "" if host.cluster else CLOSED)
 

@@ -7,6 +7,7 @@ from functools import partial
 import structlog
 
 from netlink.deadline import within
+from plugin.cluster.names.announcing import sweep_names
 from plugin.cluster.overlay.agreement import Removals
 from plugin.cluster.overlay.announcements import Announcements
 from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
@@ -84,6 +85,7 @@ class Presence:
             for item in self._cluster.store.list(Peer, f"{member.network}/"):
                 if item.record.host == self._cluster.host:
                     self._each(partial(self._drop_peer, item.record))
+            self._each(partial(sweep_names, self._cluster.store, member.network, self._cluster.host))
             self._each(partial(self._drop_member, member))
 
     @staticmethod

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from plugin.cluster.names.directory import NameDirectory
+from plugin.cluster.names.records import ClusterName
 from plugin.cluster.overlay.forwarding import LocalView
 from plugin.cluster.overlay.network_records import NetworkRecords
 from plugin.cluster.overlay.record_watch import RecordWatch
@@ -12,9 +14,9 @@ from plugin.cluster.overlay.records import Member, Peer
 from plugin.model.records import Endpoint
 from plugin.store.base import Event, Record, Store, Versioned
 
-MOST = 8  # networks with watches of their own: each costs two connections and four threads
+MOST = 8  # networks with watches of their own: each costs three connections and six threads
 
-_SHARED: tuple[type[Record], ...] = (Peer, Member)
+_SHARED: tuple[type[Record], ...] = (Peer, Member, ClusterName)
 
 
 class Watching:
@@ -41,6 +43,7 @@ class Watching:
         self._records: dict[str, NetworkRecords] = {}
         self._single: dict[str, Sequence[RecordWatch]] = {}
         self._all: Sequence[RecordWatch] = ()
+        self.names = NameDirectory()
         self._endpoints = RecordWatch(local, Endpoint, self, chance=chance)
         self._running = False
 
@@ -89,6 +92,7 @@ class Watching:
             watch.drop(f"{name}/")
         if records:
             self._endpoints.drop(f"{records.network_id}/")
+            self.names.drop(name)
 
     def of(self, name: str) -> NetworkRecords | None:
         """Return the records of a network; None if it is not followed, or was not listed yet."""
@@ -96,19 +100,33 @@ class Watching:
             records = self._records.get(name)
         return records if records and records.loaded else None
 
+    def network_id(self, name: str) -> str | None:
+        """Return the id of a network in this host's own store, None if it is not followed."""
+        with self._guard:
+            records = self._records.get(name)
+        return records.network_id if records else None
+
     def listed(self, kind: type[Record], prefix: str, items: Sequence[Versioned[Any]]) -> None:
         """Take all records of a kind of one network."""
         for name, records in self._concerned(kind.kind, prefix.removesuffix("/")):
-            records.listed(kind, items)
-            self._changed(name, True)
+            if kind is ClusterName:
+                self.names.listed(name, items)
+            else:
+                records.listed(kind, items)
+                self._changed(name, True)
 
     def heard(self, event: Event) -> None:
         """Take a change of one record."""
         for name, records in self._concerned(
             event.kind, event.key.rsplit("/", 2 if event.kind == Member.kind else 1)[0]
         ):
+            if event.kind == ClusterName.kind:
+                self.names.heard(name, event)
+                continue
             records.heard(event)
             self._changed(name, False)
+            if event.kind == Endpoint.kind:
+                self.names.touch(name, event.key.rpartition("/")[2])
 
     def _concerned(self, kind: str, network: str) -> list[tuple[str, NetworkRecords]]:
         """Return the network with this name, or with this id for endpoints of this host's own store."""

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from plugin.cluster.names.records import ClusterName
 from plugin.cluster.overlay.forwarding import LocalView
 from plugin.cluster.overlay.record_watch import SPREAD, RecordWatch
 from plugin.cluster.overlay.records import Member, Peer
@@ -70,8 +71,8 @@ def test_a_host_asks_for_the_networks_that_it_has() -> None:
     records = hears.add("blue", "n", VIEW, now=True)
 
     assert records.claimants([ip_address("10.9.1.1")]) == {"blue/e1"}
-    assert dict(store.asked) == {("list", kind.kind, "blue/"): 1 for kind in (Peer, Member)}
-    assert store.open == ["blue/", "blue/"]
+    assert dict(store.asked) == {("list", kind.kind, "blue/"): 1 for kind in (Peer, Member, ClusterName)}
+    assert store.open == ["blue/"] * 3
     hears.stop()
     store.close()
 
@@ -83,7 +84,7 @@ def test_the_networks_beyond_share_a_watch() -> None:
     names = [f"n{number:02}" for number in range(MOST + 3)]
     for name in names:
         hears.add(name, f"id-{name}", VIEW, now=True)
-    assert len(store.open) == 2 * (MOST + 1)
+    assert len(store.open) == 3 * (MOST + 1)
     changed.clear()
     for name in (names[-1], "other"):
         hears.heard(Event(Peer.kind, f"{name}/e1", peer(name, 1), 1))
