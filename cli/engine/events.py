@@ -5,7 +5,9 @@ Docker's API: GET /events, with filters by type and action; the connection stays
 
 import http.client
 import json
+import socket
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -26,10 +28,13 @@ class EventfulEngine:
     def __init__(self, path: Path | str) -> None:
         self._path = str(path)
         self._engine = Engine(path)
+        self._events: tuple[UnixConnection, http.client.HTTPResponse] | None = None
 
     def follow(self) -> Iterator[EngineEvent]:
-        """Connect, and return the events from now on."""
+        """Connect, and return the events from now on; those of an earlier connection end."""
+        self._end_events()
         connection = UnixConnection(self._path, PATIENCE)
+        response = None
         try:
             connection.request("GET", f"/events?{urlencode({'filters': json.dumps(FILTERS)})}")
             response = connection.getresponse()
@@ -37,9 +42,22 @@ class EventfulEngine:
                 raise ValueError(f"GET /events: status {response.status}")
             connection.sock.settimeout(None)  # the next event may be hours away
         except UNREADABLE as error:
-            connection.close()
+            _close(connection, response)
             raise EngineSilent from error
-        return _events(connection, response)
+        self._events = connection, response
+        return _events(response)
+
+    def close(self) -> None:
+        """Close the connections; a thread that waits for an event finds its own at an end."""
+        self._end_events()
+        self._engine.close()
+
+    def _end_events(self) -> None:
+        events, self._events = self._events, None
+        if events:
+            with suppress(OSError):
+                events[0].sock.shutdown(socket.SHUT_RDWR)  # a thread may be reading
+            _close(*events)
 
     def networks(self) -> Mapping[str, str]:
         """List the networks."""
@@ -49,9 +67,10 @@ class EventfulEngine:
         """List the containers that run."""
         return {str(one["Id"]): _networks(one) for one in self._get("/containers/json") or ()}
 
-    def runs(self, container: str) -> bool:
+    def joined(self, container: str) -> Sequence[str]:
         """Ask the list, which the engine gives without the lock of a container that starts."""
-        return bool(self._get(f"/containers/json?{urlencode({'filters': json.dumps({'id': [container]})})}"))
+        query = urlencode({"filters": json.dumps({"id": [container]})})
+        return [network for one in self._get(f"/containers/json?{query}") or () for network in _networks(one)]
 
     def container(self, container: str) -> Sequence[EndpointName]:
         """Inspect a container; the engine answers when it has started."""
@@ -88,7 +107,13 @@ def endpoint_names(container: Mapping[str, Any]) -> Sequence[EndpointName]:
     return told
 
 
-def _events(connection: UnixConnection, response: http.client.HTTPResponse) -> Iterator[EngineEvent]:
+def _close(connection: UnixConnection, response: http.client.HTTPResponse | None) -> None:
+    if response is not None:
+        response.close()
+    connection.close()
+
+
+def _events(response: http.client.HTTPResponse) -> Iterator[EngineEvent]:
     """Yield events until the engine closes the connection."""
     try:
         while line := response.readline():
@@ -96,8 +121,6 @@ def _events(connection: UnixConnection, response: http.client.HTTPResponse) -> I
                 yield event
     except UNREADABLE as error:
         raise EngineSilent from error
-    finally:
-        connection.close()
 
 
 def _event(told: Mapping[str, Any]) -> EngineEvent | None:

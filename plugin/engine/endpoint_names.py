@@ -67,11 +67,14 @@ class NamingEngine(Protocol):
     def running(self) -> Mapping[str, Sequence[str]]:
         """Return the ids of the networks of each container that runs, by its id."""
 
-    def runs(self, container: str) -> bool:
-        """Return whether a container runs, without waiting until it has started."""
+    def joined(self, container: str) -> Sequence[str]:
+        """Return the ids of the networks of a container that runs; () for one that does not, or is about to."""
 
     def container(self, container: str) -> Sequence[EndpointName]:
         """Return the endpoints of a container, () if there is no such container."""
+
+    def close(self) -> None:
+        """Close all connections; may be called by another thread, and ends the iterator of ``follow``."""
 
 
 class NoEngine:
@@ -89,15 +92,18 @@ class NoEngine:
         """Know no container."""
         return {}
 
-    def runs(self, container: str) -> bool:
+    def joined(self, container: str) -> Sequence[str]:
         """Know no container."""
         del container
-        return False
+        return ()
 
     def container(self, container: str) -> Sequence[EndpointName]:
         """Know no container."""
         del container
         return ()
+
+    def close(self) -> None:
+        """Have no connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +158,18 @@ class EndpointNames:
         self._events: Iterator[EngineEvent] | None = None
         self._starting: set[str] = set()  # containers that have joined one of our networks, and do not run yet
         self._listeners: list[Callable[[str, str], object]] = []
+        self._stopped = False
         self.answers = False
 
     def start(self) -> Loop[EngineEvent | _Begin]:
         """Start the thread that hears of changes, and return it; it ends with the process."""
         loop = Loop[EngineEvent | _Begin]("engine events", self._due, self._turn, pauses=PAUSES)
         return loop.start()
+
+    def stop(self) -> None:
+        """End the thread; the known names stay."""
+        self._stopped = True
+        self._engine.close()
 
     def listen(self, changed: Callable[[str, str], object]) -> None:
         """Call ``changed`` with the ids of network and endpoint after each change."""
@@ -206,12 +218,18 @@ class EndpointNames:
             self._change(container, [e for e in self._of(container).values() if e.network_id != event.network])
         elif event.action == "connect" and self._ours(event.network):
             self._starting.add(container)
-            if self._engine.runs(container):
+            if self._engine.joined(container):
                 self._read(container)
-        elif container in {"start": self._starting, "rename": self._index.by_container}.get(event.action, ()):
+        elif (event.action == "start" and (container in self._starting or self._is_ours(container))) or (
+            event.action == "rename" and self._of(container)
+        ):
             self._read(container)
         elif event.action == "die":
             self._starting.discard(container)
+
+    def _is_ours(self, container: str) -> bool:
+        """Return whether a container is on one of our networks, whose Join came before we heard of anything."""
+        return any(map(self._ours, self._engine.joined(container)))
 
     def _note_network(self, event: EngineEvent) -> None:
         others = {identity: name for identity, name in self._networks.items() if identity != event.network}
@@ -252,9 +270,11 @@ class EndpointNames:
             for listener in self._listeners:
                 listener(network_id, endpoint)
 
-    def _due(self) -> EngineEvent | _Begin:
+    def _due(self) -> EngineEvent | _Begin | None:
         """Wait for the next change; when the engine has closed the connection, connect again."""
         events = self._events
+        if self._stopped:
+            return None
         if events is None:
             return _Begin()
         try:
@@ -265,7 +285,7 @@ class EndpointNames:
             return event
         self._events, self.answers = None, False
         time.sleep(PAUSES[0])
-        return _Begin()
+        return None if self._stopped else _Begin()
 
     def _turn(self, task: EngineEvent | _Begin) -> None:
         if isinstance(task, EngineEvent):

@@ -22,14 +22,17 @@ class FakeEngine:
     def follow(self) -> Iterator[EngineEvent]:
         return iter(())
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def networks(self) -> Mapping[str, str]:
         return {NET: "Blue"}
 
     def running(self) -> Mapping[str, Sequence[str]]:
         return {container: [told.network_id for told in self.told[container]] for container in self.up}
 
-    def runs(self, container: str) -> bool:
-        return container in self.up
+    def joined(self, container: str) -> Sequence[str]:
+        return self.running().get(container, ())
 
     def container(self, container: str) -> Sequence[EndpointName]:
         self.asked.append(container)
@@ -56,6 +59,17 @@ def test_other_containers_are_not_asked_for() -> None:
     names.heard(EngineEvent("start", "c1"))
     names.heard(EngineEvent("rename", "c1"))
     assert not engine.asked
+
+
+def test_a_container_that_joined_before_the_connection_is_asked_for() -> None:
+    """The connection to the engine may begin between a container's Join and its start."""
+    engine = FakeEngine()
+    names = EndpointNames(engine)
+    names.load()
+    engine.put("c1", "web")
+    engine.up.add("c1")
+    names.heard(EngineEvent("start", "c1"))
+    assert names.having(NET, "web")
 
 
 def test_a_rename_and_a_second_network_are_heard() -> None:

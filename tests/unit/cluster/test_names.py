@@ -28,14 +28,17 @@ class Engine:
     def follow(self) -> Iterator[EngineEvent]:
         return iter(())
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def networks(self) -> Mapping[str, str]:
         return {"n1": "Blue", "n2": "red"}
 
     def running(self) -> Mapping[str, Sequence[str]]:
         return {one.container: [one.network_id] for one in self.told}
 
-    def runs(self, container: str) -> bool:
-        return bool(container)
+    def joined(self, container: str) -> Sequence[str]:
+        return self.running().get(container, ())
 
     def container(self, container: str) -> Sequence[EndpointName]:
         return [one for one in self.told if one.container == container]

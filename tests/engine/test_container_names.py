@@ -1,0 +1,51 @@
+"""The engine tells pynet the names by which containers find each other, as soon as a container runs."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from cli.engine.events import EventfulEngine
+from plugin.engine.endpoint_names import EndpointNames
+from tests.engine.lab.host import Host
+from tests.engine.lab.process import wait_until
+from tests.engine.lab.scene import Scene
+
+
+@pytest.fixture
+def names(host: Host) -> Iterator[EndpointNames]:
+    """Names that follow the engine of the host."""
+    found = EndpointNames(EventfulEngine(host.socket))
+    thread = found.start()
+    wait_until(lambda: found.answers, "the engine's events")
+    yield found
+    found.stop()
+    thread.join(10)
+
+
+def _known(names: EndpointNames, network: str, name: str) -> bool:
+    identity = next((key for key, title in names.networks.items() if title == network), "")
+    return bool(names.having(identity, name))
+
+
+def test_aliases_and_renames_are_heard(scene: Scene, names: EndpointNames) -> None:
+    """Container name, alias, a second network and ``docker rename``, and all of it gone with the container."""
+    first, second = scene.network(), scene.network()
+    box = scene.container(first, "--network-alias", "Shop")
+    wait_until(lambda: _known(names, first, "shop") and _known(names, first, box.name), "name and alias")
+    scene.host.docker("network", "connect", "--alias", "db", second, box.name)
+    wait_until(lambda: _known(names, second, "db"), "the alias on a second network")
+    scene.host.docker("rename", box.name, f"{box.name}-new")
+    wait_until(lambda: _known(names, first, f"{box.name}-new"), "the new name")
+    scene.host.docker("rename", f"{box.name}-new", box.name)
+    scene.host.docker("rm", "-f", box.name)
+    wait_until(lambda: not names.all() or not _known(names, second, "db"), "the names to be gone")
+
+
+def test_names_are_read_again_after_a_restart_of_the_engine(scene: Scene, names: EndpointNames) -> None:
+    """The connection breaks with the engine; then everything is read anew."""
+    network = scene.network()
+    scene.host.stop_engine()
+    scene.host.start_engine()
+    box = scene.container(network, "--network-alias", "late")
+    wait_until(lambda: _known(names, network, "late"), "the alias of a container that came later")
+    assert _known(names, network, box.name)
