@@ -220,12 +220,17 @@ class EndpointNames:
             self._starting.add(container)
             if self._engine.joined(container):
                 self._read(container)
-        elif (event.action == "start" and (container in self._starting or self._is_ours(container))) or (
-            event.action == "rename" and self._of(container)
-        ):
+        elif self._is_news(event):
             self._read(container)
         elif event.action == "die":
             self._starting.discard(container)
+
+    def _is_news(self, event: EngineEvent) -> bool:
+        """Return whether a start or a rename concerns a container on one of our networks."""
+        container = event.container
+        if event.action == "start":
+            return container in self._starting or self._is_ours(container)
+        return event.action == "rename" and bool(self._of(container))
 
     def _is_ours(self, container: str) -> bool:
         """Return whether a container is on one of our networks, whose Join came before we heard of anything."""
