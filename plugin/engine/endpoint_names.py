@@ -213,7 +213,7 @@ class EndpointNames:
         """Take a change that the engine reports; raises ``EngineSilent``."""
         container = event.container
         if not container:
-            self._note_network(event)
+            self._networks = _with(self._networks, event)
         elif event.action == "disconnect":
             self._change(container, [e for e in self._of(container).values() if e.network_id != event.network])
         elif event.action == "connect" and self._ours(event.network):
@@ -235,10 +235,6 @@ class EndpointNames:
     def _is_ours(self, container: str) -> bool:
         """Return whether a container is on one of our networks, whose Join came before we heard of anything."""
         return any(map(self._ours, self._engine.joined(container)))
-
-    def _note_network(self, event: EngineEvent) -> None:
-        others = {identity: name for identity, name in self._networks.items() if identity != event.network}
-        self._networks = {**others, event.network: event.title} if event.action == "create" else others
 
     def _of(self, container: str) -> Mapping[str, EndpointName]:
         return self._index.by_container.get(container, {})
@@ -299,3 +295,9 @@ class EndpointNames:
         events = self._engine.follow()  # before the listing, so that nothing is missed in between
         self.load()
         self._events, self.answers = events, True
+
+
+def _with(networks: Mapping[str, str], event: EngineEvent) -> Mapping[str, str]:
+    """Return the names of networks after one was made or removed."""
+    others = {identity: name for identity, name in networks.items() if identity != event.network}
+    return {**others, event.network: event.title} if event.action == "create" else others
