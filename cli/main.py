@@ -8,6 +8,7 @@ import click
 
 from cli.command_line import Commands, of_lists, refusals, with_json
 from cli.groups import cluster, endpoint, network, reset
+from cli.naming import dns
 from cli.progress import progress
 from cli.reachability import path, policy
 from cli.tables import as_json
@@ -33,7 +34,7 @@ def main(context: click.Context) -> None:
         context.color = False
 
 
-for command in (network, endpoint, reset, cluster, path, policy, top, flows, capture, drops, trace):
+for command in (network, endpoint, reset, cluster, path, policy, dns, top, flows, capture, drops, trace):
     main.add_command(command)
 
 

@@ -32,6 +32,7 @@ ROUTES = {
     "Overview": VerbRoute("GET", "/v1/overview", Needs.PROCESS),
     "Ports": VerbRoute("GET", "/v1/ports", Needs.STATE),
     "Pools": VerbRoute("GET", "/v1/pools", Needs.STATE),
+    "Names": VerbRoute("GET", "/v1/names", Needs.PROCESS),
     "Policies": VerbRoute("GET", "/v1/policies", Needs.STATE),
     "Path": VerbRoute("GET", "/v1/path", Needs.STATE),
     "Look": VerbRoute("GET", "/v1/repairs", Needs.STATE),

@@ -268,7 +268,8 @@ def _files(nobody: NotServing, verb: str) -> "Bound":
         click.echo(f"note: {nobody}; until then this is from '{settings.state_dir}', by {source}", err=True)
     outside, store = NobodyServes(settings, nobody), ReadOnlyStore(settings.database)
     traffic = TrafficReader(store, Statistics(), settings.name).read
-    sources = Sources(outside.look, outside.log, traffic, outside.overview, outside.drops, made=far_addresses)
+    own = outside.look, outside.log, traffic, outside.overview, outside.drops
+    sources = Sources(*own, made=far_addresses, names=outside.names)
     answers = Answers(settings, store, outside, sources, NobodyChanges(nobody))
     return bind("Pynet", SERVICE_VERBS, answers)[f"Pynet.{verb}"]
 

@@ -6,17 +6,19 @@ Docker's API: GET /events, with filters by type and action; the connection stays
 import http.client
 import json
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from cli.engine.api import PATIENCE, UNREADABLE, Engine
 from cli.engine.unix_http import UnixConnection
 from plugin.engine.endpoint_names import EndpointName, EngineEvent, EngineSilent
 
+T = TypeVar("T")
 ACTIONS = ("connect", "disconnect", "start", "die", "rename", "create", "destroy")
 FILTERS = {"type": ["container", "network"], "event": ACTIONS}
 SHORT = 12  # digits of the id that the engine gives a container as an alias
@@ -61,30 +63,25 @@ class EventfulEngine:
 
     def networks(self) -> Mapping[str, str]:
         """List the networks."""
-        return {str(one["Id"]): str(one["Name"]) for one in self._get("/networks") or ()}
+        return self._read("/networks", lambda found: {str(one["Id"]): str(one["Name"]) for one in found})
 
     def running(self) -> Mapping[str, Sequence[str]]:
         """List the containers that run."""
-        return {str(one["Id"]): _networks(one) for one in self._get("/containers/json") or ()}
+        return self._read("/containers/json", lambda found: {str(one["Id"]): _networks(one) for one in found})
 
     def joined(self, container: str) -> Sequence[str]:
         """Ask the list, which the engine gives without the lock of a container that starts."""
         query = urlencode({"filters": json.dumps({"id": [container]})})
-        return [network for one in self._get(f"/containers/json?{query}") or () for network in _networks(one)]
+        return self._read(f"/containers/json?{query}", lambda found: [*chain.from_iterable(map(_networks, found))])
 
     def container(self, container: str) -> Sequence[EndpointName]:
         """Inspect a container; the engine answers when it has started."""
-        found = self._get(f"/containers/{quote(container, safe='')}/json")
-        if found is None:
-            return ()
-        try:
-            return endpoint_names(found)
-        except UNREADABLE as error:
-            raise EngineSilent from error
+        path = f"/containers/{quote(container, safe='')}/json"
+        return self._read(path, lambda found: endpoint_names(found) if found else ())
 
-    def _get(self, path: str) -> Any:
+    def _read(self, path: str, read: Callable[[Any], T]) -> T:
         try:
-            return self._engine.get(path)
+            return read(self._engine.get(path))
         except UNREADABLE as error:
             self._engine.close()
             raise EngineSilent from error

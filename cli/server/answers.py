@@ -22,7 +22,16 @@ from plugin.policy.judge import FarGroups, nobody_far
 from plugin.protocol.api import ChangeService
 from plugin.protocol.drop_messages import DropReport
 from plugin.protocol.messages import Repair, Status
-from plugin.protocol.own_messages import About, Fill, ForgottenHost, LogPart, NetworkReport, PublishedPort, StateCopy
+from plugin.protocol.own_messages import (
+    About,
+    Fill,
+    ForgottenHost,
+    LogPart,
+    NameReport,
+    NetworkReport,
+    PublishedPort,
+    StateCopy,
+)
 from plugin.protocol.path_messages import Answer, PathQuestion
 from plugin.protocol.policy_messages import PolicyReports
 from plugin.protocol.traffic_messages import Traffic
@@ -49,8 +58,8 @@ class Sources:
 
     ``look`` returns the repairs that are due, ``log`` the lines of the log, ``traffic`` the kernel's counters,
     ``overview`` the document of a page, ``drops`` the packets that were dropped. ``far_groups`` returns the groups of
-    containers of other hosts by address, in an overlay network as hosts know it, and ``made`` the addresses of links
-    inside of containers by MAC.
+    containers of other hosts by address, in an overlay network as hosts know it, ``made`` the addresses of links
+    inside of containers by MAC, and ``names`` the names by which containers find each other.
     """
 
     look: Callable[[], Sequence[Repair]]
@@ -60,6 +69,7 @@ class Sources:
     drops: Callable[[], Sequence[DropReport]]
     far_groups: FarGroups = nobody_far
     made: Look = nothing_made
+    names: Callable[[], Sequence[NameReport]] = tuple
 
 
 class Answers(ChangeAnswers):
@@ -100,6 +110,9 @@ class Answers(ChangeAnswers):
 
     def drops(self) -> Sequence[DropReport]:
         return self._sources.drops()
+
+    def names(self) -> Sequence[NameReport]:
+        return self._sources.names()
 
     def ports(self) -> list[PublishedPort]:
         ends = self._records(Endpoint)
@@ -168,6 +181,10 @@ class NobodyServes:
 
     def drops(self) -> NoReturn:
         """Refuse: only the process that serves adds up."""
+        raise self._nobody
+
+    def names(self) -> NoReturn:
+        """Refuse: only the process that serves hears names."""
         raise self._nobody
 
     def log(self, cursor: str) -> NoReturn:

@@ -108,7 +108,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
     overview = Overview(host.store, host.names, Statistics())
     traffic, groups = monitoring.traffic.read, pynet.peers.far_groups
     look, since = gate.before(pynet.dry_run).look, keep_log().since
-    sources = Sources(look, since, traffic, overview.since, drops.reports, groups, far_addresses)
+    sources = Sources(look, since, traffic, overview.since, drops.reports, groups, far_addresses, pynet.zone.reports)
     answers = Answers(settings, host.store, gate.before(pynet.reconciler), sources, gate.before(pynet.live))
     _serve_commands(app, answers, settings.admin, monitoring.watched)
     threads.extend([monitoring.port.start()] if monitoring.port else [])

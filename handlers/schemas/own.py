@@ -129,6 +129,21 @@ class PoolsReply(Schema):
     pools = fields.Function(lambda pools: FillReply(many=True).dump(pools), data_key="Pools")
 
 
+class NameReply(Schema):
+    """An endpoint with its names."""
+
+    network = fields.String(data_key="Network")
+    network_name = fields.String(data_key="NetworkName")
+    endpoint = fields.String(data_key="Endpoint")
+    host = fields.String(data_key="Host")
+    names = fields.List(fields.String(), data_key="Names")
+    addresses = fields.Function(lambda one: [str(address) for address in one.addresses], data_key="Addresses")
+
+
+class NamesReply(Schema):
+    names = fields.Function(lambda names: NameReply(many=True).dump(names), data_key="Names")
+
+
 class DropEndReply(Schema):
     """The sender or the receiver of dropped packets."""
 

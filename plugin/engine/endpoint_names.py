@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -159,11 +160,12 @@ class EndpointNames:
         self._starting: set[str] = set()  # containers that have joined one of our networks, and do not run yet
         self._listeners: list[Callable[[str, str], object]] = []
         self._stopped = False
+        self._pause = 0.0  # seconds before the next attempt to connect
         self.answers = False
 
     def start(self) -> Loop[EngineEvent | _Begin]:
         """Start the thread that hears of changes, and return it; it ends with the process."""
-        loop = Loop[EngineEvent | _Begin]("engine events", self._due, self._turn, pauses=PAUSES)
+        loop = Loop[EngineEvent | _Begin]("engine events", self._due, self._turn)
         return loop.start()
 
     def stop(self) -> None:
@@ -244,13 +246,8 @@ class EndpointNames:
         self._change(container, self._ask(container))
 
     def _ask(self, container: str) -> Sequence[EndpointName]:
-        for _ in range(ATTEMPTS - 1):
-            with suppress(EngineSilent):
-                return self._wanted(container)
-        return self._wanted(container)
-
-    def _wanted(self, container: str) -> Sequence[EndpointName]:
-        return [told for told in self._engine.container(container) if self._ours(told.network_id)]
+        told = _patiently(partial(self._engine.container, container))
+        return [each for each in told if self._ours(each.network_id)]
 
     def _change(self, container: str, told: Iterable[EndpointName]) -> None:
         """Replace the endpoints of a container."""
@@ -272,32 +269,46 @@ class EndpointNames:
                 listener(network_id, endpoint)
 
     def _due(self) -> EngineEvent | _Begin | None:
-        """Wait for the next change; when the engine has closed the connection, connect again."""
-        events = self._events
+        """Wait for the next change; when the engine has closed the connection, connect again after a pause."""
+        if self._events is None and self._pause:
+            time.sleep(self._pause)
         if self._stopped:
             return None
-        if events is None:
+        if self._events is None:
             return _Begin()
-        try:
-            event = next(events, None)
-        except EngineSilent:
-            event = None
-        if event is not None:
-            return event
-        self._events, self.answers = None, False
-        time.sleep(PAUSES[0])
-        return None if self._stopped else _Begin()
+        with suppress(EngineSilent):
+            if event := next(self._events, None):
+                return event
+        self._lose()
+        return self._due()
 
     def _turn(self, task: EngineEvent | _Begin) -> None:
-        if isinstance(task, EngineEvent):
-            self.heard(task)
-            return
-        events = self._engine.follow()  # before the listing, so that nothing is missed in between
-        self.load()
-        self._events, self.answers = events, True
+        try:
+            if isinstance(task, EngineEvent):
+                self.heard(task)
+            else:
+                events = self._engine.follow()  # before the listing, so that nothing is missed in between
+                self.load()
+                self._events, self.answers, self._pause = events, True, 0.0
+        except EngineSilent:
+            self._lose()
+
+    def _lose(self) -> None:
+        """Give the connection up: it is made again, and everything is read anew."""
+        self._events, self.answers = None, False
+        self._engine.close()
+        first, most = PAUSES
+        self._pause = min(most, 2 * self._pause or first)
 
 
 def _with(networks: Mapping[str, str], event: EngineEvent) -> Mapping[str, str]:
     """Return the names of networks after one was made or removed."""
     others = {identity: name for identity, name in networks.items() if identity != event.network}
     return {**others, event.network: event.title} if event.action == "create" else others
+
+
+def _patiently(ask: Callable[[], Sequence[EndpointName]]) -> Sequence[EndpointName]:
+    for _ in range(ATTEMPTS - 1):
+        with suppress(EngineSilent):
+            return ask()
+    return ask()

@@ -22,7 +22,16 @@ from plugin.protocol.change_messages import (
     UnpublishPorts,
 )
 from plugin.protocol.drop_messages import DropReport
-from plugin.protocol.own_messages import About, Fill, ForgottenHost, LogPart, NetworkReport, PublishedPort, StateCopy
+from plugin.protocol.own_messages import (
+    About,
+    Fill,
+    ForgottenHost,
+    LogPart,
+    NameReport,
+    NetworkReport,
+    PublishedPort,
+    StateCopy,
+)
 from plugin.protocol.path_messages import Answer, PathQuestion
 from plugin.protocol.policy_messages import PolicyReports
 from plugin.protocol.traffic_messages import Traffic
@@ -150,6 +159,9 @@ class Service(ChangeService, Protocol):
 
     def pools(self) -> Sequence[Fill]:
         """Return how full the subnets of networks are."""
+
+    def names(self) -> Sequence[NameReport]:
+        """Return the endpoints that have names, of this host and of the hosts that share its networks."""
 
     def traffic(self) -> Traffic:
         """Return the counters of all endpoints and published ports."""

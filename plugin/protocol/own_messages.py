@@ -141,6 +141,18 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
+class NameReport:
+    """An endpoint with the names that containers of its network find it by; ``host`` is "" for this host."""
+
+    network: str
+    network_name: str
+    endpoint: str
+    host: str
+    names: Sequence[str]
+    addresses: Sequence[Address]
+
+
+@dataclass(frozen=True, slots=True)
 class ForgottenHost:
     """A dead host of the cluster, and how many addresses and uses of pools became free."""
 

@@ -33,6 +33,7 @@ class Answers(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    with socketserver.UnixStreamServer(sys.argv[1], Answers) as server:
+    socketserver.ThreadingUnixStreamServer.daemon_threads = True  # pynet keeps a connection for events
+    with socketserver.ThreadingUnixStreamServer(sys.argv[1], Answers) as server:
         print("ready", flush=True)
         server.serve_forever()

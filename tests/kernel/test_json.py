@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from cli.main import main
 from plugin.model.names import host_link_name
 from tests.contract.contract import document_validator
+from tests.engine.lab.process import wait_until
 from tests.kernel import engine_answers
 from tests.kernel.container import sh
 from tests.kernel.served import Served
@@ -29,6 +30,8 @@ OTHERS = {
     "/containers/json": [{**LISTED, "NetworkSettings": SETTINGS}],
     "/containers/web/json": {"Name": "/web", "NetworkSettings": SETTINGS},
     f"/networks/{NETWORK}": {**NETWORKS[0], **IN_IT},
+    "/events": {},
+    f"/containers/{CONTAINER}/json": {"Id": CONTAINER, "Name": "/web", "NetworkSettings": SETTINGS},
     "/networks/blue": {**NETWORKS[0], **IN_IT},
 }
 DOCUMENTS = {
@@ -55,6 +58,8 @@ DOCUMENTS = {
     "policy set web --from any --json": "changed",
     "policy show --json": "policy",
     "policy reset web --json": "changed",
+    "dns names --json": "names",
+    "dns lookup web --json": "names",
     "settings --json": "settings",
     "options --json": "options",
     "logs --json -n 1": "log-line",
@@ -93,6 +98,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.chdir(tmp_path)
     env = {"PYNET_SOCKET": str(served.socket), "PYNET_STATE_DIR": str(served.state)}
     env["DOCKER_HOST"] = f"unix://{tmp_path}/docker.sock"
+    monkeypatch.setenv("DOCKER_HOST", env["DOCKER_HOST"])
     try:
         served.start()
         yield served, lambda words: CliRunner().invoke(main, words.split(), env=env, catch_exceptions=False)
@@ -119,6 +125,7 @@ def test_every_document_fits_its_schema(run: Any) -> None:
     served, pynet = run
     make_container(served)
     served.state.chmod(0o755)
+    wait_until(lambda: bool(json.loads(pynet("dns names --json").stdout)), "the engine to be asked for names")
     for words, name in DOCUMENTS.items():
         if words.startswith(("reconcile", "restore")):
             served.kill() if words.startswith("restore") else sh(f"ip link set {host_link_name(ENDPOINT)} alias mine")

@@ -6,6 +6,7 @@ with its container or its host. A question reads memory, and the records of the 
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_network
 
@@ -15,6 +16,7 @@ from plugin.cluster.names.records import ClusterName
 from plugin.engine.endpoint_names import EndpointNames
 from plugin.model.records import Endpoint, Network
 from plugin.protocol.messages import Address, Subnet
+from plugin.protocol.own_messages import NameReport
 from plugin.store.base import LocalStore
 
 DOMAIN = ".pynet"
@@ -138,13 +140,18 @@ class NetworkZone:
                 return found
         return ()
 
-    def everybody(self, network: str) -> Sequence[NamedEndpoint]:
-        """Return all endpoints of a network that have names and that are answered."""
-        record = self._record(network)
-        if record is None:
-            return ()
-        near = (self._near(network, told.endpoint) for told in self._told.all() if told.network_id == network)
-        return [*(one for one in near if one), *self._far_ends(record, self._far.all(_shared(record)).values())]
+    def reports(self) -> Sequence[NameReport]:
+        """Return all endpoints that have names and are answered, of all networks."""
+        near: dict[str, list[NamedEndpoint]] = defaultdict(list)
+        for told in self._told.all():
+            if one := self._near(told.network_id, told.endpoint):
+                near[told.network_id].append(one)
+        networks, titles = [item.record for item in self._store.list(Network)], self._told.networks
+        return [
+            NameReport(network.id, titles.get(network.id, ""), one.endpoint, one.host, one.names, one.addresses)
+            for network in networks
+            for one in [*near[network.id], *self._far_ends(network, self._far.all(_shared(network)).values())]
+        ]
 
     def _readings(self, network: str, name: str) -> Iterator[tuple[str, str]]:
         """Yield what a name may mean: the id of a network, and the name there."""

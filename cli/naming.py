@@ -1,0 +1,64 @@
+"""Commands about names: ``pynet dns``."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.command_line import Commands, refusals, with_json
+from cli.progress import progress
+from cli.tables import as_json
+
+if TYPE_CHECKING:
+    from cli.commands.dns import Row
+
+
+@click.group(cls=Commands)
+def dns() -> None:
+    """Show the names by which containers find each other."""
+
+
+@dns.command(
+    "names",
+    examples=["pynet dns names", "pynet dns names blue --json"],
+    see=["pynet dns lookup"],
+)
+@click.argument("network", default="")
+@with_json
+def dns_names(*, network: str, machine: bool) -> None:
+    """Print the names of containers with their hosts and addresses: of all networks, or of NETWORK, a name or an id.
+
+    Containers of hosts that are dead are left out, because their names are not answered.
+    """
+    from cli.commands.dns import as_text, of_network
+
+    with refusals():
+        rows = of_network(_rows(), network)
+    click.echo(as_json(rows) if machine else as_text(rows))
+
+
+@dns.command(
+    "lookup",
+    examples=["pynet dns lookup web", "pynet dns lookup web.blue.pynet", "pynet dns lookup db --network blue"],
+    codes={0: "The name exists.", 1: "No container has it."},
+    see=["pynet dns names"],
+)
+@click.argument("name")
+@click.option("--network", default="", metavar="NETWORK", help="Look on this network alone, a name or an id.")
+@with_json
+@click.pass_context
+def dns_lookup(context: click.Context, *, name: str, network: str, machine: bool) -> None:
+    """Print the containers to which NAME leads, on every network that has it."""
+    from cli.commands.dns import as_text, looked_up, of_network
+
+    with refusals():
+        rows = looked_up(of_network(_rows(), network), name)
+    click.echo(as_json(rows) if machine else as_text(rows))
+    context.exit(int(not rows))
+
+
+def _rows() -> "list[Row]":
+    from cli.client.serving import answer
+    from cli.commands.dns import rows_of
+
+    with progress("asking pynet for names"):
+        return rows_of(answer("Names"), {})

@@ -1,0 +1,35 @@
+"""What ``pynet dns names`` and ``pynet dns lookup`` print."""
+
+from typing import Any
+
+import pytest
+
+from cli.commands.dns import as_text, looked_up, of_network, rows_of
+
+REPLY: dict[str, Any] = {
+    "Names": [
+        {"Network": "n1", "NetworkName": "Blue", "Endpoint": "e1", "Host": "", "Names": ["web", "app"]},
+        {"Network": "n1", "NetworkName": "Blue", "Endpoint": "e2", "Host": "h2", "Names": ["db", "app"]},
+        {"Network": "n2", "NetworkName": "red", "Endpoint": "e3", "Host": "", "Names": ["web"]},
+    ]
+}
+ROWS = rows_of({"Names": [one | {"Addresses": ["10.5.0.2"]} for one in REPLY["Names"]]}, {"h2": "node2"})
+
+
+def test_a_name_that_several_containers_have_is_marked() -> None:
+    """Such a name is answered in turn, as the engine does with an alias; others are not marked."""
+    text = as_text(of_network(ROWS, "Blue"))
+    assert "app*" in text
+    assert "web*" not in text
+    assert "node2" in text
+    assert "in turn" in text
+    assert "in turn" not in as_text(of_network(ROWS, "red"))
+
+
+@pytest.mark.parametrize(
+    ("name", "ends"),
+    [("web", ["e1", "e3"]), ("WEB.blue.pynet.", ["e1"]), ("web.red.pynet", ["e3"]), ("web.green.pynet", []), ("x", [])],
+)
+def test_a_name_is_looked_up_alone_or_with_its_network(name: str, ends: list[str]) -> None:
+    """The full name leads to one network, the short one to all that have it."""
+    assert sorted(row["endpoint"] for row in looked_up(ROWS, name)) == ends
