@@ -11,6 +11,7 @@ from plugin.doctor.host_access import host_access
 OLDEST_ENGINE = (20, 10, 0)
 # Revoke unlocks a mutex that is not locked; mended in 29.0.3 (moby ed10b98506).
 CRASHING_ENGINES = ((29, 0, 0), (29, 0, 2))
+DNS_BREAKING_ENGINE = (29, 1, 0)  # its resolver loses the servers behind it; taken back in 29.1.1 (moby#51615)
 GUIDE = "docs/guide/troubleshooting.md"
 
 
@@ -99,6 +100,9 @@ def engine(facts: Facts) -> Iterator[HostFinding]:
     if CRASHING_ENGINES[0] <= version <= CRASHING_ENGINES[1]:
         cause = f"Docker Engine {asked.version} crashes whenever a container leaves a network of any plugin"
         yield HostFinding(Severity.ERROR, cause, "update Docker Engine to 29.0.3 or later")
+    if version == DNS_BREAKING_ENGINE:
+        cause = f"containers of Docker Engine {asked.version} find no names but those of their networks"
+        yield HostFinding(Severity.ERROR, cause, "update Docker Engine to 29.1.1 or later")
 
 
 _STATE = frozenset({Subject.STATE})

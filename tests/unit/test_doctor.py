@@ -146,6 +146,7 @@ CASES = [
     (engine("19.03.15"), E, "19.03.15 is older", "20.10 or later"),
     (engine("29.0.0"), E, "crashes whenever a container leaves", "29.0.3"),
     (engine("29.0.2-rc.1"), E, "crashes", "29.0.3"),
+    (engine("29.1.0"), E, "find no names", "29.1.1"),
     (replace(SOUND, ports={"pn-1": 920}), W, "920 of 1023 ports", "another network"),
     (replace(SOUND, ports={"pn-1": 1023}), E, "no container fits in", "another network"),
     (replace(SOUND, state=State(problem="it is damaged")), E, "it is damaged", "pynet restore"),
@@ -181,7 +182,7 @@ def test_a_user_who_may_not_ask_the_engine_is_not_told_that_it_is_down() -> None
     assert [finding.check for finding in examine(hidden).findings] == ["privileges"]
 
 
-@pytest.mark.parametrize("version", ["20.10.24", "26.1.5", "28.5.2", "29.0.3", "29.7.2", "30.0.0-dev"])
+@pytest.mark.parametrize("version", ["20.10.24", "26.1.5", "28.5.2", "29.0.3", "29.1.1", "29.7.2", "30.0.0-dev"])
 def test_a_sound_host_has_no_findings(version: str) -> None:
     """Nothing is said, and scripts read 0; on request there is a line for each check."""
     found = examine(engine(version))
