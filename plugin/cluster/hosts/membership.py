@@ -5,6 +5,7 @@ lease ends counts as dead, although its containers run.
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ class Membership:
     """Renews this host's record every ``beat`` seconds.
 
     ``returned`` is called when the cluster store is back, and when the record had vanished. ``available`` tells whether
-    the store answered the last renewal.
+    the store answered the last renewal, ``answering_since`` since when, by the monotonic clock, it has answered all of
+    them in time; None while it is away.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Membership:
         self._loop: Loop[bool] | None = None
         self._tried = False
         self.available = False
+        self.answering_since: float | None = None
 
     def start(self) -> Loop[bool]:
         """Renew for the first time, which may fail; start the thread that goes on, and return it."""
@@ -64,12 +67,13 @@ class Membership:
             if not was_alive:
                 self._store.transact(Put(KnownHost(self._me.id, self._me.name, self._me.address)))
         except PynetError as error:
-            self.available = False
+            self._lose()
             if was_available or not self._tried:
                 log.warning("cluster store away, joins of shared networks fail meanwhile", error=str(error))
         else:
             self.available = True
             if not was_alive:
+                self.answering_since = time.monotonic()
                 log.info("cluster store reached", host=self._me.id, address=str(self._me.address))
                 self._returned()
         self._tried = True
@@ -87,8 +91,11 @@ class Membership:
         try:
             self.renew()
         except Exception:
-            self.available = False
+            self._lose()
             raise
+
+    def _lose(self) -> None:
+        self.available, self.answering_since = False, None
 
 
 @dataclass(frozen=True, slots=True)
