@@ -1,5 +1,6 @@
 """The engine tells pynet the names by which containers find each other, as soon as a container runs."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,8 @@ from plugin.engine.endpoint_names import EndpointNames
 from tests.engine.lab.host import Host
 from tests.engine.lab.process import wait_until
 from tests.engine.lab.scene import Scene
+from tests.engine.lab.service import command
+from tests.engine.lab.shell import CommandFailed
 
 
 @pytest.fixture
@@ -39,6 +42,24 @@ def test_aliases_and_renames_are_heard(scene: Scene, names: EndpointNames) -> No
     scene.host.docker("rename", f"{box.name}-new", box.name)
     scene.host.docker("rm", "-f", box.name)
     wait_until(lambda: not names.all() or not _known(names, second, "db"), "the names to be gone")
+
+
+def test_pynet_prints_the_names(pynet_scene: Scene) -> None:
+    """``pynet dns`` shows a container as long as it runs, by its alias and by its full name."""
+    network, host = pynet_scene.network(), pynet_scene.host
+    box = pynet_scene.container(network, "--network-alias", "shop")
+    wait_until(lambda: box.ip(network) in _looked_up(host, "shop"), "the alias")
+    assert box.ip(network) in _looked_up(host, f"{box.name}.{network}.pynet")
+    host.docker("rm", "-f", box.name)
+    wait_until(lambda: not _looked_up(host, "shop"), "the name to be gone")
+
+
+def _looked_up(host: Host, name: str) -> list[str]:
+    try:
+        rows = json.loads(command(host, "dns", "lookup", name, "--json"))
+    except CommandFailed as failure:
+        rows = json.loads(failure.stdout)
+    return [address for row in rows for address in row["addresses"]]
 
 
 def test_names_are_read_again_after_a_restart_of_the_engine(scene: Scene, names: EndpointNames) -> None:
