@@ -3,7 +3,7 @@
 import socket
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -18,6 +18,7 @@ from plugin.cluster.addresses.repair import Stores
 from plugin.cluster.addresses.upkeep import Upkeep
 from plugin.cluster.forget import HOST_KINDS
 from plugin.cluster.hosts.identity import advertised_address, host_identity
+from plugin.cluster.hosts.living import LivingHosts
 from plugin.cluster.hosts.membership import Membership
 from plugin.cluster.hosts.ping import Responder
 from plugin.cluster.hosts.records import ClusterHost, KnownHost
@@ -38,16 +39,21 @@ HOST_ID = "host-id"  # file in the state folder
 
 @dataclass(frozen=True, slots=True)
 class JoinedCluster:
-    """This host in its cluster. ``me.id`` is its name among the others, ``me.address`` where they reach it."""
+    """This host in its cluster. ``me.id`` is its name among the others, ``me.address`` where they reach it.
+
+    ``living`` knows which of the others renew their leases, as long as somebody listens.
+    """
 
     stores: Stores
     me: ClusterHost
     outbox: Outbox
-    joined: list[Membership] = field(default_factory=list)  # one, after ``start``
+    living: LivingHosts
+    joined: list[Membership]  # one, after ``start``
 
     def seen_from_here(self) -> ClusterView:
         """Return the cluster as overlay networks use it."""
-        return ClusterView(self.stores.shared, self.outbox, self._alive, self.me.id, self.me.address)
+        here = self.me.id, self.me.address
+        return ClusterView(self.stores.shared, self.outbox, self._alive, *here, self.living.alive)
 
     def _alive(self, host: str) -> bool:
         try:
@@ -80,6 +86,7 @@ class JoinedCluster:
         watching = pynet.peers.watching
         stores, where = (host.store, self.stores.shared), watching.network_id
         names = NameAnnouncer(stores, watching.names, host.told.of, where, self.me.id)
+        names.when_needed(lambda: self.living.listen(lambda _: None))
         host.told.listen(names.renamed)
         return names
 
@@ -108,7 +115,9 @@ def open_cluster(settings: Settings, local: Store, kernel: Kernel, wrap: Wrap) -
     with suppress(StoreAway):
         shared.get(KnownHost, identity.id)
     me = ClusterHost(identity.id, socket.gethostname(), address, int(time.time()))
-    return JoinedCluster(Stores(local, shared), me, Outbox(local, shared, HOST_KINDS))
+    joined = list[Membership]()
+    living = LivingHosts(shared, lambda: joined[0].answering_since if joined else None)
+    return JoinedCluster(Stores(local, shared), me, Outbox(local, shared, HOST_KINDS), living, joined)
 
 
 def resume(pynet: Pynet, store: Store) -> Loop[Any]:

@@ -94,7 +94,7 @@ class Pynet:
         cluster = host.cluster or _no_cluster()
         self.peers = TableSync(cluster.store, store, host.tunnels, self.firewall, cluster.host)
         self.presence = Presence(store, cluster, self.peers, locks)
-        self.zone = NetworkZone(store, host.told, OtherHosts(self.peers.watching.names, here=cluster.host))
+        self.zone = NetworkZone(store, host.told, OtherHosts(self.peers.watching.names, cluster.lives, cluster.host))
         agreement, underlay = Agreement(cluster.store, cluster.removals), Underlay(kernel, cluster.address)
         shared = Shared(host.tunnels, agreement, self.peers, self.presence, underlay, "" if host.cluster else CLOSED)
 

@@ -42,11 +42,16 @@ class NameAnnouncer:
         self._due: set[tuple[str, str]] = set()  # network and key, or ANYBODY
         self._bell = threading.Event()
         self._written: set[str] = set()  # keys of records whose arrival the watch may not have reported yet
+        self._needed: Callable[[], object] | None = None
         directory.listen(self.changed)
 
     def start(self) -> Loop[set[tuple[str, str]]]:
         """Start the thread that writes, and return it."""
         return Loop("names of endpoints", self._wait, self.write, pauses=PAUSES).start()
+
+    def when_needed(self, needed: Callable[[], object]) -> None:
+        """Call ``needed`` once, when this host has the first network whose names hosts share."""
+        self._needed = needed
 
     def changed(self, network: str, key: str) -> None:
         """Compare the record at ``key`` soon, or all of the network."""
@@ -67,6 +72,9 @@ class NameAnnouncer:
             PynetError: the store is away.
         """
         due = set(due)
+        needed, self._needed = self._needed, None
+        if needed:
+            needed()
         try:
             changes = self._changes(due)
             for start in range(0, len(changes), CHUNK):

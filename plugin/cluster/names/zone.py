@@ -40,8 +40,9 @@ class NetworksByAddress:
     def __init__(self, store: LocalStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._clock = clock
-        self._guard = threading.Lock()  # guards the three below
+        self._guard = threading.Lock()  # guards everything below
         self._by_subnet: dict[Subnet, str] = {}
+        self._lengths: dict[int, list[int]] = {}  # of prefixes, by IP version, the longest first
         self._revision = -1
         self._read = float("-inf")
 
@@ -55,8 +56,7 @@ class NetworksByAddress:
 
     def _known(self, address: Address) -> str | None:
         known = self._by_subnet
-        lengths = {subnet.prefixlen for subnet in known if subnet.version == address.version}
-        around = (ip_network((address, length), strict=False) for length in sorted(lengths, reverse=True))
+        around = (ip_network((address, length), strict=False) for length in self._lengths.get(address.version, ()))
         return next((known[subnet] for subnet in around if subnet in known), None)
 
     def _read_again(self) -> None:
@@ -64,7 +64,10 @@ class NetworksByAddress:
             revision, now = self._store.revision(), self._clock()
             if revision != self._revision and now >= self._read + PAUSE:
                 networks = [item.record for item in self._store.list(Network)]
-                self._by_subnet = {subnet.pool: network.id for network in networks for subnet in network.subnets}
+                found = {subnet.pool: network.id for network in networks for subnet in network.subnets}
+                lengths = {(subnet.version, subnet.prefixlen) for subnet in found}
+                self._by_subnet = found
+                self._lengths = {of: sorted((n for v, n in lengths if v == of), reverse=True) for of in (4, 6)}
                 self._revision, self._read = revision, now
 
 

@@ -26,7 +26,8 @@ log = structlog.get_logger()
 class ClusterView:
     """The cluster as this host sees it: the store, how to remove records, and which hosts renew their leases.
 
-    ``host`` is this host's id; it receives frames from the others at ``address``.
+    ``host`` is this host's id; it receives frames from the others at ``address``. ``lives`` answers at once whether a
+    host renews its lease, by what the store told last.
     """
 
     store: SharedStore
@@ -34,6 +35,7 @@ class ClusterView:
     alive: Callable[[str], bool]
     host: str
     address: Address
+    lives: Callable[[str], bool] = lambda _: True
 
 
 class Presence:
