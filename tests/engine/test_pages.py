@@ -58,6 +58,7 @@ SINGLE = (
     "policy",
     "changes",
     "many-networks",
+    "names",
     "from-bridge",
     "install",
     "metrics",
