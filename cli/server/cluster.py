@@ -1,5 +1,6 @@
 """Joins the cluster that PYNET_STORE names: opens its store, and starts the threads that keep this host in it."""
 
+import secrets
 import socket
 import time
 from contextlib import suppress
@@ -25,6 +26,8 @@ from plugin.cluster.hosts.records import ClusterHost, KnownHost
 from plugin.cluster.names.announcing import NameAnnouncer
 from plugin.cluster.overlay.agreement import drop_unused_networks
 from plugin.cluster.overlay.presence import ClusterView
+from plugin.cluster.takeover.taking import Taking
+from plugin.cluster.takeover.waiting import Takeover
 from plugin.errors import PynetError
 from plugin.interfaces import Kernel
 from plugin.model.records import Network
@@ -80,7 +83,16 @@ class JoinedCluster:
         lease = Membership(self.stores.shared, self.me, upkeep.returned)
         self.joined.append(lease)
         Responder(self.stores.shared, self.me.id).start()
-        return [peers, lease.start(), upkeep.start(), self._announce_names(pynet, host).start()]
+        takeover = self._take_over(pynet, host, LivingHosts(self.stores.shared, lambda: lease.answering_since))
+        return [peers, lease.start(), upkeep.start(), self._announce_names(pynet, host).start(), takeover.start()]
+
+    def _take_over(self, pynet: Pynet, host: Host, living: LivingHosts) -> Takeover:
+        def others(network: str) -> set[str]:
+            records = pynet.peers.watching.of(network)
+            return records.others() if records else set()
+
+        taking = Taking(self.stores.shared, self.me.id, lambda: secrets.token_hex(4))
+        return Takeover(host.store, living, others, taking)
 
     def _announce_names(self, pynet: Pynet, host: Host) -> NameAnnouncer:
         watching = pynet.peers.watching

@@ -2,7 +2,7 @@
 
 from plugin.cluster.addresses.records import ClusterLease, PendingWrite, PoolGateway, PoolUse, QueuedRemoval
 from plugin.cluster.hosts.ping import Ping, Pong
-from plugin.cluster.hosts.records import ClusterHost, HostIdentity, KnownHost
+from plugin.cluster.hosts.records import ClusterHost, HostIdentity, HostTakeover, KnownHost
 from plugin.cluster.names.records import ClusterName
 from plugin.cluster.overlay.records import AddressClaim, ClusterNetwork, Member, Peer, VniClaim
 from plugin.dhcp.record import DhcpLease
@@ -38,5 +38,6 @@ SHARED_KINDS: tuple[type[Record], ...] = (
     Peer,
     AddressClaim,
     ClusterName,
+    HostTakeover,
 )
 KINDS_IN_CLUSTER = (*SHARED_KINDS, Pool, PoolGeneration, PoolUse, PoolGateway, ClusterLease)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from plugin.cluster.addresses.records import ClusterLease, PoolUse
 from plugin.cluster.hosts.membership import HostState, host_states
-from plugin.cluster.hosts.records import ClusterHost, KnownHost
+from plugin.cluster.hosts.records import ClusterHost, HostTakeover, KnownHost
 from plugin.cluster.names.records import ClusterName
 from plugin.cluster.overlay.records import AddressClaim, Member, Peer
 from plugin.errors import Conflict, InvalidRequest, NotFound
@@ -22,7 +22,10 @@ class HostRecord(Record, Protocol):
 
 
 # Kinds of records that are removed with a host; KnownHost is last, so that a removal that fails can be repeated.
-HOST_KINDS: tuple[type[HostRecord], ...] = (Peer, ClusterName, AddressClaim, Member, ClusterLease, PoolUse, KnownHost)
+HOST_KINDS: tuple[type[HostRecord], ...] = (
+    *(Peer, ClusterName, AddressClaim, Member),
+    *(ClusterLease, PoolUse, HostTakeover, KnownHost),
+)
 
 
 def find_host(states: Iterable[HostState], wanted: str) -> HostState:

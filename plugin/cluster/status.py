@@ -12,10 +12,10 @@ from plugin.cluster.addresses.pools import network_of
 from plugin.cluster.addresses.records import ClusterLease, PoolUse
 from plugin.cluster.hosts.membership import HostState, host_states
 from plugin.cluster.hosts.ping import watch_lags
-from plugin.cluster.hosts.records import HostIdentity
+from plugin.cluster.hosts.records import HostIdentity, HostTakeover
 from plugin.cluster.overlay.directory import wanted_tables
 from plugin.cluster.overlay.forwarding import local_view
-from plugin.cluster.overlay.records import Member, Peer
+from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer
 from plugin.interfaces import Tunnels
 from plugin.model.names import vxlan_name
 from plugin.model.records import Endpoint, Network
@@ -80,7 +80,12 @@ def cluster_status(
     counts = Counter(lease.host for lease in leases if lease.host)
     hosts = [HostStatus(state, counts[state.id], lags.get(state.id)) for state in states]
     names = {state.id: state.name for state in states}
-    problems = [*_host_problems(hosts), *_lease_problems(store, read_local, names), *_unread(store, kinds)]
+    problems = [
+        *_host_problems(hosts),
+        *_takeovers(store, states),
+        *_lease_problems(store, read_local, names),
+        *_unread(store, kinds),
+    ]
     waiting = read_local().waiting
     if waiting:
         problems.append(f"{waiting} removals of this host wait for the cluster store")
@@ -111,6 +116,30 @@ def _host_problems(hosts: Sequence[HostStatus]) -> Sequence[str]:
         elif host.lag is None:
             problems.append(f"host '{host.state.name}' renews its lease and does not hear of changes")
     return problems
+
+
+def _takeovers(store: ClusterStore, states: Sequence[HostState]) -> Sequence[str]:
+    """Return a sentence for each dead host about what was released, or will be; the store is read if there is one."""
+    dead = {state.id: state.name for state in states if not state.alive}
+    if not dead:
+        return []
+    names = {state.id: state.name for state in states}
+    taken = [item.record for item in store.list(HostTakeover) if item.record.host in dead]
+    problems = [
+        f"host '{names.get(record.by, record.by)}' has released what host '{dead[record.host]}' held in networks with "
+        "pynet.takeover; containers that still run there are not reached any more"
+        for record in taken
+    ]
+    after = {item.record.name: item.record.takeover for item in store.list(ClusterNetwork) if item.record.takeover}
+    waiting = [item.record for item in store.list(Member) if item.record.host in dead and item.record.network in after]
+    return [
+        *problems,
+        *(
+            f"network '{member.network}' releases the addresses of host '{dead[member.host]}' when that has been dead "
+            f"for {after[member.network]} s"
+            for member in waiting
+        ),
+    ]
 
 
 def _unread(store: ClusterStore, kinds: Collection[type[Record]]) -> Sequence[str]:
@@ -151,7 +180,10 @@ def _lease_drift(local: LocalState, leases: Sequence[ClusterLease], names: dict[
         if other is None:
             problems.append(f"{where} is used on this host and is not in the cluster store")
         elif other != lease:
-            problems.append(f"{where} is used on this host and on host '{names.get(other.host, other.host)}'")
+            problems.append(
+                f"{where} is used on this host and on host '{names.get(other.host, other.host)}', which the "
+                "others reach; remove this host's container and create it again"
+            )
     mine = {lease.key for lease in local.leases}
     strays = [lease for lease in leases if lease.host and lease.host == local.host and lease.key not in mine]
     return [*problems, *(f"address '{lease.address}' is this host's in the cluster store alone" for lease in strays)]

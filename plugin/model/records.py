@@ -28,12 +28,16 @@ DEFAULT_MTU = 1500  # bytes, of an Ethernet-like link and of a bridge without po
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """The agreement of all hosts about an overlay network: its name, VNI, UDP port, and the MTU of its containers."""
+    """The agreement of all hosts about an overlay network: its name, VNI, UDP port, and the MTU of its containers.
+
+    ``takeover`` are the seconds after which the addresses of a dead host are released, 0 for never.
+    """
 
     network: str
     vni: int
     port: int
     mtu: int
+    takeover: int = 0
 
 
 @dataclass(frozen=True, slots=True)

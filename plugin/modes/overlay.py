@@ -37,6 +37,7 @@ from plugin.modes.bridge import BridgeMode
 from plugin.options.network import NetworkSettings
 from plugin.options.option import Option, integer
 from plugin.options.pool import SharedPoolSettings
+from plugin.options.takeover import NEVER, TAKEOVER_LEGAL, takeover
 from plugin.protocol.messages import CreateNetwork, JoinReply
 from plugin.request.undo import Undo
 
@@ -63,6 +64,15 @@ class OverlaySettings(NetworkSettings):
         4789,
         "a number from 1 to 65535",
         "UDP port of an `overlay` network's VXLAN",
+    )
+    takeover = Option(
+        "pynet.takeover",
+        takeover,
+        NEVER,
+        TAKEOVER_LEGAL,
+        "whether the other hosts release addresses, names and leases of a host that has been dead for this time, so "
+        "that they can be used elsewhere; a host counts as dead 30 s after it renewed its lease for the last time, "
+        "also if only its pynet is away",
     )
 
 
@@ -212,12 +222,12 @@ class OverlayMode(Mode):
         settings = OverlaySettings.read(network.in_force)
         name = settings.network
         self._peers.reserve(name, network.id)
-        wish = agreed_network(network, Overlay(name, settings.vni, settings.vxlan_port, settings.mtu))
+        wish = agreed_network(network, _wish(settings))
         member = self._own.member(Overlay(name, 0, 0, 0), network.id)
         room = self._underlay.room()
         undo.push(self._agreement.leave, member)
         agreed = self._agreement.join(wish, member, room)
-        return replace(network, overlay=Overlay(name, agreed.vni, agreed.port, agreed.mtu))
+        return replace(network, overlay=Overlay(name, agreed.vni, agreed.port, agreed.mtu, agreed.takeover))
 
     def _link(self, network: Network) -> VxlanLink:
         overlay = _overlay(network)
@@ -229,6 +239,11 @@ class OverlayMode(Mode):
             master=network.link,
             mtu=overlay.mtu,
         )
+
+
+def _wish(settings: OverlaySettings) -> Overlay:
+    values = settings.vni, settings.vxlan_port, settings.mtu, int(settings.takeover)
+    return Overlay(settings.network, *values)
 
 
 def gateway_mac(overlay: Overlay) -> str:

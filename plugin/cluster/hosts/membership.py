@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import structlog
 
 from plugin.background.loop import Loop
-from plugin.cluster.hosts.records import ClusterHost, KnownHost
+from plugin.cluster.hosts.records import ClusterHost, HostTakeover, KnownHost
 from plugin.errors import PynetError
-from plugin.store.base import ClusterStore, Put, Unreadable
+from plugin.store.base import ClusterStore, Put, Remove, Unreadable
 
 log = structlog.get_logger()
 
@@ -65,7 +65,7 @@ class Membership:
             was_alive = was_available and self._is_known()
             self._store.announce(self._me, LEASE)
             if not was_alive:
-                self._store.transact(Put(KnownHost(self._me.id, self._me.name, self._me.address)))
+                self._come_back()
         except PynetError as error:
             self._lose()
             if was_available or not self._tried:
@@ -77,6 +77,23 @@ class Membership:
                 log.info("cluster store reached", host=self._me.id, address=str(self._me.address))
                 self._returned()
         self._tried = True
+
+    def _come_back(self) -> None:
+        """Tell that this host is there again, and end a takeover of its addresses, should one have begun.
+
+        The order counts: after the first write no takeover can begin any more, and one that has begun is seen.
+        """
+        self._store.transact(Put(KnownHost(self._me.id, self._me.name, self._me.address)))
+        try:
+            taken = self._store.get(HostTakeover, self._me.id)
+        except Unreadable:
+            by = "unknown"
+        else:
+            if taken is None:
+                return
+            by = taken.record.by
+        log.warning("this host counted as dead and lost addresses, see: pynet cluster status", to=by)
+        self._store.transact(Remove(HostTakeover, self._me.id))
 
     def _is_known(self) -> bool:
         """Return whether this host's record is in the store; one that cannot be read is written again."""

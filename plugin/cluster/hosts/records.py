@@ -47,6 +47,28 @@ class ClusterHost:
 
 
 @dataclass(frozen=True, slots=True)
+class HostTakeover:
+    """The host ``by`` releases, or has released, the addresses of a dead ``host``; ``token`` is new for each attempt.
+
+    Every removal of a takeover expects this record. A host that returns removes it, which ends the takeover.
+    """
+
+    kind: ClassVar[str] = "cluster-takeover"
+
+    host: str
+    by: str
+    token: str
+
+    @property
+    def key(self) -> str:
+        return self.host
+
+    @property
+    def flaw(self) -> str:
+        return record_flaw(self, "host", "by")
+
+
+@dataclass(frozen=True, slots=True)
 class KnownHost:
     """A host that was alive once and was not forgotten: the name and address of a host that is dead."""
 

@@ -16,6 +16,7 @@ from netlink.deadline import within
 from plugin.cluster.overlay.records import ClusterNetwork, Member, VniClaim
 from plugin.errors import Busy, Conflict, InvalidRequest, PynetError
 from plugin.model.records import NetworkSubnet
+from plugin.options.takeover import takeover_text
 from plugin.store.base import ABSENT, Put, Record, Remove, SharedStore, StoreConflict, Unreadable, Versioned
 from plugin.store.remote.patience import REQUEST
 
@@ -176,6 +177,7 @@ def _compared(wish: ClusterNetwork, agreed: ClusterNetwork) -> Iterable[tuple[st
         yield "MTU", wish.mtu, agreed.mtu
     yield "UDP port", wish.port, agreed.port
     yield "internal", str(wish.internal).lower(), str(agreed.internal).lower()
+    yield "takeover", takeover_text(wish.takeover), takeover_text(agreed.takeover)
 
 
 def _text(subnets: Iterable[NetworkSubnet]) -> str:

@@ -183,6 +183,10 @@ class Directory:
         found = (place for address in addresses for place in self._places.holding(address))
         return {place.key for place in found if place.host != self._view.host}
 
+    def others(self) -> set[str]:
+        """Return the ids of the other hosts that have the network."""
+        return set(self._hosts)
+
     def own_members(self) -> Sequence[Member]:
         """Return this host's memberships in the cluster store."""
         return [item.record for item in self._members.values() if item.record.host == self._view.host]

@@ -86,6 +86,11 @@ class NetworkRecords:
         with self._guard:
             return self._directory.groups()
 
+    def others(self) -> set[str]:
+        """Return the ids of the other hosts that have the network."""
+        with self._guard:
+            return self._directory.others()
+
     def own(self) -> Own:
         """Return this host's records in the cluster store."""
         with self._guard:

@@ -181,4 +181,5 @@ class Presence:
 def agreed_network(network: Network, overlay: Overlay) -> ClusterNetwork:
     """Return the record on which hosts agree for ``network``; a value of 0 in ``overlay`` is left to them."""
     subnets = tuple(NetworkSubnet(subnet.pool, subnet.gateway) for subnet in network.subnets)
-    return ClusterNetwork(overlay.network, overlay.vni, overlay.port, overlay.mtu, network.internal, subnets)
+    numbers = (overlay.vni, overlay.port, overlay.mtu)
+    return ClusterNetwork(overlay.network, *numbers, network.internal, subnets, overlay.takeover)

@@ -16,6 +16,7 @@ LAST_VNI = (1 << 24) - 1
 class ClusterNetwork:
     """An overlay network, as its hosts agreed on it; ``mtu`` is for the containers, ``port`` is the UDP port.
 
+    The addresses of a host that has been dead for ``takeover`` seconds are released, with 0 never.
     A network without a ``Member`` was left by a host that could not remove it, and binds nobody.
     """
 
@@ -27,6 +28,7 @@ class ClusterNetwork:
     mtu: int
     internal: bool = False
     subnets: tuple[NetworkSubnet, ...] = ()
+    takeover: int = 0
 
     @property
     def key(self) -> str:

@@ -117,14 +117,13 @@ def test_the_store_answers_since_this_host_was_counted_among_the_living() -> Non
     """A host that was itself taken for dead may have slept, so its own time begins anew too."""
     shared = FakeClusterStore()
     host = ClusterMember(shared)
-    assert host.membership.answering_since is None
-    host.beat()
-    first = host.membership.answering_since
-    host.beat()
-    assert host.membership.answering_since == first
-    shared.expire("id-a")
-    host.beat()
-    assert host.membership.answering_since != first
-    shared.away = True
-    host.beat()
-    assert host.membership.answering_since is None
+    seen = [host.membership.answering_since]
+    for happens in ("start", "nothing", "expiry", "outage"):
+        if happens == "expiry":
+            shared.expire("id-a")
+        shared.away = happens == "outage"
+        host.beat()
+        seen.append(host.membership.answering_since)
+    before, first, same, after, away = seen
+    assert (before, away) == (None, None)
+    assert first == same != after

@@ -1,0 +1,80 @@
+"""Networks whose hosts agree that addresses of dead hosts are released."""
+
+from ipaddress import ip_address
+from typing import cast
+
+import pytest
+
+from plugin.cluster.hosts.records import HostTakeover, KnownHost
+from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer
+from plugin.cluster.status import LocalState, cluster_status
+from plugin.cluster.takeover.taking import Taking
+from plugin.errors import Conflict, InvalidRequest
+from plugin.protocol.messages import CreateEndpoint, Interface
+from plugin.store.base import ClusterStore, Put
+from plugin.store.memory import MemoryStore
+from tests.overlay_fakes import OverlayWorld, overlay
+from tests.unit import requests as rq
+from tests.unit.cluster.parts import FakeClusterStore
+
+ADDRESS = ip_address("192.0.2.1")
+
+
+def host(number: int, shared: MemoryStore | None = None) -> OverlayWorld:
+    """Return a host with the network blue, which asks for takeover after 60 s."""
+    world = OverlayWorld(number, shared)
+    world.driver.create_network(overlay(rq.NETWORK_ID if number == 1 else rq.OTHER_ID, takeover="after 60s"))
+    return world
+
+
+def take_over(world: OverlayWorld) -> None:
+    """Have host 2 take over host 1, which is dead."""
+    taking = Taking(world.real, "h2", lambda: "t")
+    world.real.transact(Put(KnownHost("h1", "one", ADDRESS)))
+    known = taking.known("h1")
+    assert known is not None
+    taking.take(known, ["blue"])
+
+
+def test_hosts_must_want_the_same_time() -> None:
+    """The sentence names both times, and nothing is changed."""
+    world = host(1)
+    other = OverlayWorld(2, world.real)
+    with pytest.raises(Conflict, match="'blue' has takeover after 60s on the other hosts, and this host was told off"):
+        other.driver.create_network(overlay(rq.OTHER_ID))
+    assert [item.record.host for item in world.real.list(Member)] == ["h1"]
+
+
+def test_a_bad_time_is_refused_with_the_legal_ones() -> None:
+    """A time that is not longer than the lease is none."""
+    with pytest.raises(InvalidRequest, match=r"option 'pynet\.takeover'.*after 60s, after 5m or after 1h, from 31s"):
+        OverlayWorld().driver.create_network(overlay(takeover="after 10s"))
+
+
+def test_an_address_that_was_taken_over_is_announced_by_one_host() -> None:
+    """The others reach the new container, and the host that returns does not fight; its other endpoint is back."""
+    one = host(1)
+    one.driver.create_endpoint(rq.endpoint())
+    one.driver.create_endpoint(CreateEndpoint(rq.NETWORK_ID, "e3" * 32, Interface()))
+    two = host(2, one.real)
+    take_over(two)
+    two.hear()
+    assert two.real.list(Peer) == []
+    two.driver.create_endpoint(CreateEndpoint(rq.OTHER_ID, "e2" * 32, Interface(rq.endpoint().interface.address)))
+    one.hear()
+    two.hear()
+    found = {(item.record.host, item.record.endpoint) for item in two.real.list(Peer)}
+    assert found == {("h1", "e3" * 32), ("h2", "e2" * 32)}
+
+
+def test_the_status_tells_of_takeovers() -> None:
+    """It says before what will be released, and afterwards by whom it was."""
+    store = FakeClusterStore()
+    world = host(1)
+    store.transact(*(Put(item.record) for item in world.real.list(ClusterNetwork)))
+    store.transact(Put(KnownHost("h1", "one", ADDRESS)), Put(Member("blue", "h1", "n", ADDRESS)))
+    (_, before) = cluster_status(cast("ClusterStore", store), LocalState).problems
+    assert before == "network 'blue' releases the addresses of host 'one' when that has been dead for 60 s"
+    store.transact(Put(HostTakeover("h1", "h2", "t")))
+    (_, after, _) = cluster_status(cast("ClusterStore", store), LocalState).problems
+    assert after.startswith("host 'h2' has released what host 'one' held")
