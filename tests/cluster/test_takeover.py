@@ -1,0 +1,61 @@
+"""A host that is dead by the word of a real store is taken over by one of two others."""
+
+from ipaddress import IPv4Interface, ip_address
+
+import pytest
+
+from plugin.cluster.hosts.living import LivingHosts
+from plugin.cluster.hosts.membership import Membership
+from plugin.cluster.hosts.records import ClusterHost, HostTakeover, KnownHost
+from plugin.cluster.overlay.records import Member, Peer
+from plugin.cluster.takeover.taking import Taking
+from plugin.cluster.takeover.waiting import Takeover
+from plugin.model.records import Network, Overlay
+from plugin.store.base import Put
+from plugin.store.memory import MemoryStore
+from tests.cluster.conftest import Opener
+from tests.engine.lab.process import wait_until
+
+pytestmark = pytest.mark.cluster
+AFTER = 2  # seconds; users cannot ask for so little
+
+
+class Host:
+    """A host that renews a lease of some seconds by hand, and looks after the others."""
+
+    def __init__(self, opener: Opener, name: str) -> None:
+        self.store, local = opener(), MemoryStore()
+        self.membership = Membership(self.store, ClusterHost(name, name, ip_address("192.0.2.1"), 0), lambda: None)
+        local.transact(Put(Network("n", "overlay", "pn-n", overlay=Overlay("blue", 7, 4789, 1450, AFTER))))
+        living = LivingHosts(self.store, lambda: self.membership.answering_since)
+        taking = Taking(self.store, name, lambda: f"token of {name}")
+        self.takeover = Takeover(local, living, lambda _: {"b"}, taking, lambda: 0.0)
+
+
+@pytest.mark.parametrize("opener", ["etcd"], indirect=True)
+def test_one_of_two_takes_over(opener: Opener) -> None:
+    """Nothing goes while the lease lasts; then all goes once, and the host that returns ends it."""
+    two, dead = [Host(opener, name) for name in "ac"], Host(opener, "b")
+    for host in two:
+        host.membership.renew()
+    dead.store.announce(ClusterHost("b", "b", ip_address("192.0.2.1"), 0), 2)  # a short lease, which nobody renews
+    dead.store.transact(Put(KnownHost("b", "b", ip_address("192.0.2.1"))))
+    peer = Peer("blue", "e", "b", "02:42:0a:09:00:02", IPv4Interface("10.9.0.2/24"))
+    dead.store.transact(Put(peer), Put(Member("blue", "b", "n", ip_address("192.0.2.1"))))
+    for host in two:
+        host.takeover.look()
+    assert dead.store.list(Peer)
+
+    def looked() -> bool:
+        for host in two:
+            host.takeover.look()
+        return not dead.store.list(Member)
+
+    wait_until(looked, "the takeover", 60)
+    assert not dead.store.list(Peer)
+    (taken,) = dead.store.list(HostTakeover)
+    assert taken.record.by in "ac"
+    dead.membership.renew()
+    assert not dead.store.list(HostTakeover)
+    for host in two:
+        host.takeover.stop()
