@@ -43,13 +43,13 @@ class _Places:
     def __init__(self) -> None:
         self.by_key: dict[str, _Place] = {}
         self.by_owned: dict[Owned, _Place | tuple[_Place, ...]] = {}  # nearly all have one
-        self.count: Counter[str] = Counter()  # endpoints that are not refused, by host
+        self.by_host: dict[str, set[str]] = {}  # keys of the endpoints that are not refused
 
     def put(self, place: _Place) -> None:
         """Add an endpoint, whose key is free."""
         self.by_key[place.key] = place
         if place.owned:
-            self.count[place.host] += 1
+            self.by_host.setdefault(place.host, set()).add(place.key)
         for owned in place.owned:
             others = self.holding(owned)
             self.by_owned[owned] = (*others, place) if others else place
@@ -59,15 +59,19 @@ class _Places:
         place = self.by_key.pop(key, None)
         if place is None or not place.owned:
             return
-        self.count[place.host] -= 1
-        if not self.count[place.host]:
-            del self.count[place.host]
+        self.by_host[place.host].remove(key)
+        if not self.by_host[place.host]:
+            del self.by_host[place.host]
         for owned in place.owned:
             others = tuple(other for other in self.holding(owned) if other is not place)
             if others:
                 self.by_owned[owned] = others
             else:
                 del self.by_owned[owned]
+
+    def of(self, host: str) -> Sequence[_Place]:
+        """Return the endpoints of a host that are not refused."""
+        return [self.by_key[key] for key in self.by_host.get(host, ())]
 
     def holding(self, owned: Owned) -> tuple[_Place, ...]:
         """Return all endpoints with a MAC or an address."""
@@ -96,6 +100,8 @@ class Directory:
         self._places = _Places()
         self._unfit: dict[str, str] = {}  # key of a refused endpoint -> why
         self._hosts: dict[str, Address] = {}
+        self._at: dict[Address, list[str]] = {}  # the hosts at each address, nearly always one
+        self.hosts = frozenset[Address]()  # the addresses of the other hosts, whose frames are accepted
         self._unfit_hosts: Mapping[str, str] = {}
         self._local: dict[str, tuple[Owned, ...]] = {}  # endpoints of this host's own store
         self._taken: Counter[Owned] = Counter()  # their MACs and addresses
@@ -104,11 +110,6 @@ class Directory:
         self._grouped: dict[str, _Place] = {}  # endpoints with groups, by key
         self._groups: Mapping[Address, Sequence[str]] | None = {}  # None after a change that may concern them
         self.own: dict[str, Peer] = {}  # this host's records in the cluster store
-
-    @property
-    def hosts(self) -> frozenset[Address]:
-        """The addresses of the other hosts of the network, whose frames are accepted."""
-        return frozenset(self._hosts.values())
 
     def take_peer(self, key: str, item: Versioned[Peer] | None, revision: int) -> None:
         """Note a change of an endpoint's record, which is gone if ``item`` is None; an older one is passed over."""
@@ -155,9 +156,14 @@ class Directory:
             else:
                 hosts[member.host] = member.address
         moved = {host for host in {*hosts, *self._hosts} if hosts.get(host) != self._hosts.get(host)}
-        self._note(owned for place in self._places.by_key.values() if place.host in moved for owned in place.owned)
+        self._note(owned for host in moved for place in self._places.of(host) for owned in place.owned)
         self._note(_Flood(at[host]) for at in (hosts, self._hosts) for host in moved & set(at))
         self._hosts, self._unfit_hosts = hosts, unfit
+        if moved:
+            self._at = {address: [] for address in hosts.values()}
+            for host, address in hosts.items():
+                self._at[address].append(host)
+            self.hosts = frozenset(self._at)
 
     def take_local(self, key: str, endpoint: Endpoint | None) -> None:
         """Note an endpoint of this host's own store: no record takes its MAC or its addresses."""
@@ -255,7 +261,7 @@ class Directory:
 
     def _entries(self, owned: Owned | _Flood) -> Collection[Entry]:
         if isinstance(owned, _Flood):
-            crowded = any(self._places.count[host] for host, address in self._hosts.items() if address == owned.address)
+            crowded = any(self._places.by_host.get(host) for host in self._at.get(owned.address, ()))
             return [Remote(EVERYBODY, owned.address)] if crowded else []
         place = self._places.winner(owned)
         if place is None or not self._leads_to(place):

@@ -1,6 +1,6 @@
 """The directory of a network: what a change costs, and that many changes lead to the same entries as a listing."""
 
-from ipaddress import IPv4Interface, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Interface, ip_address, ip_network
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +53,47 @@ def test_a_change_costs_the_same_among_many() -> None:
         assert tuple(map(len, directory.changes())) == (coming, going)
 
     assert directory.computed <= 3 * 2 * 4
+
+
+class CountingAddress(IPv4Address):
+    """Counts how often an address is compared, or made a key."""
+
+    uses = 0
+
+    def __hash__(self) -> int:
+        CountingAddress.uses += 1
+        return super().__hash__()
+
+    def __eq__(self, other: object) -> bool:
+        CountingAddress.uses += 1
+        return super().__eq__(other)
+
+
+def test_a_change_costs_the_same_with_a_thousand_hosts() -> None:
+    """A new endpoint compares the addresses of its own host only, and the hosts are not gathered again."""
+    members = [Member("blue", f"h{n}", "d4", CountingAddress(0xC6120000 + n)) for n in range(2, 1002)]
+    directory = Directory(VIEW)
+    directory.list_members(Versioned(one, 1) for one in members)
+    directory.changes()
+    hosts, CountingAddress.uses = directory.hosts, 0
+    directory.take_peer("blue/e1", Versioned(peer(1, "h900"), 2), 2)
+    assert len(directory.changes()[0]) == 4
+    assert directory.hosts is hosts
+    assert CountingAddress.uses < 20
+
+
+def test_a_host_that_moves_takes_its_endpoints_along() -> None:
+    """Only the entries of its own endpoints are looked at."""
+    directory = Counting(VIEW)
+    directory.list_members([member("h2", 2), member("h3", 3)])
+    directory.list_peers([Versioned(peer(n, "h3" if n == 1 else "h2"), n) for n in range(1, 500)])
+    directory.changes()
+    directory.computed = 0
+    moved = Versioned(Member("blue", "h3", "d4", ip_address("192.0.2.4")), 9)
+    directory.take_member(moved.record.key, moved, 9)
+    coming, going = directory.changes()
+    assert {entry.host for entry in coming if isinstance(entry, Remote)} == {ip_address("192.0.2.4")}
+    assert (len(coming), len(going), directory.computed) == (2, 2, 8)
 
 
 def test_frames_to_all_go_to_hosts_with_endpoints() -> None:
