@@ -2,20 +2,22 @@
 
 import secrets
 import socket
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from ipaddress import IPv4Interface, ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from plugin.cluster.hosts.records import ClusterHost
 from plugin.cluster.overlay.forwarding import LocalView
 from plugin.cluster.overlay.records import Peer
 from plugin.cluster.overlay.watching import Watching
 from plugin.errors import PynetError
-from plugin.store.base import Put
+from plugin.store.base import Put, Remove
 from plugin.store.memory import MemoryStore
 from plugin.store.remote.address import Access
 from plugin.store.remote.etcd.store import EtcdStore
@@ -137,3 +139,27 @@ def test_nobody_lists_when_the_store_is_back(etcd: Etcd, url: str) -> None:
         wait_until(lambda: all(host.knows(MANY) for host in hosts), "all hosts", 30)
         assert [host.asked for host in hosts] == asked
         assert all(len(host.records.difference(everything=True).refused) == 0 for host in hosts)
+
+
+def log_entries(etcd: Etcd) -> float:
+    """Return how many entries etcd has written to its log, which all servers flush."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"http://127.0.0.1:{etcd.servers[0].port}/metrics", timeout=20) as answer:
+        lines = answer.read().decode().splitlines()
+    return next(float(x.split()[1]) for x in lines if x.startswith("etcd_server_proposals_committed_total"))
+
+
+def test_a_renewal_writes_nothing(etcd: Etcd, url: str) -> None:
+    """A thousand hosts renew a hundred times a second: etcd reads, and its log does not grow; a change is written."""
+    with closing(EtcdStore(parse_store_address(url), Access())) as store:
+        me, moved = (ClusterHost("h1", "a", ip_address(f"192.0.2.{number}"), 1) for number in (1, 2))
+        store.announce(me, 30)
+        before = log_entries(etcd)
+        for _ in range(10):
+            store.announce(me, 30)
+        assert log_entries(etcd) == before
+        store.announce(moved, 30)
+        assert [item.record for item in store.list(ClusterHost)] == [moved]
+        store.transact(Remove(ClusterHost, "h1"))
+        store.announce(moved, 30)
+        assert [item.record for item in store.list(ClusterHost)] == [moved]

@@ -62,15 +62,19 @@ class EtcdStore:
         return watch_etcd(self._client, self._aside, self._subscriptions, kind, check_key(kind.kind, prefix))
 
     def announce(self, record: Record, seconds: int) -> None:
-        """Write ``record`` under a lease of etcd, and renew the lease, which is made when there is none."""
+        """Write ``record`` under a lease of etcd, and renew the lease, which is made when there is none.
+
+        A record that is there under the lease is only read: renewals and reads write no entry to etcd's log, but a
+        transaction does, even if it changes nothing, and all servers flush it.
+        """
+        path, body = self._client.path(record.kind, record.key), encode_record(record).encode()
         if not self._renewed():
             granted, _ = self._client.ask("write", "lease/grant", {"TTL": str(seconds)})
             self._lease = int(granted["ID"])
-        key, value = encode(self._client.path(record.kind, record.key)), encode(encode_record(record).encode())
-        mine = {"key": key, "target": "LEASE", "result": "EQUAL", "lease": str(self._lease)}
-        same = {"key": key, "target": "VALUE", "result": "EQUAL", "value": value}
-        put = {"request_put": {"key": key, "value": value, "lease": str(self._lease)}}
-        self._client.ask("write", "kv/txn", {"compare": [mine, same], "failure": [put]})
+        elif self._has(path, body):
+            return
+        put = {"key": encode(path), "value": encode(body), "lease": str(self._lease)}
+        self._client.ask("write", "kv/put", put)
 
     def ages(self, kind: type[R]) -> Mapping[str, float]:
         """Return the seconds since each announced record of ``kind`` was renewed, whole ones, by key."""
@@ -94,6 +98,12 @@ class EtcdStore:
             return False
         kept, _ = self._client.ask("write", "lease/keepalive", {"ID": str(self._lease)})
         return int(kept.get("result", {}).get("TTL", 0)) > 0
+
+    def _has(self, path: bytes, body: bytes) -> bool:
+        """Return whether etcd has exactly this under our lease."""
+        found, _ = self._client.ask("read", "kv/range", {"key": encode(path)})
+        rows = found.get("kvs", [])
+        return bool(rows) and (rows[0].get("lease"), rows[0].get("value")) == (str(self._lease), encode(body))
 
     def _compare(self, write: Write) -> dict[str, Any]:
         path = encode(self._client.path(write.kind, write.key))
