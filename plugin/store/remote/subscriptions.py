@@ -126,6 +126,9 @@ class KnownRevisions:
         self._aside = aside
         self._known = dict(known)
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def apply(self, row: Row) -> list[Event]:
         """Return the event of one change; none when it was reported already."""
         if row.body is None:

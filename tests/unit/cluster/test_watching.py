@@ -183,8 +183,9 @@ class Paused(Subscription):
         self._done.append(seconds)
 
 
-def test_hosts_list_apart_after_a_compaction() -> None:
-    """All watches learn of a compaction at once, so each host waits for a time of its own before it lists its scope."""
+@pytest.mark.parametrize(("records", "times"), [(0, 1), (1000, 1), (10_000, 10)])
+def test_hosts_list_apart_after_a_compaction(records: int, times: int) -> None:
+    """All watches learn of a compaction at once: each waits for a time of its own, longer with many records to list."""
     done = list[object]()
 
     class Client:
@@ -196,8 +197,7 @@ def test_hosts_list_apart_after_a_compaction() -> None:
             done.append(prefix)
             return [Row("blue/e1", 7, json.dumps({"network": "blue"}))], 7
 
-    watcher = EtcdWatcher(
-        cast("EtcdClient", Client()), Scope(Peer.kind, "blue/"), KnownRevisions(Peer, {}, Aside()), 1, lambda: 0.5
-    )
+    known = KnownRevisions(Peer, {f"blue/{number}": 1 for number in range(records)}, Aside())
+    watcher = EtcdWatcher(cast("EtcdClient", Client()), Scope(Peer.kind, "blue/"), known, 1, lambda: 0.5)
     watcher._cancelled(Paused(done), {"result": {"compact_revision": "6"}})
-    assert done == [0.5 * SPREAD, "blue/"]
+    assert done == [0.5 * SPREAD * times, "blue/"]

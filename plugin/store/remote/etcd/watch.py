@@ -16,6 +16,7 @@ from plugin.store.remote.http import keep_alive, send
 from plugin.store.remote.subscriptions import SPREAD, KnownRevisions, Subscription, Subscriptions
 from plugin.store.rows import Aside, Row
 
+MANY = 1000  # records that etcd gives to some hundred hosts within ``SPREAD``; for more, it takes longer
 SILENCE = 900.0  # seconds without a message after which the connection is given up; etcd sends one every 600
 HAS_LEADER = {"Grpc-Metadata-hasleader": "true"}  # a server that is cut off from its cluster ends the watch
 
@@ -45,7 +46,8 @@ def watch_etcd(
 class EtcdWatcher:
     """Follows a scope from ``revision`` on, at which its records were ``known``.
 
-    ``chance`` (0 to 1) chooses the part of ``SPREAD`` after which it lists again because of a compaction.
+    ``chance`` (0 to 1) chooses the part of ``SPREAD``, for each ``MANY`` records, after which it lists again because of
+    a compaction.
     """
 
     def __init__(
@@ -104,7 +106,9 @@ class EtcdWatcher:
         if "compact_revision" not in result:
             reason = result.get("cancel_reason") or message.get("error", {}).get("message", "cancelled")
             raise Failed(f"watch store '{self._client.http.address}': {reason}")
-        watch.pause(SPREAD * self._chance())  # all hosts are told at the same moment
+        watch.pause(
+            SPREAD * max(1.0, len(self._known) / MANY) * self._chance()
+        )  # all hosts are told at the same moment
         rows, revision = self._client.rows(self._scope.kind, self._scope.prefix)
         watch.publish(self._known.replace(rows, revision))
         self._revision = revision
