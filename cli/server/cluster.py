@@ -18,6 +18,7 @@ from plugin.cluster.addresses.outbox import Outbox
 from plugin.cluster.addresses.repair import Stores
 from plugin.cluster.addresses.upkeep import Upkeep
 from plugin.cluster.forget import HOST_KINDS
+from plugin.cluster.hosts.crowd import Crowd
 from plugin.cluster.hosts.identity import advertised_address, host_identity
 from plugin.cluster.hosts.living import LivingHosts
 from plugin.cluster.hosts.membership import Membership
@@ -71,15 +72,19 @@ class JoinedCluster:
 
     def start(self, pynet: Pynet, host: Host, addresses: ClusterAddresses) -> list[Loop[Any]]:
         """Start the threads, and return them."""
+        crowd = Crowd(self.stores.shared)
 
         def repair() -> None:
-            addresses.repair()
-            drop_unused_networks(self.stores.shared)
+            crowd.look()
+            clean = crowd.cleans()
+            addresses.repair(clean=clean)
+            if clean:
+                drop_unused_networks(self.stores.shared)
             pynet.presence.sweep()
             pynet.presence.mend()
 
         peers = resume(pynet, host.store)
-        upkeep = Upkeep(self.outbox, repair)
+        upkeep = Upkeep(self.outbox, repair, stretch=crowd.stretch)
         lease = Membership(self.stores.shared, self.me, upkeep.returned)
         self.joined.append(lease)
         Responder(self.stores.shared, self.me.id).start()

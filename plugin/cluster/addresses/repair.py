@@ -65,15 +65,20 @@ class AddressRepair:
             with self._guard:
                 self._tokens.discard(token)
 
-    def __call__(self) -> None:
-        """Compare both stores and mend the difference; raises ``StoreAway``."""
+    def __call__(self, *, clean: bool = True) -> None:
+        """Compare both stores and mend the difference; ``clean`` removes pools that no host uses. Raises ``StoreAway``.
+
+        Any host can clean up for all, and lists the leases of all pools for it.
+        """
         self._finish_attempts()
-        self._claim_uses()
-        self._write_locally(PoolUse, self._shared.list(PoolUse))
+        uses = self._shared.list(PoolUse)
+        self._claim_uses(uses)
+        self._write_locally(PoolUse, uses)
         leases = self._leases()
         self._claim_leases(leases)
         self._write_locally(ClusterLease, leases)
-        self._pools.drop_unused()
+        if clean:
+            self._pools.drop_unused()
 
     def _finish_attempts(self) -> None:
         with self._guard:  # while listing too: a request removes first its PendingWrite and then its token
@@ -86,8 +91,8 @@ class AddressRepair:
             if tokens:
                 self._outbox.take_back(*written, also=[Remove(PendingWrite, token) for token in tokens])
 
-    def _claim_uses(self) -> None:
-        known = {item.record.key for item in self._shared.list(PoolUse)}
+    def _claim_uses(self, uses: Sequence[Versioned[PoolUse]]) -> None:
+        known = {item.record.key for item in uses}
         for item in self._local.list(PoolUse):
             if item.record.key in known:
                 continue

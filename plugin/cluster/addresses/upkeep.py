@@ -25,7 +25,8 @@ class Upkeep:
     """Carries out removals, and calls ``repair`` at the start, now and then, and after the store was away.
 
     ``chance`` (0 to 1) chooses the moment: each time within ``AUDIT`` and half as much again, and within ``SPREAD``
-    after the store was away. So hosts that began together do not list the store together.
+    after the store was away, both times ``stretch()``, which is more than 1 if there are many hosts. So hosts that
+    began together do not list the store together.
     """
 
     def __init__(
@@ -34,11 +35,13 @@ class Upkeep:
         repair: Callable[[], object],
         chance: Callable[[], float] = random.random,
         longest: float = LONGEST,
+        stretch: Callable[[], float] = lambda: 1.0,
     ) -> None:
         self._outbox = outbox
         self._repair = repair
         self._chance = chance
         self._longest = longest
+        self._stretch = stretch
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._loop: Loop[float] | None = None
@@ -75,7 +78,7 @@ class Upkeep:
             if now >= self._repair_at:
                 self._repair_at = self._soon(now)  # should it fail
                 self._repair()
-                self._repair_at = now + AUDIT * (1 + self._chance() / 2)
+                self._repair_at = now + AUDIT * self._stretch() * (1 + self._chance() / 2)
         except PynetError as error:
             self._say(error)
             self._repair_at = self._soon(now)  # random each time: all hosts notice at once that it is back
@@ -84,7 +87,7 @@ class Upkeep:
         return min(AGAIN if refusal else AUDIT, self._repair_at - now)
 
     def _soon(self, now: float) -> float:
-        return now + self._chance() * SPREAD
+        return now + self._chance() * SPREAD * self._stretch()
 
     def _flush(self) -> PynetError | None:
         """Carry out the removals and return the first refusal; raises ``StoreAway``."""
