@@ -82,6 +82,10 @@ bench-hosts: setup  ## one network of many hosts on etcd, and what a frame to al
 	$(VENV)/bin/python -m bench.hosts
 	$(VENV)/bin/python -m bench.floods
 
+bench-thousand: setup  ## an etcd under a thousand simulated hosts, 3 minutes (HOSTS=1000 ENDPOINTS=10000 NETWORKS=100)
+	@tools/setup.sh cluster
+	$(VENV)/bin/python -m bench.thousand
+
 bench-overlay: setup  ## a network over hosts and swarm's: throughput, CPU, round trips, time until reached (ROUNDS=20)
 	@tools/setup.sh cluster
 	$(VENV)/bin/python -m bench.overlay
@@ -147,4 +151,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: docs docs-serve docs-shots page-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-overlay bench-guard bench-lan bench-limits bench-scale test-cluster test-matrix test-vm wheel deb rpm release release-check trial test-dhcp
+.PHONY: docs docs-serve docs-shots page-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-thousand bench-overlay bench-guard bench-lan bench-limits bench-scale test-cluster test-matrix test-vm wheel deb rpm release release-check trial test-dhcp

@@ -120,7 +120,7 @@ def measure(server: Etcd, size: int) -> dict[str, float]:
     url = f"{server.url}/bench-{size}"
     with closing(opened(url)) as store:
         for number in range(2, HOSTS + 1):
-            store.transact(Put(Member("blue", f"h{number}", "d4" * 32, ip_address(f"192.0.2.{number}"))))
+            store.transact(Put(Member("blue", f"h{number}", "d4" * 32, ip_address("198.18.0.0") + number)))
         host, other = Child(url, "h1", "192.0.2.1"), Child(url, "h99", "192.0.2.99")
         try:
             return _measured(store, host, other, size)
