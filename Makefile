@@ -78,8 +78,9 @@ bench-cluster: setup  ## what a cluster store costs as hosts and endpoints grow 
 	@tools/setup.sh cluster
 	$(VENV)/bin/python -m bench.cluster $(or $(STORES),etcd)
 
-bench-hosts: setup  ## one network of many hosts on etcd, and what a frame to all costs (HOSTS=50 ENDPOINTS=10000)
-	$(VENV)/bin/python -m bench.hosts
+bench-hosts: setup  ## one network of many hosts, and what a frame to all costs (HOSTS=50 ENDPOINTS=10000 STORES="etcd consul")
+	@tools/setup.sh cluster
+	$(VENV)/bin/python -m bench.hosts $(or $(STORES),etcd)
 	$(VENV)/bin/python -m bench.floods
 
 bench-thousand: setup  ## an etcd under a thousand simulated hosts, 3 minutes (HOSTS=1000 ENDPOINTS=10000 NETWORKS=100)

@@ -1,4 +1,6 @@
-"""Measures one network of many hosts and endpoints on a real etcd: ``HOSTS=50 ENDPOINTS=10000 python -m bench.hosts``.
+"""Measures one network of many hosts and endpoints on a real store.
+
+``HOSTS=50 ENDPOINTS=10000 python -m bench.hosts [etcd] [zookeeper] [consul]``; etcd without words.
 
 Everything is in a namespace made for it. One host has the network, another one has a different network; both are pynet
 on the kernel. The records of all other hosts are written by the benchmark. At the end the store is killed and comes
@@ -23,7 +25,7 @@ from bench.cluster import opened
 from plugin.cluster.addresses.records import ClusterLease
 from plugin.cluster.overlay.records import AddressClaim, Member, Peer
 from plugin.store.base import ClusterStore, Put
-from tests.cluster.servers import Etcd
+from tests.cluster.servers import StoreServer, make_server
 from tests.kernel.namespaces import enter_fresh_namespace
 
 HOSTS, ENDPOINTS = int(os.environ.get("HOSTS", "50")), int(os.environ.get("ENDPOINTS", "10000"))
@@ -32,7 +34,7 @@ RESULTS = Path(__file__).parent / "results"
 EVENTS = 200  # endpoints of other hosts that come while a host is measured
 ROUNDS = 20  # endpoints of the measured host
 PAUSE = 0.02  # seconds between two events, so that each is written alone
-BATCH = 40  # endpoints in one transaction
+BATCH = 30  # endpoints in one transaction: Consul takes 64 records
 TOGETHER = 10  # followers in one process
 FOLLOWED = min(ENDPOINTS, 2000)  # endpoints of the outage: its followers share the cores of one machine
 POOL = "blue/10.9.0.0/16"
@@ -115,7 +117,7 @@ def events(store: ClusterStore, hosts: Sequence[Child], first: int) -> list[dict
     return found
 
 
-def measure(server: Etcd, size: int) -> dict[str, float]:
+def measure(server: StoreServer, size: int) -> dict[str, float]:
     """Return one row: the costs of a host among ``HOSTS`` with ``size`` endpoints of others in the network."""
     url = f"{server.url}/bench-{size}"
     with closing(opened(url)) as store:
@@ -149,7 +151,7 @@ def _measured(store: ClusterStore, host: Child, other: Child, size: int) -> dict
     return row | {"compare CPU ms": compare["cpu"] * 1000, "compare requests": compare["requests"]}
 
 
-def outage(server: Etcd) -> dict[str, Any]:
+def outage(server: StoreServer) -> dict[str, Any]:
     """Kill the store under as many followers as there are hosts; return what they list when it is back."""
     url = f"{server.url}/bench-outage"
     with closing(opened(url)) as store:
@@ -218,15 +220,15 @@ class Group:
 
 
 @contextmanager
-def etcd_elsewhere() -> Iterator[Etcd]:
-    """Start an etcd in a new namespace, with the addresses of two hosts: links of earlier hosts would slow new ones."""
+def store_elsewhere(kind: str) -> Iterator[StoreServer]:
+    """Start a store in a new namespace, with the addresses of two hosts: links of earlier hosts would slow new ones."""
     enter_fresh_namespace()
     subprocess.run("ip link set lo up; ip link add ul0 type veth peer name ul1", shell=True, check=True)
     subprocess.run("ip link set ul1 up; ip link set ul0 up", shell=True, check=True)
     for number in (1, 99):
         subprocess.run(["ip", "addr", "add", f"192.0.2.{number}/24", "dev", "ul0"], check=True)
     with tempfile.TemporaryDirectory() as folder:
-        server = Etcd(Path(folder))
+        server = make_server(kind, Path(folder))
         try:
             server.start()
             yield server
@@ -234,19 +236,27 @@ def etcd_elsewhere() -> Iterator[Etcd]:
             server.kill()
 
 
-def main() -> None:
-    """Print the rows, and keep them."""
+def run(kind: str) -> None:
+    """Print the rows of a kind of store, and keep them."""
     rows = []
     for size in SIZES:
-        with etcd_elsewhere() as server:
+        with store_elsewhere(kind) as server:
             rows.append(measure(server, size))
-    with etcd_elsewhere() as server:
+    with store_elsewhere(kind) as server:
         away = outage(server)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "hosts.json").write_text(json.dumps({"hosts": HOSTS, "rows": rows, "outage": away}, indent=1) + "\n")
+    result = {"store": kind, "hosts": HOSTS, "rows": rows, "outage": away}
+    (RESULTS / f"hosts-{kind}.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(f"{kind}, {HOSTS} hosts")
     for key in rows[0]:
         print(f"| {key} | " + " | ".join(f"{row[key]:,.1f}" for row in rows) + " |")
-    print(json.dumps(away, indent=1))
+    print(json.dumps(away, indent=1), flush=True)
+
+
+def main() -> None:
+    """Measure all kinds of stores that are wanted."""
+    for kind in sys.argv[1:] or ["etcd"]:
+        run(kind)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ from plugin.model.names import vxlan_name
 from plugin.protocol.messages import EndpointRef, Join
 from plugin.store.memory import MemoryStore
 from plugin.store.remote.address import Access
-from plugin.store.remote.etcd.store import EtcdStore
-from plugin.store.remote.factory import parse_store_address
+from plugin.store.remote.factory import open_cluster_store, parse_store_address
+from plugin.store.remote.zookeeper.store import ZooKeeperStore
 from tests.kernel.pynet import Pynet
 from tests.overlay_fakes import overlay
 from tests.unit import requests as rq
@@ -51,11 +51,15 @@ class Host:
     """One host; ``name`` is its id in the cluster and the name of its tables."""
 
     def __init__(self, url: str, name: str, address: str) -> None:
-        store, local = EtcdStore(parse_store_address(url), Access()), MemoryStore()
+        store, local = open_cluster_store(parse_store_address(url), Access()), MemoryStore()
         self.counts = {"requests": 0, "messages": 0, "entries": 0, "reads": 0}
         view = ClusterView(store, Outbox(local, store, HOST_KINDS), lambda _: True, name, ip_address(address))
         self.pynet = Pynet(local, name=name, cluster=view)
-        self._count(store._client.http, "ask", "requests")  # noqa: SLF001 - all requests to the store pass here
+        if isinstance(store, ZooKeeperStore):  # all requests to a store pass here; one carries several reads
+            self._count(store._session, "ask", "requests")  # noqa: SLF001
+            self._count(store._session, "once", "requests")  # noqa: SLF001
+        else:
+            self._count(store._client.http, "ask", "requests")  # type: ignore[attr-defined]  # noqa: SLF001
         self._count(self.pynet.tunnels, "entries", "reads")
         self._count(self.pynet.tunnels, "change", "messages")
         self.pynet.reconciler.recover()

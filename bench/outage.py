@@ -1,4 +1,4 @@
-"""Followers of one network, and their reads of an etcd that was away: ``python -m bench.outage URL FIRST LAST``.
+"""Followers of one network, and their reads of a store that was away: ``python -m bench.outage URL FIRST LAST``.
 
 Each follower does what a host does about the cluster: it renews its record, watches the network's records, and compares
 its leases with those of the pool. A line of JSON tells the parent of ``bench.hosts`` the moments of all listings.
@@ -21,29 +21,27 @@ from plugin.cluster.hosts.membership import Membership
 from plugin.cluster.hosts.records import ClusterHost
 from plugin.cluster.overlay.forwarding import LocalView
 from plugin.cluster.overlay.watching import Watching
-from plugin.store.base import Put
+from plugin.store.base import ClusterStore, Put
 from plugin.store.memory import MemoryStore
 from plugin.store.remote.address import Access
-from plugin.store.remote.etcd.store import EtcdStore
-from plugin.store.remote.factory import parse_store_address
+from plugin.store.remote.factory import open_cluster_store, parse_store_address
 
 POOL = ip_network("10.9.0.0/16")
 USE = PoolUse(f"blue/{POOL}", "", "t", POOL)
 
 
-class Counted(EtcdStore):
-    """Notes when it lists, what, and how many records that were."""
+def counted(store: ClusterStore, listings: list[tuple[float, str, int]]) -> ClusterStore:
+    """Note when a store is listed, what, and how many records that were."""
+    real = store.list
 
-    def __init__(self, url: str, listings: list[tuple[float, str, int]]) -> None:
-        super().__init__(parse_store_address(url), Access())
-        self._listings = listings
-
-    def list(self, kind: Any, prefix: str = "") -> Any:
-        """List, and note it."""
+    def noted(kind: Any, prefix: str = "") -> Any:
         begin = time.time()
-        found = super().list(kind, prefix)
-        self._listings.append((begin, kind.kind, len(found)))
+        found = real(kind, prefix)
+        listings.append((begin, kind.kind, len(found)))
         return found
+
+    store.list = noted  # type: ignore[method-assign]
+    return store
 
 
 class Follower:
@@ -52,7 +50,8 @@ class Follower:
     def __init__(self, url: str, number: int) -> None:
         self.listings: list[tuple[float, str, int]] = []
         self.heard: list[float] = []
-        shared, local, name = Counted(url, self.listings), MemoryStore(), f"h{number}"
+        store = open_cluster_store(parse_store_address(url), Access())
+        shared, local, name = counted(store, self.listings), MemoryStore(), f"h{number}"
         local.transact(Put(PoolUse(USE.pool_id, name, USE.token, POOL)))
         outbox = Outbox(local, shared, HOST_KINDS)
         upkeep = Upkeep(outbox, AddressRepair(Stores(local, shared), name, outbox))

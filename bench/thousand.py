@@ -23,7 +23,7 @@ from typing import Any
 import structlog
 
 from bench.cluster import opened
-from bench.hosts import BATCH, RESULTS, etcd_elsewhere
+from bench.hosts import BATCH, RESULTS, store_elsewhere
 from bench.light import LightHost, Watcher
 from plugin.cluster.addresses.records import ClusterLease, PoolUse
 from plugin.cluster.overlay.records import AddressClaim, ClusterNetwork, Member, Peer
@@ -211,7 +211,8 @@ def main() -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))  # etcd gets it too
-    with etcd_elsewhere() as etcd:
+    with store_elsewhere("etcd") as etcd:
+        assert isinstance(etcd, Etcd)
         result = measure(etcd)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "thousand.json").write_text(json.dumps(result, indent=1) + "\n")

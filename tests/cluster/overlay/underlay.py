@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.cluster import consul
 from tests.cluster.servers import zookeeper_command
 from tests.engine.lab.host import REPOSITORY
 from tests.engine.lab.process import wait_until
@@ -184,6 +185,39 @@ class ZooKeeperServer(StoreServer):
         return ["bash", "-c", ask], "Mode: "
 
 
+class ConsulServer(StoreServer):
+    """One of a Consul; elections take a second instead of five."""
+
+    kind, port = "consul", 8500
+
+    def command(self) -> list[str]:
+        """Its configuration is a file."""
+        config = {
+            "server": True,
+            "bootstrap_expect": len(self.members),
+            "node_name": self.name,
+            "data_dir": str(self.folder / self.name),
+            "bind_addr": self.address,
+            "client_addr": self.address,
+            "ports": {"serf_wan": -1, "dns": -1, "grpc": -1},
+            "retry_join": [address for address in self.members.values() if address != self.address],
+            "retry_interval": "1s",
+            "performance": {"raft_multiplier": 1},
+            "disable_update_check": True,
+        }
+        file = self.folder / f"{self.name}.json"
+        file.write_text(json.dumps(config))
+        return [str(consul.obtain()), "agent", "-config-file", str(file)]
+
+    def question(self) -> tuple[list[str], str]:
+        """The address of the leader, which is empty while there is none."""
+        url = f"http://{self.address}:{self.port}/v1/status/leader"
+        return ["curl", "--noproxy", "*", "-s", "-m", "1", url], ":8300"
+
+
+SERVERS: dict[str, type[StoreServer]] = {made.kind: made for made in (EtcdServer, ZooKeeperServer, ConsulServer)}
+
+
 class Underlay:
     """A switch and three servers of a store, etcd or what PYNET_CLUSTER_STORE names; use it with ``with``."""
 
@@ -191,9 +225,7 @@ class Underlay:
         self._stack = ExitStack()
         self.switch = Switch()
         self._stack.callback(self.switch.close)
-        made = {kind.kind: kind for kind in (EtcdServer, ZooKeeperServer)}[
-            os.environ.get("PYNET_CLUSTER_STORE", "etcd")
-        ]
+        made = SERVERS[os.environ.get("PYNET_CLUSTER_STORE", "etcd")]
         members = {f"{made.kind}{number}": f"{PREFIX4}{number}" for number in (101, 102, 103)}
         self.servers: list[StoreServer] = []
         for number in (101, 102, 103):
