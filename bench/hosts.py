@@ -242,14 +242,14 @@ def run(kind: str) -> None:
     for size in SIZES:
         with store_elsewhere(kind) as server:
             rows.append(measure(server, size))
+    print(f"{kind}, {HOSTS} hosts")
+    for key in rows[0]:
+        print(f"| {key} | " + " | ".join(f"{row[key]:,.1f}" for row in rows) + " |", flush=True)
     with store_elsewhere(kind) as server:
         away = outage(server)
     RESULTS.mkdir(exist_ok=True)
     result = {"store": kind, "hosts": HOSTS, "rows": rows, "outage": away}
     (RESULTS / f"hosts-{kind}.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(f"{kind}, {HOSTS} hosts")
-    for key in rows[0]:
-        print(f"| {key} | " + " | ".join(f"{row[key]:,.1f}" for row in rows) + " |")
     print(json.dumps(away, indent=1), flush=True)
 
 

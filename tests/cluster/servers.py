@@ -222,6 +222,7 @@ class Consul:
                 "retry_interval": "1s",
                 "performance": {"raft_multiplier": 1},  # elections of a second instead of five
                 "acl": {"enabled": bool(token), "default_policy": "deny", "tokens": {"master": token}},
+                "limits": {"http_max_conns_per_client": 10_000},  # all hosts of a test have one address; 200 by default
                 "disable_update_check": True,
             }
             file = folder / f"n{number}.json"
