@@ -157,6 +157,14 @@ class Settings(OptionSet):
         "whether Engine 28 and later ask before they reserve a gateway address, so that isolated networks reserve none "
         "and a bad option is refused before an address is taken",
     )
+    dns = Option(
+        "PYNET_DNS",
+        toggle,
+        True,
+        "on or off",
+        "whether pynet's resolver runs while a network has `pynet.dns`; with `off` questions of such networks are "
+        "refused at once",
+    )
     store = Option(
         "PYNET_STORE",
         lambda text: parse_store_address(text) if text else None,

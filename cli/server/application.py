@@ -129,7 +129,7 @@ def _monitor(pynet: Pynet, nft: Nftables, changes: OwnChanges) -> Monitor:
 
 
 def _start_names(host: Host, pynet: Pynet) -> list[Troubled]:
-    return [host.names.start(), host.told.start(), pynet.named.start(NamedRules(pynet.runtime))]
+    return [host.names.start(), host.told.start(), pynet.named.start(NamedRules(pynet.runtime)), pynet.resolver.start()]
 
 
 def _serve_commands(app: Flask, answers: Answers, path: Path, watched: Watched) -> None:
@@ -187,6 +187,7 @@ def _open(
         cluster=cluster.seen_from_here() if cluster else None,
         drops=drops.known,
         machine=machine,
+        dns=settings.dns,
         dhcp=lambda: wrap("dhcp", _dhcp_client()),
     )
     use_names(host.names)

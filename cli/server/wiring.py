@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import IPv4Address
 
 from plugin.changes import LiveChanges
@@ -17,6 +18,7 @@ from plugin.engine.endpoint_names import EndpointNames
 from plugin.engine.names import Names
 from plugin.firewall.firewall import LINGER, Firewall
 from plugin.firewall.open_flows import OpenFlows
+from plugin.host.docker_bridges import is_docker_name
 from plugin.host.forwarding import Forwarding
 from plugin.host.own_links import OwnLinks
 from plugin.host.parents import Parents
@@ -42,6 +44,11 @@ from plugin.reconcile.reconciler import Reconciler
 from plugin.reconcile.survey import Survey
 from plugin.removal.removal import Removal
 from plugin.request.locks import Locks
+from plugin.resolver.egress import Egress
+from plugin.resolver.server import Server
+from plugin.resolver.servers import HostServers
+from plugin.resolver.upkeep import Resolver
+from plugin.resolver.zone import Zone
 from plugin.runtime import Runtime
 from plugin.store.base import LocalStore, Record
 from plugin.store.memory import MemoryStore
@@ -56,6 +63,7 @@ class Host:
     New pools come from ``supernets``; ``drops`` returns how many packets were dropped,
     ``resolvers`` the servers that the engine asks for containers, and ``dhcp`` makes the client of DHCP when a network
     needs it. ``machine`` is the id of the machine.
+    With ``dns`` the resolver runs where networks want it, and asks ``servers``.
     """
 
     kernel: Kernel
@@ -75,6 +83,8 @@ class Host:
     resolvers: Callable[[], Collection[Address]] = container_resolvers
     dhcp: Callable[[], Dhcp4] = no_client
     machine: str = ""
+    dns: bool = True
+    servers: Callable[[], Sequence[str]] = field(default_factory=lambda: HostServers().current)
 
 
 class Pynet:
@@ -101,7 +111,9 @@ class Pynet:
         # Networks and ports.
         self.named = ResolvedNames(store, host.ask_dns)
         lan, known = (Parents(kernel, store, owner), Shims(kernel, self.firewall, name, locks)), self.named.addresses
-        self.parts = HostParts(kernel, self.firewall, self.settings, name, shared, *lan, known, host.resolvers)
+        self.resolver = _resolver(host, self.zone, self.firewall)
+        resolvers, serve = host.resolvers, self.resolver.expect
+        self.parts = HostParts(kernel, self.firewall, self.settings, name, shared, *lan, known, resolvers, serve)
         self.modes, applier = modes_of(self.parts, kinds), Applier(self.parts)
         self.publisher = Publisher(kernel, host.sockets, self.firewall, host.conntrack, names)
 
@@ -117,9 +129,22 @@ class Pynet:
         self.survey = Survey(store, kernel, self.settings, self.modes, owner)
         self.reconciler = Reconciler(self.runtime, self.survey, self.removal, host.drops)
         self.dry_run = DryRun(self.runtime, self.survey)
-        flows = Flows(host.conntrack, OpenFlows(host.nft, name))
-        ending = FlowEnding(store, kernel, flows, host.resolvers, self.peers.far_groups)
-        self.live = LiveChanges(self.runtime, self.survey, self.removal, self.ipam, ending.end)
+        self.live = LiveChanges(self.runtime, self.survey, self.removal, self.ipam, _ending(host, name, self.peers))
+
+
+def _ending(host: Host, name: str, peers: TableSync) -> Callable[[str, str], object]:
+    flows = Flows(host.conntrack, OpenFlows(host.nft, name))
+    return FlowEnding(host.store, host.kernel, flows, host.resolvers, peers.far_groups).end
+
+
+def _resolver(host: Host, zone: Zone, firewall: Firewall) -> Resolver:
+    make = partial(Server, zone, host.servers, partial(_serves, firewall), Egress(host.store))
+    return Resolver(host.store, host.kernel, make, wanted=host.dns)
+
+
+def _serves(firewall: Firewall, link: str) -> bool:
+    """Return whether the resolver answers containers behind a bridge."""
+    return firewall.owns(link) or is_docker_name(link)
 
 
 class Nowhere:

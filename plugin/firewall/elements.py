@@ -10,6 +10,7 @@ from plugin.model.elements import Elements
 from plugin.model.names import host_link_name, vxlan_name
 from plugin.model.policy import policy_of
 from plugin.model.records import Endpoint, Guard, Network, Overlay, Published
+from plugin.model.resolver_place import RESOLVER
 from plugin.options.network import NAT, ROUTED, UNPROTECTED, NetworkSettings
 from plugin.protocol.messages import Address, Subnet
 
@@ -29,6 +30,7 @@ def _of_network(network: Network) -> Iterator[Element]:
         yield sets.SAME_NETWORK.element(link, link)
     for subnet in network.subnets:
         yield sets.SUBNETS[subnet.pool.version].element(link, subnet.pool)
+    yield from _of_resolver(network)
     if network.internal:
         yield from _of_internal(network)
         return
@@ -36,6 +38,19 @@ def _of_network(network: Network) -> Iterator[Element]:
         yield from _of_version(link, version, settings)
     for trusted in settings.trusted:
         yield sets.TRUSTED.element(trusted, link)
+
+
+def _of_resolver(network: Network) -> Iterator[Element]:
+    """Lead questions of containers to the resolver; without a gateway address on the host they cannot ask it."""
+    wanted, versions = network.settings.dns, sorted({address.version for address in network.gateway_addresses})
+    if wanted == "off":
+        return
+    for address in network.gateway_addresses:
+        yield sets.RESOLVED[address.version].element(network.link, address.ip)
+    for version in versions:
+        yield sets.RESOLVED[version].element(network.link, RESOLVER[version])
+        if wanted == "hijack":
+            yield sets.HIJACKED.element(network.link, version)
 
 
 def _of_internal(network: Network) -> Iterator[Element]:

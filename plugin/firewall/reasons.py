@@ -131,6 +131,12 @@ REASONS: Sequence[Reason] = (
         "VXLAN of a network of this host, from nobody who is a member or not by the link that leads there",
         "see 'pynet cluster status' for the addresses of the members",
     ),
+    Reason(
+        "resolver",
+        _I,
+        "to pynet's resolver, but not a DNS question of a container to 169.254.53.53 or to its gateway",
+        "ask port 53 of the gateway address of the network, with -o pynet.dns=on",
+    ),
     Reason("egress", _I, "from a container to what its pynet.allow_out does not name", _EGRESS, refuses=True),
     Reason("egress_neighbour", _B, "from a container to a neighbour that its pynet.allow_out does not name", _EGRESS),
     Reason("from", _I, "to a container from whom its pynet.from does not name", _FROM, by_target=True, refuses=True),

@@ -21,6 +21,9 @@ translates addresses; the table of family bridge sees frames between the ports o
     input               drops packets from a port of a bridge, too
                         sends traffic from an internal network to "internal_input"
                         drops traffic from elsewhere to the gateway of an internal network
+    resolver            leads questions to pynet's resolver, never for a sender that is not behind the link
+                        the fixed address comes before published ports, the gateway address after them
+    to_resolver         accepts what chain "resolver" led there, and the host itself
     internal_input      accepts replies, neighbour discovery, and new flows to an address of the network's bridge
                         drops greetings to all, which every container sends now and then, without counting them
     icmp_errors         drops errors of a container that is no router, about a flow without an address of its network
@@ -43,8 +46,42 @@ from plugin.firewall.reasons import drop_rules, without_log
 from plugin.firewall.sets import SEAL, SETS
 from plugin.model.elements import Elements
 from plugin.model.link_owner import Owner
+from plugin.model.resolver_place import PORT, RESOLVER
 
 _INET = """\
+  chain resolver {
+    meta l4proto != { tcp, udp } return
+    th dport != 53 return
+    fib saddr . iif oif missing return
+    iifname @docker_bridges ip daddr RESOLVER4 goto resolver4
+    iifname . ip daddr @resolved4 goto resolver4
+    iifname . ip6 daddr @resolved6 goto resolver6
+    fib daddr type local return
+    iifname . ip daddr @subnets4 return
+    iifname . ip6 daddr @subnets6 return
+    meta nfproto ipv4 iifname . meta nfproto @hijacked goto resolver4
+    meta nfproto ipv6 iifname . meta nfproto @hijacked goto resolver6
+  }
+  chain resolver4 {
+    meta l4proto { tcp, udp } dnat ip to RESOLVER4:RESOLVER_PORT
+  }
+  chain resolver6 {
+    meta l4proto { tcp, udp } dnat ip6 to [RESOLVER6]:RESOLVER_PORT
+  }
+  chain host_resolver {
+    ip daddr RESOLVER4 meta l4proto { tcp, udp } th dport 53 goto resolver4
+    ip6 daddr RESOLVER6 meta l4proto { tcp, udp } th dport 53 goto resolver6
+    return
+  }
+  chain to_resolver {
+    iifname "lo" accept
+    ct status & dnat == dnat accept
+    goto drop_resolver
+  }
+  chain no_resolver {
+    ip daddr RESOLVER4 reject
+    ip6 daddr RESOLVER6 reject
+  }
   chain raw {
     type filter hook prerouting priority raw; policy accept;
     ip daddr 127.0.0.0/8 iifname @bridges goto drop_loopback
@@ -65,11 +102,16 @@ _INET = """\
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;
     ip daddr 127.0.0.0/8 return
+    ip daddr RESOLVER4 goto resolver
+    ip6 daddr RESOLVER6 goto resolver
     jump publish
+    meta iifkind "bridge" th dport 53 goto resolver
   }
   chain output {
     type nat hook output priority -100; policy accept;
     ip6 daddr ::1 return
+    ip daddr RESOLVER4 goto host_resolver
+    ip6 daddr RESOLVER6 goto host_resolver
     jump publish
   }
   chain forward {
@@ -82,6 +124,7 @@ _INET = """\
     oifname @internal_bridges goto drop_internal_in
     ct state established goto established_flows
     ct state related goto icmp_errors
+    jump no_resolver
     meta iifkind "bridge" jump policy_out
     oifname @bridges goto to_containers
     iifname @bridges oifname @docker_bridges ct status & dnat != dnat goto drop_docker_network
@@ -110,6 +153,8 @@ _INET = """\
     iifname "pnv*" goto drop_bridge_port
     udp dport . @th,96,24 @vxlan_networks jump vxlan_check
     ct state related iifname @bridges goto icmp_errors
+    ip daddr RESOLVER4 goto to_resolver
+    ip6 daddr RESOLVER6 goto to_resolver
     meta iifkind "bridge" ct state & (established | related) == 0 jump policy_out
     iifname != "lo" ct state & (established | related) == 0 \
       ip6 daddr . meta l4proto . th dport @ruled_relays jump relay_clients
@@ -184,7 +229,12 @@ _INET = """\
     iifname . oifname @same_network goto detours
   }
 """
-INET_RULES = drop_rules("inet") + INET_POLICY + _INET
+_PLACED = (
+    _INET.replace("RESOLVER4", str(RESOLVER[4]))
+    .replace("RESOLVER6", str(RESOLVER[6]))
+    .replace("RESOLVER_PORT", str(PORT))
+)
+INET_RULES = drop_rules("inet") + INET_POLICY + _PLACED
 RULES = {"inet": INET_RULES, "bridge": BRIDGE_RULES}  # by family
 
 

@@ -108,6 +108,9 @@ PUBLISHED_ANY = _two(
     value=(IPV4, PORT),
     counted=True,
 )
+# Names: questions to pynet's resolver
+RESOLVED = _two(_I, "resolved", "Bridges, and addresses at which containers ask pynet's resolver", IFNAME, IPV4)
+HIJACKED = _one(_I, "hijacked", "Bridges whose questions to other servers go to pynet's resolver", IFNAME, IP_VERSION)
 RELAYED_PORTS = _one(_I, "relayed_ports", "Published ports that a thread of pynet carries", PROTOCOL, PORT)
 # The host and its neighbours
 DOCKER_BRIDGES = _one(_I, "docker_bridges", "Bridges of Docker's own drivers", IFNAME)

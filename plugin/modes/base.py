@@ -55,12 +55,16 @@ def no_addresses(_name: str) -> Collection[Address]:
     return ()
 
 
+def unnamed(_network: Network) -> None:
+    """Serve no names."""
+
+
 @dataclass(frozen=True, slots=True)
 class HostParts:
     """The parts of this host that modes work with; ``owner`` is the name of this pynet.
 
     ``resolve`` returns the known addresses of a name in a policy, and ``resolvers`` the servers that the engine asks
-    for containers.
+    for containers. ``serve_names`` starts pynet's own resolver if a network wants it.
     """
 
     kernel: Kernel
@@ -72,6 +76,7 @@ class HostParts:
     shims: Shims
     resolve: Callable[[str], Collection[Address]] = no_addresses
     resolvers: Callable[[], Collection[Address]] = tuple
+    serve_names: Callable[[Network], object] = unnamed
 
 
 class Mode(Protocol):

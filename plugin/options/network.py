@@ -1,6 +1,7 @@
 """The options that pynet reads: of networks (``docker network create -o``) and of endpoints (``--driver-opt``)."""
 
 from plugin.options.dhcp_texts import VENDOR_CLASS, client_id, host_name, vendor_class
+from plugin.options.dns import dns_option
 from plugin.options.option import (
     Option,
     OptionSet,
@@ -103,6 +104,7 @@ class NetworkSettings(OptionSet):
         "always may",
         live=True,
     )
+    dns = dns_option()
     rate_in = rate_option("pynet.rate_in", OFF, "how much each container may receive a second, by this network")
     rate_out = rate_option("pynet.rate_out", OFF, "how much each container may send a second, by this network")
     burst_in = amount_option(

@@ -1,5 +1,6 @@
 """A driver on the kernel of a test, and the engine's use of its answers."""
 
+from collections.abc import Sequence
 from functools import partial
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from typing import cast
@@ -54,6 +55,7 @@ class Pynet(wiring.Pynet):
         cluster: ClusterView | None = None,
         *,
         ask_dns: AskDns | None = None,
+        servers: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.changes = OwnChanges(memory or dict.fromkeys((MADE, GONE, SET), 0.0))
@@ -72,6 +74,7 @@ class Pynet(wiring.Pynet):
             cluster=cluster,
             ask_dns=ask_dns or Dns(),
             resolvers=lambda: [RESOLVER],
+            servers=lambda: servers,
         )
         super().__init__(name, host, linger=0)
 

@@ -1,0 +1,112 @@
+"""From the bytes of a question to the bytes of its response; importing this loads dnspython, which takes 7 MB."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import dns.flags
+import dns.message
+import dns.rcode
+
+from plugin.protocol.messages import Address
+from plugin.resolver.answers import Asker, OwnAnswers, read, reply
+from plugin.resolver.cache import Cache, Key, copied
+from plugin.resolver.events import SocketEvents
+from plugin.resolver.forwarding import Upstream
+from plugin.resolver.limits import HeldShare, ResolverLimits
+from plugin.resolver.zone import Zone
+
+Send = Callable[[bytes], object]
+MayAsk = Callable[[Address, str | None, str], bool]  # a client, its network, and a name without the final dot
+_LARGEST = 65535
+_LEAST = 512  # bytes that every client takes by UDP (RFC 1035, section 4.2.1)
+
+
+@dataclass(slots=True)
+class QuestionCounts:
+    """How many questions came, and how they were answered."""
+
+    questions: int = 0
+    own: int = 0
+    cached: int = 0
+    forwarded: int = 0
+    failed: int = 0  # no server answered, or there were too many questions
+
+
+class Answering:
+    """``may_ask`` says whether a client may have other servers asked for a name."""
+
+    def __init__(
+        self,
+        events: SocketEvents,
+        zone: Zone,
+        servers: Callable[[], Sequence[str]],
+        may_ask: MayAsk,
+        limits: ResolverLimits,
+    ) -> None:
+        self.counts = QuestionCounts()
+        self._limits = limits
+        self._may_ask = may_ask
+        self._answers = OwnAnswers(zone, limits)
+        self._cache = Cache(limits)
+        self._forwarding = Upstream(events, servers, self._cache, limits)
+        self._share = HeldShare(limits.waiting, limits.waiting_of_client)
+
+    def question(self, wire: bytes, client: Asker, send: Send, *, stream: bool) -> None:
+        """Have ``send`` called with the response, at once or later; never for a message that gets no response."""
+        query = read(wire)
+        if query is None:
+            return
+        self.counts.questions += 1
+        if query.flags & dns.flags.QR:  # not to be read
+            send(query.to_wire())
+            return
+
+        def respond(response: dns.message.Message) -> None:
+            send(_wire(query, response, stream=stream, limits=self._limits))
+
+        response = self._answers.answer(query, client)
+        if response is not None:
+            self.counts.own += 1
+            respond(response)
+        else:
+            self._other(query, client, respond)
+
+    def _other(
+        self, query: dns.message.Message, client: Asker, respond: Callable[[dns.message.Message], object]
+    ) -> None:
+        """Answer from the cache, or by the host's servers."""
+        response, key = reply(query, self._limits), Key.of(query)
+        if not self._may_ask(client.address, client.network, key.name.to_text(omit_final_dot=True)):
+            response.set_rcode(dns.rcode.REFUSED)
+            respond(response)
+            return
+        kept = self._cache.get(key)
+        if kept is not None:
+            self.counts.cached += 1
+            respond(copied(kept[0], response, kept[1]))
+            return
+        if not self._share.hold(client.address):
+            self._failed(response, respond)
+            return
+
+        def done(answer: dns.message.Message | None) -> None:
+            self._share.release(client.address)
+            if answer is None:
+                self._failed(response, respond)
+            else:
+                respond(copied(answer, response, 0))
+
+        self.counts.forwarded += self._forwarding.ask(key, done)
+
+    def _failed(self, response: dns.message.Message, respond: Callable[[dns.message.Message], object]) -> None:
+        self.counts.failed += 1
+        response.set_rcode(dns.rcode.SERVFAIL)
+        respond(response)
+
+
+def _wire(query: dns.message.Message, response: dns.message.Message, *, stream: bool, limits: ResolverLimits) -> bytes:
+    """Return the bytes of a response, truncated to the size that the client takes."""
+    if stream:
+        return response.to_wire(max_size=_LARGEST, prepend_length=True, prefer_truncation=True)
+    room = min(max(query.payload, _LEAST), limits.payload) if query.edns >= 0 else _LEAST
+    return response.to_wire(max_size=room, prefer_truncation=True)

@@ -1,0 +1,161 @@
+"""The resolver on a real kernel: containers ask at the gateway and at the fixed address, and nobody else can."""
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from plugin.model.records import Network
+from plugin.model.resolver_place import PORT
+from plugin.resolver.egress import Egress
+from plugin.resolver.server import Server
+from plugin.resolver.upkeep import Resolver
+from tests.kernel.container import Container, sh
+from tests.kernel.dns_server import LOOPBACK, DnsServer
+from tests.kernel.hosts import soon
+from tests.kernel.pynet import Pynet, connect
+from tests.unit import requests as rq
+from tests.unit.fake_zone import FakeZone
+
+# The socket of a thread that has ended goes with the thread, and Python warns of that.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+ASKER, FIXED, GATEWAY, OUTSIDE = str(Path(__file__).with_name("asker.py")), "169.254.53.53", "10.9.0.1", "192.0.2.2"
+ZONE = FakeZone(rq.NETWORK_ID, {"two": ["10.9.0.3", "fd00:9::3"]}, ["10.9.0.2", "fd00:9::2"])
+
+
+class Resolved(Pynet):
+    """A pynet whose zone is that of the test."""
+
+    def __init__(self) -> None:
+        super().__init__(servers=[LOOPBACK])
+        firewall = self.firewall
+
+        def make() -> Server:
+            return Server(ZONE, lambda: [LOOPBACK], firewall.owns, Egress(self.store))
+
+        self.resolver = Resolver(self.store, self.kernel, make).start()
+
+    def create(self, *gateways: str, internal: bool = False, **options: str) -> None:
+        """Create a network with names."""
+        chosen = {f"pynet.{key}": value for key, value in {"dns": "on", **options}.items()}
+        request = rq.network(rq.NETWORK_ID, *gateways, internal=internal, options=chosen)
+        self.driver.create_network(request)
+        self.resolver.expect(self.store.list(Network)[0].record)
+        assert soon(lambda: "UNCONN" in sh(f"ss -Hlun sport = {PORT}"))
+
+
+@pytest.fixture
+def server() -> Iterator[DnsServer]:
+    """The server of the host."""
+    server = DnsServer({"example.com": ["192.0.2.80"]})
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def named(server: DnsServer) -> Iterator[Resolved]:
+    """A pynet with a resolver that asks the server of the host."""
+    del server
+    pynet = Resolved()
+    yield pynet
+    pynet.end()
+    assert soon(lambda: not threads() and FIXED not in sh("ip addr show dev lo"))
+    pynet.close()
+
+
+def threads() -> list[str]:
+    """Return the threads of the resolver."""
+    return [one.name for one in threading.enumerate() if one.name in {"resolver", "networks with names"}]
+
+
+def asks(box: Container | None, server: str, name: str, kind: str = "A", how: str = "udp") -> str:
+    """Ask from a container, or from the host itself."""
+    inside = ["nsenter", "-n", "-t", str(box.pid), "--"] if box else []
+    command = [*inside, sys.executable, ASKER, server, name, kind, how]
+    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+
+
+def test_containers_ask_at_both_addresses(named: Resolved, two: tuple[Container, Container]) -> None:
+    """Names of containers and of others are answered by UDP and TCP, at the gateways and at the fixed address."""
+    named.create("10.9.0.1/24", "fd00:9::1/64")
+    named.attach(two[0], rq.NETWORK_ID, 2)
+    for server in (GATEWAY, FIXED, "fd00:9::1"):
+        for how in ("udp", "tcp"):
+            assert asks(two[0], server, "two", how=how) == "NOERROR 10.9.0.3"
+            assert asks(two[0], server, "example.com", how=how) == "NOERROR 192.0.2.80"
+    assert asks(two[0], FIXED, "two", "AAAA") == "NOERROR fd00:9::3"
+    assert asks(two[0], FIXED, "3.0.9.10.in-addr.arpa", "PTR") == "NOERROR two."
+    assert asks(two[0], FIXED, "none.blue.pynet") == "NXDOMAIN"
+
+
+def test_only_containers_are_answered(named: Resolved, two: tuple[Container, Container]) -> None:
+    """From outside nobody reaches the port, by no address; the host may ask, but not for others' names."""
+    connect(two[1])
+    named.create()
+    named.attach(two[0], rq.NETWORK_ID, 2)
+    two[1].sh(f"ip route replace {FIXED} via 192.0.2.1; ip route replace 10.9.0.0/24 via 192.0.2.1")
+    for command in (f"{FIXED} {PORT}", f"{FIXED} 53", f"{GATEWAY} {PORT}", f"192.0.2.1 {PORT}"):
+        address, port = command.split()
+        assert two[1].asks(address, int(port)) == ""
+    assert asks(two[1], FIXED, "two").split()[0] == "Timeout"
+    assert asks(None, FIXED, "example.com") == "REFUSED"
+
+
+def test_an_internal_network_asks_its_gateway(named: Resolved, two: tuple[Container, Container]) -> None:
+    """Without a way out, the gateway address answers; the rules come back if they are flushed."""
+    named.create(internal=True)
+    named.attach(two[0], rq.NETWORK_ID, 2)
+    assert asks(two[0], GATEWAY, "two") == "NOERROR 10.9.0.3"
+    sh("nft flush ruleset")
+    named.firewall.heal()
+    assert asks(two[0], GATEWAY, "two") == "NOERROR 10.9.0.3"
+
+
+def test_a_policy_keeps_other_names_in(named: Resolved, server: DnsServer, two: tuple[Container, Container]) -> None:
+    """With egress=deny, names of containers are answered, others only if the policy has them: DNS carries data."""
+    named.create()
+    named.attach(two[0], rq.NETWORK_ID, 2, egress="deny", allow_out="dns:example.com tcp/443")
+    assert asks(two[0], FIXED, "two") == "NOERROR 10.9.0.3"
+    assert asks(two[0], FIXED, "example.com") == "NOERROR 192.0.2.80"
+    assert asks(two[0], FIXED, "secret.example.org") == "REFUSED"
+    assert "secret.example.org" not in server.questions
+
+
+def test_hijack_takes_questions_to_other_servers(named: Resolved, two: tuple[Container, Container]) -> None:
+    """With hijack a question to a server outside comes to the resolver; with "on" it goes where it should."""
+    named.create(dns="hijack")
+    named.attach(two[0], rq.NETWORK_ID, 2)
+    assert asks(two[0], OUTSIDE, "two") == "NOERROR 10.9.0.3"
+
+
+def test_a_question_fails_at_once_while_nobody_serves(pynet: Pynet, two: tuple[Container, Container]) -> None:
+    """With pynet away the kernel refuses questions at once, so that a client asks its next server without waiting."""
+    connect(two[1])
+    sh("ip route add default via 192.0.2.9")
+    pynet.driver.create_network(rq.network(rq.NETWORK_ID, options={"pynet.dns": "on"}))
+    pynet.attach(two[0], rq.NETWORK_ID, 2)
+    assert [asks(two[0], server, "two").split()[0] for server in (FIXED, GATEWAY)] == ["ConnectionRefusedError"] * 2
+    sh(f"ip addr add {FIXED}/32 dev lo")
+    assert [asks(two[0], server, "two").split()[0] for server in (FIXED, GATEWAY)] == ["ConnectionRefusedError"] * 2
+
+
+def test_a_taken_port_is_said_and_tried_again(two: tuple[Container, Container]) -> None:
+    """While another process has the port, the trouble is a sentence; when it ends, names are resolved."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("0.0.0.0", PORT))
+        pynet = Resolved()
+        pynet.driver.create_network(rq.network(rq.NETWORK_ID, options={"pynet.dns": "on"}))
+        pynet.resolver.expect(pynet.store.list(Network)[0].record)
+        assert soon(lambda: "Address already in use" in pynet.resolver.trouble)
+        assert "tries again" in pynet.resolver.trouble
+    pynet.attach(two[0], rq.NETWORK_ID, 2)
+    assert soon(lambda: asks(two[0], FIXED, "two") == "NOERROR 10.9.0.3")
+    assert pynet.resolver.trouble == ""
+    pynet.end()
+    assert soon(lambda: not threads())
+    pynet.close()
