@@ -59,6 +59,7 @@ from plugin.request.undo import Undo
 log = structlog.get_logger()
 
 BRIDGE_KIND = "bridge"  # as the kernel calls it
+_INTERNAL, _APART = "i", "a"  # words of an alias: --internal, and containers that do not reach each other
 
 
 def _vlan_ids(text: str) -> tuple[int, ...]:
@@ -93,6 +94,10 @@ class LanSettings(BridgeSettings, ParentSettings):
 
 
 _NO_GATEWAY = "the host is no gateway of its containers, and translates nothing; for that use pynet.mode=bridge"
+_BY_ADDRESS = (
+    "the host and its containers reach each other by the bridge without this option, if the bridge has an address of "
+    "the LAN; else give it one: ip addr add ADDRESS dev BRIDGE"
+)
 _NOT_PUBLISHED = "its containers publish no ports: the LAN reaches every port of theirs at their own addresses"
 
 
@@ -106,7 +111,7 @@ class LanMode(Mode):
     links: Sequence[LinkKind] = (LinkKind(HOST_END, "veth", ENDPOINT, port=True), LinkKind(LIMITER, IFB, ENDPOINT))
     refuses: Mapping[str, str] = {
         **dict.fromkeys((option.key for option in OF_GATEWAYS), _NO_GATEWAY),
-        HostAccessSettings.host_access.key: "the host and its containers reach each other by the bridge anyway",
+        HostAccessSettings.host_access.key: _BY_ADDRESS,
         NetworkSettings.publish.key: _NOT_PUBLISHED,
         NetworkSettings.host_binding.key: _NOT_PUBLISHED,
         NetworkSettings.publish_from.key: f"{_NOT_PUBLISHED}; {NetworkSettings.allow_from.key} names who may",
@@ -296,28 +301,36 @@ def _owner(network: Network) -> str:
 
 
 def _words(network: Network, endpoint: Endpoint) -> list[str]:
-    """Return the subnets of an endpoint, with their gateways, and the VLANs of its network as words of an alias."""
+    """Return what the kernel shows nowhere else as words of an alias: how closed the network is, subnets, VLANs.
+
+    The first words have room always: a network that was closed must not be rebuilt as an open one.
+    """
     own = LanSettings.read(network.in_force)
+    closed = [word for word, is_so in ((_INTERNAL, network.internal), (_APART, not own.icc)) if is_so]
     places = [address.ip for address in (endpoint.ipv4, endpoint.ipv6) if address]
     subnets = [subnet for subnet in network.subnets if any(place in subnet.pool for place in places)]
     ends = [(one.router.ip if one.router else one.pool.network_address, one.pool.prefixlen) for one in subnets]
     vlans = [f"v{own.vlan}"] if own.vlan else []
-    return [*(f"{address}-{length}" for address, length in ends), *vlans, *(f"t{vlan}" for vlan in own.vlans)]
+    tagged = [f"t{vlan}" for vlan in own.vlans]
+    return [*closed, *(f"{address}-{length}" for address, length in ends), *vlans, *tagged]
 
 
 def _rebuilt(network: Network, words: Sequence[str]) -> Network:
-    """Return a network with the subnets and VLANs in the words of an alias."""
+    """Return a network with the subnets, VLANs and other words of an alias."""
     ends = list(_interfaces(words))
     subnets = [NetworkSubnet(end.network, None if end.ip == end.network.network_address else end) for end in ends]
     options = {NetworkSettings.mode.key: LanMode.name, LanSettings.parent.key: network.link}
     for letter, option in (("v", LanSettings.vlan), ("t", LanSettings.vlans)):
         if found := [word[1:] for word in words if word.startswith(letter)]:
             options[option.key] = ",".join(found)
+    if _APART in words:
+        options[LanSettings.icc.key] = "false"
     return Network(
         network.id,
         LanMode.name,
         network.link,
         owns_link=False,
+        internal=_INTERNAL in words,
         subnets=tuple(subnets),
         options=options,
         host_gateway=False,

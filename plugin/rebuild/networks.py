@@ -308,7 +308,7 @@ def _finished(seen: KernelView, network: Network, endpoints: Sequence[Endpoint])
     )
     subnets = (*network.subnets, *(NetworkSubnet(subnet) for subnet in missing))
     ordered = tuple(sorted(subnets, key=lambda subnet: subnet.pool.version))
-    return replace(network, internal=internal, subnets=ordered, options=options)
+    return replace(network, internal=internal or network.internal, subnets=ordered, options=options)
 
 
 def _subnets_without_gateway(

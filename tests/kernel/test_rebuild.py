@@ -138,11 +138,15 @@ def test_flushed_tables_give_the_default_options(pynet: Pynet, two: tuple[Contai
     assert (network.settings.icc, endpoint.ipv4) == (True, None)
 
 
-def test_a_network_on_a_lan_is_found_by_its_ports(pynet: Pynet, two: tuple[Container, Container]) -> None:
-    """Subnets and gateways are in the alias of a port, as the host has no address there."""
+@pytest.mark.parametrize("closed", [False, True], ids=["open", "internal, without icc"])
+def test_a_network_on_a_lan_is_found_by_its_ports(
+    pynet: Pynet, two: tuple[Container, Container], *, closed: bool
+) -> None:
+    """Subnets, gateways and what it is closed to are in the alias of a port, as the host has no address there."""
     sh("ip link add br0 address 02:00:00:00:00:07 type bridge; ip link set br0 up")
-    options = {"pynet.mode": "lan", "parent": "br0"}
-    pynet.driver.create_network(rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64", options=options))
+    options = {"pynet.mode": "lan", "parent": "br0", **({BRIDGE + "enable_icc": "false"} if closed else {})}
+    request = rq.network(rq.NETWORK_ID, "10.9.0.1/24", "fd00:9::1/64", options=options, internal=closed)
+    pynet.driver.create_network(request)
     pynet.attach(two[0], rq.NETWORK_ID, 2)
     network, endpoint = seen(pynet)
 
