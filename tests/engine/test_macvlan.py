@@ -1,9 +1,11 @@
 """Networks of mode macvlan beside Docker's built-in macvlan driver: the same options, the same containers."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.engine.lab.compose import PROJECT, started
 from tests.engine.lab.host import Host
 from tests.engine.lab.outside import HOST4, LINK, OUTSIDE4, OUTSIDE6
 from tests.engine.lab.process import wait_until
@@ -95,6 +97,64 @@ def test_the_same_options_give_the_same(
             found.append(facts(lan.container(net, *container), net))
         finally:
             lan.close()
+    assert found[0] == found[1]
+
+
+SPARE = "spare0"  # a link that leads nowhere: the built-in driver of 20.10 has one network a parent
+# A file for the built-in driver, with all that Compose can say of its networks; and all that changes for pynet.
+COMPOSE = f"""
+x-box: &box {{image: busybox, command: sleep 1d, stop_signal: SIGKILL}}
+services:
+  fixed:
+    <<: *box
+    mac_address: "02:00:00:00:00:71"
+    ports: ["8080:80"]
+    networks:
+      lan: {{ipv4_address: 198.51.100.71, ipv6_address: "2001:db8:99::71", aliases: [printer]}}
+  chosen: {{<<: *box, networks: [lan]}}
+  closed: {{<<: *box, networks: {{alone: {{ipv4_address: 203.0.113.70}}}}}}
+networks:
+  lan:
+    driver: macvlan
+    driver_opts: {{parent: {LINK}, macvlan_mode: bridge}}
+    enable_ipv6: true
+    ipam:
+      config:
+        - {{subnet: {SUBNET}, gateway: {OUTSIDE4}, ip_range: 198.51.100.64/30, aux_addresses: {{a: 198.51.100.64}}}}
+        - {{subnet: "{SUBNET6}", gateway: "{OUTSIDE6}"}}
+  alone:
+    driver: macvlan
+    driver_opts: {{parent: {SPARE}}}
+    internal: true
+    ipam: {{config: [{{subnet: 203.0.113.0/24}}]}}
+"""
+OVERRIDE = "networks:\n" + "".join(
+    f"  {name}: {{driver: pynet, driver_opts: {{pynet.mode: macvlan}}}}\n" for name in ("lan", "alone")
+)
+NETWORK_OF = {"fixed": "lan", "chosen": "lan", "closed": "alone"}
+
+
+@pytest.fixture
+def spare(host: Host) -> Iterator[None]:
+    """Another link of the host."""
+    host.net("ip", "link", "add", SPARE, "up", "type", "veth", "peer", "name", "spare1")
+    yield
+    host.net("ip", "link", "del", SPARE)
+
+
+@pytest.mark.usefixtures("pynet", "spare")
+def test_one_compose_file_gives_the_same_with_both_drivers(host: Host, tmp_path: Path) -> None:
+    """With another driver's name and the mode, Compose and Docker say the same, and containers have the same."""
+    file, override = tmp_path / "compose.yaml", tmp_path / "override.yaml"
+    file.write_text(COMPOSE)
+    override.write_text(OVERRIDE)
+    found = []
+    for files in ((file,), (file, override)):
+        with started(host, *files) as project:
+            boxes = {name: project.container(name) for name in NETWORK_OF}
+            found.append({name: facts(box, f"{PROJECT}_{NETWORK_OF[name]}") for name, box in boxes.items()})
+            assert boxes["fixed"].reaches(OUTSIDE4)
+            assert boxes["chosen"].reaches("printer")
     assert found[0] == found[1]
 
 
