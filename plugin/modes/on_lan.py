@@ -20,6 +20,7 @@ OF_GATEWAYS = (
     NetworkSettings.host_ipv4,
     NetworkSettings.host_ipv6,
     NetworkSettings.trusted,
+    NetworkSettings.dns,
 )
 
 GatewayOf = Callable[[NetworkSubnet], InterfaceAddress | None]

@@ -104,6 +104,7 @@ BAD: dict[str, tuple[dict[str, str], str]] = {
     "MTU above the parent's": ({"com.docker.network.driver.mtu": "9000"}, "9000 bytes are more than the 1500 of"),
     "a guard": ({"pynet.guard": "on"}, "'pynet.guard' has no effect in mode macvlan:.*-o pynet.mode=lan"),
     "a limit": ({"pynet.rate_in": "1mbit"}, "'pynet.rate_in' has no effect in mode macvlan"),
+    "the host's resolver": ({"pynet.dns": "on"}, "'pynet.dns' has no effect in mode macvlan"),
     "a gateway mode": ({"com.docker.network.bridge.gateway_mode_ipv4": "nat"}, "-o pynet.mode=bridge makes it"),
     "a name of a bridge": ({"com.docker.network.bridge.name": "br1"}, "the link that option 'parent' names"),
     "an option of bridges": ({"pynet.gso": "on"}, "option 'pynet.gso' is for mode bridge .*only"),
