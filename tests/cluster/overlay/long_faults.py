@@ -46,7 +46,7 @@ def nothing_lost(lost: Losses, *, but: str = "") -> bool:
     return not {pair for pair, number in lost.items() if number and but not in pair}
 
 
-def test_one_etcd_server_is_killed(blue: Cluster) -> None:
+def test_one_server_of_the_store_is_killed(blue: Cluster) -> None:
     """Containers come and go as before, on all hosts."""
     with traffic(blue) as lost:
         blue.underlay.servers[0].kill()
@@ -61,7 +61,7 @@ def test_one_etcd_server_is_killed(blue: Cluster) -> None:
     blue.wait("blue")
 
 
-def test_all_etcd_servers_are_away(blue: Cluster) -> None:
+def test_all_servers_of_the_store_are_away(blue: Cluster) -> None:
     """Containers are stopped meanwhile, and new ones start soon after."""
     doomed = blue.nodes[1].run("blue")
     blue.wait("blue")
