@@ -1,17 +1,19 @@
 """Containers on a bridge of the user's, by real engines: reached, restarted, and the bridge as it was."""
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from tests.engine.lab.host import Host
 from tests.engine.lab.process import wait_until
-from tests.engine.lab.scene import Scene
-from tests.engine.lab.service import Plugin, command
+from tests.engine.lab.scene import Container, Scene
+from tests.engine.lab.service import Plugin, command, published_by_pynet
 from tests.engine.lab.shell import CommandFailed
 from tests.kernel.container import Container as Machine
 
 BRIDGE, HOST, NEIGHBOUR, HOST6, NEIGHBOUR6 = "br0", "192.168.50.5", "192.168.50.9", "fd00:50::5", "fd00:50::9"
+FORGED = "192.168.50.77"
 SUBNETS = ("--subnet", "192.168.50.0/24", "--gateway", NEIGHBOUR, "--ipv6", "--subnet", "fd00:50::/64")
 LAN = ("-o", "pynet.mode=lan", "-o", f"parent={BRIDGE}", *SUBNETS, "--gateway", NEIGHBOUR6)
 
@@ -89,3 +91,37 @@ def test_what_it_cannot_do_is_refused(lan: Scene) -> None:
     """With a sentence that docker shows."""
     assert "needs one bridge of yours: -o parent=br0" in lan.refused("-o", "pynet.mode=lan", *SUBNETS)
     assert "there is no bridge 'br9' on this host" in lan.refused("-o", "pynet.mode=lan", "-o", "parent=br9", *SUBNETS)
+
+
+@pytest.fixture
+def talking(lan: Scene) -> Iterator[Container]:
+    """A container with a port that pings the neighbour all the time."""
+    box = lan.container(lan.network(*LAN), "-p", "8080:80")
+    words = ["nsenter", f"--net={box.namespace}", "--", "ping", "-q", "-i", "0.1", NEIGHBOUR]
+    ping = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    yield box
+    ping.kill()
+    ping.wait()
+
+
+def test_its_packets_are_seen_as_in_bridge_mode(talking: Container) -> None:
+    """Captured on its port, and followed through the rules of the bridge family to the neighbour."""
+    lines = command(talking.host, "capture", talking.name, "icmp", "-c", "2", "--seconds", "60")
+    trace = command(talking.host, "trace", talking.name, NEIGHBOUR, "icmp", "-n", "2", "--for", "60s")
+
+    assert all(pair in lines for pair in (f"> {NEIGHBOUR} echo request", f"{NEIGHBOUR} > "))
+    assert "bridge pynet guard [the guard]" in trace
+    assert "=> no rule drops it" in trace
+
+
+def test_a_forged_sender_is_told_and_its_port_is_said_to_be_open(talking: Container, neighbour: Machine) -> None:
+    """The guard's drop has its reason; Docker's ``-p`` publishes nothing, and says where the port is."""
+    talking.net("ip", "addr", "add", FORGED, "dev", "eth0")
+    with pytest.raises(CommandFailed):
+        talking.net("ping", "-c", "1", "-W", "1", "-I", FORGED, NEIGHBOUR)
+
+    assert "from an address that it was not given" in command(talking.host, "drops", talking.name)
+    assert not neighbour.reaches(FORGED)
+    rows = [row for row in published_by_pynet(talking.host) if row["container"] == talking.name]
+    assert {row["container_port"] for row in rows} == {80}
+    assert "not published" in command(talking.host, "ports")
