@@ -12,6 +12,7 @@ from plugin.options.option import Option, OptionSet, choice, default_text, integ
 from plugin.protocol.own_messages import SettingInForce
 from plugin.store.remote.address import Access, read_access
 from plugin.store.remote.factory import parse_store_address
+from plugin.swarm.scopes import LOCAL, SWARM
 
 PLUGINS = Path("/run/docker/plugins")  # here the engine looks for sockets of plugins
 MOUNTED = Path("/host/plugins")  # the same folder of the host, as the managed plugin sees it
@@ -164,6 +165,14 @@ class Settings(OptionSet):
         "on or off",
         "whether pynet's resolver runs while a network has `pynet.dns`; with `off` questions of such networks are "
         "refused at once",
+    )
+    scope = Option(
+        "PYNET_SCOPE",
+        choice(LOCAL, SWARM),
+        LOCAL,
+        f"{LOCAL} or {SWARM}",
+        "whether the engine takes networks for those of this host or of its swarm; `swarm` needs the managed plugin "
+        "and PYNET_STORE on every node",
     )
     store = Option(
         "PYNET_STORE",

@@ -30,13 +30,14 @@ from plugin.request.undo import Undo
 from plugin.request.work import Work, as_failed, refuse_difference
 from plugin.runtime import Runtime
 from plugin.store.base import Put, Remove
+from plugin.swarm.allocation import settle
 
 
 class Driver:
     """Serves the NetworkDriver protocol (``plugin.protocol.api.NetworkDriver``) for the networks of all modes."""
 
     def __init__(
-        self, runtime: Runtime, removal: Removal, leased: LeasedAddresses, *, gateway_check: bool = True
+        self, runtime: Runtime, removal: Removal, leased: LeasedAddresses, capabilities: m.Capabilities
     ) -> None:
         self._store = runtime.store
         self._modes = runtime.modes
@@ -45,7 +46,7 @@ class Driver:
         self._publisher = runtime.publisher
         self._reaper = runtime.reaper
         self._retries = runtime.reaper.retries
-        self._gateway_check = gateway_check
+        self._capabilities = capabilities
         self._removal = removal
         self._reservations, self._owners, self._touched = removal.reservations, removal.owners, removal.touched
         self._lookup = EngineLookup(runtime, removal.reservations, removal.touched)
@@ -64,24 +65,23 @@ class Driver:
     # --- questions of the engine about the driver ----------------------------------------------
 
     def get_capabilities(self) -> m.Capabilities:
-        """Tell the engine that each network is of one host, and that it may call GwAllocCheck.
+        """Tell the engine whether networks are of one host or of a swarm, and that it may call GwAllocCheck.
 
-        Modes that span hosts do so without the engine's help, by pynet's own cluster store. With GwAllocCheck isolated
+        Modes that span hosts need no swarm, because they use pynet's own cluster store. With GwAllocCheck isolated
         networks need no address for a gateway; it can be switched off.
         """
-        return m.Capabilities(scope="local", connectivity_scope="local", gw_alloc_checker=self._gateway_check)
+        return self._capabilities
 
     def gw_alloc_check(self, request: m.GwAllocCheck) -> m.GwAllocReply:
         """Refuse bad options before an address is taken; families without the host as gateway need no address."""
         return _without_gateway(*read_settings(self._modes, request.options.generic), internal=request.options.internal)
 
     def allocate_network(self, request: m.AllocateNetwork) -> m.AllocateReply:
-        """Echo the options: an option that is not echoed is lost to the nodes of a swarm."""
-        read_settings(self._modes, request.options)
-        return m.AllocateReply(options=dict(request.options))
+        """Settle mode and name of a network of a swarm, on its leader, and echo all other options."""
+        return m.AllocateReply(options=settle(self._modes, request, self._capabilities))
 
     def free_network(self, request: m.NetworkRef) -> None:
-        """Do nothing, because ``allocate_network`` allocates nothing."""
+        """Do nothing, because ``allocate_network`` stores nothing."""
 
     def discover_new(self, request: m.Discovery) -> None:
         """Do nothing: hosts find each other in pynet's cluster store, not by the engine's discovery."""

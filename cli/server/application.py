@@ -61,6 +61,7 @@ from plugin.request.gate import Gate
 from plugin.request.timing import Wrap, timed
 from plugin.store.base import LocalStore
 from plugin.store.sqlite.opening import open_store
+from plugin.swarm.allocation import capabilities_of
 
 if TYPE_CHECKING:
     from cli.server.cluster import JoinedCluster
@@ -82,7 +83,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
     """
     changes, nft = OwnChanges(), Nftables(open_runner())
     host, cluster, drops = _open(settings, wrap, changes, wrap("nft", nft), partial(in_its_mode, kinds=kinds))
-    pynet = Pynet(settings.name, host, gateway_check=settings.gateway_check, kinds=kinds)
+    pynet = Pynet(settings.name, host, told=capabilities_of(settings), kinds=kinds)
     addresses = cluster.addresses(pynet, host) if cluster else None
     router, gate, threads = IpamRouter(pynet.ipam, addresses), Gate(), list[Troubled]()
 

@@ -37,7 +37,7 @@ from plugin.policy.answers import container_resolvers
 from plugin.policy.flows import FlowEnding, Flows
 from plugin.policy.lookup import Dns
 from plugin.policy.names import AskDns, ResolvedNames
-from plugin.protocol.messages import Address, Drop
+from plugin.protocol.messages import Address, Capabilities, Drop
 from plugin.publish.publisher import Publisher
 from plugin.reconcile.dry_run import DryRun
 from plugin.reconcile.reconciler import Reconciler
@@ -53,6 +53,7 @@ from plugin.runtime import Runtime
 from plugin.store.base import LocalStore, Record
 from plugin.store.memory import MemoryStore
 
+ALONE = Capabilities()  # as the engine is told, each network is of one host
 CLOSED = "mode overlay needs a store that the hosts share, and PYNET_STORE names none"
 
 
@@ -91,7 +92,7 @@ class Pynet:
     """All parts of pynet. Making it does nothing to the host and starts no thread."""
 
     def __init__(
-        self, name: str, host: Host, *, gateway_check: bool = True, linger: float = LINGER, kinds: Kinds = MODES
+        self, name: str, host: Host, *, told: Capabilities = ALONE, linger: float = LINGER, kinds: Kinds = MODES
     ) -> None:
         kernel, store, locks, names, owner = host.kernel, host.store, host.locks, host.names, Owner(name)
 
@@ -122,7 +123,7 @@ class Pynet:
         self.runtime = Runtime(*own, Leases(store, host.dhcp), names)
         self.removal = Removal(self.runtime)
         self.leased = LeasedAddresses(self.runtime, self.removal.owners, f"{host.machine}/{name}")
-        self.driver = Driver(self.runtime, self.removal, self.leased, gateway_check=gateway_check)
+        self.driver = Driver(self.runtime, self.removal, self.leased, told)
         self.ipam = Ipam(store, host.networks, host.supernets, self.reaper.retries)
 
         # Repairs, and changes on running networks and containers.

@@ -1,0 +1,3 @@
+"""The values of PYNET_SCOPE."""
+
+LOCAL, SWARM = "local", "swarm"
