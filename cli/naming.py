@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @click.group(cls=Commands)
 def dns() -> None:
-    """Show the names by which containers find each other."""
+    """Show the names by which containers find each other, and how to make containers find them."""
 
 
 @dns.command(
     "names",
     examples=["pynet dns names", "pynet dns names blue --json"],
-    see=["pynet dns lookup"],
+    see=["pynet dns lookup", "pynet dns setup"],
 )
 @click.argument("network", default="")
 @with_json
@@ -54,6 +54,25 @@ def dns_lookup(context: click.Context, *, name: str, network: str, machine: bool
         rows = looked_up(of_network(_rows(), network), name)
     click.echo(as_json(rows) if machine else as_text(rows))
     context.exit(int(not rows))
+
+
+@dns.command(
+    "setup",
+    examples=["pynet dns setup", "pynet dns setup --json"],
+    see=["pynet dns names", "docs/guide/names.md"],
+)
+@with_json
+def dns_setup(*, machine: bool) -> None:
+    """Print the ways in which containers of this host can ask pynet for names, and the lines to write where.
+
+    Nothing is changed. Which ways there are depends on the version of Docker Engine and on the host's own resolver.
+    """
+    from cli.commands.dns_setup import as_data, as_text, surroundings
+    from cli.engine.api import version_and_names
+
+    with refusals(), progress("asking the engine"):
+        data = as_data(surroundings(version_and_names()[0]))
+    click.echo(as_json(data) if machine else as_text(data))
 
 
 def _rows() -> "list[Row]":

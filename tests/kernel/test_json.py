@@ -60,6 +60,7 @@ DOCUMENTS = {
     "policy reset web --json": "changed",
     "dns names --json": "names",
     "dns lookup web --json": "names",
+    "dns setup --json": "dns-setup",
     "settings --json": "settings",
     "options --json": "options",
     "logs --json -n 1": "log-line",
