@@ -122,8 +122,8 @@ def _for_all(host: DnsHost) -> DnsWay:
     value = json.dumps([RESOLVER, *(others or ["SERVER OF YOUR HOST"])])
     return DnsWay(
         "One line for all containers of this host",
-        "Every container finds the names of its own network. While pynet is away the second server answers, and a "
-        "question takes 4 s longer. Internal networks need the next way.",
+        "Every container finds the names of its own network. While pynet is away the next server is asked at "
+        "once. Internal networks need the next way.",
         f"In {DAEMON}, among the other keys",
         [f'"dns": {value}'],
         "Then restart Docker Engine; containers that start afterwards have it.",

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -149,14 +149,14 @@ class Host:
         words = [f"{key}={value}" for key, value in (ENVIRONMENT | dict(env)).items()]
         return ["nsenter", "-t", str(self.pid), *NAMESPACES, "--", "env", "-i", *words, *argv]
 
-    def start_engine(self, *arguments: str) -> None:
-        """Start the engine and wait until it answers."""
+    def start_engine(self, *arguments: str, servers: Sequence[str] = RESOLVER) -> None:
+        """Start the engine and wait until it answers; ``servers`` are its options about name servers."""
         self._dockerd = dockerd = self.spawn(
             "dockerd",
             *("dockerd", "-H", "unix:///run/docker.sock", "-H", "unix:///export/docker.sock"),
             *("--data-root", "/var/lib/docker", "--exec-root", "/run/docker", "--pidfile", "/run/docker.pid"),
             # There is no name server beyond the engine's: an unknown name shall cost 1 s, not 20.
-            *("--cgroup-parent", f"/{self._folder.name}", *RESOLVER, *arguments),
+            *("--cgroup-parent", f"/{self._folder.name}", *servers, *arguments),
         )
         try:
             wait_until(lambda: self.api.answers() or not dockerd.alive, "the engine to answer", 60)
