@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-RESOLVER = "169.254.53.53"  # the same on every host
+from plugin.model.resolver_place import RESOLVER as PLACES
+
+RESOLVER = str(PLACES[4])  # the same on every host
 OPTION = ("docker network create --driver pynet -o pynet.dns=on NETWORK", "pynet network set NETWORK dns=on")
 LAST_THAT_ASKS_FROM_THE_CONTAINER = 25
 BROKEN = (29, 1, 0)
@@ -122,8 +124,8 @@ def _for_all(host: DnsHost) -> DnsWay:
     value = json.dumps([RESOLVER, *(others or ["SERVER OF YOUR HOST"])])
     return DnsWay(
         "One line for all containers of this host",
-        "Every container finds the names of its own network. While pynet is away the next server is asked at "
-        "once. Internal networks need the next way.",
+        "Every container finds the names of its own network. While pynet is away the next server is "
+        "asked. Internal networks need the next way.",
         f"In {DAEMON}, among the other keys",
         [f'"dns": {value}'],
         "Then restart Docker Engine; containers that start afterwards have it.",

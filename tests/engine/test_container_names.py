@@ -30,17 +30,17 @@ def _known(names: EndpointNames, network: str, name: str) -> bool:
     return bool(names.having(identity, name))
 
 
-def test_aliases_and_renames_are_heard(scene: Scene, names: EndpointNames) -> None:
+def test_aliases_and_renames_are_heard(pynet_scene: Scene, names: EndpointNames) -> None:
     """Container name, alias, a second network and ``docker rename``, and all of it gone with the container."""
-    first, second = scene.network(), scene.network()
-    box = scene.container(first, "--network-alias", "Shop")
+    first, second = pynet_scene.network(), pynet_scene.network()
+    box = pynet_scene.container(first, "--network-alias", "Shop")
     wait_until(lambda: _known(names, first, "shop") and _known(names, first, box.name), "name and alias")
-    scene.host.docker("network", "connect", "--alias", "db", second, box.name)
+    pynet_scene.host.docker("network", "connect", "--alias", "db", second, box.name)
     wait_until(lambda: _known(names, second, "db"), "the alias on a second network")
-    scene.host.docker("rename", box.name, f"{box.name}-new")
+    pynet_scene.host.docker("rename", box.name, f"{box.name}-new")
     wait_until(lambda: _known(names, first, f"{box.name}-new"), "the new name")
-    scene.host.docker("rename", f"{box.name}-new", box.name)
-    scene.host.docker("rm", "-f", box.name)
+    pynet_scene.host.docker("rename", f"{box.name}-new", box.name)
+    pynet_scene.host.docker("rm", "-f", box.name)
     wait_until(lambda: not names.all() or not _known(names, second, "db"), "the names to be gone")
 
 
@@ -62,11 +62,11 @@ def _looked_up(host: Host, name: str) -> list[str]:
     return [address for row in rows for address in row["addresses"]]
 
 
-def test_names_are_read_again_after_a_restart_of_the_engine(scene: Scene, names: EndpointNames) -> None:
+def test_names_are_read_again_after_a_restart_of_the_engine(pynet_scene: Scene, names: EndpointNames) -> None:
     """The connection breaks with the engine; then everything is read anew."""
-    network = scene.network()
-    scene.host.stop_engine()
-    scene.host.start_engine()
-    box = scene.container(network, "--network-alias", "late")
+    network = pynet_scene.network()
+    pynet_scene.host.stop_engine()
+    pynet_scene.host.start_engine()
+    box = pynet_scene.container(network, "--network-alias", "late")
     wait_until(lambda: _known(names, network, "late"), "the alias of a container that came later")
     assert _known(names, network, box.name)

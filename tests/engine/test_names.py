@@ -46,7 +46,7 @@ def test_an_internal_network_asks_the_gateway(pynet_scene: Scene) -> None:
     finds_pynet(pynet_scene, network, pynet_scene.container(network, "--dns", GATEWAY))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def asking(host: Host, outside: Outside) -> Iterator[Callable[[str], None]]:
     """Restarts the engine of a host that has one name server."""
     assert outside

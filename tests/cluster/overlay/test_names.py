@@ -7,6 +7,7 @@ from typing import Any
 from tests.cluster.overlay.cluster import Box, Cluster, Node
 from tests.engine.lab.process import wait_until
 from tests.engine.lab.service import command
+from tests.engine.lab.shell import CommandFailed
 
 
 def found(node: Node, name: str) -> list[dict[str, Any]]:
@@ -59,3 +60,26 @@ def test_known_names_stay_while_the_store_is_away(blue: Cluster) -> None:
     blue.underlay.start()
     wait_until(lambda: not found(third, going.name), "the removal to be told", 60)
     assert leads_to(third, staying.name, staying)
+
+
+def test_a_container_finds_one_of_another_host_by_name(blue: Cluster) -> None:
+    """By its name and its alias, also while the store is away; once it is removed nobody finds it."""
+    first, second, _ = blue.nodes
+    command(first.host, "network", "set", "blue", "dns=on")
+    asking, box = first.run("blue", "--dns", "169.254.53.53"), second.run("blue", "--network-alias", "shop")
+    wait_until(lambda: box.ip in resolved(asking, box.name), "the name")
+    for server in blue.underlay.servers:
+        server.kill()
+    assert box.ip in resolved(asking, "shop")
+    blue.underlay.start()
+    blue.wait("blue", 20)
+    second.remove(box)
+    wait_until(lambda: box.ip not in resolved(asking, box.name), "the name to be gone")
+
+
+def resolved(box: Box, name: str) -> str:
+    """Return what a container is told about a name; "" if it finds none."""
+    try:
+        return box.host.docker("exec", box.name, "nslookup", name)
+    except CommandFailed:
+        return ""
