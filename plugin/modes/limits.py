@@ -128,8 +128,8 @@ def add_limiter(kernel: Kernel, wanted: WantedLink) -> None:
     try:
         kernel.add_ifb(wanted.name, wanted.gso if kernel.takes_gso() else 0)
     except NotSupported as error:
-        raise _unsupported(NetworkSettings.rate_out, error) from error
+        raise _unsupported(NetworkSettings.rate_out, f"module ifb: {error}") from error
 
 
-def _unsupported(option: Option[Rate], error: NotSupported) -> Unsupported:
-    return Unsupported(f"option '{option.key}' needs a part that this kernel does not have ({error})")
+def _unsupported(option: Option[Rate], part: object) -> Unsupported:
+    return Unsupported(f"option '{option.key}' needs a part that this kernel does not have ({part})")

@@ -97,3 +97,18 @@ def test_the_host_reaches_its_containers(pynet: Pynet, two: Two, mode: str) -> N
     pynet.driver.delete_endpoint(reference)
     pynet.end()
     assert sh("ip -br link; ip route; ip -6 route") == before
+
+
+@pytest.mark.usefixtures("router")
+@pytest.mark.parametrize(("check", "reaches"), [("0", True), ("1", False), ("2", True)], ids=["off", "strict", "loose"])
+def test_a_strict_check_of_senders_keeps_containers_from_the_host(
+    pynet: Pynet, two: Two, check: str, *, reaches: bool
+) -> None:
+    """They come in by the parent, and the way back is another link: so rp_filter 1 drops them, as the guide says."""
+    sh(f"sysctl -qw net.ipv4.conf.all.rp_filter={check} net.ipv4.conf.{LAN}.rp_filter={check}")
+    pynet.driver.create_network(on_lan("ipvlan", **{"pynet.host_access": "on"}))
+    pynet.attach(two[0], rq.NETWORK_ID, 2)
+
+    assert two[0].reaches(HOST) == reaches
+    assert two[0].reaches("2001:db8::1")
+    assert sh(f"sysctl -n net.ipv4.conf.{LAN}.rp_filter").strip() == check
