@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Collection
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 USELESS = (".a", ".opt-1.pyc", ".opt-2.pyc", ".pyi", "__mypyc.cpython-311-x86_64-linux-gnu.so")
 FOLDER, LINK = stat.S_IFDIR | 0o755, stat.S_IFLNK | 0o777
@@ -20,7 +20,7 @@ class Archive:
         libraries: the shared objects among the files.
     """
 
-    def __init__(self, out: BinaryIO) -> None:
+    def __init__(self, out: IO[bytes]) -> None:
         self._out, self._known = out, {Path("/")}
         self.libraries: list[Path] = []
 

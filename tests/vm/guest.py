@@ -7,7 +7,6 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from tests.vm.inside import MARK
@@ -22,28 +21,34 @@ class Lost(Exception):
     """The guest ended, hung or could not read the tests; the text has its last lines."""
 
 
-def command(machinery: Machinery, image: Path) -> list[str]:
+def command(machinery: Machinery, image: int) -> list[str]:
     """Return the command of a guest with one processor, and no device but a serial line, which is its output.
+
+    ``image`` is the number of the open file with its file system.
 
     Of the emulated machines "pc" is chosen: a "microvm" finds no clock while other programs keep the host busy. A clock
     that counts instructions (-icount) would make no ping late on a crowded host, but takes 1.3 times the CPU.
     """
     machine = ["-M", "pc", "-accel", "tcg", "-cpu", "max", "-m", str(MEGABYTES)]
     bare = ["-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-serial", "stdio"]
-    start = ["-kernel", str(machinery.kernel), "-initrd", str(image), "-append", APPEND]
+    start = ["-kernel", str(machinery.kernel), "-initrd", f"/proc/self/fd/{image}", "-append", APPEND]
     return [*machinery.qemu, *machine, *bare, *start]
 
 
 class Guest:
     """A running virtual machine, which does not outlive the thread that started it."""
 
-    def __init__(self, command: Sequence[str], environment: dict[str, str], limit: float) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: dict[str, str], limit: float, files: Sequence[int] = ()
+    ) -> None:
+        """Start it; it has the open ``files`` too, and ``limit`` seconds."""
         self._log: deque[str] = deque(maxlen=TAIL)
         self._rest, self._end = b"", time.monotonic() + limit
         self._process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", *command],
             env=os.environ | environment,
             stdin=subprocess.DEVNULL,
+            pass_fds=files,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )

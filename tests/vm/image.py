@@ -13,6 +13,7 @@ import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import IO
 
 from tests.engine.lab.shell import run
 from tests.vm.cpio import Archive
@@ -57,27 +58,28 @@ echo 1 >/proc/sys/kernel/printk
 busybox stty -F /dev/ttyS0 raw
 cd {tree}
 {python} -m tests.vm.inside
+# What it said has to be sent before the machine is gone.
+busybox sleep 1
 busybox reboot -f
 """
 
 
-def build(machinery: Machinery, image: Path, tests: Sequence[str]) -> None:
+def build(machinery: Machinery, image: IO[bytes], tests: Sequence[str]) -> None:
     """Write the archive of which the guest's kernel makes its file system."""
-    with image.open("wb") as out:
-        archive = Archive(out)
-        for name in ("bin", "sbin", "lib", "lib64"):
-            if (there := Path("/", name)).is_symlink():
-                archive.link(there, str(there.readlink()))
-        archive.text("/init", INIT.format(tree=TREE, python=sys.executable))
-        archive.text(str(TESTS), "\n".join(tests))
-        _add_modules(archive, machinery)
-        _add_tree(archive)
-        _add_python(archive)
-        _add_commands(archive, machinery)
-        for name in FILES:
-            if (there := Path("/etc", name)).exists():
-                archive.file(there, there)
-        archive.close()
+    archive = Archive(image)
+    for name in ("bin", "sbin", "lib", "lib64"):
+        if (there := Path("/", name)).is_symlink():
+            archive.link(there, str(there.readlink()))
+    archive.text("/init", INIT.format(tree=TREE, python=sys.executable))
+    archive.text(str(TESTS), "\n".join(tests))
+    _add_modules(archive, machinery)
+    _add_tree(archive)
+    _add_python(archive)
+    _add_commands(archive, machinery)
+    for name in FILES:
+        if (there := Path("/etc", name)).exists():
+            archive.file(there, there)
+    archive.close()
 
 
 def _add_modules(archive: Archive, machinery: Machinery) -> None:

@@ -1,8 +1,7 @@
 """The guest of a run of the tests, and what it has said so far."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryFile
 
 import pytest
 
@@ -16,11 +15,11 @@ class Ring:
 
     def __init__(self, tests: Sequence[str], limit: float) -> None:
         machinery = obtain()
-        # On a disk: the image has 150 MB.
-        self._folder = TemporaryDirectory(prefix="pynet-vm-", dir="/var/tmp")
-        file = Path(self._folder.name, "image")
-        image.build(machinery, file, tests)
-        self._guest = Guest(command(machinery, file), machinery.environment, limit)
+        # On a disk, as it has 150 MB, and without a name: so it goes with the last process that has it open.
+        with TemporaryFile(dir="/var/tmp") as file:
+            image.build(machinery, file, tests)
+            file.flush()
+            self._guest = Guest(command(machinery, file.fileno()), machinery.environment, limit, [file.fileno()])
         self._messages = self._guest.messages()
         self._lost = ""
 
@@ -48,4 +47,3 @@ class Ring:
     def end(self) -> None:
         """End the guest."""
         self._guest.end()
-        self._folder.cleanup()
