@@ -3,19 +3,16 @@
 Docker's API: GET /events, with filters by type and action; the connection stays open and brings one JSON object a line.
 """
 
-import http.client
 import json
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from ipaddress import ip_address
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
-from cli.engine.api import PATIENCE, UNREADABLE, Engine
-from cli.engine.unix_http import UnixConnection
+from cli.engine.api import UNREADABLE, Engine
+from cli.engine.event_stream import EventStream
 from plugin.engine.endpoint_names import EndpointName, EngineEvent, EngineSilent
 
 T = TypeVar("T")
@@ -30,24 +27,16 @@ class EventfulEngine:
     def __init__(self, path: Path | str) -> None:
         self._path = str(path)
         self._engine = Engine(path)
-        self._events: tuple[UnixConnection, http.client.HTTPResponse] | None = None
+        self._events: EventStream | None = None
 
     def follow(self) -> Iterator[EngineEvent]:
         """Connect, and return the events from now on; those of an earlier connection end."""
         self._end_events()
-        connection = UnixConnection(self._path, PATIENCE)
-        response = None
         try:
-            connection.request("GET", f"/events?{urlencode({'filters': json.dumps(FILTERS)})}")
-            response = connection.getresponse()
-            if response.status != http.client.OK:
-                raise ValueError(f"GET /events: status {response.status}")
-            connection.sock.settimeout(None)  # the next event may be hours away
+            self._events = EventStream(self._path, urlencode({"filters": json.dumps(FILTERS)}))
         except UNREADABLE as error:
-            _close(connection, response)
             raise EngineSilent from error
-        self._events = connection, response
-        return _events(response)
+        return _events(self._events)
 
     def close(self) -> None:
         """Close the connections; a thread that waits for an event finds its own at an end."""
@@ -57,9 +46,7 @@ class EventfulEngine:
     def _end_events(self) -> None:
         events, self._events = self._events, None
         if events:
-            with suppress(OSError):
-                events[0].sock.shutdown(socket.SHUT_RDWR)  # a thread may be reading
-            _close(*events)
+            events.close()
 
     def networks(self) -> Mapping[str, str]:
         """List the networks."""
@@ -104,16 +91,10 @@ def endpoint_names(container: Mapping[str, Any]) -> Sequence[EndpointName]:
     return told
 
 
-def _close(connection: UnixConnection, response: http.client.HTTPResponse | None) -> None:
-    if response is not None:
-        response.close()
-    connection.close()
-
-
-def _events(response: http.client.HTTPResponse) -> Iterator[EngineEvent]:
-    """Yield events until the engine closes the connection."""
+def _events(stream: EventStream) -> Iterator[EngineEvent]:
+    """Yield events until the connection ends."""
     try:
-        while line := response.readline():
+        for line in stream:
             if event := _event(json.loads(line)):
                 yield event
     except UNREADABLE as error:
