@@ -77,15 +77,16 @@ class Guest:
         while b"\n" not in self._rest:
             left = self._end - time.monotonic()
             if left <= 0 or not select.select([self._process.stdout], [], [], left)[0]:
-                raise self._lost("the time of the guest is over")
+                raise self.lost("the time of the guest is over")
             piece = os.read(self._process.stdout.fileno(), 1 << 16)
             if not piece:
-                raise self._lost("the guest ended before its tests")
+                raise self.lost("the guest ended before its tests")
             self._rest += piece
         line, _, self._rest = self._rest.partition(b"\n")
         return line.decode(errors="replace").rstrip("\r")
 
-    def _lost(self, why: str) -> Lost:
+    def lost(self, why: str) -> Lost:
+        """Return the failure with the last lines that the guest said."""
         return Lost("\n".join([f"{why}; its last lines:", *self._log, self._rest.decode(errors="replace")]))
 
     def end(self) -> None:

@@ -42,7 +42,7 @@ class Ring:
                 yield report
                 if report.when == "teardown":
                     return
-        raise Lost(f"the guest did not run {item.nodeid}")
+        raise self._guest.lost(f"the guest did not run {item.nodeid}")
 
     def end(self) -> None:
         """End the guest."""
