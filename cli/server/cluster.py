@@ -88,16 +88,16 @@ class JoinedCluster:
         lease = Membership(self.stores.shared, self.me, upkeep.returned)
         self.joined.append(lease)
         Responder(self.stores.shared, self.me.id).start()
-        takeover = self._take_over(pynet, host, LivingHosts(self.stores.shared, lambda: lease.answering_since))
-        return [peers, lease.start(), upkeep.start(), self._announce_names(pynet, host).start(), takeover.start()]
+        beside = self._announce_names(pynet, host).start(), self._take_over(pynet, host).start()
+        return [peers, lease.start(), upkeep.start(), *beside]
 
-    def _take_over(self, pynet: Pynet, host: Host, living: LivingHosts) -> Takeover:
+    def _take_over(self, pynet: Pynet, host: Host) -> Takeover:
         def others(network: str) -> set[str]:
             records = pynet.peers.watching.of(network)
             return records.others() if records else set()
 
         taking = Taking(self.stores.shared, self.me.id, lambda: secrets.token_hex(4))
-        return Takeover(host.store, living, others, taking)
+        return Takeover(host.store, self.living, others, taking)
 
     def _announce_names(self, pynet: Pynet, host: Host) -> NameAnnouncer:
         watching = pynet.peers.watching
