@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from plugin.doctor.checks import DNS_BREAKING_ENGINE, version_numbers
 from plugin.model.resolver_place import RESOLVER as PLACES
 
 RESOLVER = str(PLACES[4])  # the same on every host
 OPTION = ("docker network create --driver pynet -o pynet.dns=on NETWORK", "pynet network set NETWORK dns=on")
 LAST_THAT_ASKS_FROM_THE_CONTAINER = 25
-BROKEN = (29, 1, 0)
 DAEMON = Path("/etc/docker/daemon.json")
 _SERVER = re.compile(r"^\s*nameserver\s+(\S+)", re.MULTILINE)
 
@@ -65,7 +65,7 @@ def surroundings(engine: str, root: Path = Path("/")) -> DnsHost:
 
 def ways(host: DnsHost) -> Sequence[DnsWay]:
     """Return the ways for this host, the recommended one first."""
-    hijack = _hijack() if host.engine and _numbers(host.engine)[0] <= LAST_THAT_ASKS_FROM_THE_CONTAINER else ()
+    hijack = _hijack() if host.engine and version_numbers(host.engine)[0] <= LAST_THAT_ASKS_FROM_THE_CONTAINER else ()
     return [*hijack, _for_all(host), _for_some(), *_split(host)]
 
 
@@ -74,7 +74,7 @@ def trouble(host: DnsHost) -> Sequence[str]:
     found = []
     if not host.engine:
         found.append("Docker Engine does not answer, so its version is not known; the ways below hold since 26.0")
-    elif _numbers(host.engine) == BROKEN:
+    elif version_numbers(host.engine) == DNS_BREAKING_ENGINE:
         found.append(f"DNS for containers is broken in Docker Engine {host.engine}; update it to 29.1.1 or later")
     if host.daemon is None:
         found.append(f"{DAEMON} cannot be read as JSON; mend it before you add a line")
@@ -174,7 +174,3 @@ def _servers(path: Path) -> list[str]:
         return _SERVER.findall(path.read_text())
     except (OSError, UnicodeDecodeError):
         return []
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in (re.findall(r"\d+", version.partition("-")[0]) + ["0"] * 3)[:3])

@@ -93,7 +93,7 @@ def engine(facts: Facts) -> Iterator[HostFinding]:
         start = ("systemctl start docker.service",) if facts.systemd else ("dockerd",)
         yield HostFinding(Severity.WARNING, cause, "start it, or set DOCKER_HOST to where it listens", start)
         return
-    version = _numbers(asked.version)
+    version = version_numbers(asked.version)
     if version < OLDEST_ENGINE:
         cause = f"Docker Engine {asked.version} is older than any that pynet is tested with"
         yield HostFinding(Severity.ERROR, cause, "use Docker Engine 20.10 or later")
@@ -139,6 +139,6 @@ CHECKS: Mapping[str, Check] = {
 }
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def version_numbers(version: str) -> tuple[int, ...]:
     """Return (29, 0, 1) for "29.0.1-rc.2"; a part that cannot be read counts as 0."""
     return tuple(int(number) for number in (re.findall(r"\d+", version.partition("-")[0]) + ["0"] * 3)[:3])
