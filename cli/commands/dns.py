@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cli.tables import as_table
+from plugin.model.resolver_place import DOMAIN
 
-DOMAIN = ".pynet"
 Row = Mapping[str, Any]
 
 

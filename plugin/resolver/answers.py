@@ -20,12 +20,13 @@ import dns.rdatatype
 import dns.reversename
 import dns.rrset
 
+from plugin.model.resolver_place import DOMAIN, HOST
 from plugin.protocol.messages import Address
 from plugin.resolver.limits import ResolverLimits
-from plugin.resolver.zone import HOST, Zone
+from plugin.resolver.zone import Zone
 
 TTL = 5  # seconds: a container may move at any time
-OWN = dns.name.from_text("pynet.")
+OWN = dns.name.from_text(DOMAIN.removeprefix("."))
 _SOA = f"{OWN} hostmaster.{OWN} 1 3600 600 86400 {TTL}"
 _VERSIONS = {dns.rdatatype.A: 4, dns.rdatatype.AAAA: 6}
 _NOT_ANSWERED = {dns.rdatatype.ANY, dns.rdatatype.AXFR, dns.rdatatype.IXFR, dns.rdatatype.MAILA, dns.rdatatype.MAILB}

@@ -25,7 +25,7 @@ class ResolverLimits:
 
 
 class HeldShare:
-    """QuestionCounts what clients hold, up to limits for one and for all."""
+    """Counts what clients hold, up to limits for one and for all."""
 
     def __init__(self, most: int, most_of_client: int) -> None:
         self._most = most

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from plugin.background.loop import Steady
-from plugin.model.resolver_place import PORT, RESOLVER
+from plugin.model.resolver_place import HOST, PORT, RESOLVER
 from plugin.protocol.messages import Address
 from plugin.resolver.events import READ, SocketEvents
 from plugin.resolver.limits import HeldShare, ResolverLimits
 from plugin.resolver.streams import Stream
-from plugin.resolver.zone import HOST, Zone
+from plugin.resolver.zone import Zone
 
 if TYPE_CHECKING:
     from plugin.resolver.answering import Answering, MayAsk

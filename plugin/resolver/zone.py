@@ -26,30 +26,3 @@ class Zone(Protocol):
 
     def known(self, network: str, name: str) -> bool:
         """Return whether the name exists, so that an IP version without addresses has no data, and is no wrong name."""
-
-
-HOST = ""  # in the place of a network: the host itself asks, and may ask for NAME.NETWORK.pynet of all networks
-
-
-class NoNames:
-    """A zone without names: all questions go on to the host's servers."""
-
-    def network_of(self, source: Address) -> str | None:
-        """Know no container."""
-        del source
-        return None
-
-    def addresses(self, network: str, name: str) -> Sequence[Address]:
-        """Know no address."""
-        del network, name
-        return ()
-
-    def names(self, network: str, address: Address) -> Sequence[str]:
-        """Know no name."""
-        del network, address
-        return ()
-
-    def known(self, network: str, name: str) -> bool:
-        """Know no name."""
-        del network, name
-        return False

@@ -13,11 +13,11 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
+from plugin.model.resolver_place import HOST
 from plugin.resolver.answers import Asker, OwnAnswers, read
 from plugin.resolver.cache import Cache, Key, copied
 from plugin.resolver.limits import HeldShare, ResolverLimits
 from plugin.resolver.servers import HostServers
-from plugin.resolver.zone import HOST
 from tests.unit.fake_zone import FakeZone
 
 BLUE = FakeZone("blue", {"web": ["10.1.0.2", "10.1.0.3"], "web.blue.pynet": ["10.1.0.2"], "six": ["fd00::2"]})

@@ -15,12 +15,11 @@ from plugin.cluster.names.directory import NameDirectory
 from plugin.cluster.names.records import ClusterName
 from plugin.engine.endpoint_names import EndpointNames
 from plugin.model.records import Endpoint, Network
+from plugin.model.resolver_place import DOMAIN, HOST
 from plugin.protocol.messages import Address, Subnet
 from plugin.protocol.own_messages import NameReport
 from plugin.store.base import LocalStore
 
-DOMAIN = ".pynet"
-HOST = ""  # in the place of a network: the host itself asks, by full names
 PAUSE = 1.0  # seconds between two readings of all networks, for addresses that belong to none
 
 

@@ -8,10 +8,11 @@ import pytest
 from plugin.cluster.names.announcing import NameAnnouncer, sweep_names
 from plugin.cluster.names.directory import ANYBODY, NameDirectory
 from plugin.cluster.names.records import ClusterName
-from plugin.cluster.names.zone import HOST, NetworkZone, OtherHosts
+from plugin.cluster.names.zone import NetworkZone, OtherHosts
 from plugin.engine.endpoint_names import EndpointName, EndpointNames, EngineEvent
 from plugin.errors import Failed
 from plugin.model.records import Endpoint, Network, NetworkSubnet, Overlay
+from plugin.model.resolver_place import HOST
 from plugin.store.base import Event, Put, Remove, Versioned
 from plugin.store.memory import MemoryStore
 
