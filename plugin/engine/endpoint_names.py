@@ -17,6 +17,7 @@ import structlog
 
 from netlink.values import dataclass
 from plugin.background.loop import Loop, alive
+from plugin.model.holders import Holders
 from plugin.protocol.messages import Address
 
 log = structlog.get_logger()
@@ -118,16 +119,14 @@ class _Index:
 
     by_id: dict[str, EndpointName] = field(default_factory=dict)
     by_container: dict[str, dict[str, EndpointName]] = field(default_factory=dict)
-    by_owned: dict[tuple[str, str | Address], tuple[str, ...]] = field(default_factory=dict)
+    holders: Holders[tuple[str, str | Address]] = field(default_factory=Holders)
 
     def put(self, told: EndpointName) -> None:
         """Add an endpoint in the place of the one with its id."""
         self.drop(told.endpoint)
         self.by_id[told.endpoint] = told
         self.by_container.setdefault(told.container, {})[told.endpoint] = told
-        for owned in (*told.names, *told.addresses):
-            at = (told.network_id, owned)
-            self.by_owned[at] = (*self.by_owned.get(at, ()), told.endpoint)
+        self.holders.add(told.endpoint, _held(told))
 
     def drop(self, endpoint: str) -> None:
         """Remove an endpoint, if it is known."""
@@ -138,13 +137,11 @@ class _Index:
         del own[endpoint]
         if not own:
             del self.by_container[told.container]
-        for owned in (*told.names, *told.addresses):
-            at = (told.network_id, owned)
-            others = tuple(other for other in self.by_owned[at] if other != endpoint)
-            if others:
-                self.by_owned[at] = others
-            else:
-                del self.by_owned[at]
+        self.holders.remove(endpoint, _held(told))
+
+
+def _held(told: EndpointName) -> Iterator[tuple[str, str | Address]]:
+    return ((told.network_id, owned) for owned in (*told.names, *told.addresses))
 
 
 class EndpointNames:
@@ -183,7 +180,7 @@ class EndpointNames:
 
     def having(self, network_id: str, owned: str | Address) -> Sequence[str]:
         """Return the ids of the endpoints of a network that have a name in lower case, or an address."""
-        return self._index.by_owned.get((network_id, owned), ())
+        return self._index.holders.of((network_id, owned))
 
     @property
     def networks(self) -> Mapping[str, str]:

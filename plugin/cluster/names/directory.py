@@ -2,43 +2,39 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
 
 from plugin.cluster.names.records import ClusterName
+from plugin.model.holders import Holders
 from plugin.protocol.messages import Address
 from plugin.store.base import Event, Versioned
 
-At = TypeVar("At")  # a name or an address
 ANYBODY = ""  # in the place of a key: all records of the network were listed
 
 
 class _Network:
-    """The records of one network, by key, by name and by address."""
+    """The records of one network by key, and the keys by name and address."""
 
     def __init__(self) -> None:
         self.by_key: dict[str, Versioned[ClusterName]] = {}
-        self.by_name: dict[str, tuple[str, ...]] = {}
-        self.by_address: dict[Address, tuple[str, ...]] = {}
+        self.holders = Holders[str | Address]()
 
     def put(self, item: Versioned[ClusterName]) -> None:
         """Add a record in the place of the one with its key."""
         key = item.record.key
         self.drop(key)
         self.by_key[key] = item
-        for name in item.record.names:
-            self.by_name[name] = (*self.by_name.get(name, ()), key)
-        for address in item.record.addresses:
-            self.by_address[address] = (*self.by_address.get(address, ()), key)
+        self.holders.add(key, (*item.record.names, *item.record.addresses))
 
     def drop(self, key: str) -> None:
         """Remove a record, if it is there."""
         item = self.by_key.pop(key, None)
-        if item is None:
-            return
-        for name in set(item.record.names):
-            _without(self.by_name, name, key)
-        for address in set(item.record.addresses):
-            _without(self.by_address, address, key)
+        if item is not None:
+            self.holders.remove(key, (*item.record.names, *item.record.addresses))
+
+    def holding(self, owned: str | Address) -> Sequence[ClusterName]:
+        """Return the records with a name or an address."""
+        items = [self.by_key.get(key) for key in self.holders.of(owned)]
+        return [item.record for item in items if item]
 
 
 class NameDirectory:
@@ -93,28 +89,15 @@ class NameDirectory:
     def named(self, network: str, name: str) -> Sequence[ClusterName]:
         """Return the endpoints that have a name."""
         known = self._networks.get(network)
-        return _records(known, known.by_name.get(name, ())) if known else ()
+        return known.holding(name) if known else ()
 
     def at(self, network: str, address: Address) -> Sequence[ClusterName]:
         """Return the endpoints that have an address."""
         known = self._networks.get(network)
-        return _records(known, known.by_address.get(address, ())) if known else ()
+        return known.holding(address) if known else ()
 
     def all(self, network: str) -> Mapping[str, ClusterName]:
         """Return all records of a network, by key."""
         with self._guard:
             known = self._networks.get(network)
             return {key: item.record for key, item in known.by_key.items()} if known else {}
-
-
-def _without(index: dict[At, tuple[str, ...]], at: At, key: str) -> None:
-    others = tuple(other for other in index[at] if other != key)
-    if others:
-        index[at] = others
-    else:
-        del index[at]
-
-
-def _records(known: _Network, keys: Sequence[str]) -> Sequence[ClusterName]:
-    items = [known.by_key.get(key) for key in keys]
-    return [item.record for item in items if item]
