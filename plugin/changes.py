@@ -75,6 +75,7 @@ class LiveChanges:
         self._lookup = Lookup(runtime)
         self._work = Work(runtime.locks, runtime.reaper.retries)
         self._alignment = Alignment(runtime, survey, removal)
+        self._serve_names = runtime.applier.serve_names
         self._leases, self._owners = runtime.leases, removal.owners
         self._addresses = FixedAddresses(runtime.store, ipam, runtime.names)
         exposure = Exposure(runtime, removal.sandboxes)
@@ -172,6 +173,7 @@ class LiveChanges:
                 undo.push(self._store.transact, Put(before))
                 was = before if after.gso == before.gso else replace(before, gso=before.gso or KERNELS_OWN)
                 self._alignment.change(desired_of(mode, was, ends), desired_of(mode, after, ends), undo)
+                self._serve_names(after)
         were, are = (of_network(mode.settings.options(), each.options, each.changes) for each in (before, after))
         mtu, gso = (0 if was == now else now for was, now in ((before.mtu, after.mtu), (before.gso, after.gso)))
         return Changed(network_id, "", len(ends), _differences(were, are, network_id), mtu, gso)

@@ -97,7 +97,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
         threading.Thread(target=pynet.driver.recall, name="recall", daemon=True).start()
         threads.extend([*pynet.reaper.start(), drops.start(), *Watcher(pynet.reconciler, monitor).start()])
         threads.extend(cluster.start(pynet, host, addresses) if cluster and addresses else [])
-        threads.extend([*_start_names(host, pynet), Exempted().start()])
+        threads.extend([*_start_names(host, pynet, records), Exempted().start()])
         if settings.docker_socket:
             engine = Engine(settings.docker_socket)
             threads.append(GarbageCollector(engine, pynet.removal, router, host.store, settings.docker_grace).start())
@@ -129,7 +129,9 @@ def _monitor(pynet: Pynet, nft: Nftables, changes: OwnChanges) -> Monitor:
     )
 
 
-def _start_names(host: Host, pynet: Pynet) -> list[Troubled]:
+def _start_names(host: Host, pynet: Pynet, records: Records) -> list[Troubled]:
+    for network in records.networks.values():
+        pynet.resolver.expect(network)
     return [host.names.start(), host.told.start(), pynet.named.start(NamedRules(pynet.runtime)), pynet.resolver.start()]
 
 

@@ -31,6 +31,7 @@ class Applier:
         self._firewall = parts.firewall
         self._settings = parts.settings
         self.shims = parts.shims
+        self.serve_names = parts.serve_names
         self._links = OwnLinks(parts.kernel, Owner(parts.owner))
 
     def create_network(self, mode: Mode, network: Network, undo: Undo) -> Network:
@@ -43,6 +44,7 @@ class Applier:
         self._settings.prepare(network, undo)
         give_addresses(self._kernel, network, part.addresses, undo)
         mode.links_made(network, undo)
+        self.serve_names(network)
         return network
 
     def create_endpoint(self, mode: Mode, network: Network, endpoint: Endpoint, undo: Undo) -> Endpoint:

@@ -91,7 +91,7 @@ class BridgeMode(Mode):
         self._kernel = parts.kernel
         self._firewall = parts.firewall
         self._owner = parts.owner
-        self._resolve, self._resolvers, self._serve_names = parts.resolve, parts.resolvers, parts.serve_names
+        self._resolve, self._resolvers = parts.resolve, parts.resolvers
         self._links = OwnLinks(parts.kernel, Owner(parts.owner))
 
     @staticmethod
@@ -207,7 +207,6 @@ class BridgeMode(Mode):
         # The MAC of a user's bridge that nobody has set follows the ports; rules may name the one that it has now.
         mac = network.mac if network.owns_link or not network.settings.icc else ""
         given = _given_addresses(network)
-        self._serve_names(network)
         alias, adopted = bridge_alias(self._owner, network), not network.owns_link
         return Desired(
             network=network.id,

@@ -73,7 +73,7 @@ class Resolver:
 
     def expect(self, network: Network) -> None:
         """Serve the network from now on if it wants it; its record may be stored later."""
-        if network.settings.dns != "off":
+        if _wants(network):
             with self._guard:
                 self._networks.add(network.id)
                 self._run()
@@ -110,7 +110,7 @@ class Resolver:
     def _follow(self, event: Event) -> None:
         with self._guard:
             network = event.record
-            if isinstance(network, Network) and network.settings.dns != "off":
+            if isinstance(network, Network) and _wants(network):
                 self._networks.add(network.id)
             else:
                 self._networks.discard(event.key)
@@ -178,6 +178,11 @@ class Resolver:
         for address in given:
             with suppress(Missing):
                 self._kernel.delete_address(_LINK, _own(address))
+
+
+def _wants(network: Network) -> bool:
+    """Return whether a network has names; its other options may be unreadable after a step back to an older pynet."""
+    return network.readable_settings.dns != "off"
 
 
 def _own(address: Address) -> InterfaceAddress:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cli.client.serving import ask
+from cli.settings import admin_place
 from plugin.model.records import Network
 from plugin.model.resolver_place import PORT
 from plugin.resolver.egress import Egress
@@ -18,6 +20,7 @@ from tests.kernel.container import Container, sh
 from tests.kernel.dns_server import LOOPBACK, DnsServer
 from tests.kernel.hosts import soon
 from tests.kernel.pynet import Pynet, connect
+from tests.kernel.served import Served
 from tests.unit import requests as rq
 from tests.unit.fake_zone import FakeZone
 
@@ -46,7 +49,7 @@ class Resolved(Pynet):
         request = rq.network(rq.NETWORK_ID, *gateways, internal=internal, options=chosen)
         self.driver.create_network(request)
         self.resolver.expect(self.store.list(Network)[0].record)
-        assert soon(lambda: "UNCONN" in sh(f"ss -Hlun sport = {PORT}"))
+        assert soon(serves)
 
 
 @pytest.fixture
@@ -159,3 +162,32 @@ def test_a_taken_port_is_said_and_tried_again(two: tuple[Container, Container]) 
     pynet.end()
     assert soon(lambda: not threads())
     pynet.close()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    """A process that serves."""
+    served = Served(tmp_path)
+    served.start()
+    yield served
+    served.terminate()
+
+
+def test_it_serves_after_a_change_and_after_a_restart(served: Served) -> None:
+    """A network that gets the option while it runs starts the resolver, and so does one that was there before."""
+    options = {"com.docker.network.enable_ipv6": False, "com.docker.network.generic": {}}
+    data = {"AddressSpace": "s", "Pool": "10.9.0.0/24", "Gateway": f"{GATEWAY}/24"}
+    served.call("NetworkDriver.CreateNetwork", NetworkID=rq.NETWORK_ID, Options=options, IPv4Data=[data], IPv6Data=[])
+    assert not serves()
+    ask(admin_place(served.socket), "SetOptions", body={"NetworkID": rq.NETWORK_ID, "Options": {"pynet.dns": "on"}})
+    assert soon(serves)
+    served.kill()
+    served.start()
+    assert soon(serves)
+    served.call("NetworkDriver.DeleteNetwork", NetworkID=rq.NETWORK_ID)
+    assert soon(lambda: not serves())
+
+
+def serves() -> bool:
+    """Return whether a process has the resolver's port."""
+    return "UNCONN" in sh(f"ss -Hlun sport = {PORT}")
