@@ -303,11 +303,16 @@ class Run:
     # --- shared --------------------------------------------------------------------------------
 
     def _compare(self, what: str, wanted: list[str]) -> None:
-        """Wait until the host is as ``wanted``, for as long as the background may take."""
-        end, pause = time.monotonic() + SETTLES, 0.3
-        while (changes := difference(wanted, self._seen())) and time.monotonic() < end:
+        """Wait until the host is as ``wanted``, for as long as the background may take.
+
+        A look has the links of its first moment, and takes many seconds on a busy machine; so the last one begins when
+        that time is over.
+        """
+        end, pause, last = time.monotonic() + SETTLES, 0.3, False
+        while (changes := difference(wanted, self._seen())) and not last:
             time.sleep(pause)
             pause *= 1.5
+            last = time.monotonic() > end
         if changes:
             self.outcome.faults.append(f"{what}:\n{changes}")
 
