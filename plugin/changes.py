@@ -145,9 +145,9 @@ class LiveChanges:
                 self._store.transact(Put(after))
                 undo.push(self._store.transact, Put(before))
                 self._alignment.change(desired_of(mode, network, [before]), desired_of(mode, network, [after]), undo)
-                self._leases.taken_over(before.key)
                 self._owners.remove(before)
                 self._owners.add(after)
+            self._leases.taken_over(before.key)  # also if a request was killed before that
         gateway, routes = (None, ()) if network.internal else routes_of(lease)
         was = before.ipv4 or lease.address
         return TakenLease(network.id, after.id, after.mac, was, lease.address, gateway, tuple(routes))

@@ -121,7 +121,7 @@ class Leases:
     def taken_over(self, key: str) -> None:
         """Note that the container has the address of its lease."""
         held = self._known.get(key)
-        if held is not None and held.lease is not None:
+        if held is not None and held.moved and held.lease is not None:
             now = replace(held, address=held.lease.address)
             self._store.transact(Put(now))
             self._known.hold(now)

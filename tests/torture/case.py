@@ -151,6 +151,7 @@ class Run:
         with self._fault("prepare"):
             for call in self.scenario.before:
                 self._engine.make(call)
+            self._await(self.scenario.ready)
         if self.case.step:
             self._killed()
         else:
@@ -179,6 +180,14 @@ class Run:
             (self._pynet.state / "host-id").write_text(HOST)
         if self.scenario.shared == WITH_ANOTHER:
             add_other_host(self._folder)
+
+    def _await(self, text: str) -> None:
+        """Wait until a record has ``text``, if there is one."""
+        end = time.monotonic() + SETTLES
+        while text and not any(text in line for line in self._records()):
+            if time.monotonic() > end:
+                raise Broken(f"no record has {text}")
+            time.sleep(0.05)
 
     def _start(self) -> None:
         self._pynet.start()

@@ -11,6 +11,7 @@ from plugin.dhcp.model import FOREVER, ClientIdentity, Lease4
 FILE = "given"  # addresses by client, as JSON
 POOL = [f"10.9.0.{last}" for last in range(2, 10)]
 SERVER = IPv4Address("10.9.0.1")
+MOVES, MOVED_TO = "moves", POOL[1]  # a client that is given the second address as soon as it has the first
 
 
 class FileDhcp:
@@ -30,7 +31,7 @@ class FileDhcp:
             leases = given(self._file)
             address = leases.get(_name(identity)) or next(each for each in POOL if each not in leases.values())
             self._write({**leases, _name(identity): address})
-        return Lease4(IPv4Interface(f"{address}/24"), SERVER, 1000, FOREVER, FOREVER, FOREVER)
+        return _lease(address)
 
     def keep(
         self,
@@ -40,8 +41,13 @@ class FileDhcp:
         changed: Callable[[Lease4 | None], None],
         hear: str = "",
     ) -> None:
-        del link, lease, changed, hear
-        assert _name(identity) in given(self._file)
+        del link, hear
+        with self._guard:
+            leases = given(self._file)
+            if identity.host_name == MOVES and leases[_name(identity)] == POOL[0]:
+                self._write({**leases, _name(identity): MOVED_TO})
+        if (now := _lease(given(self._file)[_name(identity)])) != lease:
+            changed(now)
 
     def drop(self, link: str, identity: ClientIdentity, *, release: Lease4 | None) -> None:
         del link
@@ -60,6 +66,10 @@ def given(file: Path) -> dict[str, str]:
     """Return the addresses that the server has given away, by client."""
     found: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
     return found
+
+
+def _lease(address: str) -> Lease4:
+    return Lease4(IPv4Interface(f"{address}/24"), SERVER, 1000, FOREVER, FOREVER, FOREVER)
 
 
 def _name(identity: ClientIdentity) -> str:

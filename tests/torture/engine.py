@@ -75,6 +75,11 @@ class Box:
         route = [f"route add default via {gateway}"] if gateway else []
         self._ip(f"link set {link} name eth0", f"addr add {address} dev eth0", "link set eth0 up", *route)
 
+    def move(self, address: str) -> None:
+        """Have another address, as ``pynet endpoint renew`` gives it to a container."""
+        self.address = address.partition("/")[0]
+        self._ip("addr flush dev eth0", f"addr add {address} dev eth0")
+
     def reaches(self, address: str) -> bool:
         """Say whether one of four pings is answered: a leftover may hold the address until it is deleted."""
         ping = ("ping", "-c", "1", "-W", "1", address)
@@ -180,6 +185,8 @@ class Engine:
             self._join(call.body["EndpointID"], reply)
         elif verb == "Leave":
             self._hand_back(call.body["EndpointID"])
+        elif verb == "TakeLease" and "Address" in reply:
+            self.boxes[call.body["EndpointID"]].move(reply["Address"])
 
     def _take_in_ipam(self, verb: str, body: Mapping[str, Any], reply: Any) -> None:
         if verb == "RequestPool":

@@ -22,7 +22,8 @@ class Scenario:
 
     ``where`` the steps are taken: by the request, after its reply by a background thread, or (without a verb) by the
     start. ``reboot`` empties the kernel before the next start. ``shared`` says who is in the cluster store, if there
-    is one. Containers reach their ``gateway``, or each other where there is none.
+    is one. Containers reach their ``gateway``, or each other where there is none. ``kind`` is a kind of links that the
+    kernel must have. The verb begins when a record has the text ``ready``.
     """
 
     name: str
@@ -34,6 +35,8 @@ class Scenario:
     setup: str = ""
     shared: str = ""
     gateway: str = GATEWAY
+    kind: str = ""
+    ready: str = ""
 
     @property
     def net(self) -> Call:
@@ -44,7 +47,8 @@ class Scenario:
     @property
     def leases(self) -> bool:
         """Whether containers have addresses by DHCP."""
-        return self.net is LEASED
+        generic: Mapping[str, str] = self.net.body["Options"]["com.docker.network.generic"]
+        return generic.get("pynet.dhcp") == "on"
 
 
 def network(identity: str = NET, third: int = 9, *, ipv6: bool = False, internal: bool = False, own: str = "") -> Call:
@@ -57,13 +61,14 @@ def network(identity: str = NET, third: int = 9, *, ipv6: bool = False, internal
         {
             "NetworkID": identity,
             "Options": options,
-            "IPv4Data": [_data(f"10.{third}.0.0/24", f"10.{third}.0.1/24")],
-            "IPv6Data": [_data(f"fd00:{third}::/64", f"fd00:{third}::1/64")] if ipv6 else [],
+            "IPv4Data": [pool_data(f"10.{third}.0.0/24", f"10.{third}.0.1/24")],
+            "IPv6Data": [pool_data(f"fd00:{third}::/64", f"fd00:{third}::1/64")] if ipv6 else [],
         },
     )
 
 
-def _data(pool: str, gateway: str) -> dict[str, Any]:
+def pool_data(pool: str, gateway: str) -> dict[str, Any]:
+    """Return a subnet of CreateNetwork."""
     return {"AddressSpace": "LocalDefault", "Pool": pool, "Gateway": gateway, "AuxAddresses": {}}
 
 
@@ -112,35 +117,16 @@ def of(verb: str, identity: str = END, net: str = NET) -> Call:
 
 def overlay(identity: str = NET) -> Call:
     """CreateNetwork of the network that hosts share."""
-    return _of_mode("overlay", network(identity), network=NAME)
+    return of_mode("overlay", network(identity), network=NAME)
 
 
 def toy() -> Call:
     """CreateNetwork of the mode that has no gateway."""
-    return _of_mode("toy", network())
+    return of_mode("toy", network())
 
 
-def guests() -> Call:
-    """CreateNetwork of the mode whose containers are in a bridge of the host's."""
-    call = network()
-    generic = {"pynet.mode": "lan", "parent": ADOPTED, "pynet.rate_out": "10mbit"}
-    return replace(call, body={**call.body, "Options": {"com.docker.network.generic": generic}})
-
-
-def macvlan(parent: str = "") -> Call:
-    """CreateNetwork of mode macvlan, upon a link of the host or upon one that pynet makes."""
-    call = network()
-    generic = {"pynet.mode": "macvlan", "parent": parent}
-    return replace(call, body={**call.body, "Options": {"com.docker.network.generic": generic}})
-
-
-def _leased() -> Call:
-    """CreateNetwork of the mode with addresses by DHCP."""
-    call = _of_mode("leased", network(), dhcp="on")
-    return replace(call, body={**call.body, "IPv4Data": [_data("0.0.0.0/0", "0.0.0.0/0")]})
-
-
-def _of_mode(mode: str, call: Call, **options: str) -> Call:
+def of_mode(mode: str, call: Call, **options: str) -> Call:
+    """Return CreateNetwork of another mode, with options of pynet."""
     generic = {"pynet.mode": mode, **{f"pynet.{key}": value for key, value in options.items()}}
     return replace(call, body={**call.body, "Options": {"com.docker.network.generic": generic}})
 
@@ -188,7 +174,7 @@ PUBLISH = own("PublishPorts", EndpointID=END, Ports=MORE_PORTS)
 UNPUBLISH = own("UnpublishPorts", EndpointID=END, Ports=[{"Proto": proto, "Port": 8080} for proto in (6, 17)])
 RESERVE = own("ReserveAddress", Name="web", Address="10.9.0.50")
 UNRESERVE = own("UnreserveAddress", Name="web")
-OWN_POOL = {**_data("10.9.0.0/24", f"{GATEWAY}/24"), "AddressSpace": "pynet-local"}
+OWN_POOL = {**pool_data("10.9.0.0/24", f"{GATEWAY}/24"), "AddressSpace": "pynet-local"}
 FIXED = (pool("10.9.0.0/24"), replace(network(), body={**network().body, "IPv4Data": [OWN_POOL]}))
 BLUE = overlay()
 BLUE_JOINED = (BLUE, endpoint(), join())
@@ -228,7 +214,7 @@ def _on_overlay(scenario: Scenario) -> Scenario:
 
 LIMIT = own("SetOptions", EndpointID=END, Options={"rate_in": "off", "rate_out": "5mbit"})
 LIMIT_ALL = own("SetOptions", Options={"rate_in": "10mbit", "rate_out": "20mbit"})
-LIMITED = _of_mode("bridge", network(), rate_in="10mbit", rate_out="20mbit")
+LIMITED = of_mode("bridge", network(), rate_in="10mbit", rate_out="20mbit")
 LIMITED_JOINED = (LIMITED, endpoint(), join())
 LIMITS = (
     Scenario("CreateNetwork", (), LIMITED),
@@ -246,7 +232,7 @@ LIMITS = (
 
 OPENED = {"from": "tcp/80 @ 10.9.0.0/24", "egress": "deny", "allow_out": "dns:files.example tcp/443, 10.0.0.0/8"}
 NARROW = own("SetOptions", EndpointID=END, Options={"from": "none", "allow_out": "any @ 10.9.0.1"})
-RULED = _of_mode("bridge", network(), **OPENED)
+RULED = of_mode("bridge", network(), **OPENED)
 RULED_JOINED = (RULED, endpoint(), join())
 POLICIES = (
     Scenario("CreateEndpoint with a policy", (RULED,), endpoint()),
@@ -254,22 +240,6 @@ POLICIES = (
     Scenario("start with a policy after a reboot", (RULED, endpoint()), where=START, reboot=True),
     Scenario("SetOptions with a policy", RULED_JOINED, NARROW, (NARROW, RESET_END)),
     Scenario("ResetOptions with a policy", (*RULED_JOINED, NARROW), RESET_END, (RESET_END,)),
-)
-
-
-MAKE_LAN = (
-    "ip link add lan0 address 02:00:00:00:00:12 type veth peer name lan1 address 02:00:00:00:00:13; "
-    "ip link set lan1 up; ip link set lan0 up; ip addr add 10.9.0.200/24 dev lan0"
-)
-REACHED = _of_mode("macvlan", network(), host_access="on")
-REACHED.body["Options"]["com.docker.network.generic"]["parent"] = "lan0"
-REACHED_JOINED = (REACHED, endpoint(), join())
-NO_ACCESS = own("SetOptions", Options={"host_access": "off"})
-HOST_ACCESS = (  # containers reach the host by its own address
-    Scenario("CreateEndpoint", (REACHED,), endpoint()),
-    Scenario("DeleteEndpoint", (*REACHED_JOINED, LEAVE), DELETE),
-    Scenario("SetOptions", (*REACHED_JOINED, NO_ACCESS), RESET, (RESET,)),
-    Scenario("start", REACHED_JOINED, where=START),
 )
 
 
@@ -283,49 +253,6 @@ TOYS = (
     Scenario("deferred deletion of a network", TOY_JOINED, REMOVE, where=REAPER),
     Scenario("start", TOY_JOINED, where=START),
     Scenario("start after a reboot", (TOY, endpoint()), where=START, reboot=True),
-)
-
-
-GUESTS = guests()
-GUESTS_JOINED = (GUESTS, endpoint(), join())
-LANS = (
-    Scenario("CreateNetwork", (), GUESTS),
-    Scenario("CreateEndpoint", (GUESTS,), endpoint()),
-    Scenario("DeleteEndpoint", (*GUESTS_JOINED, LEAVE), DELETE),
-    Scenario("DeleteNetwork with an endpoint", GUESTS_JOINED, REMOVE),
-    Scenario("start", GUESTS_JOINED, where=START),
-    Scenario("start after a reboot", (GUESTS, endpoint()), where=START, reboot=True),
-)
-
-
-PARENT = "lan0"
-MAKE_PARENT = (
-    f"ip link add {PARENT} address 02:00:00:00:00:12 type veth peer name lan1 address 02:00:00:00:00:13; "
-    f"ip link set {PARENT} up; ip link set lan1 up"
-)
-UPON, WITHOUT = macvlan(PARENT), macvlan()
-UPON_JOINED = (UPON, endpoint(), join())
-MACVLANS = (
-    Scenario("CreateNetwork", (), UPON),
-    Scenario("CreateNetwork without a parent", (), WITHOUT),
-    Scenario("CreateEndpoint", (UPON,), endpoint()),
-    Scenario("DeleteEndpoint", (*UPON_JOINED, LEAVE), DELETE),
-    Scenario("DeleteNetwork without a parent", (WITHOUT, endpoint()), REMOVE),
-    Scenario("DeleteNetwork with an endpoint", (UPON, endpoint()), REMOVE),
-    Scenario("start", UPON_JOINED, where=START),
-)
-
-
-LEASED = _leased()
-WEB = endpoint(address="", options={"pynet.hostname": "web"})
-LEASED_JOINED = (LEASED, WEB, join())
-LEASES = (
-    Scenario("CreateEndpoint", (LEASED,), WEB),
-    Scenario("CreateEndpoint without a name", (LEASED,), endpoint(address="")),
-    Scenario("DeleteEndpoint", (*LEASED_JOINED, LEAVE), DELETE),
-    Scenario("DeleteNetwork with an endpoint", LEASED_JOINED, REMOVE),
-    Scenario("start", LEASED_JOINED, where=START),
-    Scenario("start after a reboot", (LEASED, WEB), where=START, reboot=True),
 )
 
 
@@ -374,12 +301,5 @@ SCENARIOS = (
     *map(_on_overlay, OVERLAY),
     *(replace(scenario, name=f"limits: {scenario.name}") for scenario in LIMITS),
     *POLICIES,
-    *(
-        replace(scenario, name=f"host access: {scenario.name}", setup=MAKE_LAN, gateway="10.9.0.200")
-        for scenario in HOST_ACCESS
-    ),
     *(replace(scenario, name=f"toy: {scenario.name}", gateway="") for scenario in TOYS),
-    *(replace(each, name=f"macvlan: {each.name}", gateway="", setup=MAKE_PARENT) for each in MACVLANS),
-    *(replace(scenario, name=f"leased: {scenario.name}", gateway="") for scenario in LEASES),
-    *(replace(scenario, name=f"lan: {scenario.name}", setup=MAKE_BRIDGE) for scenario in LANS),
 )

@@ -326,6 +326,19 @@ def test_a_container_takes_the_address_that_its_lease_has_now(world: World) -> N
     assert not world.reconciler.status().failing
 
 
+def test_a_change_of_address_that_a_kill_cut_short_is_finished_by_the_next(world: World) -> None:
+    """The endpoint has the address of its lease, whose record still says that the container has another one."""
+    world.driver.create_endpoint(asking())
+    world.dhcp.change(lease(SECOND, lasts=FOREVER))
+    settle(lambda: world.runtime.leases.in_force(KEY).address == SECOND)
+    world.store.transact(Put(replace(world.store.get(Endpoint, KEY).record, ipv4=SECOND)))  # type: ignore[union-attr]
+    assert world.reconciler.status().failing
+
+    world.live.take_lease(TakeLease(rq.NETWORK_ID, rq.ENDPOINT_ID))
+
+    assert not world.reconciler.status().failing
+
+
 def test_only_a_lease_in_force_can_be_taken(world: World) -> None:
     """Otherwise nothing is changed, and a sentence says why."""
     world.driver.create_endpoint(asking())
