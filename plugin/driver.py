@@ -11,7 +11,7 @@ from functools import partial
 
 from plugin.errors import PynetError
 from plugin.ipam.sticky import keep_names
-from plugin.model.names import host_link_name, limiter_name
+from plugin.model.names import container_link_name, host_link_name, limiter_name
 from plugin.model.records import Endpoint, Network
 from plugin.modes.base import Capability, Mode
 from plugin.modes.registry import read_settings, refuse_options, shared_mac
@@ -157,8 +157,8 @@ class Driver:
         for dead in self._owners.others_with_addresses_of(endpoint):
             self._removal.superseded_endpoint(dead, endpoint, mode)
         endpoint = self._owners.with_mac(mode, network, endpoint, wish, self._names)
-        self._reaper.clear(host_link_name(endpoint.id))
-        self._reaper.clear(limiter_name(endpoint.id))
+        for link_name in (host_link_name, container_link_name, limiter_name):
+            self._reaper.clear(link_name(endpoint.id))
         endpoint = self._applier.create_endpoint(mode, network, endpoint, undo)
         self._store.transact(Put(endpoint))
         undo.push(self._store.transact, Remove(Endpoint, endpoint.key))

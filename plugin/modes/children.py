@@ -11,6 +11,9 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
+import structlog
+
+from netlink.errors import KernelError
 from netlink.links import Link
 from plugin.errors import InvalidRequest
 from plugin.host.carried import carries_links
@@ -28,6 +31,8 @@ from plugin.options.option import Option
 from plugin.options.parent import ParentSettings
 from plugin.protocol.messages import CreateNetwork, JoinReply
 from plugin.request.undo import Undo
+
+log = structlog.get_logger()
 
 _S, _E = NetworkSettings, EndpointSettings
 _NO_RULES = (
@@ -162,10 +167,18 @@ class ChildMode(Mode):
         return self._parents.others(network)
 
     def delete_endpoint(self, network: Network, endpoint: Endpoint) -> list[str]:
-        """Delete the link if the engine put it back, at once, as the next container may want its MAC."""
+        """Delete the link if the engine put it back, at once, as the next container may want its MAC.
+
+        If that fails, it is left to the reaper, as the engine does not ask again.
+        """
         if _host_access(network):
             self._shims.release(self.desired_port(network, endpoint).routes)
-        self._links.remove(container_link_name(endpoint.id), endpoint.id)
+        name = container_link_name(endpoint.id)
+        try:
+            self._links.remove(name, endpoint.id)
+        except KernelError as error:
+            log.warning("link not deleted yet", link=name, error=str(error))
+            return [name]
         return []
 
     def join(self, network: Network, endpoint: Endpoint) -> JoinReply:

@@ -67,6 +67,25 @@ def test_a_container_comes_and_goes() -> None:
     assert world.snapshot() == before
 
 
+def test_a_link_that_cannot_be_deleted_is_left_to_the_reaper() -> None:
+    """The engine asks once, and hears that it is done; an endpoint of the same id may come before the reaper."""
+    world = on_lan()
+    world.driver.create_network(macvlan())
+    world.driver.create_endpoint(rq.endpoint(mac=MAC))
+    world.failing_at(1).delete_endpoint(rq.ENDPOINT)
+    world.healed()
+    assert not world.store.list(Endpoint)
+    assert world.kernel.link_exists(LINK)
+
+    world.driver.create_endpoint(rq.endpoint(mac=MAC))
+    world.bury()
+    assert world.kernel.link_exists(LINK)
+    world.failing_at(1).delete_endpoint(rq.ENDPOINT)
+    world.healed()
+    world.bury()
+    assert not world.kernel.link_exists(LINK)
+
+
 def test_the_engine_takes_no_address_for_a_gateway() -> None:
     """The first address of a LAN is somebody's, so only one that the user gave is a gateway."""
     reply = on_lan().driver.gw_alloc_check(GwAllocCheck(macvlan().options))
