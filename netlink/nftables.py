@@ -8,16 +8,17 @@ import ctypes
 import ctypes.util
 import json
 import os
+import socket
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import Any, Protocol
 
-from netlink import nft_listing
+from netlink import nft_listing, uapi
 from netlink.deadline import remaining
-from netlink.errors import Denied, Exists, KernelError, Missing, NotSupported, kernel_error
+from netlink.errors import Denied, Exists, KernelError, Missing, NotSupported, kernel_error, reason
 from netlink.nft_elements import FAMILIES, Element, NamedSet
 from netlink.setelem import SetElements
 
@@ -96,8 +97,18 @@ class CommandRunner:
         return done.returncode == 0, done.stdout, done.stderr
 
 
-def open_runner() -> Runner:
-    """Return the library when it can be loaded, else the command."""
+def open_nfnetlink() -> socket.socket:
+    """Open a socket to nftables; the kernel loads nfnetlink for it, where that is a module."""
+    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, uapi.NETLINK_NETFILTER)
+
+
+def open_runner(connect: Callable[[], socket.socket] = open_nfnetlink) -> Runner:
+    """Return the library when it can be loaded, else the command.
+
+    Raises:
+        NotSupported: the kernel has no nftables, as ``connect`` shows.
+    """
+    _check_kernel(connect)
     try:
         return LibraryRunner()
     except OSError:
@@ -108,12 +119,24 @@ def open_library() -> Runner:
     """Return the library, whose tables with the flag ``owner`` live as long as this process.
 
     Raises:
-        NotSupported: it cannot be loaded.
+        NotSupported: it cannot be loaded, or the kernel has no nftables.
     """
+    _check_kernel(open_nfnetlink)
     try:
         return LibraryRunner()
     except OSError as error:
         raise NotSupported(f"load the library '{LIBRARY}': it is not installed") from error
+
+
+def _check_kernel(connect: Callable[[], socket.socket]) -> None:
+    """Look before the library does: without nfnetlink it ends the process (netlink_init_error, nftables src/mnl.c)."""
+    try:
+        connect().close()
+    except OSError as error:
+        raise NotSupported(
+            f"open nftables: {reason(error)}; this kernel has no nfnetlink, which module 'nf_tables' brings: "
+            "'modprobe nf_tables' says why it is not loaded"
+        ) from error
 
 
 class Nftables:
