@@ -24,7 +24,7 @@ _REJECTS = ("meta l4proto tcp reject with tcp reset", "reject with icmpx admin-p
 _PAIRS = 8192  # counts by source and target; more are counted by link alone
 _EGRESS = "name it in -o pynet.allow_out of the network or of the container"
 _FROM = "name the sender in -o pynet.from of the network or of the container"
-_GUARD = "-o pynet.guard_allow or pynet.guard, of the network or of the container, lets them pass"
+_GUARD = "name the sender in -o pynet.guard_allow of the network or of the container, or set -o pynet.guard=off there"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from cli.commands.root import need_root
 from netlink.headers import ETHER_ARP, ETHER_IPV4, ETHER_IPV6, Headers, read_headers
 from netlink.nflog import LoggedPacket
 from plugin.errors import NotFound, Unprivileged
-from plugin.firewall.reasons import LOG_PREFIX
+from plugin.firewall.reasons import LOG_PREFIX, REASONS
 from tests.kernel import packets
 
 END = {"ID": "e0", "Link": "pnhe0", "IPv4": "10.9.0.2/24", "IPv6": "fd00:9::2/64"}
@@ -56,6 +56,18 @@ def test_a_line_names_the_ends_and_the_way_to_open() -> None:
         " ".join(rest).split()
     )
     assert as_text([], 1000.0) == "no packet was dropped"
+
+
+def test_the_way_to_open_is_told_once() -> None:
+    """After "to let them pass" comes something to do, for every reason, and not the same words again."""
+    told = {
+        reason.name: as_text(rows_of({"Drops": [DROP | {"Reason": reason.name}]}, Host().book()), 0.0)
+        for reason in REASONS
+    }
+    again = {name for name, text in told.items() if " ".join(text.split()).count("pass") > 1}
+
+    assert again == {"flood"}  # whose first frames do pass
+    assert "to let them pass: name the sender in -o pynet.guard_allow" in " ".join(told["mac"].split())
 
 
 @pytest.mark.parametrize(
