@@ -59,7 +59,10 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Remove a record; one that is gone already is fine unless ``expect`` names a revision."""
+    """Remove a record; one that is gone already is fine unless ``expect`` names a revision.
+
+    With ``ABSENT`` nothing is removed: the transaction is refused if the record exists.
+    """
 
     kind: type[Record]
     key: str

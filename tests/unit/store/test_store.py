@@ -196,6 +196,27 @@ def test_one_of_many_writers_wins(store: Store) -> None:
         assert sum(threads.map(insert, range(32))) == 1
 
 
+def test_of_two_that_expect_the_other_to_be_absent_one_writes(store: Store) -> None:
+    """A removal that expects absence takes part in the decision of the server: nobody writes in between."""
+    barrier = threading.Barrier(2)
+
+    def write(mine: str, other: str) -> list[bool]:
+        done = []
+        for number in range(30):
+            barrier.wait()
+            try:
+                store.transact(Remove(Tombstone, f"{other}{number}", ABSENT), Put(Tombstone(f"{mine}{number}"), ABSENT))
+            except StoreConflict:
+                done.append(False)
+            else:
+                done.append(True)
+        return done
+
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(write, "ab", "ba")
+    assert [one != other for one, other in zip(first, second, strict=True)] == [True] * 30
+
+
 def test_threads_write_and_read_at_once(store: Store) -> None:
     """32 threads that write and read see their own writes, and every write gets a revision of its own."""
 

@@ -11,7 +11,7 @@ from kazoo.client import KazooClient
 
 from netlink.deadline import end_of, within
 from plugin.errors import Busy
-from plugin.store.base import Change, Event, R, Record, Versioned
+from plugin.store.base import ABSENT, Change, Event, R, Record, Versioned
 from plugin.store.remote.address import Access, StoreAddress
 from plugin.store.remote.cas import carried_out
 from plugin.store.remote.patience import OPERATION
@@ -108,6 +108,7 @@ class ZooKeeperStore:
         """Return whether it was written: False when somebody else was faster, None when the connection broke."""
         last = {(write.kind, write.key): write for write in writes}
         moving = {at: write for at, write in last.items() if write.body is not None or found[at] is not None}
+        absent = [at for at, write in last.items() if write.expect == ABSENT and at not in moving]
         if not moving:
             return True
 
@@ -115,6 +116,8 @@ class ZooKeeperStore:
             transaction = zoo.transaction()
             if any(write.expect for write in writes):
                 transaction.check(self._nodes.clock, clock)
+            for at in absent:
+                _check_absence(transaction, self._nodes.path(*at))
             for at, write in moving.items():
                 _add(transaction, self._nodes.path(*at), write, found[at])
             if any(write.body is None for write in moving.values()):
@@ -136,6 +139,12 @@ class ZooKeeperStore:
 
 def _names(keys: Sequence[str]) -> bytes:
     return json.dumps(keys).encode()
+
+
+def _check_absence(transaction: Any, path: str) -> None:
+    """Refuse the transaction if the node exists: ZooKeeper has no check of absence, and refuses to make it twice."""
+    transaction.create(path, b"")
+    transaction.delete(path)
 
 
 def _add(transaction: Any, path: str, write: Write, node: Node) -> None:
