@@ -222,8 +222,8 @@ class OverlayMode(Mode):
         settings = OverlaySettings.read(network.in_force)
         name = settings.network
         self._peers.reserve(name, network.id)
-        wish = agreed_network(network, _wish(settings))
-        member = self._own.member(Overlay(name, 0, 0, 0), network.id)
+        asked = _wish(settings)
+        wish, member = agreed_network(network, asked), self._own.member(asked, network.id)
         room = self._underlay.room()
         undo.push(self._agreement.leave, member)
         agreed = self._agreement.join(wish, member, room)

@@ -1,5 +1,6 @@
 """Networks whose hosts agree that addresses of dead hosts are released."""
 
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import cast
 
@@ -78,3 +79,15 @@ def test_the_status_tells_of_takeovers() -> None:
     store.transact(Put(HostTakeover("h1", "h2", "t")))
     (_, after, _) = cluster_status(cast("ClusterStore", store), LocalState).problems
     assert after.startswith("host 'h2' has released what host 'one' held")
+
+
+def test_a_time_that_an_earlier_pynet_dropped_is_written_again() -> None:
+    """An earlier pynet joins, and writes the network without it; the members still tell the next host that joins."""
+    one = host(1)
+    (network,) = one.real.list(ClusterNetwork)
+    one.real.transact(Put(replace(network.record, takeover=0)), Put(Member("blue", "h9", "n9", ADDRESS)))
+    with pytest.raises(Conflict, match="takeover after 60s on the other hosts, and this host was told off"):
+        OverlayWorld(3, one.real).driver.create_network(overlay(rq.OTHER_ID))
+    host(2, one.real)
+    assert [item.record.takeover for item in one.real.list(ClusterNetwork)] == [60]
+    assert {item.record.host: item.record.takeover for item in one.real.list(Member)} == {"h1": 60, "h2": 60, "h9": 0}

@@ -61,7 +61,8 @@ class Agreement:
             _refuse_families(member, others)
             try:
                 if known and (others or self._has_unread(member)):
-                    return self._follow(wish, member, room, known)
+                    agreed = _completed(known.record, others)
+                    return self._follow(wish, member, room, Versioned(agreed, known.revision))
                 return self._settle(wish, member, room, known)
             except StoreConflict:
                 continue  # another host was faster: read again
@@ -167,6 +168,11 @@ def check_room(network: ClusterNetwork, room: int) -> ClusterNetwork:
     if network.mtu < 1280 and any(subnet.pool.version == 6 for subnet in network.subnets):
         raise InvalidRequest(f"network '{network.name}' has MTU {network.mtu}, and IPv6 needs 1280 (RFC 8200)")
     return network
+
+
+def _completed(network: ClusterNetwork, members: Iterable[Member]) -> ClusterNetwork:
+    """Return the network with what an earlier pynet left out when it joined and wrote the record again."""
+    return replace(network, takeover=max((member.takeover for member in members), default=0) or network.takeover)
 
 
 def _compared(wish: ClusterNetwork, agreed: ClusterNetwork) -> Iterable[tuple[str, object, object]]:

@@ -189,9 +189,10 @@ class Directory:
         found = (place for address in addresses for place in self._places.holding(address))
         return {place.key for place in found if place.host != self._view.host}
 
-    def others(self) -> set[str]:
-        """Return the ids of the other hosts that have the network."""
-        return set(self._hosts)
+    def others(self) -> Mapping[str, Member]:
+        """Return the latest records of the other hosts that have the network, by the ids of the hosts."""
+        by_age = sorted(self._members.values(), key=lambda item: item.revision)
+        return {item.record.host: item.record for item in by_age if item.record.host in self._hosts}
 
     def own_members(self) -> Sequence[Member]:
         """Return this host's memberships in the cluster store."""

@@ -86,8 +86,8 @@ class NetworkRecords:
         with self._guard:
             return self._directory.groups()
 
-    def others(self) -> set[str]:
-        """Return the ids of the other hosts that have the network."""
+    def others(self) -> Mapping[str, Member]:
+        """Return the latest records of the other hosts that have the network, by the ids of the hosts."""
         with self._guard:
             return self._directory.others()
 

@@ -50,7 +50,7 @@ class Presence:
 
     def member(self, overlay: Overlay, network_id: str) -> Member:
         """Return the record of this host's membership in a network."""
-        return Member(overlay.network, self._cluster.host, network_id, self._cluster.address)
+        return Member(overlay.network, self._cluster.host, network_id, self._cluster.address, overlay.takeover)
 
     def announce(self, overlay: Overlay, endpoint: Endpoint) -> None:
         """Announce an endpoint as ``Announcements.announce`` does; the record is durable when this returns."""

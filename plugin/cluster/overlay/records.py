@@ -68,6 +68,8 @@ class Member:
     """A host that has a network, and the address at which it receives the network's frames.
 
     ``network_id`` is the id in that host's Docker, so that a late removal never hits the network that followed.
+    ``takeover`` are the seconds after which the others may take over its addresses. An earlier pynet writes none: it
+    does not know how a host ends a takeover, and drops that time from the ``ClusterNetwork`` that it writes again.
     """
 
     kind: ClassVar[str] = "cluster-member"
@@ -76,6 +78,7 @@ class Member:
     host: str
     network_id: str
     address: Address
+    takeover: int = 0
 
     @property
     def key(self) -> str:
