@@ -27,6 +27,7 @@ from plugin.cluster.hosts.records import ClusterHost, KnownHost
 from plugin.cluster.names.announcing import NameAnnouncer
 from plugin.cluster.overlay.agreement import drop_unused_networks
 from plugin.cluster.overlay.presence import ClusterView
+from plugin.cluster.takeover.sharing import SharingHosts
 from plugin.cluster.takeover.taking import Taking
 from plugin.cluster.takeover.waiting import Takeover
 from plugin.errors import PynetError
@@ -45,7 +46,7 @@ HOST_ID = "host-id"  # file in the state folder
 class JoinedCluster:
     """This host in its cluster. ``me.id`` is its name among the others, ``me.address`` where they reach it.
 
-    ``living`` knows which of the others renew their leases, as long as somebody listens.
+    ``living`` knows which of the others renew their leases, while somebody watches.
     """
 
     stores: Stores
@@ -92,18 +93,14 @@ class JoinedCluster:
         return [peers, lease.start(), upkeep.start(), *beside]
 
     def _take_over(self, pynet: Pynet, host: Host) -> Takeover:
-        def others(network: str) -> set[str]:
-            records = pynet.peers.watching.of(network)
-            return records.others() if records else set()
-
-        taking = Taking(self.stores.shared, self.me.id, lambda: secrets.token_hex(4))
-        return Takeover(host.store, self.living, others, taking)
+        sharing = SharingHosts(self.living, pynet.peers.watching)
+        return Takeover(host.store, sharing, Taking(self.stores.shared, self.me.id, lambda: secrets.token_hex(4)))
 
     def _announce_names(self, pynet: Pynet, host: Host) -> NameAnnouncer:
         watching = pynet.peers.watching
         stores, where = (host.store, self.stores.shared), watching.network_id
         names = NameAnnouncer(stores, watching.names, host.told.of, where, self.me.id)
-        names.when_needed(lambda: self.living.listen(lambda _: None))
+        names.when_needed(self.living.watch)
         host.told.listen(names.renamed)
         return names
 

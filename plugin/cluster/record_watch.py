@@ -53,6 +53,7 @@ class RecordWatch:
         self._events: Iterator[Event] | None = None
         self._stopped = threading.Event()
         self._broken = False
+        self.following = False  # whether each change since the last listing is handed over
 
     def add(self, prefix: str, *, now: bool = True) -> None:
         """List the records below ``prefix`` too, with ``now`` at once; if that fails, the watch begins anew."""
@@ -114,6 +115,7 @@ class RecordWatch:
             with self._guard:
                 self._open = stack.pop_all()
             self._events = events
+            self.following = True
         if self._broken:
             log.info("watch begun again", kind=self._kind.kind)
         self._broken = False
@@ -127,6 +129,6 @@ class RecordWatch:
             for event in events:
                 self._receiver.heard(event)
         finally:
-            self._events = None
+            self.following, self._events = False, None
             with self._guard:
                 self._open.close()

@@ -134,8 +134,10 @@ class SharedStore(Store, Protocol):
 class ClusterStore(SharedStore, Protocol):
     """A store that hosts share. Every method of it may raise ``StoreAway`` too."""
 
-    def announce(self, record: Record, seconds: int) -> None:
+    def announce(self, record: Record, seconds: int) -> bool:
         """Write ``record`` so that it vanishes ``seconds`` after the last call; watches report both.
+
+        Return whether it has been there since the last call; it is only renewed then.
 
         A host announces one record in each store, of a kind with ``vanishing``. The server measures the time, so the
         clock of this host does not matter.

@@ -1,6 +1,7 @@
 """A host that is dead by the word of a real store is taken over by one of two others."""
 
 import urllib.request
+from collections.abc import Mapping
 from ipaddress import IPv4Interface, ip_address
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ from plugin.cluster.hosts.membership import Membership
 from plugin.cluster.hosts.records import ClusterHost, HostTakeover, KnownHost
 from plugin.cluster.overlay.records import Member, Peer
 from plugin.cluster.takeover.taking import Taking
-from plugin.cluster.takeover.waiting import Takeover
+from plugin.cluster.takeover.waiting import Takeover, Timing
 from plugin.model.records import Network, Overlay
 from plugin.store.base import ClusterStore, Put
 from plugin.store.memory import MemoryStore
@@ -32,8 +33,12 @@ class Host:
         self.membership = Membership(self.store, ClusterHost(name, name, ip_address("192.0.2.1"), 0), lambda: None)
         local.transact(Put(Network("n", "overlay", "pn-n", overlay=Overlay("blue", 7, 4789, 1450, AFTER))))
         living = LivingHosts(self.store, lambda: self.membership.answering_since)
+        self.watch, self.since = living.watch, living.since
         taking = Taking(self.store, name, lambda: f"token of {name}")
-        self.takeover = Takeover(local, living, lambda _: {"b"}, taking, lambda: 0.0)
+        self.takeover = Takeover(local, self, taking, Timing(chance=lambda: 0.0))
+
+    def asking(self, _network: str) -> Mapping[str, int]:
+        return {"b": AFTER}
 
 
 def die(opener: Opener, store: ClusterStore) -> None:

@@ -23,10 +23,12 @@ UNDERLAY = (
 class FileCluster(SqliteStore):
     """Implements ``plugin.store.base.ClusterStore`` without ever letting a host's record vanish."""
 
-    def announce(self, record: Record, seconds: int) -> None:
+    def announce(self, record: Record, seconds: int) -> bool:
         """Write ``record``, for good."""
         del seconds
+        there = self.get(type(record), record.key)
         self.transact(Put(record))
+        return there is not None and there.record == record
 
     def set_aside(self, kind: type[Record], prefix: str = "") -> Mapping[str, str]:
         """Nothing: it is this host's own file."""

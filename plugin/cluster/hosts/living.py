@@ -4,73 +4,59 @@ A host is alive as long as its ``ClusterHost`` record is in the store. A renewal
 etcd renews a lease, ZooKeeper and Consul a session.
 """
 
+import random
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import structlog
-
-from plugin.background.loop import Steady
 from plugin.cluster.hosts.records import ClusterHost
-from plugin.errors import PynetError
-from plugin.store.base import Event, SharedStore
+from plugin.cluster.record_watch import RecordWatch
+from plugin.store.base import Event, Record, SharedStore, Versioned
 
-log = structlog.get_logger()
-
-RETRY = 1.0  # seconds before a watch that could not begin is tried again
-
-Heard = Callable[[str], object]  # takes the id of a host that came or went
+Clock = Callable[[], float]
 
 
 class LivingHosts:
-    """Watches the hosts while somebody listens.
+    """Watches the hosts while somebody wants to know.
 
     ``answering_since`` returns the moment, by ``clock``, since which the store has answered this host without a break;
     None while it is away. Nothing counts as gone for longer than that: who cannot ask the store knows nothing.
+    ``chance`` (0 to 1) spreads the hosts' attempts to begin a watch that broke.
     """
 
     def __init__(
         self,
         store: SharedStore,
         answering_since: Callable[[], float | None],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = time.monotonic,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._store = store
         self._answering_since = answering_since
         self._clock = clock
-        self._guard = threading.Lock()  # guards everything below
-        self._listeners: list[Heard] = []
-        self._watch: _Watch | None = None
-        self._present: set[str] = set()
-        self._gone: dict[str, float] = {}  # when hosts vanished
-        self._listed: float | None = None  # when the present watch began; None without one
+        self._chance = chance
+        self._guard = threading.Lock()  # guards the two below
+        self._users = 0
+        self._seen: _Seen | None = None  # as long as there are users
 
-    def listen(self, heard: Heard) -> Callable[[], None]:
-        """Call ``heard`` with each host that comes or goes, in a thread; return the function that ends this.
-
-        The first listener starts the watch, and the last one ends it.
-        """
+    def watch(self) -> Callable[[], None]:
+        """Watch the hosts from now on, in a thread; return the function that ends this, unless others still want it."""
         with self._guard:
-            self._listeners.append(heard)
-            if self._watch is None:
-                self._watch = _Watch(self._store, self)
-                self._watch.start()
+            self._users += 1
+            if self._seen is None:
+                self._seen = _Seen(self._store, self._clock, self._chance)
+        ended = threading.Event()
 
         def end() -> None:
-            with self._guard:
-                if heard in self._listeners:
-                    self._listeners.remove(heard)
-                watch = None if self._listeners else self._watch
-                if watch:
-                    self._watch, self._listed = None, None
-            if watch:
-                watch.stop()
+            if not ended.is_set():
+                ended.set()
+                self._end()
 
         return end
 
     def alive(self, host: str) -> bool:
-        """Return whether a host is alive; True too while the store is away, nobody listens, or nothing is known."""
+        """Return whether a host is alive; True too while the store is away, nobody watches, or nothing is known."""
         return self.since(host) is None
 
     def since(self, host: str) -> float | None:
@@ -78,94 +64,55 @@ class LivingHosts:
 
         They count from the moment when this host heard of it, or began to watch, or reached the store again.
         """
-        answering = self._answering_since()
+        answering, seen = self._answering_since(), self._seen
+        gone = seen.gone_at(host) if seen else None
+        return None if answering is None or gone is None else max(0.0, self._clock() - max(answering, gone))
+
+    def _end(self) -> None:
         with self._guard:
-            if answering is None or self._listed is None or host in self._present:
+            self._users -= 1
+            seen = None if self._users else self._seen
+            if seen:
+                self._seen = None
+        if seen:
+            seen.watch.stop()
+
+
+class _Seen:
+    """The hosts as one watch has told of them, which begins at once."""
+
+    def __init__(self, store: SharedStore, clock: Clock, chance: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+        self._guard = threading.Lock()  # guards everything below
+        self._present: set[str] = set()
+        self._gone: dict[str, float] = {}  # when hosts vanished
+        self._listed: float | None = None  # when the hosts were listed; None before
+        self.watch = RecordWatch(store, ClusterHost, self, chance=chance)
+        self.watch.add("", now=False)
+        self.watch.start()
+
+    def gone_at(self, host: str) -> float | None:
+        """Return since when a host has been gone, None for one that is there, and while nothing is known."""
+        with self._guard:
+            if not self.watch.following or self._listed is None or host in self._present:
                 return None
-            return max(0.0, self._clock() - max(answering, self._listed, self._gone.get(host, 0.0)))
+            return self._gone.get(host, self._listed)
 
-    def listed(self, watch: "_Watch", present: set[str]) -> None:
-        """Take the hosts that are there now; a watch that has ended says nothing."""
+    def listed(self, kind: type[Record], prefix: str, items: Sequence[Versioned[Any]]) -> None:
+        """Take the hosts that are there now: how long the others have been gone is not known."""
+        unread = self._store.set_aside(kind, prefix)
         with self._guard:
-            if watch is not self._watch:
-                return
-            changed = self._present ^ present
-            self._present, self._listed = set(present), self._clock()
+            self._present, self._listed = {item.record.id for item in items} | set(unread), self._clock()
             self._gone.clear()
-        self._tell(changed)
 
-    def changed(self, watch: "_Watch", event: Event) -> None:
+    def heard(self, event: Event) -> None:
         """Take the arrival or the end of one host; a record that cannot be read is that of a host that renews it."""
         unread = event.record is None and event.key in self._store.set_aside(ClusterHost)
         with self._guard:
-            if watch is not self._watch:
-                return
-            was = event.key in self._present
             if event.record is not None or unread:
                 self._present.add(event.key)
                 self._gone.pop(event.key, None)
-            elif was:
+            elif event.key in self._present:
                 self._present.discard(event.key)
                 self._gone[event.key] = self._clock()
-            changed = {event.key} if was != (event.key in self._present) else set()
-        self._tell(changed)
-
-    def broken(self, watch: "_Watch") -> None:
-        """Know nothing until the watch has begun again."""
-        with self._guard:
-            if watch is self._watch:
-                self._listed = None
-
-    def _tell(self, hosts: set[str]) -> None:
-        with self._guard:
-            listeners = list(self._listeners)
-        for host in sorted(hosts):
-            for heard in listeners:
-                heard(host)
-
-
-class _Watch:
-    """A thread that follows the records until it is stopped."""
-
-    def __init__(self, store: SharedStore, hosts: LivingHosts) -> None:
-        self._store = store
-        self._hosts = hosts
-        self._stopped = threading.Event()
-        self._guard = threading.Lock()  # guards _open
-        self._open = ExitStack()
-
-    def start(self) -> None:
-        threading.Thread(target=self._run, name="living hosts", daemon=True).start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        with self._guard:
-            self._open.close()
-
-    def _run(self) -> None:
-        steady = Steady()
-        while not self._stopped.is_set():
-            steady.attempt("watch of living hosts", self._follow)
-            self._hosts.broken(self)
-            self._stopped.wait(RETRY)
-
-    def _follow(self) -> None:
-        try:
-            for event in self._begin():
-                self._hosts.changed(self, event)
-        except PynetError as error:
-            log.debug("living hosts not watched", error=str(error))
-        finally:
-            with self._guard:
-                self._open.close()
-
-    def _begin(self) -> Iterator[Event]:
-        with ExitStack() as stack:
-            events = stack.enter_context(self._store.watch(ClusterHost))
-            there = {item.record.id for item in self._store.list(ClusterHost)}
-            self._hosts.listed(self, there | set(self._store.set_aside(ClusterHost)))
-            with self._guard:
-                self._open = stack.pop_all()
-                if self._stopped.is_set():
-                    self._open.close()
-        return events

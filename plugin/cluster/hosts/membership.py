@@ -7,7 +7,6 @@ lease ends counts as dead, although its containers run.
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -62,8 +61,7 @@ class Membership:
         was_available = self.available
         try:
             # A host that was paused for longer than its lease counted as dead, and may have been forgotten.
-            was_alive = was_available and self._is_known()
-            self._store.announce(self._me, LEASE)
+            was_alive = self._store.announce(self._me, LEASE) and was_available
             if not was_alive:
                 self._come_back()
         except PynetError as error:
@@ -94,12 +92,6 @@ class Membership:
             by = taken.record.by
         log.warning("this host counted as dead and lost addresses, see: pynet cluster status", to=by)
         self._store.transact(Remove(HostTakeover, self._me.id))
-
-    def _is_known(self) -> bool:
-        """Return whether this host's record is in the store; one that cannot be read is written again."""
-        with suppress(Unreadable):
-            return self._store.get(ClusterHost, self._me.id) is not None
-        return False
 
     def _due(self) -> bool | None:
         return None if self._stopped.wait(self._beat if self.available else min(RETRY, self._beat)) else True

@@ -9,8 +9,8 @@ from plugin.cluster.names.directory import NameDirectory
 from plugin.cluster.names.records import ClusterName
 from plugin.cluster.overlay.forwarding import LocalView
 from plugin.cluster.overlay.network_records import NetworkRecords
-from plugin.cluster.overlay.record_watch import RecordWatch
 from plugin.cluster.overlay.records import Member, Peer
+from plugin.cluster.record_watch import RecordWatch
 from plugin.model.records import Endpoint
 from plugin.store.base import Event, Record, Store, Versioned
 

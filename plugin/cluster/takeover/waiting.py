@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -22,14 +22,35 @@ IDLE = 30.0  # the same while no network asks for takeover
 SPREAD = 5.0  # seconds, at most, that hosts wait longer, so that not all of them begin at once
 
 
-class Living(Protocol):
-    """Which hosts are alive (``plugin.cluster.hosts.living``)."""
+class Others(Protocol):
+    """The other hosts."""
 
-    def listen(self, heard: Callable[[str], object]) -> Callable[[], None]:
-        """Watch from now on, and return the function that ends it."""
+    def watch(self) -> Callable[[], None]:
+        """Watch them from now on, and return the function that ends it."""
 
     def since(self, host: str) -> float | None:
         """Return the seconds for which a host has been gone, None for one that may be alive."""
+
+    def asking(self, network: str) -> Mapping[str, int]:
+        """Return the hosts that have a network, by id, and their times of takeover: 0 for one that knows none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The clock in seconds, and ``chance``, which draws lots from 0 to 1."""
+
+    clock: Callable[[], float] = time.monotonic
+    chance: Callable[[], float] = random.random
+
+
+@dataclass(frozen=True, slots=True)
+class Countdown:
+    """This host has missed ``host`` for ``gone`` seconds, and takes over its addresses in ``network`` in ``left``."""
+
+    host: str
+    network: str
+    gone: float
+    left: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +63,16 @@ class _Wait:
 
 
 class Takeover:
-    """Looks at the members of networks; ``others`` returns the ids of the other hosts that have a network."""
+    """Looks at the members of the networks in ``local``, this host's own store."""
 
-    def __init__(
-        self,
-        local: LocalStore,
-        living: Living,
-        others: Callable[[str], set[str]],
-        taking: Taking,
-        chance: Callable[[], float] = random.random,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, local: LocalStore, others: Others, taking: Taking, timing: Timing = Timing()) -> None:  # noqa: B008 - it is frozen
         self._local = local
-        self._living = living
         self._others = others
         self._taking = taking
-        self._chance = chance
-        self._clock = clock
+        self._timing = timing
         self._revision = -1
         self._after: Mapping[str, int] = {}  # seconds, by the name of the network
-        self._waits: dict[str, _Wait] = {}
+        self._waits: dict[str, _Wait] = {}  # replaced whole, so that other threads can read it
         self._end: Callable[[], None] | None = None
         self._stopped = threading.Event()
 
@@ -78,31 +89,51 @@ class Takeover:
     def look(self) -> None:
         """Take over the hosts for which it is time; raises ``StoreAway``."""
         self._read_networks()
-        wanted: dict[str, list[str]] = {}
-        for network, after in self._after.items():
-            for host in self._others(network):
-                if self._is_time(host, after):
-                    wanted.setdefault(host, []).append(network)
-        for host, networks in wanted.items():
-            wait = self._waits.pop(host)
+        self._note_dead()
+        due: dict[str, list[str]] = {}
+        for countdown in self.countdowns():
+            if countdown.left <= 0:
+                due.setdefault(countdown.host, []).append(countdown.network)
+        for host, networks in due.items():
+            known = self._waits[host].known
+            self._waits = {other: wait for other, wait in self._waits.items() if other != host}
             try:
-                self._taking.take(wait.known, networks)
+                self._taking.take(known, networks)
             except StoreConflict as error:
                 log.info("takeover ended", reason=str(error))
-        self._waits = {host: wait for host, wait in self._waits.items() if self._living.since(host) is not None}
 
-    def _is_time(self, host: str, after: int) -> bool:
-        gone = self._living.since(host)
-        if gone is None:
-            self._waits.pop(host, None)
-            return False
-        wait = self._waits.get(host)
-        if wait is None:
-            known = self._taking.known(host)
-            if known is not None:
-                self._waits[host] = _Wait(known, self._clock(), self._chance() * SPREAD)
-            return False
-        return min(gone, self._clock() - wait.begun) >= after + wait.more
+    def countdowns(self) -> Sequence[Countdown]:
+        """Return the takeovers that this host waits for; another host may be quicker by ``SPREAD`` or ``TICK``."""
+        waits = self._waits
+        return [
+            Countdown(host, network, gone, max(0.0, after + wait.more - min(gone, self._timing.clock() - wait.begun)))
+            for network, host, after in self._asking()
+            if (wait := waits.get(host)) and (gone := self._others.since(host)) is not None
+        ]
+
+    def _asking(self) -> Iterator[tuple[str, str, int]]:
+        """Return networks and the hosts that want to be taken over in them, with the seconds.
+
+        An earlier pynet does not know that it must end a takeover when it returns, so it is left alone.
+        """
+        for network, after in self._after.items():
+            for host, theirs in self._others.asking(network).items():
+                if theirs:
+                    yield network, host, after
+
+    def _note_dead(self) -> None:
+        """Begin to wait for hosts that are dead now, and end it for those that are back."""
+        waits = {}
+        for host in {host for _, host, _ in self._asking()}:
+            if self._others.since(host) is None:
+                continue
+            wait = self._waits.get(host)
+            known = None if wait else self._taking.known(host)
+            if known:
+                wait = _Wait(known, self._timing.clock(), self._timing.chance() * SPREAD)
+            if wait:
+                waits[host] = wait
+        self._waits = waits
 
     def _read_networks(self) -> None:
         """Read the networks of this host, if any record of it has changed, and watch the hosts only if one asks."""
@@ -113,7 +144,7 @@ class Takeover:
         self._after = {overlay.network: overlay.takeover for overlay in overlays if overlay and overlay.takeover}
         self._revision = revision
         if self._after and self._end is None:
-            self._end = self._living.listen(lambda _host: None)
+            self._end = self._others.watch()
         elif not self._after and self._end is not None:
             self._end()
             self._end = None

@@ -1,6 +1,7 @@
 """A cluster of fake hosts around a store that can be away, lose replies, and let records expire."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 
 from plugin.cluster.addresses.driver import ClusterAddresses, ThisHost
@@ -13,7 +14,7 @@ from plugin.cluster.hosts.membership import Membership
 from plugin.cluster.hosts.records import ClusterHost
 from plugin.protocol.messages import ReleaseAddress, ReleasePool, RequestAddress, RequestPool, Subnet
 from plugin.request.retries import RetryQueue
-from plugin.store.base import Change, ClusterStore, Put, R, Record, Remove, Store, StoreAway, Versioned
+from plugin.store.base import Change, ClusterStore, Put, R, Record, Remove, Store, StoreAway, Unreadable, Versioned
 from plugin.store.memory import MemoryStore
 from tests.unit.ipam.parts import SUPERNETS
 from tests.unit.ipam.parts import Host as HostNetworks
@@ -43,8 +44,12 @@ class FakeClusterStore(MemoryStore):
             self.lose_replies -= 1
             raise StoreAway("write store 'fake': no endpoint answers")
 
-    def announce(self, record: Record, seconds: int) -> None:
+    def announce(self, record: Record, seconds: int) -> bool:
+        there = None
+        with suppress(Unreadable):
+            there = self.get(type(record), record.key)
         self.transact(Put(record))
+        return there is not None and there.record == record
 
     def expire(self, host: str) -> None:
         """Delete the host's record, as the server does when the host has not renewed it."""

@@ -16,25 +16,26 @@ class Watched:
         self.store = FakeClusterStore()
         self.now = 100.0
         self.answering: float | None = 0.0
-        self.heard: list[str] = []
         for name in ("id-a", "id-b"):
             self.store.announce(ClusterHost(name, name, ip_address("192.0.2.1"), 0), 30)
-        self.hosts = LivingHosts(self.store, lambda: self.answering, lambda: self.now)
+        self.hosts = LivingHosts(self.store, lambda: self.answering, lambda: self.now, lambda: 0.0)
 
-    def listen(self) -> None:
-        self.end = self.hosts.listen(self.heard.append)
-        wait_until(lambda: self.heard == ["id-a", "id-b"], "the listing")
-        self.heard.clear()
+    def watch(self) -> None:
+        self.end = self.hosts.watch()
+        self.await_listing()
+
+    def await_listing(self) -> None:
+        wait_until(lambda: not self.hosts.alive("nobody"), "the listing")
 
     def expire(self, host: str) -> None:
         self.store.expire(host)
-        wait_until(lambda: self.heard == [host], "the end of the host")
+        wait_until(lambda: not self.hosts.alive(host), "the end of the host")
 
 
 def test_a_host_is_gone_since_it_was_heard_of() -> None:
     """The time runs by the watcher's own clock, and ends when the host is back."""
     watched = Watched()
-    watched.listen()
+    watched.watch()
     watched.expire("id-b")
     watched.now += 42
     assert (watched.hosts.alive("id-a"), watched.hosts.since("id-a")) == (True, None)
@@ -47,18 +48,19 @@ def test_a_host_is_gone_since_it_was_heard_of() -> None:
 def test_a_renewal_tells_nobody() -> None:
     """A host that writes the same record again, or another address, has neither come nor gone."""
     watched = Watched()
-    watched.listen()
+    watched.watch()
     host = ClusterHost("id-a", "id-a", ip_address("192.0.2.1"), 0)
     watched.store.announce(host, 30)
     watched.store.announce(replace(host, address=ip_address("192.0.2.9")), 30)
-    watched.expire("id-b")  # heard after the renewals, and alone
+    watched.expire("id-b")  # heard after the renewals
+    assert watched.hosts.alive("id-a")
     watched.end()
 
 
 def test_while_the_store_is_away_every_host_may_be_alive() -> None:
     """When it is back, the time of a host that is still gone begins anew: it may have been there meanwhile."""
     watched = Watched()
-    watched.listen()
+    watched.watch()
     watched.expire("id-b")
     watched.now, watched.answering = 150.0, None
     assert watched.hosts.alive("id-b")
@@ -72,20 +74,20 @@ def test_a_host_that_was_never_seen_is_gone_since_the_watch_began() -> None:
     """A watcher that starts does not believe that it was dead before."""
     watched = Watched()
     assert watched.hosts.alive("id-x")  # nobody watches
-    watched.listen()
+    watched.watch()
     watched.now += 7
     assert watched.hosts.since("id-x") == 7
     watched.end()
 
 
-def test_the_watch_ends_with_its_last_listener() -> None:
-    """Nothing watches the store for nobody, and a new listener begins anew."""
+def test_the_watch_ends_with_its_last_user() -> None:
+    """Nothing watches the store for nobody, ends count once, and a new user begins anew."""
     watched = Watched()
-    watched.listen()
-    other = watched.hosts.listen(lambda _host: None)
+    watched.watch()
+    other = watched.hosts.watch()
     watched.end()
-    watched.store.expire("id-b")
-    wait_until(lambda: not watched.hosts.alive("id-b"), "the other listener's watch")
+    watched.end()
+    watched.expire("id-b")
     other()
     wait_until(lambda: not watched.store._feed._queues, "the end of the watch")
     assert watched.hosts.alive("id-b")
@@ -94,7 +96,7 @@ def test_the_watch_ends_with_its_last_listener() -> None:
 def test_a_record_that_cannot_be_read_is_of_a_living_host() -> None:
     """A newer pynet may write what this one cannot read; it renews its lease all the same."""
     watched = Watched()
-    watched.listen()
+    watched.watch()
     watched.store.spoil(ClusterHost, "id-c", "{}")
     watched.store.list(ClusterHost)  # as the watches of real stores do
     watched.store.spoil(ClusterHost, "id-c", "{}")
@@ -106,7 +108,7 @@ def test_a_watch_that_cannot_begin_is_tried_again() -> None:
     """Until then nothing is known, so all are alive."""
     watched = Watched()
     watched.store.away = True
-    watched.end = watched.hosts.listen(watched.heard.append)
+    watched.end = watched.hosts.watch()
     assert watched.hosts.alive("id-x")
     watched.store.away = False
     wait_until(lambda: not watched.hosts.alive("id-x"), "the watch")

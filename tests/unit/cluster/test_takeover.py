@@ -1,6 +1,7 @@
 """Taking over what a dead host holds: when, by whom, and never from a host that may be alive."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import IPv4Interface, ip_address
 
 import pytest
@@ -10,7 +11,7 @@ from plugin.cluster.hosts.records import HostTakeover, KnownHost
 from plugin.cluster.names.records import ClusterName
 from plugin.cluster.overlay.records import AddressClaim, Member, Peer
 from plugin.cluster.takeover.taking import KINDS, Taking
-from plugin.cluster.takeover.waiting import Takeover
+from plugin.cluster.takeover.waiting import Countdown, Takeover, Timing
 from plugin.errors import PynetError
 from plugin.model.records import Network, Overlay
 from plugin.options.takeover import takeover, takeover_text
@@ -47,7 +48,7 @@ def records(network: str, host: str) -> list[Record]:
         AddressClaim(network, ADDRESS, "e1", host),
         ClusterName(network, "e1", host, ("web",), (ADDRESS,)),
         ClusterLease(f"{network}/10.9.0.0/24", ADDRESS, host, "t"),
-        Member(network, host, "n", ip_address("192.0.2.2")),
+        Member(network, host, "n", ip_address("192.0.2.2"), 60),
     ]
 
 
@@ -61,25 +62,25 @@ class Hosts:
         self.store.transact(*(Put(record) for name in ("blue", "red") for record in records(name, "id-b")))
         self.now = 0.0
         self.gone: float | None = None
-        self.listening = 0
+        self.watching = 0
         self.local = MemoryStore()
         overlay = Overlay("blue", 5000, 4789, 1450, 60)
         self.local.transact(Put(Network("n", "overlay", "pn-n", overlay=overlay)))
         self.a = self.taker("id-a")
 
     def taker(self, name: str) -> Takeover:
-        def others(network: str) -> set[str]:
-            return {item.record.host for item in self.store.list(Member, f"{network}/")}
-
         tokens = iter(f"{name}-{number}" for number in range(99))
         taking = Taking(self.store, name, lambda: next(tokens))
-        return Takeover(self.local, self, others, taking, lambda: 0.0, lambda: self.now)
+        return Takeover(self.local, self, taking, Timing(lambda: self.now, lambda: 0.0))
 
-    def listen(self, _heard: Callable[[str], object]) -> Callable[[], None]:
-        self.listening += 1
+    def asking(self, network: str) -> dict[str, int]:
+        return {item.record.host: item.record.takeover for item in self.store.list(Member, f"{network}/")}
+
+    def watch(self) -> Callable[[], None]:
+        self.watching += 1
 
         def end() -> None:
-            self.listening -= 1
+            self.watching -= 1
 
         return end
 
@@ -230,10 +231,10 @@ def test_nobody_watches_for_networks_that_do_not_ask() -> None:
     """The watch begins with the first network that asks, and ends with the last one."""
     hosts = Hosts()
     hosts.a.look()
-    assert hosts.listening == 1
+    assert hosts.watching == 1
     hosts.local.transact(Remove(Network, "n"))
     hosts.a.look()
-    assert hosts.listening == 0
+    assert hosts.watching == 0
 
 
 def test_a_forgotten_host_is_not_taken_over() -> None:
@@ -244,6 +245,27 @@ def test_a_forgotten_host_is_not_taken_over() -> None:
     hosts.wait(100)
     hosts.a.look()
     assert hosts.store.get(HostTakeover, "id-b") is None
+
+
+def test_the_countdown_runs_while_the_host_is_dead() -> None:
+    """It says since when the host is missed and when its addresses go, and ends with its return."""
+    hosts = Hosts()
+    hosts.die()
+    hosts.wait(25)
+    assert hosts.a.countdowns() == [Countdown("id-b", "blue", 25, 35)]
+    hosts.gone = None
+    assert hosts.a.countdowns() == []
+
+
+def test_a_host_with_an_earlier_pynet_is_left_alone() -> None:
+    """It would not end a takeover at its return, and has not asked for one."""
+    hosts = Hosts()
+    (member,) = hosts.store.list(Member, "blue/")
+    hosts.store.transact(Put(replace(member.record, takeover=0)))
+    hosts.die()
+    hosts.wait(100)
+    hosts.a.look()
+    assert len(hosts.held()) == 5
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("off", 0), ("after 31s", 31), ("after 5m", 300), ("after 24h", 86400)])

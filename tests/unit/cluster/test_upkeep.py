@@ -30,9 +30,9 @@ class SlowStore(FakeClusterStore):
         self.renewals = 0
         self.removals: list[int] = []  # how many there were in each transaction
 
-    def announce(self, record: Record, seconds: int) -> None:
+    def announce(self, record: Record, seconds: int) -> bool:
         self.renewals += 1
-        super().announce(record, seconds)
+        return super().announce(record, seconds)
 
     def transact(self, *changes: Change) -> None:
         removals = [change for change in changes if isinstance(change, Remove)]

@@ -12,10 +12,10 @@ import pytest
 
 from plugin.cluster.names.records import ClusterName
 from plugin.cluster.overlay.forwarding import LocalView
-from plugin.cluster.overlay.record_watch import SPREAD, RecordWatch
 from plugin.cluster.overlay.records import Member, Peer
 from plugin.cluster.overlay.table_sync import period
 from plugin.cluster.overlay.watching import MOST, Watching
+from plugin.cluster.record_watch import SPREAD, RecordWatch
 from plugin.model.records import Endpoint, Overlay
 from plugin.store.base import Event, Put
 from plugin.store.memory import MemoryStore

@@ -63,7 +63,7 @@ class ConsulStore:
         """Yield the changes of ``kind`` from now on, through broken connections."""
         return watch_consul(self._client, self._aside, self._subscriptions, kind, check_key(kind.kind, prefix))
 
-    def announce(self, record: Record, seconds: int) -> None:
+    def announce(self, record: Record, seconds: int) -> bool:
         """Write ``record`` so that it vanishes with a session, and renew the session.
 
         Consul ends a session after at most twice its time, so it is given half of ``seconds``.
@@ -75,10 +75,11 @@ class ConsulStore:
             self._session = str(made.json()["ID"])
         held = self._client.find(record.kind, record.key, session=self._session)
         if held is not None and held.body == body:
-            return
+            return True
         value = {"Key": path, "Value": base64.b64encode(body.encode()).decode(), "Session": self._session}
         operations = [{"KV": {"Verb": "delete", "Key": path}}, {"KV": {"Verb": "lock", **value}}]
         self._client.order("write", "PUT", "/v1/txn", operations)
+        return False
 
     def ages(self, kind: type[R]) -> Mapping[str, float]:
         """Return nothing: Consul does not tell when a session was last renewed."""

@@ -61,7 +61,7 @@ class EtcdStore:
         """Yield the changes of ``kind`` from now on, through broken connections and compactions."""
         return watch_etcd(self._client, self._aside, self._subscriptions, kind, check_key(kind.kind, prefix))
 
-    def announce(self, record: Record, seconds: int) -> None:
+    def announce(self, record: Record, seconds: int) -> bool:
         """Write ``record`` under a lease of etcd, and renew the lease, which is made when there is none.
 
         A record that is there under the lease is only read: renewals and reads write no entry to etcd's log, but a
@@ -72,9 +72,10 @@ class EtcdStore:
             granted, _ = self._client.ask("write", "lease/grant", {"TTL": str(seconds)})
             self._lease = int(granted["ID"])
         elif self._has(path, body):
-            return
+            return True
         put = {"key": encode(path), "value": encode(body), "lease": str(self._lease)}
         self._client.ask("write", "kv/put", put)
+        return False
 
     def ages(self, kind: type[R]) -> Mapping[str, float]:
         """Return the seconds since each announced record of ``kind`` was renewed, whole ones, by key."""

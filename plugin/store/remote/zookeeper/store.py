@@ -70,7 +70,7 @@ class ZooKeeperStore:
         """Yield the changes of ``kind`` from now on, through broken connections and ended sessions."""
         return watch_zookeeper(self._nodes, self._aside, self._subscriptions, kind, check_key(kind.kind, prefix))
 
-    def announce(self, record: Record, seconds: int) -> None:
+    def announce(self, record: Record, seconds: int) -> bool:
         """Write ``record`` as an ephemeral node of a session that ends after ``seconds`` without a message."""
         if self._presence is None:
             self._presence = Session(self._address, self._access, seconds)
@@ -78,7 +78,7 @@ class ZooKeeperStore:
         self._nodes.make_folders(record.kind)
         (node,) = presence.ask("read", get(path))
         if node is not None and node[1].ephemeralOwner == presence.id and node[0] == body:
-            return
+            return True
 
         def write(zoo: KazooClient) -> Any:
             transaction = zoo.transaction()
@@ -91,6 +91,7 @@ class ZooKeeperStore:
         (results,) = presence.ask("write", write)
         if any(isinstance(result, Exception) for result in results):
             self._nodes.forget_folders()  # somebody emptied the store, or wrote the record; the next call sees which
+        return False
 
     def ages(self, kind: type[R]) -> Mapping[str, float]:
         """Return nothing: ZooKeeper does not tell when it last heard of a session."""
@@ -108,7 +109,7 @@ class ZooKeeperStore:
         """Return whether it was written: False when somebody else was faster, None when the connection broke."""
         last = {(write.kind, write.key): write for write in writes}
         moving = {at: write for at, write in last.items() if write.body is not None or found[at] is not None}
-        absent = [at for at, write in last.items() if write.expect == ABSENT and at not in moving]
+        absent = [self._nodes.path(*at) for at in last if at not in moving and last[at].expect == ABSENT]
         if not moving:
             return True
 
@@ -116,8 +117,7 @@ class ZooKeeperStore:
             transaction = zoo.transaction()
             if any(write.expect for write in writes):
                 transaction.check(self._nodes.clock, clock)
-            for at in absent:
-                _check_absence(transaction, self._nodes.path(*at))
+            _check_absence(transaction, absent)
             for at, write in moving.items():
                 _add(transaction, self._nodes.path(*at), write, found[at])
             if any(write.body is None for write in moving.values()):
@@ -141,10 +141,11 @@ def _names(keys: Sequence[str]) -> bytes:
     return json.dumps(keys).encode()
 
 
-def _check_absence(transaction: Any, path: str) -> None:
-    """Refuse the transaction if the node exists: ZooKeeper has no check of absence, and refuses to make it twice."""
-    transaction.create(path, b"")
-    transaction.delete(path)
+def _check_absence(transaction: Any, paths: Sequence[str]) -> None:
+    """Refuse the transaction if a node exists: ZooKeeper has no check for this, and makes no node a second time."""
+    for path in paths:
+        transaction.create(path, b"")
+        transaction.delete(path)
 
 
 def _add(transaction: Any, path: str, write: Write, node: Node) -> None:
