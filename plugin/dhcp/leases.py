@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 
 import structlog
 
@@ -29,6 +29,8 @@ from plugin.store.base import Change, Put, Remove, Store, StoreConflict
 log = structlog.get_logger()
 
 GRACE = 300.0  # seconds after a start in which the engine may start the container of a lease again
+UNKNOWN = IPv4Address(0)  # a server
+FOUND_AGAIN = 300  # seconds in which a server has to renew a lease whose record was lost
 REMEMBERED = 900.0  # seconds for which it is told that a container got no address
 PATIENCE = 15.0  # seconds to ask a server for a lease that was never stored, so that it can be given back
 
@@ -130,6 +132,15 @@ class Leases:
         """Return what is wrong with the leases of running containers, and why new containers got no address."""
         now, refused = self._clock(), list(self._refused.values())
         return [*flaws(self._known.held(), now), *(repair for repair, since in refused if now < since + REMEMBERED)]
+
+    def find_again(self, wanted: DhcpLease, address: IPv4Interface) -> None:
+        """Store the lease of a container that has ``address`` by DHCP, and whose record is lost.
+
+        Its server is not known, so every server is asked to renew it.
+        """
+        if self._store.get(DhcpLease, wanted.key) is None:
+            lease = Lease4(address, UNKNOWN, int(self._clock()), FOUND_AGAIN, t1=0, t2=FOUND_AGAIN // 2)
+            self._store.transact(Put(replace(wanted, lease=lease, address=address)))
 
     def recall(self, links: Mapping[str, str], hear: Callable[[str], str]) -> None:
         """Go on after a start: keep leases on ``links``, by key, and give those without one back after a grace."""

@@ -8,6 +8,7 @@ shim ``PYNET/parent/NAME/shim``. That of a port on a user's LAN goes on with ``/
 """
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,9 @@ BRIDGE, HOST_END, CONTAINER_END, TUNNEL, LIMITER, SHIM, STUB = "pn-", "pnh", "pn
 BRIDGES = f"{BRIDGE}*"  # every bridge that pynet names, as nft matches it
 ID_LENGTH = 12  # of a link name's 15 characters (IFNAMSIZ - 1); 48 bits of a random id
 LONGEST_ALIAS = 255  # bytes, IFALIASZ - 1 (linux/if.h)
+_LABEL = "(?!-)[A-Za-z0-9-]{1,63}(?<!-)"
+# Of an alias that anybody may have changed: length of the subnet, client id, host name.
+_LEASE = re.compile(rf"d([12]?[0-9]|3[0-2])(?:c((?:[0-9a-f][0-9a-f])+))?(?:n({_LABEL}(?:\.{_LABEL})*))?")
 NETWORK, ENDPOINT, PARENT, LAN = "network", "endpoint", "parent", "lan"
 
 
@@ -108,9 +112,31 @@ class Alias:
         return Overlay(name, int(vni), int(port), mtu)
 
     @property
+    def lease(self) -> "LeaseWord | None":
+        """The word about a lease in the alias of a port on a LAN, None without one."""
+        found = next(filter(None, map(_LEASE.fullmatch, self.more[2:])), None)
+        return LeaseWord(int(found[1]), bytes.fromhex(found[2] or ""), found[3] or "") if found else None
+
+    @property
     def network_id(self) -> str:
         """The network in the alias of a port, if it names one."""
         return self.more[0] if self.what == ENDPOINT and self.more else ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseWord:
+    """A word of an alias: the address came by DHCP, in a subnet of that length, for a client of these names.
+
+    A word is in an alias as a whole or not at all: by half of a name no server knows its client.
+    """
+
+    length: int
+    client_id: bytes = b""
+    host_name: str = ""
+
+    def __str__(self) -> str:
+        client = f"c{self.client_id.hex()}" if self.client_id else ""
+        return f"d{self.length}{client}" + (f"n{self.host_name}" if self.host_name else "")
 
 
 def bridge_alias(pynet: str, network: Network) -> str:

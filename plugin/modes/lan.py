@@ -39,6 +39,7 @@ from plugin.model.names import (
     LIMITER,
     NETWORK,
     Alias,
+    LeaseWord,
     high_mac,
     is_own_bridge,
     lan_alias,
@@ -129,7 +130,7 @@ class LanMode(Mode):
         """Return the network with what the alias of one of its ports tells, if that is of this mode."""
         for alias in (Alias.read(link.alias) for link in links):
             if alias.what == ENDPOINT and alias.more[1:2] == (LAN,):
-                return _rebuilt(network, alias.more[2:])
+                return _rebuilt(network, alias)
         return network
 
     def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
@@ -312,11 +313,19 @@ def _words(network: Network, endpoint: Endpoint) -> list[str]:
     ends = [(one.router.ip if one.router else one.pool.network_address, one.pool.prefixlen) for one in subnets]
     vlans = [f"v{own.vlan}"] if own.vlan else []
     tagged = [f"t{vlan}" for vlan in own.vlans]
-    return [*closed, *(f"{address}-{length}" for address, length in ends), *vlans, *tagged]
+    return [*closed, *_leased(own, endpoint), *(f"{address}-{length}" for address, length in ends), *vlans, *tagged]
 
 
-def _rebuilt(network: Network, words: Sequence[str]) -> Network:
+def _leased(own: LanSettings, endpoint: Endpoint) -> Iterator[str]:
+    """Yield the word about the lease of an endpoint, if its address came by DHCP."""
+    if own.dhcp and endpoint.ipv4 is not None:
+        names = endpoint.settings.client_id or b"", endpoint.settings.host_name
+        yield str(LeaseWord(endpoint.ipv4.network.prefixlen, *names))
+
+
+def _rebuilt(network: Network, alias: Alias) -> Network:
     """Return a network with the subnets, VLANs and other words of an alias."""
+    words = alias.more[2:]
     ends = list(_interfaces(words))
     subnets = [NetworkSubnet(end.network, None if end.ip == end.network.network_address else end) for end in ends]
     options = {NetworkSettings.mode.key: LanMode.name, LanSettings.parent.key: network.link}
@@ -325,6 +334,8 @@ def _rebuilt(network: Network, words: Sequence[str]) -> Network:
             options[option.key] = ",".join(found)
     if _APART in words:
         options[LanSettings.icc.key] = "false"
+    if alias.lease:
+        options[LanSettings.dhcp.key] = "on"
     return Network(
         network.id,
         LanMode.name,

@@ -80,8 +80,13 @@ class LeasedAddresses:
         Returns:
             Something that tells of the threads that do so.
         """
-        ends = [(record, end) for id_, record in networks.items() for end in endpoints.get(id_, ())]
-        links = {end.key: record.link for record, end in ends if by_dhcp(record)}
+        leased = [record for record in networks.values() if by_dhcp(record)]
+        ends = [(record, end) for record in leased for end in endpoints.get(record.id, ())]
+        for record, end in ends:
+            if end.ipv4 is not None and end.mac:
+                wanted = self._wanted(record, end, DhcpSettings.readable(record.in_force))
+                self._leases.find_again(wanted, end.ipv4)
+        links = {end.key: record.link for record, end in ends}
         self._leases.recall(links, lambda key: self.hearing(key.partition("/")[2]))
         return self._leases
 

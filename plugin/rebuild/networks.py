@@ -24,7 +24,7 @@ from plugin.firewall.listing import NAMES, listed_elements
 from plugin.firewall.ruleset import RULES
 from plugin.interfaces import Kernel, Nft
 from plugin.ipam.supernets import Supernet
-from plugin.model.names import ENDPOINT, LIMITER, Alias, bridge_name, host_link_name, limiter_name
+from plugin.model.names import ENDPOINT, LIMITER, Alias, LeaseWord, bridge_name, host_link_name, limiter_name
 from plugin.model.names import NETWORK as NETWORK_ALIAS
 from plugin.model.records import DEFAULT_MTU, Endpoint, Network, NetworkSubnet, Published, Tombstone, Way
 from plugin.options.network import ISOLATED, ROUTED, UNPROTECTED, EndpointSettings, NetworkSettings
@@ -197,8 +197,18 @@ def _endpoints(
         if network is None:
             log.error("endpoint not rebuilt: no known network has its link", endpoint=alias.id[:12], link=link.name)
         else:
-            endpoint = _endpoint(seen.elements, link.name, alias.id, network)
+            endpoint = _leased(_endpoint(seen.elements, link.name, alias.id, network), alias.lease)
             yield replace(endpoint, driver_opts={**endpoint.driver_opts, **_rates(seen, alias.id)})
+
+
+def _leased(endpoint: Endpoint, lease: LeaseWord | None) -> Endpoint:
+    """Return an endpoint with the subnet of its lease by DHCP, and the names by which its server knows it."""
+    if lease is None or endpoint.ipv4 is None:
+        return endpoint
+    options = {EndpointSettings.client_id.key: lease.client_id.hex(":")} if lease.client_id else {}
+    options |= {EndpointSettings.host_name.key: lease.host_name} if lease.host_name else {}
+    address = IPv4Interface((endpoint.ipv4.ip, lease.length))
+    return replace(endpoint, ipv4=address, driver_opts={**endpoint.driver_opts, **options})
 
 
 def _rates(seen: KernelView, identity: str) -> dict[str, str]:
@@ -292,7 +302,7 @@ def _finished(seen: KernelView, network: Network, endpoints: Sequence[Endpoint])
         options |= _firewall_options(elements, link, internal=internal)
     if {(link,), (link, link)} & {*elements.get(sets.BRIDGES, ()), *elements.get(sets.LANS, ())}:
         options |= {} if not mine or any(endpoint.mac for endpoint in mine) else {NetworkSettings.guard.key: "off"}
-    for version in sorted({subnet.version for subnet in missing} | unseen):
+    for version in sorted({subnet.version for subnet in missing} | unseen) if network.host_gateway else ():
         if internal:
             options[_MODES[version].key] = ISOLATED
         elif version == 4:

@@ -116,6 +116,24 @@ def test_a_lease_outlives_kills_of_pynet(pynet: Leaser, lan: LanSite, container:
     until(lambda: not server.leases())
 
 
+def test_a_lease_outlives_the_loss_of_the_store(pynet: Leaser, lan: LanSite, container: Container) -> None:
+    """The alias of the port tells its client's name, the guard its address: every server is asked to renew it."""
+    server = lan.dhcpd(seconds=60)
+    pynet.create("lan")
+    pynet.run(container, hostname="web")
+    before = _lease(pynet)
+    pynet.kill()
+    for file in pynet.state.glob("pynet.db*"):
+        file.unlink()
+    pynet.start()
+    until(lambda: _lease(pynet)["Server"] == before["Server"])
+
+    after = _lease(pynet)
+    assert {**after, "Ends": 0} == {**before, "Ends": 0}
+    pynet.remove(1, container)
+    until(lambda: not server.leases())
+
+
 def _lease(pynet: Leaser) -> dict[str, Any]:
     (end,) = pynet.ask("Networks")["Networks"][0]["Endpoints"]
     return dict(end["Lease"])

@@ -1,10 +1,14 @@
 """A start goes on although another program wrote elements into pynet's sets."""
 
 from dataclasses import replace
+from ipaddress import IPv4Interface
 from typing import Any
 
+import pytest
+
 from netlink.links import Link
-from plugin.model.records import Endpoint
+from plugin.model.names import Alias, LeaseWord, lan_alias
+from plugin.model.records import Endpoint, Network
 from plugin.modes.registry import in_its_mode
 from plugin.options.network import NetworkSettings
 from plugin.rebuild.networks import NOT_SHOWN, SHOWN, look, rebuild
@@ -41,6 +45,41 @@ def test_an_element_that_nobody_understands_is_left_out() -> None:
     (endpoint,) = [record for record in found if isinstance(record, Endpoint)]
 
     assert [(port.proto, port.host_port) for port in endpoint.published] == [(6, 8080)]
+
+
+@pytest.mark.parametrize(
+    ("word", "address", "options"),
+    [
+        ("d24", "10.9.0.2/24", {}),
+        ("d16nweb.lan", "10.9.0.2/16", {"pynet.hostname": "web.lan"}),
+        ("d24c0102na-x", "10.9.0.2/24", {"pynet.client_id": "01:02", "pynet.hostname": "a-x"}),
+        ("d99", "10.9.0.2/32", {}),
+        ("d24c010", "10.9.0.2/32", {}),
+        ("d24n-x", "10.9.0.2/32", {}),
+        ("d24nnot a name", "10.9.0.2/32", {}),
+    ],
+)
+def test_a_lease_comes_back_from_an_alias(word: str, address: str, options: dict[str, str]) -> None:
+    """Its subnet and the names of its client; words of others, who may write aliases too, say nothing."""
+    nft = Listed(port_addresses4=[{"concat": ["pnhe", "02:42:0a:09:00:02", "10.9.0.2"]}])
+    port = Link(2, "pnhe", "veth", master=1, alias=f"pynet/endpoint/e0/a1/lan/{word}")
+    seen = replace(look(FakeKernel(Steps()), nft, "pynet"), links=[Link(1, "br0", "bridge"), port])
+    found = rebuild(seen, "pynet", (), in_its_mode)
+    (network,) = [record for record in found if isinstance(record, Network)]
+    (endpoint,) = [record for record in found if isinstance(record, Endpoint)]
+
+    assert (str(endpoint.ipv4), endpoint.driver_opts) == (address, options)
+    assert ("pynet.dhcp" in network.options) is not address.endswith("/32")
+
+
+def test_half_a_name_of_a_client_is_in_no_alias() -> None:
+    """No server would know the client; words behind it have the room then."""
+    network = Network("a" * 64, "lan", "br0", options={"pynet.mode": "lan", "pynet.dhcp": "on"})
+    endpoint = Endpoint("e" * 64, network.id, "", ipv4=IPv4Interface("10.9.0.2/24"))
+    short, long = (str(LeaseWord(24, host_name="w" * length)) for length in (60, 120))
+
+    assert Alias.read(lan_alias("pynet", network, endpoint, [long, "v7"])).more[2:] == ("v7",)
+    assert Alias.read(lan_alias("pynet", network, endpoint, [short, "v7"])).lease == LeaseWord(24, b"", "w" * 60)
 
 
 def test_an_option_that_the_kernel_does_not_show_is_named() -> None:
