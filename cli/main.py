@@ -73,25 +73,27 @@ def serve() -> None:
     codes={0: "The ports were printed.", 1: "There is no such container, or it does not publish this port."},
     see=["pynet ps", "docker port"],
 )
-@click.argument("container", default="")
+@click.argument("container", default=None, required=False)
 @click.argument("port", default="")
 @with_json
-def ports(*, container: str, port: str, machine: bool) -> None:
+def ports(*, container: str | None, port: str, machine: bool) -> None:
     """Print which port of the host leads to which container.
 
     With CONTAINER, a name or an id, the output is that of "docker port CONTAINER", which does not know the ports of
     pynet; with PORT, such as 80 or 53/udp, only its addresses are printed.
     """
     from cli.client.serving import answer
+    from cli.commands.name_book import name_book
     from cli.commands.ports import as_docker_port, as_text, of_container, rows_of
     from cli.engine.api import endpoint_names
     from cli.engine.containers import container as engine_container
 
     with refusals(), progress("asking pynet and the engine for ports"):
-        rows = rows_of(answer("Ports"), {} if container else endpoint_names())
-        if container:
-            rows = of_container(rows, engine_container(container), port)
-    text = as_docker_port(rows, addresses_only=bool(port)) if container else as_text(rows)
+        rows = rows_of(answer("Ports"), endpoint_names() if container is None else {})
+        if container is not None:
+            found = name_book(answer("Networks")["Networks"]).container(container)
+            rows = of_container(rows, engine_container(found.id or container), port)
+    text = as_text(rows) if container is None else as_docker_port(rows, addresses_only=bool(port))
     click.echo(as_json(rows) if machine else text, nl=machine or bool(text))
 
 

@@ -52,12 +52,13 @@ def path(context: click.Context, *, source: str, target: str, service: str, ipv6
 
 def _asked(source: str, target: str, service: str, **more: str) -> dict[str, Any]:
     from cli.client.serving import answer
+    from cli.commands.name_book import name_book
     from cli.commands.path import as_data, end_of
-    from cli.engine.api import known_names
 
     with progress("following the packet"):
-        reply = answer("Path", From=end_of(source), To=end_of(target), Service=service, **more)
-        return as_data(reply, (source, target, service), known_names())
+        known = name_book(answer("Networks")["Networks"])
+        reply = answer("Path", From=end_of(source, known), To=end_of(target, known), Service=service, **more)
+        return as_data(reply, (source, target, service), known.inventory.known)
 
 
 @click.group(cls=Commands)
@@ -71,20 +72,22 @@ def policy() -> None:
     codes={0: "The policies were printed.", 1: "There is no such network or container."},
     see=["pynet policy test", "docs/guide/policy.md"],
 )
-@click.argument("name", default="", metavar="[NETWORK|CONTAINER]")
+@click.argument("name", default=None, required=False, metavar="[NETWORK|CONTAINER]")
 @with_json
-def policy_show(*, name: str, machine: bool) -> None:
+def policy_show(*, name: str | None, machine: bool) -> None:
     """Print the policies of all networks and containers, or of one, and the addresses of the hosts that they name."""
     from cli.client.serving import answer
-    from cli.commands.networks import DockerNames, rows_of
+    from cli.commands.name_book import name_book
+    from cli.commands.networks import DockerNames
     from cli.commands.policy import about, as_data, as_text
+    from cli.commands.selection import select
     from cli.engine.api import all_names
 
     with refusals(), progress("asking pynet and the engine for policies"):
         names = DockerNames(*all_names())
         data = as_data(answer("Policies"), names)
-        if name:
-            data = about(data, name, rows_of(answer("Networks"), names))
+        if name is not None:
+            data = about(data, select([name], name_book(answer("Networks")["Networks"])))
     click.echo(as_json(data) if machine else as_text(data))
 
 
@@ -173,11 +176,11 @@ def policy_reset(*, name: str, of: str, machine: bool) -> None:
 def _changed(name: str, of: str, verb: str, options: "Callable[[Target], object]") -> "Row":
     from cli.client.serving import answer
     from cli.commands.changes import row_of
+    from cli.commands.name_book import name_book
     from cli.commands.policy import target_of
-    from cli.engine.api import known_names
 
     with progress(f"changing the policy of '{name}'"):
-        target = target_of(name, of, answer, known_names().networks)
+        target = target_of(name, of, name_book(answer("Networks")["Networks"]))
         return row_of(answer(verb, **target.ids, Options=options(target)), target)
 
 

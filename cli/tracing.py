@@ -1,6 +1,6 @@
 """Commands about packets that do not arrive."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -8,9 +8,10 @@ from cli.command_line import Command, refusals
 from cli.tables import as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from cli.commands.address_book import AddressBook
+    from cli.commands.selection import Selection
     from cli.commands.trace import Row, TraceWish
 
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     },
     see=["pynet trace", "pynet path", "docs/reference/drop-reasons.md"],
 )
-@click.argument("which", metavar="[CONTAINER|NETWORK]", default="")
+@click.argument("which", metavar="[CONTAINER|NETWORK]", default=None)
 @click.option(
     "-f", "--follow", is_flag=True, help="Print packets as they are dropped, at most ten a second of a reason."
 )
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     "--since", default="", metavar="TIME", help="Print what was dropped after a time, or in an age such as 10m."
 )
 @click.option("--json", "machine", is_flag=True, help="Print one JSON document; with -f one object a line.")
-def drops(*, which: str, follow: bool, since: str, machine: bool) -> None:
+def drops(*, which: str | None, follow: bool, since: str, machine: bool) -> None:
     """Print the packets that pynet's tables dropped since its start: who, to whom, why, how many, and when.
 
     Each reason has a sentence, and says which option lets such packets pass. Addresses are left out where too many
@@ -51,12 +52,12 @@ def drops(*, which: str, follow: bool, since: str, machine: bool) -> None:
         if follow:
             _follow(which, machine=machine)
             return
-        known = _address_book(which)
-        rows = [row for row in command.of(command.rows_of(answer("Drops"), known), which) if row["last"] >= moment]
+        chosen, known = _chosen(which), _address_book()
+        rows = [row for row in command.of(command.rows_of(answer("Drops"), known), chosen) if row["last"] >= moment]
     click.echo(as_json(rows) if machine else command.as_text(rows, now))
 
 
-def _follow(which: str, *, machine: bool) -> None:
+def _follow(which: str | None, *, machine: bool) -> None:
     from cli.commands import drops as command
     from cli.commands.root import need_root
     from netlink.errors import InUse
@@ -65,33 +66,32 @@ def _follow(which: str, *, machine: bool) -> None:
     from plugin.firewall.reasons import LOG_GROUP, SNAPLEN
 
     need_root("listen to the kernel's packet log")
-    known = _address_book(which)
+    chosen, known = _chosen(which), _address_book()
     try:
         listening = PacketLog(LOG_GROUP, SNAPLEN)
     except InUse as error:
         raise Conflict(str(error)) from error
     with listening:
-        for row in command.of(command.packets_of(listening.packets(), known), which):
+        for row in command.of(command.packets_of(listening.packets(), known), chosen):
             click.echo(command.as_json_line(row) if machine else command.as_line(row))
 
 
-def _address_book(which: str) -> "AddressBook":
+def _chosen(which: str | None) -> "Selection":
+    from cli.client.serving import answer
+    from cli.commands.name_book import name_book
+    from cli.commands.selection import Selection, select
+
+    return Selection() if which is None else select([which], name_book(answer("Networks")["Networks"]))
+
+
+def _address_book() -> "AddressBook":
     import time
 
     from cli.client.serving import answer
     from cli.commands.address_book import AddressBook
-    from cli.commands.networks import DockerNames
     from cli.engine.api import known_names
 
-    def load() -> "tuple[Mapping[str, Any], DockerNames]":
-        names = known_names()
-        containers = {endpoint: ("", container) for endpoint, container in names.containers.items()}
-        return answer("Networks"), DockerNames(names.networks, containers)
-
-    known = AddressBook(load, time.monotonic)
-    if which:
-        known.check(which)
-    return known
+    return AddressBook(lambda: (answer("Networks"), known_names()), time.monotonic)
 
 
 @click.command(
@@ -137,17 +137,20 @@ def trace(*, source: str, target: str, service: str, span: str, count: int, mach
 def _traced(wish: "TraceWish") -> "Iterator[Row]":
     from cli.client.serving import answer
     from cli.commands import trace as command
+    from cli.commands.name_book import name_book
     from netlink.nftables import Nftables, open_library
     from netlink.nftrace import TraceEvents
     from plugin.observe.tracing import trace_text
 
     if legacy := command.legacy_tables():
         click.echo(f"note: rules of iptables-legacy (tables {', '.join(legacy)}) are not visible in a trace", err=True)
-    known, table, nft = _address_book(""), command.table_name(), Nftables(open_library())
-    flow = command.flow_of(wish, answer("Networks"), answer("Ports"), known)
+    networks = answer("Networks")
+    known = command.TraceBooks(name_book(networks["Networks"]), _address_book())
+    flow = command.flow_of(wish, networks, answer("Ports"), known)
+    table, nft = command.table_name(), Nftables(open_library())
     rules, own = command.RuleTexts(nft.rules), answer("About")["Name"]
     with TraceEvents() as events:
         nft.apply(trace_text(table, flow))
         click.echo(f"tracing for {wish.seconds:g} seconds or {wish.count} packets; Ctrl-C ends it", err=True)
         for packet in command.traced(events, wish, table):
-            yield command.row_of(packet, rules, known, own)
+            yield command.row_of(packet, rules, known.owners, own)

@@ -40,15 +40,16 @@ def top(context: click.Context, *, names: Sequence[str], interval: float, once: 
     import time
 
     from cli.client.serving import asking
-    from cli.commands.selection import select
+    from cli.commands.name_book import name_book
+    from cli.commands.selection import Selection, select
     from cli.commands.top import CurrentNames, as_text, changes, draw, rates
     from cli.engine.api import known_names
-    from cli.engine.containers import container
     from cli.screen import Screen, coloured
 
     with refusals():
-        read, known = asking("Traffic"), CurrentNames(known_names)
-        chosen = select(names, read()["Networks"], known.known, container)
+        read = asking("Traffic")
+        chosen = select(names, name_book(read()["Networks"])) if names else Selection()
+        known = CurrentNames(known_names)
         documents = (
             rates(before, after, known.about(after), chosen, sort)
             for before, after in changes(read, lambda: time.sleep(interval))
@@ -89,12 +90,12 @@ def flows(*, names: Sequence[str], proto: str | None, port: int | None, follow: 
     from netlink.nft_elements import PROTOCOLS as NUMBERS
 
     with refusals():
-        books = command.books(names)
+        book = command.book_of(names)
         wanted = command.FlowFilter(NUMBERS.get(proto or "", 0), port or 0)
         if follow:
-            command.follow(books, wanted, machine=machine)
+            command.follow(book, wanted, machine=machine)
         else:
-            command.show(books(), wanted, machine=machine)
+            command.show(book, wanted, machine=machine)
 
 
 @click.command(

@@ -15,17 +15,14 @@ from typing import Any, BinaryIO
 import click
 
 from cli.client.serving import answer
+from cli.commands.name_book import NameBook, name_book
 from cli.commands.needs_root import needs_root
 from cli.commands.packet_text import as_data, as_words, summary
-from cli.commands.selection import endpoints_named
-from cli.engine.api import known_names
-from cli.engine.containers import EngineContainer, container
 from cli.exit_codes import BadUsage
 from cli.human import count
 from netlink.errors import KernelError, reason
 from netlink.packets import LARGEST, Instruction, PacketSocket, SeenPacket, is_link_gone
 from netlink.uapi import ORDER
-from plugin.engine.names import Known
 from plugin.errors import Failed
 
 # struct pcap_file_header and struct pcap_sf_pkthdr of libpcap, pcap-savefile(5)
@@ -56,25 +53,19 @@ class CaptureSubject:
         return bool(self.mac or self.addresses)
 
 
-def subject(
-    words: Sequence[str], networks: Sequence[Mapping[str, Any]], names: Known, ask: Callable[[str], EngineContainer]
-) -> CaptureSubject:
+def subject(words: Sequence[str], networks: Sequence[Mapping[str, Any]], known: NameBook) -> CaptureSubject:
     """Return the link that the first one or two of ``words`` name, a container and one of its networks.
 
+    The second word is the first of the filter if it does not name a network of the container.
+
     Raises:
-        NotFound: there is no such container, or it is in no network of pynet.
-        BadUsage: it is in several networks, and none of them is named.
+        NotFound, BadUsage: as ``NameBook.endpoint``.
     """
-    ends = {network["ID"]: _link_of(network, end) for network, end in endpoints_named(words[0], networks, names, ask)}
-    rest = tuple(words[1:])
-    if rest:
-        for network, place in ends.items():
-            if rest[0] == names.networks.get(network) or (len(rest[0]) >= 12 and network.startswith(rest[0])):
-                return replace(place, filter=rest[1:])
-    if len(ends) > 1:
-        known = ", ".join(sorted(f"'{names.networks.get(network, network[:12])}'" for network in ends))
-        raise BadUsage(f"container '{words[0]}' is in the networks {known}: name one of them behind the container")
-    return replace(next(iter(ends.values())), filter=rest)
+    word, rest = words[0], tuple(words[1:])
+    named = rest[:1] if rest and any(end.network.is_named(rest[0]) for end in known.running(word).ends) else ()
+    _, found = known.endpoint(word, *named)
+    places = ((network, end) for network in networks for end in network["Endpoints"] if end["ID"] == found.id)
+    return replace(_link_of(*next(places)), filter=rest[len(named) :])
 
 
 def _link_of(network: Mapping[str, Any], end: Mapping[str, Any]) -> CaptureSubject:
@@ -215,7 +206,8 @@ def run(words: Sequence[str], limits: CaptureLimits, *, file: str, machine: bool
         raise BadUsage("-w -: packets are not written to a terminal; name a file, or a pipe to Wireshark or tcpdump")
     if file and machine:
         raise BadUsage("--json and -w: choose one of them")
-    found = subject(words, answer("Networks")["Networks"], known_names(), container)
+    networks = answer("Networks")["Networks"]
+    found = subject(words, networks, name_book(networks))
     program = program_of(found)
     with needs_root(f"capture packets of '{words[0]}'"), closing(PacketSocket(found.link, program)) as source:
         if not file:

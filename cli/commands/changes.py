@@ -8,16 +8,16 @@ from typing import Any
 import click
 
 from cli.client.serving import answer
+from cli.commands.name_book import NameBook, name_book
 from cli.commands.ports import joined, rows_of
-from cli.engine.containers import EngineContainer, EngineNetwork, container, network
+from cli.engine.containers import EngineNetwork, container, network
 from cli.exit_codes import BadUsage
 from cli.listing import Row
 from netlink.container_end import change_container_address, change_container_end
 from netlink.errors import KernelError
-from plugin.errors import NotFound, PynetError
+from plugin.errors import PynetError
 from plugin.options.network import EndpointSettings
 
-Ask = Callable[..., Mapping[str, Any]]  # a verb and its body -> the reply
 ChangeEnd = Callable[..., None]  # netlink.container_end.change_container_end
 
 
@@ -29,6 +29,7 @@ class Target:
     network_name: str
     endpoint: str = ""
     container: str = ""
+    container_id: str = ""
 
     @property
     def ids(self) -> dict[str, str]:
@@ -38,7 +39,8 @@ class Target:
 
 def change_network(word: str, verb: str, body: Mapping[str, Any]) -> tuple[Row, str]:
     """Ask the running pynet for a change of a network, and change the ends in containers; return data and text."""
-    target, found = of_network(word)
+    target = of_network(word)
+    found = network(target.network)
     reply = answer(verb, **target.ids, **body)
     row = row_of(reply, target)
     for note in [*change_ends(reply, found, change_container_end), *elsewhere(row, found)]:
@@ -48,7 +50,7 @@ def change_network(word: str, verb: str, body: Mapping[str, Any]) -> tuple[Row, 
 
 def reserve(word: str, name: str, address: str = "") -> tuple[Row, str]:
     """Ask the running pynet to reserve an address for a name, or without one to end that; return data and text."""
-    target, _ = of_network(word)
+    target = of_network(word)
     verb, body = ("ReserveAddress", {"Address": address}) if address else ("UnreserveAddress", {})
     reply = answer(verb, **target.ids, Name=name, **body)
     addresses = reply["Addresses"]
@@ -58,58 +60,40 @@ def reserve(word: str, name: str, address: str = "") -> tuple[Row, str]:
 
 def change_endpoint(word: str, of: str, verb: str, body: Mapping[str, Any]) -> tuple[Row, str]:
     """Ask the running pynet for a change of a container in the network ``of``; return data and text."""
-    target = of_container(word, of, answer)
+    target = of_container(word, of, name_book(answer("Networks")["Networks"]))
     row = row_of(answer(verb, **target.ids, **body), target)
     return row, as_text(row)
 
 
 def renew(word: str, of: str) -> tuple[Row, str]:
     """Let a running container have the address that its DHCP server gives it now; return data and text."""
-    target = of_container(word, of, answer)
+    target = of_container(word, of, name_book(answer("Networks")["Networks"]))
     found = answer("TakeLease", **target.ids)
     hops = [(ip_network(each["Destination"]), each["NextHop"]) for each in found["Routes"]]
     routes = [(to, ip_address(hop) if hop else None) for to, hop in hops]
     gateway = ip_address(found["Gateway"]) if found["Gateway"] else None
     address = ip_interface(found["Address"])
-    change_container_address(container(word).process, found["MacAddress"], address, gateway, routes)
+    process = container(target.container_id or target.endpoint).process
+    change_container_address(process, found["MacAddress"], address, gateway, routes)
     row = {"network": target.network, "network_name": target.network_name, "container": target.container}
     text = f"container '{target.container}' has address {found['Address']} in network '{target.network_name}'"
     return {**row, "address": found["Address"], "before": found["Before"]}, text
 
 
-def of_network(word: str) -> tuple[Target, EngineNetwork]:
-    """Return the network that ``word`` names to the engine; raises ``NotFound`` and ``Failed``."""
-    found = network(word)
-    return Target(found.id, found.name), found
+def of_network(word: str) -> Target:
+    """Return the network of pynet that ``word`` names; raises as ``NameBook.network``."""
+    found = name_book(answer("Networks")["Networks"]).network(word)
+    return Target(found.id, found.label)
 
 
-def of_container(word: str, of: str, ask: Ask) -> Target:
+def of_container(word: str, of: str, known: NameBook) -> Target:
     """Return the endpoint of a running container, in the network ``of`` or in its only one of pynet.
 
     Raises:
-        BadUsage: it is in several networks of pynet.
-        NotFound, Failed: it does not run or is not there, or the engine does not answer.
+        NotFound, BadUsage, Failed: as ``NameBook.endpoint``.
     """
-    found = container(word)
-    name, ends = _place(found, of, ask)
-    if not ends[1]:
-        raise NotFound(f"container '{found.name}' does not run in network '{name}'")
-    return Target(ends[0], name, ends[1], found.name)
-
-
-def _place(found: EngineContainer, of: str, ask: Ask) -> tuple[str, tuple[str, str]]:
-    networks = dict(found.networks)
-    if of:
-        networks = {name: ids for name, ids in networks.items() if of == name or ids[0].startswith(of)}
-    elif len(networks) > 1:
-        own = {each["ID"] for each in ask("Networks")["Networks"]}
-        networks = {name: ids for name, ids in networks.items() if ids[0] in own}
-    where = f"network '{of}'" if of else "a network of pynet"
-    if not networks:
-        raise NotFound(f"container '{found.name}' is not in {where}")
-    if len(networks) > 1:
-        raise BadUsage(f"container '{found.name}' is in several networks of pynet, name one: {', '.join(networks)}")
-    return next(iter(networks.items()))
+    found, end = known.endpoint(word, of)
+    return Target(end.network.id, end.network.label, end.id, found.label, found.id)
 
 
 def options_of(words: Sequence[str]) -> dict[str, str]:

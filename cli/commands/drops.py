@@ -8,6 +8,7 @@ from typing import Any
 
 from cli.commands.address_book import AddressBook
 from cli.commands.ports import joined
+from cli.commands.selection import Selection
 from cli.human import ago
 from cli.tables import as_table, wrapped
 from netlink.headers import Headers
@@ -41,15 +42,11 @@ def packets_of(packets: Iterable[LoggedPacket], known: AddressBook) -> Iterator[
             yield _packet(packet, known)
 
 
-def of(rows: Iterable[Row], word: str) -> Iterator[Row]:
-    """Yield the rows about a container or a network, by its name or the beginning of its id."""
+def of(rows: Iterable[Row], selection: Selection) -> Iterator[Row]:
+    """Yield the rows about chosen containers and networks."""
     for row in rows:
-        names = {
-            row["network_name"],
-            *(row[end][key] for end in ("from", "to") for key in ("container", "network_name")),
-        }
-        ids = {row["network"], *(row[end][key] for end in ("from", "to") for key in ("endpoint", "network"))} - {""}
-        if not word or word in names or any(key.startswith(word) for key in ids):
+        ends = [(end["network"], end["container"], end["endpoint"]) for end in (row["from"], row["to"])]
+        if any(selection.has(*one) for one in [(row["network"], "", ""), *ends]):
             yield row
 
 
@@ -115,7 +112,7 @@ def _counted_end(known: AddressBook, end: Mapping[str, Any]) -> Row:
 
 def end_of(known: AddressBook, endpoint: str, address: str, link: str) -> dict[str, Any]:
     """Return the sender or the receiver of packets, with the names of its container and network."""
-    owner = known.owner(endpoint, address, link)
+    owner = known.owner(endpoint, link, address)
     return {
         "container": owner.container,
         "endpoint": owner.endpoint or endpoint,

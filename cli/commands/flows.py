@@ -3,36 +3,32 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_address
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
 from cli.client.serving import asking
+from cli.commands.address_book import AddressBook
+from cli.commands.name_book import name_book
 from cli.commands.needs_root import needs_root
 from cli.commands.ports import joined
-from cli.commands.selection import Selection, select
+from cli.commands.selection import select
 from cli.engine.api import known_names
-from cli.engine.containers import container
 from cli.human import amount
 from cli.tables import padded
-from netlink.errors import KernelError
 from netlink.flows import Events, Flow, Match, Side, Traversed, listed
 from netlink.nft_elements import PROTOCOLS
 from netlink.sysctl import FOLDER
-from plugin.engine.names import Known
-from plugin.errors import PynetError
 
 Row = Mapping[str, Any]
 AT_ONCE = 1000  # rows that are in memory, and whose columns are as wide as their widest cell
 FEW = 8  # addresses for which the kernel is asked one by one
-NAMES_EVERY = 2.0  # seconds between two questions for the name of something new
-HOST = "host"  # the name of the gateway addresses of networks
 _NAMES = {number: name for name, number in PROTOCOLS.items()}
 _HEADS = ("PROTO", "FROM", "TO", "PUBLISHED", "STATE", "SENT", "BACK", "EXPIRES")
 NOT_COUNTED = "note: bytes are not counted; 'sysctl -w net.netfilter.nf_conntrack_acct=1' counts those of new flows"
@@ -42,48 +38,6 @@ NOT_TRACKED = (
 )
 
 EVENTS_LOST = "note: flows began and ended faster than they could be printed; some are missing"
-
-
-class FlowEnd(NamedTuple):
-    """The owner of an address: a container, or the host, in a network."""
-
-    name: str
-    network: str
-
-
-@dataclass(frozen=True, slots=True)
-class FlowBook:
-    """The owners of addresses, and the addresses of chosen endpoints, in network order."""
-
-    holders: Mapping[bytes, FlowEnd] = field(default_factory=dict)
-    chosen: frozenset[bytes] = frozenset()
-
-    def concerns(self, flow: Flow) -> bool:
-        """Return whether a flow begins at a chosen address or leads to one."""
-        ends = (flow.source.address, flow.target.address, flow.destination.address)
-        return any(address in self.chosen for address in ends)
-
-    def knows(self, flow: Flow) -> bool:
-        """Return whether the address that answers has an owner: then its names need not be asked for."""
-        return flow.target.address in self.holders or flow.source.address in self.holders
-
-
-def book_of(networks: Sequence[Mapping[str, Any]], names: Known, selection: Selection) -> FlowBook:
-    """Return the owners of addresses in ``networks``, as in the reply to the verb Networks."""
-    holders: dict[bytes, FlowEnd] = {}
-    chosen: set[bytes] = set()
-    for network in networks:
-        label = names.networks.get(network["ID"], network["ID"][:12])
-        for subnet in network["Subnets"]:
-            if subnet["Gateway"]:
-                holders[ip_address(subnet["Gateway"]).packed] = FlowEnd(HOST, label)
-        for end in network["Endpoints"]:
-            name = names.containers.get(end["ID"], "")
-            own = [ip_interface(end[key]).ip.packed for key in ("IPv4", "IPv6") if end[key]]
-            holders |= dict.fromkeys(own, FlowEnd(name or end["ID"][:12], label))
-            if selection.has(network["ID"], name, end["ID"]):
-                chosen.update(own)
-    return FlowBook(holders, frozenset(chosen))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +53,7 @@ class FlowFilter:
         return of_port and self.proto in {0, flow.proto}
 
 
-def flows_of(book: FlowBook, wanted: FlowFilter, read: Callable[[Match], Iterator[Flow]]) -> Iterator[Flow]:
+def flows_of(book: AddressBook, wanted: FlowFilter, read: Callable[[Match], Iterator[Flow]]) -> Iterator[Flow]:
     """Yield the wanted flows of the chosen addresses; the kernel selects those of a few IPv4 addresses itself."""
     ipv4 = sorted(address for address in book.chosen if len(address) == 4)
     some = [Match(wanted.proto, version=6)] * (len(book.chosen) > len(ipv4))
@@ -114,14 +68,18 @@ def flows_of(book: FlowBook, wanted: FlowFilter, read: Callable[[Match], Iterato
                     if flow.source.address not in book.chosen and flow.target.address == address and wanted.has(flow):
                         yield flow
         for match in some:
-            yield from (flow for flow in read(match) if book.concerns(flow) and wanted.has(flow))
+            yield from (flow for flow in read(match) if book.concerns(_ends(flow)) and wanted.has(flow))
+
+
+def _ends(flow: Flow) -> tuple[bytes, ...]:
+    return flow.source.address, flow.target.address, flow.destination.address
 
 
 def _of(flow: Flow, address: bytes, wanted: FlowFilter) -> bool:
     return flow.source.address == address and wanted.has(flow)
 
 
-def row_of(flow: Flow, book: FlowBook, now: float) -> Row:
+def row_of(flow: Flow, book: AddressBook, now: float) -> Row:
     """Return a flow for scripts; ``now`` is in seconds since 1970."""
     translated = flow.destination != flow.target
     return {
@@ -137,9 +95,9 @@ def row_of(flow: Flow, book: FlowBook, now: float) -> Row:
     }
 
 
-def _side(side: Side, book: FlowBook) -> Row:
-    holder = book.holders.get(side.address, FlowEnd("", ""))
-    return {"address": _address(side), "port": side.port, "container": holder.name, "network": holder.network}
+def _side(side: Side, book: AddressBook) -> Row:
+    who = book.find(side.address)
+    return {"address": _address(side), "port": side.port, "container": who.label, "network": who.network_label}
 
 
 def _address(side: Side) -> str:
@@ -203,16 +161,12 @@ def event_line(row: Row) -> str:
 
 
 class Follower:
-    """Turns events of the kernel into rows; ``books`` returns the owners of addresses as they are now."""
+    """Turns events of the kernel into rows; ``clock`` returns seconds since 1970."""
 
-    def __init__(
-        self, books: Callable[[], FlowBook], wanted: FlowFilter, clock: Callable[[], float] = time.time
-    ) -> None:
-        self._books = books
+    def __init__(self, book: AddressBook, wanted: FlowFilter, clock: Callable[[], float] = time.time) -> None:
+        self._book = book
         self._wanted = wanted
         self._clock = clock
-        self._book = books()
-        self._asked_at = clock()
 
     def rows(self, events: Iterable[tuple[str, Flow | None]], lost: Callable[[], object]) -> Iterator[Row]:
         """Yield a row for each wanted event; ``lost`` is called when the kernel threw some away."""
@@ -220,12 +174,10 @@ class Follower:
             if flow is None:
                 lost()
                 continue
-            now = self._clock()
-            if not self._book.knows(flow) and now - self._asked_at >= NAMES_EVERY:
-                self._asked_at = now
-                with suppress(KernelError, PynetError):
-                    self._book = self._books()
-            if self._book.concerns(flow) and self._wanted.has(flow):
+            if not self._book.find(flow.target.address, flow.source.address).network:
+                self._book.look_again()  # nobody known has an end of it, who may be new
+            if self._book.concerns(_ends(flow)) and self._wanted.has(flow):
+                now = self._clock()
                 yield {"event": kind, "time": now, **row_of(flow, self._book, now)}
 
 
@@ -244,18 +196,18 @@ def _setting(path: Path) -> str:
         return ""
 
 
-def books(words: Sequence[str]) -> Callable[[], FlowBook]:
-    """Return a function that returns the owners of addresses as they are now; ``words`` choose endpoints.
+def book_of(words: Sequence[str]) -> AddressBook:
+    """Return the owners of addresses; ``words`` choose endpoints.
 
     Raises:
         KernelError, PynetError: nobody can answer, or a word names nothing.
     """
     read = asking("Networks")
-    chosen = select(words, read()["Networks"], known_names(), container)
-    return lambda: book_of(read()["Networks"], known_names(), chosen)
+    chosen = select(words, name_book(read()["Networks"])) if words else None
+    return AddressBook(lambda: (read(), known_names()), time.monotonic, chosen)
 
 
-def show(book: FlowBook, wanted: FlowFilter, *, machine: bool) -> None:
+def show(book: AddressBook, wanted: FlowFilter, *, machine: bool) -> None:
     """Print the wanted flows, and on standard error what the list lacks."""
     now = time.time()
     rows = (row_of(flow, book, now) for flow in flows_of(book, wanted, listed))
@@ -265,10 +217,10 @@ def show(book: FlowBook, wanted: FlowFilter, *, machine: bool) -> None:
         click.echo(note, err=True)
 
 
-def follow(owners: Callable[[], FlowBook], wanted: FlowFilter, *, machine: bool) -> None:
+def follow(book: AddressBook, wanted: FlowFilter, *, machine: bool) -> None:
     """Print a line for each flow that begins or ends, until somebody interrupts it."""
     with needs_root("listen for flows"), closing(Events()) as events:
         for note in notes():
             click.echo(note, err=True)
-        for row in Follower(owners, wanted).rows(events, lambda: click.echo(EVENTS_LOST, err=True)):
+        for row in Follower(book, wanted).rows(events, lambda: click.echo(EVENTS_LOST, err=True)):
             click.echo(json.dumps(row) if machine else event_line(row))

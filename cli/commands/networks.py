@@ -6,7 +6,6 @@ from time import localtime, strftime
 from typing import Any
 
 from cli.listing import Column, Row, short_id
-from plugin.errors import NotFound
 
 NETWORK_COLUMNS = (
     Column("NETWORK ID", "ID", lambda row: str(row["id"]), short_id),
@@ -54,21 +53,10 @@ def rows_of(reply: Mapping[str, Any], names: DockerNames) -> list[Row]:
     return sorted(found, key=lambda row: (row["name"], row["id"]))
 
 
-def chosen(rows: Sequence[Row], words: Sequence[str], *keys: str) -> list[Row]:
-    """Return the rows that ``words`` name, each by one of ``keys`` or by the beginning of its id.
-
-    Raises:
-        NotFound: a word names none, or the beginnings of several ids.
-    """
-    return [_chosen(rows, word, keys) for word in words]
-
-
-def _chosen(rows: Sequence[Row], word: str, keys: Sequence[str]) -> Row:
-    exact = [row for row in rows if word in {row["id"], *(row[key] for key in keys)}]
-    found = exact or [row for row in rows if word and row["id"].startswith(word)]
-    if len(found) != 1:
-        raise NotFound(f"'{word}' is the name or id of {'nothing' if not found else f'{len(found)} things'} here")
-    return found[0]
+def of_ids(rows: Sequence[Row], ids: Sequence[str]) -> list[Row]:
+    """Return the rows with these ids, in their order; one that is gone by now is left out."""
+    by_id = {row["id"]: row for row in rows}
+    return [by_id[each] for each in ids if each in by_id]
 
 
 def _endpoint(endpoint: Mapping[str, Any], network: str, names: DockerNames) -> Row:

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 
-from cli.engine.containers import container
+from cli.commands.name_book import NameBook
 from plugin.engine.names import Known, with_names
-from plugin.errors import NotFound
 from plugin.protocol.path_messages import ENDPOINTS, EndKind, Fate
 
 CODES = {Fate.PASSES: 0, Fate.DROPPED: 1, Fate.REFUSED: 1, Fate.UNCLEAR: 2}
@@ -19,22 +18,21 @@ _WORDS = {
 }
 
 
-def end_of(word: str) -> str:
+OR_NO_END = ", and it is no address, and not host or outside"  # about a word that names no end of a packet's way
+
+
+def end_of(word: str, known: NameBook) -> str:
     """Return an end of a path as the verb Path reads it: ``word`` is host, outside, an address or a container.
 
     Raises:
-        NotFound: there is no such container, or it has no network.
-        Failed: the engine does not answer.
+        NotFound, BadUsage, Failed: as ``NameBook.running``.
     """
     if word in {EndKind.HOST, EndKind.OUTSIDE}:
         return word
     try:
         return str(ip_address(word))
     except ValueError:
-        found = container(word)
-    if not found.endpoints:
-        raise NotFound(f"container '{found.name}' is on no network, or does not run")
-    return ENDPOINTS + ",".join(sorted(found.endpoints))
+        return ENDPOINTS + ",".join(sorted(known.running(word, OR_NO_END).endpoints))
 
 
 def as_data(reply: Mapping[str, Any], question: Sequence[str], known: Known) -> dict[str, Any]:

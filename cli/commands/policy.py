@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cli.commands.changes import Ask, Target, of_container
-from cli.commands.networks import DockerNames, chosen
+from cli.commands.changes import Target, of_container
+from cli.commands.name_book import NameBook
+from cli.commands.networks import DockerNames
+from cli.commands.selection import Selection
 from cli.exit_codes import BadUsage
 from cli.listing import Row
 from cli.tables import as_wrapped_table
-from plugin.errors import NotFound
 from plugin.options.network import EndpointSettings
 from plugin.policy.judge import OPTIONS
 
@@ -27,16 +28,9 @@ def as_data(reply: Mapping[str, Any], names: DockerNames) -> dict[str, Any]:
     return {"policies": sorted(rows, key=_order), "names": addresses}
 
 
-def about(data: Mapping[str, Any], word: str, networks: Sequence[Row]) -> dict[str, Any]:
-    """Return the policies of the network or the container that ``word`` names, and the names of hosts in them.
-
-    ``networks`` are those of pynet, with their endpoints.
-
-    Raises:
-        NotFound: it names nothing that pynet has.
-    """
-    ids = _ids(word, networks)
-    rows = [row for row in data["policies"] if {row["network"], row["endpoint"]} & ids]
+def about(data: Mapping[str, Any], chosen: Selection) -> dict[str, Any]:
+    """Return the policies of chosen networks and containers, and the names of hosts in them."""
+    rows = [row for row in data["policies"] if chosen.has(row["network"], row["container"], row["endpoint"])]
     said = {word for row in rows for entry in row["allow_out"] or () for word in entry.split()}
     return {"policies": rows, "names": [one for one in data["names"] if f"dns:{one['name']}" in said]}
 
@@ -68,18 +62,6 @@ def _order(row: Row) -> tuple[str, str, str, str]:
     return row["network_name"], row["network"], row["container"], row["endpoint"]
 
 
-def _ids(word: str, networks: Sequence[Row]) -> set[str]:
-    """Return the ids of the network and its endpoints, or of the endpoints of a container."""
-    own = {end["id"] for network in networks for end in network["endpoints"] if word == end["container"]}
-    if own:
-        return own
-    ends = [end for network in networks for end in network["endpoints"]]
-    try:
-        return {str(row["id"]) for row in chosen([*networks, *({**end, "name": ""} for end in ends)], [word], "name")}
-    except NotFound:
-        raise NotFound(f"'{word}' is no network of pynet's, and no container on one") from None
-
-
 def options_of(texts: Mapping[str, str | None]) -> dict[str, str]:
     """Return the options that were given, by key; raises ``BadUsage`` if there is none.
 
@@ -98,24 +80,16 @@ def options_to_reset(target: Target) -> Sequence[str]:
     return OPTIONS if target.endpoint else [key for key in OPTIONS if key != EndpointSettings.groups.key]
 
 
-def target_of(word: str, of: str, ask: Ask, networks: Mapping[str, str]) -> Target:
+def target_of(word: str, of: str, known: NameBook) -> Target:
     """Return the network that ``word`` names, or the endpoint of the container, in the network ``of`` if it is given.
-
-    ``networks`` are the names that the engine knows, by id.
 
     Raises:
         BadUsage: there is a network and a container of that name.
-        NotFound, Failed: there is neither, or the engine does not answer.
+        NotFound, BadUsage, Failed: as ``NameBook.either`` and ``NameBook.endpoint``.
     """
-    ids = [one for one, name in networks.items() if word == name or (word and one.startswith(word))] if not of else []
-    try:
-        found = of_container(word, of, ask)
-    except NotFound:
-        if of:
-            raise
-        if len(ids) != 1:
-            raise NotFound(f"'{word}' is no running container on a network of pynet's, and no network") from None
-        return Target(ids[0], networks[ids[0]])
-    if ids:
+    network, container = (None, None) if of else known.either(word)
+    if network is None:
+        return of_container(word, of, known)
+    if container is not None:
         raise BadUsage(f"'{word}' is a network and a container: name an id, or the container with --network NETWORK")
-    return found
+    return Target(network.id, network.label)

@@ -12,6 +12,8 @@ from typing import Any
 
 from cli.commands.address_book import AddressBook
 from cli.commands.drops import end_of, name_of
+from cli.commands.name_book import NameBook
+from cli.commands.path import OR_NO_END
 from cli.exit_codes import BadUsage
 from cli.tables import wrapped
 from netlink.errors import KernelError
@@ -19,7 +21,6 @@ from netlink.headers import Headers
 from netlink.iptables_legacy import TABLES
 from netlink.nft_text import RuleText, rules_by_handle
 from netlink.nftrace import TraceEvent, TraceEvents
-from plugin.errors import NotFound
 from plugin.firewall.chain_words import chain_words, reason_of
 from plugin.firewall.reasons import BY_NAME
 from plugin.observe.traced_packets import SETTLED, TracedPacket, TracedPackets
@@ -52,11 +53,19 @@ def seconds_of(text: str) -> float:
     return float(int(found[1]) * _SECONDS[found[2]])
 
 
-def flow_of(wish: TraceWish, networks: Mapping[str, Any], ports: Mapping[str, Any], known: AddressBook) -> TracedFlow:
+@dataclass(frozen=True, slots=True)
+class TraceBooks:
+    """The names that ``words`` of the user may have, and who has which address."""
+
+    words: NameBook
+    owners: AddressBook
+
+
+def flow_of(wish: TraceWish, networks: Mapping[str, Any], ports: Mapping[str, Any], known: TraceBooks) -> TracedFlow:
     """Return the flow that the user means; ``networks`` and ``ports`` are the replies to the verbs of that name.
 
     Raises:
-        NotFound: an end is no container of pynet's networks and no address.
+        NotFound, BadUsage, Failed: an end is no address, and none of pynet's containers, see ``NameBook.running``.
         InvalidRequest: the service cannot be read.
     """
     source, target = (_end(word, known) for word in (wish.source, wish.target))
@@ -71,15 +80,13 @@ def flow_of(wish: TraceWish, networks: Mapping[str, Any], ports: Mapping[str, An
     return TracedFlow(source, target, service, subnets, list(dict.fromkeys(places)))
 
 
-def _end(word: str, known: AddressBook) -> TracedEnd:
+def _end(word: str, known: TraceBooks) -> TracedEnd:
     if word in {EndKind.HOST, EndKind.OUTSIDE}:
         return TracedEnd(EndKind(word))
     with suppress(ValueError):
         return TracedEnd(EndKind.ADDRESS, (ip_address(word),))
-    addresses = known.addresses(word)
-    if not addresses:
-        raise NotFound(f"'{word}' is no running container on a network of pynet, no address, and not host or outside")
-    return TracedEnd(EndKind.CONTAINER, tuple(ip_address(one) for one in addresses))
+    found = known.words.running(word, OR_NO_END)
+    return TracedEnd(EndKind.CONTAINER, tuple(known.owners.addresses(found.endpoints)))
 
 
 def table_name() -> str:

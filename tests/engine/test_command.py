@@ -25,7 +25,7 @@ def test_ports_of_a_container_are_those_of_docker_port(web: Container) -> None:
     assert command(web.host, "ports", web.name, "80").splitlines() == ["0.0.0.0:8080", "[::]:8080"]
     with pytest.raises(CommandFailed, match=rf"no public port '81/tcp' published for {web.name}"):
         command(web.host, "ports", web.name, "81")
-    with pytest.raises(CommandFailed, match="No such container: nobody"):
+    with pytest.raises(CommandFailed, match="there is no container 'nobody'"):
         command(web.host, "ports", "nobody")
 
 

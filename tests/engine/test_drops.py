@@ -64,7 +64,7 @@ def test_a_follower_prints_packets_and_leaves_nothing_when_it_is_killed(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("drops nobody", "is the name or id of no container and no network"),
+        ("drops nobody", "there is no network and no container 'nobody'"),
         ("drops --since yesterday", "neither an age such as 10m nor a time"),
         ("drops -f --since 10m", "prints packets that are dropped from now on"),
     ],

@@ -99,7 +99,7 @@ def test_a_trace_that_is_killed_leaves_nothing(traces: Traces, pair: tuple[Conta
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("trace nobody outside", "'nobody' is no running container on a network of pynet, no address"),
+        ("trace nobody outside", "there is no container 'nobody', and it is no address"),
         ("trace host outside tcp/0", "'tcp/0' is no service; write tcp/80"),
         ("trace host outside smtp", "'smtp' is no service; write tcp/80"),
         ("trace host outside --for ever", "--for: 'ever' is no span of time such as 10s or 2m"),

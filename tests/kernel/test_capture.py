@@ -201,16 +201,16 @@ def test_a_capture_is_written_and_printed(
 
 
 REFUSALS = {
-    "capture nobody": (74, "ask the engine at"),
+    "capture nobody": (74, "does not answer"),
     "capture e9e9e9 -w /nowhere/x.pcap": (74, "write '/nowhere/x.pcap': no such file or directory"),
     "capture e9e9e9 tcp prt 80": (64, "filter 'tcp prt 80': can't parse filter expression: syntax error"),
-    "top nobody": (74, "ask the engine at"),
-    "flows nobody": (74, "ask the engine at"),
+    "top nobody": (74, "does not answer"),
+    "flows nobody": (74, "does not answer"),
 }
 
 
 def test_refusals_are_sentences(typed: Callable[..., "subprocess.Popen[str]"]) -> None:
-    """An unknown name is asked of the engine, which does not answer here; a bad file and a bad filter are named."""
+    """Names are the engine's, which does not answer here; a bad file and a bad filter are named."""
     for command, (code, sentence) in [(typed(*words.split()), wanted) for words, wanted in REFUSALS.items()]:
         printed, said = command.communicate(timeout=60)
 

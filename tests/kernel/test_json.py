@@ -25,14 +25,13 @@ BINDING = {"Proto": 6, "Port": 80, "HostPort": 8080, "HostPortEnd": 8080, "IP": 
 IN_IT = {"Containers": {CONTAINER: {"EndpointID": ENDPOINT, "Name": "web", "MacAddress": "02:42:0a:09:00:02"}}}
 NETWORKS = [{"Name": "blue", "Id": NETWORK, "IPAM": {"Config": [{"Subnet": "10.9.0.0/24"}]}}]
 SETTINGS = {"Networks": {"blue": IDS}, "Ports": {"81/tcp": [{"HostIp": "::", "HostPort": "81"}]}}
-LISTED = {"Id": CONTAINER, "Image": "i", "Command": "x", "Created": 0, "Status": "Up", "Names": ["/web"], "Ports": []}
+LISTED = {"Id": CONTAINER, "Image": "i", "Command": "x", "Created": 0, "Status": "Up", "State": "running"}
+LISTED |= {"Names": ["/web"], "Ports": []}
 OTHERS = {
     "/containers/json": [{**LISTED, "NetworkSettings": SETTINGS}],
-    "/containers/web/json": {"Name": "/web", "NetworkSettings": SETTINGS},
     f"/networks/{NETWORK}": {**NETWORKS[0], **IN_IT},
     "/events": {},
     f"/containers/{CONTAINER}/json": {"Id": CONTAINER, "Name": "/web", "NetworkSettings": SETTINGS},
-    "/networks/blue": {**NETWORKS[0], **IN_IT},
 }
 DOCUMENTS = {
     "version --json": "version",

@@ -12,21 +12,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.commands.capture import CaptureLimits, CaptureSubject, Lines, PcapFile, compiled, packets, subject
+from cli.commands.name_book import NameBook
 from cli.commands.packet_text import as_data, as_words, summary
-from cli.engine.containers import EngineContainer
+from cli.engine.inventory import Inventory, ListedContainer
 from cli.exit_codes import BadUsage
 from cli.main import main
 from netlink.packets import LARGEST, SeenPacket
-from plugin.engine.names import Known
-from plugin.errors import Failed, NotFound
+from plugin.errors import Failed
 from tests.contract.contract import document_validator
 
 BLUE, RED, WEB, WEB_TOO, DB = "a1" * 32, "b1" * 32, "e0" * 32, "e1" * 32, "e2" * 32
-NAMES = Known({BLUE: "blue", RED: "red"}, {WEB: "web", WEB_TOO: "web", DB: "db"})
 NETWORKS: list[dict[str, Any]] = [
     {"ID": BLUE, "Endpoints": [{"ID": WEB, "Link": "pnhweb"}, {"ID": DB, "Link": "pnhdb"}]},
     {"ID": RED, "Endpoints": [{"ID": WEB_TOO, "Link": "pnhweb2"}]},
 ]
+BOXES = [
+    ListedContainer("c0" * 32, "web", runs=True, endpoints={BLUE: WEB, RED: WEB_TOO}),
+    ListedContainer("c1" * 32, "db", runs=True, endpoints={BLUE: DB}),
+]
+KNOWN = NameBook(NETWORKS, Inventory({BLUE: "blue", RED: "red"}, BOXES))
 ETHERNET = bytes.fromhex("020000000002020000000001")
 TCP_HEAD = struct.pack(">HHIIBBHHH", 5000, 80, 1, 0, 0x50, 0x12, 9, 0, 0)
 PAIRS = (("10.9.0.2", "10.9.0.3"), ("fd00::2", "::1"))
@@ -96,20 +100,14 @@ def test_any_bytes_are_a_line(frame: bytes, end: int, rest: bytes) -> None:
 )
 def test_words_name_a_link_and_a_filter(words: str, expected: CaptureSubject) -> None:
     """A network is named behind the container, and only one that it is in; the rest is the filter."""
-    assert subject(words.split(), NETWORKS, NAMES, lambda _: EngineContainer("", frozenset(), {})) == expected
+    assert subject(words.split(), NETWORKS, KNOWN) == expected
 
 
-@pytest.mark.parametrize(
-    ("words", "kind", "sentence"),
-    [
-        ("web", BadUsage, "container 'web' is in the networks 'blue', 'red': name one of them behind the container"),
-        ("other", NotFound, "container 'other' is in no network of pynet on this host"),
-    ],
-)
-def test_a_container_that_cannot_be_captured_is_a_sentence(words: str, kind: type[Exception], sentence: str) -> None:
-    """It says how to choose."""
-    with pytest.raises(kind, match=sentence):
-        subject(words.split(), NETWORKS, NAMES, lambda name: EngineContainer(name, frozenset({"ff"}), {}))
+def test_a_container_of_several_networks_needs_one_of_them() -> None:
+    """A filter behind it does not choose."""
+    for words in (["web"], ["web", "tcp", "port", "80"]):
+        with pytest.raises(BadUsage, match="container 'web' is in several networks of pynet, name one: blue, red"):
+            subject(words, NETWORKS, KNOWN)
 
 
 def test_a_filter_needs_tcpdump() -> None:

@@ -8,16 +8,17 @@ import pytest
 
 from cli.commands.address_book import PATIENCE, AddressBook
 from cli.commands.drops import as_line, as_text, of, packets_of, rows_of
-from cli.commands.networks import DockerNames
 from cli.commands.root import need_root
+from cli.commands.selection import Selection
 from netlink.headers import ETHER_ARP, ETHER_IPV4, ETHER_IPV6, Headers, read_headers
 from netlink.nflog import LoggedPacket
-from plugin.errors import NotFound, Unprivileged
+from plugin.engine.names import Known
+from plugin.errors import Unprivileged
 from plugin.firewall.reasons import LOG_PREFIX, REASONS
 from tests.kernel import packets
 
 END = {"ID": "e0", "Link": "pnhe0", "IPv4": "10.9.0.2/24", "IPv6": "fd00:9::2/64"}
-NETWORK = {"ID": "a0", "Link": "pn-a0", "Endpoints": [END]}
+NETWORK = {"ID": "a0", "Link": "pn-a0", "Subnets": [{"Gateway": "10.9.0.1"}], "Endpoints": [END]}
 DROP = {
     "Network": "a0",
     "Reason": "isolation",
@@ -36,9 +37,9 @@ class Host:
         self.networks: list[Mapping[str, Any]] = [NETWORK]
         self.now, self.loads = 100.0, 0
 
-    def load(self) -> tuple[Mapping[str, Any], DockerNames]:
+    def load(self) -> tuple[Mapping[str, Any], Known]:
         self.loads += 1
-        return {"Networks": self.networks}, DockerNames({"a0": "blue"}, {"e0": ("blue", "web")})
+        return {"Networks": self.networks}, Known({"a0": "blue"}, {"e0": "web"})
 
     def book(self) -> AddressBook:
         """Return an address book that looks here."""
@@ -71,11 +72,28 @@ def test_the_way_to_open_is_told_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "count"), [("", 1), ("web", 1), ("e0", 1), ("blue", 1), ("a0", 1), ("db", 0), ("we", 0)]
+    ("chosen", "count"),
+    [
+        ({}, 1),
+        ({"containers": {"web"}}, 1),
+        ({"endpoints": {"e0"}}, 1),
+        ({"networks": {"a0"}}, 1),
+        ({"containers": {"db"}}, 0),
+        ({"endpoints": {"e1"}}, 0),
+    ],
 )
-def test_rows_are_chosen_by_container_and_network(word: str, count: int) -> None:
-    """A name is a whole one; an id may be its beginning."""
-    assert len(list(of(rows_of({"Drops": [DROP]}, Host().book()), word))) == count
+def test_rows_are_chosen_by_container_and_network(chosen: dict[str, set[str]], count: int) -> None:
+    """Either end may be a chosen one."""
+    selection = Selection(**{kind: frozenset(each) for kind, each in chosen.items()})
+    assert len(list(of(rows_of({"Drops": [DROP]}, Host().book()), selection))) == count
+
+
+def test_the_link_of_a_sender_goes_before_its_address() -> None:
+    """A container that sends with the address of another one, or with the host's, is the sender."""
+    for forged in ("10.9.0.9", "10.9.0.1", "192.0.2.9"):
+        headers = Headers("tcp", ip_address(forged), ip_address("10.9.0.1"), 4000, 80, "SYN")
+        (row,) = packets_of([LoggedPacket(0.5, f"{LOG_PREFIX}address", headers, "pnhe0")], Host().book())
+        assert (row["from"]["container"], row["from"]["address"], row["to"]["container"]) == ("web", forged, "host")
 
 
 def test_a_logged_packet_is_a_line() -> None:
@@ -94,21 +112,22 @@ def test_somebody_new_is_looked_up_again() -> None:
     known = host.book()
     host.now += PATIENCE / 2
     host.networks = [{**NETWORK, "Endpoints": [END, {**END, "ID": "e1", "Link": "pnhe1", "IPv4": "10.9.0.3/24"}]}]
-    assert known.owner("10.9.0.3").endpoint == ""
+    assert known.owner("", "", "10.9.0.3").endpoint == ""
     host.now += 2 * PATIENCE
-    assert known.owner("10.9.0.3").endpoint == "e1"
+    assert known.owner("", "", "10.9.0.3").endpoint == "e1"
     for _ in range(9):
-        known.owner("192.0.2.9", "eth0")
+        known.owner("", "eth0", "192.0.2.9")
     assert host.loads == 2
 
 
-def test_a_word_that_names_nothing_is_refused() -> None:
-    """Names of containers and networks, and beginnings of ids, are known."""
-    known = Host().book()
-    for word in ("web", "blue", "a", "e0"):
-        known.check(word)
-    with pytest.raises(NotFound, match="'db' is the name or id of no container and no network of pynet"):
-        known.check("db")
+def test_a_parent_link_is_nobodys_own() -> None:
+    """Containers of macvlan send by the parent, each of them: their addresses tell them apart."""
+    host = Host()
+    ends = [{**END, "Link": "eth0"}, {**END, "ID": "e1", "Link": "eth0", "IPv4": "10.9.0.3/24", "IPv6": ""}]
+    host.networks = [{**NETWORK, "Link": "eth0", "Endpoints": ends}]
+
+    assert host.book().owner("", "eth0", "10.9.0.2").endpoint == "e0"
+    assert host.book().owner("", "eth0", "192.0.2.9").network == "a0"
 
 
 def test_only_root_listens() -> None:

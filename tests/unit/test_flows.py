@@ -9,15 +9,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from cli.commands.address_book import PATIENCE, AddressBook
 from cli.commands.flows import (
     AT_ONCE,
-    NAMES_EVERY,
     NOT_COUNTED,
     NOT_TRACKED,
-    FlowBook,
     FlowFilter,
     Follower,
-    book_of,
     documents,
     event_line,
     flows_of,
@@ -25,7 +23,6 @@ from cli.commands.flows import (
     row_of,
     tables,
 )
-from cli.commands.selection import Selection
 from cli.main import main
 from netlink.errors import Denied
 from netlink.flows import END, LOST, NEW, Flow, Match, Side, Traversed
@@ -38,14 +35,15 @@ NAMES = Known({NET: "blue"}, {WEB: "web"})
 NETWORKS: list[dict[str, Any]] = [
     {
         "ID": NET,
+        "Link": "pn-a",
         "Subnets": [{"Gateway": "10.9.0.1"}, {"Gateway": ""}],
         "Endpoints": [
-            {"ID": WEB, "IPv4": "10.9.0.2/24", "IPv6": "fd00::2/64"},
-            {"ID": DB, "IPv4": "10.9.0.3/24", "IPv6": ""},
+            {"ID": WEB, "Link": "pnhe0", "IPv4": "10.9.0.2/24", "IPv6": "fd00::2/64"},
+            {"ID": DB, "Link": "pnhe1", "IPv4": "10.9.0.3/24", "IPv6": ""},
         ],
     }
 ]
-BOOK = book_of(NETWORKS, NAMES, Selection())
+BOOK = AddressBook(lambda: ({"Networks": NETWORKS}, NAMES), lambda: 0.0)
 
 
 def side(text: str, port: int) -> Side:
@@ -116,9 +114,10 @@ class Kernel:
 )
 def test_flows_are_selected_by_the_kernel_and_again(filters: bool, many: bool, wanted: FlowFilter, number: int) -> None:
     """Each flow is printed once, also one between two chosen containers, and those of nobody are not."""
-    others = {ip_address(f"10.9.1.{last}").packed for last in range(20 if many else 0)}
+    others = [{"ID": f"{last:064x}", "Link": "", "IPv4": f"10.9.1.{last}/24", "IPv6": ""} for last in range(20 * many)]
     kernel = Kernel(filters=filters)
-    book = FlowBook(BOOK.holders, frozenset(BOOK.chosen | others))
+    more = {"Networks": [*NETWORKS, {"ID": "b1" * 32, "Link": "pn-b", "Subnets": [], "Endpoints": others}]}
+    book = AddressBook(lambda: (more, NAMES), lambda: 0.0)
     found = list(flows_of(book, wanted, kernel))
 
     assert len(found) == len(set(found)) == number
@@ -139,7 +138,7 @@ def test_other_users_are_told_to_be_root() -> None:
 def test_events_are_lines_with_names() -> None:
     """Flows of nobody and unwanted ones are left out, and lost events are told."""
     lost: list[int] = []
-    follower = Follower(lambda: BOOK, FlowFilter(6), lambda: 1.5)
+    follower = Follower(BOOK, FlowFilter(6), lambda: 1.5)
     events = [(NEW, PUBLISHED), (NEW, FOREIGN), (LOST, None), (END, PUBLISHED), (NEW, OUT)]
     rows = list(follower.rows(events, lambda: lost.append(1)))
 
@@ -155,13 +154,14 @@ def test_events_are_lines_with_names() -> None:
 
 def test_a_container_that_comes_later_is_followed() -> None:
     """The engine and pynet are asked again for an unknown address, but not for every flow of others."""
-    books, now = [FlowBook(), BOOK, BOOK], [0.0]
-    follower = Follower(lambda: books.pop(0), FlowFilter(), lambda: now[0])
+    whole: dict[str, Any] = {"Networks": NETWORKS}
+    answers, now = [{"Networks": []}, whole, whole], [0.0]
+    follower = Follower(AddressBook(lambda: (answers.pop(0), NAMES), lambda: now[0]), FlowFilter())
 
     assert list(follower.rows([(NEW, PUBLISHED)], lambda: None)) == []
-    now[0] = NAMES_EVERY
+    now[0] = 2 * PATIENCE
     assert list(follower.rows([(NEW, PUBLISHED)] * 3, lambda: None))
-    assert len(books) == 1
+    assert len(answers) == 1
 
 
 def test_what_a_list_lacks_is_said(tmp_path: Path) -> None:

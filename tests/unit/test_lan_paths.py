@@ -6,9 +6,8 @@ from ipaddress import ip_interface, ip_network
 import pytest
 
 from cli.commands.capture import CaptureSubject, compiled, of_mac, program_of, subject
-from cli.engine.containers import EngineContainer
-from plugin.engine.names import Known
-from plugin.errors import NotFound
+from cli.commands.name_book import NameBook
+from cli.engine.inventory import Inventory, ListedContainer
 from plugin.model.parent import Parent
 from plugin.model.records import Endpoint, Network, NetworkSubnet
 from plugin.path.model import Surroundings
@@ -71,13 +70,9 @@ def test_without_a_gateway_it_leads_nowhere() -> None:
 def test_packets_are_captured_at_the_parent_by_their_mac() -> None:
     """The filter is what tcpdump makes of the MAC, and the user's filter comes beside it."""
     end = {"ID": WEB.id, "Link": "eth0", "MacAddress": WEB.mac, "IPv4": "192.0.2.5/24", "IPv6": ""}
-
-    def unknown(word: str) -> EngineContainer:
-        raise NotFound(word)
-
-    found = subject(
-        ["web", "icmp"], [{"ID": LAN.id, "Link": "eth0", "Endpoints": [end]}], Known({}, {WEB.id: "web"}), unknown
-    )
+    networks = [{"ID": LAN.id, "Link": "eth0", "Endpoints": [end]}]
+    box = ListedContainer("c0" * 32, "web", runs=True, endpoints={LAN.id: WEB.id})
+    found = subject(["web", "icmp"], networks, NameBook(networks, Inventory({}, [box])))
 
     assert (found.link, found.filter, found.mac) == ("eth0", ("icmp",), WEB.mac)
     assert of_mac(WEB.mac) == compiled(["ether", "host", WEB.mac])

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from cli.commands.networks import ENDPOINT_COLUMNS, DockerNames, chosen, rows_of
+from cli.commands.networks import ENDPOINT_COLUMNS, DockerNames, of_ids, rows_of
 from cli.commands.ports import as_docker_port, of_container
 from cli.commands.ps import COLUMNS, filters_of
 from cli.commands.ps import rows_of as containers_of
@@ -122,8 +122,8 @@ def test_filters_go_to_the_engine_as_they_are() -> None:
         filters_of(["web"])
 
 
-def test_networks_are_found_by_name_and_by_the_beginning_of_an_id() -> None:
-    """A word that means nothing, or several networks, is refused."""
+def test_rows_are_found_by_their_ids() -> None:
+    """They have the names that Docker gave; one that is gone meanwhile is left out."""
     service = Service()
     for number, network in enumerate(("a1" * 32, "a2" * 32)):
         service.world.driver.create_network(rq.network(network, f"10.{number}.0.1/24"))
@@ -131,11 +131,8 @@ def test_networks_are_found_by_name_and_by_the_beginning_of_an_id() -> None:
     reply = service.ask("Networks")[1]
     rows = rows_of(reply, DockerNames({"a1" * 32: "blue"}, {rq.ENDPOINT_ID: ("blue", "web")}))
 
-    assert [chosen(rows, [word], "name")[0]["id"] for word in ("blue", "a2a2")] == ["a1" * 32, "a2" * 32]
-    assert chosen(rows[1]["endpoints"], ["web"], "container")[0]["ipv4"] == "10.0.0.2/24"
-    for word, sentence in (("red", "nothing here"), ("a", "2 things here")):
-        with pytest.raises(NotFound, match=f"'{word}' is the name or id of {sentence}"):
-            chosen(rows, [word], "name")
+    assert [row["name"] for row in of_ids(rows, ["a1" * 32, "a3" * 32, "a2" * 32])] == ["blue", ""]
+    assert of_ids(rows[1]["endpoints"], [rq.ENDPOINT_ID])[0]["container"] == "web"
 
 
 def test_addresses_that_containers_made_are_told() -> None:

@@ -8,10 +8,11 @@ import pytest
 from cli.commands.changes import Target
 from cli.commands.networks import DockerNames
 from cli.commands.policy import about, as_data, as_text, options_of, options_to_reset
+from cli.commands.selection import Selection
 from cli.exit_codes import BadUsage
 from cli.server.policies import policy_reports
 from handlers.schemas.policy import PoliciesReply
-from plugin.errors import InvalidRequest, NotFound
+from plugin.errors import InvalidRequest
 from plugin.options.network import EndpointSettings
 from plugin.policy.judge import OPTIONS
 from plugin.protocol.change_messages import SetOptions
@@ -20,7 +21,6 @@ from tests.unit import requests as rq
 
 GROUP, FROM, EGRESS, OUT, CLIENTS = OPTIONS
 NAMES = DockerNames({rq.NETWORK_ID: "shop"}, {rq.ENDPOINT_ID: ("shop", "db")})
-ROWS = [{"id": rq.NETWORK_ID, "name": "shop", "endpoints": [{"id": rq.ENDPOINT_ID, "container": "db"}]}]
 BAD = [
     ({FROM: "tcp/99999"}, "ports are from 1 to 65535"),
     ({FROM: "dns:github.com"}, "pynet.allow_out only"),
@@ -60,14 +60,12 @@ def test_a_policy_is_a_row_and_a_name_has_its_addresses(world: World) -> None:
 
 
 def test_one_network_or_container_is_shown_alone(world: World) -> None:
-    """A container has its row and the names in it; a word that names nothing is refused."""
-    found = about(data(world), "db", ROWS)
+    """A container has its row and the names in it, and a network those of its containers too."""
+    found = about(data(world), Selection(containers=frozenset({"db"})))
 
     assert [row["container"] for row in found["policies"]] == ["db"]
     assert [name["name"] for name in found["names"]] == ["github.com"]
-    assert len(about(data(world), "shop", ROWS)["policies"]) == 2
-    with pytest.raises(NotFound, match="'nobody' is no network of pynet's, and no container on one"):
-        about(data(world), "nobody", ROWS)
+    assert len(about(data(world), Selection(networks=frozenset({rq.NETWORK_ID})))["policies"]) == 2
 
 
 @pytest.mark.parametrize(("options", "sentence"), BAD)

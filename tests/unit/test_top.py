@@ -8,13 +8,13 @@ import pytest
 from click.testing import CliRunner
 
 from cli.client.serving import NotServing
+from cli.commands.name_book import NameBook
 from cli.commands.selection import Selection, select
 from cli.commands.top import NAMES_EVERY, CurrentNames, as_text, changes, draw, rates, summary
-from cli.engine.containers import EngineContainer
+from cli.engine.inventory import Inventory, ListedContainer
 from cli.main import main
 from cli.screen import Screen
 from plugin.engine.names import Known
-from plugin.errors import NotFound
 
 NET, OTHER, END, NEIGHBOUR = "a1" * 32, "b1" * 32, "e0" * 32, "e1" * 32
 NAMES = Known({NET: "blue", OTHER: "red"}, {END: "web", NEIGHBOUR: "db"})
@@ -86,42 +86,21 @@ def test_lines_are_in_the_wanted_order(sort: str, first: str) -> None:
     assert rows[0]["container"] == first
 
 
-@pytest.mark.parametrize(
-    ("words", "chosen"),
-    [
-        ([], {END, NEIGHBOUR}),
-        (["blue"], {END}),
-        (["red"], {NEIGHBOUR}),
-        ([NET[:12]], {END}),
-        (["db"], {NEIGHBOUR}),
-        ([END[:4]], {END}),
-        (["by-its-id"], {END}),
-        (["web", "red"], {END, NEIGHBOUR}),
-    ],
-)
-def test_words_choose_networks_and_containers(words: list[str], chosen: set[str]) -> None:
-    """Names, beginnings of pynet's ids, and anything by which the engine knows a container."""
+def test_chosen_lines_are_printed_alone() -> None:
+    """Those of the containers and the networks that the user named."""
     after = reply(1.0, end(END, 0, 0), other=(end(NEIGHBOUR, 0, 0),))
-    found = select(words, after["Networks"], NAMES, lambda _: EngineContainer("web", frozenset({END}), {}))
-
-    assert {row["endpoint"] for row in rates(after, after, NAMES, found, "name")["endpoints"]} == chosen
+    for chosen, ends in ((Selection(networks=frozenset({OTHER})), [NEIGHBOUR]), (Selection(), [NEIGHBOUR, END])):
+        rows = rates(after, after, NAMES, chosen, "name")["endpoints"]
+        assert sorted(row["endpoint"] for row in rows) == sorted(ends)
 
 
 def test_a_container_stays_chosen_after_its_restart() -> None:
     """Its next endpoint has another id, and the same name."""
-    found = select(
-        ["web"], reply(0.0, end(END, 0, 0))["Networks"], NAMES, lambda _: EngineContainer("", frozenset(), {})
-    )
+    box = ListedContainer("c0" * 32, "web", runs=True, endpoints={NET: END})
+    found = select(["web"], NameBook(reply(0.0, end(END, 0, 0))["Networks"], Inventory({}, [box])))
     names = Known(NAMES.networks, {NEIGHBOUR: "web"})
 
     assert rates(reply(0.0), reply(1.0, end(NEIGHBOUR, 0, 0)), names, found, "name")["endpoints"]
-
-
-def test_a_container_of_another_driver_is_refused_with_a_sentence() -> None:
-    """Pynet counts nothing of it."""
-    elsewhere = EngineContainer("shop", frozenset({"ff" * 32}), {})
-    with pytest.raises(NotFound, match="container 'shop' is in no network of pynet on this host"):
-        select(["shop"], reply(0.0, end(END, 0, 0))["Networks"], NAMES, lambda _: elsewhere)
 
 
 def test_the_engine_is_asked_for_new_names_now_and_then() -> None:

@@ -4,7 +4,9 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from cli.commands.trace import RuleTexts, TraceWish, flow_of, seconds_of
+from cli.commands.name_book import NameBook
+from cli.commands.trace import RuleTexts, TraceBooks, TraceWish, flow_of, seconds_of
+from cli.engine.inventory import Inventory, ListedContainer
 from cli.exit_codes import BadUsage
 from netlink.headers import Headers
 from netlink.nft_text import RuleText, rules_by_handle
@@ -15,7 +17,7 @@ from plugin.firewall.ruleset import RULES
 from plugin.observe.traced_packets import SETTLED, TracedPackets
 from plugin.observe.tracing import TracedEnd, TracedFlow, parse_service, trace_text
 from plugin.protocol.path_messages import EndKind, Service
-from tests.unit.test_drops_command import Host
+from tests.unit.test_drops_command import NETWORK, Host
 
 LISTING = """\
 table ip filter { # handle 1
@@ -90,12 +92,14 @@ def test_a_flow_has_the_addresses_and_ports_of_its_ends() -> None:
     others = [{**port, "ContainerPort": 81}, {**port, "HostIP": ""}, {**port, "ContainerIP": "10.8.0.3"}]
     networks = {"Networks": [{"Subnets": [{"Subnet": "10.9.0.0/24"}]}]}
     wish = TraceWish("outside", "web", "tcp/80", 10, 20)
-    flow = flow_of(wish, networks, {"Ports": [port, {**port, "HostIP": "192.0.2.1"}, *others]}, Host().book())
+    box = ListedContainer("c0" * 32, "web", runs=True, endpoints={"a0": "e0"})
+    known = TraceBooks(NameBook([NETWORK], Inventory({}, [box])), Host().book())
+    flow = flow_of(wish, networks, {"Ports": [port, {**port, "HostIP": "192.0.2.1"}, *others]}, known)
 
     assert flow.target == WEB
     assert flow.published == [(None, 8080), (ip_address("192.0.2.1"), 8080)]
-    with pytest.raises(NotFound, match="'db' is no running container on a network of pynet, no address, and not host"):
-        flow_of(TraceWish("db", "web", "any", 10, 20), networks, {"Ports": []}, Host().book())
+    with pytest.raises(NotFound, match="there is no container 'db', and it is no address, and not host or outside"):
+        flow_of(TraceWish("db", "web", "any", 10, 20), networks, {"Ports": []}, known)
 
 
 @pytest.mark.parametrize(
