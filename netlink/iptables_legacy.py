@@ -9,7 +9,17 @@ PATIENCE = 5.0  # seconds for one process
 
 
 def drops_forwarded(version: int, prefix: str) -> bool:
-    """Return whether the FORWARD chain of IP ``version`` (4 or 6) drops by default and accepts no link ``prefix``.
+    """Return whether the FORWARD chain of IP ``version`` (4 or 6) drops by default and accepts no link ``prefix``."""
+    return _drops(version, "FORWARD", f"-i {prefix}")
+
+
+def drops_received(version: int, port: int) -> bool:
+    """Return whether the INPUT chain of IP ``version`` (4 or 6) drops by default and accepts no UDP ``port``."""
+    return _drops(version, "INPUT", f"--dport {port}")
+
+
+def _drops(version: int, chain: str, words: str) -> bool:
+    """Return whether a chain has the policy DROP and no rule with ``words`` that accepts.
 
     The program runs only if the kernel has the table already, as running it would make the table.
     """
@@ -21,4 +31,4 @@ def drops_forwarded(version: int, prefix: str) -> bool:
     except (OSError, subprocess.SubprocessError):
         return False
     lines = listing.splitlines()
-    return "-P FORWARD DROP" in lines and not any(f"-i {prefix}" in line and "-j ACCEPT" in line for line in lines)
+    return f"-P {chain} DROP" in lines and not any(f"{words} " in line and "-j ACCEPT" in line for line in lines)

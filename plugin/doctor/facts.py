@@ -38,6 +38,7 @@ class Crossing(StrEnum):
     RELAY = "IPv6 for published ports of containers that have only IPv4"
     NEIGHBOURS = "neighbour discovery, without which containers with IPv6 do not find their gateway"
     TUNNEL = "VXLAN, by which hosts of an overlay network reach each other"
+    QUESTIONS = "questions of containers to pynet's resolver"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +131,12 @@ class Facts:
 
     ``features`` has, for each kernel feature that pynet needs, the reason why it does not work, "" where it works;
     ``untried`` is the reason why none could be tried. ``legacy_drop`` has the IP versions whose iptables-legacy FORWARD
-    chain has the policy DROP. ``unseen`` names the subjects that this user may not look at. ``settings`` are values
-    below /proc/sys, "" for a missing one. ``ports`` counts the ports of each bridge. ``deaf`` are links that lose their
-    advertised IPv6 default route while the host forwards IPv6 (``plugin.host.router_advertisements``). ``unlimited`` is
-    the reason why the kernel cannot limit rates, and ``limited`` has the networks where one is wanted. ``unresolved``
-    are names of hosts in policies of which no address is known. ``unreached`` are networks that the host should reach.
+    chain has the policy DROP, and ``legacy_mute`` those whose INPUT chain so keeps containers from the resolver.
+    ``unseen`` names the subjects that this user may not look at. ``settings`` are values below /proc/sys, "" for a
+    missing one. ``ports`` counts the ports of each bridge. ``deaf`` are links that lose their advertised IPv6 default
+    route while the host forwards IPv6 (``plugin.host.router_advertisements``). ``unlimited`` is the reason why the
+    kernel cannot limit rates, and ``limited`` has the networks where one is wanted. ``unresolved`` are names of hosts
+    in policies of which no address is known. ``unreached`` are networks that the host should reach.
     """
 
     features: Mapping[str, str] = field(default_factory=dict)
@@ -144,6 +146,7 @@ class Facts:
     nft_program: bool = True
     settings: Mapping[str, str] = field(default_factory=dict)
     legacy_drop: frozenset[int] = frozenset()
+    legacy_mute: frozenset[int] = frozenset()
     walls: tuple[Wall, ...] = ()
     listener: Listener = Listener.ANSWERS
     socket: str = "/run/docker/plugins/pynet.sock"

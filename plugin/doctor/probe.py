@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from netlink.errors import KernelError
-from netlink.iptables_legacy import drops_forwarded
+from netlink.iptables_legacy import drops_forwarded, drops_received
 from netlink.kernel import Kernel
 from netlink.nftables import LIBRARY, Nftables, open_runner
 from netlink.routes import HostNetworks, RouteLookup
@@ -31,12 +31,14 @@ from plugin.doctor.folder import look_at_state
 from plugin.doctor.host_access import unreached
 from plugin.doctor.walls import walls
 from plugin.errors import PynetError
+from plugin.firewall.elements import resolver_versions
 from plugin.host.router_advertisements import deaf_links
 from plugin.ipam.fill import fills
 from plugin.ipam.supernets import Supernet
 from plugin.model.names import BRIDGE
 from plugin.model.policy import policy_of
 from plugin.model.records import Endpoint, Lease, Network, Pool
+from plugin.model.resolver_place import PORT
 from plugin.options.rates import OFF
 from plugin.policy.answers import ResolvedName
 from plugin.store.sqlite.store import read_records
@@ -86,6 +88,14 @@ class StoredRecords:
         every = [*wanted, *((network, own.rate_in, own.rate_out) for network, own in found)]
         return tuple(dict.fromkeys(network for network, *rates in every if {*rates} - {OFF, None}))
 
+    def asked(self) -> frozenset[int]:
+        """Return the IP versions by which containers ask pynet's resolver."""
+        found: list[int] = []
+        for network in self.networks:
+            with suppress(PynetError):
+                found += resolver_versions(network)
+        return frozenset(found)
+
     def unresolved(self) -> tuple[str, ...]:
         """Return the names of hosts in policies of containers that have no known address."""
         known = {each.name for each in self.names if each.addresses}
@@ -114,6 +124,7 @@ def gather(places: Places, told: Told, *, root: bool | None = None) -> Facts:
         nft_program=shutil.which("nft", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is not None,
         settings={path: _setting(path) for path in (*FORWARDING.values(), *BRIDGED.values())},
         legacy_drop=frozenset(version for version in (4, 6) if drops_forwarded(version, f"{BRIDGE}+")),
+        legacy_mute=frozenset(version for version in records.asked() if drops_received(version, PORT)),
         listener=Listener.HANGS if told.hangs else find_listener(places.socket),
         socket=str(places.socket),
         supernets=places.supernets,

@@ -5,16 +5,20 @@ accepts are missing, as before the first network, only the chain DOCKER-USER cou
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from plugin.doctor.facts import Crossing, Wall
 from plugin.doctor.packet import Packet, Value
 from plugin.doctor.rules import Base, End, Ruleset
+from plugin.errors import InvalidRequest
+from plugin.firewall.elements import resolver_versions
 from plugin.firewall.foreign_chains import CHAINS
 from plugin.ipam.allocator import usable
 from plugin.model.names import bridge_name
 from plugin.model.records import Endpoint, Network, Published
+from plugin.model.resolver_place import PORT, RESOLVER
 from plugin.options.network import NetworkSettings
 from plugin.protocol.messages import Address
 
@@ -63,9 +67,14 @@ def _wall(ruleset: Ruleset, base: Base, passage: Passage) -> Iterator[Wall]:
     end, chain = ruleset.outcome(base, passage.packet)
     if end is not End.DROPPED:
         return
-    kept = " ".join(base.chain) in map(str, CHAINS)
-    if not kept or _has_accepts(ruleset, base) or chain[2] == USERS:
+    if not _holds_accepts(base, passage.crossing) or _has_accepts(ruleset, base) or chain[2] == USERS:
         yield Wall(" ".join(chain), passage.crossing)
+
+
+def _holds_accepts(base: Base, crossing: Crossing) -> bool:
+    """Return whether pynet puts accepts for such packets into a chain."""
+    known = next((chain for chain in CHAINS if str(chain) == " ".join(base.chain)), None)
+    return known is not None and (not known.asked or crossing is Crossing.QUESTIONS)
 
 
 def _has_accepts(ruleset: Ruleset, base: Base) -> bool:
@@ -87,6 +96,10 @@ def _passages(network: Network, endpoints: Iterable[Endpoint], uplinks: Mapping[
             yield Passage(Crossing.OUT, "forward", version, Packet(known))
         if network.on_host and version == 6:
             yield Passage(Crossing.NEIGHBOURS, "input", version, Packet(_named("iif", network.link) | SOLICITATION))
+    with suppress(InvalidRequest):
+        for version in resolver_versions(network):
+            question = _question(network.link, version) | _from(network, own, version)
+            yield Passage(Crossing.QUESTIONS, "input", version, Packet(question))
     for port in (port for end in own for port in end.published if port.proto in _PROTOCOLS):
         yield from _inwards(network.link, port, uplinks)
     if network.overlay is not None:
@@ -126,6 +139,12 @@ def a_container(network: Network, endpoints: Iterable[Endpoint], version: int) -
     first, last = usable(subnet.pool)
     gateway = int(subnet.gateway.ip) if subnet.gateway else 0
     return type(subnet.pool.network_address)(last if last != gateway else first)
+
+
+def _question(link: str, version: int) -> dict[str, Value]:
+    """Return the known fields of a question to the resolver, which pynet's rules have led to its place."""
+    place: dict[str, Value] = {f"{_IP[version]} daddr": str(RESOLVER[version]), "ct status": "dnat"}
+    return _named("iif", link) | _of(version, "udp", PORT) | place
 
 
 def _named(side: str, link: str) -> dict[str, Value]:

@@ -40,16 +40,24 @@ def _of_network(network: Network) -> Iterator[Element]:
         yield sets.TRUSTED.element(trusted, link)
 
 
+def resolver_versions(network: Network) -> Sequence[int]:
+    """Return the IP versions by which containers of a network ask the resolver.
+
+    Raises:
+        InvalidRequest: see ``Network.settings``.
+    """
+    versions = {address.version for address in network.gateway_addresses}
+    return sorted(versions) if network.settings.dns != "off" else ()
+
+
 def _of_resolver(network: Network) -> Iterator[Element]:
     """Lead questions of containers to the resolver; without a gateway address on the host they cannot ask it."""
-    wanted, versions = network.settings.dns, sorted({address.version for address in network.gateway_addresses})
-    if wanted == "off":
-        return
-    for address in network.gateway_addresses:
+    versions = resolver_versions(network)
+    for address in network.gateway_addresses if versions else ():
         yield sets.RESOLVED[address.version].element(network.link, address.ip)
     for version in versions:
         yield sets.RESOLVED[version].element(network.link, RESOLVER[version])
-        if wanted == "hijack":
+        if network.settings.dns == "hijack":
             yield sets.HIJACKED.element(network.link, version)
 
 

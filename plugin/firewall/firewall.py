@@ -96,11 +96,11 @@ class Firewall:
         with self._locks.hold(FIREWALL):
             self._wants.check(owner, elements)
             with self._wants.attempt(owner):
-                changes, named = self._wants.put(owner, elements, locks), self._wants.names(owner)
-                self._change(*changes)
+                named = self._wants.names(owner)
+                self._change(*self._wants.put(owner, elements, locks))
                 if owner in self._wants.refused:
                     raise KernelError(self._wants.refused[owner])
-                if named or not self._accepts.seen:
+                if named or self._wants.names(owner) or not self._accepts.seen:
                     self._accepts.add(self._wants.named())
 
     def forget(self, *owners: str) -> None:

@@ -7,6 +7,10 @@ ACCEPT``: behind DOCKER-USER, so that the user's rules are honoured, or else at 
 nft that every iptables-nft can list (its own ``-i`` and ``-o`` compile to the same). A bridge that the user named has
 two accepts of its own. In firewalld's INPUT chain containers may reach the host, as in Docker's zone.
 
+In iptables' INPUT chains, which ufw makes drop, questions to pynet's resolver are accepted while a network wants names,
+as other programs that answer containers do: those of its own address and port, and nothing else. pynet's own rules have
+dropped by then what does not come from a container.
+
 A bridge that is a user's LAN has one accept, ``-i br0 -o br0``: with br_netfilter, frames from port to port meet these
 chains too. What the host routes into the LAN or out of it is none of pynet's business.
 """
@@ -21,18 +25,23 @@ import structlog
 from netlink.errors import Missing
 from plugin.interfaces import Nft
 from plugin.model.names import BRIDGES
+from plugin.model.resolver_place import PORT, PROTOCOLS, RESOLVER
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A base chain of another firewall, and the sides of a packet by which pynet's links are accepted there."""
+    """A base chain of another firewall, and the sides of a packet by which pynet's links are accepted there.
+
+    With ``asked`` only questions to pynet's resolver by this IP version are accepted.
+    """
 
     family: str
     table: str
     name: str
     sides: tuple[str, ...] = ("iifname", "oifname")
+    asked: int = 0
 
     def __str__(self) -> str:
         return f"{self.family} {self.table} {self.name}"
@@ -43,18 +52,28 @@ CHAINS = (
     Chain("ip6", "filter", "FORWARD"),
     Chain("inet", "firewalld", "filter_FORWARD"),
     Chain("inet", "firewalld", "filter_INPUT", ("iifname",)),
+    Chain("ip", "filter", "INPUT", (), asked=4),
+    Chain("ip6", "filter", "INPUT", (), asked=6),
 )
+QUESTIONS = {  # conditions of questions to the resolver, by IP version
+    version: tuple(((f"{family} daddr", str(RESOLVER[version])), (f"{proto} dport", str(PORT))) for proto in PROTOCOLS)
+    for version, family in ((4, "ip"), (6, "ip6"))
+}
 
 
 class Named(NamedTuple):
-    """Bridges whose names pynet did not choose: those of ``networks``, and ``lans``, where it is a guest."""
+    """Bridges whose names pynet did not choose: those of ``networks``, and ``lans``, where it is a guest.
+
+    ``asked`` are the IP versions by which containers ask pynet's resolver.
+    """
 
     networks: Collection[str] = ()
     lans: Collection[str] = ()
+    asked: Collection[int] = ()
 
 
 NOBODY = Named()
-Conditions = tuple[tuple[str, str], ...]  # the sides of a packet, with the link of each
+Conditions = tuple[tuple[str, str], ...]  # the sides of a packet, with the link of each; or fields, with their values
 
 
 class Accepts:
@@ -108,8 +127,12 @@ def accepts_to_add(chain: Chain, listed: Sequence[dict[str, Any]], owner: str, n
     behind = next((rule["handle"] for rule in rules if _jumps_to(rule, "DOCKER-USER")), None)
     where = f"add rule {chain} position {behind}" if behind else f"insert rule {chain}"
     missing = [conditions for conditions in _wanted(chain, named) if conditions not in there]
-    words = [" ".join(f'{side} "{name}"' for side, name in conditions) for conditions in missing]
-    return "".join(f'{where} {text} counter accept comment "{owner}"\n' for text in words)
+    return "".join(f'{where} {condition_text(each)} counter accept comment "{owner}"\n' for each in missing)
+
+
+def condition_text(conditions: Conditions) -> str:
+    """Return conditions in the words of nft."""
+    return " ".join(f'{key} "{value}"' if key.endswith("name") else f"{key} {value}" for key, value in conditions)
 
 
 def accepts_to_delete(chain: Chain, listed: Sequence[dict[str, Any]], owner: str, keep: Named | None = None) -> str:
@@ -126,6 +149,8 @@ def accepts_to_delete(chain: Chain, listed: Sequence[dict[str, Any]], owner: str
 
 def _wanted(chain: Chain, named: Named) -> list[Conditions]:
     """Return the conditions of the accepts that belong into ``chain``."""
+    if chain.asked:
+        return list(QUESTIONS[chain.asked]) if chain.asked in named.asked else []
     found: list[Conditions] = [((side, name),) for name in (BRIDGES, *sorted(named.networks)) for side in chain.sides]
     if len(chain.sides) > 1:
         found += [tuple((side, name) for side in chain.sides) for name in sorted(named.lans)]
@@ -133,9 +158,15 @@ def _wanted(chain: Chain, named: Named) -> list[Conditions]:
 
 
 def _conditions(rule: dict[str, Any]) -> Conditions:
-    """Return the links that a rule names, by the sides of a packet; other conditions count as links of no name."""
+    """Return the links and fields that a rule names; other conditions count as links of no name."""
     matches = [part["match"] for part in rule.get("expr", []) if "match" in part]
-    return tuple((match["left"].get("meta", {}).get("key", ""), str(match["right"])) for match in matches)
+    return tuple((_key(match["left"]), str(match["right"])) for match in matches)
+
+
+def _key(left: dict[str, Any]) -> str:
+    if "payload" in left:
+        return " ".join(map(str, left["payload"].values()))
+    return str(left.get("meta", {}).get("key", ""))
 
 
 def _is_accept(rule: dict[str, Any], owner: str) -> bool:

@@ -15,7 +15,7 @@ from netlink.values import dataclass
 from plugin.errors import Conflict
 from plugin.firewall.elements import closed
 from plugin.firewall.foreign_chains import Named
-from plugin.firewall.sets import BRIDGES, LANS, PUBLISHED_ANY
+from plugin.firewall.sets import BRIDGES, LANS, PUBLISHED_ANY, RESOLVED
 from plugin.model.elements import Elements
 from plugin.model.names import NETWORK, is_own_bridge
 from plugin.request.locks import LockName
@@ -42,7 +42,8 @@ class Shares:
         self._has: dict[str, Elements] = {}  # by owner
         self._owners: dict[Element, int] = {}  # how many have it
         self._keys: dict[NamedSet, dict[bytes, Element]] = {}  # map -> key -> element
-        self.named: Mapping[NamedSet, set[str]] = {BRIDGES: set(), LANS: set()}  # bridges that pynet did not name
+        # Bridges that pynet did not name, and places at which containers ask pynet's resolver.
+        self.named: Mapping[NamedSet, set[str]] = {of: set() for of in (BRIDGES, LANS, *RESOLVED.values())}
         for owner, elements in (contents or {}).items():
             self.give(owner, elements)
 
@@ -97,7 +98,7 @@ class Shares:
                 yield element
 
     def _note(self, element: Element, change: Callable[[set[str], str], None]) -> None:
-        """Add or discard the bridge that ``element`` names, if pynet did not choose its name."""
+        """Add or discard the bridge or place that ``element`` names, if other firewalls have to know it."""
         for of, name in _named(element):
             change(self.named[of], name)
 
@@ -183,11 +184,13 @@ class Wants:
         return Picture(self._shares.contents(), self.named(), self.changes)
 
     def named(self) -> Named:
-        """Return the links of all networks whose names pynet did not choose."""
-        return Named(*(frozenset(names) for names in self._shares.named.values()))
+        """Return the links of all networks whose names pynet did not choose, and who asks the resolver."""
+        known = self._shares.named
+        asked = frozenset(version for version, of in RESOLVED.items() if known[of])
+        return Named(frozenset(known[BRIDGES]), frozenset(known[LANS]), asked)
 
     def names(self, *owners: str) -> bool:
-        """Return whether ``owners`` have such links."""
+        """Return whether ``owners`` have such links, or containers that ask."""
         return any(_named(element) for owner in owners for element in self._shares.of(owner))
 
     def put(self, owner: str, elements: Elements, locks: Sequence[LockName]) -> Change:
@@ -264,7 +267,9 @@ def misfit(elements: Elements) -> str:
 
 
 def _named(element: Element) -> Sequence[tuple[NamedSet, str]]:
-    """Return the set and the bridge that ``element`` names, if pynet did not choose its name."""
+    """Return the set and the bridge or place that ``element`` names, if other firewalls have to know it."""
+    if element.of in RESOLVED.values():
+        return [(element.of, element.text)]
     if element.of not in {BRIDGES, LANS} or is_own_bridge(element.values[0]):
         return ()
     return [(element.of, element.values[0])]

@@ -11,5 +11,6 @@ RESOLVER: Mapping[int, Address] = {
     6: IPv6Address("fd50:796e:6574::53"),  # unique local (RFC 4193)
 }
 PORT = 5359  # below net.ipv4.ip_local_port_range; another one than 53, so that conntrack shows who came by the rules
+PROTOCOLS = ("udp", "tcp")
 DOMAIN = ".pynet"  # ends full names: NAME.NETWORK.pynet
 HOST = ""  # in the place of a network: the host itself asks, and may ask for full names of all networks

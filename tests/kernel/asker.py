@@ -1,4 +1,4 @@
-"""Asks a DNS server: ``asker.py SERVER NAME TYPE [udp|tcp]`` prints the answer in a line, or the error and its time."""
+"""Asks a DNS server: ``asker.py SERVER NAME TYPE [udp|tcp [SECONDS]]`` prints the answer, or the error and its time."""
 
 import socket
 import sys
@@ -9,15 +9,16 @@ import dns.query
 import dns.rcode
 
 server, name, kind = sys.argv[1:4]
+patience = float((sys.argv[5:] or ["4"])[0])
 query, began = dns.message.make_query(name, kind), time.monotonic()
 try:
-    if sys.argv[4:] == ["tcp"]:
-        answer = dns.query.tcp(query, server, timeout=4)
+    if sys.argv[4:5] == ["tcp"]:
+        answer = dns.query.tcp(query, server, timeout=patience)
     else:  # connected, as resolvers do, for only then the kernel tells of refusals
         with socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.connect((server, 53))
             sock.setblocking(False)
-            answer = dns.query.udp(query, server, timeout=4, sock=sock)
+            answer = dns.query.udp(query, server, timeout=patience, sock=sock)
 except Exception as error:  # noqa: BLE001 - its name is the answer
     print(f"{type(error).__name__} {time.monotonic() - began:.3f}")
 else:

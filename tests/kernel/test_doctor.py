@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from ipaddress import IPv4Address, ip_network
+from ipaddress import IPv4Address, IPv4Interface, ip_network
 from pathlib import Path
 
 import pytest
@@ -70,12 +70,19 @@ def test_other_firewalls_are_seen(look: Look) -> None:
     assert look().walls == (Wall("inet mine f", Crossing.OUT),)
 
 
-def test_a_legacy_firewall_is_seen(look: Look) -> None:
-    """A dropping iptables-legacy chain is found until it lets pynet's bridges pass."""
-    sh("iptables-legacy -P FORWARD DROP")
-    assert look().legacy_drop == {4}
-    sh("iptables-legacy -I FORWARD -i pn-+ -j ACCEPT")
-    assert look().legacy_drop == frozenset()
+def test_a_legacy_firewall_is_seen(look: Look, tmp_path: Path) -> None:
+    """A dropping iptables-legacy chain is found until it lets pynet's bridges and questions to its resolver pass."""
+    subnet = NetworkSubnet(ip_network(POOL), IPv4Interface("10.9.0.1/24"))
+    named = Network("a" * 64, "bridge", "pn-a", options={"pynet.dns": "on"}, subnets=(subnet,))
+    store = SqliteStore(tmp_path / "pynet.db")
+    store.transact(Put(named))
+    store.close()
+    sh("iptables-legacy -P FORWARD DROP; iptables-legacy -P INPUT DROP")
+    facts = look()
+    assert facts.legacy_drop == facts.legacy_mute == {4}
+    sh("iptables-legacy -I FORWARD -i pn-+ -j ACCEPT; iptables-legacy -I INPUT -p udp --dport 5359 -j ACCEPT")
+    facts = look()
+    assert facts.legacy_drop == facts.legacy_mute == frozenset()
 
 
 def test_the_state_says_what_it_needs(look: Look, tmp_path: Path) -> None:

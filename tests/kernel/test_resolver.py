@@ -11,6 +11,10 @@ import pytest
 
 from cli.client.serving import ask
 from cli.settings import admin_place
+from netlink.nftables import Nftables, open_runner
+from plugin.doctor.facts import Facts
+from plugin.doctor.firewalls import other_firewalls
+from plugin.doctor.walls import walls
 from plugin.model.records import Network
 from plugin.model.resolver_place import PORT
 from plugin.resolver.egress import Egress
@@ -76,10 +80,10 @@ def threads() -> list[str]:
     return [one.name for one in threading.enumerate() if one.name in {"resolver", "networks with names"}]
 
 
-def asks(box: Container | None, server: str, name: str, kind: str = "A", how: str = "udp") -> str:
+def asks(box: Container | None, server: str, name: str, kind: str = "A", how: str = "udp", patience: float = 4) -> str:
     """Ask from a container, or from the host itself."""
     inside = ["nsenter", "-n", "-t", str(box.pid), "--"] if box else []
-    command = [*inside, sys.executable, ASKER, server, name, kind, how]
+    command = [*inside, sys.executable, ASKER, server, name, kind, how, str(patience)]
     return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
 
 
@@ -162,6 +166,40 @@ def test_a_taken_port_is_said_and_tried_again(two: tuple[Container, Container]) 
     pynet.end()
     assert soon(lambda: not threads())
     pynet.close()
+
+
+def test_an_iptables_policy_of_drop_lets_containers_ask(named: Resolved, two: tuple[Container, Container]) -> None:
+    """With INPUT set to DROP, as by ufw, pynet accepts questions there, and nothing else; no accept is left."""
+    sh("iptables -P INPUT DROP; ip6tables -P INPUT DROP; ip6tables -A INPUT -p icmpv6 -j ACCEPT")
+    before = sh("iptables -S; ip6tables -S")
+    named.create("10.9.0.1/24", "fd00:9::1/64")
+    named.attach(two[0], rq.NETWORK_ID, 2)
+    for server, how in ((FIXED, "tcp"), (GATEWAY, "udp"), ("fd00:9::1", "udp"), ("fd00:9::1", "tcp")):
+        assert asks(two[0], server, "two", how=how) == "NOERROR 10.9.0.3"
+    assert not two[0].reaches(GATEWAY)
+    sh("iptables -F INPUT")
+    named.firewall.heal()
+    assert asks(two[0], FIXED, "two") == "NOERROR 10.9.0.3"
+    named.end()
+    assert sh("iptables -S; ip6tables -S") == before
+
+
+def test_the_doctor_says_how_containers_may_ask(named: Resolved, two: tuple[Container, Container]) -> None:
+    """A chain of the user's own that drops is found, and the lines that the doctor prints let the questions pass."""
+    sh("nft 'table inet mine { chain input { type filter hook input priority 0; policy drop; iif lo accept; }; }'")
+    named.create()
+    named.attach(two[0], rq.NETWORK_ID, 2)
+    assert asks(two[0], FIXED, "two", patience=0.5).startswith("Timeout")
+
+    def found() -> list[str]:
+        listed, networks = Nftables(open_runner()).list("ruleset"), [item.record for item in named.store.list(Network)]
+        facts = Facts(walls=walls(listed, networks, [], {}))
+        return [command for finding in other_firewalls(facts) for command in finding.commands]
+
+    assert len(found()) == 4
+    sh("; ".join(found()))
+    assert asks(two[0], FIXED, "two", how="tcp") == asks(two[0], GATEWAY, "two") == "NOERROR 10.9.0.3"
+    assert found() == []
 
 
 @pytest.fixture

@@ -93,6 +93,12 @@ CASES = [
         "'eth0' ignores routers",
         "net.ipv6.conf.eth0.accept_ra=2",
     ),
+    (
+        replace(SOUND, legacy_mute=frozenset({4})),
+        W,
+        "INPUT chain of iptables-legacy",
+        "-I INPUT -p udp -d 169.254.53.53",
+    ),
     (replace(SOUND, legacy_drop=frozenset({6})), E, "ip6tables-legacy has the policy DROP", "-I FORWARD -i pn-+"),
     (wall("inet mine forward", Crossing.OUT), W, "'inet mine forward' drops what containers", 'iifname "pn-*"'),
     (wall("ip filter DOCKER-USER", Crossing.IN), W, "for published ports", "come before pynet's"),

@@ -103,6 +103,19 @@ def test_a_closed_host() -> None:
     assert walls(base("input", "drop", usual), [BOTH, tunnel], [], UPLINKS) == ()
 
 
+def test_questions_to_the_resolver() -> None:
+    """A chain that drops them counts for a network with names; iptables' own does not: pynet puts accepts there."""
+    asking = Network(NET.id, "bridge", "pn-a", subnets=(V4,), options={"pynet.dns": "on"})
+    assert walls(base("input", "drop", []), [asking], [], UPLINKS) == (Wall("inet mine c", Crossing.QUESTIONS),)
+    for place in ("ip filter INPUT", "inet firewalld filter_INPUT"):
+        assert walls(base("input", "drop", [], place), [asking], [], UPLINKS) == ()
+    fits: Rules = [[field("ip", "daddr", "169.254.53.53"), field("udp", "dport", 5359), ACCEPT]]
+    assert walls(base("input", "drop", fits), [asking], [], UPLINKS) == ()
+    assert walls(base("input", "drop", []), [NET], [], UPLINKS) == ()
+    closed = walls(base("input", "drop", [], "ip6 filter INPUT"), [BOTH], [], UPLINKS)
+    assert closed == (Wall("ip6 filter INPUT", Crossing.NEIGHBOURS),)
+
+
 def test_others_that_are_not_in_the_way() -> None:
     """An internal network has no walls, and tables of the engine and of pynet are passed over."""
     inner = Network("d" * 64, "bridge", "pn-d", internal=True, subnets=(V4,))

@@ -152,3 +152,14 @@ def test_a_bridge_of_the_users_has_accepts_while_its_network_lives() -> None:
 
     listed = [JUMP, accept("iifname", 8), stale]
     assert accepts_to_delete(CHAINS[0], listed, "pynet", Named()) == "delete rule ip filter FORWARD handle 10\n"
+
+
+def test_questions_are_accepted_while_somebody_asks() -> None:
+    """The INPUT chain of iptables gets accepts for the resolver alone, by the IP versions of networks with names."""
+    chain = next(one for one in CHAINS if str(one) == "ip filter INPUT")
+    added = accepts_to_add(chain, [], "pynet", Named(asked={4}))
+    assert added.splitlines()[0] == (
+        'insert rule ip filter INPUT ip daddr 169.254.53.53 udp dport 5359 counter accept comment "pynet"'
+    )
+    assert added.count("\n") == 2
+    assert accepts_to_add(chain, [], "pynet", Named(["br-mine"], asked={6})) == ""
