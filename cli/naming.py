@@ -57,6 +57,25 @@ def dns_lookup(context: click.Context, *, name: str, network: str, machine: bool
 
 
 @dns.command(
+    "status",
+    examples=["pynet dns status", "pynet dns status --json"],
+    codes={0: "The resolver serves, or no network wants it.", 1: "It does not serve, although networks want it."},
+    see=["pynet dns setup", "pynet metrics"],
+)
+@with_json
+@click.pass_context
+def dns_status(context: click.Context, *, machine: bool) -> None:
+    """Print whether pynet's resolver serves, whom it asks, and how many questions had which outcome."""
+    from cli.client.serving import answer
+    from cli.commands.dns_status import as_data, as_text, serves
+
+    with refusals(), progress("asking pynet for its resolver"):
+        data = as_data(answer("Resolver"))
+    click.echo(as_json(data) if machine else as_text(data))
+    context.exit(int(not serves(data)))
+
+
+@dns.command(
     "setup",
     examples=["pynet dns setup", "pynet dns setup --json"],
     see=["pynet dns names", "docs/guide/names.md"],
@@ -80,4 +99,4 @@ def _rows() -> "list[Row]":
     from cli.commands.dns import rows_of
 
     with progress("asking pynet for names"):
-        return rows_of(answer("Names"), {})
+        return rows_of(answer("Names"))

@@ -33,6 +33,7 @@ ROUTES = {
     "Ports": VerbRoute("GET", "/v1/ports", Needs.STATE),
     "Pools": VerbRoute("GET", "/v1/pools", Needs.STATE),
     "Names": VerbRoute("GET", "/v1/names", Needs.PROCESS),
+    "Resolver": VerbRoute("GET", "/v1/resolver", Needs.PROCESS),
     "Policies": VerbRoute("GET", "/v1/policies", Needs.STATE),
     "Path": VerbRoute("GET", "/v1/path", Needs.STATE),
     "Look": VerbRoute("GET", "/v1/repairs", Needs.STATE),

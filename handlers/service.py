@@ -19,6 +19,7 @@ SERVICE_VERBS = {
     "Networks": Verb(None, Service.networks, own.NetworksReply, most=4),
     "Pools": Verb(None, Service.pools, own.PoolsReply, most=4),
     "Names": Verb(None, Service.names, own.NamesReply, quiet=True, most=4),
+    "Resolver": Verb(None, Service.resolver, own.ResolverReply, quiet=True, most=4),
     "Traffic": Verb(None, Service.traffic, traffic.TrafficReply, quiet=True, most=4),
     "Policies": Verb(None, Service.policies, policy.PoliciesReply, most=2),
     "Drops": Verb(None, Service.drops, own.DropsReply, quiet=True, most=4),

@@ -1,7 +1,7 @@
 """Listens for changes that other processes make (rtnetlink(7), nftables' group of nfnetlink).
 
 A bridge appeared, disappeared or got a port; one of our links lost its bridge, an address or its limit; rules changed;
-the host began or stopped to forward.
+the host began or stopped to forward, or its link ``lo`` lost an address.
 """
 
 import errno
@@ -21,6 +21,7 @@ from netlink.wire import attributes, messages, number
 
 LINKS, RULES, OWN, SWITCH, LOST = "links", "rules", "own", "switch", "lost"
 NAMED = "link "  # before the name of a link of ours
+LOOPBACK = 1  # index of link lo
 CONSEQUENCES = 1.0  # seconds in which the kernel tells each bridge's forwarding after that of the host
 GATHER = 0.03  # seconds to let messages gather: a network with an endpoint makes 26, and reading each slows it down
 ROOM = 8 << 20  # bytes of messages that wait to be read
@@ -77,7 +78,8 @@ class Monitor:
     def wait(self, seconds: float) -> frozenset[str]:
         """Wait up to ``seconds`` and return what others changed.
 
-        ``LINKS`` means bridges of others and their ports, ``RULES`` nftables, ``SWITCH`` the forwarding of the host.
+        ``LINKS`` means bridges of others and their ports, ``RULES`` nftables, ``SWITCH`` the forwarding of the host
+        or an address that link ``lo`` lost.
         ``OWN`` means our links, with ``NAMED`` and the name of each, and ``LOST`` that the kernel had no room for some.
         """
         end = time.monotonic() + seconds
@@ -100,6 +102,8 @@ class Monitor:
             if kind == uapi.RTM_NEWNETCONF and _setting_of(body) == uapi.NETCONFA_IFINDEX_ALL:
                 self._switched_at = time.monotonic()
                 heard |= {SWITCH, *self._shims()}  # the kernel writes their setting too
+            elif kind == uapi.RTM_DELADDR and uapi.IFADDRMSG.unpack_from(body)[4] == LOOPBACK:
+                heard.add(SWITCH)
             elif name := self._drifted(kind, body):
                 heard |= {OWN, NAMED + name}
         return heard | ({LINKS} if self._is_of_another_bridge(data) else set())

@@ -13,6 +13,7 @@ from plugin.modes.applier import Applier
 from plugin.modes.base import Mode
 from plugin.publish.publisher import Publisher
 from plugin.request.locks import Locks
+from plugin.resolver.addresses import ResolverAddresses
 from plugin.store.base import Store
 
 
@@ -30,4 +31,5 @@ class Runtime:
     applier: Applier
     locks: Locks
     leases: Leases
+    places: ResolverAddresses
     names: Names = field(default_factory=Names)

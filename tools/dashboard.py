@@ -173,6 +173,17 @@ ROWS: dict[str, Sequence[Panel]] = {
             "The guard drops them.",
         ),
     ),
+    "Names": (
+        graph(
+            "Questions to the resolver",
+            "reqps",
+            rate("pynet_resolver_questions_total", HERE, "outcome"),
+            "{{outcome}}",
+            "Answered from names of containers (own), from the cache, or by servers of the host (forwarded).",
+        ),
+        graph("Answers in its cache", "short", f"pynet_resolver_cached_answers{{{HERE}}}", "{{instance}}"),
+        graph("The resolver serves", "bool_yes_no", f"pynet_resolver_up{{{HERE}}}", "{{instance}}"),
+    ),
     "Requests and latency": (
         graph("Requests", "reqps", rate("pynet_request_duration_seconds_count", HERE, "verb"), "{{verb}}"),
         graph(

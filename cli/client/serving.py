@@ -269,7 +269,7 @@ def _files(nobody: NotServing, verb: str) -> "Bound":
     outside, store = NobodyServes(settings, nobody), ReadOnlyStore(settings.database)
     traffic = TrafficReader(store, Statistics(), settings.name).read
     own = outside.look, outside.log, traffic, outside.overview, outside.drops
-    sources = Sources(*own, made=far_addresses, names=outside.names)
+    sources = Sources(*own, made=far_addresses, names=outside.names, resolver=outside.resolver)
     answers = Answers(settings, store, outside, sources, NobodyChanges(nobody))
     return bind("Pynet", SERVICE_VERBS, answers)[f"Pynet.{verb}"]
 

@@ -10,15 +10,15 @@ from plugin.model.resolver_place import DOMAIN
 Row = Mapping[str, Any]
 
 
-def rows_of(reply: Mapping[str, Any], hosts: Mapping[str, str]) -> list[Row]:
-    """Return a row for each endpoint in the reply to the verb Names; ``hosts`` are names of hosts by id."""
+def rows_of(reply: Mapping[str, Any]) -> list[Row]:
+    """Return a row for each endpoint in the reply to the verb Names."""
     rows: list[Row] = [
         {
             "network": one["Network"],
             "network_name": one["NetworkName"],
             "endpoint": one["Endpoint"],
             "host": one["Host"],
-            "host_name": hosts.get(one["Host"], ""),
+            "host_name": one["HostName"],
             "names": one["Names"],
             "addresses": one["Addresses"],
         }

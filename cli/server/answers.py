@@ -30,6 +30,7 @@ from plugin.protocol.own_messages import (
     NameReport,
     NetworkReport,
     PublishedPort,
+    ResolverReport,
     StateCopy,
 )
 from plugin.protocol.path_messages import Answer, PathQuestion
@@ -40,6 +41,7 @@ from plugin.store.base import R, Store
 from plugin.store.sqlite.backup import copy_state
 
 PACKAGE = "pynet"
+NO_RESOLVER = ResolverReport(0, (), 0, "", (), {}, 0)
 
 
 class Repairing(Protocol):
@@ -59,7 +61,8 @@ class Sources:
     ``look`` returns the repairs that are due, ``log`` the lines of the log, ``traffic`` the kernel's counters,
     ``overview`` the document of a page, ``drops`` the packets that were dropped. ``far_groups`` returns the groups of
     containers of other hosts by address, in an overlay network as hosts know it, ``made`` the addresses of links
-    inside of containers by MAC, and ``names`` the names by which containers find each other.
+    inside of containers by MAC, and ``names`` the names by which containers find each other; ``resolver`` tells what
+    the resolver does.
     """
 
     look: Callable[[], Sequence[Repair]]
@@ -70,6 +73,7 @@ class Sources:
     far_groups: FarGroups = nobody_far
     made: Look = nothing_made
     names: Callable[[], Sequence[NameReport]] = tuple
+    resolver: Callable[[], ResolverReport] = lambda: NO_RESOLVER
 
 
 class Answers(ChangeAnswers):
@@ -113,6 +117,9 @@ class Answers(ChangeAnswers):
 
     def names(self) -> Sequence[NameReport]:
         return self._sources.names()
+
+    def resolver(self) -> ResolverReport:
+        return self._sources.resolver()
 
     def ports(self) -> list[PublishedPort]:
         ends = self._records(Endpoint)
@@ -185,6 +192,10 @@ class NobodyServes:
 
     def names(self) -> NoReturn:
         """Refuse: only the process that serves hears names."""
+        raise self._nobody
+
+    def resolver(self) -> NoReturn:
+        """Refuse: only the process that serves answers questions."""
         raise self._nobody
 
     def log(self, cursor: str) -> NoReturn:

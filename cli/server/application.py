@@ -1,7 +1,7 @@
 """The application that ``pynet serve`` runs: opens what is real, brings the host in line, and starts the threads."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +52,7 @@ from plugin.model.records import Endpoint, Network
 from plugin.modes.registry import MODES, Kinds, in_its_mode, link_prefixes
 from plugin.observe.drops import Drops
 from plugin.policy.upkeep import NamedRules
+from plugin.protocol.own_messages import NameReport, ResolverReport
 from plugin.rebuild.networks import InItsMode, rebuilder
 from plugin.reconcile.survey import Records
 from plugin.reconcile.watcher import Watcher
@@ -109,7 +110,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
     overview = Overview(host.store, host.names, Statistics())
     traffic, groups = monitoring.traffic.read, pynet.peers.far_groups
     look, since = gate.before(pynet.dry_run).look, keep_log().since
-    sources = Sources(look, since, traffic, overview.since, drops.reports, groups, far_addresses, pynet.zone.reports)
+    sources = Sources(look, since, traffic, overview.since, drops.reports, groups, far_addresses, *_of_names(pynet))
     answers = Answers(settings, host.store, gate.before(pynet.reconciler), sources, gate.before(pynet.live))
     _serve_commands(app, answers, settings.admin, monitoring.watched)
     threads.extend([monitoring.port.start()] if monitoring.port else [])
@@ -127,6 +128,10 @@ def _monitor(pynet: Pynet, nft: Nftables, changes: OwnChanges) -> Monitor:
         is_bridge=lambda name: is_own_bridge(name) or pynet.firewall.owns(name),
         routes=RouteMonitor(SHIM, partial(shim_name, pynet.parts.owner), changes, pynet.parts.parents.known),
     )
+
+
+def _of_names(pynet: Pynet) -> tuple[Callable[[], Sequence[NameReport]], Callable[[], ResolverReport]]:
+    return pynet.zone.reports, pynet.resolver.report
 
 
 def _start_names(host: Host, pynet: Pynet, records: Records) -> list[Troubled]:

@@ -23,7 +23,7 @@ from plugin.observe.page import MEDIA_TYPE, Page
 from plugin.observe.recent import Recent
 from plugin.observe.request_times import RequestTimes
 from plugin.observe.scrape import Parts, Scrape
-from plugin.observe.service_series import Identity, write_conntrack, write_state
+from plugin.observe.service_series import Identity, write_conntrack, write_resolver, write_state
 
 if TYPE_CHECKING:
     from cli.server.cluster import JoinedCluster
@@ -77,6 +77,7 @@ class Monitoring:
             "requests": self._times.write,
             "networks": NetworkSeries(host.store, host.names, self.traffic.of, most).write,
             "repairs": partial(write_state, self._status.get, host.names),
+            "resolver": partial(write_resolver, self._pynet.resolver.report),
             "conntrack": partial(write_conntrack, host.kernel.read_setting),
         }
         if self._cluster is not None:

@@ -6,6 +6,7 @@ from functools import partial
 from ipaddress import IPv4Address
 
 from plugin.changes import LiveChanges
+from plugin.cluster.hosts.titles import HostTitles
 from plugin.cluster.names.zone import NetworkZone, OtherHosts
 from plugin.cluster.overlay.agreement import Agreement
 from plugin.cluster.overlay.presence import ClusterView, Presence
@@ -44,6 +45,8 @@ from plugin.reconcile.reconciler import Reconciler
 from plugin.reconcile.survey import Survey
 from plugin.removal.removal import Removal
 from plugin.request.locks import Locks
+from plugin.resolver.addresses import ResolverAddresses
+from plugin.resolver.counts import QuestionCounts
 from plugin.resolver.egress import Egress
 from plugin.resolver.server import Server
 from plugin.resolver.servers import HostServers
@@ -105,7 +108,7 @@ class Pynet:
         cluster = host.cluster or _no_cluster()
         self.peers = TableSync(cluster.store, store, host.tunnels, self.firewall, cluster.host)
         self.presence = Presence(store, cluster, self.peers, locks)
-        self.zone = NetworkZone(store, host.told, OtherHosts(self.peers.watching.names, cluster.lives, cluster.host))
+        self.zone = _zone(host, cluster, self.peers)
         agreement, underlay = Agreement(cluster.store, cluster.removals), Underlay(kernel, cluster.address)
         shared = Shared(host.tunnels, agreement, self.peers, self.presence, underlay, "" if host.cluster else CLOSED)
 
@@ -120,7 +123,7 @@ class Pynet:
 
         # The verbs of both protocols.
         own = kernel, store, self.firewall, self.settings, self.publisher, self.reaper, self.modes, applier, locks
-        self.runtime = Runtime(*own, Leases(store, host.dhcp), names)
+        self.runtime = Runtime(*own, Leases(store, host.dhcp), self.resolver.addresses, names)
         self.removal = Removal(self.runtime)
         self.leased = LeasedAddresses(self.runtime, self.removal.owners, f"{host.machine}/{name}")
         self.driver = Driver(self.runtime, self.removal, self.leased, told)
@@ -138,9 +141,16 @@ def _ending(host: Host, name: str, peers: TableSync) -> Callable[[str, str], obj
     return FlowEnding(host.store, host.kernel, flows, host.resolvers, peers.far_groups).end
 
 
+def _zone(host: Host, cluster: ClusterView, peers: TableSync) -> NetworkZone:
+    titles = HostTitles(cluster.store).of
+    return NetworkZone(host.store, host.told, OtherHosts(peers.watching.names, cluster.lives, cluster.host, titles))
+
+
 def _resolver(host: Host, zone: Zone, firewall: Firewall) -> Resolver:
-    make = partial(Server, zone, host.servers, partial(_serves, firewall), Egress(host.store))
-    return Resolver(host.store, host.kernel, make, wanted=host.dns)
+    def make(counts: QuestionCounts) -> Server:
+        return Server(zone, host.servers, partial(_serves, firewall), Egress(host.store), counts=counts)
+
+    return Resolver(host.store, ResolverAddresses(host.kernel), make, host.servers, wanted=host.dns)
 
 
 def _serves(firewall: Firewall, link: str) -> bool:

@@ -136,12 +136,23 @@ class NameReply(Schema):
     network_name = fields.String(data_key="NetworkName")
     endpoint = fields.String(data_key="Endpoint")
     host = fields.String(data_key="Host")
+    host_name = fields.String(data_key="HostName")
     names = fields.List(fields.String(), data_key="Names")
     addresses = fields.Function(lambda one: [str(address) for address in one.addresses], data_key="Addresses")
 
 
 class NamesReply(Schema):
     names = fields.Function(lambda names: NameReply(many=True).dump(names), data_key="Names")
+
+
+class ResolverReply(Schema):
+    networks = fields.Integer(data_key="Networks")
+    addresses = fields.Function(lambda one: [str(address) for address in one.addresses], data_key="Addresses")
+    port = fields.Integer(data_key="Port")
+    trouble = fields.String(data_key="Trouble")
+    servers = fields.List(fields.String(), data_key="Servers")
+    questions = fields.Dict(keys=fields.String(), values=fields.Integer(), data_key="Questions")
+    kept = fields.Integer(data_key="Kept")
 
 
 class DropEndReply(Schema):

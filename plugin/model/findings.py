@@ -217,6 +217,15 @@ class HostSettingChanged(Finding):
 
 
 @dataclass(frozen=True, slots=True)
+class ResolverAddressGone(Finding):
+    """An address of pynet's resolver is not on the host, although the resolver serves there."""
+
+    text = "link 'lo' has no address '{address}', at which containers ask for names: add it"
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
 class PortNotHeld(Finding):
     """A published port has no socket that holds it."""
 

@@ -188,6 +188,20 @@ LAST_LOOK = Metric(
     "When the last comparison of all networks ended; 0 for never.",
 )
 
+QUESTIONS = Metric(
+    "pynet_resolver_questions_total",
+    MetricType.COUNTER,
+    "Questions to pynet's resolver: answered from names of containers (own), from its cache (cached) or by servers of "
+    "the host (forwarded), refused, or failed.",
+    ("outcome",),
+)
+RESOLVER_UP = Metric(
+    "pynet_resolver_up",
+    MetricType.GAUGE,
+    "Whether pynet's resolver serves, 1 or 0; there is no value while no network has names.",
+)
+CACHED = Metric("pynet_resolver_cached_answers", MetricType.GAUGE, "Answers in the cache of pynet's resolver.")
+
 METRICS: tuple[Metric, ...] = tuple(each for each in tuple(globals().values()) if isinstance(each, Metric))
 
 

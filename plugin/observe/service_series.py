@@ -1,4 +1,4 @@
-"""The series about pynet itself and its host."""
+"""The series about pynet itself, its resolver and its host."""
 
 import os
 import time
@@ -14,6 +14,7 @@ from plugin.observe import metrics as m
 from plugin.observe.network_series import labels_of
 from plugin.observe.page import Page
 from plugin.protocol.messages import Status
+from plugin.protocol.own_messages import ResolverReport
 
 NO_NETWORK = ("none", "none")
 GUARD, RULES = "guard", "rules"
@@ -54,6 +55,16 @@ def write_state(status: Callable[[], Status], names: Names, page: Page) -> None:
     for drop in now.drops:
         of = labels_of(names.known, drop.network) if drop.network else NO_NETWORK
         page.add(m.DROPS, drop.frames, *of, GUARD if BY_NAME[drop.reason].guard else RULES, drop.reason)
+
+
+def write_resolver(report: Callable[[], ResolverReport], page: Page) -> None:
+    """Add the questions to the resolver by outcome, and whether it serves."""
+    now = report()
+    for outcome, count in now.questions.items():
+        page.add(m.QUESTIONS, count, outcome)
+    page.add(m.CACHED, now.kept)
+    if now.networks:
+        page.add(m.RESOLVER_UP, int(bool(now.addresses)))
 
 
 def write_conntrack(read_setting: Callable[[str], str], page: Page) -> None:

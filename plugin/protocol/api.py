@@ -30,6 +30,7 @@ from plugin.protocol.own_messages import (
     NameReport,
     NetworkReport,
     PublishedPort,
+    ResolverReport,
     StateCopy,
 )
 from plugin.protocol.path_messages import Answer, PathQuestion
@@ -162,6 +163,9 @@ class Service(ChangeService, Protocol):
 
     def names(self) -> Sequence[NameReport]:
         """Return the endpoints that have names, of this host and of the hosts that share its networks."""
+
+    def resolver(self) -> ResolverReport:
+        """Return what the resolver does, and the numbers of questions."""
 
     def traffic(self) -> Traffic:
         """Return the counters of all endpoints and published ports."""

@@ -141,8 +141,28 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
+class ResolverReport:
+    """What the resolver does: for how many ``networks``, at which ``addresses`` (none while it does not serve).
+
+    ``trouble`` is a sentence about the reason why it does not. ``servers`` are those of the host, which it asks.
+    ``questions`` are numbers by outcome since the start of pynet, and ``kept`` is the number of answers in its cache.
+    """
+
+    networks: int
+    addresses: Sequence[Address]
+    port: int
+    trouble: str
+    servers: Sequence[str]
+    questions: Mapping[str, int]
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
 class NameReport:
-    """An endpoint with the names that containers of its network find it by; ``host`` is "" for this host."""
+    """An endpoint with the names that containers of its network find it by.
+
+    ``host`` is the id of its host, "" for this one, and ``host_name`` the name of that host, "" if it is not known.
+    """
 
     network: str
     network_name: str
@@ -150,6 +170,7 @@ class NameReport:
     host: str
     names: Sequence[str]
     addresses: Sequence[Address]
+    host_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

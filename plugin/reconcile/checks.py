@@ -14,9 +14,9 @@ from netlink.sysctl import FORWARDING
 from plugin.errors import Failed, PynetError
 from plugin.host.forwarding import OFF, OURS
 from plugin.model.desired import Actual, Desired
-from plugin.model.findings import Finding, HostSettingChanged, OrphanLink, RulesAstray
+from plugin.model.findings import Finding, HostSettingChanged, OrphanLink, ResolverAddressGone, RulesAstray
 from plugin.protocol.messages import Repair
-from plugin.reconcile.ledger import REFUSED, Ledger
+from plugin.reconcile.ledger import REFUSED, RESOLVER, Ledger
 from plugin.reconcile.repairs import Repairs
 from plugin.reconcile.rules import Rules
 from plugin.reconcile.survey import Survey
@@ -40,6 +40,7 @@ class Checks:
         self._kernel = runtime.kernel
         self._settings = runtime.settings
         self._publisher = runtime.publisher
+        self._places = runtime.places
         self._locks = runtime.locks
         self.rules = Rules(runtime, survey)
 
@@ -65,8 +66,14 @@ class Checks:
         off = [] if self._firewall.missing else [path for path in FORWARDING.values() if self._is_off(path)]
         # The repair is not necessary, and not noted, if no network needs the forwarding.
         self._ledger.checked("", self.repair([HostSettingChanged("", path, OFF, OURS) for path in off], NOTHING))
+        self.resolver()
         if bridges:
             self._settings.look_at_bridges()
+
+    def resolver(self) -> Sequence[Repair]:
+        """Give the host the addresses of the resolver again that others took away."""
+        gone = [ResolverAddressGone("", address) for address in self._places.missing()]
+        return self._ledger.checked(RESOLVER, self.repair(gone, NOTHING))
 
     def _is_off(self, path: str) -> bool:
         with suppress(Missing):  # a kernel without IPv6

@@ -7,7 +7,7 @@ drift. Tables without an owner are no drift either: this process removes them a 
 from collections.abc import Iterable
 
 from plugin.model.desired import Actual
-from plugin.model.findings import Finding, HostSettingChanged, OrphanLink, TableLeft
+from plugin.model.findings import Finding, HostSettingChanged, OrphanLink, ResolverAddressGone, TableLeft
 from plugin.protocol.messages import Repair
 from plugin.reconcile.rules import Rules
 from plugin.reconcile.survey import Survey
@@ -22,6 +22,7 @@ class DryRun:
         self._firewall = runtime.firewall
         self._publisher = runtime.publisher
         self._locks = runtime.locks
+        self._places = runtime.places
         self._survey = survey
         self._rules = Rules(runtime, survey)
 
@@ -37,6 +38,7 @@ class DryRun:
             host = [finding for finding in look.found if isinstance(finding, HostSettingChanged)]
             lasting = [*rules, *host, *self._of_networks(look.found, look.actual), *self._orphans(look.found)]
             lasting += self._rules.look(look.desired.values())
+            lasting += [ResolverAddressGone("", address) for address in self._places.missing()]
         return [Repair(finding.kind, finding.sentence) for finding in lasting]
 
     def _of_networks(self, found: Iterable[Finding], actual: Actual) -> list[Finding]:

@@ -13,7 +13,8 @@ from plugin.protocol.messages import Repair, Status
 log = structlog.get_logger()
 
 ORPHANS, REFUSED, RULES = "links without an owner", "refused rules", "rules in memory"  # places
-NO_NETWORKS = frozenset({"", ORPHANS, REFUSED, RULES})  # "" is the host
+RESOLVER = "addresses of the resolver"
+NO_NETWORKS = frozenset({"", ORPHANS, REFUSED, RULES, RESOLVER})  # "" is the host
 
 
 class Ledger:

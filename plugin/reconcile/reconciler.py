@@ -117,6 +117,6 @@ class Reconciler:
         orphans = [self._checks.orphan(each) for each in look.found if isinstance(each, OrphanLink)]
         done += self._ledger.checked(ORPHANS, [each for some in orphans for each in some])
         done += self._ledger.checked(RULES, self._checks.mended(self._checks.rules.align(look.desired.values())))
-        done += self._checks.refused()
+        done += [*self._checks.refused(), *self._checks.resolver()]
         self._ledger.looked()
         return done

@@ -50,6 +50,7 @@ class Repairs:
             f.RouteLeft: self._delete_route,
             f.SettingChanged: self._set,
             f.HostSettingChanged: lambda finding, _: self._settings.turn_on(finding.path),
+            f.ResolverAddressGone: lambda finding, _: runtime.places.restore(finding.address),
             f.PortNotHeld: self._hold,
             f.OrphanLink: self._remove_orphan,
             f.OrphanSetting: lambda finding, _: self._settings.put_back(finding.path, finding.before),

@@ -1,7 +1,6 @@
 """From the bytes of a question to the bytes of its response; importing this loads dnspython, which takes 7 MB."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import dns.flags
 import dns.message
@@ -10,6 +9,7 @@ import dns.rcode
 from plugin.protocol.messages import Address
 from plugin.resolver.answers import Asker, OwnAnswers, read, reply
 from plugin.resolver.cache import Cache, Key, copied
+from plugin.resolver.counts import QuestionCounts
 from plugin.resolver.events import SocketEvents
 from plugin.resolver.forwarding import Upstream
 from plugin.resolver.limits import HeldShare, ResolverLimits
@@ -21,19 +21,8 @@ _LARGEST = 65535
 _LEAST = 512  # bytes that every client takes by UDP (RFC 1035, section 4.2.1)
 
 
-@dataclass(slots=True)
-class QuestionCounts:
-    """How many questions came, and how they were answered."""
-
-    questions: int = 0
-    own: int = 0
-    cached: int = 0
-    forwarded: int = 0
-    failed: int = 0  # no server answered, or there were too many questions
-
-
 class Answering:
-    """``may_ask`` says whether a client may have other servers asked for a name."""
+    """``may_ask`` says whether a client may have other servers asked for a name; ``counts`` has the outcomes."""
 
     def __init__(
         self,
@@ -42,8 +31,9 @@ class Answering:
         servers: Callable[[], Sequence[str]],
         may_ask: MayAsk,
         limits: ResolverLimits,
+        counts: QuestionCounts,
     ) -> None:
-        self.counts = QuestionCounts()
+        self._counts = counts
         self._limits = limits
         self._may_ask = may_ask
         self._answers = OwnAnswers(zone, limits)
@@ -51,13 +41,18 @@ class Answering:
         self._forwarding = Upstream(events, servers, self._cache, limits)
         self._share = HeldShare(limits.waiting, limits.waiting_of_client)
 
+    @property
+    def kept(self) -> int:
+        """The number of answers in the cache."""
+        return len(self._cache)
+
     def question(self, wire: bytes, client: Asker, send: Send, *, stream: bool) -> None:
         """Have ``send`` called with the response, at once or later; never for a message that gets no response."""
         query = read(wire)
         if query is None:
             return
-        self.counts.questions += 1
         if query.flags & dns.flags.QR:  # not to be read
+            self._counts.refused += 1
             send(query.to_wire())
             return
 
@@ -66,7 +61,9 @@ class Answering:
 
         response = self._answers.answer(query, client)
         if response is not None:
-            self.counts.own += 1
+            refused = response.rcode() not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}
+            self._counts.refused += refused
+            self._counts.own += not refused
             respond(response)
         else:
             self._other(query, client, respond)
@@ -77,12 +74,13 @@ class Answering:
         """Answer from the cache, or by the host's servers."""
         response, key = reply(query, self._limits), Key.of(query)
         if not self._may_ask(client.address, client.network, key.name.to_text(omit_final_dot=True)):
+            self._counts.refused += 1
             response.set_rcode(dns.rcode.REFUSED)
             respond(response)
             return
         kept = self._cache.get(key)
         if kept is not None:
-            self.counts.cached += 1
+            self._counts.cached += 1
             respond(copied(kept[0], response, kept[1]))
             return
         if not self._share.hold(client.address):
@@ -94,12 +92,13 @@ class Answering:
             if answer is None:
                 self._failed(response, respond)
             else:
+                self._counts.forwarded += 1
                 respond(copied(answer, response, 0))
 
-        self.counts.forwarded += self._forwarding.ask(key, done)
+        self._forwarding.ask(key, done)
 
     def _failed(self, response: dns.message.Message, respond: Callable[[dns.message.Message], object]) -> None:
-        self.counts.failed += 1
+        self._counts.failed += 1
         response.set_rcode(dns.rcode.SERVFAIL)
         respond(response)
 

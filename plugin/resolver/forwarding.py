@@ -42,20 +42,19 @@ class Upstream:
         self._cache = cache
         self._asking: dict[Key, _Question] = {}
 
-    def ask(self, key: Key, done: Done) -> bool:
-        """Have ``done`` called with the answer; return whether servers are asked because of this call."""
+    def ask(self, key: Key, done: Done) -> None:
+        """Have ``done`` called with the answer, now or later."""
         asking = self._asking.get(key)
         if asking is not None:
             asking.waiting.append(done)
-            return False
+            return
         servers = self._servers()
         if not servers:
             done(None)
-            return False
+            return
         tries = [servers[number % len(servers)] for number in range(max(len(servers), 2))][: self.limits.tries]
         question = self._asking[key] = _Question(self, key, tries, done)
         question.next()
-        return True
 
     def finish(self, key: Key, answer: dns.message.Message | None, size: int = 0) -> None:
         """Hand the answer to all who wait for it."""

@@ -7,7 +7,7 @@ these checks hold while somebody has flushed the rules.
 
 import socket
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ import structlog
 from plugin.background.loop import Steady
 from plugin.model.resolver_place import HOST, PORT, RESOLVER
 from plugin.protocol.messages import Address
+from plugin.resolver.counts import QuestionCounts
 from plugin.resolver.events import READ, SocketEvents
 from plugin.resolver.limits import HeldShare, ResolverLimits
 from plugin.resolver.streams import Stream
@@ -37,7 +38,7 @@ Serves = Callable[[str], bool]  # whether the containers behind a bridge are ser
 
 
 class Server:
-    """Serves at ``places``, addresses of this host; made and used by one thread."""
+    """Serves at addresses of this host; made and used by one thread. ``counts`` outlive it."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Server:
         serves: Serves,
         may_ask: "MayAsk",
         limits: ResolverLimits | None = None,
+        counts: QuestionCounts | None = None,
     ) -> None:
         self.events = SocketEvents()
         self._zone = zone
@@ -54,6 +56,7 @@ class Server:
         self._may_ask = may_ask
         self._limits = limits or ResolverLimits()
         self._streams = HeldShare(self._limits.connections, self._limits.connections_of_client)
+        self._counts = counts or QuestionCounts()
         self._answering: Answering | None = None
 
     def listen(self, places: Sequence[Address] = tuple(RESOLVER.values()), port: int = PORT) -> None:
@@ -74,11 +77,9 @@ class Server:
             tcp.listen(self._limits.connections)
 
     @property
-    def counts(self) -> Mapping[str, int]:
-        """The numbers of questions, by what became of them."""
-        counts = self._answering.counts if self._answering else None
-        names = ("questions", "own", "cached", "forwarded", "failed")
-        return {name: getattr(counts, name, 0) for name in names}
+    def kept(self) -> int:
+        """The number of answers in the cache."""
+        return self._answering.kept if self._answering else 0
 
     def run(self) -> None:
         """Serve until ``stop``; an unforeseen error about one question is logged and does not end the others."""
@@ -154,7 +155,8 @@ class Server:
         if self._answering is None:
             from plugin.resolver.answering import Answering
 
-            self._answering = Answering(self.events, self._zone, self._servers, self._may_ask, self._limits)
+            parts = self.events, self._zone, self._servers, self._may_ask, self._limits, self._counts
+            self._answering = Answering(*parts)
         self._answering.question(wire, client, send, stream=stream)
 
 

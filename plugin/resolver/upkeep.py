@@ -1,33 +1,31 @@
-"""Runs the resolver while a network of this host wants it, and gives the host the addresses where it listens."""
+"""Runs the resolver while a network of this host wants it."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
-from ipaddress import ip_interface
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 import structlog
 
-from netlink.errors import Exists, KernelError, Missing
 from plugin.background.loop import Loop
 from plugin.errors import Failed
-from plugin.interfaces import Addresses
 from plugin.model.records import Network
 from plugin.model.resolver_place import PORT, RESOLVER
-from plugin.protocol.messages import Address, InterfaceAddress
+from plugin.protocol.messages import Address
+from plugin.protocol.own_messages import ResolverReport
+from plugin.resolver.addresses import ResolverAddresses
+from plugin.resolver.counts import QuestionCounts
 from plugin.store.base import Event, LocalStore
 
 log = structlog.get_logger()
-
-_LINK = "lo"
 
 
 class Serving(Protocol):
     """A server of names (``plugin.resolver.server.Server``)."""
 
     @property
-    def counts(self) -> Mapping[str, int]:
-        """The numbers of questions, by what became of them."""
+    def kept(self) -> int:
+        """The number of answers in the cache."""
 
     def listen(self, places: Sequence[Address]) -> None:
         """Open the sockets; raises ``OSError``."""
@@ -45,15 +43,24 @@ class Serving(Protocol):
 class Resolver:
     """``expect`` tells of a network; threads run from the first network with ``pynet.dns`` until the last is gone.
 
-    ``make`` returns a new server. Before ``start``, and with ``wanted`` off, nothing runs.
+    ``make`` returns a new server that counts on, ``servers`` those of the host. Before ``start``, and with ``wanted``
+    off, nothing runs.
     """
 
     def __init__(
-        self, store: LocalStore, kernel: Addresses, make: Callable[[], Serving], *, wanted: bool = True
+        self,
+        store: LocalStore,
+        addresses: ResolverAddresses,
+        make: Callable[[QuestionCounts], Serving],
+        servers: Callable[[], Sequence[str]] = tuple,
+        *,
+        wanted: bool = True,
     ) -> None:
         self._store = store
-        self._kernel = kernel
+        self.addresses = addresses
         self._make = make
+        self._servers = servers
+        self._counts = QuestionCounts()
         self._wanted = wanted
         self._guard = threading.Lock()  # guards everything below
         self._started = False
@@ -62,6 +69,7 @@ class Resolver:
         self._following: Loop[Event] | None = None
         self._loop: Loop[bool] | None = None
         self._server: Serving | None = None
+        self._places: Sequence[Address] = ()  # of the server
         self._failed = ""
 
     def start(self) -> "Resolver":
@@ -84,11 +92,16 @@ class Resolver:
         loop = self._loop
         return self._failed or (loop.trouble if loop else "")
 
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """The numbers of questions since the server began, by what became of them."""
-        server = self._server
-        return server.counts if server else {}
+    def report(self) -> ResolverReport:
+        """Return what the resolver does."""
+        with self._guard:
+            networks, places, server = len(self._networks), self._places, self._server
+        if not self._wanted:
+            places, trouble = (), "PYNET_DNS is off" if networks else ""
+        else:
+            trouble = self.trouble
+        counts, kept = self._counts.by_outcome(), server.kept if server else 0
+        return ResolverReport(networks, places, PORT, trouble, self._servers(), counts, kept)
 
     def _run(self) -> None:
         """Start the threads if they are needed; the caller holds the guard."""
@@ -140,51 +153,30 @@ class Resolver:
         Raises:
             Failed: an address or a socket cannot be had; the thread tries again.
         """
-        given = self._give_addresses()
-        server = self._make()
+        try:
+            given = self.addresses.give()
+        except Failed as error:
+            self._failed = f"{error}; names of containers are not resolved, and pynet tries again"
+            raise
+        server = self._make(self._counts)
         try:
             server.listen(given)
             with self._guard:
-                needed, self._server, self._failed = bool(self._networks), server, ""
+                needed, self._server, self._places, self._failed = bool(self._networks), server, given, ""
             if needed:
                 log.info("resolver serves", addresses=", ".join(map(str, given)), port=PORT)
                 server.run()
-            self._take_addresses(given)
+            self.addresses.take()
         except OSError as error:
             reason = f"listen for DNS at {RESOLVER[4]} port {PORT}: {error.strerror or error}"
             self._failed = f"{reason}; names of containers are not resolved, and pynet tries again"
             raise Failed(reason) from error
         finally:
-            self._server = None
+            with self._guard:
+                self._server, self._places = None, ()
             server.close()
-
-    def _give_addresses(self) -> list[Address]:
-        """Give the host the addresses; a host without IPv6 takes only one."""
-        given: list[Address] = []
-        for version, address in RESOLVER.items():
-            try:
-                with suppress(Exists):
-                    self._kernel.add_address(_LINK, _own(address))
-            except KernelError as error:
-                if version == 4:
-                    self._failed = f"add address {address} to link '{_LINK}': {error}; names are not resolved"
-                    raise
-                log.debug("resolver without IPv6", error=str(error))
-                continue
-            given.append(address)
-        return given
-
-    def _take_addresses(self, given: list[Address]) -> None:
-        for address in given:
-            with suppress(Missing):
-                self._kernel.delete_address(_LINK, _own(address))
 
 
 def _wants(network: Network) -> bool:
     """Return whether a network has names; its other options may be unreadable after a step back to an older pynet."""
     return network.readable_settings.dns != "off"
-
-
-def _own(address: Address) -> InterfaceAddress:
-    found: Any = ip_interface(f"{address}/{address.max_prefixlen}")
-    return found  # type: ignore[no-any-return]

@@ -59,6 +59,7 @@ DOCUMENTS = {
     "policy reset web --json": "changed",
     "dns names --json": "names",
     "dns lookup web --json": "names",
+    "dns status --json": "dns-status",
     "dns setup --json": "dns-setup",
     "settings --json": "settings",
     "options --json": "options",

@@ -11,12 +11,14 @@ import pytest
 
 from cli.client.serving import ask
 from cli.settings import admin_place
+from netlink.monitor import SWITCH
 from netlink.nftables import Nftables, open_runner
 from plugin.doctor.facts import Facts
 from plugin.doctor.firewalls import other_firewalls
 from plugin.doctor.walls import walls
 from plugin.model.records import Network
 from plugin.model.resolver_place import PORT
+from plugin.resolver.counts import QuestionCounts
 from plugin.resolver.egress import Egress
 from plugin.resolver.server import Server
 from plugin.resolver.upkeep import Resolver
@@ -32,6 +34,7 @@ from tests.unit.fake_zone import FakeZone
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 ASKER, FIXED, GATEWAY, OUTSIDE = str(Path(__file__).with_name("asker.py")), "169.254.53.53", "10.9.0.1", "192.0.2.2"
+PLACES = [FIXED, "fd50:796e:6574::53"]
 ZONE = FakeZone(rq.NETWORK_ID, {"two": ["10.9.0.3", "fd00:9::3"]}, ["10.9.0.2", "fd00:9::2"])
 
 
@@ -42,10 +45,10 @@ class Resolved(Pynet):
         super().__init__(servers=[LOOPBACK])
         firewall = self.firewall
 
-        def make() -> Server:
-            return Server(ZONE, lambda: [LOOPBACK], firewall.owns, Egress(self.store))
+        def make(counts: QuestionCounts) -> Server:
+            return Server(ZONE, lambda: [LOOPBACK], firewall.owns, Egress(self.store), counts=counts)
 
-        self.resolver = Resolver(self.store, self.kernel, make).start()
+        self.resolver = Resolver(self.store, self.runtime.places, make).start()
 
     def create(self, *gateways: str, internal: bool = False, **options: str) -> None:
         """Create a network with names."""
@@ -101,6 +104,9 @@ def test_containers_ask_at_both_addresses(named: Resolved, two: tuple[Container,
         assert answers(two[0], *ways) == [f"NOERROR {address}"] * len(ways)
     others = ("two AAAA", "3.0.9.10.in-addr.arpa PTR", "none.blue.pynet A")
     assert answers(two[0], *(f"{FIXED} {one}" for one in others)) == ["NOERROR fd00:9::3", "NOERROR two.", "NXDOMAIN"]
+    report = named.resolver.report()
+    assert report.questions == {"own": 9, "cached": 5, "forwarded": 1, "refused": 0, "failed": 0}
+    assert (report.networks, [str(one) for one in report.addresses], report.trouble) == (1, PLACES, "")
 
 
 def test_only_containers_are_answered(named: Resolved, two: tuple[Container, Container]) -> None:
@@ -114,6 +120,19 @@ def test_only_containers_are_answered(named: Resolved, two: tuple[Container, Con
         assert two[1].asks(address, int(port)) == ""
     assert answers(two[1], f"{FIXED} two A udp 1") == ["Timeout"]
     assert asks(None, FIXED, "example.com") == "REFUSED"
+
+
+def test_an_address_that_somebody_took_comes_back(named: Resolved, two: tuple[Container, Container]) -> None:
+    """The kernel tells that the fixed address is gone, a look gives it again, and containers ask as before."""
+    named.create()
+    named.attach(two[0], rq.NETWORK_ID, 2)
+    with named.monitor() as bell:
+        sh(f"ip addr del {FIXED}/32 dev lo")
+        assert SWITCH in bell.wait(5)
+    assert [found.kind for found in named.dry_run.look()] == ["ResolverAddressGone"]
+    named.reconciler.look_at_host(bridges=False)
+    assert asks(two[0], FIXED, "two") == "NOERROR 10.9.0.3"
+    assert named.reconciler.status().repairs == {"ResolverAddressGone": 1}
 
 
 def test_an_internal_network_asks_its_gateway(named: Resolved, two: tuple[Container, Container]) -> None:

@@ -9,11 +9,21 @@ from cli.commands.dns import as_text, looked_up, of_network, rows_of
 REPLY: dict[str, Any] = {
     "Names": [
         {"Network": "n1", "NetworkName": "Blue", "Endpoint": "e1", "Host": "", "Names": ["web", "app"]},
-        {"Network": "n1", "NetworkName": "Blue", "Endpoint": "e2", "Host": "h2", "Names": ["db", "app"]},
+        {
+            "Network": "n1",
+            "NetworkName": "Blue",
+            "Endpoint": "e2",
+            "Host": "h2",
+            "HostName": "node2",
+            "Names": ["db", "app"],
+        },
         {"Network": "n2", "NetworkName": "red", "Endpoint": "e3", "Host": "", "Names": ["web"]},
     ]
 }
-ROWS = rows_of({"Names": [one | {"Addresses": ["10.5.0.2"]} for one in REPLY["Names"]]}, {"h2": "node2"})
+HOSTS = {"": "", "h2": "node2"}
+ROWS = rows_of(
+    {"Names": [{"HostName": HOSTS[one["Host"]], "Addresses": ["10.5.0.2"], **one} for one in REPLY["Names"]]}
+)
 
 
 def test_a_name_that_several_containers_have_is_marked() -> None:

@@ -7,7 +7,7 @@ with its container or its host. A question reads memory, and the records of the 
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_network
 
 from netlink.values import dataclass
@@ -92,11 +92,15 @@ class Titles:
 
 @dataclass(frozen=True, slots=True)
 class OtherHosts:
-    """What this host, with the id ``here``, knows of others: their names, and whether a host is alive, at once."""
+    """What this host, with the id ``here``, knows of others: their names, and whether a host is alive, at once.
+
+    ``titles`` returns the names of hosts by id, for people; it may wait a moment.
+    """
 
     names: NameDirectory
     alive: Callable[[str], bool] = lambda _: True
     here: str = ""
+    titles: Callable[[Collection[str]], Mapping[str, str]] = lambda _: {}
 
 
 class NetworkZone:
@@ -105,7 +109,7 @@ class NetworkZone:
     def __init__(self, store: LocalStore, told: EndpointNames, others: OtherHosts) -> None:
         self._store = store
         self._told = told
-        self._far, self._alive, self._host = others.names, others.alive, others.here
+        self._far, self._alive, self._host, self._hosts = others.names, others.alive, others.here, others.titles
         self._titles = Titles(lambda: told.networks)
         self._networks = NetworksByAddress(store)
 
@@ -148,11 +152,16 @@ class NetworkZone:
         for told in self._told.all():
             if one := self._near(told.network_id, told.endpoint):
                 near[told.network_id].append(one)
-        networks, titles = [item.record for item in self._store.list(Network)], self._told.networks
-        return [
-            NameReport(network.id, titles.get(network.id, ""), one.endpoint, one.host, one.names, one.addresses)
-            for network in networks
+        found = [
+            (network.id, one)
+            for network in (item.record for item in self._store.list(Network))
             for one in [*near[network.id], *self._far_ends(network, self._far.all(_shared(network)).values())]
+        ]
+        titles, hosts = self._told.networks, self._hosts({one.host for _, one in found if one.host})
+        shown = ((at, one, hosts.get(one.host, "")) for at, one in found)
+        return [
+            NameReport(at, titles.get(at, ""), one.endpoint, one.host, one.names, one.addresses, host)
+            for at, one, host in shown
         ]
 
     def _readings(self, network: str, name: str) -> Iterator[tuple[str, str]]:

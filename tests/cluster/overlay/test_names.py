@@ -29,6 +29,7 @@ def test_every_host_knows_every_name(blue: Cluster) -> None:
     for node in blue.nodes:
         wait_until(partial(leads_to, node, "shared", *boxes), "the alias on every host")
         wait_until(partial(leads_to, node, boxes[0].name, boxes[0]), "the name on every host")
+    assert found(third, boxes[0].name)[0]["host_name"] == first.host.exec("hostname").strip()
     first.remove(boxes[0])
     wait_until(lambda: not found(third, boxes[0].name), "the name to be gone")
     wait_until(lambda: leads_to(third, "shared", boxes[1]), "the alias to lead to the other one")

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Interface, ip_address, ip_network
+from typing import NoReturn
 
 import pytest
 
+from plugin.cluster.hosts.records import KnownHost
+from plugin.cluster.hosts.titles import HostTitles
 from plugin.cluster.names.announcing import NameAnnouncer, sweep_names
 from plugin.cluster.names.directory import ANYBODY, NameDirectory
 from plugin.cluster.names.records import ClusterName
@@ -59,7 +62,7 @@ class House:
         self.told.load()
         self.far, self.dead = NameDirectory(), set[str]()
         self.announcer = NameAnnouncer((self.local, self.shared), self.far, self.told.of, {"blue": "n1"}.get, "here")
-        others = OtherHosts(self.far, lambda host: host not in self.dead, "here")
+        others = OtherHosts(self.far, lambda host: host not in self.dead, "here", HostTitles(self.shared).of)
         self.zone = NetworkZone(self.local, self.told, others)
 
     def hear(self) -> None:
@@ -141,6 +144,9 @@ def test_a_write_that_fails_stays_due(house: House) -> None:
 class Away(MemoryStore):
     """A store that does not answer."""
 
+    def get(self, kind: object, key: str) -> NoReturn:
+        raise Failed("no answer")
+
     def transact(self, *changes: object) -> None:
         raise Failed("no answer")
 
@@ -196,6 +202,15 @@ def test_addresses_have_names(house: House) -> None:
     assert house.zone.names("n1", ip_address("10.5.0.2")) == ("web.blue.pynet", "web", "app")
     assert house.zone.names(HOST, ip_address("10.5.0.9")) == ("db.blue.pynet",)
     assert house.zone.names("n1", ip_address("10.5.0.77")) == ()
+
+
+def test_hosts_are_shown_by_name(house: House) -> None:
+    """A report has the name of the other host, once it was read also while the store is away; this host has none."""
+    house.shared.transact(Put(KnownHost("there", "node2", ip_address("192.0.2.2"))))
+    house.far.listed("blue", [Versioned(_far("e9", "10.5.0.9", "db"), 1)])
+    assert [(one.host, one.host_name) for one in house.zone.reports()] == [("", ""), ("there", "node2")]
+    titles = HostTitles(Away())
+    assert titles.of(["there"]) == titles.of(["there"]) == {}
 
 
 def test_late_news_change_nothing(house: House) -> None:
