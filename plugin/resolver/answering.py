@@ -56,15 +56,17 @@ class Answering:
             send(query.to_wire())
             return
 
-        def respond(response: dns.message.Message) -> None:
-            send(_wire(query, response, stream=stream, limits=self._limits))
+        room = _LARGEST if stream else _room(query, self._limits)
+
+        def respond(response: dns.message.Message, *, shuffled: bool = True) -> None:
+            send(response.to_wire(max_size=room, prepend_length=stream, prefer_truncation=True, want_shuffle=shuffled))
 
         response = self._answers.answer(query, client)
         if response is not None:
             refused = response.rcode() not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}
             self._counts.refused += refused
             self._counts.own += not refused
-            respond(response)
+            respond(response, shuffled=False)  # it has its addresses in turn
         else:
             self._other(query, client, respond)
 
@@ -103,9 +105,6 @@ class Answering:
         respond(response)
 
 
-def _wire(query: dns.message.Message, response: dns.message.Message, *, stream: bool, limits: ResolverLimits) -> bytes:
-    """Return the bytes of a response, truncated to the size that the client takes."""
-    if stream:
-        return response.to_wire(max_size=_LARGEST, prepend_length=True, prefer_truncation=True)
-    room = min(max(query.payload, _LEAST), limits.payload) if query.edns >= 0 else _LEAST
-    return response.to_wire(max_size=room, prefer_truncation=True)
+def _room(query: dns.message.Message, limits: ResolverLimits) -> int:
+    """Return the bytes of the largest response that the client takes by UDP; a larger one is truncated."""
+    return min(max(query.payload, _LEAST), limits.payload) if query.edns >= 0 else _LEAST
