@@ -11,6 +11,7 @@ from cli.client.serving import NoAnswer, ask
 from cli.client.whereabouts import settings_and_complaints, whereabouts
 from cli.commands.reconcile import repair_rows
 from cli.engine.api import engine_socket, known_names, version_and_subnets
+from cli.engine.containers import container, containers
 from cli.listen_place import parse_place
 from cli.server.machine import machine_id
 from cli.settings import Settings
@@ -19,6 +20,7 @@ from cli.tables import wrapped
 from plugin.doctor.checks import CHECKS, Examination, examine, see
 from plugin.doctor.facts import EngineFacts, HostFinding, ServiceFacts, Severity
 from plugin.doctor.probe import Places, Told, gather
+from plugin.doctor.resolver import Inside
 from plugin.errors import PynetError
 from plugin.ipam.supernets import parse_supernets
 
@@ -33,7 +35,7 @@ def diagnose(environment: Mapping[str, str], file: Path = FILE) -> Examination:
         supernets = parse_supernets(place.pools, machine_id(place.database.parent))
         serving, hangs = ask_status(place.admin)
         places = Places(place.socket, place.database, supernets)
-        return examine(gather(places, Told(_engine(environment), serving, hangs, complaints)))
+        return examine(gather(places, Told(_engine(environment), serving, hangs, complaints, container_of)))
 
 
 def ask_status(socket: Path, patience: float = PATIENCE) -> tuple[ServiceFacts, bool]:
@@ -43,11 +45,30 @@ def ask_status(socket: Path, patience: float = PATIENCE) -> tuple[ServiceFacts, 
         failing = tuple((one["sentence"], one["error"]) for one in repair_rows(reply["Failing"], known_names))
         repairs = {str(kind): int(count) for kind, count in reply["Repairs"].items()}
         sockets, most = int(reply.get("Sockets", 0)), int(reply.get("MostSockets", 0))
-        return ServiceFacts(failing, repairs, sockets, most, *_metrics(socket, patience)), False
+        told = *_metrics(socket, patience), *_resolver(socket, patience)
+        return ServiceFacts(failing, repairs, sockets, most, *told), False
     except NoAnswer:
         return ServiceFacts(), True
     except (PynetError, ValueError, LookupError, TypeError, AttributeError):
         return ServiceFacts(), False  # nobody, another program, or an older pynet: the check of the socket says which
+
+
+def container_of(network: str) -> Inside | None:
+    """Return a container of a network that runs; None if there is none, or the engine does not tell."""
+    try:
+        for found in containers({"network": [network]}, stopped=False):
+            one = container(str(found["Id"]))
+            if one.process:
+                return Inside(one.name, one.process)
+    except (PynetError, LookupError, TypeError, ValueError):
+        return None
+    return None
+
+
+def _resolver(socket: Path, patience: float) -> tuple[tuple[str, ...], str]:
+    """Return the addresses at which the resolver serves, and why it does not, "" if it does or nobody wants it."""
+    reply = ask(socket, "Resolver", patience)
+    return tuple(map(str, reply["Addresses"])), str(reply["Trouble"])
 
 
 def _metrics(socket: Path, patience: float) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from plugin.doctor import firewalls, networks, service
 from plugin.doctor.facts import Check, Facts, HostFinding, Severity, Subject
 from plugin.doctor.host_access import host_access
+from plugin.doctor.resolver import resolver
 
 OLDEST_ENGINE = (20, 10, 0)
 # Revoke unlocks a mutex that is not locked; mended in 29.0.3 (moby ed10b98506).
@@ -107,6 +108,7 @@ def engine(facts: Facts) -> Iterator[HostFinding]:
 
 _STATE = frozenset({Subject.STATE})
 _SERVING = frozenset({Subject.SERVING})
+_SERVED = frozenset({Subject.SERVING, Subject.STATE, Subject.ENGINE})
 _RULES = frozenset({Subject.RULES, Subject.STATE})
 
 # The names are anchors in docs/guide/troubleshooting.md and stay as they are; scripts may look for them.
@@ -132,6 +134,7 @@ CHECKS: Mapping[str, Check] = {
     "bridge-ports": Check(networks.bridges, "every bridge has ports left"),
     "limits": Check(networks.limits, "the kernel can limit the rates of containers", frozenset({Subject.KERNEL})),
     "host-names": Check(networks.host_names, "every name of a host in a policy has an address", _STATE),
+    "resolver": Check(resolver, "containers of networks with names ask pynet's resolver, and it answers", _SERVED),
     "host-access": Check(host_access, "the host reaches the containers of every network that it should", _STATE),
     "legacy-firewall": Check(firewalls.legacy_firewall, "iptables-legacy drops nothing of networks"),
     "firewall": Check(firewalls.other_firewalls, "no other firewall drops traffic that networks need", _RULES),

@@ -79,11 +79,27 @@ class Unreached:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """The answers of two servers to a question for ``resolver.pynet``, asked inside of a container of a network.
+
+    ``pynet`` is the answer at the ``gateway``, where pynet's resolver should be, ``engine`` that of the engine, whose
+    servers programs ask: "" for the right one, or else words that fit behind a colon.
+    """
+
+    network: str
+    container: str
+    gateway: str
+    pynet: str
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceFacts:
     """The answer of the running pynet: what it cannot repair, as sentences, and how often it made each repair.
 
     ``sockets`` are held for published ports, at most ``most_sockets``; 0 if pynet does not tell. ``metrics`` is the
     place where others may read its metrics, and ``metrics_problem`` the reason why nobody can, "" for neither.
+    ``resolver`` has the addresses at which its resolver serves, and ``resolver_trouble`` the reason why it does not.
     """
 
     failing: tuple[tuple[str, str], ...] = ()  # sentence, and why it cannot be repaired
@@ -92,6 +108,8 @@ class ServiceFacts:
     most_sockets: int = 0
     metrics: str = ""
     metrics_problem: str = ""
+    resolver: tuple[str, ...] = ()
+    resolver_trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +154,8 @@ class Facts:
     missing one. ``ports`` counts the ports of each bridge. ``deaf`` are links that lose their advertised IPv6 default
     route while the host forwards IPv6 (``plugin.host.router_advertisements``). ``unlimited`` is the reason why the
     kernel cannot limit rates, and ``limited`` has the networks where one is wanted. ``unresolved`` are names of hosts
-    in policies of which no address is known. ``unreached`` are networks that the host should reach.
+    in policies of which no address is known. ``asked`` has a container of each network with names, and ``astray`` the
+    addresses of the resolver that the host has lost. ``unreached`` are networks that the host should reach.
     """
 
     features: Mapping[str, str] = field(default_factory=dict)
@@ -161,6 +180,8 @@ class Facts:
     limited: tuple[str, ...] = ()
     unresolved: tuple[str, ...] = ()
     unreached: tuple[Unreached, ...] = ()
+    asked: tuple[Asked, ...] = ()
+    astray: tuple[str, ...] = ()
     unseen: tuple[Subject, ...] = ()
     detours: tuple[Detour, ...] = ()
     fills: tuple[Fill, ...] = ()

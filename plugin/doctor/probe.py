@@ -29,6 +29,7 @@ from plugin.doctor.features import try_features, try_limits
 from plugin.doctor.firewalls import BRIDGED
 from plugin.doctor.folder import look_at_state
 from plugin.doctor.host_access import unreached
+from plugin.doctor.resolver import Inside, ask_inside, lost_addresses
 from plugin.doctor.walls import walls
 from plugin.errors import PynetError
 from plugin.firewall.elements import resolver_versions
@@ -63,12 +64,16 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Answers that the caller gathered: of the engine, of the running pynet (or whether it hangs), and bad settings."""
+    """Answers that the caller gathered: of the engine, of the running pynet (or whether it hangs), and bad settings.
+
+    ``container_of`` returns a container that runs, by the id of its network.
+    """
 
     engine: EngineFacts
     serving: ServiceFacts = field(default_factory=ServiceFacts)
     hangs: bool = False
     bad_settings: tuple[tuple[str, str], ...] = ()
+    container_of: Callable[[str], Inside | None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,8 @@ def gather(places: Places, told: Told, *, root: bool | None = None) -> Facts:
         limited=records.limited(),
         unresolved=records.unresolved(),
         unreached=_or(lambda: tuple(unreached(Kernel(), records.networks)), ()),
+        asked=ask_inside(records.networks, told.container_of) if privileged else (),
+        astray=_or(lambda: lost_addresses(Kernel(), told.serving.resolver), ()),
         systemd=has_systemd(),
         failed_units=failed_units() if has_systemd() else {},
     )

@@ -13,4 +13,5 @@ RESOLVER: Mapping[int, Address] = {
 PORT = 5359  # below net.ipv4.ip_local_port_range; another one than 53, so that conntrack shows who came by the rules
 PROTOCOLS = ("udp", "tcp")
 DOMAIN = ".pynet"  # ends full names: NAME.NETWORK.pynet
+ITSELF = f"resolver{DOMAIN}"  # leads to RESOLVER, for everybody who asks pynet
 HOST = ""  # in the place of a network: the host itself asks, and may ask for full names of all networks

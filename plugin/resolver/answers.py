@@ -20,7 +20,7 @@ import dns.rdatatype
 import dns.reversename
 import dns.rrset
 
-from plugin.model.resolver_place import DOMAIN, HOST
+from plugin.model.resolver_place import DOMAIN, HOST, ITSELF, RESOLVER
 from plugin.protocol.messages import Address
 from plugin.resolver.limits import ResolverLimits
 from plugin.resolver.zone import Zone
@@ -111,6 +111,9 @@ class OwnAnswers:
             version = _VERSIONS.get(asked.rdtype)
             found = [str(one) for one in self._zone.addresses(network, text) if one.version == version]
             return self._response(query, asked, self._turned(network, text, asked.rdtype, found), asked.rdtype)
+        if text == ITSELF:
+            places = [str(place) for version, place in RESOLVER.items() if version == _VERSIONS.get(asked.rdtype)]
+            return self._response(query, asked, places, asked.rdtype)
         if asked.name.is_subdomain(OWN):
             response = self._response(query, asked, (), asked.rdtype)
             if asked.name != OWN:

@@ -15,6 +15,7 @@ from netlink.monitor import SWITCH
 from netlink.nftables import Nftables, open_runner
 from plugin.doctor.facts import Facts
 from plugin.doctor.firewalls import other_firewalls
+from plugin.doctor.resolver import Inside, ask_inside, lost_addresses
 from plugin.doctor.walls import walls
 from plugin.model.records import Network
 from plugin.model.resolver_place import PORT
@@ -222,6 +223,20 @@ def test_the_doctor_says_how_containers_may_ask(named: Resolved, two: tuple[Cont
     sh("; ".join(found()))
     assert answers(two[0], f"{FIXED} two A tcp", f"{GATEWAY} two A") == ["NOERROR 10.9.0.3"] * 2
     assert found() == []
+
+
+def test_the_doctor_asks_inside_of_a_container(named: Resolved, two: tuple[Container, Container]) -> None:
+    """It learns whether pynet answers there, and whether the server of the container leads to pynet."""
+    named.create()
+    named.attach(two[0], rq.NETWORK_ID, 2)
+    networks, box = [item.record for item in named.store.list(Network)], Inside("box", two[0].pid)
+    (sound,) = ask_inside(networks, {rq.NETWORK_ID: box}.get, GATEWAY)
+    (silent,) = ask_inside(networks, {rq.NETWORK_ID: box}.get)
+    assert (sound.container, sound.pynet, sound.engine) == ("box", "", "")
+    assert (silent.pynet, silent.engine) == ("", "connection refused")
+    assert ask_inside(networks, lambda _: Inside("gone", 1 << 22)) == ()
+    sh(f"ip addr del {FIXED}/32 dev lo")
+    assert lost_addresses(named.kernel, PLACES) == (FIXED,)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from cli.commands.doctor import as_data, as_text
 from plugin.doctor.checks import CHECKS, examine, exit_code
 from plugin.doctor.facts import (
+    Asked,
     Crossing,
     Detour,
     EngineFacts,
@@ -42,6 +43,10 @@ E, W, N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
 def engine(version: str) -> Facts:
     return replace(SOUND, engine=EngineFacts(version))
+
+
+def asked(pynet: str, engine: str) -> Asked:
+    return Asked("a1" * 32, "box", "10.9.0.1", pynet, engine)
 
 
 def wall(chain: str, crossing: Crossing) -> Facts:
@@ -85,6 +90,10 @@ CASES = [
         "sysctl -w net.ipv4",
     ),
     (replace(SOUND, unreached=(Unreached("a1" * 32, "eth0", 4, STRICT, "1"),)), W, "rp_filter' is 1", "rp_filter=2"),
+    (replace(SOUND, serving=ServiceFacts(resolver_trouble="listen for DNS")), E, "listen for DNS", "ss -lunp"),
+    (replace(SOUND, astray=("169.254.53.53",)), W, "'lo' has lost address '169.254.53.53'", "pynet reconcile"),
+    (replace(SOUND, asked=(asked("timed out", "refused"),)), E, "not answer container 'box'", "pynet dns status"),
+    (replace(SOUND, asked=(asked("", "NXDOMAIN"),)), W, "resolver.pynet: NXDOMAIN", "pynet dns setup"),
     (replace(SOUND, unresolved=("x.example",)), W, "allows 'x.example', of which", "getent ahosts x.example"),
     (replace(SOUND, deaf=("eth0",)), W, "makes the host lose the default route", "net.ipv6.conf.eth0.accept_ra=2"),
     (
@@ -248,7 +257,7 @@ def test_the_names_of_checks_are_anchors_that_stay() -> None:
     assert " ".join(CHECKS) == (
         "privileges capabilities kernel nftables settings units socket repairs port-limit metrics state engine "
         "forwarding changed-settings router-advertisements routes addresses pools bridge-ports limits host-names "
-        "host-access legacy-firewall firewall bridged-traffic"
+        "resolver host-access legacy-firewall firewall bridged-traffic"
     )
     assert all(re.fullmatch("[a-z]+(-[a-z]+)?", name) for name in CHECKS)
 
@@ -257,7 +266,16 @@ def test_a_check_that_could_not_look_is_not_called_sound() -> None:
     """A user who may not read the state learns that nothing is known about it, not that it is sound."""
     found = examine(replace(SOUND, unseen=(Subject.STATE,)))
 
-    assert found.unknown == ["state", "forwarding", "routes", "addresses", "host-names", "host-access", "firewall"]
+    assert found.unknown == [
+        "state",
+        "forwarding",
+        "routes",
+        "addresses",
+        "host-names",
+        "resolver",
+        "host-access",
+        "firewall",
+    ]
     assert not {"privileges", *found.unknown} & {*found.sound}
     assert "unknown: whether every subnet has addresses left (addresses)" in as_text(found, every=True).splitlines()
 

@@ -82,6 +82,13 @@ def test_other_clients_learn_no_names() -> None:
     assert host.rcode() == dns.rcode.REFUSED
 
 
+def test_everybody_may_ask_for_the_resolver_itself() -> None:
+    """``resolver.pynet`` leads to both of its addresses, so anybody sees whether pynet is asked."""
+    for client in (INSIDE, STRANGER, Asker(ip_address("127.0.0.1"), HOST)):
+        assert first(asked("resolver.pynet", client=client)) == "169.254.53.53"
+    assert first(asked("Resolver.pynet", "AAAA")) == "fd50:796e:6574::53"
+
+
 def test_unserved_questions_are_refused() -> None:
     """Transfers, ANY, other classes, updates, and questions without recursion each get their error."""
     update = dns.message.make_query("web", "A")
