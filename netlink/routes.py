@@ -109,6 +109,10 @@ class RouteLookup:
             self._known[address] = not isinstance(found, int) and found[_TYPE] == uapi.RTN_LOCAL
         return self._known[address]
 
+    def route_to(self, address: bytes) -> bytes:
+        """Return the body of the kernel's answer about packets to ``address`` (packed); raises as ``link_towards``."""
+        return self._found(self._route(address))
+
     def link_towards(self, address: bytes, source: bytes = b"", link: int = 0) -> int:
         """Return the index of the link by which the host sends packets to ``address`` (packed); its own go by lo.
 
@@ -117,10 +121,14 @@ class RouteLookup:
         Raises:
             OSError: there is no route, or one that drops; or the kernel does not answer.
         """
-        found = self._route(address, source, link)
-        if isinstance(found, int):
-            raise OSError(found, os.strerror(found))
+        found = self._found(self._route(address, source, link))
         return number(dict(attributes(found[uapi.RTMSG.size :])).get(uapi.RTA_OIF, b""))
+
+    @staticmethod
+    def _found(answer: bytes | int) -> bytes:
+        if isinstance(answer, int):
+            raise OSError(answer, os.strerror(answer))
+        return answer
 
     def _route(self, address: bytes, source: bytes = b"", link: int = 0) -> bytes | int:
         """Return the route as the kernel describes it, or the errno that packets meet."""

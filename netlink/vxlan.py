@@ -20,7 +20,7 @@ from netlink.ip import FAMILIES, FAMILY, Address
 from netlink.links import dump_link_bodies
 from netlink.request import link_index, mac_bytes
 from netlink.values import dataclass
-from netlink.wire import attribute, attributes, message, text, word
+from netlink.wire import attribute, attributes, chosen, message, text, word
 
 EVERYBODY = "00:00:00:00:00:00"  # the link's entries for broadcast, multicast and MACs without an entry
 
@@ -69,7 +69,22 @@ class Neighbour:
         return f"{self.address} at {self.mac}"
 
 
-Entry = Remote | Forward | Neighbour
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """``bridge fdb replace MAC dev LINK master permanent``: the bridge's own MAC, as if its link to other hosts had it.
+
+    The bridge answers for a neighbour only if the port behind the neighbour's MAC suppresses questions
+    (br_do_proxy_suppress_arp, net/bridge/br_arp_nd_proxy.c). So it answers with its own MAC for neighbours that have
+    it, and takes their frames, which the host then routes. The entry goes back to the bridge with the link.
+    """
+
+    mac: str
+
+    def __str__(self) -> str:
+        return f"{self.mac} as the bridge's own"
+
+
+Entry = Remote | Forward | Neighbour | Gateway
 
 
 class Vxlan:
@@ -145,7 +160,8 @@ class Vxlan:
         with kernel_errors(action):
             # A request of the length of struct ifinfomsg names a port (valid_fdb_dump_legacy, net/core/rtnetlink.c).
             asked = uapi.IFINFOMSG.pack(uapi.AF_BRIDGE, 0, indexes[1], 0, 0)
-            found = set(_read_forwarding(dump(uapi.RTM_GETNEIGH, asked), indexes[1]))
+            own = chosen(self._requests.ask(request.look_at(indexes[0])), {uapi.IFLA_ADDRESS}, uapi.IFINFOMSG.size)
+            found = set(_read_forwarding(dump(uapi.RTM_GETNEIGH, asked), indexes[1], own.get(uapi.IFLA_ADDRESS, b"")))
             asked = uapi.NDMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + word(uapi.NDA_IFINDEX, indexes[0])
             found |= set(_read_neighbours(dump(uapi.RTM_GETNEIGH, asked), indexes[0]))
         return found
@@ -172,6 +188,10 @@ def _neighbour(verb: int, entry: Entry, bridge: int, link: int) -> bytes:
     if isinstance(entry, Neighbour):
         family = FAMILY[entry.address.version]
         body = uapi.NDMSG.pack(family, bridge, uapi.NUD_PERMANENT, 0, 0) + attribute(uapi.NDA_DST, entry.address.packed)
+    elif isinstance(entry, Gateway):
+        verb, behind = uapi.RTM_NEWNEIGH, bridge if verb == uapi.RTM_DELNEIGH else link
+        flag = uapi.NTF_SELF if behind == bridge else uapi.NTF_MASTER
+        body = uapi.NDMSG.pack(uapi.AF_BRIDGE, behind, uapi.NUD_PERMANENT, flag, 0)
     elif isinstance(entry, Remote):
         body = uapi.NDMSG.pack(uapi.AF_BRIDGE, link, uapi.NUD_NOARP | uapi.NUD_REACHABLE, uapi.NTF_SELF, 0)
         body += attribute(uapi.NDA_DST, entry.host.packed)
@@ -200,7 +220,7 @@ def _source_of(body: bytes, link: str) -> Address | None:
     return ip_address(packed) if packed else None
 
 
-def _read_forwarding(bodies: Iterable[bytes], link: int) -> Iterator[Entry]:
+def _read_forwarding(bodies: Iterable[bytes], link: int, own: bytes) -> Iterator[Entry]:
     for body in bodies:
         family, index, state, _, _ = uapi.NDMSG.unpack_from(body)
         found = dict(attributes(body[uapi.NDMSG.size :]))
@@ -210,6 +230,8 @@ def _read_forwarding(bodies: Iterable[bytes], link: int) -> Iterator[Entry]:
         if uapi.NDA_MASTER in found:
             if state & uapi.NUD_NOARP and not state & uapi.NUD_PERMANENT:  # permanent is the link's own MAC
                 yield Forward(mac)
+            elif found[uapi.NDA_LLADDR] == own:
+                yield Gateway(mac)
         elif uapi.NDA_DST in found:
             yield Remote(mac, ip_address(found[uapi.NDA_DST]))
 
