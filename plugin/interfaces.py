@@ -7,6 +7,7 @@ from netlink.bridge_port import BridgePort
 from netlink.bridge_vlan import Vlans
 from netlink.conntrack import TrackedFlow, UdpPort
 from netlink.counters import Counted
+from netlink.direct_routes import DirectRoute, FoundRoute
 from netlink.errors import KernelError
 from netlink.host_routes import HostRoute
 from netlink.lan_links import ChildLink
@@ -252,6 +253,24 @@ class Tunnels(Protocol):
 
     def entries(self, bridge: str, link: str) -> set[Entry]:
         """Return the entries of the tables; ``Missing`` without the links."""
+
+    def close(self) -> None:
+        """Close the socket of this thread."""
+
+
+class DirectRoutes(Protocol):
+    """Routes to containers of other hosts (``netlink.direct_routes``). Every verb may raise ``KernelError``."""
+
+    def way(self, address: Address) -> FoundRoute | None:
+        """Return how the kernel reaches another host; None if it does not."""
+
+    def change_routes(
+        self, metric: int, add: Collection[DirectRoute], delete: Collection[DirectRoute]
+    ) -> Mapping[DirectRoute, KernelError]:
+        """Write and delete routes of the network with ``metric``, and return those that the kernel refused."""
+
+    def routes(self, metric: int) -> set[DirectRoute]:
+        """Return the routes of the network with ``metric``."""
 
     def close(self) -> None:
         """Close the socket of this thread."""

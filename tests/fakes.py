@@ -27,6 +27,7 @@ from tests.elements import SET, as_listed
 from tests.fake_dhcp import FakeDhcp
 from tests.fake_lan_links import FakeLanLinks
 from tests.fake_limits import FakeLimits
+from tests.fake_routes import FakeRoutes
 from tests.fake_sockets import FakeConntrack, FakeSockets, Steps
 from tests.fake_store import FailingStore
 from tests.fake_tunnels import FakeTunnels
@@ -333,7 +334,7 @@ class World(Pynet):
         self.failing_store = store or FailingStore(self.steps)
         self.store: LocalStore = self.failing_store
         self.locks = locks or Locks(deadline=1)
-        self.tunnels = FakeTunnels(self.kernel)
+        self.tunnels, self.routes = FakeTunnels(self.kernel), FakeRoutes(self.steps)
         self.sockets, self.conntrack = FakeSockets(self.steps), FakeConntrack()
         self.dhcp = FakeDhcp(self.steps)
         self.known = Known()  # what the engine would say
@@ -342,6 +343,7 @@ class World(Pynet):
             kernel=self.kernel,
             nft=self.nft,
             tunnels=self.tunnels,
+            routes=self.routes,
             sockets=self.sockets,
             conntrack=self.conntrack,
             networks=NoNetworks(),

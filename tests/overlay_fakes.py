@@ -101,7 +101,12 @@ class OverlayWorld(World):
         return super().snapshot(), tables, [[i.record for i in self.real.list(kind)] for kind in SHARED_KINDS]
 
 
-def overlay(network_id: str = rq.NETWORK_ID, *gateways: str, internal: bool = False, **options: str) -> CreateNetwork:
+def overlay(
+    network_id: str = rq.NETWORK_ID,
+    *gateways: str,
+    internal: bool = False,
+    **options: str,
+) -> CreateNetwork:
     """Return a request for an overlay network called blue; ``mtu`` and options of pynet's by their last word."""
     wanted = {"pynet.mode": "overlay", "pynet.network": "blue"}
     wanted |= {f"pynet.{key}" if key != "mtu" else "com.docker.network.driver.mtu": v for key, v in options.items()}

@@ -28,6 +28,7 @@ from handlers.app import create_app
 from netlink import kernel as linux
 from netlink.conntrack import Conntrack
 from netlink.counters import Counters
+from netlink.direct_routes import DirectRoutes
 from netlink.errors import KernelError
 from netlink.far_addresses import far_addresses
 from netlink.monitor import Monitor
@@ -182,6 +183,7 @@ def _open(
         kernel=kernel,
         nft=nft,
         tunnels=wrap("netlink", Vxlan(group)),
+        routes=wrap("netlink", DirectRoutes(changes)),
         sockets=wrap("sockets", PortSockets(Relay())),
         conntrack=wrap("conntrack", Conntrack()),
         networks=HostNetworks(),

@@ -6,10 +6,12 @@ from contextlib import closing
 from cli.server.wiring import Host, Pynet
 from cli.settings import Settings
 from netlink.conntrack import Conntrack
+from netlink.direct_routes import DirectRoutes
 from netlink.kernel import Kernel
 from netlink.listeners import listening
 from netlink.namespace import scratch_namespace
 from netlink.nftables import Nftables, open_runner
+from netlink.own_changes import OwnChanges
 from netlink.port_sockets import PortSockets
 from netlink.relay import Relay
 from netlink.routes import HostNetworks
@@ -56,6 +58,7 @@ def _differences_from(parts: Sequence[bytes], nft: Nftables, settings: Settings)
         kernel=Kernel(),
         nft=nft,
         tunnels=Vxlan(),
+        routes=DirectRoutes(OwnChanges()),
         sockets=PortSockets(Relay()),
         conntrack=Conntrack(),
         networks=HostNetworks(),

@@ -6,6 +6,7 @@ from functools import partial
 from ipaddress import IPv4Address
 
 from plugin.changes import LiveChanges
+from plugin.cluster.direct.next_hops import NextHops
 from plugin.cluster.hosts.titles import HostTitles
 from plugin.cluster.names.zone import NetworkZone, OtherHosts
 from plugin.cluster.overlay.agreement import Agreement
@@ -26,7 +27,7 @@ from plugin.host.parents import Parents
 from plugin.host.reaper import Reaper
 from plugin.host.shim import Shims
 from plugin.host.sysctls import HostSettings
-from plugin.interfaces import Conntrack, HostNetworks, Kernel, Nft, PortSockets, Tunnels
+from plugin.interfaces import Conntrack, DirectRoutes, HostNetworks, Kernel, Nft, PortSockets, Tunnels
 from plugin.ipam.driver import Ipam
 from plugin.ipam.supernets import Supernet
 from plugin.model.link_owner import Owner
@@ -73,6 +74,7 @@ class Host:
     kernel: Kernel
     nft: Nft
     tunnels: Tunnels
+    routes: DirectRoutes
     sockets: PortSockets
     conntrack: Conntrack
     networks: HostNetworks
@@ -106,10 +108,10 @@ class Pynet:
 
         # Other hosts: who has which endpoint, and what all agreed on.
         cluster = host.cluster or _no_cluster()
-        self.peers = TableSync(cluster.store, store, host.tunnels, self.firewall, cluster.host)
-        self.presence = Presence(store, cluster, self.peers, locks)
+        underlay, agreement = Underlay(kernel, cluster.address), Agreement(cluster.store, cluster.removals)
+        self.peers = TableSync(cluster.store, store, host.tunnels, NextHops(host.routes), self.firewall, cluster.host)
+        self.presence = Presence(store, cluster, self.peers, locks, underlay.link_local)
         self.zone = _zone(host, cluster, self.peers)
-        agreement, underlay = Agreement(cluster.store, cluster.removals), Underlay(kernel, cluster.address)
         shared = Shared(host.tunnels, agreement, self.peers, self.presence, underlay, "" if host.cluster else CLOSED)
 
         # Networks and ports.

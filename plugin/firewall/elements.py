@@ -12,6 +12,7 @@ from plugin.model.policy import policy_of
 from plugin.model.records import Endpoint, Guard, Network, Overlay, Published
 from plugin.model.resolver_place import RESOLVER
 from plugin.options.network import NAT, ROUTED, UNPROTECTED, NetworkSettings
+from plugin.options.tunnel import is_routed
 from plugin.protocol.messages import Address, Subnet
 
 PROTOCOLS = {6: "tcp", 17: "udp", 132: "sctp"}  # IANA's numbers, as nft and Docker write them
@@ -92,7 +93,8 @@ def tunnel_elements(network: Network, overlay: Overlay) -> Elements:
     tunnel, gateways = vxlan_name(network.id), [subnet.gateway.ip for subnet in network.subnets if subnet.gateway]
     isolated = () if network.settings.icc else (sets.ISOLATED.element(tunnel),)
     own = (sets.VXLAN_NETWORKS.element(overlay.port, overlay.vni), sets.TUNNELS.element(tunnel), *isolated)
-    return (*own, *_local(tunnel, network.mac, gateways))
+    direct = _direct(network) if is_routed(network.options) else ()
+    return (*own, *_local(tunnel, network.mac, gateways), *direct)
 
 
 def local_elements(network: Network, endpoint: Endpoint) -> Elements:
@@ -106,6 +108,19 @@ def local_elements(network: Network, endpoint: Endpoint) -> Elements:
 def member_elements(port: int, vni: int, hosts: Iterable[Address]) -> Elements:
     """Return the elements that accept the VXLAN of a network from ``hosts``; ``port`` is its UDP port."""
     return tuple(sets.VXLAN_MEMBERS[host.version].element(host, port, vni) for host in hosts)
+
+
+def link_elements(links: Iterable[str]) -> Elements:
+    """Return the elements for the links that lead to hosts whose containers are reached without a tunnel."""
+    return tuple(sets.DIRECT_LINKS.element(link) for link in sorted(links))
+
+
+def _direct(network: Network) -> Iterator[Element]:
+    """Yield the elements that let containers reach those of other hosts, and others not."""
+    for subnet in network.subnets:
+        yield sets.DIRECT_SUBNETS[subnet.pool.version].element(subnet.pool.version, subnet.pool)
+        if network.settings.icc:
+            yield sets.DIRECT[subnet.pool.version].element(network.link, subnet.pool)
 
 
 def _local(tunnel: str, mac: str, addresses: Iterable[Address]) -> Iterator[Element]:

@@ -137,6 +137,7 @@ REASONS: Sequence[Reason] = (
         "to pynet's resolver, but not a DNS question of a container to 169.254.53.53 or to its gateway",
         "ask port 53 of the gateway address of the network, with -o pynet.dns=on",
     ),
+    Reason("direct_source", _I, "from a container of another host, by a link that does not lead to that host"),
     Reason("egress", _I, "from a container to what its pynet.allow_out does not name", _EGRESS, refuses=True),
     Reason("egress_neighbour", _B, "from a container to a neighbour that its pynet.allow_out does not name", _EGRESS),
     Reason("from", _I, "to a container from whom its pynet.from does not name", _FROM, by_target=True, refuses=True),

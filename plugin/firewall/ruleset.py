@@ -12,6 +12,7 @@ translates addresses; the table of family bridge sees frames between the ports o
       accepts traffic between containers of one network, first: with br_netfilter each of its frames comes here
       drops packets from a port of a bridge, which has no IP stack of its own
       sends VXLAN on its way to another member to "vxlan_check"
+      sends packets by a link to hosts that are reached without a tunnel to "direct_out" and "direct_in"
       drops traffic from or to an internal network, before conntrack, whose errors carry data
       accepts replies
       sends errors about other flows to "icmp_errors", and traffic into a network to "to_containers"
@@ -30,6 +31,11 @@ translates addresses; the table of family bridge sees frames between the ports o
                         drops errors of Docker's containers into a network, about a port that was not published
     vxlan_check         drops VXLAN of a network of this host, to the host or through it to another member, that comes
                         from a container, from no member, or by a guests' link that does not lead to the member
+    direct_out          within a network that is routed between hosts: sends packets of its containers to "direct_flow"
+                        drops packets of all others to its containers on other hosts
+    direct_in           sends packets of its containers on other hosts to its own to "direct_flow", if the route to the
+                        source leads back by the same link, and drops them if not
+    direct_flow         accepts what policies allow
     to_containers       accepts published ports and what the gateway mode opens, drops the rest
     postrouting         masquerades traffic to a published port from its own network, or from the host's 127.0.0.0/8
                         gives traffic out of a network the user's source address, or masquerades it
@@ -120,6 +126,8 @@ _INET = """\
     iifname "pnh*" goto drop_bridge_port
     iifname "pnv*" goto drop_bridge_port
     meta l4proto udp jump vxlan_forward
+    oifname @direct_links jump direct_out
+    iifname @direct_links jump direct_in
     iifname @internal_bridges goto drop_internal_out
     oifname @internal_bridges goto drop_internal_in
     ct state established goto established_flows
@@ -199,6 +207,28 @@ _INET = """\
     ip6 saddr . udp dport . @th,96,24 @vxlan_members6 return
     goto drop_vxlan_stranger
   }
+  chain direct_out {
+    iifname . ip daddr @direct4 goto direct_flow
+    iifname . ip6 daddr @direct6 goto direct_flow
+    meta nfproto . ip daddr @direct_subnets4 goto drop_isolation
+    meta nfproto . ip6 daddr @direct_subnets6 goto drop_isolation
+  }
+  chain direct_in {
+    oifname . ip saddr @direct4 goto direct_source
+    oifname . ip6 saddr @direct6 goto direct_source
+  }
+  chain direct_source {
+    fib saddr . iif oif missing goto drop_direct_source
+    goto direct_flow
+  }
+  chain direct_flow {
+    ct state established accept
+    ct state related goto icmp_errors
+    meta iifkind "bridge" jump policy_out
+    ip daddr @from4 jump from4
+    ip6 daddr @from6 jump from6
+    accept
+  }
   chain to_containers {
     ct status & dnat == dnat goto published
     ip daddr @from4 jump from4
@@ -216,6 +246,8 @@ _INET = """\
     ct status & dnat == dnat oifname . ip saddr @subnets4 goto hairpin
     ct status & dnat == dnat oifname . ip6 saddr @subnets6 goto hairpin
     oifname @bridges goto into_networks
+    iifname . ip daddr @direct4 return
+    iifname . ip6 daddr @direct6 return
     snat ip to iifname map @sources4
     snat ip6 to iifname map @sources6
     iifname . meta nfproto @masqueraded masquerade

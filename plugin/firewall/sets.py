@@ -122,6 +122,9 @@ OTHER_BRIDGES = _one(_I, "other_bridges", "Bridges of others: frames between the
 SHIMS = _one(_I, "shims", "Links by which the host reaches containers on its LAN, and they the host", IFNAME)
 VXLAN_NETWORKS = _one(_I, "vxlan_networks", "UDP ports and VNIs of networks that span hosts", PORT, VNI)
 VXLAN_MEMBERS = _two(_I, "vxlan_members", "Hosts of networks that span hosts", IPV4, PORT, VNI)
+DIRECT_LINKS = _one(_I, "direct_links", "Links to hosts whose containers are reached without a tunnel", IFNAME)
+DIRECT = _two(_I, "direct", "Bridges and subnets of networks whose hosts route", IFNAME, IPV4, interval=True)
+DIRECT_SUBNETS = _two(_I, "direct_subnets", "Their subnets: closed to others", IP_VERSION, IPV4, interval=True)
 # Policies of containers, for routed packets and for the host
 EGRESS = _two(
     _I, "egress", "Bridges and addresses of containers that open connections only to what is allowed", IFNAME, IPV4

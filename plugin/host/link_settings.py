@@ -47,7 +47,7 @@ def has_ipv6(network: Network) -> bool:
 def bridge_settings(network: Network) -> list[WantedSetting]:
     """Return the settings that the network's bridge needs; of a user's bridge as few as possible."""
     link, routed = network.link, not network.internal and 4 in network.families
-    on = _on(link, "net/ipv4/conf", FORWARDING[4]) if routed and network.forwards else []
+    on = _on(link, "net/ipv4/conf", FORWARDING[4]) if 4 in network.families and network.forwards else []
     if not network.owns_link:
         on += [WantedSetting(f"net/ipv4/conf/{link}/route_localnet", "1", link)] if routed else []
         return on + _adopted_ipv6(network)

@@ -1,7 +1,8 @@
 """Names that pynet gives in the kernel: of links, their aliases and their MACs. They are built and read only here.
 
 Names and MACs are pure functions of Docker's ids, so that teardown works without a record. The alias of a
-bridge is ``PYNET/network/ID``, of a tunnel ``PYNET/network/ID/NAME/VNI/PORT``, and of a port ``PYNET/endpoint/ID`` or,
+bridge is ``PYNET/network/ID``, of a tunnel ``PYNET/network/ID/NAME/VNI/PORT``, with ``/direct`` or ``/auto`` if that
+is how packets go to other hosts, and of a port ``PYNET/endpoint/ID`` or,
 on a bridge that pynet did not make and that therefore has no alias, ``PYNET/endpoint/ID/NETWORK``; so have a limiter
 and a link that goes into a container itself. That of a parent that pynet made is ``PYNET/parent/NAME``, and that of a
 shim ``PYNET/parent/NAME/shim``. That of a port on a user's LAN goes on with ``/lan`` and words about its network.
@@ -13,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from plugin.model.records import Endpoint, Network, Overlay
+from plugin.options.tunnel import TUNNELS, VXLAN
 
 # Beginnings of link names.
 BRIDGE, HOST_END, CONTAINER_END, TUNNEL, LIMITER, SHIM, STUB = "pn-", "pnh", "pnc", "pnv", "pni", "pns", "pnd"
@@ -106,10 +108,11 @@ class Alias:
 
     def overlay(self, mtu: int) -> Overlay | None:
         """Return what the hosts agreed on, from the alias of a tunnel with ``mtu``; None from any other."""
-        if self.what != NETWORK or len(self.more) != 3:
+        if self.what != NETWORK or len(self.more) < 3:
             return None
-        name, vni, port = self.more
-        return Overlay(name, int(vni), int(port), mtu)
+        name, vni, port, *words = self.more
+        tunnel = next((word for word in words if word in TUNNELS), VXLAN)
+        return Overlay(name, int(vni), int(port), mtu, tunnel=tunnel)
 
     @property
     def lease(self) -> "LeaseWord | None":
@@ -146,7 +149,8 @@ def bridge_alias(pynet: str, network: Network) -> str:
 
 def tunnel_alias(pynet: str, network: Network, overlay: Overlay) -> str:
     """Return the alias of a tunnel."""
-    return str(Alias(pynet, NETWORK, network.id, (overlay.network, str(overlay.vni), str(overlay.port))))
+    words = () if overlay.tunnel == VXLAN else (overlay.tunnel,)
+    return str(Alias(pynet, NETWORK, network.id, (overlay.network, str(overlay.vni), str(overlay.port), *words)))
 
 
 def port_alias(pynet: str, network: Network, endpoint: Endpoint) -> str:

@@ -19,6 +19,7 @@ from plugin.options.network import ISOLATED, ROUTED, UNPROTECTED, EndpointSettin
 from plugin.options.option import plain_address
 from plugin.options.pool import SharedPoolSettings
 from plugin.options.senders import NOBODY, Senders
+from plugin.options.tunnel import VXLAN, is_routed
 from plugin.protocol.messages import Address, InterfaceAddress, PortBinding, Subnet
 
 _PROTOCOLS, _LARGEST_PORT = (6, 17, 132), 65535
@@ -28,16 +29,14 @@ DEFAULT_MTU = 1500  # bytes, of an Ethernet-like link and of a bridge without po
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """The agreement of all hosts about an overlay network: its name, VNI, UDP port, and the MTU of its containers.
-
-    ``takeover`` are the seconds after which the addresses of a dead host are released, 0 for never.
-    """
+    """The agreement of all hosts about an overlay network; a dead host loses its addresses in ``takeover`` seconds."""
 
     network: str
     vni: int
     port: int
     mtu: int
     takeover: int = 0
+    tunnel: str = VXLAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,8 @@ class Network:
     @cached_property
     def on_host(self) -> bool:
         """Whether the host has addresses in its subnets; an internal network that hosts share leads nowhere else."""
-        return self.host_gateway and not (self.internal and SharedPoolSettings.network.key in self.options)
+        inward = self.internal and SharedPoolSettings.network.key in self.options and not is_routed(self.options)
+        return self.host_gateway and not inward
 
     def router(self, version: int) -> Address | None:
         """Address of the containers' default route for IP ``version`` (4 or 6), if there is one."""
@@ -151,7 +151,8 @@ class Network:
     @cached_property
     def forwards(self) -> bool:
         """Whether pynet turns forwarding on for the network; an option that cannot be read counts as its default."""
-        return self.host_gateway and not self.internal and self.readable_settings.forwarding
+        leads = not self.internal or is_routed(self.options)
+        return self.host_gateway and leads and self.readable_settings.forwarding
 
     @cached_property
     def leads_out(self) -> bool:

@@ -38,6 +38,7 @@ from plugin.options.network import NetworkSettings
 from plugin.options.option import Option, integer
 from plugin.options.pool import SharedPoolSettings
 from plugin.options.takeover import NEVER, TAKEOVER_LEGAL, takeover
+from plugin.options.tunnel import TUNNEL_OPTION, VXLAN, is_routed
 from plugin.protocol.messages import CreateNetwork, JoinReply
 from plugin.request.undo import Undo
 
@@ -74,6 +75,7 @@ class OverlaySettings(NetworkSettings):
         "that they can be used elsewhere; a host counts as dead 30 s after it renewed its lease for the last time, "
         "also if only its pynet is away",
     )
+    tunnel = TUNNEL_OPTION
 
 
 class OverlayMode(Mode):
@@ -107,6 +109,7 @@ class OverlayMode(Mode):
             return network
         options = {key: value for key, value in network.options.items() if key != NetworkSettings.mtu.key}
         options |= {NetworkSettings.mode.key: OverlayMode.name, OverlaySettings.network.key: overlay.network}
+        options |= {TUNNEL_OPTION.key: overlay.tunnel} if overlay.tunnel != VXLAN else {}
         return replace(network, mode=OverlayMode.name, overlay=overlay, options=options)
 
     def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
@@ -119,6 +122,7 @@ class OverlayMode(Mode):
         if self._closed:
             raise Unsupported(self._closed)
         network = self._bridge.plan(request, settings, self.name)
+        _check_routed(network)
         if settings.bridge_name and self._kernel.link_exists(settings.bridge_name):
             raise InvalidRequest(
                 f"option '{NetworkSettings.bridge_name.key}': '{settings.bridge_name}' exists, and mode overlay "
@@ -149,7 +153,7 @@ class OverlayMode(Mode):
     def links_made(self, network: Network, undo: Undo) -> None:
         """Fill the tables of the tunnel, and keep them up to date from now on."""
         link = self._link(network)
-        undo.push(self._peers.detach, _overlay(network).network, link.name)
+        undo.push(self._peers.detach, network, link)
         self._peers.attach(network, link)
 
     def resume(self, network: Network) -> None:
@@ -167,7 +171,7 @@ class OverlayMode(Mode):
         """Take the tunnel down at once, because its VNI may be wanted again; the bridge goes after the reply."""
         overlay = _overlay(network)
         self._links.remove(vxlan_name(network.id), network.id)
-        self._peers.detach(overlay.network, vxlan_name(network.id))
+        self._peers.detach(network, self._link(network))
         links = self._bridge.delete_network(network)
         self._agreement.leave(self._own.member(overlay, network.id))
         return links
@@ -224,10 +228,10 @@ class OverlayMode(Mode):
         self._peers.reserve(name, network.id)
         asked = _wish(settings)
         wish, member = agreed_network(network, asked), self._own.member(asked, network.id)
-        room = self._underlay.room()
+        room = self._underlay.room(settings.tunnel)
         undo.push(self._agreement.leave, member)
         agreed = self._agreement.join(wish, member, room)
-        return replace(network, overlay=Overlay(name, agreed.vni, agreed.port, agreed.mtu, agreed.takeover))
+        return replace(network, overlay=replace(asked, vni=agreed.vni, port=agreed.port, mtu=agreed.mtu))
 
     def _link(self, network: Network) -> VxlanLink:
         overlay = _overlay(network)
@@ -242,8 +246,19 @@ class OverlayMode(Mode):
 
 
 def _wish(settings: OverlaySettings) -> Overlay:
-    values = settings.vni, settings.vxlan_port, settings.mtu, int(settings.takeover)
+    values = settings.vni, settings.vxlan_port, settings.mtu, int(settings.takeover), settings.tunnel
     return Overlay(settings.network, *values)
+
+
+def _check_routed(network: Network) -> None:
+    """Refuse a network whose host cannot route to its containers: that takes the gateway's address on the host."""
+    given = {address.version for address in network.gateway_addresses}
+    if is_routed(network.options) and (missing := {subnet.pool.version for subnet in network.subnets} - given):
+        raise InvalidRequest(
+            f"option '{TUNNEL_OPTION.key}': '{network.options[TUNNEL_OPTION.key]}' needs the gateway address of "
+            f"each subnet on the host, and the network has none for IPv{min(missing)}; leave out inhibit_ipv4 and "
+            "gateway mode isolated"
+        )
 
 
 def gateway_mac(overlay: Overlay) -> str:

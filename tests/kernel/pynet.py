@@ -7,6 +7,7 @@ from typing import cast
 
 from cli.server import wiring
 from netlink.conntrack import Conntrack
+from netlink.direct_routes import DirectRoutes
 from netlink.kernel import Kernel
 from netlink.monitor import Monitor
 from netlink.nftables import Nftables, open_runner
@@ -62,10 +63,12 @@ class Pynet(wiring.Pynet):
         self.store, self.locks = store or MemoryStore(), Locks()
         self.kernel = Kernel(Owner(name).group, self.changes, requests)
         self.nft, self.tunnels, self.relay = nft or Nftables(open_runner()), Vxlan(), Relay()
+        self.direct = DirectRoutes(self.changes)
         host = wiring.Host(
             kernel=self.kernel,
             nft=self.nft,
             tunnels=self.tunnels,
+            routes=self.direct,
             sockets=PortSockets(self.relay),
             conntrack=Conntrack(),
             networks=HostNetworks(),
@@ -124,6 +127,7 @@ class Pynet(wiring.Pynet):
         self.publisher.close()
         self.relay.close()
         self.tunnels.close()
+        self.direct.close()
         self.nft.close()
         self.kernel.close()
 

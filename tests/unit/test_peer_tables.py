@@ -6,8 +6,8 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip
 
 import pytest
 
-from netlink.vxlan import EVERYBODY, Entry, Forward, Neighbour, Remote
-from plugin.cluster.overlay.directory import wanted_tables
+from netlink.vxlan import EVERYBODY, Forward, Neighbour, Remote
+from plugin.cluster.overlay.directory import Lead, wanted_tables
 from plugin.cluster.overlay.forwarding import LocalView
 from plugin.cluster.overlay.records import Member, Peer
 from plugin.model.records import Endpoint
@@ -31,7 +31,7 @@ GROUND = LocalView(
 OWN = Endpoint("own", "n", OWN_MAC, IPv4Interface("10.9.0.7/24"))
 
 
-def wanted_entries(peers: Collection[Versioned[Peer]]) -> Collection[Entry]:
+def wanted_entries(peers: Collection[Versioned[Peer]]) -> Collection[Lead]:
     """Return the entries that the first of three hosts writes."""
     return wanted_tables(peers, MEMBERS, [OWN], GROUND).entries
 

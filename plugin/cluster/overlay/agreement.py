@@ -184,6 +184,7 @@ def _compared(wish: ClusterNetwork, agreed: ClusterNetwork) -> Iterable[tuple[st
     yield "UDP port", wish.port, agreed.port
     yield "internal", str(wish.internal).lower(), str(agreed.internal).lower()
     yield "takeover", takeover_text(wish.takeover), takeover_text(agreed.takeover)
+    yield "pynet.tunnel", wish.tunnel, agreed.tunnel
 
 
 def _text(subnets: Iterable[NetworkSubnet]) -> str:

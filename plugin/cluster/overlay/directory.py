@@ -6,10 +6,12 @@ entries are noted, and ``changes`` compares them with the present ones.
 
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+from netlink.direct_routes import DirectRoute
 from netlink.values import dataclass
-from netlink.vxlan import EVERYBODY, Entry, Forward, Neighbour, Remote
+from netlink.vxlan import EVERYBODY, Entry, Forward, Gateway, Neighbour, Remote
+from plugin.cluster.direct.hops import Hops, HostPlace, doubt_about_way, routes, uses_tunnel
 from plugin.cluster.overlay.forwarding import LocalView, doubt_about_host, doubt_about_peer, text_of
 from plugin.cluster.overlay.records import Member, Peer
 from plugin.model.records import Endpoint
@@ -17,6 +19,7 @@ from plugin.protocol.messages import Address
 from plugin.store.base import Versioned
 
 Owned = Address | str  # an address or a MAC
+Lead = Entry | DirectRoute  # to a container of another host
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,55 @@ class _Places:
         return {*owned, *(other for one in owned for place in self.holding(one) for other in place.owned)}
 
 
+class FarHosts:
+    """The other hosts of the network, from all ``members``; the latest record of a host counts."""
+
+    def __init__(self, view: LocalView, members: Mapping[str, Versioned[Member]], hops: Hops) -> None:
+        self._view = view
+        self.members = members  # by key, with this host's own
+        self.hops = hops  # towards hosts whose containers are reached directly, by address of the host
+        self.at: dict[str, Address] = {}
+        self._unfit: dict[str, str] = {}
+        for item in sorted(members.values(), key=lambda item: item.revision):
+            member = item.record
+            if member.host == view.host:
+                continue
+            if why := doubt_about_host(member.address, view):
+                self._unfit[f"{Member.kind} '{member.key}'"] = why
+            else:
+                self.at[member.host] = member.address
+        self.by_address: dict[Address, list[str]] = {address: [] for address in self.at.values()}  # nearly always one
+        for host, address in self.at.items():
+            self.by_address[address].append(host)
+        self.addresses = frozenset(self.by_address)
+
+    def places(self) -> list[HostPlace]:
+        """Return where they are reached."""
+        near = {item.record.address: item.record.link_local for item in self.members.values()}
+        return [HostPlace(address, near.get(address)) for address in self.at.values()]
+
+    def latest(self) -> Mapping[str, Member]:
+        """Return the latest records of the other hosts that have the network, by the ids of the hosts."""
+        by_age = sorted(self.members.values(), key=lambda item: item.revision)
+        return {item.record.host: item.record for item in by_age if item.record.host in self.at}
+
+    def own(self) -> Sequence[Member]:
+        """Return this host's memberships in the cluster store."""
+        return [item.record for item in self.members.values() if item.record.host == self._view.host]
+
+    def lead(self, place: _Place, address: Address) -> Collection[Lead]:
+        """Return the entries that lead to an address of an endpoint of theirs."""
+        hop = self.hops.get(self.at[place.host])
+        if hop and address.version in hop.by:
+            return [Neighbour(address, self._view.mac), DirectRoute(address, hop.by[address.version], hop.link)]
+        return [Neighbour(address, str(place.owned[0]))] if uses_tunnel(self._view.tunnel) else []
+
+    def refused(self) -> dict[str, str]:
+        """Return the records that are left out, and the hosts that only a tunnel would reach, and why."""
+        doubts = {host: doubt_about_way(self._view.tunnel, at, self.hops.get(at)) for host, at in self.at.items()}
+        return self._unfit | {f"host '{host}'": why for host, why in doubts.items() if why}
+
+
 class Directory:
     """Of two endpoints with the same address or MAC the later record counts.
 
@@ -99,17 +151,18 @@ class Directory:
         self._view = view
         self._places = _Places()
         self._unfit: dict[str, str] = {}  # key of a refused endpoint -> why
-        self._hosts: dict[str, Address] = {}
-        self._at: dict[Address, list[str]] = {}  # the hosts at each address, nearly always one
-        self.hosts = frozenset[Address]()  # the addresses of the other hosts, whose frames are accepted
-        self._unfit_hosts: Mapping[str, str] = {}
+        self.far = FarHosts(view, {}, {})
         self._local: dict[str, tuple[Owned, ...]] = {}  # endpoints of this host's own store
         self._taken: Counter[Owned] = Counter()  # their MACs and addresses
-        self._before: dict[Owned | _Flood, Collection[Entry]] = {}  # entries before the changes since ``changes``
-        self._members: dict[str, Versioned[Member]] = {}
+        self._before: dict[Owned | _Flood, Collection[Lead]] = {}  # entries before the changes since ``changes``
         self._grouped: dict[str, _Place] = {}  # endpoints with groups, by key
         self._groups: Mapping[Address, Sequence[str]] | None = {}  # None after a change that may concern them
         self.own: dict[str, Peer] = {}  # this host's records in the cluster store
+
+    @property
+    def hosts(self) -> frozenset[Address]:
+        """The addresses of the other hosts of the network, whose frames are accepted."""
+        return self.far.addresses
 
     def take_peer(self, key: str, item: Versioned[Peer] | None, revision: int) -> None:
         """Note a change of an endpoint's record, which is gone if ``item`` is None; an older one is passed over."""
@@ -120,7 +173,7 @@ class Directory:
         places = [place for place in (old, new) if place]
         owned = {owned for place in places for owned in place.owned}
         self._note(self._places.around(owned))
-        self._note(_Flood(self._hosts[place.host]) for place in places if place.host in self._hosts)
+        self._note(_Flood(self.far.at[place.host]) for place in places if place.host in self.far.at)
         self._places.remove(key)
         if self._grouped.pop(key, None):
             self._groups = None
@@ -139,31 +192,26 @@ class Directory:
 
     def take_member(self, key: str, item: Versioned[Member] | None, revision: int) -> None:
         """Note a change of a host's record, which is gone if ``item`` is None; an older one is passed over."""
-        old = self._members.get(key)
+        members = self.far.members
+        old = members.get(key)
         if old is None or old.revision <= revision:
-            self.list_members([*(known for at, known in self._members.items() if at != key), *([item] if item else [])])
+            self.list_members([*(known for at, known in members.items() if at != key), *([item] if item else [])])
 
     def list_members(self, items: Iterable[Versioned[Member]]) -> None:
-        """Replace all hosts by a listing; the latest record of a host counts."""
-        self._members = {item.record.key: item for item in items}
-        hosts, unfit = dict[str, Address](), dict[str, str]()
-        for item in sorted(self._members.values(), key=lambda item: item.revision):
-            member = item.record
-            if member.host == self._view.host:
-                continue
-            if why := doubt_about_host(member.address, self._view):
-                unfit[f"{Member.kind} '{member.key}'"] = why
-            else:
-                hosts[member.host] = member.address
-        moved = {host for host in {*hosts, *self._hosts} if hosts.get(host) != self._hosts.get(host)}
-        self._note(owned for host in moved for place in self._places.of(host) for owned in place.owned)
-        self._note(_Flood(at[host]) for at in (hosts, self._hosts) for host in moved & set(at))
-        self._hosts, self._unfit_hosts = hosts, unfit
-        if moved:
-            self._at = {address: [] for address in hosts.values()}
-            for host, address in hosts.items():
-                self._at[address].append(host)
-            self.hosts = frozenset(self._at)
+        """Replace all hosts by a listing."""
+        old = self.far
+        new = FarHosts(self._view, {item.record.key: item for item in items}, old.hops)
+        moved = {host for host in {*new.at, *old.at} if new.at.get(host) != old.at.get(host)}
+        self._note_hosts(moved)
+        self._note(_Flood(at[host]) for at in (new.at, old.at) for host in moved & set(at))
+        self.far = new
+
+    def take_hops(self, hops: Hops) -> None:
+        """Note the next hops towards the hosts that are on a segment with this one."""
+        old = self.far.hops
+        moved = {address for address in {*hops, *old} if hops.get(address) != old.get(address)}
+        self._note_hosts({host for host, address in self.far.at.items() if address in moved})
+        self.far.hops = hops
 
     def take_local(self, key: str, endpoint: Endpoint | None) -> None:
         """Note an endpoint of this host's own store: no record takes its MAC or its addresses."""
@@ -189,16 +237,7 @@ class Directory:
         found = (place for address in addresses for place in self._places.holding(address))
         return {place.key for place in found if place.host != self._view.host}
 
-    def others(self) -> Mapping[str, Member]:
-        """Return the latest records of the other hosts that have the network, by the ids of the hosts."""
-        by_age = sorted(self._members.values(), key=lambda item: item.revision)
-        return {item.record.host: item.record for item in by_age if item.record.host in self._hosts}
-
-    def own_members(self) -> Sequence[Member]:
-        """Return this host's memberships in the cluster store."""
-        return [item.record for item in self._members.values() if item.record.host == self._view.host]
-
-    def changes(self) -> tuple[set[Entry], set[Entry]]:
+    def changes(self) -> tuple[set[Lead], set[Lead]]:
         """Return the entries that are to be added and deleted since the last call."""
         before, self._before = self._before, {}
         old = {entry for entries in before.values() for entry in entries}
@@ -216,10 +255,11 @@ class Directory:
             }
         return self._groups
 
-    def entries(self) -> set[Entry]:
+    def entries(self) -> set[Lead]:
         """Return all entries."""
         wanted = [*self._places.by_owned, *map(_Flood, self.hosts)]
-        return {entry for owned in wanted for entry in self._entries(owned)}
+        own = [Gateway(self._view.mac)] if routes(self._view.tunnel) else []
+        return {*own, *(entry for owned in wanted for entry in self._entries(owned))}
 
     def refused(self) -> dict[str, str]:
         """Return the records that are left out, by name, and why."""
@@ -227,7 +267,7 @@ class Directory:
             place for owned in self._taken if (place := self._places.winner(owned)) and place.host != self._view.host
         ]
         unfit = self._unfit | {place.key: self._clash(place) for place in clashes}
-        return {**self._unfit_hosts, **{f"{Peer.kind} '{key}'": why for key, why in unfit.items()}}
+        return {**self.far.refused(), **{f"{Peer.kind} '{key}'": why for key, why in unfit.items()}}
 
     def _place(self, key: str, item: Versioned[Peer] | None) -> _Place | None:
         self._unfit.pop(key, None)
@@ -242,6 +282,10 @@ class Directory:
             self._unfit[key] = why
         owned = () if why else (peer.mac.lower(), *peer.addresses)
         return _Place(key, item.revision, sys.intern(peer.host), owned, peer.groups)
+
+    def _note_hosts(self, hosts: Collection[str]) -> None:
+        """Note the entries that lead to endpoints of ``hosts``, which may change."""
+        self._note(owned for host in hosts for place in self._places.of(host) for owned in place.owned)
 
     def _note(self, changing: Iterable[Owned | _Flood]) -> None:
         """Note the entries of MACs, addresses and hosts that may change, unless they were noted before."""
@@ -258,35 +302,41 @@ class Directory:
 
     def _leads_to(self, place: _Place) -> bool:
         """Return whether entries lead to an endpoint."""
-        return place.host != self._view.host and place.host in self._hosts and not self._clash(place)
+        return place.host != self._view.host and place.host in self.far.at and not self._clash(place)
 
-    def _entries(self, owned: Owned | _Flood) -> Collection[Entry]:
+    def _entries(self, owned: Owned | _Flood) -> Collection[Lead]:
+        tunnelled = uses_tunnel(self._view.tunnel)
         if isinstance(owned, _Flood):
-            crowded = any(self._places.by_host.get(host) for host in self._at.get(owned.address, ()))
-            return [Remote(EVERYBODY, owned.address)] if crowded else []
+            crowded = any(self._places.by_host.get(host) for host in self.far.by_address.get(owned.address, ()))
+            return [Remote(EVERYBODY, owned.address)] if crowded and tunnelled else []
         place = self._places.winner(owned)
         if place is None or not self._leads_to(place):
             return []
         if isinstance(owned, str):
-            return [Forward(owned), Remote(owned, self._hosts[place.host])]
-        return [Neighbour(owned, str(place.owned[0]))]
+            return [Forward(owned), Remote(owned, self.far.at[place.host])] if tunnelled else []
+        return self.far.lead(place, owned)
 
 
 @dataclass(frozen=True, slots=True)
 class WantedTables:
     """The entries of the tables, the ``hosts`` whose frames are accepted, and why records were refused, by name."""
 
-    entries: Collection[Entry]
+    entries: Collection[Lead]
     hosts: Collection[Address]
     refused: Mapping[str, str]
 
 
 def wanted_tables(
-    peers: Iterable[Versioned[Peer]], members: Iterable[Versioned[Member]], local: Iterable[Endpoint], view: LocalView
+    peers: Iterable[Versioned[Peer]],
+    members: Iterable[Versioned[Member]],
+    local: Iterable[Endpoint],
+    view: LocalView,
+    hops: Callable[[Iterable[HostPlace]], Hops] = lambda _: {},
 ) -> WantedTables:
     """Return the entries that lead to the endpoints of other hosts, and the records that were refused."""
     directory = Directory(view)
     directory.list_local({endpoint.key: endpoint for endpoint in local})
     directory.list_members(members)
     directory.list_peers(peers)
+    directory.take_hops(hops(directory.far.places()) if routes(view.tunnel) else {})
     return WantedTables(directory.entries(), directory.hosts, directory.refused())

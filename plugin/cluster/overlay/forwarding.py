@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from plugin.cluster.overlay.records import Peer
 from plugin.model.records import Network
+from plugin.options.tunnel import VXLAN
 from plugin.options.unicast import is_machines_mac
 from plugin.protocol.messages import Address, Subnet
 
@@ -17,7 +18,8 @@ from plugin.protocol.messages import Address, Subnet
 class LocalView:
     """A network as this host's own records describe it.
 
-    The host receives frames at ``address``; ``mac`` and ``gateways`` belong to its gateway.
+    The host receives frames at ``address``; ``mac`` and ``gateways`` belong to its gateway. ``tunnel`` says how packets
+    go to other hosts.
     """
 
     host: str
@@ -25,12 +27,14 @@ class LocalView:
     subnets: Collection[Subnet] = ()
     mac: str = ""
     gateways: Collection[Address] = ()
+    tunnel: str = VXLAN
 
 
 def local_view(network: Network, host: str, address: Address) -> LocalView:
     """Return the view in the record of ``network``."""
     gateways = {subnet.gateway.ip for subnet in network.subnets if subnet.gateway}
-    return LocalView(host, address, [subnet.pool for subnet in network.subnets], network.mac.lower(), gateways)
+    pools, tunnel = [subnet.pool for subnet in network.subnets], network.overlay.tunnel if network.overlay else VXLAN
+    return LocalView(host, address, pools, network.mac.lower(), gateways, tunnel)
 
 
 def doubt_about_host(address: Address, view: LocalView) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from netlink.values import dataclass
-from netlink.vxlan import Entry
-from plugin.cluster.overlay.directory import Directory
+from plugin.cluster.direct.hops import Hops, HostPlace
+from plugin.cluster.overlay.directory import Directory, Lead
 from plugin.cluster.overlay.forwarding import LocalView
 from plugin.cluster.overlay.records import Member, Peer
 from plugin.model.records import Endpoint
@@ -27,14 +27,16 @@ class Difference:
     """Entries to add and to delete since the last one, the ``hosts`` to accept frames from, and refused records.
 
     ``groups`` are those of endpoints of other hosts, by address. ``wanted`` are all entries, if they were asked for.
+    ``links`` are those by which routes lead to other hosts.
     """
 
-    coming: set[Entry]
-    going: set[Entry]
+    coming: set[Lead]
+    going: set[Lead]
     hosts: frozenset[Address]
     refused: Mapping[str, str]
     groups: Mapping[Address, Sequence[str]]
-    wanted: set[Entry] | None
+    wanted: set[Lead] | None
+    links: frozenset[str] = frozenset()
 
 
 class NetworkRecords:
@@ -89,18 +91,28 @@ class NetworkRecords:
     def others(self) -> Mapping[str, Member]:
         """Return the latest records of the other hosts that have the network, by the ids of the hosts."""
         with self._guard:
-            return self._directory.others()
+            return self._directory.far.latest()
 
     def own(self) -> Own:
         """Return this host's records in the cluster store."""
         with self._guard:
-            members = self._directory.own_members()
+            members = self._directory.far.own()
             return Own({member.key: member for member in members}, dict(self._directory.own))
 
-    def difference(self, *, everything: bool) -> Difference:
-        """Return the changes since the last call, with all entries if ``everything`` asks for them."""
+    def places(self) -> list[HostPlace]:
+        """Return where the other hosts are reached."""
         with self._guard:
+            return self._directory.far.places()
+
+    def difference(self, *, everything: bool, hops: Hops | None = None) -> Difference:
+        """Return the changes since the last call, with all entries if ``everything`` asks for them.
+
+        ``hops`` are the next hops towards hosts that are reached directly.
+        """
+        with self._guard:
+            self._directory.take_hops(hops or {})
             coming, going = self._directory.changes()
             wanted = self._directory.entries() if everything else None
             known = self._directory
-            return Difference(coming, going, known.hosts, known.refused(), known.groups(), wanted)
+            links = frozenset(hop.link for hop in (hops or {}).values())
+            return Difference(coming, going, known.hosts, known.refused(), known.groups(), wanted, links)

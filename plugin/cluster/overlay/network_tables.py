@@ -1,19 +1,25 @@
-"""The kernel tables of one overlay network, and the hosts from which the firewall accepts its frames."""
+"""The kernel tables and routes of one overlay network, and the hosts from which the firewall accepts its packets."""
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
-from netlink.vxlan import EVERYBODY, Entry, Remote, VxlanLink
+from netlink.direct_routes import DirectRoute
+from netlink.errors import KernelError, Missing
+from netlink.vxlan import EVERYBODY, Remote, VxlanLink
+from plugin.cluster.direct.hops import routes, uses_tunnel
+from plugin.cluster.direct.next_hops import NextHops
+from plugin.cluster.overlay.directory import Lead
 from plugin.cluster.overlay.forwarding import LocalView, doubt_about_host, local_view
 from plugin.cluster.overlay.network_records import Difference, NetworkRecords
-from plugin.firewall.elements import member_elements
+from plugin.firewall.elements import link_elements, member_elements
 from plugin.firewall.firewall import Firewall
 from plugin.firewall.policy_elements import far_group_elements
 from plugin.interfaces import Tunnels
 from plugin.model.elements import Elements
 from plugin.model.records import Network
+from plugin.options.tunnel import is_routed
 from plugin.protocol.messages import Address
 
 log = structlog.get_logger()
@@ -23,18 +29,19 @@ class NetworkTables:
     """Writes both; an entry that is refused, here or by the kernel, is left out and logged once."""
 
     def __init__(
-        self, name: str, link: VxlanLink, records: NetworkRecords, tunnels: Tunnels, firewall: Firewall
+        self, name: str, link: VxlanLink, records: NetworkRecords, tunnels: Tunnels, hops: NextHops, firewall: Firewall
     ) -> None:
         self.name = name
         self.link = link
         self.records = records
         self._tunnels = tunnels
+        self._hops = hops
         self._firewall = firewall
         self._guard = threading.Lock()  # guards everything below, and the order of writes
         self._known = False  # whether the kernel's tables are as this object wrote them
-        self._accepted: frozenset[Address] | None = None  # hosts in the firewall
+        self._accepted: object = None  # hosts and links in the firewall
         self._groups: Mapping[Address, Sequence[str]] = {}  # of endpoints of other hosts, in the firewall
-        self._stubborn: dict[Entry, str] = {}  # entries that the kernel refused to add or delete, and why
+        self._stubborn: dict[Lead, str] = {}  # entries that the kernel refused to add or delete, and why
         self._said: Mapping[str, str] = {}
         self._ended = False
 
@@ -50,11 +57,12 @@ class NetworkTables:
             if self._ended or not self.records.loaded:
                 return
             known, self._known = self._known, False  # should it fail
-            new = self.records.difference(everything=check or not known)
-            if check or new.hosts != self._accepted or new.groups != self._groups:
+            hops = self._hops.towards(self.records.places()) if self.is_routed else {}
+            new = self.records.difference(everything=check or not known, hops=hops)
+            if check or (new.hosts, new.links) != self._accepted or new.groups != self._groups:
                 self._accepted = None
                 self._firewall.put(self.link.name, self._elements(new))  # first, as the hosts may send at once
-                self._accepted, self._groups = new.hosts, new.groups
+                self._accepted, self._groups = (new.hosts, new.links), new.groups
             if new.wanted is None:
                 self._change(new.coming, new.going)
             else:
@@ -63,34 +71,54 @@ class NetworkTables:
             self._known = True
             self._log_refused(new.refused)
 
+    @property
+    def is_routed(self) -> bool:
+        """Whether there may be routes to containers of other hosts."""
+        return routes(self.records.view.tunnel)
+
     def retire(self) -> None:
         """Write no more: another object takes over the records and the tables."""
         with self._guard:
             self._ended = True
 
     def end(self) -> None:
-        """Write no more, and accept frames from no host; raises ``KernelError`` and ``Busy``."""
+        """Write no more, accept frames from no host, and delete the routes; raises ``KernelError`` and ``Busy``."""
         with self._guard:
             self._ended = True
             self._firewall.forget(self.link.name)
+            if self.is_routed:
+                end_routes(self._hops, self.link)
 
     def _elements(self, new: Difference) -> Elements:
-        members = member_elements(self.link.port, self.link.vni, sorted(new.hosts, key=int))
-        return (*members, *far_group_elements(self.link.name, new.groups))
+        hosts = sorted(new.hosts, key=int) if uses_tunnel(self.records.view.tunnel) else ()
+        members = member_elements(self.link.port, self.link.vni, hosts)
+        return (*members, *link_elements(new.links), *far_group_elements(self.link.name, new.groups))
 
-    def _compare(self, wanted: set[Entry], before: set[Entry] | None) -> tuple[set[Entry], set[Entry]]:
+    def _compare(self, wanted: set[Lead], before: set[Lead] | None) -> tuple[set[Lead], set[Lead]]:
         """Return the entries that the kernel lacks, and those that it should not have; warn if it lost some."""
-        there = self._tunnels.entries(self.link.master, self.link.name)
+        there: set[Lead] = set(self._tunnels.entries(self.link.master, self.link.name))
+        there |= self._hops.routes.routes(self.link.vni) if self.is_routed else set()
         if before is not None and (drift := there ^ before ^ set(self._stubborn)):
             log.warning("tables were changed by others, written again", network=self.name, entry=str(next(iter(drift))))
         self._stubborn = {}
         return wanted - there, there - wanted
 
-    def _change(self, coming: set[Entry], going: set[Entry]) -> None:
+    def _change(self, coming: set[Lead], going: set[Lead]) -> None:
+        """Write routes before the entries that bring packets to them, and delete them after these."""
         self._stubborn = {entry: why for entry, why in self._stubborn.items() if entry not in coming | going}
-        if coming or going:
-            refused = self._tunnels.change(self.link.master, self.link.name, coming, going)
+        added, lost = _routes(coming), _routes(going)
+        self._route(added, set())
+        entries = [{each for each in some if not isinstance(each, DirectRoute)} for some in (coming, going)]
+        if any(entries):
+            refused = self._tunnels.change(self.link.master, self.link.name, *entries)
             self._stubborn |= {entry: str(error) for entry, error in refused.items()}
+        kept = {route.to for route in added}  # replaced
+        self._route(set(), {route for route in lost if route.to not in kept})
+
+    def _route(self, coming: set[DirectRoute], going: set[DirectRoute]) -> None:
+        if coming or going:
+            refused = self._hops.routes.change_routes(self.link.vni, coming, going)
+            self._stubborn |= {route: str(error) for route, error in refused.items()}
 
     def _log_refused(self, refused: Mapping[str, str]) -> None:
         """Log entries that are refused now and were not the last time."""
@@ -101,9 +129,32 @@ class NetworkTables:
         self._said = refused
 
 
-def elements_left(network: Network, link: VxlanLink, host: str, entries: Iterable[Entry]) -> Elements:
-    """Return the elements for the hosts in tables that an earlier run left: those that get frames to all."""
+def _routes(entries: Iterable[Lead]) -> set[DirectRoute]:
+    return {entry for entry in entries if isinstance(entry, DirectRoute)}
+
+
+def end_routes(hops: NextHops, link: VxlanLink) -> None:
+    """Delete the routes of the network behind ``link``; raises ``KernelError``."""
+    hops.routes.change_routes(link.vni, (), hops.routes.routes(link.vni))
+
+
+def elements_left(network: Network, link: VxlanLink, host: str, tunnels: Tunnels, hops: NextHops) -> Elements:
+    """Return the elements for the hosts and links in tables and routes that an earlier run left.
+
+    The hosts are those that get frames to all.
+    """
+    entries: set[Lead] = set()
+    try:
+        entries |= hops.routes.routes(link.vni) if is_routed(network.options) else set()
+        entries |= tunnels.entries(link.master, link.name)
+    except Missing:
+        pass
+    except KernelError as error:
+        log.warning(
+            "members of a network not known, frames of none accepted", network=network.id[:12], error=str(error)
+        )
     view: LocalView = local_view(network, host, link.local)
     hosts = {entry.host for entry in entries if isinstance(entry, Remote) and entry.mac == EVERYBODY}
     fit = sorted((address for address in hosts if not doubt_about_host(address, view)), key=int)
-    return member_elements(link.port, link.vni, fit)
+    links = {entry.link for entry in entries if isinstance(entry, DirectRoute)}
+    return (*member_elements(link.port, link.vni, fit), *link_elements(links))

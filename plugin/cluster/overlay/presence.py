@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import IPv6Address
 
 import structlog
 
 from netlink.deadline import within
+from plugin.cluster.direct.hops import routes
 from plugin.cluster.names.announcing import sweep_names
 from plugin.cluster.overlay.agreement import Removals
 from plugin.cluster.overlay.announcements import Announcements
@@ -39,9 +41,20 @@ class ClusterView:
 
 
 class Presence:
-    """Writes and removes them, and mends them after a crash, an outage or ``pynet cluster forget``."""
+    """Writes and removes them, and mends them after a crash, an outage or ``pynet cluster forget``.
 
-    def __init__(self, local: Store, cluster: ClusterView, peers: TableSync, locks: Locks) -> None:
+    ``link_local`` returns the IPv6 address at which neighbours of this host reach it.
+    """
+
+    def __init__(
+        self,
+        local: Store,
+        cluster: ClusterView,
+        peers: TableSync,
+        locks: Locks,
+        link_local: Callable[[], IPv6Address | None] = lambda: None,
+    ) -> None:
+        self._link_local = link_local
         self._local = local
         self._cluster = cluster
         self._peers = peers
@@ -50,7 +63,9 @@ class Presence:
 
     def member(self, overlay: Overlay, network_id: str) -> Member:
         """Return the record of this host's membership in a network."""
-        return Member(overlay.network, self._cluster.host, network_id, self._cluster.address, overlay.takeover)
+        near = self._link_local() if routes(overlay.tunnel) else None
+        own = (self._cluster.host, network_id, self._cluster.address)
+        return Member(overlay.network, *own, overlay.takeover, near)
 
     def announce(self, overlay: Overlay, endpoint: Endpoint) -> None:
         """Announce an endpoint as ``Announcements.announce`` does; the record is durable when this returns."""
@@ -182,4 +197,4 @@ def agreed_network(network: Network, overlay: Overlay) -> ClusterNetwork:
     """Return the record on which hosts agree for ``network``; a value of 0 in ``overlay`` is left to them."""
     subnets = tuple(NetworkSubnet(subnet.pool, subnet.gateway) for subnet in network.subnets)
     numbers = (overlay.vni, overlay.port, overlay.mtu)
-    return ClusterNetwork(overlay.network, *numbers, network.internal, subnets, overlay.takeover)
+    return ClusterNetwork(overlay.network, *numbers, network.internal, subnets, overlay.takeover, overlay.tunnel)

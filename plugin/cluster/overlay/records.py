@@ -1,12 +1,13 @@
 """Records of overlay networks in the cluster store."""
 
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Interface, IPv6Address, IPv6Interface
 from typing import ClassVar
 
 from netlink.values import dataclass
 from plugin.model.flaws import first, mac_flaw, number_flaw, record_flaw
 from plugin.model.records import NetworkSubnet
 from plugin.options.policy import MOST_GROUPS
+from plugin.options.tunnel import VXLAN
 from plugin.protocol.messages import Address
 
 LAST_VNI = (1 << 24) - 1
@@ -29,6 +30,7 @@ class ClusterNetwork:
     internal: bool = False
     subnets: tuple[NetworkSubnet, ...] = ()
     takeover: int = 0
+    tunnel: str = VXLAN
 
     @property
     def key(self) -> str:
@@ -67,6 +69,7 @@ class VniClaim:
 class Member:
     """A host that has a network, and the address at which it receives the network's frames.
 
+    ``link_local`` is the IPv6 address of its link to the other hosts, for those that route to its containers.
     ``network_id`` is the id in that host's Docker, so that a late removal never hits the network that followed.
     ``takeover`` are the seconds after which the others may take over its addresses. An earlier pynet writes none: it
     does not know how a host ends a takeover, and drops that time from the ``ClusterNetwork`` that it writes again.
@@ -79,6 +82,7 @@ class Member:
     network_id: str
     address: Address
     takeover: int = 0
+    link_local: IPv6Address | None = None
 
     @property
     def key(self) -> str:

@@ -1,7 +1,11 @@
 """What networks that span hosts have in common with the other hosts, as one value."""
 
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 
+from netlink.errors import Missing
+from plugin.cluster.direct.hops import uses_tunnel
 from plugin.cluster.overlay.agreement import Agreement
 from plugin.cluster.overlay.presence import Presence
 from plugin.cluster.overlay.table_sync import TableSync
@@ -19,17 +23,28 @@ class Underlay:
         self._kernel = kernel
         self.address = address
 
-    def room(self) -> int:
-        """Return the largest MTU that VXLAN can carry through it, in bytes.
+    def room(self, tunnel: str) -> int:
+        """Return the largest MTU that it carries, in bytes: in VXLAN, unless ``tunnel`` says that nothing goes there.
 
         Raises:
             InvalidRequest: no link has the address.
         """
-        name = next((name for name, address in self._kernel.addresses() if address.ip == self.address), None)
-        if name is None:
+        name = self._link()
+        if not name:
             raise InvalidRequest(f"setting 'PYNET_ADVERTISE': no link of this host has the address {self.address}")
         mtu = next(link.mtu for link in self._kernel.links() if link.name == name)
-        return mtu - OVERHEAD[self.address.version]
+        return mtu - OVERHEAD[self.address.version] if uses_tunnel(tunnel) else mtu
+
+    def link_local(self) -> IPv6Address | None:
+        """Return its IPv6 address on its wire, None without one; hosts that are reached over IPv6 need none."""
+        name = self._link() if self.address.version == 4 else ""
+        with suppress(Missing):  # the link went
+            found = [each.ip for each in self._kernel.addresses_of(name) if each.is_link_local] if name else []
+            return next((each for each in found if isinstance(each, IPv6Address)), None)
+        return None
+
+    def _link(self) -> str:
+        return next((name for name, address in self._kernel.addresses() if address.ip == self.address), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,17 @@ import structlog
 from netlink.errors import KernelError, Missing
 from netlink.vxlan import VxlanLink
 from plugin.background.loop import Loop, Steady, alive
+from plugin.cluster.direct.next_hops import NextHops
 from plugin.cluster.overlay.forwarding import local_view
 from plugin.cluster.overlay.network_records import Own
-from plugin.cluster.overlay.network_tables import NetworkTables, elements_left
+from plugin.cluster.overlay.network_tables import NetworkTables, elements_left, end_routes
 from plugin.cluster.overlay.watching import Watching
 from plugin.errors import Busy, Conflict
 from plugin.firewall.firewall import Firewall
 from plugin.interfaces import Tunnels
 from plugin.model.elements import Elements
 from plugin.model.records import Network
+from plugin.options.tunnel import is_routed
 from plugin.protocol.messages import Address
 from plugin.store.base import Store
 
@@ -47,8 +49,11 @@ class TableSync:
     ``local`` is this host's own store: records of other hosts cannot take addresses from the endpoints in it.
     """
 
-    def __init__(self, store: Store, local: Store, tunnels: Tunnels, firewall: Firewall, host: str) -> None:
+    def __init__(
+        self, store: Store, local: Store, tunnels: Tunnels, hops: NextHops, firewall: Firewall, host: str
+    ) -> None:
         self._tunnels = tunnels
+        self._hops = hops
         self._firewall = firewall
         self._host = host
         self._guard = threading.Lock()  # guards _local, _dirty and _listed
@@ -104,7 +109,7 @@ class TableSync:
         if before:
             before.retire()
         records = self.watching.add(name, network.id, local_view(network, self._host, link.local), now=now)
-        local = NetworkTables(name, link, records, self._tunnels, self._firewall)
+        local = NetworkTables(name, link, records, self._tunnels, self._hops, self._firewall)
         try:
             local.write(check=True)
         except BaseException:
@@ -115,19 +120,22 @@ class TableSync:
             self._listed.discard(name)  # its tables were just read
         self._changed(name)  # since
 
-    def detach(self, network: str, link: str) -> None:
-        """Write no more for a network, and accept frames from no host; its tables are deleted with its ``link``.
+    def detach(self, network: Network, link: VxlanLink) -> None:
+        """Write no more for a network, accept frames from no host, and delete its routes; its tables go with ``link``.
 
         Raises:
             KernelError, Busy: the rules could not be changed.
         """
+        name = network.overlay.network if network.overlay else ""
         with self._guard:
-            local = self._local.pop(network, None)
-        self.watching.drop(network)
-        if local is None:
-            self._firewall.forget(link)
-        else:
+            local = self._local.pop(name, None)
+        self.watching.drop(name)
+        if local is not None:
             local.end()
+            return
+        self._firewall.forget(link.name)
+        if is_routed(network.options):
+            end_routes(self._hops, link)
 
     def left(self, network: Network, link: VxlanLink) -> Elements | None:
         """Return the elements for the hosts in the tables of an earlier run, None for a network that is attached.
@@ -137,16 +145,7 @@ class TableSync:
         with self._guard:
             if network.overlay and network.overlay.network in self._local:
                 return None
-        try:
-            entries = self._tunnels.entries(link.master, link.name)
-        except Missing:
-            entries = set()
-        except KernelError as error:
-            log.warning(
-                "members of a network not known, frames of none accepted", network=network.id[:12], error=str(error)
-            )
-            entries = set()
-        return elements_left(network, link, self._host, entries)
+        return elements_left(network, link, self._host, self._tunnels, self._hops)
 
     def claimants(self, network: str, addresses: Collection[Address]) -> set[str]:
         """Return the keys of the endpoints of other hosts that have one of ``addresses``."""
@@ -175,6 +174,7 @@ class TableSync:
         self._bell.clear()
         if self._stopped:
             self._tunnels.close()
+            self._hops.routes.close()
             return None
         time.sleep(SETTLE)
         return time.monotonic()

@@ -5,8 +5,8 @@ from ipaddress import IPv4Address, IPv4Interface, ip_address, ip_network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlink.vxlan import EVERYBODY, Entry, Forward, Neighbour, Remote
-from plugin.cluster.overlay.directory import Directory, wanted_tables
+from netlink.vxlan import EVERYBODY, Forward, Neighbour, Remote
+from plugin.cluster.overlay.directory import Directory, Lead, wanted_tables
 from plugin.cluster.overlay.forwarding import LocalView
 from plugin.cluster.overlay.records import Member, Peer
 from plugin.model.records import Endpoint
@@ -32,7 +32,7 @@ class Counting(Directory):
 
     computed = 0
 
-    def _entries(self, owned: object) -> list[Entry]:
+    def _entries(self, owned: object) -> list[Lead]:
         self.computed += 1
         return list(super()._entries(owned))  # type: ignore[arg-type]
 
@@ -168,7 +168,7 @@ class Books:
 @given(steps=st.lists(STEPS, max_size=30))
 def test_changes_add_up_to_a_listing(steps: list[Step]) -> None:
     """After any changes the entries written one by one are those that a listing gives."""
-    books, written = Books(), set[Entry]()
+    books, written = Books(), set[Lead]()
     for revision, step in enumerate(steps, 1):
         books.take(step, revision)
         coming, going = books.directory.changes()

@@ -1,0 +1,125 @@
+"""Networks that are routed between hosts, on a real kernel: hosts are namespaces on one underlay."""
+
+import pytest
+
+from tests.kernel.capture import Capture
+from tests.kernel.container import Container
+from tests.kernel.hosts import MakeHosts, OverlayHost, soon
+from tests.overlay_fakes import overlay
+from tests.unit import requests as rq
+
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
+DUAL = ("10.9.0.1/24", "fd00:9::1/64")
+BLUE, GREEN = rq.NETWORK_ID, rq.OTHER_ID
+ROUTES = "ip route show proto 81; ip -6 route show proto 81"
+
+
+def start(make_hosts: MakeHosts, count: int, prefix: str = "192.0.2.", tunnel: str = "direct") -> list[OverlayHost]:
+    """Return hosts with the network blue, VNI 70."""
+    hosts = make_hosts(count, prefix)
+    for host in hosts:
+        host.create(overlay(BLUE, *DUAL, vni="70", tunnel=tunnel))
+    return hosts
+
+
+def reach(box: Container, *addresses: str) -> bool:
+    """Say whether a container reaches all of ``addresses``, soon."""
+    return all(soon(lambda address=address: box.reaches(address)) for address in addresses)  # type: ignore[misc]
+
+
+def run(hosts: list[OverlayHost]) -> list[Container]:
+    """Start one container a host, .2 on the first and so on, and wait until all routes are there."""
+    boxes = [host.run(BLUE, number) for number, host in enumerate(hosts, 2)]
+    assert soon(lambda: all(len(host.sh(ROUTES).splitlines()) == 2 * len(hosts) - 2 for host in hosts))
+    return boxes
+
+
+@pytest.mark.parametrize("prefix", ["192.0.2.", "2001:db8::"])
+@pytest.mark.parametrize("tunnel", ["direct", "auto"])
+def test_containers_of_three_hosts_reach_each_other_without_a_tunnel(
+    make_hosts: MakeHosts, tunnel: str, prefix: str
+) -> None:
+    """Over both families inside and outside, and no packet between known addresses is VXLAN."""
+    boxes = run(start(make_hosts, 3, prefix, tunnel=tunnel))
+
+    with Capture("h2") as capture:
+        for box in boxes:
+            for number in (2, 3, 4):
+                assert reach(box, f"10.9.0.{number}", f"fd00:9::{number}")
+        assert [frame for frame in capture.tunnelled() if frame.to.startswith("02:42")] == []
+
+
+@pytest.mark.parametrize(("tunnel", "mtu"), [("direct", 1500), ("auto", 1450)])
+def test_a_full_packet_fits(make_hosts: MakeHosts, tunnel: str, mtu: int) -> None:
+    """Without any tunnel the whole MTU of the underlay is the containers'; the source is that of the container."""
+    one, two = run(start(make_hosts, 2, tunnel=tunnel))
+    two.echo()
+
+    one.sh(f"ping -c 1 -W 2 -M do -s {mtu - 28} 10.9.0.3")
+    assert one.asks("10.9.0.3", 7777) == "10.9.0.2"
+    with pytest.raises(AssertionError, match="essage too long"):
+        one.sh(f"ping -c 1 -W 2 -M do -s {mtu - 27} 10.9.0.3")
+
+
+def test_an_internal_network_is_routed_and_stays_closed(make_hosts: MakeHosts) -> None:
+    """Its containers reach each other, and nothing beyond their network."""
+    hosts = make_hosts(2)
+    for host in hosts:
+        host.create(overlay(BLUE, *DUAL, internal=True, tunnel="direct"))
+    one, _ = run(hosts)
+    one.sh("ip route add 192.0.2.0/24 via 10.9.0.1")
+
+    assert reach(one, "10.9.0.3", "fd00:9::3")
+    assert not one.reaches("192.0.2.2")
+
+
+def test_nobody_else_reaches_containers_of_other_hosts(make_hosts: MakeHosts) -> None:
+    """Neither another network's containers, nor the host, nor who sends with a container's address from elsewhere."""
+    hosts = start(make_hosts, 2)
+    for host in hosts:
+        host.create(overlay(GREEN, "10.8.0.1/24", network="green", tunnel="direct", guard="off"))
+    run(hosts)
+    green = hosts[0].run(GREEN, 4, endpoint="94" * 32)
+    green.sh("ip addr add 10.9.0.2/32 dev eth0")
+
+    assert not green.reaches("10.9.0.3")
+    assert "0 received" in green.sh("ping -c 1 -W 1 -I 10.9.0.2 10.9.0.3 || true")
+    assert "0 received" in hosts[0].sh("ping -c 1 -W 1 10.9.0.3 || true")
+
+
+def test_without_icc_nothing_crosses(make_hosts: MakeHosts) -> None:
+    """The host that forbids its containers to reach each other keeps them from those of other hosts too."""
+    hosts = make_hosts(2)
+    options = {"pynet.mode": "overlay", "pynet.network": "blue", "pynet.tunnel": "direct"}
+    for host, icc in zip(hosts, ("false", "true"), strict=True):
+        host.create(rq.network(BLUE, *DUAL, options={**options, "com.docker.network.bridge.enable_icc": icc}))
+    one, two = run(hosts)
+
+    assert not one.reaches("10.9.0.3")
+    assert not two.reaches("10.9.0.2")
+
+
+def test_policies_hold_between_hosts(make_hosts: MakeHosts) -> None:
+    """A container takes connections only from whom it names, and opens them only to whom it names."""
+    hosts = start(make_hosts, 2)
+    one = hosts[0].run(BLUE, 2)
+    hosts[0].run(BLUE, 4, egress="deny")
+    other = hosts[0].run(BLUE, 5)
+    hosts[1].run(BLUE, 3, **{"from": "10.9.0.2, 10.9.0.4"})
+    hosts[1].run(BLUE, 6)
+    assert reach(one, "10.9.0.3", "10.9.0.6")
+
+    assert not hosts[0].containers[1].reaches("10.9.0.3")
+    assert not other.reaches("10.9.0.3")
+    assert other.reaches("10.9.0.6")
+
+
+def test_a_removed_network_leaves_no_route(make_hosts: MakeHosts) -> None:
+    """Not even where its containers are still there on the other host."""
+    hosts = start(make_hosts, 2)
+    run(hosts)
+    hosts[0].stop(BLUE, 2)
+    hosts[0].do(hosts[0].pynet.end)
+
+    assert hosts[0].sh(ROUTES) == ""
+    assert soon(lambda: hosts[1].sh(ROUTES) == "")
