@@ -42,6 +42,8 @@ WORDS: Mapping[tuple[str, str], str] = {
     ("inet", "policy_out"): "policies of senders",
     ("inet", "egress"): "the sender's pynet.allow_out",
     ("inet", "from"): "the receiver's pynet.from",
+    ("inet", "direct_egress"): "the sender's pynet.allow_out",
+    ("inet", "direct_from"): "the receiver's pynet.from",
     ("inet", "published"): "clients of published ports",
     ("inet", "relay_clients"): "clients of relayed ports",
     ("inet", "detours"): "policies of packets that leave as they came",

@@ -13,6 +13,7 @@ from plugin.model.names import host_link_name
 from plugin.model.policy import Policy
 from plugin.model.records import Endpoint, Network, Published
 from plugin.options.policy import ANY, ICMP, TCP, UDP, Entries, Entry, Group, Ports
+from plugin.options.tunnel import is_routed
 from plugin.protocol.messages import Address, Subnet
 
 _NUMBERS = {TCP: 6, UDP: 17}  # IANA's, as the next
@@ -35,6 +36,8 @@ FEW = 32  # what one container is allowed in one direction; more is a long list 
 def policy_elements(network: Network, endpoint: Endpoint, policy: Policy, own: Sequence[Address]) -> Iterator[Element]:
     """Yield the elements of an endpoint with the addresses ``own``, without those of names."""
     addresses = [address for address in own if not address.is_link_local]
+    if is_routed(network.options):
+        yield from _between_hosts(addresses, policy)
     yield from frame_elements(network, endpoint, policy, {address.version for address in own})
     if policy.allow_out is not None:
         yield from (sets.EGRESS[address.version].element(network.link, address) for address in own)
@@ -62,12 +65,17 @@ def frame_elements(network: Network, endpoint: Endpoint, policy: Policy, version
         yield from _of_port(port, policy.allow_from, sets.PORT_FROM, sets.FROM_GROUPS, known)
 
 
-def far_group_elements(tunnel: str, groups: Mapping[Address, Sequence[str]]) -> Elements:
-    """Return the elements for containers of other hosts behind ``tunnel``: their addresses and groups."""
+def far_group_elements(tunnel: str, groups: Mapping[Address, Sequence[str]], bridge: str = "") -> Elements:
+    """Return the elements for containers of other hosts behind ``tunnel``: their addresses and groups.
+
+    With ``bridge`` its network is routed between hosts.
+    """
+    places = [(tunnel, sets.FAR_GROUPS), *([(bridge, sets.DIRECT_GROUPS)] if bridge else [])]
     return tuple(
-        slots[address.version].element(tunnel, address, Group(name).number)
+        slots[address.version].element(link, address, Group(name).number)
         for address, names in groups.items()
-        for slots, name in zip(sets.FAR_GROUPS, names, strict=False)
+        for link, known in places
+        for slots, name in zip(known, names, strict=False)
     )
 
 
@@ -125,13 +133,27 @@ def _of_port(port: str, allowed: Entries, lists: Lists, groups: NamedSet, versio
     """Yield what a port of a bridge is allowed, in these IP versions."""
     for version in versions:
         yield from _listed(lists, version, port, list(_disjoint(allowed, version)))
-    of_group: dict[int, list[Entry]] = defaultdict(list)
-    for entry in allowed:
-        if isinstance(entry.peer, Group):
-            of_group[entry.peer.number].append(entry)
-    for number, entries in of_group.items():
+    for number, entries in _of_groups(allowed):
         for service in _services(entries, (4, 6)):
             yield groups.element(port, number, *service)
+
+
+def _of_groups(allowed: Entries) -> Iterable[tuple[int, list[Entry]]]:
+    """Return the entries of groups, by the number of each group."""
+    found: dict[int, list[Entry]] = defaultdict(list)
+    for entry in allowed:
+        if isinstance(entry.peer, Group):
+            found[entry.peer.number].append(entry)
+    return found.items()
+
+
+def _between_hosts(addresses: Sequence[Address], policy: Policy) -> Iterator[Element]:
+    """Yield what a container with ``addresses`` is allowed by groups of containers of other hosts."""
+    for allowed, lists in ((policy.allow_out, sets.DIRECT_OUT), (policy.allow_from, sets.DIRECT_FROM)):
+        for number, entries in _of_groups(allowed) if allowed is not None else ():
+            for address in addresses:
+                for service in _services(entries, (address.version,)):
+                    yield lists[address.version].element(address, number, *service)
 
 
 def _routed(lists: Lists, own: Sequence[Address], allowed: Entries) -> Iterator[Element]:

@@ -22,6 +22,8 @@ Packets that are routed or for the host are judged when they begin a flow:
                     to a published port, its address on the host and that of the container both count, with the port of
                     the container
   from4, from6      to containers
+  direct_egress4, direct_from4, ...  within a network, to and from containers of other hosts without a tunnel: groups
+                    count too
   published         to published ports; "relay_clients" to ports that pynet relays
   detours           that leave by the bridge on which they came; they are seen where they leave the host, and dropped,
                     as nft rejects nothing there
@@ -47,14 +49,16 @@ def _allowed(name: str, own: str, peer: str, before: str = "", service: str = _S
     return f"    {before}{few} {verdict}\n    {before}{many} {verdict}\n"
 
 
-def _by_group(own: str, peer: str, of: str, service: str = _SERVICE, verdict: str = "goto passed") -> str:
+def _by_group(
+    own: str, peer: str, of: str, service: str = _SERVICE, verdict: str = "goto passed", groups: str = "far"
+) -> str:
     """Return the rules that give a verdict where a group of the port ``peer`` is among those of the port ``own``.
 
-    If ``peer`` also names an address, it is that of a container behind the port of a tunnel.
+    If ``peer`` also names an address, it is that of a container of another host, with its groups in maps of ``groups``.
     """
-    groups = "far_groups{n}_{{v}}" if " . " in peer else "groups{n}"
+    maps = f"{groups}_groups{{n}}_{{{{v}}}}" if " . " in peer else "groups{n}"
     return "".join(
-        f"    meta priority set {peer} map @{groups.format(n=n)} {own} . meta priority . {service} @{of} {verdict}\n"
+        f"    meta priority set {peer} map @{maps.format(n=n)} {own} . meta priority . {service} @{of} {verdict}\n"
         for n in _GROUPS
     )
 
@@ -63,6 +67,8 @@ _OUT = _allowed("allow_out", "{ip} saddr", "{ip} daddr")
 _TRANSLATED = _allowed("allow_out", "{ip} saddr", "ct original {ip} daddr", "ct status & dnat == dnat ")
 _FROM = _allowed("allow_from", "{ip} daddr", "{ip} saddr")
 _PUBLISH = _allowed("allow_publish", "{ip} daddr", "{ip} saddr")
+_DIRECT_OUT = _by_group("{ip} saddr", "iifname . {ip} daddr", "direct_out{v}", verdict="return", groups="direct")
+_DIRECT_FROM = _by_group("{ip} daddr", "oifname . {ip} saddr", "direct_from{v}", verdict="return", groups="direct")
 _INET_BY_VERSION = f"""\
   chain egress{{v}} {{{{
 {_OUT}{_TRANSLATED}    {{ip}} saddr . {{ip}} daddr . {_SERVICE} @allow_names{{v}} return
@@ -75,6 +81,12 @@ _INET_BY_VERSION = f"""\
   }}}}
   chain published{{v}} {{{{
 {_PUBLISH}    goto refuse_publish_from
+  }}}}
+  chain direct_egress{{v}} {{{{
+{_DIRECT_OUT}    goto egress{{v}}
+  }}}}
+  chain direct_from{{v}} {{{{
+{_DIRECT_FROM}    goto from{{v}}
   }}}}
   chain detoured_egress{{v}} {{{{
 {_OUT}{_TRANSLATED}    goto drop_egress

@@ -224,10 +224,11 @@ _INET = """\
   chain direct_flow {
     ct state established accept
     ct state related goto icmp_errors
-    meta iifkind "bridge" jump policy_out
-    ip daddr @from4 jump from4
-    ip6 daddr @from6 jump from6
-    accept
+    iifname . ip saddr @egress4 jump direct_egress4
+    iifname . ip6 saddr @egress6 jump direct_egress6
+    ip daddr @from4 jump direct_from4
+    ip6 daddr @from6 jump direct_from6
+    meta priority set none accept
   }
   chain to_containers {
     ct status & dnat == dnat goto published

@@ -141,6 +141,24 @@ RULED_RELAYS = _one(
     _I, "ruled_relays", "Relayed ports of the host that are not for all", IPV6, *_SERVICE, interval=True
 )
 ALLOW_RELAYS = _one(_I, "allow_relays", "These, and who may use them", IPV6, IPV6, *_SERVICE, interval=True)
+# Groups in policies of containers, for packets that are routed between hosts
+DIRECT_GROUPS = tuple(
+    _two(
+        _I,
+        f"direct_groups{number}_",
+        "Bridges, addresses of containers of other hosts, and the numbers of their groups",
+        IFNAME,
+        IPV4,
+        value=(HANDLE,),
+    )
+    for number in range(1, MOST_GROUPS + 1)
+)
+DIRECT_OUT = _two(
+    _I, "direct_out", "Containers, and groups that they may connect to", IPV4, HANDLE_KEY, *_SERVICE, interval=True
+)
+DIRECT_FROM = _two(
+    _I, "direct_from", "Containers, and groups that may connect to them", IPV4, HANDLE_KEY, *_SERVICE, interval=True
+)
 # Frames
 ISOLATED = _one(_B, "isolated_ports", "Ports of networks whose containers do not reach each other", IFNAME)
 GATEWAY_MACS = _one(_B, "gateway_macs", "Isolated ports, and the only MAC that they reach", IFNAME, ETHER)
