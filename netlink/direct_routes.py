@@ -19,6 +19,7 @@ from netlink.ip import FAMILIES, FAMILY, Address
 from netlink.own_changes import GONE, OwnChanges
 from netlink.request import Requests, link_name
 from netlink.routes import RouteLookup
+from netlink.underlay_bell import UnderlayBell
 from netlink.values import dataclass
 from netlink.wire import attribute, attributes, message, number, word
 
@@ -93,6 +94,10 @@ class DirectRoutes:
                 asked = uapi.RTMSG.pack(family, 0, 0, 0, uapi.RT_TABLE_MAIN, PROTOCOL, 0, 0, 0)
                 found |= set(_read(dump(uapi.RTM_GETROUTE, asked, strict=True), metric))
         return found
+
+    def listen(self) -> UnderlayBell:
+        """Hear from now on of changes on the way to other hosts, and of routes of pynet that others delete."""
+        return UnderlayBell(PROTOCOL, self._changes, gone)
 
     def close(self) -> None:
         """Close the socket of this thread."""

@@ -258,6 +258,16 @@ class Tunnels(Protocol):
         """Close the socket of this thread."""
 
 
+class RouteBell(Protocol):
+    """Rings when the way to other hosts may have changed (``netlink.underlay_bell``)."""
+
+    def wait(self, seconds: float, links: Collection[str]) -> frozenset[str]:
+        """Wait up to ``seconds``; return ``ROUTES`` or ``LOST`` or both if one of ``links`` or a route changed."""
+
+    def close(self) -> None:
+        """Stop listening."""
+
+
 class DirectRoutes(Protocol):
     """Routes to containers of other hosts (``netlink.direct_routes``). Every verb may raise ``KernelError``."""
 
@@ -271,6 +281,9 @@ class DirectRoutes(Protocol):
 
     def routes(self, metric: int) -> set[DirectRoute]:
         """Return the routes of the network with ``metric``."""
+
+    def listen(self) -> RouteBell:
+        """Hear from now on of changes on the way to other hosts."""
 
     def close(self) -> None:
         """Close the socket of this thread."""

@@ -1,11 +1,24 @@
 """Routes of the imaginary host to containers of other hosts."""
 
+import time
 from collections.abc import Collection, Mapping
 
 from netlink.direct_routes import DirectRoute, FoundRoute
 from netlink.errors import KernelError
 from plugin.protocol.messages import Address
 from tests.fake_sockets import Steps
+
+
+class FakeBell:
+    """Never rings."""
+
+    def wait(self, seconds: float, links: Collection[str]) -> frozenset[str]:
+        del links
+        time.sleep(min(seconds, 0.05))
+        return frozenset()
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class FakeRoutes:
@@ -32,6 +45,9 @@ class FakeRoutes:
 
     def routes(self, metric: int) -> set[DirectRoute]:
         return set(self.by_metric.get(metric, ()))
+
+    def listen(self) -> "FakeBell":
+        return FakeBell()
 
     def close(self) -> None:
         """Nothing is open."""

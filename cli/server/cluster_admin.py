@@ -1,15 +1,18 @@
 """Answers questions about the cluster from its store, and forgets a dead host."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
 from cli.server.records import KINDS_IN_CLUSTER
 from cli.settings import Settings
+from netlink.direct_routes import DirectRoutes
+from netlink.own_changes import OwnChanges
 from netlink.vxlan import Vxlan
 from plugin.cluster.addresses.pools import SharedPools
 from plugin.cluster.addresses.records import ClusterLease, PoolUse, QueuedRemoval
+from plugin.cluster.direct.next_hops import NextHops
 from plugin.cluster.forget import forget_host
 from plugin.cluster.hosts.records import HostIdentity
 from plugin.cluster.overlay.agreement import drop_unused_networks
@@ -58,11 +61,8 @@ def _table_drift(settings: Settings, store: ClusterStore) -> Sequence[str]:
     if not identity:
         return []
     here = Here(identity[0], read_records(settings.database, Network), read_records(settings.database, Endpoint))
-    tunnels = Vxlan()
-    try:
-        return table_drift(store, here, tunnels)
-    finally:
-        tunnels.close()
+    with closing(Vxlan()) as tunnels, closing(DirectRoutes(OwnChanges())) as routes:
+        return table_drift(store, here, tunnels, NextHops(routes))
 
 
 def forget(settings: Settings, host: str) -> ForgottenHost:

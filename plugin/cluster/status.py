@@ -10,15 +10,17 @@ from netlink.errors import KernelError
 from netlink.values import dataclass
 from plugin.cluster.addresses.pools import network_of
 from plugin.cluster.addresses.records import ClusterLease, PoolUse
+from plugin.cluster.direct.next_hops import NextHops
 from plugin.cluster.hosts.membership import HostState, host_states
 from plugin.cluster.hosts.ping import watch_lags
 from plugin.cluster.hosts.records import HostIdentity, HostTakeover
-from plugin.cluster.overlay.directory import wanted_tables
+from plugin.cluster.overlay.directory import Lead, wanted_tables
 from plugin.cluster.overlay.forwarding import local_view
 from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer
 from plugin.interfaces import Tunnels
 from plugin.model.names import vxlan_name
 from plugin.model.records import Endpoint, Network
+from plugin.options.tunnel import is_routed
 from plugin.store.base import ClusterStore, Record, Store
 
 SETTLE = 1.0  # seconds that a difference must last: some record is always being written to one place and then another
@@ -198,12 +200,12 @@ class Here:
     endpoints: Sequence[Endpoint]
 
 
-def table_drift(store: Store, here: Here, tunnels: Tunnels, settle: float = SETTLE) -> Sequence[str]:
+def table_drift(store: Store, here: Here, tunnels: Tunnels, hops: NextHops, settle: float = SETTLE) -> Sequence[str]:
     """Return a sentence for each entry that is missing, stale or refused, and for tables that cannot be read."""
-    return _lasting(lambda: _differences(store, here, tunnels), settle)
+    return _lasting(lambda: _differences(store, here, tunnels, hops), settle)
 
 
-def _differences(store: Store, here: Here, tunnels: Tunnels) -> list[str]:
+def _differences(store: Store, here: Here, tunnels: Tunnels, hops: NextHops) -> list[str]:
     address = here.identity.address or IPv4Address(0)
     problems = []
     for network in here.networks:
@@ -212,10 +214,13 @@ def _differences(store: Store, here: Here, tunnels: Tunnels) -> list[str]:
         name = network.overlay.network
         endpoints = [endpoint for endpoint in here.endpoints if endpoint.network_id == network.id]
         view = local_view(network, here.identity.id, address)
-        found = wanted_tables(store.list(Peer, f"{name}/"), store.list(Member, f"{name}/"), endpoints, view)
+        found = wanted_tables(
+            store.list(Peer, f"{name}/"), store.list(Member, f"{name}/"), endpoints, view, hops.towards
+        )
         wanted = set(found.entries)
         try:
-            there = tunnels.entries(network.link, vxlan_name(network.id))
+            there: set[Lead] = set(tunnels.entries(network.link, vxlan_name(network.id)))
+            there |= hops.routes.routes(network.overlay.vni) if is_routed(network.options) else set()
         except KernelError as error:
             problems.append(f"network '{name}' of this host: {error}")
             continue

@@ -2,6 +2,7 @@
 
 import pytest
 
+from plugin.errors import Conflict
 from tests.kernel.capture import Capture
 from tests.kernel.container import Container
 from tests.kernel.hosts import MakeHosts, OverlayHost, soon
@@ -114,6 +115,22 @@ def test_policies_hold_between_hosts(make_hosts: MakeHosts) -> None:
     assert other.reaches("10.9.0.6")
 
 
+def test_groups_of_other_hosts_count(make_hosts: MakeHosts) -> None:
+    """A container takes connections from a group, and opens them to one, whichever host their containers are on."""
+    hosts = start(make_hosts, 2)
+    web = hosts[0].run(BLUE, 2, group="web")
+    other = hosts[0].run(BLUE, 4)
+    out = hosts[0].run(BLUE, 5, egress="deny", allow_out="db")
+    hosts[1].run(BLUE, 3, group="db", **{"from": "web"})
+    hosts[1].run(BLUE, 6, group="db")
+    hosts[1].run(BLUE, 7)
+
+    assert reach(web, "10.9.0.3", "fd00:9::3")
+    assert reach(out, "10.9.0.6", "fd00:9::6")
+    assert not other.reaches("10.9.0.3")
+    assert not out.reaches("fd00:9::7")
+
+
 def test_a_removed_network_leaves_no_route(make_hosts: MakeHosts) -> None:
     """Not even where its containers are still there on the other host."""
     hosts = start(make_hosts, 2)
@@ -123,3 +140,56 @@ def test_a_removed_network_leaves_no_route(make_hosts: MakeHosts) -> None:
 
     assert hosts[0].sh(ROUTES) == ""
     assert soon(lambda: hosts[1].sh(ROUTES) == "")
+
+
+def test_hosts_behind_a_router_get_the_tunnel(make_hosts: MakeHosts) -> None:
+    """With auto, as long as the route to the host has a gateway, and directly again as soon as it has none."""
+    hosts = start(make_hosts, 2, tunnel="auto")
+    one, _ = run(hosts)
+    for host, other in (hosts, hosts[::-1]):  # the "router" is a second address of the other host
+        host.sh(f"ip addr add 192.0.2.25{host.name[1]}/24 dev ul0")
+        host.sh(f"ip route add {other.address}/32 via 192.0.2.25{other.name[1]} dev ul0 onlink")
+    assert soon(lambda: not hosts[0].sh(ROUTES) and not hosts[1].sh(ROUTES))
+
+    with Capture("h2") as capture:
+        assert reach(one, "10.9.0.3", "fd00:9::3")
+        assert [frame for frame in capture.tunnelled() if frame.to == "02:42:0a:09:00:03"]
+    for host, other in (hosts, hosts[::-1]):
+        host.sh(f"ip route del {other.address}/32")
+    assert soon(lambda: all(len(host.sh(ROUTES).splitlines()) == 2 for host in hosts))
+    assert reach(one, "10.9.0.3", "fd00:9::3")
+
+
+@pytest.mark.parametrize("damage", ["ip route flush proto 81; ip -6 route flush proto 81", "ip link set {link} down"])
+def test_routes_that_others_deleted_are_written_again(make_hosts: MakeHosts, damage: str) -> None:
+    """At once, and also those that went silently with their link."""
+    hosts = start(make_hosts, 2)
+    run(hosts)
+    before = hosts[0].sh(ROUTES)
+    hosts[0].sh(damage.format(link="ul0"))
+    hosts[0].sh("ip link set ul0 up")
+
+    assert soon(lambda: hosts[0].sh("ip route show proto 81") == before.splitlines()[0] + "\n")
+
+
+def test_a_restart_without_the_store_leaves_traffic_alone(make_hosts: MakeHosts) -> None:
+    """Routes and rules stay as they are until the store is back."""
+    hosts = start(make_hosts, 2)
+    one, two = run(hosts)
+    assert reach(two, "fd00:9::2")
+    hosts[0].cable.cut = True
+    hosts[0].crash()
+    hosts[0].restart()
+
+    assert one.reaches("10.9.0.3")
+    assert two.reaches("fd00:9::2")
+    hosts[0].cable.cut = False
+
+
+def test_hosts_must_ask_for_the_same(make_hosts: MakeHosts) -> None:
+    """A host that wants the tunnel is refused with both values."""
+    hosts = make_hosts(2)
+    hosts[0].create(overlay(BLUE, *DUAL, tunnel="direct"))
+
+    with pytest.raises(Conflict, match=r"has pynet\.tunnel direct on the other hosts, and this host was told vxlan"):
+        hosts[1].create(overlay(BLUE, *DUAL))

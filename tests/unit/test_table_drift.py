@@ -3,6 +3,7 @@
 from ipaddress import ip_address
 
 from netlink.vxlan import Forward
+from plugin.cluster.direct.next_hops import NextHops
 from plugin.cluster.hosts.records import HostIdentity
 from plugin.cluster.overlay.agreement import drop_unused_networks
 from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
@@ -19,7 +20,7 @@ def problems(world: OverlayWorld) -> list[str]:
     """Return the sentences."""
     networks = [item.record for item in world.store.list(Network)]
     here = Here(HostIdentity("h1", ip_address("192.0.2.1")), networks, [i.record for i in world.store.list(Endpoint)])
-    return list(table_drift(world.real, here, world.tunnels, settle=0))
+    return list(table_drift(world.real, here, world.tunnels, NextHops(world.routes), settle=0))
 
 
 def test_what_is_missing_and_what_is_stale_is_named() -> None:

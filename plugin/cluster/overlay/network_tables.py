@@ -40,6 +40,7 @@ class NetworkTables:
         self._guard = threading.Lock()  # guards everything below, and the order of writes
         self._known = False  # whether the kernel's tables are as this object wrote them
         self._accepted: object = None  # hosts and links in the firewall
+        self.links = frozenset[str]()  # by which routes lead to other hosts
         self._groups: Mapping[Address, Sequence[str]] = {}  # of endpoints of other hosts, in the firewall
         self._stubborn: dict[Lead, str] = {}  # entries that the kernel refused to add or delete, and why
         self._said: Mapping[str, str] = {}
@@ -62,7 +63,7 @@ class NetworkTables:
             if check or (new.hosts, new.links) != self._accepted or new.groups != self._groups:
                 self._accepted = None
                 self._firewall.put(self.link.name, self._elements(new))  # first, as the hosts may send at once
-                self._accepted, self._groups = (new.hosts, new.links), new.groups
+                self._accepted, self._groups, self.links = (new.hosts, new.links), new.groups, new.links
             if new.wanted is None:
                 self._change(new.coming, new.going)
             else:
@@ -92,7 +93,8 @@ class NetworkTables:
     def _elements(self, new: Difference) -> Elements:
         hosts = sorted(new.hosts, key=int) if uses_tunnel(self.records.view.tunnel) else ()
         members = member_elements(self.link.port, self.link.vni, hosts)
-        return (*members, *link_elements(new.links), *far_group_elements(self.link.name, new.groups))
+        bridge = self.link.master if self.is_routed else ""
+        return (*members, *link_elements(new.links), *far_group_elements(self.link.name, new.groups, bridge))
 
     def _compare(self, wanted: set[Lead], before: set[Lead] | None) -> tuple[set[Lead], set[Lead]]:
         """Return the entries that the kernel lacks, and those that it should not have; warn if it lost some."""

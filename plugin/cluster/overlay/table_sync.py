@@ -15,7 +15,9 @@ import structlog
 from netlink.errors import KernelError, Missing
 from netlink.vxlan import VxlanLink
 from plugin.background.loop import Loop, Steady, alive
+from plugin.cluster.direct.following import Following
 from plugin.cluster.direct.next_hops import NextHops
+from plugin.cluster.overlay.attached import Attached
 from plugin.cluster.overlay.forwarding import local_view
 from plugin.cluster.overlay.network_records import Own
 from plugin.cluster.overlay.network_tables import NetworkTables, elements_left, end_routes
@@ -56,10 +58,7 @@ class TableSync:
         self._hops = hops
         self._firewall = firewall
         self._host = host
-        self._guard = threading.Lock()  # guards _local, _dirty and _listed
-        self._local: dict[str, NetworkTables] = {}
-        self._dirty: set[str] = set()
-        self._listed: set[str] = set()  # networks whose records were listed since the kernel's tables were read
+        self._attached = Attached()
         self._bell = threading.Event()
         self._stopped = False
         self._loop: Loop[float] | None = None
@@ -69,6 +68,7 @@ class TableSync:
         self._steady = Steady()
         self._failing: dict[str, str] = {}  # network -> why its tables are not written
         self.watching = Watching(store, local, self._changed)
+        self._following = Following(hops.routes, self._links, self.underlay_changed)
 
     def start(self, mend: Callable[[], None]) -> Loop[float]:
         """Start watching and writing, in threads of their own; ``mend`` is called before the kernel's tables are read.
@@ -80,6 +80,7 @@ class TableSync:
         self.watching.start()
         self._checked = time.monotonic()
         self._loop = Loop("peers", self._due, self._work, LONGEST)
+        self._follow()
         return self._loop.start()
 
     def stop(self) -> None:
@@ -92,8 +93,7 @@ class TableSync:
 
     def reserve(self, network: str, network_id: str) -> None:
         """Raise ``Conflict`` when this host has the network ``network`` already under another id."""
-        with self._guard:
-            known = self._local.get(network)
+        known = self._attached.get(network)
         if known and known.records.network_id != network_id:
             raise Conflict(f"network '{network}' is network '{known.records.network_id[:12]}' of this host already")
 
@@ -104,9 +104,7 @@ class TableSync:
             KernelError, Busy: the tables could not be written.
         """
         name = network.overlay.network if network.overlay else ""
-        with self._guard:
-            before = self._local.pop(name, None)
-        if before:
+        if before := self._attached.take(name):
             before.retire()
         records = self.watching.add(name, network.id, local_view(network, self._host, link.local), now=now)
         local = NetworkTables(name, link, records, self._tunnels, self._hops, self._firewall)
@@ -115,9 +113,8 @@ class TableSync:
         except BaseException:
             self.watching.drop(name)
             raise
-        with self._guard:
-            self._local[name] = local
-            self._listed.discard(name)  # its tables were just read
+        self._attached.put(local)
+        self._follow()
         self._changed(name)  # since
 
     def detach(self, network: Network, link: VxlanLink) -> None:
@@ -127,8 +124,7 @@ class TableSync:
             KernelError, Busy: the rules could not be changed.
         """
         name = network.overlay.network if network.overlay else ""
-        with self._guard:
-            local = self._local.pop(name, None)
+        local = self._attached.take(name)
         self.watching.drop(name)
         if local is not None:
             local.end()
@@ -142,9 +138,8 @@ class TableSync:
 
         So traffic goes on while the cluster store is away.
         """
-        with self._guard:
-            if network.overlay and network.overlay.network in self._local:
-                return None
+        if network.overlay and self._attached.get(network.overlay.network):
+            return None
         return elements_left(network, link, self._host, self._tunnels, self._hops)
 
     def claimants(self, network: str, addresses: Collection[Address]) -> set[str]:
@@ -162,11 +157,21 @@ class TableSync:
         records = self.watching.of(network)
         return records.own() if records else None
 
+    def underlay_changed(self, lost: bool) -> None:  # noqa: FBT001 - a callback
+        """Ask again how other hosts are reached; ``lost`` routes may be gone, so those of the kernel are read."""
+        self._hops.forget()
+        self._attached.note_routed(lost=lost)
+        self._bell.set()
+
+    def _follow(self) -> None:
+        if self._loop is not None and self._links() is not None:
+            self._following.start()
+
+    def _links(self) -> Collection[str] | None:
+        return None if self._stopped else self._attached.links()
+
     def _changed(self, name: str, listed: bool = False) -> None:  # noqa: FBT001, FBT002 - a callback
-        with self._guard:
-            self._dirty.add(name)
-            if listed:
-                self._listed.add(name)
+        self._attached.note(name, listed=listed)
         self._bell.set()
 
     def _due(self) -> float | None:
@@ -186,7 +191,7 @@ class TableSync:
 
     def sync(self, *, everything: bool = False) -> bool:
         """Write the changes; return whether the kernel's tables were read, for which ``everything`` asks."""
-        due = self._due_networks(everything=everything)
+        due = self._attached.due(everything=everything)
         check = any(fully for _, fully in due) or everything
         if check:
             self._steady.attempt("mending of records", self._mend)
@@ -196,18 +201,6 @@ class TableSync:
             if not self._steady.attempt(f"writing of network '{local.name}'", call):
                 self._again(local.name)
         return everything
-
-    def _due_networks(self, *, everything: bool) -> list[tuple[NetworkTables, bool]]:
-        """Return the networks whose tables have to be written, and whether to read the kernel's before."""
-        with self._guard:
-            due = [
-                (local, everything or name in self._listed)
-                for name, local in self._local.items()
-                if everything or name in self._dirty
-            ]
-            self._listed.clear()
-            self._dirty.clear()
-        return due
 
     def _try(self, local: NetworkTables, *, check: bool) -> None:
         """Write the tables of a network.
@@ -220,7 +213,7 @@ class TableSync:
             with suppress(Missing):
                 local.write(check=check)
         except (KernelError, Busy) as error:
-            if self._has(local):
+            if self._attached.get(name) is local:
                 if self._failing.get(name) != str(error):
                     log.warning("tables of an overlay network not written", network=name, error=str(error))
                 self._failing[name] = str(error)
@@ -232,7 +225,3 @@ class TableSync:
         timer = threading.Timer(RETRY, self._changed, [name])
         timer.daemon = True
         timer.start()
-
-    def _has(self, local: NetworkTables) -> bool:
-        with self._guard:
-            return self._local.get(local.name) is local
