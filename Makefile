@@ -91,6 +91,10 @@ bench-overlay: setup  ## a network over hosts and swarm's: throughput, CPU, roun
 	@tools/setup.sh cluster
 	$(VENV)/bin/python -m bench.overlay
 
+bench-direct: setup  ## a network that is routed between hosts, the tunnel, routes by hand and the hosts themselves (ROUNDS=20)
+	@tools/setup.sh cluster
+	$(VENV)/bin/python -m bench.direct
+
 bench-policy: setup  ## no policy, five entries and five thousand in turns: connections a second, time until open (ROUNDS=10)
 	$(VENV)/bin/python -m bench.policy
 
@@ -152,4 +156,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: docs docs-serve docs-shots page-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-thousand bench-overlay bench-guard bench-lan bench-limits bench-scale test-cluster test-matrix test-vm wheel deb rpm release release-check trial test-dhcp
+.PHONY: docs docs-serve docs-shots page-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-thousand bench-overlay bench-direct bench-guard bench-lan bench-limits bench-scale test-cluster test-matrix test-vm wheel deb rpm release release-check trial test-dhcp

@@ -105,7 +105,7 @@ def make_by_hand(cluster: Cluster, boxes: Pair) -> None:
             "link add handbr mtu 1450 type bridge",
             "link set handbr up",
             "link set hand0 master handbr up",
-            f"link add handp mtu 1450 master handbr type veth peer name eth9 mtu 1450 netns {_pid(box)}",
+            f"link add handp mtu 1450 master handbr type veth peer name eth9 mtu 1450 netns {process_of(box)}",
             "link set handp up",
         ):
             node.host.net("ip", *command.split())
@@ -116,7 +116,7 @@ def make_by_hand(cluster: Cluster, boxes: Pair) -> None:
         box.net("ip", "link", "set", "eth9", "up")
 
 
-def _pid(box: Box) -> str:
+def process_of(box: Box) -> str:
     """Return the container's process id as the host's namespaces know it, or as ours do: ``ip`` runs in ours."""
     status = box.host.path(f"/proc/{box.pid}/ns/net").stat().st_ino
     for entry in Path("/proc").iterdir():
