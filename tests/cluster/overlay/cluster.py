@@ -123,11 +123,28 @@ class Node:
         for family in ("-4", "-6"):
             shown = self.host.net("ip", family, "neigh", "show", "dev", bridge, "nud", "permanent").splitlines()
             entries += [line for line in shown if not line.startswith(("ff", "2001:db8", "224."))]
-        return sorted(line.strip() for line in entries)
+        return sorted(line.strip() for line in [*entries, *self.routes()])
+
+    def routes(self) -> list[str]:
+        """Return pynet's routes to containers of other hosts, without the links."""
+        shown = [self.host.net("ip", family, "route", "show", "proto", "81").splitlines() for family in ("-4", "-6")]
+        return [line.split(" dev ")[0] for lines in shown for line in lines]
+
+    def near(self) -> str:
+        """Return the address at which its neighbours reach it in IPv6."""
+        return (
+            self.host.net("ip", "-6", "-br", "address", "show", "dev", LINK, "scope", "link").split()[2].split("/")[0]
+        )
+
+    def mac(self, network: str) -> str:
+        """Return the MAC of the bridge of a network."""
+        return self.host.net("ip", "-br", "link", "show", "dev", self.links(network)[0]).split()[2]
 
 
 class Cluster:
-    """Three nodes; use it with ``with``."""
+    """Three nodes; use it with ``with``. ``tunnel`` is the ``pynet.tunnel`` of their networks."""
+
+    tunnel = "vxlan"
 
     def __init__(self, engine: Engine, underlay: Underlay, size: int = 3) -> None:
         self.underlay = underlay
@@ -148,7 +165,7 @@ class Cluster:
     def create(self, name: str, *arguments: str) -> None:
         """Create an overlay network on every node."""
         for node in self.nodes:
-            node.create(name, *arguments)
+            node.create(name, *arguments, "-o", f"pynet.tunnel={self.tunnel}")
 
     def remove(self, name: str) -> None:
         """Remove the containers of every node, and a network."""
@@ -163,7 +180,11 @@ class Cluster:
     def _expected(self, node: Node, name: str) -> list[str]:
         lines = []
         for other in self.nodes:
-            if other is not node and other.boxes:
+            if other is not node and other.boxes and self.tunnel == "direct":
+                hops, mac = (other.address, other.near()), node.mac(name)
+                pairs = [pair for box in other.boxes for pair in zip((box.ip, box.ip6), hops, strict=True)]
+                lines += [line for ip, hop in pairs for line in (f"{ip} via {hop}", f"{ip} lladdr {mac} PERMANENT")]
+            elif other is not node and other.boxes:
                 lines.append(f"00:00:00:00:00:00 dst {other.address} self static")
                 lines += [line for box in other.boxes for line in _lines(box, other.address)]
         return sorted(lines)

@@ -1,5 +1,6 @@
 """One cluster for the run: three real engines with a pynet each, an underlay, and a store of three servers."""
 
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -38,7 +39,23 @@ def cluster(cluster_engine: Engine, tmp_path_factory: pytest.TempPathFactory) ->
     with Underlay(tmp_path_factory.mktemp("store")) as underlay:
         underlay.start()
         with Cluster(cluster_engine, underlay) as cluster:
+            cluster.tunnel = os.environ.get("PYNET_TEST_TUNNEL", "vxlan")  # for the faults of ``long_faults``
             yield cluster
+
+
+@pytest.fixture
+def plain(cluster: Cluster) -> Iterator[Cluster]:
+    """The nodes with the network plain, 10.78.0.0/24 and fd78::/64, without a tunnel, and one container each."""
+    before, cluster.tunnel = cluster.tunnel, "direct"
+    cluster.create("plain", "--subnet", "10.78.0.0/24", "--ipv6", "--subnet", "fd78::/64")
+    try:
+        for node in cluster.nodes:
+            node.run("plain")
+        cluster.wait("plain")
+        yield cluster
+    finally:
+        cluster.remove("plain")
+        cluster.tunnel = before
 
 
 @pytest.fixture
