@@ -8,7 +8,7 @@ the metric tells to which network they belong, as a host has a VNI once.
 import errno
 import socket
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from ipaddress import ip_address
 
@@ -23,7 +23,8 @@ from netlink.underlay_bell import UnderlayBell
 from netlink.values import dataclass
 from netlink.wire import attribute, attributes, message, number, word
 
-PROTOCOL = 0x51  # as ``netlink.host_routes.PROTOCOL``, for another purpose; /etc/iproute2/rt_protos has no such number
+PROTOCOL = 0x51  # one more than ``netlink.host_routes.PROTOCOL``; /etc/iproute2/rt_protos has no such number
+_NEXT_HOPS = frozenset({uapi.RTA_GATEWAY, uapi.RTA_VIA, uapi.RTA_MULTIPATH})  # of a route by a router
 _GONE = frozenset({0, errno.ENOENT, errno.ESRCH, errno.ENODEV})
 
 
@@ -54,32 +55,23 @@ class DirectRoutes:
         self._changes = changes
         self._requests = Requests()
 
-    def way(self, address: Address) -> FoundRoute | None:
-        """Return how the kernel reaches the address of another host; None if it does not, or if it is its own."""
-        with kernel_errors(f"look up the route to {address}"), RouteLookup() as lookup:
-            try:
-                body = lookup.route_to(address.packed)
-            except OSError:
-                return None
-        found = dict(attributes(body[uapi.RTMSG.size :]))
-        link = link_name(number(found.get(uapi.RTA_OIF, b"")))
-        if not link or uapi.RTMSG.unpack_from(body)[7] != uapi.RTN_UNICAST:
-            return None
-        return FoundRoute(link, gateway=bool({uapi.RTA_GATEWAY, uapi.RTA_VIA, uapi.RTA_MULTIPATH} & found.keys()))
+    def ways(self, addresses: Iterable[Address]) -> dict[Address, FoundRoute]:
+        """Return how the kernel reaches each address of another host; without those that it does not, and its own."""
+        with kernel_errors("look up routes to other hosts"), RouteLookup() as lookup:
+            found = {address: _way(lookup, address) for address in addresses}
+        return {address: way for address, way in found.items() if way}
 
     def change_routes(
         self, metric: int, add: Collection[DirectRoute], delete: Collection[DirectRoute]
     ) -> Mapping[DirectRoute, KernelError]:
-        """Add or replace, and delete, routes of the network with ``metric``; those that are gone are passed over.
+        """Delete routes of the network with ``metric``, passing over those that are gone; add others or replace them.
 
         Returns the routes that the kernel refused, and why; all others are written.
         """
-        kept = {route.to for route in add}
-        going = [route for route in delete if route.to not in kept]
-        self._changes.record(GONE, *(gone(route.to.packed) for route in going))
+        self._changes.record(GONE, *(gone(route.to.packed) for route in delete))
         refused: dict[DirectRoute, KernelError] = {}
         with kernel_errors("write routes to containers of other hosts"):
-            for verb, routes in ((uapi.RTM_DELROUTE, going), (uapi.RTM_NEWROUTE, [*add])):
+            for verb, routes in ((uapi.RTM_DELROUTE, delete), (uapi.RTM_NEWROUTE, add)):
                 codes = self._requests.send_all([_message(verb, route, metric) for route in routes])
                 for route, code in zip(routes, codes, strict=True):
                     if code and (verb == uapi.RTM_NEWROUTE or code not in _GONE):
@@ -88,16 +80,16 @@ class DirectRoutes:
 
     def routes(self, metric: int) -> set[DirectRoute]:
         """Return the routes of the network with ``metric``."""
-        found: set[DirectRoute] = set()
-        with kernel_errors("list routes to containers of other hosts"):
-            for family in FAMILIES:
-                asked = uapi.RTMSG.pack(family, 0, 0, 0, uapi.RT_TABLE_MAIN, PROTOCOL, 0, 0, 0)
-                found |= set(_read(dump(uapi.RTM_GETROUTE, asked, strict=True), metric))
-        return found
+        return {route for of, found in _listed() if of == metric for route in _read(found)}
+
+    def metrics(self) -> set[int]:
+        """Return the metrics of all these routes."""
+        return {of for of, _ in _listed()}
 
     def listen(self) -> UnderlayBell:
         """Hear from now on of changes on the way to other hosts, and of routes of pynet that others delete."""
-        return UnderlayBell(PROTOCOL, self._changes, gone)
+        with kernel_errors("listen to changes of routes"):
+            return UnderlayBell(PROTOCOL, self._changes, gone)
 
     def close(self) -> None:
         """Close the socket of this thread."""
@@ -107,6 +99,18 @@ class DirectRoutes:
 def gone(to: bytes) -> str:
     """Return the name of the deletion of a route to an address (packed) among our own changes."""
     return f"direct route {to.hex()}"
+
+
+def _way(lookup: RouteLookup, address: Address) -> FoundRoute | None:
+    try:
+        body = lookup.route_to(address.packed)
+    except OSError:  # no route, or one that drops
+        return None
+    found = dict(attributes(body[uapi.RTMSG.size :]))
+    link = link_name(number(found.get(uapi.RTA_OIF, b"")))
+    if not link or uapi.RTMSG.unpack_from(body)[7] != uapi.RTN_UNICAST:
+        return None
+    return FoundRoute(link, gateway=not _NEXT_HOPS.isdisjoint(found))
 
 
 def _message(verb: int, route: DirectRoute, metric: int) -> bytes:
@@ -128,13 +132,19 @@ def _message(verb: int, route: DirectRoute, metric: int) -> bytes:
     return message(verb, flags, head + body + word(uapi.RTA_PRIORITY, metric))
 
 
-def _read(bodies: Iterable[bytes], metric: int) -> Iterable[DirectRoute]:
-    for body in bodies:
-        family, _, _, _, _, protocol, *_ = uapi.RTMSG.unpack_from(body)
-        found = dict(attributes(body[uapi.RTMSG.size :]))
-        if family not in FAMILIES or protocol != PROTOCOL or number(found.get(uapi.RTA_PRIORITY, b"")) != metric:
-            continue
-        hop = found.get(uapi.RTA_GATEWAY) or found.get(uapi.RTA_VIA, b"")[2:]
-        if hop and uapi.RTA_DST in found:
-            link = link_name(number(found.get(uapi.RTA_OIF, b"")))
-            yield DirectRoute(ip_address(found[uapi.RTA_DST]), ip_address(hop), link)
+def _listed() -> Iterator[tuple[int, Mapping[int, bytes]]]:
+    """Yield the metric and the attributes of each route of ``PROTOCOL``; the kernel leaves out others (Linux 4.20)."""
+    with kernel_errors("list routes to containers of other hosts"):
+        for family in FAMILIES:
+            asked = uapi.RTMSG.pack(family, 0, 0, 0, uapi.RT_TABLE_MAIN, PROTOCOL, 0, 0, 0)
+            for body in dump(uapi.RTM_GETROUTE, asked, strict=True):
+                if body[0] == family and uapi.RTMSG.unpack_from(body)[5] == PROTOCOL:
+                    found = dict(attributes(body[uapi.RTMSG.size :]))
+                    yield number(found.get(uapi.RTA_PRIORITY, b"")), found
+
+
+def _read(found: Mapping[int, bytes]) -> Iterator[DirectRoute]:
+    hop = found.get(uapi.RTA_GATEWAY) or found.get(uapi.RTA_VIA, b"")[2:]
+    if hop and uapi.RTA_DST in found:
+        link = link_name(number(found.get(uapi.RTA_OIF, b"")))
+        yield DirectRoute(ip_address(found[uapi.RTA_DST]), ip_address(hop), link)

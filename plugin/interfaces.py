@@ -271,8 +271,8 @@ class RouteBell(Protocol):
 class DirectRoutes(Protocol):
     """Routes to containers of other hosts (``netlink.direct_routes``). Every verb may raise ``KernelError``."""
 
-    def way(self, address: Address) -> FoundRoute | None:
-        """Return how the kernel reaches another host; None if it does not."""
+    def ways(self, addresses: Iterable[Address]) -> dict[Address, FoundRoute]:
+        """Return how the kernel reaches other hosts, without those that it does not reach."""
 
     def change_routes(
         self, metric: int, add: Collection[DirectRoute], delete: Collection[DirectRoute]
@@ -281,6 +281,9 @@ class DirectRoutes(Protocol):
 
     def routes(self, metric: int) -> set[DirectRoute]:
         """Return the routes of the network with ``metric``."""
+
+    def metrics(self) -> set[int]:
+        """Return the metrics of all these routes."""
 
     def listen(self) -> RouteBell:
         """Hear from now on of changes on the way to other hosts."""

@@ -1,7 +1,7 @@
 """Routes of the imaginary host to containers of other hosts."""
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from netlink.direct_routes import DirectRoute, FoundRoute
 from netlink.errors import KernelError
@@ -22,17 +22,22 @@ class FakeBell:
 
 
 class FakeRoutes:
-    """All other hosts are on the wire of ``ul0``, but for those in ``ways``."""
+    """All other hosts are on the wire of ``ul0``, but for those in ``known``."""
 
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
-        self.ways: dict[Address, FoundRoute | None] = {}
+        self.known: dict[Address, FoundRoute | None] = {}
         self.by_metric: dict[int, set[DirectRoute]] = {}
         self.asked = 0
+        self.fails = False  # every question
 
-    def way(self, address: Address) -> FoundRoute | None:
-        self.asked += 1
-        return self.ways.get(address, FoundRoute("ul0", gateway=False))
+    def ways(self, addresses: Iterable[Address]) -> dict[Address, FoundRoute]:
+        if self.fails:
+            raise KernelError("look up routes to other hosts: no buffer space available")
+        asked = list(addresses)
+        self.asked += len(asked)
+        found = {address: self.known.get(address, FoundRoute("ul0", gateway=False)) for address in asked}
+        return {address: way for address, way in found.items() if way}
 
     def change_routes(
         self, metric: int, add: Collection[DirectRoute], delete: Collection[DirectRoute]
@@ -45,6 +50,9 @@ class FakeRoutes:
 
     def routes(self, metric: int) -> set[DirectRoute]:
         return set(self.by_metric.get(metric, ()))
+
+    def metrics(self) -> set[int]:
+        return {metric for metric, routes in self.by_metric.items() if routes}
 
     def listen(self) -> "FakeBell":
         return FakeBell()

@@ -34,7 +34,7 @@ translates addresses; the table of family bridge sees frames between the ports o
     direct_out          within a network that is routed between hosts: sends packets of its containers to "direct_flow"
                         drops packets of all others to its containers on other hosts
     direct_in           sends packets of its containers on other hosts to its own to "direct_flow", if the route to the
-                        source leads back by the same link, and drops them if not
+                        source leads back by the same link, and drops them if not; not those to a published port
     direct_flow         accepts what policies allow
     to_containers       accepts published ports and what the gateway mode opens, drops the rest
     postrouting         masquerades traffic to a published port from its own network, or from the host's 127.0.0.0/8
@@ -214,6 +214,7 @@ _INET = """\
     meta nfproto . ip6 daddr @direct_subnets6 goto drop_isolation
   }
   chain direct_in {
+    ct status & dnat == dnat return
     oifname . ip saddr @direct4 goto direct_source
     oifname . ip6 saddr @direct6 goto direct_source
   }

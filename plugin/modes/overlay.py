@@ -169,11 +169,11 @@ class OverlayMode(Mode):
 
     def delete_network(self, network: Network) -> list[str]:
         """Take the tunnel down at once, because its VNI may be wanted again; the bridge goes after the reply."""
-        overlay = _overlay(network)
+        member = self._own.membership(_overlay(network), network.id)
         self._links.remove(vxlan_name(network.id), network.id)
         self._peers.detach(network, self._link(network))
         links = self._bridge.delete_network(network)
-        self._agreement.leave(self._own.member(overlay, network.id))
+        self._agreement.leave(member)
         return links
 
     def announce(self, network: Network, endpoint: Endpoint, undo: Undo) -> None:
@@ -229,9 +229,10 @@ class OverlayMode(Mode):
         asked = _wish(settings)
         wish, member = agreed_network(network, asked), self._own.member(asked, network.id)
         room = self._underlay.room(settings.tunnel)
+        self._underlay.check_neighbours(settings.tunnel, network.families)
         undo.push(self._agreement.leave, member)
         agreed = self._agreement.join(wish, member, room)
-        return replace(network, overlay=replace(asked, vni=agreed.vni, port=agreed.port, mtu=agreed.mtu))
+        return replace(network, overlay=replace(asked, vni=agreed.vni, port=agreed.udp_port, mtu=agreed.mtu))
 
     def _link(self, network: Network) -> VxlanLink:
         overlay = _overlay(network)

@@ -17,6 +17,16 @@ TUNNEL_OPTION = Option(
 )
 
 
+def uses_tunnel(tunnel: str) -> bool:
+    """Return whether a network has frames in the tunnel; with ``auto`` frames to all always go there."""
+    return tunnel != DIRECT
+
+
+def uses_routes(tunnel: str) -> bool:
+    """Return whether a network may have routes to containers of other hosts."""
+    return tunnel != VXLAN
+
+
 def is_routed(options: Mapping[str, str]) -> bool:
-    """Return whether hosts route between containers of a network with ``options``."""
-    return options.get(TUNNEL_OPTION.key, VXLAN) != VXLAN
+    """Return whether a network with ``options`` may have routes to containers of other hosts."""
+    return uses_routes(options.get(TUNNEL_OPTION.key, VXLAN))

@@ -12,6 +12,7 @@ from tests.unit import requests as rq
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host")]
 DUAL = ("10.9.0.1/24", "fd00:9::1/64")
 BLUE, GREEN = rq.NETWORK_ID, rq.OTHER_ID
+MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 ROUTES = "ip route show proto 81; ip -6 route show proto 81"
 
 
@@ -35,8 +36,7 @@ def run(hosts: list[OverlayHost]) -> list[Container]:
     return boxes
 
 
-@pytest.mark.parametrize("prefix", ["192.0.2.", "2001:db8::"])
-@pytest.mark.parametrize("tunnel", ["direct", "auto"])
+@pytest.mark.parametrize(("tunnel", "prefix"), [("direct", "192.0.2."), ("auto", "2001:db8::")])
 def test_containers_of_three_hosts_reach_each_other_without_a_tunnel(
     make_hosts: MakeHosts, tunnel: str, prefix: str
 ) -> None:
@@ -115,22 +115,6 @@ def test_policies_hold_between_hosts(make_hosts: MakeHosts) -> None:
     assert other.reaches("10.9.0.6")
 
 
-def test_groups_of_other_hosts_count(make_hosts: MakeHosts) -> None:
-    """A container takes connections from a group, and opens them to one, whichever host their containers are on."""
-    hosts = start(make_hosts, 2)
-    web = hosts[0].run(BLUE, 2, group="web")
-    other = hosts[0].run(BLUE, 4)
-    out = hosts[0].run(BLUE, 5, egress="deny", allow_out="db")
-    hosts[1].run(BLUE, 3, group="db", **{"from": "web"})
-    hosts[1].run(BLUE, 6, group="db")
-    hosts[1].run(BLUE, 7)
-
-    assert reach(web, "10.9.0.3", "fd00:9::3")
-    assert reach(out, "10.9.0.6", "fd00:9::6")
-    assert not other.reaches("10.9.0.3")
-    assert not out.reaches("fd00:9::7")
-
-
 def test_a_removed_network_leaves_no_route(make_hosts: MakeHosts) -> None:
     """Not even where its containers are still there on the other host."""
     hosts = start(make_hosts, 2)
@@ -142,21 +126,24 @@ def test_a_removed_network_leaves_no_route(make_hosts: MakeHosts) -> None:
     assert soon(lambda: hosts[1].sh(ROUTES) == "")
 
 
-def test_hosts_behind_a_router_get_the_tunnel(make_hosts: MakeHosts) -> None:
+def test_only_hosts_behind_a_router_get_the_tunnel(make_hosts: MakeHosts) -> None:
     """With auto, as long as the route to the host has a gateway, and directly again as soon as it has none."""
-    hosts = start(make_hosts, 2, tunnel="auto")
-    one, _ = run(hosts)
-    for host, other in (hosts, hosts[::-1]):  # the "router" is a second address of the other host
+    hosts = start(make_hosts, 3, tunnel="auto")
+    one, _, three = run(hosts)
+    pair = hosts[:2], hosts[1::-1]
+    for host, other in pair:  # the "router" is a second address of the other host
         host.sh(f"ip addr add 192.0.2.25{host.name[1]}/24 dev ul0")
         host.sh(f"ip route add {other.address}/32 via 192.0.2.25{other.name[1]} dev ul0 onlink")
-    assert soon(lambda: not hosts[0].sh(ROUTES) and not hosts[1].sh(ROUTES))
+    assert soon(lambda: [len(host.sh(ROUTES).splitlines()) for host in hosts] == [2, 2, 4])
 
     with Capture("h2") as capture:
-        assert reach(one, "10.9.0.3", "fd00:9::3")
-        assert [frame for frame in capture.tunnelled() if frame.to == "02:42:0a:09:00:03"]
-    for host, other in (hosts, hosts[::-1]):
+        assert reach(one, "10.9.0.3", "fd00:9::3", "10.9.0.4")
+        assert reach(three, "10.9.0.3")
+        tunnelled = {frame.to for frame in capture.tunnelled()}
+        assert {to for to in tunnelled if to.startswith("02:42")} == {"02:42:0a:09:00:02", "02:42:0a:09:00:03"}
+    for host, other in pair:
         host.sh(f"ip route del {other.address}/32")
-    assert soon(lambda: all(len(host.sh(ROUTES).splitlines()) == 2 for host in hosts))
+    assert soon(lambda: all(len(host.sh(ROUTES).splitlines()) == 4 for host in hosts))
     assert reach(one, "10.9.0.3", "fd00:9::3")
 
 
@@ -170,6 +157,44 @@ def test_routes_that_others_deleted_are_written_again(make_hosts: MakeHosts, dam
     hosts[0].sh("ip link set ul0 up")
 
     assert soon(lambda: hosts[0].sh("ip route show proto 81") == before.splitlines()[0] + "\n")
+
+
+def test_routes_of_a_network_that_a_crash_prevented_go_at_the_start(make_hosts: MakeHosts) -> None:
+    """Those of networks that are there stay, and so do those of another pynet and of a user."""
+    hosts = start(make_hosts, 2)
+    run(hosts)
+    for command in (
+        "link add other type vxlan id 72 dstport 4790; ip link set other alias other/network/b2/red/72/4790/auto",
+        "route add 10.8.0.9 via 192.0.2.2 dev ul0 onlink proto 81 metric 71",
+        "route add fd00:8::9 via fe80::2 dev ul0 proto 81 metric 71",
+        "route add 10.7.0.9 via 192.0.2.2 dev ul0 onlink proto 81 metric 72",
+        "route add 10.6.0.9 via 192.0.2.2 dev ul0 onlink proto static metric 71",
+    ):
+        hosts[0].sh(f"ip {command}")
+    before = hosts[0].sh(ROUTES + "; ip route show metric 71").splitlines()
+    hosts[0].crash()
+    hosts[0].restart()
+
+    left = hosts[0].sh(ROUTES + "; ip route show metric 71").splitlines()
+    assert sorted(set(before) - set(left)) == [
+        line for line in sorted(set(before)) if "8.0.9" in line or "8::9" in line
+    ]
+
+
+def test_a_published_port_judges_its_clients_without_masquerade(make_hosts: MakeHosts) -> None:
+    """A container of another host keeps its address on the way, and the port judges that before it serves."""
+    hosts = make_hosts(2)
+    options = {"pynet.mode": "overlay", "pynet.network": "blue", "pynet.tunnel": "direct"}
+    for host in hosts:
+        host.create(rq.network(BLUE, "10.9.0.1/24", options={**options, MASQUERADE: "false"}))
+    one = hosts[0].run(BLUE, 2)
+    for number, client in ((3, "10.9.0.2"), (4, "192.0.2.1")):
+        hosts[1].run(BLUE, number, publish_from=client).echo()
+        hosts[1].publish(BLUE, number, f"808{number}")
+    assert reach(one, "10.9.0.3", "10.9.0.4")
+
+    assert [one.asks(f"10.9.0.{number}", 7777) for number in (3, 4)] == ["10.9.0.2"] * 2
+    assert [one.asks("192.0.2.2", 8080 + number) for number in (3, 4)] == ["10.9.0.1", ""]
 
 
 def test_a_restart_without_the_store_leaves_traffic_alone(make_hosts: MakeHosts) -> None:

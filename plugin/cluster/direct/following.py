@@ -29,12 +29,12 @@ class Following:
         self._running = False
 
     def start(self) -> None:
-        """Start the thread unless it runs."""
+        """Start the thread unless it runs; raises ``KernelError`` if the kernel does not let it listen."""
         with self._guard:
             if self._running:
                 return
+            bell = self._routes.listen()
             self._running = True
-        bell = self._routes.listen()
 
         def wait() -> frozenset[str] | None:
             with self._guard:

@@ -4,12 +4,12 @@ The next hop of a container's route is the address at which its host is reached.
 IPv6 containers at the link-local address of its link, as the kernel routes IPv4 by IPv6, but not IPv6 by IPv4.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from ipaddress import IPv6Address
 
 from netlink.direct_routes import FoundRoute
 from netlink.values import dataclass
-from plugin.options.tunnel import DIRECT, VXLAN
+from plugin.options.tunnel import DIRECT
 from plugin.protocol.messages import Address
 
 
@@ -42,21 +42,16 @@ def hop_to(place: HostPlace, way: FoundRoute | None) -> Hop | None:
     return Hop(way.link, by)
 
 
-def uses_tunnel(tunnel: str) -> bool:
-    """Return whether a network has frames in the tunnel; with ``auto`` those to all go there whatever the hop."""
-    return tunnel != DIRECT
-
-
-def doubt_about_way(tunnel: str, address: Address, hop: Hop | None) -> str:
-    """Return why nothing leads to the host at ``address``, or ""."""
-    if tunnel != DIRECT or hop:
+def doubt_about_way(tunnel: str, address: Address, hop: Hop | None, versions: Collection[int]) -> str:
+    """Return why nothing leads to containers of the host at ``address``, or only to those of some IP version, or ""."""
+    if tunnel != DIRECT or (hop and hop.by.keys() >= set(versions)):
         return ""
+    if hop:
+        return (
+            f"at {address}, it has announced no link-local IPv6 address, by which pynet.tunnel={DIRECT} reaches "
+            "containers over IPv6"
+        )
     return (
         f"address {address} is behind a router, or no route leads there, and pynet.tunnel={DIRECT} reaches only hosts "
         "on the same segment; pynet.tunnel=auto reaches both"
     )
-
-
-def routes(tunnel: str) -> bool:
-    """Return whether a network may have routes to containers of other hosts."""
-    return tunnel != VXLAN

@@ -181,7 +181,7 @@ def _compared(wish: ClusterNetwork, agreed: ClusterNetwork) -> Iterable[tuple[st
         yield "VNI", wish.vni, agreed.vni
     if wish.mtu:
         yield "MTU", wish.mtu, agreed.mtu
-    yield "UDP port", wish.port, agreed.port
+    yield "UDP port", wish.udp_port, agreed.udp_port
     yield "internal", str(wish.internal).lower(), str(agreed.internal).lower()
     yield "takeover", takeover_text(wish.takeover), takeover_text(agreed.takeover)
     yield "pynet.tunnel", wish.tunnel, agreed.tunnel

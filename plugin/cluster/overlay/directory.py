@@ -11,10 +11,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from netlink.direct_routes import DirectRoute
 from netlink.values import dataclass
 from netlink.vxlan import EVERYBODY, Entry, Forward, Gateway, Neighbour, Remote
-from plugin.cluster.direct.hops import Hops, HostPlace, doubt_about_way, routes, uses_tunnel
+from plugin.cluster.direct.hops import Hops, HostPlace, doubt_about_way
 from plugin.cluster.overlay.forwarding import LocalView, doubt_about_host, doubt_about_peer, text_of
 from plugin.cluster.overlay.records import Member, Peer
 from plugin.model.records import Endpoint
+from plugin.options.tunnel import uses_routes, uses_tunnel
 from plugin.protocol.messages import Address
 from plugin.store.base import Versioned
 
@@ -136,7 +137,8 @@ class FarHosts:
 
     def refused(self) -> dict[str, str]:
         """Return the records that are left out, and the hosts that only a tunnel would reach, and why."""
-        doubts = {host: doubt_about_way(self._view.tunnel, at, self.hops.get(at)) for host, at in self.at.items()}
+        tunnel, versions = self._view.tunnel, {pool.version for pool in self._view.subnets}
+        doubts = {host: doubt_about_way(tunnel, at, self.hops.get(at), versions) for host, at in self.at.items()}
         return self._unfit | {f"host '{host}'": why for host, why in doubts.items() if why}
 
 
@@ -258,7 +260,7 @@ class Directory:
     def entries(self) -> set[Lead]:
         """Return all entries."""
         wanted = [*self._places.by_owned, *map(_Flood, self.hosts)]
-        own = [Gateway(self._view.mac)] if routes(self._view.tunnel) else []
+        own = [Gateway(self._view.mac)] if uses_routes(self._view.tunnel) else []
         return {*own, *(entry for owned in wanted for entry in self._entries(owned))}
 
     def refused(self) -> dict[str, str]:
@@ -331,12 +333,12 @@ def wanted_tables(
     members: Iterable[Versioned[Member]],
     local: Iterable[Endpoint],
     view: LocalView,
-    hops: Callable[[Iterable[HostPlace]], Hops] = lambda _: {},
+    hops: Callable[[Collection[HostPlace]], Hops] = lambda _: {},
 ) -> WantedTables:
     """Return the entries that lead to the endpoints of other hosts, and the records that were refused."""
     directory = Directory(view)
     directory.list_local({endpoint.key: endpoint for endpoint in local})
     directory.list_members(members)
     directory.list_peers(peers)
-    directory.take_hops(hops(directory.far.places()) if routes(view.tunnel) else {})
+    directory.take_hops(hops(directory.far.places()) if uses_routes(view.tunnel) else {})
     return WantedTables(directory.entries(), directory.hosts, directory.refused())

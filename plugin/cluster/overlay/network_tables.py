@@ -8,7 +8,6 @@ import structlog
 from netlink.direct_routes import DirectRoute
 from netlink.errors import KernelError, Missing
 from netlink.vxlan import EVERYBODY, Remote, VxlanLink
-from plugin.cluster.direct.hops import routes, uses_tunnel
 from plugin.cluster.direct.next_hops import NextHops
 from plugin.cluster.overlay.directory import Lead
 from plugin.cluster.overlay.forwarding import LocalView, doubt_about_host, local_view
@@ -19,7 +18,7 @@ from plugin.firewall.policy_elements import far_group_elements
 from plugin.interfaces import Tunnels
 from plugin.model.elements import Elements
 from plugin.model.records import Network
-from plugin.options.tunnel import is_routed
+from plugin.options.tunnel import is_routed, uses_routes, uses_tunnel
 from plugin.protocol.messages import Address
 
 log = structlog.get_logger()
@@ -75,7 +74,7 @@ class NetworkTables:
     @property
     def is_routed(self) -> bool:
         """Whether there may be routes to containers of other hosts."""
-        return routes(self.records.view.tunnel)
+        return uses_routes(self.records.view.tunnel)
 
     def retire(self) -> None:
         """Write no more: another object takes over the records and the tables."""

@@ -8,7 +8,6 @@ from ipaddress import IPv6Address
 import structlog
 
 from netlink.deadline import within
-from plugin.cluster.direct.hops import routes
 from plugin.cluster.names.announcing import sweep_names
 from plugin.cluster.overlay.agreement import Removals
 from plugin.cluster.overlay.announcements import Announcements
@@ -16,6 +15,7 @@ from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClai
 from plugin.cluster.overlay.table_sync import TableSync
 from plugin.errors import Conflict, PynetError
 from plugin.model.records import Endpoint, Network, NetworkSubnet, Overlay
+from plugin.options.tunnel import uses_routes
 from plugin.protocol.messages import Address
 from plugin.request.locks import LockName, Locks, endpoint_locks
 from plugin.store.base import ABSENT, Put, SharedStore, Store, StoreAway, StoreConflict
@@ -63,9 +63,14 @@ class Presence:
 
     def member(self, overlay: Overlay, network_id: str) -> Member:
         """Return the record of this host's membership in a network."""
-        near = self._link_local() if routes(overlay.tunnel) else None
+        near = self._link_local() if uses_routes(overlay.tunnel) else None
         own = (self._cluster.host, network_id, self._cluster.address)
         return Member(overlay.network, *own, overlay.takeover, near)
+
+    def membership(self, overlay: Overlay, network_id: str) -> Member:
+        """Return that record as the store has it, if that is known: the host's link may have another address by now."""
+        wanted, own = self.member(overlay, network_id), self._peers.own(overlay.network)
+        return own.members.get(wanted.key, wanted) if own else wanted
 
     def announce(self, overlay: Overlay, endpoint: Endpoint) -> None:
         """Announce an endpoint as ``Announcements.announce`` does; the record is durable when this returns."""
@@ -196,5 +201,7 @@ class Presence:
 def agreed_network(network: Network, overlay: Overlay) -> ClusterNetwork:
     """Return the record on which hosts agree for ``network``; a value of 0 in ``overlay`` is left to them."""
     subnets = tuple(NetworkSubnet(subnet.pool, subnet.gateway) for subnet in network.subnets)
-    numbers = (overlay.vni, overlay.port, overlay.mtu)
-    return ClusterNetwork(overlay.network, *numbers, network.internal, subnets, overlay.takeover, overlay.tunnel)
+    ports = (0, overlay.port) if uses_routes(overlay.tunnel) else (overlay.port, 0)
+    numbers = (overlay.vni, ports[0], overlay.mtu)
+    more = (overlay.takeover, overlay.tunnel, ports[1])
+    return ClusterNetwork(overlay.network, *numbers, network.internal, subnets, *more)

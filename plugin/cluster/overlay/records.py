@@ -7,7 +7,7 @@ from netlink.values import dataclass
 from plugin.model.flaws import first, mac_flaw, number_flaw, record_flaw
 from plugin.model.records import NetworkSubnet
 from plugin.options.policy import MOST_GROUPS
-from plugin.options.tunnel import VXLAN
+from plugin.options.tunnel import TUNNELS, VXLAN, uses_routes
 from plugin.protocol.messages import Address
 
 LAST_VNI = (1 << 24) - 1
@@ -19,6 +19,9 @@ class ClusterNetwork:
 
     The addresses of a host that has been dead for ``takeover`` seconds are released, with 0 never.
     A network without a ``Member`` was left by a host that could not remove it, and binds nobody.
+
+    A network with routes has ``port`` 0, and its UDP port in ``routed_port``: an earlier pynet, which would join with a
+    tunnel, finds the record flawed, and refuses.
     """
 
     kind: ClassVar[str] = "cluster-network"
@@ -31,6 +34,7 @@ class ClusterNetwork:
     subnets: tuple[NetworkSubnet, ...] = ()
     takeover: int = 0
     tunnel: str = VXLAN
+    routed_port: int = 0
 
     @property
     def key(self) -> str:
@@ -38,11 +42,18 @@ class ClusterNetwork:
         return self.name
 
     @property
+    def udp_port(self) -> int:
+        """The UDP port of VXLAN."""
+        return self.routed_port or self.port
+
+    @property
     def flaw(self) -> str:
         return first(
             record_flaw(self, "name"),
             number_flaw("vni", self.vni, 1, LAST_VNI),
-            number_flaw("port", self.port, 1, 65535),
+            "" if self.tunnel in TUNNELS else f"'tunnel' is {self.tunnel!a}, which this pynet does not know",
+            "" if uses_routes(self.tunnel) is (self.port == 0) else f"'port' is {self.port}, with tunnel {self.tunnel}",
+            number_flaw("port", self.udp_port, 1, 65535),
             number_flaw("mtu", self.mtu, 68, 65535),
         )
 

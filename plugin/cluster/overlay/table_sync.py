@@ -159,9 +159,9 @@ class TableSync:
 
     def underlay_changed(self, lost: bool) -> None:  # noqa: FBT001 - a callback
         """Ask again how other hosts are reached; ``lost`` routes may be gone, so those of the kernel are read."""
-        self._hops.forget()
-        self._attached.note_routed(lost=lost)
-        self._bell.set()
+        if self._hops.refresh() or lost:
+            self._attached.note_routed(lost=lost)
+            self._bell.set()
 
     def _follow(self) -> None:
         if self._loop is not None and self._links() is not None:

@@ -1,0 +1,134 @@
+"""By which way packets go to hosts of a network without a tunnel, and who is told of a change."""
+
+import json
+import threading
+from collections.abc import Collection
+from dataclasses import replace
+from ipaddress import IPv6Address, ip_address
+
+import pytest
+
+from netlink.direct_routes import FoundRoute
+from netlink.errors import KernelError
+from netlink.underlay_bell import LOST, ROUTES
+from plugin.cluster.direct.following import Following
+from plugin.cluster.direct.hops import HostPlace, doubt_about_way, hop_to
+from plugin.cluster.direct.next_hops import NextHops
+from plugin.cluster.overlay.records import ClusterNetwork
+from plugin.errors import InvalidRequest
+from plugin.protocol.messages import Address
+from plugin.store.rows import decode, encode
+from tests.fake_routes import FakeBell, FakeRoutes
+from tests.fake_sockets import Steps
+from tests.overlay_fakes import OverlayWorld, overlay
+from tests.unit import requests as rq
+
+NEAR = IPv6Address("fe80::2")
+V4, V6 = ip_address("192.0.2.2"), ip_address("2001:db8::2")
+ON_LINK, BY_ROUTER = FoundRoute("ul0", gateway=False), FoundRoute("ul0", gateway=True)
+
+
+@pytest.mark.parametrize(
+    ("place", "by"),
+    [
+        (HostPlace(V4, NEAR), {4: V4, 6: NEAR}),
+        (HostPlace(V4), {4: V4}),
+        (HostPlace(V4, IPv6Address("2001:db8::9")), {4: V4}),
+        (HostPlace(V6), {4: V6, 6: V6}),
+    ],
+)
+def test_the_next_hop_of_each_ip_version(place: HostPlace, by: dict[int, Address]) -> None:
+    """A neighbour is the next hop; IPv6 goes by its link-local address, if it announced one that is link-local."""
+    hop = hop_to(place, ON_LINK)
+
+    assert hop
+    assert (hop.link, hop.by) == ("ul0", by)
+    assert hop_to(place, BY_ROUTER) is hop_to(place, None) is None
+
+
+def test_hosts_that_only_a_tunnel_reaches_are_named() -> None:
+    """With direct, a host behind a router and one without a link-local address each have a sentence; with auto none."""
+    half = hop_to(HostPlace(V4), ON_LINK)
+
+    assert "behind a router" in doubt_about_way("direct", V4, None, [4])
+    assert "no link-local IPv6 address" in doubt_about_way("direct", V4, half, [4, 6])
+    assert doubt_about_way("direct", V4, half, [4]) == doubt_about_way("auto", V4, None, [4, 6]) == ""
+
+
+def test_each_host_is_asked_for_once_until_routes_change() -> None:
+    """Many networks share an answer, and a change that concerns no host is none."""
+    routes = FakeRoutes(Steps())
+    hops, places = NextHops(routes), [HostPlace(V4), HostPlace(V6)]
+
+    assert hops.towards(places) == {**hops.towards(places[:1]), **hops.towards(places[1:])}
+    assert routes.asked == 2
+    assert not hops.refresh()
+    routes.known[V4] = BY_ROUTER
+    assert hops.refresh()
+    assert hops.towards(places).keys() == {V6}
+    assert routes.asked == 6
+
+
+def test_an_answer_that_fails_is_asked_again() -> None:
+    """Who needs the way gets the error; a refresh that fails counts as a change."""
+    routes = FakeRoutes(Steps())
+    hops = NextHops(routes)
+    hops.towards([HostPlace(V4)])
+    routes.fails = True
+
+    assert hops.refresh()
+    with pytest.raises(KernelError):
+        hops.towards([HostPlace(V4)])
+    routes.fails = False
+    assert hops.towards([HostPlace(V4)]).keys() == {V4}
+
+
+def test_a_thread_listens_while_a_network_is_routed() -> None:
+    """One, whoever starts it again; it tells of routes and of lost ones, and ends with the last network."""
+    told, begun, ended, links = list[bool](), threading.Event(), threading.Event(), iter([{"ul0"}] * 3)
+    heard = iter([frozenset(), frozenset({ROUTES}), frozenset({ROUTES, LOST})])
+
+    class Bell(FakeBell):
+        def wait(self, seconds: float, links: Collection[str]) -> frozenset[str]:
+            assert begun.wait(10)
+            return next(heard)
+
+        def close(self) -> None:
+            ended.set()
+
+    class Routes(FakeRoutes):
+        def listen(self) -> FakeBell:
+            return Bell()
+
+    following = Following(Routes(Steps()), lambda: next(links, None), told.append)
+    following.start()
+    following.start()
+    begun.set()
+
+    assert ended.wait(10)
+    assert told == [False, True]
+
+
+def test_an_earlier_pynet_refuses_a_network_that_it_would_join_with_a_tunnel() -> None:
+    """It does not know the last fields, and finds a flaw in the others; a network with a tunnel it takes as ever."""
+    tunnelled = ClusterNetwork("blue", 7, 4789, 1500)
+    routed = replace(tunnelled, port=0, tunnel="direct", routed_port=8472)
+    earlier = {key: value for key, value in json.loads(encode(routed)).items() if key not in {"tunnel", "routed_port"}}
+
+    assert decode(ClusterNetwork, json.dumps(earlier)).flaw == "'port' is 0, with tunnel vxlan"
+    assert decode(ClusterNetwork, encode(routed)) == routed
+    assert (routed.flaw, routed.udp_port, tunnelled.flaw, tunnelled.udp_port) == ("", 8472, "", 4789)
+    assert "which this pynet does not know" in replace(routed, tunnel="geneve").flaw
+    assert "'port' is 4789, with tunnel auto" in replace(tunnelled, tunnel="auto").flaw
+
+
+def test_ipv6_needs_a_link_local_address_on_the_way() -> None:
+    """Without one, direct is refused with the setting to change; auto, and IPv4 alone, are not."""
+    world = OverlayWorld()
+    dual = ("10.9.0.1/24", "fd00:9::1/64")
+    with pytest.raises(InvalidRequest, match=r"link-local IPv6 address of the link that has 192.0.2.1.*disable_ipv6"):
+        world.driver.create_network(overlay(rq.NETWORK_ID, *dual, tunnel="direct"))
+    world.driver.create_network(overlay(rq.NETWORK_ID, *dual, tunnel="auto"))
+    world.driver.create_network(overlay(rq.OTHER_ID, "10.8.0.1/24", network="green", tunnel="direct"))
+
+    assert [item.record.tunnel for item in world.real.list(ClusterNetwork)] == ["auto", "direct"]
