@@ -8,7 +8,7 @@ from plugin.engine.names import Names
 from plugin.firewall.firewall import Firewall
 from plugin.host.reaper import Reaper
 from plugin.host.sysctls import HostSettings
-from plugin.interfaces import Kernel
+from plugin.interfaces import DirectRoutes, Kernel
 from plugin.modes.applier import Applier
 from plugin.modes.base import Mode
 from plugin.publish.publisher import Publisher
@@ -32,4 +32,5 @@ class Runtime:
     locks: Locks
     leases: Leases
     places: ResolverAddresses
+    routes: DirectRoutes
     names: Names = field(default_factory=Names)

@@ -125,14 +125,14 @@ class Pynet:
 
         # The verbs of both protocols.
         own = kernel, store, self.firewall, self.settings, self.publisher, self.reaper, self.modes, applier, locks
-        self.runtime = Runtime(*own, Leases(store, host.dhcp), self.resolver.addresses, names)
+        self.runtime = Runtime(*own, Leases(store, host.dhcp), self.resolver.addresses, host.routes, names)
         self.removal = Removal(self.runtime)
         self.leased = LeasedAddresses(self.runtime, self.removal.owners, f"{host.machine}/{name}")
         self.driver = Driver(self.runtime, self.removal, self.leased, told)
         self.ipam = Ipam(store, host.networks, host.supernets, self.reaper.retries)
 
         # Repairs, and changes on running networks and containers.
-        self.survey = Survey(store, kernel, self.settings, self.modes, owner)
+        self.survey = Survey(store, kernel, host.routes, self.settings, self.modes, owner)
         self.reconciler = Reconciler(self.runtime, self.survey, self.removal, host.drops)
         self.dry_run = DryRun(self.runtime, self.survey)
         self.live = LiveChanges(self.runtime, self.survey, self.removal, self.ipam, _ending(host, name, self.peers))

@@ -195,6 +195,15 @@ class RouteLeft(Finding):
 
 
 @dataclass(frozen=True, slots=True)
+class DirectRoutesLeft(Finding):
+    """The host has routes to containers of other hosts, of a network that a crash prevented."""
+
+    text = "routes to containers of other hosts with metric {vni}, the VNI of no network: delete them"
+
+    vni: int
+
+
+@dataclass(frozen=True, slots=True)
 class SettingChanged(Finding):
     """A sysctl of a network's link has another value."""
 

@@ -111,6 +111,8 @@ class Alias:
         if self.what != NETWORK or len(self.more) < 3:
             return None
         name, vni, port, *words = self.more
+        if not (vni.isdecimal() and port.isdecimal()):
+            return None
         tunnel = next((word for word in words if word in TUNNELS), VXLAN)
         return Overlay(name, int(vni), int(port), mtu, tunnel=tunnel)
 

@@ -201,11 +201,18 @@ def _route_findings(desired: Desired, actual: Actual, absent: Collection[str]) -
             yield f.RouteMissing(desired.network, wanted.endpoint, wanted.link, wanted.destination, source)
 
 
-def strays(desired: Iterable[Desired], actual: Actual) -> list[f.Finding]:
-    """Return the routes of pynet's that no endpoint wants."""
+def strays(desired: Collection[Desired], actual: Actual, metrics: Collection[int]) -> list[f.Finding]:
+    """Return the routes of pynet's that no endpoint wants; ``metrics`` are those of routes to other hosts' containers.
+
+    Such a metric is the VNI of a network, which another pynet of this host may have: then the tunnel's alias tells it.
+    """
     wanted = {(route.link, route.destination) for part in desired for route in part.routes}
     found = [(link, route.to) for link, routes in actual.routes.items() for route in routes]
-    return [f.RouteLeft("", link, to) for link, to in found if (link, to) not in wanted]
+    tunnels = [link for link in actual.links.values() if link.kind == "vxlan"]
+    known = {overlay.vni for link in tunnels if (overlay := Alias.read(link.alias).overlay(link.mtu))}
+    known |= {link.tunnel.vni for part in desired for link in part.links if link.tunnel}
+    left: list[f.Finding] = [f.RouteLeft("", link, to) for link, to in found if (link, to) not in wanted]
+    return [*left, *(f.DirectRoutesLeft("", vni) for vni in sorted(set(metrics) - known))]
 
 
 def _setting_findings(desired: Desired, actual: Actual, absent: Collection[str]) -> Iterator[f.Finding]:

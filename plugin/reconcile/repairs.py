@@ -33,6 +33,7 @@ class Repairs:
         self._settings = runtime.settings
         self._publisher = runtime.publisher
         self._reaper = runtime.reaper
+        self._routes = runtime.routes
         self._modes = runtime.modes
         self._applier = runtime.applier
         self._removal = removal
@@ -48,6 +49,7 @@ class Repairs:
             f.AddressMissing: self._add_address,
             f.RouteMissing: self._set_route,
             f.RouteLeft: self._delete_route,
+            f.DirectRoutesLeft: self._delete_routes,
             f.SettingChanged: self._set,
             f.HostSettingChanged: lambda finding, _: self._settings.turn_on(finding.path),
             f.ResolverAddressGone: lambda finding, _: runtime.places.restore(finding.address),
@@ -158,6 +160,9 @@ class Repairs:
 
     def _delete_route(self, finding: f.RouteLeft, _: Desired) -> None:
         self._applier.shims.unset(finding.link, finding.destination)
+
+    def _delete_routes(self, finding: f.DirectRoutesLeft, _: Desired) -> None:
+        self._routes.change_routes(finding.vni, (), self._routes.routes(finding.vni))
 
     def _set(self, finding: f.SettingChanged, desired: Desired) -> None:
         wanted = next(setting for setting in desired.settings if setting.path == finding.path)

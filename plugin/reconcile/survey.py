@@ -13,7 +13,7 @@ from netlink.links import Link
 from plugin.errors import PynetError
 from plugin.firewall.elements import port_elements, shut_elements
 from plugin.host.sysctls import HostSettings
-from plugin.interfaces import Kernel
+from plugin.interfaces import DirectRoutes, Kernel
 from plugin.model.desired import Actual, Desired, Held, WantedPort, look_again, read_actual
 from plugin.model.elements import Elements
 from plugin.model.findings import EndpointLost, Finding, NetworkUnclear, OrphanLink, OrphanSetting
@@ -54,10 +54,17 @@ class Survey:
     """Every survey may raise ``KernelError`` and ``PynetError``."""
 
     def __init__(
-        self, store: Store, kernel: Kernel, settings: HostSettings, modes: Mapping[str, Mode], owner: Owner
+        self,
+        store: Store,
+        kernel: Kernel,
+        routes: DirectRoutes,
+        settings: HostSettings,
+        modes: Mapping[str, Mode],
+        owner: Owner,
     ) -> None:
         self._store = store
         self._kernel = kernel
+        self._routes = routes
         self._settings = settings
         self._modes = modes
         self._owner = owner
@@ -134,7 +141,7 @@ class Survey:
         if idle:
             left = self._settings.left_over(list(records.networks.values()))
             found += [OrphanSetting("", setting.path, setting.before) for setting in left]
-            found += strays(desired, actual)
+            found += strays(desired, actual, self._routes.metrics())
         return Look({part.network: part for part in desired}, found, actual)
 
     def look_at(self, network_id: str, actual: Actual) -> tuple[Desired, list[Finding]]:

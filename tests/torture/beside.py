@@ -40,11 +40,11 @@ class Crowded:
         crowd.gather(engine.send, endpoints=0 if reboots else crowd.ENDPOINTS)
         Ground(self.pynet.state).rest()
         self.ground = Ground(self.pynet.state)
-        self._has = "", ""  # setup, and who shares networks
+        self._has = "", "", ""  # setup, who shares networks, and how
 
     def suit(self, scenario: Scenario) -> None:
         """Give the host what ``scenario`` needs; pynet starts again if the last one needed something else."""
-        wanted = scenario.setup, scenario.shared
+        wanted = scenario.setup, scenario.shared, scenario.tunnel
         if wanted == self._has:
             return
         self.pynet.kill()
@@ -55,7 +55,7 @@ class Crowded:
         self.pynet.join(scenario.shared)
         subprocess.run(scenario.setup, shell=True, check=True)
         if scenario.shared == WITH_ANOTHER:
-            add_other_host(self.folder)
+            add_other_host(self.folder, scenario.tunnel)
         self._started()
         self._has = wanted
 

@@ -179,7 +179,7 @@ class Run:
             self._pynet.state.mkdir(mode=0o700)
             (self._pynet.state / "host-id").write_text(HOST)
         if self.scenario.shared == WITH_ANOTHER:
-            add_other_host(self._folder)
+            add_other_host(self._folder, self.scenario.tunnel)
 
     def _await(self, text: str) -> None:
         """Wait until a record has ``text``, if there is one."""

@@ -1,12 +1,14 @@
 """A cluster store for one host: a file, which outlives a killed pynet as a server does, with another host in it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import IPv4Interface, ip_address, ip_network
 from pathlib import Path
 
 from plugin.cluster.hosts.records import ClusterHost
 from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
 from plugin.model.records import NetworkSubnet
+from plugin.options.tunnel import VXLAN
 from plugin.store.base import Put, R, Record
 from plugin.store.sqlite.store import SqliteStore
 
@@ -41,13 +43,16 @@ class FileCluster(SqliteStore):
         return {}
 
 
-def add_other_host(folder: Path) -> None:
-    """Write the records of another host that has the network ``NAME`` with one container."""
+def add_other_host(folder: Path, tunnel: str) -> None:
+    """Write the records of another host that has the network ``NAME`` with one container, and its ``tunnel``."""
+    network = ClusterNetwork(NAME, VNI, PORT, MTU)
+    if tunnel != VXLAN:
+        network = ClusterNetwork(NAME, VNI, 0, MTU, tunnel=tunnel, routed_port=PORT)
     subnets = (NetworkSubnet(ip_network("10.9.0.0/24"), IPv4Interface("10.9.0.1/24")),)
     store = FileCluster(folder / FILE)
     store.transact(
         Put(ClusterHost(OTHER, OTHER, ip_address(THERE), 0)),
-        Put(ClusterNetwork(NAME, VNI, PORT, MTU, subnets=subnets)),
+        Put(replace(network, subnets=subnets)),
         Put(VniClaim(VNI, NAME)),
         Put(Member(NAME, OTHER, "d4" * 32, ip_address(THERE))),
         Put(Peer(NAME, "e9" * 32, OTHER, "02:42:0a:09:00:63", IPv4Interface("10.9.0.99/24"))),

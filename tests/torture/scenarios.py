@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from plugin.options.tunnel import DIRECT, VXLAN
 from tests.torture.cluster import NAME, UNDERLAY
 from tests.torture.engine import COMMAND, DRIVER, IPAM, THE_POOL, Call
 
@@ -22,8 +23,9 @@ class Scenario:
 
     ``where`` the steps are taken: by the request, after its reply by a background thread, or (without a verb) by the
     start. ``reboot`` empties the kernel before the next start. ``shared`` says who is in the cluster store, if there
-    is one. Containers reach their ``gateway``, or each other where there is none. ``kind`` is a kind of links that the
-    kernel must have. The verb begins when a record has the text ``ready``.
+    is one, and ``tunnel`` how packets get to the other host. Containers reach their ``gateway``, or each other where
+    there is none. ``kind`` is a kind of links that the kernel must have. The verb begins when a record has the text
+    ``ready``.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Scenario:
     gateway: str = GATEWAY
     kind: str = ""
     ready: str = ""
+    tunnel: str = VXLAN
 
     @property
     def net(self) -> Call:
@@ -115,9 +118,9 @@ def of(verb: str, identity: str = END, net: str = NET) -> Call:
     return Call(DRIVER + verb, {"NetworkID": net, "EndpointID": identity})
 
 
-def overlay(identity: str = NET) -> Call:
+def overlay(identity: str = NET, tunnel: str = VXLAN) -> Call:
     """CreateNetwork of the network that hosts share."""
-    return of_mode("overlay", network(identity), network=NAME)
+    return of_mode("overlay", network(identity), network=NAME, tunnel=tunnel)
 
 
 def toy() -> Call:
@@ -207,9 +210,19 @@ OVERLAY = (
 )
 
 
-def _on_overlay(scenario: Scenario) -> Scenario:
+PLAIN = overlay(tunnel=DIRECT)
+PLAIN_JOINED = (PLAIN, endpoint(), join())
+ROUTED = (
+    Scenario("CreateNetwork", (), PLAIN),
+    Scenario("DeleteNetwork with endpoints", PLAIN_JOINED, REMOVE),
+    Scenario("start", PLAIN_JOINED, where=START),
+    Scenario("start after a reboot", (PLAIN, endpoint()), where=START, reboot=True),
+)
+
+
+def _on_overlay(scenario: Scenario, kind: str = "overlay", tunnel: str = VXLAN) -> Scenario:
     shared = scenario.shared or WITH_ANOTHER
-    return replace(scenario, name=f"overlay: {scenario.name}", setup=UNDERLAY, shared=shared)
+    return replace(scenario, name=f"{kind}: {scenario.name}", setup=UNDERLAY, shared=shared, tunnel=tunnel)
 
 
 LIMIT = own("SetOptions", EndpointID=END, Options={"rate_in": "off", "rate_out": "5mbit"})
@@ -298,7 +311,8 @@ SCENARIOS = (
     Scenario("start after a reboot", (network(OTHER, 8), DUAL, DUAL_END, program(8080)), where=START, reboot=True),
     Scenario("start on a bridge of the host's", (OWN, endpoint(), join()), where=START, setup=MAKE_BRIDGE),
     Scenario("start with deletions left", (*PUBLISHED, LEAVE, DELETE, REMOVE), where=START),
-    *map(_on_overlay, OVERLAY),
+    *(_on_overlay(scenario) for scenario in OVERLAY),
+    *(_on_overlay(scenario, "routed", DIRECT) for scenario in ROUTED),
     *(replace(scenario, name=f"limits: {scenario.name}") for scenario in LIMITS),
     *POLICIES,
     *(replace(scenario, name=f"toy: {scenario.name}", gateway="") for scenario in TOYS),
