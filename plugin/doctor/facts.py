@@ -39,6 +39,7 @@ class Crossing(StrEnum):
     NEIGHBOURS = "neighbour discovery, without which containers with IPv6 do not find their gateway"
     TUNNEL = "VXLAN, by which hosts of an overlay network reach each other"
     QUESTIONS = "questions of containers to pynet's resolver"
+    DIRECT = "what containers of an overlay network send to those of other hosts without a tunnel"
 
 
 @dataclass(frozen=True, slots=True)

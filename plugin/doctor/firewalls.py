@@ -16,6 +16,7 @@ _CURES = {
     Crossing.NEIGHBOURS: "accept neighbour discovery in it",
     Crossing.TUNNEL: "accept the UDP port of the network (4789, if none was given) from the other hosts in it",
     Crossing.QUESTIONS: "accept what goes to pynet's resolver in it; pynet's rules keep others from it",
+    Crossing.DIRECT: "let what goes to pynet's links, and what they send, pass it",
 }
 _MATCHES = {
     Crossing.OUT: f'iifname "{BRIDGES}"',
@@ -65,13 +66,18 @@ def bridged_traffic(facts: Facts) -> Iterator[HostFinding]:
         yield HostFinding(Severity.ERROR, cause, "keep bridged traffic off these chains", commands)
 
 
+_ESSENTIAL = (Crossing.NEIGHBOURS, Crossing.TUNNEL, Crossing.DIRECT)
+
+
 def _matches(wall: Wall) -> Sequence[str]:
     """Return the conditions of the rules that let the traffic pass."""
     if wall.crossing is Crossing.QUESTIONS:
         versions = _VERSIONS.get(wall.chain.partition(" ")[0], ())
         return [condition_text(one) for version in versions for one in QUESTIONS[version]]
+    if wall.crossing is Crossing.DIRECT:
+        return [_MATCHES[Crossing.OUT], _MATCHES[Crossing.IN]]
     return [match] if (match := _MATCHES.get(wall.crossing)) else []
 
 
 def _weight(crossing: Crossing) -> Severity:
-    return Severity.ERROR if crossing in (Crossing.NEIGHBOURS, Crossing.TUNNEL) else Severity.WARNING
+    return Severity.ERROR if crossing in _ESSENTIAL else Severity.WARNING

@@ -4,7 +4,7 @@ In a chain that holds pynet's accepts (``plugin.firewall.foreign_chains``), only
 accepts are missing, as before the first network, only the chain DOCKER-USER counts: they will be behind it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +17,10 @@ from plugin.firewall.elements import resolver_versions
 from plugin.firewall.foreign_chains import CHAINS
 from plugin.ipam.allocator import usable
 from plugin.model.names import bridge_name
-from plugin.model.records import Endpoint, Network, Published
+from plugin.model.records import Endpoint, Network, Overlay, Published
 from plugin.model.resolver_place import PORT, RESOLVER
 from plugin.options.network import NetworkSettings
+from plugin.options.tunnel import uses_routes, uses_tunnel
 from plugin.protocol.messages import Address
 
 USERS = "DOCKER-USER"
@@ -103,8 +104,16 @@ def _passages(network: Network, endpoints: Iterable[Endpoint], uplinks: Mapping[
     for port in (port for end in own for port in end.published if port.proto in _PROTOCOLS):
         yield from _inwards(network.link, port, uplinks)
     if network.overlay is not None:
-        for version in FAMILIES:
-            yield Passage(Crossing.TUNNEL, "input", version, Packet(_of(version, "udp", network.overlay.port)))
+        yield from _between_hosts(network, own, network.overlay)
+
+
+def _between_hosts(network: Network, own: Sequence[Endpoint], overlay: Overlay) -> Iterator[Passage]:
+    """Yield the passages between hosts: in a tunnel, or routed both ways by a link that is not known here."""
+    for version in FAMILIES if uses_tunnel(overlay.tunnel) else ():
+        yield Passage(Crossing.TUNNEL, "input", version, Packet(_of(version, "udp", overlay.port)))
+    for version in network.families if uses_routes(overlay.tunnel) else ():
+        for known in (_from(network, own, version), _named("oif", network.link)):
+            yield Passage(Crossing.DIRECT, "forward", version, Packet(known | _of(version, "tcp", HTTPS)))
 
 
 def _inwards(link: str, port: Published, uplinks: Mapping[int, str]) -> Iterator[Passage]:

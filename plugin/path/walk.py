@@ -10,6 +10,7 @@ from dataclasses import replace
 from plugin.host.docker_bridges import is_docker_name
 from plugin.model.records import Endpoint, Network, Published
 from plugin.options.network import ROUTED, UNPROTECTED
+from plugin.options.tunnel import uses_routes
 from plugin.path.foreign import foreign_chains
 from plugin.path.guests import guest_steps, is_guest
 from plugin.path.lan import is_on_lan, lan_steps
@@ -79,6 +80,9 @@ def _within(way: Journey, network: Network, facts: Surroundings) -> Iterator[Ste
         yield Step("icc", text, Fate.DROPPED)
     else:
         yield Step("icc", f"containers of {here} may reach each other")
+    if sides := _routed_by(way, network, facts):
+        yield from _between_hosts(way, facts, sides)
+        return
     yield from egress(way, facts, Fate.DROPPED)
     yield from ingress(way, facts, Fate.DROPPED)
     if way.target.endpoint is None and network.overlay is None:
@@ -89,6 +93,36 @@ def _within(way: Journey, network: Network, facts: Surroundings) -> Iterator[Ste
         yield Step("delivery", f"the tunnel takes it to the host of {here} that has {way.target.address}, if one does")
     else:
         yield Step("delivery", f"the bridge of {here} delivers it to {way.target.words}")
+
+
+def _routed_by(way: Journey, network: Network, facts: Surroundings) -> tuple[str, str] | None:
+    """Return the links by which the host gets a packet and sends it on to another host, or from one; else None."""
+    far = next((spot for spot in (way.source, way.target) if spot.endpoint is None), None)
+    if far is None or far.address is None or network.overlay is None or not uses_routes(network.overlay.tunnel):
+        return None
+    link = facts.towards(far.address)
+    if link in {"", network.link}:
+        return None  # in the tunnel, or to nobody
+    return (link, network.link) if far is way.source else (network.link, link)
+
+
+def _between_hosts(way: Journey, facts: Surroundings, sides: tuple[str, str]) -> Iterator[Step]:
+    """Packets that hosts route to each other's containers, without a tunnel."""
+    yield from _forwarding(way, facts)
+    yield from egress(way, facts, Fate.REFUSED)
+    yield from ingress(way, facts, Fate.REFUSED)
+    yield from foreign_chains(way, facts, "forward", sides)
+    if way.target.endpoint is None:
+        text = f"the host routes it by link '{sides[1]}' to the host of {way.target.on} that has {way.target.address}"
+        yield Step("delivery", text)
+    else:
+        yield Step("delivery", f"it comes by link '{sides[0]}', and the host delivers it to {way.target.words}")
+
+
+def _forwarding(way: Journey, facts: Surroundings) -> Iterator[Step]:
+    if way.version not in facts.forwards:
+        text = f"the host does not forward IPv{way.version} ({_FORWARDING[way.version]} is 0)"
+        yield Step("forwarding", text, Fate.DROPPED)
 
 
 def _through_the_host(way: Journey, facts: Surroundings) -> Iterator[Step]:
@@ -193,9 +227,7 @@ def _onwards(way: Journey, facts: Surroundings) -> Iterator[Step]:
     if way.source.kind is EndKind.HOST:
         yield from _from_the_host(way, facts)
         return
-    if way.version not in facts.forwards:
-        text = f"the host does not forward IPv{way.version} ({_FORWARDING[way.version]} is 0)"
-        yield Step("forwarding", text, Fate.DROPPED)
+    yield from _forwarding(way, facts)
     yield from _internal(way)
     if way.target.network is not None:
         yield from _into_a_network(way, way.target.network, facts)

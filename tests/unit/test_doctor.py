@@ -114,6 +114,7 @@ CASES = [
     (wall("inet mine input", Crossing.RELAY), W, "containers that have only IPv4", "accept these ports"),
     (wall("inet mine input", Crossing.NEIGHBOURS), E, "do not find their gateway", "nd-neighbor-solicit"),
     (wall("inet mine input", Crossing.TUNNEL), E, "VXLAN", "UDP port"),
+    (wall("inet mine forward", Crossing.DIRECT), E, "without a tunnel", "what they send"),
     (way("link 'tun0'"), E, "10.200.1.9 go by link 'tun0', and not to network 'web'", "ip route get 10.200.1.9"),
     (way("a route that drops", outwards=True), E, "outside, such as 10.200.1.9, meets a route that drops", "ip rule"),
     (fill(14), W, "14 of 14 addresses of 10.200.1.0/28 are taken, in network 'web': no container", "a greater subnet"),

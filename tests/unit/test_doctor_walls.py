@@ -116,6 +116,16 @@ def test_questions_to_the_resolver() -> None:
     assert closed == (Wall("ip6 filter INPUT", Crossing.NEIGHBOURS),)
 
 
+def test_a_network_between_hosts_without_a_tunnel_needs_forwarding_both_ways() -> None:
+    """Also an internal one; then VXLAN is none of its needs."""
+    overlay = Overlay("blue", 7, 4789, 1500, tunnel="direct")
+    direct = Network("c" * 64, "overlay", "pn-c", internal=True, subnets=(V4,), overlay=overlay)
+    udp, ours = [field("udp", "dport", 53), ACCEPT], [[meta(side, "pn-*"), ACCEPT] for side in ("iifname", "oifname")]
+    assert walls(base("forward", "drop", [udp]), [direct], [], UPLINKS) == (Wall("inet mine c", Crossing.DIRECT),)
+    assert walls(base("forward", "drop", ours), [direct], [], UPLINKS) == ()
+    assert walls(base("input", "drop", []), [direct], [], UPLINKS) == ()
+
+
 def test_others_that_are_not_in_the_way() -> None:
     """An internal network has no walls, and tables of the engine and of pynet are passed over."""
     inner = Network("d" * 64, "bridge", "pn-d", internal=True, subnets=(V4,))

@@ -10,7 +10,7 @@ from cli.commands.path import as_data, as_text
 from handlers.schemas.path import PathReply, PathRequest
 from plugin.engine.names import Known
 from plugin.errors import NotFound, PynetError
-from plugin.model.records import Endpoint, Network, NetworkSubnet
+from plugin.model.records import Endpoint, Network, NetworkSubnet, Overlay
 from plugin.path.model import Surroundings
 from plugin.path.walk import path
 from plugin.protocol.path_messages import Fate, question
@@ -86,3 +86,21 @@ def test_what_cannot_be_seen_is_unclear() -> None:
     with pytest.raises(NotFound):
         path(question("endpoints:0", "outside", "icmp"), blind)
     assert FACTS.by_address[ip_address("10.9.0.5")] is WEB
+
+
+@pytest.mark.parametrize(
+    ("link", "deciding", "words"),
+    [("eth0", "delivery", "routes it by link 'eth0' to the host"), ("pn-a", "delivery", "the tunnel takes it to")],
+)
+def test_a_container_of_another_host_is_reached_by_a_route_or_the_tunnel(link: str, deciding: str, words: str) -> None:
+    """As the host's own route to it says; where the host does not forward, only the tunnel reaches it."""
+    shared = replace(NET, mode="overlay", overlay=Overlay("blue", 7, 4789, 1450, tunnel="auto"))
+    facts = replace(FACTS, networks={NET.id: shared}, towards=lambda _: link)
+    there, back = (
+        path(question(*ends, "tcp/80"), facts) for ends in ((ENDPOINT, "10.9.0.77"), ("10.9.0.77", ENDPOINT))
+    )
+
+    assert (there.deciding.by, there.fate, back.fate) == (deciding, Fate.PASSES, Fate.PASSES)
+    assert words in there.deciding.text
+    shut = path(question(ENDPOINT, "10.9.0.77", "tcp/80"), replace(facts, forwards=()))
+    assert (shut.fate is Fate.DROPPED) is (link == "eth0")
