@@ -15,6 +15,7 @@ from netlink.headers import ETHER_IPV4
 from netlink.packets import Instruction, attach_filter
 
 CLIENT_PORT, SERVER_PORT = 68, 67
+NOBODY = IPv4Address(0)
 TO_ALL = "ff:ff:ff:ff:ff:ff"
 _ROOM = 4 << 20  # bytes of messages that wait to be read: thousands
 _LARGEST = 4096  # bytes of a message
@@ -37,7 +38,7 @@ class Ends(NamedTuple):
     """The ends of a message to a server: the client's MAC and address, and the server's or those of all."""
 
     mac: str
-    source: IPv4Address = IPv4Address(0)
+    source: IPv4Address = NOBODY
     target: IPv4Address = IPv4Address(0xFFFFFFFF)
     target_mac: str = TO_ALL
 
@@ -53,6 +54,7 @@ class DhcpLink:
 
     def __init__(self, link: str, *, outgoing: bool = False) -> None:
         self._link = link
+        self._expected: set[str] = set()  # MACs
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         with kernel_errors(f"hear of DHCP on link '{link}'"):
             self._socket = socket.socket(socket.AF_PACKET, kind, 0)
@@ -75,7 +77,21 @@ class DhcpLink:
             KernelError: the link is down or gone.
         """
         with kernel_errors(f"send DHCP on link '{self._link}'"):
+            if ends.source == NOBODY:
+                self._expect(ends.mac)
             self._socket.send(frame(ends, data))
+
+    def _expect(self, mac: str) -> None:
+        """Let frames to ``mac`` reach the link as long as the socket is open: no link has that MAC yet.
+
+        Kea answers to the MAC of a client that asked to be answered by broadcast, and a bridge or a real network card
+        keeps such frames from the host (packet(7), PACKET_MR_UNICAST).
+        """
+        if mac not in self._expected:
+            index, address = socket.if_nametoindex(self._link), bytes.fromhex(mac.replace(":", ""))
+            member = uapi.PACKET_MREQ.pack(index, uapi.PACKET_MR_UNICAST, len(address), address)
+            self._socket.setsockopt(uapi.SOL_PACKET, uapi.PACKET_ADD_MEMBERSHIP, member)
+            self._expected.add(mac)
 
     def receive(self) -> list[Heard]:
         """Return messages that wait, without waiting for any.

@@ -62,7 +62,9 @@ IFF_UP, IF_OPER_UP, ETH_P_ALL = 0x1, 6, 3
 
 # linux/if_ether.h, linux/if_packet.h
 ETH_P_ALL, PACKET_OUTGOING = 3, 4
-PACKET_STATISTICS, PACKET_AUXDATA = 6, 8
+PACKET_ADD_MEMBERSHIP, PACKET_STATISTICS, PACKET_AUXDATA = 1, 6, 8
+PACKET_MR_UNICAST = 3
+PACKET_MREQ = struct.Struct(f"{ORDER}iHH8s")  # struct packet_mreq: link, kind, length of the address, address
 TPACKET_STATS = struct.Struct(f"{ORDER}II")  # struct tpacket_stats: packets, drops
 TPACKET_AUXDATA = struct.Struct(f"{ORDER}IIIHHHH")  # status, length, captured length, offsets, VLAN tag and its type
 TP_STATUS_VLAN_VALID = 1 << 4

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from netlink.arp_probe import ArpLink
-from netlink.dhcp_link import DhcpLink
+from netlink.dhcp_link import DhcpLink, Ends
 from netlink.errors import KernelError, Missing
 from plugin.dhcp.model import Lease4, NoAddress, NoServer
 from plugin.dhcp.runner import DhcpClient
@@ -149,6 +149,17 @@ def test_a_container_cannot_play_its_own_server(lan: LanSite, client: DhcpClient
         containers[0].sh(f"{sys.executable} {SCRIPT} send {grant.hex()}")
         until(incoming.receive)
         assert outgoing.receive() == []
+
+
+def test_an_answer_to_the_mac_of_a_client_is_heard_on_a_bridge(lan: LanSite) -> None:
+    """Kea answers so, though it is asked to answer to all; a bridge keeps frames to machines that it does not know."""
+    sh(f"ip link add br0 type bridge; ip link set {UPLINK} master br0; ip link set br0 up")
+    lan.router.sh(f"ip neigh add {POOL[0]} lladdr {identity(1).mac} dev eth0")
+    answer = udp((ROUTER, 67), (POOL[0], 68), "x")
+    with closing(DhcpLink("br0")) as link:
+        link.send(Ends(identity(1).mac), b"")
+        lan.router.sh(f"{sys.executable} {SCRIPT} send {answer.hex()}")
+        until(link.receive)
 
 
 def test_a_lease_that_ended_while_nobody_looked(lan: LanSite, client: DhcpClient, containers: list[Container]) -> None:
