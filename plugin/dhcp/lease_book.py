@@ -3,10 +3,13 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
+from plugin.dhcp.model import Lease4
 from plugin.dhcp.record import DhcpLease
 from plugin.errors import Conflict
 
+REMEMBERED = 1000  # clients whose last address is known
 InUse = Callable[[str], bool]  # whether a container runs with the endpoint of that key
 
 
@@ -20,6 +23,7 @@ class LeaseBook:
         self._keys: dict[tuple[str, str], str] = {}  # of both, by client
         self._taking: set[str] = set()  # keys
         self._leaving: set[str] = set()  # keys of leases that are being given back for good
+        self._had: dict[tuple[str, str], Lease4] = {}  # by client, the oldest first: leases that were given back
 
     def get(self, key: str) -> DhcpLease | None:
         """Return the lease that an endpoint holds."""
@@ -51,12 +55,21 @@ class LeaseBook:
             self._keys[record.client] = record.key
 
     def forget(self, record: DhcpLease) -> None:
-        """Forget a lease that was given back."""
+        """Forget a lease that was given back, but for its address."""
         with self._guard:
+            self._had.pop(record.client, None)
+            if record.lease is not None:
+                self._had[record.client] = replace(record.lease, taken=0, lasts=0)
+            if len(self._had) > REMEMBERED:
+                del self._had[next(iter(self._had))]
             self._held.pop(record.key, None)
             self._left.pop(record.key, None)
             if self._keys.get(record.client) == record.key:
                 del self._keys[record.client]
+
+    def had(self, record: DhcpLease) -> Lease4 | None:
+        """Return the ended lease that the client of ``record`` gave back last, as far as that is remembered."""
+        return self._had.get(record.client)
 
     @contextmanager
     def taking(self, wanted: DhcpLease, in_use: InUse, patience: float) -> Iterator[str]:

@@ -172,7 +172,8 @@ class Leases:
         self._store.transact(Put(replace(wanted, lease=known)), *stale)
         self._known.hold(replace(wanted, lease=known))
         undo.push(self.give_back, wanted.key)
-        lease = self._dhcp().acquire(wanted.link, wanted.identity, wish, known, timeout)
+        # Some servers forget whose an address was, but give the one that a client would like to have, if it is free.
+        lease = self._dhcp().acquire(wanted.link, wanted.identity, wish, known or self._known.had(wanted), timeout)
         taken = replace(wanted, lease=lease, address=lease.address)
         self._known.hold(taken)
         self._store.transact(Put(taken))

@@ -23,6 +23,7 @@ from plugin.model.records import Endpoint, Network
 from plugin.modes.registry import modes_of
 from plugin.network.endpoint import endpoint_of
 from plugin.network.leased_addresses import LeasedAddresses
+from plugin.protocol.messages import EndpointRef
 from plugin.request.undo import Undo
 from plugin.store.base import Put
 from tests.fake_dhcp import POOL, SERVER, lease
@@ -149,6 +150,18 @@ def test_a_named_container_is_known_again(world: World) -> None:
     assert one == other
     assert re.fullmatch(rb"\0pynet:[0-9a-f]{12}:web", one.client_id)
     assert one.host_name == "web"
+
+
+def test_a_container_that_comes_again_asks_for_the_address_that_it_had(world: World) -> None:
+    """A server such as Kea forgets the client with its release, and would give it the first free address."""
+    for name in ("db", "web"):
+        world.driver.create_endpoint(asking(name * 20, hostname=name))
+    for name in ("db", "web"):
+        world.driver.delete_endpoint(EndpointRef(rq.NETWORK_ID, name * 20))
+    reply = world.driver.create_endpoint(asking("f1" * 32, hostname="web"))
+
+    assert reply.interface.address == SECOND
+    assert world.dhcp.heard[-1][3].over(0)  # type: ignore[union-attr]
 
 
 def test_a_name_means_another_client_on_another_host_or_link() -> None:
