@@ -41,6 +41,7 @@ from plugin.policy.lookup import Dns
 from plugin.policy.names import AskDns, ResolvedNames
 from plugin.protocol.messages import Address, Capabilities, Drop
 from plugin.publish.publisher import Publisher
+from plugin.reconcile.closing import Closing
 from plugin.reconcile.dry_run import DryRun
 from plugin.reconcile.reconciler import Reconciler
 from plugin.reconcile.survey import Survey
@@ -102,7 +103,7 @@ class Pynet:
         kernel, store, locks, names, owner = host.kernel, host.store, host.locks, host.names, Owner(name)
 
         # The host: rules, settings, and links that are deleted after the reply.
-        self.firewall = Firewall(host.nft, name, linger, locks)
+        self.firewall = firewall = Firewall(host.nft, name, linger, locks)
         self.settings = HostSettings(kernel, store, Forwarding(kernel, store, self.firewall), locks)
         self.reaper = Reaper(OwnLinks(kernel, owner), self.firewall, store, locks)
 
@@ -117,9 +118,8 @@ class Pynet:
         # Networks and ports.
         self.named = ResolvedNames(store, host.ask_dns)
         lan, known = (Parents(kernel, store, owner), Shims(kernel, self.firewall, name, locks)), self.named.addresses
-        self.resolver = _resolver(host, self.zone, self.firewall)
-        resolvers, serve = host.resolvers, self.resolver.expect
-        self.parts = HostParts(kernel, self.firewall, self.settings, name, shared, *lan, known, resolvers, serve)
+        self.resolver = dns = _resolver(host, self.zone, firewall)
+        self.parts = HostParts(kernel, firewall, self.settings, name, shared, *lan, known, host.resolvers, dns.expect)
         self.modes, applier = modes_of(self.parts, kinds), Applier(self.parts)
         self.publisher = Publisher(kernel, host.sockets, self.firewall, host.conntrack, names)
 
@@ -134,6 +134,7 @@ class Pynet:
         # Repairs, and changes on running networks and containers.
         self.survey = Survey(store, kernel, host.routes, self.settings, self.modes, owner)
         self.reconciler = Reconciler(self.runtime, self.survey, self.removal, host.drops)
+        self.presence.when_taken(Closing(self.runtime, self.survey, self.removal).taken)
         self.dry_run = DryRun(self.runtime, self.survey)
         self.live = LiveChanges(self.runtime, self.survey, self.removal, self.ipam, _ending(host, name, self.peers))
 

@@ -99,7 +99,7 @@ def tunnel_elements(network: Network, overlay: Overlay) -> Elements:
 
 def local_elements(network: Network, endpoint: Endpoint) -> Elements:
     """Return the elements that keep frames out of the tunnel that claim to be a guarded ``endpoint`` of this host."""
-    if not endpoint.guard(network).on:
+    if endpoint.taken or not endpoint.guard(network).on:
         return ()
     local = [link_local(endpoint.mac)] if endpoint.ipv6 else []
     return tuple(_local(vxlan_name(network.id), endpoint.mac, [*_addresses(endpoint), *local]))
@@ -133,7 +133,9 @@ def _local(tunnel: str, mac: str, addresses: Iterable[Address]) -> Iterator[Elem
 
 
 def endpoint_elements(network: Network, endpoint: Endpoint) -> Elements:
-    """Return the elements of the port of ``endpoint``."""
+    """Return the elements of the port of ``endpoint``; from one whose address is another host's nothing may come."""
+    if endpoint.taken:
+        return tuple(shut_elements((), [host_link_name(endpoint.id)]))
     return tuple(_of_endpoint(network, endpoint))
 
 
@@ -203,7 +205,12 @@ def link_local(mac: str) -> IPv6Address:
 
 
 def port_elements(network: Network, endpoint: Endpoint, published: Sequence[Published]) -> Elements:
-    """Return the elements that publish ports; nftables cannot publish a port of one family on the other."""
+    """Return the elements that publish ports; nftables cannot publish a port of one family on the other.
+
+    They would lead to another host's container where that has the address.
+    """
+    if endpoint.taken:
+        return ()
     trusting = bool(network.settings.trusted)
     found = dict.fromkeys(element for port in published for element in _of_port(port, trusting=trusting))
     return (*found, *relay_elements(policy_of(network, endpoint), published))

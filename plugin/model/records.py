@@ -232,7 +232,8 @@ class Endpoint:
     (``withdrawn``). In a mode that publishes nothing, Docker's ports are ``unpublished``: they are open at the address
     of the container. ``parent`` is the link upon which its own link was made, in a mode with such links.
     ``policy_changed`` says that its policy is not the one with which it began, so that connections may be open that it
-    forbids.
+    forbids. ``taken`` is the id of the host whose container has one of its addresses since a takeover, "" for none:
+    meanwhile its port is closed.
     """
 
     kind: ClassVar[str] = "endpoint"
@@ -252,6 +253,7 @@ class Endpoint:
     unpublished: tuple[Published, ...] = field(default=(), compare=False)
     parent: Parent | None = field(default=None, compare=False)
     policy_changed: bool = False
+    taken: str = ""
 
     def check(self) -> None:
         """Check a record from a file; raises ValueError."""

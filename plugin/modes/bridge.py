@@ -250,7 +250,7 @@ class BridgeMode(Mode):
     def _names(self, network: Network, endpoint: Endpoint, named: NameElements) -> dict[str, Elements]:
         """Return the rules for names in the policy of the endpoint, which have an owner of their own, if it has any."""
         allowed = policy_of(network, endpoint).allow_out
-        if allowed is None or not allowed.host_names:
+        if allowed is None or not allowed.host_names or endpoint.taken:
             return {}
         known = {name: self._resolve(name) for name in allowed.host_names}
         return {names_owner(endpoint.id): named(endpoint, allowed, known, self._resolvers())}
@@ -282,8 +282,13 @@ def port_settings(link: str) -> list[WantedSetting]:
 
 
 def _port(network: Network, endpoint: Endpoint) -> BridgePort:
-    """Tell the bridge which MACs are behind the port; without the guard there may be any, and it learns them."""
+    """Tell the bridge which MACs are behind the port; without the guard there may be any, and it learns them.
+
+    That of an endpoint whose address another host has may be behind the tunnel.
+    """
     guard, ruled = endpoint.guard(network), policy_of(network, endpoint).ruled
+    if endpoint.taken:
+        return BridgePort(ruled=ruled)
     macs = (endpoint.mac, *guard.allowed.macs) if guard.on else ()
     return BridgePort(learning=not guard.on, macs=macs, ruled=ruled)
 

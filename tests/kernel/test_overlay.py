@@ -9,6 +9,7 @@ from plugin.errors import Conflict
 from plugin.ipam.supernets import parse_supernets
 from plugin.model.records import Endpoint, Network
 from plugin.modes.registry import in_its_mode
+from plugin.protocol.messages import EndpointRef
 from plugin.rebuild.networks import rebuilder
 from plugin.store.memory import MemoryStore
 from tests.kernel.capture import ETH_P_IP, GREETINGS, Capture
@@ -47,7 +48,7 @@ def run(hosts: list[OverlayHost]) -> list[Container]:
 
 
 @pytest.mark.parametrize("prefix", ["192.0.2.", "2001:db8::"])
-def test_containers_of_three_hosts_reach_each_other(make_hosts: MakeHosts, prefix: str) -> None:
+def test_containers_of_otherhosts_reach_each_other(make_hosts: MakeHosts, prefix: str) -> None:
     """Over IPv4 and IPv6 inside, over IPv4 and over IPv6 outside."""
     hosts = make_hosts(3, prefix)
     for host in hosts:
@@ -168,6 +169,25 @@ def test_an_address_is_taken_over_from_a_dead_host(three: list[OverlayHost]) -> 
 
     assert soon(lambda: "02:42:0a:09:00:03 on host 192.0.2.3" in {str(entry) for entry in three[0].entries()})
     assert reach(one, "10.9.0.3")
+
+
+@pytest.mark.parametrize("guard", ["on", "off"])
+def test_a_container_whose_address_is_elsewhere_is_silent(three: list[OverlayHost], guard: str) -> None:
+    """On its own host too the address leads to the container that has it now, and back when that is gone."""
+    one, other = three[0], three[2]
+    lost, beside = one.run(BLUE, 2, guard=guard), one.run(BLUE, 5)
+    assert reach(beside, "10.9.0.2")
+    other.dead.add("h1")
+    there = other.run(BLUE, 2, endpoint="77" * 32)
+    there.echo()
+    one.do(one.pynet.presence.mend)
+
+    assert soon(lambda: beside.asks("10.9.0.2", 7777) == "10.9.0.5")
+    assert beside.reaches("fd00:9::2")
+    assert not lost.reaches("10.9.0.5")
+    other.do(lambda: other.pynet.driver.delete_endpoint(EndpointRef(BLUE, "77" * 32)))
+    one.do(one.pynet.presence.mend)
+    assert reach(lost, "10.9.0.5", "fd00:9::5")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,18 @@ from plugin.errors import Busy, Conflict
 from plugin.store.base import ABSENT, Put, Remove, SharedStore, StoreConflict, Unreadable
 
 
+class AddressTaken(Conflict):
+    """An address of an endpoint belongs to an endpoint of another host, ``host``, which is alive."""
+
+    def __init__(self, peer: Peer, other: Peer) -> None:
+        addresses = ", ".join(str(address) for address in peer.addresses if address in other.addresses)
+        super().__init__(
+            f"address {addresses} of network '{peer.network}' belongs to endpoint '{other.endpoint[:12]}' on host "
+            f"'{other.host}'; stop that container, or if the host is gone for good: pynet cluster forget {other.host}"
+        )
+        self.host = other.host
+
+
 class Announcements:
     """Writes the records of this host's endpoints with their claims, and removes them.
 
@@ -28,7 +40,7 @@ class Announcements:
         """Write ``peer``; ``rivals`` are keys of endpoints of other hosts that had one of its addresses a moment ago.
 
         Raises:
-            Conflict: another host that is alive has the address; a dead host loses it.
+            AddressTaken: another host that is alive has the address; a dead host loses it.
             PynetError: the cluster store is away.
         """
         claims = _claims(peer)
@@ -59,7 +71,7 @@ class Announcements:
             if set(peer.addresses).isdisjoint(there.record.addresses):
                 continue
             if self._alive(there.record.host):
-                raise Conflict(_taken(peer, there.record))
+                raise AddressTaken(peer, there.record)
             dead.append(Remove(Peer, key, there.revision))
         return dead
 
@@ -80,11 +92,3 @@ class Announcements:
 
 def _claims(peer: Peer) -> Sequence[AddressClaim]:
     return [AddressClaim(peer.network, address, peer.endpoint, peer.host) for address in peer.addresses]
-
-
-def _taken(peer: Peer, other: Peer) -> str:
-    addresses = ", ".join(str(address) for address in peer.addresses if address in other.addresses)
-    return (
-        f"address {addresses} of network '{peer.network}' belongs to endpoint '{other.endpoint[:12]}' on host "
-        f"'{other.host}'; stop that container, or if the host is gone for good: pynet cluster forget {other.host}"
-    )

@@ -216,7 +216,8 @@ class Directory:
         self.far.hops = hops
 
     def take_local(self, key: str, endpoint: Endpoint | None) -> None:
-        """Note an endpoint of this host's own store: no record takes its MAC or its addresses."""
+        """Note an endpoint of this host's own store: no record takes its MAC or addresses, until it has lost one."""
+        endpoint = None if endpoint and endpoint.taken else endpoint
         addresses = [address.ip for address in (endpoint.ipv4, endpoint.ipv6) if address] if endpoint else []
         new = (endpoint.mac.lower(), *addresses) if endpoint and endpoint.mac else tuple(addresses)
         old = self._local.pop(key, ())

@@ -10,10 +10,10 @@ import structlog
 from netlink.deadline import within
 from plugin.cluster.names.announcing import sweep_names
 from plugin.cluster.overlay.agreement import Removals
-from plugin.cluster.overlay.announcements import Announcements
+from plugin.cluster.overlay.announcements import AddressTaken, Announcements
 from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
 from plugin.cluster.overlay.table_sync import TableSync
-from plugin.errors import Conflict, PynetError
+from plugin.errors import PynetError
 from plugin.model.records import Endpoint, Network, NetworkSubnet, Overlay
 from plugin.options.tunnel import uses_routes
 from plugin.protocol.messages import Address
@@ -60,6 +60,11 @@ class Presence:
         self._peers = peers
         self._locks = locks
         self._announcements = Announcements(cluster.store, cluster.removals, cluster.alive)
+        self._taken: Callable[[Endpoint, str], object] = lambda _endpoint, _host: None
+
+    def when_taken(self, taken: Callable[[Endpoint, str], object]) -> None:
+        """Call ``taken`` with an endpoint whose address another host has, and that host's id: "" when it is free."""
+        self._taken = taken
 
     def member(self, overlay: Overlay, network_id: str) -> Member:
         """Return the record of this host's membership in a network."""
@@ -151,21 +156,29 @@ class Presence:
             log.error("network is another one by now", network=mine.name, mine=str(mine), theirs=str(known.record))
 
     def _mend_peers(self, network: Network, found: Mapping[str, Peer]) -> None:
-        wanted = {peer.key: peer for peer in self._endpoints(network)}
-        for peer in [peer for key, peer in wanted.items() if found.get(key) != peer]:
-            self._each(partial(self._announce_again, network, peer))
+        wanted = {peer.key: (endpoint, peer) for endpoint, peer in self._endpoints(network)}
+        for endpoint, peer in wanted.values():
+            if found.get(peer.key) != peer or endpoint.taken:
+                self._each(partial(self._announce_again, endpoint, peer))
         for key in set(found) - set(wanted):
             self._each(partial(self._drop_peer, found[key]))
 
-    def _announce_again(self, network: Network, peer: Peer) -> None:
-        with self._locks.hold(*endpoint_locks(network.id, peer.endpoint)):
-            if self._local.get(Endpoint, f"{network.id}/{peer.endpoint}"):
-                try:
-                    self._announce(peer)
-                except Conflict as error:
-                    log.warning("endpoint not announced again", reason=str(error))
-                else:
-                    log.info("endpoint announced again", network=peer.network, endpoint=peer.endpoint[:12])
+    def _announce_again(self, endpoint: Endpoint, peer: Peer) -> None:
+        """Announce an endpoint, and tell if its address is another host's now, or is not any more."""
+        by = ""
+        with self._locks.hold(*endpoint_locks(endpoint.network_id, endpoint.id)):
+            if self._local.get(Endpoint, endpoint.key) is None:
+                return
+            try:
+                self._announce(peer)
+            except AddressTaken as error:
+                by = error.host
+                if by != endpoint.taken:
+                    log.warning("endpoint not announced again, its port is closed", reason=str(error))
+            else:
+                log.info("endpoint announced again", network=peer.network, endpoint=peer.endpoint[:12])
+        if by != endpoint.taken:
+            self._taken(endpoint, by)
 
     def _drop_member(self, member: Member) -> None:
         with self._locks.hold(LockName.network(member.network_id)):  # it may just have been made, or gone
@@ -188,10 +201,10 @@ class Presence:
         there = self._cluster.store.get(type(record), record.key)
         return there is not None and there.record == record
 
-    def _endpoints(self, network: Network) -> Iterator[Peer]:
+    def _endpoints(self, network: Network) -> Iterator[tuple[Endpoint, Peer]]:
         for item in self._local.list(Endpoint, f"{network.id}/"):
             if network.overlay and item.record.mac:  # that of a rebuilt endpoint may not be known
-                yield self._peer(network.overlay, item.record)
+                yield item.record, self._peer(network.overlay, item.record)
 
     def _peer(self, overlay: Overlay, endpoint: Endpoint) -> Peer:
         own, groups = (endpoint.mac, endpoint.ipv4, endpoint.ipv6), endpoint.readable_settings.groups
