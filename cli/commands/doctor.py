@@ -23,6 +23,7 @@ from plugin.doctor.probe import Places, Told, gather
 from plugin.doctor.resolver import Inside
 from plugin.errors import PynetError
 from plugin.ipam.supernets import parse_supernets
+from plugin.protocol.messages import Countdown
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "blue"}
 PATIENCE = 10.0  # seconds; a pynet that is only busy answers within them
@@ -46,7 +47,7 @@ def ask_status(socket: Path, patience: float = PATIENCE) -> tuple[ServiceFacts, 
         repairs = {str(kind): int(count) for kind, count in reply["Repairs"].items()}
         sockets, most = int(reply.get("Sockets", 0)), int(reply.get("MostSockets", 0))
         told = *_metrics(socket, patience), *_resolver(socket, patience)
-        return ServiceFacts(failing, repairs, sockets, most, *told), False
+        return ServiceFacts(failing, repairs, sockets, most, *told, _takeovers(reply)), False
     except NoAnswer:
         return ServiceFacts(), True
     except (PynetError, ValueError, LookupError, TypeError, AttributeError):
@@ -69,6 +70,14 @@ def _resolver(socket: Path, patience: float) -> tuple[tuple[str, ...], str]:
     """Return the addresses at which the resolver serves, and why it does not, "" if it does or nobody wants it."""
     reply = ask(socket, "Resolver", patience)
     return tuple(map(str, reply["Addresses"])), str(reply["Trouble"])
+
+
+def _takeovers(status: Mapping[str, Any]) -> tuple[Countdown, ...]:
+    """Return the countdowns in the reply to Status; an older pynet tells none."""
+    return tuple(
+        Countdown(each["Host"], each["Name"], each["Network"], each["Gone"], each["Left"])
+        for each in status.get("Takeovers", ())
+    )
 
 
 def _metrics(socket: Path, patience: float) -> tuple[str, str]:

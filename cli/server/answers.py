@@ -4,7 +4,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import getpid
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -21,7 +21,7 @@ from plugin.model.records import Endpoint, Lease, Network, Pool
 from plugin.policy.judge import FarGroups, nobody_far
 from plugin.protocol.api import ChangeService
 from plugin.protocol.drop_messages import DropReport
-from plugin.protocol.messages import Repair, Status
+from plugin.protocol.messages import Countdown, Repair, Status
 from plugin.protocol.own_messages import (
     About,
     Fill,
@@ -62,7 +62,7 @@ class Sources:
     ``overview`` the document of a page, ``drops`` the packets that were dropped. ``far_groups`` returns the groups of
     containers of other hosts by address, in an overlay network as hosts know it, ``made`` the addresses of links
     inside of containers by MAC, and ``names`` the names by which containers find each other; ``resolver`` tells what
-    the resolver does.
+    the resolver does. ``takeovers`` returns the dead hosts that this one takes over after some time.
     """
 
     look: Callable[[], Sequence[Repair]]
@@ -74,6 +74,7 @@ class Sources:
     made: Look = nothing_made
     names: Callable[[], Sequence[NameReport]] = tuple
     resolver: Callable[[], ResolverReport] = lambda: NO_RESOLVER
+    takeovers: Callable[[], Sequence[Countdown]] = tuple
 
 
 class Answers(ChangeAnswers):
@@ -101,7 +102,7 @@ class Answers(ChangeAnswers):
         return self._sources.look()
 
     def status(self) -> Status:
-        return self._repairing.status()
+        return replace(self._repairing.status(), takeovers=tuple(self._sources.takeovers()))
 
     def log(self, cursor: str) -> LogPart:
         return self._sources.log(cursor)
@@ -157,7 +158,7 @@ class Answers(ChangeAnswers):
     def cluster_status(self) -> Mapping[str, Any]:
         from cli.server.cluster_admin import as_data, status  # a host without a cluster does not load it
 
-        return as_data(status(self._settings))
+        return as_data(status(self._settings, self._sources.takeovers))
 
     def forget(self, host: str) -> ForgottenHost:
         from cli.server.cluster_admin import forget

@@ -3,8 +3,9 @@
 import secrets
 import socket
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -33,6 +34,7 @@ from plugin.cluster.takeover.waiting import Takeover
 from plugin.errors import PynetError
 from plugin.interfaces import Kernel
 from plugin.model.records import Network
+from plugin.protocol.messages import Countdown
 from plugin.request.timing import Wrap
 from plugin.store.base import ClusterStore, Put, Store, StoreAway, Unreadable
 from plugin.store.remote.factory import open_cluster_store
@@ -54,6 +56,7 @@ class JoinedCluster:
     outbox: Outbox
     living: LivingHosts
     joined: list[Membership]  # one, after ``start``
+    takeovers: list[Takeover] = field(default_factory=list)  # one, after ``start``
 
     def seen_from_here(self) -> ClusterView:
         """Return the cluster as overlay networks use it."""
@@ -89,8 +92,17 @@ class JoinedCluster:
         lease = Membership(self.stores.shared, self.me, upkeep.returned)
         self.joined.append(lease)
         Responder(self.stores.shared, self.me.id).start()
-        beside = self._announce_names(pynet, host).start(), self._take_over(pynet, host).start()
+        self.takeovers.append(self._take_over(pynet, host))
+        beside = self._announce_names(pynet, host).start(), self.takeovers[0].start()
         return [peers, lease.start(), upkeep.start(), *beside]
+
+    def countdowns(self) -> Sequence[Countdown]:
+        """Return the dead hosts that this one takes over after some time."""
+        return [countdown for takeover in self.takeovers for countdown in takeover.countdowns()]
+
+    def taken_over(self) -> int:
+        """Return the number of dead hosts that this one has taken over."""
+        return sum(takeover.done for takeover in self.takeovers)
 
     def _take_over(self, pynet: Pynet, host: Host) -> Takeover:
         sharing = SharingHosts(self.living, pynet.peers.watching)

@@ -1,6 +1,6 @@
 """Answers questions about the cluster from its store, and forgets a dead host."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from typing import Any
@@ -19,6 +19,7 @@ from plugin.cluster.overlay.agreement import drop_unused_networks
 from plugin.cluster.status import ClusterStatus, Here, LocalState, cluster_status, table_drift
 from plugin.errors import InvalidRequest
 from plugin.model.records import Endpoint, Network
+from plugin.protocol.messages import Countdown
 from plugin.protocol.own_messages import ForgottenHost
 from plugin.store.base import ClusterStore
 from plugin.store.remote.factory import open_cluster_store
@@ -37,8 +38,8 @@ def cluster_store(settings: Settings) -> Iterator[ClusterStore]:
         store.close()
 
 
-def status(settings: Settings) -> ClusterStatus:
-    """Return the state of the cluster as this host sees it."""
+def status(settings: Settings, countdowns: Callable[[], Sequence[Countdown]] = tuple) -> ClusterStatus:
+    """Return the state of the cluster as this host sees it; ``countdowns`` are its own."""
 
     def read_local() -> LocalState:
         if not settings.database.exists():
@@ -50,7 +51,7 @@ def status(settings: Settings) -> ClusterStatus:
         )
 
     with cluster_store(settings) as store:
-        found = cluster_status(store, read_local, KINDS_IN_CLUSTER)
+        found = cluster_status(store, read_local, KINDS_IN_CLUSTER, countdowns())
         return replace(found, problems=(*found.problems, *_table_drift(settings, store)))
 
 
@@ -89,5 +90,6 @@ def as_data(state: ClusterStatus) -> dict[str, Any]:
         for host in state.hosts
     ]
     networks = [asdict(network) for network in state.networks]
+    takeovers = [asdict(takeover) for takeover in state.takeovers]
     whole = {"hosts": hosts, "networks": networks, "waiting": state.waiting, "store_answer": state.answer}
-    return whole | {"problems": list(state.problems)}
+    return whole | {"takeovers": takeovers, "problems": list(state.problems)}

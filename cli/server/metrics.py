@@ -80,10 +80,11 @@ class Monitoring:
             "resolver": partial(write_resolver, self._pynet.resolver.report),
             "conntrack": partial(write_conntrack, host.kernel.read_setting),
         }
-        if self._cluster is not None:
-            from plugin.observe.cluster_series import write_cluster
+        if cluster := self._cluster:
+            from plugin.observe.cluster_series import write_cluster, write_takeovers
 
-            parts["cluster"] = partial(write_cluster, self._cluster.stores.shared, self._cluster.trouble)
+            parts["cluster"] = partial(write_cluster, cluster.stores.shared, cluster.trouble)
+            parts["takeovers"] = partial(write_takeovers, cluster.countdowns, cluster.taken_over, host.store)
         return parts
 
 

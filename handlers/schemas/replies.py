@@ -109,6 +109,16 @@ class DropReply(Schema):
     frames = fields.Integer(data_key="Frames")
 
 
+class CountdownReply(Schema):
+    """A dead host whose addresses this one takes over after some time."""
+
+    host = fields.String(data_key="Host")
+    name = fields.String(data_key="Name")
+    network = fields.String(data_key="Network")
+    gone = fields.Float(data_key="Gone")
+    left = fields.Float(data_key="Left")
+
+
 class StatusReply(Schema):
     repairs = fields.Dict(data_key="Repairs")
     failing = fields.List(fields.Nested(RepairReply), data_key="Failing")
@@ -116,3 +126,4 @@ class StatusReply(Schema):
     drops = fields.List(fields.Nested(DropReply), data_key="Drops")
     sockets = fields.Integer(data_key="Sockets")
     most_sockets = fields.Integer(data_key="MostSockets")
+    takeovers = fields.List(fields.Nested(CountdownReply), data_key="Takeovers")

@@ -16,11 +16,12 @@ from plugin.cluster.hosts.ping import watch_lags
 from plugin.cluster.hosts.records import HostIdentity, HostTakeover
 from plugin.cluster.overlay.directory import Lead, wanted_tables
 from plugin.cluster.overlay.forwarding import local_view
-from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer
+from plugin.cluster.overlay.records import Member, Peer
 from plugin.interfaces import Tunnels
 from plugin.model.names import vxlan_name
 from plugin.model.records import Endpoint, Network
 from plugin.options.tunnel import is_routed
+from plugin.protocol.messages import Countdown
 from plugin.store.base import ClusterStore, Record, Store
 
 SETTLE = 1.0  # seconds that a difference must last: some record is always being written to one place and then another
@@ -55,6 +56,42 @@ class NetworkStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeoverStatus:
+    """What becomes of the addresses of a dead ``host`` (its name) in a ``network`` that asks for takeover.
+
+    They are released ``after`` so many seconds; 0 for a host with an earlier pynet, which keeps them. The host that
+    answers has missed it for ``gone`` seconds, and releases them in ``left`` seconds; None if it does not wait for it.
+    For addresses that ``by`` (a name) has released the network is not known any more, and is "".
+    """
+
+    host: str
+    network: str = ""
+    after: int = 0
+    gone: float | None = None
+    left: float | None = None
+    by: str = ""
+
+    def __str__(self) -> str:
+        """Return a sentence."""
+        if self.by:
+            return (
+                f"host '{self.by}' has released what host '{self.host}' held in networks with pynet.takeover; "
+                "containers that still run there are not reached any more"
+            )
+        if not self.after:
+            return f"network '{self.network}' does not take over host '{self.host}', which has a pynet before 0.3"
+        if self.gone is None or self.left is None:
+            return (
+                f"network '{self.network}' releases the addresses of host '{self.host}' when its hosts have missed it "
+                f"for {self.after} s"
+            )
+        return (
+            f"network '{self.network}' has missed host '{self.host}' for {self.gone:.0f} s, and takes over its "
+            f"addresses in {self.left:.0f} s"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterStatus:
     """The whole state; ``problems`` are sentences, none when all is well; ``answer`` are seconds."""
 
@@ -63,14 +100,18 @@ class ClusterStatus:
     networks: Sequence[NetworkStatus] = ()
     waiting: int = 0
     problems: Sequence[str] = field(default_factory=tuple)
+    takeovers: Sequence[TakeoverStatus] = ()
 
 
 def cluster_status(
-    store: ClusterStore, read_local: Callable[[], LocalState], kinds: Collection[type[Record]] = ()
+    store: ClusterStore,
+    read_local: Callable[[], LocalState],
+    kinds: Collection[type[Record]] = (),
+    countdowns: Sequence[Countdown] = (),
 ) -> ClusterStatus:
     """Ask the cluster store and, through it, every host that is alive; raises ``StoreAway`` and ``Failed``.
 
-    All records of ``kinds`` are read, to find those that cannot be.
+    All records of ``kinds`` are read, to find those that cannot be. ``countdowns`` are those of this host.
     """
     begin = time.monotonic()
     states = host_states(store)
@@ -82,16 +123,17 @@ def cluster_status(
     counts = Counter(lease.host for lease in leases if lease.host)
     hosts = [HostStatus(state, counts[state.id], lags.get(state.id)) for state in states]
     names = {state.id: state.name for state in states}
+    takeovers = _takeovers(store, states, countdowns)
     problems = [
         *_host_problems(hosts),
-        *_takeovers(store, states),
+        *map(str, takeovers),
         *_lease_problems(store, read_local, names),
         *_unread(store, kinds),
     ]
     waiting = read_local().waiting
     if waiting:
         problems.append(f"{waiting} removals of this host wait for the cluster store")
-    return ClusterStatus(answer, hosts, _networks(uses, leases, names), waiting, tuple(problems))
+    return ClusterStatus(answer, hosts, _networks(uses, leases, names), waiting, tuple(problems), takeovers)
 
 
 def _networks(
@@ -120,28 +162,25 @@ def _host_problems(hosts: Sequence[HostStatus]) -> Sequence[str]:
     return problems
 
 
-def _takeovers(store: ClusterStore, states: Sequence[HostState]) -> Sequence[str]:
-    """Return a sentence for each dead host about what was released, or will be; the store is read if there is one."""
+def _takeovers(
+    store: ClusterStore, states: Sequence[HostState], countdowns: Sequence[Countdown]
+) -> Sequence[TakeoverStatus]:
+    """Return what was released of each dead host, or will be; the store is read if there is one."""
     dead = {state.id: state.name for state in states if not state.alive}
     if not dead:
         return []
     names = {state.id: state.name for state in states}
     taken = [item.record for item in store.list(HostTakeover) if item.record.host in dead]
-    problems = [
-        f"host '{names.get(record.by, record.by)}' has released what host '{dead[record.host]}' held in networks with "
-        "pynet.takeover; containers that still run there are not reached any more"
-        for record in taken
-    ]
-    after = {item.record.name: item.record.takeover for item in store.list(ClusterNetwork) if item.record.takeover}
-    waiting = [item.record for item in store.list(Member) if item.record.host in dead and item.record.network in after]
-    return [
-        *problems,
-        *(
-            f"network '{member.network}' releases the addresses of host '{dead[member.host]}' when that has been dead "
-            f"for {after[member.network]} s"
-            for member in waiting
-        ),
-    ]
+    running = {(countdown.host, countdown.network): countdown for countdown in countdowns}
+    members = [item.record for item in store.list(Member)]
+    asking = {member.network for member in members if member.takeover}
+    found = [TakeoverStatus(dead[record.host], by=names.get(record.by, record.by)) for record in taken]
+    for member in members:
+        if member.host in dead and member.network in asking:
+            countdown = running.get((member.host, member.network))
+            seconds = (countdown.gone, countdown.left) if countdown else (None, None)
+            found.append(TakeoverStatus(dead[member.host], member.network, member.takeover, *seconds))
+    return found
 
 
 def _unread(store: ClusterStore, kinds: Collection[type[Record]]) -> Sequence[str]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from plugin.doctor import firewalls, networks, service
+from plugin.doctor import firewalls, hosts, networks, service
 from plugin.doctor.facts import Check, Facts, HostFinding, Severity, Subject
 from plugin.doctor.host_access import host_access
 from plugin.doctor.resolver import resolver
@@ -136,6 +136,8 @@ CHECKS: Mapping[str, Check] = {
     "host-names": Check(networks.host_names, "every name of a host in a policy has an address", _STATE),
     "resolver": Check(resolver, "containers of networks with names ask pynet's resolver, and it answers", _SERVED),
     "host-access": Check(host_access, "the host reaches the containers of every network that it should", _STATE),
+    "takeover": Check(hosts.takeovers, "no host is missed whose addresses are taken over", _SERVING),
+    "lost-addresses": Check(hosts.lost_addresses, "no container has lost its address to another host", _STATE),
     "legacy-firewall": Check(firewalls.legacy_firewall, "iptables-legacy drops nothing of networks"),
     "firewall": Check(firewalls.other_firewalls, "no other firewall drops traffic that networks need", _RULES),
     "bridged-traffic": Check(firewalls.bridged_traffic, "bridged traffic passes the host's chains"),

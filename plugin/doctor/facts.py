@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from plugin.ipam.supernets import Supernet
-from plugin.protocol.messages import Subnet
+from plugin.protocol.messages import Address, Countdown, Subnet
 from plugin.protocol.own_messages import Fill
 
 
@@ -95,12 +95,23 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class LostAddress:
+    """A container whose ``addresses`` are those of a container on another ``host`` since a takeover."""
+
+    network: str
+    endpoint: str
+    addresses: tuple[Address, ...]
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceFacts:
     """The answer of the running pynet: what it cannot repair, as sentences, and how often it made each repair.
 
     ``sockets`` are held for published ports, at most ``most_sockets``; 0 if pynet does not tell. ``metrics`` is the
     place where others may read its metrics, and ``metrics_problem`` the reason why nobody can, "" for neither.
     ``resolver`` has the addresses at which its resolver serves, and ``resolver_trouble`` the reason why it does not.
+    ``takeovers`` are dead hosts whose addresses it takes over after some time.
     """
 
     failing: tuple[tuple[str, str], ...] = ()  # sentence, and why it cannot be repaired
@@ -111,6 +122,7 @@ class ServiceFacts:
     metrics_problem: str = ""
     resolver: tuple[str, ...] = ()
     resolver_trouble: str = ""
+    takeovers: tuple[Countdown, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +169,7 @@ class Facts:
     kernel cannot limit rates, and ``limited`` has the networks where one is wanted. ``unresolved`` are names of hosts
     in policies of which no address is known. ``asked`` has a container of each network with names, and ``astray`` the
     addresses of the resolver that the host has lost. ``unreached`` are networks that the host should reach.
+    ``lost`` are containers whose addresses other hosts have.
     """
 
     features: Mapping[str, str] = field(default_factory=dict)
@@ -183,6 +196,7 @@ class Facts:
     unreached: tuple[Unreached, ...] = ()
     asked: tuple[Asked, ...] = ()
     astray: tuple[str, ...] = ()
+    lost: tuple[LostAddress, ...] = ()
     unseen: tuple[Subject, ...] = ()
     detours: tuple[Detour, ...] = ()
     fills: tuple[Fill, ...] = ()

@@ -24,7 +24,7 @@ from netlink.nftables import LIBRARY, Nftables, open_runner
 from netlink.routes import HostNetworks, RouteLookup
 from netlink.sysctl import FORWARDING
 from plugin.doctor.detours import HostRoutes, detours, uplink
-from plugin.doctor.facts import Detour, EngineFacts, Facts, Listener, ServiceFacts, State, Subject
+from plugin.doctor.facts import Detour, EngineFacts, Facts, Listener, LostAddress, ServiceFacts, State, Subject
 from plugin.doctor.features import try_features, try_limits
 from plugin.doctor.firewalls import BRIDGED
 from plugin.doctor.folder import look_at_state
@@ -101,6 +101,14 @@ class StoredRecords:
                 found += resolver_versions(network)
         return frozenset(found)
 
+    def lost(self) -> tuple[LostAddress, ...]:
+        """Return the containers whose addresses other hosts have."""
+        return tuple(
+            LostAddress(end.network_id, end.id, tuple(own.ip for own in (end.ipv4, end.ipv6) if own), end.taken)
+            for end in self.endpoints
+            if end.taken
+        )
+
     def unresolved(self) -> tuple[str, ...]:
         """Return the names of hosts in policies of containers that have no known address."""
         known = {each.name for each in self.names if each.addresses}
@@ -142,6 +150,7 @@ def gather(places: Places, told: Told, *, root: bool | None = None) -> Facts:
         detours=_or(lambda: _detours(records), ()),
         limited=records.limited(),
         unresolved=records.unresolved(),
+        lost=records.lost(),
         unreached=_or(lambda: tuple(unreached(Kernel(), records.networks)), ()),
         asked=ask_inside(records.networks, told.container_of) if privileged else (),
         astray=_or(lambda: lost_addresses(Kernel(), told.serving.resolver), ()),

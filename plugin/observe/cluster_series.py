@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 
 from netlink.deadline import deadline
 from plugin.cluster.hosts.membership import HostState, host_states
+from plugin.model.records import Endpoint
 from plugin.observe import metrics as m
 from plugin.observe.page import Page
-from plugin.store.base import ClusterStore, StoreAway
+from plugin.protocol.messages import Countdown
+from plugin.store.base import ClusterStore, Store, StoreAway
 
 PATIENCE = 2.0  # seconds for the cluster store
 
@@ -21,6 +23,15 @@ def write_cluster(store: ClusterStore, trouble: Callable[[], str], page: Page) -
     counts = Counter("alive" if state.alive else "dead" for state in states)
     for state in ("alive", "dead"):
         page.add(m.CLUSTER_HOSTS, counts[state], state)
+
+
+def write_takeovers(
+    pending: Callable[[], Sequence[Countdown]], done: Callable[[], int], local: Store, page: Page
+) -> None:
+    """Add the takeovers by this host and from it."""
+    page.add(m.TAKEOVERS_DUE, len(pending()))
+    page.add(m.TAKEOVERS, done())
+    page.add(m.CLOSED, sum(bool(item.record.taken) for item in local.list(Endpoint)))
 
 
 def _states(store: ClusterStore) -> Sequence[HostState] | None:

@@ -176,6 +176,19 @@ CLUSTER_HOSTS = Metric(
 CLUSTER_STORE = Metric(
     "pynet_cluster_store_up", MetricType.GAUGE, "Whether the cluster store answered this host last, 1 or 0."
 )
+TAKEOVERS_DUE = Metric(
+    "pynet_cluster_takeovers_pending",
+    MetricType.GAUGE,
+    "Dead hosts in networks with pynet.takeover whose addresses this host releases when the time is over.",
+)
+TAKEOVERS = Metric(
+    "pynet_cluster_takeovers_total", MetricType.COUNTER, "Dead hosts whose addresses this host has released."
+)
+CLOSED = Metric(
+    "pynet_endpoints_closed",
+    MetricType.GAUGE,
+    "Containers of this host that are closed, as another host has their address since a takeover.",
+)
 
 REPAIRS = Metric("pynet_repairs_total", MetricType.COUNTER, "Repairs of changes that others made, by kind.", ("kind",))
 FAILING = Metric(

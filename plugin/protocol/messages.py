@@ -313,11 +313,26 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
+class Countdown:
+    """This host has missed the host ``name`` for ``gone`` seconds, and takes over its addresses in ``left`` seconds.
+
+    ``host`` is its id, ``network`` the name by which all hosts know the network of the addresses.
+    """
+
+    host: str
+    name: str
+    network: str
+    gone: float
+    left: float
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """Counts of repairs since the start, the findings that the last survey could not repair, and the number of surveys.
 
     The last survey ended at ``looked``, in seconds since 1970, 0 for none.
     ``drops`` are packets that pynet's tables dropped. ``sockets`` are held for ports, at most ``most_sockets``.
+    ``takeovers`` are the dead hosts whose addresses this one takes over after some time.
     """
 
     repairs: Mapping[str, int]
@@ -327,3 +342,4 @@ class Status:
     sockets: int = 0
     most_sockets: int = 0
     looked: float = 0.0
+    takeovers: tuple[Countdown, ...] = ()

@@ -3,7 +3,7 @@
 import re
 import socket
 from dataclasses import replace
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import click
@@ -19,6 +19,7 @@ from plugin.doctor.facts import (
     Facts,
     HostFinding,
     Listener,
+    LostAddress,
     ServiceFacts,
     Severity,
     State,
@@ -28,6 +29,7 @@ from plugin.doctor.facts import (
 )
 from plugin.doctor.probe import find_listener
 from plugin.ipam.supernets import parse_supernets
+from plugin.protocol.messages import Countdown
 from plugin.protocol.own_messages import Fill
 
 SUPERNETS = parse_supernets("10.200.0.0/22:24,fd00:1::/62:64", "machine")
@@ -66,6 +68,8 @@ def ports(held: int) -> Facts:
     return replace(SOUND, serving=ServiceFacts(sockets=held, most_sockets=768))
 
 
+MISSED = Countdown("h2", "b", "blue", 12.2, 48.1)
+LOST = LostAddress("a1" * 32, "e0" * 32, (ip_address("10.9.0.2"),), "h2")
 CASES = [
     (ports(10), N, "can hold 768 published ports, and holds 10", "LimitNOFILE=1048576"),
     (ports(760), W, "can hold 768 published ports, and holds 760", "--ulimit nofile"),
@@ -94,6 +98,13 @@ CASES = [
     (replace(SOUND, astray=("169.254.53.53",)), W, "'lo' has lost address '169.254.53.53'", "pynet reconcile"),
     (replace(SOUND, asked=(asked("timed out", "refused"),)), E, "not answer container 'box'", "pynet dns status"),
     (replace(SOUND, asked=(asked("", "NXDOMAIN"),)), W, "resolver.pynet: NXDOMAIN", "pynet dns setup"),
+    (
+        replace(SOUND, serving=ServiceFacts(takeovers=(MISSED,))),
+        W,
+        "'b' has been missed for 12 s; its",
+        "start its pynet",
+    ),
+    (replace(SOUND, lost=(LOST,)), E, "is closed: 10.9.0.2 is that of a container on host 'h2'", "create it again"),
     (replace(SOUND, unresolved=("x.example",)), W, "allows 'x.example', of which", "getent ahosts x.example"),
     (replace(SOUND, deaf=("eth0",)), W, "makes the host lose the default route", "net.ipv6.conf.eth0.accept_ra=2"),
     (
@@ -258,7 +269,7 @@ def test_the_names_of_checks_are_anchors_that_stay() -> None:
     assert " ".join(CHECKS) == (
         "privileges capabilities kernel nftables settings units socket repairs port-limit metrics state engine "
         "forwarding changed-settings router-advertisements routes addresses pools bridge-ports limits host-names "
-        "resolver host-access legacy-firewall firewall bridged-traffic"
+        "resolver host-access takeover lost-addresses legacy-firewall firewall bridged-traffic"
     )
     assert all(re.fullmatch("[a-z]+(-[a-z]+)?", name) for name in CHECKS)
 
@@ -275,6 +286,7 @@ def test_a_check_that_could_not_look_is_not_called_sound() -> None:
         "host-names",
         "resolver",
         "host-access",
+        "lost-addresses",
         "firewall",
     ]
     assert not {"privileges", *found.unknown} & {*found.sound}

@@ -11,8 +11,8 @@ from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer
 from plugin.cluster.status import LocalState, cluster_status
 from plugin.cluster.takeover.taking import Taking
 from plugin.errors import Conflict, InvalidRequest
-from plugin.protocol.messages import CreateEndpoint, Interface
-from plugin.store.base import ClusterStore, Put
+from plugin.protocol.messages import Countdown, CreateEndpoint, Interface
+from plugin.store.base import ClusterStore, Put, Remove
 from plugin.store.memory import MemoryStore
 from tests.overlay_fakes import OverlayWorld, overlay
 from tests.unit import requests as rq
@@ -68,17 +68,39 @@ def test_an_address_that_was_taken_over_is_announced_by_one_host() -> None:
     assert found == {("h1", "e3" * 32), ("h2", "e2" * 32)}
 
 
-def test_the_status_tells_of_takeovers() -> None:
-    """It says before what will be released, and afterwards by whom it was."""
-    store = FakeClusterStore()
-    world = host(1)
-    store.transact(*(Put(item.record) for item in world.real.list(ClusterNetwork)))
-    store.transact(Put(KnownHost("h1", "one", ADDRESS)), Put(Member("blue", "h1", "n", ADDRESS)))
-    (_, before) = cluster_status(cast("ClusterStore", store), LocalState).problems
-    assert before == "network 'blue' releases the addresses of host 'one' when that has been dead for 60 s"
-    store.transact(Put(HostTakeover("h1", "h2", "t")))
-    (_, after, _) = cluster_status(cast("ClusterStore", store), LocalState).problems
-    assert after.startswith("host 'h2' has released what host 'one' held")
+class Cluster:
+    """A store with the network blue and two dead hosts: h1, which asked for takeover, and h9 with an earlier pynet."""
+
+    def __init__(self) -> None:
+        self.store = FakeClusterStore()
+        for name, host, after in (("one", "h1", 60), ("nine", "h9", 0)):
+            known, member = KnownHost(host, name, ADDRESS), Member("blue", host, "n", ADDRESS, after)
+            self.store.transact(Put(known), Put(member))
+
+    def told(self, *countdowns: Countdown) -> list[str]:
+        """Return what the status says of takeovers."""
+        found = cluster_status(cast("ClusterStore", self.store), LocalState, (), countdowns)
+        assert {*map(str, found.takeovers)} <= {*found.problems}
+        return [*map(str, found.takeovers)]
+
+
+def test_the_status_counts_down() -> None:
+    """It says since when the host is missed and when its addresses go; other hosts may know that only."""
+    cluster = Cluster()
+    one, nine = cluster.told(Countdown("h1", "one", "blue", 12.3, 48.2))
+    assert one == "network 'blue' has missed host 'one' for 12 s, and takes over its addresses in 48 s"
+    assert nine == "network 'blue' does not take over host 'nine', which has a pynet before 0.3"
+    assert cluster.told()[0].endswith("releases the addresses of host 'one' when its hosts have missed it for 60 s")
+
+
+def test_the_status_tells_who_has_taken_over() -> None:
+    """The containers that still run there are not reached."""
+    cluster = Cluster()
+    cluster.store.transact(Put(HostTakeover("h1", "h9", "t")), Remove(Member, "blue/h1/n"))
+    (sentence,) = [told for told in cluster.told() if "released" in told]
+    assert sentence.startswith(
+        "host 'nine' has released what host 'one' held in networks with pynet.takeover; containers"
+    )
 
 
 def test_a_time_that_an_earlier_pynet_dropped_is_written_again() -> None:

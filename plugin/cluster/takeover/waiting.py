@@ -13,6 +13,7 @@ from plugin.background.loop import Loop
 from plugin.cluster.hosts.records import KnownHost
 from plugin.cluster.takeover.taking import Taking
 from plugin.model.records import Network
+from plugin.protocol.messages import Countdown
 from plugin.store.base import LocalStore, StoreConflict, Versioned
 
 log = structlog.get_logger()
@@ -44,22 +45,16 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class Countdown:
-    """This host has missed ``host`` for ``gone`` seconds, and takes over its addresses in ``network`` in ``left``."""
-
-    host: str
-    network: str
-    gone: float
-    left: float
-
-
-@dataclass(frozen=True, slots=True)
 class _Wait:
     """``known`` was read while the host was dead, at ``begun``; this host waits ``more`` seconds than it has to."""
 
     known: Versioned[KnownHost]
     begun: float
     more: float
+
+    @property
+    def name(self) -> str:
+        return self.known.record.name
 
 
 class Takeover:
@@ -73,6 +68,7 @@ class Takeover:
         self._revision = -1
         self._after: Mapping[str, int] = {}  # seconds, by the name of the network
         self._waits: dict[str, _Wait] = {}  # replaced whole, so that other threads can read it
+        self.done = 0  # dead hosts that this one has taken over
         self._end: Callable[[], None] | None = None
         self._stopped = threading.Event()
 
@@ -99,14 +95,15 @@ class Takeover:
             self._waits = {other: wait for other, wait in self._waits.items() if other != host}
             try:
                 self._taking.take(known, networks)
+                self.done += 1
             except StoreConflict as error:
                 log.info("takeover ended", reason=str(error))
 
     def countdowns(self) -> Sequence[Countdown]:
         """Return the takeovers that this host waits for; another host may be quicker by ``SPREAD`` or ``TICK``."""
-        waits = self._waits
+        waits, now = self._waits, self._timing.clock()
         return [
-            Countdown(host, network, gone, max(0.0, after + wait.more - min(gone, self._timing.clock() - wait.begun)))
+            Countdown(host, wait.name, network, gone, max(0.0, after + wait.more - min(gone, now - wait.begun)))
             for network, host, after in self._asking()
             if (wait := waits.get(host)) and (gone := self._others.since(host)) is not None
         ]

@@ -11,10 +11,11 @@ from plugin.cluster.hosts.records import HostTakeover, KnownHost
 from plugin.cluster.names.records import ClusterName
 from plugin.cluster.overlay.records import AddressClaim, Member, Peer
 from plugin.cluster.takeover.taking import KINDS, Taking
-from plugin.cluster.takeover.waiting import Countdown, Takeover, Timing
+from plugin.cluster.takeover.waiting import Takeover, Timing
 from plugin.errors import PynetError
 from plugin.model.records import Network, Overlay
 from plugin.options.takeover import takeover, takeover_text
+from plugin.protocol.messages import Countdown
 from plugin.store.base import Change, Put, Record, Remove
 from plugin.store.memory import MemoryStore
 from tests.unit.cluster.parts import ClusterMember, FakeClusterStore
@@ -252,7 +253,7 @@ def test_the_countdown_runs_while_the_host_is_dead() -> None:
     hosts = Hosts()
     hosts.die()
     hosts.wait(25)
-    assert hosts.a.countdowns() == [Countdown("id-b", "blue", 25, 35)]
+    assert hosts.a.countdowns() == [Countdown("id-b", "b", "blue", 25, 35)]
     hosts.gone = None
     assert hosts.a.countdowns() == []
 

@@ -1,0 +1,28 @@
+"""Findings about the other hosts of a cluster: takeovers to come, and those that this host has suffered."""
+
+from collections.abc import Iterator
+
+from plugin.doctor.facts import Facts, HostFinding, Severity
+
+
+def takeovers(facts: Facts) -> Iterator[HostFinding]:
+    """A host may be dead by the word of the cluster store alone, while its containers run."""
+    for one in facts.serving.takeovers:
+        cause = (
+            f"host '{one.name}' has been missed for {one.gone:.0f} s; its addresses in network '{one.network}' are "
+            f"taken over in {one.left:.0f} s"
+        )
+        cure = "if its containers run, start its pynet or mend its way to the cluster store before"
+        yield HostFinding(Severity.WARNING, cause, cure, ("pynet cluster status",))
+
+
+def lost_addresses(facts: Facts) -> Iterator[HostFinding]:
+    """The container runs, and nobody hears it."""
+    for one in facts.lost:
+        addresses = " and ".join(map(str, one.addresses))
+        cause = (
+            f"endpoint '{one.endpoint[:12]}' of network '{one.network[:12]}' is closed: {addresses} is that of a "
+            f"container on host '{one.host}' since a takeover"
+        )
+        cure = "remove the container and create it again, or remove the other one, and this one is opened"
+        yield HostFinding(Severity.ERROR, cause, cure, ("pynet cluster status", "pynet endpoint ls"))
