@@ -147,4 +147,6 @@ class Takeover:
             self._end = None
 
     def _due(self) -> bool | None:
-        return None if self._stopped.wait(TICK if self._after else IDLE) else True
+        """Wait for the next look; the first one is at once."""
+        pause = 0.0 if self._revision < 0 else TICK if self._after else IDLE
+        return None if self._stopped.wait(pause) else True
