@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from tests.torture import scenarios as sc
-from tests.torture.cluster import ADDRESS, HOST, add_other_host
+from tests.torture.cluster import ADDRESS, HOST, add_other_host, give_back, take_over
 from tests.torture.engine import DRIVER, IPAM, Broken, Call, Engine, Refused, die_with_parent, new_namespace
 from tests.torture.garbage import removal
 from tests.torture.killing import serve
-from tests.torture.scenarios import REQUEST, START, WITH_ANOTHER, Scenario
+from tests.torture.scenarios import REQUEST, WITH_ANOTHER, Scenario
 from tests.torture.snapshot import difference, look, records
 
 REPEATED, GIVEN_UP = "repeated", "given up"
@@ -156,6 +156,8 @@ class Run:
             self._killed()
         else:
             self._unharmed()
+        if self.scenario.taken:
+            give_back(self._folder)
         with self._fault("remove everything"):
             self._engine.remove_everything()
         self._compare("after everything was removed", before)
@@ -225,10 +227,16 @@ class Run:
         self.outcome.looks = self._rested()
 
     def _restart(self) -> None:
+        self._away()
+        self._start()
+
+    def _away(self) -> None:
+        """Kill pynet, and let happen what happens while it is away."""
         self._pynet.kill()
         if self.scenario.reboot:
             self._new_host()
-        self._start()
+        if self.scenario.taken:
+            take_over(self._folder)
 
     # --- with a kill ---------------------------------------------------------------------------
 
@@ -236,12 +244,10 @@ class Run:
         self._pynet.plan(f"{self.scenario.where} {self.case.step} {self.case.side}")
         verb, where = self.scenario.verb, self.scenario.where
         answered = False
-        if where == START:
-            self._pynet.kill()
-            if self.scenario.reboot:
-                self._new_host()
+        if verb is None:
+            self._away()
             self._pynet.start()
-        elif verb is not None:
+        else:
             with self._fault("the verb", Broken):
                 self._engine.make(verb)
                 answered = True
@@ -288,7 +294,8 @@ class Run:
         engine.make(sc.join(sc.FRESH, net))
         engine.make(sc.program(9000 if sc.END in engine.endpoints else 8080, identity=sc.FRESH, net=net))
         targets = {self.scenario.gateway} if self.scenario.gateway else {box.address for box in engine.boxes.values()}
-        for name, box in engine.boxes.items():
+        heard = {name: box for name, box in engine.boxes.items() if name != sc.END or not self.scenario.taken}
+        for name, box in heard.items():
             for target in targets - {box.address}:
                 if not box.reaches(target):
                     self.outcome.faults.append(f"container {name[:4]} does not reach {target}")

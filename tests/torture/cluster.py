@@ -6,13 +6,14 @@ from ipaddress import IPv4Interface, ip_address, ip_network
 from pathlib import Path
 
 from plugin.cluster.hosts.records import ClusterHost
-from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
+from plugin.cluster.overlay.records import AddressClaim, ClusterNetwork, Member, Peer, VniClaim
 from plugin.model.records import NetworkSubnet
 from plugin.options.tunnel import VXLAN
-from plugin.store.base import Put, R, Record
+from plugin.store.base import Put, R, Record, Remove
 from plugin.store.sqlite.store import SqliteStore
 
 FILE = "cluster.db"
+LATER = "e8" * 32  # the id of the other host's container that takes an address over
 HOST, OTHER = "torture-host", "other-host"  # ids of this host and of the other one
 ADDRESS, THERE = "192.0.2.1", "192.0.2.2"
 NAME, VNI, PORT, MTU = "blue", 70, 4789, 1450
@@ -57,4 +58,23 @@ def add_other_host(folder: Path, tunnel: str) -> None:
         Put(Member(NAME, OTHER, "d4" * 32, ip_address(THERE))),
         Put(Peer(NAME, "e9" * 32, OTHER, "02:42:0a:09:00:63", IPv4Interface("10.9.0.99/24"))),
     )
+    store.close()
+
+
+def give_back(folder: Path) -> None:
+    """Remove the records of ``take_over``."""
+    store = FileCluster(folder / FILE)
+    peers = [item.record for item in store.list(Peer) if item.record.endpoint == LATER]
+    claims = [AddressClaim(NAME, address, LATER, OTHER) for peer in peers for address in peer.addresses]
+    store.transact(*(Remove(Peer, peer.key) for peer in peers), *(Remove(AddressClaim, claim.key) for claim in claims))
+    store.close()
+
+
+def take_over(folder: Path) -> None:
+    """Give the other host, by records, all addresses of this one; this one does not run."""
+    store = FileCluster(folder / FILE)
+    for peer in [item.record for item in store.list(Peer) if item.record.host == HOST]:
+        there = replace(peer, endpoint=LATER, host=OTHER)
+        claims = [AddressClaim(NAME, address, there.endpoint, OTHER) for address in there.addresses]
+        store.transact(Remove(Peer, peer.key), Put(there), *map(Put, claims))
     store.close()

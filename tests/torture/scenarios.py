@@ -13,7 +13,7 @@ END, SECOND, FRESH = "e0" * 32, "e1" * 32, "e2" * 32
 ADOPTED, GATEWAY = "br-own", "10.9.0.1"
 POOL = "pynet-local/10.40.0.0/24"
 _NONE: Mapping[str, str] = {}
-REQUEST, START, REAPER, RULES = "request", "start", "reaper", "rules"
+REQUEST, START, REAPER, RULES, PEERS = "request", "start", "reaper", "rules", "peers"
 ALONE, WITH_ANOTHER = "alone", "with another host"
 
 
@@ -22,10 +22,10 @@ class Scenario:
     """``verb`` is under test, after ``before``; ``given_up`` is what the engine sends when it has given the verb up.
 
     ``where`` the steps are taken: by the request, after its reply by a background thread, or (without a verb) by the
-    start. ``reboot`` empties the kernel before the next start. ``shared`` says who is in the cluster store, if there
-    is one, and ``tunnel`` how packets get to the other host. Containers reach their ``gateway``, or each other where
-    there is none. ``kind`` is a kind of links that the kernel must have. The verb begins when a record has the text
-    ``ready``.
+    start or a thread that begins with it. ``reboot`` empties the kernel before the next start, and ``taken`` lets
+    another host take over the container's address. ``shared`` says who is in the cluster store, if there is one, and
+    ``tunnel`` how packets get to the other host. Containers reach their ``gateway``, or each other where there is
+    none. ``kind`` is a kind of links that the kernel must have. The verb begins when a record has the text ``ready``.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Scenario:
     given_up: tuple[Call, ...] = ()
     where: str = REQUEST
     reboot: bool = False
+    taken: bool = False
     setup: str = ""
     shared: str = ""
     gateway: str = GATEWAY
@@ -207,6 +208,7 @@ OVERLAY = (
     Scenario("deferred deletion of a network", BLUE_PUBLISHED, REMOVE, where=REAPER),
     Scenario("start", BLUE_PUBLISHED, where=START),
     Scenario("start after a reboot", (BLUE, endpoint(), program(8080)), where=START, reboot=True),
+    Scenario("start after a takeover", BLUE_PUBLISHED, where=PEERS, taken=True),
 )
 
 
