@@ -46,8 +46,9 @@ class Surroundings:
 
     @cached_property
     def by_address(self) -> Mapping[Address, Endpoint]:
-        """The endpoints by their addresses."""
-        return {own.ip: end for end in self.endpoints for own in (end.ipv4, end.ipv6) if own is not None}
+        """The endpoints by their addresses, unless another host has those since a takeover."""
+        owners = [end for end in self.endpoints if not end.taken]
+        return {own.ip: end for end in owners for own in (end.ipv4, end.ipv6) if own is not None}
 
     @cached_property
     def own(self) -> Mapping[Address, str]:
@@ -56,7 +57,7 @@ class Surroundings:
 
     def published(self) -> Iterable[tuple[Endpoint, Published]]:
         """Return the published ports, each with its endpoint."""
-        return ((end, port) for end in self.endpoints for port in end.published)
+        return ((end, port) for end in self.endpoints if not end.taken for port in end.published)
 
 
 @dataclass(frozen=True, slots=True)

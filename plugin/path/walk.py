@@ -66,6 +66,9 @@ def _guard(source: Spot) -> Iterator[Step]:
     """The guard lets everything pass that comes from the address that a container was given."""
     if source.endpoint is None or source.network is None:
         return
+    if source.endpoint.taken:
+        text = f"{source.words} is closed: host '{source.endpoint.taken}' has its address since a takeover"
+        yield Step("guard", text, Fate.DROPPED)
     if source.endpoint.guard(source.network).on:
         yield Step("guard", f"{source.words} sends from the MAC and the address that it was given")
     else:
@@ -89,7 +92,7 @@ def _within(way: Journey, network: Network, facts: Surroundings) -> Iterator[Ste
         yield Step("delivery", f"no container of {here} has the address {way.target.address}", Fate.DROPPED)
     if way.version in facts.bridged:
         yield from foreign_chains(way, facts, "forward", (network.link, network.link))
-    if way.target.endpoint is None:
+    if way.target.endpoint is None or way.target.endpoint.taken:
         yield Step("delivery", f"the tunnel takes it to the host of {here} that has {way.target.address}, if one does")
     else:
         yield Step("delivery", f"the bridge of {here} delivers it to {way.target.words}")

@@ -1,7 +1,7 @@
 """``pynet path``: words, output and refusals; ``tests/kernel/test_path.py`` compares it with the kernel."""
 
 from dataclasses import replace
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import IPv4Interface, ip_address, ip_interface, ip_network
 from typing import Any
 
 import pytest
@@ -21,6 +21,8 @@ WEB = Endpoint("e" * 64, NET.id, "02:00:00:00:00:01", ip_interface("10.9.0.5/24"
 HOST = (("pn-a", ip_interface("10.9.0.1/24")), ("eth0", ip_interface("192.0.2.1/24")))
 FACTS = Surroundings({NET.id: NET}, [WEB], HOST)
 ENDPOINT = f"endpoints:{WEB.id}"
+BESIDE = replace(WEB, id="f" * 64, ipv4=IPv4Interface("10.9.0.6/24"))
+BESIDE_ID = f"endpoints:{BESIDE.id}"
 BAD = [
     ({"From": "web", "To": "host", "Service": "tcp/80"}, "'web' is no end of a path"),
     ({"From": "host", "To": "10.9.0.300", "Service": "tcp/80"}, "'10.9.0.300' is no end of a path"),
@@ -76,6 +78,17 @@ def test_ends_that_need_little(ends: tuple[str, str], decides: str, fate: Fate) 
     answer = path(question(*ends, "tcp/80"), FACTS)
 
     assert (answer.deciding.by, answer.fate) == (decides, fate)
+
+
+def test_a_container_whose_address_is_elsewhere_sends_nothing() -> None:
+    """Its host has closed it, and the address leads to the other host."""
+    shared = replace(NET, overlay=Overlay("blue", 7, 4789, 1450))
+    facts = replace(FACTS, networks={NET.id: shared}, endpoints=[replace(WEB, taken="h2"), BESIDE])
+    from_it, to_it = (path(question(*ends, "tcp/80"), facts) for ends in ((ENDPOINT, "host"), (BESIDE_ID, "10.9.0.5")))
+
+    assert (from_it.deciding.by, from_it.fate) == ("guard", Fate.DROPPED)
+    assert "host 'h2' has its address" in from_it.deciding.text
+    assert "the tunnel takes it to the host" in to_it.deciding.text
 
 
 def test_what_cannot_be_seen_is_unclear() -> None:
