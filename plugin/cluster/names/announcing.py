@@ -110,7 +110,7 @@ class NameAnnouncer:
         if known and known.host != self._host:
             return None
         item = self._local.get(Endpoint, f"{network_id}/{endpoint_id}") if network_id else None
-        if item is None:
+        if item is None or item.record.taken:
             return Remove(ClusterName, key) if known or key in self._written else None
         told = self._told(endpoint_id)
         if told is None:

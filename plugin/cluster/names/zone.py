@@ -195,10 +195,10 @@ class NetworkZone:
         ]
 
     def _near(self, network: str, endpoint: str) -> NamedEndpoint | None:
-        """Return an endpoint of this host, None if it is gone or its name is not known."""
+        """Return an endpoint of this host, None if it is gone or closed, or its name is not known."""
         told = self._told.of(endpoint)
         item = self._store.get(Endpoint, f"{network}/{endpoint}") if told else None
-        if told is None or item is None:
+        if told is None or item is None or item.record.taken:
             return None
         addresses = tuple(own.ip for own in (item.record.ipv4, item.record.ipv6) if own)
         return NamedEndpoint("", endpoint, told.names, addresses)

@@ -28,21 +28,22 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Host]]:
         engines = [obtain(label) for label in (MANAGER, WORKER)]
     except Unavailable as why:
         pytest.skip(f"a swarm of {MANAGER} and {WORKER}: {why}")
-    with Underlay(tmp_path_factory.mktemp("store")) as underlay, ExitStack() as stack:
-        underlay.start()
+    with Underlay(tmp_path_factory.mktemp("store")) as underlay, ExitStack() as stack, ThreadPoolExecutor() as pool:
+        store = pool.submit(underlay.start)
         hosts = [stack.enter_context(Host(engine, f"node{number}")) for number, engine in enumerate(engines, 1)]
         addresses = [underlay.switch.plug(host.name, host.pid, number) for number, host in enumerate(hosts, 1)]
-        for host in hosts:
-            host.start_engine()
-            image.load(host.docker)
+        list(pool.map(_start, hosts))
         make_plugin(hosts[0], "build")
+        store.result()
         settings = {"PYNET_SCOPE": "swarm", "PYNET_STORE": underlay.store, "PYNET_ADVERTISE": LINK}
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda host: Managed(host, settings).start(), hosts))
+        list(pool.map(lambda host: Managed(host, settings).start(), hosts))
         _join(hosts, addresses)
         yield hosts
-        for host in reversed(hosts):
-            host.docker("swarm", "leave", "--force")
+
+
+def _start(host: Host) -> None:
+    host.start_engine()
+    image.load(host.docker)
 
 
 def _join(hosts: list[Host], addresses: list[str]) -> None:

@@ -1,6 +1,7 @@
 """Names of containers over several hosts: records in the cluster store, and answers for the resolver."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Interface, ip_address, ip_network
 from typing import NoReturn
 
@@ -101,6 +102,21 @@ def test_a_new_name_is_written(house: House) -> None:
     house.told.heard(EngineEvent("rename", "c1"))
     house.announcer.write([("blue", "blue/e1")])
     assert house.records()[0].names == ("shop",)
+
+
+def test_a_closed_container_has_no_name(house: House) -> None:
+    """Its address is that of another host's container, so its name would lead there; it is back when it is opened."""
+    house.announcer.write([("blue", ANYBODY)])
+    house.hear()
+    (own,) = house.local.list(Endpoint)
+    house.local.transact(Put(replace(own.record, taken="there")))
+    house.announcer.write([("blue", "blue/e1")])
+    assert (house.records(), house.zone.known("n1", "web")) == ([], False)
+    house.hear()
+    house.local.transact(Put(own.record))
+    house.announcer.write([("blue", "blue/e1")])
+    assert house.zone.known("n1", "web")
+    assert len(house.records()) == 1
 
 
 @pytest.mark.parametrize("heard", [True, False])
