@@ -6,9 +6,11 @@ from typing import cast
 
 import pytest
 
+from plugin.cluster.hosts.living import LivingHosts
 from plugin.cluster.hosts.records import HostTakeover, KnownHost
 from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer
 from plugin.cluster.status import LocalState, cluster_status
+from plugin.cluster.takeover.sharing import SharingHosts
 from plugin.cluster.takeover.taking import Taking
 from plugin.errors import Conflict, InvalidRequest
 from plugin.protocol.messages import Countdown, CreateEndpoint, Interface
@@ -113,3 +115,14 @@ def test_a_time_that_an_earlier_pynet_dropped_is_written_again() -> None:
     host(2, one.real)
     assert [item.record.takeover for item in one.real.list(ClusterNetwork)] == [60]
     assert {item.record.host: item.record.takeover for item in one.real.list(Member)} == {"h1": 60, "h2": 60, "h9": 0}
+
+
+def test_the_members_tell_who_may_be_taken_over() -> None:
+    """Those that this host follows anyway: each other host with its time, and no host of a network that is not here."""
+    one = host(1)
+    host(2, one.real)
+    one.real.transact(Put(Member("blue", "h9", "n9", ip_address("192.0.2.9"))))
+    one.hear()
+    sharing = SharingHosts(LivingHosts(FakeClusterStore(), lambda: None), one.peers.watching)
+    assert (sharing.asking("blue"), sharing.asking("red")) == ({"h2": 60, "h9": 0}, {})
+    assert sharing.since("h9") is None

@@ -100,6 +100,7 @@ class FarHosts:
         self.members = members  # by key, with this host's own
         self.hops = hops  # towards hosts whose containers are reached directly, by address of the host
         self.at: dict[str, Address] = {}
+        self.takeovers: dict[str, int] = {}  # their times of takeover in seconds
         self._unfit: dict[str, str] = {}
         for item in sorted(members.values(), key=lambda item: item.revision):
             member = item.record
@@ -109,6 +110,7 @@ class FarHosts:
                 self._unfit[f"{Member.kind} '{member.key}'"] = why
             else:
                 self.at[member.host] = member.address
+                self.takeovers[member.host] = member.takeover
         self.by_address: dict[Address, list[str]] = {address: [] for address in self.at.values()}  # nearly always one
         for host, address in self.at.items():
             self.by_address[address].append(host)
@@ -118,11 +120,6 @@ class FarHosts:
         """Return where they are reached."""
         near = {item.record.address: item.record.link_local for item in self.members.values()}
         return [HostPlace(address, near.get(address)) for address in self.at.values()]
-
-    def latest(self) -> Mapping[str, Member]:
-        """Return the latest records of the other hosts that have the network, by the ids of the hosts."""
-        by_age = sorted(self.members.values(), key=lambda item: item.revision)
-        return {item.record.host: item.record for item in by_age if item.record.host in self.at}
 
     def own(self) -> Sequence[Member]:
         """Return this host's memberships in the cluster store."""

@@ -88,10 +88,10 @@ class NetworkRecords:
         with self._guard:
             return self._directory.groups()
 
-    def others(self) -> Mapping[str, Member]:
-        """Return the latest records of the other hosts that have the network, by the ids of the hosts."""
+    def takeovers(self) -> Mapping[str, int]:
+        """Return the other hosts that have the network, by id, and their times of takeover in seconds."""
         with self._guard:
-            return self._directory.far.latest()
+            return self._directory.far.takeovers
 
     def own(self) -> Own:
         """Return this host's records in the cluster store."""

@@ -24,4 +24,4 @@ class SharingHosts:
     def asking(self, network: str) -> Mapping[str, int]:
         """Return the hosts that have a network, by id, and their times of takeover in seconds."""
         records = self._watching.of(network)
-        return {host: member.takeover for host, member in records.others().items()} if records else {}
+        return records.takeovers() if records else {}
