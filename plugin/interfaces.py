@@ -18,6 +18,7 @@ from netlink.port_sockets import PortSocket, Target
 from netlink.statistics import LinkCounts
 from netlink.veth import VethPair
 from netlink.vxlan import Entry, VxlanLink
+from netlink.wireguard import WireGuardPeer, WireGuardState
 from plugin.protocol.messages import Address, InterfaceAddress, Subnet
 
 
@@ -219,6 +220,9 @@ class Sysctls(Protocol):
 class Kernel(Links, Addresses, Gso, RateLimits, LanLinks, BridgeVlans, NeighbourRoutes, Sysctls, Protocol):
     """Links, addresses, sizes of packets, limits, children, routes and sysctls (``netlink.kernel.Kernel``)."""
 
+    def close(self) -> None:
+        """Close the socket of this thread."""
+
 
 class Counters(Protocol):
     """Counters that packets fill in sets of nftables (``netlink.counters.Counters``)."""
@@ -290,6 +294,37 @@ class DirectRoutes(Protocol):
 
     def close(self) -> None:
         """Close the socket of this thread."""
+
+
+class WireGuards(Protocol):
+    """WireGuard links (``netlink.wireguard.WireGuards``). Every verb may raise ``KernelError``."""
+
+    def try_wireguard(self) -> None:
+        """Raise ``NotSupported`` if the kernel has no WireGuard; nothing is made."""
+
+    def add_wireguard(self, name: str, mtu: int) -> None:
+        """Make a link that is down; ``Exists`` when the name is taken."""
+
+    def set_key(self, name: str, private: bytes, port: int) -> None:
+        """Give a link its private key and UDP port; ``Exists`` when the port is taken."""
+
+    def state(self, name: str) -> WireGuardState:
+        """Return key, port, peers and handshakes of a link; ``Missing`` without it."""
+
+    def set_peers(self, name: str, add: Collection[WireGuardPeer], remove: Collection[str] = ()) -> None:
+        """Remove peers by their public keys, then add or change others, and greet these."""
+
+    def nudge(self, name: str, publics: Sequence[str]) -> None:
+        """Greet peers, which begins a handshake where there is no session."""
+
+    def lead(self, name: str, to: Collection[Address]) -> None:
+        """Route to addresses by a link, in the place of other routes."""
+
+    def end_lead(self, name: str, to: Collection[Address]) -> None:
+        """Delete such routes, passing over those that are gone."""
+
+    def led(self, name: str) -> set[Address]:
+        """Return the addresses to which such routes lead; ``Missing`` without the link."""
 
 
 class PortSockets(Protocol):
