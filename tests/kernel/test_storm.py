@@ -7,7 +7,8 @@ from contextlib import closing
 import pytest
 
 from tests.engine.lab.api import UnixConnection
-from tests.torture.storm import remains, served, settle, storm
+from tests.settling import settle
+from tests.torture.storm import SETTLE, remains, served, storm
 from tests.torture.traffic import call, network, network_id
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(300)]
@@ -27,10 +28,10 @@ def test_a_caller_that_hangs_up_leaves_nothing() -> None:
         connection = UnixConnection(pynet.socket)
         connection.request("POST", "/NetworkDriver.CreateNetwork", network(1).body)
         connection.close()
-        settle(lambda: [] if "the caller has hung up" in pynet.log.read_text() else ["not yet"])
+        settle(lambda: "the caller has hung up" not in pynet.log.read_text(), SETTLE)
 
         assert "the caller has hung up" in pynet.log.read_text()
-        assert settle(lambda: remains(pynet)) == []
+        assert settle(lambda: remains(pynet), SETTLE) == []
         assert pynet.ask(network(1))[0] == 200
 
 
@@ -46,5 +47,5 @@ def test_a_store_that_is_locked_is_a_sentence_and_then_forgotten() -> None:
         for status, body, _ in replies:
             assert (status, "another process keeps it locked" in body["Err"]) == (500, True)
 
-        assert settle(lambda: remains(pynet)) == []
+        assert settle(lambda: remains(pynet), SETTLE) == []
         assert pynet.ask(network(2))[0] == 200

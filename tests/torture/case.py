@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from tests.settling import settle
 from tests.torture import scenarios as sc
 from tests.torture.cluster import ADDRESS, HOST, add_other_host, give_back, take_over
 from tests.torture.engine import DRIVER, IPAM, Broken, Call, Engine, Refused, die_with_parent, new_namespace
@@ -319,16 +320,8 @@ class Run:
     # --- shared --------------------------------------------------------------------------------
 
     def _compare(self, what: str, wanted: list[str]) -> None:
-        """Wait until the host is as ``wanted``, for as long as the background may take.
-
-        A look has the links of its first moment, and takes many seconds on a busy machine; so the last one begins when
-        that time is over.
-        """
-        end, pause, last = time.monotonic() + SETTLES, 0.3, False
-        while (changes := difference(wanted, self._seen())) and not last:
-            time.sleep(pause)
-            pause *= 1.5
-            last = time.monotonic() > end
+        """Wait until the host is as ``wanted``, for as long as the background may take."""
+        changes = settle(lambda: difference(wanted, self._seen()), SETTLES, pause=0.3, slower=1.5)
         if changes:
             self.outcome.faults.append(f"{what}:\n{changes}")
 

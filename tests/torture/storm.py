@@ -26,6 +26,7 @@ from plugin.model.records import Endpoint, Lease, Network, Pool, Tombstone
 from plugin.store.sqlite.store import read_records
 from tests.engine.lab.api import UnixConnection
 from tests.rules import without_drops
+from tests.settling import settle
 from tests.torture import crowd
 from tests.torture.traffic import Request, garbage, lives, removals
 
@@ -193,14 +194,6 @@ def _listening(pynet: Served) -> list[str]:
     return pynet.net("ss", "-Hlntu").splitlines()
 
 
-def settle(condition: Callable[[], list[str]]) -> list[str]:
-    """Wait until there is nothing to complain of any more, or the time is over."""
-    until = time.monotonic() + SETTLE
-    while (complaints := condition()) and time.monotonic() < until:
-        time.sleep(0.2)
-    return complaints
-
-
 def remains(pynet: Served) -> list[str]:
     """Return the objects of pynet that are left after all removals."""
     links = [link["ifname"] for link in json.loads(pynet.net("ip", "-j", "link")) if link["ifname"] != "lo"]
@@ -219,7 +212,7 @@ def clear(pynet: Served, outcome: Outcome) -> None:
     pools = [pool.id for pool in read_records(pynet.database, Pool)]
     for request in removals(networks, pools):
         outcome.note(request, pynet.ask(request))
-    outcome.complaints += settle(lambda: remains(pynet))
+    outcome.complaints += settle(lambda: remains(pynet), SETTLE)
 
 
 def storm(calls: int, requests: int, seconds: float, seed: int) -> Outcome:
@@ -231,15 +224,15 @@ def storm(calls: int, requests: int, seconds: float, seed: int) -> Outcome:
         for request in networks:
             outcome.note(request, pynet.ask(request))
         took = all_at_once(pynet, born, outcome)
-        outcome.complaints += settle(lambda: differences(pynet))
+        outcome.complaints += settle(lambda: differences(pynet), SETTLE)
         again = all_at_once(pynet, buried, outcome)
-        outcome.complaints += settle(lambda: differences(pynet))
+        outcome.complaints += settle(lambda: differences(pynet), SETTLE)
         clear(pynet, outcome)
         outcome.notes.append(f"{calls} endpoints at once made in {took:.1f} s, removed in {again:.1f} s")
         begin = time.monotonic()
         sent = pour(pynet, garbage(random.Random(seed), requests), seconds, outcome)
         outcome.notes.append(f"{sent} generated requests in {time.monotonic() - begin:.0f} s")
-        outcome.complaints += settle(lambda: differences(pynet))
+        outcome.complaints += settle(lambda: differences(pynet), SETTLE)
         clear(pynet, outcome)
         outcome.complaints += [line[:300] for line in pynet.log.read_text().splitlines() if "Traceback" in line]
     return outcome

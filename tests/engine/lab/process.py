@@ -3,9 +3,10 @@
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
+
+from tests.settling import settle
 
 
 def children(pid: int) -> list[int]:
@@ -31,11 +32,8 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) ->
     Raises:
         AssertionError: it did not come true in time; the text names ``what``.
     """
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds:g} s for {what}")
-        time.sleep(0.02)
+    if settle(lambda: not condition(), seconds, pause=0.02):
+        raise AssertionError(f"waited {seconds:g} s for {what}")
 
 
 class Process:

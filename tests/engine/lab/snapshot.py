@@ -6,7 +6,6 @@ Left out: neighbours, counters, carriers and link-local addresses, which change 
 import difflib
 import json
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from plugin.model.names import bridge_name, container_link_name
 from tests.engine.lab.host import Host
 from tests.engine.lab.process import wait_until
 from tests.rules import without_drops
+from tests.settling import settle
 
 LINK_KEYS = ("ifname", "mtu", "qdisc", "group", "txqlen", "link_type", "address", "master", "ifalias")
 OF_A_LINK = re.compile(r"/(?:conf|neigh)/(?!(?:all|default|lo|docker0|out0)/)")
@@ -64,9 +64,7 @@ def unchanged(host: Host) -> Iterator[None]:
     wait_until(lambda: _at_rest(host), "earlier removals to be finished")
     before = take(host)
     yield
-    deadline = time.monotonic() + SETTLES
-    while (changes := difference(before, take(host))) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    changes = settle(lambda: difference(before, take(host)), SETTLES)
     assert not changes, f"left behind (+) or missing (-) on the host:\n{changes}"
 
 

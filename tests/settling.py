@@ -1,0 +1,21 @@
+"""Looks at something that settles in the background and sends no event."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+Complaints = TypeVar("Complaints")
+
+
+def settle(look: Callable[[], Complaints], seconds: float, pause: float = 0.1, slower: float = 1.0) -> Complaints:
+    """Look until there is nothing to complain of, and return the complaints of the last look.
+
+    A look shows its first moment, and takes many seconds on a busy machine; so the last one begins when the time is
+    over. Each pause, in seconds, is ``slower`` times the one before.
+    """
+    end, last = time.monotonic() + seconds, False
+    while (complaints := look()) and not last:
+        time.sleep(pause)
+        pause *= slower
+        last = time.monotonic() > end
+    return complaints
