@@ -222,16 +222,21 @@ def _addresses(bodies: Iterable[bytes]) -> Iterator[Prefix]:
                 yield value, len(value) * 8
 
 
+def server_words(text: str) -> list[str]:
+    """Return the nameservers of a resolv.conf file, as they are written there."""
+    lines = (line.split() for line in text.splitlines())
+    return [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"]
+
+
 def nameservers(files: Iterable[Path]) -> Iterator[Address]:
     """Yield the nameservers of resolv.conf files, without loopback ones; a file may be missing."""
     for file in files:
         try:
-            lines = file.read_text(errors="replace").splitlines()
+            text = file.read_text(errors="replace")
         except OSError:
             continue
-        for words in (line.split() for line in lines):
-            if len(words) > 1 and words[0] == "nameserver":
-                yield from _single(words[1])
+        for written in server_words(text):
+            yield from _single(written)
 
 
 def _single(text: str) -> Iterator[Address]:

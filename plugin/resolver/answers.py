@@ -107,9 +107,9 @@ class OwnAnswers:
         if network is not None and (address := _reversed(asked.name)) is not None:
             names = self._zone.names(network, address)
             return self._response(query, asked, [f"{name}." for name in names], dns.rdatatype.PTR) if names else None
-        if network is not None and self._zone.known(network, text):
+        if network is not None and (addresses := self._zone.addresses(network, text)) is not None:
             version = _VERSIONS.get(asked.rdtype)
-            found = [str(one) for one in self._zone.addresses(network, text) if one.version == version]
+            found = [str(one) for one in addresses if one.version == version]
             return self._response(query, asked, self._turned(network, text, asked.rdtype, found), asked.rdtype)
         if text == ITSELF:
             places = [str(place) for version, place in RESOLVER.items() if version == _VERSIONS.get(asked.rdtype)]

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
+from netlink.routes import server_words
 from plugin.model.resolver_place import RESOLVER
 
 RESOLV_CONF = Path("/etc/resolv.conf")
@@ -31,9 +32,7 @@ class HostServers:
         return self._servers
 
     def _read(self, text: str) -> Sequence[str]:
-        words = [line.split() for line in text.splitlines()]
-        named = [line[1] for line in words if len(line) > 1 and line[0] == "nameserver"]
-        return [one for one in dict.fromkeys(named) if _is_address(one) and one not in self._own][:_MOST]
+        return [one for one in dict.fromkeys(server_words(text)) if _is_address(one) and one not in self._own][:_MOST]
 
 
 def _is_address(text: str) -> bool:

@@ -15,14 +15,11 @@ class Zone(Protocol):
     def network_of(self, source: Address) -> str | None:
         """Return the network of the container of this host that has this address; None if there is none."""
 
-    def addresses(self, network: str, name: str) -> Sequence[Address]:
-        """Return all addresses of a name, of both IP versions; () if there are none.
+    def addresses(self, network: str, name: str) -> Sequence[Address] | None:
+        """Return all addresses of a name, of both IP versions; None if there is no such name.
 
         A name is that of a container, an alias, a service of Compose, or one of these with ``.NETWORK.pynet``.
         """
 
     def names(self, network: str, address: Address) -> Sequence[str]:
         """Return the names of an address of the network, the full name first; () if nobody has it."""
-
-    def known(self, network: str, name: str) -> bool:
-        """Return whether the name exists, so that an IP version without addresses has no data, and is no wrong name."""

@@ -18,14 +18,10 @@ class FakeZone:
         """Know the clients that were given."""
         return self._network if source in self._clients else None
 
-    def addresses(self, network: str, name: str) -> Sequence[Address]:
+    def addresses(self, network: str, name: str) -> Sequence[Address] | None:
         """Return the addresses of a name of the network."""
-        return self._names.get(name, []) if network == self._network else []
+        return self._names.get(name) if network == self._network else None
 
     def names(self, network: str, address: Address) -> Sequence[str]:
         """Return the names of an address of the network."""
         return [name for name, found in self._names.items() if address in found and network == self._network]
-
-    def known(self, network: str, name: str) -> bool:
-        """Return whether the name exists."""
-        return network == self._network and name in self._names

@@ -47,7 +47,7 @@ class NameAnnouncer:
 
     def start(self) -> Loop[set[tuple[str, str]]]:
         """Start the thread that writes, and return it."""
-        return Loop("names of endpoints", self._wait, self.write, pauses=PAUSES).start()
+        return Loop("names of endpoints", self.wait, self.write, pauses=PAUSES).start()
 
     def when_needed(self, needed: Callable[[], object]) -> None:
         """Call ``needed`` once, when this host has the first network whose names hosts share."""
@@ -119,13 +119,8 @@ class NameAnnouncer:
         wanted = ClusterName(network, endpoint_id, self._host, told.names[:MOST_NAMES], addresses)
         return Put(wanted) if addresses and wanted != known else None
 
-    @property
-    def due(self) -> set[tuple[str, str]]:
-        """What is still to be compared."""
-        with self._guard:
-            return set(self._due)
-
-    def _wait(self) -> set[tuple[str, str]]:
+    def wait(self) -> set[tuple[str, str]]:
+        """Wait for changes, and return what to compare."""
         self._bell.wait()
         self._bell.clear()
         with self._guard:

@@ -117,14 +117,10 @@ class NetworkZone:
         """Return the network of the container that has an address."""
         return self._networks.find(source)
 
-    def addresses(self, network: str, name: str) -> Sequence[Address]:
-        """Return all addresses of a name, each once."""
+    def addresses(self, network: str, name: str) -> Sequence[Address] | None:
+        """Return all addresses of a name, each once; None if there is no such name."""
         found = self.named(network, name)
-        return tuple(dict.fromkeys(address for one in found for address in one.addresses))
-
-    def known(self, network: str, name: str) -> bool:
-        """Return whether the name exists."""
-        return bool(self.named(network, name))
+        return tuple(dict.fromkeys(address for one in found for address in one.addresses)) if found else None
 
     def names(self, network: str, address: Address) -> Sequence[str]:
         """Return the names of an address, the full one first."""

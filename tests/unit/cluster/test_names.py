@@ -154,7 +154,7 @@ def test_a_write_that_fails_stays_due(house: House) -> None:
     away = NameAnnouncer((house.local, Away()), house.far, house.told.of, {"blue": "n1"}.get, "here")
     with pytest.raises(Failed):
         away.write([("blue", "blue/e1")])
-    assert away.due == {("blue", "blue/e1")}
+    assert away.wait() == {("blue", "blue/e1")}
 
 
 class Away(MemoryStore):
@@ -182,17 +182,17 @@ def test_a_name_is_answered_from_both_sides(house: House) -> None:
     assert house.zone.addresses("n1", "APP") == (ip_address("10.5.0.2"), ip_address("10.5.0.9"))
     assert house.zone.addresses("n1", "db.blue.pynet") == (ip_address("10.5.0.9"),)
     assert house.zone.network_of(ip_address("10.5.0.2")) == "n1"
-    assert house.zone.known("n1", "db")
-    assert not house.zone.known("n1", "nobody")
+    assert house.zone.addresses("n1", "db")
+    assert house.zone.addresses("n1", "nobody") is None
 
 
 def test_other_networks_learn_nothing(house: House) -> None:
     """Only clients of a network get its names; the host itself may ask for full names."""
     house.far.listed("blue", [Versioned(_far("e9", "10.5.0.9", "db"), 1)])
-    assert not house.zone.known("n2", "db")
-    assert not house.zone.known("n2", "db.blue.pynet")
+    assert house.zone.addresses("n2", "db") is None
+    assert house.zone.addresses("n2", "db.blue.pynet") is None
     assert house.zone.addresses(HOST, "db.blue.pynet")
-    assert not house.zone.known(HOST, "db")
+    assert house.zone.addresses(HOST, "db") is None
     assert house.zone.network_of(ip_address("10.6.0.9")) == "n2"
     assert house.zone.network_of(ip_address("192.0.2.1")) is None
 
@@ -201,9 +201,9 @@ def test_names_of_dead_hosts_are_not_answered(house: House) -> None:
     """A name dies with the lease of its host, and is back with it."""
     house.far.listed("blue", [Versioned(_far("e9", "10.5.0.9", "db"), 1)])
     house.dead.add("there")
-    assert not house.zone.known("n1", "db")
+    assert house.zone.addresses("n1", "db") is None
     house.dead.clear()
-    assert house.zone.known("n1", "db")
+    assert house.zone.addresses("n1", "db")
 
 
 def test_a_lie_about_an_address_is_not_answered(house: House) -> None:
@@ -233,6 +233,6 @@ def test_late_news_change_nothing(house: House) -> None:
     """A watch may report an older revision after a listing."""
     house.far.listed("blue", [Versioned(_far("e9", "10.5.0.9", "db"), 5)])
     house.far.heard("blue", Event(ClusterName.kind, "blue/e9", None, 4))
-    assert house.zone.known("n1", "db")
+    assert house.zone.addresses("n1", "db")
     house.far.heard("blue", Event(ClusterName.kind, "blue/e9", None, 6))
-    assert not house.zone.known("n1", "db")
+    assert house.zone.addresses("n1", "db") is None
