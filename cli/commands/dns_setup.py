@@ -5,13 +5,13 @@ namespace, where rules of a network catch the question; since 26 it asks from th
 """
 
 import json
-import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from netlink.routes import nameservers
 from plugin.doctor.checks import DNS_BREAKING_ENGINE, version_numbers
 from plugin.model.resolver_place import RESOLVER as PLACES
 
@@ -19,14 +19,15 @@ RESOLVER = str(PLACES[4])  # the same on every host
 OPTION = ("docker network create --driver pynet -o pynet.dns=on NETWORK", "pynet network set NETWORK dns=on")
 LAST_THAT_ASKS_FROM_THE_CONTAINER = 25
 DAEMON = Path("/etc/docker/daemon.json")
-_SERVER = re.compile(r"^\s*nameserver\s+(\S+)", re.MULTILINE)
+RESOLVED, DNSMASQ = Path("/etc/systemd/resolved.conf.d/pynet.conf"), Path("/etc/dnsmasq.d/pynet.conf")
 
 
 @dataclass(frozen=True, slots=True)
 class DnsHost:
     """This host, as far as DNS is concerned; ``servers`` are the host's own DNS servers.
 
-    ``daemon`` is the content of daemon.json, {} without a file, None for a file that cannot be read.
+    ``daemon`` is the content of daemon.json, {} without a file, None for a file that cannot be read. ``mixed`` are
+    servers that systemd-resolved has for all links, and ``done`` the files for the host's own resolver that name pynet.
     """
 
     engine: str
@@ -34,6 +35,8 @@ class DnsHost:
     daemon: Mapping[str, Any] | None = field(default_factory=dict)
     resolved: bool = False
     dnsmasq: bool = False
+    mixed: Sequence[str] = ()
+    done: Sequence[Path] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +53,17 @@ class DnsWay:
 
 def surroundings(engine: str, root: Path = Path("/")) -> DnsHost:
     """Look at the files below ``root``."""
-    daemon, etc = _daemon(root / DAEMON.relative_to("/")), root / "etc/resolv.conf"
-    servers = _servers(etc)
-    if servers == ["127.0.0.53"]:  # systemd-resolved's own; it keeps the others in a file of its own
-        servers = _servers(root / "run/systemd/resolve/resolv.conf")
+    # With systemd-resolved the first file names its own server alone, and the second one those behind it.
+    behind = root / "run/systemd/resolve/resolv.conf"
+    servers = dict.fromkeys(map(str, nameservers((root / "etc/resolv.conf", behind))))
     return DnsHost(
         engine,
-        [server for server in servers if not server.startswith("127.")],
-        daemon,
-        resolved=(root / "run/systemd/resolve/resolv.conf").exists(),
+        [server for server in servers if server != RESOLVER],
+        _daemon(root / DAEMON.relative_to("/")),
+        resolved=behind.exists(),
         dnsmasq=(root / "etc/dnsmasq.conf").exists(),
+        mixed=_for_all_links(root / "etc/systemd"),
+        done=[file for file in (RESOLVED, DNSMASQ) if RESOLVER in _text(root / file.relative_to("/"))],
     )
 
 
@@ -76,6 +80,11 @@ def trouble(host: DnsHost) -> Sequence[str]:
         found.append("Docker Engine does not answer, so its version is not known; the ways below hold since 26.0")
     elif version_numbers(host.engine) == DNS_BREAKING_ENGINE:
         found.append(f"DNS for containers is broken in Docker Engine {host.engine}; update it to 29.1.1 or later")
+    if host.resolved and host.mixed:
+        found.append(
+            f"systemd-resolved has DNS={' '.join(host.mixed)} for all links and would ask it for names below .pynet as "
+            "well, so that way is left out; give that server to a link instead, as DNS= in its .network file"
+        )
     if host.daemon is None:
         found.append(f"{DAEMON} cannot be read as JSON; mend it before you add a line")
     return found
@@ -148,14 +157,15 @@ def _split(host: DnsHost) -> Sequence[DnsWay]:
         "A container finds short names with --dns-search NETWORK.pynet."
     )
     found = []
-    if host.resolved:
+    if host.resolved and not host.mixed:
         lines = ["[Resolve]", f"DNS={RESOLVER}", "Domains=~pynet"]
         then = "Then: systemctl restart systemd-resolved"
-        place = "In /etc/systemd/resolved.conf.d/pynet.conf"
-        found.append(DnsWay("Names below .pynet, by systemd-resolved", effect, place, lines, then))
+        title, done = "Names below .pynet, by systemd-resolved", RESOLVED in host.done
+        found.append(DnsWay(title, effect, f"In {RESOLVED}", lines, then, done))
     if host.dnsmasq:
         lines, then = [f"server=/pynet/{RESOLVER}"], "Then: systemctl restart dnsmasq"
-        found.append(DnsWay("Names below .pynet, by dnsmasq", effect, "In /etc/dnsmasq.d/pynet.conf", lines, then))
+        title, done = "Names below .pynet, by dnsmasq", DNSMASQ in host.done
+        found.append(DnsWay(title, effect, f"In {DNSMASQ}", lines, then, done))
     return found
 
 
@@ -169,8 +179,20 @@ def _daemon(path: Path) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _servers(path: Path) -> list[str]:
+def _for_all_links(folder: Path) -> list[str]:
+    """Return the servers that systemd-resolved asks for any name, beside pynet's (resolved.conf(5), DNS=)."""
+    found: list[str] = []
+    for file in (folder / "resolved.conf", *sorted((folder / "resolved.conf.d").glob("*.conf"))):
+        for line in _text(file).splitlines():
+            key, _, value = line.partition("=")
+            if key.strip() == "DNS":
+                found = [*found, *value.split()] if value.strip() else []
+    return [server for server in found if server != RESOLVER]
+
+
+def _text(path: Path) -> str:
+    """Return the content of a file, "" if it cannot be read."""
     try:
-        return _SERVER.findall(path.read_text())
-    except (OSError, UnicodeDecodeError):
-        return []
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""

@@ -40,6 +40,22 @@ def test_the_hosts_own_resolver_gets_a_line_if_there_is_one(tmp_path: Path) -> N
     assert json.dumps(["169.254.53.53", "192.0.2.7"]) in text
 
 
+def test_servers_for_all_links_do_not_go_with_pynets(tmp_path: Path) -> None:
+    """With DNS= in resolved.conf systemd-resolved asks these servers for all names, so its way is left out."""
+    (tmp_path / "run/systemd/resolve").mkdir(parents=True)
+    (tmp_path / "run/systemd/resolve/resolv.conf").write_text("nameserver 169.254.53.53\nnameserver 192.0.2.7\n")
+    (tmp_path / "etc/systemd/resolved.conf.d").mkdir(parents=True)
+    (tmp_path / "etc/systemd/resolved.conf.d/pynet.conf").write_text("[Resolve]\nDNS=169.254.53.53\n")
+    (tmp_path / "etc/systemd/resolved.conf").write_text("[Resolve]\n#DNS=192.0.2.1\n")
+    done = surroundings("28.5.2", tmp_path)
+    assert [way.done for way in ways(done) if "resolved" in way.title] == [True]
+    assert ways(done)[0].lines == ['"dns": ["169.254.53.53", "192.0.2.7"]']
+    (tmp_path / "etc/systemd/resolved.conf").write_text("[Resolve]\nDNS=192.0.2.9\n")
+    mixed = surroundings("28.5.2", tmp_path)
+    assert not [way for way in ways(mixed) if "resolved" in way.title]
+    assert "DNS=192.0.2.9 for all links" in trouble(mixed)[0]
+
+
 def test_what_stands_in_the_way_is_said_first(tmp_path: Path) -> None:
     """An engine whose DNS is broken, and a file that cannot be read."""
     (tmp_path / "etc/docker").mkdir(parents=True)
