@@ -163,7 +163,8 @@ def _split(host: DnsHost) -> Sequence[DnsWay]:
         title, done = "Names below .pynet, by systemd-resolved", RESOLVED in host.done
         found.append(DnsWay(title, effect, f"In {RESOLVED}", lines, then, done))
     if host.dnsmasq:
-        lines, then = [f"server=/pynet/{RESOLVER}"], "Then: systemctl restart dnsmasq"
+        # The second line counts with stop-dns-rebind, which throws answers with private addresses away.
+        lines, then = [f"server=/pynet/{RESOLVER}", "rebind-domain-ok=/pynet/"], "Then: systemctl restart dnsmasq"
         title, done = "Names below .pynet, by dnsmasq", DNSMASQ in host.done
         found.append(DnsWay(title, effect, f"In {DNSMASQ}", lines, then, done))
     return found

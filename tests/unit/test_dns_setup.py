@@ -36,7 +36,7 @@ def test_the_hosts_own_resolver_gets_a_line_if_there_is_one(tmp_path: Path) -> N
     (tmp_path / "etc/dnsmasq.conf").touch()
     text = as_text(as_data(surroundings("28.5.2", tmp_path)))
     assert "Domains=~pynet" in text
-    assert "server=/pynet/169.254.53.53" in text
+    assert "server=/pynet/169.254.53.53\n       rebind-domain-ok=/pynet/" in text
     assert json.dumps(["169.254.53.53", "192.0.2.7"]) in text
 
 
