@@ -1,9 +1,9 @@
 """The address and port of PYNET_METRICS, before anything of a server is loaded."""
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
 
 from netlink.ip import FAMILY, Address
+from netlink.values import dataclass
 
 LOOPBACK = IPv4Address("127.0.0.1")
 

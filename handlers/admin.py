@@ -4,7 +4,7 @@ An error is a JSON object with a sentence as ``Err``.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from handlers.routes import HEALTH, METRICS, ROUTES
 from handlers.schemas.fields import describe
 from handlers.service import SERVICE_VERBS
 from handlers.verbs import Bound, bind
+from netlink.values import dataclass
 from plugin.errors import PynetError
 from plugin.observe.health import Verdict
 from plugin.observe.page import MEDIA_TYPE

@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from marshmallow import Schema
 
 from handlers.schemas.objects import Message
+from netlink.values import dataclass
 from plugin.errors import Busy
 
 

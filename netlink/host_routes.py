@@ -11,7 +11,6 @@ which it answers without the flag that overrides the answer of the link that has
 import errno
 import socket
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
 
 from netlink import uapi
@@ -20,6 +19,7 @@ from netlink.errors import kernel_errors
 from netlink.ip import FAMILIES, FAMILY, Address, InterfaceAddress
 from netlink.own_changes import GONE, OwnChanges
 from netlink.request import NEW, Requests, link_index, look, mac_bytes
+from netlink.values import dataclass
 from netlink.wire import attribute, attributes, check, message, number, word
 
 PROTOCOL = 0x50  # tells our routes from others (RTM_NEWROUTE, rtm_protocol); /etc/iproute2/rt_protos has no such number

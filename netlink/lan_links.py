@@ -5,7 +5,6 @@ A child shares the wire of its parent, and is deleted by the kernel with it, in 
 
 import errno
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from netlink import request, uapi
@@ -13,6 +12,7 @@ from netlink.errors import NotSupported, kernel_errors
 from netlink.links import Link, parse_link
 from netlink.own_changes import GONE, MADE, OwnChanges
 from netlink.request import Requests, link_index
+from netlink.values import dataclass
 from netlink.wire import attribute, check, message, text, word
 
 SYS = Path("/sys/class/net")

@@ -11,7 +11,6 @@ import socket
 import struct
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -21,6 +20,7 @@ from netlink import uapi
 from netlink.errors import kernel_errors
 from netlink.ip import FAMILY, Address, SocketAddress
 from netlink.listeners import addresses_of
+from netlink.values import dataclass
 
 Target = tuple[Address, int]  # to which a relay leads: address and port
 BACKLOG = 128  # connections that wait to be relayed

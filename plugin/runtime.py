@@ -1,8 +1,9 @@
 """The collaborators of verbs and repairs, as one value."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from netlink.values import dataclass
 from plugin.dhcp.leases import Leases
 from plugin.engine.names import Names
 from plugin.firewall.firewall import Firewall

@@ -11,11 +11,11 @@ import grp
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from cli.server.socket import bound_sockets
 from netlink.errors import reason
+from netlink.values import dataclass
 from plugin.errors import PynetError
 
 

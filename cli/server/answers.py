@@ -4,7 +4,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import getpid
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -13,6 +13,7 @@ from cli.server.change_answers import ChangeAnswers
 from cli.server.policies import policy_reports
 from cli.server.reports import Look, made_addresses, network_report, nothing_made, reserved_by_subnet
 from cli.settings import Settings, in_force
+from netlink.values import dataclass
 from plugin.dhcp.record import DhcpLease
 from plugin.errors import PynetError
 from plugin.ipam.fill import fills

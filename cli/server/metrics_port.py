@@ -8,12 +8,13 @@ import selectors
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import structlog
 
 from cli.listen_place import ListenPlace
 from netlink.errors import reason
+from netlink.values import dataclass
 from plugin.background.loop import Loop
 
 log = structlog.get_logger()

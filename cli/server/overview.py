@@ -7,11 +7,11 @@ networks; after a change it reads the keys of all records, and decodes those alo
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from cli.server.reports import network_report
 from netlink.ip import Address
+from netlink.values import dataclass
 from plugin.engine.names import SHORT, Names
 from plugin.firewall.elements import PROTOCOLS
 from plugin.interfaces import Statistics

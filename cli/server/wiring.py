@@ -1,10 +1,11 @@
 """Puts pynet together: one graph of objects for the process that serves, for the dry run, and for the tests."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from ipaddress import IPv4Address
 
+from netlink.values import dataclass
 from plugin.changes import LiveChanges
 from plugin.cluster.direct.next_hops import NextHops
 from plugin.cluster.hosts.titles import HostTitles

@@ -27,7 +27,7 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from gunicorn.http.errors import LimitRequestHeaders, ParseException
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from handlers.limits import LARGEST_BODY, LARGEST_HEAD
+from netlink.values import dataclass
 
 CONNECTIONS = 512  # open at the same time, served or not; more wait in the backlog
 PATIENCE = 10.0  # seconds for a caller to send a whole request

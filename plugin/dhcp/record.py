@@ -1,9 +1,9 @@
 """The stored lease of an endpoint, written before a server is asked and again before the address is used."""
 
-from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from typing import ClassVar
 
+from netlink.values import dataclass
 from plugin.dhcp.model import ClientIdentity, Lease4
 from plugin.model.words import check_names
 

@@ -17,12 +17,12 @@ chains too. What the host routes into the LAN or out of it is none of pynet's bu
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import structlog
 
 from netlink.errors import Missing
+from netlink.values import dataclass
 from plugin.interfaces import Nft
 from plugin.model.names import BRIDGES
 from plugin.model.resolver_place import PORT, PROTOCOLS, RESOLVER

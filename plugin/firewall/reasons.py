@@ -12,7 +12,8 @@ the next rule, so nobody else sees the mark. Numbers may change with every versi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from netlink.values import dataclass
 
 FLOOD = 4000  # frames to all that one port may send to other hosts in a second; each costs a copy for each host
 REMEMBERED = 600  # seconds that the kernel keeps a count after its last packet

@@ -1,8 +1,8 @@
 """The record that puts the changes of pools in order, on one host and in a cluster."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from netlink.values import dataclass
 from plugin.model.flaws import first, number_flaw, text_flaw
 from plugin.protocol.messages import Subnet
 

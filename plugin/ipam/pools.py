@@ -5,8 +5,8 @@ which fails when another host changed them first. Then the pools are read again,
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from netlink.values import dataclass
 from plugin.errors import Busy, Conflict, Exhausted, NotFound
 from plugin.interfaces import HostNetworks
 from plugin.ipam.addresses import ATTEMPTS, LocalAddresses

@@ -9,10 +9,11 @@ else gets it.
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from heapq import heappop, heappush
 from typing import ClassVar
 
+from netlink.values import dataclass
 from plugin.errors import Conflict, InvalidRequest, NotFound
 from plugin.model.records import Lease, Pool
 from plugin.options.network import NetworkSettings

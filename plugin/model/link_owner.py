@@ -1,9 +1,9 @@
 """Tells which links this pynet made: by their alias or, until the alias is set, by their link group."""
 
 import zlib
-from dataclasses import dataclass
 
 from netlink.links import Link, doomed, ruled
+from netlink.values import dataclass
 from plugin.model.names import Alias
 
 

@@ -11,8 +11,9 @@ shim ``PYNET/parent/NAME/shim``. That of a port on a user's LAN goes on with ``/
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from netlink.values import dataclass
 from plugin.model.records import Endpoint, Network, Overlay
 from plugin.options.tunnel import TUNNELS, VXLAN
 

@@ -1,6 +1,6 @@
 """The identity of a link of the host upon which the links of containers are."""
 
-from dataclasses import dataclass
+from netlink.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,11 @@ The host's end of the pair sends what goes in, so it has a token bucket. What co
 an ``ifb`` link, its limiter, before the bridge sees it (``netlink.limits``).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from netlink.errors import NotSupported
 from netlink.limits import Bucket
+from netlink.values import dataclass
 from plugin.errors import Unsupported
 from plugin.host.link_settings import without_ipv6
 from plugin.host.own_links import OwnLinks

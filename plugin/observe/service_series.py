@@ -4,10 +4,10 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from netlink.errors import Missing
+from netlink.values import dataclass
 from plugin.engine.names import Names
 from plugin.firewall.reasons import BY_NAME
 from plugin.observe import metrics as m

@@ -9,12 +9,12 @@ own keys begin with ``pynet.``. Other keys are ignored, as the built-in drivers 
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Generic, Never, Self, TypeVar, overload
 
 from netlink.ip import Address
+from netlink.values import dataclass
 from plugin.errors import InvalidRequest
 from plugin.options.policy import BadPolicy
 from plugin.options.unicast import is_unicast

@@ -1,9 +1,9 @@
 """Where the value of an option comes from: Docker's options, changes by pynet over them, or a default. No I/O."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from netlink.values import dataclass
 from plugin.options.network import EndpointSettings, NetworkSettings
 from plugin.options.option import Option, default_text
 

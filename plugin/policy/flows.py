@@ -5,13 +5,14 @@ judge each packet of TCP connections of a container whose policy has changed; an
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 import structlog
 
 from netlink.conntrack import TrackedFlow
 from netlink.errors import KernelError
+from netlink.values import dataclass
 from plugin.errors import PynetError
 from plugin.firewall.open_flows import OpenFlows
 from plugin.interfaces import Conntrack, Kernel

@@ -7,10 +7,11 @@ name. So records, restarts and changes need no list of names. The thread ends wh
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import structlog
 
+from netlink.values import dataclass
 from plugin.background.loop import Loop, alive
 from plugin.errors import PynetError
 from plugin.policy.answers import NameAnswer, ResolvedName, merged, pause

@@ -8,7 +8,7 @@ each network names the options that the kernel does not show: the user may have 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_network
 from typing import Any
 
@@ -18,6 +18,7 @@ from netlink.errors import Missing
 from netlink.limits import Bucket
 from netlink.links import Link
 from netlink.nft_elements import NamedSet
+from netlink.values import dataclass
 from plugin.firewall import sets
 from plugin.firewall.elements import link_local
 from plugin.firewall.listing import NAMES, listed_elements

@@ -5,11 +5,11 @@ for addresses of such a pool are refused with a sentence.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_network
 
 import structlog
 
+from netlink.values import dataclass
 from plugin.ipam.requests import LOCAL_SPACE
 from plugin.ipam.supernets import Supernet
 from plugin.model.records import Endpoint, Lease, Network, Pool

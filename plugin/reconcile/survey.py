@@ -6,10 +6,11 @@ link are checked again with requests about that one alone.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from netlink.links import Link
+from netlink.values import dataclass
 from plugin.errors import PynetError
 from plugin.firewall.elements import port_elements, shut_elements
 from plugin.host.sysctls import HostSettings

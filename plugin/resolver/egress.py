@@ -5,8 +5,8 @@ Else DNS would carry data out: whoever has a domain reads the names that are ask
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from netlink.values import dataclass
 from plugin.model.policy import Policy, policy_of
 from plugin.model.records import Endpoint, Network
 from plugin.protocol.messages import Address

@@ -1,8 +1,8 @@
 """Limits of the resolver: an asker who floods it costs little, and others go on."""
 
 from collections import Counter
-from dataclasses import dataclass
 
+from netlink.values import dataclass
 from plugin.protocol.messages import Address
 
 

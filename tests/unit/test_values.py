@@ -61,8 +61,17 @@ def test_only_frozen_values_are_keys() -> None:
         hash(Open())
 
 
-def test_no_value_is_compiled_more_than_once() -> None:
-    """Only ``__init__`` is made for each class; Python's own decorator makes six functions."""
+def test_no_function_is_compiled_before_the_first_value() -> None:
+    """Only ``__init__`` is made for each class, and when it is used; Python's own decorator makes six functions."""
     assert Frozen.__eq__ is Open.__eq__
     assert Frozen.__repr__ is not Open.__repr__
     assert dataclasses.is_dataclass(Frozen)
+
+    made: Callable[..., Any] = values.dataclass(slots=True, kw_only=True)(
+        type("Later", (), {"__annotations__": {"a": int}, "a": 2})
+    )
+    before = vars(made)["__init__"].__code__.co_varnames
+    assert (made().a, made(a=3).a) == (2, 3)
+    assert (before[0], vars(made)["__init__"].__code__.co_varnames) == ("self", ("self", "a"))
+    with pytest.raises(TypeError, match="positional"):
+        made(3)

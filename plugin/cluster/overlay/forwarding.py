@@ -5,8 +5,8 @@ refused: one that claims the gateway, an endpoint of this host, or an address ou
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
+from netlink.values import dataclass
 from plugin.cluster.overlay.records import Peer
 from plugin.model.records import Network
 from plugin.options.tunnel import VXLAN

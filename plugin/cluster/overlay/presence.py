@@ -1,13 +1,13 @@
 """This host's records in the cluster store: its membership in networks, and its endpoints there."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv6Address
 
 import structlog
 
 from netlink.deadline import within
+from netlink.values import dataclass
 from plugin.cluster.names.announcing import sweep_names
 from plugin.cluster.overlay.agreement import Removals
 from plugin.cluster.overlay.announcements import AddressTaken, Announcements

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from netlink.errors import Missing
+from netlink.values import dataclass
 from plugin.cluster.overlay.agreement import Agreement
 from plugin.cluster.overlay.presence import Presence
 from plugin.cluster.overlay.table_sync import TableSync

@@ -1,10 +1,10 @@
 """The address of the cluster store and the credentials for it, as read from the settings, and the names of its keys."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from netlink.values import dataclass
 from plugin.errors import InvalidRequest
 
 

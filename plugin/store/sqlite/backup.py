@@ -5,11 +5,11 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
+from netlink.values import dataclass
 from plugin.errors import Conflict, Failed, Incompatible
 from plugin.protocol.own_messages import StateCopy
 from plugin.store.sqlite.files import FileRow, file_errors, flush, private_file, put_in_place, sync_folder, write_ready
