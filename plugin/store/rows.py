@@ -10,7 +10,7 @@ that concludes from a listing that something does not exist must also ask ``keys
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, reduce
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -18,17 +18,18 @@ from ipaddress import (
     IPv6Address,
     IPv6Interface,
     IPv6Network,
-    ip_address,
     ip_interface,
     ip_network,
 )
-from types import NoneType
-from typing import Any, get_args
+from operator import or_
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin
 
 import structlog
 from cattrs import Converter
 from cattrs.errors import BaseValidationError, CattrsError
 
+from netlink.ip import read_address
 from netlink.values import dataclass
 from plugin.errors import Failed
 from plugin.store.base import ABSENT, Change, Put, R, Record, StoreConflict, Unreadable, Versioned
@@ -36,7 +37,7 @@ from plugin.store.base import ABSENT, Change, Put, R, Record, StoreConflict, Unr
 log = structlog.get_logger()
 
 _PARSERS: dict[frozenset[type], Callable[[str], Any]] = {
-    frozenset({IPv4Address, IPv6Address}): ip_address,
+    frozenset({IPv4Address, IPv6Address}): read_address,
     frozenset({IPv4Interface, IPv6Interface}): ip_interface,
     frozenset({IPv4Network, IPv6Network}): ip_network,
 }
@@ -195,12 +196,13 @@ def _flawless(kind: type[R], row: Row) -> R:
 def _converter() -> Converter:
     # Detailed validation doubles the time to load, and its groups of errors do not fit into a sentence.
     converter = Converter(detailed_validation=False)
+    converter.register_structure_hook_factory(_is_tuple, lambda kind: _tuple_of(converter, kind))
+    converter.register_structure_hook_factory(_is_optional, lambda kind: _optional(converter, kind))
     for family, parse in _PARSERS.items():
         for kind in family:
             converter.register_unstructure_hook(kind, _text)
             converter.register_structure_hook(kind, _from_text(kind))
         converter.register_structure_hook_func(_is_union_of(family), _from_text(parse))
-        converter.register_structure_hook_func(_is_union_of(family | {NoneType}), _optional(_from_text(parse)))
     for plain in (str, int, bool, float):
         converter.register_structure_hook(plain, _unchanged)
     return converter
@@ -216,6 +218,17 @@ def _is_union_of(kinds: frozenset[type]) -> Callable[[Any], bool]:
     return lambda kind: frozenset(get_args(kind)) == kinds
 
 
+def _is_tuple(kind: Any) -> bool:
+    return get_origin(kind) is tuple and get_args(kind)[1:] == (...,)
+
+
+def _tuple_of(converter: Converter, kind: Any) -> Callable[[Any, Any], tuple[Any, ...]]:
+    """Return the hook of ``tuple[item, ...]``; cattrs' own looks at the types each time."""
+    item = get_args(kind)[0]
+    structure = converter.get_structure_hook(item)
+    return lambda values, _kind: tuple([structure(value, item) for value in values])
+
+
 def _from_text(parse: Callable[[str], Any]) -> Callable[[Any, Any], Any]:
     known = lru_cache(maxsize=512)(parse)
     # ipaddress reads a number as an address too; a record never holds one.
@@ -229,8 +242,15 @@ def _without_zone(text: str) -> str:
     return text
 
 
-def _optional(structure: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda value, kind: None if value is None else structure(value, kind)
+def _is_optional(kind: Any) -> bool:
+    return get_origin(kind) is UnionType and NoneType in get_args(kind)
+
+
+def _optional(converter: Converter, kind: Any) -> Callable[[Any, Any], Any]:
+    """Return the hook of ``item | None``, for the same reason."""
+    item = reduce(or_, [each for each in get_args(kind) if each is not NoneType])
+    structure = converter.get_structure_hook(item)
+    return lambda value, _kind: None if value is None else structure(value, item)
 
 
 def _unchanged(value: Any, kind: type) -> Any:

@@ -7,7 +7,7 @@ a second file takes another 0.9 of a commit (0.25 ms), ``VACUUM INTO`` seven (1,
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -88,31 +88,37 @@ def _damage_in(connection: sqlite3.Connection, kinds: Kinds, found: Found) -> st
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not {"record", "counter"} <= tables:
         return "its tables are missing"
-    rows = map(_row, connection.execute(f"{_SELECT} ORDER BY kind, key"))
-    bad = [row for row in rows if row is None or not readable(row, kinds, found)]
+    rows, by_name = map(_row, connection.execute(f"{_SELECT} ORDER BY kind, key")), _by_name(kinds)
+    bad = [row for row in rows if row is None or not _readable(row, by_name, found)]
     if not bad:
         return ""
     first = f"{bad[0].kind} {ascii(bad[0].key)[:SHOWN]}" if bad[0] else "a row"
     return f"{len(bad)} of its records cannot be read, the first is {first}"
 
 
-def readable(row: FileRow, kinds: Kinds, found: Found = ignore) -> bool:
+def _by_name(kinds: Kinds) -> Mapping[str, type[Record]]:
+    return {kind.kind: kind for kind in kinds}
+
+
+def _readable(row: FileRow, kinds: Mapping[str, type[Record]], found: Found = ignore) -> bool:
     """Return whether a row is a record that pynet could have written; rows of unknown kinds are accepted.
 
     ``found`` is called with the record, if its kind is known.
     """
-    kind = next((kind for kind in kinds if kind.kind == row.kind), None)
+    kind = kinds.get(row.kind)
     if kind is None:
         return True
-    with suppress(Failed, ValueError):
+    try:
         record = decode(kind, row.body)
         check: Callable[[], None] | None = getattr(record, "check", None)  # kinds with names, rules or paths have it
         if check is not None:
             check()
-        if record.key == row.key:
-            found(record, row.revision)
-            return True
-    return False
+    except (Failed, ValueError):
+        return False
+    if record.key != row.key:
+        return False
+    found(record, row.revision)
+    return True
 
 
 def _row(values: Sequence[object]) -> FileRow | None:
@@ -139,7 +145,8 @@ def salvage(path: Path, kinds: Kinds) -> list[FileRow]:
             _mend_first_page(path, copy)
             log_copy.unlink(missing_ok=True)
             rows = _read(copy, kinds)
-    return [row for row in rows if readable(row, kinds)]
+    by_name = _by_name(kinds)
+    return [row for row in rows if _readable(row, by_name)]
 
 
 def _read(path: Path, kinds: Kinds) -> list[FileRow]:
