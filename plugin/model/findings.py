@@ -3,7 +3,7 @@
 The sentence names the difference and its repair; it is the log line of the repair and the line of a dry run.
 """
 
-from dataclasses import asdict
+from dataclasses import fields
 from typing import ClassVar
 
 from netlink.values import dataclass
@@ -26,7 +26,7 @@ class Finding:
     @property
     def sentence(self) -> str:
         """The difference and its repair; ids have twelve characters."""
-        short = {name: str(value) for name, value in asdict(self).items()}
+        short = {each.name: str(getattr(self, each.name)) for each in fields(self)}
         short |= {name: short[name][:12] for name in ("network", "endpoint") if name in short}
         return self.text.format(**short)
 

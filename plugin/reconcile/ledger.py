@@ -34,8 +34,9 @@ class Ledger:
         """Count a repair and log it."""
         with self._guard:
             self._counts[finding.kind] += 1
-        log.warning("repaired", finding=finding.kind, what=finding.sentence)
-        return Repair(finding.kind, finding.sentence)
+        repair = Repair(finding.kind, finding.sentence)
+        log.warning("repaired", finding=repair.kind, what=repair.sentence)
+        return repair
 
     def failed(self, finding: Finding, error: Exception) -> Repair:
         """Log a finding that could not be repaired, once for as long as it fails."""

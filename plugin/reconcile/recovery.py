@@ -11,7 +11,7 @@ from plugin.firewall.elements import PROTOCOLS
 from plugin.host.docker_bridges import docker_bridges
 from plugin.model.desired import Desired
 from plugin.model.findings import EndpointLost, Finding, PortNotHeld
-from plugin.protocol.messages import EndpointRef, Repair
+from plugin.protocol.messages import Repair
 from plugin.reconcile.healing import Healing
 from plugin.reconcile.ledger import REFUSED, Ledger
 from plugin.reconcile.survey import Look, Records, Survey
@@ -45,10 +45,11 @@ class Recovery:
         records = self._survey.records()
         self._settings.recall(list(records.networks.values()))
         places = defaultdict[str, list[Repair]](list)
+        if lost := self._survey.without_links(records):  # first, as a wanted state for thousands takes its time
+            records = self._forget(lost, records, places)
         look = self._look(records)
         if look and (lost := [each for each in look.found if isinstance(each, EndpointLost)]):
-            self._forget(lost, places)
-            records = self._survey.records()
+            records = self._forget(lost, records, places)
             look = self._look(records)
         try:
             self._firewall.load(self._survey.elements(look))
@@ -81,15 +82,21 @@ class Recovery:
             return None
         return look
 
-    def _forget(self, lost: Sequence[EndpointLost], places: Mapping[str, list[Repair]]) -> None:
-        """Remove the endpoints as DeleteEndpoint does, so that other hosts are told too; add results to ``places``."""
+    def _forget(self, lost: Sequence[EndpointLost], records: Records, places: Mapping[str, list[Repair]]) -> Records:
+        """Remove the endpoints as DeleteEndpoint does, so that other hosts are told too; return the records then.
+
+        The results are added to ``places``.
+        """
+        known = {(end.network_id, end.id): end for ends in records.endpoints.values() for end in ends}
         for start in range(0, len(lost), TOGETHER):
             some = lost[start : start + TOGETHER]
-            failed = self._removal.lost_endpoints([EndpointRef(each.network, each.endpoint) for each in some])
+            ends = [known[each.network, each.endpoint] for each in some]
+            failed = self._removal.lost_endpoints(ends, records.networks)
             for each in some:
                 error = failed.get(each.endpoint)
                 repair = self._ledger.failed(each, error) if error else self._ledger.repaired(each)
                 places[each.network].append(repair)
+        return self._survey.records()
 
     def _hold_ports(self, records: Records) -> list[Finding]:
         """Hold the ports of all endpoints; return those that were refused."""

@@ -6,6 +6,7 @@ link are checked again with requests about that one alone.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from plugin.model.findings import EndpointLost, Finding, NetworkUnclear, OrphanL
 from plugin.model.link_owner import Owner
 from plugin.model.names import ENDPOINT, NETWORK, PARENT, Alias, host_link_name, shim_name
 from plugin.model.records import Endpoint, Network, Tombstone
-from plugin.modes.base import Mode, desired_of
+from plugin.modes.base import LinkKind, Mode, desired_of
 from plugin.modes.registry import link_kinds, mode_of
 from plugin.publish.binder import ports_owner
 from plugin.publish.publisher import to_hold
@@ -104,6 +105,27 @@ class Survey:
         """Return the links that pynet made and that have no rules, so that they may be orphans."""
         links = [link for link in self._kernel.links() if self._owner.made(link) and not has_rules(link.name)]
         return [OrphanLink("", link.name, link.alias) for link in links]
+
+    def without_links(self, records: Records) -> list[EndpointLost]:
+        """Return the first endpoints of each network whose links are gone: after a reboot, all of them.
+
+        Others are found when the kernel is compared with the wanted state.
+        """
+        lost: list[EndpointLost] = []
+        for network_id, ends in records.endpoints.items():
+            port = self._port_of(records.networks.get(network_id))
+            for end in ends:
+                if port is None or self._kernel.link_exists(port.name(end.id)):
+                    break
+                lost.append(EndpointLost(network_id, end.id, port.name(end.id)))
+        return lost
+
+    def _port_of(self, network: Network | None) -> LinkKind | None:
+        """Return the kind of the links by which frames of endpoints enter a network, if it has any on this host."""
+        with suppress(PynetError):
+            kinds = mode_of(self._modes, network).links if network else ()
+            return next((kind for kind in kinds if kind.of == ENDPOINT and kind.port), None)
+        return None
 
     def elements(self, look: Look | None = None) -> dict[str, Elements]:
         """Return the elements that the firewall should have, by owner, from ``look`` or from the records."""

@@ -9,7 +9,7 @@ Every step can be repeated, and a thing that is gone already counts as removed. 
 tried again from its first step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -41,6 +41,7 @@ class Removal:
 
     def __init__(self, runtime: Runtime) -> None:
         self._store = runtime.store
+        self._kernel = runtime.kernel
         self._modes = runtime.modes
         self._publisher = runtime.publisher
         self._reaper = runtime.reaper
@@ -76,8 +77,10 @@ class Removal:
         names = request.network_id, request.endpoint_id
         self._retries.drop(Owed.endpoint(*names), Owed.ports(*names))
 
-    def lost_endpoints(self, requests: Sequence[EndpointRef]) -> dict[str, Exception]:
+    def lost_endpoints(self, endpoints: Sequence[Endpoint], networks: Mapping[str, Network]) -> dict[str, Exception]:
         """Take endpoints apart whose links are gone, as ``endpoint`` does, but with one transaction for all of them.
+
+        Nothing else happens to them or to ``networks`` meanwhile. Only links that are there after all get a tombstone.
 
         Returns:
             The errors, by the ids of the endpoints that could not be removed.
@@ -85,14 +88,15 @@ class Removal:
         gone: list[Endpoint] = []
         tombstones: list[Tombstone] = []
         failed: dict[str, Exception] = {}
-        for request in requests:
+        for endpoint in endpoints:
             try:
-                known, links = self._taken_apart(request)
+                self._publisher.withdraw(endpoint)
+                links = self._out_of_use(networks.get(endpoint.network_id), endpoint)
             except (KernelError, PynetError) as error:
-                failed[request.endpoint_id] = error
+                failed[endpoint.id] = error
             else:
-                gone += known
-                tombstones += links
+                gone.append(endpoint)
+                tombstones += [Tombstone(link, endpoint.id) for link in links if self._kernel.link_exists(link)]
         try:
             self._reaper.bury(tombstones, *(Remove(Endpoint, endpoint.key) for endpoint in gone))
         except (KernelError, PynetError) as error:
