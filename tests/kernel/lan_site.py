@@ -52,17 +52,22 @@ class Given(NamedTuple):
     name: str
 
 
+def ip(*lines: str) -> str:
+    """Join lines for one process of iproute2, which ends with the first that fails, into a shell command."""
+    words = "".join(f"{line}\\n" for line in lines)
+    return f'printf "{words}" | ip -batch -'
+
+
 class Machine(Container):
     """A host of the LAN, with a link ``eth0`` in a switch; ``sh`` and ``reaches`` act from there."""
 
     def __init__(self, switch: Container, port: str, *addresses: str) -> None:
         super().__init__()
-        switch.sh(f"ip link add {port} type veth peer name eth0 netns {self.pid}")
-        switch.sh(f"ip link set {port} master sw0 up")
-        self.sh("ip link set lo up; sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0")
-        for address in addresses:
-            self.sh(f"ip addr add {address} dev eth0{' nodad' if ':' in address else ''}")
-        self.sh("ip link set eth0 up")
+        plug = f"link add {port} type veth peer name eth0 netns {self.pid}", f"link set {port} master sw0 up"
+        switch.sh(ip(*plug))
+        given = [f"addr add {address} dev eth0{' nodad' if ':' in address else ''}" for address in addresses]
+        lines = ip("link set lo up", *given, "link set eth0 up")
+        self.sh(f"sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 && {lines}")
 
     @property
     def mac(self) -> str:
@@ -136,23 +141,22 @@ class LanSite:
         self._servers: list[DhcpServer] = []
         self._switch, self._far_switch = Container(), Container()
         self._machines: list[Machine] = []
-        for switch in (self._switch, self._far_switch):
-            switch.sh("ip link add sw0 type bridge mcast_snooping 0; ip link set sw0 up")
-        sh(f"ip link add {UPLINK} type veth peer name host netns {self._switch.pid}")
-        self._switch.sh("ip link set host master sw0 up")
-        sh(f"ip link set {UPLINK} up")
+        sh(ip(f"link add {UPLINK} type veth peer name host netns {self._switch.pid}", f"link set {UPLINK} up"))
+        make = "link add sw0 type bridge mcast_snooping 0", "link set sw0 up"
+        self._switch.sh(ip(*make, "link set host master sw0 up"))
+        self._far_switch.sh(ip(*make))
         self.router = self.machine(f"{ROUTER}/24", "fd00:50::1/64")
         self.neighbour = self.machine(f"{NEIGHBOUR}/24", "fd00:50::9/64")
         self.remote = self._plug(self._far_switch, f"{REMOTE}/24", "fd00:60::9/64")
         self._join_subnets()
 
     def _join_subnets(self) -> None:
-        self._far_switch.sh(f"ip link add router type veth peer name far0 netns {self.router.pid}")
-        self._far_switch.sh("ip link set router master sw0 up")
-        self.router.sh("ip addr add 192.168.60.1/24 dev far0; ip addr add fd00:60::1/64 dev far0 nodad")
-        self.router.sh("ip link set far0 up; sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
+        plug = f"link add router type veth peer name far0 netns {self.router.pid}", "link set router master sw0 up"
+        self._far_switch.sh(ip(*plug))
+        far = "addr add 192.168.60.1/24 dev far0", "addr add fd00:60::1/64 dev far0 nodad", "link set far0 up"
+        self.router.sh(f"{ip(*far)} && sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
         for machine, net in ((self.neighbour, "50"), (self.remote, "60")):
-            machine.sh(f"ip route add default via 192.168.{net}.1; ip route add default via fd00:{net}::1")
+            machine.sh(ip(f"route add default via 192.168.{net}.1", f"route add default via fd00:{net}::1"))
 
     def _plug(self, switch: Container, *addresses: str) -> Machine:
         machine = Machine(switch, f"port{len(self._machines)}", *addresses)
