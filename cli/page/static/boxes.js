@@ -97,7 +97,8 @@ function tagsOf(network) {
 }
 
 function bridgeOf(network, box) {
-  const subnets = network.subnets.map((one) => make("span", { class: "subnet" }, one.subnet));
+  const texts = network.subnets.length ? network.subnets.map((one) => one.subnet) : ["addresses by DHCP"];
+  const subnets = texts.map((text) => make("span", { class: "subnet" }, text));
   const hosts = hostsOf(network).map((host) =>
     make("span", { class: host.alive ? "host" : "host dead" }, host.alive ? host.name : `${host.name} (away)`),
   );

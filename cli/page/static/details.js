@@ -53,7 +53,7 @@ function closeDetails() {
 function ofNetwork(network) {
   const facts = [
     ["Mode", network.mode],
-    ["Bridge", network.link],
+    ["Link on the host", network.link],
     ...network.subnets.map((one) => ["Subnet", one.gateway ? `${one.subnet}, gateway ${one.gateway}` : one.subnet]),
     ["MTU", `${network.mtu} bytes`],
     ["Leads out", network.internal ? "no, it is internal" : "yes"],

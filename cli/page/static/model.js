@@ -131,15 +131,17 @@ function isBusy(end) {
   return Boolean(end.rate && end.rate[0] + end.rate[1] >= 1);
 }
 
-// Return whether the link of an endpoint is gone: pynet makes it again within seconds.
+// Return whether the link of an endpoint is gone: pynet makes it again within seconds. Links of some modes are in
+// their containers as a whole, where nobody counts.
 function isBroken(end) {
-  return Boolean(model.counts && !model.counts.endpoints[end.short]);
+  return Boolean(end.link && model.counts && !model.counts.endpoints[end.short]);
 }
 
 // Docker gives a container an endpoint only while it runs.
 function stateOf(end) {
   if (isBroken(end)) return "its link on the host is missing";
   if (!model.names.containers[end.short]) return "Docker has not told its name";
+  if (!end.link) return "running; its traffic is not counted, as its link is in the container";
   return isBusy(end) ? "running, with traffic" : "running";
 }
 

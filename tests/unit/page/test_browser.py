@@ -4,11 +4,13 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from plugin.errors import Failed
+from plugin.model.parent import Parent
 from plugin.model.records import Endpoint, Network
 from plugin.store.base import Put, Remove
 from tests.unit.page.conftest import Page, served
@@ -240,6 +242,19 @@ def test_a_missing_link_is_seen(user: User) -> None:
     user.sees(f"select('e:{endpoint(4, 2).id[:12]}')")
     assert user.sees("document.querySelectorAll('.broken .label').length") == 1
     assert "its link on the host is missing" in user.sees("document.getElementById('details').innerText")
+    user.crowd.busy.missing = set()
+
+
+def test_a_link_that_is_in_its_container_is_not_missing(user: User) -> None:
+    """As of mode macvlan: nobody counts there, and the details say so."""
+    end = endpoint(4, 3)
+    user.crowd.store.transact(Put(replace(end, parent=Parent(2, end.mac, "boot"))))
+    user.crowd.busy.missing = {f"pnh{end.id[:12]}"}
+    user.polls()
+    user.sees(f"select('e:{end.id[:12]}')")
+    assert user.sees("document.querySelectorAll('.broken .label').length") == 0
+    assert "its traffic is not counted" in user.sees("document.getElementById('details').innerText")
+    user.crowd.store.transact(Put(end))
     user.crowd.busy.missing = set()
 
 
