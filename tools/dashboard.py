@@ -12,6 +12,12 @@ WIDTH, HEIGHT, LOW = 24, 8, 4  # of the grid, of a panel, and of a figure
 HERE = 'instance=~"$instance"'
 NET = f'{HERE},network=~"$network"'
 END = f'{NET},container=~"$container"'
+_SHOWN = {"hide": 0, "skipUrlSync": False}
+_FIGURE = {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
+_GRAPH = {
+    "legend": {"showLegend": True, "displayMode": "list", "placement": "bottom", "calcs": []},
+    "tooltip": {"mode": "multi", "sort": "desc"},
+}
 NETWORK, CONTAINER = "{{network}}", "{{network}} / {{container}}"
 
 
@@ -233,13 +239,14 @@ ROWS: dict[str, Sequence[Panel]] = {
 def dashboard() -> dict[str, Any]:
     """Return the dashboard as JSON's types."""
     return {
-        "uid": "pynet",
+        "uid": "pynet-networks",
         "title": "pynet",
         "description": "Networks of pynet: traffic, ports, drops, requests and health.",
         "tags": ["docker", "network"],
         "schemaVersion": 39,
         "version": 1,
         "editable": True,
+        "graphTooltip": 1,
         "timezone": "browser",
         "refresh": "30s",
         "time": {"from": "now-3h", "to": "now"},
@@ -249,7 +256,7 @@ def dashboard() -> dict[str, Any]:
 
 
 def _variables() -> Iterator[dict[str, Any]]:
-    yield {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"}
+    yield {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", **_SHOWN}
     asked = {
         "instance": "label_values(pynet_build_info, instance)",
         "network": f"label_values(pynet_endpoints{{{HERE}}}, network)",
@@ -261,6 +268,7 @@ def _variables() -> Iterator[dict[str, Any]]:
             "label": name.capitalize(),
             "type": "query",
             "datasource": SOURCE,
+            **_SHOWN,
             "definition": query,
             "query": {"query": query, "refId": name},
             "refresh": 2,
@@ -312,7 +320,8 @@ def _panel(panel: Panel, identity: int) -> dict[str, Any]:
         "datasource": SOURCE,
         "targets": targets,
         "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
-        "options": {"reduceOptions": {"calcs": ["lastNotNull"]}} if panel.figure else {"tooltip": {"mode": "multi"}},
+        "options": _FIGURE if panel.figure else _GRAPH,
+        "transformations": [],
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from plugin.observe.metrics import METRICS
 from tests.pages import ROOT
@@ -94,6 +95,19 @@ def test_every_metric_is_on_the_dashboard() -> None:
     unseen = [metric.name for metric in METRICS if not asked & set(metric.series)]
 
     assert unseen == []
+
+
+def test_grafana_can_import_the_dashboard() -> None:
+    """It has every part that Grafana's schema requires, with values that Grafana knows, and no data source of ours."""
+    schema = json.loads((ROOT / "tests/grafana.schema.json").read_text())
+    names = [each["name"] for each in BOARD["templating"]["list"]]
+    used = set(re.findall(r"\$\{?([a-z]+)", FILE.read_text()))
+
+    Draft202012Validator.check_schema(schema)
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(BOARD)] == []
+    assert used == set(names)
+    for panel in PANELS:
+        assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"])
 
 
 def test_the_dashboard_is_whole() -> None:
