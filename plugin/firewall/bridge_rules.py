@@ -26,6 +26,9 @@ harmless. DHCP servers are recognised by the port that they send to, whatever po
 On a user's LAN a router may give prefixes of which pynet does not know (SLAAC, RFC 4862). A port may send from any
 address whose last 64 bits follow from its MAC, which is nobody else's, unless it has pynet.egress=deny.
 
+Engine 28 announces the address of each new container three times, and writes 0.0.0.0 in the place of an address that a
+plugin gave. These messages say nothing, and are dropped without being counted.
+
 From an address that its container has on another network (``plugin.network.ways``) a port may send packets, and ask for
 the MAC of its gateway, as Linux does with the source address of the packet; it may not announce the address.
 """
@@ -114,6 +117,7 @@ _FRAMES = """\
     arp operation request iifname . arp saddr ether . arp saddr ip @multihomed_addresses4 accept
     arp saddr ip 0.0.0.0 iifname . arp saddr ether . arp daddr ip @egress_addresses4 accept
     iifname . arp saddr ether . arp saddr ip @egress_addresses4 accept
+    arp saddr ip 0.0.0.0 arp daddr ip 0.0.0.0 drop
     goto drop_address
   }
   chain guard6 {
