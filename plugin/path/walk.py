@@ -281,7 +281,8 @@ def _into_a_network(way: Journey, network: Network, facts: Surroundings) -> Iter
         why = _opened(way, network, facts)
         if not why:
             text = f"{way.target.on} is closed to others, but for published ports, and {way.service} of "
-            yield Step("isolation", f"{text}{way.target.words} is not open to {way.source.words}", Fate.DROPPED)
+            closed = f"{text}{way.target.words} is not open to {way.source.words}{_way_round(way)}"
+            yield Step("isolation", closed, Fate.DROPPED)
         yield Step("isolation", f"{way.target.on} lets it in: {why}")
     yield from foreign_chains(way, facts, "forward", (_arrives_by(way, facts), network.link))
     if way.target.endpoint is None and network.overlay is None:
@@ -306,6 +307,14 @@ def _opened(way: Journey, network: Network, facts: Surroundings) -> str:
     if link in network.settings.trusted and any(port.host and port.host.version == way.version for port in ports):
         return f"it trusts link '{link}', and the port is published"
     return ""
+
+
+def _way_round(way: Journey) -> str:
+    """Return a hint at the ports of the host that lead to where the packet may not go, "" without one."""
+    ports = way.target.endpoint.published if way.target.endpoint is not None else ()
+    leading = sorted({port.host_port for port in ports if port.host is not None and _is_at(port, way)})
+    named = " or ".join(f"{way.service.proto}/{port}" for port in leading)
+    return f"; {named} of the host leads there, so ask for the way to host {named}" if named else ""
 
 
 def _is_at(port: Published, way: Journey) -> bool:

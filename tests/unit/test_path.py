@@ -10,7 +10,7 @@ from cli.commands.path import as_data, as_text
 from handlers.schemas.path import PathReply, PathRequest
 from plugin.engine.names import Known
 from plugin.errors import NotFound, PynetError
-from plugin.model.records import Endpoint, Network, NetworkSubnet, Overlay
+from plugin.model.records import Endpoint, Network, NetworkSubnet, Overlay, Published
 from plugin.path.model import Surroundings
 from plugin.path.walk import path
 from plugin.protocol.path_messages import Fate, question
@@ -60,6 +60,19 @@ def test_each_step_is_a_line_and_the_deciding_one_has_an_arrow() -> None:
         "-> route  dropped  network 'blue' leads nowhere else: it is internal",
         "it is dropped, the sender is not told",
     ]
+
+
+def test_a_closed_port_that_is_published_has_a_way_round() -> None:
+    """Whoever asks for the container's own port from outside is told the port of the host."""
+    port = Published(6, 80, ip_address("10.9.0.5"), ip_address("0.0.0.0"), 8080)
+    facts = replace(FACTS, endpoints=[replace(WEB, published=(port,))])
+    closed, other = (
+        path(question("outside", ENDPOINT, service), facts).deciding.text for service in ("tcp/80", "tcp/81")
+    )
+
+    assert closed.endswith("; tcp/8080 of the host leads there, so ask for the way to host tcp/8080")
+    assert other.endswith("is not open to a machine outside")
+    assert path(question("outside", "host", "tcp/8080"), facts).fate is Fate.PASSES
 
 
 @pytest.mark.parametrize(
