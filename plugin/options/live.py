@@ -1,6 +1,6 @@
 """Reads changes of running networks and containers: options by short names, of which only some can be changed."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from plugin.errors import InvalidRequest
@@ -46,9 +46,12 @@ def live_option(kind: type[OptionSet], what: str, word: str) -> Option[Any]:
 
 
 def live_names(kind: type[OptionSet]) -> Collection[str]:
-    """Return the short names of the options that can be changed on running networks or containers."""
-    return [name for name, option in kind.by_name().items() if option.live]
+    """Return the short names of the options that can be changed on running networks or containers.
+
+    Those of pynet's own options are their keys without ``pynet.``, as the documents have them.
+    """
+    return [_words(name, option)[-1] for name, option in kind.by_name().items() if option.live]
 
 
-def _words(name: str, option: Option[Any]) -> Collection[str]:
-    return name, option.key, option.key.removeprefix(OWN_PREFIX)
+def _words(name: str, option: Option[Any]) -> Sequence[str]:
+    return name, option.key, option.key.removeprefix(OWN_PREFIX) if option.key.startswith(OWN_PREFIX) else name

@@ -13,6 +13,7 @@ from plugin.options.option import (
     link_name,
     link_names,
     link_prefix,
+    or_zero,
     source_of,
     toggle,
 )
@@ -32,6 +33,7 @@ _GATEWAY_HELP = (
 _ENTRIES = "none, or entries such as tcp/443 @ 10.0.0.0/8, with commas between them"
 
 _NONE: tuple[str, ...] = ()
+_LEAST_MTU = 68  # bytes that every link can carry (RFC 791); the kernel sets no smaller MTU
 
 
 class NetworkSettings(OptionSet):
@@ -211,9 +213,9 @@ class NetworkSettings(OptionSet):
     )
     mtu = Option(
         "com.docker.network.driver.mtu",
-        integer(0, 65535),
+        or_zero(integer(_LEAST_MTU, 65535)),
         0,
-        "a number of bytes from 0 to 65535",
+        f"a number of bytes, 0 or from {_LEAST_MTU} to 65535",
         "largest packet, on the bridge and on both ends of every endpoint; with 0 it is 1500, and in mode `overlay` "
         "the largest that fits into the link to the other hosts",
         live=True,

@@ -129,6 +129,11 @@ def integer(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def or_zero(parse: Callable[[str], int]) -> Callable[[str], int]:
+    """Return a parser of 0, which stands for a default, and of what ``parse`` reads."""
+    return lambda text: 0 if text == "0" else parse(text)
+
+
 def choice(*legal: str) -> Callable[[str], str]:
     """Return a parser that accepts these words."""
 

@@ -194,8 +194,9 @@ def test_a_change_that_fails_leaves_everything_as_it_was(words: list[str], runni
 
 BAD = {
     "nothing": ([], "name at least one option"),
-    "unknown": (["gaurd=off"], "option 'gaurd' is not known here; options that can be changed on a network: .*guard"),
+    "unknown": (["gaurd=off"], "options that can be changed on a network: .*egress, from, gso, guard, .*icc, .*mtu"),
     "value": (["mtu=big"], "option 'com.docker.network.driver.mtu' must be a number of bytes"),
+    "small": (["mtu=67"], "must be a number of bytes, 0 or from 68 to 65535, not '67'"),
     "one of two": (["guard=off", "icc=perhaps"], "enable_icc' must be true or false, not 'perhaps'"),
     "at creation": (["pynet.mode=overlay"], "'pynet.mode' is decided when a network is created"),
     "name": (["bridge_name=br0"], "bridge.name' is decided when a network is created; remove the network"),

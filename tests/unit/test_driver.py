@@ -153,7 +153,7 @@ def test_overlapping_subnets_are_refused(world: World) -> None:
     [
         (rq.network(rq.NETWORK_ID, "10.1.0.1/24", "10.2.0.1/24"), "one IPv4 subnet, not 2: 10.1.0.0/24, 10.2.0.0/24"),
         (rq.network(rq.NETWORK_ID, "0.0.0.0/0"), "not one that gives 0.0.0.0/0"),
-        (rq.network(options={"com.docker.network.driver.mtu": "abc"}), "mtu' must be a number of bytes .* not 'abc'"),
+        (rq.network(options={"com.docker.network.driver.mtu": "abc"}), "mtu' must be a number of bytes, .* not 'abc'"),
         (rq.network(options={"com.docker.network.driver.mtu": "-1"}), "not '-1'"),
         (rq.network(options={"com.docker.network.container_iface_prefix": "a b"}), "not 'a b'"),
         (rq.network(options={"pynet.nonsense": "1"}), "'pynet.nonsense' is not known; .*pynet.mode"),

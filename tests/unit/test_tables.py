@@ -6,7 +6,7 @@ import pytest
 
 from cli.commands import about, options
 from cli.tables import as_wrapped_table
-from plugin.options.live import live_names
+from plugin.options.live import live_names, live_option
 from plugin.options.network import EndpointSettings
 from tests.contract.conftest import Service
 
@@ -52,6 +52,6 @@ def test_the_list_of_options_tells_which_can_be_changed(monkeypatch: pytest.Monk
     rows = options.option_rows()
     live = {row["key"] for row in rows if row["scope"] == "endpoint" and row["live"]}
 
-    assert live == {EndpointSettings.by_name()[name].key for name in live_names(EndpointSettings)}
+    assert live == {live_option(EndpointSettings, "container", name).key for name in live_names(EndpointSettings)}
     assert re.search(r"^pynet.rate_in +- +live ", options.as_text(rows), re.MULTILINE)
     assert re.search(r"^pynet.sticky +off +- ", options.as_text(rows), re.MULTILINE)
