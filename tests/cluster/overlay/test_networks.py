@@ -11,7 +11,8 @@ import pytest
 from tests.cluster.overlay.cluster import Box, Cluster, pinging, transfer
 from tests.cluster.overlay.conftest import SUBNETS
 from tests.engine.lab.process import wait_until
-from tests.engine.lab.scene import PROBE
+from tests.engine.lab.scene import PROBE, seen_from
+from tests.engine.lab.service import command
 from tests.engine.lab.shell import CommandFailed
 from tests.kernel.capture import GREETINGS
 
@@ -52,6 +53,31 @@ def test_known_peers_cost_the_others_nothing(blue: Cluster) -> None:
 
     assert [to for _, to, _, _ in third["frames"] if to not in GREETINGS] == []
     assert {to for _, to, _, _ in second["frames"] if to not in GREETINGS} == {one.mac, two.mac}
+
+
+def test_a_group_has_its_members_on_all_hosts(blue: Cluster) -> None:
+    """Who joins and who leaves a group is told by the store, in both families and protocols; others get no answer."""
+    one, two, three = boxes(blue)
+    _policy(two, "set", "--group", "app", "--from", "web tcp/7777, web udp/7777")
+    _policy(one, "set", "--group", "web")
+    with two.echo(7777):
+        wait_until(lambda: seen(one, two) == {one.ip, one.ip6}, "the member to be let in", 20)
+        assert seen(three, two) == {""}
+        _policy(three, "set", "--group", "web")
+        _policy(one, "reset")
+        wait_until(lambda: seen(three, two) == {three.ip, three.ip6}, "the new member to be let in", 20)
+        wait_until(lambda: seen(one, two) == {""}, "the former member to be shut out", 20)
+
+
+def _policy(box: Box, verb: str, *options: str) -> None:
+    command(box.host, "policy", verb, box.name, *options)
+
+
+def seen(box: Box, server: Box) -> set[str]:
+    """Return the addresses that a server sees when a container asks in all ways at once; "" for no answer."""
+    ways = [(kind, address) for kind in ("tcp", "udp") for address in (server.ip, server.ip6)]
+    with ThreadPoolExecutor(len(ways)) as pool:
+        return set(pool.map(lambda way: seen_from(box.net, way[1], way[0], 7777), ways))
 
 
 def test_networks_with_one_subnet_never_meet(cluster: Cluster) -> None:
