@@ -111,11 +111,11 @@ def test_a_closed_container_has_no_name(house: House) -> None:
     (own,) = house.local.list(Endpoint)
     house.local.transact(Put(replace(own.record, taken="there")))
     house.announcer.write([("blue", "blue/e1")])
-    assert (house.records(), house.zone.known("n1", "web")) == ([], False)
+    assert (house.records(), house.zone.addresses("n1", "web")) == ([], None)
     house.hear()
     house.local.transact(Put(own.record))
     house.announcer.write([("blue", "blue/e1")])
-    assert house.zone.known("n1", "web")
+    assert house.zone.addresses("n1", "web")
     assert len(house.records()) == 1
 
 
