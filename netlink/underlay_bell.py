@@ -7,7 +7,8 @@ import errno
 import select
 import socket
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 
 from netlink import uapi
 from netlink.ip import FAMILIES
@@ -18,6 +19,12 @@ ROUTES, LOST = "routes", "lost"  # the host's routes changed; pynet's own may be
 GATHER = 0.05  # seconds to let messages gather, as a daemon writes many routes at once
 ROOM = 1 << 20  # bytes of messages that wait to be read
 MOST = 4096  # messages that are read at once, if they do not end
+
+
+def _indexes(links: Collection[str]) -> Iterator[int]:
+    for name in links:
+        with suppress(OSError):  # it went
+            yield socket.if_nametoindex(name)
 
 
 class UnderlayBell:
@@ -37,7 +44,7 @@ class UnderlayBell:
 
     def wait(self, seconds: float, links: Collection[str]) -> frozenset[str]:
         """Wait up to ``seconds``; return ``ROUTES`` or ``LOST`` or both if one of ``links`` or a route changed."""
-        indexes = {index for index, name in socket.if_nameindex() if name in links}
+        indexes = set(_indexes(links))
         if not select.select([self._socket], [], [], seconds)[0]:
             return frozenset()
         time.sleep(GATHER)
