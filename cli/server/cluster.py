@@ -154,4 +154,4 @@ def resume(pynet: Pynet, store: Store) -> Loop[Any]:
                 pynet.modes[item.record.mode].resume(item.record)
         except (KernelError, PynetError) as error:
             log.warning("network not resumed", network=item.record.id[:12], error=str(error))
-    return pynet.peers.start(pynet.presence.mend)
+    return pynet.peers.start(pynet.presence.mend, pynet.end_flows)

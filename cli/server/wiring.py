@@ -136,8 +136,8 @@ class Pynet:
         self.survey = Survey(store, kernel, host.routes, self.settings, self.modes, owner)
         self.reconciler = Reconciler(self.runtime, self.survey, self.removal, host.drops)
         self.presence.when_taken(Closing(self.runtime, self.survey, self.removal).taken)
-        self.dry_run = DryRun(self.runtime, self.survey)
-        self.live = LiveChanges(self.runtime, self.survey, self.removal, self.ipam, _ending(host, name, self.peers))
+        self.dry_run, self.end_flows = DryRun(self.runtime, self.survey), _ending(host, name, self.peers)
+        self.live = LiveChanges(self.runtime, self.survey, self.removal, self.ipam, self.end_flows)
 
 
 def _ending(host: Host, name: str, peers: TableSync) -> Callable[[str, str], object]:

@@ -1,5 +1,6 @@
 """Policies between containers of one overlay network that are on different hosts."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,7 +13,7 @@ from plugin.protocol.change_messages import SetOptions
 from plugin.protocol.path_messages import STOPS, question
 from plugin.store.base import Put
 from plugin.store.memory import MemoryStore
-from tests.kernel.container import Container
+from tests.kernel.container import Container, sh
 from tests.kernel.hosts import MakeHosts, OverlayHost, soon
 from tests.kernel.probing import Asking, Question, answering
 from tests.overlay_fakes import overlay
@@ -80,6 +81,19 @@ def test_a_container_that_leaves_its_group_is_no_member_elsewhere(site: Site, nu
     assert soon(lambda: site.fate(site.web, 3) == "lost")
     site.change(number, endpoint, group="web,app")
     assert soon(lambda: site.fate(site.web, 3) == "passed")
+
+
+@pytest.mark.parametrize("site", ["direct"], indirect=True)
+def test_flows_that_hosts_track_end_with_the_membership(site: Site) -> None:
+    """Without a tunnel the kernels track flows; one that only a group allowed ends when its peer leaves it."""
+    flow = 'import socket as s; u = s.socket(type=s.SOCK_DGRAM); u.settimeout(1); u.bind(("", 5555)); '
+    flow += 'u.sendto(b"x", ("10.9.0.3", 7777)); print(u.recv(9))'
+    asked = f"{sys.executable} -c '{flow}' 2>&1 || true"
+    command = f"nsenter -n -t {site.web.pid} -- {asked}"
+    assert "b'" in sh(command)
+    site.change(0, WEB, group="other")
+
+    assert soon(lambda: "b'" not in sh(command))
 
 
 def test_a_container_that_is_gone_is_no_member(site: Site) -> None:

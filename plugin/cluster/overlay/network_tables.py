@@ -45,20 +45,22 @@ class NetworkTables:
         self._said: Mapping[str, str] = {}
         self._ended = False
 
-    def write(self, *, check: bool) -> None:
+    def write(self, *, check: bool) -> bool:
         """Write the entries that the records ask for; with ``check``, read the kernel's tables before.
 
-        Nothing is written before the stores were listed: the present tables may be right.
+        Nothing is written before the stores were listed: the present tables may be right. Return whether containers of
+        other hosts have left a group since the last time, and the kernel may track flows that only the group allowed.
 
         Raises:
             KernelError, Busy: the tables could not be written; single entries that are refused raise nothing.
         """
         with self._guard:
             if self._ended or not self.records.loaded:
-                return
+                return False
             known, self._known = self._known, False  # should it fail
             hops = self._hops.towards(self.records.places()) if self.is_routed else {}
             new = self.records.difference(everything=check or not known, hops=hops)
+            left = self.is_routed and _have_left(self._groups, new.groups)
             if check or (new.hosts, new.links) != self._accepted or new.groups != self._groups:
                 self._accepted = None
                 self._firewall.put(self.link.name, self._elements(new))  # first, as the hosts may send at once
@@ -70,6 +72,7 @@ class NetworkTables:
                 self._change(*self._compare(new.wanted, before))
             self._known = True
             self._log_refused(new.refused)
+            return left
 
     @property
     def is_routed(self) -> bool:
@@ -128,6 +131,10 @@ class NetworkTables:
             if self._said.get(what) != why:
                 log.warning("left out of the tables of a network", network=self.name, what=what, reason=why)
         self._said = refused
+
+
+def _have_left(before: Mapping[Address, Sequence[str]], now: Mapping[Address, Sequence[str]]) -> bool:
+    return before is not now and any(set(groups) - set(now.get(address, ())) for address, groups in before.items())
 
 
 def _routes(entries: Iterable[Lead]) -> set[DirectRoute]:

@@ -65,18 +65,21 @@ class TableSync:
         self._checked = 0.0  # when the kernel's tables were read, by the monotonic clock
         self._period = PERIOD
         self._mend: Callable[[], None] = lambda: None
+        self._regrouped: Callable[[str, str], object] = lambda *_: None
         self._steady = Steady()
         self._failing: dict[str, str] = {}  # network -> why its tables are not written
         self.watching = Watching(store, local, self._changed)
         self._following = Following(hops.routes, self._links, self.underlay_changed)
 
-    def start(self, mend: Callable[[], None]) -> Loop[float]:
+    def start(self, mend: Callable[[], None], regrouped: Callable[[str, str], object]) -> Loop[float]:
         """Start watching and writing, in threads of their own; ``mend`` is called before the kernel's tables are read.
+
+        ``regrouped`` is called with the id of a routed network of which containers of other hosts have left a group.
 
         Returns:
             The thread that writes; the others wait for the stores most of the time.
         """
-        self._mend = mend
+        self._mend, self._regrouped = mend, regrouped
         self.watching.start()
         self._checked = time.monotonic()
         self._loop = Loop("peers", self._due, self._work, LONGEST)
@@ -211,7 +214,8 @@ class TableSync:
         name = local.name
         try:
             with suppress(Missing):
-                local.write(check=check)
+                if local.write(check=check):
+                    self._regrouped(local.records.network_id, "")
         except (KernelError, Busy) as error:
             if self._attached.get(name) is local:
                 if self._failing.get(name) != str(error):
