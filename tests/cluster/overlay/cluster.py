@@ -1,5 +1,6 @@
 """Three Docker hosts with a pynet each, on one underlay, and their containers."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -132,9 +133,8 @@ class Node:
 
     def near(self) -> str:
         """Return the address at which its neighbours reach it in IPv6."""
-        return (
-            self.host.net("ip", "-6", "-br", "address", "show", "dev", LINK, "scope", "link").split()[2].split("/")[0]
-        )
+        shown = self.host.net("ip", "-6", "-br", "address", "show", "dev", LINK, "scope", "link")
+        return shown.split()[2].split("/")[0]
 
     def mac(self, network: str) -> str:
         """Return the MAC of the bridge of a network."""
@@ -142,9 +142,12 @@ class Node:
 
 
 class Cluster:
-    """Three nodes; use it with ``with``. ``tunnel`` is the ``pynet.tunnel`` of their networks."""
+    """Three nodes; use it with ``with``. ``tunnel`` is the ``pynet.tunnel`` of their networks.
 
-    tunnel = "vxlan"
+    If it is ``named``, each node must know the names of all containers too before a network counts as settled.
+    """
+
+    tunnel, named = "vxlan", False
 
     def __init__(self, engine: Engine, underlay: Underlay, size: int = 3) -> None:
         self.underlay = underlay
@@ -175,19 +178,43 @@ class Cluster:
 
     def settled(self, name: str) -> bool:
         """Whether every node's tables hold every container of the others, and nothing else."""
-        return all(self._expected(node, name) == node.tables(name) for node in self.nodes)
+        right = all(self._expected(node, name) == node.tables(name) for node in self.nodes)
+        return right and (not self.named or self._names_are_right(name))
+
+    def leads(self, node: Node, name: str, box: Box, other: Node) -> list[str]:
+        """Return the entries of ``node`` that lead to a container of another node."""
+        if self.tunnel != "direct":
+            return list(_lines(box, other.address))
+        pairs = [(box.ip, other.address), (box.ip6, other.near())][: 2 if box.ip6 else 1]
+        ways = [f"{ip} via {hop}" for ip, hop in pairs]
+        return ways + [f"{ip} lladdr {node.mac(name)} PERMANENT" for ip, _ in pairs]
+
+    def cut_way(self, node: Node, name: str, box: Box) -> str:
+        """Delete the first of these entries, as somebody else may; return its words in sentences."""
+        if self.tunnel == "direct":
+            node.host.net("ip", "route", "del", box.ip, "proto", "81")
+            return box.ip
+        node.host.net("bridge", "fdb", "del", box.mac, "dev", node.links(name)[1], "master")
+        return box.mac
 
     def _expected(self, node: Node, name: str) -> list[str]:
         lines = []
         for other in self.nodes:
-            if other is not node and other.boxes and self.tunnel == "direct":
-                hops, mac = (other.address, other.near()), node.mac(name)
-                pairs = [pair for box in other.boxes for pair in zip((box.ip, box.ip6), hops, strict=True)]
-                lines += [line for ip, hop in pairs for line in (f"{ip} via {hop}", f"{ip} lladdr {mac} PERMANENT")]
-            elif other is not node and other.boxes:
-                lines.append(f"00:00:00:00:00:00 dst {other.address} self static")
-                lines += [line for box in other.boxes for line in _lines(box, other.address)]
+            if other is not node and other.boxes:
+                lines += [line for box in other.boxes for line in self.leads(node, name, box, other)]
+                flood = [f"00:00:00:00:00:00 dst {other.address} self static"]
+                lines += flood if self.tunnel != "direct" else []
         return sorted(lines)
+
+    def _names_are_right(self, name: str) -> bool:
+        boxes = [box for node in self.nodes for box in node.boxes]
+        wanted = sorted((box.name, *sorted(filter(None, (box.ip, box.ip6)))) for box in boxes)
+        for node in self.nodes:
+            rows = json.loads(service.command(node.host, "dns", "names", name, "--json"))
+            found = [(own, *sorted(row["addresses"])) for row in rows for own in row["names"] if own.startswith("box")]
+            if sorted(found) != wanted:
+                return False
+        return True
 
     def wait(self, name: str, seconds: float = 10) -> None:
         """Wait until all tables are right; an error shows what differs."""

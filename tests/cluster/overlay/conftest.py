@@ -39,7 +39,8 @@ def cluster(cluster_engine: Engine, tmp_path_factory: pytest.TempPathFactory) ->
     with Underlay(tmp_path_factory.mktemp("store")) as underlay:
         underlay.start()
         with Cluster(cluster_engine, underlay) as cluster:
-            cluster.tunnel = os.environ.get("PYNET_TEST_TUNNEL", "vxlan")  # for the faults of ``long_faults``
+            cluster.tunnel = os.environ.get("PYNET_TEST_TUNNEL", "vxlan")  # both for the faults of ``long_faults``
+            cluster.named = bool(os.environ.get("PYNET_TEST_NAMES"))
             yield cluster
 
 
@@ -61,7 +62,7 @@ def plain(cluster: Cluster) -> Iterator[Cluster]:
 @pytest.fixture
 def blue(cluster: Cluster) -> Iterator[Cluster]:
     """The nodes with the network blue, 10.77.0.0/24 and fd77::/64, and one container each; all go afterwards."""
-    cluster.create("blue", *SUBNETS, "-o", "pynet.vni=77")
+    cluster.create("blue", *SUBNETS, "-o", "pynet.vni=77", *(("-o", "pynet.dns=on") if cluster.named else ()))
     try:
         for node in cluster.nodes:
             node.run("blue")
