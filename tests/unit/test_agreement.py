@@ -53,6 +53,10 @@ def test_the_first_host_settles_what_it_did_not_choose(agreement: Agreement) -> 
         (replace(WISH, vni=7), "has VNI 70 on the other hosts, and this host was told 7"),
         (replace(WISH, mtu=1300), "has MTU 1400 on the other hosts, and this host was told 1300"),
         (replace(WISH, port=8472), "has UDP port 4789 on the other hosts, and this host was told 8472"),
+        (
+            replace(WISH, tunnel="direct", port=0, routed_port=4789),
+            "has pynet.tunnel vxlan on the other hosts, and this host was told direct",
+        ),
         (replace(WISH, internal=True), "has internal false on the other hosts, and this host was told true"),
         (
             replace(WISH, subnets=(NetworkSubnet(OTHER_SUBNET.pool, OTHER_SUBNET.gateway),)),

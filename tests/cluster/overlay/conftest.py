@@ -45,21 +45,6 @@ def cluster(cluster_engine: Engine, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def plain(cluster: Cluster) -> Iterator[Cluster]:
-    """The nodes with the network plain, 10.78.0.0/24 and fd78::/64, without a tunnel, and one container each."""
-    before, cluster.tunnel = cluster.tunnel, "direct"
-    cluster.create("plain", "--subnet", "10.78.0.0/24", "--ipv6", "--subnet", "fd78::/64")
-    try:
-        for node in cluster.nodes:
-            node.run("plain")
-        cluster.wait("plain")
-        yield cluster
-    finally:
-        cluster.remove("plain")
-        cluster.tunnel = before
-
-
-@pytest.fixture
 def blue(cluster: Cluster) -> Iterator[Cluster]:
     """The nodes with the network blue, 10.77.0.0/24 and fd77::/64, and one container each; all go afterwards."""
     cluster.create("blue", *SUBNETS, "-o", "pynet.vni=77", *(("-o", "pynet.dns=on") if cluster.named else ()))

@@ -1,5 +1,6 @@
 """A network without a tunnel over three hosts with real engines."""
 
+from collections.abc import Iterator
 from itertools import permutations
 
 import pytest
@@ -7,6 +8,21 @@ import pytest
 from tests.cluster.overlay.cluster import Cluster, pinging, transfer
 from tests.engine.lab.process import wait_until
 from tests.engine.lab.shell import CommandFailed
+
+
+@pytest.fixture(scope="module")
+def plain(cluster: Cluster) -> Iterator[Cluster]:
+    """The nodes with the network plain, 10.78.0.0/24 and fd78::/64, without a tunnel, and one container each."""
+    before, cluster.tunnel = cluster.tunnel, "direct"
+    cluster.create("plain", "--subnet", "10.78.0.0/24", "--ipv6", "--subnet", "fd78::/64")
+    try:
+        for node in cluster.nodes:
+            node.run("plain")
+        cluster.wait("plain")
+        yield cluster
+    finally:
+        cluster.remove("plain")
+        cluster.tunnel = before
 
 
 def test_containers_reach_each_other_without_vxlan(plain: Cluster) -> None:
