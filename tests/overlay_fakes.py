@@ -98,7 +98,8 @@ class OverlayWorld(World):
     def snapshot(self) -> object:
         """Everything that a verb may change, here and in the store that hosts share."""
         tables = {name: table for name, table in self.tunnels.tables.items() if self.kernel.link_exists(name)}
-        return super().snapshot(), tables, [[i.record for i in self.real.list(kind)] for kind in SHARED_KINDS]
+        routes = {metric: found for metric, found in self.routes.by_metric.items() if found}
+        return super().snapshot(), tables, routes, [[i.record for i in self.real.list(kind)] for kind in SHARED_KINDS]
 
 
 def overlay(

@@ -29,9 +29,18 @@ def with_network() -> OverlayWorld:
     return world
 
 
+def with_routed_host() -> OverlayWorld:
+    """Return a host with another one on its segment, whose network is routed."""
+    other = OverlayWorld(2)
+    other.driver.create_network(overlay(rq.OTHER_ID, tunnel="direct"))
+    other.driver.create_endpoint(CreateEndpoint(rq.OTHER_ID, "e2" * 32))
+    return OverlayWorld(1, other.real)
+
+
 CASES: dict[str, tuple[Callable[[], OverlayWorld], Call]] = {
     "first": (OverlayWorld, lambda driver: driver.create_network(DUAL)),
     "second": (with_other_host, lambda driver: driver.create_network(DUAL)),
+    "routed": (with_routed_host, lambda driver: driver.create_network(overlay(tunnel="direct"))),
     "endpoint": (with_network, lambda driver: driver.create_endpoint(rq.endpoint(address_ipv6="fd00:9::2/64"))),
 }
 
@@ -56,4 +65,4 @@ def test_a_creation_that_fails_leaves_nothing(name: str, step: int) -> None:
 
 def test_the_sweep_covers_every_step() -> None:
     """The fakes count steps of every verb; otherwise the sweep above would prove nothing."""
-    assert {name: steps_of(name) for name in CASES} == {"first": 17, "second": 19, "endpoint": 5}
+    assert {name: steps_of(name) for name in CASES} == {"first": 17, "second": 19, "routed": 15, "endpoint": 5}

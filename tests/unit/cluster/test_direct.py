@@ -8,7 +8,7 @@ from ipaddress import IPv6Address, ip_address
 
 import pytest
 
-from netlink.direct_routes import FoundRoute
+from netlink.direct_routes import DirectRoute, FoundRoute
 from netlink.errors import KernelError
 from netlink.underlay_bell import LOST, ROUTES
 from plugin.cluster.direct.following import Following
@@ -16,6 +16,8 @@ from plugin.cluster.direct.hops import HostPlace, doubt_about_way, hop_to
 from plugin.cluster.direct.next_hops import NextHops
 from plugin.cluster.overlay.records import ClusterNetwork
 from plugin.errors import InvalidRequest
+from plugin.model.names import Alias
+from plugin.options.tunnel import TUNNELS
 from plugin.protocol.messages import Address
 from plugin.store.rows import decode, encode
 from tests.fake_routes import FakeBell, FakeRoutes
@@ -132,3 +134,25 @@ def test_ipv6_needs_a_link_local_address_on_the_way() -> None:
     world.driver.create_network(overlay(rq.OTHER_ID, "10.8.0.1/24", network="green", tunnel="direct"))
 
     assert [item.record.tunnel for item in world.real.list(ClusterNetwork)] == ["auto", "direct"]
+
+
+def test_the_alias_of_a_tunnel_tells_how_packets_go() -> None:
+    """So a network can be made again without its record; an alias that a user gave tells nothing."""
+    aliases = [f"pynet/network/{rq.NETWORK_ID}/blue/70/4789{end}" for end in ("", "/direct", "/auto")]
+    found = [Alias.read(alias).overlay(1500) for alias in aliases]
+
+    assert [overlay and (overlay.vni, overlay.tunnel) for overlay in found] == [(70, each) for each in TUNNELS]
+    assert Alias.read("my/network/of/many/long/words").overlay(1500) is None
+
+
+def test_routes_of_no_network_are_found_at_the_start() -> None:
+    """Those whose metric is the VNI of a tunnel stay; a dry run names none, as a request may just write them."""
+    world = OverlayWorld()
+    world.driver.create_network(overlay(vni="70", tunnel="direct"))
+    route = DirectRoute(ip_address("10.9.0.9"), V4, "ul0")
+    world.routes.by_metric |= {70: {route}, 71: {route}}
+    dry = world.dry_run.look()
+    world.reconciler.recover()
+
+    assert [each.kind for each in dry if each.kind == "DirectRoutesLeft"] == []
+    assert world.routes.metrics() == {70}
