@@ -13,6 +13,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 
 from netlink import uapi
+from netlink.announcements import announce
 from netlink.dump import dump
 from netlink.errors import KernelError, kernel_error, kernel_errors
 from netlink.ip import FAMILIES, FAMILY, Address
@@ -85,6 +86,10 @@ class DirectRoutes:
     def metrics(self) -> set[int]:
         """Return the metrics of all these routes."""
         return {of for of, _ in _listed()}
+
+    def announce(self, link: str, mac: str, addresses: Iterable[Address]) -> None:
+        """Tell machines on ``link`` that the addresses are at ``mac`` by now."""
+        announce(link, mac, addresses)
 
     def listen(self) -> UnderlayBell:
         """Hear from now on of changes on the way to other hosts, and of routes of pynet that others delete."""

@@ -289,6 +289,9 @@ class DirectRoutes(Protocol):
     def metrics(self) -> set[int]:
         """Return the metrics of all these routes."""
 
+    def announce(self, link: str, mac: str, addresses: Iterable[Address]) -> None:
+        """Tell machines on ``link`` that the addresses are at ``mac`` by now."""
+
     def listen(self) -> RouteBell:
         """Hear from now on of changes on the way to other hosts."""
 

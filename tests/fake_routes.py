@@ -28,6 +28,7 @@ class FakeRoutes:
         self._steps = steps
         self.known: dict[Address, FoundRoute | None] = {}
         self.by_metric: dict[int, set[DirectRoute]] = {}
+        self.announced: list[tuple[str, str, Address]] = []
         self.asked = 0
         self.fails = False  # every question
 
@@ -53,6 +54,9 @@ class FakeRoutes:
 
     def metrics(self) -> set[int]:
         return {metric for metric, routes in self.by_metric.items() if routes}
+
+    def announce(self, link: str, mac: str, addresses: Iterable[Address]) -> None:
+        self.announced += [(link, mac, address) for address in addresses]
 
     def listen(self) -> "FakeBell":
         return FakeBell()

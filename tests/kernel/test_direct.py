@@ -2,6 +2,7 @@
 
 import pytest
 
+from plugin.protocol.messages import EndpointRef
 from tests.kernel.capture import Capture
 from tests.kernel.container import Container
 from tests.kernel.hosts import MakeHosts, OverlayHost, soon
@@ -105,6 +106,20 @@ def test_policies_hold_between_hosts(make_hosts: MakeHosts) -> None:
     assert not hosts[0].containers[1].reaches("10.9.0.3")
     assert not other.reaches("10.9.0.3")
     assert other.reaches("10.9.0.6")
+
+
+def test_a_container_that_moves_is_found_by_its_old_neighbours(make_hosts: MakeHosts) -> None:
+    """At once, although they remember its MAC, and back again."""
+    hosts = start(make_hosts, 2)
+    one = run(hosts)[0]
+    for source, target in (hosts, hosts[::-1]):
+        moving = source.run(BLUE, 9, endpoint="95" * 32)
+        assert reach(moving, "10.9.0.2", "fd00:9::2")
+        assert reach(one, "10.9.0.9", "fd00:9::9")
+        source.do(lambda source=source: source.pynet.driver.delete_endpoint(EndpointRef(BLUE, "95" * 32)))  # type: ignore[misc]
+        target.run(BLUE, 9, endpoint="96" * 32)
+        assert reach(one, "10.9.0.9", "fd00:9::9")
+        target.do(lambda target=target: target.pynet.driver.delete_endpoint(EndpointRef(BLUE, "96" * 32)))  # type: ignore[misc]
 
 
 def test_a_removed_network_leaves_no_route(make_hosts: MakeHosts) -> None:

@@ -92,6 +92,29 @@ class _Places:
         return {*owned, *(other for one in owned for place in self.holding(one) for other in place.owned)}
 
 
+class Departed:
+    """The last addresses of endpoints that this host had; their neighbours may remember the MACs for a minute."""
+
+    MOST = 1024
+
+    def __init__(self) -> None:
+        self._addresses: dict[Address, None] = {}  # oldest first
+
+    def note(self, addresses: Iterable[Address]) -> None:
+        """Note addresses that no endpoint of this host has any more."""
+        for address in addresses:
+            self._addresses[address] = None
+            if len(self._addresses) > self.MOST:
+                del self._addresses[next(iter(self._addresses))]
+
+    def elsewhere(self, coming: Iterable[Lead]) -> frozenset[Address]:
+        """Return those to which a route is ``coming``, as another host has them now, and forget them."""
+        found = {lead.to for lead in coming if isinstance(lead, DirectRoute) and lead.to in self._addresses}
+        for address in found:
+            del self._addresses[address]
+        return frozenset(found)
+
+
 class FarHosts:
     """The other hosts of the network, from all ``members``; the latest record of a host counts."""
 
@@ -153,6 +176,7 @@ class Directory:
         self.far = FarHosts(view, {}, {})
         self._local: dict[str, tuple[Owned, ...]] = {}  # endpoints of this host's own store
         self._taken: Counter[Owned] = Counter()  # their MACs and addresses
+        self.departed = Departed()
         self._before: dict[Owned | _Flood, Collection[Lead]] = {}  # entries before the changes since ``changes``
         self._grouped: dict[str, _Place] = {}  # endpoints with groups, by key
         self._groups: Mapping[Address, Sequence[str]] | None = {}  # None after a change that may concern them
@@ -226,6 +250,7 @@ class Directory:
         self._taken.update(new)
         if new:
             self._local[key] = new
+        self.departed.note(owned for owned in old if owned not in self._taken and not isinstance(owned, str))
 
     def list_local(self, endpoints: Mapping[str, Endpoint]) -> None:
         """Replace all endpoints of this host's own store by a listing."""

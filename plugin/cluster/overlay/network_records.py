@@ -27,7 +27,7 @@ class Difference:
     """Entries to add and to delete since the last one, the ``hosts`` to accept frames from, and refused records.
 
     ``groups`` are those of endpoints of other hosts, by address. ``wanted`` are all entries, if they were asked for.
-    ``links`` are those by which routes lead to other hosts.
+    ``links`` are those by which routes lead to other hosts. ``moved`` are addresses that this host had before.
     """
 
     coming: set[Lead]
@@ -37,6 +37,7 @@ class Difference:
     groups: Mapping[Address, Sequence[str]]
     wanted: set[Lead] | None
     links: frozenset[str] = frozenset()
+    moved: frozenset[Address] = frozenset()
 
 
 class NetworkRecords:
@@ -114,5 +115,5 @@ class NetworkRecords:
             coming, going = self._directory.changes()
             wanted = self._directory.entries() if everything else None
             known = self._directory
-            links = frozenset(hop.link for hop in (hops or {}).values())
-            return Difference(coming, going, known.hosts, known.refused(), known.groups(), wanted, links)
+            links, moved = frozenset(hop.link for hop in (hops or {}).values()), known.departed.elsewhere(coming)
+            return Difference(coming, going, known.hosts, known.refused(), known.groups(), wanted, links, moved)

@@ -71,6 +71,8 @@ class NetworkTables:
                 before = (new.wanted - new.coming) | new.going if known else None
                 self._change(*self._compare(new.wanted, before))
             self._known = True
+            if new.moved:  # neighbours of the container that was here know its MAC, behind which nobody is now
+                self._hops.routes.announce(self.link.master, self.records.view.mac, new.moved)
             self._log_refused(new.refused)
             return left
 
