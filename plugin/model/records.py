@@ -231,9 +231,8 @@ class Endpoint:
     ``driver_opts``. The user ``added`` ports to Docker's, with the host ports that they got, and took others away
     (``withdrawn``). In a mode that publishes nothing, Docker's ports are ``unpublished``: they are open at the address
     of the container. ``parent`` is the link upon which its own link was made, in a mode with such links.
-    ``policy_changed`` says that its policy is not the one with which it began, so that connections may be open that it
-    forbids. ``taken`` is the id of the host whose container has one of its addresses since a takeover, "" for none:
-    meanwhile its port is closed.
+    ``policy_changed``: its policy is not the one with which it began, and connections may be open that it forbids.
+    ``taken`` is the id of the host that took over one of its addresses, or ""; meanwhile its port is closed.
     """
 
     kind: ClassVar[str] = "endpoint"
