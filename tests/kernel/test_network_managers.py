@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from plugin.model.names import STUB
 from plugin.modes.registry import MODES
 from tests.kernel.container import sh
 
 FILES = Path(__file__).parents[2] / "packaging/network"
-PREFIXES = {kind.prefix for mode in MODES for kind in mode.links}
+PREFIXES = {kind.prefix for mode in MODES for kind in mode.links} | {STUB}
 # In a mount namespace of its own: every link gets a lease, unless a file says otherwise; then what became of each.
 NETWORKD = """
 mount --make-rprivate /
