@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from cli.commands import dns_status
 from cli.commands.dns import as_text, looked_up, of_network, rows_of
 
 REPLY: dict[str, Any] = {
@@ -43,3 +44,23 @@ def test_a_name_that_several_containers_have_is_marked() -> None:
 def test_a_name_is_looked_up_alone_or_with_its_network(name: str, ends: list[str]) -> None:
     """The full name leads to one network, the short one to all that have it."""
     assert sorted(row["endpoint"] for row in looked_up(ROWS, name)) == ends
+
+
+@pytest.mark.parametrize(
+    ("networks", "places", "trouble", "state", "good"),
+    [
+        (2, ["169.254.53.53"], "", "serves 2 networks at 169.254.53.53, port 5359", True),
+        (1, [], "port 5359 is taken", "does not serve 1 network: port 5359 is taken", False),
+        (1, [], "", "does not serve 1 network: it is about to begin", False),
+        (0, [], "", "does not run, because no network has pynet.dns", True),
+    ],
+)
+def test_the_state_of_the_resolver(networks: int, places: list[str], trouble: str, state: str, *, good: bool) -> None:
+    """A sentence says whether it serves and why not, and each outcome of a question has a line."""
+    reply = {"Networks": networks, "Addresses": places, "Port": 5359, "Trouble": trouble, "Servers": []}
+    data = dns_status.as_data({**reply, "Questions": {"own": 7, "refused": 1}, "Kept": 1})
+    lines = dns_status.as_text(data).splitlines()
+    assert lines[0] == f"resolver: {state}"
+    assert "nobody" in lines[1]
+    assert lines[2:5] == ["cache: 1 answer", "questions since the start of pynet:", "  7  from names of containers"]
+    assert dns_status.serves(data) is good
