@@ -1,8 +1,9 @@
 """Shell commands, and processes with a network namespace of their own as stand-ins for containers."""
 
 import subprocess
-import sys
 from pathlib import Path
+
+from tests.bare import PYTHON
 
 LAB = Path(__file__).parents[1] / "engine/lab"
 ECHO, PROBE = str(LAB / "echo.py"), str(LAB / "probe.py")
@@ -25,7 +26,7 @@ def ask(*command: str) -> str:
 
 def host_asks(address: str, port: int, kind: str = "tcp") -> str:
     """Ask the echo at an address from the host itself."""
-    return ask(sys.executable, PROBE, kind, address, str(port))
+    return ask(*PYTHON, PROBE, kind, address, str(port))
 
 
 class Container:
@@ -56,12 +57,12 @@ class Container:
     def take(self, link: str, *commands: str) -> None:
         """Move ``link`` here as the engine does, call it eth0 and set it up."""
         sh(f"ip link set {link} netns {self.pid}")
-        for command in (f"ip link set {link} name eth0", "ip link set lo up", "ip link set eth0 up", *commands):
-            self.sh(command)
+        settings = (f"ip link set {link} name eth0", "ip link set lo up", "ip link set eth0 up", *commands)
+        self.sh(" && ".join(settings))
 
     def echo(self) -> None:
         """Answer on port 7777, TCP and UDP, with the address that asked."""
-        command = ["nsenter", "-n", "-t", str(self.pid), "--", sys.executable, ECHO, "7777"]
+        command = ["nsenter", "-n", "-t", str(self.pid), "--", *PYTHON, ECHO, "7777"]
         echo = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert echo.stdout is not None
         echo.stdout.readline()
@@ -69,7 +70,7 @@ class Container:
 
     def asks(self, address: str, port: int, kind: str = "tcp") -> str:
         """Ask the echo at an address; return whom it saw, or "" without an answer."""
-        return ask("nsenter", "-n", "-t", str(self.pid), "--", sys.executable, PROBE, kind, address, str(port))
+        return ask("nsenter", "-n", "-t", str(self.pid), "--", *PYTHON, PROBE, kind, address, str(port))
 
     def end(self) -> None:
         """End the processes; the namespace goes with them."""

@@ -2,11 +2,11 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.bare import PYTHON
 from tests.kernel.container import Container
 
 _PROBER = str(Path(__file__).with_name("prober.py"))
@@ -18,7 +18,7 @@ def answering(*boxes: Container | None, ports: Sequence[int] = (7777, 7778)) -> 
     """Answer on TCP and UDP in each box, or with None on the host, until the block ends."""
     with ExitStack() as stack:
         for box in boxes:
-            command = [*_enter(box), sys.executable, _PROBER, "serve", *map(str, ports)]
+            command = [*_enter(box), *PYTHON, _PROBER, "serve", *map(str, ports)]
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             stack.callback(process.communicate)
             assert process.stdout is not None
@@ -30,7 +30,7 @@ class Asking:
     """A process that asks at once, beside others; ``fates`` waits for it."""
 
     def __init__(self, box: Container | None, questions: Sequence[Question], *mode: str) -> None:
-        command = [*_enter(box), sys.executable, _PROBER, *(mode or ("ask",))]
+        command = [*_enter(box), *PYTHON, _PROBER, *(mode or ("ask",))]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdin is not None
         self._process.stdin.write("\n".join(map(json.dumps, questions)).encode())

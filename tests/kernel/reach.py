@@ -1,13 +1,13 @@
 """A host with networks of every kind, and the question of a path asked twice: of the model, and of the kernel."""
 
 import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from cli.server.paths import answer_path
 from plugin.protocol.path_messages import STOPS, Answer, question
+from tests.bare import PYTHON
 from tests.kernel.container import ECHO, PROBE, Container, ask, sh
 from tests.kernel.pynet import Pynet, connect
 from tests.unit import requests as rq
@@ -47,7 +47,7 @@ class Scene:
 
     def __init__(self, pynet: Pynet, containers: list[Container]) -> None:
         self._pynet, self._all = pynet, containers
-        self._echo = subprocess.Popen([sys.executable, ECHO, str(PORT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._echo = subprocess.Popen([*PYTHON, ECHO, str(PORT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._echo.stdout is not None
         self._echo.stdout.readline()
         self.known: dict[str, tuple[Container, Net | None, int]] = {"outside": (self._started(), None, 0)}
@@ -99,7 +99,7 @@ class Scene:
         if proto == "icmp":
             ping = [*inside, "ping", "-c", "1", "-W", "1", at]
             return subprocess.run(ping, capture_output=True, timeout=20, check=False).returncode == 0
-        return ask(*inside, sys.executable, PROBE, proto, at, port) != ""
+        return ask(*inside, *PYTHON, PROBE, proto, at, port) != ""
 
     def wrong(self, cases: Iterable[tuple[str, str, str, int]]) -> list[str]:
         """Return the cases in which the model and the kernel differ, in words."""

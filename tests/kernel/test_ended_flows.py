@@ -1,8 +1,7 @@
 """A narrower policy ends open connections that it forbids, and leaves those that it allows."""
 
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from netlink.nft_elements import Element
 from plugin.firewall.sets import FLOWS
 from plugin.protocol.change_messages import SetOptions
+from tests.bare import PYTHON
 from tests.kernel.container import Container, sh
 from tests.kernel.probing import Asking, Question, answering
 from tests.kernel.pynet import Pynet, connect
@@ -28,11 +28,18 @@ class Talks:
 
     def start(self, box: Container | None, *words: str) -> Talk:
         """Start a server or a talker in a container, or on the host, and wait until it is ready."""
-        enter = ["nsenter", "-n", "-t", str(box.pid), "--"] if box else []
+        return self.start_all([(box, *words)])[0]
+
+    def start_all(self, asked: Sequence[tuple[Container | None, *tuple[str, ...]]]) -> list[Talk]:
+        """Start several at once."""
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self._started.append(subprocess.Popen([*enter, sys.executable, TALKER, *words], text=True, **pipes))  # type: ignore[call-overload]
-        assert _line(self._started[-1]) in {"ready", "open"}
-        return self._started[-1]
+        new: list[Talk] = []
+        for box, *words in asked:
+            enter = ["nsenter", "-n", "-t", str(box.pid), "--"] if box else []
+            new.append(subprocess.Popen([*enter, *PYTHON, TALKER, *words], text=True, **pipes))  # type: ignore[call-overload]
+            self._started.append(new[-1])
+        assert {_line(one) for one in new} <= {"ready", "open"}
+        return new
 
     def end(self) -> None:
         """End all of them."""
@@ -126,11 +133,12 @@ def test_neighbours_end_what_a_narrower_policy_forbids(
     """Within a network too, in both directions and IP versions, with br_netfilter and without."""
     sh(f"sysctl -qw net.bridge.bridge-nf-call-iptables={filtered} net.bridge.bridge-nf-call-ip6tables={filtered}")
     rule(pynet, SERVER, **{"from": "tcp/7001, app tcp/7002, tcp/50051"})
-    streams = [
-        talks.start(neighbours[who], "talk", OWN[whom][number], str(port), str(own[number]))
+    asked = [
+        (neighbours[who], "talk", OWN[whom][number], str(port), str(own[number]))
         for number in (0, 1)
         for who, whom, port, own in STREAMS
     ]
+    streams = talks.start_all(asked)
     assert say(*streams) == ["hello"] * 10
 
     whose, options, ends = NARROWINGS[narrowing]

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.bare import PYTHON
 from tests.cluster.overlay.underlay import LINK, Underlay
 from tests.engine.lab import image, service
 from tests.engine.lab.engines import Engine
@@ -51,7 +51,7 @@ class Box:
     @contextmanager
     def echo(self, port: int) -> Iterator[None]:
         """Answer on a port, while the block runs, with the address that asks."""
-        command = [*self.enter, sys.executable, str(ECHO), str(port)]
+        command = [*self.enter, *PYTHON, str(ECHO), str(port)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as echo:
             assert echo.stdout is not None
             assert echo.stdout.readline() == b"ready\n"
@@ -262,8 +262,8 @@ def transfer(sender: Box, receiver: Box, address: str, size: int = 1_000_000) ->
         "print('ready',flush=True); c=s.accept()[0]; print(sum(map(len,iter(lambda:c.recv(65536),b''))),flush=True)"
     )
     send = f"import socket; c=socket.create_connection(('{address}',5001),5); c.sendall(bytes({size})); c.close()"
-    with subprocess.Popen([*receiver.enter, sys.executable, "-c", receive], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([*receiver.enter, *PYTHON, "-c", receive], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        sender.net(sys.executable, "-c", send)
+        sender.net(*PYTHON, "-c", send)
         return int(process.stdout.readline())

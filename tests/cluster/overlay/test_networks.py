@@ -1,6 +1,5 @@
 """One network over three hosts with real engines, as a user sees it."""
 
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +7,7 @@ from itertools import permutations
 
 import pytest
 
+from tests.bare import PYTHON
 from tests.cluster.overlay.cluster import Box, Cluster, pinging, transfer
 from tests.cluster.overlay.conftest import SUBNETS
 from tests.engine.lab.process import wait_until
@@ -129,7 +129,7 @@ def test_each_host_publishes_and_leads_out_its_own(blue: Cluster) -> None:
     """A port of a container on the second host is reached there by one on the first, whose host's address it sees."""
     one, server = blue.nodes[0].boxes[0], blue.nodes[1].run("blue", "-p", "8080:7777")
     with server.echo(7777):
-        assert one.net(sys.executable, PROBE, "tcp", "192.0.2.2", "8080") == "192.0.2.1"
+        assert one.net(*PYTHON, PROBE, "tcp", "192.0.2.2", "8080") == "192.0.2.1"
 
 
 @pytest.mark.parametrize(

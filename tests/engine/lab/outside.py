@@ -1,12 +1,12 @@
 """The world outside a throw-away host: a network namespace behind a veth pair, with an echo that tells whom it saw."""
 
 import subprocess
-import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.bare import PYTHON
 from tests.engine.lab.host import Host
 from tests.engine.lab.shell import run
 
@@ -33,7 +33,7 @@ class Outside(AbstractContextManager["Outside"]):
         self._gateways = (OTHER_HOST4, OTHER_HOST6) if second else (HOST4, HOST6)
         own4, own6 = (OTHER4, OTHER6) if second else (OUTSIDE4, OUTSIDE6)
         self._echo = subprocess.Popen(
-            ["unshare", "-n", sys.executable, str(Path(__file__).with_name("echo.py")), str(PORT)],
+            ["unshare", "-n", *PYTHON, str(Path(__file__).with_name("echo.py")), str(PORT)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

@@ -1,7 +1,6 @@
 """Networks and containers of one test, removed when it ends."""
 
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tests.bare import PYTHON
 from tests.engine.lab import image
 from tests.engine.lab.host import Host
 from tests.engine.lab.outside import PORT
@@ -24,7 +24,7 @@ _numbers = count(1)
 def seen_from(net: Callable[..., str], address: str, kind: str = "tcp", port: int = PORT) -> str:
     """The source address that the echo at ``address`` sees when ``net`` runs a probe; "" when it cannot be reached."""
     try:
-        return net(sys.executable, str(PROBE), kind, address, str(port))
+        return net(*PYTHON, str(PROBE), kind, address, str(port))
     except CommandFailed as failure:
         if "Traceback" in failure.stderr:
             raise
@@ -137,7 +137,7 @@ class Scene:
     def echo(self, container: Container, *ports: int) -> None:
         """Answer on ports of a container, TCP and UDP, with the address that asked."""
         words = [str(port) for port in ports or (PORT,)]
-        command = ["nsenter", f"--net={container.namespace}", "--", sys.executable, str(ECHO), *words]
+        command = ["nsenter", f"--net={container.namespace}", "--", *PYTHON, str(ECHO), *words]
         echo = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._echoes.append(echo)
         assert echo.stdout is not None
