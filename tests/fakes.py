@@ -191,6 +191,9 @@ class FakeKernel(FakeLimits, FakeLanLinks):
         self.change(name, alias=alias, up=True)
         self.settings |= settings
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def snapshot(self) -> object:
         links = {name: (link.kind, link.mac, link.mtu, link.alias, link.up) for name, link in self.by_name.items()}
         return links, {*self.assigned}, {**self.settings}, {**self.limits}, {**self.redirected}, {**self.routes}
