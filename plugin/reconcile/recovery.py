@@ -1,7 +1,7 @@
 """Brings the kernel in line at start: lists the links and reads the records once, as there may be thousands of both."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -9,7 +9,7 @@ from netlink.errors import KernelError
 from plugin.errors import PynetError
 from plugin.firewall.elements import PROTOCOLS
 from plugin.host.docker_bridges import docker_bridges
-from plugin.model.desired import Desired
+from plugin.model.desired import Desired, Held
 from plugin.model.findings import EndpointLost, Finding, PortNotHeld
 from plugin.protocol.messages import Repair
 from plugin.reconcile.healing import Healing
@@ -23,6 +23,13 @@ log = structlog.get_logger()
 Mend = Callable[[Iterable[Finding], Desired], list[Repair]]
 NOTHING = Desired("")
 TOGETHER = 256  # endpoints that are forgotten in one transaction
+
+
+class Every(Container[Held]):
+    """All ports count as held while the host is surveyed: they are taken later, and refused ones are found then."""
+
+    def __contains__(self, port: object) -> bool:
+        return True
 
 
 class Recovery:
@@ -60,8 +67,7 @@ class Recovery:
         ports = self._hold_ports(records)
         look = look or self._look(records)
         if look:
-            found = [each for each in look.found if not isinstance(each, PortNotHeld)]
-            for finding in [*found, *ports]:
+            for finding in [*look.found, *ports]:
                 places[finding.network] += mend([finding], look.desired.get(finding.network, NOTHING))
             refused = self._firewall.refused().items()
             places[REFUSED] += [self._ledger.failed(finding, PynetError(why)) for finding, why in refused]
@@ -73,7 +79,7 @@ class Recovery:
     def _look(self, records: Records) -> Look | None:
         """Return a survey, None if the kernel cannot be listed."""
         try:
-            look = self._survey.look((), idle=True, records=records)
+            look = self._survey.look(Every(), idle=True, records=records)
             # Where pynet closes the host to others, traffic of Docker's own bridges must pass from the first moment on.
             self._firewall.set_docker_bridges(docker_bridges(look.actual.links.values()))
         except KernelError as error:
