@@ -15,7 +15,7 @@ from plugin.reconcile.ledger import NO_NETWORKS, ORPHANS, RULES, Ledger
 from plugin.reconcile.survey import Survey
 from plugin.request.locks import LOOK, Locks
 
-SHARE = 0.0025  # of a core, at most
+SHARE = 0.0015  # of a core, at most
 SHORTEST = 30.0  # seconds from the begin of a round to the next, and between two attempts at a failed repair
 PIECE = 0.01  # CPU seconds of work at a time, so that a thread wakes up seldom
 
