@@ -75,6 +75,13 @@ def shim_settings(link: str) -> list[WantedSetting]:
     return [*_settings(link, "net/ipv4/conf", values4), *ipv6, delay]
 
 
+def carrier_settings(link: str) -> list[WantedSetting]:
+    """Return the settings of a WireGuard link: it has IPv6, and believes and asks nobody."""
+    values6 = {**CLOSED_IPV6, "addr_gen_mode": ("1",), "disable_ipv6": ("0",)}
+    ipv6 = _settings(link, "net/ipv6/conf", values6)
+    return [*_settings(link, "net/ipv4/conf", CLOSED_IPV4), *ipv6]
+
+
 def without_ipv6(link: str) -> list[WantedSetting]:
     """Return the settings of a link that needs no IPv6 of its own, such as a tunnel, which is a port of a bridge."""
     return [_ipv6_off(link)]

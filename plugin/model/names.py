@@ -2,10 +2,11 @@
 
 Names and MACs are pure functions of Docker's ids, so that teardown works without a record. The alias of a
 bridge is ``PYNET/network/ID``, of a tunnel ``PYNET/network/ID/NAME/VNI/PORT``, with ``/direct`` or ``/auto`` if that
-is how packets go to other hosts, and of a port ``PYNET/endpoint/ID`` or,
+is how packets go to other hosts, or ``/wireguard`` if it is encrypted, and of a port ``PYNET/endpoint/ID`` or,
 on a bridge that pynet did not make and that therefore has no alias, ``PYNET/endpoint/ID/NETWORK``; so have a limiter
-and a link that goes into a container itself. That of a parent that pynet made is ``PYNET/parent/NAME``, and that of a
-shim ``PYNET/parent/NAME/shim``. That of a port on a user's LAN goes on with ``/lan`` and words about its network.
+and a link that goes into a container itself. That of a parent that pynet made is ``PYNET/parent/NAME``, that of a
+shim ``PYNET/parent/NAME/shim``, and that of a WireGuard link ``PYNET/wireguard/NUMBER``. That of a port on a user's LAN
+goes on with ``/lan`` and words about its network.
 """
 
 import hashlib
@@ -19,13 +20,14 @@ from plugin.options.tunnel import TUNNELS, VXLAN
 
 # Beginnings of link names.
 BRIDGE, HOST_END, CONTAINER_END, TUNNEL, LIMITER, SHIM, STUB = "pn-", "pnh", "pnc", "pnv", "pni", "pns", "pnd"
+CARRIER = "pnw"
 BRIDGES = f"{BRIDGE}*"  # every bridge that pynet names, as nft matches it
 ID_LENGTH = 12  # of a link name's 15 characters (IFNAMSIZ - 1); 48 bits of a random id
 LONGEST_ALIAS = 255  # bytes, IFALIASZ - 1 (linux/if.h)
 _LABEL = "(?!-)[A-Za-z0-9-]{1,63}(?<!-)"
 # Of an alias that anybody may have changed: length of the subnet, client id, host name.
 _LEASE = re.compile(rf"d([12]?[0-9]|3[0-2])(?:c((?:[0-9a-f][0-9a-f])+))?(?:n({_LABEL}(?:\.{_LABEL})*))?")
-NETWORK, ENDPOINT, PARENT, LAN = "network", "endpoint", "parent", "lan"
+NETWORK, ENDPOINT, PARENT, LAN, WIREGUARD = "network", "endpoint", "parent", "lan", "wireguard"
 
 
 def bridge_name(network_id: str) -> str:
@@ -56,6 +58,11 @@ def limiter_name(endpoint_id: str) -> str:
 def shim_name(pynet: str, parent: str) -> str:
     """Name of the link by which the host reaches containers on its link ``parent``."""
     return SHIM + hashlib.sha256(f"{pynet}/{parent}".encode()).hexdigest()[:ID_LENGTH]
+
+
+def carrier_name(pynet: str, slot: int) -> str:
+    """Name of a WireGuard link, 0 or 1, that carries the encrypted networks of a pynet."""
+    return CARRIER + hashlib.sha256(f"{pynet}/{slot}".encode()).hexdigest()[:ID_LENGTH]
 
 
 def stub_name(network_id: str) -> str:
@@ -115,7 +122,8 @@ class Alias:
         if not (vni.isdecimal() and port.isdecimal()):
             return None
         tunnel = next((word for word in words if word in TUNNELS), VXLAN)
-        return Overlay(name, int(vni), int(port), mtu, tunnel=tunnel)
+        encrypt = WIREGUARD if WIREGUARD in words else ""
+        return Overlay(name, int(vni), int(port), mtu, tunnel=tunnel, encrypt=encrypt)
 
     @property
     def lease(self) -> "LeaseWord | None":
@@ -152,7 +160,7 @@ def bridge_alias(pynet: str, network: Network) -> str:
 
 def tunnel_alias(pynet: str, network: Network, overlay: Overlay) -> str:
     """Return the alias of a tunnel."""
-    words = () if overlay.tunnel == VXLAN else (overlay.tunnel,)
+    words = [*([] if overlay.tunnel == VXLAN else [overlay.tunnel]), *filter(None, [overlay.encrypt])]
     return str(Alias(pynet, NETWORK, network.id, (overlay.network, str(overlay.vni), str(overlay.port), *words)))
 
 

@@ -1,7 +1,4 @@
-"""The records of pynet, all frozen: networks, endpoints, pools, leases, changed settings and pending deletions.
-
-Links, addresses and rules in the kernel can be made again from the records alone.
-"""
+"""The records of pynet, all frozen; links, addresses and rules in the kernel can be made again from them alone."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field
@@ -37,6 +34,7 @@ class Overlay:
     mtu: int
     takeover: int = 0
     tunnel: str = VXLAN
+    encrypt: str = ""  # or "wireguard"
 
 
 @dataclass(frozen=True, slots=True)
