@@ -13,6 +13,8 @@ from netlink.links import Link, group_of
 from netlink.nft_elements import Element, NamedSet
 from netlink.veth import VethPair
 from plugin.cluster.overlay.presence import ClusterView
+from plugin.cluster.secrecy.key_file import KeysInMemory
+from plugin.cluster.secrecy.means import Means
 from plugin.dhcp.record import DhcpLease
 from plugin.driver import Driver
 from plugin.engine.names import Known, Names
@@ -31,6 +33,7 @@ from tests.fake_routes import FakeRoutes
 from tests.fake_sockets import FakeConntrack, FakeSockets, Steps
 from tests.fake_store import FailingStore
 from tests.fake_tunnels import FakeTunnels
+from tests.fake_wireguard import FakeWireGuards
 
 OWNER = Owner("pynet")
 GROUP = OWNER.group
@@ -339,6 +342,7 @@ class World(Pynet):
         self.locks = locks or Locks(deadline=1)
         self.tunnels, self.routes = FakeTunnels(self.kernel), FakeRoutes(self.steps)
         self.sockets, self.conntrack = FakeSockets(self.steps), FakeConntrack()
+        self.wireguard, self.keys = FakeWireGuards(self.kernel), KeysInMemory()
         self.dhcp = FakeDhcp(self.steps)
         self.known = Known()  # what the engine would say
         self.names = Names(lambda: self.known)
@@ -356,6 +360,7 @@ class World(Pynet):
             locks=self.locks,
             cluster=cluster,
             dhcp=lambda: self.dhcp,
+            means=Means(self.wireguard, self.keys),
         )
         super().__init__("pynet", host, linger=0)
 

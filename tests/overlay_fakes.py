@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from plugin.cluster.overlay.presence import ClusterView
 from plugin.cluster.overlay.records import AddressClaim, ClusterNetwork, Member, Peer, VniClaim
+from plugin.cluster.secrecy.records import HostKeys
 from plugin.errors import Failed
 from plugin.model.records import Network
 from plugin.protocol.messages import CreateNetwork
@@ -16,7 +17,7 @@ from tests.fake_store import FailingStore
 from tests.fakes import FakeKernel, World
 from tests.unit import requests as rq
 
-SHARED_KINDS = (ClusterNetwork, VniClaim, Member, Peer, AddressClaim)
+SHARED_KINDS = (ClusterNetwork, VniClaim, Member, Peer, AddressClaim, HostKeys)
 
 
 class Gone:
@@ -89,6 +90,9 @@ class OverlayWorld(World):
         self.presence.sweep()
         self.presence.mend()
         self.peers.sync()
+        if self.secrecy.used:
+            self.secrecy.known.listed(HostKeys, "", self.shared.list(HostKeys))
+            self.secrecy.sync()
 
     def resume(self) -> None:
         """Go on with the networks in the host's own store, as after a start; the cluster store is not asked yet."""
@@ -99,7 +103,8 @@ class OverlayWorld(World):
         """Everything that a verb may change, here and in the store that hosts share."""
         tables = {name: table for name, table in self.tunnels.tables.items() if self.kernel.link_exists(name)}
         routes = {metric: found for metric, found in self.routes.by_metric.items() if found}
-        return super().snapshot(), tables, routes, [[i.record for i in self.real.list(kind)] for kind in SHARED_KINDS]
+        records = [[item.record for item in self.real.list(kind)] for kind in SHARED_KINDS]
+        return super().snapshot(), tables, routes, self.keys.read(), self.wireguard.snapshot(), records
 
 
 def overlay(

@@ -13,7 +13,7 @@ import structlog
 from cli.server.wiring import Host, Pynet
 from cli.settings import Settings
 from netlink.errors import KernelError
-from plugin.background.loop import Loop
+from plugin.background.loop import Loop, Troubled
 from plugin.cluster.addresses.driver import ClusterAddresses, ThisHost
 from plugin.cluster.addresses.outbox import Outbox
 from plugin.cluster.addresses.repair import Stores
@@ -74,7 +74,7 @@ class JoinedCluster:
         here = ThisHost(self.me.id, host.networks, host.supernets, pynet.reaper.retries)
         return ClusterAddresses(self.stores, self.outbox, here)
 
-    def start(self, pynet: Pynet, host: Host, addresses: ClusterAddresses) -> list[Loop[Any]]:
+    def start(self, pynet: Pynet, host: Host, addresses: ClusterAddresses) -> list[Troubled]:
         """Start the threads, and return them."""
         crowd = Crowd(self.stores.shared)
 
@@ -86,6 +86,7 @@ class JoinedCluster:
                 drop_unused_networks(self.stores.shared)
             pynet.presence.sweep()
             pynet.presence.mend()
+            pynet.secrecy.sweep()
 
         peers = resume(pynet, host.store)
         upkeep = Upkeep(self.outbox, repair, stretch=crowd.stretch)
@@ -94,7 +95,7 @@ class JoinedCluster:
         Responder(self.stores.shared, self.me.id).start()
         self.takeovers.append(self._take_over(pynet, host))
         beside = self._announce_names(pynet, host).start(), self.takeovers[0].start()
-        return [peers, lease.start(), upkeep.start(), *beside]
+        return [peers, lease.start(), upkeep.start(), *beside, pynet.secrets]
 
     def countdowns(self) -> Sequence[Countdown]:
         """Return the dead hosts that this one takes over after some time."""
@@ -154,4 +155,5 @@ def resume(pynet: Pynet, store: Store) -> Loop[Any]:
                 pynet.modes[item.record.mode].resume(item.record)
         except (KernelError, PynetError) as error:
             log.warning("network not resumed", network=item.record.id[:12], error=str(error))
+    pynet.secrets.start()
     return pynet.peers.start(pynet.presence.mend, pynet.end_flows)

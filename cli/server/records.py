@@ -5,6 +5,7 @@ from plugin.cluster.hosts.ping import Ping, Pong
 from plugin.cluster.hosts.records import ClusterHost, HostIdentity, HostTakeover, KnownHost
 from plugin.cluster.names.records import ClusterName
 from plugin.cluster.overlay.records import AddressClaim, ClusterNetwork, Member, Peer, VniClaim
+from plugin.cluster.secrecy.records import HostKeys
 from plugin.dhcp.record import DhcpLease
 from plugin.ipam.generation import PoolGeneration
 from plugin.ipam.sticky import NamedAddress
@@ -39,5 +40,6 @@ SHARED_KINDS: tuple[type[Record], ...] = (
     AddressClaim,
     ClusterName,
     HostTakeover,
+    HostKeys,
 )
 KINDS_IN_CLUSTER = (*SHARED_KINDS, Pool, PoolGeneration, PoolUse, PoolGateway, ClusterLease)

@@ -14,6 +14,12 @@ from plugin.cluster.overlay.agreement import Agreement
 from plugin.cluster.overlay.presence import ClusterView, Presence
 from plugin.cluster.overlay.shared import Shared, Underlay
 from plugin.cluster.overlay.table_sync import TableSync
+from plugin.cluster.secrecy.key_ring import KeyRing
+from plugin.cluster.secrecy.links import Carriers
+from plugin.cluster.secrecy.means import Means
+from plugin.cluster.secrecy.records import tunnel_address
+from plugin.cluster.secrecy.secrecy import Secrecy, TunnelHost
+from plugin.cluster.secrecy.upkeep import SecrecyUpkeep
 from plugin.dhcp.leases import Leases
 from plugin.dhcp.model import Dhcp4, no_client
 from plugin.driver import Driver
@@ -24,7 +30,7 @@ from plugin.firewall.open_flows import OpenFlows
 from plugin.host.docker_bridges import is_docker_name
 from plugin.host.forwarding import Forwarding
 from plugin.host.own_links import OwnLinks
-from plugin.host.parents import Parents
+from plugin.host.parents import BOOT, Parents
 from plugin.host.reaper import Reaper
 from plugin.host.shim import Shims
 from plugin.host.sysctls import HostSettings
@@ -69,7 +75,7 @@ class Host:
 
     New pools come from ``supernets``; ``drops`` returns how many packets were dropped,
     ``resolvers`` the servers that the engine asks for containers, and ``dhcp`` makes the client of DHCP when a network
-    needs it. ``machine`` is the id of the machine.
+    needs it. ``machine`` is the id of the machine, and ``means`` are those of encryption.
     With ``dns`` the resolver runs where networks want it, and asks ``servers``.
     """
 
@@ -93,6 +99,12 @@ class Host:
     machine: str = ""
     dns: bool = True
     servers: Callable[[], Sequence[str]] = field(default_factory=lambda: HostServers().current)
+    means: Means = field(default_factory=Means)
+
+    @property
+    def closed(self) -> str:
+        """Why there can be no network over several hosts, "" if there can."""
+        return "" if self.cluster else CLOSED
 
 
 class Pynet:
@@ -113,11 +125,11 @@ class Pynet:
         underlay, agreement = Underlay(kernel, cluster.address), Agreement(cluster.store, cluster.removals)
         self.peers = TableSync(cluster.store, store, host.tunnels, NextHops(host.routes), self.firewall, cluster.host)
         self.presence = Presence(store, cluster, self.peers, locks, underlay.link_local)
-        self.zone = _zone(host, cluster, self.peers)
-        shared = Shared(host.tunnels, agreement, self.peers, self.presence, underlay, "" if host.cluster else CLOSED)
+        self.zone, self.named = _zone(host, cluster, self.peers), ResolvedNames(store, host.ask_dns)
+        self.secrecy, self.secrets = _secrecy(cluster, kernel, host.means, name, underlay)
+        shared = Shared(host.tunnels, agreement, self.peers, self.presence, underlay, self.secrecy, host.closed)
 
         # Networks and ports.
-        self.named = ResolvedNames(store, host.ask_dns)
         lan, known = (Parents(kernel, store, owner), Shims(kernel, self.firewall, name, locks)), self.named.addresses
         self.resolver = dns = _resolver(host, self.zone, firewall)
         self.parts = HostParts(kernel, firewall, self.settings, name, shared, *lan, known, host.resolvers, dns.expect)
@@ -160,6 +172,18 @@ def _resolver(host: Host, zone: Zone, firewall: Firewall) -> Resolver:
 def _serves(firewall: Firewall, link: str) -> bool:
     """Return whether the resolver answers containers behind a bridge."""
     return firewall.owns(link) or is_docker_name(link)
+
+
+def _secrecy(
+    cluster: ClusterView, kernel: Kernel, means: Means, owner: str, underlay: Underlay
+) -> tuple[Secrecy, SecrecyUpkeep]:
+    """Return the encrypted tunnels of the pynet called ``owner``, and what keeps them."""
+    boot = partial(kernel.read_setting, BOOT)
+    host = TunnelHost(cluster.host, cluster.address, underlay.secret_mtu, boot, means.days)
+    carriers = Carriers(kernel, means.wireguard, owner, tunnel_address(host.host), means.port)
+    ring = KeyRing(means.keys, host.wall, host.steady)
+    secrecy = Secrecy(cluster.store, cluster.removals, carriers, ring, host)
+    return secrecy, SecrecyUpkeep(secrecy, cluster.store, kernel.close)
 
 
 class Nowhere:

@@ -9,6 +9,7 @@ from plugin.cluster.hosts.membership import HostState, host_states
 from plugin.cluster.hosts.records import ClusterHost, HostTakeover, KnownHost
 from plugin.cluster.names.records import ClusterName
 from plugin.cluster.overlay.records import AddressClaim, Member, Peer
+from plugin.cluster.secrecy.records import HostKeys
 from plugin.errors import Conflict, InvalidRequest, NotFound
 from plugin.store.base import CHUNK, ClusterStore, Record, Remove, StoreConflict
 
@@ -24,7 +25,7 @@ class HostRecord(Record, Protocol):
 # Kinds of records that are removed with a host; KnownHost is last, so that a removal that fails can be repeated.
 HOST_KINDS: tuple[type[HostRecord], ...] = (
     *(Peer, ClusterName, AddressClaim, Member),
-    *(ClusterLease, PoolUse, HostTakeover, KnownHost),
+    *(HostKeys, ClusterLease, PoolUse, HostTakeover, KnownHost),
 )
 
 

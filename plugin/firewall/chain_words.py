@@ -25,6 +25,8 @@ WORDS: Mapping[tuple[str, str], str] = {
     ("inet", "direct_in"): "from containers of other hosts, without a tunnel",
     ("inet", "direct_source"): "the way back to a container of another host",
     ("inet", "direct_flow"): "between containers of two hosts",
+    ("inet", "from_wireguard"): "packets of other hosts by WireGuard",
+    ("inet", "clear_output"): "VXLAN that has to be encrypted",
     ("inet", "to_containers"): "ports that are open",
     ("inet", "resolver"): "questions to pynet's resolver",
     ("inet", "host_resolver"): "questions of the host to pynet's resolver",

@@ -85,14 +85,18 @@ def _of_version(link: str, version: int, settings: NetworkSettings) -> Iterator[
         yield sets.ROUTED_ICMP.element(link, version, _ICMP[version])
 
 
-def tunnel_elements(network: Network, overlay: Overlay) -> Elements:
+def tunnel_elements(network: Network, overlay: Overlay, carriers: Iterable[str] = ()) -> Elements:
     """Return the elements that keep frames out that claim to be the gateway: every host has it under one address.
+
+    With ``carriers`` the network is encrypted, and its VXLAN passes by these links alone, also while they are missing.
 
     No frames are accepted from other hosts at all until ``member_elements`` name them.
     """
     tunnel, gateways = vxlan_name(network.id), [subnet.gateway.ip for subnet in network.subnets if subnet.gateway]
     isolated = () if network.settings.icc else (sets.ISOLATED.element(tunnel),)
     own = (sets.VXLAN_NETWORKS.element(overlay.port, overlay.vni), sets.TUNNELS.element(tunnel), *isolated)
+    if links := [sets.CARRIERS.element(name) for name in carriers]:
+        own = (*own, sets.ENCRYPTED.element(overlay.port, overlay.vni), *links)
     direct = _direct(network) if is_routed(network.options) else ()
     return (*own, *_local(tunnel, network.mac, gateways), *direct)
 

@@ -139,6 +139,13 @@ REASONS: Sequence[Reason] = (
         "ask port 53 of the gateway address of the network, with -o pynet.dns=on",
     ),
     Reason("direct_source", _I, "from a container of another host, by a link that does not lead to that host"),
+    Reason(
+        "vxlan_clear",
+        _I,
+        "VXLAN of an encrypted network, to or from this host, without encryption",
+        "see 'pynet cluster status'; all hosts need pynet.encrypt=wireguard",
+    ),
+    Reason("wireguard", _I, "by pynet's WireGuard link, and no VXLAN of an encrypted network"),
     Reason("egress", _I, "from a container to what its pynet.allow_out does not name", _EGRESS, refuses=True),
     Reason("egress_neighbour", _B, "from a container to a neighbour that its pynet.allow_out does not name", _EGRESS),
     Reason("from", _I, "to a container from whom its pynet.from does not name", _FROM, by_target=True, refuses=True),

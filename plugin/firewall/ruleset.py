@@ -12,6 +12,7 @@ translates addresses; the table of family bridge sees frames between the ports o
       accepts traffic between containers of one network, first: with br_netfilter each of its frames comes here
       drops packets from a port of a bridge, which has no IP stack of its own
       sends VXLAN on its way to another member to "vxlan_check"
+      drops everything from or to a WireGuard link: only the host itself uses it
       sends packets by a link to hosts that are reached without a tunnel to "direct_out" and "direct_in"
       drops traffic from or to an internal network, before conntrack, whose errors carry data
       accepts replies
@@ -20,17 +21,20 @@ translates addresses; the table of family bridge sees frames between the ports o
       sends traffic neither from nor to a network to "other_forwarding"
     other_forwarding    where pynet turned forwarding on: drops traffic unless it is Docker's
     input               drops packets from a port of a bridge, too
+                        drops all by a WireGuard link but VXLAN of encrypted networks, and ICMPv6
                         sends traffic from an internal network to "internal_input"
                         drops traffic from elsewhere to the gateway of an internal network
     resolver            leads questions to pynet's resolver, never for a sender that is not behind the link
                         the fixed address comes before published ports, the gateway address after them
     to_resolver         accepts what chain "resolver" led there, and the host itself
+    clear_output        drops VXLAN of encrypted networks that would leave by any other link, as while that is missing
     internal_input      accepts replies, neighbour discovery, and new flows to an address of the network's bridge
                         drops greetings to all, which every container sends now and then, without counting them
     icmp_errors         drops errors of a container that is no router, about a flow without an address of its network
                         drops errors of Docker's containers into a network, about a port that was not published
     vxlan_check         drops VXLAN of a network of this host, to the host or through it to another member, that comes
-                        from a container, from no member, or by a guests' link that does not lead to the member
+                        from a container, from no member, or by a guests' link that does not lead to the member, and
+                        VXLAN of an encrypted network by any other link than WireGuard's
     direct_out          within a network that is routed between hosts: sends packets of its containers to "direct_flow"
                         drops packets of all others to its containers on other hosts
     direct_in           sends packets of its containers on other hosts to its own to "direct_flow", if the route to the
@@ -126,6 +130,8 @@ _INET = """\
     iifname "pnh*" goto drop_bridge_port
     iifname "pnv*" goto drop_bridge_port
     meta l4proto udp jump vxlan_forward
+    iifname @wireguard_links goto drop_wireguard
+    oifname @wireguard_links goto drop_wireguard
     oifname @direct_links jump direct_out
     iifname @direct_links jump direct_in
     iifname @internal_bridges goto drop_internal_out
@@ -159,6 +165,7 @@ _INET = """\
     type filter hook input priority filter - 1; policy accept;
     iifname "pnh*" goto drop_bridge_port
     iifname "pnv*" goto drop_bridge_port
+    iifname @wireguard_links jump from_wireguard
     udp dport . @th,96,24 @vxlan_networks jump vxlan_check
     ct state related iifname @bridges goto icmp_errors
     ip daddr RESOLVER4 goto to_resolver
@@ -169,6 +176,15 @@ _INET = """\
     iifname @internal_bridges goto internal_input
     ip daddr @internal_gateways4 iifname != "lo" goto drop_internal_gateway
     ip6 daddr @internal_gateways6 iifname != "lo" goto drop_internal_gateway
+  }
+  chain from_wireguard {
+    udp dport . @th,96,24 @encrypted_networks return
+    meta l4proto ipv6-icmp return
+    goto drop_wireguard
+  }
+  chain clear_output {
+    type filter hook output priority filter - 1; policy accept;
+    udp dport . @th,96,24 @encrypted_networks oifname != @wireguard_links goto drop_vxlan_clear
   }
   chain internal_input {
     ct state established accept
@@ -200,6 +216,7 @@ _INET = """\
     ip6 daddr . udp dport . @th,96,24 @vxlan_members6 goto vxlan_check
   }
   chain vxlan_check {
+    udp dport . @th,96,24 @encrypted_networks iifname != @wireguard_links goto drop_vxlan_clear
     iifname @bridges goto drop_vxlan_container
     iifname @docker_bridges goto drop_vxlan_container
     meta iifkind { "bridge", "veth", "tun", "macvlan", "ipvlan" } fib saddr . iif oif missing goto drop_vxlan_stranger

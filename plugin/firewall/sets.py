@@ -121,6 +121,8 @@ LANS = _one(
 OTHER_BRIDGES = _one(_I, "other_bridges", "Bridges of others: frames between their ports pass", IFNAME, IFNAME)
 SHIMS = _one(_I, "shims", "Links by which the host reaches containers on its LAN, and they the host", IFNAME)
 VXLAN_NETWORKS = _one(_I, "vxlan_networks", "UDP ports and VNIs of networks that span hosts", PORT, VNI)
+ENCRYPTED = _one(_I, "encrypted_networks", "Those whose VXLAN may not be seen by anybody else", PORT, VNI)
+CARRIERS = _one(_I, "wireguard_links", "The only links by which that VXLAN comes and goes", IFNAME)
 VXLAN_MEMBERS = _two(_I, "vxlan_members", "Hosts of networks that span hosts", IPV4, PORT, VNI)
 DIRECT_LINKS = _one(_I, "direct_links", "Links to hosts whose containers are reached without a tunnel", IFNAME)
 DIRECT = _two(_I, "direct", "Bridges and subnets of networks whose hosts route", IFNAME, IPV4, interval=True)

@@ -32,6 +32,7 @@ class Applier:
         self._settings = parts.settings
         self.shims = parts.shims
         self.serve_names = parts.serve_names
+        self.secrecy = parts.shared.secrecy
         self._links = OwnLinks(parts.kernel, Owner(parts.owner))
 
     def create_network(self, mode: Mode, network: Network, undo: Undo) -> Network:

@@ -22,6 +22,7 @@ import structlog
 from netlink.links import Link
 from netlink.vxlan import VxlanLink
 from plugin.cluster.overlay.presence import agreed_network
+from plugin.cluster.secrecy.links import carriers_of
 from plugin.errors import Conflict, InvalidRequest, Unsupported
 from plugin.firewall.elements import local_elements, tunnel_elements
 from plugin.host.link_settings import without_ipv6
@@ -29,13 +30,13 @@ from plugin.host.own_links import OwnLinks
 from plugin.model.desired import Desired, WantedLink
 from plugin.model.elements import Elements
 from plugin.model.link_owner import Owner
-from plugin.model.names import TUNNEL, Alias, local_mac, tunnel_alias, vxlan_name
+from plugin.model.names import CARRIER, TUNNEL, WIREGUARD, Alias, local_mac, tunnel_alias, vxlan_name
 from plugin.model.records import Endpoint, Network, Overlay
 from plugin.modes.applier import Applier
 from plugin.modes.base import HostParts, LinkKind, Mode
 from plugin.modes.bridge import BridgeMode
 from plugin.options.network import NetworkSettings
-from plugin.options.option import Option, integer
+from plugin.options.option import Option, choice, integer
 from plugin.options.pool import SharedPoolSettings
 from plugin.options.takeover import NEVER, TAKEOVER_LEGAL, takeover
 from plugin.options.tunnel import TUNNEL_OPTION, VXLAN, is_routed
@@ -45,6 +46,8 @@ from plugin.request.undo import Undo
 log = structlog.get_logger()
 
 LARGEST_VNI = (1 << 24) - 1  # RFC 7348
+OFF = "off"  # without encryption
+_CARRIER = LinkKind(CARRIER, WIREGUARD, WIREGUARD, at_once=True)  # its UDP port may be wanted again
 _TUNNEL = LinkKind(TUNNEL, "vxlan", port=True, at_once=True)  # its VNI may be wanted again
 
 
@@ -58,6 +61,13 @@ class OverlaySettings(NetworkSettings):
         0,
         f"a number from 1 to {LARGEST_VNI}",
         "VXLAN network identifier of an `overlay` network; by default one that the cluster does not use",
+    )
+    encrypt = Option(
+        "pynet.encrypt",
+        choice(OFF, WIREGUARD),
+        OFF,
+        f"{OFF} or {WIREGUARD}",
+        "whether hosts encrypt what containers of an `overlay` network send each other; the same on all hosts",
     )
     vxlan_port = Option(
         "pynet.vxlan_port",
@@ -85,7 +95,7 @@ class OverlayMode(Mode):
     summary = "a network over several hosts"
     settings = OverlaySettings
     does = BridgeMode.does
-    links: Sequence[LinkKind] = (*BridgeMode.links, _TUNNEL)
+    links: Sequence[LinkKind] = (*BridgeMode.links, _TUNNEL, _CARRIER)
 
     def __init__(self, parts: HostParts) -> None:
         self._bridge = BridgeMode(parts)
@@ -98,6 +108,7 @@ class OverlayMode(Mode):
         self._peers = parts.shared.peers
         self._own = parts.shared.own
         self._underlay = parts.shared.underlay
+        self._secrecy = parts.shared.secrecy
         self._closed = parts.shared.closed
 
     @staticmethod
@@ -110,6 +121,7 @@ class OverlayMode(Mode):
         options = {key: value for key, value in network.options.items() if key != NetworkSettings.mtu.key}
         options |= {NetworkSettings.mode.key: OverlayMode.name, OverlaySettings.network.key: overlay.network}
         options |= {TUNNEL_OPTION.key: overlay.tunnel} if overlay.tunnel != VXLAN else {}
+        options |= {OverlaySettings.encrypt.key: overlay.encrypt} if overlay.encrypt else {}
         return replace(network, mode=OverlayMode.name, overlay=overlay, options=options)
 
     def plan(self, request: CreateNetwork, settings: NetworkSettings) -> Network:
@@ -123,6 +135,7 @@ class OverlayMode(Mode):
             raise Unsupported(self._closed)
         network = self._bridge.plan(request, settings, self.name)
         _check_routed(network)
+        _check_secret(network)
         if settings.bridge_name and self._kernel.link_exists(settings.bridge_name):
             raise InvalidRequest(
                 f"option '{NetworkSettings.bridge_name.key}': '{settings.bridge_name}' exists, and mode overlay "
@@ -158,6 +171,8 @@ class OverlayMode(Mode):
 
     def resume(self, network: Network) -> None:
         """Write the tables from now on; a host that is reached at another address than before sends from there too."""
+        if _overlay(network).encrypt:
+            self._secrecy.resume(network.id)
         link = self._link(network)
         self._links.expect(link.name, network.id)
         if self._tunnels.source(link.name) in {None, link.local}:
@@ -167,6 +182,10 @@ class OverlayMode(Mode):
         with Undo() as undo:
             self._applier.make_again(self, network, link.name, undo)
 
+    def holds(self, link: str) -> bool:
+        """Return whether encrypted networks share ``link``."""
+        return self._secrecy.holds(link)
+
     def delete_network(self, network: Network) -> list[str]:
         """Take the tunnel down at once, because its VNI may be wanted again; the bridge goes after the reply."""
         member = self._own.membership(_overlay(network), network.id)
@@ -174,6 +193,8 @@ class OverlayMode(Mode):
         self._peers.detach(network, self._link(network))
         links = self._bridge.delete_network(network)
         self._agreement.leave(member)
+        if network.overlay and network.overlay.encrypt:
+            self._secrecy.leave(network.id)
         return links
 
     def announce(self, network: Network, endpoint: Endpoint, undo: Undo) -> None:
@@ -205,13 +226,17 @@ class OverlayMode(Mode):
         during a start.
         """
         overlay, link = _overlay(network), self._link(network)
-        part = _also(self._bridge.desired(network), tunnel_elements(network, overlay))
+        carriers = carriers_of(self._owner) if overlay.encrypt else ()
+        part = _also(self._bridge.desired(network), tunnel_elements(network, overlay, carriers))
         alias = tunnel_alias(self._owner, network, overlay)
         tunnel = WantedLink(link.name, _TUNNEL.kernel, alias, "", link.mtu, link.master, tunnel=link)
         settings = [*part.settings, *without_ipv6(tunnel.name)]
         left = self._peers.left(network, link)
         elements = part.elements if left is None else {**part.elements, tunnel.name: left}
-        return replace(part, links=[*part.links, tunnel], settings=settings, elements=elements, kept=(tunnel.name,))
+        links, shared = [*part.links, tunnel], self._secrecy.wanted() if overlay.encrypt else ()
+        return replace(
+            part, links=links, settings=settings, elements=elements, kept=(tunnel.name,), shared=tuple(shared)
+        )
 
     def desired_port(self, network: Network, endpoint: Endpoint) -> Desired:
         """As in bridge mode, with rules against frames of other hosts that claim to be of the endpoint."""
@@ -224,14 +249,19 @@ class OverlayMode(Mode):
     def _agreed(self, network: Network, undo: Undo) -> Network:
         """Return the network with the values that the hosts agreed on."""
         settings = OverlaySettings.read(network.in_force)
-        name = settings.network
+        name, encrypt = settings.network, "" if settings.encrypt == OFF else settings.encrypt
         self._peers.reserve(name, network.id)
-        asked = _wish(settings)
+        asked = _wish(settings, encrypt)
+        if encrypt:
+            self._secrecy.check()
         wish, member = agreed_network(network, asked), self._own.member(asked, network.id)
-        room = self._underlay.room(settings.tunnel)
+        room = self._underlay.secret_room() if encrypt else self._underlay.room(settings.tunnel)
         self._underlay.check_neighbours(settings.tunnel, network.families)
         undo.push(self._agreement.leave, member)
         agreed = self._agreement.join(wish, member, room)
+        if encrypt:
+            undo.push(self._secrecy.leave, network.id)
+            self._secrecy.join(network.id)
         return replace(network, overlay=replace(asked, vni=agreed.vni, port=agreed.udp_port, mtu=agreed.mtu))
 
     def _link(self, network: Network) -> VxlanLink:
@@ -240,14 +270,14 @@ class OverlayMode(Mode):
             name=vxlan_name(network.id),
             vni=overlay.vni,
             port=overlay.port,
-            local=self._underlay.address,
+            local=self._secrecy.address if overlay.encrypt else self._underlay.address,
             master=network.link,
             mtu=overlay.mtu,
         )
 
 
-def _wish(settings: OverlaySettings) -> Overlay:
-    values = settings.vni, settings.vxlan_port, settings.mtu, int(settings.takeover), settings.tunnel
+def _wish(settings: OverlaySettings, encrypt: str) -> Overlay:
+    values = settings.vni, settings.vxlan_port, settings.mtu, int(settings.takeover), settings.tunnel, encrypt
     return Overlay(settings.network, *values)
 
 
@@ -259,6 +289,16 @@ def _check_routed(network: Network) -> None:
             f"option '{TUNNEL_OPTION.key}': '{network.options[TUNNEL_OPTION.key]}' needs the gateway address of "
             f"each subnet on the host, and the network has none for IPv{min(missing)}; leave out inhibit_ipv4 and "
             "gateway mode isolated"
+        )
+
+
+def _check_secret(network: Network) -> None:
+    """Refuse a network that would be encrypted, and send packets to other hosts as they are."""
+    encrypt = OverlaySettings.encrypt
+    if is_routed(network.options) and network.options.get(encrypt.key, OFF) != OFF:
+        raise InvalidRequest(
+            f"options '{encrypt.key}' and '{TUNNEL_OPTION.key}': what is encrypted goes by the tunnel, and "
+            f"'{network.options[TUNNEL_OPTION.key]}' sends packets as they are; leave one of both out"
         )
 
 

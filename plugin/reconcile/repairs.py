@@ -11,7 +11,7 @@ from plugin.firewall.elements import PROTOCOLS
 from plugin.host.link_addresses import give_address
 from plugin.model import findings as f
 from plugin.model.desired import Desired
-from plugin.model.names import LIMITER, SHIM, Alias
+from plugin.model.names import CARRIER, LIMITER, SHIM, Alias
 from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.modes.base import desired_of
 from plugin.modes.limits import IFB, set_limit
@@ -43,7 +43,7 @@ class Repairs:
             f.EndpointLost: self._forget,
             f.LinkDetached: self._attach,
             f.PortChanged: self._set_port,
-            f.LinkDown: lambda finding, _: self._kernel.set_up(finding.link),
+            f.LinkDown: self._set_up,
             f.LinkChanged: self._change,
             f.LimitChanged: self._set_limit,
             f.AddressMissing: self._add_address,
@@ -78,6 +78,9 @@ class Repairs:
         if limiter is not None:
             with Undo() as undo:
                 self._applier.make_limiter(limiter, desired, undo)
+            return
+        if finding.link.startswith(CARRIER):
+            self._mend_carrier(finding)
             return
         if any(shared.link.name == finding.link for shared in desired.shared):
             with Undo() as undo:
@@ -117,6 +120,18 @@ class Repairs:
         self._reaper.bury([Tombstone(finding.link, Alias.read(finding.alias).id)])
         if any(kind.at_once and finding.link.startswith(kind.prefix) for kind in link_kinds(self._modes)):
             self._reaper.clear(finding.link)
+
+    def _set_up(self, finding: f.LinkDown, _: Desired) -> None:
+        """Set a link up; one of WireGuard lost its address and routes when it was set down."""
+        if finding.link.startswith(CARRIER):
+            self._mend_carrier(finding)
+        else:
+            self._kernel.set_up(finding.link)
+
+    def _mend_carrier(self, finding: f.LinkMissing | f.LinkDown) -> None:
+        """Make a WireGuard link with all that belongs to it; during a start its network is not known there yet."""
+        self._applier.secrecy.resume(finding.network)
+        self._applier.secrecy.sync()
 
     def _attach(self, finding: f.LinkDetached, desired: Desired) -> None:
         self._kernel.set_master(finding.link, finding.bridge)

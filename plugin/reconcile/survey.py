@@ -20,7 +20,7 @@ from plugin.model.desired import Actual, Desired, Held, WantedPort, look_again, 
 from plugin.model.elements import Elements
 from plugin.model.findings import EndpointLost, Finding, NetworkUnclear, OrphanLink, OrphanSetting
 from plugin.model.link_owner import Owner
-from plugin.model.names import ENDPOINT, NETWORK, PARENT, Alias, host_link_name, shim_name
+from plugin.model.names import CARRIER, ENDPOINT, NETWORK, PARENT, WIREGUARD, Alias, host_link_name, shim_name
 from plugin.model.records import Endpoint, Network, Tombstone
 from plugin.modes.base import LinkKind, Mode, desired_of
 from plugin.modes.registry import link_kinds, mode_of
@@ -90,9 +90,9 @@ class Survey:
         found = [
             network.id
             for network in records.networks.values()
-            if network.link in links
-            or shim_name(self._owner.name, network.link) in links
+            if not {network.link, shim_name(self._owner.name, network.link)}.isdisjoint(links)
             or any(kind.name(network.id) in links for kind in kinds)
+            or (network.overlay and network.overlay.encrypt and any(name.startswith(CARRIER) for name in links))
         ]
         found += [
             network_id
@@ -197,7 +197,7 @@ class Survey:
         if link is None or link.alias != orphan.alias or self._store.get(Tombstone, orphan.link):
             return False
         alias = Alias.read(orphan.alias)
-        if alias.what == PARENT and any(mode.holds(orphan.link) for mode in self._modes.values()):
+        if alias.what in {PARENT, WIREGUARD} and any(mode.holds(orphan.link) for mode in self._modes.values()):
             return False
         known = self._store.get(Network, alias.network_id or alias.id)
         end = self._store.get(Endpoint, f"{alias.network_id}/{alias.id}") if alias.network_id else None

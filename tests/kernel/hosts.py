@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from cli.server.cluster import resume
 from netlink.vxlan import Entry
 from plugin.cluster.overlay.presence import ClusterView
+from plugin.cluster.secrecy.means import Means
 from plugin.model.names import vxlan_name
 from plugin.protocol.messages import CreateNetwork, EndpointRef
 from plugin.store.base import LocalStore, Record, Remove, SharedStore, Store, StoreAway
@@ -57,13 +58,14 @@ class Cable:
 class OverlayPynet(Pynet):
     """pynet on the store ``cluster`` that hosts share and on ``store`` of this host."""
 
-    def __init__(self, cluster: ClusterView, store: LocalStore) -> None:
-        super().__init__(store, cluster=cluster)
+    def __init__(self, cluster: ClusterView, store: LocalStore, means: Means) -> None:
+        super().__init__(store, cluster=cluster, means=means)
         self.reconciler.recover()
         resume(self, store)
 
     def close(self) -> None:
         """Close what belongs to threads."""
+        self.secrets.stop()
         self.peers.stop()
         super().close()
 
@@ -86,7 +88,7 @@ class OverlayHost:
         self._cluster = ClusterView(
             cast("SharedStore", self.cable), AtOnce(cluster), alive, self.name, ip_address(self.address)
         )
-        self._store = MemoryStore()
+        self._store, self.means = MemoryStore(), Means()
         self.containers: list[Container] = []
         self.restart()
 
@@ -112,7 +114,7 @@ class OverlayHost:
 
     def restart(self) -> None:
         """Start pynet on what it knew."""
-        self.pynet = self.do(lambda: OverlayPynet(self._cluster, self._store))
+        self.pynet = self.do(lambda: OverlayPynet(self._cluster, self._store, self.means))
 
     def run(self, network_id: str, number: int, endpoint: str = "", **driver_opts: str) -> Container:
         """Start a container with the address .NUMBER (and ::NUMBER) and the id ``endpoint``, or NUMBER again."""

@@ -19,6 +19,7 @@ from netlink.route_monitor import RouteMonitor
 from netlink.routes import HostNetworks
 from netlink.vxlan import Vxlan
 from plugin.cluster.overlay.presence import ClusterView
+from plugin.cluster.secrecy.means import Means
 from plugin.model.link_owner import Owner
 from plugin.model.names import SHIM, is_own_bridge, shim_name
 from plugin.model.records import Network, Tombstone
@@ -57,6 +58,7 @@ class Pynet(wiring.Pynet):
         *,
         ask_dns: AskDns | None = None,
         servers: Sequence[str] = (),
+        means: Means | None = None,
     ) -> None:
         self.name = name
         self.changes = OwnChanges(memory or dict.fromkeys((MADE, GONE, SET), 0.0))
@@ -78,6 +80,7 @@ class Pynet(wiring.Pynet):
             ask_dns=ask_dns or Dns(),
             resolvers=lambda: [RESOLVER],
             servers=lambda: servers,
+            means=means or Means(),
         )
         super().__init__(name, host, linger=0)
 

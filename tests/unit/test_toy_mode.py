@@ -139,7 +139,7 @@ def test_its_options_are_its_own() -> None:
     assert table["pynet.mode"].legal.startswith("bridge or overlay or ")
     assert table["pynet.mode"].legal.endswith(" or toy")
     assert table["pynet.room"].default == 1500
-    assert link_prefixes(world.modes) == ("pn-", "pnh", "pni", "pnv", "pns", "pnt")
+    assert link_prefixes(world.modes) == ("pn-", "pnh", "pni", "pnv", "pnw", "pns", "pnt")
 
 
 class LanMode(ToyMode):

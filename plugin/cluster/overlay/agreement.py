@@ -14,7 +14,9 @@ import structlog
 
 from netlink.deadline import within
 from plugin.cluster.overlay.records import ClusterNetwork, Member, VniClaim
+from plugin.cluster.secrecy.records import TUNNELS
 from plugin.errors import Busy, Conflict, InvalidRequest, PynetError
+from plugin.model.names import WIREGUARD
 from plugin.model.records import NetworkSubnet
 from plugin.options.takeover import takeover_text
 from plugin.store.base import ABSENT, Put, Record, Remove, SharedStore, StoreConflict, Unreadable, Versioned
@@ -58,6 +60,7 @@ class Agreement:
         for _ in range(ATTEMPTS):
             known = self._store.get(ClusterNetwork, wish.name)
             others = self._others(member)
+            _refuse_clear(member, others)
             _refuse_families(member, others)
             try:
                 if known and (others or self._has_unread(member)):
@@ -185,6 +188,7 @@ def _compared(wish: ClusterNetwork, agreed: ClusterNetwork) -> Iterable[tuple[st
     yield "internal", str(wish.internal).lower(), str(agreed.internal).lower()
     yield "takeover", takeover_text(wish.takeover), takeover_text(agreed.takeover)
     yield "pynet.tunnel", wish.tunnel, agreed.tunnel
+    yield "encryption", wish.encrypt or "off", agreed.encrypt or "off"
 
 
 def _text(subnets: Iterable[NetworkSubnet]) -> str:
@@ -192,6 +196,20 @@ def _text(subnets: Iterable[NetworkSubnet]) -> str:
         f"{subnet.pool} with gateway {subnet.gateway.ip}" if subnet.gateway else f"{subnet.pool} without gateway"
         for subnet in sorted(subnets, key=lambda subnet: subnet.pool.version)
     )
+
+
+def _refuse_clear(member: Member, others: Iterable[Member]) -> None:
+    """Refuse a host that would send in the clear what others encrypt, or the other way round.
+
+    Their addresses tell it, also after a pynet that does not know of encryption has written the agreement again.
+    """
+    for other in others:
+        if (other.address in TUNNELS) is not (member.address in TUNNELS):
+            theirs, mine = ("off", WIREGUARD) if member.address in TUNNELS else (WIREGUARD, "off")
+            raise Conflict(
+                f"network '{member.network}' has encryption {theirs} on host '{other.host}', and this host was told "
+                f"{mine}: all must have the same pynet.encrypt"
+            )
 
 
 def _refuse_families(member: Member, others: Iterable[Member]) -> None:

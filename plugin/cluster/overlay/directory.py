@@ -129,7 +129,7 @@ class FarHosts:
             member = item.record
             if member.host == view.host:
                 continue
-            if why := doubt_about_host(member.address, view):
+            if why := doubt_about_host(member.address, view, member.host):
                 self._unfit[f"{Member.kind} '{member.key}'"] = why
             else:
                 self.at[member.host] = member.address

@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 from netlink.values import dataclass
 from plugin.cluster.overlay.records import Peer
+from plugin.cluster.secrecy.records import TUNNELS, tunnel_address
 from plugin.model.records import Network
 from plugin.options.tunnel import VXLAN
 from plugin.options.unicast import is_machines_mac
@@ -18,8 +19,8 @@ from plugin.protocol.messages import Address, Subnet
 class LocalView:
     """A network as this host's own records describe it.
 
-    The host receives frames at ``address``; ``mac`` and ``gateways`` belong to its gateway. ``tunnel`` says how packets
-    go to other hosts.
+    The host receives frames at ``address``, which is inside the tunnels if they are ``encrypted``; ``mac`` and
+    ``gateways`` belong to its gateway. ``tunnel`` says how packets go to other hosts.
     """
 
     host: str
@@ -28,17 +29,24 @@ class LocalView:
     mac: str = ""
     gateways: Collection[Address] = ()
     tunnel: str = VXLAN
+    encrypted: bool = False
 
 
 def local_view(network: Network, host: str, address: Address) -> LocalView:
-    """Return the view in the record of ``network``."""
+    """Return the view in the record of ``network`` on a host that the others reach at ``address``."""
     gateways = {subnet.gateway.ip for subnet in network.subnets if subnet.gateway}
-    pools, tunnel = [subnet.pool for subnet in network.subnets], network.overlay.tunnel if network.overlay else VXLAN
-    return LocalView(host, address, pools, network.mac.lower(), gateways, tunnel)
+    overlay, pools = network.overlay, [subnet.pool for subnet in network.subnets]
+    encrypted, tunnel = bool(overlay and overlay.encrypt), overlay.tunnel if overlay else VXLAN
+    own = tunnel_address(host) if encrypted else address
+    return LocalView(host, own, pools, network.mac.lower(), gateways, tunnel, encrypted)
 
 
-def doubt_about_host(address: Address, view: LocalView) -> str:
-    """Return why no other host can be at ``address``, or ""."""
+def doubt_about_host(address: Address, view: LocalView, host: str = "") -> str:
+    """Return why no other host, or not ``host``, can be at ``address``, or ""."""
+    if (address in TUNNELS) is not view.encrypted:
+        return f"{text_of(address)} is {'not ' if view.encrypted else ''}inside the encrypted tunnels"
+    if view.encrypted and host and address != tunnel_address(host):
+        return f"{text_of(address)} is another host's inside the encrypted tunnels"
     if address == view.address:
         return f"{text_of(address)} is this host's own"
     if address.version != view.address.version:

@@ -13,6 +13,7 @@ from plugin.cluster.overlay.agreement import Removals
 from plugin.cluster.overlay.announcements import AddressTaken, Announcements
 from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
 from plugin.cluster.overlay.table_sync import TableSync
+from plugin.cluster.secrecy.records import tunnel_address
 from plugin.errors import PynetError
 from plugin.model.records import Endpoint, Network, NetworkSubnet, Overlay
 from plugin.options.tunnel import uses_routes
@@ -69,7 +70,8 @@ class Presence:
     def member(self, overlay: Overlay, network_id: str) -> Member:
         """Return the record of this host's membership in a network."""
         near = self._link_local() if uses_routes(overlay.tunnel) else None
-        own = (self._cluster.host, network_id, self._cluster.address)
+        host = self._cluster.host
+        own = (host, network_id, tunnel_address(host) if overlay.encrypt else self._cluster.address)
         return Member(overlay.network, *own, overlay.takeover, near)
 
     def membership(self, overlay: Overlay, network_id: str) -> Member:
@@ -217,4 +219,4 @@ def agreed_network(network: Network, overlay: Overlay) -> ClusterNetwork:
     ports = (0, overlay.port) if uses_routes(overlay.tunnel) else (overlay.port, 0)
     numbers = (overlay.vni, ports[0], overlay.mtu)
     more = (overlay.takeover, overlay.tunnel, ports[1])
-    return ClusterNetwork(overlay.network, *numbers, network.internal, subnets, *more)
+    return ClusterNetwork(overlay.network, *numbers, network.internal, subnets, *more, encrypt=overlay.encrypt)

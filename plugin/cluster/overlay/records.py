@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from netlink.values import dataclass
 from plugin.model.flaws import first, mac_flaw, number_flaw, record_flaw
+from plugin.model.names import WIREGUARD
 from plugin.model.records import NetworkSubnet
 from plugin.options.policy import MOST_GROUPS
 from plugin.options.tunnel import TUNNELS, VXLAN, uses_routes
@@ -18,6 +19,8 @@ class ClusterNetwork:
     """An overlay network, as its hosts agreed on it; ``mtu`` is for the containers, ``port`` is the UDP port.
 
     The addresses of a host that has been dead for ``takeover`` seconds are released, with 0 never.
+    ``encrypt`` is "wireguard" or "". An earlier pynet leaves it out when it joins (``agreement`` refuses that).
+
     A network without a ``Member`` was left by a host that could not remove it, and binds nobody.
 
     A network with routes has ``port`` 0, and its UDP port in ``routed_port``: an earlier pynet, which would join with a
@@ -35,6 +38,7 @@ class ClusterNetwork:
     takeover: int = 0
     tunnel: str = VXLAN
     routed_port: int = 0
+    encrypt: str = ""
 
     @property
     def key(self) -> str:
@@ -55,6 +59,7 @@ class ClusterNetwork:
             "" if uses_routes(self.tunnel) is (self.port == 0) else f"'port' is {self.port}, with tunnel {self.tunnel}",
             number_flaw("port", self.udp_port, 1, 65535),
             number_flaw("mtu", self.mtu, 68, 65535),
+            "" if self.encrypt in {"", WIREGUARD} else f"'encrypt' is {self.encrypt!a}, which this pynet does not know",
         )
 
 
@@ -80,6 +85,7 @@ class VniClaim:
 class Member:
     """A host that has a network, and the address at which it receives the network's frames.
 
+    Of an encrypted network it is the one inside the tunnels, which follows from the host's id.
     ``link_local`` is the IPv6 address of its link to the other hosts, for those that route to its containers.
     ``network_id`` is the id in that host's Docker, so that a late removal never hits the network that followed.
     ``takeover`` are the seconds after which the others may take over its addresses. An earlier pynet writes none: it

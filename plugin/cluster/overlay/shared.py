@@ -9,12 +9,15 @@ from netlink.values import dataclass
 from plugin.cluster.overlay.agreement import Agreement
 from plugin.cluster.overlay.presence import Presence
 from plugin.cluster.overlay.table_sync import TableSync
+from plugin.cluster.secrecy.secrecy import Secrecy
 from plugin.errors import InvalidRequest
 from plugin.interfaces import Kernel, Tunnels
+from plugin.model.records import LEAST_IPV6_MTU
 from plugin.options.tunnel import DIRECT, TUNNEL_OPTION, uses_tunnel
 from plugin.protocol.messages import Address, InterfaceAddress
 
 OVERHEAD = {4: 50, 6: 70}  # bytes of Ethernet, VXLAN, UDP and IP headers (RFC 7348, section 5)
+SECRET_OVERHEAD = {4: 60, 6: 80}  # bytes of WireGuard's head and tag, UDP and IP headers (drivers/net/wireguard)
 
 
 class Underlay:
@@ -31,11 +34,36 @@ class Underlay:
         Raises:
             InvalidRequest: no link has the address.
         """
+        return self.mtu() - OVERHEAD[self.address.version] if uses_tunnel(tunnel) else self.mtu()
+
+    def secret_room(self) -> int:
+        """Return the largest MTU of encrypted VXLAN, in bytes: IPv6 in WireGuard; raises ``InvalidRequest``."""
+        return self.secret_mtu() - OVERHEAD[6]
+
+    def secret_mtu(self) -> int:
+        """Return the MTU of a WireGuard link, in bytes.
+
+        Raises:
+            InvalidRequest: no link has the address, or its MTU is too small.
+        """
+        mtu = self.mtu() - SECRET_OVERHEAD[self.address.version]
+        if mtu < LEAST_IPV6_MTU:
+            raise InvalidRequest(
+                f"option 'pynet.encrypt': the link with {self.address} carries {self.mtu()} bytes, and WireGuard with "
+                f"IPv6 inside needs {LEAST_IPV6_MTU + SECRET_OVERHEAD[self.address.version]}"
+            )
+        return mtu
+
+    def mtu(self) -> int:
+        """Return the MTU of the link, in bytes.
+
+        Raises:
+            InvalidRequest: no link has the address.
+        """
         name = self._link()
         if not name:
             raise InvalidRequest(f"setting 'PYNET_ADVERTISE': no link of this host has the address {self.address}")
-        mtu = next(link.mtu for link in self._kernel.links() if link.name == name)
-        return mtu - OVERHEAD[self.address.version] if uses_tunnel(tunnel) else mtu
+        return next(link.mtu for link in self._kernel.links() if link.name == name)
 
     def check_neighbours(self, tunnel: str, versions: Collection[int]) -> None:
         """Raise ``InvalidRequest`` if no other host would reach containers of all IP ``versions`` without a tunnel."""
@@ -75,4 +103,5 @@ class Shared:
     peers: TableSync
     own: Presence
     underlay: Underlay
+    secrecy: Secrecy
     closed: str = ""
