@@ -274,7 +274,7 @@ def _networks(*, settings: bool) -> "list[Row]":
 
 @click.group(cls=Commands)
 def cluster() -> None:
-    """Show the hosts that share networks with this one, or forget a dead one."""
+    """Show the hosts that share networks with this one, forget a dead one, or change the keys of all."""
 
 
 @cluster.command(
@@ -307,3 +307,15 @@ def cluster_forget(*, host: str, machine: bool) -> None:
     with refusals(), progress(f"forgetting host '{host}'"):
         found = answer("ForgetHost", Host=host)
     click.echo(as_json(forgotten(found)) if machine else found["Sentence"])
+
+
+@cluster.command("rekey", examples=["pynet cluster rekey"], see=["pynet cluster status"])
+@with_json
+def cluster_rekey(*, machine: bool) -> None:
+    """Let all hosts change the keys of encrypted networks (pynet.encrypt=wireguard), without losing a packet."""
+    from cli.client.serving import answer
+    from cli.commands.cluster import key_change
+
+    with refusals(), progress("changing keys"):
+        found = answer("ChangeKeys")
+    click.echo(as_json(key_change(found)) if machine else found["Sentence"])

@@ -6,6 +6,7 @@ from typing import Any
 
 from cli.listen_place import parse_place
 from cli.systemd_unit import place_of
+from plugin.cluster.secrecy.ports import PORT
 from plugin.errors import InvalidRequest
 from plugin.ipam.supernets import parse_supernets
 from plugin.options.option import Option, OptionSet, choice, default_text, integer, toggle
@@ -197,6 +198,22 @@ class Settings(OptionSet):
         "",
         "an address of this host or the name of a link",
         "address at which other hosts reach this one; by default the source address of the route to the store",
+    )
+
+    wireguard_port = Option(
+        "PYNET_WIREGUARD_PORT",
+        integer(1, 65534),
+        PORT,
+        "a number from 1 to 65534",
+        "first of two UDP ports to which other hosts send encrypted networks (`pynet.encrypt`); the second is the next "
+        "one, and used while keys are changed",
+    )
+    key_days = Option(
+        "PYNET_KEY_DAYS",
+        integer(0, 3650),
+        30,
+        "0 to 3650",
+        "days after which the hosts change the keys of encrypted networks, without losing a packet; 0 for never",
     )
 
     @property

@@ -52,5 +52,6 @@ ROUTES = {
     "UnreserveAddress": VerbRoute("POST", "/v1/addresses/unreserve", Needs.PROCESS),
     "TakeLease": VerbRoute("POST", "/v1/leases/take", Needs.PROCESS),
     "ForgetHost": VerbRoute("POST", "/v1/cluster/forget"),
+    "ChangeKeys": VerbRoute("POST", "/v1/cluster/keys", Needs.PROCESS),
 }
 HEALTH, METRICS = "/healthz", "/metrics"

@@ -38,4 +38,5 @@ SERVICE_VERBS = {
     ),
     "TakeLease": Verb(changes.TakeLeaseRequest, ChangeService.take_lease, changes.TakenLeaseReply, most=4),
     "ForgetHost": Verb(own.ForgetHostRequest, Service.forget, own.ForgetHostReply, most=1),
+    "ChangeKeys": Verb(None, Service.change_keys, own.ChangeKeysReply, most=1),
 }

@@ -28,3 +28,8 @@ def as_text(state: Mapping[str, Any]) -> str:
 def forgotten(reply: Mapping[str, Any]) -> dict[str, Any]:
     """Return the reply to the verb ForgetHost with the keys of commands; an older pynet tells no numbers."""
     return {"host": reply.get("Host", ""), "addresses": reply.get("Addresses"), "pool_uses": reply.get("PoolUses")}
+
+
+def key_change(reply: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the reply to the verb ChangeKeys with the keys of commands."""
+    return {"generation": reply["Generation"]}

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from cli.server.change_answers import ChangeAnswers
+from cli.server.cluster_answers import ClusterAnswers
 from cli.server.policies import policy_reports
 from cli.server.reports import Look, made_addresses, network_report, nothing_made, reserved_by_subnet
 from cli.settings import Settings, in_force
 from netlink.values import dataclass
+from plugin.cluster.secrecy.upkeep import SecrecyUpkeep
 from plugin.dhcp.record import DhcpLease
 from plugin.errors import PynetError
 from plugin.ipam.fill import fills
@@ -26,7 +28,6 @@ from plugin.protocol.messages import Countdown, Repair, Status
 from plugin.protocol.own_messages import (
     About,
     Fill,
-    ForgottenHost,
     LogPart,
     NameReport,
     NetworkReport,
@@ -63,7 +64,8 @@ class Sources:
     ``overview`` the document of a page, ``drops`` the packets that were dropped. ``far_groups`` returns the groups of
     containers of other hosts by address, in an overlay network as hosts know it, ``made`` the addresses of links
     inside of containers by MAC, and ``names`` the names by which containers find each other; ``resolver`` tells what
-    the resolver does. ``takeovers`` returns the dead hosts that this one takes over after some time.
+    the resolver does. ``takeovers`` returns the dead hosts that this one takes over after some time, and ``secrets``
+    keeps the tunnels of encrypted networks.
     """
 
     look: Callable[[], Sequence[Repair]]
@@ -76,9 +78,10 @@ class Sources:
     names: Callable[[], Sequence[NameReport]] = tuple
     resolver: Callable[[], ResolverReport] = lambda: NO_RESOLVER
     takeovers: Callable[[], Sequence[Countdown]] = tuple
+    secrets: SecrecyUpkeep | None = None
 
 
-class Answers(ChangeAnswers):
+class Answers(ChangeAnswers, ClusterAnswers):
     """See ``plugin.protocol.api.Service``."""
 
     def __init__(
@@ -88,7 +91,8 @@ class Answers(ChangeAnswers):
         self._store = store
         self._repairing = repairing
         self._sources = sources
-        super().__init__(changing)
+        ChangeAnswers.__init__(self, changing)
+        ClusterAnswers.__init__(self, settings, sources.takeovers, sources.secrets)
         name, folder, managed = settings.name, str(settings.state_dir), settings.host_socket is not None
         # Made here, so that the answer waits for nothing later, not even for a disk.
         self._about = About(own_version(), getpid(), time.time(), name, folder, managed, in_force(settings))
@@ -155,16 +159,6 @@ class Answers(ChangeAnswers):
 
     def backup(self) -> StateCopy:
         return copy_state(self._settings.database)
-
-    def cluster_status(self) -> Mapping[str, Any]:
-        from cli.server.cluster_admin import as_data, status  # a host without a cluster does not load it
-
-        return as_data(status(self._settings, self._sources.takeovers))
-
-    def forget(self, host: str) -> ForgottenHost:
-        from cli.server.cluster_admin import forget
-
-        return forget(self._settings, host)
 
 
 class NobodyServes:

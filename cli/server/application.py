@@ -14,7 +14,7 @@ from cli.engine.events import EventfulEngine
 from cli.server.answers import Answers, Sources, own_version
 from cli.server.log_ring import keep_log
 from cli.server.logs import use_names
-from cli.server.machine import machine_id
+from cli.server.machine import machine_id, this_machine
 from cli.server.metrics import Monitoring
 from cli.server.overview import Overview
 from cli.server.pauses import Exempted
@@ -40,7 +40,10 @@ from netlink.route_monitor import RouteMonitor
 from netlink.routes import HostNetworks
 from netlink.statistics import Statistics
 from netlink.vxlan import Vxlan
+from netlink.wireguard import WireGuards
 from plugin.background.loop import Troubled, trouble
+from plugin.cluster.secrecy.key_file import KeyFile
+from plugin.cluster.secrecy.means import Means
 from plugin.dhcp.model import Dhcp4
 from plugin.engine.endpoint_names import EndpointNames
 from plugin.engine.names import Names
@@ -111,7 +114,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
     overview = Overview(host.store, host.names, Statistics())
     look, log_part, groups = gate.before(pynet.dry_run).look, keep_log().since, pynet.peers.far_groups
     parts = look, log_part, monitoring.traffic.read, overview.since, drops.reports, groups, far_addresses
-    sources = Sources(*parts, *_of_names(pynet), cluster.countdowns if cluster else tuple)
+    sources = Sources(*parts, *_of_names(pynet), cluster.countdowns if cluster else tuple, pynet.secrets)
     answers = Answers(settings, host.store, gate.before(pynet.reconciler), sources, gate.before(pynet.live))
     _serve_commands(app, answers, settings.admin, monitoring.watched)
     threads.extend([monitoring.port.start()] if monitoring.port else [])
@@ -198,10 +201,16 @@ def _open(
         drops=drops.known,
         machine=machine,
         dns=settings.dns,
+        means=_means(settings, wrap, WireGuards(group, changes)),
         dhcp=lambda: wrap("dhcp", _dhcp_client()),
     )
     use_names(host.names)
     return host, cluster, drops
+
+
+def _means(settings: Settings, wrap: Wrap, wireguard: WireGuards) -> Means:
+    keys = KeyFile(settings.state_dir, this_machine())
+    return Means(wrap("netlink", wireguard), keys, settings.wireguard_port, settings.key_days)
 
 
 def _dhcp_client() -> Dhcp4:

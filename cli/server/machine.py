@@ -20,3 +20,11 @@ def machine_id(state_dir: Path, own: Path = MACHINE_ID) -> str:
     with suppress(OSError):  # without it the next start has IPv6 pools of another prefix
         write_private(kept, made + "\n")
     return made
+
+
+def this_machine(own: Path = MACHINE_ID) -> str:
+    """Return the id of the machine alone, which no copy of the state folder has; "" in a container."""
+    try:
+        return own.read_text().strip()
+    except OSError:
+        return ""

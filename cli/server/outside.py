@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import closing
 
+from cli.server.machine import this_machine
 from cli.server.wiring import Host, Pynet
 from cli.settings import Settings
 from netlink.conntrack import Conntrack
@@ -16,6 +17,8 @@ from netlink.port_sockets import PortSockets
 from netlink.relay import Relay
 from netlink.routes import HostNetworks
 from netlink.vxlan import Vxlan
+from plugin.cluster.secrecy.key_file import KeyFile
+from plugin.cluster.secrecy.means import Means
 from plugin.errors import Failed
 from plugin.firewall.firewall import static_parts
 from plugin.host.docker_bridges import docker_bridges
@@ -63,6 +66,7 @@ def _differences_from(parts: Sequence[bytes], nft: Nftables, settings: Settings)
         conntrack=Conntrack(),
         networks=HostNetworks(),
         store=ReadOnlyStore(settings.database),
+        means=Means(keys=KeyFile(settings.state_dir, this_machine())),
     )
     pynet = Pynet(settings.name, host)
     pynet.firewall.expect(pynet.survey.elements(), docker_bridges(host.kernel.links()), parts)

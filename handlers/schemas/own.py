@@ -206,6 +206,11 @@ class ForgetHostReply(Schema):
     pool_uses = fields.Integer(data_key="PoolUses")
 
 
+class ChangeKeysReply(Schema):
+    sentence = fields.String(data_key="Sentence")
+    generation = fields.Integer(data_key="Generation")
+
+
 class CursorRequest(Message):
     """The cursor of an earlier reply, or none."""
 

@@ -26,6 +26,7 @@ from plugin.protocol.own_messages import (
     About,
     Fill,
     ForgottenHost,
+    KeyChange,
     LogPart,
     NameReport,
     NetworkReport,
@@ -187,6 +188,9 @@ class Service(ChangeService, Protocol):
 
     def forget(self, host: str) -> ForgottenHost:
         """Free everything that a dead host of the cluster holds."""
+
+    def change_keys(self) -> KeyChange:
+        """Begin to change the keys with which hosts encrypt what they send each other."""
 
     def log(self, cursor: str) -> LogPart:
         """Return the newest lines of the log, after ``cursor`` if it is not empty."""

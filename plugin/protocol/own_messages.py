@@ -174,6 +174,19 @@ class NameReport:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyChange:
+    """A change of the keys of encrypted networks that has begun, with the ``generation`` of the new ones."""
+
+    generation: int
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"all hosts change to keys of generation {self.generation}; 'pynet cluster status' says for whom that waits"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ForgottenHost:
     """A dead host of the cluster, and how many addresses and uses of pools became free."""
 

@@ -76,11 +76,13 @@ DOCUMENTS = {
     "backup copy --json": "backup",
     "cluster status --json": "cluster-status",
     "cluster forget x --json": "cluster-forget",
+    "cluster rekey --json": "cluster-rekey",
     "restore copy --json": "restore",
 }
 OF_A_CLUSTER = {"cluster-status", "cluster-forget"}  # tests/cluster/test_command.py, on a real store
+# Keys: tests/unit/cluster/test_secrecy.py.
 # Packets: tests/kernel/test_capture.py and test_trace.py; a lease: tests/engine/test_dhcp.py.
-ELSEWHERE = OF_A_CLUSTER | {"packet", "trace-line", "renewed"}
+ELSEWHERE = OF_A_CLUSTER | {"cluster-rekey", "packet", "trace-line", "renewed"}
 
 
 @pytest.fixture
