@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.engine.lab.suites import Unavailable
-from tests.kernel.conftest import containers, host, lan, pynet, two
+from tests.kernel.conftest import containers, host, lan, make_hosts, pynet, shared, two
 from tests.kernel.container import Container
 from tests.kernel.pynet import connect
 from tests.vm.inside import TESTS
 from tests.vm.ring import Ring
 
-__all__ = ["containers", "host", "lan", "pynet", "two"]
+__all__ = ["containers", "host", "lan", "make_hosts", "pynet", "shared", "two"]
 
 HERE = Path(__file__).parent
 LIMIT = float(os.environ.get("PYNET_VM_LIMIT", "290"))  # seconds for a guest and all its tests

@@ -21,7 +21,7 @@ from tests.vm.inside import TESTS
 from tests.vm.packages import Machinery
 
 TREE = Path(__file__).parents[2]
-PARTS = ("cli", "handlers", "netlink", "plugin", "spec", "tests")
+PARTS = ("bench", "cli", "handlers", "netlink", "plugin", "spec", "tests")
 COMMANDS = (
     "bridge",
     "dnsmasq",
@@ -75,7 +75,8 @@ def build(machinery: Machinery, image: IO[bytes], tests: Sequence[str]) -> None:
     _add_modules(archive, machinery)
     _add_tree(archive)
     _add_python(archive)
-    _add_commands(archive, machinery)
+    # 21 MB, which only tests that say so need.
+    _add_commands(archive, machinery, ("etcd",) if any("etcd" in test for test in tests) else ())
     for name in FILES:
         if (there := Path("/etc", name)).exists():
             archive.file(there, there)
@@ -112,9 +113,9 @@ def _add_python(archive: Archive) -> None:
     archive.tree(Path(places["purelib"]), without=NOT_OF_PACKAGES)
 
 
-def _add_commands(archive: Archive, machinery: Machinery) -> None:
+def _add_commands(archive: Archive, machinery: Machinery, more: Sequence[str]) -> None:
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    programs = [Path(found) for name in COMMANDS if (found := shutil.which(name, path=path))]
+    programs = [Path(found) for name in (*COMMANDS, *more) if (found := shutil.which(name, path=path))]
     for program in programs:
         archive.file(_place(program), program)
     for library in _libraries([Path(sys.executable).resolve(), *programs, *archive.libraries]):
