@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(900)
 
 GREEN = rq.OTHER_ID
 URL = f"http://{PREFIX}254:2379"
-ROUNDS = 6
+ROUNDS = 4
 
 
 @pytest.fixture(scope="module")
