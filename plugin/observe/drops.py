@@ -11,7 +11,7 @@ import structlog
 from netlink.errors import KernelError
 from plugin.background.loop import Loop
 from plugin.errors import PynetError
-from plugin.firewall.reasons import BY_NAME
+from plugin.firewall.reasons import BY_NAME, REMEMBERED
 from plugin.interfaces import Counters
 from plugin.model.records import Endpoint, Network
 from plugin.observe.tallies import Owners, Tallies, Tally, owners
@@ -21,7 +21,9 @@ from plugin.store.base import Store
 
 log = structlog.get_logger()
 
-PERIOD = 30.0  # seconds between two readings of the counters
+PERIOD = 30.0  # seconds between two readings of the counters, at least
+SHARE = 0.001  # of a core that readings may take while nobody asks
+LONGEST = REMEMBERED / 2  # seconds between two readings, at most: the kernel forgets
 SOON = 0.5  # seconds that a caller waits for a fresh reading
 SILENCE = 60.0  # seconds between two lines about one link
 Names = Callable[[], Mapping[str, tuple[str, str]]]  # endpoint id -> names of its network and container
@@ -134,10 +136,15 @@ class Drops:
         return True
 
     def _look(self) -> None:
-        self.answer()
+        with self._answer:
+            asked = self._asked > self._answered
+        if asked:
+            self.answer()
         if time.monotonic() >= self._tell_at:
+            began = time.thread_time()
             self._tell_at = time.monotonic() + PERIOD
             self.tell()
+            self._tell_at = time.monotonic() + pause_after(time.thread_time() - began)
 
     def _current(self) -> list[Tally]:
         with self._guard:
@@ -162,6 +169,11 @@ class Drops:
     def _owners(self) -> Owners:
         networks, endpoints = self._store.list(Network), self._store.list(Endpoint)
         return owners((item.record for item in networks), (item.record for item in endpoints))
+
+
+def pause_after(cost: float) -> float:
+    """Return the seconds until the next reading, after one that took ``cost`` seconds of CPU."""
+    return min(max(PERIOD, cost / SHARE), LONGEST)
 
 
 def _report(tally: Tally) -> DropReport:

@@ -9,10 +9,10 @@ from structlog.testing import capture_logs
 
 from netlink.counters import Counted
 from netlink.errors import KernelError, Missing
-from plugin.firewall.reasons import REASONS
+from plugin.firewall.reasons import REASONS, REMEMBERED
 from plugin.model.records import Endpoint, Network
 from plugin.observe import tallies
-from plugin.observe.drops import SILENCE, Drops
+from plugin.observe.drops import LONGEST, PERIOD, SILENCE, Drops, pause_after
 from plugin.protocol.drop_messages import DropEnd, DroppedPackets, DropReport
 from plugin.protocol.messages import Drop
 from plugin.store.base import Put, Remove
@@ -203,6 +203,13 @@ def test_who_asks_does_not_wait_for_a_kernel_that_hangs(world: World) -> None:
     hanging.set()
 
     assert known == [[Drop("n", "mac", 5)]] * 20
+
+
+@pytest.mark.parametrize(("cost", "pause"), [(0.001, PERIOD), (0.06, 60), (2.0, LONGEST)])
+def test_the_more_a_reading_costs_the_later_is_the_next(cost: float, pause: float) -> None:
+    """Readings take a thousandth of a core, and come before the kernel forgets a count."""
+    assert pause_after(cost) == pytest.approx(pause)
+    assert LONGEST < REMEMBERED
 
 
 def test_counters_that_cannot_be_read_are_those_of_before(world: World) -> None:
