@@ -1,6 +1,7 @@
 """Three Docker hosts with a pynet each, on one underlay, and their containers."""
 
 import json
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -246,11 +247,13 @@ def _lines(box: Box, host: str) -> Iterator[str]:
 def pinging(box: Box, address: str) -> Iterator[Callable[[], tuple[int, int]]]:
     """Ping ten times a second while the block runs; the function then returns (sent, lost)."""
     command = [*box.enter, "ping", "-i", "0.1", "-W", "1", address]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     result = [0, 0]
-    yield lambda: (result[0], result[1])
-    process.send_signal(2)
-    output, _ = process.communicate(timeout=10)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            yield lambda: (result[0], result[1])
+        finally:
+            process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=10)
     words = next(line for line in output.splitlines() if "packets transmitted" in line).split()
     result[:] = [int(words[0]), int(words[0]) - int(words[3])]
 
