@@ -7,7 +7,7 @@ import pytest
 
 from tests.engine.lab.compose import PROJECT, started
 from tests.engine.lab.host import Host
-from tests.engine.lab.outside import HOST4, LINK, OUTSIDE4, OUTSIDE6
+from tests.engine.lab.outside import HOST4, HOST6, LINK, OUTSIDE4, OUTSIDE6
 from tests.engine.lab.process import wait_until
 from tests.engine.lab.scene import Container, Scene
 from tests.engine.lab.service import Plugin, command
@@ -121,7 +121,7 @@ networks:
     ipam:
       config:
         - {{subnet: {SUBNET}, gateway: {OUTSIDE4}, ip_range: 198.51.100.64/30, aux_addresses: {{a: 198.51.100.64}}}}
-        - {{subnet: "{SUBNET6}", gateway: "{OUTSIDE6}"}}
+        - {{subnet: "{SUBNET6}", gateway: "{OUTSIDE6}", aux_addresses: {{host: "{HOST6}"}}}}
   alone:
     driver: macvlan
     driver_opts: {{parent: {SPARE}}}
