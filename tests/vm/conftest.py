@@ -20,7 +20,7 @@ from tests.vm.ring import Ring
 __all__ = ["containers", "host", "lan", "make_hosts", "pynet", "shared", "two"]
 
 HERE = Path(__file__).parent
-LIMIT = float(os.environ.get("PYNET_VM_LIMIT", "290"))  # seconds for a guest and all its tests
+LIMIT = float(os.environ.get("PYNET_VM_LIMIT", "420"))  # seconds for a guest and all its tests
 RING = pytest.StashKey[Ring | str]()  # or why there is none
 
 
