@@ -42,7 +42,7 @@ class Host:
         self.watching.add("blue", "n1", local_view(BLUE, name, ip_address(f"192.0.2.{number}")), now=True)
         self.watching.start()
         living = LivingHosts(store, lambda: began)
-        living.watch()
+        self.unwatch = living.watch()
         self.me = ClusterHost(name, f"{name}.example", ip_address(f"192.0.2.{number}"), 1)
         store.announce(self.me, 30)
         store.transact(Put(KnownHost(name, f"{name}.example", self.me.address)))
@@ -72,6 +72,7 @@ def two(opener: Opener) -> Iterator[tuple[Host, Host]]:
     yield hosts
     for host in hosts:
         host.watching.stop()
+        host.unwatch()
 
 
 def test_names_of_two_hosts(two: tuple[Host, Host]) -> None:
