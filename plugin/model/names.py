@@ -81,11 +81,12 @@ def local_mac(seed: bytes) -> str:
 
 
 def high_mac(seed: bytes) -> str:
-    """Return a locally administered MAC above those of hardware, the same for the same ``seed``.
+    """Return a locally administered MAC above those of hardware and virtual machines, the same for the same ``seed``.
 
-    A bridge to which nobody gave a MAC takes the lowest of its ports (br_stp_recalculate_bridge_id).
+    A bridge to which nobody gave a MAC takes the lowest of its ports (br_stp_recalculate_bridge_id). Ports of libvirt
+    have fe: and the rest of the guest's MAC.
     """
-    return "fe:" + hashlib.sha256(seed).digest()[:5].hex(":")
+    return "fe:ff:" + hashlib.sha256(seed).digest()[:4].hex(":")
 
 
 def is_own_bridge(name: str) -> bool:

@@ -32,6 +32,7 @@ def neighbour(host: Host) -> Iterator[Machine]:
     ):
         host.net("ip", *words.split())
     machine.sh(f"ip addr add {NEIGHBOUR}/24 dev eth0; ip addr add {NEIGHBOUR6}/64 dev eth0 nodad; ip link set eth0 up")
+    wait_until(lambda: "state UP" in host.net("ip", "link", "show", BRIDGE), "the bridge to have a carrier")
     yield machine
     for link in ("lan0", BRIDGE):
         host.net("ip", "link", "del", link)

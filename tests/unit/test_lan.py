@@ -79,7 +79,7 @@ def test_a_container_is_a_guest_in_the_bridge(world: World) -> None:
     world.driver.create_endpoint(rq.endpoint("192.168.1.20/24"))
 
     port = world.kernel.by_name[PORT]
-    assert (port.mac[:3], port.mtu, port.master) == ("fe:", 1500, before.index)
+    assert (port.mac[:6], port.mtu, port.master) == ("fe:ff:", 1500, before.index)
     assert world.kernel.by_name[BRIDGE] == before
     assert world.kernel.assigned == set()
     assert world.kernel.settings["net/ipv4/ip_forward"] == "0"

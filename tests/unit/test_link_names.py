@@ -6,7 +6,17 @@ from dataclasses import replace
 import pytest
 
 from plugin.firewall.ruleset import tables_text
-from plugin.model.names import CARRIER, LIMITER, SHIM, Alias, bridge_alias, endpoint_alias, port_alias, tunnel_alias
+from plugin.model.names import (
+    CARRIER,
+    LIMITER,
+    SHIM,
+    Alias,
+    bridge_alias,
+    endpoint_alias,
+    high_mac,
+    port_alias,
+    tunnel_alias,
+)
 from plugin.model.records import Endpoint, Network, Overlay
 from plugin.modes.registry import MODES
 from tests.unit import requests as rq
@@ -14,6 +24,13 @@ from tests.unit import requests as rq
 OVERLAY = Overlay("front", 4097, 4789, 1450)
 NETWORK = Network(rq.NETWORK_ID, "overlay", "br-mine", owns_link=False, overlay=OVERLAY)
 ENDPOINT = Endpoint(rq.ENDPOINT_ID, rq.NETWORK_ID, "02:42:0a:00:00:02")
+
+
+def test_ports_are_above_those_of_virtual_machines() -> None:
+    """The MAC of the user's bridge is the lowest of its ports: it stays where others begin with fe: (libvirt)."""
+    macs = {high_mac(f"endpoint {number}".encode()) for number in range(1000)}
+    assert len(macs) == 1000
+    assert min(macs) > "fe:fe:ff:ff:ff:ff"
 
 
 def test_an_alias_is_read_as_it_was_written() -> None:
