@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from itertools import islice
 from typing import Any
 
 from cli.commands.address_book import AddressBook
@@ -127,21 +128,23 @@ class RuleTexts:
 
 def traced(events: TraceEvents, wish: TraceWish, table: str) -> Iterator[TracedPacket]:
     """Yield packets as they are complete, until the time is over or there are enough."""
-    packets, end, seen = TracedPackets(table), time.monotonic() + wish.seconds, 0
-    while seen < wish.count:
-        now = time.monotonic()
+    return islice(_complete(events, TracedPackets(table), time.monotonic() + wish.seconds), wish.count)
+
+
+def _complete(events: TraceEvents, packets: TracedPackets, end: float) -> Iterator[TracedPacket]:
+    """Yield packets until ``end``; a flow that never pauses has complete ones too."""
+    while (now := time.monotonic()) < end:
+        due = now + SETTLED
         for event in events.events(min(SETTLED, end - now)):
-            packets.hear(event, time.monotonic())
-            if time.monotonic() > end:
+            now = time.monotonic()
+            packets.hear(event, now)
+            if now >= due:
+                yield from packets.complete(now)
+                due = now + SETTLED
+            if now > end:
                 break
-        over = time.monotonic() >= end
-        for packet in packets.complete(time.monotonic() + over * SETTLED):
-            seen += 1
-            yield packet
-            if seen == wish.count:
-                return
-        if over:
-            return
+        yield from packets.complete(time.monotonic())
+    yield from packets.complete(time.monotonic() + SETTLED)
 
 
 def row_of(packet: TracedPacket, rules: RuleTexts, known: AddressBook, own: str) -> Row:

@@ -108,7 +108,7 @@ def talking(lan: Scene) -> Iterator[Container]:
 def test_its_packets_are_seen_as_in_bridge_mode(talking: Container) -> None:
     """Captured on its port, and followed through the rules of the bridge family to the neighbour."""
     lines = command(talking.host, "capture", talking.name, "icmp", "-c", "2", "--seconds", "60")
-    trace = command(talking.host, "trace", talking.name, NEIGHBOUR, "icmp", "-n", "2", "--for", "60s")
+    trace = command(talking.host, "trace", talking.name, NEIGHBOUR, "icmp", "-n", "1", "--for", "60s")
 
     assert all(pair in lines for pair in (f"> {NEIGHBOUR} echo request", f"{NEIGHBOUR} > "))
     assert "bridge pynet guard [the guard]" in trace

@@ -1,16 +1,20 @@
 """``pynet trace``: what marks the packets, and how events become packets."""
 
+import time
+from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
+from typing import cast
 
 import pytest
 
 from cli.commands.name_book import NameBook
-from cli.commands.trace import RuleTexts, TraceBooks, TraceWish, flow_of, seconds_of
+from cli.commands.trace import RuleTexts, TraceBooks, TraceWish, flow_of, seconds_of, traced
 from cli.engine.inventory import Inventory, ListedContainer
 from cli.exit_codes import BadUsage
 from netlink.headers import Headers
 from netlink.nft_text import RuleText, rules_by_handle
-from netlink.nftrace import TraceEvent
+from netlink.nftrace import TraceEvent, TraceEvents
 from plugin.errors import InvalidRequest, NotFound
 from plugin.firewall.chain_words import WORDS, chain_words, reason_of
 from plugin.firewall.ruleset import RULES
@@ -60,6 +64,28 @@ def test_rules_are_found_by_their_handles() -> None:
     texts = RuleTexts(lambda: LISTING)
     assert texts.rule(event("filter", "FORWARD")) == ("ip", RuleText("FORWARD", "counter jump DOCKER-USER"))
     assert texts.rule(event("filter", "INPUT")) == ("inet", None)
+
+
+class Restless:
+    """A flow that never pauses: an event of a new packet every 20 ms."""
+
+    def __init__(self) -> None:
+        self.told = 0
+
+    def events(self, _seconds: float) -> Iterator[TraceEvent]:
+        """Yield events, and never end."""
+        while True:
+            time.sleep(0.02)
+            self.told += 1
+            yield event("t", "incoming", packet=self.told, headers=replace(SYN, source_port=self.told))
+
+
+def test_a_flow_that_never_pauses_is_shown_too() -> None:
+    """A trace of two packets ends long before its time, in which 1,500 come."""
+    flow = Restless()
+    packets = list(traced(cast("TraceEvents", flow), TraceWish("", "", "", 30, 2), "t"))
+    assert len(packets) == 2
+    assert flow.told < 300
 
 
 def test_both_directions_and_published_ports_are_marked() -> None:
