@@ -158,8 +158,13 @@ def test_an_answer_to_the_mac_of_a_client_is_heard_on_a_bridge(lan: LanSite) -> 
     answer = udp((ROUTER, 67), (POOL[0], 68), "x")
     with closing(DhcpLink("br0")) as link:
         link.send(Ends(identity(1).mac), b"")
-        lan.router.sh(f"{sys.executable} {SCRIPT} send {answer.hex()}")
-        until(link.receive)
+
+        def heard() -> object:
+            """Answer again and again, as the ports of a new bridge do not forward at once."""
+            lan.router.sh(f"{sys.executable} {SCRIPT} send {answer.hex()}")
+            return link.receive()
+
+        until(heard)
 
 
 def test_a_lease_that_ended_while_nobody_looked(lan: LanSite, client: DhcpClient, containers: list[Container]) -> None:
