@@ -145,10 +145,12 @@ class LanSite:
         make = "link add sw0 type bridge mcast_snooping 0", "link set sw0 up"
         self._switch.sh(ip(*make, "link set host master sw0 up"))
         self._far_switch.sh(ip(*make))
-        self.router = self.machine(f"{ROUTER}/24", "fd00:50::1/64")
-        self.neighbour = self.machine(f"{NEIGHBOUR}/24", "fd00:50::9/64")
+        self.router = self._plug(self._switch, f"{ROUTER}/24", "fd00:50::1/64")
+        self.neighbour = self._plug(self._switch, f"{NEIGHBOUR}/24", "fd00:50::9/64")
         self.remote = self._plug(self._far_switch, f"{REMOTE}/24", "fd00:60::9/64")
         self._join_subnets()
+        for switch in (self._switch, self._far_switch):
+            forwards(switch)
 
     def _join_subnets(self) -> None:
         plug = f"link add router type veth peer name far0 netns {self.router.pid}", "link set router master sw0 up"
@@ -165,7 +167,9 @@ class LanSite:
 
     def machine(self, *addresses: str) -> Machine:
         """Plug another machine into the LAN, with these addresses ("192.168.50.7/24")."""
-        return self._plug(self._switch, *addresses)
+        machine = self._plug(self._switch, *addresses)
+        forwards(self._switch)
+        return machine
 
     def unplug(self) -> None:
         """Pull the cable of the host; ``plug`` puts it back."""
@@ -243,6 +247,11 @@ def until(holds: Callable[[], object]) -> None:
     while not holds():
         assert time.monotonic() < end, "it did not come true in time"
         time.sleep(0.02)
+
+
+def forwards(switch: Container) -> None:
+    """Wait until all ports of a switch forward: the kernel sees carriers some time later (net/core/link_watch.c)."""
+    until(lambda: "state disabled" not in switch.sh("bridge link show"))
 
 
 def in_pool(address: IPv4Address, pool: tuple[str, str] = POOL) -> bool:
