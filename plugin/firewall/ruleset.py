@@ -179,7 +179,7 @@ _INET = """\
   }
   chain from_wireguard {
     udp dport . @th,96,24 @encrypted_networks return
-    meta l4proto ipv6-icmp return
+    meta l4proto 58 return
     goto drop_wireguard
   }
   chain clear_output {
