@@ -254,6 +254,8 @@ TOOL_VARIABLES = frozenset(
         "PYNET_STORM_REQUESTS",
         "PYNET_STORM_SECONDS",
         "PYNET_STORM_SEED",
+        "PYNET_TEST_NAMES",
+        "PYNET_TEST_TUNNEL",
         "PYNET_VM_LIMIT",
     }
 )
