@@ -10,6 +10,7 @@ import structlog
 
 from netlink.errors import KernelError
 from plugin.background.loop import Loop
+from plugin.background.share import pause_after
 from plugin.errors import PynetError
 from plugin.firewall.reasons import BY_NAME, REMEMBERED
 from plugin.interfaces import Counters
@@ -144,7 +145,7 @@ class Drops:
             began = time.thread_time()
             self._tell_at = time.monotonic() + PERIOD
             self.tell()
-            self._tell_at = time.monotonic() + pause_after(time.thread_time() - began)
+            self._tell_at = time.monotonic() + pause_after(time.thread_time() - began, SHARE, PERIOD, LONGEST)
 
     def _current(self) -> list[Tally]:
         with self._guard:
@@ -169,11 +170,6 @@ class Drops:
     def _owners(self) -> Owners:
         networks, endpoints = self._store.list(Network), self._store.list(Endpoint)
         return owners((item.record for item in networks), (item.record for item in endpoints))
-
-
-def pause_after(cost: float) -> float:
-    """Return the seconds until the next reading, after one that took ``cost`` seconds of CPU."""
-    return min(max(PERIOD, cost / SHARE), LONGEST)
 
 
 def _report(tally: Tally) -> DropReport:

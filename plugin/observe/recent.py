@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from netlink.deadline import remaining
+from plugin.background.share import pause_after
 from plugin.errors import Busy
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ class Recent(Generic[T]):
             if self._clock() >= self._good_until:
                 begin = time.thread_time()
                 self._value = self._make()
-                self._good_until = self._clock() + max(SHORTEST, (time.thread_time() - begin) / SHARE)
+                self._good_until = self._clock() + pause_after(time.thread_time() - begin, SHARE, SHORTEST)
             return self._value
         finally:
             self._guard.release()

@@ -6,6 +6,7 @@ A round takes as long as its work takes at a small share of a core, so the cost 
 import time
 from collections.abc import Callable, Iterator
 
+from plugin.background.share import pause_after
 from plugin.firewall.firewall import Firewall
 from plugin.host.forwarding import OWNER
 from plugin.model.desired import Actual
@@ -48,10 +49,10 @@ class Rounds:
             self._retry()
         while (spent := cost() - before) < PIECE:
             if next(self._steps, None) is None:
-                pause = max(self._begun_at + SHORTEST - time.monotonic(), spent / SHARE)
+                pause = pause_after(spent, SHARE, self._begun_at + SHORTEST - time.monotonic())
                 self._steps, self._begun_at = self._round(), time.monotonic() + pause
                 return pause
-        return spent / SHARE
+        return pause_after(spent, SHARE)
 
     def _retry(self) -> None:
         """Check the networks again where a repair failed."""

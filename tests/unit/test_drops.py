@@ -9,10 +9,11 @@ from structlog.testing import capture_logs
 
 from netlink.counters import Counted
 from netlink.errors import KernelError, Missing
+from plugin.background.share import pause_after
 from plugin.firewall.reasons import REASONS, REMEMBERED
 from plugin.model.records import Endpoint, Network
 from plugin.observe import tallies
-from plugin.observe.drops import LONGEST, PERIOD, SILENCE, Drops, pause_after
+from plugin.observe.drops import LONGEST, PERIOD, SHARE, SILENCE, Drops
 from plugin.protocol.drop_messages import DropEnd, DroppedPackets, DropReport
 from plugin.protocol.messages import Drop
 from plugin.store.base import Put, Remove
@@ -208,7 +209,7 @@ def test_who_asks_does_not_wait_for_a_kernel_that_hangs(world: World) -> None:
 @pytest.mark.parametrize(("cost", "pause"), [(0.001, PERIOD), (0.06, 60), (2.0, LONGEST)])
 def test_the_more_a_reading_costs_the_later_is_the_next(cost: float, pause: float) -> None:
     """Readings take a thousandth of a core, and come before the kernel forgets a count."""
-    assert pause_after(cost) == pytest.approx(pause)
+    assert pause_after(cost, SHARE, PERIOD, LONGEST) == pytest.approx(pause)
     assert LONGEST < REMEMBERED
 
 

@@ -15,6 +15,7 @@ import structlog
 from netlink.errors import KernelError, Missing
 from netlink.vxlan import VxlanLink
 from plugin.background.loop import Loop, Steady, alive
+from plugin.background.share import pause_after
 from plugin.cluster.direct.following import Following
 from plugin.cluster.direct.next_hops import NextHops
 from plugin.cluster.overlay.attached import Attached
@@ -38,11 +39,6 @@ SHARE = 0.001  # of one core that they may take, at most
 RETRY = 1.0  # seconds before tables that could not be written are tried again
 LONGEST = 3600.0  # seconds of work after which the thread is stuck: each record may wait for the store
 SETTLE = 0.005  # seconds for changes that come together to be written together
-
-
-def period(cost: float) -> float:
-    """Return the seconds until the next reading, after one that took ``cost`` seconds of CPU."""
-    return max(PERIOD, cost / SHARE)
 
 
 class TableSync:
@@ -190,7 +186,8 @@ class TableSync:
     def _work(self, now: float) -> None:
         begin = time.thread_time()
         if self.sync(everything=now >= self._checked + self._period):
-            self._checked, self._period = time.monotonic(), period(time.thread_time() - begin)
+            self._checked = time.monotonic()
+            self._period = pause_after(time.thread_time() - begin, SHARE, PERIOD)
 
     def sync(self, *, everything: bool = False) -> bool:
         """Write the changes; return whether the kernel's tables were read, for which ``everything`` asks."""

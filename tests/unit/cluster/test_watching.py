@@ -10,10 +10,11 @@ from typing import Any, cast
 
 import pytest
 
+from plugin.background.share import pause_after
 from plugin.cluster.names.records import ClusterName
 from plugin.cluster.overlay.forwarding import LocalView
 from plugin.cluster.overlay.records import Member, Peer
-from plugin.cluster.overlay.table_sync import period
+from plugin.cluster.overlay.table_sync import PERIOD, SHARE
 from plugin.cluster.overlay.watching import MOST, Watching
 from plugin.cluster.record_watch import SPREAD, RecordWatch
 from plugin.model.records import Endpoint, Overlay
@@ -162,7 +163,7 @@ def test_a_new_network_does_not_read_its_tables_again() -> None:
 
 def test_large_tables_are_read_less_often() -> None:
     """Readings of the kernel's tables take a thousandth of a core at most, and come once a minute at most."""
-    assert [period(cost) for cost in (0.0, 0.01, 0.3)] == [60.0, 60.0, 300.0]
+    assert [pause_after(cost, SHARE, PERIOD) for cost in (0.0, 0.01, 0.3)] == [60.0, 60.0, 300.0]
 
 
 @pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
