@@ -10,7 +10,6 @@ from cli.progress import progress
 from cli.tables import as_json
 
 if TYPE_CHECKING:
-    from cli.commands.name_book import NameBook
     from cli.listing import ListFlags, Row
 
 
@@ -46,10 +45,11 @@ def network_inspect(*, networks: Sequence[str]) -> None:
 
     Its "settings" have every option with its value and its origin: "default", "network option" or "network change".
     """
+    from cli.commands.name_book import name_book
     from cli.commands.networks import of_ids
 
     with refusals():
-        known = _name_book()
+        known = name_book()
         ids = [known.network(word).id for word in networks]
         click.echo(as_json(of_ids(_networks(settings=True), ids)))
 
@@ -219,11 +219,12 @@ def endpoint_renew(*, container: str, network: str, machine: bool) -> None:
 @of_lists
 def endpoint_ls(*, of: str | None, flags: "ListFlags") -> None:
     """Print a line for each endpoint: its container, its network, its link on the host and its addresses."""
+    from cli.commands.name_book import name_book
     from cli.commands.networks import ENDPOINT_COLUMNS, of_ids
     from cli.listing import listed
 
     with refusals():
-        ids = None if of is None else [_name_book().network(of).id]
+        ids = None if of is None else [name_book().network(of).id]
         networks = _networks(settings=flags.machine)
         found = networks if ids is None else of_ids(networks, ids)
         rows = [end for network in found for end in network["endpoints"]]
@@ -242,20 +243,14 @@ def endpoint_inspect(*, endpoints: Sequence[str]) -> None:
 
     Its "settings" have every option with its value and its origin, which may be the network's.
     """
+    from cli.commands.name_book import name_book
     from cli.commands.networks import of_ids
 
     with refusals():
-        known = _name_book()
+        known = name_book()
         ids = [end.id for word in endpoints for end in known.running(word).ends]
         rows = [end for network in _networks(settings=True) for end in network["endpoints"]]
         click.echo(as_json(of_ids(rows, ids)))
-
-
-def _name_book() -> "NameBook":
-    from cli.client.serving import answer
-    from cli.commands.name_book import name_book
-
-    return name_book(answer("Networks")["Networks"])
 
 
 def _networks(*, settings: bool) -> "list[Row]":

@@ -91,7 +91,7 @@ def ports(*, container: str | None, port: str, machine: bool) -> None:
     with refusals(), progress("asking pynet and the engine for ports"):
         rows = rows_of(answer("Ports"), endpoint_names() if container is None else {})
         if container is not None:
-            found = name_book(answer("Networks")["Networks"]).container(container)
+            found = name_book().container(container)
             rows = of_container(rows, engine_container(found.id or container), port)
     text = as_text(rows) if container is None else as_docker_port(rows, addresses_only=bool(port))
     click.echo(as_json(rows) if machine else text, nl=machine or bool(text))

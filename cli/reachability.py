@@ -56,7 +56,7 @@ def _asked(source: str, target: str, service: str, **more: str) -> dict[str, Any
     from cli.commands.path import as_data, end_of
 
     with progress("following the packet"):
-        known = name_book(answer("Networks")["Networks"])
+        known = name_book()
         reply = answer("Path", From=end_of(source, known), To=end_of(target, known), Service=service, **more)
         return as_data(reply, (source, target, service), known.inventory.known)
 
@@ -87,7 +87,7 @@ def policy_show(*, name: str | None, machine: bool) -> None:
         names = DockerNames(*all_names())
         data = as_data(answer("Policies"), names)
         if name is not None:
-            data = about(data, select([name], name_book(answer("Networks")["Networks"])))
+            data = about(data, select([name], name_book()))
     click.echo(as_json(data) if machine else as_text(data))
 
 
@@ -180,7 +180,7 @@ def _changed(name: str, of: str, verb: str, options: "Callable[[Target], object]
     from cli.commands.policy import target_of
 
     with progress(f"changing the policy of '{name}'"):
-        target = target_of(name, of, name_book(answer("Networks")["Networks"]))
+        target = target_of(name, of, name_book())
         return row_of(answer(verb, **target.ids, Options=options(target)), target)
 
 

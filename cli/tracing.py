@@ -77,11 +77,10 @@ def _follow(which: str | None, *, machine: bool) -> None:
 
 
 def _chosen(which: str | None) -> "Selection":
-    from cli.client.serving import answer
     from cli.commands.name_book import name_book
     from cli.commands.selection import Selection, select
 
-    return Selection() if which is None else select([which], name_book(answer("Networks")["Networks"]))
+    return Selection() if which is None else select([which], name_book())
 
 
 def _address_book() -> "AddressBook":

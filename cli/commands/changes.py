@@ -60,14 +60,14 @@ def reserve(word: str, name: str, address: str = "") -> tuple[Row, str]:
 
 def change_endpoint(word: str, of: str, verb: str, body: Mapping[str, Any]) -> tuple[Row, str]:
     """Ask the running pynet for a change of a container in the network ``of``; return data and text."""
-    target = of_container(word, of, name_book(answer("Networks")["Networks"]))
+    target = of_container(word, of, name_book())
     row = row_of(answer(verb, **target.ids, **body), target)
     return row, as_text(row)
 
 
 def renew(word: str, of: str) -> tuple[Row, str]:
     """Let a running container have the address that its DHCP server gives it now; return data and text."""
-    target = of_container(word, of, name_book(answer("Networks")["Networks"]))
+    target = of_container(word, of, name_book())
     found = answer("TakeLease", **target.ids)
     hops = [(ip_network(each["Destination"]), each["NextHop"]) for each in found["Routes"]]
     routes = [(to, ip_address(hop) if hop else None) for to, hop in hops]
@@ -82,7 +82,7 @@ def renew(word: str, of: str) -> tuple[Row, str]:
 
 def of_network(word: str) -> Target:
     """Return the network of pynet that ``word`` names; raises as ``NameBook.network``."""
-    found = name_book(answer("Networks")["Networks"]).network(word)
+    found = name_book().network(word)
     return Target(found.id, found.label)
 
 

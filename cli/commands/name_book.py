@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from cli.client.serving import answer
 from cli.engine.api import engine_socket
 from cli.engine.inventory import Inventory, inventory
 from cli.exit_codes import BadUsage
@@ -201,9 +202,9 @@ class NameBook:
                 yield _Entry(CONTAINER, "", end.id, replace(one, ends=(end,)))
 
 
-def name_book(networks: Sequence[Mapping[str, Any]]) -> NameBook:
-    """Return the book of pynet's ``networks`` and of what the engine tells now."""
-    return NameBook(networks, inventory())
+def name_book(networks: Sequence[Mapping[str, Any]] | None = None) -> NameBook:
+    """Return the book of pynet's ``networks``, asked for if they are None, and of what the engine tells now."""
+    return NameBook(answer("Networks")["Networks"] if networks is None else networks, inventory())
 
 
 def _whole(found: Sequence[_Entry]) -> list[_Entry]:
