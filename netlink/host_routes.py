@@ -86,7 +86,7 @@ class NeighbourRoutes:
         action = f"list routes by '{link}'"
         index = link_index(link, action)
         with kernel_errors(action):
-            sources, macs, answered = _sources(index), _macs(index), _answered(index)
+            sources, macs, answered = routes_by(index), _macs(index), _answered(index)
         found = []
         for to in sources.keys() | macs.keys():
             source = sources.get(to)
@@ -99,7 +99,7 @@ class NeighbourRoutes:
         action = f"stop answering on '{link}'"
         index = link_index(link, action)
         with kernel_errors(action):
-            left = _answered(index) - {source for source in _sources(index).values() if source}
+            left = _answered(index) - {source for source in routes_by(index).values() if source}
             for code in self._requests.send_all([_answer(uapi.RTM_DELNEIGH, index, address) for address in left]):
                 check(0 if code in _GONE else code)
 
@@ -138,15 +138,16 @@ def gone(to: bytes) -> str:
 def _new_route(link: int, route: HostRoute) -> bytes:
     """RTM_NEWROUTE of a route that nobody has yet."""
     source = attribute(uapi.RTA_PREFSRC, route.source.packed) if route.source else b""
-    return message(uapi.RTM_NEWROUTE, NEW, _route(link, route.to) + source)
+    return message(uapi.RTM_NEWROUTE, NEW, route_by(link, route.to) + source)
 
 
 def _delete_route(link: int, to: Address) -> bytes:
     """RTM_DELROUTE of a route of pynet by a link."""
-    return message(uapi.RTM_DELROUTE, uapi.NLM_F_ACK, _route(link, to))
+    return message(uapi.RTM_DELROUTE, uapi.NLM_F_ACK, route_by(link, to))
 
 
-def _route(link: int, to: Address) -> bytes:
+def route_by(link: int, to: Address) -> bytes:
+    """Return the body of a message about pynet's route to a single address by the link with index ``link``."""
     scope = uapi.RT_SCOPE_LINK if to.version == 4 else uapi.RT_SCOPE_UNIVERSE
     head = uapi.RTMSG.pack(
         FAMILY[to.version], to.max_prefixlen, 0, 0, uapi.RT_TABLE_MAIN, PROTOCOL, scope, uapi.RTN_UNICAST, 0
@@ -177,8 +178,8 @@ def _answer(kind: int, link: int, address: Address) -> bytes:
     return message(kind, flags, head + attribute(uapi.NDA_DST, address.packed))
 
 
-def _sources(link: int) -> dict[Address, Address | None]:
-    """Return the source of pynet's routes by a link, by the address to which they lead."""
+def routes_by(link: int) -> dict[Address, Address | None]:
+    """Return the source of pynet's routes by the link with index ``link``, by the address to which they lead."""
     asked = uapi.RTMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0, 0, 0, 0, 0) + word(uapi.RTA_OIF, link)
     sources: dict[Address, Address | None] = {}
     for body in dump(uapi.RTM_GETROUTE, asked, strict=True):

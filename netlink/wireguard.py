@@ -8,7 +8,7 @@ import errno
 import socket
 import sys
 from base64 import b64decode, b64encode
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from ipaddress import ip_address
 
@@ -16,8 +16,8 @@ from netlink import request, uapi
 from netlink.deadline import remaining
 from netlink.dump import dump
 from netlink.errors import NotSupported, kernel_errors
-from netlink.host_routes import PROTOCOL
-from netlink.ip import FAMILIES, FAMILY, Address
+from netlink.host_routes import route_by, routes_by
+from netlink.ip import FAMILY, Address
 from netlink.own_changes import MADE, OwnChanges
 from netlink.request import Requests, link_index
 from netlink.values import dataclass
@@ -146,12 +146,11 @@ class WireGuards:
                 check(0 if code in (errno.ESRCH, errno.ENOENT) else code)
 
     def led(self, name: str) -> set[Address]:
-        """Return the IPv6 addresses to which pynet's routes lead by a link; raises ``Missing`` without it."""
+        """Return the addresses to which pynet's routes lead by a link; raises ``Missing`` without it."""
         action = f"list routes by '{name}'"
         index = link_index(name, action)
-        asked = uapi.RTMSG.pack(socket.AF_INET6, 0, 0, 0, 0, 0, 0, 0, 0) + word(uapi.RTA_OIF, index)
         with kernel_errors(action):
-            return set(_led(dump(uapi.RTM_GETROUTE, asked, strict=True), index))
+            return set(routes_by(index))
 
     def _set(self, name: str, action: str, body: bytes) -> None:
         index = link_index(name, action)
@@ -220,28 +219,8 @@ def _endpoint(address: Address, port: int) -> bytes:
 
 
 def _route(verb: int, link: int, to: Address) -> bytes:
-    head = uapi.RTMSG.pack(
-        FAMILY[to.version],
-        to.max_prefixlen,
-        0,
-        0,
-        uapi.RT_TABLE_MAIN,
-        PROTOCOL,
-        uapi.RT_SCOPE_LINK if to.version == 4 else uapi.RT_SCOPE_UNIVERSE,
-        uapi.RTN_UNICAST,
-        0,
-    )
     flags = uapi.NLM_F_ACK | (uapi.NLM_F_CREATE | uapi.NLM_F_REPLACE if verb == uapi.RTM_NEWROUTE else 0)
-    return message(verb, flags, head + attribute(uapi.RTA_DST, to.packed) + word(uapi.RTA_OIF, link))
-
-
-def _led(bodies: Sequence[bytes], link: int) -> Iterator[Address]:
-    for body in bodies:
-        family, _, _, _, _, protocol, *_ = uapi.RTMSG.unpack_from(body)
-        found = dict(attributes(body[uapi.RTMSG.size :]))
-        mine = family in FAMILIES and protocol == PROTOCOL and number(found.get(uapi.RTA_OIF, b"")) == link
-        if mine and uapi.RTA_DST in found:
-            yield ip_address(found[uapi.RTA_DST])
+    return message(verb, flags, route_by(link, to))
 
 
 def _read_state(bodies: Sequence[bytes]) -> WireGuardState:
