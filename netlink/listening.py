@@ -3,9 +3,11 @@
 import errno
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from netlink.wire import messages
+
+MOST = 1000  # messages that are read at once, if they do not end
 
 
 def heard(sock: socket.socket, seconds: float | None = None) -> Iterator[tuple[int, int, bytes]]:
@@ -21,3 +23,23 @@ def heard(sock: socket.socket, seconds: float | None = None) -> Iterator[tuple[i
                 raise
             continue
         yield from messages(data)
+
+
+def drained(
+    sock: socket.socket, of: Callable[[bytes], Collection[str]], lost: Collection[str], most: int = MOST
+) -> set[str]:
+    """Read what has come to a socket that does not block, and return what it means, as ``of`` tells.
+
+    ``lost`` is the meaning of messages for which the socket had no room. At most ``most`` are read, if they do not end.
+    """
+    found: set[str] = set()
+    for _ in range(most):
+        try:
+            found.update(of(sock.recv(1 << 16)))
+        except BlockingIOError:
+            break
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            found.update(lost)
+    return found

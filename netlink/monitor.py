@@ -4,7 +4,6 @@ A bridge appeared, disappeared or got a port; one of our links lost its bridge, 
 the host began or stopped to forward, or its link ``lo`` lost an address.
 """
 
-import errno
 import re
 import select
 import socket
@@ -14,6 +13,7 @@ from types import TracebackType
 
 from netlink import uapi
 from netlink.links import parse_link
+from netlink.listening import drained
 from netlink.own_changes import GONE, MADE, SET, OwnChanges
 from netlink.request import link_name
 from netlink.route_monitor import RouteMonitor
@@ -25,7 +25,6 @@ LOOPBACK = 1  # index of link lo
 CONSEQUENCES = 1.0  # seconds in which the kernel tells each bridge's forwarding after that of the host
 GATHER = 0.03  # seconds to let messages gather: a network with an endpoint makes 26, and reading each slows it down
 ROOM = 8 << 20  # bytes of messages that wait to be read
-MOST = 1000  # messages that are read at once, if they do not end
 _LIMITS = frozenset({uapi.RTM_NEWQDISC, uapi.RTM_DELQDISC, uapi.RTM_NEWTFILTER, uapi.RTM_DELTFILTER})
 _BRIDGE = b"bridge\0"  # IFLA_INFO_KIND of a bridge, IFLA_INFO_SLAVE_KIND of its ports
 
@@ -90,10 +89,10 @@ class Monitor:
             if not any(select.select(sockets, [], [], rest)):
                 break
             time.sleep(GATHER)
-            heard |= _heard(self._links, self._of_links, lost={LINKS, OWN, LOST})
-            heard |= _heard(self._settings, self._of_links, lost={SWITCH})
-            heard |= _heard(self._rules, self._of_rules, lost={RULES})
-            heard |= _heard(of_routes, self._of_routes, lost=self._shims()) if of_routes else set()
+            heard |= drained(self._links, self._of_links, lost={LINKS, OWN, LOST})
+            heard |= drained(self._settings, self._of_links, lost={SWITCH})
+            heard |= drained(self._rules, self._of_rules, lost={RULES})
+            heard |= drained(of_routes, self._of_routes, lost=self._shims()) if of_routes else set()
         return frozenset(heard)
 
     def _of_links(self, data: bytes) -> set[str]:
@@ -212,18 +211,3 @@ def _make_room(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, uapi.SO_RCVBUFFORCE, ROOM)
     except PermissionError:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
-
-
-def _heard(sock: socket.socket, of: Callable[[bytes], set[str]], lost: set[str]) -> set[str]:
-    """Read the messages that have come and return what they mean; ``lost`` when the kernel had no room for some."""
-    heard: set[str] = set()
-    for _ in range(MOST):
-        try:
-            heard |= of(sock.recv(1 << 16))
-        except BlockingIOError:
-            break
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            heard |= lost
-    return heard

@@ -3,7 +3,6 @@
 An IPv4 route goes silently with its link (fib_sync_down_dev, net/ipv4/fib_semantics.c), so links count as well.
 """
 
-import errno
 import select
 import socket
 import time
@@ -12,6 +11,7 @@ from contextlib import suppress
 
 from netlink import uapi
 from netlink.ip import FAMILIES
+from netlink.listening import drained
 from netlink.own_changes import GONE, OwnChanges
 from netlink.wire import attributes, messages
 
@@ -48,24 +48,14 @@ class UnderlayBell:
         if not select.select([self._socket], [], [], seconds)[0]:
             return frozenset()
         time.sleep(GATHER)
-        heard: set[str] = set()
-        for _ in range(MOST):
-            try:
-                data = self._socket.recv(1 << 16)
-            except BlockingIOError:
-                break
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise
-                heard |= {ROUTES, LOST}
-            else:
-                for kind, _, body in messages(data):
-                    heard |= self._meaning(kind, body, indexes)
-        return frozenset(heard)
+        return frozenset(drained(self._socket, lambda data: self._of(data, indexes), {ROUTES, LOST}, MOST))
 
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
+
+    def _of(self, data: bytes, links: Collection[int]) -> set[str]:
+        return {each for kind, _, body in messages(data) for each in self._meaning(kind, body, links)}
 
     def _meaning(self, kind: int, body: bytes, links: Collection[int]) -> set[str]:
         if kind in {uapi.RTM_NEWLINK, uapi.RTM_DELLINK}:
