@@ -12,6 +12,7 @@ from netlink.errors import KernelError
 from netlink.namespace import namespace_of
 from plugin.doctor.facts import Asked, Facts, HostFinding, Severity
 from plugin.errors import PynetError
+from plugin.firewall.elements import resolver_versions
 from plugin.model.records import Network
 from plugin.model.resolver_place import ITSELF, RESOLVER
 from plugin.resolver.addresses import LINK
@@ -85,8 +86,7 @@ def resolver(facts: Facts) -> Iterator[HostFinding]:
 def _gateway(network: Network) -> str:
     """Return the address at which containers ask, "" if they cannot or do not want to."""
     try:
-        wanted = network.settings.dns != "off"
-        return str(network.gateway_addresses[0].ip) if wanted and network.gateway_addresses else ""
+        return str(network.gateway_addresses[0].ip) if resolver_versions(network) else ""
     except PynetError:
         return ""
 
