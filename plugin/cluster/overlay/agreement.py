@@ -8,34 +8,24 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol
 
 import structlog
 
 from netlink.deadline import within
 from plugin.cluster.overlay.records import ClusterNetwork, Member, VniClaim
+from plugin.cluster.removals import Removals
 from plugin.cluster.secrecy.records import TUNNELS
 from plugin.errors import Busy, Conflict, InvalidRequest, PynetError
 from plugin.model.names import WIREGUARD
 from plugin.model.records import NetworkSubnet
 from plugin.options.takeover import takeover_text
-from plugin.store.base import ABSENT, Put, Record, Remove, SharedStore, StoreConflict, Unreadable, Versioned
+from plugin.store.base import ABSENT, Put, Remove, SharedStore, StoreConflict, Unreadable, Versioned
 from plugin.store.remote.patience import REQUEST
 
 log = structlog.get_logger()
 
 ATTEMPTS = 10  # at a transaction that other hosts keep overtaking
 FIRST_VNI, LAST_VNI = 4096, (1 << 24) - 1  # given out automatically; lower ones are left for people to choose
-
-
-class Removals(Protocol):
-    """Removes this host's records from the cluster store, now or when it is back (``cluster.addresses.outbox``)."""
-
-    def take_back(self, *records: Record) -> bool:
-        """Remove records that are exactly these; return whether that is done, and not durably left for later."""
-
-    def keep(self, *records: Record) -> None:
-        """Cancel removals that wait, of records that are exactly these: they are about to be written again."""
 
 
 class Agreement:

@@ -7,8 +7,9 @@ only while its endpoint exists with that address: one that is left over excludes
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from plugin.cluster.overlay.agreement import ATTEMPTS, Removals
+from plugin.cluster.overlay.agreement import ATTEMPTS
 from plugin.cluster.overlay.records import AddressClaim, Peer
+from plugin.cluster.removals import Removals
 from plugin.errors import Busy, Conflict
 from plugin.store.base import ABSENT, Put, Remove, SharedStore, StoreConflict, Unreadable
 

@@ -9,10 +9,10 @@ import structlog
 from netlink.deadline import within
 from netlink.values import dataclass
 from plugin.cluster.names.announcing import sweep_names
-from plugin.cluster.overlay.agreement import Removals
 from plugin.cluster.overlay.announcements import AddressTaken, Announcements
 from plugin.cluster.overlay.records import ClusterNetwork, Member, Peer, VniClaim
 from plugin.cluster.overlay.table_sync import TableSync
+from plugin.cluster.removals import Removals
 from plugin.cluster.secrecy.records import tunnel_address
 from plugin.errors import PynetError
 from plugin.model.records import Endpoint, Network, NetworkSubnet, Overlay

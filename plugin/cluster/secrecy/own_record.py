@@ -2,28 +2,18 @@
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
 
 import structlog
 
+from plugin.cluster.removals import Removals
 from plugin.cluster.secrecy.life import Life
 from plugin.cluster.secrecy.records import HostKeys, PublicKey
 from plugin.protocol.messages import Address
-from plugin.store.base import Put, Record, Remove, SharedStore
+from plugin.store.base import Put, Remove, SharedStore
 
 log = structlog.get_logger()
 
 REMEMBERED = 8  # records that this host wrote, and that the watch of the store may report late
-
-
-class Removals(Protocol):
-    """Removes this host's records from the cluster store, now or when it is back (``cluster.addresses.outbox``)."""
-
-    def take_back(self, *records: Record) -> bool:
-        """Remove records that are exactly these."""
-
-    def keep(self, *records: Record) -> None:
-        """Cancel removals that wait."""
 
 
 class OwnRecord:

@@ -19,12 +19,13 @@ import structlog
 from netlink.deadline import remaining
 from netlink.values import dataclass
 from netlink.wireguard import WireGuardState
+from plugin.cluster.removals import Removals
 from plugin.cluster.secrecy import plan
 from plugin.cluster.secrecy.key_ring import KeyRing
 from plugin.cluster.secrecy.known_keys import KnownKeys
 from plugin.cluster.secrecy.life import Life
 from plugin.cluster.secrecy.links import SLOTS, Carriers
-from plugin.cluster.secrecy.own_record import OwnRecord, Removals
+from plugin.cluster.secrecy.own_record import OwnRecord
 from plugin.cluster.secrecy.records import HostKeys, PublicKey
 from plugin.cluster.secrecy.state import SecrecyState
 from plugin.errors import Busy, Conflict
