@@ -69,6 +69,14 @@ def _lists(family: str, name: str, comment: str, own: Part) -> Mapping[int, tupl
     return {version: (few[version], many[version]) for version in few}
 
 
+def _groups(family: str, name: str, links: str) -> tuple[Mapping[int, NamedSet], ...]:
+    """Declare sets of the groups of containers of other hosts, one for each group that a container may have."""
+    comment = f"{links}, addresses of containers of other hosts, and the numbers of their groups"
+    return tuple(
+        _two(family, f"{name}{number}_", comment, IFNAME, IPV4, value=(HANDLE,)) for number in range(1, MOST_GROUPS + 1)
+    )
+
+
 _SERVICE = (ANY_PROTOCOL, PORT)
 _I, _B = "inet", "bridge"
 # Networks
@@ -144,17 +152,7 @@ RULED_RELAYS = _one(
 )
 ALLOW_RELAYS = _one(_I, "allow_relays", "These, and who may use them", IPV6, IPV6, *_SERVICE, interval=True)
 # Groups in policies of containers, for packets that are routed between hosts
-DIRECT_GROUPS = tuple(
-    _two(
-        _I,
-        f"direct_groups{number}_",
-        "Bridges, addresses of containers of other hosts, and the numbers of their groups",
-        IFNAME,
-        IPV4,
-        value=(HANDLE,),
-    )
-    for number in range(1, MOST_GROUPS + 1)
-)
+DIRECT_GROUPS = _groups(_I, "direct_groups", "Bridges")
 DIRECT_OUT = _two(
     _I, "direct_out", "Containers, and groups that they may connect to", IPV4, HANDLE_KEY, *_SERVICE, interval=True
 )
@@ -213,17 +211,7 @@ GROUPS = tuple(
     _one(_B, f"groups{number}", "Ports, and the numbers of their groups", IFNAME, value=(HANDLE,))
     for number in range(1, MOST_GROUPS + 1)
 )
-FAR_GROUPS = tuple(
-    _two(
-        _B,
-        f"far_groups{number}_",
-        "Tunnels, addresses of containers of other hosts, and the numbers of their groups",
-        IFNAME,
-        IPV4,
-        value=(HANDLE,),
-    )
-    for number in range(1, MOST_GROUPS + 1)
-)
+FAR_GROUPS = _groups(_B, "far_groups", "Tunnels")
 OUT_GROUPS = _one(
     _B, "out_groups", "Ports, and groups that they may connect to", IFNAME, HANDLE_KEY, *_SERVICE, interval=True
 )
