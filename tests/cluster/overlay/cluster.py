@@ -177,6 +177,18 @@ class Cluster:
             node.clear()
             node.host.docker("network", "rm", name)
 
+    @contextmanager
+    def inhabited(self, name: str, *arguments: str) -> Iterator[Self]:
+        """Create a network with one container on every node, each in all tables; all go afterwards."""
+        self.create(name, *arguments)
+        try:
+            for node in self.nodes:
+                node.run(name)
+            self.wait(name)
+            yield self
+        finally:
+            self.remove(name)
+
     def settled(self, name: str) -> bool:
         """Whether every node's tables hold every container of the others, and nothing else."""
         right = all(self._expected(node, name) == node.tables(name) for node in self.nodes)

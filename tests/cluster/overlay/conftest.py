@@ -47,14 +47,9 @@ def cluster(cluster_engine: Engine, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def blue(cluster: Cluster) -> Iterator[Cluster]:
     """The nodes with the network blue, 10.77.0.0/24 and fd77::/64, and one container each; all go afterwards."""
-    cluster.create("blue", *SUBNETS, "-o", "pynet.vni=77", *(("-o", "pynet.dns=on") if cluster.named else ()))
-    try:
-        for node in cluster.nodes:
-            node.run("blue")
-        cluster.wait("blue")
+    names = ("-o", "pynet.dns=on") if cluster.named else ()
+    with cluster.inhabited("blue", *SUBNETS, "-o", "pynet.vni=77", *names):
         yield cluster
-    finally:
-        cluster.remove("blue")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -24,14 +24,8 @@ REPAIR = Path(__file__).with_name("repair.py")
 @pytest.fixture
 def mortal(cluster: Cluster) -> Iterator[Cluster]:
     """The nodes with the network blue, which takes over addresses of dead hosts, and one container each."""
-    cluster.create("blue", *SUBNETS, "-o", "pynet.vni=77", "-o", f"pynet.takeover=after {AFTER}s")
-    try:
-        for node in cluster.nodes:
-            node.run("blue")
-        cluster.wait("blue")
+    with cluster.inhabited("blue", *SUBNETS, "-o", "pynet.vni=77", "-o", f"pynet.takeover=after {AFTER}s"):
         yield cluster
-    finally:
-        cluster.remove("blue")
 
 
 def problems(cluster: Cluster) -> list[str]:

@@ -14,14 +14,10 @@ from tests.engine.lab.shell import CommandFailed
 def plain(cluster: Cluster) -> Iterator[Cluster]:
     """The nodes with the network plain, 10.78.0.0/24 and fd78::/64, without a tunnel, and one container each."""
     before, cluster.tunnel = cluster.tunnel, "direct"
-    cluster.create("plain", "--subnet", "10.78.0.0/24", "--ipv6", "--subnet", "fd78::/64")
     try:
-        for node in cluster.nodes:
-            node.run("plain")
-        cluster.wait("plain")
-        yield cluster
+        with cluster.inhabited("plain", "--subnet", "10.78.0.0/24", "--ipv6", "--subnet", "fd78::/64"):
+            yield cluster
     finally:
-        cluster.remove("plain")
         cluster.tunnel = before
 
 
