@@ -11,18 +11,16 @@ costs some, and with a cable of RATE, as between machines.
 
 import json
 import os
-import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from bench.overlay import RESULTS, SUBNETS, process_of
-from bench.streaming import UNITS, Figures, stream
+from bench.streaming import UNITS, Figures, medians, stream
+from bench.two_hosts import two_hosts
 from tests.cluster.overlay.cluster import Box, Cluster, Node
-from tests.cluster.overlay.underlay import LINK, Underlay
+from tests.cluster.overlay.underlay import LINK
 from tests.engine.lab.engines import obtain, wanted
 from tests.engine.lab.host import REPOSITORY
 from tests.engine.lab.process import wait_until
@@ -82,11 +80,7 @@ def table(found: Mapping[str, Sequence[Figures]]) -> str:
     lines = ["| | " + " | ".join(f"{unit} | /hosts" for unit in UNITS.values()) + " |"]
     lines.append("|" + "---|" * (1 + 2 * len(UNITS)))
     for name, figures in found.items():
-        cells = []
-        for key in UNITS:
-            pairs = zip(figures, found["hosts"], strict=True)
-            ratios = [getattr(own, key) / getattr(hosts, key) for own, hosts in pairs]
-            cells += [statistics.median(getattr(each, key) for each in figures), statistics.median(ratios)]
+        cells = medians(figures, found["hosts"], "hosts").values()
         lines.append(f"| {name} | " + " | ".join(f"{cell:.3g}" for cell in cells) + " |")
     return "\n".join(lines)
 
@@ -99,20 +93,17 @@ def main() -> int:
     rounds = int(os.environ.get("ROUNDS") or 20)
     engine = obtain(wanted()[-1])
     found: dict[str, dict[str, list[Figures]]] = {}
-    with tempfile.TemporaryDirectory(prefix="pynet-etcd-") as folder, Underlay(Path(folder)) as underlay:
-        underlay.start()
-        with Cluster(engine, underlay, size=2) as cluster:
-            cluster.create("blue", *SUBNETS)
-            cluster.create("plain", *OTHER, "-o", "pynet.tunnel=direct")
-            turns = turns_of(cluster)
-            found["as fast as the CPU"] = measure(turns, rounds)
-            for node in cluster.nodes:
-                node.host.net(
-                    "tc", "qdisc", "add", "dev", LINK, *f"root tbf rate {RATE} burst 256k latency 50ms".split()
-                )
-            found[f"a cable of {RATE}"] = measure(turns, rounds)
-            for name in ("plain", "blue"):
-                cluster.remove(name)
+    with two_hosts(engine) as cluster:
+        cluster.create("blue", *SUBNETS)
+        for node in cluster.nodes:
+            node.create("plain", *OTHER, "-o", "pynet.tunnel=direct")
+        turns = turns_of(cluster)
+        found["as fast as the CPU"] = measure(turns, rounds)
+        for node in cluster.nodes:
+            node.host.net("tc", "qdisc", "add", "dev", LINK, *f"root tbf rate {RATE} burst 256k latency 50ms".split())
+        found[f"a cable of {RATE}"] = measure(turns, rounds)
+        for name in ("plain", "blue"):
+            cluster.remove(name)
     print(f"Docker Engine {engine.version}, medians of {rounds} rounds, load {os.getloadavg()[0]:.1f}")
     for title, figures in found.items():
         print(f"\n{title}\n\n{table(figures)}")

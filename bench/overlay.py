@@ -16,15 +16,15 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.streaming import UNITS, Figures, stream
+from bench.streaming import UNITS, Figures, medians, stream
+from bench.two_hosts import two_hosts
 from tests.cluster.overlay.cluster import QUICK, Box, Cluster, Node
-from tests.cluster.overlay.underlay import LINK, Underlay
+from tests.cluster.overlay.underlay import LINK
 from tests.engine.lab import image
 from tests.engine.lab.engines import obtain, wanted
 from tests.engine.lab.host import REPOSITORY
@@ -142,16 +142,7 @@ def measure_traffic(cluster: Cluster, turns: Mapping[str, Turn], rounds: int) ->
                 settings = [f"net.bridge.bridge-nf-call-{which}={turn.filtered}" for which in ("iptables", "ip6tables")]
                 node.host.net("sysctl", "-qw", *settings)
             found[name].append(stream(turn.boxes[0].enter, turn.boxes[1].enter, turn.address))
-    return {name: _medians(figures[1:], found["swarm"][1:]) for name, figures in found.items()}
-
-
-def _medians(figures: Sequence[Figures], swarm: Sequence[Figures]) -> dict[str, float]:
-    rows: dict[str, float] = {}
-    for key in UNITS:
-        rows[key] = statistics.median(getattr(figure, key) for figure in figures)
-        pairs = zip(figures, swarm, strict=True)
-        rows[f"{key}/swarm"] = statistics.median(getattr(one, key) / getattr(other, key) for one, other in pairs)
-    return rows
+    return {name: medians(figures[1:], found["swarm"][1:], "swarm") for name, figures in found.items()}
 
 
 def measure(cluster: Cluster, rounds: int) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
@@ -181,12 +172,10 @@ def main() -> int:
         return 1
     rounds = int(os.environ.get("ROUNDS") or 20)
     engine = obtain(wanted()[-1])
-    with tempfile.TemporaryDirectory(prefix="pynet-etcd-") as folder, Underlay(Path(folder)) as underlay:
-        underlay.start()
-        with Cluster(engine, underlay, size=2) as cluster:
-            cluster.create("blue", *SUBNETS)
-            soon, traffic = measure(cluster, rounds)
-            cluster.remove("blue")
+    with two_hosts(engine) as cluster:
+        cluster.create("blue", *SUBNETS)
+        soon, traffic = measure(cluster, rounds)
+        cluster.remove("blue")
     print(f"Docker Engine {engine.version}, medians of {rounds} rounds\n")
     print("\n".join(f"{name:36} {value:8.1f} ms" for name, value in soon.items()))
     print("\n| network, bridge-nf-call-iptables | " + " | ".join(f"{unit} | /swarm" for unit in UNITS.values()) + " |")

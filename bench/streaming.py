@@ -4,6 +4,7 @@ CPU is that of both ends and of ksoftirqd: a packet between namespaces of one ma
 sends it, through all hosts in between, or by ksoftirqd. This figure suffers least from other load on the machine.
 """
 
+import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,16 @@ def stream(sender: Sequence[str], receiver: Sequence[str], address: str) -> Figu
     busy += _ksoftirqd() - before
     *_, trip = _run(sender, receiver, "trips", address, TRIPS)
     return Figures(rate, busy / size * 1e9, trip)
+
+
+def medians(figures: Sequence[Figures], base: Sequence[Figures], of: str) -> dict[str, float]:
+    """Return the median of each figure, and that of its ratios to ``base``, called ``of``, within a round."""
+    rows: dict[str, float] = {}
+    for key in UNITS:
+        rows[key] = statistics.median(getattr(figure, key) for figure in figures)
+        pairs = zip(figures, base, strict=True)
+        rows[f"{key}/{of}"] = statistics.median(getattr(one, key) / getattr(other, key) for one, other in pairs)
+    return rows
 
 
 def _run(
