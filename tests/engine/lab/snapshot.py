@@ -19,6 +19,7 @@ from tests.settling import settle
 
 LINK_KEYS = ("ifname", "mtu", "qdisc", "group", "txqlen", "link_type", "address", "master", "ifalias")
 OF_A_LINK = re.compile(r"/(?:conf|neigh)/(?!(?:all|default|lo|docker0|out0)/)")
+EPHEMERAL = 32768  # first port that the kernel chooses (ip-sysctl, ip_local_port_range)
 SHOWN = 60  # lines of a difference
 SETTLES = 5.0  # seconds that both drivers may take to finish a removal in the background
 BRIDGE = re.compile(bridge_name("") + "[0-9a-f]{12}")
@@ -74,6 +75,8 @@ def _at_rest(host: Host) -> bool:
     Rules name no bridge of Docker's that is gone. The engine puts a container's end of a pair back on the host when the
     container leaves, so none is there otherwise.
     """
+    if _asking(host):
+        return False
     networks = host.api.call("GET", "/networks")
     wanted = {bridge_name(network["Id"]) for network in networks}
     named = {str(network["Options"].get("com.docker.network.bridge.name")) for network in networks}
@@ -86,6 +89,17 @@ def _at_rest(host: Host) -> bool:
         return False  # pynet has yet to hear of one
     left = set(BRIDGE.findall(state)) - wanted | set(NAMED_BRIDGE.findall(state)) - named
     return not left and container_link_name("") not in state and not gone
+
+
+def _asking(host: Host) -> bool:
+    """Whether somebody waits for a server's answer by UDP; pynet asks for names of policies, also right before they go.
+
+    Such a socket looks like a published port, but no container has that.
+    """
+    containers = host.api.call("GET", "/containers/json?all=1")
+    published = {str(port.get("PublicPort")) for container in containers for port in container["Ports"]}
+    ports = {line.rpartition(":")[2] for line in listening(host) if line.startswith("listening udp")}
+    return any(int(port) >= EPHEMERAL for port in ports - published)
 
 
 def _links(host: Host) -> Iterator[str]:
