@@ -42,9 +42,14 @@ class Engine:
         return int(self.version.split(".")[0]) >= 28
 
 
+def chosen() -> tuple[str, ...]:
+    """Labels in ``PYNET_ENGINES``, blank-separated."""
+    return tuple(os.environ.get("PYNET_ENGINES", "").split())
+
+
 def wanted() -> tuple[str, ...]:
-    """Labels to test: ``PYNET_ENGINES``, blank-separated, or 20.10 and the newest."""
-    return tuple(os.environ.get("PYNET_ENGINES", "").split()) or DEFAULT
+    """Labels to test: those that are chosen, or 20.10 and the newest."""
+    return chosen() or DEFAULT
 
 
 def obtain(label: str) -> Engine:
