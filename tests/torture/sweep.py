@@ -126,7 +126,7 @@ def _numbers(steps: int) -> Iterable[int]:
 def _cases(chosen: Iterable[tuple[Scenario, tuple[str, ...]]], references: Reference) -> Iterator[Case]:
     for scenario, some in chosen:
         for step in _numbers(len(references[scenario.name, some[0]].steps)):
-            for side in ("before", "after")[:: 1 if step % 2 else -1]:  # so that every tenth case has both
+            for side in ("before", "after")[:: 1 if step % 2 else -1]:  # so that a sample has both
                 for behaviour in some:
                     yield Case(scenario, behaviour, step, side)
 
