@@ -61,11 +61,11 @@ class TakeoverStatus:
 
     They are released ``after`` so many seconds; 0 for a host with an earlier pynet, which keeps them. The host that
     answers has missed it for ``gone`` seconds, and releases them in ``left`` seconds; None if it does not wait for it.
-    For addresses that ``by`` (a name) has released the network is not known any more, and is "".
+    ``by`` is the name of the host that has released them, or "".
     """
 
     host: str
-    network: str = ""
+    network: str
     after: int = 0
     gone: float | None = None
     left: float | None = None
@@ -75,8 +75,8 @@ class TakeoverStatus:
         """Return a sentence."""
         if self.by:
             return (
-                f"host '{self.by}' has released what host '{self.host}' held in networks with pynet.takeover; "
-                "containers that still run there are not reached any more"
+                f"host '{self.by}' has released what host '{self.host}' held in network '{self.network}'; containers "
+                "that still run there are not reached any more"
             )
         if not self.after:
             return f"network '{self.network}' does not take over host '{self.host}', which has a pynet before 0.3"
@@ -174,7 +174,7 @@ def _takeovers(
     running = {(countdown.host, countdown.network): countdown for countdown in countdowns}
     members = [item.record for item in store.list(Member)]
     asking = {member.network for member in members if member.takeover}
-    found = [TakeoverStatus(dead[record.host], by=names.get(record.by, record.by)) for record in taken]
+    found = [TakeoverStatus(dead[one.host], one.network, by=names.get(one.by, one.by)) for one in taken]
     for member in members:
         if member.host in dead and member.network in asking:
             countdown = running.get((member.host, member.network))

@@ -69,7 +69,19 @@ class Remove:
     expect: int | None = None
 
 
-Change = Put | Remove
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """Change nothing, and refuse the transaction unless a record is at ``revision``.
+
+    Others that expect the same record are not disturbed: its revision stays.
+    """
+
+    kind: type[Record]
+    key: str
+    revision: int
+
+
+Change = Put | Remove | Expect
 
 
 @dataclass(frozen=True, slots=True)

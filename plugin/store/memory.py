@@ -63,7 +63,7 @@ class MemoryStore:
             for write in writes:
                 check(write, self._rows.get((write.kind, write.key), (ABSENT, ""))[0])
             events, revision = [], self._revision + 1
-            for write in writes:
+            for write in (each for each in writes if not each.only_expects):
                 at = (write.kind, write.key)
                 if write.body is not None:
                     self._rows[at] = (revision, write.body)

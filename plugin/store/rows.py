@@ -32,7 +32,7 @@ from cattrs.errors import BaseValidationError, CattrsError
 from netlink.ip import read_address
 from netlink.values import dataclass
 from plugin.errors import Failed
-from plugin.store.base import ABSENT, Change, Put, R, Record, StoreConflict, Unreadable, Versioned
+from plugin.store.base import ABSENT, Change, Expect, Put, R, Record, StoreConflict, Unreadable, Versioned
 
 log = structlog.get_logger()
 
@@ -54,13 +54,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A change with its record encoded; ``body`` is None when the record is to be removed."""
+    """A change with its record encoded; ``body`` is None when the record is to be removed.
+
+    With ``only_expects`` the record stays as it is.
+    """
 
     kind: str
     key: str
     expect: int | None
     record: Record | None = None
     body: str | None = None
+    only_expects: bool = False
 
 
 class Aside:
@@ -131,7 +135,15 @@ def _prepare(change: Change) -> Write:
     if isinstance(change, Put):
         record = change.record
         return Write(record.kind, check_key(record.kind, record.key), change.expect, record, encode(record))
-    return Write(change.kind.kind, check_key(change.kind.kind, change.key), change.expect)
+    key = check_key(change.kind.kind, change.key)
+    if isinstance(change, Expect):
+        return Write(change.kind.kind, key, change.revision, only_expects=True)
+    return Write(change.kind.kind, key, change.expect)
+
+
+def changing(writes: Sequence[Write]) -> dict[tuple[str, str], Write]:
+    """Return the writes that change a record, by kind and key; of several on one record the last one counts."""
+    return {(write.kind, write.key): write for write in writes if not write.only_expects}
 
 
 def check_key(kind: str, key: str) -> str:

@@ -34,9 +34,9 @@ def take_over(world: OverlayWorld) -> None:
     """Have host 2 take over host 1, which is dead."""
     taking = Taking(world.real, "h2", lambda: "t")
     world.real.transact(Put(KnownHost("h1", "one", ADDRESS)))
-    known = taking.known("h1")
-    assert known is not None
-    taking.take(known, ["blue"])
+    death = taking.death("h1")
+    assert death is not None
+    taking.take(death, "blue")
 
 
 def test_hosts_must_want_the_same_time() -> None:
@@ -98,11 +98,9 @@ def test_the_status_counts_down() -> None:
 def test_the_status_tells_who_has_taken_over() -> None:
     """The containers that still run there are not reached."""
     cluster = Cluster()
-    cluster.store.transact(Put(HostTakeover("h1", "h9", "t")), Remove(Member, "blue/h1/n"))
+    cluster.store.transact(Put(HostTakeover("h1", "blue", "h9", "t")), Remove(Member, "blue/h1/n"))
     (sentence,) = [told for told in cluster.told() if "released" in told]
-    assert sentence.startswith(
-        "host 'nine' has released what host 'one' held in networks with pynet.takeover; containers"
-    )
+    assert sentence.startswith("host 'nine' has released what host 'one' held in network 'blue'; containers")
 
 
 def test_a_time_that_an_earlier_pynet_dropped_is_written_again() -> None:

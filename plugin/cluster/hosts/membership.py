@@ -14,7 +14,7 @@ import structlog
 from plugin.background.loop import Loop
 from plugin.cluster.hosts.records import ClusterHost, HostTakeover, KnownHost
 from plugin.errors import PynetError
-from plugin.store.base import ClusterStore, Put, Remove, Unreadable
+from plugin.store.base import CHUNK, ClusterStore, Put, Remove
 
 log = structlog.get_logger()
 
@@ -82,16 +82,18 @@ class Membership:
         The order counts: after the first write no takeover can begin any more, and one that has begun is seen.
         """
         self._store.transact(Put(KnownHost(self._me.id, self._me.name, self._me.address)))
-        try:
-            taken = self._store.get(HostTakeover, self._me.id)
-        except Unreadable:
-            by = "unknown"
-        else:
-            if taken is None:
-                return
-            by = taken.record.by
-        log.warning("this host counted as dead and lost addresses, see: pynet cluster status", to=by)
-        self._store.transact(Remove(HostTakeover, self._me.id))
+        prefix = f"{self._me.id}/"
+        taken = [item.record for item in self._store.list(HostTakeover, prefix)]
+        keys = [record.key for record in taken] + list(self._store.set_aside(HostTakeover, prefix))
+        if not keys:
+            return
+        log.warning(
+            "this host counted as dead and lost addresses, see: pynet cluster status",
+            to=sorted({record.by for record in taken}),
+            networks=[record.network for record in taken],
+        )
+        for start in range(0, len(keys), CHUNK):
+            self._store.transact(*(Remove(HostTakeover, key) for key in keys[start : start + CHUNK]))
 
     def _due(self) -> bool | None:
         return None if self._stopped.wait(self._beat if self.available else min(RETRY, self._beat)) else True

@@ -48,7 +48,7 @@ class ClusterHost:
 
 @dataclass(frozen=True, slots=True)
 class HostTakeover:
-    """The host ``by`` releases, or has released, the addresses of a dead ``host``; ``token`` is new for each attempt.
+    """The host ``by`` releases, or has released, what a dead ``host`` holds in a network; ``token`` is of one attempt.
 
     Every removal of a takeover expects this record. A host that returns removes it, which ends the takeover.
     """
@@ -56,16 +56,17 @@ class HostTakeover:
     kind: ClassVar[str] = "cluster-takeover"
 
     host: str
+    network: str
     by: str
     token: str
 
     @property
     def key(self) -> str:
-        return self.host
+        return f"{self.host}/{self.network}"
 
     @property
     def flaw(self) -> str:
-        return record_flaw(self, "host", "by")
+        return record_flaw(self, "host", "network", "by")
 
 
 @dataclass(frozen=True, slots=True)

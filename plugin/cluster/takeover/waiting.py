@@ -10,11 +10,10 @@ import structlog
 
 from netlink.values import dataclass
 from plugin.background.loop import Loop
-from plugin.cluster.hosts.records import KnownHost
-from plugin.cluster.takeover.taking import Taking
+from plugin.cluster.takeover.taking import Death, Taking
 from plugin.model.records import Network
 from plugin.protocol.messages import Countdown
-from plugin.store.base import LocalStore, StoreConflict, Versioned
+from plugin.store.base import LocalStore, StoreConflict
 
 log = structlog.get_logger()
 
@@ -46,15 +45,15 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class _Wait:
-    """``known`` was read while the host was dead, at ``begun``; this host waits ``more`` seconds than it has to."""
+    """The ``death`` of a host was read at ``begun``; this host waits ``more`` seconds than it has to."""
 
-    known: Versioned[KnownHost]
+    death: Death
     begun: float
     more: float
 
     @property
     def name(self) -> str:
-        return self.known.record.name
+        return self.death.known.record.name
 
 
 class Takeover:
@@ -67,7 +66,8 @@ class Takeover:
         self._timing = timing
         self._revision = -1
         self._after: Mapping[str, int] = {}  # seconds, by the name of the network
-        self._waits: dict[str, _Wait] = {}  # replaced whole, so that other threads can read it
+        # By network and host, as networks have different times; replaced whole, so that other threads can read it.
+        self._waits: dict[tuple[str, str], _Wait] = {}
         self.done = 0  # dead hosts that this one has taken over
         self._end: Callable[[], None] | None = None
         self._stopped = threading.Event()
@@ -91,13 +91,8 @@ class Takeover:
             if countdown.left <= 0:
                 due.setdefault(countdown.host, []).append(countdown.network)
         for host, networks in due.items():
-            known = self._waits[host].known
-            self._waits = {other: wait for other, wait in self._waits.items() if other != host}
-            try:
-                self._taking.take(known, networks)
-                self.done += 1
-            except StoreConflict as error:
-                log.info("takeover ended", reason=str(error))
+            taken = [self._take(network, host) for network in networks]
+            self.done += any(taken)
 
     def countdowns(self) -> Sequence[Countdown]:
         """Return the takeovers that this host waits for; another host may be quicker by ``SPREAD`` or ``TICK``."""
@@ -105,8 +100,19 @@ class Takeover:
         return [
             Countdown(host, wait.name, network, gone, max(0.0, after + wait.more - min(gone, now - wait.begun)))
             for network, host, after in self._asking()
-            if (wait := waits.get(host)) and (gone := self._others.since(host)) is not None
+            if (wait := waits.get((network, host))) and (gone := self._others.since(host)) is not None
         ]
+
+    def _take(self, network: str, host: str) -> bool:
+        """Take a host over in a network, and return whether that was possible; wait anew if the host is still there."""
+        wait = self._waits[network, host]
+        self._waits = {of: other for of, other in self._waits.items() if of != (network, host)}
+        try:
+            self._taking.take(wait.death, network)
+        except StoreConflict as error:
+            log.info("takeover ended", network=network, reason=str(error))
+            return False
+        return True
 
     def _asking(self) -> Iterator[tuple[str, str, int]]:
         """Return networks and the hosts that want to be taken over in them, with the seconds.
@@ -120,16 +126,17 @@ class Takeover:
 
     def _note_dead(self) -> None:
         """Begin to wait for hosts that are dead now, and end it for those that are back."""
-        waits = {}
-        for host in {host for _, host, _ in self._asking()}:
+        waits, deaths = dict[tuple[str, str], _Wait](), dict[str, Death | None]()
+        for network, host, _ in self._asking():
             if self._others.since(host) is None:
                 continue
-            wait = self._waits.get(host)
-            known = None if wait else self._taking.known(host)
-            if known:
-                wait = _Wait(known, self._timing.clock(), self._timing.chance() * SPREAD)
+            wait = self._waits.get((network, host))
+            if not wait and host not in deaths:
+                deaths[host] = self._taking.death(host)
+            if not wait and (death := deaths[host]):
+                wait = _Wait(death, self._timing.clock(), self._timing.chance() * SPREAD)
             if wait:
-                waits[host] = wait
+                waits[network, host] = wait
         self._waits = waits
 
     def _read_networks(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from plugin.store.base import ABSENT
-from plugin.store.rows import Row, Write, check
+from plugin.store.rows import Row, Write, changing, check
 
 Found = Mapping[tuple[str, str], Row]  # by kind and key; records that do not exist may be left out
 
@@ -19,9 +19,8 @@ def carried_out(writes: Sequence[Write], found: Found, *, repeated: bool) -> boo
     Raises:
         StoreConflict: a record is not at the revision that was expected.
     """
-    last = {(write.kind, write.key): write.body for write in writes}
     missing = Row("", ABSENT)
-    if repeated and all(found.get(at, missing).body == body for at, body in last.items()):
+    if repeated and all(found.get(at, missing).body == write.body for at, write in changing(writes).items()):
         return True
     for write in writes:
         check(write, found.get((write.kind, write.key), missing).revision)

@@ -163,7 +163,8 @@ def _apply(writer: sqlite3.Connection, writes: Sequence[Write]) -> Sequence[Even
     except StoreConflict as conflict:
         return conflict
     (revision,) = writer.execute("SELECT revision + 1 FROM counter").fetchone()
-    events = [Event(write.kind, write.key, write.record, revision) for write in writes if _put(writer, write, revision)]
+    done = [write for write in writes if not write.only_expects and _put(writer, write, revision)]
+    events = [Event(write.kind, write.key, write.record, revision) for write in done]
     if events:
         writer.execute("UPDATE counter SET revision = ?", (revision,))
     return events

@@ -16,7 +16,7 @@ from plugin.errors import PynetError
 from plugin.model.records import Network, Overlay
 from plugin.options.takeover import takeover, takeover_text
 from plugin.protocol.messages import Countdown
-from plugin.store.base import Change, Put, Record, Remove
+from plugin.store.base import ABSENT, Change, Expect, Put, Record, Remove
 from plugin.store.memory import MemoryStore
 from tests.unit.cluster.parts import ClusterMember, FakeClusterStore
 
@@ -65,9 +65,12 @@ class Hosts:
         self.gone: float | None = None
         self.watching = 0
         self.local = MemoryStore()
-        overlay = Overlay("blue", 5000, 4789, 1450, 60)
-        self.local.transact(Put(Network("n", "overlay", "pn-n", overlay=overlay)))
         self.a = self.taker("id-a")
+        self.join("blue", 60)
+
+    def join(self, name: str, after: int) -> None:
+        overlay = Overlay(name, 5000, 4789, 1450, after)
+        self.local.transact(Put(Network(name, "overlay", f"pn-{name}", overlay=overlay)))
 
     def taker(self, name: str) -> Takeover:
         tokens = iter(f"{name}-{number}" for number in range(99))
@@ -164,7 +167,7 @@ def test_a_host_that_returns_at_any_step_ends_the_takeover(step: int) -> None:
     hosts.store.transact = transact  # type: ignore[method-assign]
     hosts.a.look()
     assert hosts.held() == there
-    assert hosts.store.get(HostTakeover, "id-b") is None or step == 6
+    assert hosts.store.get(HostTakeover, "id-b/blue") is None or step == 6
 
 
 @pytest.mark.parametrize("writes", range(1, 7))
@@ -186,19 +189,62 @@ def test_another_host_finishes_what_a_killed_one_began(writes: int) -> None:
 
 
 def test_of_two_takers_one_decides() -> None:
-    """The second is refused by the store, and what others have written since stays."""
+    """The second is refused by the store, and waits anew."""
     hosts = Hosts()
     other = hosts.taker("id-c")
     hosts.die()
     other.look()
     hosts.wait(60)
     hosts.a.look()
-    hosts.store.transact(*(Put(record) for record in records("blue", "id-c")))
+    hosts.store.transact(Put(Member("blue", "id-b", "n", ip_address("192.0.2.2"), 60)))  # as c still believes
     other.look()
-    taken = hosts.store.get(HostTakeover, "id-b")
+    taken = hosts.store.get(HostTakeover, "id-b/blue")
     assert taken is not None
     assert taken.record.by == "id-a"
-    assert [item.record.host for item in hosts.store.list(Peer, "blue/")] == ["id-c"]
+    assert hosts.held() == ["cluster-member"]
+
+
+def test_each_network_counts_from_the_death() -> None:
+    """A takeover in one network does not hold up that of another one which waits longer, on this host or elsewhere."""
+    hosts = Hosts()
+    hosts.join("red", 90)
+    other = hosts.taker("id-c")
+    hosts.die()
+    other.look()
+    hosts.wait(60)
+    hosts.a.look()
+    assert (hosts.held(), len(hosts.held("red"))) == ([], 5)
+    assert [countdown.left for countdown in (*hosts.a.countdowns(), *other.countdowns())] == [30, 30]
+    hosts.wait(30)
+    other.look()
+    assert hosts.held("red") == []
+
+
+def test_a_return_between_two_takeovers_forbids_the_second() -> None:
+    """Its later death is another one, from which the time counts anew."""
+    hosts = Hosts()
+    hosts.join("red", 90)
+    hosts.die()
+    hosts.wait(60)
+    hosts.a.look()
+    hosts.b.beat()
+    hosts.store.expire("id-b")
+    for seconds in (30, 0, 89):  # refused, begun anew
+        hosts.wait(seconds)
+        hosts.a.look()
+    assert len(hosts.held("red")) == 5
+    hosts.wait(1)
+    hosts.a.look()
+    assert hosts.held("red") == []
+
+
+def test_a_host_that_returns_ends_takeovers_that_it_cannot_read() -> None:
+    """A newer pynet may have written them; none of them may go on."""
+    hosts = Hosts()
+    hosts.store.expire("id-b")
+    hosts.store.spoil(HostTakeover, "id-b/blue", "{")
+    hosts.b.membership.renew()
+    hosts.store.transact(Expect(HostTakeover, "id-b/blue", ABSENT))
 
 
 def test_a_host_that_returns_takes_nothing_back() -> None:
@@ -209,7 +255,7 @@ def test_a_host_that_returns_takes_nothing_back() -> None:
     hosts.a.look()
     hosts.store.transact(*(Put(record) for record in records("blue", "id-c")))
     hosts.b.beat()
-    assert hosts.store.get(HostTakeover, "id-b") is None
+    assert hosts.store.get(HostTakeover, "id-b/blue") is None
     assert [item.record.host for item in hosts.store.list(ClusterLease, "blue/")] == ["id-c"]
 
 
@@ -233,7 +279,7 @@ def test_nobody_watches_for_networks_that_do_not_ask() -> None:
     hosts = Hosts()
     hosts.a.look()
     assert hosts.watching == 1
-    hosts.local.transact(Remove(Network, "n"))
+    hosts.local.transact(Remove(Network, "blue"))
     hosts.a.look()
     assert hosts.watching == 0
 
@@ -245,7 +291,7 @@ def test_a_forgotten_host_is_not_taken_over() -> None:
     hosts.die()
     hosts.wait(100)
     hosts.a.look()
-    assert hosts.store.get(HostTakeover, "id-b") is None
+    assert hosts.store.get(HostTakeover, "id-b/blue") is None
 
 
 def test_the_countdown_runs_while_the_host_is_dead() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from plugin.errors import Failed
 from plugin.model.records import Lease, Network, Tombstone
-from plugin.store.base import ABSENT, Change, Put, Remove, Store, StoreConflict
+from plugin.store.base import ABSENT, Change, Expect, Put, Remove, Store, StoreConflict
 from plugin.store.memory import MemoryStore
 
 FAR = 2**62  # a revision that no record has
@@ -61,6 +61,9 @@ def test_revisions_grow_over_the_whole_store(store: Store) -> None:
         (Put(Tombstone("new"), 1), "but it is gone"),
         (Remove(Tombstone, "old", FAR), r"but it is at \d"),
         (Remove(Tombstone, "new", 1), "but it is gone"),
+        (Expect(Tombstone, "old", FAR), r"but it is at \d"),
+        (Expect(Tombstone, "old", ABSENT), "it exists already"),
+        (Expect(Tombstone, "new", 1), "but it is gone"),
     ],
 )
 def test_a_moved_record_refuses_the_whole_transaction(store: Store, change: Change, reason: str) -> None:
@@ -78,6 +81,18 @@ def test_the_expected_revision_lets_a_write_pass(store: Store) -> None:
     store.transact(Put(Tombstone("a", "me"), revision(store, "a")))
     store.transact(Remove(Tombstone, "a", revision(store, "a")))
     assert store.get(Tombstone, "a") is None
+
+
+def test_an_expected_record_stays_as_it_is(store: Store) -> None:
+    """Also one that is written in the same transaction, and one that is not there."""
+    store.transact(Put(Tombstone("a")))
+    before = revision(store, "a")
+    expected = Expect(Tombstone, "a", before), Expect(Tombstone, "none", ABSENT)
+    store.transact(*expected, Put(Tombstone("b")))
+    assert (revision(store, "a"), store.get(Tombstone, "none")) == (before, None)
+    store.transact(*expected)
+    store.transact(Put(Tombstone("a", "me")), *expected)
+    assert revision(store, "a") > before
 
 
 def test_removing_what_is_gone_is_fine(store: Store) -> None:

@@ -12,7 +12,7 @@ from plugin.store.remote.cas import carried_out
 from plugin.store.remote.consul.client import ConsulClient
 from plugin.store.remote.consul.watch import watch_consul
 from plugin.store.remote.subscriptions import Subscriptions
-from plugin.store.rows import Aside, Write, check_key, encode, prepare
+from plugin.store.rows import Aside, Write, changing, check_key, encode, prepare
 
 ATTEMPTS = 16  # at a transaction that is refused although, a moment later, every record is at its expected revision
 DENIED = "Permission denied"  # in a transaction Consul answers this with 409, as it does a revision that differs
@@ -42,9 +42,9 @@ class ConsulStore:
     def transact(self, *changes: Change) -> None:
         """Apply all changes or none; most servers have flushed them when this returns."""
         writes = prepare(changes)
-        last = {(write.kind, write.key): write for write in writes}
+        places = {(write.kind, write.key): None for write in writes}
         checks = [operation for write in writes if (operation := self._check(write))]
-        operations = [*checks, *(self._operation(write) for write in last.values())]
+        operations = [*checks, *(self._operation(write) for write in changing(writes).values())]
         repeated = False
         for _ in range(ATTEMPTS if writes else 0):
             answer = self._client.ask("write", "PUT", "/v1/txn", operations)
@@ -53,7 +53,7 @@ class ConsulStore:
             if answer.status != 409 or DENIED in answer.text:
                 raise self._client.refused("write", answer)
             repeated = repeated or answer.repeated
-            found = {at: row for at in last if (row := self._client.find(*at)) is not None}
+            found = {at: row for at in places if (row := self._client.find(*at)) is not None}
             if carried_out(writes, found, repeated=repeated):
                 return
         if writes:

@@ -14,7 +14,7 @@ from plugin.store.remote.cas import carried_out
 from plugin.store.remote.etcd.client import EtcdClient, decode, encode, next_prefix
 from plugin.store.remote.etcd.watch import watch_etcd
 from plugin.store.remote.subscriptions import Subscriptions
-from plugin.store.rows import Aside, Row, Write, check_key, prepare
+from plugin.store.rows import Aside, Row, Write, changing, check_key, prepare
 from plugin.store.rows import encode as encode_record
 
 
@@ -47,7 +47,7 @@ class EtcdStore:
             return
         body = {
             "compare": [self._compare(write) for write in writes if write.expect is not None],
-            "success": list({(write.kind, write.key): self._operation(write) for write in writes}.values()),
+            "success": [self._operation(write) for write in changing(writes).values()],
             "failure": [
                 {"request_range": {"key": encode(self._client.path(*at))}}
                 for at in {(write.kind, write.key): None for write in writes}

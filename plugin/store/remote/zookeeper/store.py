@@ -19,7 +19,7 @@ from plugin.store.remote.subscriptions import Subscriptions
 from plugin.store.remote.zookeeper.client import AWAY, Session
 from plugin.store.remote.zookeeper.nodes import Node, Nodes, Place, get, row_of
 from plugin.store.remote.zookeeper.watch import watch_zookeeper
-from plugin.store.rows import Aside, Write, check_key, encode, prepare
+from plugin.store.rows import Aside, Write, changing, check_key, encode, prepare
 
 SESSION = 6.0  # seconds of silence after which another server is tried
 
@@ -107,9 +107,8 @@ class ZooKeeperStore:
 
     def _commit(self, writes: Sequence[Write], found: Mapping[Place, Node], clock: int, until: float) -> bool | None:
         """Return whether it was written: False when somebody else was faster, None when the connection broke."""
-        last = {(write.kind, write.key): write for write in writes}
-        moving = {at: write for at, write in last.items() if write.body is not None or found[at] is not None}
-        absent = [self._nodes.path(*at) for at in last if at not in moving and last[at].expect == ABSENT]
+        moving = {at: w for at, w in changing(writes).items() if w.body is not None or found[at] is not None}
+        resting = [write for write in writes if write.only_expects or (write.kind, write.key) not in moving]
         if not moving:
             return True
 
@@ -117,7 +116,8 @@ class ZooKeeperStore:
             transaction = zoo.transaction()
             if any(write.expect for write in writes):
                 transaction.check(self._nodes.clock, clock)
-            _check_absence(transaction, absent)
+            for write in resting:
+                _expect(transaction, self._nodes.path(write.kind, write.key), write, found[write.kind, write.key])
             for at, write in moving.items():
                 _add(transaction, self._nodes.path(*at), write, found[at])
             if any(write.body is None for write in moving.values()):
@@ -130,20 +130,26 @@ class ZooKeeperStore:
             (results,) = self._session.once("write", until, write)
         except AWAY:
             return None
-        if not any(isinstance(result, Exception) for result in results):
-            return True
+        return self._carried_out(results)
+
+    def _carried_out(self, results: Sequence[Any]) -> bool:
         if any(isinstance(result, zk.NoNodeError) for result in results):
             self._nodes.forget_folders()  # somebody emptied the store
-        return False
+        return not any(isinstance(result, Exception) for result in results)
 
 
 def _names(keys: Sequence[str]) -> bytes:
     return json.dumps(keys).encode()
 
 
-def _check_absence(transaction: Any, paths: Sequence[str]) -> None:
-    """Refuse the transaction if a node exists: ZooKeeper has no check for this, and makes no node a second time."""
-    for path in paths:
+def _expect(transaction: Any, path: str, write: Write, node: Node) -> None:
+    """Refuse the transaction if a node that it leaves alone has changed since it was read.
+
+    ZooKeeper has no check for a node's absence, and makes no node a second time.
+    """
+    if node is not None:
+        transaction.check(path, node[1].version)
+    elif write.expect == ABSENT:
         transaction.create(path, b"")
         transaction.delete(path)
 
