@@ -57,7 +57,6 @@ def test_a_killed_host_is_taken_over(mortal: Cluster) -> None:
     wait_until(lambda: leads_to(asker_node, moved.name, moved), "its name", 20)
     print(f"killed 0 s, countdown {counting:.1f} s, reached elsewhere {reached:.1f} s")
     assert not found(asker_node, lost.name)
-
     with pinging(asker, moved.ip) as loss:
         mortal.underlay.switch.mend("h3")
         dead.pynet.start()
@@ -67,6 +66,52 @@ def test_a_killed_host_is_taken_over(mortal: Cluster) -> None:
         _identify(moved, beside)
     print("pings to the new container while the old host returned (sent, lost):", loss())
     assert loss()[1] == 0
+
+
+def test_a_host_dies_with_its_engine(mortal: Cluster) -> None:
+    """Another host takes over; the containers that went on there stay closed past the engine's and pynet's return."""
+    asker, (_, _, dead) = mortal.nodes[0].boxes[0], mortal.nodes
+    lost, beside = dead.boxes[0], dead.run("blue")
+    mortal.wait("blue")
+    _die(mortal)
+    moved = _start(mortal, lost)
+    wait_until(lambda: asker.reaches(moved.ip) and asker.reaches(moved.ip6), "the address to answer elsewhere", 5)
+    with pinging(asker, moved.ip) as loss:
+        mortal.underlay.switch.mend("h3")
+        dead.host.start_engine("--live-restore")
+        dead.pynet.start()
+        wait_until(lambda: "lost-addresses" in _doctor(dead.host), "the doctor to name the container", 60)
+        wait_until(lambda: beside.reaches(asker.ip), "the other container to be back", 30)
+        assert not lost.reaches(beside.ip)
+        _identify(moved, beside)
+    print("pings to the new container while the old host returned with its engine (sent, lost):", loss())
+    assert loss()[1] == 0
+
+
+def test_containers_of_a_host_that_was_off_do_not_start_with_lost_addresses(mortal: Cluster) -> None:
+    """The engine comes back without them; one whose address is elsewhere is refused until it is free there."""
+    (first, taker, dead) = mortal.nodes
+    lost = dead.boxes[0]
+    _die(mortal)
+    moved = _start(mortal, lost)
+    mortal.underlay.switch.mend("h3")
+    dead.pynet.start()
+    dead.host.start_engine()  # ends the containers that it finds
+    assert lost.ip in dead.host.docker.fails("run", "-d", "--network", "blue", "--ip", lost.ip, "busybox")
+    assert first.boxes[0].reaches(moved.ip)
+    taker.remove(moved)
+    dead.clear()
+    back = dead.run("blue", "--ip", lost.ip)
+    wait_until(lambda: first.boxes[0].reaches(back.ip), "the address to answer on its first host again", 10)
+    mortal.wait("blue", 20)
+
+
+def _die(cluster: Cluster) -> None:
+    """End the third host as a loss of power does, but for its containers: pynet, the engine and the cable."""
+    dead = cluster.nodes[2]
+    dead.pynet.kill()
+    dead.host.kill_engine()
+    cluster.underlay.switch.cut("h3")
 
 
 def _start(cluster: Cluster, lost: Box) -> Box:
