@@ -9,38 +9,17 @@ that concludes from a listing that something does not exist must also ask ``keys
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, lru_cache, reduce
-from ipaddress import (
-    IPv4Address,
-    IPv4Interface,
-    IPv4Network,
-    IPv6Address,
-    IPv6Interface,
-    IPv6Network,
-    ip_interface,
-    ip_network,
-)
-from operator import or_
-from types import NoneType, UnionType
-from typing import Any, get_args, get_origin
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 import structlog
-from cattrs import Converter
-from cattrs.errors import BaseValidationError, CattrsError
 
-from netlink.ip import read_address
 from netlink.values import dataclass
 from plugin.errors import Failed
 from plugin.store.base import ABSENT, Change, Expect, Put, R, Record, StoreConflict, Unreadable, Versioned
+from plugin.store.codec import reader, writer
 
 log = structlog.get_logger()
-
-_PARSERS: dict[frozenset[type], Callable[[str], Any]] = {
-    frozenset({IPv4Address, IPv6Address}): read_address,
-    frozenset({IPv4Interface, IPv6Interface}): ip_interface,
-    frozenset({IPv4Network, IPv6Network}): ip_network,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +158,7 @@ def as_text(data: bytes) -> str:
 
 def encode(record: Record) -> str:
     """Return ``record`` as one line of JSON; the order of the keys is that of the fields."""
-    return json.dumps(_converter().unstructure(record), separators=(",", ":"))
+    return json.dumps(writer(type(record))(record), separators=(",", ":"))
 
 
 def decode(kind: type[R], text: str) -> R:
@@ -189,10 +168,10 @@ def decode(kind: type[R], text: str) -> R:
         Failed: the text is not JSON, lacks a field without a default, or holds a value of another type.
     """
     try:
-        return _converter().structure(json.loads(text), kind)
+        return cast("R", reader(kind)(json.loads(text)))
     except KeyError as error:
         raise Failed(f"read a stored {kind.kind}: field {error} is missing") from error
-    except (BaseValidationError, CattrsError, AttributeError, TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise Failed(f"read a stored {kind.kind}: {error}") from error
 
 
@@ -202,71 +181,3 @@ def _flawless(kind: type[R], row: Row) -> R:
     if flaw:
         raise Failed(f"read a stored {kind.kind}: {flaw}")
     return record
-
-
-@cache
-def _converter() -> Converter:
-    # Detailed validation doubles the time to load, and its groups of errors do not fit into a sentence.
-    converter = Converter(detailed_validation=False)
-    converter.register_structure_hook_factory(_is_tuple, lambda kind: _tuple_of(converter, kind))
-    converter.register_structure_hook_factory(_is_optional, lambda kind: _optional(converter, kind))
-    for family, parse in _PARSERS.items():
-        for kind in family:
-            converter.register_unstructure_hook(kind, _text)
-            converter.register_structure_hook(kind, _from_text(kind))
-        converter.register_structure_hook_func(_is_union_of(family), _from_text(parse))
-    for plain in (str, int, bool, float):
-        converter.register_structure_hook(plain, _unchanged)
-    return converter
-
-
-@lru_cache(maxsize=512)
-def _text(address: object) -> str:
-    """Write an address; cached, because the many ports of a container have the same few addresses."""
-    return str(address)
-
-
-def _is_union_of(kinds: frozenset[type]) -> Callable[[Any], bool]:
-    return lambda kind: frozenset(get_args(kind)) == kinds
-
-
-def _is_tuple(kind: Any) -> bool:
-    return get_origin(kind) is tuple and get_args(kind)[1:] == (...,)
-
-
-def _tuple_of(converter: Converter, kind: Any) -> Callable[[Any, Any], tuple[Any, ...]]:
-    """Return the hook of ``tuple[item, ...]``; cattrs' own looks at the types each time."""
-    item = get_args(kind)[0]
-    structure = converter.get_structure_hook(item)
-    return lambda values, _kind: tuple([structure(value, item) for value in values])
-
-
-def _from_text(parse: Callable[[str], Any]) -> Callable[[Any, Any], Any]:
-    known = lru_cache(maxsize=512)(parse)
-    # ipaddress reads a number as an address too; a record never holds one.
-    return lambda value, _kind: known(_without_zone(_unchanged(value, str)))
-
-
-def _without_zone(text: str) -> str:
-    """Refuse an address with a zone: ``ip_address`` accepts any text after a percent sign, and no record has one."""
-    if "%" in text:
-        raise ValueError(f"{text!r} is an address with a zone")
-    return text
-
-
-def _is_optional(kind: Any) -> bool:
-    return get_origin(kind) is UnionType and NoneType in get_args(kind)
-
-
-def _optional(converter: Converter, kind: Any) -> Callable[[Any, Any], Any]:
-    """Return the hook of ``item | None``, for the same reason."""
-    item = reduce(or_, [each for each in get_args(kind) if each is not NoneType])
-    structure = converter.get_structure_hook(item)
-    return lambda value, _kind: None if value is None else structure(value, item)
-
-
-def _unchanged(value: Any, kind: type) -> Any:
-    """Refuse a value of another type, which cattrs would convert: a null must not become the text "None"."""
-    if type(value) is not kind:
-        raise TypeError(f"expected {kind.__name__}, found {value!r}")
-    return value

@@ -3,18 +3,21 @@
 import dataclasses
 import inspect
 import json
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, ip_interface
 from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cli.server.records import KINDS, SHARED_KINDS
+from netlink.ip import read_interface
 from plugin.errors import Failed
 from plugin.ipam.generation import PoolGeneration
 from plugin.model import records as model
 from plugin.model.parent import Parent
 from plugin.protocol.messages import PortBinding
+from plugin.store.codec import reader, writer
 from plugin.store.rows import decode, encode
 
 RECORDS: list[Any] = [
@@ -66,6 +69,50 @@ def test_unions_of_families_keep_the_family() -> None:
     assert decode(model.Lease, encode(lease)).address == IPv6Address("fd00::1")
     endpoint = model.Endpoint("e", "n", "02::", ipv4=IPv4Interface("10.0.0.2/24"))
     assert decode(model.Endpoint, encode(endpoint)).ipv4 == IPv4Interface("10.0.0.2/24")
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *SHARED_KINDS], ids=lambda kind: kind.kind)
+def test_a_store_can_keep_every_kind(kind: Any) -> None:
+    """No field has a type that cannot be read or written."""
+    assert (callable(reader(kind)), callable(writer(kind))) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [
+        ('"found":"10.0.0.1/8"', "expected list, found '10.0.0.1/8'"),
+        ('"found":[5]', "expected str, found 5"),
+        ('"options":["a"]', r"expected dict, found \['a'\]"),
+        ('"options":{"a":1}', "expected str, found 1"),
+        ('"subnets":["10.0.0.0/8"]', "expected dict, found '10.0.0.0/8'"),
+        ('"subnets":[{"pool":"10.0.0.1/8"}]', "host bits set"),
+        ('"owns_link":1', "expected bool, found 1"),
+        ('"gso":true', "expected int, found True"),
+        ('"overlay":{}', "field 'network' is missing"),
+    ],
+)
+def test_no_part_of_a_record_is_converted(field: str, reason: str) -> None:
+    """A part of another type is refused, also where Python would take it: a text has items too."""
+    with pytest.raises(Failed, match=reason):
+        decode(model.Network, f'{{"id":"n","mode":"bridge","link":"l",{field}}}')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("10.0.0.1/24", "10.0.0.1/0", "10.0.0.1", "10.0.0.1/255.0.0.0", "fd00::1/64", "10.0.0.1/024", "10.0.0.1/33"),
+        *("10.0.0.1/+8", "10.0.0.1/2_4", "10.0.0.1/ 8", "10.0.0.1/٣", "01.0.0.1/8", "/8", "", "x/8"),
+    ],
+)
+def test_an_interface_is_read_as_python_reads_it(text: str) -> None:
+    """The quicker way accepts the same texts, and gives the same values."""
+    outcomes = []
+    for read in (read_interface, ip_interface):
+        try:
+            outcomes.append(str(read(text)))
+        except ValueError:
+            outcomes.append("")
+    assert outcomes[0] == outcomes[1]
 
 
 @pytest.mark.parametrize(
