@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import quote
 
 from plugin.errors import Failed
 from plugin.store.base import Record
@@ -45,22 +46,26 @@ def find_damage(path: Path, kinds: Kinds, found: Found = ignore) -> str:
     with file_errors("check store", path):
         if path.stat().st_size == 0:
             return "the file is empty"
-        damage = wal_damage(companions(path)[0])
-    if damage:
-        return damage
     with sqlite_errors("check", path):
         try:
-            with closing(connect(path)) as connection:
-                return _damage_in(connection, kinds, found)
+            with closing(connect(path, read_only=True)) as connection:
+                version = version_of(connection)  # SQLite reads its log now
+                with file_errors("check store", path):
+                    damage = wal_damage(*companions(path))
+                return damage or (_damage_in(connection, kinds, found) if version <= len(MIGRATIONS) else "")
         except sqlite3.DatabaseError as error:
             if not _is_damage(error):
                 raise
             return str(error)
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open a database that anybody may have written: its schema may call only functions without side effects."""
-    connection = sqlite3.connect(path, timeout=5.0, isolation_level=None)
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Open a database that anybody may have written: its schema may call only functions without side effects.
+
+    With ``read_only`` its log stays as it is when the connection closes.
+    """
+    where = f"file:{quote(str(path))}?mode={'ro' if read_only else 'rwc'}"
+    connection = sqlite3.connect(where, uri=True, timeout=5.0, isolation_level=None)
     connection.text_factory = lambda data: data.decode(errors="replace")
     connection.execute("PRAGMA trusted_schema = OFF")
     return connection
@@ -77,13 +82,10 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
 
 
 def _damage_in(connection: sqlite3.Connection, kinds: Kinds, found: Found) -> str:
-    version = version_of(connection)
-    if version > len(MIGRATIONS):
-        return ""
     (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if verdict != "ok":
         return str(verdict).replace("\n", " ")
-    if version == 0:
+    if version_of(connection) == 0:
         return ""  # made by SQLite and not yet by pynet
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not {"record", "counter"} <= tables:
