@@ -5,11 +5,10 @@ write the state before the reply. The removal of an unknown network or endpoint 
 reorders its calls (moby daemon/libnetwork/endpoint.go, pkg/plugins/client.go).
 """
 
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from plugin.errors import PynetError
 from plugin.ipam.sticky import keep_names
 from plugin.model.names import container_link_name, host_link_name, limiter_name
 from plugin.model.records import Endpoint, Network
@@ -56,11 +55,10 @@ class Driver:
         self._leased = leased
         self._work = Work(runtime.locks, runtime.reaper.retries)
 
-    def recall(self) -> None:
-        """Read the records that the first requests would have to read, beside serving; later is no failure."""
-        with suppress(PynetError):
-            self._reservations.recall()
-            self._sandboxes.recall()
+    def recall(self, networks: Mapping[str, Network], endpoints: Mapping[str, Sequence[Endpoint]]) -> None:
+        """Take all records after a start, which the first requests would have to read otherwise."""
+        self._reservations.recall(networks.values())
+        self._sandboxes.recall(end for ends in endpoints.values() for end in ends)
 
     # --- questions of the engine about the driver ----------------------------------------------
 

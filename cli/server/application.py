@@ -1,6 +1,5 @@
 """The application that ``pynet serve`` runs: opens what is real, brings the host in line, and starts the threads."""
 
-import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -99,7 +98,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
         """Bring the kernel in line with the state, start the threads, and let requests pass."""
         records = pynet.reconciler.recover()
         threads.append(pynet.leased.recall(records.networks, records.endpoints))
-        threading.Thread(target=pynet.driver.recall, name="recall", daemon=True).start()
+        pynet.driver.recall(records.networks, records.endpoints)
         threads.extend([*pynet.reaper.start(), drops.start(), *Watcher(pynet.reconciler, monitor).start()])
         threads.extend(cluster.start(pynet, host, addresses) if cluster and addresses else [])
         threads.extend([*_start_names(host, pynet, records), Exempted().start()])

@@ -6,7 +6,7 @@ network never waits for another.
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from plugin.cluster.addresses.records import PoolUse
@@ -67,10 +67,10 @@ class NetworkReservations:
         self.note_caller(network.id)
         self._names.expect()
 
-    def recall(self) -> None:
-        """Read the records now, so that no request has to; raises ``Failed`` or ``Busy`` of the store."""
+    def recall(self, networks: Iterable[Network]) -> None:
+        """Take the records of all ``networks``, so that no request has to read them."""
         with self._lock:
-            self._read_records()
+            self._note_all(networks)
 
     def note_caller(self, network_id: str) -> None:
         """Note that the network belongs to the engine that calls now, because it names the network."""
@@ -112,9 +112,12 @@ class NetworkReservations:
 
     def _read_records(self) -> None:
         if not self._read:
-            for item in self._store.list(Network):
-                self._note(item.record)
-            self._read = True
+            self._note_all(item.record for item in self._store.list(Network))
+
+    def _note_all(self, networks: Iterable[Network]) -> None:
+        for network in networks:
+            self._note(network)
+        self._read = True
 
     def _note(self, network: Network) -> None:
         self._networks[network.id] = network

@@ -1,7 +1,7 @@
 """Knows which endpoints belong to one container: the engine names the sandbox in Join, and nowhere else."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from plugin.model.records import Endpoint
 from plugin.protocol.messages import EndpointOptions
@@ -25,9 +25,10 @@ class Sandboxes:
         self._keys: dict[str, tuple[str, ...]] = {}  # of endpoints, by their sandbox; most have one
         self._read = False
 
-    def recall(self) -> None:
-        """Read the records now, so that no request has to; raises ``Failed`` or ``Busy`` of the store."""
-        self._read_records()
+    def recall(self, endpoints: Iterable[Endpoint]) -> None:
+        """Take the records of all ``endpoints``, so that no request has to read them."""
+        with self._lock:
+            self._note_all(endpoints)
 
     def enter(self, endpoint: Endpoint, sandbox: str) -> None:
         """Note that ``endpoint`` joined ``sandbox``."""
@@ -76,13 +77,15 @@ class Sandboxes:
 
     def _read_records(self) -> None:
         with self._lock:
-            if self._read:
-                return
-            for item in self._store.list(Endpoint):
-                for key in (item.record.key, *(way.key for way in item.record.ways)):
-                    if item.record.sandbox and key not in self._sandboxes:
-                        self._note(key, item.record.sandbox)
-            self._read = True
+            if not self._read:
+                self._note_all(item.record for item in self._store.list(Endpoint))
+
+    def _note_all(self, endpoints: Iterable[Endpoint]) -> None:
+        for endpoint in endpoints:
+            for key in (endpoint.key, *(way.key for way in endpoint.ways)) if endpoint.sandbox else ():
+                if key not in self._sandboxes:
+                    self._note(key, endpoint.sandbox)
+        self._read = True
 
     def _note(self, key: str, sandbox: str) -> None:
         self._forget(key)

@@ -45,7 +45,7 @@ class Recovery:
         self._ledger = ledger
 
     def run(self, mend: Mend) -> Records:
-        """Forget endpoints without a link, then repair rules, ports, links and the rest; return the records.
+        """Forget endpoints without a link, then repair rules, ports, links and the rest; return the records after that.
 
         Nothing here stops pynet from serving: a repair that fails is logged and tried again later.
         """
@@ -67,13 +67,16 @@ class Recovery:
         ports = self._hold_ports(records)
         look = look or self._look(records)
         if look:
-            for finding in [*look.found, *ports]:
+            found = [*look.found, *ports]
+            for finding in found:
                 places[finding.network] += mend([finding], look.desired.get(finding.network, NOTHING))
             refused = self._firewall.refused().items()
             places[REFUSED] += [self._ledger.failed(finding, PynetError(why)) for finding, why in refused]
             for place, done in places.items():
                 self._ledger.checked(place, done)
             self._ledger.looked()
+            if found:
+                return self._survey.records()
         return records
 
     def _look(self, records: Records) -> Look | None:
