@@ -48,6 +48,9 @@ class Runner(Protocol):
     def run(self, text: str, form: "Form") -> tuple[bool, str, str]:
         """Apply ``text`` as one transaction."""
 
+    def close(self) -> None:
+        """Give back what it holds; the next run takes it anew."""
+
 
 @contextmanager
 def _held(lock: threading.Lock, action: str) -> Iterator[None]:
@@ -60,18 +63,36 @@ def _held(lock: threading.Lock, action: str) -> Iterator[None]:
 
 
 class LibraryRunner:
-    """libnftables by ctypes. A context must not be used by two threads at once, hence the lock."""
+    """libnftables by ctypes, for one thread of the process at a time.
+
+    Not even two contexts may be used by two threads at once: the library keeps one list of the names of links for the
+    whole process, which each command frees (iface_list, nftables src/iface.c). Tried with version 1.0.6: listings
+    have numbers in the place of names, or the process is aborted.
+    """
+
+    _lock = threading.Lock()
 
     def __init__(self) -> None:
         self._lib = _load_library()
-        self._context = self._lib.nft_ctx_new(0)
-        self._lib.nft_ctx_buffer_output(self._context)
-        self._lib.nft_ctx_buffer_error(self._context)
-        self._lock = threading.Lock()  # guards the context and its two buffers
+        self._context: int | None = self._open()
+
+    def _open(self) -> int:
+        context: int = self._lib.nft_ctx_new(0)
+        self._lib.nft_ctx_buffer_output(context)
+        self._lib.nft_ctx_buffer_error(context)
+        return context
+
+    def close(self) -> None:
+        """Free the context with its socket; tables with the flag ``owner`` go with it. The next run opens another."""
+        with _held(self._lock, "close libnftables"):
+            if self._context is not None:
+                self._lib.nft_ctx_free(self._context)
+                self._context = None
 
     def run(self, text: str, form: Form) -> tuple[bool, str, str]:
         """Apply ``text`` as one transaction."""
         with _held(self._lock, "change nftables"):
+            self._context = self._context or self._open()
             self._lib.nft_ctx_output_set_flags(self._context, form.flags)
             self._lib.nft_ctx_set_dry_run(self._context, form is Form.CHECK)
             failed = self._lib.nft_run_cmd_from_buffer(self._context, text.encode())
@@ -82,6 +103,9 @@ class LibraryRunner:
 
 class CommandRunner:
     """One ``nft`` process a call."""
+
+    def close(self) -> None:
+        """Hold nothing, as always."""
 
     def run(self, text: str, form: Form) -> tuple[bool, str, str]:
         """Apply ``text`` as one transaction."""
@@ -192,9 +216,10 @@ class Nftables:
             self._own += self._elements.change(table, delete, add)
 
     def close(self) -> None:
-        """Close the socket for elements; the next change opens another."""
+        """Close both sockets, for transactions and for elements; the next change opens others."""
         with self._lock:
             self._elements.close()
+        self._runner.close()
 
     def list(self, what: str) -> list[dict[str, Any]]:
         """Return the objects of ``nft -a -j list WHAT``; raises ``Missing`` when there is no such thing."""
@@ -248,6 +273,7 @@ def _load_library() -> ctypes.CDLL:
         function = getattr(lib, name)
         function.restype = ctypes.c_char_p
         function.argtypes = [ctypes.c_void_p]
-    for name in ("nft_ctx_buffer_output", "nft_ctx_buffer_error"):
+    for name in ("nft_ctx_buffer_output", "nft_ctx_buffer_error", "nft_ctx_free"):
         getattr(lib, name).argtypes = [ctypes.c_void_p]
+    lib.nft_ctx_free.restype = None
     return lib

@@ -12,7 +12,7 @@ import stat
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -259,7 +259,8 @@ def _setting(path: str) -> str:
 
 def _ruleset() -> list[dict[str, Any]] | None:
     try:
-        return Nftables(open_runner()).list("ruleset")
+        with closing(Nftables(open_runner())) as nft:
+            return nft.list("ruleset")
     except (KernelError, OSError):
         return None
 

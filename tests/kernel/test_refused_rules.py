@@ -40,6 +40,10 @@ class Refusing:
             return False, "", "Error: syntax error, unexpected chain"
         return self._runner.run(text, form)
 
+    def close(self) -> None:
+        """Close nft."""
+        self._runner.close()
+
 
 @pytest.fixture
 def nft() -> Refusing:
