@@ -1,6 +1,6 @@
 """Protocols of the things outside of the plugin; each has a real and an in-memory implementation."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from typing import Any, Protocol
 
 from netlink.bridge_port import BridgePort
@@ -283,11 +283,8 @@ class DirectRoutes(Protocol):
     ) -> Mapping[DirectRoute, KernelError]:
         """Write and delete routes of the network with ``metric``, and return those that the kernel refused."""
 
-    def routes(self, metric: int) -> set[DirectRoute]:
-        """Return the routes of the network with ``metric``."""
-
-    def metrics(self) -> set[int]:
-        """Return the metrics of all these routes."""
+    def routes(self) -> Mapping[int, Set[DirectRoute]]:
+        """Return the routes of all networks, by metric."""
 
     def announce(self, link: str, mac: str, addresses: Iterable[Address]) -> None:
         """Tell machines on ``link`` that the addresses are at ``mac`` by now."""

@@ -29,7 +29,7 @@ class FakeRoutes:
         self.known: dict[Address, FoundRoute | None] = {}
         self.by_metric: dict[int, set[DirectRoute]] = {}
         self.announced: list[tuple[str, str, Address]] = []
-        self.asked = 0
+        self.asked = self.listings = 0
         self.fails = False  # every question
 
     def ways(self, addresses: Iterable[Address]) -> dict[Address, FoundRoute]:
@@ -49,11 +49,9 @@ class FakeRoutes:
         self.by_metric[metric] = kept | set(add)
         return {}
 
-    def routes(self, metric: int) -> set[DirectRoute]:
-        return set(self.by_metric.get(metric, ()))
-
-    def metrics(self) -> set[int]:
-        return {metric for metric, routes in self.by_metric.items() if routes}
+    def routes(self) -> Mapping[int, set[DirectRoute]]:
+        self.listings += 1
+        return {metric: set(routes) for metric, routes in self.by_metric.items() if routes}
 
     def announce(self, link: str, mac: str, addresses: Iterable[Address]) -> None:
         self.announced += [(link, mac, address) for address in addresses]

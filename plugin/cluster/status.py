@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import field
+from functools import cache
 from ipaddress import IPv4Address
 
 from netlink.errors import KernelError
@@ -246,7 +247,7 @@ def table_drift(store: Store, here: Here, tunnels: Tunnels, hops: NextHops, sett
 
 def _differences(store: Store, here: Here, tunnels: Tunnels, hops: NextHops) -> list[str]:
     address = here.identity.address or IPv4Address(0)
-    problems = []
+    problems, list_routes = [], cache(hops.routes.routes)
     for network in here.networks:
         if network.overlay is None:
             continue
@@ -259,7 +260,7 @@ def _differences(store: Store, here: Here, tunnels: Tunnels, hops: NextHops) -> 
         wanted = set(found.entries)
         try:
             there: set[Lead] = set(tunnels.entries(network.link, vxlan_name(network.id)))
-            there |= hops.routes.routes(network.overlay.vni) if is_routed(network.options) else set()
+            there |= list_routes().get(network.overlay.vni, set()) if is_routed(network.options) else set()
         except KernelError as error:
             problems.append(f"network '{name}' of this host: {error}")
             continue

@@ -177,7 +177,7 @@ class Repairs:
         self._applier.shims.unset(finding.link, finding.destination)
 
     def _delete_routes(self, finding: f.DirectRoutesLeft, _: Desired) -> None:
-        self._routes.change_routes(finding.vni, (), self._routes.routes(finding.vni))
+        self._routes.change_routes(finding.vni, (), self._routes.routes().get(finding.vni, ()))
 
     def _set(self, finding: f.SettingChanged, desired: Desired) -> None:
         wanted = next(setting for setting in desired.settings if setting.path == finding.path)

@@ -164,7 +164,7 @@ class Survey:
         if idle:
             left = self._settings.left_over(list(records.networks.values()))
             found += [OrphanSetting("", setting.path, setting.before) for setting in left]
-            found += strays(desired, actual, self._routes.metrics())
+            found += strays(desired, actual, self._routes.routes())
         return Look({part.network: part for part in desired}, found, actual)
 
     def look_at(self, network_id: str, actual: Actual) -> tuple[Desired, list[Finding]]:

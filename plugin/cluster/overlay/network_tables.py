@@ -1,7 +1,7 @@
 """The kernel tables and routes of one overlay network, and the hosts from which the firewall accepts its packets."""
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
 import structlog
 
@@ -22,6 +22,8 @@ from plugin.options.tunnel import is_routed, uses_routes, uses_tunnel
 from plugin.protocol.messages import Address
 
 log = structlog.get_logger()
+
+ListRoutes = Callable[[], Mapping[int, Set[DirectRoute]]]  # to containers of other hosts, by VNI
 
 
 class NetworkTables:
@@ -45,8 +47,10 @@ class NetworkTables:
         self._said: Mapping[str, str] = {}
         self._ended = False
 
-    def write(self, *, check: bool) -> bool:
+    def write(self, *, check: bool, list_routes: ListRoutes | None = None) -> bool:
         """Write the entries that the records ask for; with ``check``, read the kernel's tables before.
+
+        ``list_routes`` may list them once for several networks; nobody else writes those of this one.
 
         Nothing is written before the stores were listed: the present tables may be right. Return whether containers of
         other hosts have left a group since the last time, and the kernel may track flows that only the group allowed.
@@ -69,7 +73,7 @@ class NetworkTables:
                 self._change(new.coming, new.going)
             else:
                 before = (new.wanted - new.coming) | new.going if known else None
-                self._change(*self._compare(new.wanted, before))
+                self._change(*self._compare(new.wanted, before, list_routes or self._hops.routes.routes))
             self._known = True
             if new.moved:  # neighbours of the container that was here know its MAC, behind which nobody is now
                 self._hops.routes.announce(self.link.master, self.records.view.mac, new.moved)
@@ -100,10 +104,12 @@ class NetworkTables:
         bridge = self.link.master if self.is_routed else ""
         return (*members, *link_elements(new.links), *far_group_elements(self.link.name, new.groups, bridge))
 
-    def _compare(self, wanted: set[Lead], before: set[Lead] | None) -> tuple[set[Lead], set[Lead]]:
+    def _compare(
+        self, wanted: set[Lead], before: set[Lead] | None, list_routes: ListRoutes
+    ) -> tuple[set[Lead], set[Lead]]:
         """Return the entries that the kernel lacks, and those that it should not have; warn if it lost some."""
         there: set[Lead] = set(self._tunnels.entries(self.link.master, self.link.name))
-        there |= self._hops.routes.routes(self.link.vni) if self.is_routed else set()
+        there |= list_routes().get(self.link.vni, set()) if self.is_routed else set()
         if before is not None and (drift := there ^ before ^ set(self._stubborn)):
             log.warning("tables were changed by others, written again", network=self.name, entry=str(next(iter(drift))))
         self._stubborn = {}
@@ -145,7 +151,7 @@ def _routes(entries: Iterable[Lead]) -> set[DirectRoute]:
 
 def end_routes(hops: NextHops, link: VxlanLink) -> None:
     """Delete the routes of the network behind ``link``; raises ``KernelError``."""
-    hops.routes.change_routes(link.vni, (), hops.routes.routes(link.vni))
+    hops.routes.change_routes(link.vni, (), hops.routes.routes().get(link.vni, ()))
 
 
 def elements_left(network: Network, link: VxlanLink, host: str, tunnels: Tunnels, hops: NextHops) -> Elements:
@@ -155,7 +161,7 @@ def elements_left(network: Network, link: VxlanLink, host: str, tunnels: Tunnels
     """
     entries: set[Lead] = set()
     try:
-        entries |= hops.routes.routes(link.vni) if is_routed(network.options) else set()
+        entries |= hops.routes.routes().get(link.vni, set()) if is_routed(network.options) else set()
         entries |= tunnels.entries(link.master, link.name)
     except Missing:
         pass

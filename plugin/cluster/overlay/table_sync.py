@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 
 import structlog
 
@@ -21,7 +21,7 @@ from plugin.cluster.direct.next_hops import NextHops
 from plugin.cluster.overlay.attached import Attached
 from plugin.cluster.overlay.forwarding import local_view
 from plugin.cluster.overlay.network_records import Own
-from plugin.cluster.overlay.network_tables import NetworkTables, elements_left, end_routes
+from plugin.cluster.overlay.network_tables import ListRoutes, NetworkTables, elements_left, end_routes
 from plugin.cluster.overlay.watching import Watching
 from plugin.errors import Busy, Conflict
 from plugin.firewall.firewall import Firewall
@@ -195,14 +195,15 @@ class TableSync:
         check = any(fully for _, fully in due) or everything
         if check:
             self._steady.attempt("mending of records", self._mend)
+        list_routes: ListRoutes = cache(self._hops.routes.routes)  # a failure is not kept
         for local, fully in due:
             alive()
-            call = partial(self._try, local, check=fully)
+            call = partial(self._try, local, list_routes, check=fully)
             if not self._steady.attempt(f"writing of network '{local.name}'", call):
                 self._again(local.name)
         return everything
 
-    def _try(self, local: NetworkTables, *, check: bool) -> None:
+    def _try(self, local: NetworkTables, list_routes: ListRoutes, *, check: bool) -> None:
         """Write the tables of a network.
 
         A link that is missing is being removed with its network; or the reconciler makes it again, under the network's
@@ -211,7 +212,7 @@ class TableSync:
         name = local.name
         try:
             with suppress(Missing):
-                if local.write(check=check):
+                if local.write(check=check, list_routes=list_routes):
                     self._regrouped(local.records.network_id, "")
         except (KernelError, Busy) as error:
             if self._attached.get(name) is local:

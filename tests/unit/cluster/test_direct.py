@@ -155,4 +155,15 @@ def test_routes_of_no_network_are_found_at_the_start() -> None:
     world.reconciler.recover()
 
     assert [each.kind for each in dry if each.kind == "DirectRoutesLeft"] == []
-    assert world.routes.metrics() == {70}
+    assert world.routes.routes().keys() == {70}
+
+
+def test_the_routes_of_all_networks_are_listed_once() -> None:
+    """Each minute, however many networks there are."""
+    world = OverlayWorld()
+    for network, subnet, name in ((rq.NETWORK_ID, "10.9.0.1/24", "blue"), (rq.OTHER_ID, "10.8.0.1/24", "green")):
+        world.driver.create_network(overlay(network, subnet, network=name, tunnel="direct"))
+    before = world.routes.listings
+    world.peers.sync(everything=True)
+
+    assert world.routes.listings == before + 1
