@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from time import time
 from typing import Any
 
 import click
@@ -18,12 +19,13 @@ from cli.settings import Settings
 from cli.systemd_unit import FILE
 from cli.tables import wrapped
 from plugin.doctor.checks import CHECKS, Examination, examine, see
-from plugin.doctor.facts import EngineFacts, HostFinding, ServiceFacts, Severity
+from plugin.doctor.facts import EngineFacts, HostFinding, ServiceFacts, Severity, TurnedAway
 from plugin.doctor.probe import Places, Told, gather
 from plugin.doctor.resolver import Inside
 from plugin.errors import PynetError
+from plugin.firewall.reasons import DIRECT_SOURCE, REMEMBERED
 from plugin.ipam.supernets import parse_supernets
-from plugin.protocol.messages import Countdown
+from plugin.protocol.messages import Countdown, LeftOut
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "blue"}
 PATIENCE = 10.0  # seconds; a pynet that is only busy answers within them
@@ -46,8 +48,8 @@ def ask_status(socket: Path, patience: float = PATIENCE) -> tuple[ServiceFacts, 
         failing = tuple((one["sentence"], one["error"]) for one in repair_rows(reply["Failing"], known_names))
         repairs = {str(kind): int(count) for kind, count in reply["Repairs"].items()}
         sockets, most = int(reply.get("Sockets", 0)), int(reply.get("MostSockets", 0))
-        told = *_metrics(socket, patience), *_resolver(socket, patience)
-        return ServiceFacts(failing, repairs, sockets, most, *told, _takeovers(reply)), False
+        told = *_metrics(socket, patience), *_resolver(socket, patience), _takeovers(reply), _left_out(reply)
+        return ServiceFacts(failing, repairs, sockets, most, *told, _turned_away(socket, patience)), False
     except NoAnswer:
         return ServiceFacts(), True
     except (PynetError, ValueError, LookupError, TypeError, AttributeError):
@@ -77,6 +79,21 @@ def _takeovers(status: Mapping[str, Any]) -> tuple[Countdown, ...]:
     return tuple(
         Countdown(each["Host"], each["Name"], each["Network"], each["Gone"], each["Left"])
         for each in status.get("Takeovers", ())
+    )
+
+
+def _left_out(status: Mapping[str, Any]) -> tuple[LeftOut, ...]:
+    """Return what the reply to Status says is left out of tables; an older pynet says nothing."""
+    return tuple(LeftOut(each["Network"], each["What"], each["Why"]) for each in status.get("LeftOut", ()))
+
+
+def _turned_away(socket: Path, patience: float) -> tuple[TurnedAway, ...]:
+    """Return which packets of containers on other hosts were dropped lately, as they came by another link."""
+    since = time() - REMEMBERED
+    return tuple(
+        TurnedAway(each["Network"], str(each["From"]["Address"] or "?"), each["From"]["Link"], each["Packets"])
+        for each in ask(socket, "Drops", patience)["Drops"]
+        if each["Reason"] == DIRECT_SOURCE and each["Last"] >= since
     )
 
 

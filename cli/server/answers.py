@@ -24,7 +24,7 @@ from plugin.model.records import Endpoint, Lease, Network, Pool
 from plugin.policy.judge import FarGroups, nobody_far
 from plugin.protocol.api import ChangeService
 from plugin.protocol.drop_messages import DropReport
-from plugin.protocol.messages import Countdown, Repair, Status
+from plugin.protocol.messages import Countdown, LeftOut, Repair, Status
 from plugin.protocol.own_messages import (
     About,
     Fill,
@@ -65,7 +65,8 @@ class Sources:
     containers of other hosts by address, in an overlay network as hosts know it, ``made`` the addresses of links
     inside of containers by MAC, and ``names`` the names by which containers find each other; ``resolver`` tells what
     the resolver does. ``takeovers`` returns the dead hosts that this one takes over after some time, and ``secrets``
-    keeps the tunnels of encrypted networks.
+    keeps the tunnels of encrypted networks. ``left_out`` returns what is missing in the tables of networks that hosts
+    share.
     """
 
     look: Callable[[], Sequence[Repair]]
@@ -79,6 +80,7 @@ class Sources:
     resolver: Callable[[], ResolverReport] = lambda: NO_RESOLVER
     takeovers: Callable[[], Sequence[Countdown]] = tuple
     secrets: SecrecyUpkeep | None = None
+    left_out: Callable[[], Sequence[LeftOut]] = tuple
 
 
 class Answers(ChangeAnswers, ClusterAnswers):
@@ -107,7 +109,8 @@ class Answers(ChangeAnswers, ClusterAnswers):
         return self._sources.look()
 
     def status(self) -> Status:
-        return replace(self._repairing.status(), takeovers=tuple(self._sources.takeovers()))
+        told = tuple(self._sources.takeovers()), tuple(self._sources.left_out())
+        return replace(self._repairing.status(), takeovers=told[0], left_out=told[1])
 
     def log(self, cursor: str) -> LogPart:
         return self._sources.log(cursor)

@@ -111,9 +111,9 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
     workers = WorkerPool(most=2 * settings.threads)
     app = create_app(gate.before(pynet.driver), gate.before(router), workers, monitoring.watched.times)
     overview = Overview(host.store, host.names, Statistics())
-    look, log_part, groups = gate.before(pynet.dry_run).look, keep_log().since, pynet.peers.far_groups
-    parts = look, log_part, monitoring.traffic.read, overview.since, drops.reports, groups, far_addresses
-    sources = Sources(*parts, *_of_names(pynet), cluster.countdowns if cluster else tuple, pynet.secrets)
+    look, lines, far = gate.before(pynet.dry_run).look, keep_log().since, pynet.peers.far_groups
+    parts = look, lines, monitoring.traffic.read, overview.since, drops.reports, far, far_addresses, *_of_names(pynet)
+    sources = Sources(*parts, cluster.countdowns if cluster else tuple, pynet.secrets, pynet.peers.left_out)
     answers = Answers(settings, host.store, gate.before(pynet.reconciler), sources, gate.before(pynet.live))
     _serve_commands(app, answers, settings.admin, monitoring.watched)
     threads.extend([monitoring.port.start()] if monitoring.port else [])

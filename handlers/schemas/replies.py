@@ -119,6 +119,14 @@ class CountdownReply(Schema):
     left = fields.Float(data_key="Left")
 
 
+class LeftOutReply(Schema):
+    """Something to which nothing leads in a network that hosts share."""
+
+    network = fields.String(data_key="Network")
+    what = fields.String(data_key="What")
+    why = fields.String(data_key="Why")
+
+
 class StatusReply(Schema):
     repairs = fields.Dict(data_key="Repairs")
     failing = fields.List(fields.Nested(RepairReply), data_key="Failing")
@@ -127,3 +135,4 @@ class StatusReply(Schema):
     sockets = fields.Integer(data_key="Sockets")
     most_sockets = fields.Integer(data_key="MostSockets")
     takeovers = fields.List(fields.Nested(CountdownReply), data_key="Takeovers")
+    left_out = fields.List(fields.Nested(LeftOutReply), data_key="LeftOut")

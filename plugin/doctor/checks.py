@@ -138,6 +138,8 @@ CHECKS: Mapping[str, Check] = {
     "host-access": Check(host_access, "the host reaches the containers of every network that it should", _STATE),
     "takeover": Check(hosts.takeovers, "no host is missed whose addresses are taken over", _SERVING),
     "lost-addresses": Check(hosts.lost_addresses, "no container has lost its address to another host", _STATE),
+    "left-out": Check(hosts.left_out, "nothing is left out of networks that hosts share", _SERVING),
+    "turned-away": Check(hosts.turned_away, "packets of other hosts come by links that lead back", _SERVING),
     "legacy-firewall": Check(firewalls.legacy_firewall, "iptables-legacy drops nothing of networks"),
     "firewall": Check(firewalls.other_firewalls, "no other firewall drops traffic that networks need", _RULES),
     "bridged-traffic": Check(firewalls.bridged_traffic, "bridged traffic passes the host's chains"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from plugin.ipam.supernets import Supernet
-from plugin.protocol.messages import Address, Countdown, Subnet
+from plugin.protocol.messages import Address, Countdown, LeftOut, Subnet
 from plugin.protocol.own_messages import Fill
 
 
@@ -105,13 +105,24 @@ class LostAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """``packets`` from ``source``, a container on another host, came by a ``link`` that does not lead to that host."""
+
+    network: str
+    source: str
+    link: str
+    packets: int
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceFacts:
     """The answer of the running pynet: what it cannot repair, as sentences, and how often it made each repair.
 
     ``sockets`` are held for published ports, at most ``most_sockets``; 0 if pynet does not tell. ``metrics`` is the
     place where others may read its metrics, and ``metrics_problem`` the reason why nobody can, "" for neither.
     ``resolver`` has the addresses at which its resolver serves, and ``resolver_trouble`` the reason why it does not.
-    ``takeovers`` are dead hosts whose addresses it takes over after some time.
+    ``takeovers`` are dead hosts whose addresses it takes over after some time. ``left_out`` is missing in its tables of
+    networks that hosts share, and ``turned_away`` is what it dropped of these within the last minutes.
     """
 
     failing: tuple[tuple[str, str], ...] = ()  # sentence, and why it cannot be repaired
@@ -123,6 +134,8 @@ class ServiceFacts:
     resolver: tuple[str, ...] = ()
     resolver_trouble: str = ""
     takeovers: tuple[Countdown, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    turned_away: tuple[TurnedAway, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

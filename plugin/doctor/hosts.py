@@ -1,4 +1,4 @@
-"""Findings about the other hosts of a cluster: takeovers to come, and those that this host has suffered."""
+"""Findings about the other hosts of a cluster: takeovers, those to come too, and hosts that are not reached."""
 
 from collections.abc import Iterator
 
@@ -26,3 +26,22 @@ def lost_addresses(facts: Facts) -> Iterator[HostFinding]:
         )
         cure = "remove the container and create it again, or remove the other one, and this one is opened"
         yield HostFinding(Severity.ERROR, cause, cure, ("pynet cluster status", "pynet endpoint ls"))
+
+
+def left_out(facts: Facts) -> Iterator[HostFinding]:
+    """Containers there run, and those of this host do not reach them."""
+    for one in facts.serving.left_out:
+        cause = f"network '{one.network}' of this host leaves out {one.what}: {one.why}"
+        cure = "mend what the reason names; pynet follows by itself"
+        yield HostFinding(Severity.WARNING, cause, cure, ("pynet cluster status",))
+
+
+def turned_away(facts: Facts) -> Iterator[HostFinding]:
+    """Two hosts may be on two segments, and each name an address on another one in PYNET_ADVERTISE."""
+    for one in facts.serving.turned_away:
+        cause = (
+            f"{one.packets} packets from container {one.source} of another host came by '{one.link}' to network "
+            f"'{one.network[:12]}' without a tunnel and were dropped: this host's way back is another link"
+        )
+        cure = "let both hosts reach each other's PYNET_ADVERTISE by links on one segment"
+        yield HostFinding(Severity.WARNING, cause, cure, (f"ip route get {one.source}", "pynet drops"))

@@ -19,6 +19,7 @@ FLOOD = 4000  # frames to all that one port may send to other hosts in a second;
 REMEMBERED = 600  # seconds that the kernel keeps a count after its last packet
 LOG_GROUP = 5679  # of nfnetlink_log; one process at a time can listen to it
 LOG_PREFIX = "pynet:"  # before the name of a reason
+DIRECT_SOURCE = "direct_source"
 SNAPLEN = 96  # bytes of a logged packet: both IP headers of an ICMP error about TCP over IPv6 do not fit, ports do
 _LOGGED = "limit rate 10/second burst 20 packets"  # of each reason
 _REJECTS = ("meta l4proto tcp reject with tcp reset", "reject with icmpx admin-prohibited")
@@ -138,7 +139,7 @@ REASONS: Sequence[Reason] = (
         "to pynet's resolver, but not a DNS question of a container to 169.254.53.53 or to its gateway",
         "ask port 53 of the gateway address of the network, with -o pynet.dns=on",
     ),
-    Reason("direct_source", _I, "from a container of another host, by a link that does not lead to that host"),
+    Reason(DIRECT_SOURCE, _I, "from a container of another host, by a link that does not lead to that host"),
     Reason(
         "vxlan_clear",
         _I,

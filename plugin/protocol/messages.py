@@ -327,12 +327,25 @@ class Countdown:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something to which nothing leads in a network that hosts share, a record or a host, and why.
+
+    ``network`` is the name by which all hosts know the network.
+    """
+
+    network: str
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """Counts of repairs since the start, the findings that the last survey could not repair, and the number of surveys.
 
     The last survey ended at ``looked``, in seconds since 1970, 0 for none.
     ``drops`` are packets that pynet's tables dropped. ``sockets`` are held for ports, at most ``most_sockets``.
-    ``takeovers`` are the dead hosts whose addresses this one takes over after some time.
+    ``takeovers`` are the dead hosts whose addresses this one takes over after some time. ``left_out`` is missing in the
+    tables of networks that hosts share.
     """
 
     repairs: Mapping[str, int]
@@ -343,3 +356,4 @@ class Status:
     most_sockets: int = 0
     looked: float = 0.0
     takeovers: tuple[Countdown, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()

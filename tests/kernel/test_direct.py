@@ -154,6 +154,21 @@ def test_only_hosts_behind_a_router_get_the_tunnel(make_hosts: MakeHosts) -> Non
     assert reach(one, "10.9.0.3", "fd00:9::3")
 
 
+def test_hosts_that_see_each_other_differently_take_the_tunnel(make_hosts: MakeHosts) -> None:
+    """With auto, both: the one that has no router in between hears from the other that it has one."""
+    hosts = start(make_hosts, 2, tunnel="auto")
+    one, two = run(hosts)
+    hosts[0].sh("ip addr add 192.0.2.251/24 dev ul0")
+    hosts[1].sh("ip route add 192.0.2.1/32 via 192.0.2.251 dev ul0 onlink")
+
+    assert soon(lambda: not any(host.sh(ROUTES) for host in hosts))
+    assert reach(one, "10.9.0.3", "fd00:9::3")
+    assert reach(two, "10.9.0.2", "fd00:9::2")
+    hosts[1].sh("ip route del 192.0.2.1/32")
+    assert soon(lambda: all(len(host.sh(ROUTES).splitlines()) == 2 for host in hosts))
+    assert reach(one, "10.9.0.3", "fd00:9::3")
+
+
 @pytest.mark.parametrize("damage", ["ip route flush proto 81; ip -6 route flush proto 81", "ip link set {link} down"])
 def test_routes_that_others_deleted_are_written_again(make_hosts: MakeHosts, damage: str) -> None:
     """At once, and also those that went silently with their link."""

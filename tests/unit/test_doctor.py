@@ -24,12 +24,13 @@ from plugin.doctor.facts import (
     Severity,
     State,
     Subject,
+    TurnedAway,
     Unreached,
     Wall,
 )
 from plugin.doctor.probe import find_listener
 from plugin.ipam.supernets import parse_supernets
-from plugin.protocol.messages import Countdown
+from plugin.protocol.messages import Countdown, LeftOut
 from plugin.protocol.own_messages import Fill
 
 SUPERNETS = parse_supernets("10.200.0.0/22:24,fd00:1::/62:64", "machine")
@@ -69,6 +70,7 @@ def ports(held: int) -> Facts:
 
 
 MISSED = Countdown("h2", "b", "blue", 12.2, 48.1)
+BEHIND, ASTRAY = LeftOut("blue", "host 'h2'", "it is behind a router"), TurnedAway("a1" * 32, "10.9.0.3", "ul1", 7)
 LOST = LostAddress("a1" * 32, "e0" * 32, (ip_address("10.9.0.2"),), "h2")
 CASES = [
     (ports(10), N, "can hold 768 published ports, and holds 10", "LimitNOFILE=1048576"),
@@ -103,6 +105,13 @@ CASES = [
         W,
         "'b' has been missed for 12 s; its",
         "start its pynet",
+    ),
+    (replace(SOUND, serving=ServiceFacts(left_out=(BEHIND,))), W, "leaves out host 'h2': it is", "follows by itself"),
+    (
+        replace(SOUND, serving=ServiceFacts(turned_away=(ASTRAY,))),
+        W,
+        "7 packets from container 10.9.0.3",
+        "on one segment",
     ),
     (replace(SOUND, lost=(LOST,)), E, "is closed: 10.9.0.2 is that of a container on host 'h2'", "create it again"),
     (replace(SOUND, unresolved=("x.example",)), W, "allows 'x.example', of which", "getent ahosts x.example"),
@@ -269,7 +278,7 @@ def test_the_names_of_checks_are_anchors_that_stay() -> None:
     assert " ".join(CHECKS) == (
         "privileges capabilities kernel nftables settings units socket repairs port-limit metrics state engine "
         "forwarding changed-settings router-advertisements routes addresses pools bridge-ports limits host-names "
-        "resolver host-access takeover lost-addresses legacy-firewall firewall bridged-traffic"
+        "resolver host-access takeover lost-addresses left-out turned-away legacy-firewall firewall bridged-traffic"
     )
     assert all(re.fullmatch("[a-z]+(-[a-z]+)?", name) for name in CHECKS)
 

@@ -20,7 +20,7 @@ class NextHops:
         self._age = 0  # how often all was asked again
 
     def towards(self, places: Collection[HostPlace]) -> Hops:
-        """Return the next hops towards those hosts that are on a segment with this one; raises ``KernelError``."""
+        """Return the next hops towards those hosts that the kernel reaches; raises ``KernelError``."""
         with self._guard:
             known, age = self._known, self._age
         new = {place.address for place in places} - known.keys()
@@ -29,8 +29,8 @@ class NextHops:
             with self._guard:
                 if age == self._age:
                     self._known = {**self._known, **known}
-        found = ((place.address, hop_to(place, known[place.address])) for place in places)
-        return {address: hop for address, hop in found if hop}
+        ways = ((place, known[place.address]) for place in places)
+        return {place.address: hop_to(place, way) for place, way in ways if way}
 
     def refresh(self) -> bool:
         """Ask about all hosts again, as routes or links of the host have changed; return whether any answer may differ.

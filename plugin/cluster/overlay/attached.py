@@ -1,7 +1,7 @@
 """The networks whose tables this host writes, and which of them are to be written next."""
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from plugin.cluster.overlay.network_tables import NetworkTables
 
@@ -19,6 +19,11 @@ class Attached:
         """Return a network, None if it is not attached."""
         with self._guard:
             return self._local.get(name)
+
+    def all(self) -> Sequence[NetworkTables]:
+        """Return all networks."""
+        with self._guard:
+            return list(self._local.values())
 
     def take(self, name: str) -> NetworkTables | None:
         """Remove a network and return it, if it is attached."""

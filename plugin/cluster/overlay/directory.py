@@ -13,7 +13,7 @@ from netlink.values import dataclass
 from netlink.vxlan import EVERYBODY, Entry, Forward, Gateway, Neighbour, Remote
 from plugin.cluster.direct.hops import Hops, HostPlace, doubt_about_way
 from plugin.cluster.overlay.forwarding import LocalView, doubt_about_host, doubt_about_peer, text_of
-from plugin.cluster.overlay.records import Member, Peer
+from plugin.cluster.overlay.records import MOST_BEHIND, Member, Peer
 from plugin.model.records import Endpoint
 from plugin.options.tunnel import uses_routes, uses_tunnel
 from plugin.protocol.messages import Address
@@ -121,8 +121,9 @@ class FarHosts:
     def __init__(self, view: LocalView, members: Mapping[str, Versioned[Member]], hops: Hops) -> None:
         self._view = view
         self.members = members  # by key, with this host's own
-        self.hops = hops  # towards hosts whose containers are reached directly, by address of the host
+        self.hops = hops  # towards these hosts, by address of the host
         self.at: dict[str, Address] = {}
+        self.reluctant: set[str] = set()  # hosts that reach this one by a router
         self.takeovers: dict[str, int] = {}  # their times of takeover in seconds
         self._unfit: dict[str, str] = {}
         for item in sorted(members.values(), key=lambda item: item.revision):
@@ -134,6 +135,7 @@ class FarHosts:
             else:
                 self.at[member.host] = member.address
                 self.takeovers[member.host] = member.takeover
+                (self.reluctant.add if view.host in member.behind else self.reluctant.discard)(member.host)
         self.by_address: dict[Address, list[str]] = {address: [] for address in self.at.values()}  # nearly always one
         for host, address in self.at.items():
             self.by_address[address].append(host)
@@ -148,9 +150,14 @@ class FarHosts:
         """Return this host's memberships in the cluster store."""
         return [item.record for item in self.members.values() if item.record.host == self._view.host]
 
+    def behind(self) -> tuple[str, ...]:
+        """Return the hosts that this one reaches by a router, none if they are more than others are told about."""
+        found = sorted(host for host, at in self.at.items() if at in self.hops and self.hops[at] is None)
+        return tuple(found) if len(found) <= MOST_BEHIND else ()
+
     def lead(self, place: _Place, address: Address) -> Collection[Lead]:
         """Return the entries that lead to an address of an endpoint of theirs."""
-        hop = self.hops.get(self.at[place.host])
+        hop = None if place.host in self.reluctant else self.hops.get(self.at[place.host])
         if hop and address.version in hop.by:
             return [Neighbour(address, self._view.mac), DirectRoute(address, hop.by[address.version], hop.link)]
         return [Neighbour(address, str(place.owned[0]))] if uses_tunnel(self._view.tunnel) else []
@@ -158,7 +165,10 @@ class FarHosts:
     def refused(self) -> dict[str, str]:
         """Return the records that are left out, and the hosts that only a tunnel would reach, and why."""
         tunnel, versions = self._view.tunnel, {pool.version for pool in self._view.subnets}
-        doubts = {host: doubt_about_way(tunnel, at, self.hops.get(at), versions) for host, at in self.at.items()}
+        doubts = {
+            host: doubt_about_way(tunnel, at, self.hops.get(at), versions, mutual=host not in self.reluctant)
+            for host, at in self.at.items()
+        }
         return self._unfit | {f"host '{host}'": why for host, why in doubts.items() if why}
 
 
@@ -225,12 +235,12 @@ class Directory:
         old = self.far
         new = FarHosts(self._view, {item.record.key: item for item in items}, old.hops)
         moved = {host for host in {*new.at, *old.at} if new.at.get(host) != old.at.get(host)}
-        self._note_hosts(moved)
+        self._note_hosts(moved | (new.reluctant ^ old.reluctant))
         self._note(_Flood(at[host]) for at in (new.at, old.at) for host in moved & set(at))
         self.far = new
 
     def take_hops(self, hops: Hops) -> None:
-        """Note the next hops towards the hosts that are on a segment with this one."""
+        """Note the next hops towards the other hosts."""
         old = self.far.hops
         moved = {address for address in {*hops, *old} if hops.get(address) != old.get(address)}
         self._note_hosts({host for host, address in self.far.at.items() if address in moved})

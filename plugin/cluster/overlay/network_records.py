@@ -16,10 +16,14 @@ from plugin.store.base import Event, Record, Versioned
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """This host's records of one network in the cluster store, by key."""
+    """This host's records of one network in the cluster store, by key.
+
+    ``behind`` are the hosts that it reaches by a router; those it told of last, until the kernel was asked.
+    """
 
     members: Mapping[str, Member]
     peers: Mapping[str, Peer]
+    behind: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class NetworkRecords:
         self._guard = threading.Lock()  # guards everything below
         self._directory = Directory(view)
         self._unlisted: set[type[Record]] = {Peer, Member, Endpoint}  # kinds that have not been listed yet
+        self._asked = False  # whether the kernel was asked how it reaches the other hosts
 
     @property
     def loaded(self) -> bool:
@@ -98,22 +103,35 @@ class NetworkRecords:
         """Return this host's records in the cluster store."""
         with self._guard:
             members = self._directory.far.own()
-            return Own({member.key: member for member in members}, dict(self._directory.own))
+            return Own({member.key: member for member in members}, dict(self._directory.own), self._behind())
 
     def places(self) -> list[HostPlace]:
         """Return where the other hosts are reached."""
         with self._guard:
             return self._directory.far.places()
 
+    @property
+    def told(self) -> bool:
+        """Whether this host's records in the cluster store name the hosts that it reaches by a router."""
+        with self._guard:
+            behind = self._behind()
+            return all(member.behind == behind for member in self._directory.far.own())
+
+    def _behind(self) -> tuple[str, ...]:
+        far = self._directory.far
+        return far.behind() if self._asked else next((member.behind for member in far.own()), ())
+
     def difference(self, *, everything: bool, hops: Hops | None = None) -> Difference:
         """Return the changes since the last call, with all entries if ``everything`` asks for them.
 
-        ``hops`` are the next hops towards hosts that are reached directly.
+        ``hops`` are the next hops towards the other hosts, None if there are no routes to containers.
         """
         with self._guard:
+            self._asked = hops is not None
             self._directory.take_hops(hops or {})
             coming, going = self._directory.changes()
             wanted = self._directory.entries() if everything else None
             known = self._directory
-            links, moved = frozenset(hop.link for hop in (hops or {}).values()), known.departed.elsewhere(coming)
+            links = frozenset(hop.link for hop in (hops or {}).values() if hop)
+            moved = known.departed.elsewhere(coming)
             return Difference(coming, going, known.hosts, known.refused(), known.groups(), wanted, links, moved)

@@ -44,7 +44,7 @@ class NetworkTables:
         self.links = frozenset[str]()  # by which routes lead to other hosts
         self._groups: Mapping[Address, Sequence[str]] = {}  # of endpoints of other hosts, in the firewall
         self._stubborn: dict[Lead, str] = {}  # entries that the kernel refused to add or delete, and why
-        self._said: Mapping[str, str] = {}
+        self.said: Mapping[str, str] = {}  # what is left out, and why
         self._ended = False
 
     def write(self, *, check: bool, list_routes: ListRoutes | None = None) -> bool:
@@ -62,7 +62,7 @@ class NetworkTables:
             if self._ended or not self.records.loaded:
                 return False
             known, self._known = self._known, False  # should it fail
-            hops = self._hops.towards(self.records.places()) if self.is_routed else {}
+            hops = self._hops.towards(self.records.places()) if self.is_routed else None
             new = self.records.difference(everything=check or not known, hops=hops)
             left = self.is_routed and _have_left(self._groups, new.groups)
             if check or (new.hosts, new.links) != self._accepted or new.groups != self._groups:
@@ -136,9 +136,9 @@ class NetworkTables:
         """Log entries that are refused now and were not the last time."""
         refused = {**refused, **{f"entry {entry}": why for entry, why in self._stubborn.items()}}
         for what, why in refused.items():
-            if self._said.get(what) != why:
+            if self.said.get(what) != why:
                 log.warning("left out of the tables of a network", network=self.name, what=what, reason=why)
-        self._said = refused
+        self.said = refused
 
 
 def _have_left(before: Mapping[Address, Sequence[str]], now: Mapping[Address, Sequence[str]]) -> bool:

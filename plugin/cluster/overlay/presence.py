@@ -70,9 +70,9 @@ class Presence:
     def member(self, overlay: Overlay, network_id: str) -> Member:
         """Return the record of this host's membership in a network."""
         near = self._link_local() if uses_routes(overlay.tunnel) else None
-        host = self._cluster.host
-        own = (host, network_id, tunnel_address(host) if overlay.encrypt else self._cluster.address)
-        return Member(overlay.network, *own, overlay.takeover, near)
+        host, own = self._cluster.host, self._peers.own(overlay.network)
+        here = (host, network_id, tunnel_address(host) if overlay.encrypt else self._cluster.address)
+        return Member(overlay.network, *here, overlay.takeover, near, own.behind if own else ())
 
     def membership(self, overlay: Overlay, network_id: str) -> Member:
         """Return that record as the store has it, if that is known: the host's link may have another address by now."""

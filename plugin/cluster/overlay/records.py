@@ -12,6 +12,7 @@ from plugin.options.tunnel import TUNNELS, VXLAN, uses_routes
 from plugin.protocol.messages import Address
 
 LAST_VNI = (1 << 24) - 1
+MOST_BEHIND = 64  # hosts behind routers that a host tells the others about; with more it tells none
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Member:
 
     Of an encrypted network it is the one inside the tunnels, which follows from the host's id.
     ``link_local`` is the IPv6 address of its link to the other hosts, for those that route to its containers.
+    ``behind`` are the ids of hosts that it reaches by a router: it drops what they send it without a tunnel.
     ``network_id`` is the id in that host's Docker, so that a late removal never hits the network that followed.
     ``takeover`` are the seconds after which the others may take over its addresses. An earlier pynet writes none: it
     does not know how a host ends a takeover, and drops that time from the ``ClusterNetwork`` that it writes again.
@@ -100,6 +102,7 @@ class Member:
     address: Address
     takeover: int = 0
     link_local: IPv6Address | None = None
+    behind: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -108,7 +111,8 @@ class Member:
 
     @property
     def flaw(self) -> str:
-        return record_flaw(self, "network", "host")
+        few = number_flaw("behind", len(self.behind), 0, MOST_BEHIND)
+        return first(record_flaw(self, "network", "host"), few)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ listed again, the kernel's tables are read. While the store is away the tables s
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, partial
 
@@ -29,7 +29,7 @@ from plugin.interfaces import Tunnels
 from plugin.model.elements import Elements
 from plugin.model.records import Network
 from plugin.options.tunnel import is_routed
-from plugin.protocol.messages import Address
+from plugin.protocol.messages import Address, LeftOut
 from plugin.store.base import Store
 
 log = structlog.get_logger()
@@ -151,6 +151,10 @@ class TableSync:
         records = self.watching.of(network)
         return records.groups() if records else {}
 
+    def left_out(self) -> Sequence[LeftOut]:
+        """Return the records and hosts to which nothing leads, and why."""
+        return [LeftOut(local.name, what, why) for local in self._attached.all() for what, why in local.said.items()]
+
     def own(self, network: str) -> Own | None:
         """Return this host's records of a network in the cluster store; None as long as they are not known."""
         records = self.watching.of(network)
@@ -201,6 +205,8 @@ class TableSync:
             call = partial(self._try, local, list_routes, check=fully)
             if not self._steady.attempt(f"writing of network '{local.name}'", call):
                 self._again(local.name)
+        if not all(local.records.told for local, _ in due):
+            self._steady.attempt("telling of ways to other hosts", self._mend)
         return everything
 
     def _try(self, local: NetworkTables, list_routes: ListRoutes, *, check: bool) -> None:

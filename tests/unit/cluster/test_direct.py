@@ -4,29 +4,33 @@ import json
 import threading
 from collections.abc import Collection
 from dataclasses import replace
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Interface, IPv6Address, ip_address
+from typing import cast
 
 import pytest
 
 from netlink.direct_routes import DirectRoute, FoundRoute
 from netlink.errors import KernelError
 from netlink.underlay_bell import LOST, ROUTES
+from netlink.vxlan import Remote
 from plugin.cluster.direct.following import Following
 from plugin.cluster.direct.hops import HostPlace, doubt_about_way, hop_to
 from plugin.cluster.direct.next_hops import NextHops
-from plugin.cluster.overlay.records import ClusterNetwork
+from plugin.cluster.overlay.records import ClusterNetwork, Member
 from plugin.errors import InvalidRequest
 from plugin.model.names import Alias
 from plugin.options.tunnel import TUNNELS
-from plugin.protocol.messages import Address
+from plugin.protocol.messages import Address, CreateEndpoint, Interface
 from plugin.store.rows import decode, encode
 from tests.fake_routes import FakeBell, FakeRoutes
 from tests.fake_sockets import Steps
+from tests.fake_store import FailingStore
 from tests.overlay_fakes import OverlayWorld, overlay
 from tests.unit import requests as rq
 
 NEAR = IPv6Address("fe80::2")
 V4, V6 = ip_address("192.0.2.2"), ip_address("2001:db8::2")
+TUNNEL = "pnva1a1a1a1a1a1"
 ON_LINK, BY_ROUTER = FoundRoute("ul0", gateway=False), FoundRoute("ul0", gateway=True)
 
 
@@ -45,7 +49,7 @@ def test_the_next_hop_of_each_ip_version(place: HostPlace, by: dict[int, Address
 
     assert hop
     assert (hop.link, hop.by) == ("ul0", by)
-    assert hop_to(place, BY_ROUTER) is hop_to(place, None) is None
+    assert hop_to(place, BY_ROUTER) is None
 
 
 def test_hosts_that_only_a_tunnel_reaches_are_named() -> None:
@@ -67,8 +71,11 @@ def test_each_host_is_asked_for_once_until_routes_change() -> None:
     assert not hops.refresh()
     routes.known[V4] = BY_ROUTER
     assert hops.refresh()
-    assert hops.towards(places).keys() == {V6}
+    assert [hops.towards(places)[address] is None for address in (V4, V6)] == [True, False]
     assert routes.asked == 6
+    routes.known[V4] = None
+    assert hops.refresh()
+    assert hops.towards(places).keys() == {V6}
 
 
 def test_an_answer_that_fails_is_asked_again() -> None:
@@ -156,6 +163,62 @@ def test_routes_of_no_network_are_found_at_the_start() -> None:
 
     assert [each.kind for each in dry if each.kind == "DirectRoutesLeft"] == []
     assert world.routes.routes().keys() == {70}
+
+
+def two_hosts(tunnel: str) -> tuple[OverlayWorld, OverlayWorld]:
+    """Return hosts with a container each of a network; the second reaches the first by a router."""
+    one = OverlayWorld()
+    two = OverlayWorld(2, one.real)
+    two.routes.known[ip_address("192.0.2.1")] = BY_ROUTER
+    for number, (world, network) in enumerate(((one, rq.NETWORK_ID), (two, rq.OTHER_ID)), 2):
+        world.driver.create_network(overlay(network, vni="70", tunnel=tunnel))
+        world.driver.create_endpoint(
+            CreateEndpoint(network, f"e{number}" * 32, Interface(address=IPv4Interface(f"10.9.0.{number}/24")))
+        )
+    for world in (two, one):
+        world.hear()
+    return one, two
+
+
+def test_with_auto_both_take_the_tunnel_if_one_does() -> None:
+    """A host says whom it reaches by a router, and is sent nothing without a tunnel until it says something else."""
+    one, two = two_hosts("auto")
+    assert {item.record.host: item.record.behind for item in one.real.list(Member)} == {"h1": (), "h2": ("h1",)}
+    assert one.routes.routes() == two.routes.routes() == {}
+    assert {entry.host for entry in one.tunnels.tables[TUNNEL] if isinstance(entry, Remote)} == {
+        ip_address("192.0.2.2")
+    }
+
+    two.routes.known.clear()
+    two.peers.underlay_changed(lost=False)
+    for world in (two, two, one):
+        world.hear()
+
+    assert [item.record.behind for item in one.real.list(Member)] == [(), ()]
+    assert one.routes.routes() == {70: {DirectRoute(ip_address("10.9.0.3"), V4, "ul0")}}
+
+
+def test_with_direct_both_hosts_say_why_nothing_goes() -> None:
+    """The one that sees the other on its segment names the other's router, and sends nothing that would be dropped."""
+    one, two = two_hosts("direct")
+
+    assert one.routes.routes() == two.routes.routes() == {}
+    assert "reaches this one by a router" in one.peers.left_out()[0].why
+    assert "192.0.2.1 is behind a router" in two.peers.left_out()[0].why
+
+
+def test_a_host_tells_of_few_routers_and_keeps_its_word_after_a_restart() -> None:
+    """While the kernel has not been asked its last record counts; a record that names too many is refused."""
+    one, two = two_hosts("auto")
+    again = OverlayWorld(2, one.real, cast("FailingStore", two.store))
+    again.resume()
+    again.peers.watching.load()
+
+    own = again.peers.own("blue")
+    assert own
+    assert own.behind == ("h1",)
+    (member,) = (item.record for item in one.real.list(Member) if item.record.host == "h2")
+    assert "behind" in replace(member, behind=("h",) * 65).flaw
 
 
 def test_the_routes_of_all_networks_are_listed_once() -> None:
