@@ -10,6 +10,7 @@ from cli.progress import progress
 from cli.tables import as_json
 
 if TYPE_CHECKING:
+    from cli.commands.name_book import NameBook
     from cli.listing import ListFlags, Row
 
 
@@ -30,7 +31,8 @@ def network_ls(*, flags: "ListFlags") -> None:
     from cli.listing import listed
 
     with refusals():
-        click.echo(listed(_networks(settings=flags.machine), NETWORK_COLUMNS, flags))
+        _, rows = _networks(settings=flags.machine)
+        click.echo(listed(rows, NETWORK_COLUMNS, flags))
 
 
 @network.command(
@@ -45,13 +47,11 @@ def network_inspect(*, networks: Sequence[str]) -> None:
 
     Its "settings" have every option with its value and its origin: "default", "network option" or "network change".
     """
-    from cli.commands.name_book import name_book
     from cli.commands.networks import of_ids
 
     with refusals():
-        known = name_book()
-        ids = [known.network(word).id for word in networks]
-        click.echo(as_json(of_ids(_networks(settings=True), ids)))
+        known, rows = _networks(settings=True)
+        click.echo(as_json(of_ids(rows, [known.network(word).id for word in networks])))
 
 
 @network.command(
@@ -219,14 +219,12 @@ def endpoint_renew(*, container: str, network: str, machine: bool) -> None:
 @of_lists
 def endpoint_ls(*, of: str | None, flags: "ListFlags") -> None:
     """Print a line for each endpoint: its container, its network, its link on the host and its addresses."""
-    from cli.commands.name_book import name_book
     from cli.commands.networks import ENDPOINT_COLUMNS, of_ids
     from cli.listing import listed
 
     with refusals():
-        ids = None if of is None else [name_book().network(of).id]
-        networks = _networks(settings=flags.machine)
-        found = networks if ids is None else of_ids(networks, ids)
+        known, networks = _networks(settings=flags.machine)
+        found = networks if of is None else of_ids(networks, [known.network(of).id])
         rows = [end for network in found for end in network["endpoints"]]
         click.echo(listed(rows, ENDPOINT_COLUMNS, flags))
 
@@ -243,28 +241,29 @@ def endpoint_inspect(*, endpoints: Sequence[str]) -> None:
 
     Its "settings" have every option with its value and its origin, which may be the network's.
     """
-    from cli.commands.name_book import name_book
     from cli.commands.networks import of_ids
 
     with refusals():
-        known = name_book()
+        known, networks = _networks(settings=True)
         ids = [end.id for word in endpoints for end in known.running(word).ends]
-        rows = [end for network in _networks(settings=True) for end in network["endpoints"]]
-        click.echo(as_json(of_ids(rows, ids)))
+        click.echo(as_json(of_ids([end for network in networks for end in network["endpoints"]], ids)))
 
 
-def _networks(*, settings: bool) -> "list[Row]":
+def _networks(*, settings: bool) -> "tuple[NameBook, list[Row]]":
+    """Return all networks as rows, and the words that name them; pynet and the engine are asked once."""
     from cli.client.serving import answer
-    from cli.commands.networks import DockerNames, rows_of
-    from cli.engine.api import all_names
+    from cli.commands.name_book import name_book
+    from cli.commands.networks import rows_of
 
     with progress("asking pynet and the engine for networks"):
-        rows = rows_of(answer("Networks"), DockerNames(*all_names()))
+        reply = answer("Networks")
+        known = name_book(reply["Networks"])
+        rows = rows_of(reply, known.inventory.known)
     if not settings:
-        return rows  # the modes, which have options of their own, take time to load
+        return known, rows  # the modes, which have options of their own, take time to load
     from cli.commands.origins import with_settings
 
-    return with_settings(rows)
+    return known, with_settings(rows)
 
 
 @click.group(cls=Commands)

@@ -77,17 +77,16 @@ def policy() -> None:
 def policy_show(*, name: str | None, machine: bool) -> None:
     """Print the policies of all networks and containers, or of one, and the addresses of the hosts that they name."""
     from cli.client.serving import answer
-    from cli.commands.name_book import name_book
-    from cli.commands.networks import DockerNames
+    from cli.commands.name_book import NameBook
     from cli.commands.policy import about, as_data, as_text
     from cli.commands.selection import select
-    from cli.engine.api import all_names
+    from cli.engine.inventory import inventory
 
     with refusals(), progress("asking pynet and the engine for policies"):
-        names = DockerNames(*all_names())
-        data = as_data(answer("Policies"), names)
+        told = inventory()
+        data = as_data(answer("Policies"), told.known)
         if name is not None:
-            data = about(data, select([name], name_book()))
+            data = about(data, select([name], NameBook(answer("Networks")["Networks"], told)))
     click.echo(as_json(data) if machine else as_text(data))
 
 

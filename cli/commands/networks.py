@@ -1,11 +1,11 @@
 """``pynet network`` and ``pynet endpoint``: networks and endpoints with the names that Docker gave them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from time import localtime, strftime
 from typing import Any
 
 from cli.listing import Column, Row, short_id
+from plugin.engine.names import Known
 
 NETWORK_COLUMNS = (
     Column("NETWORK ID", "ID", lambda row: str(row["id"]), short_id),
@@ -33,15 +33,7 @@ ENDPOINT_COLUMNS = (
 _KEYS = {"MacAddress": "mac_address", "SharedAs": "shared_as", "IPv4": "ipv4", "IPv6": "ipv6"}
 
 
-@dataclass(frozen=True, slots=True)
-class DockerNames:
-    """The names of networks by id; of endpoints by id those of their network and container."""
-
-    networks: Mapping[str, str]
-    endpoints: Mapping[str, tuple[str, str]]
-
-
-def rows_of(reply: Mapping[str, Any], names: DockerNames) -> list[Row]:
+def rows_of(reply: Mapping[str, Any], names: Known) -> list[Row]:
     """Return a row for each network in the reply to the verb Networks, with rows of its endpoints."""
     found = []
     for network in reply["Networks"]:
@@ -59,8 +51,8 @@ def of_ids(rows: Sequence[Row], ids: Sequence[str]) -> list[Row]:
     return [by_id[each] for each in ids if each in by_id]
 
 
-def _endpoint(endpoint: Mapping[str, Any], network: str, names: DockerNames) -> Row:
-    _, container = names.endpoints.get(endpoint["ID"], ("", ""))
+def _endpoint(endpoint: Mapping[str, Any], network: str, names: Known) -> Row:
+    container = names.containers.get(endpoint["ID"], "")
     lease = _snake(endpoint["Lease"]) if endpoint["Lease"] else None
     return {"container": container, "network_name": network, **_snake(endpoint), "lease": lease}
 

@@ -5,24 +5,24 @@ from typing import Any
 
 from cli.commands.changes import Target, of_container
 from cli.commands.name_book import NameBook
-from cli.commands.networks import DockerNames
 from cli.commands.selection import Selection
 from cli.exit_codes import BadUsage
 from cli.listing import Row
 from cli.tables import as_wrapped_table
+from plugin.engine.names import Known
 from plugin.options.network import EndpointSettings
 from plugin.policy.judge import OPTIONS
 
 _KEYS = {"From": "from", "AllowOut": "allow_out", "PublishFrom": "publish_from"}
 
 
-def as_data(reply: Mapping[str, Any], names: DockerNames) -> dict[str, Any]:
+def as_data(reply: Mapping[str, Any], names: Known) -> dict[str, Any]:
     """Return the reply to the verb Policies with the keys of commands and with names."""
     rows = []
     for policy in reply["Policies"]:
-        network, container = names.endpoints.get(policy["Endpoint"], (names.networks.get(policy["Network"], ""), ""))
-        row = {"network_name": network, "container": container, "network": policy["Network"]}
-        row |= {"endpoint": policy["Endpoint"], "groups": policy["Groups"]}
+        network, endpoint = policy["Network"], policy["Endpoint"]
+        row = {"network_name": names.networks.get(network, ""), "container": names.containers.get(endpoint, "")}
+        row |= {"network": network, "endpoint": endpoint, "groups": policy["Groups"]}
         rows.append(row | {key: policy[wire] for wire, key in _KEYS.items()})
     addresses = [{"name": name, "addresses": found} for name, found in reply["Names"].items()]
     return {"policies": sorted(rows, key=_order), "names": addresses}

@@ -159,31 +159,24 @@ def known_names() -> Known:
     return Engine(engine_socket()).names() or Known()
 
 
-def all_names(engine: Engine | None = None) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
-    """Return the names of networks by id, and those of network and container by endpoint id.
+def endpoint_names(engine: Engine | None = None) -> dict[str, tuple[str, str]]:
+    """Return the names of network and container by endpoint id.
 
-    Both are empty when the engine does not answer, and the second if it takes too long.
+    Nothing is known when the engine does not answer, or takes too long.
     """
     until = time.monotonic() + LONGEST
-    networks: dict[str, str] = {}
     details = []
     with suppress(*UNREADABLE), closing(engine or Engine(engine_socket())) as asked:
-        networks = _names(asked.get("/networks"))
-        for network in networks:
+        for network in _names(asked.get("/networks")):
             if time.monotonic() > until:
-                return networks, {}
+                return {}
             details.append(asked.get(f"/networks/{network}") or {})
-        return networks, {
+        return {
             container["EndpointID"]: (network["Name"], container["Name"])
             for network in details
             for container in (network.get("Containers") or {}).values()
         }
-    return networks, {}
-
-
-def endpoint_names() -> dict[str, tuple[str, str]]:
-    """Return the names of network and container by endpoint id; empty when the engine does not answer."""
-    return all_names()[1]
+    return {}
 
 
 def _names(networks: Iterable[dict[str, Any]]) -> dict[str, str]:

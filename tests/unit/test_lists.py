@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from cli.commands.networks import ENDPOINT_COLUMNS, DockerNames, of_ids, rows_of
+from cli.commands.networks import ENDPOINT_COLUMNS, of_ids, rows_of
 from cli.commands.ports import as_docker_port, of_container
 from cli.commands.ps import COLUMNS, filters_of
 from cli.commands.ps import rows_of as containers_of
@@ -17,6 +17,7 @@ from cli.human import ago
 from cli.listing import Column, ListFlags, ellipsis, listed, short_id
 from cli.server.reports import made_addresses, network_report
 from handlers.schemas.own import NetworksReply
+from plugin.engine.names import Known
 from plugin.errors import InvalidRequest, NotFound
 from plugin.model.records import Endpoint, Network
 from plugin.protocol.messages import InterfaceAddress
@@ -129,7 +130,7 @@ def test_rows_are_found_by_their_ids() -> None:
         service.world.driver.create_network(rq.network(network, f"10.{number}.0.1/24"))
     service.world.driver.create_endpoint(rq.endpoint(address="10.0.0.2/24"))
     reply = service.ask("Networks")[1]
-    rows = rows_of(reply, DockerNames({"a1" * 32: "blue"}, {rq.ENDPOINT_ID: ("blue", "web")}))
+    rows = rows_of(reply, Known({"a1" * 32: "blue"}, {rq.ENDPOINT_ID: "web"}))
 
     assert [row["name"] for row in of_ids(rows, ["a1" * 32, "a3" * 32, "a2" * 32])] == ["blue", ""]
     assert of_ids(rows[1]["endpoints"], [rq.ENDPOINT_ID])[0]["container"] == "web"
@@ -145,7 +146,7 @@ def test_addresses_that_containers_made_are_told() -> None:
     found: list[tuple[str, list[InterfaceAddress]]] = [(mac, [given[number], made[number]]) for number in (0, 1)]
 
     assert made_addresses([lan], [one, two, other], lambda _: found) == {one.key: [made[0]], two.key: [made[1]]}
-    (row,) = rows_of(NetworksReply().dump([network_report(lan, [one], made={one.key: [made[0]]})]), DockerNames({}, {}))
+    (row,) = rows_of(NetworksReply().dump([network_report(lan, [one], made={one.key: [made[0]]})]), Known())
     assert "10.9.0.1/24, fd00::1/64" in listed(row["endpoints"], ENDPOINT_COLUMNS, ListFlags())
 
 

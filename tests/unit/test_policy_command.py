@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from cli.commands.changes import Target
-from cli.commands.networks import DockerNames
 from cli.commands.policy import about, as_data, as_text, options_of, options_to_reset
 from cli.commands.selection import Selection
 from cli.exit_codes import BadUsage
 from cli.server.policies import policy_reports
 from handlers.schemas.policy import PoliciesReply
+from plugin.engine.names import Known
 from plugin.errors import InvalidRequest
 from plugin.options.network import EndpointSettings
 from plugin.policy.judge import OPTIONS
@@ -20,7 +20,7 @@ from tests.fakes import World
 from tests.unit import requests as rq
 
 GROUP, FROM, EGRESS, OUT, CLIENTS = OPTIONS
-NAMES = DockerNames({rq.NETWORK_ID: "shop"}, {rq.ENDPOINT_ID: ("shop", "db")})
+NAMES = Known({rq.NETWORK_ID: "shop"}, {rq.ENDPOINT_ID: "db"})
 BAD = [
     ({FROM: "tcp/99999"}, "ports are from 1 to 65535"),
     ({FROM: "dns:github.com"}, "pynet.allow_out only"),

@@ -10,7 +10,7 @@ from ipaddress import IPv4Interface, IPv4Network
 import pytest
 from structlog.testing import capture_logs
 
-from cli.commands.networks import ENDPOINT_COLUMNS, NETWORK_COLUMNS, DockerNames, rows_of
+from cli.commands.networks import ENDPOINT_COLUMNS, NETWORK_COLUMNS, rows_of
 from cli.listing import ListFlags, listed
 from cli.server.reports import network_report
 from handlers.schemas.own import NetworksReply
@@ -18,6 +18,7 @@ from netlink.errors import KernelError
 from plugin.dhcp.model import FOREVER, ClientIdentity, NoAddress, NoServer
 from plugin.dhcp.record import DhcpLease
 from plugin.dhcp.trouble import flaws
+from plugin.engine.names import Known
 from plugin.errors import Conflict, Failed, PynetError
 from plugin.model.records import Endpoint, Network
 from plugin.modes.registry import modes_of
@@ -335,7 +336,7 @@ def test_commands_show_the_lease(world: World) -> None:
     world.driver.create_endpoint(asking())
     (network,), (end,) = (item.record for item in world.store.list(Network)), world.store.list(Endpoint)
     leases = {item.record.key: item.record for item in world.store.list(DhcpLease)}
-    (row,) = rows_of(NetworksReply().dump([network_report(network, [end.record], {}, leases)]), DockerNames({}, {}))
+    (row,) = rows_of(NetworksReply().dump([network_report(network, [end.record], {}, leases)]), Known())
 
     assert listed([row], NETWORK_COLUMNS, ListFlags(form="{{.Subnets}}")) == "by DHCP"
     shown = listed(row["endpoints"], ENDPOINT_COLUMNS, ListFlags(form="{{.Addresses}} {{.Lease}}"))
