@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Interface
 from queue import SimpleQueue
+from threading import Event
 
 import pytest
 
@@ -61,10 +62,13 @@ def test_own_creations_fit_while_nobody_reads(busy: Pynet) -> None:
 
 def test_a_burst_of_own_creations_makes_nobody_look(busy: Pynet) -> None:
     """A burst of own creations causes no survey, as the watcher's thread reads notifications at once."""
-    bell, heard = busy.monitor(), SimpleQueue[frozenset[str]]()
-    Loop("watcher", lambda: bell.wait(5), heard.put).start()
-    attach(busy, 2, 322)
-    assert OWN not in heard_until_marker(heard.get)
+    heard, ended = SimpleQueue[frozenset[str]](), Event()
+    with busy.monitor() as bell:
+        watcher = Loop("watcher", lambda: None if ended.is_set() else bell.wait(1), heard.put).start()
+        attach(busy, 2, 322)
+        assert OWN not in heard_until_marker(heard.get)
+        ended.set()
+        watcher.join(10)
     busy.close()
 
 
