@@ -68,6 +68,11 @@ class HostNetworks:
         addresses = _addresses(body for kind, body in came if kind == uapi.RTM_NEWADDR)
         return self._selected([*routes, *addresses], within)
 
+    def has(self, address: Address) -> bool:
+        """Return whether packets to ``address`` are for the host itself; raises ``KernelError``."""
+        with kernel_errors(f"look up {address}"), RouteLookup() as routes:
+            return routes.is_local(address.packed)
+
     def close(self) -> None:
         """Stop listening for new ones."""
         self._arrivals.close()

@@ -23,13 +23,16 @@ from plugin.protocol.messages import Address, InterfaceAddress, Subnet
 
 
 class HostNetworks(Protocol):
-    """The subnets that the host already uses, so that a new pool keeps clear of them."""
+    """The subnets and addresses that the host already uses, so that pools and containers keep clear of them."""
 
     def in_use(self, within: Collection[Subnet] | None = None) -> Sequence[Subnet]:
         """Return the subnets and nameservers; with ``within`` only those that overlap one of these."""
 
     def new_in_use(self, within: Collection[Subnet]) -> Sequence[Subnet] | None:
         """Return those that came since the last call, some perhaps again; None if ``in_use`` must be asked instead."""
+
+    def has(self, address: Address) -> bool:
+        """Return whether an address is the host's own; may raise ``KernelError``."""
 
 
 class Links(Protocol):

@@ -22,7 +22,7 @@ from plugin.firewall.sets import SEAL
 from plugin.ipam.supernets import parse_supernets
 from plugin.model.link_owner import Owner
 from plugin.model.records import ChangedSetting, Endpoint, Network, Tombstone
-from plugin.protocol.messages import InterfaceAddress, Subnet
+from plugin.protocol.messages import Address, InterfaceAddress, Subnet
 from plugin.request.locks import Locks
 from plugin.store.base import LocalStore
 from tests.elements import SET, as_listed
@@ -321,6 +321,9 @@ class NoNetworks:
 
     def new_in_use(self, within: Collection[Subnet]) -> Sequence[Subnet] | None:
         return []
+
+    def has(self, address: Address) -> bool:
+        return False
 
 
 class World(Pynet):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from plugin.doctor import firewalls, hosts, networks, service
 from plugin.doctor.facts import Check, Facts, HostFinding, Severity, Subject
-from plugin.doctor.host_access import host_access
+from plugin.doctor.host_access import doubled_addresses, host_access
 from plugin.doctor.resolver import resolver
 
 OLDEST_ENGINE = (20, 10, 0)
@@ -136,6 +136,7 @@ CHECKS: Mapping[str, Check] = {
     "host-names": Check(networks.host_names, "every name of a host in a policy has an address", _STATE),
     "resolver": Check(resolver, "containers of networks with names ask pynet's resolver, and it answers", _SERVED),
     "host-access": Check(host_access, "the host reaches the containers of every network that it should", _STATE),
+    "doubled-addresses": Check(doubled_addresses, "no container on the LAN has an address of the host", _STATE),
     "takeover": Check(hosts.takeovers, "no host is missed whose addresses are taken over", _SERVING),
     "lost-addresses": Check(hosts.lost_addresses, "no container has lost its address to another host", _STATE),
     "left-out": Check(hosts.left_out, "nothing is left out of networks that hosts share", _SERVING),

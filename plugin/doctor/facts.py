@@ -80,6 +80,15 @@ class Unreached:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubled:
+    """A container of a network on the LAN has an ``address`` that is the host's own."""
+
+    network: str
+    endpoint: str
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """The answers of two servers to a question for ``resolver.pynet``, asked inside of a container of a network.
 
@@ -182,7 +191,7 @@ class Facts:
     kernel cannot limit rates, and ``limited`` has the networks where one is wanted. ``unresolved`` are names of hosts
     in policies of which no address is known. ``asked`` has a container of each network with names, and ``astray`` the
     addresses of the resolver that the host has lost. ``unreached`` are networks that the host should reach.
-    ``lost`` are containers whose addresses other hosts have.
+    ``lost`` are containers whose addresses other hosts have, and ``doubled`` those that have one of this host's.
     """
 
     features: Mapping[str, str] = field(default_factory=dict)
@@ -210,6 +219,7 @@ class Facts:
     asked: tuple[Asked, ...] = ()
     astray: tuple[str, ...] = ()
     lost: tuple[LostAddress, ...] = ()
+    doubled: tuple[Doubled, ...] = ()
     unseen: tuple[Subject, ...] = ()
     detours: tuple[Detour, ...] = ()
     fills: tuple[Fill, ...] = ()

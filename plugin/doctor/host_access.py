@@ -1,16 +1,18 @@
-"""Networks whose containers the host should reach, and does not (``plugin.host.shim``)."""
+"""Containers on the LAN that the host should reach, and does not (``plugin.host.shim``), or whose addresses it has."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 from netlink.errors import KernelError
-from plugin.doctor.facts import Facts, HostFinding, Severity, Unreached
+from plugin.doctor.facts import Doubled, Facts, HostFinding, Severity, Unreached
 from plugin.interfaces import Kernel
 from plugin.model.names import SHIM
-from plugin.model.records import Network
+from plugin.model.records import Endpoint, Network
 from plugin.options.host_access import HostAccessSettings
+from plugin.protocol.messages import Address
 
 SILENT, STRICT = "arp_ignore", "rp_filter"
+IsOwn = Callable[[Address], bool]  # whether an address is the host's
 WHY = {
     SILENT: "so the host does not tell containers its MAC address",
     STRICT: "so the host drops what containers send, which comes in by the parent and is answered by another link",
@@ -33,6 +35,27 @@ def unreached(kernel: Kernel, networks: Iterable[Network]) -> Iterator[Unreached
         if parent is not None and parent.index in by_parent and max(strict.values()) == 1:
             name = next(name for name, value in strict.items() if value == 1)
             yield Unreached(network.id, network.link, 4, _path(name, STRICT), "1")
+
+
+def doubled(endpoints: Iterable[Endpoint], networks: Iterable[Network], is_own: IsOwn) -> Iterator[Doubled]:
+    """Yield the addresses that containers on the LAN have, and the host too; may raise ``KernelError``."""
+    lan = {network.id for network in networks if not network.host_gateway}
+    for end in (each for each in endpoints if each.network_id in lan):
+        yield from (Doubled(end.network_id, end.id, own.ip) for own in (end.ipv4, end.ipv6) if own and is_own(own.ip))
+
+
+def doubled_addresses(facts: Facts) -> Iterator[HostFinding]:
+    """Docker's own address manager gives out any address of the subnet, and knows nothing of the LAN."""
+    for each in facts.doubled:
+        cause = (
+            f"endpoint '{each.endpoint[:12]}' of network '{each.network[:12]}' has {each.address}, which is this "
+            "host's own: machines of the LAN reach one of both, by chance"
+        )
+        cure = (
+            f"create the network with --aux-address host={each.address}, or with an --ip-range that the LAN does not "
+            "use; --ipam-driver pynet leaves the host's addresses out"
+        )
+        yield HostFinding(Severity.ERROR, cause, cure, ("ip -br address", "pynet endpoint ls"))
 
 
 def host_access(facts: Facts) -> Iterator[HostFinding]:

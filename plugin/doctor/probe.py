@@ -28,7 +28,7 @@ from plugin.doctor.facts import Detour, EngineFacts, Facts, Listener, LostAddres
 from plugin.doctor.features import try_features, try_limits
 from plugin.doctor.firewalls import BRIDGED
 from plugin.doctor.folder import look_at_state
-from plugin.doctor.host_access import unreached
+from plugin.doctor.host_access import doubled, unreached
 from plugin.doctor.resolver import Inside, ask_inside, lost_addresses
 from plugin.doctor.walls import walls
 from plugin.errors import PynetError
@@ -152,6 +152,7 @@ def gather(places: Places, told: Told, *, root: bool | None = None) -> Facts:
         unresolved=records.unresolved(),
         lost=records.lost(),
         unreached=_or(lambda: tuple(unreached(Kernel(), records.networks)), ()),
+        doubled=_or(lambda: tuple(doubled(records.endpoints, records.networks, HostNetworks().has)), ()),
         asked=ask_inside(records.networks, told.container_of) if privileged else (),
         astray=_or(lambda: lost_addresses(Kernel(), told.serving.resolver), ()),
         systemd=has_systemd(),

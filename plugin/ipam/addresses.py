@@ -2,10 +2,13 @@
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
+from netlink.errors import KernelError
 from plugin.errors import Busy, Conflict, Exhausted, PynetError
+from plugin.interfaces import HostNetworks
 from plugin.ipam.leases import Leased, LeaseTable
 from plugin.ipam.sticky import FOREVER, Sticky, taken_text
 from plugin.model.records import Lease, Pool
@@ -16,11 +19,15 @@ ATTEMPTS = 16  # each failed one means that another host was faster
 
 
 class LocalAddresses:
-    """Leases addresses in ``store``; ``sticky`` keeps those of sticky pools for the containers that had them."""
+    """Leases addresses in ``store``; ``sticky`` keeps those of sticky pools for the containers that had them.
 
-    def __init__(self, store: Store, sticky: Sticky) -> None:
+    ``host`` knows its own addresses: a subnet may be that of a LAN, in which the host is a machine, too.
+    """
+
+    def __init__(self, store: Store, sticky: Sticky, host: HostNetworks) -> None:
         self._store = store
         self._sticky = sticky
+        self._host = host
         self._guard = threading.Lock()  # guards _tables
         self._tables: dict[str, LeaseTable] = {}
 
@@ -143,15 +150,23 @@ class LocalAddresses:
             self._tables.pop(pool_id, None)
 
     def _take(self, pool: Pool, table: LeaseTable, *, first: bool) -> Address:
-        """Take a free address, or else the one that has been kept for longest."""
+        """Take a free address, or else the one that has been kept for longest; none of the host's but as a gateway."""
         while True:
             try:
-                return table.take(first=first)
+                address = table.take(first=first)
+                if first or not self._is_hosts(address):
+                    return address
+                table.settle(address)  # until the leases are read again
             except Exhausted:
                 evicted = self._sticky.evict(pool)
                 if evicted is None:
                     raise
                 table.free(evicted)
+
+    def _is_hosts(self, address: Address) -> bool:
+        with suppress(KernelError):  # the built-in manager does not look either
+            return self._host.has(address)
+        return False
 
     def _table(self, pool: Pool) -> LeaseTable:
         with self._guard:

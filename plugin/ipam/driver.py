@@ -40,7 +40,7 @@ class Ipam:
     ) -> None:
         self._store = store
         self._retries = retries or RetryQueue()
-        self._addresses = LocalAddresses(store, sticky or Sticky(store))
+        self._addresses = LocalAddresses(store, sticky or Sticky(store), host)
         self._pools = LocalPools(store, host, supernets, self._addresses)
 
     def get_capabilities(self) -> m.IpamCapabilities:

@@ -15,6 +15,7 @@ from plugin.doctor.facts import (
     Asked,
     Crossing,
     Detour,
+    Doubled,
     EngineFacts,
     Facts,
     HostFinding,
@@ -71,6 +72,7 @@ def ports(held: int) -> Facts:
 
 MISSED = Countdown("h2", "b", "blue", 12.2, 48.1)
 BEHIND, ASTRAY = LeftOut("blue", "host 'h2'", "it is behind a router"), TurnedAway("a1" * 32, "10.9.0.3", "ul1", 7)
+DOUBLED = Doubled("a1" * 32, "e0" * 32, ip_address("10.9.0.2"))
 LOST = LostAddress("a1" * 32, "e0" * 32, (ip_address("10.9.0.2"),), "h2")
 CASES = [
     (ports(10), N, "can hold 768 published ports, and holds 10", "LimitNOFILE=1048576"),
@@ -113,6 +115,7 @@ CASES = [
         "7 packets from container 10.9.0.3",
         "on one segment",
     ),
+    (replace(SOUND, doubled=(DOUBLED,)), E, "has 10.9.0.2, which is this host's own", "--aux-address host=10.9.0.2"),
     (replace(SOUND, lost=(LOST,)), E, "is closed: 10.9.0.2 is that of a container on host 'h2'", "create it again"),
     (replace(SOUND, unresolved=("x.example",)), W, "allows 'x.example', of which", "getent ahosts x.example"),
     (replace(SOUND, deaf=("eth0",)), W, "makes the host lose the default route", "net.ipv6.conf.eth0.accept_ra=2"),
@@ -278,7 +281,8 @@ def test_the_names_of_checks_are_anchors_that_stay() -> None:
     assert " ".join(CHECKS) == (
         "privileges capabilities kernel nftables settings units socket repairs port-limit metrics state engine "
         "forwarding changed-settings router-advertisements routes addresses pools bridge-ports limits host-names "
-        "resolver host-access takeover lost-addresses left-out turned-away legacy-firewall firewall bridged-traffic"
+        "resolver host-access doubled-addresses takeover lost-addresses left-out turned-away legacy-firewall "
+        "firewall bridged-traffic"
     )
     assert all(re.fullmatch("[a-z]+(-[a-z]+)?", name) for name in CHECKS)
 
@@ -295,6 +299,7 @@ def test_a_check_that_could_not_look_is_not_called_sound() -> None:
         "host-names",
         "resolver",
         "host-access",
+        "doubled-addresses",
         "lost-addresses",
         "firewall",
     ]

@@ -5,15 +5,18 @@ import os
 import socket
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
 
 import pytest
 
 from cli.commands.doctor import ask_status
+from netlink.routes import HostNetworks
 from plugin.doctor.detours import OUTSIDE, HostRoutes, detours, uplink
-from plugin.doctor.facts import ServiceFacts
+from plugin.doctor.facts import Doubled, ServiceFacts
 from plugin.doctor.folder import look_at_state
+from plugin.doctor.host_access import doubled
 from plugin.doctor.probe import failed_units
 from plugin.ipam.fill import fills
 from plugin.model.records import Endpoint, Lease, Network, NetworkSubnet, Pool
@@ -113,3 +116,12 @@ def test_a_pynet_that_takes_calls_and_says_nothing(tmp_path: Path) -> None:
         server.bind(str(path))
         server.listen()
         assert ask_status(path, patience=0.2) == (ServiceFacts(), True)
+
+
+def test_containers_on_the_lan_with_an_address_of_the_host() -> None:
+    """Only of networks on the LAN: others have the host's address as their gateway."""
+    lan = replace(NET, id="b" * 64, mode="macvlan", host_gateway=False)
+    ends = [replace(WEB, network_id=network.id) for network in (NET, lan)]
+
+    assert list(doubled(ends, [NET, lan], lambda _: True)) == [Doubled(lan.id, WEB.id, ip_address("10.9.0.5"))]
+    assert [HostNetworks().has(ip_address(each)) for each in ("127.0.0.1", "198.51.100.7")] == [True, False]

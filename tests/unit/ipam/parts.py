@@ -8,7 +8,7 @@ from typing import Any
 from plugin.errors import Failed
 from plugin.ipam.driver import Ipam
 from plugin.ipam.supernets import Supernet, parse_supernets
-from plugin.protocol.messages import PoolReply, ReleaseAddress, RequestAddress, RequestPool, Subnet
+from plugin.protocol.messages import Address, PoolReply, ReleaseAddress, RequestAddress, RequestPool, Subnet
 from plugin.store.base import Change, R, Store, Versioned
 from plugin.store.memory import MemoryStore
 
@@ -20,12 +20,16 @@ class Host:
 
     def __init__(self, *networks: str) -> None:
         self._networks = [ip_network(network) for network in networks]
+        self.own = set[Address]()
 
     def in_use(self, within: Collection[Subnet] | None = None) -> Sequence[Subnet]:
         return self._networks
 
     def new_in_use(self, within: Collection[Subnet]) -> Sequence[Subnet] | None:
         return None
+
+    def has(self, address: Address) -> bool:
+        return address in self.own
 
 
 class MeddlingStore(MemoryStore):

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 
 from plugin.ipam.driver import Ipam
 from plugin.ipam.supernets import parse_supernets
-from plugin.protocol.messages import ReleasePool, Subnet
+from plugin.protocol.messages import Address, ReleasePool, Subnet
 from plugin.store.memory import MemoryStore
 from tests.unit.ipam.parts import pool
 
@@ -26,6 +26,9 @@ class Routes:
         came, self.came = self.came, []
         lost, self.lost = self.lost, False
         return None if lost else [ip_network(route) for route in came]
+
+    def has(self, address: Address) -> bool:
+        return False
 
     def add(self, route: str) -> None:
         self.routes.append(route)
