@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,8 @@ OF_A_CLUSTER = {"cluster-status", "cluster-forget"}  # tests/cluster/test_comman
 # Packets: tests/kernel/test_capture.py and test_trace.py; a lease: tests/engine/test_dhcp.py.
 ELSEWHERE = OF_A_CLUSTER | {"cluster-rekey", "packet", "trace-line", "renewed"}
 
+NOT_AGAIN = ("restore", "backup", "capture", "trace", "top", "doctor", "cluster")  # wait long, or ask no service
+
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
@@ -136,6 +139,25 @@ def test_every_document_fits_its_schema(run: Any) -> None:
             document = json.loads(pynet(words).stdout)
             document_validator(name).validate(document)
             assert document, words
+
+
+def open_files(served: Served) -> int:
+    """Return how many files the worker holds open."""
+    return len([*Path(f"/proc/{served.pids[-1]}/fd").iterdir()])
+
+
+def test_commands_leave_no_file_open_in_the_service(run: Any) -> None:
+    """All commands again and again; once all threads of the worker have their sockets, it holds as much as before."""
+    served, pynet = run
+    make_container(served)
+
+    def all_again(_: int) -> int:
+        for words in DOCUMENTS:
+            if not words.startswith(NOT_AGAIN):
+                pynet(words)
+        return open_files(served)
+
+    assert any(before == after for before, after in pairwise(map(all_again, range(10))))
 
 
 def with_json(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[str]:
