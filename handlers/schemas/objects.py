@@ -7,7 +7,7 @@ from typing import Any, ClassVar, cast
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing
 
-from handlers.schemas.fields import AddressWithPrefix, Text, Wire, describe, is_plain, present
+from handlers.schemas.fields import AddressWithPrefix, Judged, Text, Wire, describe, is_plain, present
 
 LONG_LISTS, KNOWN_LISTS = range(16, 4096), 4  # ports in a list worth remembering; lists
 
@@ -81,7 +81,7 @@ class Message(Schema):
         return self.message(**{name: wire[name].build(part) for name, part in present(data).items() if name in known})
 
 
-class Object(fields.Nested):
+class Object(Judged, fields.Nested):
     """An object with a schema of its own."""
 
     def __init__(self, schema: type[Message], *, data_key: str | None = None, nullable: bool = True) -> None:
@@ -96,7 +96,7 @@ class Object(fields.Nested):
         return cast("Message", self.schema).build(value)
 
 
-class ListOf(fields.List[Any]):
+class ListOf(Judged, fields.List[Any]):
     """A list of objects or texts; elements are never null."""
 
     def __init__(self, inner: Wire | Object, *, data_key: str | None = None) -> None:

@@ -28,6 +28,7 @@ NOBODYS = {
     "importlib.metadata",
     "kazoo",
     "logging.handlers",
+    "marshmallow.validate",
     "pyroute2",
     "rich",
     "dns",
@@ -58,6 +59,29 @@ def test_a_module_is_loaded_once_when_threads_use_it(tmp_path: Path, monkeypatch
     for thread in threads:
         thread.join()
     assert (len(found), len(set(found)), sys.modules.pop("seldom").LOADED) == (8, 1, [1])
+
+
+def test_a_module_of_called_functions_is_loaded_by_the_first_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import of a function loads nothing, and the function does what that of the module does."""
+    (tmp_path / "asked.py").write_text("def double(number):\n    return 2 * number\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    load_later([], [], {"asked": ["double"]})
+    from asked import double  # type: ignore[import-not-found]
+
+    assert "_Later" in str(type(sys.modules["asked"]))
+    assert (double(4), double(5), "_Later" in str(type(sys.modules.pop("asked")))) == (8, 10, False)
+
+
+def test_requests_are_read_without_marshmallows_validators() -> None:
+    """They judge their fields themselves, so the first request does not wait for the validators to load."""
+    code = (
+        "import sys; from cli.server.later import load_later; load_later(); from handlers.schemas import network\n"
+        "body = {'NetworkID': 'a', 'Options': {}, 'IPv4Data': [{'Pool': '10.0.0.0/8', 'Gateway': '10.0.0.1/8'}]}\n"
+        "network.CreateNetworkRequest().load(body); print(type(sys.modules['marshmallow.validate']).__name__)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "_Later\n"
 
 
 def test_an_optional_library_counts_as_absent() -> None:
