@@ -15,7 +15,7 @@ from plugin.modes.base import Mode
 from plugin.publish.publisher import Publisher
 from plugin.request.locks import Locks
 from plugin.resolver.addresses import ResolverAddresses
-from plugin.store.base import Store
+from plugin.store.base import LocalStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Runtime:
     """The objects that serving requests and repairing have in common."""
 
     kernel: Kernel
-    store: Store
+    store: LocalStore
     firewall: Firewall
     settings: HostSettings
     publisher: Publisher

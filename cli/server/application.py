@@ -40,6 +40,7 @@ from netlink.routes import HostNetworks
 from netlink.statistics import Statistics
 from netlink.vxlan import Vxlan
 from netlink.wireguard import WireGuards
+from plugin.background.beside import beside
 from plugin.background.loop import Troubled, trouble
 from plugin.cluster.secrecy.key_file import KeyFile
 from plugin.cluster.secrecy.means import Means
@@ -202,6 +203,7 @@ def _open(
         dns=settings.dns,
         means=_means(settings, wrap, WireGuards(group, changes)),
         dhcp=lambda: wrap("dhcp", _dhcp_client()),
+        beside=beside,
     )
     use_names(host.names)
     return host, cluster, drops

@@ -42,7 +42,11 @@ class _Later(ModuleType):
 
     def _calls(self, function: str) -> Callable[..., Any]:
         """Return a function that loads the module, and calls its ``function``."""
-        return lambda *arguments, **named: self.__getattr__(function)(*arguments, **named)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            return self.__getattr__(function)(*arguments, **named)
+
+        return call
 
 
 def load_later(

@@ -6,6 +6,7 @@ from functools import partial
 from ipaddress import IPv4Address
 
 from netlink.values import dataclass
+from plugin.background.beside import Beside, afterwards
 from plugin.changes import LiveChanges
 from plugin.cluster.direct.next_hops import NextHops
 from plugin.cluster.hosts.titles import HostTitles
@@ -76,7 +77,8 @@ class Host:
     New pools come from ``supernets``; ``drops`` returns how many packets were dropped,
     ``resolvers`` the servers that the engine asks for containers, and ``dhcp`` makes the client of DHCP when a network
     needs it. ``machine`` is the id of the machine, and ``means`` are those of encryption.
-    With ``dns`` the resolver runs where networks want it, and asks ``servers``.
+    With ``dns`` the resolver runs where networks want it, and asks ``servers``. ``beside`` lets work that only reads
+    run at the same time.
     """
 
     kernel: Kernel
@@ -100,6 +102,7 @@ class Host:
     dns: bool = True
     servers: Callable[[], Sequence[str]] = field(default_factory=lambda: HostServers().current)
     means: Means = field(default_factory=Means)
+    beside: Beside = afterwards
 
     @property
     def closed(self) -> str:
@@ -146,7 +149,7 @@ class Pynet:
 
         # Repairs, and changes on running networks and containers.
         self.survey = Survey(store, kernel, host.routes, self.settings, self.modes, owner)
-        self.reconciler = Reconciler(self.runtime, self.survey, self.removal, host.drops)
+        self.reconciler = Reconciler(self.runtime, self.survey, self.removal, host.drops, host.beside)
         self.presence.when_taken(Closing(self.runtime, self.survey, self.removal).taken)
         self.dry_run, self.end_flows = DryRun(self.runtime, self.survey), _ending(host, name, self.peers)
         self.live = LiveChanges(self.runtime, self.survey, self.removal, self.ipam, self.end_flows)

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import structlog
 
+from plugin.background.beside import Beside, afterwards
 from plugin.model.desired import Actual
 from plugin.model.findings import HostSettingChanged, OrphanLink
 from plugin.protocol.messages import Drop, Repair, Status
@@ -34,7 +35,12 @@ class Reconciler:
     """Finds and repairs drift, for the watcher's threads, ``pynet reconcile`` and ``pynet status``."""
 
     def __init__(
-        self, runtime: Runtime, survey: Survey, removal: Removal, drops: Callable[[], Sequence[Drop]] = tuple
+        self,
+        runtime: Runtime,
+        survey: Survey,
+        removal: Removal,
+        drops: Callable[[], Sequence[Drop]] = tuple,
+        beside: Beside = afterwards,
     ) -> None:
         self._survey = survey
         self._drops = drops
@@ -46,7 +52,7 @@ class Reconciler:
         self._ledger = Ledger()
         self._checks = Checks(runtime, survey, removal, self._ledger)
         self._healing = Healing(runtime.firewall, runtime.kernel, survey, self._ledger)
-        self._recovery = Recovery(runtime, survey, removal, self._healing, self._ledger)
+        self._recovery = Recovery(runtime, survey, removal, self._healing, self._ledger, beside)
         self._rounds = Rounds(survey, self._checks, self._ledger, runtime.firewall, runtime.locks)
 
     def recover(self) -> Records:

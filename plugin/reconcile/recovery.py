@@ -2,19 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from functools import partial
 
 import structlog
 
 from netlink.errors import KernelError
+from netlink.links import Link
+from plugin.background.beside import Beside, afterwards
 from plugin.errors import PynetError
 from plugin.firewall.elements import PROTOCOLS
-from plugin.host.docker_bridges import docker_bridges
+from plugin.host.docker_bridges import docker_bridges, foreign_links
 from plugin.model.desired import Desired, Held
 from plugin.model.findings import EndpointLost, Finding, PortNotHeld
 from plugin.protocol.messages import Repair
 from plugin.reconcile.healing import Healing
 from plugin.reconcile.ledger import REFUSED, Ledger
-from plugin.reconcile.survey import Look, Records, Survey
+from plugin.reconcile.survey import Records, Survey, left_over
 from plugin.removal.removal import Removal
 from plugin.runtime import Runtime
 
@@ -23,6 +26,7 @@ log = structlog.get_logger()
 Mend = Callable[[Iterable[Finding], Desired], list[Repair]]
 NOTHING = Desired("")
 TOGETHER = 256  # endpoints that are forgotten in one transaction
+FEW = 100  # endpoints for which a copy of this process takes longer than it saves
 
 
 class Every(Container[Held]):
@@ -35,7 +39,17 @@ class Every(Container[Held]):
 class Recovery:
     """Runs before any request; ``mend`` repairs findings and returns the repairs."""
 
-    def __init__(self, runtime: Runtime, survey: Survey, removal: Removal, healing: Healing, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        survey: Survey,
+        removal: Removal,
+        healing: Healing,
+        ledger: Ledger,
+        beside: Beside = afterwards,
+    ) -> None:
+        self._store = runtime.store
+        self._kernel = runtime.kernel
         self._firewall = runtime.firewall
         self._settings = runtime.settings
         self._publisher = runtime.publisher
@@ -43,6 +57,7 @@ class Recovery:
         self._removal = removal
         self._healing = healing
         self._ledger = ledger
+        self._beside = beside
 
     def run(self, mend: Mend) -> Records:
         """Forget endpoints without a link, then repair rules, ports, links and the rest; return the records after that.
@@ -54,42 +69,60 @@ class Recovery:
         places = defaultdict[str, list[Repair]](list)
         if lost := self._survey.without_links(records):  # first, as a wanted state for thousands takes its time
             records = self._forget(lost, records, places)
-        look = self._look(records)
-        if look and (lost := [each for each in look.found if isinstance(each, EndpointLost)]):
-            records = self._forget(lost, records, places)
-            look = self._look(records)
         try:
-            self._firewall.load(self._survey.elements(look))
+            desired, found = self._take_over(records)
+            if lost := [each for each in found if isinstance(each, EndpointLost)]:
+                records = self._forget(lost, records, places)
+                desired, found = self._take_over(records)
         except KernelError as error:
             log.error("rules not written, so no link is made", error=str(error))  # noqa: TRY400 - foreseen
             self._healing.shut()
             return records
-        ports = self._hold_ports(records)
-        look = look or self._look(records)
-        if look:
-            found = [*look.found, *ports]
-            for finding in found:
-                places[finding.network] += mend([finding], look.desired.get(finding.network, NOTHING))
-            refused = self._firewall.refused().items()
-            places[REFUSED] += [self._ledger.failed(finding, PynetError(why)) for finding, why in refused]
-            for place, done in places.items():
-                self._ledger.checked(place, done)
-            self._ledger.looked()
-            if found:
-                return self._survey.records()
-        return records
+        before = self._store.revision()
+        for finding in found:
+            places[finding.network] += mend([finding], desired.get(finding.network, NOTHING))
+        refused = self._firewall.refused().items()
+        places[REFUSED] += [self._ledger.failed(finding, PynetError(why)) for finding, why in refused]
+        for place, done in places.items():
+            self._ledger.checked(place, done)
+        return records if self._store.revision() == before else self._survey.records()
 
-    def _look(self, records: Records) -> Look | None:
-        """Return a survey, None if the kernel cannot be listed."""
+    def _take_over(self, records: Records) -> tuple[Mapping[str, Desired], list[Finding]]:
+        """Load the rules and hold the ports of ``records``; return the wanted state by network, and the differences.
+
+        Meanwhile the kernel's state is compared beside, which takes as long with thousands of endpoints. Raises
+        ``KernelError`` if the rules cannot be written.
+        """
+        desired, found = self._survey.wanted(records)
+        many = sum(map(len, records.endpoints.values())) > FEW
+        with (self._beside if many else afterwards)(
+            partial(self._survey.compared, desired, records, Every())
+        ) as compared:
+            self._firewall.load(self._survey.elements(desired, self._links_of_others()))
+            ports = self._hold_ports(records)
+            try:
+                found += compared()
+                self._ledger.looked()
+            except KernelError as error:
+                self._not_surveyed(error)
+        return {part.network: part for part in desired}, [*found, *left_over(self._settings, records), *ports]
+
+    def _links_of_others(self) -> Sequence[Link] | None:
+        """Return the bridges of others and their ports, None if the kernel cannot list them.
+
+        Where pynet closes the host to others, traffic of Docker's own bridges must pass from the first moment on.
+        """
         try:
-            look = self._survey.look(Every(), idle=True, records=records)
-            # Where pynet closes the host to others, traffic of Docker's own bridges must pass from the first moment on.
-            self._firewall.set_docker_bridges(docker_bridges(look.actual.links.values()))
+            links = foreign_links(self._kernel)
+            self._firewall.set_docker_bridges(docker_bridges(links))
         except KernelError as error:
-            log.error("host not surveyed, it is tried again later", error=str(error))  # noqa: TRY400 - foreseen
-            self._healing.shut()
+            self._not_surveyed(error)
             return None
-        return look
+        return links
+
+    def _not_surveyed(self, error: KernelError) -> None:
+        log.error("host not surveyed, it is tried again later", error=str(error))
+        self._healing.shut()
 
     def _forget(self, lost: Sequence[EndpointLost], records: Records, places: Mapping[str, list[Repair]]) -> Records:
         """Remove the endpoints as DeleteEndpoint does, so that other hosts are told too; return the records then.

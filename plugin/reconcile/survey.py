@@ -5,7 +5,7 @@ link are checked again with requests about that one alone.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
@@ -107,41 +107,34 @@ class Survey:
         return [OrphanLink("", link.name, link.alias) for link in links]
 
     def without_links(self, records: Records) -> list[EndpointLost]:
-        """Return the first endpoints of each network whose links are gone: after a reboot, all of them.
+        """Return the endpoints whose links are gone: after a reboot, all of them."""
+        return [
+            EndpointLost(network_id, end.id, port.name(end.id))
+            for network_id, ends in records.endpoints.items()
+            if (port := _port_of(self._modes, records.networks.get(network_id)))
+            for end in ends
+            if not self._kernel.link_exists(port.name(end.id))
+        ]
 
-        Others are found when the kernel is compared with the wanted state.
+    def elements(
+        self, desired: Iterable[Desired] | None = None, links: Sequence[Link] | None = None
+    ) -> dict[str, Elements]:
+        """Return the elements that the firewall should have, by owner, for ``desired`` or by the records.
+
+        ``links`` are the bridges of others and their ports; without them they are listed.
         """
-        lost: list[EndpointLost] = []
-        for network_id, ends in records.endpoints.items():
-            port = self._port_of(records.networks.get(network_id))
-            for end in ends:
-                if port is None or self._kernel.link_exists(port.name(end.id)):
-                    break
-                lost.append(EndpointLost(network_id, end.id, port.name(end.id)))
-        return lost
-
-    def _port_of(self, network: Network | None) -> LinkKind | None:
-        """Return the kind of the links by which frames of endpoints enter a network, if it has any on this host."""
-        with suppress(PynetError):
-            kinds = mode_of(self._modes, network).links if network else ()
-            return next((kind for kind in kinds if kind.of == ENDPOINT and kind.port), None)
-        return None
-
-    def elements(self, look: Look | None = None) -> dict[str, Elements]:
-        """Return the elements that the firewall should have, by owner, from ``look`` or from the records."""
-        parts = look.desired.values() if look else self._desired(self.records())[0]
-        found = dict(self._settings.elements(list(look.actual.links.values()) if look else None))
-        for part in parts:
+        found = dict(self._settings.elements(links))
+        for part in self.wanted(self.records())[0] if desired is None else desired:
             found |= part.elements
         return found
 
     def desired(self, network_id: str = "") -> list[Desired]:
         """Return the wanted state of one network by its records (nothing if it is gone), or of all networks."""
         if not network_id:
-            return self._desired(self.records())[0]
+            return self.wanted(self.records())[0]
         known = self._store.get(Network, network_id)
         ends = [item.record for item in self._store.list(Endpoint, f"{network_id}/")]
-        return self._desired(Records({network_id: known.record}, {network_id: ends}, ()))[0] if known else []
+        return self.wanted(Records({network_id: known.record}, {network_id: ends}, ()))[0] if known else []
 
     def look(self, held: Container[Held], *, idle: bool, records: Records | None = None) -> Look:
         """Survey everything: settings of the host first, orphans last; ``held`` are the ports of sockets.
@@ -150,22 +143,37 @@ class Survey:
         ``records`` they are read.
         """
         records = records or self.records()
-        desired, found = self._desired(records)
+        desired, found = self.wanted(records)
         actual = read_actual(self._kernel, desired, held)
-        found += host_differences(desired, actual)
+        found += self._differences(desired, records, actual, idle=idle)
+        if idle:
+            found += left_over(self._settings, records)
+        return Look({part.network: part for part in desired}, found, actual)
+
+    def compared(self, desired: Sequence[Desired], records: Records, held: Container[Held]) -> list[Finding]:
+        """Return what ``look`` finds in the kernel while no request can be in flight.
+
+        It asks the kernel anew and the store nothing, so that a copy of this process can do it
+        (``plugin.background.beside``).
+        """
+        self._kernel.close()
+        return self._differences(desired, records, read_actual(self._kernel, desired, held), idle=True)
+
+    def _differences(
+        self, desired: Sequence[Desired], records: Records, actual: Actual, *, idle: bool
+    ) -> list[Finding]:
+        found = host_differences(desired, actual)
         for part in desired:
             found += differences(part, actual, self._owner)
         known = (
             records.links()
             | {link.name for part in desired for link in part.links}
-            | self._of_unclear(desired, records)
+            | _of_unclear(self._modes, desired, records)
         )
         found += orphans(actual.links.values(), known, self._owner, unnamed=idle)
         if idle:
-            left = self._settings.left_over(list(records.networks.values()))
-            found += [OrphanSetting("", setting.path, setting.before) for setting in left]
             found += strays(desired, actual, self._routes.routes())
-        return Look({part.network: part for part in desired}, found, actual)
+        return found
 
     def look_at(self, network_id: str, actual: Actual) -> tuple[Desired, list[Finding]]:
         """Return the wanted state of one network and its differences now; both are empty if the network is gone.
@@ -175,7 +183,7 @@ class Survey:
         known = self._store.get(Network, network_id)
         ends = [item.record for item in self._store.list(Endpoint, f"{network_id}/")]
         networks = {} if known is None else {network_id: known.record}
-        desired, found = self._desired(Records(networks, {network_id: ends} if ends else {}, ()))
+        desired, found = self.wanted(Records(networks, {network_id: ends} if ends else {}, ()))
         part = desired[0] if desired else Desired(network_id)
         return part, found + self.compare(part, actual)
 
@@ -202,11 +210,11 @@ class Survey:
         known = self._store.get(Network, alias.network_id or alias.id)
         end = self._store.get(Endpoint, f"{alias.network_id}/{alias.id}") if alias.network_id else None
         ends = {alias.network_id: [end.record]} if end else {}
-        parts = self._desired(Records({known.record.id: known.record}, ends, ()))[0] if known else []
+        parts = self.wanted(Records({known.record.id: known.record}, ends, ()))[0] if known else []
         wanted = {each.name for part in parts for each in part.links}
         return orphan.link not in wanted and all(part.clear for part in parts)
 
-    def _desired(self, records: Records) -> tuple[list[Desired], list[Finding]]:
+    def wanted(self, records: Records) -> tuple[list[Desired], list[Finding]]:
         """Return the wanted states of networks, and the findings about the records themselves."""
         desired: list[Desired] = []
         found: list[Finding] = [
@@ -219,7 +227,7 @@ class Survey:
             try:
                 desired.append(self._desired_by(network, records.endpoints.get(network.id, ())))
             except PynetError as error:
-                desired.append(self._shut(network, records.endpoints.get(network.id, ())))
+                desired.append(_shut(self._modes, network, records.endpoints.get(network.id, ())))
                 found.append(NetworkUnclear(network.id, str(error)))
         return desired, found
 
@@ -228,19 +236,6 @@ class Survey:
         kinds = {kind.kernel for kind in link_kinds(self._modes) if kind.port}
         links = [link for link in self._kernel.links() if link.kind in kinds and link.up]
         return [link.name for link in links if self._owner.made(link) or self._owner.began(link)]
-
-    def _shut(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
-        """Return the rules of a network that cannot be understood: closed, as without rules it would be open."""
-        kinds = [kind for kind in link_kinds(self._modes) if kind.port]
-        own = [kind.name(network.id) for kind in kinds if kind.of == NETWORK]
-        ends = [kind.name(end.id) for end in endpoints for kind in kinds if kind.of == ENDPOINT]
-        bridges = [network.link] if network.host_gateway else []  # else it is a user's link, and leads to the LAN
-        return Desired(network.id, elements={network.link: shut_elements(bridges, [*own, *ends])}, kept=own)
-
-    def _of_unclear(self, desired: Sequence[Desired], records: Records) -> set[str]:
-        """Return the names that links of endpoints in networks may have that cannot be understood."""
-        unclear = [end for part in desired if not part.clear for end in records.endpoints.get(part.network, ())]
-        return {kind.name(end.id) for kind in link_kinds(self._modes) if kind.of == ENDPOINT for end in unclear}
 
     def _desired_by(self, network: Network, endpoints: Sequence[Endpoint]) -> Desired:
         part = desired_of(mode_of(self._modes, network), network, endpoints)
@@ -257,3 +252,32 @@ class Survey:
 def _of_other_mtu(part: Desired, actual: Actual) -> list[Link]:
     bridges = [wanted for wanted in part.links if wanted.kind == "bridge" and wanted.name in actual.links]
     return [actual.links[one.name] for one in bridges if one.mtu not in {0, actual.links[one.name].mtu}]
+
+
+def left_over(settings: HostSettings, records: Records) -> list[Finding]:
+    """Return the settings of the host that were changed for networks which are gone."""
+    left = settings.left_over(list(records.networks.values()))
+    return [OrphanSetting("", setting.path, setting.before) for setting in left]
+
+
+def _port_of(modes: Mapping[str, Mode], network: Network | None) -> LinkKind | None:
+    """Return the kind of the links by which frames of endpoints enter a network, if it has any on this host."""
+    with suppress(PynetError):
+        kinds = mode_of(modes, network).links if network else ()
+        return next((kind for kind in kinds if kind.of == ENDPOINT and kind.port), None)
+    return None
+
+
+def _shut(modes: Mapping[str, Mode], network: Network, endpoints: Sequence[Endpoint]) -> Desired:
+    """Return the rules of a network that cannot be understood: closed, as without rules it would be open."""
+    kinds = [kind for kind in link_kinds(modes) if kind.port]
+    own = [kind.name(network.id) for kind in kinds if kind.of == NETWORK]
+    ends = [kind.name(end.id) for end in endpoints for kind in kinds if kind.of == ENDPOINT]
+    bridges = [network.link] if network.host_gateway else []  # else it is a user's link, and leads to the LAN
+    return Desired(network.id, elements={network.link: shut_elements(bridges, [*own, *ends])}, kept=own)
+
+
+def _of_unclear(modes: Mapping[str, Mode], desired: Sequence[Desired], records: Records) -> set[str]:
+    """Return the names that links of endpoints in networks may have that cannot be understood."""
+    unclear = [end for part in desired if not part.clear for end in records.endpoints.get(part.network, ())]
+    return {kind.name(end.id) for kind in link_kinds(modes) if kind.of == ENDPOINT for end in unclear}
