@@ -13,6 +13,7 @@ T = TypeVar("T")
 Work = Callable[[], Any]
 Beside = Callable[[Work], AbstractContextManager[Work]]
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+LONGEST = 10.0  # seconds; 0.2 for 2,000 endpoints
 
 
 @contextmanager
@@ -22,12 +23,12 @@ def afterwards(work: Callable[[], T]) -> Iterator[Callable[[], T]]:
 
 
 @contextmanager
-def beside(work: Callable[[], T]) -> Iterator[Callable[[], T]]:
+def beside(work: Callable[[], T], longest: float = LONGEST) -> Iterator[Callable[[], T]]:
     """Begin ``work`` in a copy of this process, and yield a function that waits for its result.
 
     Whatever the work changes is lost. It takes no locks and uses no connection that is open now, as other threads are
-    not in the copy, and both processes would read from one connection. If the copy fails, this process does the work
-    when the result is asked for, so the caller sees the error.
+    not in the copy, and both processes would read from one connection. If the copy fails, or takes more than
+    ``longest`` seconds, this process does the work when the result is asked for, so the caller sees the error.
     """
     parent, (reading, writing) = os.getpid(), os.pipe()
     try:
@@ -35,7 +36,7 @@ def beside(work: Callable[[], T]) -> Iterator[Callable[[], T]]:
     except OSError:
         child = -1
     if child == 0:
-        _answer(work, writing, parent)
+        _answer(work, writing, parent, longest)
     os.close(writing)
     with os.fdopen(reading, "rb") as answer:
         try:
@@ -46,10 +47,11 @@ def beside(work: Callable[[], T]) -> Iterator[Callable[[], T]]:
                 os.waitpid(child, 0)
 
 
-def _answer(work: Work, writing: int, parent: int) -> NoReturn:
+def _answer(work: Work, writing: int, parent: int, longest: float) -> NoReturn:
     """Write the result, and end without the end of a whole process; an error leaves nothing or a part of it."""
     try:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # it must not keep sockets and locks after kill -9
+        signal.setitimer(signal.ITIMER_REAL, longest)  # a lock that another thread held is never released in a copy
         if os.getppid() == parent:
             with os.fdopen(writing, "wb") as answer:
                 answer.write(pickle.dumps(work()))

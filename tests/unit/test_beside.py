@@ -52,6 +52,13 @@ def test_a_result_that_cannot_be_sent_is_worked_out_here() -> None:
     assert callable(asked(beside, lambda: lambda: 5))
 
 
+def test_a_copy_that_hangs_is_ended() -> None:
+    """It may wait for a lock of a thread that it does not have."""
+    parent = os.getpid()
+    with beside(lambda: threading.Event().wait() if os.getpid() != parent else "here", 0.1) as result:
+        assert result() == "here"
+
+
 def test_no_copy_and_no_file_is_left() -> None:
     """Neither when nobody asks for the result, nor when the block fails."""
     before = left()
