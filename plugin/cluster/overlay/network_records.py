@@ -54,6 +54,7 @@ class NetworkRecords:
         self._directory = Directory(view)
         self._unlisted: set[type[Record]] = {Peer, Member, Endpoint}  # kinds that have not been listed yet
         self._asked = False  # whether the kernel was asked how it reaches the other hosts
+        self._behind_then: tuple[str, ...] | None = None  # hosts behind routers when ``has_news`` was last asked
 
     @property
     def loaded(self) -> bool:
@@ -110,12 +111,12 @@ class NetworkRecords:
         with self._guard:
             return self._directory.far.places()
 
-    @property
-    def told(self) -> bool:
-        """Whether this host's records in the cluster store name the hosts that it reaches by a router."""
+    def has_news(self) -> bool:
+        """Return whether other hosts have to be told which ones this host reaches by a router; once for each change."""
         with self._guard:
-            behind = self._behind()
-            return all(member.behind == behind for member in self._directory.far.own())
+            before, self._behind_then = self._behind_then, self._behind()
+            now = self._behind_then
+            return now != before and any(member.behind != now for member in self._directory.far.own())
 
     def _behind(self) -> tuple[str, ...]:
         far = self._directory.far

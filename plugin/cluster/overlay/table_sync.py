@@ -205,7 +205,7 @@ class TableSync:
             call = partial(self._try, local, list_routes, check=fully)
             if not self._steady.attempt(f"writing of network '{local.name}'", call):
                 self._again(local.name)
-        if not all(local.records.told for local, _ in due):
+        if [local for local, _ in due if local.records.has_news()]:  # while the store is away, all is told later
             self._steady.attempt("telling of ways to other hosts", self._mend)
         return everything
 
