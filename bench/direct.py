@@ -4,13 +4,14 @@
 
 Two hosts on one machine, each with a real engine and a pynet, and an etcd of three servers. Needs root. Ratios are
 medians of ratios to the hosts' own connection within a round: as the cable allows, where CPU is the limit and each hop
-costs some, and with a cable of RATE, as between machines.
+costs some, with a cable of RATE, as between machines, and with links that take packets of 192 kB.
 
 ``by hand`` has a bridge with a veth pair of its own on each host and one route, and no rules but an accept.
 """
 
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -66,6 +67,32 @@ def turns_of(cluster: Cluster) -> dict[str, Turn]:
     }
 
 
+def take_large(place: Sequence[str], *links: str) -> None:
+    """Let links take packets of 192 kB; ``place`` is the prefix of commands in their network namespace."""
+    subprocess.run([*place, sys.executable, "-m", "bench.large", *links], cwd=REPOSITORY, check=True)
+
+
+def measure_large(cluster: Cluster, turns: Mapping[str, Turn], rounds: int) -> dict[str, dict[str, list[Figures]]]:
+    """Return the figures when links of containers, by hand, and then also those between the hosts take large packets.
+
+    Not those of pynet: a bridge with a tunnel among its ports takes 64 kB (``netdev_compute_master_upper_features``).
+    """
+    found: dict[str, dict[str, list[Figures]]] = {}
+    hosts, boxes = turns["hosts"][:2], turns["by hand"][:2]
+    for host, box in zip(hosts, boxes, strict=True):
+        take_large(box, "eth9")
+        take_large(host, "handp", "handbr")
+    some = {name: turns[name] for name in ("hosts", "by hand", "direct")}
+    found["192 kB by hand in containers, 64 kB between hosts"] = measure(some, rounds)
+    for host in hosts:
+        take_large(host, LINK)
+    switch = cluster.underlay.switch
+    ports = [link["ifname"] for link in json.loads(switch.exec("ip", "-j", "link", "show", "master", "sw0"))]
+    take_large(("nsenter", "-t", str(switch.pid), "-n", "--"), *ports, "sw0")
+    found["192 kB by hand in containers, and between hosts"] = measure(some, rounds)
+    return found
+
+
 def measure(turns: Mapping[str, Turn], rounds: int) -> dict[str, list[Figures]]:
     """Return the figures of each turn, a round each; the first round, which warms up, is left out."""
     found: dict[str, list[Figures]] = {name: [] for name in turns}
@@ -102,6 +129,9 @@ def main() -> int:
         for node in cluster.nodes:
             node.host.net("tc", "qdisc", "add", "dev", LINK, *f"root tbf rate {RATE} burst 256k latency 50ms".split())
         found[f"a cable of {RATE}"] = measure(turns, rounds)
+        for node in cluster.nodes:
+            node.host.net("tc", "qdisc", "del", "dev", LINK, "root")
+        found |= measure_large(cluster, turns, rounds)
         for name in ("plain", "blue"):
             cluster.remove(name)
     print(f"Docker Engine {engine.version}, medians of {rounds} rounds, load {os.getloadavg()[0]:.1f}")
