@@ -82,6 +82,7 @@ class OverlayHost:
         sh(f"ip link set {self.name} master sw0 up")
         length, nodad = ("/64", " nodad") if ":" in prefix else ("/24", "")
         self.sh(f"ip link set lo up; ip addr add {self.address}{length} dev ul0{nodad}; ip link set ul0 up")
+        assert soon(lambda: "fe80::" in self.sh("ip -6 addr show dev ul0"))  # the kernel gives it a moment later
         self.dead: set[str] = set()
         alive = lambda host: host not in self.dead  # noqa: E731
         self.cable = Cable(cluster)
