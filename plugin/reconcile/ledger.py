@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from plugin.model.findings import Finding
+from plugin.model.findings import EndpointLost, Finding
 from plugin.protocol.messages import Repair, Status
 
 log = structlog.get_logger()
@@ -37,6 +37,17 @@ class Ledger:
         repair = Repair(finding.kind, finding.sentence)
         log.warning("repaired", finding=repair.kind, what=repair.sentence)
         return repair
+
+    def forgotten(self, network: str, lost: Sequence[EndpointLost]) -> None:
+        """Count the endpoints of a network that were forgotten, and log them in one line: a reboot takes thousands."""
+        if len(lost) == 1:
+            self.repaired(lost[0])
+            return
+        with self._guard:
+            self._counts[lost[0].kind] += len(lost)
+        whose = f"{len(lost)} endpoints of network '{network[:12]}'"
+        what = f"{whose} have lost their links: forget them and give their ports back"
+        log.warning("repaired", finding=lost[0].kind, what=what, endpoints=[each.endpoint[:12] for each in lost])
 
     def failed(self, finding: Finding, error: Exception) -> Repair:
         """Log a finding that could not be repaired, once for as long as it fails."""

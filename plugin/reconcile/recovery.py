@@ -130,14 +130,18 @@ class Recovery:
         The results are added to ``places``.
         """
         known = {(end.network_id, end.id): end for ends in records.endpoints.values() for end in ends}
+        forgotten = defaultdict[str, list[EndpointLost]](list)
         for start in range(0, len(lost), TOGETHER):
             some = lost[start : start + TOGETHER]
             ends = [known[each.network, each.endpoint] for each in some]
             failed = self._removal.lost_endpoints(ends, records.networks)
             for each in some:
-                error = failed.get(each.endpoint)
-                repair = self._ledger.failed(each, error) if error else self._ledger.repaired(each)
-                places[each.network].append(repair)
+                if error := failed.get(each.endpoint):
+                    places[each.network].append(self._ledger.failed(each, error))
+                else:
+                    forgotten[each.network].append(each)
+        for network, ends in forgotten.items():
+            self._ledger.forgotten(network, ends)
         return self._survey.records()
 
     def _hold_ports(self, records: Records) -> list[Finding]:

@@ -6,12 +6,15 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from netlink.bridge_port import port_flags
 from netlink.errors import KernelError
 from netlink.links import Link
 from plugin.host.forwarding import OURS
+from plugin.model.findings import EndpointLost
 from plugin.model.records import ChangedSetting, Endpoint, Network, Tombstone
+from plugin.reconcile.ledger import Ledger
 from plugin.store.base import Put
 from tests.fakes import World
 from tests.unit import requests as rq
@@ -138,6 +141,18 @@ def test_after_a_reboot_endpoints_are_forgotten_and_ports_are_free(world: World)
     assert again.sockets.taken == set()
     again.driver.create_endpoint(replace(rq.endpoint(), endpoint_id="e1" * 32))
     again.driver.program_external_connectivity(replace(rq.program(8080), endpoint_id="e1" * 32))
+
+
+def test_endpoints_that_are_forgotten_together_are_one_line_of_the_log() -> None:
+    """It names them, and each counts as a repair; a single one has the usual line."""
+    ledger = Ledger()
+    with capture_logs() as lines:
+        for ends in ("a" * 64, "b" * 64), ("c" * 64,):
+            ledger.forgotten("n" * 64, [EndpointLost("n" * 64, end, "pnh") for end in ends])
+
+    assert [line["finding"] for line in lines] == ["EndpointLost"] * 2
+    assert lines[0]["endpoints"] == ["a" * 12, "b" * 12]
+    assert ledger.status().repairs == {"EndpointLost": 3}
 
 
 def test_a_restart_alone_finds_nothing_to_repair(world: World) -> None:
