@@ -140,8 +140,8 @@ class Recovery:
                     places[each.network].append(self._ledger.failed(each, error))
                 else:
                     forgotten[each.network].append(each)
-        for network, ends in forgotten.items():
-            self._ledger.forgotten(network, ends)
+        for network, without in forgotten.items():
+            self._ledger.forgotten(network, without)
         return self._survey.records()
 
     def _hold_ports(self, records: Records) -> list[Finding]:
