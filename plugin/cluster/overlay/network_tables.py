@@ -154,14 +154,14 @@ def end_routes(hops: NextHops, link: VxlanLink) -> None:
     hops.routes.change_routes(link.vni, (), hops.routes.routes().get(link.vni, ()))
 
 
-def elements_left(network: Network, link: VxlanLink, host: str, tunnels: Tunnels, hops: NextHops) -> Elements:
+def elements_left(network: Network, link: VxlanLink, host: str, tunnels: Tunnels, list_routes: ListRoutes) -> Elements:
     """Return the elements for the hosts and links in tables and routes that an earlier run left.
 
     The hosts are those that get frames to all.
     """
     entries: set[Lead] = set()
     try:
-        entries |= hops.routes.routes().get(link.vni, set()) if is_routed(network.options) else set()
+        entries |= list_routes().get(link.vni, set()) if is_routed(network.options) else set()
         entries |= tunnels.entries(link.master, link.name)
     except Missing:
         pass

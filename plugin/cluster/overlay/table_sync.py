@@ -65,6 +65,7 @@ class TableSync:
         self._steady = Steady()
         self._failing: dict[str, str] = {}  # network -> why its tables are not written
         self.watching = Watching(store, local, self._changed)
+        self._routes_left: ListRoutes = cache(hops.routes.routes)  # listed once for all networks, until ``start``
         self._following = Following(hops.routes, self._links, self.underlay_changed)
 
     def start(self, mend: Callable[[], None], regrouped: Callable[[str, str], object]) -> Loop[float]:
@@ -75,7 +76,7 @@ class TableSync:
         Returns:
             The thread that writes; the others wait for the stores most of the time.
         """
-        self._mend, self._regrouped = mend, regrouped
+        self._mend, self._regrouped, self._routes_left = mend, regrouped, self._hops.routes.routes
         self.watching.start()
         self._checked = time.monotonic()
         self._loop = Loop("peers", self._due, self._work, LONGEST)
@@ -139,7 +140,7 @@ class TableSync:
         """
         if network.overlay and self._attached.get(network.overlay.network):
             return None
-        return elements_left(network, link, self._host, self._tunnels, self._hops)
+        return elements_left(network, link, self._host, self._tunnels, self._routes_left)
 
     def claimants(self, network: str, addresses: Collection[Address]) -> set[str]:
         """Return the keys of the endpoints of other hosts that have one of ``addresses``."""

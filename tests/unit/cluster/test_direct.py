@@ -19,6 +19,7 @@ from plugin.cluster.direct.next_hops import NextHops
 from plugin.cluster.overlay.records import ClusterNetwork, Member
 from plugin.errors import InvalidRequest
 from plugin.model.names import Alias
+from plugin.model.records import Network
 from plugin.options.tunnel import TUNNELS
 from plugin.protocol.messages import Address, CreateEndpoint, Interface
 from plugin.store.rows import decode, encode
@@ -222,7 +223,7 @@ def test_a_host_tells_of_few_routers_and_keeps_its_word_after_a_restart() -> Non
 
 
 def test_the_routes_of_all_networks_are_listed_once() -> None:
-    """Each minute, however many networks there are."""
+    """Each minute, and at a start, however many networks there are."""
     world = OverlayWorld()
     for network, subnet, name in ((rq.NETWORK_ID, "10.9.0.1/24", "blue"), (rq.OTHER_ID, "10.8.0.1/24", "green")):
         world.driver.create_network(overlay(network, subnet, network=name, tunnel="direct"))
@@ -230,3 +231,7 @@ def test_the_routes_of_all_networks_are_listed_once() -> None:
     world.peers.sync(everything=True)
 
     assert world.routes.listings == before + 1
+    again = OverlayWorld(1, world.real, cast("FailingStore", world.store))
+    for item in again.store.list(Network):
+        again.modes["overlay"].desired(item.record)
+    assert again.routes.listings == 1
