@@ -61,7 +61,7 @@ from plugin.rebuild.networks import InItsMode, rebuilder
 from plugin.reconcile.survey import Records
 from plugin.reconcile.watcher import Watcher
 from plugin.removal.garbage import GarbageCollector
-from plugin.request.execution import WorkerPool
+from plugin.request.execution import PATIENCE, WorkerPool
 from plugin.request.gate import Gate
 from plugin.request.timing import Wrap, timed
 from plugin.store.base import LocalStore
@@ -80,11 +80,11 @@ OUTGROWN = "pynet.outgrown"  # extension of the application: returns whether a f
 AT_END = "pynet.at_end"  # extension of the application: called when it has served its last request
 
 
-def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask:
+def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES, patience: float = PATIENCE) -> Flask:
     """Open the state and return the application, which waits with requests until its extension ``FINISH`` was called.
 
-    The caller has the lock of the state folder, and the name of this pynet (``cli.server.serve``). ``wrap`` is put
-    around every part that changes something outside of this process; networks are of modes ``kinds``.
+    The caller has the state folder's lock and this pynet's name (``cli.server.serve``). ``wrap`` is put around all that
+    changes something outside of this process, networks are of modes ``kinds``, replies take ``patience`` s at most.
     """
     changes, nft = OwnChanges(), Nftables(open_runner())
     host, cluster, drops = _open(settings, wrap, changes, wrap("nft", nft), partial(in_its_mode, kinds=kinds))
@@ -109,7 +109,7 @@ def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES) -> Flask
         gate.open()
         _tell_of_the_start(settings, pynet, records)
 
-    workers = WorkerPool(most=2 * settings.threads)
+    workers = WorkerPool(patience, most=2 * settings.threads)
     app = create_app(gate.before(pynet.driver), gate.before(router), workers, monitoring.watched.times)
     overview = Overview(host.store, host.names, Statistics())
     look, lines, far = gate.before(pynet.dry_run).look, keep_log().since, pynet.peers.far_groups
@@ -210,7 +210,7 @@ def _open(
 
 
 def _means(settings: Settings, wrap: Wrap, wireguard: WireGuards) -> Means:
-    keys = KeyFile(settings.state_dir, this_machine())
+    keys = wrap("keys", KeyFile(settings.state_dir, this_machine()))
     return Means(wrap("netlink", wireguard), keys, settings.wireguard_port, settings.key_days)
 
 

@@ -14,6 +14,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from plugin.model.names import WIREGUARD
 from tests.torture import crowd
 from tests.torture.case import Case, Outcome, Pynet, Run
 from tests.torture.cluster import FILE, HOST, add_other_host
@@ -40,11 +41,11 @@ class Crowded:
         crowd.gather(engine.send, endpoints=0 if reboots else crowd.ENDPOINTS)
         Ground(self.pynet.state).rest()
         self.ground = Ground(self.pynet.state)
-        self._has = "", "", ""  # setup, who shares networks, and how
+        self._has = "", "", "", ""  # setup, who shares networks, and how
 
     def suit(self, scenario: Scenario) -> None:
         """Give the host what ``scenario`` needs; pynet starts again if the last one needed something else."""
-        wanted = scenario.setup, scenario.shared, scenario.tunnel
+        wanted = scenario.setup, scenario.shared, scenario.tunnel, scenario.kind
         if wanted == self._has:
             return
         self.pynet.kill()
@@ -55,7 +56,7 @@ class Crowded:
         self.pynet.join(scenario.shared)
         subprocess.run(scenario.setup, shell=True, check=True)
         if scenario.shared == WITH_ANOTHER:
-            add_other_host(self.folder, scenario.tunnel)
+            add_other_host(self.folder, scenario.tunnel, encrypted=scenario.kind == WIREGUARD)
         self._started()
         self._has = wanted
 

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from tests.settling import settle
+from plugin.model.names import WIREGUARD
+from tests.settling import SLOWNESS, settle
 from tests.torture import scenarios as sc
-from tests.torture.cluster import ADDRESS, HOST, add_other_host, give_back, take_over
+from tests.torture.cluster import ADDRESS, HOST, add_other_host, change_keys, give_back, take_over
 from tests.torture.engine import DRIVER, IPAM, Broken, Call, Engine, Refused, die_with_parent, new_namespace
 from tests.torture.garbage import removal
 from tests.torture.killing import serve
@@ -22,7 +23,6 @@ from tests.torture.snapshot import difference, look, records
 
 REPEATED, GIVEN_UP = "repeated", "given up"
 SETTLES = 15.0  # seconds that what happens in the background may take, on a busy machine
-SETTLED = 6.0  # seconds after which nothing happens any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class Run:
             self._killed()
         else:
             self._unharmed()
-        if self.scenario.taken:
+        if self.scenario.taken or self.scenario.rekeyed:
             give_back(self._folder)
         with self._fault("remove everything"):
             self._engine.remove_everything()
@@ -169,7 +169,7 @@ class Run:
 
     def _rested(self) -> list[str]:
         """Return the state of the host when nothing happens any more."""
-        time.sleep(SETTLED)
+        time.sleep(self.scenario.rests * SLOWNESS)
         return self._seen()
 
     def _new_host(self) -> None:
@@ -182,11 +182,11 @@ class Run:
             self._pynet.state.mkdir(mode=0o700)
             (self._pynet.state / "host-id").write_text(HOST)
         if self.scenario.shared == WITH_ANOTHER:
-            add_other_host(self._folder, self.scenario.tunnel)
+            add_other_host(self._folder, self.scenario.tunnel, encrypted=self.scenario.kind == WIREGUARD)
 
     def _await(self, text: str) -> None:
         """Wait until a record has ``text``, if there is one."""
-        end = time.monotonic() + SETTLES
+        end = time.monotonic() + SETTLES * SLOWNESS
         while text and not any(text in line for line in self._records()):
             if time.monotonic() > end:
                 raise Broken(f"no record has {text}")
@@ -238,6 +238,8 @@ class Run:
             self._new_host()
         if self.scenario.taken:
             take_over(self._folder)
+        if self.scenario.rekeyed:
+            change_keys(self._folder, generation=2)
 
     # --- with a kill ---------------------------------------------------------------------------
 
@@ -252,7 +254,7 @@ class Run:
             with self._fault("the verb", Broken):
                 self._engine.make(verb)
                 answered = True
-        self.outcome.missed = not self._pynet.died(0 if answered and where == REQUEST else SETTLES)
+        self.outcome.missed = not self._pynet.died(0 if answered and where == REQUEST else SETTLES * SLOWNESS)
         self._pynet.plan("")
         if self.outcome.missed:
             return
@@ -272,9 +274,10 @@ class Run:
             with self._fault("repeat"):
                 self._engine.make(verb)
             return
-        with self._fault("retry without a body", Refused):
-            self._engine.send(verb.method, None)
-            self.outcome.faults.append("the retry without a body was taken")
+        if verb.body:
+            with self._fault("retry without a body", Refused):
+                self._engine.send(verb.method, None)
+                self.outcome.faults.append("the retry without a body was taken")
         self._engine.forget(verb)
         with self._fault("clean up"):
             for call in self.scenario.given_up:

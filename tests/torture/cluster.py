@@ -1,5 +1,6 @@
 """A cluster store for one host: a file, which outlives a killed pynet as a server does, with another host in it."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import IPv4Interface, ip_address, ip_network
@@ -7,6 +8,9 @@ from pathlib import Path
 
 from plugin.cluster.hosts.records import ClusterHost
 from plugin.cluster.overlay.records import AddressClaim, ClusterNetwork, Member, Peer, VniClaim
+from plugin.cluster.secrecy.ports import PORT as CARRIER_PORT
+from plugin.cluster.secrecy.records import KEY_LENGTH, HostKeys, PublicKey, tunnel_address
+from plugin.model.names import WIREGUARD
 from plugin.model.records import NetworkSubnet
 from plugin.options.tunnel import VXLAN
 from plugin.store.base import Put, R, Record, Remove
@@ -16,7 +20,7 @@ FILE = "cluster.db"
 LATER = "e8" * 32  # the id of the other host's container that takes an address over
 HOST, OTHER = "torture-host", "other-host"  # ids of this host and of the other one
 ADDRESS, THERE = "192.0.2.1", "192.0.2.2"
-NAME, VNI, PORT, MTU = "blue", 70, 4789, 1450
+NAME, VNI, PORT, MTU, SECRET_MTU = "blue", 70, 4789, 1450, 1370
 UNDERLAY = (
     "ip link add ul0 address 02:00:00:00:00:01 type veth peer name ul1 address 02:00:00:00:00:02; "
     f"ip addr add {ADDRESS}/24 dev ul0; ip link set ul0 up"
@@ -44,26 +48,40 @@ class FileCluster(SqliteStore):
         return {}
 
 
-def add_other_host(folder: Path, tunnel: str) -> None:
+def add_other_host(folder: Path, tunnel: str, *, encrypted: bool) -> None:
     """Write the records of another host that has the network ``NAME`` with one container, and its ``tunnel``."""
-    network = ClusterNetwork(NAME, VNI, PORT, MTU)
+    network, there = ClusterNetwork(NAME, VNI, PORT, MTU), ip_address(THERE)
     if tunnel != VXLAN:
         network = ClusterNetwork(NAME, VNI, 0, MTU, tunnel=tunnel, routed_port=PORT)
+    if encrypted:
+        network, there = replace(network, mtu=SECRET_MTU, encrypt=WIREGUARD), tunnel_address(OTHER)
+        change_keys(folder, generation=1)
     subnets = (NetworkSubnet(ip_network("10.9.0.0/24"), IPv4Interface("10.9.0.1/24")),)
     store = FileCluster(folder / FILE)
     store.transact(
         Put(ClusterHost(OTHER, OTHER, ip_address(THERE), 0)),
         Put(replace(network, subnets=subnets)),
         Put(VniClaim(VNI, NAME)),
-        Put(Member(NAME, OTHER, "d4" * 32, ip_address(THERE))),
+        Put(Member(NAME, OTHER, "d4" * 32, there)),
         Put(Peer(NAME, "e9" * 32, OTHER, "02:42:0a:09:00:63", IPv4Interface("10.9.0.99/24"))),
     )
     store.close()
 
 
-def give_back(folder: Path) -> None:
-    """Remove the records of ``take_over``."""
+def change_keys(folder: Path, generation: int) -> None:
+    """Let the other host have a key of each generation up to this one; nobody is there to use them."""
+    keys = [(one, b64encode(bytes([one] * KEY_LENGTH)).decode()) for one in range(1, generation + 1)]
+    publics = tuple(PublicKey(one, public, CARRIER_PORT + one - 1) for one, public in keys)
     store = FileCluster(folder / FILE)
+    store.transact(Put(HostKeys(OTHER, ip_address(THERE), publics, sends=1, life="a boot@1.000")))
+    store.close()
+
+
+def give_back(folder: Path) -> None:
+    """Remove the records of ``take_over`` and of a change of keys."""
+    store = FileCluster(folder / FILE)
+    if store.get(HostKeys, OTHER):
+        change_keys(folder, generation=1)
     peers = [item.record for item in store.list(Peer) if item.record.endpoint == LATER]
     claims = [AddressClaim(NAME, address, LATER, OTHER) for peer in peers for address in peer.addresses]
     store.transact(*(Remove(Peer, peer.key) for peer in peers), *(Remove(AddressClaim, claim.key) for claim in claims))

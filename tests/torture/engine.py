@@ -14,6 +14,7 @@ from typing import Any
 from cli.settings import admin_place
 from handlers.routes import ROUTES
 from tests.engine.lab.api import UnixConnection
+from tests.settling import SLOWNESS
 from tests.torture.snapshot import command
 
 CLONE_NEWNET = 0x40000000  # linux/sched.h
@@ -22,7 +23,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 DRIVER, IPAM = "NetworkDriver.", "IpamDriver."
 COMMAND = "Pynet."  # verbs of pynet's own command, on its own socket (handlers.routes)
 THE_POOL = "*"  # a pool id that is that of the pool which the engine was given
-PATIENCE = 20.0  # seconds for pynet to serve, to answer, to end
+PATIENCE = 20.0 * SLOWNESS  # seconds for pynet to serve, to answer, to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ class Engine:
         while True:
             try:
                 self.send("Plugin.Activate", {})
-            except Broken:
+            except (Broken, Refused):  # it is not there, or still starting
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.02)

@@ -26,6 +26,8 @@ class Scenario:
     another host take over the container's address. ``shared`` says who is in the cluster store, if there is one, and
     ``tunnel`` how packets get to the other host. Containers reach their ``gateway``, or each other where there is
     none. ``kind`` is a kind of links that the kernel must have. The verb begins when a record has the text ``ready``.
+    With ``rekeyed`` the other host begins to change the keys of encrypted networks while pynet is away. ``rests`` are
+    the seconds after which nothing happens any more.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Scenario:
     kind: str = ""
     ready: str = ""
     tunnel: str = VXLAN
+    rekeyed: bool = False
+    rests: float = 6.0
 
     @property
     def net(self) -> Call:

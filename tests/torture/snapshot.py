@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from plugin.model.names import host_link_name, limiter_name, vxlan_name
+from plugin.model.names import WIREGUARD, host_link_name, limiter_name, vxlan_name
 from tests.rules import without_drops
 from tests.torture.cluster import FILE
 from tests.torture.dhcp_server import FILE as LEASES
 from tests.torture.dhcp_server import given
+from tests.torture.tunnels import is_own_record, tunnels, without_names
 
 OUTER_SETTINGS = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
 LINK_SETTINGS = ("ipv4/conf/{}/route_localnet", "ipv6/conf/{}/accept_ra", "ipv6/conf/{}/accept_dad")
@@ -36,15 +37,17 @@ def look(state: Path) -> list[str]:
     """Return links, addresses, routes, rules, settings and listeners of this namespace, records and leases."""
     names: list[str] = []
     lines: list[str] = []
-    for link in json.loads(command("ip", "-j", "-d", "address")):
+    links = json.loads(command("ip", "-j", "-d", "address"))
+    for link in links:
         names.append(str(link["ifname"]))
         lines += _link(link)
+    lines += tunnels(state, [link for link in links if _kind(link) == WIREGUARD])
     for family in ("-4", "-6"):
         lines += [f"route {line.strip()}" for line in _plain(command("ip", family, "route", "show", "table", "all"))]
     lines += _limits(names)
     leased = (f"given {client} {address}" for client, address in sorted(given(state.parent / LEASES).items()))
     rest = (*_settings(sorted(names)), *_listeners(), *_recorded(state), *leased)
-    return [*sorted(lines), *sorted(_firewall()), *rest]
+    return [*sorted(map(without_names, lines)), *sorted(map(without_names, _firewall())), *map(without_names, rest)]
 
 
 def difference(before: list[str], after: list[str]) -> str:
@@ -59,7 +62,8 @@ def records(state: Path) -> list[str]:
 
 
 def _recorded(state: Path) -> list[str]:
-    lines = records(state) + [f"shared {line}" for line in _records(state.parent / FILE)]
+    shared = [f"shared {line}" for line in _records(state.parent / FILE) if not is_own_record(line)]
+    lines = records(state) + shared
     return [TOKEN.sub("TOKEN", line) if " cluster-" in line else line for line in lines]
 
 
@@ -81,16 +85,20 @@ def _records(database: Path) -> list[str]:
 def _link(link: dict[str, object]) -> Iterator[str]:
     name = str(link["ifname"])
     mac = "" if name.startswith(RANDOM_MAC) else link.get("address", "")
-    kind = link.get("linkinfo")
-    kind = kind.get("info_kind") if isinstance(kind, dict) else ""
-    up = "UP" in str(link["flags"])
-    yield f"link {name} {kind} mtu {link['mtu']} {mac} master {link.get('master')} {link.get('ifalias')} up {up}"
+    kind, up = _kind(link), "UP" in str(link["flags"])
+    if kind != WIREGUARD:
+        yield f"link {name} {kind} mtu {link['mtu']} {mac} master {link.get('master')} {link.get('ifalias')} up {up}"
     if kind == "vxlan":
         yield from _tables(name, str(link.get("master", "")))
     addresses = link["addr_info"]
     for address in addresses if isinstance(addresses, list) else []:
         if address["scope"] != "link":
             yield f"address {name} {address['local']}/{address['prefixlen']}"
+
+
+def _kind(link: dict[str, object]) -> object:
+    kind = link.get("linkinfo")
+    return kind.get("info_kind") if isinstance(kind, dict) else ""
 
 
 def _tables(link: str, bridge: str) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The sweep: pynet is killed right before and right after every step of every verb, and nothing is lost or left.
 
-python -m tests.torture.sweep [EVERY] [NAME]     every EVERY-th case (1: all) of scenarios whose name has NAME
+python -m tests.torture.sweep [EVERY] [NAME] [AT_ONCE]     every EVERY-th case (1: all) of scenarios whose name has NAME
 
 With a crowd (``tests.torture.crowd``) the cases are played beside it (``tests.torture.beside``).
 """
@@ -15,22 +15,26 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import cli.server.application  # noqa: F401 - loaded once, for all the processes that are forked
+from netlink.errors import NotSupported
 from netlink.kernel import Kernel
+from netlink.wireguard import WireGuards
+from plugin.model.names import WIREGUARD
 from tests.torture.beside import Players, Reference
 from tests.torture.case import GIVEN_UP, REPEATED, Case, Outcome, play
 from tests.torture.crowd import NETWORKS
+from tests.torture.encrypted import CHANGE, ENCRYPTED
 from tests.torture.engine import COMMAND, IPAM
 from tests.torture.lan import ON_LAN
 from tests.torture.scenarios import REQUEST, RULES, SCENARIOS, Scenario
 
 WITHOUT_STEPS = {"Join", "overlay: Join"}  # only reads
-ONCE = (f"{IPAM}Request", f"{COMMAND}Unpublish")  # beginnings of verbs that are not repeated
+ONCE = (f"{IPAM}Request", f"{COMMAND}Unpublish", CHANGE.method)  # beginnings of verbs that are not repeated
 MOST = 40  # steps of a scenario beside a crowd
 AT_ONCE = 32  # cases, which wait half of the time: two cores are busy, and none is too late for that
 Play = Callable[[Iterable[Case], Reference], Iterator[tuple[Case, Outcome]]]
@@ -57,21 +61,22 @@ def behaviours(scenario: Scenario) -> tuple[str, ...]:
     """Return the possible reactions of the engine to a broken call; background work breaks none.
 
     A request for a pool or an address is not repeated with its body once it was read, and must not give the same twice.
-    A port that is not published cannot be withdrawn.
+    A port that is not published cannot be withdrawn, and keys are not changed while they change.
     """
     if scenario.where != REQUEST or scenario.verb is None:
         return (REPEATED,)
     return (GIVEN_UP,) if scenario.verb.method.startswith(ONCE) else (REPEATED, GIVEN_UP)
 
 
-def sweep(every: int = 1, name: str = "", until: float = math.inf) -> Report:
+def sweep(every: int = 1, name: str = "", until: float = math.inf, at_once: int = AT_ONCE) -> Report:
     """Play every ``every``-th case of the scenarios whose name contains ``name``, but begin none after ``until``.
 
-    A sample plays each scenario with one behaviour of the engine, in turn. With a crowd the tables are never removed.
+    ``at_once`` cases run beside each other. A sample plays each scenario with one behaviour of the engine, in turn.
+    With a crowd the tables are never removed.
     """
     memory = Path("/dev/shm")
     place = tempfile.TemporaryDirectory(prefix="pynet-sweep-", dir=memory if memory.is_dir() else None)
-    with place as folder, _playing(Path(folder)) as play_all:
+    with place as folder, _playing(Path(folder), at_once) as play_all:
         return _sweep(play_all, every, name, until)
 
 
@@ -105,11 +110,20 @@ def _sweep(play_all: Play, every: int, name: str, until: float) -> Report:
 def _playable(name: str) -> Iterator[Scenario]:
     """Yield the scenarios whose name contains ``name`` and for which the kernel has all kinds of links."""
     kernel = Kernel()
-    for scenario in (each for each in (*SCENARIOS, *ON_LAN) if name in each.name):
-        if not scenario.kind or kernel.has_kind(scenario.kind):
+    for scenario in (each for each in (*SCENARIOS, *ENCRYPTED, *ON_LAN) if name in each.name):
+        if _has(kernel, scenario.kind):
             yield scenario
         else:
             print(f"left out: {scenario.name}: this kernel has no links of kind {scenario.kind}", flush=True)
+
+
+def _has(kernel: Kernel, kind: str) -> bool:
+    if kind == WIREGUARD:
+        with suppress(NotSupported):
+            WireGuards().try_wireguard()
+            return True
+        return False
+    return not kind or kernel.has_kind(kind)
 
 
 def _some_of(every_one: tuple[str, ...], number: int, every: int) -> tuple[str, ...]:
@@ -132,21 +146,23 @@ def _cases(chosen: Iterable[tuple[Scenario, tuple[str, ...]]], references: Refer
 
 
 @contextmanager
-def _playing(folder: Path) -> Iterator[Play]:
+def _playing(folder: Path, at_once: int) -> Iterator[Play]:
     """Return a function that plays cases: beside a crowd, or each in a process and on a host of its own."""
     if NETWORKS:
         with Players(folder) as players:
             yield players.play
     else:
-        yield partial(_play_all, folder)
+        yield partial(_play_all, folder, at_once)
 
 
-def _play_all(folder: Path, cases: Iterable[Case], references: Reference) -> Iterator[tuple[Case, Outcome]]:
+def _play_all(
+    folder: Path, at_once: int, cases: Iterable[Case], references: Reference
+) -> Iterator[tuple[Case, Outcome]]:
     """Play cases in processes of their own, some at once; those that run end with this."""
     running: dict[int, tuple[Case, Path]] = {}
     try:
         for case in cases:
-            if len(running) >= AT_ONCE:
+            if len(running) >= at_once:
                 yield _ended(running)
             place = Path(tempfile.mkdtemp(dir=folder))
             reference = references.get((case.scenario.name, case.behaviour))
@@ -189,7 +205,8 @@ def _ended(running: dict[int, tuple[Case, Path]]) -> tuple[Case, Outcome]:
 
 def main(argv: list[str]) -> int:
     """Print the result; return 1 if anything was left or lost."""
-    report = sweep(int(argv[0]) if argv else 1, argv[1] if len(argv) > 1 else "")
+    every, name, at_once, *_ = [*argv, *("1", "", str(AT_ONCE))[len(argv) :]]
+    report = sweep(int(every), name, at_once=int(at_once))
     for case, left in report.left.items():
         print(f"left to the garbage collector: {case}: {', '.join(left)}")
     for case, faults in report.faults.items():  # again, beside the result: much was printed since
