@@ -12,7 +12,7 @@ from typing import Any
 from tests.vm.inside import MARK
 from tests.vm.packages import Machinery
 
-MEGABYTES = 768
+MEGABYTES, WITH_ENGINES = 768, 3072  # of memory, of which half may be files
 APPEND = "console=ttyS0 quiet panic=-1 reboot=t mitigations=off"
 NICENESS = "-10"  # emulation keeps a processor busy, and a guest that gets less of one answers pings late
 TAIL = 60  # lines of the guest that a failure shows
@@ -22,7 +22,7 @@ class Lost(Exception):
     """The guest ended, hung or could not read the tests; the text has its last lines."""
 
 
-def command(machinery: Machinery, image: int) -> list[str]:
+def command(machinery: Machinery, image: int, megabytes: int = MEGABYTES) -> list[str]:
     """Return the command of a guest with one processor, and no device but a serial line, which is its output.
 
     ``image`` is the number of the open file with its file system.
@@ -30,7 +30,7 @@ def command(machinery: Machinery, image: int) -> list[str]:
     Of the emulated machines "pc" is chosen: a "microvm" finds no clock while other programs keep the host busy. A clock
     that counts instructions (-icount) would make no ping late on a crowded host, but takes 1.3 times the CPU.
     """
-    machine = ["-M", "pc", "-accel", "tcg", "-cpu", "max", "-m", str(MEGABYTES)]
+    machine = ["-M", "pc", "-accel", "tcg", "-cpu", "max", "-m", str(megabytes)]
     bare = ["-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-serial", "stdio"]
     start = ["-kernel", str(machinery.kernel), "-initrd", f"/proc/self/fd/{image}", "-append", APPEND]
     return [*machinery.qemu, *machine, *bare, *start]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.vm import image
-from tests.vm.guest import Guest, Lost, command
+from tests.vm.guest import MEGABYTES, WITH_ENGINES, Guest, Lost, command
 from tests.vm.packages import obtain
 
 
@@ -21,7 +21,8 @@ class Ring:
         with TemporaryFile(dir="/var/tmp") as file:
             image.build(machinery, file, tests)
             file.flush()
-            self._guest = Guest(command(machinery, file.fileno()), machinery.environment, limit, [file.fileno()])
+            room = WITH_ENGINES if image.engines_of(tests) else MEGABYTES
+            self._guest = Guest(command(machinery, file.fileno(), room), machinery.environment, limit, [file.fileno()])
         self._messages: Iterator[dict[str, Any]] = self._guest.messages()
         self._lost = ""
 

@@ -6,6 +6,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from tests.settling import SLOWNESS
+
 
 class Refused(AssertionError):
     """The engine answered with a status of 400 or more."""
@@ -14,7 +16,7 @@ class Refused(AssertionError):
 class UnixConnection(http.client.HTTPConnection):
     """HTTP over a unix socket."""
 
-    def __init__(self, path: Path, timeout: float = 60) -> None:
+    def __init__(self, path: Path, timeout: float = 60 * SLOWNESS) -> None:
         super().__init__("localhost", timeout=timeout)
         self._path = path
 

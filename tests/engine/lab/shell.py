@@ -4,6 +4,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.settling import SLOWNESS
+
 
 class CommandFailed(AssertionError):
     """A command ended with a status other than 0; ``stderr`` is what it complained about."""
@@ -17,7 +19,7 @@ class CommandFailed(AssertionError):
 def run(
     *argv: str | Path,
     stdin: bytes = b"",
-    timeout: float = 90,
+    timeout: float = 90 * SLOWNESS,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> str:
