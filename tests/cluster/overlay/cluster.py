@@ -3,13 +3,13 @@
 import json
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from tests.bare import PYTHON
@@ -145,13 +145,17 @@ class Node:
 class Cluster:
     """Three nodes; use it with ``with``. ``tunnel`` is the ``pynet.tunnel`` of their networks.
 
-    If it is ``named``, each node must know the names of all containers too before a network counts as settled.
+    If it is ``named``, each node must know the names of all containers too before a network counts as settled. ``env``
+    are more variables for the pynets.
     """
 
     tunnel, named = "vxlan", False
 
-    def __init__(self, engine: Engine, underlay: Underlay, size: int = 3) -> None:
+    def __init__(
+        self, engine: Engine, underlay: Underlay, size: int = 3, env: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.underlay = underlay
+        self._env = env
         self._stack = ExitStack()
         with ThreadPoolExecutor(size) as pool:
             self.nodes: Sequence[Node] = list(pool.map(lambda number: self._node(engine, number), range(1, size + 1)))
@@ -161,7 +165,7 @@ class Cluster:
         address = self.underlay.switch.plug(f"h{number}", host.pid, number)
         host.start_engine()
         image.load(host.docker)
-        pynet = service.pynet(host, PYNET_STORE=self.underlay.store, PYNET_ADVERTISE=LINK)
+        pynet = service.pynet(host, PYNET_STORE=self.underlay.store, PYNET_ADVERTISE=LINK, **self._env)
         pynet.start()
         self._stack.callback(pynet.stop)
         return Node(host, pynet, address)
