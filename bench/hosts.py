@@ -24,7 +24,7 @@ from typing import Any
 from bench.cluster import opened
 from plugin.cluster.addresses.records import ClusterLease
 from plugin.cluster.overlay.records import AddressClaim, Member, Peer
-from plugin.store.base import ClusterStore, Put
+from plugin.store.base import ClusterStore, Put, Store
 from tests.cluster.servers import StoreServer, make_server
 from tests.kernel.namespaces import enter_fresh_namespace
 
@@ -174,11 +174,12 @@ def outage(server: StoreServer) -> dict[str, Any]:
             return {"start": _listings(first, 0.0), "return": _listings([group.told() for group in groups], back)}
 
 
-def lease(store: ClusterStore) -> None:
-    """Write the leases of all endpoints."""
-    for start in range(0, FOLLOWED, BATCH):
-        peers = [peer(number) for number in range(start, min(start + BATCH, FOLLOWED))]
-        store.transact(*(Put(ClusterLease(POOL, each.addresses[0], each.host, each.endpoint[-8:])) for each in peers))
+def lease(store: Store, host: str = "") -> None:
+    """Write the leases of all endpoints, or of those of a host."""
+    peers = [each for each in map(peer, range(FOLLOWED)) if host in ("", each.host)]
+    for start in range(0, len(peers), BATCH):
+        some = peers[start : start + BATCH]
+        store.transact(*(Put(ClusterLease(POOL, each.addresses[0], each.host, each.endpoint[-8:])) for each in some))
 
 
 def _listings(groups: Sequence[dict[str, Any]], since: float) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from bench.hosts import lease
 from plugin.cluster.addresses.outbox import Outbox
 from plugin.cluster.addresses.records import PoolUse
 from plugin.cluster.addresses.repair import AddressRepair, Stores
@@ -52,9 +53,12 @@ class Follower:
         self.heard: list[float] = []
         store = open_cluster_store(parse_store_address(url), Access())
         shared, local, name = counted(store, self.listings), MemoryStore(), f"h{number}"
+        self.local, self.name = local, name
         local.transact(Put(PoolUse(USE.pool_id, name, USE.token, POOL)))
         outbox = Outbox(local, shared, HOST_KINDS)
-        upkeep = Upkeep(outbox, AddressRepair(Stores(local, shared), name, outbox))
+        repair = AddressRepair(Stores(local, shared), name, outbox)
+        upkeep = Upkeep(outbox, repair)
+        upkeep.when_back(repair.own)
         address = ip_address(f"192.0.2.{number}")
         Membership(shared, ClusterHost(name, name, address, 0), upkeep.returned).start()
         watching = Watching(shared, MemoryStore(), lambda _name, _listed: self.heard.append(time.time()))
@@ -70,6 +74,7 @@ def main(url: str, first: str, last: str) -> None:
     for _ in sys.stdin:
         done = [(list(follower.listings), list(follower.heard)) for follower in followers]
         for follower in followers:
+            lease(follower.local, follower.name)  # as the parent writes them for all hosts now
             follower.listings.clear()
             follower.heard.clear()
         print(json.dumps({"listings": [each for each, _ in done], "heard": [each for _, each in done]}), flush=True)

@@ -88,8 +88,13 @@ class JoinedCluster:
             pynet.presence.mend()
             pynet.secrecy.sweep()
 
+        def check() -> None:
+            addresses.repair.own()
+            pynet.presence.mend()
+
         peers = resume(pynet, host.store)
         upkeep = Upkeep(self.outbox, repair, stretch=crowd.stretch)
+        upkeep.when_back(check)
         lease = Membership(self.stores.shared, self.me, upkeep.returned)
         self.joined.append(lease)
         Responder(self.stores.shared, self.me.id).start()

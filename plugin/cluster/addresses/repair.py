@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +13,22 @@ from plugin.cluster.addresses.outbox import Outbox
 from plugin.cluster.addresses.pools import PoolRequest, SharedPools, network_of
 from plugin.cluster.addresses.records import ClusterLease, PendingWrite, PoolGateway, PoolUse
 from plugin.errors import Conflict, PynetError
-from plugin.store.base import ABSENT, ClusterStore, Put, Remove, Store, StoreAway, StoreConflict, Unreadable, Versioned
+from plugin.store.base import (
+    ABSENT,
+    ClusterStore,
+    Put,
+    R,
+    Remove,
+    Store,
+    StoreAway,
+    StoreConflict,
+    Unreadable,
+    Versioned,
+)
 
 log = structlog.get_logger()
+
+ONE_BY_ONE = 100  # own records that are read one by one; a listing is quicker for more
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +92,29 @@ class AddressRepair:
         self._write_locally(ClusterLease, leases)
         if clean:
             self._pools.drop_unused()
+
+    def own(self) -> None:
+        """Write those of this host's records again that the cluster store has lost. Raises ``StoreAway``.
+
+        Reads only these, one by one: the leases of all hosts are many, and ZooKeeper takes a request for each.
+        """
+        self._finish_attempts()
+        self._claim_uses(self._found(PoolUse, lambda: self._shared.list(PoolUse)))
+        self._claim_leases(self._found(ClusterLease, self._leases))
+
+    def _found(self, kind: type[R], list_all: Callable[[], Sequence[Versioned[R]]]) -> Sequence[Versioned[R]]:
+        """Return the records of the cluster store under the keys of this host's own, or all if its own are many."""
+        mine = [item.record.key for item in self._local.list(kind)]
+        if len(mine) > ONE_BY_ONE:
+            return list_all()
+        return [found for key in mine if (found := self._read(kind, key))]
+
+    def _read(self, kind: type[R], key: str) -> Versioned[R] | None:
+        """Return the record of the cluster store, None as well if it cannot be read: listings leave it out too."""
+        try:
+            return self._shared.get(kind, key)
+        except Unreadable:
+            return None
 
     def _finish_attempts(self) -> None:
         with self._guard:  # while listing too: a request removes first its PendingWrite and then its token

@@ -1,5 +1,6 @@
 """Work for the cluster store in the background: carries out removals that wait, and compares records."""
 
+import math
 import random
 import threading
 import time
@@ -22,7 +23,7 @@ SPREAD = 10.0  # seconds within which hosts compare when the cluster store is ba
 
 
 class Upkeep:
-    """Carries out removals, and calls ``repair`` at the start, now and then, and after the store was away.
+    """Carries out removals, calls ``repair`` at the start and now and then, and checks when the store was away.
 
     ``chance`` (0 to 1) chooses the moment: each time within ``AUDIT`` and half as much again, and within ``SPREAD``
     after the store was away, both times ``stretch()``, which is more than 1 if there are many hosts. So hosts that
@@ -38,7 +39,7 @@ class Upkeep:
         stretch: Callable[[], float] = lambda: 1.0,
     ) -> None:
         self._outbox = outbox
-        self._repair = repair
+        self._repair = self._check = repair
         self._chance = chance
         self._longest = longest
         self._stretch = stretch
@@ -46,10 +47,14 @@ class Upkeep:
         self._stopped = threading.Event()
         self._loop: Loop[float] | None = None
         self._returned = False
-        self._repair_at = 0.0  # by the monotonic clock
+        self._repair_at, self._check_at = 0.0, math.inf  # by the monotonic clock
         self._pause = 0.0
         self._said = ""
         outbox.on_left = self._wake.set
+
+    def when_back(self, check: Callable[[], object]) -> None:
+        """Call ``check`` after the store was away, in the place of ``repair``: all hosts do so at nearly one time."""
+        self._check = check
 
     def start(self) -> Loop[float]:
         """Start the thread and return it."""
@@ -64,7 +69,7 @@ class Upkeep:
             self._loop.join(5)
 
     def returned(self) -> None:
-        """Repair soon: the cluster store was away or this host counted as dead, so it may have been forgotten."""
+        """Check soon: the cluster store was away or this host counted as dead, so it may have been forgotten."""
         self._returned = True
         self._wake.set()
 
@@ -72,19 +77,35 @@ class Upkeep:
         """Do the work that is due ``now``, by the monotonic clock; return the seconds until more is due."""
         if self._returned:
             self._returned = False
-            self._repair_at = min(self._repair_at, self._soon(now))
+            self._check_at = min(self._check_at, self._soon(now))
         try:
             refusal = self._flush()
-            if now >= self._repair_at:
-                self._repair_at = self._soon(now)  # should it fail
-                self._repair()
-                self._repair_at = now + AUDIT * self._stretch() * (1 + self._chance() / 2)
+            self._compare(now)
         except PynetError as error:
             self._say(error)
-            self._repair_at = self._soon(now)  # random each time: all hosts notice at once that it is back
-            return RETRY if self._outbox.pending else max(RETRY, self._repair_at - now)
+            self._repair_at, self._check_at = self._not_yet(self._repair_at, now), self._not_yet(self._check_at, now)
+            return RETRY if self._outbox.pending else max(RETRY, self._next() - now)
         self._say(refusal)
-        return min(AGAIN if refusal else AUDIT, self._repair_at - now)
+        return min(AGAIN if refusal else AUDIT, self._next() - now)
+
+    def _compare(self, now: float) -> None:
+        """Repair or check, if it is time; a repair does what a check does."""
+        if now >= self._repair_at:
+            self._repair_at = self._soon(now)  # should it fail
+            self._repair()
+            self._repair_at = now + AUDIT * self._stretch() * (1 + self._chance() / 2)
+            self._check_at = math.inf
+        elif now >= self._check_at:
+            self._check_at = self._soon(now)
+            self._check()
+            self._check_at = math.inf
+
+    def _next(self) -> float:
+        return min(self._repair_at, self._check_at)
+
+    def _not_yet(self, at: float, now: float) -> float:
+        """Return a moment to come, a random one if it is past: all hosts notice at once that the store is back."""
+        return at if at > now else self._soon(now)
 
     def _soon(self, now: float) -> float:
         return now + self._chance() * SPREAD * self._stretch()

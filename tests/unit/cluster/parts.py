@@ -83,6 +83,7 @@ class ClusterMember:
         here = ThisHost(self.me.id, self.networks, SUPERNETS, self.retries)
         self.addresses = ClusterAddresses(stores, self.outbox, here)
         self.upkeep = Upkeep(self.outbox, self.addresses.repair, lambda: 0.0)
+        self.upkeep.when_back(self.addresses.repair.own)
         self.membership = Membership(self.shared, self.me, self.upkeep.returned)
 
     def beat(self) -> None:

@@ -57,11 +57,11 @@ def test_a_store_that_is_away_is_noticed_and_its_return_repaired() -> None:
 
 
 def test_a_host_that_was_paused_for_too_long_repairs() -> None:
-    """A host whose record vanished although the store always answered repairs, as it may have been forgotten."""
+    """A host whose record vanished although the store always answered checks, as it may have been forgotten."""
     shared, repaired = FakeClusterStore(), []
     host = ClusterMember(shared)
     host.beat()
-    host.upkeep._repair = lambda: repaired.append(1)
+    host.upkeep.when_back(lambda: repaired.append(1))
     shared.expire("id-a")
     forget_host(shared, "a")
     for _ in range(3):

@@ -1,16 +1,17 @@
 """A host that died half-way, was cut off, or was forgotten by mistake comes back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address, ip_network
 
 import pytest
 
 from plugin.cluster.addresses.records import ClusterLease, PendingWrite, PoolUse
+from plugin.cluster.addresses.repair import ONE_BY_ONE
 from plugin.cluster.forget import forget_host
 from plugin.cluster.hosts.records import ClusterHost, KnownHost
 from plugin.errors import Conflict, InvalidRequest, NotFound
 from plugin.model.records import Pool
-from plugin.store.base import Change, Put, Store, StoreAway
+from plugin.store.base import Change, Put, R, Remove, Store, StoreAway, Versioned
 from tests.unit.cluster.parts import ClusterMember, FakeClusterStore, leases
 
 
@@ -212,3 +213,26 @@ def test_a_pool_that_became_another_is_said(shared: FakeClusterStore) -> None:
     host.beat()
     assert [item.record.id for item in shared.list(Pool)] == ["blue/10.2.0.0/24"]
     assert host.membership.available
+
+
+@pytest.mark.parametrize(("held", "listings"), [(3, 0), (ONE_BY_ONE + 1, 1)])
+def test_a_host_that_is_back_reads_its_own_leases(shared: FakeClusterStore, held: int, listings: int) -> None:
+    """Not those of others, unless its own are many; what the cluster store has lost of them is written again."""
+    host, other = ClusterMember(shared, "a"), ClusterMember(shared, "b")
+    host.beat()
+    pool, theirs = host.pool("10.1.0.0/23"), other.pool()
+    mine = {host.address(pool) for _ in range(held)}
+    other.address(theirs)
+    lost = next(item.record.key for item in shared.list(ClusterLease) if item.record.host == "id-a")
+    shared.transact(Remove(ClusterLease, lost))
+    listed, real = list[str](), shared.list
+
+    def counted(kind: type[R], prefix: str = "") -> Sequence[Versioned[R]]:
+        listed.append(kind.kind)
+        return real(kind, prefix)
+
+    shared.list = counted  # type: ignore[method-assign]
+    host.upkeep.returned()
+    host.beat()
+    assert listed.count(ClusterLease.kind) == listings
+    assert {address for address, of in leases(shared).items() if of == "id-a"} == mine

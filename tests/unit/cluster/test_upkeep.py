@@ -174,24 +174,35 @@ def test_one_that_is_refused_stops_no_other(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_hosts_compare_at_different_moments_when_the_store_is_back() -> None:
-    """Hosts compare at once at start, and at random moments after an outage, as a comparison lists everything."""
-    chances, repairs = iter([0.5, 0.0, 0.25, 0.0, 0.5]), list[float]()
+    """Hosts compare everything at start and now and then, and their own records at random moments after an outage."""
+    chances, done = iter([0.5, 0.0, 0.25, 0.0, 0.0, 0.5]), list[tuple[str, float]]()
     shared, now = FakeClusterStore(), 0.0
-
-    def repair() -> None:
-        shared.list(KnownHost)
-        repairs.append(now)
-
-    upkeep = Upkeep(Outbox(MemoryStore(), shared, [KnownHost]), repair, lambda: next(chances, 0.0))
+    box = Outbox(MemoryStore(), shared, [KnownHost])
+    upkeep = Upkeep(box, lambda: done.append(("all", now)), lambda: next(chances, 0.0))
+    upkeep.when_back(lambda: done.append(("own", now)))
     assert upkeep.tend(now) == AUDIT
     upkeep.returned()
     assert upkeep.tend(now) == 0.25 * SPREAD
-    for now in (0.2 * SPREAD, 0.25 * SPREAD, 20.0):
+    for now in (0.2 * SPREAD, 0.25 * SPREAD, 20.0, AUDIT, 2.24 * AUDIT, 2.25 * AUDIT):
         upkeep.tend(now)
-    assert repairs == [0.0, 0.25 * SPREAD]
-    for now in (0.25 * SPREAD + AUDIT, 0.25 * SPREAD + 1.24 * AUDIT, 0.25 * SPREAD + 1.25 * AUDIT):
-        upkeep.tend(now)
-    assert repairs[2:] == [0.25 * SPREAD + 1.25 * AUDIT]
+    assert done == [("all", 0.0), ("own", 0.25 * SPREAD), ("all", AUDIT), ("all", 2.25 * AUDIT)]
+
+
+def test_a_check_that_fails_is_repeated_and_a_repair_replaces_it() -> None:
+    """At a random moment, so that hosts which failed together do not come together again."""
+    shared, done = FakeClusterStore(), list[object]()
+    upkeep = Upkeep(Outbox(MemoryStore(), shared, [KnownHost]), lambda: done.append("all"), lambda: 0.5)
+    upkeep.tend(0.0)
+    upkeep.when_back(lambda: done.append(shared.list(KnownHost)))
+    upkeep.returned()
+    shared.away = True
+    assert [upkeep.tend(now) for now in (1.0, 1.0 + 0.5 * SPREAD)] == [0.5 * SPREAD] * 2
+    shared.away = False
+    upkeep.tend(1.0 + SPREAD)
+    upkeep.returned()
+    upkeep.tend(2 * AUDIT)
+    upkeep.tend(2 * AUDIT + SPREAD)
+    assert done == ["all", [], "all"]
 
 
 @pytest.mark.parametrize("waiting", [0, 1])
