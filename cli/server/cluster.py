@@ -30,7 +30,7 @@ from plugin.cluster.overlay.agreement import drop_unused_networks
 from plugin.cluster.overlay.presence import ClusterView
 from plugin.cluster.takeover.sharing import SharingHosts
 from plugin.cluster.takeover.taking import Taking
-from plugin.cluster.takeover.waiting import Takeover
+from plugin.cluster.takeover.waiting import Takeover, Timing
 from plugin.errors import PynetError
 from plugin.interfaces import Kernel
 from plugin.model.records import Network
@@ -48,13 +48,14 @@ HOST_ID = "host-id"  # file in the state folder
 class JoinedCluster:
     """This host in its cluster. ``me.id`` is its name among the others, ``me.address`` where they reach it.
 
-    ``living`` knows which of the others renew their leases, while somebody watches.
+    ``living`` knows which of the others renew their leases, while somebody watches, and ``timing`` how takeovers wait.
     """
 
     stores: Stores
     me: ClusterHost
     outbox: Outbox
     living: LivingHosts
+    timing: Timing
     joined: list[Membership]  # one, after ``start``
     takeovers: list[Takeover] = field(default_factory=list)  # one, after ``start``
 
@@ -112,7 +113,8 @@ class JoinedCluster:
 
     def _take_over(self, pynet: Pynet, host: Host) -> Takeover:
         sharing = SharingHosts(self.living, pynet.peers.watching)
-        return Takeover(host.store, sharing, Taking(self.stores.shared, self.me.id, lambda: secrets.token_hex(4)))
+        taking = Taking(self.stores.shared, self.me.id, lambda: secrets.token_hex(4))
+        return Takeover(host.store, sharing, taking, self.timing)
 
     def _announce_names(self, pynet: Pynet, host: Host) -> NameAnnouncer:
         watching = pynet.peers.watching
@@ -132,7 +134,7 @@ class JoinedCluster:
 def open_cluster(settings: Settings, local: Store, kernel: Kernel, wrap: Wrap) -> JoinedCluster | None:
     """Open the cluster store, if there is one; a store that does not answer yet is waited for in the background.
 
-    ``wrap`` is put around it.
+    ``wrap`` is put around it, and around the clock of takeovers.
 
     Raises:
         InvalidRequest: the address for other hosts is not one of this host's, or a certificate cannot be read.
@@ -148,8 +150,9 @@ def open_cluster(settings: Settings, local: Store, kernel: Kernel, wrap: Wrap) -
         shared.get(KnownHost, identity.id)
     me = ClusterHost(identity.id, socket.gethostname(), address, int(time.time()))
     joined = list[Membership]()
-    living = LivingHosts(shared, lambda: joined[0].answering_since if joined else None)
-    return JoinedCluster(Stores(local, shared), me, Outbox(local, shared, HOST_KINDS), living, joined)
+    timing = wrap("timing", Timing())
+    living = LivingHosts(shared, lambda: joined[0].answering_since if joined else None, timing.clock)
+    return JoinedCluster(Stores(local, shared), me, Outbox(local, shared, HOST_KINDS), living, timing, joined)
 
 
 def resume(pynet: Pynet, store: Store) -> Loop[Any]:

@@ -41,11 +41,11 @@ class Crowded:
         crowd.gather(engine.send, endpoints=0 if reboots else crowd.ENDPOINTS)
         Ground(self.pynet.state).rest()
         self.ground = Ground(self.pynet.state)
-        self._has = "", "", "", ""  # setup, who shares networks, and how
+        self._has = "", "", "", "", 0  # setup, who shares networks, how, and whether the other one is dead
 
     def suit(self, scenario: Scenario) -> None:
         """Give the host what ``scenario`` needs; pynet starts again if the last one needed something else."""
-        wanted = scenario.setup, scenario.shared, scenario.tunnel, scenario.kind
+        wanted = scenario.setup, scenario.shared, scenario.tunnel, scenario.kind, scenario.mourned
         if wanted == self._has:
             return
         self.pynet.kill()
@@ -56,7 +56,8 @@ class Crowded:
         self.pynet.join(scenario.shared)
         subprocess.run(scenario.setup, shell=True, check=True)
         if scenario.shared == WITH_ANOTHER:
-            add_other_host(self.folder, scenario.tunnel, encrypted=scenario.kind == WIREGUARD)
+            encrypted = scenario.kind == WIREGUARD
+            add_other_host(self.folder, scenario.tunnel, scenario.mourned, encrypted=encrypted)
         self._started()
         self._has = wanted
 

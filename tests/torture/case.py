@@ -14,7 +14,7 @@ from pathlib import Path
 from plugin.model.names import WIREGUARD
 from tests.settling import SLOWNESS, settle
 from tests.torture import scenarios as sc
-from tests.torture.cluster import ADDRESS, HOST, add_other_host, change_keys, give_back, take_over
+from tests.torture.cluster import ADDRESS, HOST, add_other_host, change_keys, give_back, revive, take_over
 from tests.torture.engine import DRIVER, IPAM, Broken, Call, Engine, Refused, die_with_parent, new_namespace
 from tests.torture.garbage import removal
 from tests.torture.killing import serve
@@ -159,6 +159,8 @@ class Run:
             self._unharmed()
         if self.scenario.taken or self.scenario.rekeyed:
             give_back(self._folder)
+        if self.scenario.mourned:
+            revive(self._folder, self.scenario.tunnel, self.scenario.mourned)
         with self._fault("remove everything"):
             self._engine.remove_everything()
         self._compare("after everything was removed", before)
@@ -182,7 +184,8 @@ class Run:
             self._pynet.state.mkdir(mode=0o700)
             (self._pynet.state / "host-id").write_text(HOST)
         if self.scenario.shared == WITH_ANOTHER:
-            add_other_host(self._folder, self.scenario.tunnel, encrypted=self.scenario.kind == WIREGUARD)
+            encrypted = self.scenario.kind == WIREGUARD
+            add_other_host(self._folder, self.scenario.tunnel, self.scenario.mourned, encrypted=encrypted)
 
     def _await(self, text: str) -> None:
         """Wait until a record has ``text``, if there is one."""

@@ -1,12 +1,14 @@
 """A cluster store for one host: a file, which outlives a killed pynet as a server does, with another host in it."""
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Interface, ip_address, ip_network
 from pathlib import Path
 
-from plugin.cluster.hosts.records import ClusterHost
+from plugin.cluster.addresses.records import ClusterLease
+from plugin.cluster.hosts.records import ClusterHost, HostTakeover, KnownHost
+from plugin.cluster.names.records import ClusterName
 from plugin.cluster.overlay.records import AddressClaim, ClusterNetwork, Member, Peer, VniClaim
 from plugin.cluster.secrecy.ports import PORT as CARRIER_PORT
 from plugin.cluster.secrecy.records import KEY_LENGTH, HostKeys, PublicKey, tunnel_address
@@ -48,24 +50,49 @@ class FileCluster(SqliteStore):
         return {}
 
 
-def add_other_host(folder: Path, tunnel: str, *, encrypted: bool) -> None:
-    """Write the records of another host that has the network ``NAME`` with one container, and its ``tunnel``."""
-    network, there = ClusterNetwork(NAME, VNI, PORT, MTU), ip_address(THERE)
+def add_other_host(folder: Path, tunnel: str, takeover: int = 0, *, encrypted: bool = False) -> None:
+    """Write the records of another host that has the network ``NAME`` with one container, and its ``tunnel``.
+
+    With a time of ``takeover`` it is dead.
+    """
+    network, at = ClusterNetwork(NAME, VNI, PORT, MTU, takeover=takeover), ip_address(THERE)
     if tunnel != VXLAN:
-        network = ClusterNetwork(NAME, VNI, 0, MTU, tunnel=tunnel, routed_port=PORT)
+        network = replace(network, port=0, tunnel=tunnel, routed_port=PORT)
     if encrypted:
-        network, there = replace(network, mtu=SECRET_MTU, encrypt=WIREGUARD), tunnel_address(OTHER)
+        network, at = replace(network, mtu=SECRET_MTU, encrypt=WIREGUARD), tunnel_address(OTHER)
         change_keys(folder, generation=1)
     subnets = (NetworkSubnet(ip_network("10.9.0.0/24"), IPv4Interface("10.9.0.1/24")),)
+    there, place = ip_address(THERE), IPv4Interface("10.9.0.99/24")
+    host = KnownHost(OTHER, OTHER, there) if takeover else ClusterHost(OTHER, OTHER, there, 0)
     store = FileCluster(folder / FILE)
     store.transact(
-        Put(ClusterHost(OTHER, OTHER, ip_address(THERE), 0)),
+        Put(host),
         Put(replace(network, subnets=subnets)),
         Put(VniClaim(VNI, NAME)),
-        Put(Member(NAME, OTHER, "d4" * 32, there)),
-        Put(Peer(NAME, "e9" * 32, OTHER, "02:42:0a:09:00:63", IPv4Interface("10.9.0.99/24"))),
+        Put(Member(NAME, OTHER, "d4" * 32, at, takeover)),
+        Put(Peer(NAME, "e9" * 32, OTHER, "02:42:0a:09:00:63", place)),
+        *map(Put, dying_with(OTHER) if takeover else ()),
     )
     store.close()
+
+
+def dying_with(host: str) -> Sequence[Record]:
+    """Return records of a host that go with it, one of each kind that live hosts do not need here."""
+    place = ip_address("10.9.0.99")
+    return (
+        AddressClaim(NAME, place, "e9" * 32, host),
+        ClusterName(NAME, "e9" * 32, host, ("there",), (place,)),
+        ClusterLease(f"{NAME}/10.9.0.0/24", place, host, "t"),
+    )
+
+
+def revive(folder: Path, tunnel: str, takeover: int) -> None:
+    """Bring the other host back, as it was."""
+    store = FileCluster(folder / FILE)
+    store.transact(*(Remove(HostTakeover, item.record.key) for item in store.list(HostTakeover)))
+    store.transact(Put(ClusterHost(OTHER, OTHER, ip_address(THERE), 0)))
+    store.close()
+    add_other_host(folder, tunnel, takeover)
 
 
 def change_keys(folder: Path, generation: int) -> None:

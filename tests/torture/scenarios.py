@@ -13,7 +13,7 @@ END, SECOND, FRESH = "e0" * 32, "e1" * 32, "e2" * 32
 ADOPTED, GATEWAY = "br-own", "10.9.0.1"
 POOL = "pynet-local/10.40.0.0/24"
 _NONE: Mapping[str, str] = {}
-REQUEST, START, REAPER, RULES, PEERS = "request", "start", "reaper", "rules", "peers"
+REQUEST, START, REAPER, RULES, PEERS, TAKER = "request", "start", "reaper", "rules", "peers", "takeover"
 ALONE, WITH_ANOTHER = "alone", "with another host"
 
 
@@ -23,7 +23,8 @@ class Scenario:
 
     ``where`` the steps are taken: by the request, after its reply by a background thread, or (without a verb) by the
     start or a thread that begins with it. ``reboot`` empties the kernel before the next start, and ``taken`` lets
-    another host take over the container's address. ``shared`` says who is in the cluster store, if there is one, and
+    another host take over the container's address. The other host is dead if ``mourned`` is a time of takeover, in
+    seconds. ``shared`` says who is in the cluster store, if there is one, and
     ``tunnel`` how packets get to the other host. Containers reach their ``gateway``, or each other where there is
     none. ``kind`` is a kind of links that the kernel must have. The verb begins when a record has the text ``ready``.
     With ``rekeyed`` the other host begins to change the keys of encrypted networks while pynet is away. ``rests`` are
@@ -45,6 +46,7 @@ class Scenario:
     tunnel: str = VXLAN
     rekeyed: bool = False
     rests: float = 6.0
+    mourned: int = 0
 
     @property
     def net(self) -> Call:
@@ -123,9 +125,9 @@ def of(verb: str, identity: str = END, net: str = NET) -> Call:
     return Call(DRIVER + verb, {"NetworkID": net, "EndpointID": identity})
 
 
-def overlay(identity: str = NET, tunnel: str = VXLAN) -> Call:
+def overlay(identity: str = NET, tunnel: str = VXLAN, **options: str) -> Call:
     """CreateNetwork of the network that hosts share."""
-    return of_mode("overlay", network(identity), network=NAME, tunnel=tunnel)
+    return of_mode("overlay", network(identity), network=NAME, tunnel=tunnel, **options)
 
 
 def toy() -> Call:
@@ -213,6 +215,7 @@ OVERLAY = (
     Scenario("start", BLUE_PUBLISHED, where=START),
     Scenario("start after a reboot", (BLUE, endpoint(), program(8080)), where=START, reboot=True),
     Scenario("start after a takeover", BLUE_PUBLISHED, where=PEERS, taken=True),
+    Scenario("takeover", (overlay(takeover="after 31s"), endpoint(), join()), where=TAKER, mourned=31),
 )
 
 

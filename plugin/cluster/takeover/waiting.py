@@ -37,10 +37,11 @@ class Others(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The clock in seconds, and ``chance``, which draws lots from 0 to 1."""
+    """The clock in seconds, ``chance``, which draws lots from 0 to 1, and the real seconds between two looks."""
 
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
+    tick: float = TICK
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,5 +156,5 @@ class Takeover:
 
     def _due(self) -> bool | None:
         """Wait for the next look; the first one is at once."""
-        pause = 0.0 if self._revision < 0 else TICK if self._after else IDLE
+        pause = 0.0 if self._revision < 0 else self._timing.tick if self._after else IDLE
         return None if self._stopped.wait(pause) else True
