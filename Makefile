@@ -95,6 +95,10 @@ bench-direct: setup  ## a network that is routed between hosts, the tunnel, rout
 	@tools/setup.sh cluster
 	$(VENV)/bin/python -m bench.direct
 
+bench-names: setup  ## how soon names are known on another host, and how long questions take (ENGINES="20.10 28.5" ROUNDS=20)
+	@tools/setup.sh cluster
+	$(VENV)/bin/python -m bench.names
+
 bench-policy: setup  ## no policy, five entries and five thousand in turns: connections a second, time until open (ROUNDS=10)
 	$(VENV)/bin/python -m bench.policy
 
@@ -156,4 +160,4 @@ lock:  ## write the lock files anew from setup.cfg
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: docs docs-serve docs-shots page-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-thousand bench-overlay bench-direct bench-guard bench-lan bench-limits bench-scale test-cluster test-matrix test-vm wheel deb rpm release release-check trial test-dhcp
+.PHONY: docs docs-serve docs-shots page-shots docs-recording setup run test test-managed check lint bench torture record plugin plugin-figures plugin-remove audit lock help bench-cluster bench-hosts bench-thousand bench-overlay bench-direct bench-names bench-guard bench-lan bench-limits bench-scale test-cluster test-matrix test-vm wheel deb rpm release release-check trial test-dhcp
