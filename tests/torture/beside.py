@@ -46,7 +46,7 @@ class Crowded:
     def suit(self, scenario: Scenario) -> None:
         """Give the host what ``scenario`` needs; pynet starts again if the last one needed something else."""
         wanted = scenario.setup, scenario.shared, scenario.tunnel, scenario.kind, scenario.mourned
-        if wanted == self._has:
+        if wanted == self._has and not scenario.mourned:
             return
         self.pynet.kill()
         for link in SET_UP:
