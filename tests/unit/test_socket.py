@@ -97,7 +97,7 @@ def test_no_socket_is_left_when_the_second_one_cannot_be_bound(tmp_path: Path) -
 
 def test_nothing_heavy_is_loaded_before_the_socket_is_bound() -> None:
     """The engine's first call waits for what is loaded before, and gunicorn's parent would keep all of it in memory."""
-    heavy = "flask marshmallow pyroute2 structlog cattrs gunicorn kazoo"
+    heavy = "flask marshmallow pyroute2 structlog gunicorn kazoo"
     program = f"import sys, cli.server.serve; print(*(set('{heavy}'.split()) & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
