@@ -83,15 +83,16 @@ def ports(*, container: str | None, port: str, machine: bool) -> None:
     pynet; with PORT, such as 80 or 53/udp, only its addresses are printed.
     """
     from cli.client.serving import answer
-    from cli.commands.name_book import name_book
+    from cli.commands.name_book import NameBook
     from cli.commands.ports import as_docker_port, as_text, of_container, rows_of
-    from cli.engine.api import endpoint_names
     from cli.engine.containers import container as engine_container
+    from cli.engine.inventory import inventory
 
     with refusals(), progress("asking pynet and the engine for ports"):
-        rows = rows_of(answer("Ports"), endpoint_names() if container is None else {})
+        told = inventory()
+        rows = rows_of(answer("Ports"), told.known)
         if container is not None:
-            found = name_book().container(container)
+            found = NameBook(answer("Networks")["Networks"], told).container(container)
             rows = of_container(rows, engine_container(found.id or container), port)
     text = as_text(rows) if container is None else as_docker_port(rows, addresses_only=bool(port))
     click.echo(as_json(rows) if machine else text, nl=machine or bool(text))
@@ -118,7 +119,7 @@ def ps(*, stopped: bool, filters: Sequence[str], flags: "ListFlags") -> None:
     with refusals():
         with progress("asking pynet and the engine for containers"):
             found = containers(command.filters_of(filters), stopped=stopped)
-            rows = command.rows_of(found, rows_of(answer("Ports"), {}))
+            rows = command.rows_of(found, rows_of(answer("Ports")))
         click.echo(listed(rows, command.COLUMNS, flags))
 
 

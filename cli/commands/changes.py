@@ -15,6 +15,7 @@ from cli.exit_codes import BadUsage
 from cli.listing import Row
 from netlink.container_end import change_container_address, change_container_end
 from netlink.errors import KernelError
+from plugin.engine.names import Known
 from plugin.errors import PynetError
 from plugin.options.network import EndpointSettings
 
@@ -128,7 +129,7 @@ def row_of(reply: Mapping[str, Any], target: Target) -> Row:
     names: dict[str, Any] = {"network": target.network, "network_name": target.network_name}
     names |= {"endpoint": target.endpoint, "container": target.container}
     names |= {"settings": settings, "endpoints": reply["Endpoints"]}
-    named = {target.endpoint: (target.network_name, target.container)}
+    named = Known({target.network: target.network_name}, {target.endpoint: target.container})
     ports = {key: rows_of({"Ports": reply[key.capitalize()]}, named) for key in ("published", "withdrawn")}
     return {**names, **ports}
 

@@ -5,23 +5,23 @@ from typing import Any
 
 from cli.engine.containers import EngineContainer
 from cli.tables import as_table
+from plugin.engine.names import Known
 from plugin.errors import NotFound
 
 NOT_PUBLISHED = "not published"  # by the mode; the address leads to it
 Row = Mapping[str, Any]
-EndpointNames = Mapping[str, tuple[str, str]]  # endpoint id -> name of its network, name of its container
+NOBODY = Known()
 
 _KEYS = ("container", "network_name", "endpoint", "network", "proto", "host_ip", "host_port", "container_ip")
 
 
-def rows_of(reply: Mapping[str, Any], names: EndpointNames) -> list[Row]:
+def rows_of(reply: Mapping[str, Any], names: Known = NOBODY) -> list[Row]:
     """Return one row a published port, from the reply to the verb Ports."""
     rows = []
     for port in reply["Ports"]:
-        network, container = names.get(port["Endpoint"], ("", ""))
         row = {
-            "container": container,
-            "network_name": network,
+            "container": names.containers.get(port["Endpoint"], ""),
+            "network_name": names.networks.get(port["Network"], ""),
             "endpoint": port["Endpoint"],
             "network": port["Network"],
             "proto": port["Proto"],

@@ -159,25 +159,5 @@ def known_names() -> Known:
     return Engine(engine_socket()).names() or Known()
 
 
-def endpoint_names(engine: Engine | None = None) -> dict[str, tuple[str, str]]:
-    """Return the names of network and container by endpoint id.
-
-    Nothing is known when the engine does not answer, or takes too long.
-    """
-    until = time.monotonic() + LONGEST
-    details = []
-    with suppress(*UNREADABLE), closing(engine or Engine(engine_socket())) as asked:
-        for network in _names(asked.get("/networks")):
-            if time.monotonic() > until:
-                return {}
-            details.append(asked.get(f"/networks/{network}") or {})
-        return {
-            container["EndpointID"]: (network["Name"], container["Name"])
-            for network in details
-            for container in (network.get("Containers") or {}).values()
-        }
-    return {}
-
-
 def _names(networks: Iterable[dict[str, Any]]) -> dict[str, str]:
     return {str(network["Id"]): str(network["Name"]) for network in networks}

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import structlog
 from flask import Flask
 
-from cli.engine.api import Engine, endpoint_names, engine_socket
+from cli.engine.api import Engine, engine_socket
 from cli.engine.events import EventfulEngine
+from cli.engine.inventory import inventory
 from cli.server.answers import Answers, Sources, own_version
 from cli.server.log_ring import keep_log
 from cli.server.logs import use_names
@@ -181,7 +182,7 @@ def _open(
     rebuild = rebuilder(kernel, nft, settings.name, supernets, in_its_mode)
     store: LocalStore = wrap("store", open_store(settings.database, KINDS, rebuild, soon=(Network, Endpoint)))
     cluster = _open_cluster(settings, store, kernel, wrap)
-    drops = Drops(Counters(), store, settings.name, endpoint_names)
+    drops = Drops(Counters(), store, settings.name, lambda: inventory().known)
     host = Host(
         kernel=kernel,
         nft=nft,

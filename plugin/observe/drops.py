@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import structlog
@@ -11,6 +11,7 @@ import structlog
 from netlink.errors import KernelError
 from plugin.background.loop import Loop
 from plugin.background.share import pause_after
+from plugin.engine.names import Known
 from plugin.errors import PynetError
 from plugin.firewall.reasons import BY_NAME, REMEMBERED
 from plugin.interfaces import Counters
@@ -27,7 +28,7 @@ SHARE = 0.001  # of a core that readings may take while nobody asks
 LONGEST = REMEMBERED / 2  # seconds between two readings, at most: the kernel forgets
 SOON = 0.5  # seconds that a caller waits for a fresh reading
 SILENCE = 60.0  # seconds between two lines about one link
-Names = Callable[[], Mapping[str, tuple[str, str]]]  # endpoint id -> names of its network and container
+Names = Callable[[], Known]
 
 
 class Drops:
@@ -106,14 +107,13 @@ class Drops:
             self._read()
             due = self._due()
             ports = self._owners().ports if due else {}
-        names = self._names() if due else {}
+        names = self._names() if due else Known()
         for link, reasons in due.items():
             network, endpoint = ports.get(link, ("", ""))
-            network_name, container = names.get(endpoint, ("", ""))
             log.warning(
                 "guard dropped frames",
-                container=container or endpoint[:12] or link,
-                network=network_name or network[:12],
+                container=names.containers.get(endpoint) or endpoint[:12] or link,
+                network=names.networks.get(network) or network[:12],
                 frames=dict(reasons),
                 why="; ".join(BY_NAME[reason].sentence for reason in reasons),
                 hint="; ".join(dict.fromkeys(BY_NAME[reason].opens for reason in reasons)),

@@ -8,6 +8,7 @@ import pytest
 from netlink.counters import Counters
 from netlink.errors import InUse
 from netlink.nflog import LISTENERS, PacketLog
+from plugin.engine.names import Known
 from plugin.firewall.reasons import LOG_GROUP, LOG_PREFIX, SNAPLEN
 from plugin.model.names import bridge_name, host_link_name
 from plugin.observe.drops import Drops
@@ -40,7 +41,7 @@ class Place(NamedTuple):
         """Return reason, network, sender and receiver of everything that was dropped: endpoints or addresses."""
         return {
             (each.reason, each.network, shown(each.sender), shown(each.receiver))
-            for each in Drops(Counters(), self.pynet.store, "pynet", dict).reports()
+            for each in Drops(Counters(), self.pynet.store, "pynet", Known).reports()
         }
 
 
@@ -128,7 +129,7 @@ def test_a_neighbour_without_icc_is_counted_by_ports(pynet: Pynet, two: tuple[Co
         pynet.attach(container, rq.NETWORK_ID, number)
     mac = two[1].sh("cat /sys/class/net/eth0/address").strip()
     two[0].sh(f"ip neigh add 10.9.0.3 lladdr {mac} dev eth0; ping -c 1 -W 1 10.9.0.3 || true")
-    found = Drops(Counters(), pynet.store, "pynet", dict).reports()
+    found = Drops(Counters(), pynet.store, "pynet", Known).reports()
 
     assert [(each.reason, each.sender.endpoint, each.packets) for each in found if each.reason == "icc"] == [
         ("icc", "02" * 32, 1)

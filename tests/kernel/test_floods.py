@@ -7,6 +7,7 @@ import time
 import pytest
 
 from netlink.counters import Counters
+from plugin.engine.names import Known
 from plugin.firewall.reasons import FLOOD
 from plugin.observe.drops import Drops
 from tests.kernel.container import Container, sh
@@ -62,7 +63,7 @@ def test_frames_to_all_on_other_hosts_are_bounded(hosts: list[OverlayHost], to: 
     copies = sent(hosts[0]) - before
 
     assert FLOOD <= copies / 2 <= FLOOD * (2 + seconds)
-    drops = hosts[0].do(Drops(Counters(), hosts[0].pynet.store, "pynet", dict).by_network)
+    drops = hosts[0].do(Drops(Counters(), hosts[0].pynet.store, "pynet", Known).by_network)
     (dropped,) = [drop.frames for drop in drops if drop.reason == "flood"]
     assert abs(FRAMES - copies // 2 - dropped) < 100  # greetings of containers are among the copies
     assert boxes[0].reaches("10.9.0.3")

@@ -4,6 +4,7 @@ import pytest
 
 from netlink.counters import Counters
 from netlink.errors import Missing
+from plugin.engine.names import Known
 from plugin.observe.drops import Drops
 from plugin.protocol.messages import Drop
 from tests.kernel.container import Container, sh
@@ -87,7 +88,7 @@ def test_the_guard_of_one_endpoint_is_its_own(
 def test_drops_are_counted_by_network_and_reason(pynet: Pynet, two: tuple[Container, Container]) -> None:
     """The kernel counts drops by network and reason, and does not count packets that pass."""
     attach(pynet, two, "")
-    drops = Drops(Counters(), pynet.store, "pynet", dict)
+    drops = Drops(Counters(), pynet.store, "pynet", Known)
     for kind in ("MAC of nobody", "router advertisement", "DHCP offer"):
         assert not passes(kind, between(3, 2), two[1], two[0])
     assert two[0].reaches("10.9.0.3")

@@ -6,6 +6,7 @@ from itertools import permutations
 import pytest
 
 from netlink.counters import Counters
+from plugin.engine.names import Known
 from plugin.errors import Failed, InvalidRequest, Unsupported
 from plugin.firewall import sets
 from plugin.firewall.elements import link_local
@@ -224,7 +225,7 @@ def test_limits_and_drops_are_those_of_the_port(pynet: Pynet, two: tuple[Contain
     make_bridge()
     pynet.driver.create_network(lan_network(rate_in="10mbit"))
     pynet.attach(two[0], rq.NETWORK_ID, 2, ONE, rate_out="20mbit", egress="deny", allow_out="10.0.0.0/8")
-    drops = Drops(Counters(), pynet.store, "pynet", dict)
+    drops = Drops(Counters(), pynet.store, "pynet", Known)
     drops.reports()
     assert not two[0].reaches(NEIGHBOUR)
     [drop] = drops.reports()

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from netlink.counters import Counted
 from netlink.errors import KernelError, Missing
 from plugin.background.share import pause_after
+from plugin.engine.names import Known
 from plugin.firewall.reasons import REASONS, REMEMBERED
 from plugin.model.records import Endpoint, Network
 from plugin.observe import tallies
@@ -56,7 +57,7 @@ class World:
         addresses = IPv4Interface("10.9.0.2/24"), IPv6Interface("fd00:9::2/64")
         endpoint = Endpoint("e0", "n", "02:00:00:00:00:01", *addresses)
         self.store.transact(Put(Network("n", "bridge", "pn-n")), Put(endpoint))
-        names = lambda: {"e0": ("web", "shop")}  # noqa: E731
+        names = lambda: Known({"n": "web"}, {"e0": "shop"})  # noqa: E731
         self.drops = Drops(self.kernel, self.store, "pynet", names, lambda: self.now)
 
     def told(self) -> list[dict[str, int]]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cli.engine.api import Engine, endpoint_names, version_and_names
+from cli.engine.api import Engine, version_and_names
 
 CONFIG = {"Subnet": "10.1.0.0/24", "Gateway": "10.1.0.1", "AuxiliaryAddresses": {"router": "10.1.0.9"}}
 HERE = {"Id": "a", "Scope": "local", "IPAM": {"Driver": "pynet", "Config": [CONFIG]}}
@@ -45,16 +45,8 @@ def test_a_look_tells_what_is_in_use() -> None:
 
 
 def test_names_cost_one_list_of_networks() -> None:
-    """``pynet status`` and ``pynet network ls`` ask the engine for its networks once."""
-    box = {"EndpointID": "e1", "Name": "web"}
-    answers = {"/version": {"Version": "28.5"}, "/networks": [{"Id": "a", "Name": "blue"}]}
-    engine = Scripted({**answers, "/networks/a": {"Name": "blue", "Containers": {"x": box}}})
+    """``pynet status`` asks the engine for its networks once."""
+    engine = Scripted({"/version": {"Version": "28.5"}, "/networks": [{"Id": "a", "Name": "blue"}]})
 
     assert version_and_names(engine) == ("28.5", {"a": "blue"})
-    assert endpoint_names(engine) == {"e1": ("blue", "web")}
-    assert engine.asked == ["/version", "/networks", "/networks", "/networks/a"]
-
-
-def test_networks_keep_their_names_if_one_does_not_answer() -> None:
-    """If the engine cannot describe a network, endpoints have no names, and networks have theirs."""
-    assert endpoint_names(Scripted({"/networks": [{"Id": "a", "Name": "blue"}]})) == {}
+    assert engine.asked == ["/version", "/networks"]

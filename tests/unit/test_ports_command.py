@@ -8,6 +8,7 @@ from cli.server.log_ring import LogRing
 from cli.server.overview import Overview
 from cli.settings import read_settings
 from handlers.schemas.own import PortsReply
+from plugin.engine.names import Known
 from plugin.model.records import Endpoint, Published
 from plugin.observe.counters import TrafficReader
 from plugin.store.base import Put
@@ -29,7 +30,7 @@ def test_names_are_shown_where_the_engine_knows_them() -> None:
     overview = Overview(world.store, world.names, FakeStatistics())
     sources = Sources(world.dry_run.look, LogRing().since, traffic.read, overview.since, list)
     answers = Answers(read_settings({}), world.store, world.reconciler, sources, world.live)
-    rows = rows_of(PortsReply().dump(answers.ports()), {"e" * 64: ("web", "site")})
+    rows = rows_of(PortsReply().dump(answers.ports()), Known({"a" * 64: "web"}, {"e" * 64: "site"}))
     lines = as_text(rows).splitlines()
 
     assert lines[0].split() == ["CONTAINER", "NETWORK", "PROTO", "HOST", "ADDRESS"]
