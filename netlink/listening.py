@@ -5,6 +5,7 @@ import select
 import socket
 from collections.abc import Callable, Collection, Iterator
 
+from netlink import uapi
 from netlink.wire import messages
 
 MOST = 1000  # messages that are read at once, if they do not end
@@ -43,3 +44,11 @@ def drained(
                 raise
             found.update(lost)
     return found
+
+
+def make_room(sock: socket.socket, size: int) -> None:
+    """Give a socket room for ``size`` bytes of messages; without the right to that, as much as anybody gets."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, uapi.SO_RCVBUFFORCE, size)
+    except PermissionError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)

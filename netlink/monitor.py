@@ -13,7 +13,7 @@ from types import TracebackType
 
 from netlink import uapi
 from netlink.links import parse_link
-from netlink.listening import drained
+from netlink.listening import drained, make_room
 from netlink.own_changes import GONE, MADE, SET, OwnChanges
 from netlink.request import link_name
 from netlink.route_monitor import RouteMonitor
@@ -72,7 +72,7 @@ class Monitor:
         self._rules.bind((0, 0))
         self._rules.setsockopt(uapi.SOL_NETLINK, uapi.NETLINK_ADD_MEMBERSHIP, uapi.NFNLGRP_NFTABLES)
         for sock in (self._links, self._settings, self._rules):
-            _make_room(sock)
+            make_room(sock, ROOM)
 
     def wait(self, seconds: float) -> frozenset[str]:
         """Wait up to ``seconds`` and return what others changed.
@@ -203,11 +203,3 @@ def _lost(kind: int, body: bytes) -> bool:
 def _setting_of(body: bytes) -> bytes:
     """Return the index of the link that RTM_NEWNETCONF is about."""
     return dict(attributes(body[uapi.NETCONFMSG :])).get(uapi.NETCONFA_IFINDEX, b"")
-
-
-def _make_room(sock: socket.socket) -> None:
-    """Give a socket much room; without the right to that much, as much as the host allows anybody."""
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, uapi.SO_RCVBUFFORCE, ROOM)
-    except PermissionError:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from netlink import uapi
 from netlink.ip import FAMILIES
-from netlink.listening import drained
+from netlink.listening import drained, make_room
 from netlink.own_changes import GONE, OwnChanges
 from netlink.wire import attributes, messages
 
@@ -40,7 +40,7 @@ class UnderlayBell:
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         self._socket = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
         self._socket.bind((0, uapi.RTMGRP_LINK | uapi.RTMGRP_IPV4_ROUTE | uapi.RTMGRP_IPV6_ROUTE))
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
+        make_room(self._socket, ROOM)
 
     def wait(self, seconds: float, links: Collection[str]) -> frozenset[str]:
         """Wait up to ``seconds``; return ``ROUTES`` or ``LOST`` or both if one of ``links`` or a route changed."""
