@@ -26,6 +26,7 @@ _REJECTS = ("meta l4proto tcp reject with tcp reset", "reject with icmpx admin-p
 _PAIRS = 8192  # counts by source and target; more are counted by link alone
 _EGRESS = "name it in -o pynet.allow_out of the network or of the container"
 _FROM = "name the sender in -o pynet.from of the network or of the container"
+_SEGMENT = "let both hosts reach each other's PYNET_ADVERTISE by links on one segment"
 _GUARD = "name the sender in -o pynet.guard_allow of the network or of the container, or set -o pynet.guard=off there"
 
 
@@ -139,7 +140,7 @@ REASONS: Sequence[Reason] = (
         "to pynet's resolver, but not a DNS question of a container to 169.254.53.53 or to its gateway",
         "ask port 53 of the gateway address of the network, with -o pynet.dns=on",
     ),
-    Reason(DIRECT_SOURCE, _I, "from a container of another host, by a link that does not lead to that host"),
+    Reason(DIRECT_SOURCE, _I, "from a container of another host, by a link that does not lead to that host", _SEGMENT),
     Reason(
         "vxlan_clear",
         _I,
