@@ -39,7 +39,6 @@ from netlink.relay import Relay
 from netlink.route_monitor import RouteMonitor
 from netlink.routes import HostNetworks
 from netlink.statistics import Statistics
-from netlink.values import dataclass
 from netlink.vxlan import Vxlan
 from netlink.wireguard import WireGuards
 from plugin.background.beside import beside
@@ -59,7 +58,7 @@ from plugin.modes.registry import MODES, Kinds, in_its_mode, link_prefixes
 from plugin.observe.drops import Drops
 from plugin.policy.upkeep import NamedRules
 from plugin.protocol.own_messages import NameReport, ResolverReport
-from plugin.rebuild.networks import rebuilder
+from plugin.rebuild.networks import InItsMode, rebuilder
 from plugin.reconcile.survey import Records
 from plugin.reconcile.watcher import Watcher
 from plugin.removal.garbage import GarbageCollector
@@ -67,7 +66,7 @@ from plugin.request.execution import PATIENCE, WorkerPool
 from plugin.request.gate import Gate
 from plugin.request.timing import Wrap, timed
 from plugin.store.base import LocalStore
-from plugin.store.sqlite.opening import Check, open_store
+from plugin.store.sqlite.opening import open_store
 from plugin.swarm.allocation import capabilities_of
 
 if TYPE_CHECKING:
@@ -82,24 +81,14 @@ OUTGROWN = "pynet.outgrown"  # extension of the application: returns whether a f
 AT_END = "pynet.at_end"  # extension of the application: called when it has served its last request
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """Networks are of modes ``kinds``; ``check`` returns the damage of the store, if somebody looks for it already."""
-
-    kinds: Kinds = MODES
-    check: Check | None = None
-
-
-def build(
-    settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES, patience: float = PATIENCE, check: Check | None = None
-) -> Flask:
+def build(settings: Settings, wrap: Wrap = timed, kinds: Kinds = MODES, patience: float = PATIENCE) -> Flask:
     """Open the state and return the application, which waits with requests until its extension ``FINISH`` was called.
 
     The caller has the state folder's lock and this pynet's name (``cli.server.serve``). ``wrap`` is put around all that
-    changes something outside of this process, replies take ``patience`` s at most. ``kinds``, ``check``: ``Opening``.
+    changes something outside of this process, networks are of modes ``kinds``, replies take ``patience`` s at most.
     """
     changes, nft = OwnChanges(), Nftables(open_runner())
-    host, cluster, drops = _open(settings, wrap, changes, wrap("nft", nft), Opening(kinds, check))
+    host, cluster, drops = _open(settings, wrap, changes, wrap("nft", nft), partial(in_its_mode, kinds=kinds))
     pynet = Pynet(settings.name, host, told=capabilities_of(settings), kinds=kinds)
     addresses = cluster.addresses(pynet, host) if cluster else None
     router, gate, threads = IpamRouter(pynet.ipam, addresses), Gate(), list[Troubled]()
@@ -115,7 +104,9 @@ def build(
         threads.extend([*pynet.reaper.start(), drops.start(), *Watcher(pynet.reconciler, monitor).start()])
         threads.extend(cluster.start(pynet, host, addresses) if cluster and addresses else [])
         threads.extend([*_start_names(host, pynet, records), Exempted().start()])
-        threads.extend(_collector(settings, pynet, router, host.store))
+        if settings.docker_socket:
+            engine = Engine(settings.docker_socket)
+            threads.append(GarbageCollector(engine, pynet.removal, router, host.store, settings.docker_grace).start())
         gate.open()
         _tell_of_the_start(settings, pynet, records)
 
@@ -130,14 +121,6 @@ def build(
     threads.extend([monitoring.port.start()] if monitoring.port else [])
     app.extensions |= {FINISH: finish, TROUBLE: partial(trouble, threads)} | _endings(pynet, host.names)
     return app
-
-
-def _collector(settings: Settings, pynet: Pynet, router: IpamRouter, store: LocalStore) -> list[Troubled]:
-    """Start to remove what the engine has forgotten, if its socket is known."""
-    if not settings.docker_socket:
-        return []
-    engine = Engine(settings.docker_socket)
-    return [GarbageCollector(engine, pynet.removal, router, store, settings.docker_grace).start()]
 
 
 def _monitor(pynet: Pynet, nft: Nftables, changes: OwnChanges) -> Monitor:
@@ -190,15 +173,14 @@ def _tell_of_the_start(settings: Settings, pynet: Pynet, records: Records) -> No
 
 
 def _open(
-    settings: Settings, wrap: Wrap, changes: OwnChanges, nft: Nft, opening: Opening
+    settings: Settings, wrap: Wrap, changes: OwnChanges, nft: Nft, in_its_mode: InItsMode
 ) -> "tuple[Host, JoinedCluster | None, Drops]":
     group = Owner(settings.name).group
     kernel: Kernel = wrap("netlink", linux.Kernel(group, changes, settings=settings.sysctl_dir))
     machine = machine_id(settings.state_dir)
     supernets = parse_supernets(settings.pools, machine)
-    rebuild = rebuilder(kernel, nft, settings.name, supernets, partial(in_its_mode, kinds=opening.kinds))
-    opened = open_store(settings.database, KINDS, rebuild, (Network, Endpoint), opening.check)
-    store: LocalStore = wrap("store", opened)
+    rebuild = rebuilder(kernel, nft, settings.name, supernets, in_its_mode)
+    store: LocalStore = wrap("store", open_store(settings.database, KINDS, rebuild, soon=(Network, Endpoint)))
     cluster = _open_cluster(settings, store, kernel, wrap)
     drops = Drops(Counters(), store, settings.name, lambda: inventory().known)
     host = Host(

@@ -157,9 +157,16 @@ def _loader(
     def load(ready: Callable[["Flask"], None]) -> "Starting":
         from cli.server.starting import Starting
 
-        return Starting(
-            lambda: _check(settings, admin), lambda: _made(settings, build), lambda app: finish(app, ready), failed
-        ).start()
+        return Starting(lambda: _check(settings, admin), make, lambda app: finish(app, ready), failed).start()
+
+    def make() -> "Flask":
+        from cli.server.pauses import put_off, shorten_pauses
+
+        shorten_pauses()
+        put_off()
+        from cli.server import application  # a quarter of a second
+
+        return (build or application.build)(settings)
 
     def finish(app: "Flask", ready: Callable[["Flask"], None]) -> None:
         from cli.server.application import FINISH
@@ -179,19 +186,6 @@ def _loader(
         os.kill(os.getppid(), signal.SIGTERM)  # quietly: gunicorn would log a failed start in its own words
 
     return load
-
-
-def _made(settings: Settings, build: "Build | None") -> "Flask":
-    """Load the program, and make the application; a large store is checked meanwhile."""
-    from cli.server.early_check import early_check
-    from cli.server.pauses import put_off, shorten_pauses
-
-    shorten_pauses()
-    put_off()
-    with early_check(settings.database) as check:
-        from cli.server import application  # a quarter of a second
-
-        return build(settings) if build else application.build(settings, check=check)
 
 
 def _check(settings: Settings, admin: AdminSocket) -> None:

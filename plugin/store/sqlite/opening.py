@@ -16,14 +16,12 @@ from plugin.store.sqlite.store import SqliteStore
 log = structlog.get_logger()
 
 Rebuild = Callable[[Sequence[Record]], Sequence[Record]]
-Check = Callable[[], str]
 
 
-def open_store(path: Path, kinds: Kinds, rebuild: Rebuild, soon: Kinds = (), check: Check | None = None) -> SqliteStore:
+def open_store(path: Path, kinds: Kinds, rebuild: Rebuild, soon: Kinds = ()) -> SqliteStore:
     """Open the database ``path``; the caller holds the lock of its folder.
 
-    ``check`` returns the damage of the file, if somebody has looked for it already. Otherwise it is checked here, and
-    records of the kinds in ``soon``, which are listed soon, are kept until then, as the check decodes them.
+    Records of the kinds in ``soon`` are listed soon: they are kept until then, as the check of the file decodes them.
 
     A damaged file is set aside, never deleted. The new one gets the records that could be read, and those that
     ``rebuild`` derives from the kernel and the former. When there is no file, it gets those from the kernel alone.
@@ -41,10 +39,7 @@ def open_store(path: Path, kinds: Kinds, rebuild: Rebuild, soon: Kinds = (), che
     if not path.exists():
         _begin(path, rebuild)
         return SqliteStore(path)
-    if check is None or interrupted is not None:  # then the file may not be the one that was checked
-        damage = find_damage(path, kinds, partial(_keep, known))
-    else:
-        damage, known = check(), {}
+    damage = find_damage(path, kinds, partial(_keep, known))
     if damage:
         _replace(path, kinds, rebuild, damage)
         return SqliteStore(path)
