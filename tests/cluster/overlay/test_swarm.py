@@ -102,3 +102,20 @@ def test_tasks_reach_each_other_by_address_and_by_name(fish: list[Host]) -> None
     here, there = fish
     wait_until(lambda: _reaches(here, _address(there)) and _reaches(there, _address(here)), "tasks to be reached", 60)
     wait_until(lambda: _reaches(there, "tasks.web"), "the name of the service", 60)
+
+
+def test_ipv6_is_refused_by_the_engine(nodes: list[Host]) -> None:
+    """Such a network has no driver, and the leader's log tells why; pynet is not asked."""
+    manager = nodes[0].docker
+    identity = manager("network", "create", "--driver", NAME, "--ipv6", "--subnet", "fd89::/64", "six").strip()
+    try:
+        wait_until(lambda: any(identity in line for line in _complaints(nodes[0])), "the engine's complaint", 30)
+        (line,) = [line for line in _complaints(nodes[0]) if identity in line]
+        assert "cannot find address pool for poolID:fd89::/64" in line
+    finally:
+        wait_until(partial(_went, manager, "network", "rm", "six"), "the network to go", 60)
+
+
+def _complaints(node: Host) -> list[str]:
+    lines = node.log("dockerd").read_text(errors="replace").splitlines()
+    return [line for line in lines if "Failed allocation for network" in line]
