@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from tests.engine.lab.compose import PROJECT, started
+from tests.engine.lab.facts import SUBNET, SUBNET6, V4, V6, facts
 from tests.engine.lab.host import Host
 from tests.engine.lab.outside import HOST4, HOST6, LINK, OUTSIDE4, OUTSIDE6
 from tests.engine.lab.process import wait_until
-from tests.engine.lab.scene import Container, Scene
+from tests.engine.lab.scene import Scene
 from tests.engine.lab.service import Plugin, command
 
 pytestmark = pytest.mark.usefixtures("outside")
 
-SUBNET, SUBNET6 = "198.51.100.0/24", "2001:db8:99::/64"
 MODE = ("-o", "pynet.mode=macvlan")
 
 
@@ -55,23 +55,6 @@ def test_containers_are_on_the_lan(lan: Lan) -> None:
     assert again.reaches(OUTSIDE4)
 
 
-def facts(container: Container, net: str) -> dict[str, object]:
-    """Return what a container and `docker inspect` show of its network, without what is chosen at random."""
-    seen = container.endpoint(net)
-    addresses = [line.split()[2:4] for line in container.net("ip", "-o", "addr", "show", "dev", "eth0").splitlines()]
-    return {
-        "addresses": sorted(each for each in addresses if not each[1].startswith("fe80")),
-        "routes": [container.net("ip", family, "route", "show").split("\n") for family in ("-4", "-6")],
-        "mtu": container.net("cat", "/sys/class/net/eth0/mtu"),
-        "kind": "macvlan mode" in container.net("ip", "-d", "link", "show", "dev", "eth0"),
-        "inspected": {key: seen[key] for key in ("IPAddress", "IPPrefixLen", "Gateway", "GlobalIPv6Address")},
-        "internal": container.host.docker.inspect("network", net)["Internal"],
-        "IPAM": sorted(map(str, container.host.docker.inspect("network", net)["IPAM"]["Config"])),
-    }
-
-
-V4 = ("--subnet", SUBNET, "--gateway", OUTSIDE4)
-V6 = ("--ipv6", "--subnet", SUBNET6, "--gateway", OUTSIDE6)
 AUX = ("--ip-range", "198.51.100.64/30", "--aux-address", "a=198.51.100.64", "--aux-address", "b=198.51.100.65")
 SAME: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "both families, a port and a MAC": (
