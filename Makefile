@@ -27,9 +27,9 @@ test-cluster: setup  ## the faults of half a minute, on three hosts with real en
 	@tools/setup.sh cluster
 	$(VENV)/bin/python -m pytest -s -o "python_files=test_*.py long_*.py" tests/cluster/overlay $(ARGS)
 
-test-vm: setup  ## what needs another kernel, in a virtual machine, with up to 30 minutes
+test-vm: setup  ## what needs another kernel, in a virtual machine, with up to 90 minutes
 	@$(VENV)/bin/python -m tests.vm.packages
-	PYNET_VM_LIMIT=1800 $(VENV)/bin/python -m pytest -o "python_files=test_*.py long_*.py" tests/vm $(ARGS)
+	PYNET_VM_LIMIT=5400 $(VENV)/bin/python -m pytest -o "python_files=test_*.py long_*.py" tests/vm $(ARGS)
 
 test-dhcp: setup  ## leases of real servers over ten lease times and longer, and how long, how much CPU and memory they take
 	$(VENV)/bin/python -m pytest -s tests/kernel/long_dhcp.py $(ARGS)
