@@ -22,7 +22,7 @@ from tests.unit import requests as rq
 
 T = TypeVar("T")
 MakeHosts = Callable[..., "list[OverlayHost]"]
-SOON = 10.0  # seconds within which a change must be seen by other hosts
+SOON = 30.0  # seconds within which a change must be seen by other hosts; the kernel looks for addresses one by one
 
 
 class AtOnce:

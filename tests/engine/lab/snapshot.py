@@ -75,8 +75,6 @@ def _at_rest(host: Host) -> bool:
     Rules name no bridge of Docker's that is gone. The engine puts a container's end of a pair back on the host when the
     container leaves, so none is there otherwise.
     """
-    if _asking(host):
-        return False
     networks = host.api.call("GET", "/networks")
     wanted = {bridge_name(network["Id"]) for network in networks}
     named = {str(network["Options"].get("com.docker.network.bridge.name")) for network in networks}
@@ -89,17 +87,6 @@ def _at_rest(host: Host) -> bool:
         return False  # pynet has yet to hear of one
     left = set(BRIDGE.findall(state)) - wanted | set(NAMED_BRIDGE.findall(state)) - named
     return not left and container_link_name("") not in state and not gone
-
-
-def _asking(host: Host) -> bool:
-    """Whether somebody waits for a server's answer by UDP; pynet asks for names of policies, also right before they go.
-
-    Such a socket looks like a published port, but no container has that.
-    """
-    containers = host.api.call("GET", "/containers/json?all=1")
-    published = {str(port.get("PublicPort")) for container in containers for port in container["Ports"]}
-    ports = {line.rpartition(":")[2] for line in listening(host) if line.startswith("listening udp")}
-    return any(int(port) >= EPHEMERAL for port in ports - published)
 
 
 def _links(host: Host) -> Iterator[str]:
@@ -135,9 +122,16 @@ def _settings(host: Host) -> list[str]:
 
 
 def listening(host: Host) -> list[str]:
-    """Ports that somebody listens on."""
-    lines = (line.split() for line in host.net("ss", "-Hlntu").splitlines())
-    return sorted(f"listening {words[0]} {words[4]}" for words in lines)
+    """Ports that somebody listens on; without those of UDP at which somebody may wait for an answer.
+
+    pynet asks DNS for names of policies, also for a minute after these are gone.
+    """
+    lines = [line.split() for line in host.net("ss", "-Hlntu").splitlines()]
+    return sorted(f"listening {words[0]} {words[4]}" for words in lines if not _may_ask(words[0], words[4]))
+
+
+def _may_ask(protocol: str, address: str) -> bool:
+    return protocol == "udp" and int(address.rpartition(":")[2]) >= EPHEMERAL
 
 
 def _namespaces(host: Host) -> list[str]:
