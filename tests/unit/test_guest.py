@@ -5,7 +5,9 @@ from contextlib import closing
 import pytest
 
 from tests.vm.guest import Guest, Lost
-from tests.vm.inside import MARK
+from tests.vm.hub import Hub
+from tests.vm.segment import service
+from tests.vm.serial import MARK
 
 DONE = f"""printf '.{MARK}{{"nodeid": "a"}}\\n{MARK}{{"end": true}}\\n'"""
 
@@ -39,3 +41,29 @@ def test_a_lost_guest_is_told_with_its_last_lines(command: str, limit: float, te
         list(guest.messages())
 
     assert str(lost.value).strip() == text
+
+
+def test_a_guest_is_told_something() -> None:
+    """A line of JSON comes in at its serial line; one that has ended is lost."""
+    with closing(Shell(f"read line; printf '{MARK}%s\\n' \"$line\"")) as guest:
+        guest.tell({"verb": "plug"})
+        assert next(guest.messages()) == {"verb": "plug"}
+        with pytest.raises(Lost, match="ended too early"):
+            while True:
+                guest.tell({})
+
+
+def test_a_hub_gives_a_frame_to_all_others_and_keeps_it() -> None:
+    """A machine that has ended harms nobody."""
+    frame = bytes(12) + b"\x08\0\x45" + bytes(8) + b"\x11" + bytes(10) + b"\xca\x76\xca\x77"
+    with Hub(4) as hub:
+        for end in hub.ends:
+            end.settimeout(60)
+        hub.ends.pop(1).close()
+        hub.ends[0].send(frame)
+        assert [end.recv(2000) for end in hub.ends[1:]] == [frame, frame]
+        hub.ends[0].setblocking(False)
+        with pytest.raises(BlockingIOError):
+            hub.ends[0].recv(2000)
+
+    assert [service(frame) for frame in hub.frames] == ["udp 51830"]

@@ -1,7 +1,7 @@
 """The ring of tests that need a kernel with everything: they are collected here, and run in a virtual machine.
 
 The first one starts a guest with all that were selected, and each takes its reports from there. In the guest, the same
-files are run by the same pytest, with the fixtures of the kernel ring.
+files are run by the same pytest, with the fixtures of the kernel ring. Tests with guests of their own are run here.
 """
 
 import os
@@ -29,6 +29,16 @@ def in_guest() -> bool:
     return TESTS.exists()
 
 
+def has_guests(item: pytest.Item) -> bool:
+    """Return whether a test starts guests of its own."""
+    return "guests" in getattr(item, "fixturenames", ())
+
+
+def is_for_guest(item: pytest.Item) -> bool:
+    """Return whether a test is run by the guest of all."""
+    return item.get_closest_marker("vm") is not None and not has_guests(item)
+
+
 @pytest.fixture
 def router() -> Iterator[Container]:
     """A machine on the LAN of the host's ``out0``."""
@@ -39,7 +49,11 @@ def router() -> Iterator[Container]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder belongs to the ring; only the guest knows how long a test takes."""
+    """Everything in this folder belongs to the ring; only the guest knows how long a test takes.
+
+    Tests with guests of their own come first, as the guest of the others is busy from its start on.
+    """
+    items.sort(key=has_guests, reverse=True)
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.vm)
@@ -49,7 +63,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     """Take the reports of the test from the guest; where there can be none, it is skipped with the reason."""
-    if in_guest() or not item.get_closest_marker("vm"):
+    if in_guest() or not is_for_guest(item):
         return None
     ring = _ring(item.session)
     if isinstance(ring, str):
@@ -64,7 +78,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
 
 def _ring(session: pytest.Session) -> Ring | str:
     if RING not in session.stash:
-        tests = [item.nodeid for item in session.items if item.get_closest_marker("vm")]
+        tests = [item.nodeid for item in session.items if is_for_guest(item)]
         try:
             session.stash[RING] = Ring(tests, LIMIT)
         except Unavailable as why:

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tests.vm.inside import MARK
 from tests.vm.packages import Machinery
+from tests.vm.serial import MARK
 
 MEGABYTES, WITH_ENGINES = 768, 3072  # of memory, of which half may be files
 APPEND = "console=ttyS0 quiet panic=-1 reboot=t mitigations=off"
@@ -22,17 +22,18 @@ class Lost(Exception):
     """The guest ended, hung or could not read the tests; the text has its last lines."""
 
 
-def command(machinery: Machinery, image: int, megabytes: int = MEGABYTES) -> list[str]:
+def command(machinery: Machinery, image: int, megabytes: int = MEGABYTES, words: str = "") -> list[str]:
     """Return the command of a guest with one processor, and no device but a serial line, which is its output.
 
-    ``image`` is the number of the open file with its file system.
+    ``image`` is the number of the open file with its file system. ``words`` are NAME=VALUE for the environment of the
+    guest's first program: the kernel hands on those that it does not know.
 
     Of the emulated machines "pc" is chosen: a "microvm" finds no clock while other programs keep the host busy. A clock
     that counts instructions (-icount) would make no ping late on a crowded host, but takes 1.3 times the CPU.
     """
     machine = ["-M", "pc", "-accel", "tcg", "-cpu", "max", "-m", str(megabytes)]
     bare = ["-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-serial", "stdio"]
-    start = ["-kernel", str(machinery.kernel), "-initrd", f"/proc/self/fd/{image}", "-append", APPEND]
+    start = ["-kernel", str(machinery.kernel), "-initrd", f"/proc/self/fd/{image}", "-append", f"{APPEND} {words}"]
     return [*machinery.qemu, *machine, *bare, *start]
 
 
@@ -48,11 +49,20 @@ class Guest:
         self._process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "nice", "-n", NICENESS, *command],
             env=os.environ | environment,
-            stdin=subprocess.DEVNULL,
+            bufsize=0,
+            stdin=subprocess.PIPE,
             pass_fds=files,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
+
+    def tell(self, data: Any) -> None:
+        """Send a line of JSON to its serial line; raises ``Lost`` if it has ended."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(data).encode() + b"\n")
+        except BrokenPipeError:
+            raise self.lost("the guest ended too early") from None
 
     def messages(self) -> Iterator[dict[str, Any]]:
         """Yield what it says to the host, as it says it, until it has nothing left to do.
@@ -94,5 +104,6 @@ class Guest:
         """End it."""
         self._process.kill()
         self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()

@@ -73,17 +73,17 @@ busybox mount -t tmpfs tmp /tmp
 exec </dev/null >/dev/ttyS0 2>&1
 # No message of the kernel may begin in the middle of a line of ours.
 echo 1 >/proc/sys/kernel/printk
-busybox stty -F /dev/ttyS0 raw
+busybox stty -F /dev/ttyS0 raw -echo
 cd {tree}
-{python} -m tests.vm.inside
+{python} -m "${{PROGRAM:-tests.vm.inside}}"
 # What it said has to be sent before the machine is gone.
 busybox sleep 1
 busybox reboot -f
 """
 
 
-def build(machinery: Machinery, image: IO[bytes], tests: Sequence[str]) -> None:
-    """Write the archive of which the guest's kernel makes its file system."""
+def build(machinery: Machinery, image: IO[bytes], tests: Sequence[str], *commands: str) -> None:
+    """Write the archive of which the guest's kernel makes its file system, with more ``commands`` of this machine."""
     archive = Archive(image)
     for name in ("bin", "sbin", "lib", "lib64"):
         if (there := Path("/", name)).is_symlink():
@@ -96,7 +96,7 @@ def build(machinery: Machinery, image: IO[bytes], tests: Sequence[str]) -> None:
     _add_tree(archive)
     _add_python(archive)
     more = SERVER if any("etcd" in test for test in tests) else ()
-    _add_commands(archive, machinery, (*more, *_add_engines(archive, tests)))
+    _add_commands(archive, machinery, (*commands, *more, *_add_engines(archive, tests)))
     for name in FILES:
         if (there := Path("/etc", name)).exists():
             archive.file(there, there)

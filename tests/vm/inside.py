@@ -3,15 +3,14 @@
 The files of tests are ordinary ones and pytest runs them as elsewhere; its reports go to the host one by one.
 """
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.vm.serial import SerialLine
+
 TESTS = Path("/tests-to-run")  # their ids, a line each
-MARK = "\x1e"  # in front of words that are meant for the host; everything else is the guest's log
 PATIENCE = "60"  # seconds for one test in the guest, after which it says where it hangs
 PLUGINS = ("-p", "pytest_timeout", "-p", "no:cacheprovider")
 
@@ -19,7 +18,7 @@ PLUGINS = ("-p", "pytest_timeout", "-p", "no:cacheprovider")
 class Reporter:
     """A plugin of pytest that writes each report as a line of JSON."""
 
-    def __init__(self, line: int) -> None:
+    def __init__(self, line: SerialLine) -> None:
         self._line = line
         self._config: pytest.Config | None = None
 
@@ -30,27 +29,21 @@ class Reporter:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Send how setup, call or teardown of a test went."""
         assert self._config is not None
-        self.send(self._config.hook.pytest_report_to_serializable(config=self._config, report=report))
+        self._line.send(self._config.hook.pytest_report_to_serializable(config=self._config, report=report))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Send why tests could not be read."""
         if report.failed:
-            self.send({"broken": report.longreprtext})
-
-    def send(self, data: Any) -> None:
-        """Send a line."""
-        rest = f"{MARK}{json.dumps(data, default=str)}\n".encode()
-        while rest:
-            rest = rest[os.write(self._line, rest) :]
+            self._line.send({"broken": report.longreprtext})
 
 
 def main() -> None:
     """Run the tests of ``TESTS``."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    reporter = Reporter(os.open("/dev/ttyS0", os.O_WRONLY | os.O_NOCTTY))
+    line = SerialLine()
     tests = TESTS.read_text().splitlines()
-    pytest.main(["-q", "--color=no", f"--timeout={PATIENCE}", *PLUGINS, *tests], plugins=[reporter])
-    reporter.send({"end": True})
+    pytest.main(["-q", "--color=no", f"--timeout={PATIENCE}", *PLUGINS, *tests], plugins=[Reporter(line)])
+    line.send({"end": True})
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Self
 
 SO_RCVBUFFORCE = 33  # asm-generic/socket.h
 ETH_P_ALL, ETH_P_IP, ETH_P_IPV6, UDP = 3, 0x0800, 0x86DD, 17
+PROTOCOLS = {0: "hop-by-hop", 1: "icmp", 2: "igmp", 6: "tcp", UDP: "udp", 58: "icmpv6"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,18 @@ class Segment:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+
+def service(raw: bytes) -> str:
+    """Return the kind of a frame: protocol and lower port, which is the service's ("tcp 2379"), "icmp", or "0x0806"."""
+    kind = int.from_bytes(raw[12:14], "big")
+    if kind not in (ETH_P_IP, ETH_P_IPV6):
+        return f"{kind:#06x}"
+    protocol, at = (raw[23], 34) if kind == ETH_P_IP else (raw[20], 54)
+    name = PROTOCOLS.get(protocol, str(protocol))
+    if name not in ("tcp", "udp"):
+        return name
+    return f"{name} {min(int.from_bytes(raw[start : start + 2], 'big') for start in (at, at + 2))}"
 
 
 def _port(raw: bytes) -> int:

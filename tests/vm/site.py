@@ -4,7 +4,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from tests.vm.segment import Frame, Segment
 BLUE, DUAL, FAR = rq.NETWORK_ID, ("10.9.0.1/24", "fd00:9::1/64"), "10.9.0.3"
 PREFIX = "192.0.2."
 WORD = "70796e6574"  # "pynet", which pings carry
+ENCRYPTED = overlay(BLUE, *DUAL, vni="70", encrypt="wireguard")
 
 
 @dataclass(slots=True)
@@ -38,7 +39,7 @@ class Site:
 
     def carriers(self, host: int = 0) -> list[str]:
         """Return the WireGuard links of a host."""
-        return re.findall(r"pnw[0-9a-f]+", self.hosts[host].sh("ip -br link show type wireguard"))
+        return carriers(self.hosts[host])
 
     @contextmanager
     def heard(self) -> Iterator[list[Frame]]:
@@ -64,15 +65,20 @@ def make_site(open_store: Callable[[], Store], count: int, prepare: Callable[[],
     ``prepare`` is called on the switch, at address .254, before there is a host.
     """
     switch = Elsewhere("switch")
-    switch.do(lambda: sh("ip link add sw0 type bridge mcast_snooping 0; ip link set sw0 up; ip link set lo up"))
+    switch.do(add_switch)
     switch.do(lambda: sh(f"ip addr add {PREFIX}254/24 dev sw0"))
     switch.do(prepare)
     hosts = [switch.do(partial(OverlayHost, open_store(), number, PREFIX, 1500)) for number in range(1, count + 1)]
     for host in hosts:
-        host.create(overlay(BLUE, *DUAL, vni="70", encrypt="wireguard"))
+        host.create(ENCRYPTED)
     boxes = [hosts[number - 2].run(BLUE, number) for number in (2, 3)]
     assert later(lambda: boxes[0].reaches(FAR))
     return Site(switch, open_store(), hosts, boxes)
+
+
+def add_switch() -> None:
+    """Make a switch of this namespace, on which hosts can be made."""
+    sh("ip link add sw0 type bridge mcast_snooping 0; ip link set sw0 up; ip link set lo up")
 
 
 def end_site(site: Site) -> None:
@@ -81,6 +87,16 @@ def end_site(site: Site) -> None:
         host.end()
     site.switch.do(site.store.close)
     site.switch.end()
+
+
+def carriers(host: OverlayHost) -> list[str]:
+    """Return the WireGuard links of a host."""
+    return re.findall(r"pnw[0-9a-f]+", host.sh("ip -br link show type wireguard"))
+
+
+def changed(records: Iterable[HostKeys]) -> bool:
+    """Say whether all hosts have and use their second key alone."""
+    return all(keys.newest == keys.sends == 2 and len(keys.keys) == 1 for keys in records)
 
 
 def later(condition: Callable[[], bool]) -> bool:
@@ -92,9 +108,9 @@ def later(condition: Callable[[], bool]) -> bool:
 
 
 @contextmanager
-def pinging(box: Container) -> Iterator[list[int]]:
-    """Send 20 pings a second meanwhile; fill a list with the numbers of those that were not answered."""
-    command = ["nsenter", "-n", "-t", str(box.pid), "--", "ping", "-O", "-i", "0.05", FAR]
+def pinging(box: Container, address: str = FAR) -> Iterator[list[int]]:
+    """Send 20 pings a second with ``WORD`` meanwhile; fill a list with the numbers of those that were not answered."""
+    command = ["nsenter", "-n", "-t", str(box.pid), "--", "ping", "-O", "-i", "0.05", "-p", WORD, address]
     lost: list[int] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as ping:
         try:
