@@ -46,6 +46,7 @@ OF_ENGINES = (
 )
 OWN_ENGINE = ("containerd", "containerd-shim-runc-v2", "docker", "docker-proxy", "dockerd")
 EXTENSIONS = Path("/usr/lib/x86_64-linux-gnu/xtables")  # of iptables
+MACHINE = "70796e65740000000000000000000001\n"  # without one every state folder would be another machine
 FILES = ("group", "hosts", "nsswitch.conf", "passwd", "protocols", "services")  # of /etc
 MODULES = ("arch", "block", "crypto", "drivers/net", "drivers/virtio", "fs/overlayfs", "lib", "net")
 # Large, and of no use to a test.
@@ -92,6 +93,7 @@ def build(machinery: Machinery, image: IO[bytes], tests: Sequence[str], *command
         archive.folder(Path(empty))
     archive.text("/init", INIT.format(tree=TREE, python=sys.executable))
     archive.text(str(TESTS), "\n".join(tests))
+    archive.text("/etc/machine-id", MACHINE)
     _add_modules(archive, machinery)
     _add_tree(archive)
     _add_python(archive)
