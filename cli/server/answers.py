@@ -109,8 +109,8 @@ class Answers(ChangeAnswers, ClusterAnswers):
         return self._sources.look()
 
     def status(self) -> Status:
-        told = tuple(self._sources.takeovers()), tuple(self._sources.left_out())
-        return replace(self._repairing.status(), takeovers=told[0], left_out=told[1])
+        takeovers, left_out = tuple(self._sources.takeovers()), tuple(self._sources.left_out())
+        return replace(self._repairing.status(), takeovers=takeovers, left_out=left_out)
 
     def log(self, cursor: str) -> LogPart:
         return self._sources.log(cursor)

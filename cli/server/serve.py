@@ -25,6 +25,7 @@ from cli.server.supervisor import Supervisor, answers, handed_socket, spare_sock
 from cli.settings import Settings, read_settings
 from handlers.limits import LARGEST_HEAD, MOST_FIELDS
 from netlink.errors import KernelError
+from plugin.background.parent import die_with_parent
 from plugin.errors import PynetError
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ log = logging.getLogger(__name__)
 
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # malloc.h
 LARGE = 64 << 10  # bytes of memory that go back to the kernel as soon as they are free
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 GIVEN_UP = 20.0  # seconds
 MOST_FILES = 1 << 20  # the usual /proc/sys/fs/nr_open, more than there are ports
 AGAIN = 5.0  # seconds between two attempts of the service manager, in which calls are refused
@@ -229,7 +229,7 @@ def _application(
         """gunicorn with one worker of many threads, so that locks, caches and state are in one process."""
 
         def load_config(self) -> None:
-            before = {"when_ready": _keep_files, "pre_fork": _share_memory, "post_fork": _die_with_parent}
+            before = {"when_ready": _keep_files, "pre_fork": _share_memory, "post_fork": _end_with_parent}
             hooks = before | {"post_worker_init": begun, "worker_exit": _tidy}
             logger = {"logger_class": gunicorn_logger()}
             for key, value in (server_settings(descriptors, settings.threads, settings.admin) | hooks | logger).items():
@@ -290,6 +290,6 @@ def _tidy(_arbiter: object, worker: Any) -> None:
         starting.application.extensions[AT_END]()
 
 
-def _die_with_parent(_arbiter: object, _worker: object) -> None:
+def _end_with_parent(_arbiter: object, _worker: object) -> None:
     """Let the kernel kill the worker with its parent: after kill -9 no old worker may answer or hold the state."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()

@@ -1,6 +1,5 @@
 """Lets a copy of this process do work that only reads: the threads of one process compute one after the other."""
 
-import ctypes
 import os
 import pickle
 import signal
@@ -9,10 +8,11 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
+from plugin.background.parent import die_with_parent
+
 T = TypeVar("T")
 Work = Callable[[], Any]
 Beside = Callable[[Work], AbstractContextManager[Work]]
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 LONGEST = 10.0  # seconds; 0.2 for 2,000 endpoints
 
 
@@ -50,7 +50,7 @@ def beside(work: Callable[[], T], longest: float = LONGEST) -> Iterator[Callable
 def _answer(work: Work, writing: int, parent: int, longest: float) -> NoReturn:
     """Write the result, and end without the end of a whole process; an error leaves nothing or a part of it."""
     try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # it must not keep sockets and locks after kill -9
+        die_with_parent()  # it must not keep sockets and locks after kill -9
         signal.setitimer(signal.ITIMER_REAL, longest)  # a lock that another thread held is never released in a copy
         if os.getppid() == parent:
             with os.fdopen(writing, "wb") as answer:

@@ -127,7 +127,7 @@ class Recovery:
     def _forget(self, lost: Sequence[EndpointLost], records: Records, places: Mapping[str, list[Repair]]) -> Records:
         """Remove the endpoints as DeleteEndpoint does, so that other hosts are told too; return the records then.
 
-        The results are added to ``places``.
+        Those that could not be removed are added to ``places``.
         """
         known = {(end.network_id, end.id): end for ends in records.endpoints.values() for end in ends}
         forgotten = defaultdict[str, list[EndpointLost]](list)

@@ -14,11 +14,12 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from plugin.background.parent import die_with_parent
 from plugin.model.names import WIREGUARD
 from tests.torture import crowd
 from tests.torture.case import Case, Outcome, Pynet, Run
 from tests.torture.cluster import FILE, HOST, add_other_host
-from tests.torture.engine import Engine, die_with_parent, new_namespace
+from tests.torture.engine import Engine, new_namespace
 from tests.torture.ground import Ground
 from tests.torture.scenarios import WITH_ANOTHER, Scenario
 from tests.torture.snapshot import command, records

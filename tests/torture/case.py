@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from plugin.background.parent import die_with_parent
 from plugin.model.names import WIREGUARD
 from tests.settling import SLOWNESS, settle
 from tests.torture import scenarios as sc
 from tests.torture.cluster import ADDRESS, HOST, add_other_host, change_keys, give_back, revive, take_over
-from tests.torture.engine import DRIVER, IPAM, Broken, Call, Engine, Refused, die_with_parent, new_namespace
+from tests.torture.engine import DRIVER, IPAM, Broken, Call, Engine, Refused, new_namespace
 from tests.torture.garbage import removal
 from tests.torture.killing import serve
 from tests.torture.scenarios import REQUEST, WITH_ANOTHER, Scenario

@@ -13,12 +13,12 @@ from typing import Any
 
 from cli.settings import admin_place
 from handlers.routes import ROUTES
+from plugin.background.parent import die_with_parent
 from tests.engine.lab.api import UnixConnection
 from tests.settling import SLOWNESS
 from tests.torture.snapshot import command
 
 CLONE_NEWNET = 0x40000000  # linux/sched.h
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 LIBC = ctypes.CDLL(None, use_errno=True)
 DRIVER, IPAM = "NetworkDriver.", "IpamDriver."
 COMMAND = "Pynet."  # verbs of pynet's own command, on its own socket (handlers.routes)
@@ -48,11 +48,6 @@ def new_namespace() -> None:
         raise OSError(ctypes.get_errno(), "unshare")
     command("ip", "link", "set", "lo", "up")
     Path("/proc/sys/net/ipv4/ip_forward").write_text("0")  # a new namespace inherits what the machine has
-
-
-def die_with_parent() -> None:
-    """Let the kernel kill this process when its parent ends."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Box:

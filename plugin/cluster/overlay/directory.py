@@ -123,9 +123,9 @@ class FarHosts:
         self.members = members  # by key, with this host's own
         self.hops = hops  # towards these hosts, by address of the host
         self.at: dict[str, Address] = {}
-        self.reluctant: set[str] = set()  # hosts that reach this one by a router
         self.takeovers: dict[str, int] = {}  # their times of takeover in seconds
         self._unfit: dict[str, str] = {}
+        behind: dict[str, Collection[str]] = {}
         for item in sorted(members.values(), key=lambda item: item.revision):
             member = item.record
             if member.host == view.host:
@@ -135,7 +135,8 @@ class FarHosts:
             else:
                 self.at[member.host] = member.address
                 self.takeovers[member.host] = member.takeover
-                (self.reluctant.add if view.host in member.behind else self.reluctant.discard)(member.host)
+                behind[member.host] = member.behind
+        self.reluctant = {host for host, far in behind.items() if view.host in far}  # they reach this one by a router
         self.by_address: dict[Address, list[str]] = {address: [] for address in self.at.values()}  # nearly always one
         for host, address in self.at.items():
             self.by_address[address].append(host)
