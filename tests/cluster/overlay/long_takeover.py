@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.overlay.cluster import Box, Cluster, pinging
+from tests.cluster.overlay.cluster import Box, Cluster, Node, pinging
 from tests.cluster.overlay.conftest import SUBNETS
 from tests.cluster.overlay.test_names import found, leads_to
 from tests.engine.lab.process import wait_until
@@ -60,9 +60,7 @@ def test_a_killed_host_is_taken_over(mortal: Cluster) -> None:
     with pinging(asker, moved.ip) as loss:
         mortal.underlay.switch.mend("h3")
         dead.pynet.start()
-        wait_until(lambda: "lost-addresses" in _doctor(dead.host), "the doctor to name the container", 60)
-        wait_until(lambda: beside.reaches(asker.ip), "the other container to be back", 30)
-        assert not lost.reaches(beside.ip)
+        _returns(dead, lost, beside, asker)
         _identify(moved, beside)
     print("pings to the new container while the old host returned (sent, lost):", loss())
     assert loss()[1] == 0
@@ -80,9 +78,7 @@ def test_a_host_dies_with_its_engine(mortal: Cluster) -> None:
         mortal.underlay.switch.mend("h3")
         dead.host.start_engine("--live-restore")
         dead.pynet.start()
-        wait_until(lambda: "lost-addresses" in _doctor(dead.host), "the doctor to name the container", 60)
-        wait_until(lambda: beside.reaches(asker.ip), "the other container to be back", 30)
-        assert not lost.reaches(beside.ip)
+        _returns(dead, lost, beside, asker)
         _identify(moved, beside)
     print("pings to the new container while the old host returned with its engine (sent, lost):", loss())
     assert loss()[1] == 0
@@ -112,6 +108,13 @@ def _die(cluster: Cluster) -> None:
     dead.pynet.kill()
     dead.host.kill_engine()
     cluster.underlay.switch.cut("h3")
+
+
+def _returns(dead: Node, lost: Box, beside: Box, asker: Box) -> None:
+    """Assert that a host that is back names the ``lost`` container and keeps it silent, while that ``beside`` talks."""
+    wait_until(lambda: "lost-addresses" in _doctor(dead.host), "the doctor to name the container", 60)
+    wait_until(lambda: beside.reaches(asker.ip), "the other container to be back", 30)
+    assert not lost.reaches(beside.ip)
 
 
 def _start(cluster: Cluster, lost: Box) -> Box:
